@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from services.api import slot_metrics
 from services.api.http import console, events, files, page, reports, routes, sockets
 from services.api.http.access import AccessControl, Cors
 from services.api.http.codec import CodecMiddleware, origin_of_ui
@@ -16,6 +15,7 @@ from services.api.http.parts.examples import EXAMPLES
 from services.api.http.parts.rate_limit import RateLimit
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
+from services.api.slots import refresh_metrics
 from shared.health import lazy_client
 from shared.http.app import ServiceApp
 from shared.http.bodies import Limit
@@ -37,9 +37,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         service = make_service(settings, client or await lazy_client(settings.payload_keys))
         app.state.service = service
         ending = asyncio.create_task(_close_streams(app, service))
-        async with AsyncExitStack() as working:
-            for part in service.background:
-                await working.enter_async_context(part.running())
+        async with service.running():
             yield
         ending.cancel()
 
@@ -48,7 +46,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         return await service.dependencies.reasons()
 
     async def before_metrics() -> None:
-        await slot_metrics.refresh(app.state.service.slots)
+        await refresh_metrics(app.state.service.slots)
 
     app: ServiceApp = service_app(
         "genvideo api",

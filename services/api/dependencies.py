@@ -56,7 +56,7 @@ def dependencies_of(settings: ApiSettings, client: Client, assets: Assets) -> De
     checks: dict[str, Check] = {"temporal": lambda: temporal_reason(client)}
     if settings.elsewhere:
         checks["store"] = lambda: store_reason(assets.store)
-    elif settings.feed == "files":
+    else:
         checks["state"] = lambda: _state(RecordStore(settings.data_dir).folder)
     return Dependencies(checks)
 

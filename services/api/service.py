@@ -1,40 +1,30 @@
-"""What the routes share, made when the app starts."""
+"""What the routes share, made when the app starts, and what works as long as it runs."""
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from temporalio.client import Client
 
 from services.api.dependencies import Dependencies, dependencies_of
-from services.api.feed.feed import Feed
+from services.api.feed.feed import Feed, Retention
+from services.api.feed.follow import Follower
 from services.api.feed.hub import Hub
-from services.api.feed.poll import JobPoll
-from services.api.feed.stored import StoredPoll
-from services.api.feed.watch import JobWatch
 from services.api.jobs.batches import Batches
 from services.api.jobs.jobs import Jobs
-from services.api.repair.forget import Forgetter
-from services.api.repair.reconcile import Reconciler
-from services.api.repair.repairer import Repairer
-from services.api.repair.unknown import UnknownJobs
-from services.api.retention import Retention
+from services.api.repair import ROUND_SECONDS, Forgetter, Repairer, UnknownJobs, periodically
 from services.api.settings import ApiSettings
-from services.api.temporal.client import Temporal
-from services.api.temporal.slots import Slots
+from services.api.slots import Slots
+from services.api.temporal import Temporal
 from services.api.thumbnails.maker import Thumbnails
 from shared.semaphore.messages import Gate
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
-from shared.store.records import Records, RecordStore
+from shared.store.records import Records
 
-
-class Background(Protocol):
-    """What works as long as the app runs."""
-
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Work until the end of the block."""
+# So long a start waits until all records are known; what is left is read meanwhile.
+START_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +39,34 @@ class Service:
     jobs: Jobs
     batches: Batches
     gates: Mapping[Gate, Slots]
-    background: tuple[Background, ...]
+    follower: Follower
+    unknown: UnknownJobs
+    forgetter: Forgetter
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     @property
     def slots(self) -> Slots:
         """The gate that every job passes."""
         return self.gates[Gate.JOB]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow the jobs and put right what is wrong, until the end of the block."""
+        with suppress(TimeoutError, OSError):
+            if not self.settings.elsewhere:
+                folder = self.settings.data_dir / "state" / "jobs"
+                await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+            await asyncio.wait_for(self.follower.sweep(), START_SECONDS)
+        every = self.settings.pace.times.poll.total_seconds()
+        async with AsyncExitStack() as working:
+            for work, pause in (
+                (self.follower.sweep, self.follower.pause),
+                (self.follower.poll, lambda: every),
+                (self.unknown.look, lambda: ROUND_SECONDS),
+                (self.forgetter.forget, lambda: ROUND_SECONDS),
+            ):
+                await working.enter_async_context(periodically(work, pause))
+            yield
 
 
 def make_service(settings: ApiSettings, client: Client) -> Service:
@@ -64,15 +75,10 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     slots = gates[Gate.JOB]
     assets = Assets(chosen_store(settings))
     dependencies = dependencies_of(settings, client, assets)
-    feed = _feed(settings, temporal, slots=slots, assets=assets, dependencies=dependencies)
-    repairer = Repairer(feed, temporal, dependencies)
-    background: list[Background] = [feed]
-    if settings.feed == "files" and not settings.elsewhere:
-        background.append(Reconciler(feed, temporal, repairer, dependencies=dependencies))
-    if settings.feed == "files" or settings.elsewhere:
-        records = Records(assets.store, namespace=client.namespace)
-        background.append(Forgetter(feed, records, assets, dependencies=dependencies))
-        background.append(UnknownJobs(feed, temporal, repairer, dependencies=dependencies))
+    hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
+    feed = Feed(hub, retention=Retention(settings.retention_days))
+    records = Records(assets.store, namespace=client.namespace)
+    repairer = Repairer(feed, records, temporal, dependencies=dependencies)
     jobs = Jobs(feed, temporal, slots=slots, repairer=repairer, dependencies=dependencies)
     return Service(
         settings=settings,
@@ -83,33 +89,14 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
         jobs=jobs,
         batches=Batches(feed, jobs),
         gates=gates,
-        background=tuple(background),
-    )
-
-
-def _feed(
-    settings: ApiSettings,
-    temporal: Temporal,
-    *,
-    slots: Slots,
-    assets: Assets,
-    dependencies: Dependencies,
-) -> Feed:
-    """Where jobs are learnt from."""
-    hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
-    retention, every = Retention(settings.retention_days), settings.pace.times.poll
-    namespace = temporal.client.namespace
-    if settings.elsewhere:
-        return StoredPoll(
+        follower=Follower(
+            feed,
+            records,
             temporal,
-            slots,
-            hub,
-            records=Records(assets.store, namespace=namespace),
+            slots=slots,
+            repairer=repairer,
             dependencies=dependencies,
-            retention=retention,
-            every=every,
-        )
-    if settings.feed == "temporal":
-        return JobPoll(temporal, slots, hub, every=every)
-    records = RecordStore(settings.data_dir, namespace=namespace)
-    return JobWatch(records, hub, retention=retention)
+        ),
+        unknown=UnknownJobs(feed, temporal, repairer, dependencies=dependencies),
+        forgetter=Forgetter(feed, records, assets, dependencies=dependencies),
+    )

@@ -9,7 +9,7 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validat
 from shared.http.hosts import host_of_url, is_loopback
 from shared.settings.common import Port, PublicSettings, RetentionDays
 from shared.settings.traces import TraceSettings
-from shared.store.settings import FOLDER, StoreSettings
+from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
 
 _ANY_ORIGIN = "*"
@@ -23,9 +23,7 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
     api_public_url: AnyHttpUrl | None = None
     temporal_ui_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
     mocks: Literal["on", "off"] = "on"
-    # Where jobs and their changes are learnt from: the state folder, or Temporal alone.
-    feed: Literal["files", "temporal"] = "files"
-    # How often Temporal is asked, where they are learnt from there.
+    # How often Temporal is asked for what is new.
     pace: Pace = Pace.FAST
     retention_days: RetentionDays | None = None
 
@@ -57,14 +55,6 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
     semaphore_url: AnyHttpUrl | None = None
     # Shown to the callback receiver, whose port may be open to others than us.
     operator_key: SecretStr | None = None
-
-    @field_validator("retention_days")
-    @classmethod
-    def _has_records(cls, days: float | None, info: ValidationInfo) -> float | None:
-        here = info.data.get("store_url", FOLDER) == FOLDER
-        if days is not None and here and info.data.get("feed") == "temporal":
-            raise ValueError("needs FEED=files: records and results are not on this machine")
-        return days
 
     @field_validator("api_token")
     @classmethod

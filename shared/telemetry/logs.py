@@ -13,7 +13,6 @@ from shared.telemetry.job_lines import LINES
 FLOORS = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
-    "watchfiles": logging.WARNING,
     "websockets": logging.WARNING,
     "uvicorn.access": logging.WARNING,
     "temporalio.activity": logging.ERROR,

@@ -35,7 +35,7 @@ class Times:
     worker that knows a workflow is waited for before another one gets it, and has to replay it.
     `care`: between two looks for failing code, of holders and semaphores. `look`: between two looks
     for open jobs that the semaphore does not know; each comes with one of those. `poll`: of the
-    API, for what has changed, where it learns of jobs from Temporal alone.
+    API, for jobs that began or ended.
     """
 
     work: timedelta

@@ -21,7 +21,7 @@ from temporalio.workflow import (
     UnfinishedUpdateHandlersWarning,
 )
 
-from services.api.feed.versions import versions_after
+from services.api.feed.feed import versions_after
 from services.worker.acting.draining import DrainActivities
 from services.worker.acting.records import StateActivities
 from services.worker.acting.requests import Requests

@@ -16,7 +16,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from loadtest.judge.intervals import Interval, Sweep, sweep
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
 from services.semaphore.worker import running_semaphore

@@ -15,11 +15,8 @@ from prometheus_client import REGISTRY
 from starlette.responses import Response
 from temporalio.client import Client
 
-from services.api.dependencies import Dependencies
-from services.api.feed.watch import JobWatch
-from services.api.repair.reconcile import Reconciler
-from services.api.repair.repairer import Repairer
-from services.api.temporal.client import Temporal
+from services.api.service import Service, make_service
+from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat
 from services.worker.policies import FETCH_TRIES
@@ -28,7 +25,6 @@ from services.worker.worker import running_worker
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
-from shared.store.records import RecordStore
 from tests.chaos.wires import Request, Route, VendorWire
 from tests.fixtures.eventually import eventually
 from tests.fixtures.proc import children, peak
@@ -69,28 +65,28 @@ async def test_without_room_for_records_jobs_run_and_records_catch_up(
         assert line.records.read(job_id) == before
         assert await disk.reason() == "state: No space left on device"
         assert refusals("state") >= 1
-        reconciler = await reconciler_of(line, job_id)
-        await reconciler.reconcile()
+        api = await api_of(line)
+        for _ in range(2):
+            await api.follower.poll()
         assert line.records.read(job_id) == before
         state.free()
         assert await disk.reason() is None
-        await reconciler.reconcile()
+        await api.follower.poll()
         record = line.record(job_id)
         check(record)
         assert (record.status, record.version) == (Status.SUCCEEDED, progress.version)
 
 
-async def reconciler_of(line: Pipeline, job_id: str) -> Reconciler:
-    """An API's, which knows the job by its record alone, once visibility knows its end."""
-    watch = JobWatch(RecordStore(line.settings.data_dir))
-    watch.put_record(line.record(job_id))
+async def api_of(line: Pipeline) -> Service:
+    """An API's parts, which know the job by its record alone, once visibility knows its end."""
+    api = make_service(ApiSettings(data_dir=line.settings.data_dir), line.client)
+    await api.follower.sweep()
 
     async def ended() -> list[object]:
         return [each async for each in line.client.list_workflows("ExecutionStatus='Completed'")]
 
     await eventually(ended, bool)
-    temporal, ready = Temporal(line.client), Dependencies({})
-    return Reconciler(watch, temporal, Repairer(watch, temporal, ready), dependencies=ready)
+    return api
 
 
 async def test_room_again_in_mid_job_and_the_next_version_has_it_all(

@@ -32,7 +32,7 @@ from compose.stack.subprocesses import to_its_end
 
 # All that is ever written below DATA_DIR, and all that `clean` removes.
 DATA_FOLDERS = (*SERVICE_FOLDERS, "logs", "run", "secrets")
-REBUILD = "services.api.repair.rebuild"
+REBUILD = "services.api.rebuild"
 
 
 def up(settings: Settings, *, force: bool = False) -> None:

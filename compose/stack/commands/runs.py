@@ -27,7 +27,7 @@ _PEERS = {"JOBS": "--jobs", "SEED": "--seed"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Settings that decide how jobs run. Where a stack is, and its secrets, are not the run's.
 _SHAPING = re.compile(
-    r"WORKERS|MOCKS|GATES|FEED|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
+    r"WORKERS|MOCKS|GATES|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
 )
 
 

@@ -1,65 +1,65 @@
-"""Every job that is known, and who hears of it; each version is published once, in order."""
+"""Every job that this process knows, and the hub of their changes; used on the event loop only."""
 
-import time
-from abc import ABC, abstractmethod
+import asyncio
+import json
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
 
-from services.api.feed.changes import Changes
-from services.api.feed.hub import Hub
+from services.api.feed.hub import Frame, Hub
 from services.api.feed.index import JobIndex
-from services.api.feed.versions import versions_after
 from services.api.metrics import CHANGES
-from services.api.retention import Retention
-from shared.jobs.messages import Job, JobInput, Record
+from shared.jobs.messages import Job, JobInput, Record, started_at
+
+# So many jobs are looked up and written as JSON at a time.
+PAGE = 10
 
 
-class Records(Protocol):
-    """Where a job's record is kept; called from a thread."""
+class Retention:
+    """How long a job is kept after its end; without a number of days for good, as an open one."""
 
-    def read(self, job_id: str) -> Record | None:
-        """The record, or None."""
+    def __init__(
+        self,
+        days: float | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._kept = None if days is None else timedelta(days=days)
+        self._now = now
 
-    def write(self, record: Record) -> bool:
-        """Keep it unless a newer one is there; says whether it was kept."""
+    def over(self, job: Job) -> bool:
+        """Whether a job, or the job of a record, ended so long ago that it is as if unknown."""
+        return job.status.ended and self.past(job.finished_at)
+
+    def past(self, end: datetime | None) -> bool:
+        """Whether an end lies so far back."""
+        return self._kept is not None and end is not None and self._now() - end > self._kept
 
 
-class Feed(ABC):
-    """The index of all jobs and the hub of their changes; used on the event loop alone."""
+class Feed:
+    """The index of all jobs and the hub of their changes; each version is published once."""
 
-    # Whether what is known here is kept up to date without a record of each job.
-    complete = False
-
-    def __init__(self, records: Records, hub: Hub, *, retention: Retention | None = None) -> None:
-        self.records = records
+    def __init__(self, hub: Hub | None = None, *, retention: Retention | None = None) -> None:
         self.retention = retention or Retention()
         self.index = JobIndex()
-        self.hub = hub
-        # Files that can't be read as a record; whoever can make one again takes them from here.
-        self.damaged: set[str] = set()
-        # Jobs whose time is over, the first of them first; likewise, for whoever removes them.
+        self.hub = hub or Hub()
+        # Jobs whose record is to be made again, and jobs whose time is over: for whoever does it.
+        self.damaged: dict[str, None] = {}
         self.expired: dict[str, None] = {}
-        # When something was last new here, by the clock that never goes back.
-        self.changed_at = time.monotonic()
-
-    @abstractmethod
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Learn of jobs until the end of the block."""
-
-    def changes(self, since: int = 0, shown: Callable[[Job], Job] = lambda job: job) -> Changes:
-        """Every job that has changed after that change, then each change, for one listener."""
-        return Changes(self.hub, self.index, since=since, shown=shown)
 
     def put(self, job: Job) -> None:
-        """A job's state from elsewhere than its record (just submitted, say)."""
+        """A job's state; one that is no newer than what is known changes nothing."""
         if self.retention.over(job) and self.index.get(job.job_id) is None:
             self.expired[job.job_id] = None
         elif self.index.put(job):
             CHANGES.inc()
-            self.changed_at = time.monotonic()
             self.hub.publish(job, self.index.change)
+
+    def put_record(self, record: Record) -> Job:
+        """A record that was read: each version since the last one known; gives the newest."""
+        known = self.index.get(record.job_id)
+        for job in [record.job()] if known is None else versions_after(record, known.version):
+            self.put(job)
+        return self.index.get(record.job_id) or record.job()
 
     def submitted(self, job_id: str, job: JobInput, *, at: datetime) -> None:
         """A job that was just started, then; its record will follow."""
@@ -72,12 +72,84 @@ class Feed(ABC):
             self.index.forget(set(over))
             self.expired.update(dict.fromkeys(over))
 
-    def put_record(self, record: Record) -> Job:
-        """A record that was read: each version since the last one known; gives the newest."""
-        known = self.index.get(record.job_id)
-        if known is None:
-            self.put(record.job())
-        else:
-            for job in versions_after(record, known.version):
-                self.put(job)
-        return self.index.get(record.job_id) or record.job()
+    def changes(self, since: int = 0, shown: Callable[[Job], Job] = lambda job: job) -> "Changes":
+        """Every job that has changed after that change, then each change, for one listener."""
+        return Changes(self.hub, self.index, since=since, shown=shown)
+
+
+class Changes:
+    """A place in the numbered changes, for one listener; nothing is kept for it alone.
+
+    While the hub still has every change since then, each of them is given; else the newest state
+    of the jobs that have changed, page by page. What was known at the beginning is `shown` first.
+    """
+
+    def __init__(
+        self, hub: Hub, index: JobIndex, *, since: int, shown: Callable[[Job], Job]
+    ) -> None:
+        self._hub = hub
+        self._index = index
+        self._change = since
+        self._known = index.change
+        self._shown = shown
+
+    @property
+    def mark(self) -> str:
+        """The end of what was known, as JSON: where to go on from, how many jobs there are."""
+        known = {"complete": self._hub.named(self._change), "jobs": len(self._index)}
+        return json.dumps(known)
+
+    def add(self, frame: Frame) -> None:
+        """Nothing is kept: it is looked for when it is taken."""
+
+    def take(self) -> list[Frame]:
+        """The next of them, in the order of the changes."""
+        frames = self._recent()
+        if frames is None:
+            frames = [
+                self._hub.frame(self._shown(job) if change <= self._known else job, change)
+                for change, job in self._index.changed_after(self._change, PAGE)
+            ]
+        if frames:
+            self._change = frames[-1].number
+        return frames
+
+    async def turn(self) -> None:
+        """Let others go on: of those who are behind, one at a time has a page."""
+        if self._recent() is not None:
+            await asyncio.sleep(0)
+            return
+        async with self._hub.catching_up:
+            await asyncio.sleep(0)
+
+    def _recent(self) -> list[Frame] | None:
+        return self._hub.recent_after(self._change) if self._change >= self._known else None
+
+
+def versions_after(record: Record, version: int) -> list[Job]:
+    """Each version above `version` that the record knows of, the newest (whole) one last."""
+    earlier = [
+        _as_of(record, place)
+        for place, change in enumerate(record.transitions)
+        if version < change.version < record.version
+    ]
+    return [*earlier, record.job()] if record.version > version else []
+
+
+def _as_of(record: Record, place: int) -> Job:
+    """What the record showed right after its transition number `place`."""
+    change = record.transitions[place]
+    return record.job().model_copy(
+        update={
+            "version": change.version,
+            "status": change.status,
+            "step": change.step,
+            "percent": change.percent,
+            "attempts": change.attempts,
+            "asset_url": change.asset_url,
+            "vendor_position": change.vendor_position,
+            "error": change.error,
+            "started_at": started_at(record.transitions[: place + 1]),
+            "finished_at": change.at if change.status.ended else None,
+        }
+    )

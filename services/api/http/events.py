@@ -10,8 +10,7 @@ from fastapi.sse import format_sse_event
 from pydantic import BeforeValidator, Field
 from starlette.types import Receive, Scope, Send
 
-from services.api.feed.frames import Frame
-from services.api.feed.hub import Hub, TooManyListeners, Versions
+from services.api.feed.hub import Frame, Hub, TooManyListeners, Versions
 from services.api.http.parts.accept import EVENTS, NotAcceptable, produces
 from services.api.http.parts.examples import EXAMPLES
 from services.api.http.parts.parameters import JobId, ServiceDep, address_of

@@ -20,7 +20,6 @@ from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.http.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
 from shared.jobs.assets import MEDIA_TYPES
-from shared.jobs.messages import Job
 from shared.jobs.states import Step
 from shared.store.protocol import Listed
 
@@ -37,12 +36,6 @@ class AssetNotFound(GenvideoError, code="asset_not_found", status=404, title="No
     """The job has stored no such file (yet)."""
 
 
-class AssetElsewhere(
-    GenvideoError, code="asset_elsewhere", status=404, title="The file is not on this machine"
-):
-    """Where the folders aren't shared, files stay with the workers."""
-
-
 def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     schema = {"schema": {"type": "string", "format": "binary"}}
     content = {MEDIA_TYPES[step]: schema}
@@ -54,7 +47,7 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
         },
         304: {"description": "The same as the one with that ETag"},
         307: {"description": "At an address of the store's own, with `STORE_LINKS=on`"},
-        **documented(BadRange, JobNotFound, AssetNotFound, AssetElsewhere, NotAcceptable),
+        **documented(BadRange, JobNotFound, AssetNotFound, NotAcceptable),
         **documented(RangeNotSatisfiable, 422, 503),
     }
 
@@ -105,7 +98,8 @@ async def _file(service: Service, request: Request, *, job_id: str, step: Step) 
     check_id(job_id)
     found = await asyncio.to_thread(service.assets.find, job_id, step)
     if found is None:
-        raise _missing(service, await service.jobs.find(job_id), step)
+        job = await service.jobs.find(job_id)
+        raise AssetNotFound(f"{job_id} has no {step}; it is {job.status}.")
     media_type = MEDIA_TYPES[step]
     path = service.assets.store.path(found.key)
     if path is None:
@@ -136,10 +130,3 @@ async def _from_elsewhere(
         return await streamed(store, found, request, media_type=media_type, headers=HEADERS)
     except (Unreadable, OutOfFile) as error:
         return refused_range(str(found.size), is_range=isinstance(error, OutOfFile))
-
-
-def _missing(service: Service, job: Job, step: Step) -> GenvideoError:
-    here = not service.settings.elsewhere
-    if here and service.settings.feed == "temporal" and job.asset_url is not None:
-        return AssetElsewhere(f"{job.job_id} was stored by a worker; its folder is not ours.")
-    return AssetNotFound(f"{job.job_id} has no {step}; it is {job.status}.")

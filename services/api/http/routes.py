@@ -36,7 +36,7 @@ from services.api.models import (
     accepted,
 )
 from services.api.service import Service
-from services.api.temporal.slots import NotDraining, SemaphoreSlow, Slots
+from services.api.slots import NotDraining, SemaphoreSlow, Slots
 from shared.errors import GenvideoError, NotReady, QueueFull
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
-from services.api.feed.changes import Changes
-from services.api.feed.frames import Frame
-from services.api.feed.hub import Subscription, TooManyListeners, Versions, Waiting
+from services.api.feed.feed import Changes
+from services.api.feed.hub import Frame, Subscription, TooManyListeners, Versions, Waiting
 from services.api.http.parts.parameters import ServiceDep, address_of
 from services.api.http.parts.resume import BURST, MOST_VERSION, has_it_all, missed_versions
 from services.api.jobs.jobs import JobNotFound

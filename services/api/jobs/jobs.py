@@ -9,10 +9,9 @@ from temporalio.service import RPCError
 from services.api.dependencies import Dependencies
 from services.api.feed.feed import Feed
 from services.api.metrics import SUBMITTED
-from services.api.repair.repairer import Repairer
-from services.api.temporal.client import Temporal
-from services.api.temporal.executions import first_record, input_of
-from services.api.temporal.slots import Slots
+from services.api.repair import Repairer
+from services.api.slots import Slots
+from services.api.temporal import Temporal, first_record, input_of
 from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
 from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
 from shared.jobs.messages import Job, JobInput, Record
@@ -134,17 +133,18 @@ class Jobs:
             raise _unknown(job_id)
         if record is not None:
             return self._feed.put_record(record)
+        known = self._feed.index.get(job_id)
+        waits = known is not None and known.version == 0 and not known.status.ended
+        if known is not None and waits and not await self._repairer.is_there(job_id):
+            # It has no record yet.
+            return known
         job = await self._repairer.recover(job_id)
         if job is None:
             raise _unknown(job_id)
         return job
 
     async def record(self, job_id: str) -> Record | None:
-        """The record of a known job, where it can be read or asked for."""
-        return await self._repairer.read(job_id) or await self._repairer.ask(job_id)
-
-    async def stored_record(self, job_id: str) -> Record | None:
-        """The record of a known job, where Temporal need not be asked for it."""
+        """The record of a known job, if there is one yet."""
         return await self._repairer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:

@@ -13,12 +13,8 @@ from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.dependencies import Dependencies
-from services.api.feed.feed import Feed
-from services.api.repair.reconcile import Reconciler
-from services.api.repair.repairer import Repairer
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
-from services.api.temporal.client import Temporal
 from shared.http.client import http_client
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
@@ -73,11 +69,6 @@ def ended(record: Record, status: Status = Status.SUCCEEDED) -> Record:
     return change(record, status=status, step=Step.VIDEO, percent=100, finished_at=CREATED)
 
 
-def reconciler_of(feed: Feed, temporal: Temporal) -> Reconciler:
-    """One that takes Temporal for ready."""
-    return Reconciler(feed, temporal, Repairer(feed, temporal, READY), dependencies=READY)
-
-
 def temporal_calls(name: str) -> float:
     """How often this process has made such a call."""
     value = REGISTRY.get_sample_value("genvideo_api_temporal_calls_total", {"call": name})
@@ -92,7 +83,7 @@ def all_temporal_calls() -> float:
 
 def calls_for_callers() -> float:
     """The same without what a running API asks by itself, every few seconds."""
-    by_itself = ("list_open", "list_ended", "list_ends", "look_for")
+    by_itself = ("list_changed", "look_for")
     return all_temporal_calls() - sum(map(temporal_calls, by_itself))
 
 

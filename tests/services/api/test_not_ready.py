@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -11,18 +10,12 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from services.api.dependencies import Dependencies
-from services.api.feed.hub import Hub
-from services.api.feed.stored import StoredPoll
-from services.api.repair.forget import Forgetter
-from services.api.repair.rebuild import Exit, rebuild
-from services.api.repair.reconcile import Reconciler
+from services.api.rebuild import Exit, rebuild
 from services.api.settings import ApiSettings
 from shared.errors import NotReady
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
-from shared.store.folder import Folder
-from shared.store.records import Records
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.temporal import RETENTION, NewClient
 from tests.services.api.conftest import Api, NewApi, change, ended
@@ -100,16 +93,14 @@ async def test_a_read_makes_no_record_and_calls_no_job_unknown(unready: Api) -> 
     assert list(unready.records.job_ids()) == []
 
 
-async def test_a_round_of_the_reconciler_writes_nothing(unready: Api) -> None:
+async def test_a_poll_writes_nothing(unready: Api) -> None:
     client, feed = unready.service.client, unready.service.feed
     record = await killed(client)
     unready.write(record)
     feed.put_record(record)
     await eventually(lambda: _listed(client))
-    reconciler = next(each for each in unready.service.background if isinstance(each, Reconciler))
-
     with pytest.raises(NotReady):
-        await reconciler.reconcile()
+        await unready.service.follower.poll()
 
     assert unready.records.read(record.job_id) == record
 
@@ -124,31 +115,9 @@ async def test_nothing_is_forgotten(new_api: NewApi, bare: Client) -> None:
         record = change(sample_record(new_job_id()), status=Status.SUCCEEDED, finished_at=old)
         api.write(record)
         api.service.feed.put_record(record)
-        forgetter = next(each for each in api.service.background if isinstance(each, Forgetter))
         with pytest.raises(NotReady):
-            await forgetter.forget()
+            await api.service.forgetter.forget()
         assert api.records.read(record.job_id) == record
-
-
-async def test_a_shared_store_gets_no_record_until_all_is_ready(tmp_path: Path) -> None:
-    wrong: list[str | None] = ["does not answer"]
-
-    async def check() -> str | None:
-        return wrong[0]
-
-    records, record = Records(Folder(tmp_path)), sample_record(new_job_id())
-    feed = StoredPoll(
-        cast(Any, None),
-        cast(Any, None),
-        Hub(),
-        records=records,
-        dependencies=Dependencies({"temporal": check}, fresh_seconds=0),
-    )
-    await feed._write(record)
-    assert records.read(record.job_id) is None
-    wrong[0] = None
-    await feed._write(feed._unwritten[record.job_id])
-    assert (records.read(record.job_id), feed._unwritten) == (record, {})
 
 
 async def test_no_record_is_made_again_by_the_command(bare: Client, tmp_path: Path) -> None:

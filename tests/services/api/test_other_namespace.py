@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.api.repair.forget import Forgetter
-from services.api.repair.rebuild import Exit, rebuild
-from services.api.repair.reconcile import Reconciler
+from services.api.rebuild import Exit, rebuild
 from services.api.settings import ApiSettings
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
@@ -67,9 +65,9 @@ async def test_what_ends_here_is_none_of_its_ends(api: Api, client: Client) -> N
     record = api.write(elsewhere())
     api.service.feed.put_record(record)
     await killed(client, record.job_id)
-    reconciler = next(each for each in api.service.background if isinstance(each, Reconciler))
 
-    await reconciler.reconcile()
+    for _ in range(3):
+        await api.service.follower.poll()
 
     assert api.records.read(record.job_id) == record
     assert api.service.feed.index.get(record.job_id) == record.job()
@@ -90,8 +88,7 @@ async def test_it_is_not_forgotten(new_api: NewApi, client: Client) -> None:
         old = datetime.now(UTC) - timedelta(days=2)
         record = api.write(change(elsewhere(), status=Status.SUCCEEDED, finished_at=old))
         api.service.feed.put_record(record)
-        forgetter = next(each for each in api.service.background if isinstance(each, Forgetter))
-        await forgetter.forget()
+        await api.service.forgetter.forget()
         assert api.records.read(record.job_id) == record
 
 

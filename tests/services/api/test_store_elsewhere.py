@@ -7,16 +7,12 @@ from datetime import timedelta
 import pytest
 from temporalio.client import Client
 
-from services.api.feed.poll import JobPoll
-from services.api.feed.stored import StoredPoll
-from services.api.repair.forget import Forgetter
+from services.api.service import Service
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.states import Step
-from shared.store.chosen import chosen_store
-from shared.store.protocol import Store
 from shared.store.records import Records
-from tests.fixtures.object_store import given_for, settings_for
+from tests.fixtures.object_store import given_for
 from tests.services.api.conftest import Api, NewApi, ended
 from tests.shared.processes import free_port
 from tests.shared.standins import CREATED, client_of_nobody, sample_record
@@ -27,7 +23,7 @@ BYTES = bytes(range(256)) * 4
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Polls and sweeps happen when the test says so."""
-    monkeypatch.setattr(StoredPoll, "running", lambda _: nullcontext())
+    monkeypatch.setattr(Service, "running", lambda _: nullcontext())
 
 
 @pytest.fixture
@@ -47,11 +43,6 @@ def keep(api: Api, job_id: str, body: bytes, step: Step = Step.IMAGE) -> None:
 def write(api: Api, record: Record) -> Record:
     assert Records(api.service.assets.store).write(record)
     return record
-
-
-def feed_of(api: Api) -> StoredPoll:
-    assert isinstance(api.service.feed, StoredPoll)
-    return api.service.feed
 
 
 async def test_a_result_is_had_whole_and_in_ranges(
@@ -103,17 +94,6 @@ async def test_a_result_is_had_by_an_address_of_the_store(
         assert f"img-src 'self' {moto} data:; media-src 'self' {moto};" in policy
 
 
-async def test_records_that_temporal_has_forgotten_are_known_after_a_sweep(
-    shared_api: Api,
-) -> None:
-    records = [write(shared_api, ended(sample_record(new_job_id()))) for _ in range(3)]
-    await feed_of(shared_api).sweep()
-    for record in records:
-        assert shared_api.service.feed.index.get(record.job_id) == record.job()
-    shown = await shared_api.http.get(f"/jobs/{records[0].job_id}/record")
-    assert shown.json() == records[0].model_dump(mode="json")
-
-
 async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
     new_api: NewApi, client: Client, moto: str, *, by_hand: None
 ) -> None:
@@ -123,9 +103,8 @@ async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
         old = CREATED - timedelta(days=400)
         write(api, record.model_copy(update={"finished_at": old}))
         keep(api, record.job_id, BYTES)
-        await feed_of(api).sweep()
-        forgetter = next(each for each in api.service.background if isinstance(each, Forgetter))
-        await forgetter.forget()
+        await api.service.follower.sweep()
+        await api.service.forgetter.forget()
         assert list(api.service.assets.store.list("state/")) == []
         assert list(api.service.assets.store.list("assets/")) == []
 
@@ -140,58 +119,3 @@ async def test_while_the_store_is_away_that_is_what_is_said(new_api: NewApi, by_
             assert answer.headers["retry-after"] == "1"
         ready = await api.http.get("/readyz")
         assert "store: the store does not answer" in ready.json()["detail"]
-
-
-async def test_what_was_missed_is_written_once_the_store_is_back(
-    new_api: NewApi,
-    client: Client,
-    moto: str,
-    *,
-    by_hand: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with new_api(client, **given_for(moto, prefix=new_job_id())) as api:
-        await missed_and_written(api, monkeypatch)
-
-
-async def missed_and_written(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    feed, record = feed_of(api), ended(sample_record(new_job_id()))
-    good = api.service.assets.store
-
-    async def nothing(_: object) -> None:
-        pass
-
-    monkeypatch.setattr(JobPoll, "poll", nothing)
-    monkeypatch.setattr(feed, "_stored", Records(away()))
-    await feed._write(record)
-    await feed.poll()
-    assert Records(good).read(record.job_id) is None
-    monkeypatch.setattr(feed, "_stored", Records(good))
-    await feed.poll()
-    assert Records(good).read(record.job_id) == record
-    assert feed._unwritten == {}
-
-
-@pytest.mark.parametrize("there", [None, "behind", "ended"])
-async def test_a_closed_job_that_the_store_has_missed_is_asked_of_its_workflow(
-    shared_api: Api, monkeypatch: pytest.MonkeyPatch, there: str | None
-) -> None:
-    feed, record = feed_of(shared_api), sample_record(new_job_id())
-    last = ended(record)
-    asked: list[str] = []
-
-    async def by_workflow(_: JobPoll, job_id: str) -> Record:
-        asked.append(job_id)
-        return last
-
-    monkeypatch.setattr(JobPoll, "_asked", by_workflow)
-    monkeypatch.setattr(feed, "_has_closed", lambda _: True)
-    if there is not None:
-        write(shared_api, last if there == "ended" else record)
-    assert await feed._asked(record.job_id) == last
-    assert asked == ([] if there == "ended" else [record.job_id])
-
-
-def away() -> Store:
-    """A store at an address where nobody listens."""
-    return chosen_store(settings_for("http://127.0.0.1:9"))

@@ -1,6 +1,6 @@
 """Where a listener goes on, the same for sockets and streams: what it has not had yet."""
 
-from services.api.feed.versions import versions_after
+from services.api.feed.feed import versions_after
 from services.api.service import Service
 from shared.jobs.messages import Job
 
@@ -13,7 +13,7 @@ MOST_VERSION = 10**9
 async def missed_versions(job: Job, since: int | None, *, service: Service) -> list[Job]:
     """What to send first, as of after the subscription, so that no change falls between."""
     if since is not None:
-        record = await service.jobs.stored_record(job.job_id)
+        record = await service.jobs.record(job.job_id)
         if record is not None:
             return versions_after(record, since)
     newest = service.feed.index.get(job.job_id)

@@ -201,7 +201,6 @@ WRONG = {
     # The rest.
     "API_TOKEN": "short",
     "API_MAX_SOCKETS": "0",
-    "FEED": "rss",
     "RETENTION_DAYS": "0",
     "CALLBACK_URL": "http://a b",
     "TEMPORAL_UI_URL": "nowhere",

@@ -4,9 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from services.api.feed.changes import PAGE, Changes
+from services.api.feed.feed import PAGE, Feed
 from services.api.feed.hub import MAX_WAITING, Hub, Mailbox, TooManyListeners, Versions
-from services.api.feed.index import JobIndex
 from shared.jobs.messages import Job
 from tests.shared.standins import CREATED
 
@@ -15,20 +14,6 @@ def job(number: int, version: int) -> Job:
     return Job(
         job_id=f"job-{number:024x}", prompt="p", style="", created_at=CREATED, version=version
     )
-
-
-class Everything:
-    """An index and a hub, together as the feed has them."""
-
-    def __init__(self) -> None:
-        self.index, self.hub = JobIndex(), Hub()
-
-    def put(self, each: Job) -> None:
-        assert self.index.put(each)
-        self.hub.publish(each, self.index.change)
-
-    def changes(self) -> Changes:
-        return Changes(self.hub, self.index)
 
 
 async def rest(mailbox: Mailbox) -> list[tuple[int, Job]]:
@@ -40,7 +25,7 @@ async def rest(mailbox: Mailbox) -> list[tuple[int, Job]]:
 
 
 async def test_each_change_reaches_who_asked_for_it() -> None:
-    feed = Everything()
+    feed = Feed()
     with (
         feed.hub.mailbox(feed.changes()) as everything,
         feed.hub.mailbox(Versions(), job(1, 0).job_id) as one,
@@ -65,7 +50,7 @@ def test_frames_of_older_changes_are_not_kept_for_ever() -> None:
 
 
 async def test_a_slow_listener_skips_to_the_newest() -> None:
-    feed = Everything()
+    feed = Feed()
     with feed.hub.mailbox(feed.changes()) as slow:
         for version in range(10 * MAX_WAITING):
             feed.put(job(version % 3, version))
@@ -89,7 +74,7 @@ async def test_a_slow_listener_to_one_job_skips_to_its_newest_version() -> None:
 
 async def test_what_is_left_after_skipping_comes_in_the_order_of_the_changes() -> None:
     """Whoever goes on after the last one received must not miss an earlier one."""
-    feed = Everything()
+    feed = Feed()
     with feed.hub.mailbox(feed.changes()) as slow:
         for version in range(4 * MAX_WAITING):
             feed.put(job(version % (2 * MAX_WAITING), version))
@@ -106,7 +91,7 @@ async def test_what_is_left_after_skipping_comes_in_the_order_of_the_changes() -
 
 
 async def test_a_frame_is_written_once_for_all() -> None:
-    feed = Everything()
+    feed = Feed()
     with feed.hub.mailbox(feed.changes()) as first, feed.hub.mailbox(feed.changes()) as second:
         feed.put(job(1, 1))
         [one], [two] = await first.take(), await second.take()
@@ -114,7 +99,7 @@ async def test_a_frame_is_written_once_for_all() -> None:
 
 
 async def test_closing_ends_listeners_after_what_they_were_sent() -> None:
-    feed = Everything()
+    feed = Feed()
     with feed.hub.mailbox(feed.changes()) as early:
         feed.put(job(1, 1))
         feed.hub.close()

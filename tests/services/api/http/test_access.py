@@ -242,7 +242,6 @@ async def test_an_error_of_ours_is_a_problem(
         {"api_origins": "https://front.example/path"},
         {"api_rate": -1},
         {"api_max_sockets": 0},
-        {"feed": "rss"},
         {"api_exposed": True},
         {"listen_host": "0.0.0.0"},
         {"allowed_hosts": "https://front.example"},

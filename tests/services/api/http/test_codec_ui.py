@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from services.api.feed.changes import Changes
+from services.api.feed.feed import Changes
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.states import Status

@@ -72,7 +72,7 @@ async def test_what_was_shown_first_is_not_sent_again(
 
     job_id = await api.submit()
     service = api.service
-    monkeypatch.setattr(service.feed, "_read", never)
+    monkeypatch.setattr(service.follower, "_read", never)
     record = sample_record(job_id)
     for percent in range(3):
         record = api.write(change(record, **RUNNING, percent=percent))

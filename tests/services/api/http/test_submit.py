@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput

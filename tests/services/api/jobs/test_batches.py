@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import Client
 
 from services.api.jobs import batches
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.messages import JobInput
 from shared.jobs.states import Status

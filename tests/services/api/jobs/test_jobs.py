@@ -199,7 +199,7 @@ async def test_only_what_ended_badly_runs_again(api: Api) -> None:
 async def test_a_damaged_record_is_made_again_from_the_workflow(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.api.repair.repairer.FRESH_SECONDS", 0)
+    monkeypatch.setattr("services.api.repair.FRESH_SECONDS", 0)
     job_id = await api.submit()
     path = api.records.path(job_id)
     path.write_text('{"job_id": "')
@@ -215,7 +215,7 @@ async def test_a_damaged_record_is_made_again_from_the_workflow(
 async def test_without_a_worker_a_closed_job_is_told_by_its_end(
     api: Api, new_api: NewApi, client: Client, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.api.temporal.client.QUERY_TIMEOUT", timedelta(seconds=0.2))
+    monkeypatch.setattr("services.api.temporal.QUERY_TIMEOUT", timedelta(seconds=0.2))
     job_id = await api.submit()
     await client.get_workflow_handle(job_id).terminate()
     async with new_api(client) as other:

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import structlog
+from prometheus_client import Gauge
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import (
     Client,
@@ -19,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
-from services.api.temporal.client import RPC_TIMEOUT, is_missing
+from services.api.temporal import RPC_TIMEOUT, is_missing
 from shared.errors import (
     GenvideoError,
     InvalidInput,
@@ -61,6 +62,18 @@ UPDATE_SECONDS = 5.0
 FULL_RETRY_SECONDS = 10.0
 # How an update fails whose semaphore was reset, or ended before it was done.
 ENDED = ("reset", "AcceptedUpdateCompletedWorkflow")
+
+# Whoever reads metrics is not kept waiting for a semaphore that is slow.
+METRICS_SECONDS = 2.0
+
+SEEN = Gauge("genvideo_api_slot_seen", "1 where the semaphore has answered for these figures")
+LIMIT = Gauge("genvideo_api_slot_limit", "Jobs that may hold the slot at once")
+PAUSED = Gauge("genvideo_api_slot_paused", "1 while nobody is let in")
+HOLDERS = Gauge("genvideo_api_slot_holders", "Jobs that hold the slot", ["draining"])
+WAITING = Gauge("genvideo_api_slot_waiting", "Jobs that wait for the slot")
+HELD = Gauge("genvideo_api_slot_held_seconds", "For how long the oldest holder has had the slot")
+TOKEN = Gauge("genvideo_api_slot_token", "The highest token of a holder; it grows with each grant")
+
 
 EMPTY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
 
@@ -269,3 +282,26 @@ def _refusal(cause: BaseException) -> GenvideoError:
         # The next semaphore rebuilds.
         return TemporalUnavailable("The semaphore does not answer.")
     return InvalidInput(str(cause))
+
+
+async def refresh_metrics(slots: Slots) -> None:
+    """Set all of them; where the semaphore does not answer they stay, and `SEEN` is 0."""
+    try:
+        view = await asyncio.wait_for(slots.view(), METRICS_SECONDS)
+    except (TemporalUnavailable, TimeoutError):
+        SEEN.set(0)
+        return
+    SEEN.set(1)
+    LIMIT.set(view.limit)
+    PAUSED.set(view.paused)
+    WAITING.set(view.waiting_count)
+    _note_holders(view.holders, datetime.now(UTC))
+
+
+def _note_holders(holders: tuple[HolderView, ...], now: datetime) -> None:
+    draining = sum(holder.draining for holder in holders)
+    HOLDERS.labels("no").set(len(holders) - draining)
+    HOLDERS.labels("yes").set(draining)
+    HELD.set(max(((now - holder.since).total_seconds() for holder in holders), default=0.0))
+    if holders:
+        TOKEN.set(max(holder.token for holder in holders))

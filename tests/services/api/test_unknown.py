@@ -7,20 +7,19 @@ from typing import Any, cast
 import pytest
 from temporalio.client import Client
 
+from services.api import repair
 from services.api.dependencies import Dependencies
-from services.api.feed.watch import JobWatch
-from services.api.repair import unknown
-from services.api.repair.repairer import Repairer
-from services.api.repair.unknown import UnknownJobs
-from services.api.temporal.client import Temporal
+from services.api.feed.feed import Feed
+from services.api.repair import Repairer, UnknownJobs
+from services.api.temporal import Temporal
 from shared.errors import NotReady
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
 from shared.semaphore.messages import JOB_GATE, SlotRequest, semaphore_id
 from shared.store.records import RecordStore
-from tests.services.api.conftest import READY, Api, NewApi, change, ended
-from tests.shared.standins import CREATED, client_of_nobody, sample_record
+from tests.services.api.conftest import READY, Api, change, ended
+from tests.shared.standins import CREATED, sample_record
 
 
 def waiting() -> Record:
@@ -55,18 +54,19 @@ async def requests(client: Client) -> list[SlotRequest]:
     return found
 
 
-def part_of(watch: JobWatch, client: Client, dependencies: Dependencies = READY) -> UnknownJobs:
-    temporal = Temporal(client)
-    repairer = Repairer(watch, temporal, dependencies)
-    return UnknownJobs(watch, temporal, repairer, dependencies=dependencies)
+class Parts:
+    """An API's part that looks for unknown jobs, over some records."""
 
+    def __init__(self, data_dir: Path, *records: Record) -> None:
+        self.feed, self.records = Feed(), RecordStore(data_dir)
+        for record in records:
+            self.records.write(record)
+            self.feed.put_record(record)
 
-def watch_of(data_dir: Path, *records: Record) -> JobWatch:
-    watch = JobWatch(RecordStore(data_dir))
-    for record in records:
-        watch.records.write(record)
-        watch.put_record(record)
-    return watch
+    def unknown(self, client: Client, dependencies: Dependencies = READY) -> UnknownJobs:
+        temporal = Temporal(client)
+        repairer = Repairer(self.feed, self.records, temporal, dependencies=dependencies)
+        return UnknownJobs(self.feed, temporal, repairer, dependencies=dependencies)
 
 
 async def test_one_that_has_begun_is_handed_to_the_semaphore_when_it_is_cancelled(
@@ -102,26 +102,26 @@ async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: 
     foreign = foreign.model_copy(update={"namespace": "shop"})
     known = begun()
     await Temporal(client).start(known.job_id, JobInput(prompt="p", style=""))
-    watch = watch_of(tmp_path, queued, running, foreign, known)
+    parts = Parts(tmp_path, queued, running, foreign, known)
 
-    await part_of(watch, client).look()
+    await parts.unknown(client).look()
 
-    closed = watch.records.read(queued.job_id)
+    closed = parts.records.read(queued.job_id)
     assert closed is not None
     assert closed.error is not None
     assert (closed.status, closed.error.code) == (Status.FAILED, "forgotten")
     assert await requests(client) == [request_of(running)]
     for record in (running, foreign, known):
-        assert watch.records.read(record.job_id) == record
+        assert parts.records.read(record.job_id) == record
 
 
 async def test_what_was_drained_since_is_shown(client: Client, tmp_path: Path) -> None:
     """A store elsewhere tells of no change."""
     record = begun()
-    watch = watch_of(tmp_path, record)
-    watch.records.write(ended(record, Status.FAILED))
-    await part_of(watch, client).look()
-    shown = watch.index.get(record.job_id)
+    parts = Parts(tmp_path, record)
+    parts.records.write(ended(record, Status.FAILED))
+    await parts.unknown(client).look()
+    shown = parts.feed.index.get(record.job_id)
     assert shown is not None
     assert shown.status is Status.FAILED
 
@@ -140,7 +140,7 @@ class Counted:
 async def test_a_round_looks_for_a_few_and_each_has_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unknown, "PER_ROUND", 2)
+    monkeypatch.setattr(repair, "LOOKED_FOR", 2)
     records = [
         waiting().model_copy(update={"created_at": CREATED + timedelta(seconds=number)})
         for number in range(5)
@@ -148,8 +148,8 @@ async def test_a_round_looks_for_a_few_and_each_has_its_turn(
     records[4] = begun(records[4])
     ids = [record.job_id for record in records]
     temporal = Counted()
-    watch = watch_of(tmp_path, *records)
-    part = UnknownJobs(watch, cast(Any, temporal), cast(Any, None), dependencies=READY)
+    parts = Parts(tmp_path, *records)
+    part = UnknownJobs(parts.feed, cast(Any, temporal), cast(Any, None), dependencies=READY)
     for _ in range(3):
         await part.look()
     looked_for = temporal.looked_for
@@ -163,12 +163,7 @@ async def test_nothing_is_looked_for_while_not_ready(client: Client, tmp_path: P
         return "does not answer"
 
     queued = waiting()
-    watch = watch_of(tmp_path, queued)
+    parts = Parts(tmp_path, queued)
     with pytest.raises(NotReady):
-        await part_of(watch, client, Dependencies({"temporal": check})).look()
-    assert watch.records.read(queued.job_id) == queued
-
-
-async def test_the_api_looks_for_them_by_itself(new_api: NewApi) -> None:
-    async with new_api(await client_of_nobody(1)) as api:
-        assert any(isinstance(each, UnknownJobs) for each in api.service.background)
+        await parts.unknown(client, Dependencies({"temporal": check})).look()
+    assert parts.records.read(queued.job_id) == queued

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from services.api.temporal import slots
+from services.api import slots
 from shared.jobs.ids import job_id_for_key, new_job_id
 from shared.semaphore.messages import (
     CAPACITY,

@@ -1,6 +1,6 @@
 """Earlier versions, as the record's transitions tell them."""
 
-from services.api.feed.versions import versions_after
+from services.api.feed.feed import versions_after
 from shared.jobs.messages import Attempts, JobError
 from shared.jobs.states import Status, Step
 from tests.services.api.conftest import change

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from services.api.temporal import slots
+from services.api import slots
 from services.semaphore.worker import running_semaphore
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.api.repair.rebuild import Exit, rebuild
+from services.api.rebuild import Exit, rebuild
 from services.api.settings import ApiSettings
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from shared.files import ABANDONED_SECONDS
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record

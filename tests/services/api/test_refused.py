@@ -6,7 +6,7 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.api.jobs import batches
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from shared.errors import NamespaceMissing
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput

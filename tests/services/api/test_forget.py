@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.api.feed.watch import JobWatch
-from services.api.repair import forget as forgetting
-from services.api.repair.forget import Forgetter
-from services.api.repair.rebuild import Exit, rebuild
-from services.api.repair.repairer import Repairer
-from services.api.retention import Retention
+from services.api import repair
+from services.api.feed.feed import Feed, Retention
+from services.api.rebuild import Exit, rebuild
+from services.api.repair import Forgetter, Repairer
 from services.api.settings import ApiSettings
-from services.api.temporal.client import Temporal
+from services.api.temporal import Temporal
 from shared.jobs.assets import asset_path
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
@@ -40,6 +38,9 @@ def kept(data_dir: Path, *, ended: timedelta | None, tag: str | None = None) -> 
     path = asset_path(data_dir, record.job_id, Step.IMAGE)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"picture")
+    receipts = data_dir / "callbacks" / record.job_id
+    receipts.mkdir(parents=True)
+    (receipts / "000.json").write_bytes(b"{}")
     return record.job_id
 
 
@@ -52,9 +53,9 @@ class Kept:
     def __init__(self, data_dir: Path, now: datetime = NOW) -> None:
         self.records = RecordStore(data_dir)
         self.now = now
-        self.watch = JobWatch(self.records, retention=Retention(DAYS, now=lambda: self.now))
+        self.feed = Feed(retention=Retention(DAYS, now=lambda: self.now))
         self.forgetter = Forgetter(
-            self.watch, self.records, Assets(self.records.store), dependencies=READY
+            self.feed, self.records, Assets(self.records.store), dependencies=READY
         )
         self.data_dir = data_dir
 
@@ -62,10 +63,11 @@ class Kept:
         for job_id in self.records.job_ids():
             record = self.records.read(job_id)
             assert record is not None
-            self.watch.put_record(record)
+            self.feed.put_record(record)
 
     def there(self, job_id: str) -> tuple[bool, bool]:
         folder = asset_path(self.data_dir, job_id, Step.IMAGE).parent
+        assert folder.exists() == (self.data_dir / "callbacks" / job_id).exists()
         return self.records.path(job_id).exists(), folder.exists()
 
 
@@ -77,8 +79,8 @@ async def test_what_ended_long_ago_is_removed_and_nothing_else(tmp_path: Path) -
     await here.forgetter.forget()
     assert here.there(old) == (False, False)
     assert here.there(new) == here.there(still_open) == (True, True)
-    assert here.watch.index.get(old) is None
-    assert here.watch.index.get(new) is not None
+    assert here.feed.index.get(old) is None
+    assert here.feed.index.get(new) is not None
 
 
 async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
     here.now += timedelta(seconds=2)
     await here.forgetter.forget()
     assert here.there(job_id) == (False, False)
-    index = here.watch.index
+    index = here.feed.index
     assert [job.job_id for job in index.tagged("t")] == [other]
     assert [job.job_id for job in index.page(9, status=None, tag=None, after=None).jobs] == [other]
     assert [job.job_id for _, job in index.changed_after(0, 9)] == [other]
@@ -104,7 +106,7 @@ async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
 async def test_without_a_number_of_days_nothing_is(tmp_path: Path) -> None:
     job_id = kept(tmp_path, ended=timedelta(days=20_000))
     here = Kept(tmp_path)
-    here.watch.retention = Retention()
+    here.feed.retention = Retention()
     here.read()
     await here.forgetter.forget()
     assert here.there(job_id) == (True, True)
@@ -114,7 +116,7 @@ class Killed(BaseException):
     """What no code of ours takes for a failure."""
 
 
-@pytest.mark.parametrize("line", range(4))
+@pytest.mark.parametrize("line", range(6))
 async def test_killed_at_any_line_the_next_round_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: int
 ) -> None:
@@ -153,11 +155,11 @@ async def test_killed_at_any_line_the_next_round_goes_on(
 async def test_one_that_can_not_be_removed_keeps_no_other_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgetting, "PER_ROUND", 1)
+    monkeypatch.setattr(repair, "REMOVED", 1)
     ids = [kept(tmp_path, ended=OLD) for _ in range(2)]
     here = Kept(tmp_path)
     here.read()
-    stuck, other = here.watch.expired
+    stuck, other = here.feed.expired
     assert {stuck, other} == set(ids)
     real = here.records.remove
 
@@ -211,9 +213,10 @@ SHORT_DAYS = SHORT / 86_400
 async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_path: Path) -> None:
     job_id = await finished(client)
     await closed_for(client, job_id, SHORT)
-    watch = JobWatch(RecordStore(tmp_path), retention=Retention(SHORT_DAYS))
+    feed = Feed(retention=Retention(SHORT_DAYS))
+    repairer = Repairer(feed, RecordStore(tmp_path), Temporal(client), dependencies=READY)
     async with standing_in(client):
-        assert await Repairer(watch, Temporal(client), READY).recover(job_id) is None
+        assert await repairer.recover(job_id) is None
 
         async def listed() -> bool:
             return job_id in await Temporal(client).job_ids()
@@ -246,8 +249,3 @@ async def test_the_api_says_that_there_is_no_such_job(client: Client, new_api: N
             "/jobs", json={"prompt": "x", "style": ""}, headers={"Idempotency-Key": "a-key"}
         )
         assert (again.status_code, again.json()["code"]) == (422, "idempotency_conflict")
-
-
-def test_an_api_without_records_can_not_forget_any() -> None:
-    with pytest.raises(ValueError, match="needs FEED=files"):
-        ApiSettings(feed="temporal", retention_days=30)

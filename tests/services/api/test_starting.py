@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from services.api.temporal import client
-from services.api.temporal.client import STARTS_AT_ONCE, Temporal
+from services.api import temporal
+from services.api.temporal import STARTS_AT_ONCE, Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.messages import JobInput
 
@@ -24,9 +24,9 @@ class SlowServer:
 
 
 def started(server: SlowServer, count: int) -> list["asyncio.Task[None]"]:
-    temporal = Temporal(cast(Any, server))
+    ours = Temporal(cast(Any, server))
     return [
-        asyncio.create_task(temporal.start(f"job-{number}", JobInput(prompt="p", style="")))
+        asyncio.create_task(ours.start(f"job-{number}", JobInput(prompt="p", style="")))
         for number in range(count)
     ]
 
@@ -52,7 +52,7 @@ async def test_one_more_waits_for_an_answer() -> None:
 
 
 async def test_patience_ends_with_what_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "START_PATIENCE", 0.01)
+    monkeypatch.setattr(temporal, "START_PATIENCE", 0.01)
     server = SlowServer()
     *begun, late = started(server, STARTS_AT_ONCE + 1)
     with pytest.raises(TemporalUnavailable, match="too slowly"):

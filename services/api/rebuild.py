@@ -1,4 +1,4 @@
-"""`python -m services.api.repair.rebuild`: makes records again, from Temporal.
+"""`python -m services.api.rebuild`: makes records again, from Temporal.
 
 Every one that is missing, damaged or behind. It may run at any moment, beside a working
 stack, and again: a record is never made older.
@@ -13,10 +13,9 @@ from enum import IntEnum, StrEnum
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
-from services.api.retention import Retention
+from services.api.feed.feed import Retention
 from services.api.settings import ApiSettings
-from services.api.temporal.client import Temporal
-from services.api.temporal.executions import from_workflow
+from services.api.temporal import Temporal, from_workflow
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.messages import Record
 from shared.process_exit import run_and_exit

@@ -1,4 +1,7 @@
-"""The API's calls to Temporal; each is counted and bounded in time, or TemporalUnavailable."""
+"""What the API asks of Temporal, and what Temporal knows of a job, as a record.
+
+Each call is counted and bounded in time, or TemporalUnavailable.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -16,6 +19,7 @@ from temporalio.client import (
     WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
     WorkflowHandle,
 )
 from temporalio.common import (
@@ -24,13 +28,15 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
+from shared.jobs.closing import RESET, close_record
 from shared.jobs.ids import is_job_id
-from shared.jobs.messages import UNTAGGED, JobInput, Progress, Record
-from shared.jobs.states import OnVideoFailure
+from shared.jobs.messages import UNTAGGED, JobError, JobInput, Progress, Record
+from shared.jobs.states import OnVideoFailure, Status
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import SlotRequest
 from shared.semaphore.server import is_gone
@@ -59,8 +65,6 @@ ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed_out",
 }
-# So many executions are read at a time; the rest comes with the next call.
-MOST_ENDS = 500
 # A list of what changed is read in pages of so many, and so many of them at the most.
 PAGE = 1000
 MOST_PAGES = 20
@@ -180,13 +184,6 @@ class Temporal:
         )
         return await _counted("query_record", query, seconds=QUERY_TIMEOUT.total_seconds())
 
-    async def open_jobs(self) -> AsyncIterator[WorkflowExecution]:
-        """Every job that runs, as visibility lists them."""
-        TEMPORAL_CALLS.labels("list_open").inc()
-        query = f"WorkflowType='{GENVIDEO_WORKFLOW}' AND ExecutionStatus='Running'"
-        async for execution in self.client.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
-            yield execution
-
     async def job_ids(self) -> set[str]:
         """Every job that the server still knows, however it stands."""
         query = f"WorkflowType='{GENVIDEO_WORKFLOW}'"
@@ -200,42 +197,89 @@ class Temporal:
                 break
         return found
 
-    async def abnormal_ends(self, since: datetime) -> list[WorkflowExecution]:
-        """Jobs that were ended from outside after `since`, at most MOST_ENDS of them."""
-        TEMPORAL_CALLS.labels("list_ended").inc()
-        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        query = (
-            f"WorkflowType='{GENVIDEO_WORKFLOW}' AND CloseTime>'{moment}'"
-            " AND (ExecutionStatus='Terminated' OR ExecutionStatus='TimedOut')"
-        )
-        listing = self.client.list_workflows(query, limit=MOST_ENDS, rpc_timeout=RPC_TIMEOUT)
-        return [execution async for execution in listing]
-
-    async def ends(self, since: datetime) -> list[WorkflowExecution]:
-        """Jobs that ended after `since`, in whatever way."""
-        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        query = f"WorkflowType='{GENVIDEO_WORKFLOW}' AND CloseTime>'{moment}'"
-        return await self._pages("list_ends", query)
-
     async def changed_jobs(self, since: datetime) -> list[WorkflowExecution]:
-        """Jobs that began or closed after `since`, oldest first; one call per PAGE of them."""
+        """Jobs that began or closed after `since`, oldest first; at most MOST_PAGES of PAGE."""
         moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = (
             f"WorkflowType='{GENVIDEO_WORKFLOW}' AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
         )
-        found = await self._pages("list_changed", query)
-        return sorted(found, key=lambda each: each.start_time)
-
-    async def _pages(self, name: str, query: str) -> list[WorkflowExecution]:
-        """What a query lists, up to MOST_PAGES of it."""
         listing = self.client.list_workflows(query, page_size=PAGE, rpc_timeout=RPC_TIMEOUT)
         found: list[WorkflowExecution] = []
         for _ in range(MOST_PAGES):
-            await _counted(name, listing.fetch_next_page())
+            await _counted("list_changed", listing.fetch_next_page())
             found += listing.current_page or []
             if not listing.next_page_token:
                 break
-        return found
+        return sorted(found, key=lambda each: each.start_time)
+
+
+async def input_of(found: WorkflowExecution) -> JobInput:
+    """What a job was started with; a job that was started elsewhere may carry no memo."""
+    return await found.memo_value(
+        MEMO_INPUT, default=JobInput(prompt="(not recorded)", style=""), type_hint=JobInput
+    )
+
+
+async def first_record(found: WorkflowExecution) -> Record:
+    """A job before its first change, from what it was started with; ValueError without a memo."""
+    job = await input_of(found)
+    return Record.of(
+        job,
+        job_id=found.id,
+        run_id=found.run_id,
+        created_at=found.start_time,
+        namespace=found.namespace,
+    )
+
+
+async def from_workflow(temporal: Temporal, found: WorkflowExecutionDescription) -> Record:
+    """The record as the workflow tells it, with an end that it had no code left to record.
+
+    A run that was reset can't be asked, because its replay deviates on purpose: the first one is.
+    """
+    first = found.raw_description.workflow_execution_info.first_run_id
+    if first in ("", found.run_id):
+        return closed(await temporal.record(found.id), found.status)
+    record = await temporal.record(found.id, first)
+    if found.status is WorkflowExecutionStatus.RUNNING or record.status.ended:
+        return record
+    return close_record(record, RESET)
+
+
+def closed(record: Record, status: WorkflowExecutionStatus | None) -> Record:
+    """The record with its end, where the job was ended from outside."""
+    if status in ABNORMAL and not record.status.ended:
+        return close_record(record, ABNORMAL[status])
+    return record
+
+
+async def outcome(temporal: Temporal, found: WorkflowExecutionDescription) -> dict[str, object]:
+    """The fields of a closed job that tell how it ended, from its last history event."""
+    try:
+        end = await answer(temporal.handle(found.id).result(rpc_timeout=RPC_TIMEOUT))
+    except WorkflowFailureError as failure:
+        return _failed(failure.cause)
+    except ValueError:
+        # It has ended well, with something else than our result.
+        return {"status": Status.SUCCEEDED}
+    return {
+        "status": end.status,
+        "step": end.step,
+        "percent": end.percent,
+        "asset_url": end.asset_url,
+        "attempts": end.attempts,
+        "version": end.version,
+    }
+
+
+def _failed(cause: BaseException) -> dict[str, object]:
+    if isinstance(cause, CancelledError):
+        error = JobError(code="cancelled", message="The job was cancelled.")
+        return {"status": Status.CANCELLED, "error": error}
+    code = cause.type if isinstance(cause, ApplicationError) and cause.type else None
+    message = cause.message if isinstance(cause, FailureError) else str(cause)
+    name = type(cause).__name__.removesuffix("Error").lower()
+    return {"status": Status.FAILED, "error": JobError(code=code or name, message=message)}
 
 
 def is_missing(error: BaseException) -> bool:

@@ -1,0 +1,180 @@
+"""How the feed learns of jobs: the store has their records, visibility who began and ended.
+
+What is asked depends on the jobs, never on who watches. Each API does it for itself; several that
+share a store write no record of another one over.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from services.api.dependencies import Dependencies
+from services.api.feed.feed import Feed
+from services.api.repair import Repairer
+from services.api.slots import Slots
+from services.api.temporal import Temporal, first_record
+from shared.errors import TemporalUnavailable
+from shared.jobs.ids import is_job_id, job_of_key
+from shared.store.protocol import StoreAway
+from shared.store.records import PREFIX, Records
+
+log = structlog.get_logger(__name__)
+
+# So many jobs are looked up in one round; those that are left come first in the next.
+LOOK_UPS = 20
+READ_AT_ONCE = 8
+# A folder is listed again so soon, and takes so small a share of the time; a bucket, whose lists
+# cost money, seldom, since visibility and the slot tell which records may have changed.
+FOLDER_SECONDS, FOLDER_SHARE = 0.1, 0.05
+BUCKET_SECONDS = 300.0
+# Visibility lags behind what happens.
+LAG = timedelta(seconds=30)
+# Our clock may be ahead of the server's by so much, while nothing shows that it is less.
+MOST_AHEAD = timedelta(minutes=5)
+
+
+class LookBack:
+    """From when on the next list must begin, whatever time our machine has; at first, everything.
+
+    Our clock is ahead by no more than a change was old, by that clock, when it was listed.
+    """
+
+    def __init__(self) -> None:
+        self.since = datetime.fromtimestamp(0, UTC)
+        self._ahead = MOST_AHEAD
+
+    def listed(self, asked_at: datetime, changes: Iterable[datetime]) -> None:
+        """A list that was asked for at `asked_at` told of changes at these instants."""
+        now = datetime.now(UTC)
+        least = min((now - each for each in changes), default=MOST_AHEAD)
+        self._ahead = max(timedelta(0), min(self._ahead, least))
+        self.since = asked_at - LAG - self._ahead
+
+
+class Follower:
+    """`sweep` reads the records that have changed; `poll` asks for what no record tells."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        records: Records,
+        temporal: Temporal,
+        *,
+        slots: Slots,
+        repairer: Repairer,
+        dependencies: Dependencies,
+    ) -> None:
+        self._feed = feed
+        self._records = records
+        self._temporal = temporal
+        self._slots = slots
+        self._repairer = repairer
+        self._dependencies = dependencies
+        self._look_back = LookBack()
+        # Of each record the tag that it had when it was read.
+        self._seen: dict[str, str] = {}
+        self._pause = 0.0
+        self._holders: tuple[str, ...] = ()
+        # Runs that have closed and whose record has no end yet, and all jobs to look up.
+        self._closed: set[str] = set()
+        self._due: dict[str, None] = {}
+
+    def pause(self) -> float:
+        """Seconds until the next sweep."""
+        return self._pause
+
+    async def sweep(self) -> None:
+        """Read each record that has changed since it was read; StoreAway."""
+        began = time.monotonic()
+        tags = await asyncio.to_thread(self._tags)
+        took = time.monotonic() - began
+        local = self._records.store.local
+        self._pause = max(FOLDER_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
+        changed = [job_id for job_id, tag in tags.items() if self._seen.get(job_id) != tag]
+        for start in range(0, len(changed), READ_AT_ONCE):
+            part = changed[start : start + READ_AT_ONCE]
+            self._feed.damaged |= dict.fromkeys(await self._read(part))
+            self._seen |= {job_id: tags[job_id] for job_id in part}
+        self._seen = {job_id: tag for job_id, tag in self._seen.items() if job_id in tags}
+
+    def _tags(self) -> dict[str, str]:
+        listed = self._records.store.list(PREFIX)
+        found = ((job_of_key(PREFIX, each.key), each.tag) for each in listed)
+        return {job_id: tag for job_id, tag in found if job_id is not None}
+
+    async def _read(self, job_ids: list[str]) -> list[str]:
+        """Show what the records tell; the jobs that have no readable one. StoreAway."""
+        reads = (asyncio.to_thread(self._records.read, job_id) for job_id in job_ids)
+        without = []
+        for job_id, record in zip(job_ids, await asyncio.gather(*reads), strict=True):
+            if record is None:
+                without.append(job_id)
+            else:
+                self._feed.damaged.pop(job_id, None)
+                self._feed.put_record(record)
+        return without
+
+    async def poll(self) -> None:
+        """One look: visibility, the holders if the store is elsewhere, and some jobs themselves."""
+        began = datetime.now(UTC)
+        changed = await self._temporal.changed_jobs(self._look_back.since)
+        jobs = [each for each in changed if is_job_id(each.id)]
+        # Whoever listened to a process before this one has seen more of a job than a list tells.
+        unknown = [each.id for each in jobs if self._feed.index.get(each.id) is None]
+        for start in range(0, len(unknown), READ_AT_ONCE):
+            await self._read(unknown[start : start + READ_AT_ONCE])
+        for execution in jobs:
+            await self._note(execution)
+        self._look_back.listed(began, (each.close_time or each.start_time for each in changed))
+        if not self._records.store.local and self._feed.index.any_open():
+            await self._note_holders()
+        due = list(self._due)[:LOOK_UPS]
+        if due or self._feed.damaged:
+            await self._dependencies.require()
+        await asyncio.gather(*map(self._look_up, due))
+        await self._repair_damaged()
+
+    async def _note(self, execution: WorkflowExecution) -> None:
+        job = self._feed.index.get(execution.id)
+        if execution.status is WorkflowExecutionStatus.RUNNING:
+            if job is None:
+                self._feed.put((await first_record(execution)).job())
+        elif job is None or not (job.version > 0 and job.status.ended):
+            self._closed.add(execution.id)
+            self._due[execution.id] = None
+
+    async def _note_holders(self) -> None:
+        """Who holds the slot may change at any moment, and so may who has just left it."""
+        view = await self._slots.view()
+        holders = tuple(holder.job_id for holder in view.holders)
+        self._due |= dict.fromkeys((*holders, *self._holders))
+        self._holders = holders
+
+    async def _look_up(self, job_id: str) -> None:
+        """Show the job's record; one that its run will not end any more is made from Temporal."""
+        # Before it is asked: news that come meanwhile make it due again.
+        del self._due[job_id]
+        try:
+            await self._read([job_id])
+            job = self._feed.index.get(job_id)
+            if job_id in self._closed and not (job and job.version > 0 and job.status.ended):
+                await self._repairer.recover(job_id)
+        except (TemporalUnavailable, RPCError, StoreAway) as error:
+            log.warning("a job can't be looked up", job_id=job_id, reason=str(error))
+            self._due[job_id] = None
+        else:
+            self._closed.discard(job_id)
+
+    async def _repair_damaged(self) -> None:
+        """Make records again, up to the first that can't be; what Temporal doesn't know stays."""
+        for job_id in list(self._feed.damaged)[:LOOK_UPS]:
+            # Before it is looked at: if it can't be made now it goes behind the others.
+            del self._feed.damaged[job_id]
+            await self._repairer.recover(job_id)
+            if job_id in self._feed.damaged:
+                return

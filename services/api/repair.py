@@ -1,0 +1,273 @@
+"""What no workflow is left, or able, to write: records made again, ended, and removed.
+
+While the API is not ready nothing is written or removed: what answers may be another Temporal.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from heapq import nsmallest
+
+import structlog
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError
+
+from services.api.dependencies import Dependencies
+from services.api.feed.feed import Feed
+from services.api.metrics import FORGOTTEN, REPAIRED
+from services.api.temporal import ABNORMAL, Temporal, closed, first_record, from_workflow, outcome
+from shared.errors import NotReady, TemporalUnavailable
+from shared.jobs.closing import close_record
+from shared.jobs.ids import callbacks_prefix
+from shared.jobs.messages import Job, Record
+from shared.jobs.states import Status
+from shared.store.assets import Assets
+from shared.store.protocol import StoreAway
+from shared.store.records import Records
+from shared.temporal.client import is_away
+from shared.temporal.refusals import refusal
+
+log = structlog.get_logger(__name__)
+
+# A job younger than this may well have no record yet; its workflow is not asked for one.
+FRESH_SECONDS = 5.0
+# After a query that got no answer, others are not held up by one of their own for so long.
+SILENCE_SECONDS = 5.0
+# So long a job that was handed to the semaphore is not handed to it again.
+DRAIN_SECONDS = 60.0
+# Jobs that Temporal may not know are looked for, and old ones removed, this often; so many a round.
+ROUND_SECONDS = 60.0
+LOOKED_FOR, REMOVED = 20, 500
+
+
+@asynccontextmanager
+async def periodically(
+    work: Callable[[], Awaitable[None]], pause: Callable[[], float]
+) -> AsyncIterator[None]:
+    """Work until the block ends, with so many seconds between; a failure is logged.
+
+    What `/readyz` says as long as it lasts is no news.
+    """
+
+    async def again() -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                known = isinstance(error, TemporalUnavailable | NotReady | StoreAway)
+                if not (known or is_away(error) or refusal(error)):
+                    log.exception("periodic work failed")
+            await asyncio.sleep(pause())
+
+    task = asyncio.create_task(again())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Repairer:
+    """Makes a job's record again, or ends it."""
+
+    def __init__(
+        self, feed: Feed, records: Records, temporal: Temporal, *, dependencies: Dependencies
+    ) -> None:
+        self._dependencies = dependencies
+        self._feed = feed
+        self._records = records
+        self._temporal = temporal
+        self._silent_until = float("-inf")
+        # Jobs that were lately handed to the semaphore to be drained, and when.
+        self._handed: dict[str, float] = {}
+
+    async def read(self, job_id: str) -> Record | None:
+        """The record that is kept, or None; StoreAway."""
+        return await asyncio.to_thread(self._records.read, job_id)
+
+    async def is_there(self, job_id: str) -> bool:
+        """Whether there is anything, a record or a damaged one; StoreAway."""
+        return await asyncio.to_thread(self._records.known, job_id)
+
+    def is_ours(self, record: Record) -> bool:
+        """Whether its workflow runs in our namespace."""
+        return record.is_of(self._temporal.client.namespace)
+
+    async def recover(self, job_id: str) -> Job | None:
+        """A job by what Temporal tells, its record written; None if nobody knows it.
+
+        NotReady: what a namespace says that is not ready for us is taken for nothing.
+        """
+        known = self._feed.index.get(job_id)
+        found = await self._temporal.describe(job_id)
+        await self._dependencies.require()
+        if found is None:
+            return known
+        if self._feed.retention.past(found.close_time):
+            self._feed.index.forget({job_id})
+            return None
+        is_open = found.status == WorkflowExecutionStatus.RUNNING
+        if not is_open or _age(found.start_time) >= FRESH_SECONDS:
+            record = await self._from_temporal(found, known)
+            if record is not None:
+                await self._write(record, why="recovered")
+                return self._feed.index.get(job_id)
+        if is_open:
+            base = known or (await first_record(found)).job()
+            self._feed.put(base)
+            return base
+        # No worker answers: the end as the server knows it, until one does.
+        self._feed.damaged[job_id] = None
+        base = known or (await first_record(found)).job()
+        end = {**await outcome(self._temporal, found), "version": base.version}
+        shown = base.model_copy(update={"finished_at": found.close_time, **end})
+        if known is not None:
+            self._feed.index.amend(shown)
+        return shown
+
+    async def _from_temporal(
+        self, found: WorkflowExecutionDescription, known: Job | None
+    ) -> Record | None:
+        """The record as the workflow tells it; if none answers, one with an end from outside."""
+        if time.monotonic() >= self._silent_until:
+            try:
+                return await from_workflow(self._temporal, found)
+            except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
+                self._silent_until = time.monotonic() + SILENCE_SECONDS
+                log.warning("a record can't be asked for", job_id=found.id, reason=str(error))
+        if found.status not in ABNORMAL:
+            return None
+        record = await self.read(found.id) or await first_record(found)
+        if known is not None and known.version > record.version:
+            # Its file was lost: what listeners have seen of it counts.
+            record = record.model_copy(update={"version": known.version})
+        return closed(record, found.status)
+
+    async def _write(self, record: Record, *, why: str) -> None:
+        """Store a record that was made again, and tell the listeners; one of another namespace
+        stands, and is shown as it is."""
+        try:
+            present = await self.read(record.job_id)
+            if present is not None and not self.is_ours(present):
+                self._feed.put_record(present)
+                return
+            if await asyncio.to_thread(self._records.write, record):
+                REPAIRED.labels(why).inc()
+        except OSError as error:
+            log.error("a record can't be written", job_id=record.job_id, reason=error.strerror)
+            # Whoever looks is told all the same, and the file is tried again.
+            self._feed.damaged[record.job_id] = None
+        self._feed.put_record(record)
+
+    async def close_forgotten(self, job_id: str) -> bool:
+        """End an open record whose job Temporal doesn't know; False if there is no such record.
+
+        A job that has begun may have something paid at a vendor: the semaphore has it drained, and
+        its record is ended then.
+        """
+        record = await self.read(job_id)
+        if record is None or not self.is_ours(record):
+            return False
+        if self._feed.put_record(record).status.ended or await self._temporal.describe(job_id):
+            return False
+        if record.status is not Status.RUNNING and record.started_at is None:
+            await self._write(close_record(record, "forgotten"), why="ended")
+            return True
+        since = time.monotonic() - DRAIN_SECONDS
+        self._handed = {each: at for each, at in self._handed.items() if at > since}
+        if job_id not in self._handed:
+            await self._temporal.drain(record)
+            self._handed[job_id] = time.monotonic()
+        return True
+
+
+class UnknownJobs:
+    """Looks for open jobs that Temporal does not know any more, as after a loss of its database.
+
+    Each open job has its turn; the rounds cost the same however many there are.
+    """
+
+    def __init__(
+        self, feed: Feed, temporal: Temporal, repairer: Repairer, *, dependencies: Dependencies
+    ) -> None:
+        self._dependencies = dependencies
+        self._feed = feed
+        self._temporal = temporal
+        self._repairer = repairer
+        self._round = 0
+        # In which round a job was last looked for.
+        self._looked_for: dict[str, int] = {}
+
+    async def look(self) -> None:
+        """One round; NotReady."""
+        self._round += 1
+        jobs = self._feed.index.open()
+        self._looked_for = {job.job_id: self._looked_for.get(job.job_id, 0) for job in jobs}
+        running = self._next(job for job in jobs if job.status is Status.RUNNING)
+        waiting = self._next(job for job in jobs if job.status is Status.QUEUED)
+        if running or waiting:
+            await self._dependencies.require()
+        for job in (*running, *waiting):
+            self._looked_for[job.job_id] = self._round
+            if not await self._temporal.knows(job.job_id):
+                await self._repairer.close_forgotten(job.job_id)
+
+    def _next(self, jobs: Iterable[Job]) -> list[Job]:
+        """Those that were not looked for for longest, the oldest of them first."""
+        return nsmallest(
+            LOOKED_FOR, jobs, key=lambda job: (self._looked_for[job.job_id], job.created_at)
+        )
+
+
+class Forgetter:
+    """Removes jobs that ended longer ago than RETENTION_DAYS: files, receipts, and last the record.
+
+    Killed at any line, the next round finds the record and goes on.
+    """
+
+    def __init__(
+        self, feed: Feed, records: Records, assets: Assets, *, dependencies: Dependencies
+    ) -> None:
+        self._dependencies = dependencies
+        self._feed = feed
+        self._records = records
+        self._assets = assets
+
+    async def forget(self) -> None:
+        """One round; NotReady."""
+        self._feed.forget_expired()
+        if self._feed.expired:
+            await self._dependencies.require()
+        for job_id in list(self._feed.expired)[:REMOVED]:
+            # Taken out first: one that can't be removed goes behind the others.
+            del self._feed.expired[job_id]
+            try:
+                removed = await asyncio.to_thread(self._remove, job_id)
+            except OSError as error:
+                log.error("a job can't be forgotten", job_id=job_id, reason=error.strerror)
+                self._feed.expired[job_id] = None
+            else:
+                FORGOTTEN.inc(removed)
+
+    def _remove(self, job_id: str) -> bool:
+        """Whether it was there; a record that can't be read, is open again, or is of another
+        namespace is left alone."""
+        record = self._records.read(job_id)
+        if record is None or not self._feed.retention.over(record):
+            return False
+        if not record.is_of(self._records.namespace):
+            return False
+        self._assets.forget(job_id)
+        self._records.store.remove_below(callbacks_prefix(job_id))
+        self._records.remove(job_id)
+        return True
+
+
+def _age(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()

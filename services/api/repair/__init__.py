@@ -1,1 +1,0 @@
-"""Records that no workflow is left, or able, to write."""

@@ -1,1 +1,0 @@
-"""What the API asks of Temporal: about jobs, and about the slot."""

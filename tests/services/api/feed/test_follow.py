@@ -1,0 +1,522 @@
+"""The feed learns everything from visibility and the store, and who watches costs nothing."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from temporalio import workflow
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from websockets.asyncio.client import connect
+
+from services.api import repair, slots
+from services.api.feed import follow
+from services.api.feed.follow import LAG, MOST_AHEAD, LookBack
+from services.api.service import Service, make_service
+from services.api.settings import ApiSettings
+from services.api.slots import EMPTY, Slots
+from shared.jobs.closing import MESSAGES, RESET
+from shared.jobs.ids import new_job_id
+from shared.jobs.messages import Job, JobInput, Record
+from shared.jobs.states import Status
+from shared.semaphore.messages import HolderView, SlotView
+from shared.store.records import Records, RecordStore
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, GET_RECORD_QUERY
+from tests.fixtures.object_store import given_for
+from tests.fixtures.resets import has_done_tasks, reset
+from tests.services.api.conftest import (
+    Api,
+    NewApi,
+    all_temporal_calls,
+    change,
+    ended,
+    temporal_calls,
+)
+from tests.shared.processes import free_port
+from tests.shared.standins import CREATED, client_of_nobody, sample_record, standing_in
+from tests.shared.waiting import eventually
+from tests.workflow.pipeline import Pipeline, working
+
+Given = dict[str, Any]
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def given(request: pytest.FixtureRequest) -> Given:
+    """The settings of a store, for whoever shares it."""
+    if request.param == "folder":
+        return {}
+    return given_for(request.getfixturevalue("moto"), prefix=new_job_id())
+
+
+@pytest.fixture
+async def line(client: Client, tmp_path: Path, given: Given) -> AsyncIterator[Pipeline]:
+    async with working(client, tmp_path, **given) as line:
+        yield line
+
+
+@pytest.fixture
+def service(client: Client, tmp_path: Path, given: Given) -> Service:
+    """An API's parts, which do nothing but what the test says."""
+    (tmp_path / "state" / "jobs").mkdir(parents=True)
+    return make_service(ApiSettings(data_dir=tmp_path, **given), client)
+
+
+def records_of(service: Service) -> Records:
+    return Records(service.assets.store)
+
+
+async def polled(service: Service, job_id: str, status: Status) -> Job:
+    """The job as soon as a poll has found it so; the list lags behind."""
+
+    async def look() -> Job | None:
+        await service.follower.poll()
+        job = service.feed.index.get(job_id)
+        return job if job is not None and job.status is status else None
+
+    job = await eventually(look)
+    assert job is not None
+    return job
+
+
+async def started(service: Service, prompt: str = "p") -> Record:
+    """A job that runs, with its first record."""
+    job_id, job = new_job_id(), JobInput(prompt=prompt, style="")
+    temporal = service.jobs._temporal
+    await temporal.start(job_id, job)
+    found = await temporal.describe(job_id)
+    assert found is not None
+    record = sample_record(job_id, job, run_id=found.run_id)
+    assert records_of(service).write(record)
+    return record
+
+
+async def terminated(service: Service, job_id: str) -> None:
+    """Ended from outside, so that visibility knows."""
+    await service.client.get_workflow_handle(job_id).terminate()
+
+    async def listed() -> list[object]:
+        query = "ExecutionStatus='Terminated'"
+        return [each async for each in service.client.list_workflows(query)]
+
+    await eventually(listed)
+
+
+async def test_a_job_is_followed_to_its_end(
+    line: Pipeline, new_api: NewApi, client: Client, *, given: Given
+) -> None:
+    async with new_api(client, **given) as api:
+        job_id = await api.submit(prompt="a cat", tag="t")
+        async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
+            frames = [json.loads(frame) async for frame in socket]
+        assert socket.close_code == 1000
+        told = records_of(api.service).read(job_id)
+        assert told is not None
+        # A look may have been there between the submission and the socket.
+        first = frames[0]["version"]
+        assert [frame["version"] for frame in frames] == list(range(first, told.version + 1))
+        assert frames[-1] == told.job().model_dump(mode="json")
+        assert (await api.http.get("/jobs?status=succeeded&tag=t")).json()["jobs"] == [frames[-1]]
+        record = (await api.http.get(f"/jobs/{job_id}/record")).json()
+        assert record == told.model_dump(mode="json")
+        image = await api.http.get(f"/jobs/{job_id}/image")
+        assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
+
+
+async def test_a_second_api_knows_open_and_closed_jobs(
+    line: Pipeline, new_api: NewApi, client: Client, *, given: Given
+) -> None:
+    async with new_api(client, **given) as first, new_api(client, **given) as second:
+        done = await first.submit(tag="old")
+        async with connect(f"{second.sockets}/ws/jobs", proxy=None) as socket:
+            versions: list[int] = []
+            status = ""
+            while status != "succeeded":
+                frame = json.loads(await socket.recv())
+                assert frame["job_id"] == done
+                versions.append(frame["version"])
+                status = frame["status"]
+        assert versions == sorted(set(versions))
+        for api in (first, second):
+            shown = (await api.http.get(f"/jobs/{done}")).json()
+            assert {**frame, "queue_position": None} == {**shown, "change": frame["change"]}
+
+
+async def test_a_new_process_shows_a_job_as_its_record_has_it_and_never_as_a_list_does(
+    service: Service,
+) -> None:
+    record = await started(service)
+    later = change(record, status=Status.RUNNING)
+    records_of(service).write(later)
+    await polled(service, record.job_id, Status.RUNNING)
+    assert service.feed.index.change == 1
+
+
+async def test_without_its_record_a_running_job_is_shown_as_it_began(service: Service) -> None:
+    record = await started(service)
+    records_of(service).remove(record.job_id)
+    shown = await polled(service, record.job_id, Status.QUEUED)
+    assert (shown.version, shown.prompt) == (0, "p")
+
+
+async def test_who_watches_costs_temporal_nothing(
+    new_api: NewApi, client: Client, moto: str, *, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One list and one look at the semaphore a poll, however many listen and ask."""
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
+    monkeypatch.setattr(Service, "running", lambda _: contextlib.nullcontext())
+    async with new_api(client, **given_for(moto, prefix=new_job_id())) as api, standing_in(client):
+        jobs = [await api.submit() for _ in range(5)]
+        await api.http.get("/jobs")
+        before = all_temporal_calls()
+        async with contextlib.AsyncExitStack() as stack:
+            for number in range(40):
+                path = "/ws/jobs" if number % 2 else f"/ws/jobs/{jobs[number % 5]}"
+                socket = await stack.enter_async_context(connect(api.sockets + path, proxy=None))
+                await socket.recv()
+            await asyncio.gather(*(api.http.get(f"/jobs/{job_id}") for job_id in jobs * 8))
+            await asyncio.gather(*(api.http.get("/jobs") for _ in range(40)))
+            assert all_temporal_calls() == before
+            monkeypatch.setattr(slots, "FRESH_SECONDS", 0)
+            for _ in range(3):
+                await api.service.follower.poll()
+        assert all_temporal_calls() - before == 3 * 2
+
+
+@pytest.mark.parametrize("given", ["bucket"], indirect=True)
+async def test_who_holds_the_slot_is_read_at_every_poll(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And once more after having left it."""
+    holder, waiting = [await started(service) for _ in range(2)]
+    held = HolderView(job_id=holder.job_id, token=1, since=CREATED, draining=False)
+    views = iter([(held,), (held,), (), ()])
+    read: list[str] = []
+
+    async def view(self: Slots) -> SlotView:
+        return EMPTY.model_copy(update={"holders": next(views)})
+
+    await service.follower.sweep()
+    monkeypatch.setattr(Slots, "view", view)
+    monkeypatch.setattr(Records, "read", lambda self, job_id: read.append(job_id))
+    counts = []
+    for _ in range(4):
+        await service.follower.poll()
+        counts.append(read.count(holder.job_id))
+    assert counts == [1, 2, 3, 3]
+    assert waiting.job_id not in read
+
+
+async def test_a_poll_looks_up_a_bounded_number_of_jobs(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "LOOK_UPS", 3)
+    async with standing_in(service.client):
+        jobs = [await started(service, "end") for _ in range(8)]
+        for record in jobs:
+            await service.client.get_workflow_handle(record.job_id).result()
+            records_of(service).remove(record.job_id)
+
+        async def all_asked() -> bool:
+            before = temporal_calls("query_record")
+            await service.follower.poll()
+            assert temporal_calls("query_record") - before <= 3
+            found = [service.feed.index.get(record.job_id) for record in jobs]
+            return all(job is not None and job.version == 1 for job in found)
+
+        assert await eventually(all_asked)
+
+
+@pytest.mark.parametrize("has_record", [True, False])
+async def test_a_job_that_was_terminated_is_closed_though_nobody_can_be_asked(
+    service: Service, *, has_record: bool
+) -> None:
+    record = await started(service)
+    if not has_record:
+        records_of(service).remove(record.job_id)
+    await service.follower.sweep()
+    await terminated(service, record.job_id)
+
+    job = await polled(service, record.job_id, Status.FAILED)
+
+    closed = records_of(service).read(record.job_id)
+    assert closed is not None
+    assert job.error is not None
+    assert (job.error.code, job.version) == ("terminated", 2 if has_record else 1)
+    assert closed.job() == job
+    assert (closed.run_id, closed.namespace or service.client.namespace) == (
+        record.run_id,
+        service.client.namespace,
+    )
+    before = all_temporal_calls()
+    await service.follower.poll()
+    assert all_temporal_calls() == before + 1
+    assert not service.feed.index.any_open()
+
+
+@pytest.mark.parametrize("known", [1, 4])
+async def test_the_end_of_a_job_whose_file_was_lost_goes_on_from_what_was_seen(
+    service: Service, known: int
+) -> None:
+    record = await started(service)
+    service.feed.put(record.model_copy(update={"version": known}).job())
+    records_of(service).remove(record.job_id)
+    await terminated(service, record.job_id)
+    job = await polled(service, record.job_id, Status.FAILED)
+    assert job.version == known + 1
+
+
+async def test_without_a_worker_an_end_is_shown_by_its_history_and_asked_for_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.temporal.QUERY_TIMEOUT", timedelta(seconds=0.2))
+    monkeypatch.setattr(repair, "SILENCE_SECONDS", 0)
+    record = await started(service, "end")
+    records_of(service).remove(record.job_id)
+    await service.follower.poll()
+    async with standing_in(service.client):
+        await service.client.get_workflow_handle(record.job_id).result()
+
+    async def closed() -> bool:
+        await service.follower.poll()
+        return not service.feed.index.any_open()
+
+    await eventually(closed)
+    async with standing_in(service.client):
+
+        async def told() -> bool:
+            await service.follower.poll()
+            return records_of(service).read(record.job_id) is not None
+
+        assert await eventually(told)
+    assert service.feed.damaged == {}
+
+
+async def test_a_job_that_runs_on_after_a_reset_is_left_alone(service: Service) -> None:
+    record = await started(service)
+    async with standing_in(service.client):
+        await service.client.get_workflow_handle(record.job_id).query("told")
+    await reset(service.client, record.job_id, back_to="last")
+    await service.follower.sweep()
+    for _ in range(3):
+        await service.follower.poll()
+    assert records_of(service).read(record.job_id) == record
+
+
+@workflow.defn(name=GENVIDEO_WORKFLOW)
+class EndsWhereReset:
+    """As a job that waits: a run of it that was reset ends, and can't be replayed behind that."""
+
+    def __init__(self) -> None:
+        self._job_id = workflow.info().workflow_id
+
+    @workflow.run
+    async def run(self, job: JobInput) -> None:
+        info = workflow.info()
+        if info.run_id != info.first_execution_run_id and not workflow.unsafe.is_replaying():
+            raise ApplicationError(MESSAGES[RESET], type=RESET, non_retryable=True)
+        await workflow.sleep(3600)
+
+    @workflow.query(name=GET_RECORD_QUERY)
+    def get_record(self) -> Record:
+        return sample_record(self._job_id, run_id=workflow.info().run_id)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_job_that_was_reset_while_it_waited_is_closed(
+    service: Service, *, lost: bool
+) -> None:
+    record = await started(service)
+    await service.follower.sweep()
+    async with Worker(
+        service.client,
+        task_queue=GENVIDEO_QUEUE,
+        workflows=[EndsWhereReset],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        await has_done_tasks(service.client, record.job_id)
+        await reset(service.client, record.job_id, back_to="first")
+        with pytest.raises(WorkflowFailureError):
+            await service.client.get_workflow_handle(record.job_id).result()
+        if lost:
+            records_of(service).remove(record.job_id)
+        job = await polled(service, record.job_id, Status.FAILED)
+    assert job.error is not None
+    assert (job.error.code, job.version) == (RESET, record.version + 1)
+
+
+async def test_records_that_temporal_has_forgotten_are_known_after_a_sweep(
+    service: Service,
+) -> None:
+    records = [ended(sample_record(new_job_id())) for _ in range(20)]
+    for record in records:
+        records_of(service).write(record)
+    await service.follower.sweep()
+    for record in records:
+        assert service.feed.index.get(record.job_id) == record.job()
+
+
+async def test_a_sweep_reads_what_has_changed_and_nothing_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (sample_record(new_job_id()) for _ in range(2))
+    for record in (one, other):
+        records_of(service).write(record)
+    await service.follower.sweep()
+    read: list[str] = []
+    real = Records.read
+
+    def counted(self: Records, job_id: str) -> Record | None:
+        read.append(job_id)
+        return real(self, job_id)
+
+    monkeypatch.setattr(Records, "read", counted)
+    await service.follower.sweep()
+    assert read == []
+    records_of(service).write(change(one))
+    read.clear()
+    await service.follower.sweep()
+    assert read == [one.job_id]
+    assert service.feed.index.get(one.job_id) == change(one).job()
+
+
+async def test_a_damaged_record_is_made_again_without_being_asked_for(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "FRESH_SECONDS", 0)
+    record = await started(service)
+    key = f"state/jobs/{record.job_id}.json"
+    service.assets.store.put(key, b"{")
+    async with standing_in(service.client):
+        await service.follower.sweep()
+        assert list(service.feed.damaged) == [record.job_id]
+        await service.follower.poll()
+    assert records_of(service).read(record.job_id) is not None
+    assert service.feed.damaged == {}
+
+
+async def test_a_folder_that_is_removed_and_made_again_is_read_anew(tmp_path: Path) -> None:
+    nobody = await client_of_nobody(free_port())
+    service = make_service(ApiSettings(data_dir=tmp_path), nobody)
+    records = RecordStore(tmp_path)
+    for _ in range(2):
+        record = sample_record(new_job_id())
+        records.write(record)
+        await service.follower.sweep()
+        assert service.feed.index.get(record.job_id) == record.job()
+        shutil.rmtree(tmp_path / "state")
+        await service.follower.sweep()
+
+
+async def test_a_link_that_leads_nowhere_hides_no_other_record(tmp_path: Path) -> None:
+    records, record = RecordStore(tmp_path), sample_record(new_job_id())
+    records.write(record)
+    os.symlink("nowhere", records.path(new_job_id()))
+    nobody = await client_of_nobody(free_port())
+    service = make_service(ApiSettings(data_dir=tmp_path), nobody)
+    await service.follower.sweep()
+    assert service.feed.index.get(record.job_id) == record.job()
+
+
+@pytest.mark.parametrize("given", ["bucket"], indirect=True)
+async def test_a_store_that_takes_nothing_is_tried_once_a_poll_and_written_when_it_is_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def full(self: Records, record: Record) -> bool:
+        tried.append(record.job_id)
+        raise OSError(28, "No space left on device")
+
+    jobs = [await started(service) for _ in range(3)]
+    for record in jobs:
+        await terminated(service, record.job_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(Records, "write", full)
+
+        async def all_shown() -> bool:
+            await service.follower.poll()
+            return len(service.feed.damaged) == 3
+
+        await eventually(all_shown)
+        tried.clear()
+        await service.follower.poll()
+        assert len(tried) == 1
+    for _ in range(3):
+        await service.follower.poll()
+    for record in jobs:
+        found = records_of(service).read(record.job_id)
+        assert found is not None
+        assert found.status is Status.FAILED
+
+
+async def test_with_temporal_away_an_api_starts_and_says_so(lonely: Api) -> None:
+    record = lonely.write(ended(sample_record(new_job_id())))
+
+    async def listed() -> bool:
+        jobs = (await lonely.http.get("/jobs")).json()["jobs"]
+        return [job["job_id"] for job in jobs] == [record.job_id]
+
+    await eventually(listed)
+    assert (await lonely.http.get("/readyz")).status_code == 503
+
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def look(monkeypatch: pytest.MonkeyPatch) -> LookBack:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return NOW
+
+    monkeypatch.setattr(follow, "datetime", Clock)
+    return LookBack()
+
+
+def test_at_first_all_is_listed_and_then_our_clock_may_be_far_ahead(look: LookBack) -> None:
+    assert look.since == datetime.fromtimestamp(0, UTC)
+    look.listed(NOW, [])
+    assert look.since == NOW - LAG - MOST_AHEAD
+
+
+@pytest.mark.parametrize("ahead", [-30, 0, 30, 90])
+def test_the_newest_change_tells_by_how_much_at_the_most(look: LookBack, ahead: int) -> None:
+    server = NOW - ahead * SECOND
+    look.listed(NOW, [server - 900 * SECOND, server - 2 * SECOND])
+    assert min(server, NOW) - 2 * SECOND <= look.since + LAG <= server
+    look.listed(NOW + SECOND, [])
+    assert look.since + LAG <= server + SECOND
+
+
+async def test_a_machine_that_is_ahead_asks_for_all_that_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since: list[datetime] = []
+
+    class Lists:
+        async def changed_jobs(self, moment: datetime) -> list[Any]:
+            since.append(moment)
+            return []
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + 90 * SECOND
+
+    service = make_service(ApiSettings(data_dir=tmp_path), await client_of_nobody(free_port()))
+    monkeypatch.setattr(service.follower, "_temporal", cast(Any, Lists()))
+    monkeypatch.setattr(follow, "datetime", Ahead)
+    before = datetime.now(UTC)
+    for _ in range(6):
+        await service.follower.poll()
+    assert max(since) <= before - LAG
