@@ -13,11 +13,19 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.answers import ask
-from services.worker.vendors.failures import json_object, member, said, sort_response
-from services.worker.vendors.findings import Finding, ok, unasked
-from services.worker.vendors.ids import ANOTHER
-from services.worker.vendors.vendor import Bounds, Picture, State, Traits, VendorStatus, is_id
+from services.worker.vendors.answers import ask, json_object, member, said, sort_response
+from services.worker.vendors.vendor import (
+    ANOTHER,
+    Bounds,
+    Finding,
+    Picture,
+    State,
+    Traits,
+    VendorStatus,
+    is_id,
+    ok,
+    unasked,
+)
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.redact import redacted
 

@@ -10,8 +10,7 @@ import pytest
 from examples.fal.vendor import FalVideos
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_videos
-from services.worker.vendors.findings import Verdict
-from services.worker.vendors.vendor import Fitted, VendorStatus
+from services.worker.vendors.vendor import Fitted, VendorStatus, Verdict
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
 from tests.services.worker.vendors.usual import submit_usual, usual_settings

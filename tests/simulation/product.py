@@ -29,8 +29,7 @@ from services.worker.activities import StageActivities
 from services.worker.dependencies import Dependencies
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.service.images import ImageService
-from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.service import ImageService, VideoService
 from services.worker.vendors.vendor import Vendor as VendorClient
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import BadResult

@@ -23,9 +23,9 @@ from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat, interceptor, submitting
 from services.worker.results import checker, storage
 from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors import service
 from services.worker.vendors.comfyui import calls as comfyui
-from services.worker.vendors.kling.videos import KlingVideos
-from services.worker.vendors.service import client as vendors
+from services.worker.vendors.kling import videos as kling
 from services.worker.worker import running_worker
 from shared.http.client import http_client
 from shared.jobs.assets import asset_path
@@ -68,13 +68,13 @@ NATIVE_PLACES = (*(place for place in PLACES if place != "image result"), "image
 def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     """Have the hooks called at every place; `at_once` where the code may not wait."""
     _around(patch, interceptor._Inbound, "execute_activity", hook, name=_activity)
-    _around(patch, vendors.ServiceClient, "_call", hook, name=_request)
+    _around(patch, service, "ask", hook, name=_request)
     _around(patch, comfyui.Calls, "_ask", hook, name=_native_request)
-    _around(patch, KlingVideos, "_asked", hook, name=_native_request)
+    _around(patch, kling, "ask", hook, name=_native_request)
     patch.setattr(submitting, "_look_for", partial(_looks, submitting._look_for))
     _around(patch, submitting, "is_current_try", hook, name=_of_stage("fence"))
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
-    _around_sync(patch, storage, "_open", at_once, name=_of_stage("file"))
+    _around(patch, storage.Storage, "_copy", hook, name=_of_stage("file"))
     _around(patch, checker.Checker, "check", hook, name=_of_stage("check"))
     _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
     _around_sync(patch, heartbeat.Pulse, "accept", at_once, name=_of_stage("heartbeat"))

@@ -3,7 +3,7 @@
 import time
 
 from services.worker import __main__ as worker
-from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service import ImageService
 
 
 def hang(*_: object, **__: object) -> None:

@@ -15,7 +15,7 @@ from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat, polling, submitting
 from services.worker.acting.heartbeat import Pulse
 from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step

@@ -13,7 +13,7 @@ from services.mock_kling.settings import KlingSettings, initial_config
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.states import Step
 from tests.chaos.wires import VendorWire, vendor_wire

@@ -17,8 +17,7 @@ from temporalio import activity
 from services.worker.__main__ import main as worker
 from services.worker.models import COLLECT_VIDEO
 from services.worker.vendors import chosen
-from services.worker.vendors.service.images import ImageService
-from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.service import ImageService, VideoService
 from services.worker.vendors.vendor import Picture, VendorStatus
 from tests.shared.processes import free_port
 from tools.peers import vendors

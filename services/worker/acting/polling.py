@@ -14,8 +14,7 @@ from services.worker.policies import (
     LATE_PACE,
     WAITING_SECONDS,
 )
-from services.worker.vendors.ids import ANOTHER
-from services.worker.vendors.vendor import Vendor, VendorStatus
+from services.worker.vendors.vendor import ANOTHER, Vendor, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,

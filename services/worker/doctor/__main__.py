@@ -10,9 +10,9 @@ import asyncio
 import sys
 from dataclasses import asdict
 
-from services.worker.doctor.examination import Examination, examine
+from services.worker.doctor.checks import Examination, examine
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Verdict
+from services.worker.vendors.vendor import Verdict
 from shared.settings.common import load
 from shared.telemetry import logs
 from shared.telling import tell

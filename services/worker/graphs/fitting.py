@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from services.worker.graphs.binding import Role
+from services.worker.graphs.binding import Role, Target
 from services.worker.graphs.graph import Node
-from services.worker.graphs.guessing import Target
 from services.worker.graphs.plan import MOST_SEED, Plan
 
 # By type: what the server says of it; None where it has none of that name.

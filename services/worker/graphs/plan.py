@@ -6,9 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from services.worker.graphs.binding import Binding, Role
+from services.worker.graphs.binding import PREFIX, Binding, Role, Target, is_number
 from services.worker.graphs.graph import Graph
-from services.worker.graphs.guessing import PREFIX, Target, is_number
 
 # Ours alone: the ids of prompts are made of it.
 # The version of a UUID that is made as `prompt_id_of` makes it.
@@ -19,10 +18,8 @@ _PLACE = re.compile(r"\{(prompt|style)\}")
 _MODEL = re.compile(r"\.(safetensors|sft|ckpt|gguf|pth?|bin)$", re.IGNORECASE)
 _PROMPT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 STEM = "image"
-# What the server's own nodes write; another one that takes a prefix may write any, if it goes by
-# the server's way of naming.
-_ENDINGS = {"SaveImage": ("png",), "SaveAnimatedPNG": ("png",), "SaveAnimatedWEBP": ("webp",)}
-_ANY_ENDING = ("png", "jpg", "jpeg", "webp")
+# The server's own nodes that write a PNG; another one that takes a prefix may do so, too.
+_PNG_SAVERS = frozenset({"SaveImage", "SaveAnimatedPNG"})
 # Some nodes take no more bits.
 _SEED_BYTES = 4
 MOST_SEED = 2 ** (8 * _SEED_BYTES) - 1
@@ -60,20 +57,16 @@ class Plan:
         )
 
     @property
-    def is_found_by_file(self) -> bool:
-        """Whether a picture is sure to be found by its name alone: we have named it, and know what
-        its node writes."""
-        output = self.graph.get(self.binding.output)
-        return bool(self.endings) and output is not None and output.kind in _ENDINGS
+    def names_its_file(self) -> bool:
+        """Whether the name of a picture is ours, but for its ending."""
+        own = (Target(self.binding.output, PREFIX),)
+        return self.binding.targets.get(Role.PREFIX) == own
 
     @property
-    def endings(self) -> tuple[str, ...]:
-        """How the name of a picture may end, where the rest of it is ours; none where it isn't."""
+    def is_found_by_file(self) -> bool:
+        """Whether a picture is sure to be found by its name, as a PNG of ours."""
         output = self.graph.get(self.binding.output)
-        own = (Target(self.binding.output, PREFIX),)
-        if output is None or self.binding.targets.get(Role.PREFIX) != own:
-            return ()
-        return _ENDINGS.get(output.kind, _ANY_ENDING)
+        return self.names_its_file and output is not None and output.kind in _PNG_SAVERS
 
     def models(self) -> list[str]:
         """The files of models that its nodes name, each once."""

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from services.worker.settings.addresses import Address, is_near, is_public, written
-from services.worker.settings.result_hosts import is_below
+from services.worker.settings.hosts import Address, is_below, is_near, is_public, written
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.vendor import Vendor
 from shared.errors import BadResult, ResultNotAllowed

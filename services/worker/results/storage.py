@@ -24,7 +24,7 @@ from services.worker.policies import (
 from services.worker.results.checker import Checker
 from services.worker.results.disk import Disk, explained
 from services.worker.results.fetching import Credentials, asked
-from services.worker.vendors.failures import CLEARING_STATUSES, NOT_SENT
+from services.worker.vendors.answers import CLEARING_STATUSES, NOT_SENT
 from services.worker.vendors.vendor import Bounds, Fitted, Vendor
 from shared.errors import BadResult, StorageFailed
 from shared.files import forget_partials

@@ -7,10 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from services.worker.models import JobLimits, Order, Patience
-from services.worker.settings.addresses import is_near
-from services.worker.settings.comfyui import ComfyuiWireSettings
-from services.worker.settings.kling import KlingSettings
-from services.worker.settings.result_hosts import result_hosts
+from services.worker.settings.hosts import is_near, result_hosts
+from services.worker.settings.vendors import ComfyuiWireSettings, KlingSettings
 from shared.jobs.states import Step
 from shared.semaphore.messages import STAGE_GATES, Gate
 from shared.settings.common import CallbackSecret, Port, Seconds, StackName

@@ -1,13 +1,25 @@
-"""One call of a vendor, and its answer as far as we read it: as it is sent, small, and soon."""
+"""One call of a vendor and its answer: as it is sent, small and soon, in valid Unicode.
+
+A failure is sorted here; whatever the table doesn't know counts as outcome unknown.
+"""
 
 import asyncio
+import json
+import re
 from typing import Any
 
 import httpx
 
-from services.worker.vendors.failures import sort_exception
-from shared.errors import OutcomeUnknown
+from services.worker.vendors.vendor import LOST
+from shared.errors import (
+    NeverDelivered,
+    OutcomeUnknown,
+    RefusedForGood,
+    RefusedForNow,
+    VendorError,
+)
 from shared.http.client import CONNECT_SECONDS, is_identity
+from shared.redact import redacted
 
 # A hundred times the longest one that a vendor of ours gives.
 MAX_BYTES = 1024 * 1024
@@ -72,3 +84,107 @@ async def _bounded(response: httpx.Response, most: int) -> bytes:
         if len(body) > most:
             raise OutcomeUnknown(f"The vendor's answer is larger than {most} bytes.")
     return bytes(body)
+
+
+# Kling's service codes (documented): the code decides, never HTTP 429 alone, for 1102 and its
+# like answer 429 and never clear.
+KLING_CODES: dict[int, type[VendorError]] = {
+    **dict.fromkeys((1000, 1001, 1002, 1003, 1004), RefusedForGood),
+    **dict.fromkeys((1100, 1101, 1102, 1103), RefusedForGood),
+    **dict.fromkeys((1200, 1201, 1202, 1203), RefusedForGood),
+    **dict.fromkeys((1300, 1301, 1304), RefusedForGood),
+    **dict.fromkeys((1302, 1303), RefusedForNow),
+    5001: RefusedForNow,
+    **dict.fromkeys((5000, 5002), OutcomeUnknown),
+}
+LONGEST_CODE = 20
+# Of a JSON text so many values are read at the most: each takes a hundred bytes and more, however
+# few it is written with. More may begin than are there, for a text may have these bytes in it.
+MOST_VALUES = 1_000_000
+BEGINNINGS = (b",", b"[", b"{")
+# Whole pairs come first, then halves; any other escape is passed, `\\` before a `u` included.
+_ESCAPES = re.compile(
+    r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<half>ud[89a-f][0-9a-f]{2})|.)",
+    re.IGNORECASE,
+)
+CLEARING_STATUSES = frozenset({408, 425, 429, 503})
+# A proxy that refuses has opened no way to the vendor; what may not be said is never begun with.
+NOT_SENT = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
+    *(httpx.ProxyError, httpx.UnsupportedProtocol, httpx.LocalProtocolError),
+)
+# 1303 clears when a place in the pack falls free; the documentation says to wait 1 s or more.
+POOL_PAUSE_SECONDS = 1.0
+
+
+def sort_exception(error: httpx.HTTPError) -> VendorError:
+    """A transport failure: it either never left, or nobody knows what became of it."""
+    kind = NeverDelivered if isinstance(error, NOT_SENT) else OutcomeUnknown
+    return kind(redacted(f"{type(error).__name__}: {error}".rstrip(": ")))
+
+
+def sort_response(response: httpx.Response) -> VendorError:
+    """An answer that isn't a success, by the code in its body, else by its HTTP status."""
+    body = json_object(response) or {}
+    kind = _by_code(body.get("code")) or _by_status(response.status_code)
+    code = said(body.get("code", "-"))[:LONGEST_CODE]
+    message = said(body.get("detail") or body.get("message") or response.reason_phrase)
+    return kind(
+        redacted(f"HTTP {response.status_code}, code {code}: {message}"),
+        retry_after=_retry_after(response) if kind is RefusedForNow else None,
+    )
+
+
+def json_object(response: httpx.Response) -> dict[str, Any] | None:
+    """The body; None where it is no JSON object, or one of too many values or nested too deeply
+    to be read."""
+    if sum(map(response.content.count, BEGINNINGS)) > MOST_VALUES:
+        return None
+    body = parsed(response.content.decode("utf-8-sig", "replace"))
+    return body if isinstance(body, dict) else None
+
+
+def parsed(text: str) -> Any:
+    """What a vendor's JSON text says, in valid Unicode; None where it can't be read.
+
+    An escape may be half of a UTF-16 pair, with which a text can be neither kept nor sent.
+    """
+    try:
+        return json.loads(_ESCAPES.sub(_replaced, text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _replaced(escape: re.Match[str]) -> str:
+    return LOST if escape["half"] else escape[0]
+
+
+def member(value: object, name: str) -> Any:
+    """A member of an object; None of anything else."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def said(value: object) -> str:
+    """A member in words, whatever it is."""
+    try:
+        return str(value)
+    except (ValueError, RecursionError):
+        return type(value).__name__
+
+
+def _by_code(code: object) -> type[VendorError] | None:
+    text = said(code)
+    if len(text) > LONGEST_CODE or not (text.isascii() and text.isdigit()):
+        return None
+    return KLING_CODES.get(int(text))
+
+
+def _by_status(status: int) -> type[VendorError]:
+    if status in CLEARING_STATUSES:
+        return RefusedForNow
+    return RefusedForGood if 400 <= status < 500 else OutcomeUnknown
+
+
+def _retry_after(response: httpx.Response) -> float:
+    text = response.headers.get("retry-after", "")
+    return min(float(text), 60.0) if text.isascii() and text.isdigit() else POOL_PAUSE_SECONDS

@@ -4,13 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pkgutil import resolve_name
 
-import httpx
-
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.comfyui.connection import comfyui_images
-from services.worker.vendors.kling.chosen import kling_videos
-from services.worker.vendors.service.images import ImageService
-from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.comfyui.images import comfyui_images
+from services.worker.vendors.kling.videos import KlingVideos
+from services.worker.vendors.service import ImageService, VideoService
 from services.worker.vendors.vendor import ImageVendor, VideoVendor
 from shared.http.client import http_client
 
@@ -22,27 +19,20 @@ async def chosen_images(settings: WorkerSettings) -> AsyncIterator[ImageVendor]:
         async with comfyui_images(settings) as images:
             yield images
         return
-    async with _client(settings, settings.image_service_url) as http:
+    url = settings.image_service_url
+    async with http_client(url, proxy=settings.proxy_for(url)) as http:
         yield ImageService(http)
 
 
 @asynccontextmanager
 async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[VideoVendor]:
     """The video vendor, for as long as the block runs."""
-    async with _client(settings, settings.video_service_url) as http:
-        yield _videos(settings, http)
-
-
-def _videos(settings: WorkerSettings, http: httpx.AsyncClient) -> VideoVendor:
-    match settings.video_api:
-        case "kling":
-            return kling_videos(http, settings)
-        case "service":
-            return VideoService(http)
-        case path:
-            videos: VideoVendor = resolve_name(path)(http, settings)
-            return videos
-
-
-def _client(settings: WorkerSettings, url: str) -> httpx.AsyncClient:
-    return http_client(url, proxy=settings.proxy_for(url))
+    url = settings.video_service_url
+    async with http_client(url, proxy=settings.proxy_for(url)) as http:
+        match settings.video_api:
+            case "service":
+                yield VideoService(http)
+            case "kling":
+                yield KlingVideos(http, settings)
+            case path:
+                yield resolve_name(path)(http, settings)

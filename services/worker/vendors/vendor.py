@@ -1,10 +1,15 @@
-"""What the worker asks of a vendor, whichever it is: two small protocols, and a few traits."""
+"""What the worker asks of a vendor, whichever it is: protocols, traits, and findings."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, TypeGuard
+from enum import StrEnum
+from typing import Annotated, Literal, Protocol, TypeGuard, runtime_checkable
 
 from pydantic import BaseModel, Field, field_validator
+
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
+from shared.jobs.ids import parse_external_id
+from shared.redact import printable
 
 State = Literal["queued", "running", "succeeded", "failed"]
 # Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.
@@ -128,3 +133,83 @@ class VideoVendor(Vendor, Protocol):
         self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
     ) -> str:
         """The vendor's id of a new video; of the one it has where it refuses a duplicate."""
+
+
+ANOTHER = "The vendor's answer is about another generation."
+
+
+def check_about(asked: str, named: tuple[object, object]) -> None:
+    """Raise OutcomeUnknown unless an answer is about the generation that was asked for.
+
+    `asked` is the vendor's id or ours; `named` are the vendor's id and ours in the answer. Many
+    vendors leave out ours. An answer to a submit or to a look-up by our id is then believed,
+    because there is nothing to compare.
+    """
+    if asked not in named and (named[1] or not parse_external_id(asked)):
+        raise OutcomeUnknown(ANOTHER)
+
+
+LONGEST = 1000
+
+
+class Verdict(StrEnum):
+    """`wrong`: no job can end well as it is, or it would cost what it should not."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check has found, in one sentence; it names the setting that would change it."""
+
+    check: str
+    verdict: Verdict
+    says: str
+
+
+def ok(check: str, says: str) -> Finding:
+    """All is as it should be."""
+    return Finding(check, Verdict.OK, _line(says))
+
+
+def warning(check: str, says: str) -> Finding:
+    """Jobs can end well, and still it may not be what was meant."""
+    return Finding(check, Verdict.WARNING, _line(says))
+
+
+def wrong(check: str, says: str) -> Finding:
+    """Nothing should be submitted as it is."""
+    return Finding(check, Verdict.WRONG, _line(says))
+
+
+def unasked(check: str, error: VendorError, *, at: str) -> Finding:
+    """A video vendor at this address that told nothing of what it was asked."""
+    if isinstance(error, NeverDelivered):
+        return wrong(check, f"nobody answers at {at} (KLING_URL): {error.message}")
+    if isinstance(error, RefusedForNow | OutcomeUnknown):
+        return warning(check, f"{at} does not tell for now: {error.message}")
+    return wrong(check, f"{at}: {error.message}")
+
+
+def _line(text: str) -> str:
+    """One line of a terminal, whatever a server's own words have in them."""
+    text = printable(text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A vendor of which something can be checked."""
+
+    async def examined(self) -> list[Finding]:
+        """A finding for each check; also that it doesn't answer is one, and no error."""
+
+
+@runtime_checkable
+class Offering(Protocol):
+    """A vendor that knows what one generation is made with, and perhaps what it costs."""
+
+    def offer(self) -> str:
+        """In a few words, such as `kling-v2-1, std, 5 s`."""

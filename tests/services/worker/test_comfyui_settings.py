@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.worker.graphs.binding import Role
-from services.worker.settings.comfyui import headers_of
+from services.worker.settings.vendors import headers_of
 from services.worker.settings.worker import WorkerSettings
 from shared.settings.common import load
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS

@@ -7,13 +7,9 @@ from urllib.parse import quote
 
 import httpx
 
-from services.worker.vendors.answers import ANSWER_SECONDS, ask
-from services.worker.vendors.comfyui.ends import File
-from services.worker.vendors.comfyui.refusals import refusal
-from services.worker.vendors.comfyui.whole import is_whole, part_of
-from services.worker.vendors.failures import json_object, said, sort_exception
-from services.worker.vendors.ids import ANOTHER, check_about
-from services.worker.vendors.vendor import LOST
+from services.worker.vendors.answers import ANSWER_SECONDS, ask, json_object, said, sort_exception
+from services.worker.vendors.comfyui.answers import File, refusal
+from services.worker.vendors.vendor import ANOTHER, LOST, check_about
 from shared.errors import OutcomeUnknown
 
 # Beside the graph, which a job that has failed tells three times.
@@ -23,6 +19,9 @@ LIST_BYTES = 8 * 1024 * 1024
 NO_JOB = "Job not found"
 # A part of a version with more is none.
 MOST_DIGITS = 9
+# How a PNG ends, and what asks for that.
+IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+LAST_BYTES = {"Range": f"bytes=-{len(IEND)}"}
 MISSING = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
 Json = dict[str, Any]
 
@@ -131,13 +130,12 @@ class Calls:
         `may_lead`: its fetching follows a redirect, so that one is as good as the file.
         A server that writes gives what it has by then, and one that was killed keeps that for good.
         """
-        kind = file.filename.rpartition(".")[2]
         try:
             async with (
                 asyncio.timeout(ANSWER_SECONDS),
-                self._http.stream("GET", view_path(file), headers=part_of(kind)) as response,
+                self._http.stream("GET", _view_path(file), headers=LAST_BYTES) as response,
             ):
-                return await _whole(response, kind, may_lead=may_lead)
+                return await _is_whole(response, may_lead=may_lead)
         except httpx.HTTPError as error:
             raise sort_exception(error) from None
         except TimeoutError:
@@ -145,18 +143,17 @@ class Calls:
 
     def address(self, file: File) -> str | None:
         """Where a file can be fetched; None where its name has a lost character."""
-        return None if LOST in "".join(file) else f"{self.at}{view_path(file)}"
+        return None if LOST in "".join(file) else f"{self.at}{_view_path(file)}"
 
     async def _ask(self, method: str, route: str, **kwargs: Any) -> httpx.Response:
         return await ask(self._http, method, f"/api/{route}", **kwargs)
 
 
-def view_path(file: File) -> str:
-    """The route of a file with its name."""
+def _view_path(file: File) -> str:
     return f"/api/view?{httpx.QueryParams(file._asdict())}"
 
 
-async def _whole(response: httpx.Response, kind: str, *, may_lead: bool) -> bool | None:
+async def _is_whole(response: httpx.Response, *, may_lead: bool) -> bool | None:
     if response.status_code == httpx.codes.NOT_FOUND:
         return None
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -166,7 +163,11 @@ async def _whole(response: httpx.Response, kind: str, *, may_lead: bool) -> bool
         return True
     if not response.is_success:
         raise refusal(httpx.Response(response.status_code))
-    return await is_whole(response, kind)
+    # A server that gives no ranges is read to the end.
+    last = b""
+    async for chunk in response.aiter_raw():
+        last = (last + chunk)[-len(IEND) :]
+    return last == IEND
 
 
 def _rows(found: object) -> list[tuple[float, str]]:

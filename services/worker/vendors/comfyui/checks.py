@@ -8,7 +8,7 @@ from services.worker.graphs.binding import Role
 from services.worker.graphs.fitting import Kinds
 from services.worker.graphs.plan import Plan
 from services.worker.vendors.comfyui.calls import Calls
-from services.worker.vendors.findings import Finding, ok, warning, wrong
+from services.worker.vendors.vendor import Finding, ok, warning, wrong
 from shared.errors import NeverDelivered, RefusedForNow, VendorError
 
 SERVER, VERSION, NODES = "ComfyUI", "ComfyUI version", "ComfyUI nodes"

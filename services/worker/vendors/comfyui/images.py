@@ -1,19 +1,31 @@
 """A ComfyUI as the image vendor: known by an id of ours, looked up before anything runs twice."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import ClassVar
 
+import httpx
+
 from services.worker.graphs.plan import STEM, Plan, folder_of, is_made_of_ours, prompt_id_of
+from services.worker.settings.vendors import headers_of
+from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui import checks
+from services.worker.vendors.comfyui.answers import (
+    CANCELLED,
+    File,
+    Result,
+    Told,
+    of_history,
+    of_job,
+    reason_of,
+    touches,
+)
 from services.worker.vendors.comfyui.calls import Calls, NoRoute
-from services.worker.vendors.comfyui.ends import CANCELLED, File, Result, Told, of_history, of_job
 from services.worker.vendors.comfyui.percents import Percents
-from services.worker.vendors.comfyui.refusals import reason_of, touches
-from services.worker.vendors.findings import Finding
-from services.worker.vendors.ids import ANOTHER
-from services.worker.vendors.vendor import Traits, VendorStatus
+from services.worker.vendors.vendor import ANOTHER, Finding, Traits, VendorStatus
 from shared.errors import BadResult, OutcomeUnknown, RefusedForGood, VendorError
+from shared.http.client import http_client
 from shared.redact import redacted
 
 # The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
@@ -149,14 +161,14 @@ class ComfyuiImages:
 
     async def _by_file(self, prompt_id: str) -> VendorStatus | None:
         """A whole picture under the generation's own name; half ones are passed over."""
-        for ending in self._plan.endings:
-            for number in range(1, _MOST_FILES + 1):
-                file = File(f"{STEM}_{number:05d}_.{ending}", folder_of(prompt_id), "output")
-                whole = await self._calls.is_whole(file, may_lead=bool(self._headers))
-                if whole:
-                    return await self._status(prompt_id, Told("succeeded", file=file))
-                if whole is None:
-                    break
+        numbers = range(1, _MOST_FILES + 1) if self._plan.names_its_file else ()
+        for number in numbers:
+            file = File(f"{STEM}_{number:05d}_.png", folder_of(prompt_id), "output")
+            whole = await self._calls.is_whole(file, may_lead=bool(self._headers))
+            if whole:
+                return await self._status(prompt_id, Told("succeeded", file=file))
+            if whole is None:
+                break
         return None
 
     def _dropped(self, prompt_id: str) -> VendorStatus | None:
@@ -211,3 +223,33 @@ class ComfyuiImages:
         """Which models, as far as the graph names files."""
         models = ", ".join(self._plan.models()) or "no model"
         return f"the ComfyUI at {self._calls.at}, with {models}"
+
+
+@asynccontextmanager
+async def comfyui_images(settings: WorkerSettings) -> AsyncIterator[ComfyuiImages]:
+    """The vendor, for as long as the block runs.
+
+    A password of the address becomes a header like the others: neither a result's address nor a
+    socket's may have one. Where those have an Authorization themselves, theirs is sent.
+    """
+    address = httpx.URL(settings.image_service_url)
+    base = str(address.copy_with(userinfo=b""))
+    headers = headers_of(settings.comfyui_headers)
+    if "authorization" not in map(str.lower, headers):
+        headers |= _password(address)
+    proxy = settings.proxy_for(base)
+    percents = Percents(base, settings.plan.weights(), headers, proxy=proxy)
+    async with http_client(base, proxy=proxy) as http:
+        http.headers.update(headers)
+        try:
+            calls = Calls(http, settings.plan.graph.escaped_bytes)
+            yield ComfyuiImages(calls, settings.plan, percents, headers)
+        finally:
+            await percents.aclose()
+
+
+def _password(address: httpx.URL) -> dict[str, str]:
+    if not address.userinfo:
+        return {}
+    pair = f"{address.username}:{address.password}".encode()
+    return {"Authorization": f"Basic {b64encode(pair).decode()}"}

@@ -1,19 +1,25 @@
-"""What Kling lets one check for nothing: the key, the clock, and what is left of what was paid."""
+"""What can be checked of Kling for nothing: its account, and what the settings alone tell."""
 
+import ipaddress
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import structlog
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.callbacks import is_inside, untold
-from services.worker.vendors.failures import member
-from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
+from services.worker.vendors.answers import member
 from services.worker.vendors.kling.answers import data_of
+from services.worker.vendors.vendor import Bounds, Finding, ok, unasked, warning, wrong
 from shared.errors import VendorError
+from shared.http.hosts import is_loopback
+from shared.redact import redacted
+
+log = structlog.get_logger(__name__)
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
 IMAGE, SIZE, CALLBACKS = "Kling image", "Kling size", "Kling callbacks"
@@ -23,6 +29,9 @@ SKEW_SECONDS = 30
 SOON_SECONDS = 7 * 86_400
 _DAY_SECONDS = 86_400
 UNLESS = "1102, unless it pays afterwards"
+
+# Names that mean something else, or nothing, on another machine.
+INSIDE = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 Call = Callable[..., Awaitable[httpx.Response]]
 
@@ -39,29 +48,6 @@ async def account(call: Call, at: str) -> list[Finding]:
     packs = member(found, "resource_pack_subscribe_infos")
     units = _units(packs if isinstance(packs, list) else [], time.time())
     return [ok(KEY, f"{at} takes it"), *_clock(answer.headers.get("date", ""), now), units]
-
-
-def standing(settings: WorkerSettings, *, pushes: bool) -> Iterator[Finding]:
-    """What the settings alone tell: the way of the picture, and that of callbacks."""
-    outside = not is_inside(settings.video_service_url)
-    if settings.kling_image == "base64":
-        yield ok(IMAGE, "our stored file is sent, so that Kling fetches nothing from us")
-    elif settings.image_api == "comfyui":
-        yield wrong(
-            IMAGE,
-            "KLING_IMAGE=url has Kling fetch each picture from the ComfyUI itself, without"
-            " COMFYUI_HEADERS and with the workflow in it: KLING_IMAGE=base64 sends our file",
-        )
-    elif outside and is_inside(settings.image_service_url):
-        yield wrong(
-            IMAGE,
-            "KLING_IMAGE=url has Kling fetch each picture at COMFYUI_URL, which is not public:"
-            " KLING_IMAGE=base64 sends it",
-        )
-    else:
-        yield ok(IMAGE, "Kling fetches it at COMFYUI_URL (KLING_IMAGE=url)")
-    if not pushes:
-        yield untold(CALLBACKS, settings, "Kling")
 
 
 def _clock(date: str, now: float) -> Iterator[Finding]:
@@ -82,29 +68,24 @@ def _units(packs: list[Any], now: float) -> Finding:
     and nothing tells which one does."""
     if not packs:
         return warning(UNITS, f"the account has no resource pack: {UNLESS}")
-    good = [(each, left) for each in packs if (left := _left(each, now)) > 0]
-    if not good:
+    total, last = 0.0, 0.0
+    for pack in packs:
+        left = _number(member(pack, "remaining_quantity"))
+        # In milliseconds; a pack that doesn't say it has no end.
+        ends = _number(member(pack, "invalid_time")) / 1000 or float("inf")
+        if member(pack, "status") in ("online", None) and ends > now and left > 0:
+            total, last = total + left, max(last, ends)
+    if not total:
         names = ", ".join(str(member(each, "resource_pack_name")) for each in packs)
         gone = f"each resource pack is used up or over ({names})"
         return warning(UNITS, f"nothing is left: {gone}: {UNLESS}")
-    total = sum(left for _, left in good)
-    ends = max(_ends(each) for each, _ in good)
+    try:
+        day = f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        day = "no day that it says"
     told = f"{total:,.2f}".removesuffix(".00")
-    says = f"{told} units are left, until {_day(ends)} at the latest"
-    return warning(UNITS, says) if ends - now < SOON_SECONDS else ok(UNITS, says)
-
-
-def _left(pack: Any, now: float) -> float:
-    """What can be used of a pack at this moment, by its own figures."""
-    status, left = member(pack, "status"), member(pack, "remaining_quantity")
-    if status not in ("online", None) or _ends(pack) <= now:
-        return 0.0
-    return _number(left)
-
-
-def _ends(pack: Any) -> float:
-    """In seconds; never, where it doesn't say."""
-    return _number(member(pack, "invalid_time")) / 1000 or float("inf")
+    says = f"{told} units are left, until {day} at the latest"
+    return warning(UNITS, says) if last - now < SOON_SECONDS else ok(UNITS, says)
 
 
 def _number(value: Any) -> float:
@@ -114,8 +95,75 @@ def _number(value: Any) -> float:
         return 0.0
 
 
-def _day(seconds: float) -> str:
+def pushes_to_us(settings: WorkerSettings) -> bool:
+    """Whether Kling is told an address to call back at; if it isn't, that is said once."""
+    if may_be_told(settings.callback_url, settings.video_service_url):
+        return True
+    reason = "CALLBACK_URL is no public https address"
+    log.info("no callbacks: the video vendor is polled", reason=reason)
+    return False
+
+
+def may_be_told(callback_url: str, vendor_url: str) -> bool:
+    """Whether the vendor can call us back there, as far as the addresses say.
+
+    One of the internet needs a public address with https. One inside is not the vendor, but what
+    stands in for it, and has no other way to us than ours to it; this machine is reached by itself
+    alone.
+    """
+    if not is_inside(vendor_url):
+        return urlsplit(callback_url).scheme == "https" and not is_inside(callback_url)
+    here, there = (is_loopback(urlsplit(url).hostname or "") for url in (callback_url, vendor_url))
+    return there or not here
+
+
+def is_inside(url: str) -> bool:
+    """Whether an address is one of this machine or network; a bare name is one of a container."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
-    except (ValueError, OverflowError, OSError):
-        return "no day that it says"
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith(INSIDE)
+
+
+def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Iterator[Finding]:
+    """What the settings alone tell: of the picture's way and its size, and of callbacks."""
+    outside = not is_inside(settings.video_service_url)
+    if settings.kling_image == "base64":
+        yield ok(IMAGE, "our stored file is sent, so that Kling fetches nothing from us")
+    elif settings.image_api == "comfyui":
+        yield wrong(
+            IMAGE,
+            "KLING_IMAGE=url has Kling fetch each picture from the ComfyUI itself, without"
+            " COMFYUI_HEADERS and with the workflow in it: KLING_IMAGE=base64 sends our file",
+        )
+    elif outside and is_inside(settings.image_service_url):
+        yield wrong(
+            IMAGE,
+            "KLING_IMAGE=url has Kling fetch each picture at COMFYUI_URL, which is not public:"
+            " KLING_IMAGE=base64 sends it",
+        )
+    else:
+        yield ok(IMAGE, "Kling fetches it at COMFYUI_URL (KLING_IMAGE=url)")
+    if not pushes:
+        yield warning(
+            CALLBACKS,
+            f"polling alone: CALLBACK_URL={redacted(settings.callback_url)} is no public https"
+            " address, so Kling is told none",
+        )
+    if settings.image_api == "comfyui":
+        yield from _size(settings, bounds)
+
+
+def _size(settings: WorkerSettings, bounds: Bounds) -> Iterator[Finding]:
+    """Nothing if it fits, or is set by the workflow alone."""
+    given = {"COMFYUI_WIDTH": settings.comfyui_width, "COMFYUI_HEIGHT": settings.comfyui_height}
+    sides = {name: side for name, side in given.items() if side is not None}
+    if not sides:
+        return
+    size = " and ".join(f"{name}={side}" for name, side in sides.items())
+    if min(sides.values()) < bounds.min_side:
+        yield wrong(SIZE, f"{size}: Kling takes sides of {bounds.min_side} or more")
+    elif max(sides.values()) > bounds.max_ratio * min(sides.values()):
+        most = f"{bounds.max_ratio:g} times as long"
+        yield wrong(SIZE, f"{size}: Kling takes none that is over {most}")

@@ -3,18 +3,16 @@
 import base64
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import structlog
 
-from services.worker.settings.kling import KlingSettings
-from services.worker.settings.video_api import extra_of
+from services.worker.settings.vendors import extra_of
+from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.answers import ask
-from services.worker.vendors.findings import Finding
-from services.worker.vendors.ids import check_about
 from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import (
     BAD_PARAMETER,
@@ -22,11 +20,20 @@ from services.worker.vendors.kling.answers import (
     NOT_YET_VALID,
     code_of,
     data_of,
+    ids_of,
     is_unknown,
+    status_of,
 )
-from services.worker.vendors.kling.keys import Keys, keys_of
-from services.worker.vendors.kling.tasks import ids_of, status_of
-from services.worker.vendors.vendor import Bounds, Picture, Traits, VendorStatus, is_id
+from services.worker.vendors.kling.keys import Keys
+from services.worker.vendors.vendor import (
+    Bounds,
+    Finding,
+    Picture,
+    Traits,
+    VendorStatus,
+    check_about,
+    is_id,
+)
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.redact import redacted
 
@@ -41,7 +48,6 @@ PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 # What a duplicate is refused with says so in its words.
 _TASK_ID = "external_task_id"
 _TAKEN = re.compile(r"exist|duplicat|already|unique|repeat", re.IGNORECASE)
-AUTH = "Authorization"
 PATH = "/v1/videos/image2video"
 _dice = secrets.SystemRandom()
 
@@ -49,20 +55,12 @@ _dice = secrets.SystemRandom()
 class KlingVideos:
     """Image to video; a callback address is told only where it can be reached."""
 
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        settings: KlingSettings,
-        *,
-        pushes: bool,
-        known: Iterable[Finding] = (),
-    ) -> None:
-        """`known`: what can be told of it without asking it."""
+    def __init__(self, http: httpx.AsyncClient, settings: WorkerSettings) -> None:
         self._http = http
         self._settings = settings
-        self._known = tuple(known)
-        self._keys: Keys = keys_of(settings)
-        self._by_address = settings.kling_image == "url"
+        pushes = checks.pushes_to_us(settings)
+        self._known = list(checks.standing(settings, BOUNDS, pushes=pushes))
+        self._keys = Keys(settings)
         self._refusals = 0
         self._fixed = {
             **extra_of(settings.kling_extra),
@@ -147,7 +145,7 @@ class KlingVideos:
     async def _image(self, picture: Picture) -> str:
         """As it is sent, and found good before anything is paid."""
         fitted = await picture.fitted(BOUNDS)
-        if not self._by_address:
+        if self._settings.kling_image == "base64":
             return base64.b64encode(fitted.data).decode()
         if fitted.is_new:
             raise RefusedForGood(
@@ -181,16 +179,12 @@ class KlingVideos:
     ) -> httpx.Response:
         """The answer; where the token was out of its time, that to a new one."""
         used = self._keys.header()
-        response = await self._asked(method, path, {**(headers or {}), AUTH: used}, **kwargs)
+        shown = {**(headers or {}), "Authorization": used}
+        response = await ask(self._http, method, path, headers=shown, **kwargs)
         if code_of(response) not in (NOT_YET_VALID, EXPIRED):
             return response
         if not self._keys.renew(used, response.headers.get("date", "")):
             return response
         log.info("another token is made", code=code_of(response))
-        renewed = {**(headers or {}), AUTH: self._keys.header()}
-        return await self._asked(method, path, renewed, **kwargs)
-
-    async def _asked(
-        self, method: str, path: str, headers: Mapping[str, str], **kwargs: Any
-    ) -> httpx.Response:
-        return await ask(self._http, method, path, headers=headers, **kwargs)
+        shown["Authorization"] = self._keys.header()
+        return await ask(self._http, method, path, headers=shown, **kwargs)

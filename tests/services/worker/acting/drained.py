@@ -19,8 +19,7 @@ from services.worker.dependencies import Dependencies
 from services.worker.models import Kept
 from services.worker.results.storage import Storage
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.service.images import ImageService
-from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.service import ImageService, VideoService
 from services.worker.vendors.vendor import State, Traits, VendorStatus
 from shared.errors import VendorError
 from shared.jobs.messages import Message, Record

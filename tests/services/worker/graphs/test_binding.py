@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.worker.graphs.binding import Binding, Role, bind
+from services.worker.graphs.binding import Binding, Role, Target, bind
 from services.worker.graphs.graph import GraphError
-from services.worker.graphs.guessing import Target
 from tests.services.worker.graphs.examples import (
     WITHOUT_MODELS,
     Json,

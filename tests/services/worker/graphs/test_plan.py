@@ -60,14 +60,13 @@ def test_without_a_prefix_nothing_is_found_by_its_file() -> None:
 
 
 def test_a_file_is_sure_to_be_found_only_where_its_own_node_names_it_and_is_known() -> None:
-    def found(kind: str) -> tuple[bool, tuple[str, ...]]:
+    def found(kind: str) -> tuple[bool, bool]:
         save = {"class_type": kind, "inputs": {"images": ["8", 0], "filename_prefix": "x"}}
         plan = plan_of(example(titles=False, n9=save))
-        return plan.is_found_by_file, plan.endings
+        return plan.is_found_by_file, plan.names_its_file
 
-    assert found("SaveImage") == found("SaveAnimatedPNG") == (True, ("png",))
-    assert found("SaveAnimatedWEBP") == (True, ("webp",))
-    assert found("SaveAsToldTo") == (False, ("png", "jpg", "jpeg", "webp"))
+    assert found("SaveImage") == found("SaveAnimatedPNG") == (True, True)
+    assert found("SaveAnimatedWEBP") == found("SaveAsToldTo") == (False, True)
     words = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
     linked = {
         "class_type": "SaveImage",
@@ -75,4 +74,4 @@ def test_a_file_is_sure_to_be_found_only_where_its_own_node_names_it_and_is_know
     }
     nodes = example(titles=False, n9=linked, n20=words)
     far = plan_of(nodes, bindings="prefix=20.value")
-    assert (far.is_found_by_file, far.endings) == (False, ())
+    assert (far.is_found_by_file, far.names_its_file) == (False, False)

@@ -9,7 +9,7 @@ import httpx
 
 from services.worker.results import media
 from services.worker.results.checker import COMMAND, FAILURES, Checker
-from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service import ImageService
 from services.worker.vendors.vendor import Traits
 from shared.jobs.states import Step
 from tests.fixtures.eventually import eventually

@@ -22,9 +22,9 @@ from services.worker.results.fetching import (
     result_transport,
 )
 from services.worker.results.storage import Storage
-from services.worker.settings.addresses import Address, is_public
+from services.worker.settings.hosts import Address, is_public
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service import ImageService
 from services.worker.vendors.vendor import Traits, Vendor
 from shared.errors import BadResult, ResultNotAllowed
 from shared.http.client import http_client

@@ -21,7 +21,7 @@ from services.worker.results import storage as module
 from services.worker.results.disk import Disk
 from services.worker.results.fetching import CheckedTransport
 from services.worker.results.storage import Storage
-from services.worker.settings.addresses import Address
+from services.worker.settings.hosts import Address
 from services.worker.vendors.vendor import Bounds, Fitted
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http.client import http_client

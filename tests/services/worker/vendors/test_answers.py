@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from services.worker.vendors import answers as module
-from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.service import VideoService
 from services.worker.vendors.vendor import MAX_ID
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.http.client import http_client

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.worker.vendors.failures import (
+from services.worker.vendors.answers import (
     MOST_VALUES,
     json_object,
     sort_exception,

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images
 from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.service.images import ImageService
+from services.worker.vendors.service import ImageService
 from services.worker.vendors.vendor import ImageVendor
 from shared.errors import RefusedForGood
 from tests.services.mock_core.serving import Json, served

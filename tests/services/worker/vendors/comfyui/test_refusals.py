@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.worker.vendors.comfyui.refusals import refusal, touches
+from services.worker.vendors.comfyui.answers import refusal, touches
 
 
 def mistake(message: str, outputs: object) -> dict[str, Any]:

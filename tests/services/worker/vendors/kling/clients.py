@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.kling.chosen import kling_videos
+from services.worker.vendors.kling.videos import KlingVideos
 from services.worker.vendors.vendor import Picture, VendorStatus
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 from tests.services.worker.vendors.usual import OURS, submit_usual, usual_settings
@@ -30,14 +30,14 @@ def settings_of(**changes: Any) -> WorkerSettings:
 async def submit(vendor: StubVendor, picture: Picture | None = None, **changes: Any) -> str:
     """A submit of the usual video."""
     async with vendor.client() as http:
-        videos = kling_videos(http, settings_of(**changes))
+        videos = KlingVideos(http, settings_of(**changes))
         return await submit_usual(videos, picture, callback_url=CALLBACK)
 
 
 async def status(vendor: StubVendor, task_id: str = OURS, **changes: Any) -> VendorStatus | None:
     """What is heard of a video."""
     async with vendor.client() as http:
-        return await kling_videos(http, settings_of(**changes)).status(task_id)
+        return await KlingVideos(http, settings_of(**changes)).status(task_id)
 
 
 def succeeded(**data: Any) -> Answer:

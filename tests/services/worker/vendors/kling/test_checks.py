@@ -10,9 +10,8 @@ import pytest
 
 from services.mock_kling.settings import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
 from services.worker.vendors.chosen import chosen_videos
-from services.worker.vendors.findings import Finding, Verdict
-from services.worker.vendors.kling.chosen import kling_videos
 from services.worker.vendors.kling.videos import KlingVideos
+from services.worker.vendors.vendor import Finding, Verdict
 from tests.services.mock_core.serving import Service
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
 from tests.services.worker.vendors.kling.clients import settings_of
@@ -56,7 +55,7 @@ def told(found: list[Finding]) -> Told:
 async def examined(answer: Answer, route: str = COSTS, **changes: Any) -> Told:
     vendor = StubVendor({route: [answer]})
     async with vendor.client() as http:
-        found = await kling_videos(http, settings_of(**changes)).examined()
+        found = await KlingVideos(http, settings_of(**changes)).examined()
     assert all(asked.startswith("GET ") for asked in vendor.asked)
     return told(found)
 
@@ -194,7 +193,7 @@ async def test_it_offers_its_model() -> None:
                 "kling-v3, std, 12 s, with sound; 10.5 units a video",
             ),
         ):
-            assert kling_videos(http, settings_of(**changes)).offer() == (
+            assert KlingVideos(http, settings_of(**changes)).offer() == (
                 f"Kling at http://vendor: {made} (KLING_UNITS)"
             )
 

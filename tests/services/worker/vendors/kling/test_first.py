@@ -6,9 +6,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from services.worker.vendors.answers import SLOWEST
-from services.worker.vendors.failures import KLING_CODES
-from services.worker.vendors.kling.chosen import kling_videos
+from services.worker.vendors.answers import KLING_CODES, SLOWEST
 from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
 from services.worker.vendors.vendor import Fitted, Traits
 from shared.errors import (
@@ -120,7 +118,7 @@ async def test_that_it_polls_alone_is_said_once() -> None:
     near = settings_of(callback_url="http://127.0.0.1:8001")
     with capture_logs() as lines:
         async with StubVendor({SUBMIT: [succeeded()] * 2}).client() as http:
-            videos = kling_videos(http, near)
+            videos = KlingVideos(http, near)
             for _ in range(2):
                 await submit_usual(videos, callback_url=CALLBACK)
     assert [line["event"] for line in lines if "no callbacks" in line["event"]] == [
@@ -130,7 +128,7 @@ async def test_that_it_polls_alone_is_said_once() -> None:
 
 async def test_traits() -> None:
     async with StubVendor({}).client() as http:
-        traits = kling_videos(http, settings_of()).traits
+        traits = KlingVideos(http, settings_of()).traits
     assert traits == Traits(looked_up=True, pushes=True, result_hosts=RESULT_HOSTS)
 
 
@@ -138,7 +136,7 @@ async def test_one_that_finds_nothing_by_our_id_is_not_asked_by_it() -> None:
     """Nor behind a refusal that may mean that the id is there already: that is in doubt."""
     settings = settings_of(kling_look_up="off")
     async with StubVendor({}).client() as http:
-        assert not kling_videos(http, settings).traits.looked_up
+        assert not KlingVideos(http, settings).traits.looked_up
     taken = reply(400, code=1201, message="external_task_id already exists", request_id="r-1")
     for answer, kind in ((taken, OutcomeUnknown), (refused(1201, 400), RefusedForGood)):
         vendor = StubVendor({SUBMIT: [answer]})
@@ -247,7 +245,7 @@ async def test_pauses_grow_with_each_refusal_and_begin_anew_behind_a_success() -
     answers = [*(refused(1303, 429) for _ in range(8)), succeeded(), refused(1302, 429)]
     vendor = StubVendor({SUBMIT: list(answers)})
     async with vendor.client() as http:
-        videos = kling_videos(http, settings_of())
+        videos = KlingVideos(http, settings_of())
         pauses = [await _pause(videos) for _ in answers]
     assert pauses.pop(8) is None
     for least, pause in zip([1, 2, 4, 8, 16, 30, 30, 30, 1], pauses, strict=True):

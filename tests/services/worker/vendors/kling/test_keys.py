@@ -7,9 +7,9 @@ import httpx
 import jwt
 import pytest
 
-from services.worker.vendors.kling.keys import LIFE_SECONDS, REST_SECONDS, SignedKeys
+from services.worker.vendors.kling.keys import LIFE_SECONDS, REST_SECONDS, Keys
 from shared.errors import RefusedForGood
-from tests.services.worker.vendors.kling.clients import PATH, status, submit
+from tests.services.worker.vendors.kling.clients import PATH, settings_of, status, submit
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 SUBMIT = f"POST {PATH}"
@@ -41,13 +41,13 @@ def refused(code: int, date: str | None = None) -> Answer:
 
 
 def test_a_token_is_as_documented() -> None:
-    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     now = int(clock.now)
     assert claims(keys.header()) == {"iss": "access", "exp": now + 1800, "nbf": now - 5}
 
 
 def test_a_token_is_kept_until_it_is_old() -> None:
-    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     first = keys.header()
     clock.now += LIFE_SECONDS - REST_SECONDS - 1
     assert keys.header() == first
@@ -56,7 +56,7 @@ def test_a_token_is_kept_until_it_is_old() -> None:
 
 
 def test_a_clock_that_was_set_back_makes_another_one() -> None:
-    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     first = keys.header()
     clock.now -= 60
     assert keys.header() != first
@@ -64,7 +64,7 @@ def test_a_clock_that_was_set_back_makes_another_one() -> None:
 
 @pytest.mark.parametrize("ahead", [-7200, 7200])
 def test_it_is_made_anew_by_the_vendors_clock(ahead: int) -> None:
-    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     theirs = int(clock.now) + ahead
     assert keys.renew(keys.header(), formatdate(theirs, usegmt=True))
     assert claims(keys.header())["nbf"] == theirs - 5
@@ -74,7 +74,7 @@ def test_it_is_made_anew_by_the_vendors_clock(ahead: int) -> None:
 
 @pytest.mark.parametrize("date", ["", "yesterday"])
 def test_without_a_date_it_is_made_by_ours(date: str) -> None:
-    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     first = keys.header()
     clock.now += 60
     assert keys.renew(first, date)
@@ -82,7 +82,7 @@ def test_without_a_date_it_is_made_by_ours(date: str) -> None:
 
 
 def test_calls_that_were_refused_together_make_one() -> None:
-    keys = SignedKeys("access", SECRET, now=(clock := Clock()))
+    keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     old = keys.header()
     clock.now += 60
     keys.renew(old, "")

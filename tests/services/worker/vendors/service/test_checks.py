@@ -3,9 +3,8 @@
 import httpx
 import pytest
 
-from services.worker.vendors.findings import Finding, Verdict
-from services.worker.vendors.service.images import ImageService
-from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.service import ImageService, VideoService
+from services.worker.vendors.vendor import Finding, Verdict
 from tests.services.mock_core.serving import Service
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 

@@ -3,8 +3,7 @@
 import httpx
 import pytest
 
-from services.worker.vendors.service.images import ImageService
-from services.worker.vendors.service.videos import VideoService
+from services.worker.vendors.service import ImageService, VideoService
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
 from tests.services.worker.vendors.stub import CUT, UNKNOWN, Answer, StubVendor, picture_at, reply
 

@@ -1,0 +1,234 @@
+"""What can be known for nothing before a job is submitted: of both vendors, and of the ways there.
+
+Each check has a name and a probe; what a probe finds says which setting would change it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from services.worker.results.fetching import Resolve, resolved
+from services.worker.settings.hosts import Address, is_near, is_public
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.answers import ask, json_object
+from services.worker.vendors.chosen import chosen_images, chosen_videos
+from services.worker.vendors.vendor import (
+    Examined,
+    Finding,
+    ImageVendor,
+    Offering,
+    Vendor,
+    VideoVendor,
+    ok,
+    warning,
+    wrong,
+)
+from shared.errors import VendorError
+from shared.http.client import http_client
+from shared.jobs.states import Step
+from shared.redact import redacted
+
+UNSAID = "it does not say what it makes them with"
+# A name is looked up for so long.
+SECONDS = 5.0
+# What a container calls the machine that it runs on.
+GATEWAY = "host.docker.internal"
+POLLING = "each video's end is found by polling alone, a little later"
+OPEN = (
+    "COMFYUI_URL is public, and lets us in without a key: so it does with everybody, who may run"
+    " and read what they like there; put a proxy before it that asks for one (COMFYUI_HEADERS)"
+)
+FETCHED = (
+    "the video service (VIDEO_API=service) fetches images from COMFYUI_URL itself, and is not given"
+    " COMFYUI_HEADERS: it has to get in by itself"
+)
+PLAIN = "is sent over the internet by plain http, for everybody on the way to read"
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is looked at. `receiver`: ours runs, and is to answer where vendors are told."""
+
+    settings: WorkerSettings
+    images: ImageVendor
+    videos: VideoVendor
+    receiver: bool = False
+    resolve: Resolve = resolved
+
+
+@dataclass(frozen=True)
+class Examination:
+    """`offers`: by stage, what a generation is made with, as far as the vendor says it."""
+
+    findings: list[Finding]
+    offers: dict[str, str]
+
+
+async def examine(
+    settings: WorkerSettings, *, receiver: bool, resolve: Resolve = resolved
+) -> Examination:
+    """All checks, side by side."""
+    async with chosen_images(settings) as images, chosen_videos(settings) as videos:
+        return await examined(
+            Subject(
+                settings=settings,
+                images=images,
+                videos=videos,
+                receiver=receiver,
+                resolve=resolve,
+            )
+        )
+
+
+async def examined(subject: Subject) -> Examination:
+    """All checks of these vendors; one that fails is a finding, too."""
+
+    async def found(name: str, probe: Probe) -> list[Finding]:
+        try:
+            return await probe(subject)
+        except VendorError as error:
+            return [wrong(name, f"can't be examined: {error.message}")]
+
+    parts = await asyncio.gather(*(found(name, probe) for name, probe in CHECKS.items()))
+    pairs = (("image", subject.images), ("video", subject.videos))
+    offers = {it: each.offer() if isinstance(each, Offering) else UNSAID for it, each in pairs}
+    return Examination([each for part in parts for each in part], offers)
+
+
+async def _image_vendor(subject: Subject) -> list[Finding]:
+    return await subject.images.examined() if isinstance(subject.images, Examined) else []
+
+
+async def _video_vendor(subject: Subject) -> list[Finding]:
+    return await subject.videos.examined() if isinstance(subject.videos, Examined) else []
+
+
+async def _callbacks(subject: Subject) -> list[Finding]:
+    """Whether they would reach our receiver; nothing if the vendor calls nobody back."""
+    if not subject.videos.traits.pushes:
+        return []
+    settings, resolve = subject.settings, subject.resolve
+    ours = await _led_to(settings.callback_url, resolve)
+    theirs = await _led_to(settings.video_service_url, resolve)
+    at = f"CALLBACK_URL={redacted(settings.callback_url)}"
+    name = "callbacks"
+    if not ours and settings.proxy_for(settings.callback_url):
+        return [warning(name, f"{at} can't be looked up from here, but by VENDOR_PROXY")]
+    if not ours:
+        return [wrong(name, f"{at}: its host leads to no address, so no callback can arrive")]
+    if all(each.is_loopback for each in ours):
+        host = urlsplit(settings.video_service_url).hostname
+        if host == GATEWAY or all(each.is_loopback for each in theirs):
+            return [ok(name, f"{at}: they stay on this machine, as the video vendor does")]
+        elsewhere = "is this machine alone, and the video vendor elsewhere"
+        return [warning(name, f"{at} {elsewhere}: {POLLING}")]
+    if not _are_public(ours) and _are_public(theirs):
+        return [warning(name, f"{at} is not public, which the video vendor is: {POLLING}")]
+    if not subject.receiver:
+        return [ok(name, f"{at} is known; whether the receiver answers there shows once it runs")]
+    return [await _receiver(settings, at)]
+
+
+async def _receiver(settings: WorkerSettings, at: str) -> Finding:
+    """The receiver's own word, asked for by the address that the vendor is told."""
+    url, name = settings.callback_url, "receiver"
+    async with http_client(url, proxy=settings.proxy_for(url)) as http:
+        try:
+            answer = await ask(http, "GET", "healthz")
+        except VendorError as error:
+            # The vendor's way to it may be another one, through a gateway that shows it outside.
+            return warning(name, f"{at} can't be reached there from here: {error.message}")
+    if answer.status_code == httpx.codes.OK and json_object(answer) == {"status": "ok"}:
+        return ok(name, f"{at}: the receiver answers there")
+    told = f"somebody else than the receiver answers there (HTTP {answer.status_code})"
+    return wrong(name, f"{at}: {told}")
+
+
+async def _access(subject: Subject) -> list[Finding]:
+    """Whether a vendor that anybody can reach is guarded, and our key for it is sent in secret.
+
+    Warnings alone: who else can reach it can't be told from here.
+    """
+    settings, found = subject.settings, []
+    guarded = bool(subject.images.credentials())
+    if settings.image_api == "comfyui":
+        if guarded and settings.video_api == "service":
+            found.append(warning("ComfyUI images", FETCHED))
+        if _are_public(await _led_to(settings.image_service_url, subject.resolve)):
+            if not guarded:
+                found.append(warning("ComfyUI access", OPEN))
+            elif urlsplit(settings.image_service_url).scheme == "http":
+                found.append(warning("ComfyUI access", f"COMFYUI_HEADERS {PLAIN} (COMFYUI_URL)"))
+    url = settings.video_service_url
+    keyless = settings.video_api == "service" or urlsplit(url).scheme == "https"
+    if not keyless and _are_public(await _led_to(url, subject.resolve)):
+        found.append(warning("video vendor access", f"the key {PLAIN} (KLING_URL)"))
+    return found
+
+
+async def _result_hosts(subject: Subject) -> list[Finding]:
+    """A warning for each that leads nowhere or inside. Of `*.domain` and of the vendors' own, which
+    are many and change, only if not a single one is known. A proxy looks them up by itself.
+    """
+    name, settings, resolve = "result hosts", subject.settings, subject.resolve
+    at = settings.vendor_addresses()
+    pairs: tuple[tuple[Vendor, str], ...] = (
+        (subject.images, at[Step.IMAGE]),
+        (subject.videos, at[Step.VIDEO]),
+    )
+    # What stands in for a vendor nearby has its results with it.
+    far = [each for each, url in pairs if not is_near(urlsplit(url).hostname or "")]
+    own = frozenset(host for each in far for host in each.traits.result_hosts)
+    named = settings.outside_hosts(*own)
+    if not named or settings.proxy():
+        return []
+    many = sorted(each for each in named if each in own or each.startswith("*."))
+    reasons = await asyncio.gather(*(_reason(it, resolve) for it in sorted(named - {*many})))
+    found = [warning(name, reason) for reason in reasons if reason]
+    known = await asyncio.gather(
+        *(_led_to(f"https://{each.removeprefix('*.')}", resolve) for each in many)
+    )
+    if many and not any(known):
+        found.append(warning(name, f"none is known here: {', '.join(many)}"))
+    return found or [ok(name, f"known: {', '.join(sorted(named))}")]
+
+
+async def _reason(name: str, resolve: Resolve) -> str | None:
+    """Why nothing can be fetched from a host; None if it can."""
+    found = await _led_to(f"https://{name}", resolve)
+    if not found:
+        return f"{name} leads to no address: nothing can be fetched from there (RESULT_HOSTS)"
+    host = urlsplit(f"//{name}").hostname
+    inside = [each for each in found if not is_public(each) and str(each) != host]
+    if inside:
+        return f"{name} leads to {inside[0]}, which is not public: results from there are refused"
+    return None
+
+
+async def _led_to(url: str, resolve: Resolve) -> list[Address]:
+    """Where the host of an address is; nowhere if nobody knows it, or nobody says so in time."""
+    parts = urlsplit(url)
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await resolve(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    except (OSError, TimeoutError):
+        return []
+
+
+def _are_public(found: list[Address]) -> bool:
+    """Whether the internet can reach all of them, of one at least."""
+    return bool(found) and all(map(is_public, found))
+
+
+Probe = Callable[[Subject], Awaitable[list[Finding]]]
+CHECKS: dict[str, Probe] = {
+    "image vendor": _image_vendor,
+    "video vendor": _video_vendor,
+    "callbacks": _callbacks,
+    "access": _access,
+    "result hosts": _result_hosts,
+}

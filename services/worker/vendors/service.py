@@ -1,0 +1,225 @@
+"""The small contract of our own, which both services speak by default."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+from pydantic import ValidationError
+
+from services.worker.vendors.answers import ask, json_object, said, sort_response
+from services.worker.vendors.vendor import (
+    LOST,
+    Finding,
+    Picture,
+    State,
+    Traits,
+    VendorStatus,
+    check_about,
+    is_id,
+    ok,
+    warning,
+    wrong,
+)
+from shared.errors import (
+    BadResult,
+    NeverDelivered,
+    OutcomeUnknown,
+    RefusedForGood,
+    RefusedForNow,
+    VendorError,
+)
+from shared.redact import redacted
+
+DURATION = "5"
+# Kling's own codes for what it doesn't know: a route, a value, a method, a resource.
+KLINGS = ("1200", "1201", "1202", "1203")
+
+
+class ServiceClient:
+    """The part that both clients share: calls, sorted failures, the care for duplicates."""
+
+    states: ClassVar[dict[str, State]]
+    root: ClassVar[str]
+    traits: ClassVar[Traits] = Traits()
+    # What it is called in findings, the setting that has its address, and what is most likely meant
+    # if another server answers there.
+    name: ClassVar[str]
+    setting: ClassVar[str]
+    native: ClassVar[str]
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def submit_as(self, external_id: str, token: int, body: dict[str, str]) -> str:
+        """The vendor's id of a new generation; of the one it has where it refuses a duplicate."""
+        headers = {"X-Slot-Token": str(token)}
+        try:
+            answer = await self._call("POST", f"{self.root}/submit", json=body, headers=headers)
+        except RefusedForGood:
+            # A refused duplicate means that an earlier submit of ours did arrive.
+            known = await self.status(external_id)
+            if known is None:
+                raise
+            return known.vendor_id
+        check_about(external_id, (None, answer.get("external_id")))
+        vendor_id = answer.get("job_id")
+        if not is_id(vendor_id):
+            raise OutcomeUnknown("The submit was answered without a job_id.")
+        return vendor_id
+
+    async def status(self, task_id: str) -> VendorStatus | None:
+        """A generation by the vendor's id or by ours; None where the vendor doesn't know it."""
+        route = f"{self.root}/status/{quote(task_id, safe='')}"
+        response = await ask(self._http, "GET", route)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        body = _json(response)
+        try:
+            status = VendorStatus(
+                vendor_id=body.get("job_id", ""),
+                state=self.states.get(said(body.get("status")), "running"),
+                percent=max(0, min(100, int(body.get("percent") or 0))),
+                url=body.get("video_url"),
+                message=redacted(said(body.get("error") or body.get("message") or "")),
+            )
+        except (ValidationError, ValueError, TypeError, OverflowError):
+            raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+        check_about(task_id, (status.vendor_id, body.get("external_id")))
+        return status
+
+    async def address(self, status: VendorStatus) -> str | None:
+        """Where the result of a success can be fetched; None while the vendor doesn't say."""
+        return status.url
+
+    async def cancel(self, vendor_id: str) -> None:
+        """Ask the vendor to stop; one that documents no cancel goes on to its end."""
+
+    def credentials(self) -> Mapping[str, str]:
+        """None are needed."""
+        return {}
+
+    async def examined(self) -> list[Finding]:
+        """Whether somebody speaks the contract there: asks for what nobody has ever submitted,
+        where a 404 in JSON is the right answer."""
+        at = f"{redacted(str(self._http.base_url).rstrip('/'))} ({self.setting})"
+        route = f"{self.root}/status/doctor-{uuid4().hex}.{self.name.split()[0]}.1"
+        try:
+            answer = await ask(self._http, "GET", route)
+        except NeverDelivered as error:
+            return [wrong(self.name, f"nobody answers at {at}: {error.message}")]
+        except VendorError as error:
+            return [wrong(self.name, f"what answers at {at} can't be understood: {error.message}")]
+        return [self._judged(answer, at)]
+
+    def _judged(self, answer: httpx.Response, at: str) -> Finding:
+        if answer.is_success:
+            return wrong(
+                self.name,
+                f"{at} answers HTTP {answer.status_code} for an id that was never submitted, where"
+                " the contract has a 404: a lost request could not be told from a lost reply",
+            )
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            body = json_object(answer)
+            if body is not None and said(body.get("code")) not in KLINGS:
+                return ok(self.name, f"answers at {at}")
+            lacks = f"{at} has no {self.root}/status: another server answers"
+            return wrong(self.name, f"{lacks}; {self.native}")
+        failure = sort_response(answer)
+        if isinstance(failure, RefusedForNow):
+            return warning(self.name, f"{at} is out or full for now: {failure.message}")
+        return wrong(self.name, f"{at} refuses to be asked: {failure.message}; {self.native}")
+
+    def offer(self) -> str:
+        """It says neither what it makes results with nor what it charges."""
+        return f"the {self.name} at {redacted(str(self._http.base_url).rstrip('/'))}"
+
+    async def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        return _json(await ask(self._http, method, path, **kwargs))
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    if not response.is_success:
+        raise sort_response(response)
+    body = json_object(response)
+    if body is None:
+        raise OutcomeUnknown("The vendor's answer is not a JSON object.")
+    return body
+
+
+class ImageService(ServiceClient):
+    """`/img/…` of the contract, and ComfyUI's own cancel."""
+
+    states: ClassVar[dict[str, State]] = {
+        "queued": "queued",
+        "succeeded": "succeeded",
+        "failed": "failed",
+    }
+    root = "/img"
+    name = "image service"
+    setting = "COMFYUI_URL"
+    native = "if it is a ComfyUI itself, set IMAGE_API=comfyui"
+
+    async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
+        """The vendor's id of the image."""
+        body = {"prompt": prompt, "style": style, "client_id": external_id}
+        return await self.submit_as(external_id, token, body)
+
+    async def address(self, status: VendorStatus) -> str | None:
+        """Asked for by a call of its own; a service that has just finished may not know it yet."""
+        try:
+            return await self.result_url(status.vendor_id)
+        except BadResult:
+            return None
+
+    async def result_url(self, vendor_id: str) -> str:
+        """Where the finished image can be fetched; BadResult when the vendor doesn't say.
+
+        OutcomeUnknown for the result of another one.
+        """
+        try:
+            answer = await self._call("GET", f"{self.root}/result/{quote(vendor_id, safe='')}")
+        except RefusedForGood as error:
+            # It was finished a moment ago: the vendor has lost the file, not refused the job.
+            raise BadResult(error.message) from None
+        check_about(vendor_id, (answer.get("job_id", vendor_id), None))
+        url = answer.get("asset_url")
+        if not isinstance(url, str) or LOST in url:
+            raise BadResult("The result was answered without an asset_url.")
+        return url
+
+    async def cancel(self, vendor_id: str) -> None:
+        """Ask the vendor to stop; a service that doesn't offer it goes on to its end."""
+        route = f"/api/jobs/{quote(vendor_id, safe='')}/cancel"
+        response = await ask(self._http, "POST", route)
+        if response.status_code != httpx.codes.NOT_FOUND:
+            _json(response)
+
+
+class VideoService(ServiceClient):
+    """`/video/…` of the contract; the words of the states are Kling's."""
+
+    states: ClassVar[dict[str, State]] = {
+        "submitted": "queued",
+        "succeed": "succeeded",
+        "failed": "failed",
+    }
+    root = "/video"
+    name = "video service"
+    setting = "KLING_URL"
+    native = "if it is Kling's own API, set VIDEO_API=kling"
+    traits: ClassVar = Traits(pushes=True)
+
+    async def submit(
+        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
+    ) -> str:
+        """The vendor's id of the task."""
+        body = {
+            "image_url": await picture.address(),
+            "prompt": prompt,
+            "duration": DURATION,
+            "callback_url": callback_url,
+            "external_task_id": external_id,
+        }
+        return await self.submit_as(external_id, token, body)

@@ -1,1 +1,0 @@
-"""The small contract of our own, which both services speak by default."""

@@ -1,0 +1,351 @@
+"""The doctor's checks: what is told before a job is paid for, each with the setting it is about."""
+
+import asyncio
+import ipaddress
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp
+
+from services.worker.doctor import checks
+from services.worker.doctor.checks import CHECKS, UNSAID, Subject, examined
+from services.worker.results.fetching import Resolve
+from services.worker.settings.hosts import Address
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.vendor import (
+    Finding,
+    ImageVendor,
+    Traits,
+    Verdict,
+    VideoVendor,
+    ok,
+)
+from shared.errors import RefusedForGood
+from tests.services.mock_core.serving import Service, served
+from tests.services.worker.graphs.examples import WITHOUT_MODELS
+
+PUBLIC, PRIVATE = "93.184.215.14", "192.168.1.20"
+NAMES = {
+    "kling.example": PUBLIC,
+    "us.example": PUBLIC,
+    "cdn.example": PUBLIC,
+    "inside.example": PRIVATE,
+    "receiver": PRIVATE,
+    "localhost": "127.0.0.1",
+    "host.docker.internal": "172.17.0.1",
+}
+
+
+def settings(**values: str) -> WorkerSettings:
+    """With the defaults, whatever the environment says, but for these."""
+    return WorkerSettings.model_validate({"callback_secret": "x" * 32} | values)
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """As the system's resolver, for these names and for addresses."""
+    try:
+        return [ipaddress.ip_address(NAMES.get(host, host))]
+    except ValueError:
+        raise socket.gaierror(socket.EAI_NONAME, "not known") from None
+
+
+NONE, PUSHES = Traits(), Traits(pushes=True)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A vendor that offers no more than it must."""
+
+    traits: Traits = NONE
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def credentials(self) -> Mapping[str, str]:
+        return self.headers
+
+
+class Refusing(Plain):
+    """One whose own check fails."""
+
+    async def examined(self) -> list[Finding]:
+        raise RefusedForGood("HTTP 401")
+
+
+def subject(
+    given: WorkerSettings,
+    videos: Traits = NONE,
+    *,
+    headers: Mapping[str, str] | None = None,
+    receiver: bool = False,
+    resolve: Resolve = resolve,
+) -> Subject:
+    """Plain vendors under these settings."""
+    return Subject(
+        settings=given,
+        images=cast(ImageVendor, Plain(headers=headers or {})),
+        videos=cast(VideoVendor, Plain(videos)),
+        receiver=receiver,
+        resolve=resolve,
+    )
+
+
+async def run(*words: str, **environ: str) -> tuple[int | None, list[str], str]:
+    """Its status, its lines, and what it complains of."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.worker.doctor", *words),
+        env={"CALLBACK_SECRET": "x" * 32} | environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode().splitlines(), err.decode()
+
+
+def urls(image: Service, video: Service) -> dict[str, str]:
+    return {
+        "IMAGE_SERVICE_URL": str(image.http.base_url),
+        "VIDEO_SERVICE_URL": str(video.http.base_url),
+    }
+
+
+async def test_both_mocks_are_found_well(image_mock: Service, video_mock: Service) -> None:
+    status, lines, _ = await run(**urls(image_mock, video_mock))
+    *told, empty, last = lines
+    assert (status, empty) == (0, "")
+    assert [line.split(":")[0] for line in told] == [
+        "ok       image service",
+        "ok       video service",
+        "ok       callbacks",
+    ]
+    found: dict[str, Any] = json.loads(last)
+    assert {each["verdict"] for each in found["findings"]} == {"ok"}
+    assert found["offers"]["video"].startswith("the video service at http://127.0.0.1:")
+    for mock in (image_mock, video_mock):
+        assert await mock.json("/admin/ledger") == []
+
+
+async def test_a_wrong_one_is_its_status(image_mock: Service, video_mock: Service) -> None:
+    there = urls(image_mock, video_mock) | {"VIDEO_SERVICE_URL": "http://127.0.0.1:1"}
+    status, lines, _ = await run(**there)
+    assert status == 1
+    assert [line for line in lines if line.startswith("wrong")] == [lines[1]]
+    assert json.loads(lines[-1])["findings"][1]["verdict"] == "wrong"
+
+
+async def test_wrong_settings_are_a_line_of_their_own() -> None:
+    status, lines, complaint = await run(IMAGE_SERVICE_URL="ftp://x")
+    assert (status, lines) == (2, [])
+    assert complaint.startswith("wrong settings: IMAGE_SERVICE_URL: ")
+
+
+async def test_a_vendor_need_not_be_examined_and_what_fails_is_a_finding() -> None:
+    looked_at = Subject(
+        settings=settings(),
+        images=cast(ImageVendor, Plain()),
+        videos=cast(VideoVendor, Refusing()),
+        resolve=resolve,
+    )
+    found = await examined(looked_at)
+    assert found.findings == [Finding("video vendor", Verdict.WRONG, "can't be examined: HTTP 401")]
+    assert found.offers == {"image": UNSAID, "video": UNSAID}
+
+
+FAR, NEAR = "https://kling.example", "http://127.0.0.1:16882"
+
+
+async def found(callback: str, video: str = FAR, *, receiver: bool = False) -> Finding:
+    given = settings(callback_url=callback, video_service_url=video)
+    [finding] = await CHECKS["callbacks"](subject(given, PUSHES, receiver=receiver))
+    assert finding.check == "callbacks"
+    assert "\n" not in finding.says
+    return finding
+
+
+async def test_nothing_is_said_where_the_vendor_calls_nobody_back() -> None:
+    assert await CHECKS["callbacks"](subject(settings(), receiver=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("callback", "video", "verdict", "says"),
+    [
+        ("http://127.0.0.1:8001", NEAR, "ok", "they stay on this machine"),
+        ("http://localhost:8001", "http://host.docker.internal:9", "ok", "they stay"),
+        ("http://127.0.0.1:8001", FAR, "warning", "found by polling alone"),
+        ("http://localhost:8001", f"http://{PRIVATE}", "warning", "the video vendor elsewhere"),
+        ("http://inside.example", FAR, "warning", "is not public, which the video vendor is"),
+        ("http://receiver:8001", NEAR, "ok", "shows once it runs"),
+        ("https://us.example", FAR, "ok", "shows once it runs"),
+        ("https://nowhere.example", FAR, "wrong", "leads to no address"),
+        ("https://nowhere.example", NEAR, "wrong", "no callback can arrive"),
+    ],
+)
+async def test_what_shows_before_the_receiver_runs(
+    callback: str, video: str, verdict: str, says: str
+) -> None:
+    finding = await found(callback, video)
+    assert (finding.verdict, says in finding.says) == (verdict, True), finding.says
+    assert f"CALLBACK_URL={callback}" in finding.says
+
+
+async def test_what_a_proxy_alone_can_look_up_is_no_reason_to_refuse() -> None:
+    given = settings(
+        callback_url="https://nowhere.example",
+        video_service_url=FAR,
+        vendor_proxy="http://127.0.0.1:1",
+    )
+    [finding] = await CHECKS["callbacks"](subject(given, PUSHES))
+    assert (finding.verdict, "VENDOR_PROXY" in finding.says) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("app", "verdict", "says"),
+    [
+        (JSONResponse({"status": "ok"}), "ok", "the receiver answers there"),
+        (PlainTextResponse("welcome"), "wrong", "somebody else than the receiver"),
+        (JSONResponse({"status": "ok"}, 404), "wrong", "(HTTP 404)"),
+    ],
+)
+async def test_who_answers_there_is_asked_while_the_receiver_runs(
+    app: ASGIApp, verdict: str, says: str
+) -> None:
+    async with served(app) as base:
+        port = base.rpartition(":")[2]
+        finding = await asked(f"http://127.0.0.1:{port}/base")
+    assert (finding.verdict, says in finding.says) == (verdict, True), finding.says
+
+
+async def test_a_receiver_that_can_not_be_reached_from_here_may_be_from_elsewhere() -> None:
+    finding = await asked("http://127.0.0.1:1")
+    assert (finding.check, finding.verdict) == ("receiver", "warning")
+    assert "can't be reached there from here" in finding.says
+
+
+async def asked(callback: str) -> Finding:
+    """As if the address were one of the network, which loopback is not."""
+
+    async def elsewhere(host: str, port: int) -> list[Address]:
+        return await resolve(PRIVATE, port)
+
+    given = settings(callback_url=callback, video_service_url=NEAR)
+    [finding] = await CHECKS["callbacks"](subject(given, PUSHES, receiver=True, resolve=elsewhere))
+    return finding
+
+
+async def result_hosts(
+    given: WorkerSettings, traits: Traits, *, resolve: Resolve = resolve
+) -> list[Finding]:
+    far = given.model_copy(update={"video_service_url": FAR})
+    return await CHECKS["result hosts"](subject(far, traits, resolve=resolve))
+
+
+async def test_of_a_vendor_nearby_none_is_looked_up() -> None:
+    elsewhere = Traits(result_hosts=("*.gone.example",))
+    assert await CHECKS["result hosts"](subject(settings(), elsewhere)) == []
+
+
+async def test_the_users_and_the_vendors_own_are_looked_up() -> None:
+    traits = Traits(result_hosts=("*.cdn.example", "us.example:444"))
+    found = await result_hosts(settings(result_hosts=f"kling.example, {PRIVATE}:8188"), traits)
+    named = f"*.cdn.example, {PRIVATE}:8188, kling.example, us.example:444"
+    assert found == [ok("result hosts", f"known: {named}")]
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("gone.example", "gone.example leads to no address"),
+        ("*.gone.example", "none is known here: *.gone.example"),
+        ("inside.example:80", f"inside.example:80 leads to {PRIVATE}, which is not public"),
+    ],
+)
+async def test_one_that_gives_nothing_is_a_warning(host: str, says: str) -> None:
+    given = settings(result_hosts=f"kling.example,{host}")
+    [finding] = await result_hosts(given, NONE)
+    assert finding.verdict is Verdict.WARNING
+    assert finding.says.startswith(says)
+
+
+async def test_a_resolver_that_says_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(host: str, port: int) -> list[Address]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(checks, "SECONDS", 0.01)
+    [finding] = await result_hosts(settings(result_hosts="x.example"), NONE, resolve=never)
+    assert finding.verdict is Verdict.WARNING
+
+
+async def test_of_the_vendors_own_one_that_is_known_is_enough() -> None:
+    some, none = (
+        Traits(result_hosts=("*.gone.example", "*.cdn.example")),
+        Traits(result_hosts=("*.gone.example", "v1.gone.example")),
+    )
+    [finding] = await result_hosts(settings(), some)
+    assert finding == ok("result hosts", "known: *.cdn.example, *.gone.example")
+    [finding] = await result_hosts(settings(), none)
+    assert finding.verdict is Verdict.WARNING
+    assert finding.says == "none is known here: *.gone.example, v1.gone.example"
+
+
+async def test_what_a_proxy_looks_up_need_not_be_known_here() -> None:
+    given = settings(result_hosts="gone.example", vendor_proxy="http://127.0.0.1:1")
+    assert await result_hosts(given, NONE) == []
+
+
+COMFYUI = {"image_api": "comfyui", "comfyui_workflow": str(WITHOUT_MODELS)}
+KLING = {"video_api": "kling", "kling_api_key": "k"}
+OWN = {"video_api": "examples.fal.vendor:FalVideos"}
+
+
+async def told(headers: Mapping[str, str], **given: str) -> list[str]:
+    found = await CHECKS["access"](subject(settings(**given), headers=headers))
+    assert {each.verdict for each in found} <= {"warning"}
+    return [f"{each.check}: {each.says}" for each in found]
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "says"),
+    [
+        ("https://us.example", {}, "ComfyUI access: COMFYUI_URL is public, and lets us in without"),
+        ("http://us.example:8188", {}, "ComfyUI access: COMFYUI_URL is public"),
+        ("http://us.example", {"X-API-Key": "k"}, "ComfyUI access: COMFYUI_HEADERS is sent over"),
+        ("https://us.example", {"X-API-Key": "k"}, None),
+        (f"http://{PRIVATE}:8188", {}, None),
+        ("http://nowhere.example", {}, None),
+    ],
+)
+async def test_a_comfyui(url: str, headers: dict[str, str], says: str | None) -> None:
+    found = await told(headers, image_service_url=url, **COMFYUI, **KLING)
+    assert len(found) == (says is not None)
+    assert all(each.startswith(str(says)) for each in found)
+
+
+@pytest.mark.parametrize(("headers", "warned"), [({"X-API-Key": "k"}, 1), ({}, 0)])
+async def test_a_video_service_that_fetches_from_a_guarded_comfyui(
+    headers: dict[str, str], warned: int
+) -> None:
+    found = await told(headers, **COMFYUI)
+    assert len(found) == warned
+    assert all(each.startswith("ComfyUI images: the video service") for each in found)
+    assert await told(headers, **COMFYUI, **KLING) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [("http://kling.example", 1), ("https://kling.example", 0), ("http://127.0.0.1:9", 0)],
+)
+@pytest.mark.parametrize("vendor", [KLING, OWN], ids=["kling", "of the user"])
+async def test_a_video_vendors_key(url: str, warned: int, vendor: dict[str, str]) -> None:
+    assert len(await told({}, video_service_url=url, **vendor)) == warned
+
+
+async def test_services_of_the_small_contract_are_shown_none() -> None:
+    here = {"image_service_url": "http://us.example", "video_service_url": "http://us.example"}
+    assert await told({}, **here) == []
