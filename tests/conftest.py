@@ -22,15 +22,11 @@ pytest.register_assert_rewrite("tests.chaos", "tests.services", "tests.stack", "
 
 pytest_plugins = [
     "tests.fixtures.browser",
-    "tests.fixtures.temporal",
-    "tests.fixtures.engine",
-    "tests.fixtures.limits",
+    "tests.fixtures.harness",
     "tests.fixtures.mocks",
     "tests.fixtures.object_store",
-    "tests.fixtures.openers",
-    "tests.fixtures.patience",
-    "tests.fixtures.routes",
     "tests.fixtures.small_disk",
+    "tests.fixtures.temporal",
 ]
 
 settings.register_profile("project", deadline=None)

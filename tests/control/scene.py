@@ -23,7 +23,7 @@ from tests.chaos import books
 from tests.chaos.books import Evidence, grants
 from tests.control.builds import Build
 from tests.control.disturbances import JOBS, Disturb
-from tests.shared.serving import serving
+from tests.fixtures.processes import serving
 from tests.workflow.pipeline import Pipeline, pipeline
 
 

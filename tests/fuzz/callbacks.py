@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from shared.jobs.tokens import callback_token
-from tests.fixtures.server import answers, running_server
+from tests.fixtures.temporal import answers, running_server
 from tests.fuzz.bodies import MAX_BODY, Sent, requests
 from tests.fuzz.target import SECRET, Target, receiving
 

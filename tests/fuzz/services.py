@@ -22,11 +22,11 @@ from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.states import Status, Step
 from shared.jobs.tokens import callback_token, operator_key
 from shared.store.records import RecordStore
+from tests.fixtures.processes import serving
 from tests.services.api.conftest import ended
 from tests.services.callback.conftest import SECRET, settings_for
 from tests.services.mock_comfyui.native.client import simple_graph
 from tests.services.mock_core.serving import comfyui, kling, served
-from tests.shared.serving import serving
 from tests.shared.standins import sample_record, standing_in
 
 Connected = Callable[[], Awaitable[Client]]

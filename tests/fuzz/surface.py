@@ -30,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
 from temporalio.client import Client
 
 from tests.fixtures import temporal
-from tests.fixtures.server import answers, running_server
+from tests.fixtures.temporal import answers, running_server
 from tests.fuzz.services import NAMES, Service, running
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]

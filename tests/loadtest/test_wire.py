@@ -13,8 +13,7 @@ from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import RUNNER, Processes, addresses, read
 from loadtest.wire.temporal import connect
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
+from tests.fixtures.processes import free_port, serving
 
 
 async def test_the_token_goes_along_with_each_request() -> None:

@@ -10,8 +10,7 @@ from typing import Any
 from temporalio.client import Client
 
 from shared.semaphore.messages import JOB_GATE, Gate, semaphore_id
-from tests.fixtures.resets import reset
-from tests.fixtures.server import running_server
+from tests.fixtures.temporal import reset, running_server
 from tests.replay.beside import called_back_beside_a_write
 from tests.workflow.pipeline import Pipeline, begun, working
 from tests.workflow.scenarios import rule

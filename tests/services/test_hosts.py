@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from compose.stack.services import ALL, API, CALLBACK, IMAGE, TEMPORAL, VIDEO, Service
 from shared.http.client import http_client
-from tests.shared.processes import free_port, running
+from tests.fixtures.processes import free_port, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

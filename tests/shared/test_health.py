@@ -13,7 +13,7 @@ import pytest
 from shared.health import EX_TEMPFAIL, queued_seconds, reasons_of
 from shared.http.client import http_client
 from tests.fixtures.eventually import eventually
-from tests.shared.processes import Running, free_port, running
+from tests.fixtures.processes import Running, free_port, running
 
 MODULES = {"services.worker": "WORKER_HTTP_PORT", "services.semaphore": "SEMAPHORE_HTTP_PORT"}
 # A body that fails by itself as soon as it has a client.

@@ -10,7 +10,7 @@ from shared.health import temporal_reason
 from shared.temporal.client import connect
 from shared.temporal.codec import PayloadKeys
 from shared.temporal.namespace import why
-from tests.fixtures.tls import Authority, Pair, tls_front
+from tests.fixtures.streams import Authority, Pair, tls_front
 
 NAME = "temporal.example"
 Told = pytest.MonkeyPatch

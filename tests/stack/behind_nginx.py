@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from compose.stack.machine.ports import free_ports
-from tests.fixtures.server import Server
-from tests.fixtures.tls import Authority
+from tests.fixtures.streams import Authority
+from tests.fixtures.temporal import Server
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]

@@ -23,9 +23,9 @@ from shared.jobs.states import Step
 from shared.jobs.tokens import callback_token, operator_key
 from shared.temporal.codec import PayloadKeys, decode_all
 from tests.fixtures.eventually import eventually
+from tests.fixtures.processes import free_port, running
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import served
-from tests.shared.processes import free_port, running
 from tests.stack.talkative import Talkative
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]

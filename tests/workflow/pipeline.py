@@ -41,7 +41,7 @@ from shared.semaphore.state import WATCH_RUN, SemaphoreRules
 from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
-from tests.fixtures.semaphore_view import semaphore_view
+from tests.fixtures.semaphore import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
 
 SECRET = SecretStr("a-secret-of-32-characters-or-more")

@@ -11,7 +11,7 @@ import httpx
 
 from shared.http.client import http_client
 from tests.fixtures.eventually import eventually
-from tests.shared.processes import free_port
+from tests.fixtures.processes import free_port
 from tests.workflow.pipeline import SECRET, Pipeline
 
 Process = subprocess.Popen[bytes]

@@ -37,8 +37,7 @@ from shared.temporal.client import (
     WORKFLOW_TASK_TIMEOUT,
 )
 from tests.fixtures.eventually import eventually
-from tests.fixtures.resets import reset
-from tests.fixtures.temporal import NewClient
+from tests.fixtures.temporal import NewClient, reset
 from tests.workflow.pipeline import Pipeline, begun, check, paid_once, side_by_side, working
 from tests.workflow.scenarios import FIRST, LONG, rule
 from tests.workflow.test_cancelling import stored

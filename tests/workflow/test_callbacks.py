@@ -24,7 +24,7 @@ from shared.jobs.states import Status, Step
 from shared.jobs.tokens import callback_url
 from shared.temporal.client import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
 from tests.fixtures.eventually import eventually
-from tests.fixtures.null import NULL
+from tests.fixtures.temporal import NULL
 from tests.services.mock_core.serving import HURRY, Json
 from tests.workflow.pipeline import SECRET, Pipeline, working
 from tests.workflow.scenarios import FIRST_ATTEMPT, LONG, rule

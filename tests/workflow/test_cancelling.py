@@ -18,7 +18,7 @@ from shared.semaphore import starts
 from shared.semaphore.messages import JOB_GATE, semaphore_id
 from shared.store.records import Records
 from tests.fixtures.eventually import eventually
-from tests.fixtures.semaphore_history import is_drained
+from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import HURRY
 from tests.workflow.pipeline import Pipeline, begun, check, pipeline, working
 from tests.workflow.scenarios import LONG, rule

@@ -11,9 +11,8 @@ from shared.jobs.states import Status
 from shared.semaphore import starts
 from shared.semaphore.messages import Gate, SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
-from tests.fixtures.resets import reset
-from tests.fixtures.semaphore_history import is_drained
-from tests.fixtures.temporal import NewClient
+from tests.fixtures.semaphore import is_drained
+from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, begun, paid_once, side_by_side, working
 from tests.workflow.scenarios import LONG

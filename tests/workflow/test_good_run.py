@@ -30,10 +30,8 @@ from shared.temporal.client import (
     GET_RECORD_QUERY,
 )
 from shared.temporal.pace import Pace, between_beats
-from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
-from tests.fixtures.server import Server
-from tests.fixtures.temporal import NewClient
+from tests.fixtures.temporal import ROUND_SECONDS, Counts, NewClient, Server, counts
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.wires import APIS
 

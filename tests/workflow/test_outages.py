@@ -24,7 +24,7 @@ from shared.semaphore.state import DRAIN_HOLD_SECONDS
 from shared.temporal import tries
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from shared.temporal.pace import Pace
-from tests.fixtures.server import own_server
+from tests.fixtures.temporal import own_server
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import (
     Pipeline,

@@ -22,8 +22,8 @@ from shared.semaphore.messages import Gate
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.telling import AWAY
 from tests.fixtures.eventually import eventually
+from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import NewClient
-from tests.shared.processes import free_port
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.scenarios import rule
 

@@ -27,7 +27,7 @@ from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
 from tests.chaos.wires import Request, Route, VendorWire
 from tests.fixtures.eventually import eventually
-from tests.fixtures.proc import children, peak
+from tests.fixtures.processes import children, peak
 from tests.fixtures.small_disk import NewDisk
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile

@@ -18,7 +18,7 @@ from shared.semaphore.sandbox import WorkflowRunner
 from shared.settings.traces import TraceSettings
 from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
-from tests.fixtures.collector import Collector, collecting, said
+from tests.fixtures.mocks import Collector, collecting, said
 from tests.services.mock_core.serving import served
 from tests.workflow.pipeline import SECRET, Pipeline, working
 

@@ -16,8 +16,7 @@ from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
 from shared.store.records import Records
 from tests.chaos.wires import Deed, Request, Route
-from tests.fixtures.resets import reset
-from tests.fixtures.temporal import NewClient
+from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import begun, check, side_by_side
 from tests.workflow.processes import worker_processes

@@ -12,8 +12,7 @@ from collections import Counter
 
 from shared.http.client import http_client
 from shared.jobs.states import Status
-from tests.fixtures.counted import Counts, counts
-from tests.fixtures.server import answers, running_server
+from tests.fixtures.temporal import Counts, answers, counts, running_server
 from tools.bench.processes import say, services
 
 IMAGE_SECONDS = 30

@@ -21,10 +21,9 @@ from typing import NamedTuple
 from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.states import Step
 from shared.jobs.tokens import callback_url
-from tests.fixtures.proc import cpu_seconds, resident_megabytes
-from tests.fixtures.server import running_server
+from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
+from tests.fixtures.temporal import running_server
 from tests.fuzz.target import make_jobs
-from tests.shared.processes import Running, running
 from tools.bench.processes import Connection, say
 
 SECRET = "a-secret-of-32-characters-or-more"

@@ -17,8 +17,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.http.client import http_client
 from shared.jobs.states import Status
-from tests.fixtures.server import answers, running_server
 from tests.fixtures.streams import wire_to
+from tests.fixtures.temporal import answers, running_server
 from tools.bench.processes import Services, say, services
 from tools.bench.stack import QUEUE, PlainHop, nothing
 

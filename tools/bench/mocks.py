@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from tests.fixtures.proc import cpu_seconds, resident_megabytes
+from tests.fixtures.processes import cpu_seconds, resident_megabytes
 from tools.bench.processes import Connection, mock_process, say
 
 IN_FLIGHT = 1_000

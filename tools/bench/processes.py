@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.shared.processes import free_port, running
+from tests.fixtures.processes import free_port, running
 
 SECRET = "a-secret-of-32-characters-or-more"
 PORTS = {

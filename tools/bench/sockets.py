@@ -25,10 +25,9 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
 from shared.store.records import RecordStore
-from tests.fixtures.proc import cpu_seconds, resident_megabytes
-from tests.fixtures.server import answers, own_server
+from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
+from tests.fixtures.temporal import answers, own_server
 from tests.services.api.conftest import change
-from tests.shared.processes import Running, running
 from tests.shared.standins import sample_record
 from tools.bench.processes import Connection, say
 

@@ -11,7 +11,7 @@ from statistics import median
 from loadtest.settings import Settings
 from loadtest.times import instant
 from loadtest.wire.processes import Processes, addresses
-from tests.fixtures.proc import MEGABYTE, resident_megabytes
+from tests.fixtures.processes import MEGABYTE, resident_megabytes
 from tools.bench.stack import StackUnderTest, hops
 from tools.bench.table import Figure, milliseconds
 

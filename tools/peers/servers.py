@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.shared.processes import free_port
+from tests.fixtures.processes import free_port
 
 READY_SECONDS = 300
 PR_SET_CHILD_SUBREAPER = 36

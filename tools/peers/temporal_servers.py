@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from temporalio.client import Client
 
-from tests.shared.processes import free_port
+from tests.fixtures.processes import free_port
 from tools.peers.servers import Environment, bare, process, until
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from services.worker.models import COLLECT_VIDEO
 from services.worker.vendors import chosen
 from services.worker.vendors.service import ImageService, VideoService
 from services.worker.vendors.vendor import Picture, VendorStatus
-from tests.shared.processes import free_port
+from tests.fixtures.processes import free_port
 from tools.peers import vendors
 from tools.peers.servers import until
 from tools.peers.temporal_servers import is_ready

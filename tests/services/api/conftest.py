@@ -19,8 +19,7 @@ from shared.http.client import http_client
 from shared.jobs.messages import Record
 from shared.jobs.states import Status, Step
 from shared.store.records import RecordStore
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
+from tests.fixtures.processes import free_port, serving
 from tests.shared.standins import CREATED, client_of_nobody, standing_in
 
 # Nothing is asked whether it is ready.

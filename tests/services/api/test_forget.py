@@ -21,9 +21,9 @@ from shared.jobs.messages import JobInput
 from shared.jobs.states import Status, Step
 from shared.store.assets import Assets
 from shared.store.records import RecordStore
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import READY, NewApi, change
 from tests.shared.standins import sample_record, standing_in
-from tests.shared.waiting import eventually
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAYS = 10

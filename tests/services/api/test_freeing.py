@@ -26,9 +26,9 @@ from shared.semaphore.messages import (
     SlotRequest,
 )
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import Api, temporal_calls
 from tests.shared.standins import StandIn
-from tests.shared.waiting import eventually
 
 WHY = "The image service does not answer."
 JOB = JobInput(prompt="p", style="")

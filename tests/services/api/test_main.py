@@ -10,8 +10,8 @@ from websockets.asyncio.client import connect
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.store.records import RecordStore
-from tests.fixtures.collector import collecting, said
-from tests.shared.processes import free_port, running
+from tests.fixtures.mocks import collecting, said
+from tests.fixtures.processes import free_port, running
 from tests.shared.standins import sample_record
 
 

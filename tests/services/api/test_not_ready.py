@@ -17,10 +17,10 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import RETENTION, NewClient
 from tests.services.api.conftest import Api, NewApi, change, ended
 from tests.shared.standins import sample_record, standing_in
-from tests.shared.waiting import eventually
 
 LACKS = "temporal: the namespace lacks search attributes: CustomProgress (Int), CustomTag (Keyword)"
 

@@ -14,9 +14,9 @@ from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
 from shared.store.folder import Folder
 from shared.store.records import Records, RecordStore
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import Api, NewApi, change, ended
 from tests.shared.standins import sample_record, standing_in
-from tests.shared.waiting import eventually
 
 OTHER = "shop"
 

@@ -8,8 +8,7 @@ from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
 from shared.store.records import RecordStore
-from tests.fixtures.proc import resident_megabytes
-from tests.shared.processes import free_port, running
+from tests.fixtures.processes import free_port, resident_megabytes, running
 from tests.shared.standins import sample_record
 
 READERS = 100

@@ -15,10 +15,10 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
 from shared.store.records import RecordStore
+from tests.fixtures.eventually import eventually
+from tests.fixtures.processes import free_port
 from tests.services.api.conftest import ended
-from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody, sample_record, standing_in
-from tests.shared.waiting import eventually
 
 
 async def jobs(client: Client, count: int) -> list[str]:

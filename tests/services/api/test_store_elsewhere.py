@@ -13,8 +13,8 @@ from shared.jobs.messages import Record
 from shared.jobs.states import Step
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
+from tests.fixtures.processes import free_port
 from tests.services.api.conftest import Api, NewApi, ended
-from tests.shared.processes import free_port
 from tests.shared.standins import CREATED, client_of_nobody, sample_record
 
 BYTES = bytes(range(256)) * 4

@@ -20,8 +20,7 @@ from shared.jobs.states import Status, Step
 from shared.jobs.tokens import callback_url
 from shared.store.records import RecordStore
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
+from tests.fixtures.processes import free_port, serving
 from tests.shared.standins import StandIn, client_of_nobody, sample_record, standing_in
 
 SECRET = "a-secret-of-32-characters-or-more"

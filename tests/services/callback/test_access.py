@@ -21,9 +21,8 @@ from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.jobs.tokens import operator_key
 from shared.settings.common import load
+from tests.fixtures.processes import free_port, serving
 from tests.services.callback.conftest import SECRET, Vendor
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
 from tests.shared.standins import client_of_nobody
 
 NEW, OLD, FOREIGN = (f"whsec_{base64.b64encode(bytes([each]) * 24).decode()}" for each in (1, 2, 3))

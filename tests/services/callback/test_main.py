@@ -7,8 +7,8 @@ from pathlib import Path
 
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
+from tests.fixtures.processes import free_port, running
 from tests.services.callback.conftest import SECRET, Vendor
-from tests.shared.processes import free_port, running
 
 
 async def test_it_works_without_temporal_and_logs_no_token(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from shared.store.folder import Folder
 from shared.store.protocol import Store
 from shared.store.records import Records
 from tests.fixtures.object_store import settings_for as settings_of_bucket
+from tests.fixtures.processes import free_port, serving
 from tests.fixtures.small_disk import NewDisk
 from tests.services.callback.conftest import (
     SECRET,
@@ -33,8 +34,6 @@ from tests.services.callback.conftest import (
     start_job,
     told,
 )
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
 from tests.shared.standins import client_of_nobody
 
 NewReceiver = Callable[..., Receiver]

@@ -9,7 +9,7 @@ import pytest
 
 from services.semaphore.namespace import ADD, LOOK, MAKE, namespace
 from shared.telling import AWAY
-from tests.shared.processes import free_port
+from tests.fixtures.processes import free_port
 
 Said = Callable[[str], Any]
 BOTH = {"CustomProgress": "Int", "CustomTag": "Keyword"}

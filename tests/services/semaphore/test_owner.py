@@ -9,9 +9,9 @@ from typing import Any
 from temporalio.client import Client
 
 from shared.telling import AWAY
+from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import NewClient
 from tests.services.semaphore.test_stacks import KEY, is_named
-from tests.shared.processes import free_port
 from tests.shared.semaphore.standins import stack_of
 
 

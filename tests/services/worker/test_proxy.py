@@ -13,8 +13,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from shared.errors import NeverDelivered, OutcomeUnknown, ResultNotAllowed
 from shared.http.client import http_client
-from tests.fixtures.proxy import Proxy, proxy_to
-from tests.fixtures.tls import tls_host
+from tests.fixtures.streams import Proxy, proxy_to, tls_host
 from tests.services.mock_core.serving import Receiver, served
 from tests.services.worker import samples
 

@@ -12,7 +12,7 @@ from shared.errors import BodyTooLarge, RouteNotFound, StorageFailed
 from shared.http.bodies import Limit
 from shared.http.client import http_client
 from shared.http.web import service_app
-from tests.shared.serving import serving
+from tests.fixtures.processes import serving
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ from shared.semaphore.messages import (
 from shared.semaphore.state import SemaphoreRules
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
-from tests.fixtures.semaphore_view import semaphore_view
+from tests.fixtures.semaphore import semaphore_view
 
 ENTER, LEAVE = "enter", "leave"
 LOCAL = timedelta(seconds=10)

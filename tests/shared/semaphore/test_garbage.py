@@ -17,8 +17,8 @@ from shared.semaphore.messages import (
 )
 from shared.semaphore.rebuild import AT_ONCE
 from shared.temporal.client import GENVIDEO_WORKFLOW
-from tests.fixtures.null import NULL
-from tests.fixtures.semaphore_view import holders
+from tests.fixtures.semaphore import holders
+from tests.fixtures.temporal import NULL
 from tests.shared.semaphore.standins import Jobs
 
 CHANGES: list[object] = [

@@ -8,9 +8,8 @@ from temporalio.api.enums.v1 import EventType
 from shared.semaphore.messages import RELEASE_SIGNAL, Gate, Release
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.eventually import eventually
-from tests.fixtures.resets import reset
-from tests.fixtures.semaphore_history import drains, watches
-from tests.fixtures.semaphore_view import holders
+from tests.fixtures.semaphore import drains, holders, watches
+from tests.fixtures.temporal import reset
 from tests.shared.semaphore.standins import JobHandle, Jobs, StandIn, semaphore_of
 
 SETTLED = (

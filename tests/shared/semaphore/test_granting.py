@@ -6,8 +6,8 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from shared.semaphore.messages import WITHDRAW_SIGNAL, Closed
-from tests.fixtures.resets import reset
-from tests.fixtures.semaphore_view import holders
+from tests.fixtures.semaphore import holders
+from tests.fixtures.temporal import reset
 from tests.shared.semaphore.standins import Jobs, unknown_run
 
 

@@ -12,9 +12,8 @@ from shared.semaphore.messages import Closed
 from shared.semaphore.state import SemaphoreRules
 from shared.semaphore.workflow import SemaphoreWorkflow
 from tests.fixtures.eventually import eventually
-from tests.fixtures.resets import reset
-from tests.fixtures.semaphore_history import watches
-from tests.fixtures.semaphore_view import holders
+from tests.fixtures.semaphore import holders, watches
+from tests.fixtures.temporal import reset
 from tests.shared.semaphore.standins import Jobs, semaphore_of, unknown_run
 
 # More requests than a run takes under a history that is bound to 25 events.

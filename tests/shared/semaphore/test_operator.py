@@ -10,8 +10,7 @@ from temporalio.exceptions import ApplicationError
 from shared.semaphore.messages import DRAIN_ACTIVITY, FREE_UPDATE, SlotFree, SlotView, drain_id
 from shared.semaphore.state import WATCH_RUN
 from tests.fixtures.eventually import eventually
-from tests.fixtures.semaphore_history import drains, watches
-from tests.fixtures.semaphore_view import holders
+from tests.fixtures.semaphore import drains, holders, watches
 from tests.shared.semaphore.standins import Jobs
 
 GARBAGE: list[object] = [None, {"cleared": False, "closed": "yes", "granted": 1}, "done"]

@@ -8,10 +8,9 @@ from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStat
 from shared.semaphore.messages import JOB_GATE, WITHDRAW_SIGNAL, semaphore_id
 from shared.semaphore.queue import Permits
 from shared.semaphore.watchdog import STARTED, begin_anew
-from tests.fixtures.counted import ROUND_SECONDS, Counts, counts
 from tests.fixtures.eventually import eventually
-from tests.fixtures.semaphore_view import holders
-from tests.fixtures.server import Server
+from tests.fixtures.semaphore import holders
+from tests.fixtures.temporal import ROUND_SECONDS, Counts, Server, counts
 from tests.shared.semaphore.standins import Jobs, semaphore_of
 
 

@@ -31,8 +31,8 @@ from shared.temporal import pace
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from shared.temporal.pace import Pace
 from tests.fixtures.eventually import eventually
-from tests.fixtures.resets import has_done_tasks
-from tests.fixtures.semaphore_view import holders
+from tests.fixtures.semaphore import holders
+from tests.fixtures.temporal import has_done_tasks
 from tests.shared.semaphore.standins import Jobs, semaphore_of
 
 QUEUE = "fails"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from shared.jobs.ids import new_job_id
 from shared.telemetry import tracing
-from tests.fixtures.collector import Collector, collecting, said
+from tests.fixtures.mocks import Collector, collecting, said
 
 SECRET = "what-nobody-may-read"
 # What whoever has no traces is to load.

@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from shared.errors import TemporalUnavailable
 from shared.temporal.client import AWAY, answer, connect, is_away
 from shared.temporal.codec import PayloadKeys
-from tests.shared.processes import free_port
+from tests.fixtures.processes import free_port
 from tests.shared.standins import client_of_nobody
 
 

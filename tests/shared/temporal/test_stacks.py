@@ -15,8 +15,8 @@ from shared.errors import AnotherStack
 from shared.health import Work
 from shared.temporal import stacks
 from shared.temporal.codec import PayloadKeys
+from tests.fixtures.processes import free_port
 from tests.services.semaphore.test_stacks import is_named
-from tests.shared.processes import free_port
 from tests.shared.semaphore.standins import stack_of
 from tests.shared.test_health import MODULES, environment
 

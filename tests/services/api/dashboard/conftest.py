@@ -16,9 +16,9 @@ from services.api.app import create_app
 from services.api.settings import ApiSettings
 from shared.http.web import server
 from shared.store.records import RecordStore
+from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Service, comfyui, kling, running
-from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody, standing_in
 
 

@@ -11,9 +11,9 @@ from playwright.async_api import Page, async_playwright
 from shared.jobs.messages import Attempts, JobInput, Record
 from shared.jobs.states import Status, Step
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM
+from tests.fixtures.processes import free_port
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place
-from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody, sample_record
 
 OPENINGS = 3

@@ -15,9 +15,9 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.states import Status
 from shared.store.records import RecordStore
 from tests.fixtures.browser import NewPage
+from tests.fixtures.processes import Running, free_port, running
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import nobody_else
-from tests.shared.processes import Running, free_port, running
 from tests.shared.standins import sample_record
 
 # The limits as they are, but twenty times as short.

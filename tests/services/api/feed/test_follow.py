@@ -30,8 +30,10 @@ from shared.jobs.states import Status
 from shared.semaphore.messages import HolderView, SlotView
 from shared.store.records import Records, RecordStore
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, GET_RECORD_QUERY
+from tests.fixtures.eventually import eventually
 from tests.fixtures.object_store import given_for
-from tests.fixtures.resets import has_done_tasks, reset
+from tests.fixtures.processes import free_port
+from tests.fixtures.temporal import has_done_tasks, reset
 from tests.services.api.conftest import (
     Api,
     NewApi,
@@ -40,9 +42,7 @@ from tests.services.api.conftest import (
     ended,
     temporal_calls,
 )
-from tests.shared.processes import free_port
 from tests.shared.standins import CREATED, client_of_nobody, sample_record, standing_in
-from tests.shared.waiting import eventually
 from tests.workflow.pipeline import Pipeline, working
 
 Given = dict[str, Any]

@@ -17,8 +17,8 @@ from services.api.http import access
 from services.api.http.parts.rate_limit import RateLimit
 from services.api.service import make_service
 from services.api.settings import ApiSettings
+from tests.fixtures.processes import free_port
 from tests.services.api.conftest import BODY, Api, NewApi
-from tests.shared.processes import free_port
 from tests.shared.standins import client_of_nobody
 
 TOKEN = "a-token-of-the-tests"

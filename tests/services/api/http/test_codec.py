@@ -14,7 +14,7 @@ from services.api.app import create_app
 from services.api.service import make_service
 from services.api.settings import ApiSettings
 from shared.temporal.codec import PayloadKeys, data_converter
-from tests.shared.processes import free_port
+from tests.fixtures.processes import free_port
 from tests.shared.standins import client_of_nobody
 from tests.shared.temporal.test_codec import NEW, OLD, OTHER, PROMPT
 

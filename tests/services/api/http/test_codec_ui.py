@@ -17,9 +17,8 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
 from tests.fixtures.eventually import eventually
-from tests.fixtures.server import running_server
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
+from tests.fixtures.processes import free_port, serving
+from tests.fixtures.temporal import running_server
 from tests.shared.temporal.test_codec import NEW, PROMPT
 
 UI_CALLS = ("/settings", "/cluster-info", "/namespaces", "/namespaces/default/search-attributes")

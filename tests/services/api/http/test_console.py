@@ -21,10 +21,9 @@ from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.jobs.tokens import operator_key
 from shared.telemetry.job_lines import LINES
+from tests.fixtures.processes import free_port, serving
 from tests.services.api.conftest import Api, change
 from tests.services.mock_core.serving import Service
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
 from tests.shared.standins import client_of_nobody, sample_record
 
 

@@ -14,9 +14,9 @@ from services.api.feed.feed import Changes
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import Api, change, ended
 from tests.shared.standins import sample_record
-from tests.shared.waiting import eventually
 
 
 async def stream(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:

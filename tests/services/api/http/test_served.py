@@ -11,8 +11,7 @@ import pytest
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from shared.http.client import http_client
-from tests.shared.processes import free_port
-from tests.shared.serving import serving
+from tests.fixtures.processes import free_port, serving
 from tests.shared.standins import client_of_nobody
 
 

@@ -15,9 +15,9 @@ from services.api.http import sockets
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status, Step
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import Api, calls_for_callers, change, ended
 from tests.shared.standins import sample_record
-from tests.shared.waiting import eventually
 
 RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(image=1)}
 

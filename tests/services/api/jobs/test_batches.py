@@ -13,9 +13,9 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.messages import JobInput
 from shared.jobs.states import Status
 from shared.temporal.client import CUSTOM_TAG
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import BODY, Api, NewApi, change, ended
 from tests.shared.standins import sample_record
-from tests.shared.waiting import eventually
 
 
 async def submit(api: Api, body: dict[str, Any], key: str | None = None) -> httpx.Response:

@@ -12,9 +12,9 @@ from temporalio.client import Client
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
 from shared.jobs.states import Status
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import BODY, Api, NewApi, calls_for_callers, ended
 from tests.shared.standins import sample_record
-from tests.shared.waiting import eventually
 
 
 async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:

@@ -19,7 +19,7 @@ from services.worker.results import checker as module
 from services.worker.results.checker import Checker, running_checker
 from shared.errors import BadResult, StorageFailed, WrongKind
 from shared.jobs.states import Step
-from tests.fixtures.proc import children, gone, peak
+from tests.fixtures.processes import children, gone, peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import KINDS, child_that, pid_of, put, stuck, there
 

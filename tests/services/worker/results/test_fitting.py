@@ -19,7 +19,7 @@ from shared.errors import RefusedForGood, StorageFailed
 from shared.jobs.assets import asset_path
 from shared.jobs.ids import new_job_id
 from shared.jobs.states import Step
-from tests.fixtures.proc import peak
+from tests.fixtures.processes import peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import pid_of, put
 from tests.services.worker.results.test_checker import CHILD_MEGABYTES

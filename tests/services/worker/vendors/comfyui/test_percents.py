@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 from services.worker.vendors.comfyui import percents as module
 from services.worker.vendors.comfyui.percents import MAX_TEXT, MOST, Percents, Progress
 from tests.fixtures.eventually import eventually
-from tests.fixtures.proxy import proxy_to
+from tests.fixtures.streams import proxy_to
 from tests.services.worker.vendors.comfyui.bodies import ID, OTHER
 
 # A sampler of 20 steps, and four other nodes.
