@@ -1,24 +1,85 @@
-// The start of the page: makes the parts and joins them; every part gets what it needs from here.
+// The start of the page: makes the parts and joins them; each part gets what it needs from here.
 
 import { Address } from "./data/address.js";
-import { BatchesView } from "./views/batches.js";
-import { el, setText } from "./lib/dom.js";
-import { Drawer } from "./views/drawer.js";
-import { FaultsView } from "./views/faults.js";
 import { Feed } from "./data/feed.js";
-import { HealthView } from "./views/health.js";
-import { get } from "./lib/http.js";
-import { listenToSilence } from "./lib/ask.js";
-import { count } from "./lib/format.js";
-import { JobsView } from "./views/jobs.js";
-import { listenToKeys } from "./parts/keys.js";
 import { Mocks } from "./data/mocks.js";
-import { attemptTo } from "./lib/notices.js";
-import { untilDone } from "./lib/repeat.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
+import { get, listenToSilence, untilDone } from "./lib/api.js";
+import { attemptTo, follow, linkTo, outside, setOr, setText } from "./lib/dom.js";
+import { count } from "./lib/format.js";
 import { OTHER, t, translate } from "./lib/texts.js";
-import { Views } from "./parts/tabs.js";
+import { BatchesView } from "./views/batches.js";
+import { Drawer } from "./views/drawer.js";
+import { FaultsView } from "./views/faults.js";
+import { HealthView } from "./views/health.js";
+import { JobsView } from "./views/jobs.js";
+
+const byId = (id) => document.getElementById(id);
+
+function start() {
+  translate(document.documentElement);
+  const store = new JobStore();
+  const address = new Address();
+  const slots = new Slots(store);
+  const mocks = new Mocks();
+  const jobs = new JobsView({ store, address, slots, mocks });
+  const views = new Views(address, {
+    jobs,
+    batches: new BatchesView({ store, address }),
+    faults: new FaultsView({ mocks }),
+    health: new HealthView({ alarm: byId("alarm") }),
+  });
+  let temporalUi = null;
+  const drawer = new Drawer({
+    store,
+    address,
+    mocks,
+    ui: () => temporalUi,
+    runAgain: (input) => {
+      address.go({ job: "", view: "jobs" });
+      jobs.form.fill(input);
+    },
+  });
+  byId("main").append(drawer.element);
+  follow(byId("alarm"), address, { view: "health", job: "" });
+  follow(byId("armed"), address, { view: "faults", job: "" });
+
+  const draw = (changed = null) => {
+    views.draw(changed);
+    offerOtherLanguage(address);
+    drawer.draw();
+  };
+  store.listen(draw);
+  address.listen(() => draw());
+  mocks.listen((hit) => {
+    showArmed(mocks.armed);
+    if (hit.size > 0) draw(hit);
+  });
+  draw();
+  listenToKeys(address, { "/": () => jobs.filters.focus(), n: () => jobs.form.focus() });
+  listenToSilence((silent) => showLink({ silent }));
+
+  const feed = new Feed({
+    store,
+    onState: (socket) => showLink({ socket }),
+    onAll: (jobIds) => {
+      store.keepOnly(jobIds);
+      jobs.complete();
+    },
+  });
+  const learn = async () => {
+    const config = await get("/dashboard/config");
+    temporalUi = showSurroundings(config);
+    drawer.learn();
+    if (config.mocks) mocks.follow();
+    else views.withdraw("faults");
+  };
+  // A socket that is refused does not say why: the token has been asked for by then.
+  const first = learn().catch(() => void attemptTo(() => untilDone(learn)));
+  first.finally(() => feed.start());
+  slots.follow();
+}
 
 const LINK = {
   connecting: "Connecting…",
@@ -26,11 +87,9 @@ const LINK = {
   lost: "Connection lost, trying again…",
   silent: "The API gives no answer, trying again…",
 };
-const byId = (id) => document.getElementById(id);
-
-// A socket to an API that is frozen stays open: what the calls hear counts more.
 const link = { socket: "connecting", silent: false };
 
+// A socket to an API that is frozen stays open: what the calls hear counts more.
 function showLink(known) {
   Object.assign(link, known);
   const state = link.silent ? "silent" : link.socket;
@@ -38,108 +97,82 @@ function showLink(known) {
   setText(byId("link"), t(LINK[state]));
 }
 
-function workflowsOf(config) {
-  return `${config.temporal_ui_url}/namespaces/${encodeURIComponent(config.temporal_namespace)}/workflows`;
-}
-
 function showSurroundings(config) {
   const mode = byId("mode");
   mode.hidden = false;
   mode.classList.add(config.mocks ? "mocks" : "real");
   setText(mode, t(config.mocks ? "mocks" : "real services"));
-  byId("elsewhere").prepend(
-    el("a", { href: workflowsOf(config), target: "_blank", rel: "noopener" }, t("Temporal UI")),
-  );
+  const namespace = encodeURIComponent(config.temporal_namespace);
+  const address = `${config.temporal_ui_url}/namespaces/${namespace}/workflows`;
+  byId("elsewhere").prepend(outside(address, t("Temporal UI")));
+  return address;
 }
 
-function showArmed({ armed }) {
+function showArmed(armed) {
   byId("armed").hidden = armed === 0;
   setText(byId("armed"), t("{rules} armed", { rules: count(armed, "rule") }));
 }
 
-function leadTo(view, link, address) {
-  link.href = address.with({ view });
-  link.addEventListener("click", (event) => {
+// The texts are chosen when the page is loaded, so this link loads it again.
+function offerOtherLanguage(address) {
+  const other = byId("other");
+  setText(other, OTHER.name);
+  other.lang = OTHER.lang;
+  other.href = address.with({ lang: OTHER.lang });
+}
+
+/** The tabs, and the one view that the address names; each may `enter` and `leave`. */
+class Views {
+  #address;
+  #views;
+  #links = new Map();
+  #current = null;
+
+  constructor(address, views) {
+    this.#address = address;
+    this.#views = views;
+    for (const [name, view] of Object.entries(views))
+      this.#links.set(name, linkTo(address, { view: name, job: "" }, t(view.title)));
+    byId("views").append(...this.#links.values());
+  }
+
+  /** Takes a view away, as that of the faults if there is nothing to arm. */
+  withdraw(name) {
+    this.#links.get(name).remove();
+    this.#links.delete(name);
+    delete this.#views[name];
+    this.draw();
+  }
+
+  draw(changed = null) {
+    const { view } = this.#address.state;
+    const wanted = Object.hasOwn(this.#views, view) ? view : "jobs";
+    if (wanted !== this.#current) this.#turnTo(wanted);
+    this.#views[wanted].draw(changed);
+  }
+
+  #turnTo(name) {
+    this.#views[this.#current]?.leave?.();
+    this.#current = name;
+    const view = this.#views[name];
+    byId("view").replaceChildren(view.element);
+    for (const [each, tab] of this.#links)
+      setOr(tab, "aria-current", each === name ? "page" : null);
+    document.title = name === "jobs" ? "genvideo" : `${t(view.title)} – genvideo`;
+    view.enter?.();
+  }
+}
+
+// Keys for those who don't use a mouse; they work while no field has the focus.
+function listenToKeys(address, work) {
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !work[event.key]) return;
     event.preventDefault();
-    address.go({ view, job: "" });
+    const { view, job } = address.state;
+    if (view !== "jobs" || job !== "") address.go({ view: "jobs", job: "" });
+    work[event.key]();
   });
-}
-
-function makeParts() {
-  const store = new JobStore();
-  const address = new Address();
-  const slots = new Slots(store);
-  const mocks = new Mocks();
-  const jobs = new JobsView({ store, address, slots, mocks });
-  const health = new HealthView({ alarm: byId("alarm") });
-  leadTo("health", byId("alarm"), address);
-  leadTo("faults", byId("armed"), address);
-  const named = {
-    jobs,
-    batches: new BatchesView({ store, address }),
-    faults: new FaultsView({ mocks }),
-    health,
-  };
-  const views = new Views({ views: named, address, place: byId("view"), tabs: byId("views") });
-  return { store, address, slots, mocks, jobs, views };
-}
-
-function makeDrawer({ store, address, jobs, mocks }, surroundings) {
-  const runAgain = (input) => {
-    address.go({ job: "", view: "jobs" });
-    jobs.form.fill(input);
-  };
-  return new Drawer({ store, address, mocks, runAgain, ui: () => surroundings.ui });
-}
-
-async function learnSurroundings({ views, mocks }, surroundings) {
-  const config = await get("/dashboard/config");
-  surroundings.ui = workflowsOf(config);
-  showSurroundings(config);
-  if (config.mocks) mocks.follow();
-  else views.withdraw("faults");
-}
-
-// The texts are chosen when the page is loaded, so it is loaded anew.
-function offerOther(address) {
-  const link = byId("other");
-  setText(link, OTHER.name);
-  link.lang = OTHER.lang;
-  link.href = address.with({ lang: OTHER.lang });
-}
-
-function start() {
-  translate(document.documentElement);
-  const parts = makeParts();
-  const { store, address, slots, mocks, jobs, views } = parts;
-  const surroundings = { ui: null };
-  const drawer = makeDrawer(parts, surroundings);
-  byId("main").append(drawer.element);
-  const draw = (changed = null) => {
-    views.draw(changed);
-    offerOther(address);
-    drawer.draw();
-  };
-  store.listen(draw);
-  mocks.listen((hit) => {
-    showArmed(mocks);
-    if (hit.size > 0) draw(hit);
-  });
-  address.listen(() => draw());
-  draw();
-  listenToKeys({ address, jobs });
-  const known = (jobIds) => {
-    store.keepOnly(jobIds);
-    jobs.complete();
-  };
-  const feed = new Feed({ store, onState: (socket) => showLink({ socket }), onAll: known });
-  listenToSilence((silent) => showLink({ silent }));
-  const learn = () => learnSurroundings(parts, surroundings).then(() => drawer.learn());
-  // A socket that is refused does not say why: by then the token has been asked for.
-  const first = learn().catch(() => void attemptTo(() => untilDone(learn)));
-  first.finally(() => feed.start());
-  slots.follow();
-  jobs.form.load().catch(() => attemptTo(() => untilDone(() => jobs.form.load())));
 }
 
 start();

@@ -1,6 +1,16 @@
 // What the page shows, kept in the URL, so that a link or a reload shows the same.
 
-const DEFAULTS = { view: "jobs", status: "", tag: "", q: "", within: "", sort: "active", page: "1", job: "", lang: "" };
+const DEFAULTS = {
+  view: "jobs",
+  status: "",
+  tag: "",
+  q: "",
+  within: "",
+  sort: "active",
+  page: "1",
+  job: "",
+  lang: "",
+};
 
 /** The state of the page as its address tells it. */
 export class Address {

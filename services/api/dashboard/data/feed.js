@@ -1,6 +1,6 @@
-// The live feed: every job in pages, then each change; a lost connection goes on where it broke off.
+// The live feed: every job in pages, then each change; a lost one goes on where it broke off.
 
-import { get } from "../lib/http.js";
+import { get } from "../lib/api.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8000;

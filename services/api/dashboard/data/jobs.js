@@ -1,23 +1,17 @@
-// What can be said of one job: its states, what may be done with it, which files it has.
+// What can be said of a job and of many: states, files, which are shown in which order, batches.
 
+import { between } from "../lib/format.js";
 import { t } from "../lib/texts.js";
 
-// A generation may be tried again three times per stage.
+/** In the order in which the page lists them. */
+export const STATUSES = ["running", "queued", "succeeded", "degraded", "failed", "cancelled"];
+/** What a job is started with. */
+export const INPUT = ["prompt", "style", "tag", "priority", "on_video_failure"];
+/** A generation may be tried so often in each stage. */
 export const ATTEMPTS = 4;
 
 const ENDED = new Set(["succeeded", "degraded", "failed", "cancelled"]);
 const RETRYABLE = new Set(["degraded", "failed", "cancelled"]);
-
-const KEPT = {
-  failed: [
-    "The image was paid for and kept, though the job failed.",
-    "Image and video were paid for and kept, though the job failed.",
-  ],
-  cancelled: [
-    "The image was paid for and kept, though the job was cancelled.",
-    "Image and video were paid for and kept, though the job was cancelled.",
-  ],
-};
 
 export const hasEnded = (job) => ENDED.has(job.status);
 export const canRetry = (job) => RETRYABLE.has(job.status);
@@ -28,30 +22,22 @@ export function isCancelling(record) {
 }
 
 /** How often the current stage was tried. */
-export function attempt(job) {
-  return job.step ? job.attempts[job.step] : 0;
-}
+export const attempt = (job) => (job.step ? job.attempts[job.step] : 0);
 
 /** Whether its image is stored; what was paid for is kept, however the job ends. */
 export function hasImage(job) {
-  const stored = job.step === "video" || ["succeeded", "degraded"].includes(job.status);
-  return stored || job.asset_url !== null;
+  const isStored = job.step === "video" || ["succeeded", "degraded"].includes(job.status);
+  return isStored || job.asset_url !== null;
 }
 
 export const hasVideo = (job) =>
   job.status === "succeeded" || (job.asset_url ?? "").endsWith("/video");
 
-/** Why there are files of a job that did not succeed; null where that needs no word. */
-export function whyKept(job) {
-  if (job.asset_url === null || KEPT[job.status] === undefined) return null;
-  return t(KEPT[job.status][hasVideo(job) ? 1 : 0]);
-}
-
 /** The step in words. */
 export function stepOf(job) {
-  if (job.status === "succeeded") return "done";
-  if (job.status === "degraded") return "image only";
-  return job.step ?? (job.status === "queued" ? "waiting" : "–");
+  if (job.status === "succeeded") return t("done");
+  if (job.status === "degraded") return t("image only");
+  return t(job.step ?? (job.status === "queued" ? "waiting" : "–"));
 }
 
 /** The whole job's share in percent: the image is its first half, the video its second. */
@@ -59,4 +45,95 @@ export function overall(job) {
   if (job.status === "succeeded") return 100;
   if (job.step === null) return 0;
   return job.step === "image" ? job.percent / 2 : 50 + job.percent / 2;
+}
+
+/** How long ago a job may have been submitted, in seconds. */
+export const SPANS = { "15min": 900, "1h": 3600, "24h": 86400, "7d": 604800 };
+
+/** Whether a job fits the filters: statuses (comma-separated), tag, age, words of its text. */
+export function fits(job, { status, tag, q, within }) {
+  if (status && !status.split(",").includes(job.status)) return false;
+  if (tag && job.tag !== tag) return false;
+  if (SPANS[within] !== undefined && between(job.created_at) > SPANS[within]) return false;
+  if (!q) return true;
+  const parts = [job.prompt, job.style, job.tag, job.job_id, job.error?.message];
+  const text = parts.join("\n").toLowerCase();
+  return q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+/** How many jobs there are of each status, among those that fit the other filters. */
+export function tally(jobs, filters) {
+  const counts = {};
+  for (const job of jobs)
+    if (fits(job, { ...filters, status: "" })) counts[job.status] = (counts[job.status] ?? 0) + 1;
+  return counts;
+}
+
+const RANK = { running: 0, queued: 1 };
+
+/** Sort by `active` (running, queued by turn, ended last first), `newest` or `oldest`. */
+export function sort(jobs, order, turns) {
+  // The order in which they came over the feed must not matter if two are equal.
+  return jobs.sort((a, b) => compare(a, b, order, turns) || (a.job_id < b.job_id ? -1 : 1));
+}
+
+function compare(a, b, order, turns) {
+  if (order === "newest") return later(a.created_at, b.created_at);
+  if (order === "oldest") return later(b.created_at, a.created_at);
+  const [left, right] = [RANK[a.status] ?? 2, RANK[b.status] ?? 2];
+  if (left !== right) return left - right;
+  if (left === 2) return later(a.finished_at ?? a.created_at, b.finished_at ?? b.created_at);
+  const [first, second] = [turns.get(a.job_id) ?? Infinity, turns.get(b.job_id) ?? Infinity];
+  return first === second ? later(b.created_at, a.created_at) : first - second;
+}
+
+// Instants of one API have one length and compare as text; parsing costs more.
+function later(a, b) {
+  if (a === b) return 0;
+  return a < b ? 1 : -1;
+}
+
+/** Every tag with its jobs and figures, the newest tag first. */
+export function batches(jobs) {
+  const byTag = new Map();
+  for (const job of jobs) {
+    if (!job.tag) continue;
+    if (!byTag.has(job.tag)) byTag.set(job.tag, []);
+    byTag.get(job.tag).push(job);
+  }
+  const found = [...byTag].map(([tag, members]) => batch(tag, members));
+  return found.sort((a, b) => later(a.newest, b.newest));
+}
+
+function batch(tag, jobs) {
+  const place = (job) => `${job.started_at ?? "~"} ${job.created_at} ${job.job_id}`;
+  jobs.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+  const counts = tally(jobs, {});
+  const ended = jobs.filter(hasEnded).length;
+  const created = jobs.map((job) => job.created_at).sort();
+  const [from, newest] = [created[0], created.at(-1)];
+  const finished = jobs.map((job) => job.finished_at).filter(Boolean).sort();
+  // From the first submission to the last end, or to now.
+  const seconds = between(from, ended === jobs.length ? finished.at(-1) : null);
+  // A vendor charges for each generation that it accepted.
+  const paid = (step) => jobs.reduce((sum, job) => sum + job.attempts[step], 0);
+  const [image, video, atOnce] = [paid("image"), paid("video"), mostAtOnce(jobs)];
+  return { tag, jobs, counts, ended, from, newest, seconds, image, video, atOnce };
+}
+
+// How many ran at the same moment, at the most.
+function mostAtOnce(jobs) {
+  const edges = [];
+  for (const { started_at: from, finished_at: to } of jobs) {
+    if (from) edges.push([Date.parse(from), 1]);
+    if (from && to) edges.push([Date.parse(to), -1]);
+  }
+  // One that ends in the instant in which another begins doesn't overlap it.
+  edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  let [now, most] = [0, 0];
+  for (const [, step] of edges) {
+    now += step;
+    most = Math.max(most, now);
+  }
+  return most;
 }

@@ -1,7 +1,6 @@
 // What the mocks say of themselves: the rules in force, and which faults have hit which job.
 
-import { get } from "../lib/http.js";
-import { Repeat } from "../lib/repeat.js";
+import { Repeat, get } from "../lib/api.js";
 import { t } from "../lib/texts.js";
 
 export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
@@ -16,7 +15,7 @@ export class Mocks {
   #listeners = new Set();
 
   follow() {
-    return new Repeat(() => this.ask(), MILLISECONDS).start();
+    new Repeat(() => this.ask(), () => MILLISECONDS).start();
   }
 
   listen(listener) {
@@ -47,8 +46,11 @@ export class Mocks {
 
   async #askHits(mock, recorded, changed) {
     let known = this.#known[mock] ?? 0;
-    // It was started anew or reset: what it has told is told no more.
-    if (recorded < known) known = this.#forget(mock, changed);
+    if (recorded < known) {
+      // It was started anew or reset, and has forgotten its hits.
+      this.#forget(mock, changed);
+      known = 0;
+    }
     if (recorded > known) {
       const { rows } = await get(`/console/${mock}/trace?after=${known}`);
       for (const row of rows) this.#put({ ...row, mock }, changed);
@@ -59,26 +61,36 @@ export class Mocks {
   #put(hit, changed) {
     const jobId = hit.external_id?.split(".")[0];
     if (jobId === undefined) return;
-    const hits = [...this.hitsOf(jobId).filter((each) => !isSame(each, hit)), hit];
-    this.#hits.set(jobId, hits.sort(earlier));
+    const isSame = (each) => each.mock === hit.mock && each.seq === hit.seq;
+    const hits = [...this.hitsOf(jobId).filter((each) => !isSame(each)), hit];
+    this.#hits.set(jobId, hits.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)));
     changed.add(jobId);
   }
 
   #forget(mock, changed) {
     for (const [jobId, hits] of this.#hits) {
-      const left = hits.filter((hit) => hit.mock !== mock);
-      if (left.length === hits.length) continue;
-      this.#hits.set(jobId, left);
+      this.#hits.set(jobId, hits.filter((hit) => hit.mock !== mock));
       changed.add(jobId);
     }
-    return 0;
   }
 }
-
-const isSame = (a, b) => a.mock === b.mock && a.seq === b.seq;
-const earlier = (a, b) => Date.parse(a.at) - Date.parse(b.at);
 
 /** What a hit did, in words: `e-fail: start fail (video 1)`. */
 export function hitText(hit) {
   return `${hit.rule}: ${hit.where} ${hit.do} (${t(MOCKS[hit.mock])} ${hit.attempt})`;
+}
+
+/** Which jobs a rule is for, in the rule's own words: `share 0.5, tag t*`. */
+export const whomOf = ({ match }) => members(match) || t("every job");
+
+/** How often a rule meets those. */
+export function oftenOf({ often, after, until }) {
+  const parts = [members(often), members(after, "after "), members(until, "until ")];
+  return parts.filter(Boolean).join(", ") || t("always");
+}
+
+function members(given = {}, before = "") {
+  return Object.entries(given)
+    .map(([member, value]) => `${before}${member} ${value}`)
+    .join(", ");
 }

@@ -1,6 +1,6 @@
-// What the API says about the slot, asked again and again while the page is looked at.
+// What the API says about the slot, asked again and again while the page is visible.
 
-import { call, get } from "../lib/http.js";
+import { Repeat, call, get } from "../lib/api.js";
 import { hasEnded } from "./jobs.js";
 
 const BUSY_MILLISECONDS = 1000;
@@ -19,10 +19,6 @@ export class Slots {
     this.#store = store;
   }
 
-  get limit() {
-    return this.view?.limit ?? 1;
-  }
-
   get paused() {
     return this.view?.paused ?? false;
   }
@@ -31,34 +27,31 @@ export class Slots {
     this.#listeners.add(listener);
   }
 
-  async follow() {
-    for (;;) {
-      if (!document.hidden) await this.ask();
-      const busy = this.#store.open().length > 0 || this.#asked?.holders.length;
-      const pause = busy ? BUSY_MILLISECONDS : IDLE_MILLISECONDS;
-      await new Promise((done) => setTimeout(done, pause));
-    }
+  follow() {
+    const isBusy = () => this.#store.open().length > 0 || this.#asked?.holders.length > 0;
+    const pause = () => (isBusy() ? BUSY_MILLISECONDS : IDLE_MILLISECONDS);
+    new Repeat(() => this.#ask(), pause).start();
+  }
+
+  /** Sets limit, pause or both; Failure if the API refuses. */
+  async change(body) {
+    this.#take(await call("PUT", "/slots", { body }));
   }
 
   /** Brings the last answer up to what the jobs themselves have said since. */
   reckon() {
     if (this.#asked === null) return;
-    this.view = brought(this.#asked, this.#store);
+    this.view = broughtUp(this.#asked, this.#store);
     this.turns = new Map(this.view.waiting.map((jobId, place) => [jobId, place + 1]));
   }
 
-  async ask() {
+  async #ask() {
     try {
       this.#take(await get("/slots"));
     } catch (error) {
       this.error = error.message;
       this.#notify();
     }
-  }
-
-  /** Sets limit, pause or both; Failure where the API refuses. */
-  async change(body) {
-    this.#take(await call("PUT", "/slots", { body }));
   }
 
   #take(view) {
@@ -73,23 +66,18 @@ export class Slots {
   }
 }
 
-// A job tells its start and its end at once; the answer about the slot may be two seconds old.
-function brought(view, store) {
+// A job's start and end are known at once; the answer about the slot may be two seconds old.
+function broughtUp(view, store) {
+  const isOver = (job) => job !== undefined && hasEnded(job);
   const held = view.holders.filter(
-    ({ job_id: id, draining }) => draining || !isOver(store.get(id)),
+    ({ job_id: jobId, draining }) => draining || !isOver(store.get(jobId)),
   );
   const known = new Set(held.map((holder) => holder.job_id));
   const started = store.open().filter((job) => job.status === "running" && !known.has(job.job_id));
+  const begun = started.map(({ job_id, started_at: since }) => ({ job_id, since, draining: false }));
   const waiting = view.waiting.filter(
     (jobId) => (store.get(jobId)?.status ?? "queued") === "queued",
   );
-  return {
-    ...view,
-    holders: [...held, ...started.map(asHolder)],
-    waiting,
-    waiting_count: view.waiting_count - view.waiting.length + waiting.length,
-  };
+  const waitingCount = view.waiting_count - view.waiting.length + waiting.length;
+  return { ...view, holders: [...held, ...begun], waiting, waiting_count: waitingCount };
 }
-
-const isOver = (job) => job !== undefined && hasEnded(job);
-const asHolder = (job) => ({ job_id: job.job_id, since: job.started_at, draining: false });

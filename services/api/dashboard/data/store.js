@@ -2,7 +2,7 @@
 
 import { hasEnded } from "./jobs.js";
 
-// A burst of changes is told in so many strokes, which leaves frames for scrolling and typing.
+// Listeners hear of a burst of changes in strokes, which leaves frames for scrolling and typing.
 const STROKE_MILLISECONDS = 100;
 
 /** Takes jobs as they come and tells its listeners now and then which ones changed. */
@@ -23,7 +23,12 @@ export class JobStore {
   }
 
   all() {
-    return this.#jobs.values();
+    return [...this.#jobs.values()];
+  }
+
+  /** The jobs in the queue or running. */
+  open() {
+    return this.all().filter((job) => !hasEnded(job));
   }
 
   put(job) {
@@ -33,7 +38,16 @@ export class JobStore {
     this.#touch(job.job_id);
   }
 
-  /** A job was asked to end; until it has, it is shown as on its way there. */
+  /** Forgets what the API no longer knows. */
+  keepOnly(jobIds) {
+    for (const jobId of [...this.#jobs.keys()]) {
+      if (jobIds.has(jobId)) continue;
+      this.#jobs.delete(jobId);
+      this.#touch(jobId);
+    }
+  }
+
+  /** A job was asked to end; until it has, it is shown as `cancelling`. */
   noteCancelling(jobId) {
     if (this.isCancelling(jobId)) return;
     this.#cancelling.add(jobId);
@@ -50,26 +64,9 @@ export class JobStore {
     return this.isCancelling(job.job_id) ? "cancelling" : job.status;
   }
 
-  /** Forgets what the API no longer knows. */
-  keepOnly(jobIds) {
-    for (const jobId of [...this.#jobs.keys()]) {
-      if (jobIds.has(jobId)) continue;
-      this.#jobs.delete(jobId);
-      this.#touch(jobId);
-    }
-  }
-
   /** Calls `listener` with the ids of changed jobs, before a frame is drawn. */
   listen(listener) {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  /** The jobs in the queue or running. */
-  open() {
-    return [...this.#jobs.values()].filter(
-      (job) => job.status === "queued" || job.status === "running",
-    );
   }
 
   #touch(jobId) {

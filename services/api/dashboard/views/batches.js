@@ -1,15 +1,36 @@
 // The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
 
-import { summaries } from "../data/batch.js";
-import { arrange, card, cards, el, setOr, setText } from "../lib/dom.js";
-import { count, dated, duration } from "../lib/format.js";
-import { Gantt } from "../parts/gantt.js";
-import { reportLink } from "../parts/reports.js";
-import { listed, t } from "../lib/texts.js";
+import {
+  arrange,
+  card,
+  cards,
+  el,
+  linkTo,
+  outside,
+  panel,
+  setOr,
+  setText,
+  svg,
+} from "../lib/dom.js";
+import { call } from "../lib/api.js";
+import { batches } from "../data/jobs.js";
+import { between, count, dated, duration } from "../lib/format.js";
+import { LANGUAGE, listed, t } from "../lib/texts.js";
 
-// Bars are drawn anew at most this often.
+// Bars are drawn at most this often.
 const DRAW_MILLISECONDS = 500;
-const COLUMNS = ["Tag", "Submitted", "Jobs", "Ended", "Succeeded", "Most at once", "Paid for", "Took"].map((name) => t(name));
+const COLUMNS = [
+  t("Tag"),
+  t("Submitted"),
+  t("Jobs"),
+  t("Ended"),
+  t("Succeeded"),
+  t("Most at once"),
+  t("Paid for"),
+  t("Took"),
+];
+// The tag of a load test's jobs names its run.
+const RUN = /^load-(\d{8}-\d{6}-[0-9a-f]{4})(-|$)/;
 
 /** A table of tags, and the chosen one opened below its line. */
 export class BatchesView {
@@ -22,28 +43,23 @@ export class BatchesView {
   #empty = el("p", { class: "hint" });
   #figures = el("p", { class: "hint" });
   #links = el("p", { class: "links" });
-  #gantt = new Gantt((jobId) => this.#address.go({ job: jobId }));
-  #chosen = opened(this.#figures, this.#links, this.#gantt.element);
+  #bars = el("div", { class: "gantt", click: (event) => this.#openJob(event) });
+  #opened = el(
+    "tr",
+    { role: "row", class: "opened" },
+    el(
+      "td",
+      { role: "cell", colspan: COLUMNS.length },
+      el("div", {}, this.#figures, this.#links, this.#bars),
+    ),
+  );
   #linked = "";
 
   constructor({ store, address }) {
     this.#store = store;
     this.#address = address;
-    this.element = el(
-      "div",
-      { class: "view" },
-      el(
-        "section",
-        { class: "panel", "aria-labelledby": "batches-title" },
-        el("h2", { id: "batches-title" }, t("Batches")),
-        this.#empty,
-        cards("batches-title", COLUMNS, this.#body),
-      ),
-    );
-  }
-
-  enter() {
-    this.#drawNow();
+    const table = cards("batches-title", COLUMNS, this.#body);
+    this.element = el("div", { class: "view" }, panel("batches", t("Batches"), this.#empty, table));
   }
 
   leave() {
@@ -58,91 +74,101 @@ export class BatchesView {
 
   #drawNow() {
     this.leave();
-    const batches = summaries(this.#store.all());
-    const tag = this.#address.state.tag || batches[0]?.tag;
-    arrange(
-      this.#body,
-      batches.flatMap((batch) => this.#rows(batch, batch.tag === tag)),
-    );
-    setText(
-      this.#empty,
-      batches.length ? "" : t("No job has a tag yet. Give one in the form, or run: make test-10"),
-    );
+    const found = batches(this.#store.all());
+    const tag = this.#address.state.tag || found[0]?.tag;
+    arrange(this.#body, found.flatMap((batch) => this.#rows(batch, batch.tag === tag)));
+    const empty = t("No job has a tag yet. Give one in the form, or run: make test-10");
+    setText(this.#empty, found.length ? "" : empty);
   }
 
-  #rows(batch, chosen) {
-    if (!this.#lines.has(batch.tag)) this.#lines.set(batch.tag, this.#newLine(batch.tag));
-    const { element, link, cells } = this.#lines.get(batch.tag);
+  #rows(batch, isChosen) {
+    const { tag } = batch;
+    if (!this.#lines.has(tag)) this.#lines.set(tag, this.#newLine(tag));
+    const { element, link, cells } = this.#lines.get(tag);
     figuresOf(batch).forEach((value, place) => setText(cells[place], value));
-    element.classList.toggle("chosen", chosen);
-    setOr(link, "aria-expanded", chosen);
-    if (!chosen) return [element];
-    this.#show(batch);
-    return [element, this.#chosen];
+    element.classList.toggle("chosen", isChosen);
+    setOr(link, "aria-expanded", isChosen);
+    if (!isChosen) return [element];
+    this.#drawOpened(batch);
+    return [element, this.#opened];
   }
 
   #newLine(tag) {
-    const link = el(
-      "a",
-      { href: this.#address.with({ tag }), dir: "auto", role: "button" },
-      tag,
-    );
+    const link = linkTo(this.#address, { tag }, tag, { dir: "auto", role: "button" });
     const cells = COLUMNS.slice(1).map(() => el("span"));
-    const choose = (event) => this.#choose(event, tag);
+    const choose = (event) => link.contains(event.target) || this.#address.go({ tag });
     return { element: card(COLUMNS, [link, ...cells], { click: choose }), link, cells };
   }
 
-  #choose(event, tag) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    this.#address.go({ tag });
-  }
-
-  #show(batch) {
-    const counts = Object.entries(batch.counts).map(([status, number]) => `${number} ${t(status)}`);
-    setText(
-      this.#figures,
-      t("{counts} · {time} from the first submission, {when}", {
-        counts: listed(counts),
-        time: duration(batch.seconds),
-        when: dated(batch.from),
-      }),
-    );
-    this.#gantt.draw(batch);
+  #drawOpened(batch) {
+    const counts = Object.entries(batch.counts).map(([status, n]) => `${n} ${t(status)}`);
+    const [time, when] = [duration(batch.seconds), dated(batch.from)];
+    const figures = { counts: listed(counts), time, when };
+    setText(this.#figures, t("{counts} · {time} from the first submission, {when}", figures));
+    this.#bars.replaceChildren(...gantt(batch));
     if (this.#linked !== batch.tag) this.#link(batch.tag);
   }
 
   async #link(tag) {
     this.#linked = tag;
-    const inTable = el(
-      "a",
-      { href: this.#address.with({ view: "jobs", tag }) },
-      t("These jobs in the table"),
-    );
+    const inTable = linkTo(this.#address, { view: "jobs", tag }, t("These jobs in the table"));
     this.#links.replaceChildren(inTable);
-    const report = await reportLink(tag);
-    if (report && this.#linked === tag) this.#links.append(report);
+    const run = RUN.exec(tag)?.[1];
+    if (run === undefined) return;
+    const path = `/reports/${run}/report.html`;
+    const isThere = await call("HEAD", path).then(() => true, () => false);
+    const href = path + (LANGUAGE === "zh" ? "#zh" : "");
+    const link = outside(href, t("Report of this run"));
+    if (isThere && this.#linked === tag) this.#links.append(link);
+  }
+
+  #openJob({ target }) {
+    if (target.dataset.job) this.#address.go({ job: target.dataset.job });
   }
 }
 
-function opened(...parts) {
-  const cell = el("td", { role: "cell", colspan: COLUMNS.length }, el("div", {}, ...parts));
-  return el("tr", { role: "row", class: "opened" }, cell);
-}
-
-function figuresOf(batch) {
-  const { image, video } = batch.paid;
+function figuresOf({ from, jobs, counts, ended, atOnce, image, video, seconds }) {
   return [
-    dated(batch.from),
-    String(batch.jobs.length),
-    String(batch.ended),
-    rate(batch),
-    String(batch.atOnce),
+    dated(from),
+    String(jobs.length),
+    String(ended),
+    ended ? `${Math.round((100 * (counts.succeeded ?? 0)) / ended)} %` : "–",
+    String(atOnce),
     listed([count(image, "image"), count(video, "video")]),
-    duration(batch.seconds),
+    duration(seconds),
   ];
 }
 
-function rate({ counts, ended }) {
-  return ended ? `${Math.round((100 * (counts.succeeded ?? 0)) / ended)} %` : "–";
+const WIDTH = 1000;
+const ROW = 9;
+const MOST_BARS = 500;
+const MARKS = [0, 0.25, 0.5, 0.75, 1];
+
+// How long each job waited and ran; a bar opens its job.
+function gantt({ jobs, from, seconds }) {
+  const shown = jobs.slice(0, MOST_BARS);
+  const length = Math.max(0.1, seconds);
+  const figures = { n: shown.length, time: duration(length) };
+  const attributes = {
+    viewBox: `0 0 ${WIDTH} ${shown.length * ROW}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    height: shown.length * ROW,
+    "aria-label": t("{n} jobs in {time}; the table of jobs has the same figures.", figures),
+  };
+  const place = (instant) => (between(from, instant) * WIDTH) / length;
+  const bars = shown.flatMap((job, row) => {
+    const [start, end] = [job.started_at ?? job.finished_at, job.finished_at].map(place);
+    const waited = bar(job, "waited", { row, from: place(job.created_at), to: start });
+    if (!job.started_at) return [waited];
+    return [waited, bar(job, `ran ${job.status}`, { row, from: start, to: end })];
+  });
+  const marks = MARKS.map((part) => el("span", {}, duration(length * part)));
+  return [svg("svg", attributes, ...bars), el("div", { class: "axis" }, ...marks)];
+}
+
+function bar(job, kind, { row, from, to }) {
+  const size = { x: from, y: row * ROW + 1, width: Math.max(1, to - from), height: ROW - 2 };
+  const title = svg("title", {}, `${job.prompt.slice(0, 80)} · ${t(job.status)}`);
+  return svg("rect", { ...size, class: kind, "data-job": job.job_id }, title);
 }

@@ -1,14 +1,9 @@
-// The drawer of one job: opened by the address, closed with Escape, redrawn as the job changes.
+// The drawer of one job: opened by the address, closed with Escape, drawn again as the job changes.
 
-import { Actions } from "../parts/actions.js";
-import { button, el, setOr, setText } from "../lib/dom.js";
-import { get, jobPath } from "../lib/http.js";
-import { isCancelling } from "../data/jobs.js";
-import { facts } from "../parts/facts.js";
-import { Lines } from "../parts/lines.js";
-import { Preview } from "../parts/preview.js";
-import { receipts } from "../parts/receipts.js";
-import { attempts, timeline } from "../parts/timeline.js";
+import { attemptTo, button, el, notify, outside, setOr, setText } from "../lib/dom.js";
+import { call, get, jobPath } from "../lib/api.js";
+import { canRetry, hasEnded, hasImage, hasVideo, isCancelling } from "../data/jobs.js";
+import { LogLines, facts, receipts, timeline } from "./story.js";
 import { t } from "../lib/texts.js";
 
 // A running job's record changes often; it is read at most this often.
@@ -33,20 +28,18 @@ export class Drawer {
   #actions;
   #story = el("div");
   #callbacks = el("div");
-  #lines = new Lines();
+  #lines = new LogLines();
   #raw = el("pre", { tabindex: 0, "aria-label": t("Raw record") });
 
+  /** `runAgain` gets a job's input; `ui` gives the address of the Temporal UI, once it is known. */
   constructor({ store, address, mocks, runAgain, ui }) {
     this.#store = store;
     this.#address = address;
     this.#mocks = mocks;
-    mocks.listen((hit) => hit.has(this.#shown) && this.#tell());
+    mocks.listen((hit) => hit.has(this.#shown) && this.#drawStory());
     this.#actions = new Actions({ address, store, runAgain, ui });
-    const close = button("×", () => this.close(), {
-      class: "quiet",
-      "aria-label": t("Close"),
-      title: t("Close (Escape)"),
-    });
+    const named = { class: "quiet", "aria-label": t("Close"), title: t("Close (Escape)") };
+    const close = button("×", () => this.close(), named);
     this.element = el(
       "div",
       {
@@ -54,7 +47,7 @@ export class Drawer {
         role: "dialog",
         "aria-labelledby": "drawer-title",
         hidden: true,
-        keydown: (event) => this.#key(event),
+        keydown: (event) => event.key === "Escape" && this.close(),
       },
       el("div", { class: "head" }, this.#title, close),
       this.#status,
@@ -71,61 +64,53 @@ export class Drawer {
     this.#address.go({ job: "" });
   }
 
-  /** The surroundings are known by now: where the Temporal UI is. */
+  /** The address of the Temporal UI is known by now. */
   learn() {
     this.#actions.learn();
   }
 
-  /** Follows the address; a job that changed is read anew. */
+  /** Follows the address; the record of a job that changed is read again. */
   draw() {
     const wanted = this.#address.state.job;
     if (wanted !== this.#shown) this.#turnTo(wanted);
-    if (wanted === "") return;
     const job = this.#store.get(wanted);
     if (job === undefined) return;
-    if (job.version > this.#version || this.#store.shownAs(job) !== this.#shownAs) this.#change(job);
-  }
-
-  #turnTo(jobId) {
-    const opening = this.#shown === "";
-    clearTimeout(this.#reading);
-    this.#reading = 0;
-    this.#shown = jobId;
-    this.#version = -1;
-    this.element.hidden = jobId === "";
-    document.body.classList.toggle("with-drawer", jobId !== "");
-    if (jobId === "") {
-      this.#preview.clear();
-      this.#opener?.focus({ preventScroll: true });
-      return;
-    }
-    if (opening) this.#opener = document.activeElement;
-    this.#clear(jobId);
-    this.#read();
-    this.#title.focus({ preventScroll: true });
-    this.element.scrollTop = 0;
-  }
-
-  #clear(jobId) {
-    this.#record = null;
-    this.#lines.turnTo(jobId);
-    setText(this.#title, jobId);
-    for (const part of [this.#story, this.#callbacks, this.#raw]) part.replaceChildren();
-    this.#preview.clear();
-    this.#actions.clear();
-    setText(this.#status, "");
-    setOr(this.#status, "class", "");
-  }
-
-  #change(job) {
+    const shownAs = this.#store.shownAs(job);
+    if (job.version <= this.#version && shownAs === this.#shownAs) return;
     this.#version = job.version;
+    this.#shownAs = shownAs;
     setText(this.#title, job.prompt);
-    this.#shownAs = this.#store.shownAs(job);
-    setText(this.#status, t(this.#shownAs));
+    setText(this.#status, t(shownAs));
     setOr(this.#status, "class", `status ${job.status}`);
     this.#preview.show(job);
     this.#actions.show(job);
     this.#reading ||= setTimeout(() => this.#read(), READ_MILLISECONDS);
+  }
+
+  #turnTo(jobId) {
+    const isOpening = this.#shown === "";
+    clearTimeout(this.#reading);
+    this.#reading = 0;
+    this.#shown = jobId;
+    this.#version = -1;
+    this.#record = null;
+    this.element.hidden = jobId === "";
+    document.body.classList.toggle("with-drawer", jobId !== "");
+    this.#preview.clear();
+    if (jobId === "") {
+      this.#opener?.focus({ preventScroll: true });
+      return;
+    }
+    if (isOpening) this.#opener = document.activeElement;
+    setText(this.#title, jobId);
+    setText(this.#status, "");
+    setOr(this.#status, "class", "");
+    this.#actions.clear();
+    this.#lines.turnTo(jobId);
+    for (const part of [this.#story, this.#callbacks, this.#raw]) part.replaceChildren();
+    this.#read();
+    this.#title.focus({ preventScroll: true });
+    this.element.scrollTop = 0;
   }
 
   async #read() {
@@ -151,20 +136,123 @@ export class Drawer {
     this.#actions.know(record);
     if (isCancelling(record)) this.#store.noteCancelling(jobId);
     this.#record = record;
-    this.#tell();
+    this.#drawStory();
     this.#callbacks.replaceChildren(receipts(callbacks));
     this.#lines.read();
     setText(this.#raw, JSON.stringify(record, null, 2));
   }
 
-  #tell() {
+  #drawStory() {
     const record = this.#record;
     if (record === null) return;
     const hits = this.#mocks.hitsOf(record.job_id);
-    this.#story.replaceChildren(facts(record), timeline(record, hits), attempts(record));
+    this.#story.replaceChildren(facts(record), timeline(record, hits));
+  }
+}
+
+/** The image or the video of a job, as soon as each is there, and links to the files. */
+class Preview {
+  #key = "";
+  element = el("div", { class: "preview" });
+
+  clear() {
+    this.#key = "";
+    this.element.replaceChildren();
   }
 
-  #key(event) {
-    if (event.key === "Escape") this.close();
+  /** Draws only when a file has come: a playing video isn't begun anew. */
+  show(job) {
+    const steps = [hasImage(job) && "image", hasVideo(job) && "video"].filter(Boolean);
+    const key = [job.job_id, ...steps].join(" ");
+    if (key === this.#key) return;
+    this.#key = key;
+    if (!steps.length) return this.element.replaceChildren();
+    const links = steps.map((step) =>
+      outside(jobPath(job.job_id, `/${step}`), t(step === "image" ? "Image" : "Video")),
+    );
+    const shown = hasVideo(job) ? video(job) : image(job);
+    this.element.replaceChildren(shown, el("p", { class: "links" }, ...links));
+  }
+}
+
+const start = (job) => job.prompt.slice(0, 120);
+
+function image(job) {
+  const alt = t("Image of: {prompt}", { prompt: start(job) });
+  return el("img", { src: jobPath(job.job_id, "/image"), alt });
+}
+
+function video(job) {
+  const element = el("video", {
+    src: jobPath(job.job_id, "/video"),
+    poster: jobPath(job.job_id, "/image"),
+    controls: true,
+    loop: true,
+    playsinline: true,
+    preload: "metadata",
+    "aria-label": t("Video of: {prompt}", { prompt: start(job) }),
+  });
+  element.muted = true;
+  return element;
+}
+
+/** What can be done with a job: cancel, retry, run again with edits, look into Temporal. */
+class Actions {
+  #address;
+  #store;
+  #ui;
+  #job = null;
+  #record = null;
+  #cancel = button(t("Cancel"), () => this.#doCancel(), { class: "danger" });
+  #retry = button(t("Retry"), () => this.#doRetry());
+  #link = outside("", t("Temporal UI"));
+
+  constructor({ address, store, runAgain, ui }) {
+    this.#address = address;
+    this.#store = store;
+    this.#ui = ui;
+    const again = button(t("Run again with edits"), () => runAgain(this.#record ?? this.#job));
+    this.element = el("div", { class: "actions" }, this.#cancel, this.#retry, again, this.#link);
+  }
+
+  clear() {
+    this.#job = this.#record = null;
+    this.element.hidden = true;
+  }
+
+  show(job) {
+    this.#job = job;
+    this.element.hidden = false;
+    this.#cancel.hidden = hasEnded(job) || this.#store.isCancelling(job.job_id);
+    this.#retry.hidden = !canRetry(job);
+    this.learn();
+  }
+
+  /** Shows the link as soon as it is known where it leads. */
+  learn() {
+    const base = this.#ui();
+    this.#link.hidden = base === null;
+    if (this.#job !== null) this.#link.href = `${base}/${encodeURIComponent(this.#job.job_id)}`;
+  }
+
+  /** The whole input, which only the record has. */
+  know(record) {
+    this.#record = record;
+  }
+
+  #doCancel() {
+    return attemptTo(async () => {
+      const { job_id: jobId } = await call("POST", jobPath(this.#job.job_id, "/cancel"));
+      this.#store.noteCancelling(jobId);
+      notify(t("Asked to cancel; it ends once the vendors are clear."));
+    });
+  }
+
+  #doRetry() {
+    return attemptTo(async () => {
+      const { job_id: jobId } = await call("POST", jobPath(this.#job.job_id, "/retry"));
+      notify(t("Started again as a new job."));
+      this.#address.go({ job: jobId });
+    });
   }
 }

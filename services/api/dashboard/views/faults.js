@@ -1,48 +1,86 @@
-// The fault panel: presets and rules for the mocks, how often each rule was carried out, clear.
+// The fault panel: what is armed in the mocks and how often it fired, presets, rules, clocks.
 
-import { ClockPanel } from "../parts/clock.js";
-import { FaultForm } from "../parts/faultform.js";
-import { button, card, cards, el, setText } from "../lib/dom.js";
-import { call, get } from "../lib/http.js";
-import { attemptTo, notify } from "../lib/notices.js";
-import { MOCKS } from "../data/mocks.js";
-import { oftenOf, whomOf } from "../data/rules.js";
-import { PresetList } from "../parts/presets.js";
-import { Repeat } from "../lib/repeat.js";
-import { t } from "../lib/texts.js";
+import {
+  attemptTo,
+  button,
+  card,
+  cards,
+  el,
+  field,
+  notify,
+  panel,
+  select,
+  setText,
+} from "../lib/dom.js";
+import { Repeat, call, get } from "../lib/api.js";
+import { MOCKS, oftenOf, whomOf } from "../data/mocks.js";
+import { listed, t } from "../lib/texts.js";
 
 const MILLISECONDS = 1500;
-const COLUMNS = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired", ""].map((name) => t(name));
+const NAMES = Object.keys(MOCKS);
+const COLUMNS = [
+  t("Rule"),
+  t("Mock"),
+  t("Where"),
+  t("Does"),
+  t("Whom"),
+  t("How often"),
+  t("Fired"),
+  "",
+];
+// At `demo` an image takes 3 s and a video 7 s: long enough to watch, within the time limits.
+const SPEEDS = { demo: 10, usual: 100, fast: 1000 };
+const TARGETS = { both: NAMES, image: NAMES.slice(0, 1), video: NAMES.slice(1) };
+const NONE =
+  "None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks";
+const FIGURES =
+  "{mock}: {in_flight} now, {accepted} accepted, {charged} charged, {faults_injected} faults injected";
+const EXAMPLE = {
+  where: "start",
+  do: "fail",
+  with: { at: 40 },
+  often: { attempts: "1-2" },
+  match: { share: 0.5 },
+};
 
 /** A view that asks both mocks while it is shown. */
 export class FaultsView {
   title = "Faults";
+  #mocks;
   #body = el("tbody");
   #said = el("p", { class: "hint" });
   #stats = el("p", { class: "hint" });
+  #speeds = el("p", { class: "hint" });
+  #presets = el("ul", { class: "presets", "aria-labelledby": "presets-title" });
+  #rule = el("textarea", { id: "rule", rows: 9, spellcheck: "false", class: "code" });
+  #target = select("rule-target", translated(Object.keys(TARGETS)));
   #drawn = "";
-  #presets = new PresetList((name) =>
-    this.#arm(Object.keys(MOCKS), { preset: name }, t("Armed: {name}", { name })),
-  );
-  #repeat = new Repeat(() => this.#ask(), MILLISECONDS);
+  #repeat = new Repeat(() => this.#ask(), () => MILLISECONDS);
 
   constructor({ mocks }) {
-    const clock = new ClockPanel(mocks);
-    const form = new FaultForm((mocks, rule) => this.#arm(mocks, rule, t("Armed.")));
+    this.#mocks = mocks;
+    mocks.listen(() => this.#drawStats());
     const clear = button(t("Clear all"), () => this.#clear(), { class: "danger" });
+    const columns = [...COLUMNS.slice(0, -1), el("span", { class: "unseen" }, t("Clear"))];
+    const armed = panel(
+      "armed",
+      t("Armed faults"),
+      clear,
+      this.#said,
+      cards("armed-title", columns, this.#body),
+      this.#stats,
+    );
+    const speeds = Object.entries(SPEEDS).map(([name, speed]) =>
+      button(`${t(name)} (× ${speed})`, () => this.#setSpeed(speed)),
+    );
+    const inline = el("div", { class: "inline" }, ...speeds);
+    const below = [panel("presets", t("Presets"), this.#presets), this.#ruleForm()];
     this.element = el(
       "div",
       { class: "view" },
-      el(
-        "section",
-        { class: "panel", "aria-labelledby": "armed-title" },
-        el("div", { class: "head" }, el("h2", { id: "armed-title" }, t("Armed faults")), clear),
-        this.#said,
-        cards("armed-title", [...COLUMNS.slice(0, -1), unseen(t("Clear"))], this.#body),
-        this.#stats,
-      ),
-      clock.element,
-      el("div", { class: "panels" }, this.#presets.element, form.element),
+      armed,
+      panel("clock", t("Clock of the mocks"), this.#speeds, inline),
+      el("div", { class: "panels" }, ...below),
     );
   }
 
@@ -57,29 +95,23 @@ export class FaultsView {
   draw() {}
 
   async #ask() {
-    const names = Object.keys(MOCKS);
-    const answers = await Promise.all(names.map((mock) => asked(`/console/${mock}/faults`)));
-    const stats = await Promise.all(names.map((mock) => asked(`/console/${mock}/stats`)));
-    this.#show(names, answers);
-    setText(this.#stats, names.map((mock, place) => counted(mock, stats[place])).join("  ·  "));
+    const answers = await Promise.all(
+      NAMES.map((mock) =>
+        get(`/console/${mock}/faults`).catch((error) => ({ rules: [], error: error.message })),
+      ),
+    );
+    const rows = answers.flatMap(({ rules }, place) =>
+      rules.filter((rule) => rule.applies).map((rule) => ({ mock: NAMES[place], rule })),
+    );
+    const away = answers.find((answer) => answer.error)?.error;
+    setText(this.#said, away ?? (rows.length ? "" : t(NONE)));
+    this.#drawRules(rows);
     const presets = answers.find((answer) => answer.presets)?.presets;
-    if (presets) this.#presets.show(presets);
+    if (presets && !this.#presets.hasChildNodes())
+      this.#presets.append(...presets.map((each) => this.#preset(each)));
   }
 
-  #show(names, answers) {
-    const rows = answers.flatMap((answer, place) =>
-      (answer.rules ?? [])
-        .filter((rule) => rule.applies)
-        .map((rule) => ({ mock: names[place], rule })),
-    );
-    const away = answers.map((answer) => answer.error).filter(Boolean);
-    setText(
-      this.#said,
-      away[0] ??
-        (rows.length
-          ? ""
-          : t("None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks")),
-    );
+  #drawRules(rows) {
     const text = JSON.stringify(rows);
     // A button must not be exchanged under the finger that presses it.
     if (text === this.#drawn) return;
@@ -90,7 +122,8 @@ export class FaultsView {
 
   #line({ mock, rule }) {
     const effects = rule.effects ?? [rule];
-    const remove = button(t("Clear"), () => this.#remove(mock, rule.name), {
+    const path = `/console/${mock}/faults?name=${encodeURIComponent(rule.name)}`;
+    const remove = button(t("Clear"), () => this.#change(() => call("DELETE", path)), {
       "aria-label": t("Clear {name}", { name: rule.name }),
     });
     return card(COLUMNS, [
@@ -105,47 +138,81 @@ export class FaultsView {
     ]);
   }
 
-  #remove(mock, name) {
-    return attemptTo(async () => {
-      await call("DELETE", `/console/${mock}/faults?name=${encodeURIComponent(name)}`);
-      await this.#ask();
-    });
+  #preset({ name, says, expect }) {
+    // The mocks speak Markdown, this page doesn't.
+    const plain = (text) => t(text.replaceAll("`", ""));
+    const text = el(
+      "div",
+      {},
+      el("strong", {}, name),
+      el("p", {}, plain(says)),
+      el("p", { class: "hint" }, t("Expect: {what}", { what: plain(expect) })),
+    );
+    const arm = () => this.#arm(NAMES, { preset: name }, t("Armed: {name}", { name }));
+    return el("li", {}, text, button(t("Arm"), arm, { "aria-label": t("Arm {name}", { name }) }));
   }
 
-  #clear() {
-    return attemptTo(async () => {
-      await Promise.all(
-        Object.keys(MOCKS).map((mock) => call("DELETE", `/console/${mock}/faults`)),
-      );
-      notify(t("The mocks behave again."));
-      await this.#ask();
-    });
+  #ruleForm() {
+    this.#rule.value = JSON.stringify(EXAMPLE, null, 2);
+    const send = el("button", { type: "submit", class: "primary" }, t("Arm"));
+    const form = el(
+      "form",
+      { submit: (event) => this.#armRule(event, send) },
+      field(t("Rule, as docs/faults.md describes it"), this.#rule),
+      el("div", { class: "inline" }, field(t("Mock"), this.#target), send),
+    );
+    return panel("rule", t("A rule of your own"), form);
+  }
+
+  async #armRule(event, send) {
+    event.preventDefault();
+    let rule;
+    try {
+      rule = JSON.parse(this.#rule.value);
+    } catch (error) {
+      notify(t("This is not JSON: {why}", { why: error.message }), "bad");
+      return;
+    }
+    send.disabled = true;
+    await this.#arm(TARGETS[this.#target.value], rule, t("Armed."));
+    send.disabled = false;
   }
 
   #arm(mocks, body, sentence) {
+    const arm = (mock) => call("POST", `/console/${mock}/faults`, { body });
+    return this.#change(() => Promise.all(mocks.map(arm)), sentence);
+  }
+
+  #clear() {
+    const clear = (mock) => call("DELETE", `/console/${mock}/faults`);
+    return this.#change(() => Promise.all(NAMES.map(clear)), t("The mocks behave again."));
+  }
+
+  #setSpeed(speed) {
+    const set = (mock) => call("PUT", `/console/${mock}/clock`, { body: { speed } });
+    const sentence = t("The mocks' clocks run {speed} times as fast as the wall's.", { speed });
+    return this.#change(() => Promise.all(NAMES.map(set)), sentence);
+  }
+
+  #change(work, sentence = null) {
     return attemptTo(async () => {
-      await Promise.all(mocks.map((mock) => call("POST", `/console/${mock}/faults`, { body })));
-      notify(sentence);
-      await this.#ask();
+      await work();
+      if (sentence !== null) notify(sentence);
+      await Promise.all([this.#ask(), this.#mocks.ask()]);
     });
   }
-}
 
-const unseen = (text) => el("span", { class: "unseen" }, text);
-
-async function asked(path) {
-  try {
-    return await get(path);
-  } catch (error) {
-    return { error: error.message };
+  #drawStats() {
+    const known = NAMES.filter((mock) => this.#mocks.stats[mock]).map((mock) => ({
+      ...this.#mocks.stats[mock],
+      mock: t(MOCKS[mock]),
+    }));
+    const speeds = known.map(({ mock, speed }) => `${mock} × ${speed}`);
+    setText(this.#speeds, listed(speeds) || t("The mocks don't answer."));
+    setText(this.#stats, known.map((stats) => t(FIGURES, stats)).join("  ·  "));
   }
 }
 
-function counted(mock, stats) {
-  if (stats.error) return `${t(MOCKS[mock])}: ${stats.error}`;
-  const figures = { ...stats, mock: t(MOCKS[mock]) };
-  return t(
-    "{mock}: {in_flight} now, {accepted} accepted, {charged} charged, {faults_injected} faults injected",
-    figures,
-  );
+function translated(names) {
+  return Object.fromEntries(names.map((name) => [name, t(name)]));
 }

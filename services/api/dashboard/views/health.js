@@ -1,24 +1,13 @@
-// The health of every service: a view, and a word in the head of the page where one is not ready.
+// The health of every service: a view, and a word at the page's top if one is not ready.
 
-import { card, cards, el, setText } from "../lib/dom.js";
-import { reasonsText } from "../lib/errors.js";
-import { get } from "../lib/http.js";
-import { Repeat } from "../lib/repeat.js";
-import { listed, t } from "../lib/texts.js";
+import { card, cards, el, panel, setText } from "../lib/dom.js";
+import { Repeat, get } from "../lib/api.js";
+import { listed, reasonsText, t } from "../lib/texts.js";
 
 const MILLISECONDS = 5000;
-const COLUMNS = ["Service", "State", "What it does"].map((name) => t(name));
-const ROLES = {
-  api: "takes jobs, serves this page",
-  temporal: "keeps every job's history",
-  worker: "runs the jobs",
-  semaphore: "gives out the slot",
-  callback: "hears the video service",
-  "mock-comfyui": "stands in for the image service",
-  "mock-kling": "stands in for the video service",
-};
+const COLUMNS = [t("Service"), t("State")];
 
-/** Asks for everyone's health all the time; `alarm` is an element for the head of the page. */
+/** Asks for the health of all the time; `alarm` is an element at the page's top. */
 export class HealthView {
   title = "Health";
   #body = el("tbody");
@@ -27,81 +16,63 @@ export class HealthView {
 
   constructor({ alarm }) {
     this.#alarm = alarm;
+    const commands = ["make ps", "make logs S=worker", "make doctor"];
+    const codes = commands.flatMap((command) => [el("code", {}, command), t(", ")]);
+    const inTerminal = el("p", { class: "hint" }, t("In a terminal: "), ...codes.slice(0, -1));
+    const table = cards("health-title", COLUMNS, this.#body);
     this.element = el(
       "div",
       { class: "view" },
-      el(
-        "section",
-        { class: "panel", "aria-labelledby": "health-title" },
-        el("h2", { id: "health-title" }, t("Health")),
-        this.#said,
-        cards("health-title", COLUMNS, this.#body),
-        el(
-          "p",
-          { class: "hint" },
-          t("In a terminal: "),
-          el("code", {}, "make ps"),
-          t(", "),
-          el("code", {}, "make logs S=worker"),
-          t(", "),
-          el("code", {}, "make doctor"),
-          t("{what}.", { what: "" }),
-        ),
-      ),
+      panel("health", t("Health"), this.#said, table, inTerminal),
     );
-    new Repeat(() => this.#ask(), MILLISECONDS).start();
+    new Repeat(() => this.#ask(), () => MILLISECONDS).start();
   }
 
   draw() {}
 
   async #ask() {
     try {
-      this.#show(await get("/console/health"));
+      const services = await get("/console/health");
+      this.#show(services);
+      const said = alarmOf(services);
+      const all = t("All {n} services are ready.", { n: services.length });
+      setText(this.#said, said ? t("{what}.", { what: said }) : all);
     } catch (error) {
-      this.#say(error.message);
       this.#show([{ name: "api", ready: false, detail: t("does not answer") }]);
+      setText(this.#said, error.message);
     }
   }
 
   #show(services) {
-    const down = services.filter(isDown);
+    const down = services.filter((each) => !each.ready);
     this.#body.replaceChildren(...services.map(line));
     this.#alarm.hidden = down.length === 0;
-    setText(this.#alarm, alarmOf(services));
     this.#alarm.title = down.map((each) => each.name).join(", ");
-    if (!down.length) this.#say(t("All {n} services are ready.", { n: services.length }));
-    else this.#say(t("{what}.", { what: alarmOf(services) }));
-  }
-
-  #say(sentence) {
-    setText(this.#said, sentence);
+    setText(this.#alarm, alarmOf(services));
   }
 }
 
-const isWorker = (service) => service.name.startsWith("worker");
-const isDown = (service) => !service.ready;
-
-/** Who is not ready, in a few words; of several workers, how many are left. */
+/** Which services are not ready, in a few words; of several workers, how many are left. */
 export function alarmOf(services) {
+  const isWorker = ({ name }) => name.startsWith("worker");
   const workers = services.filter(isWorker);
   const left = workers.filter((each) => each.ready).length;
-  const temporal = services.find((each) => each.name === "temporal" && isDown(each));
-  // Those that wait for Temporal are no trouble of their own.
-  const waits = (each) => temporal && (each.detail ?? "").startsWith("temporal:");
+  const isTemporalAway = services.some((each) => each.name === "temporal" && !each.ready);
+  // One that waits for Temporal is no trouble of its own.
+  const waits = ({ detail }) => isTemporalAway && (detail ?? "").startsWith("temporal:");
   const down = services.filter(
-    (each) => isDown(each) && !waits(each) && !(isWorker(each) && left > 0),
+    (each) => !each.ready && !waits(each) && !(isWorker(each) && left > 0),
   );
-  const parts = left > 0 && left < workers.length ? [t("{n} of {all} workers", { n: left, all: workers.length })] : [];
-  if (down.length > 1) parts.unshift(t("{n} services not ready", { n: down.length }));
-  else if (down.length === 1) parts.unshift(t("{name} not ready", { name: down[0].name }));
+  const parts = [];
+  if (down.length > 1) parts.push(t("{n} services not ready", { n: down.length }));
+  if (down.length === 1) parts.push(t("{name} not ready", { name: down[0].name }));
+  if (left > 0 && left < workers.length)
+    parts.push(t("{n} of {all} workers", { n: left, all: workers.length }));
   return listed(parts);
 }
 
 function line({ name, ready, detail }) {
-  const state = el(
-    "span",
-    { class: `status ${ready ? "succeeded" : "failed"}` },
-    ready ? t("ready") : reasonsText(detail),
-  );
-  return card(COLUMNS, [name, state, t(ROLES[name.split(" ")[0]] ?? "")]);
+  const attributes = { class: `status ${ready ? "succeeded" : "failed"}` };
+  const state = el("span", attributes, ready ? t("ready") : reasonsText(detail));
+  return card(COLUMNS, [name, state]);
 }

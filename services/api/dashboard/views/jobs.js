@@ -1,11 +1,10 @@
-// The view of all jobs: slot, form, filters, table, and what to do where there is nothing.
+// The view of all jobs: slot, form, filters, table, and what to do if there is nothing.
 
-import { button, el, setText } from "../lib/dom.js";
-import { Filters } from "../parts/filters.js";
-import { SlotPanel } from "../parts/slotpanel.js";
-import { SubmitPanel } from "../parts/submit.js";
-import { linkTo } from "../parts/tabs.js";
-import { JobTable } from "../parts/table.js";
+import { arrange, button, el, field, linkTo, panel, select, setOr, setText } from "../lib/dom.js";
+import { SPANS, STATUSES, tally } from "../data/jobs.js";
+import { SlotPanel } from "./slot.js";
+import { SubmitPanel } from "./submit.js";
+import { JobTable } from "./table.js";
 import { t } from "../lib/texts.js";
 
 const TICK_MILLISECONDS = 1000;
@@ -23,25 +22,14 @@ export class JobsView {
     this.#store = store;
     this.#address = address;
     this.#slots = slots;
-    const open = (jobId) => address.go({ job: jobId });
-    this.form = new SubmitPanel({ lead: (ids, tag) => this.#lead(ids, tag) });
+    this.form = new SubmitPanel({ lead: (answer) => this.#lead(answer) });
     this.filters = new Filters({ store, address });
-    this.panel = new SlotPanel({ slots, store, open });
+    this.slot = new SlotPanel({ slots, store, open: (jobId) => address.go({ job: jobId }) });
     this.table = new JobTable({ store, address, slots, mocks });
-    this.element = el(
-      "div",
-      { class: "view" },
-      el("div", { class: "panels" }, this.panel.element, this.form.element),
-      el(
-        "section",
-        { class: "panel wide", "aria-labelledby": "jobs-title" },
-        el("h2", { id: "jobs-title" }, t("Jobs")),
-        this.filters.element,
-        this.#empty,
-        this.table.element,
-      ),
-    );
-    slots.listen(() => this.#slotsChanged());
+    const above = el("div", { class: "panels" }, this.slot.element, this.form.element);
+    const parts = [this.filters.element, this.#empty, this.table.element];
+    this.element = el("div", { class: "view" }, above, panel("jobs", t("Jobs"), ...parts));
+    slots.listen(() => this.element.isConnected && this.draw(new Set()));
     setInterval(() => this.#tick(), TICK_MILLISECONDS);
   }
 
@@ -49,40 +37,41 @@ export class JobsView {
     this.#slots.reckon();
     this.filters.draw();
     this.table.draw(changed);
-    this.panel.draw();
-    this.#sayEmpty();
+    this.slot.draw();
+    this.#drawEmpty();
   }
 
   /** Everything that the API has was received. */
   complete() {
     this.#complete = true;
-    this.#sayEmpty();
+    this.#drawEmpty();
   }
 
-  // One job opens in the drawer, several of a tag as a batch, others by what is searched for.
-  #lead(ids, tag) {
-    if (ids.length === 1) return linkTo(this.#address, { job: ids[0] }, t("Open it"));
-    if (tag) return linkTo(this.#address, { view: "batches", tag }, t("Show the batch"));
-    return linkTo(this.#address, { sort: "newest", page: "1" }, t("Show the newest"));
-  }
-
-  #slotsChanged() {
-    if (this.element.isConnected) this.draw(new Set());
+  // One job opens in the drawer, several as a batch.
+  #lead({ job_id: jobId, tag }) {
+    if (jobId) return linkTo(this.#address, { job: jobId }, t("Open it"));
+    return linkTo(this.#address, { view: "batches", tag }, t("Show the batch"));
   }
 
   #tick() {
     if (document.hidden || !this.element.isConnected) return;
     this.table.tick();
-    this.panel.draw();
+    this.slot.draw();
   }
 
-  #sayEmpty() {
+  #drawEmpty() {
     this.#empty.hidden = !this.table.element.hidden;
     if (this.#empty.hidden) return;
-    const state = this.#address.state;
-    if (this.#store.size > 0) this.#nothingFits(state);
-    else if (this.#complete) this.#nothingYet();
-    else this.#say(t("Loading the jobs…"));
+    if (this.#store.size > 0) {
+      const all = { status: "", tag: "", q: "", within: "", page: "1" };
+      const show = button(t("Show all jobs"), () => this.#address.go(all));
+      this.#say(t("No job fits these filters."), show);
+    } else if (this.#complete) {
+      const hint = el("p", { class: "hint" }, t("In a terminal: "), el("code", {}, "make test-10"));
+      this.#say(t("No jobs yet."), hint, button(t("Write a prompt"), () => this.form.focus()));
+    } else {
+      this.#say(t("Loading the jobs…"));
+    }
   }
 
   #say(sentence, ...more) {
@@ -90,26 +79,99 @@ export class JobsView {
     this.#empty.dataset.says = sentence;
     this.#empty.replaceChildren(el("p", {}, sentence), ...more);
   }
+}
 
-  #nothingYet() {
-    const code = (text) => el("code", {}, text);
-    this.#say(
-      t("No jobs yet."),
-      el(
-        "p",
-        { class: "hint" },
-        t("Write a prompt above and press Submit, or run "),
-        code("make test-10"),
-        t(" in a terminal for ten of them."),
-      ),
-      button(t("Write a prompt"), () => this.form.focus()),
+/** Buttons per status with their counts, a search field, tags, age, order; the address has them. */
+class Filters {
+  #store;
+  #address;
+  #chips = new Map();
+  #search = el("input", {
+    type: "search",
+    id: "search",
+    placeholder: t("Prompt, style, tag, id, error"),
+    autocomplete: "off",
+    // Typing leaves no step back.
+    input: () => this.#address.go({ q: this.#search.value, page: "1" }, { replace: true }),
+  });
+  #tag = this.#select("tag", { "": t("any tag") });
+  #within = this.#select("within", {
+    "": t("any time"),
+    ...Object.fromEntries(
+      Object.keys(SPANS).map((span) => [span, t(`last ${span.replace(/\d+/, "$& ")}`)]),
+    ),
+  });
+  #sort = this.#select("sort", {
+    active: t("active first"),
+    newest: t("newest first"),
+    oldest: t("oldest first"),
+  });
+
+  constructor({ store, address }) {
+    this.#store = store;
+    this.#address = address;
+    for (const status of STATUSES) this.#chips.set(status, this.#newChip(status));
+    const chips = [...this.#chips.values()].map((chip) => chip.element);
+    this.element = el(
+      "form",
+      {
+        class: "filters",
+        role: "search",
+        "aria-label": t("Filter the jobs"),
+        submit: (event) => event.preventDefault(),
+      },
+      el("div", { class: "chips", role: "group", "aria-label": t("Status") }, ...chips),
+      field(t("Search"), this.#search),
+      field(t("With tag"), this.#tag),
+      field(t("Submitted"), this.#within),
+      field(t("Order"), this.#sort),
     );
   }
 
-  #nothingFits() {
-    this.#say(
-      t("No job fits these filters."),
-      button(t("Show all jobs"), () => this.#address.go({ status: "", tag: "", q: "", within: "", page: "1" })),
+  draw() {
+    const state = this.#address.state;
+    const counts = tally(this.#store.all(), state);
+    const chosen = state.status.split(",");
+    for (const [status, { element, number }] of this.#chips) {
+      setText(number, String(counts[status] ?? 0));
+      setOr(element, "aria-pressed", chosen.includes(status));
+    }
+    if (document.activeElement !== this.#search) this.#search.value = state.q;
+    this.#drawTags(state.tag);
+    this.#sort.value = state.sort;
+    this.#within.value = state.within;
+  }
+
+  focus() {
+    this.#search.focus();
+  }
+
+  #select(name, options) {
+    return select(name, options, ({ target }) =>
+      this.#address.go({ [name]: target.value, page: "1" }),
     );
+  }
+
+  #newChip(status) {
+    const number = el("span", { class: "number" }, "0");
+    const toggle = () => {
+      const chosen = new Set(this.#address.state.status.split(",").filter(Boolean));
+      if (!chosen.delete(status)) chosen.add(status);
+      this.#address.go({ status: [...chosen].join(","), page: "1" });
+    };
+    const attributes = { type: "button", class: "chip", "aria-pressed": "false", click: toggle };
+    return { element: el("button", attributes, `${t(status)} `, number), number };
+  }
+
+  #drawTags(chosen) {
+    const tags = new Set(this.#store.all().map((job) => job.tag).filter(Boolean));
+    if (chosen) tags.add(chosen);
+    const wanted = ["", ...[...tags].sort().reverse()];
+    const present = [...this.#tag.options].map((option) => option.value);
+    if (wanted.join("\n") !== present.join("\n")) {
+      const option = (value) => el("option", { value }, value || t("any tag"));
+      arrange(this.#tag, wanted.map(option));
+    }
+    this.#tag.value = chosen;
   }
 }

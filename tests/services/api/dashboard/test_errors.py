@@ -45,12 +45,18 @@ NOT_SEEN = {"{1} is not {2}."}
 SETTINGS = Path("services/api/settings.py")
 # Put together of two.
 MADE = {
+    "{1}, attempt {2} failed: {3} ({4}; attempt {5} of {6} follows)",
+    "{1} ({2}; attempt {3} of {4} follows)",
+    "image stored; {1}",
+    "image, video",
+    "ended with the image alone ({1})",
+    "failed ({1})",
     "does not answer ({1})",
     "does not answer ({1}); does it want TLS, or a client certificate?",
 }
 # What is said of whatever is not ready.
 READINESS = (Path(refusals.__file__), Path(probe.__file__))
-SHOWN = "given => import('/dashboard/lib/errors.js').then(m => m[given.by](given.what))"
+SHOWN = "given => import('/dashboard/lib/texts.js').then(m => m[given.by](given.what))"
 
 
 def _kinds(kind: type[GenvideoError] = GenvideoError) -> Iterator[type[GenvideoError]]:

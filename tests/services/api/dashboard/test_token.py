@@ -12,7 +12,7 @@ from tests.shared.standins import sample_record
 
 TOKEN = "a-token-of-the-tests"
 CHANGE = """
-import('/dashboard/lib/http.js').then(({ call }) =>
+import('/dashboard/lib/api.js').then(({ call }) =>
   call('PUT', '/slots', { body: { limit: 2 } }).then((view) => view.limit, (error) => error.status))
 """
 

@@ -1,0 +1,184 @@
+// What a job's record tells: facts, phases, transitions, callbacks, log lines.
+
+import { card, cards, el, setText } from "../lib/dom.js";
+import { get } from "../lib/api.js";
+import { between, bytes, clock, count, dated, duration } from "../lib/format.js";
+import { hitText } from "../data/mocks.js";
+import { errorText, listed, sentenceText, t } from "../lib/texts.js";
+
+const FAILED = /^(image|video), attempt (\d+) failed: (.*)$/s;
+
+// `job-….video.1` without the job.
+const shortId = (externalId) =>
+  externalId.split(".").slice(1).map((part) => t(part)).join(" ") || externalId;
+
+/** The plain facts of a record, as a list of names and values, under its error. */
+export function facts(record) {
+  const { created_at: created, started_at: started, finished_at: finished, attempts } = record;
+  const paid = [count(attempts.image, "image"), count(attempts.video, "video")];
+  const assets = Object.entries(record.assets);
+  const files = assets.map(([step, { size }]) => `${t(step)} ${bytes(size)}`);
+  const rows = [
+    [t("Id"), record.job_id],
+    [t("Style"), record.style],
+    [t("Tag"), record.tag],
+    [t("Priority"), record.priority],
+    [t("If the video fails"), t(record.on_video_failure)],
+    [t("Created"), dated(created)],
+    [t("Waited"), started && duration(between(created, started))],
+    [t("Took"), started && finished && duration(between(started, finished))],
+    [t("Before it at the vendor"), record.vendor_position],
+    [t("Paid for"), listed(paid)],
+    [t("Charged"), charged(record.units ?? {})],
+    [t("Files"), listed(files)],
+  ].flatMap(([name, value]) => [
+    el("dt", {}, name),
+    el("dd", { dir: "auto" }, String((value ?? "") === "" ? "–" : value)),
+  ]);
+  return el("div", {}, trouble(record.error), el("dl", { class: "facts" }, ...rows));
+}
+
+function charged(units) {
+  const amounts = Object.entries(units);
+  if (!amounts.length) return "";
+  const parts = amounts.map(([id, value]) => t("{what}: {value}", { what: shortId(id), value }));
+  const sum = amounts.reduce((total, [, amount]) => total + Number(amount), 0);
+  const total = Number(sum.toPrecision(12));
+  return t("{total} of the vendor's units ({parts})", { total, parts: listed(parts) });
+}
+
+function trouble(error) {
+  if (!error) return null;
+  return el("p", { class: "trouble" }, el("strong", {}, error.code), `: ${errorText(error)}`);
+}
+
+function section(title, ...parts) {
+  return el("section", {}, el("h3", {}, title), ...parts);
+}
+
+const hint = (text) => el("p", { class: "hint" }, text);
+
+/** The phases on a line; under it every transition, and every fault of a mock in its place. */
+export function timeline(record, hits) {
+  const changes = record.transitions.map((each, place) => ({
+    at: each.at,
+    row: transition(each, record.transitions[place - 1]),
+  }));
+  const faults = hits.map((hit) => ({ at: hit.at, row: fault(hit) }));
+  const rows = [...changes, ...faults].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  if (!rows.length) return section(t("Timeline"), hint(t("Nothing has happened yet.")));
+  const list = el("ol", { class: "transitions" }, ...rows.map(({ row }) => row));
+  return section(t("Timeline"), phases(record), list);
+}
+
+function phases(record) {
+  const items = phasesOf(record).map(({ name, from, to }) => {
+    const length = Math.max(0.001, between(from, to));
+    const text = t("{what}: {value}", { what: t(name), value: duration(length) });
+    const named = { class: `phase ${name.split(" ")[0]}`, title: text };
+    const item = el("li", named, text);
+    item.style.flexGrow = length;
+    return item;
+  });
+  return el("ol", { class: "phases", "aria-label": t("Phases") }, ...items);
+}
+
+// What the job did, from when to when.
+function phasesOf(record) {
+  const found = [];
+  for (const { at, status, step, note } of record.transitions) {
+    const name = phaseOf(status, step, note);
+    const last = found.at(-1);
+    if (last !== undefined && last.to === null) last.to = at;
+    if (name === null) continue;
+    if (last?.name === name) last.to = null;
+    else found.push({ name, from: at, to: null });
+  }
+  return found;
+}
+
+function phaseOf(status, step, note) {
+  if (status === "queued") return "queued";
+  if (status !== "running") return null;
+  if (note.includes("stored")) return "storing";
+  if (note.includes("failed")) return "pause after a failure";
+  if (note.includes("waiting for its callback")) return "waiting for the callback";
+  return step ?? "starting";
+}
+
+function entry(at, kind, second, ...cells) {
+  const since = el("span", { class: "since" }, second);
+  return el("li", { class: kind }, el("time", { datetime: at }, clock(at)), since, ...cells);
+}
+
+function transition({ at, percent, note, status }, before) {
+  const kind = FAILED.test(note) || status === "failed" ? "bad" : null;
+  const since = before ? `+${duration(between(before.at, at))}` : "";
+  const said = el("span", { dir: "auto" }, note ? sentenceText(note) : t(status));
+  return entry(at, kind, since, said, el("span", { class: "since" }, `${percent} %`));
+}
+
+function fault(hit) {
+  return entry(hit.at, "fault", t("fault"), el("span", {}, hitText(hit)));
+}
+
+/** The receipts of a job's callbacks, or the sentence that says why there are none. */
+export function receipts(rows) {
+  const title = el("h3", { id: "receipts" }, t("Callbacks"));
+  if (typeof rows === "string") return el("section", {}, title, hint(rows));
+  if (!rows.length) return el("section", {}, title, hint(t("None has come.")));
+  const columns = ["Received", "Task", "Says", "Fate"].map((name) => t(name));
+  const lines = rows.map(({ received_at: at, external_id: task, task_status: says, fate }) =>
+    card(columns, [
+      el("time", { datetime: at }, clock(at)),
+      shortId(task),
+      says ?? "–",
+      el("span", { class: `fate ${fate}` }, t(fate.replaceAll("_", " "))),
+    ]),
+  );
+  return el("section", {}, title, cards("receipts", columns, el("tbody", {}, ...lines)));
+}
+
+/** The log lines that processes still have of a job; asked for while they are looked at. */
+export class LogLines {
+  #jobId = "";
+  #hint = hint("");
+  #list = el("ol", { class: "lines", tabindex: 0, "aria-label": t("Log lines") });
+  element = el(
+    "details",
+    { class: "raw", toggle: () => this.read() },
+    el("summary", {}, t("Log lines")),
+    this.#hint,
+    this.#list,
+  );
+
+  /** Those of another job from now on. */
+  turnTo(jobId) {
+    this.#jobId = jobId;
+    this.#list.replaceChildren();
+    setText(this.#hint, "");
+  }
+
+  /** Asks again, if they are open. */
+  async read() {
+    const jobId = this.#jobId;
+    if (!this.element.open || jobId === "") return;
+    try {
+      const found = await get(`/console/lines?job_id=${encodeURIComponent(jobId)}`);
+      if (jobId === this.#jobId) this.#show(found);
+    } catch (error) {
+      if (jobId === this.#jobId) setText(this.#hint, error.message);
+    }
+  }
+
+  #show({ lines, silent }) {
+    const away = silent.length ? t("No answer: {services}.", { services: silent.join(", ") }) : "";
+    const before = t("What a process said before it was started again is in make logs.");
+    setText(this.#hint, [away, lines.length ? "" : t("None."), before].filter(Boolean).join(" "));
+    const rows = lines.map(({ at, level, service, text }) => {
+      const isBad = level !== "info" && level !== "debug";
+      return entry(at, isBad ? "bad" : null, service, el("span", { dir: "auto" }, text));
+    });
+    this.#list.replaceChildren(...rows);
+  }
+}

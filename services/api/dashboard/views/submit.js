@@ -1,0 +1,135 @@
+// The form for new jobs: one job, or the same one many times as a batch.
+
+import { el, field, notify, select } from "../lib/dom.js";
+import { call } from "../lib/api.js";
+import { INPUT } from "../data/jobs.js";
+import { count } from "../lib/format.js";
+import { t } from "../lib/texts.js";
+
+const MOST = 500;
+const NUMBER = { type: "number", min: 1 };
+const WIDE = "(min-width: 44rem)";
+
+/** The panel; `fill` puts a job's input in, to be run again with edits. */
+export class SubmitPanel {
+  #lead;
+  #controls = controls();
+  #errors = {};
+  #times = el("input", { ...NUMBER, id: "new-times", max: MOST, value: 1, required: true });
+  #send = el("button", { type: "submit", class: "primary" }, t("Submit"));
+  #form;
+  #fold;
+
+  /** `lead` gets the API's answer and gives a link to what was submitted. */
+  constructor({ lead }) {
+    this.#lead = lead;
+    const fields = INPUT.map((name) => this.#field(name));
+    this.#form = el(
+      "form",
+      { submit: (event) => this.#submit(event), keydown: (event) => this.#onKey(event) },
+      el("div", { class: "fields" }, ...fields),
+      el("div", { class: "inline" }, field(t("How many"), this.#times), this.#send),
+    );
+    // On a narrow screen the jobs come first; the form opens when it is wanted.
+    const summary = el("summary", {}, el("h2", { id: "new-title" }, t("New job")));
+    this.#fold = el("details", { open: window.matchMedia(WIDE).matches }, summary, this.#form);
+    this.element = el("section", { class: "panel", "aria-labelledby": "new-title" }, this.#fold);
+  }
+
+  focus() {
+    this.#fold.open = true;
+    this.#controls.prompt.focus();
+  }
+
+  fill(input) {
+    for (const name of INPUT) this.#controls[name].value = input[name] ?? "";
+    this.focus();
+  }
+
+  #field(name) {
+    const control = this.#controls[name];
+    const error = el("span", { class: "error", id: `${control.id}-error`, hidden: true });
+    control.setAttribute("aria-describedby", error.id);
+    this.#errors[name] = error;
+    const made = field(t(LABELS[name]), control, error);
+    made.classList.add(name);
+    return made;
+  }
+
+  #onKey(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#form.requestSubmit();
+  }
+
+  async #submit(event) {
+    event.preventDefault();
+    this.#send.disabled = true;
+    this.#showErrors([]);
+    try {
+      const job = this.#values();
+      const times = Number(this.#times.value);
+      const lead = this.#lead(times === 1 ? await one(job) : await many(job, times));
+      notify(t("{jobs} submitted.", { jobs: count(times, "job") }), "good", lead);
+    } catch (failure) {
+      const others = this.#showErrors(failure.errors ?? []);
+      if (!failure.errors?.length || others.length) notify(failure.message, "bad");
+      this.#form.querySelector("[aria-invalid]")?.focus();
+    } finally {
+      this.#send.disabled = false;
+    }
+  }
+
+  // An empty field is left out, the prompt apart.
+  #values() {
+    const values = {};
+    for (const name of INPUT) {
+      const { value, type } = this.#controls[name];
+      if (value || name === "prompt") values[name] = type === "number" ? Number(value) : value;
+    }
+    return values;
+  }
+
+  /** Shows mistakes beside their fields; gives those that belong to none. */
+  #showErrors(mistakes) {
+    for (const name of INPUT) {
+      const mistake = mistakes.find((each) => fieldOf(each) === name);
+      this.#errors[name].hidden = mistake === undefined;
+      this.#errors[name].textContent = mistake?.message ?? "";
+      if (mistake) this.#controls[name].setAttribute("aria-invalid", "true");
+      else this.#controls[name].removeAttribute("aria-invalid");
+    }
+    return mistakes.filter((each) => !INPUT.includes(fieldOf(each)));
+  }
+}
+
+const LABELS = {
+  prompt: "Prompt",
+  style: "Style",
+  tag: "Tag",
+  priority: "Priority",
+  on_video_failure: "If the video fails",
+};
+
+function controls() {
+  const common = (name) => ({ id: `new-${name}`, name, dir: "auto", autocomplete: "off" });
+  const text = (name, attributes) => el("input", { ...common(name), type: "text", ...attributes });
+  return {
+    prompt: el("textarea", { ...common("prompt"), rows: 2, maxlength: 2500, required: true }),
+    style: text("style"),
+    tag: text("tag"),
+    priority: text("priority", { ...NUMBER, max: 5, value: 3 }),
+    on_video_failure: select("new-on_video_failure", { fail: t("fail"), image: t("image") }),
+  };
+}
+
+const fieldOf = (mistake) => mistake.field.split(".").pop();
+
+// With a key a repeat over a shaky connection can't start a second job.
+const key = () => ({ "Idempotency-Key": crypto.randomUUID() });
+
+function one(body) {
+  return call("POST", "/jobs", { body, headers: key() });
+}
+
+function many({ tag, ...job }, times) {
+  return call("POST", "/batches", { body: { count: times, job, tag }, headers: key() });
+}
