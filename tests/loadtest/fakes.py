@@ -82,8 +82,6 @@ class Behaviour:
     break_feed_after: int | None = None
     refuse_first: int = 0
     never_start: bool = False
-    workers: int = 1
-    charge_twice: bool = False
     away_after: int | None = None
 
 
@@ -154,7 +152,7 @@ class Pipeline:
         return job_id
 
     async def keep(self) -> None:
-        """The slot: one job at a time for each of these that runs."""
+        """The slot: one job at a time."""
         while True:
             job_id = await self.waiting.get()
             self.holders.append(job_id)
@@ -162,13 +160,7 @@ class Pipeline:
             token = self.token
             handle = self.client.get_workflow_handle(job_id)
             self.jobs[job_id]["attempts"]["image"] += 1
-            self.change(
-                job_id,
-                "running",
-                step="image",
-                percent=0,
-                token=token,
-            )
+            self.change(job_id, "running", step="image", percent=0, token=token)
             await handle.signal("slot_granted", token)
             await handle.result()
             self.holders.remove(job_id)
@@ -241,7 +233,7 @@ class Pipeline:
                 for status in ("processing", "succeed")
             ]
             job["tasks"][row["external_id"]] = row["job_id"]
-        self.ledgers[step] += [row, dict(row)] if self.behaviour.charge_twice else [row]
+        self.ledgers[step].append(row)
         folder = self.data_dir / "assets" / job_id
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -371,12 +363,11 @@ async def serve(pipeline: Pipeline) -> AsyncIterator[str]:
     )
     async with pipeline.worker(), asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]))
-        semaphores = [group.create_task(pipeline.keep()) for _ in range(pipeline.behaviour.workers)]
+        semaphore = group.create_task(pipeline.keep())
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            for semaphore in semaphores:
-                semaphore.cancel()
+            semaphore.cancel()
             for queue in list(pipeline.listeners):
                 queue.put_nowait(None)
             server.should_exit = True

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from loadtest.books import raw, seal
-from loadtest.books.model import LEDGERS, RECORDS, WITNESSES, codes, witnesses
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
@@ -235,20 +234,6 @@ OF_SHARED = {
     "shared.process_exit",
     "shared.texts",
 }
-
-
-def test_each_book_has_a_name_of_its_own() -> None:
-    assert len({each.name for each in WITNESSES}) == len(WITNESSES)
-
-
-def test_real_vendors_show_no_ledger() -> None:
-    assert set(WITNESSES) - set(witnesses(mocked=False)) == {LEDGERS}
-    assert LEDGERS.code not in codes(witnesses(mocked=False))
-
-
-def test_list_and_records_are_one_book() -> None:
-    assert "API" in RECORDS.name
-    assert sum("records" in each.name for each in WITNESSES) == 1
 
 
 def test_of_shared_the_load_test_has_nothing_that_decides() -> None:

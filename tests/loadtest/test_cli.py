@@ -136,10 +136,6 @@ def test_jobs_or_stages_must_be_given(arguments: list[str]) -> None:
     assert "either" in result.stderr
 
 
-def test_no_jobs_is_a_mistake() -> None:
-    assert runner.invoke(app, ["run", "--jobs", "0"]).exit_code == 2
-
-
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCKS", "perhaps")
     result = runner.invoke(app, ["run", "--jobs", "1"])

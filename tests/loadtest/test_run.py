@@ -196,23 +196,6 @@ async def test_a_feed_that_breaks_and_refusals_that_clear_are_survived(
     assert sum(submit.tries for job in judgement.books.jobs for submit in job.submissions) == 7
 
 
-async def test_two_at_once_are_caught(settings: Settings, pipeline: MakePipeline) -> None:
-    _, judgement, _ = await run_plan(
-        settings, pipeline(Behaviour(workers=2)), Options(stages="4").plan()
-    )
-
-    assert "max_at_once<=limit: measured 2 in stage 1 (4 jobs)" in judgement.reasons
-    assert judgement.stages[0].at_once["vendors"].most == 2
-
-
-async def test_a_second_charge_is_caught(settings: Settings, pipeline: MakePipeline) -> None:
-    _, judgement, _ = await run_plan(
-        settings, pipeline(Behaviour(charge_twice=True)), Options(stages="1").plan()
-    )
-
-    assert "charged_twice==0: measured 1 in stage 1 (1 job)" in judgement.reasons
-
-
 async def test_a_stalled_stage_is_given_up_and_says_so(
     settings: Settings, pipeline: MakePipeline
 ) -> None:
@@ -251,15 +234,6 @@ async def test_what_does_not_answer_is_named(settings: Settings) -> None:
     named = [problem.split(":")[0] for problem in caught.value.problems]
     assert {"api", "mock-kling"} <= set(named)
     assert "temporal" not in named
-
-
-async def test_raw_records_are_readable_utf8(settings: Settings, pipeline: MakePipeline) -> None:
-    run, _, _ = await run_plan(
-        settings, pipeline(Behaviour()), Options(stages="1", seed="1").plan()
-    )
-
-    [row] = run.folder.rows(raw.SUBMITS)
-    assert row["prompt"] in (run.folder.raw / raw.SUBMITS).read_text("utf-8")
 
 
 async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(

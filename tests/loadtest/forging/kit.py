@@ -86,25 +86,29 @@ class Forger:
         seal.write(self.folder)
 
 
+Lie = Callable[[Forger], Iterable[str]]
+
+
 @dataclass(frozen=True)
 class Forgery:
     """One kind of lie; it returns the jobs of which one at least must be named."""
 
-    family: str
-    tell: Callable[[Forger], Iterable[str]]
-
-    @property
-    def name(self) -> str:
-        return f"{self.family}: {self.tell.__name__.replace('_', ' ')}"
+    name: str
+    tell: Lie
 
 
 FORGERIES: list[Forgery] = []
 
 
-def forgery(tell: Callable[[Forger], Iterable[str]]) -> Callable[[Forger], Iterable[str]]:
-    """Add a lie to the table, under the family of its module."""
-    FORGERIES.append(Forgery(tell.__module__.rpartition(".")[2], tell))
+def forgery(tell: Lie) -> Lie:
+    """Add a lie to the table, under its own name."""
+    FORGERIES.append(Forgery(tell.__name__.replace("_", " "), tell))
     return tell
+
+
+def forgeries(lies: dict[str, Lie]) -> None:
+    """Add lies of a line each."""
+    FORGERIES.extend(Forgery(name, tell) for name, tell in lies.items())
 
 
 def job_in(row: Row) -> str:

@@ -231,10 +231,6 @@ def test_every_table_calls_a_stage_alike(ladder: Judgement) -> None:
     assert [text for text in told if not NAME.fullmatch(text)] == []
 
 
-def test_reasons_call_it_so_too(ladder: Judgement) -> None:
-    assert "lost==0: measured 1 in stage 2 (25 jobs)" in ladder.reasons
-
-
 def test_the_slowest_are_those_that_worked_longest(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="25", seed="7").plan()).write()
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import Forger, Row, forgery, job_in, moved, shift
+from tests.loadtest.forging.kit import Forger, Row, forgeries, forgery, job_in, moved, shift
 
 IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
 
@@ -40,26 +40,6 @@ def _behind_its_making(f: Forger, name: str, seconds: float) -> Iterable[str]:
     f.each(raw.JOBS, lambda row: change(row["job"]), of=job_id)
     f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
     return [job_id]
-
-
-@forgery
-def a_job_that_ended_before_it_was_made(f: Forger) -> Iterable[str]:
-    return _behind_its_making(f, "finished_at", -1)
-
-
-@forgery
-def a_job_that_began_before_it_was_made(f: Forger) -> Iterable[str]:
-    return _behind_its_making(f, "started_at", -0.5)
-
-
-@forgery
-def a_job_made_before_it_was_asked_for(f: Forger) -> Iterable[str]:
-    return _behind_its_making(f, "created_at", -2)
-
-
-@forgery
-def an_answer_before_its_question(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.SUBMITS, lambda row: row.update(answered_at=row["sent_at"] - 0.05))
 
 
 @forgery
@@ -113,11 +93,6 @@ def a_callback_received_before_it_was_sent(f: Forger) -> Iterable[str]:
     return f.of_any_job(
         raw.RECEIPTS, lambda row: row.update(received_at=moved(row["received_at"], -1))
     )
-
-
-@forgery
-def a_run_that_closed_before_its_permit(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.TEMPORAL, lambda row: row.update(granted=row["closed"] + 0.2))
 
 
 @forgery
@@ -189,3 +164,18 @@ def a_job_due_before_its_stage(f: Forger) -> Iterable[str]:
     job_id = f.order[0]
     f.each(raw.SUBMITS, lambda row: row.update(planned_at=row["planned_at"] - 1), of=job_id)
     return [job_id]
+
+
+forgeries(
+    {
+        "a job that ended before it was made": lambda f: _behind_its_making(f, "finished_at", -1),
+        "a job that began before it was made": lambda f: _behind_its_making(f, "started_at", -0.5),
+        "a job made before it was asked for": lambda f: _behind_its_making(f, "created_at", -2),
+        "an answer before its question": lambda f: f.of_any_job(
+            raw.SUBMITS, lambda row: row.update(answered_at=row["sent_at"] - 0.05)
+        ),
+        "a run that closed before its permit": lambda f: f.of_any_job(
+            raw.TEMPORAL, lambda row: row.update(granted=row["closed"] + 0.2)
+        ),
+    }
+)

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery, Row, forgery
+from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery, Row, forgeries, forgery
 
 CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
 
@@ -14,11 +14,6 @@ def a_list_of_runs_that_says_failed(f: Forger) -> Iterable[str]:
     job_id, status = f.job(), f.random.choice(("FAILED", "TERMINATED", "TIMED_OUT"))
     f.each(raw.EXECUTIONS, lambda row: row.update(status=status), of=job_id)
     return [job_id]
-
-
-@forgery
-def a_summary_that_says_failed(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.TEMPORAL, lambda row: row.update(status="FAILED"))
 
 
 @forgery
@@ -141,21 +136,6 @@ def a_permit_of_another_number_in_the_record(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def another_run_in_the_list(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.EXECUTIONS, lambda row: row.update(run_id="another"))
-
-
-@forgery
-def another_end_in_the_list(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] - 0.2))
-
-
-@forgery
-def another_file_in_the_history(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.TEMPORAL, lambda row: row["results"][0].update(sha256="0" * 64))
-
-
-@forgery
 def a_replay_that_failed(f: Forger) -> Iterable[str]:
     job_id = f.job()
     f.json(raw.REPLAY, lambda body: body.update(failures={job_id: "no"}))
@@ -181,11 +161,6 @@ def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
     return [job_id]
 
 
-@forgery
-def a_record_of_another_run(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.STATES, lambda row: row["record"].update(run_id="another"))
-
-
 BOOKS = (
     *(raw.SUBMITS, raw.JOBS, raw.EXECUTIONS, raw.TEMPORAL, raw.STATES, raw.FILES, raw.RECEIPTS),
     *(raw.LEDGERS["image"], raw.LEDGERS["video"], raw.SLOTS, raw.FRAMES, raw.CLOCKS, raw.STAGES),
@@ -198,8 +173,28 @@ def _emptied(name: str) -> Callable[[Forger], Iterable[str]]:
         f.folder.write(name, {}) if name.endswith(".json") else f.put(name, [])
         return ()
 
-    tell.__name__ = name.replace(".", "_")
     return tell
 
 
-FORGERIES.extend(Forgery("missing", _emptied(name)) for name in BOOKS)
+FORGERIES.extend(Forgery(f"without {name}", _emptied(name)) for name in BOOKS)
+
+
+forgeries(
+    {
+        "a summary that says failed": lambda f: f.of_any_job(
+            raw.TEMPORAL, lambda row: row.update(status="FAILED")
+        ),
+        "another run in the list": lambda f: f.of_any_job(
+            raw.EXECUTIONS, lambda row: row.update(run_id="another")
+        ),
+        "another end in the list": lambda f: f.of_any_job(
+            raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] - 0.2)
+        ),
+        "another file in the history": lambda f: f.of_any_job(
+            raw.TEMPORAL, lambda row: row["results"][0].update(sha256="0" * 64)
+        ),
+        "a record of another run": lambda f: f.of_any_job(
+            raw.STATES, lambda row: row["record"].update(run_id="another")
+        ),
+    }
+)

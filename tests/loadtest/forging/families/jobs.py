@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgery, job_in
+from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgeries, forgery, job_in
 
 
 def _record(f: Forger, job_id: str, change: Any) -> None:
@@ -21,47 +21,12 @@ def _change(f: Forger, place: int, **other: object) -> Iterable[str]:
 
 
 @forgery
-def a_record_that_begins_at_version_3(f: Forger) -> Iterable[str]:
-    return _any_record(f, lambda record: record["transitions"].__delitem__(slice(2)))
-
-
-@forgery
 def a_record_that_fails_after_its_success(f: Forger) -> Iterable[str]:
     def change(record: Row) -> None:
         last = record["transitions"][-1]
         record["transitions"].append(last | {"version": last["version"] + 1, "status": "failed"})
 
     return _any_record(f, change)
-
-
-@forgery
-def a_success_in_the_middle(f: Forger) -> Iterable[str]:
-    return _change(f, 3, status="succeeded")
-
-
-@forgery
-def a_gap_in_the_versions(f: Forger) -> Iterable[str]:
-    return _any_record(f, lambda record: record["transitions"].pop(4))
-
-
-@forgery
-def a_percentage_that_falls(f: Forger) -> Iterable[str]:
-    return _change(f, 3, percent=90)
-
-
-@forgery
-def an_attempt_that_falls(f: Forger) -> Iterable[str]:
-    return _change(f, 3, attempt=2)
-
-
-@forgery
-def a_video_before_the_image(f: Forger) -> Iterable[str]:
-    return _change(f, 1, step="video")
-
-
-@forgery
-def an_image_after_the_video(f: Forger) -> Iterable[str]:
-    return _change(f, 4, step="image")
 
 
 @forgery
@@ -74,21 +39,11 @@ def a_job_that_never_ran(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def a_record_of_another_version_than_the_list(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(version=row["job"]["version"] + 1))
-
-
-@forgery
 def a_record_of_another_version_than_its_last_change(f: Forger) -> Iterable[str]:
     job_id = f.job()
     for name, key in ((raw.JOBS, "job"), (raw.STATES, "record")):
         f.each(name, lambda row, key=key: row[key].update(version=9), of=job_id)  # type: ignore[misc]
     return [job_id]
-
-
-@forgery
-def a_list_that_says_failed(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(status="failed"))
 
 
 @forgery
@@ -98,11 +53,6 @@ def a_list_and_a_record_that_say_failed(f: Forger) -> Iterable[str]:
     _record(f, job_id, lambda record: record.update(status="failed"))
     _record(f, job_id, lambda record: record["transitions"][-1].update(status="failed"))
     return [job_id]
-
-
-@forgery
-def a_success_at_99_percent(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(percent=99))
 
 
 def _frames(f: Forger, change: Any) -> Iterable[str]:
@@ -122,26 +72,6 @@ def frames_that_go_back(f: Forger) -> Iterable[str]:
     return _frames(f, swap)
 
 
-@forgery
-def a_frame_that_tells_another_percentage(f: Forger) -> Iterable[str]:
-    return _frames(f, lambda own: own[-2].update(percent=own[-2]["percent"] + 1))
-
-
-@forgery
-def a_frame_that_tells_another_status(f: Forger) -> Iterable[str]:
-    return _frames(f, lambda own: own[-2].update(status="failed"))
-
-
-@forgery
-def a_frame_of_a_version_that_was_never(f: Forger) -> Iterable[str]:
-    return _frames(f, lambda own: own[-1].update(version=own[-1]["version"] + 1))
-
-
-@forgery
-def a_frame_that_waits_again(f: Forger) -> Iterable[str]:
-    return _frames(f, lambda own: own[-3].update(status="queued", step=None))
-
-
 def _show(f: Forger, job_id: str, version: int, **other: object) -> None:
     """The frames of one version of a job are told otherwise."""
 
@@ -158,21 +88,6 @@ def _everywhere(f: Forger, version: int, **other: object) -> Iterable[str]:
     _record(f, job_id, lambda record: record["transitions"][version - 1].update(other))
     _show(f, job_id, version, **other)
     return [job_id]
-
-
-@forgery
-def a_success_in_the_middle_by_record_and_feed(f: Forger) -> Iterable[str]:
-    return _everywhere(f, 4, status="succeeded")
-
-
-@forgery
-def a_percentage_that_falls_by_record_and_feed(f: Forger) -> Iterable[str]:
-    return _everywhere(f, 4, percent=90)
-
-
-@forgery
-def an_image_after_the_video_by_record_and_feed(f: Forger) -> Iterable[str]:
-    return _everywhere(f, 4, step="image")
 
 
 @forgery
@@ -304,16 +219,6 @@ def _swap(f: Forger, pair: tuple[str, str], name: str, *keys: str) -> Iterable[s
 
 
 @forgery
-def picture_and_film_do_not_belong_together(f: Forger) -> Iterable[str]:
-    return _swap(f, f.pair(), raw.LEDGERS["video"], "source_sha256", "source_shows")
-
-
-@forgery
-def a_record_without_files(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.STATES, lambda row: row["record"].update(assets={}))
-
-
-@forgery
 def a_record_without_one_file(f: Forger) -> Iterable[str]:
     job_id, kind = f.job(), f.random.choice(KINDS)
     f.each(raw.STATES, lambda row: row["record"]["assets"].pop(kind), of=job_id)
@@ -325,11 +230,6 @@ def a_wrong_size(f: Forger) -> Iterable[str]:
     job_id, kind = f.job(), f.random.choice(KINDS)
     f.each(raw.STATES, lambda row: row["record"]["assets"][kind].update(size=1), of=job_id)
     return [job_id]
-
-
-@forgery
-def a_file_of_another_hash(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.FILES, lambda row: row.update(sha256="0" * 64))
 
 
 @forgery
@@ -346,31 +246,69 @@ def nobody_looked_at_a_file(f: Forger) -> Iterable[str]:
     return [job_id]
 
 
-@forgery
-def a_file_without_a_hash(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.FILES, lambda row: row.update(sha256=None))
-
-
-@forgery
-def a_file_that_does_not_decode(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.FILES, lambda row: row.update(problem="does not decode: no"))
-
-
-@forgery
-def prompts_swapped_at_a_vendor(f: Forger) -> Iterable[str]:
-    return _swap(f, f.pair(), f.random.choice(LEDGERS), "prompt")
-
-
-@forgery
-def prompts_swapped_at_the_sender(f: Forger) -> Iterable[str]:
-    return _swap(f, f.pair(), raw.SUBMITS, "prompt")
-
-
-@forgery
-def another_prompt_in_the_record(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.STATES, lambda row: row["record"].update(prompt="another"))
-
-
-@forgery
-def another_prompt_in_the_list(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.JOBS, lambda row: row["job"].update(prompt="another"))
+forgeries(
+    {
+        "a record that begins at version 3": lambda f: _any_record(
+            f, lambda record: record["transitions"].__delitem__(slice(2))
+        ),
+        "a success in the middle": lambda f: _change(f, 3, status="succeeded"),
+        "a gap in the versions": lambda f: _any_record(
+            f, lambda record: record["transitions"].pop(4)
+        ),
+        "a percentage that falls": lambda f: _change(f, 3, percent=90),
+        "an attempt that falls": lambda f: _change(f, 3, attempt=2),
+        "a video before the image": lambda f: _change(f, 1, step="video"),
+        "an image after the video": lambda f: _change(f, 4, step="image"),
+        "a record of another version than the list": lambda f: f.of_any_job(
+            raw.JOBS, lambda row: row["job"].update(version=row["job"]["version"] + 1)
+        ),
+        "a list that says failed": lambda f: f.of_any_job(
+            raw.JOBS, lambda row: row["job"].update(status="failed")
+        ),
+        "a success at 99 percent": lambda f: f.of_any_job(
+            raw.JOBS, lambda row: row["job"].update(percent=99)
+        ),
+        "a frame that tells another percentage": lambda f: _frames(
+            f, lambda own: own[-2].update(percent=own[-2]["percent"] + 1)
+        ),
+        "a frame that tells another status": lambda f: _frames(
+            f, lambda own: own[-2].update(status="failed")
+        ),
+        "a frame of a version that was never": lambda f: _frames(
+            f, lambda own: own[-1].update(version=own[-1]["version"] + 1)
+        ),
+        "a frame that waits again": lambda f: _frames(
+            f, lambda own: own[-3].update(status="queued", step=None)
+        ),
+        "a success in the middle by record and feed": lambda f: _everywhere(
+            f, 4, status="succeeded"
+        ),
+        "a percentage that falls by record and feed": lambda f: _everywhere(f, 4, percent=90),
+        "an image after the video by record and feed": lambda f: _everywhere(f, 4, step="image"),
+        "picture and film do not belong together": lambda f: _swap(
+            f, f.pair(), raw.LEDGERS["video"], "source_sha256", "source_shows"
+        ),
+        "a record without files": lambda f: f.of_any_job(
+            raw.STATES, lambda row: row["record"].update(assets={})
+        ),
+        "a file of another hash": lambda f: f.of_any_job(
+            raw.FILES, lambda row: row.update(sha256="0" * 64)
+        ),
+        "a file without a hash": lambda f: f.of_any_job(
+            raw.FILES, lambda row: row.update(sha256=None)
+        ),
+        "a file that does not decode": lambda f: f.of_any_job(
+            raw.FILES, lambda row: row.update(problem="does not decode: no")
+        ),
+        "prompts swapped at a vendor": lambda f: _swap(
+            f, f.pair(), f.random.choice(LEDGERS), "prompt"
+        ),
+        "prompts swapped at the sender": lambda f: _swap(f, f.pair(), raw.SUBMITS, "prompt"),
+        "another prompt in the record": lambda f: f.of_any_job(
+            raw.STATES, lambda row: row["record"].update(prompt="another")
+        ),
+        "another prompt in the list": lambda f: f.of_any_job(
+            raw.JOBS, lambda row: row["job"].update(prompt="another")
+        ),
+    }
+)

@@ -4,7 +4,16 @@ from collections.abc import Iterable
 
 from loadtest.books import raw
 from loadtest.times import instant
-from tests.loadtest.forging.kit import Forger, Row, exactly, forgery, job_in, moved, shift
+from tests.loadtest.forging.kit import (
+    Forger,
+    Row,
+    exactly,
+    forgeries,
+    forgery,
+    job_in,
+    moved,
+    shift,
+)
 
 
 def _plan(f: Forger, **other: object) -> Iterable[str]:
@@ -13,24 +22,9 @@ def _plan(f: Forger, **other: object) -> Iterable[str]:
 
 
 @forgery
-def no_conditions(f: Forger) -> Iterable[str]:
-    return _plan(f, thresholds=[])
-
-
-@forgery
 def a_condition_less(f: Forger) -> Iterable[str]:
     f.json(raw.RUN, lambda run: run["plan"]["thresholds"].pop(f.random.randrange(11)))
     return ()
-
-
-@forgery
-def fewer_jobs_planned(f: Forger) -> Iterable[str]:
-    return _plan(f, stages=[1, 4])
-
-
-@forgery
-def more_jobs_planned(f: Forger) -> Iterable[str]:
-    return _plan(f, stages=[1, 5, 10])
 
 
 @forgery
@@ -93,11 +87,6 @@ def a_submission_under_the_same_key(f: Forger) -> Iterable[str]:
     key = next(row["key"] for row in rows if row["job_id"] == one)
     f.each(raw.SUBMITS, lambda row: row.update(key=key), of=other)
     return [one, other]
-
-
-@forgery
-def a_job_of_another_stage(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.JOBS, lambda row: row.update(stage=0))
 
 
 @forgery
@@ -164,11 +153,6 @@ def an_overlap_that_a_slow_clock_hides(f: Forger) -> Iterable[str]:
     pair = touch(f, overlap=0.03)
     skew(f, "image", 0.05)
     return pair
-
-
-@forgery
-def an_overlap(f: Forger) -> Iterable[str]:
-    return touch(f, overlap=0.03)
 
 
 @forgery
@@ -284,3 +268,14 @@ def a_sample_of_another_time(f: Forger) -> Iterable[str]:
     f.random.choice(rows)["at"] += f.random.choice((-100, 100))
     f.put(raw.SLOTS, rows)
     return ()
+
+
+forgeries(
+    {
+        "no conditions": lambda f: _plan(f, thresholds=[]),
+        "fewer jobs planned": lambda f: _plan(f, stages=[1, 4]),
+        "more jobs planned": lambda f: _plan(f, stages=[1, 5, 10]),
+        "a job of another stage": lambda f: f.of_any_job(raw.JOBS, lambda row: row.update(stage=0)),
+        "an overlap": lambda f: touch(f, overlap=0.03),
+    }
+)

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgery, job_in
+from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgeries, forgery, job_in
 
 VIDEO, IMAGE = raw.LEDGERS["video"], raw.LEDGERS["image"]
 
@@ -157,11 +157,6 @@ def a_permit_older_than_the_one_before(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def another_permit_for_the_video(f: Forger) -> Iterable[str]:
-    return f.of_any_job(VIDEO, lambda row: row.update(token=row["token"] + 1))
-
-
-@forgery
 def more_charged_than_rows(f: Forger) -> Iterable[str]:
     _count(f, f.random.choice(("image", "video")), "stats", more={"charged": 1})
     return ()
@@ -215,26 +210,6 @@ def _tell(f: Forger, name: str, key: str, *, number: int) -> Iterable[str]:
 
 
 @forgery
-def more_in_the_list(f: Forger) -> Iterable[str]:
-    return _tell(f, raw.JOBS, "job", number=2)
-
-
-@forgery
-def fewer_in_the_list(f: Forger) -> Iterable[str]:
-    return _tell(f, raw.JOBS, "job", number=0)
-
-
-@forgery
-def more_in_the_record(f: Forger) -> Iterable[str]:
-    return _tell(f, raw.STATES, "record", number=3)
-
-
-@forgery
-def fewer_in_the_record(f: Forger) -> Iterable[str]:
-    return _tell(f, raw.STATES, "record", number=0)
-
-
-@forgery
 def more_in_list_and_record(f: Forger) -> Iterable[str]:
     job_id, step = f.job(), f.random.choice(STEPS)
 
@@ -282,11 +257,6 @@ def more_in_the_history(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def none_in_the_history(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.TEMPORAL, lambda row: row.update(orders=[]))
-
-
-@forgery
 def none_in_any_history(f: Forger) -> Iterable[str]:
     f.each(raw.TEMPORAL, lambda row: row.update(orders=[], results=[]))
     return f.order[:1]
@@ -300,6 +270,20 @@ def another_number_at_the_vendor(f: Forger) -> Iterable[str]:
     return [job_id]
 
 
-@forgery
-def a_delivery_more_than_the_history_has(f: Forger) -> Iterable[str]:
-    return f.of_any_job(raw.TEMPORAL, lambda row: row["activities"][0].update(attempt=3))
+forgeries(
+    {
+        "another permit for the video": lambda f: f.of_any_job(
+            VIDEO, lambda row: row.update(token=row["token"] + 1)
+        ),
+        "more in the list": lambda f: _tell(f, raw.JOBS, "job", number=2),
+        "fewer in the list": lambda f: _tell(f, raw.JOBS, "job", number=0),
+        "more in the record": lambda f: _tell(f, raw.STATES, "record", number=3),
+        "fewer in the record": lambda f: _tell(f, raw.STATES, "record", number=0),
+        "none in the history": lambda f: f.of_any_job(
+            raw.TEMPORAL, lambda row: row.update(orders=[])
+        ),
+        "a delivery more than the history has": lambda f: f.of_any_job(
+            raw.TEMPORAL, lambda row: row["activities"][0].update(attempt=3)
+        ),
+    }
+)
