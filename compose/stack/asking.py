@@ -7,12 +7,14 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from compose.stack.errors import UNREACHABLE, VERDICT, StackError
-from compose.stack.modes.readiness import DIRECT, detail
+from compose.stack.output import UNREACHABLE, VERDICT, StackError
 from compose.stack.services import API
-from compose.stack.settings.load import Settings
+from compose.stack.settings import Settings
 
 ANSWER_SECONDS = 10.0
+READY_SECONDS = 3.0
+# A service on loopback is never asked through a proxy.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Unanswered(StackError):
@@ -32,20 +34,46 @@ def api(
     return call(f"{settings.url(API.port)}{path}", body, headers={**ours, **(headers or {})})
 
 
-def call(url: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Any:
+def call(
+    url: str,
+    body: object = None,
+    *,
+    method: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
     """What one of our services answers; StackError in its own words where it refuses."""
     request = urllib.request.Request(  # noqa: S310 - our own http address
         url,
+        method=method,
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **(headers or {})},
     )
     try:
-        with DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
+        with _DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         later = body is None and error.code in (404, 429, 503)
         kind = Unanswered if later else StackError
-        raise kind(f"{url} refuses: {detail(error)}", VERDICT) from error
+        raise kind(f"{url} refuses: {_detail(error)}", VERDICT) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise Unanswered(f"{url} does not answer ({reason}); make ps", UNREACHABLE) from error
+
+
+def why_not(url: str) -> str | None:
+    """Why the address does not answer 200, or None where it does."""
+    try:
+        with _DIRECT.open(url, timeout=READY_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:
+        return _detail(error)
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer ({getattr(error, 'reason', error)})"
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """The reason out of a problem body, else the status."""
+    try:
+        return str(json.loads(error.read())["detail"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"answers {error.code}"

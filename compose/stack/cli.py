@@ -4,23 +4,20 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from compose.stack import namespace
 from compose.stack.commands import (
     bench,
+    develop,
     doctor,
-    faults,
     lifecycle,
-    namespace,
+    mocks,
     prove,
-    quality,
     runs,
-    slots,
     status,
-    suites,
     trial,
 )
-from compose.stack.errors import INTERRUPTED, USAGE, StackError
-from compose.stack.output import complain
-from compose.stack.settings.load import Settings, load, load_for_down
+from compose.stack.output import INTERRUPTED, USAGE, StackError, complain
+from compose.stack.settings import Settings, load, load_for_down
 from compose.stack.subprocesses import heed_sigterm
 from shared.texts import forgive
 
@@ -40,10 +37,10 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "prove": (0, lambda settings, _: prove.prove(settings, ENV)),
     "report": (0, lambda settings, _: runs.report(settings, ENV)),
     "mocks": (1, lambda settings, words: lifecycle.switch_mocks(settings, words[0], ENV)),
-    "fault": (0, lambda settings, _: faults.arm(settings, ENV)),
-    "faults": (0, lambda settings, _: faults.show(settings)),
-    "faults-clear": (0, lambda settings, _: faults.clear(settings)),
-    "slot-free": (0, lambda settings, _: slots.free(settings, ENV)),
+    "fault": (0, lambda settings, _: mocks.arm(settings, ENV)),
+    "faults": (0, lambda settings, _: mocks.show(settings)),
+    "faults-clear": (0, lambda settings, _: mocks.clear(settings)),
+    "slot-free": (0, lambda settings, _: mocks.free_slot(settings, ENV)),
     "ps": (0, lambda settings, _: status.ps(settings)),
     "logs": (0, lambda settings, _: status.logs(settings, ENV)),
     "urls": (0, lambda settings, _: status.urls(settings)),
@@ -54,12 +51,12 @@ COMMANDS: dict[str, tuple[int, Command]] = {
 # Commands that have nothing to do with a running stack and its settings.
 STANDALONE: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
-    "chaos": lambda: suites.chaos(ROOT, ENV),
-    "simulate": lambda: suites.simulate(ROOT, ENV),
-    "test": lambda: suites.test(ROOT, ENV),
-    "pictures": lambda: suites.pictures(ROOT),
-    "check": lambda: quality.check(ROOT),
-    "lock": lambda: quality.lock(ROOT),
+    "chaos": lambda: develop.chaos(ROOT, ENV),
+    "simulate": lambda: develop.simulate(ROOT, ENV),
+    "test": lambda: develop.test(ROOT, ENV),
+    "pictures": lambda: develop.pictures(ROOT),
+    "check": lambda: develop.check(ROOT),
+    "lock": lambda: develop.lock(ROOT),
 }
 
 

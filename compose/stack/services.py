@@ -1,6 +1,16 @@
 """The services by the one name that each has everywhere; the order is the order of starting."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+from pydantic_settings import BaseSettings
+
+# What the SDK's client configuration reads by itself; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
+CLIENT = re.compile(
+    r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_\w+|GRPC_META_\w+)"
+)
 
 
 @dataclass(frozen=True)
@@ -8,13 +18,16 @@ class Service:
     """`port` is the variable of its published port, `inner` its port in a container.
 
     `bind` is the variable of the address that the port is opened on; without one it is loopback.
+    `model` names the class of its settings, which says what it reads; `client`: so does the SDK.
     """
 
     name: str
     port: str
     inner: int
     about: str
+    model: str = ""
     mock: bool = False
+    client: bool = False
     inside: bool = False
     bind: str = ""
 
@@ -23,16 +36,52 @@ class Service:
         """What `python -m` starts."""
         return f"services.{self.name.replace('-', '_')}"
 
+    def settings(self) -> type[BaseSettings]:
+        """The class of its settings."""
+        module, _, name = self.model.partition(":")
+        kind: type[BaseSettings] = getattr(import_module(module), name)
+        return kind
+
+    def reads(self, name: str) -> bool:
+        """Whether it has a use for a variable of this name: it is told no others."""
+        return name in _fields(self) or (self.client and bool(CLIENT.fullmatch(name)))
+
+
+@cache
+def _fields(service: Service) -> frozenset[str]:
+    if service is TEMPORAL:
+        ours = {TEMPORAL.port, UI_PORT, "TEMPORAL_UI_URL", "UI_CODEC_ENDPOINT"}
+        return frozenset(ours | {"LISTEN_HOST", "DATA_DIR", "ALLOWED_HOSTS"})
+    return frozenset(name.upper() for name in service.settings().model_fields)
+
 
 TEMPORAL = Service("temporal", "TEMPORAL_PORT", 7233, "Temporal gRPC")
-IMAGE = Service("mock-comfyui", "COMFYUI_PORT", 6889, "image service (mock ComfyUI)", mock=True)
-VIDEO = Service("mock-kling", "KLING_PORT", 16882, "video service (mock Kling proxy)", mock=True)
-SEMAPHORE = Service("semaphore", "SEMAPHORE_HTTP_PORT", 9099, "slot semaphore", inside=True)
-WORKER = Service("worker", "WORKER_HTTP_PORT", 9100, "worker", inside=True)
+IMAGE = Service(
+    "mock-comfyui", "COMFYUI_PORT", 6889, "image service (mock ComfyUI)",
+    "services.mock_comfyui.settings:ComfyuiSettings", mock=True,
+)  # fmt: skip
+VIDEO = Service(
+    "mock-kling", "KLING_PORT", 16882, "video service (mock Kling proxy)",
+    "services.mock_kling.settings:KlingSettings", mock=True,
+)  # fmt: skip
+SEMAPHORE = Service(
+    "semaphore", "SEMAPHORE_HTTP_PORT", 9099, "slot semaphore",
+    "services.semaphore.settings:SemaphoreProcessSettings", client=True, inside=True,
+)  # fmt: skip
+WORKER = Service(
+    "worker", "WORKER_HTTP_PORT", 9100, "worker",
+    "services.worker.settings.worker:WorkerSettings", client=True, inside=True,
+)  # fmt: skip
 CALLBACK = Service(
-    "callback", "CALLBACK_PORT", 8001, "callback receiver", bind="CALLBACK_BIND_ADDRESS"
-)
-API = Service("api", "API_PORT", 8000, "API, WebSocket, dashboard", bind="API_BIND_ADDRESS")
+    "callback", "CALLBACK_PORT", 8001, "callback receiver",
+    "services.callback.settings:CallbackSettings", client=True, bind="CALLBACK_BIND_ADDRESS",
+)  # fmt: skip
+API = Service(
+    "api", "API_PORT", 8000, "API, WebSocket, dashboard",
+    "services.api.settings:ApiSettings", client=True, bind="API_BIND_ADDRESS",
+)  # fmt: skip
+# Started for one run at a time, and never with the stack.
+LOADTEST = Service("loadtest", "", 0, "load test", "loadtest.settings:Settings", client=True)
 
 ALL = (TEMPORAL, IMAGE, VIDEO, SEMAPHORE, WORKER, CALLBACK, API)
 MOCKS = (IMAGE, VIDEO)
@@ -42,8 +91,3 @@ UI_INNER = 8080
 DEFAULT_PORTS = {service.port: service.inner for service in ALL} | {UI_PORT: UI_INNER}
 ABOUT = {service.port: service.about for service in ALL} | {UI_PORT: "Temporal UI"}
 NAMES = tuple(service.name for service in ALL)
-
-
-def wanted(*, mocks: bool, server: bool) -> tuple[Service, ...]:
-    """Those that are ours to run; mocks and server are left away where others do their work."""
-    return tuple(s for s in ALL if (mocks or not s.mock) and (server or s is not TEMPORAL))

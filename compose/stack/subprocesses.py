@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose.stack.errors import UNREACHABLE, StackError
-from compose.stack.output import complain
-from compose.stack.private import private_folder
+from compose.stack.files import private_folder
+from compose.stack.output import UNREACHABLE, StackError, complain
 
 
 class Terminated(KeyboardInterrupt):
@@ -64,16 +63,15 @@ def capture(
     timeout: float | None = None,
     cwd: Path | None = None,
     whole: bool = False,
-    told: str = "",
 ) -> Outcome:
     """Run and keep what it says; a missing program or a time-out is an outcome, too.
 
-    `env` is added to our own environment, or is the `whole` of it. It is `told` on its input.
+    `env` is added to our own environment, or is the `whole` of it.
     """
     try:
         done = subprocess.run(
             command, env=_env(env, whole=whole), timeout=timeout, cwd=cwd,
-            input=told, capture_output=True, text=True, errors="replace", check=False,
+            input="", capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
     except FileNotFoundError:
         return Outcome(127, "", f"{command[0]} is not installed")

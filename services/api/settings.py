@@ -69,7 +69,10 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
         cls, token: SecretStr | None, known: ValidationInfo
     ) -> SecretStr | None:
         if token is None and known.data.get("api_exposed"):
-            raise ValueError("is needed where the API is open to other machines")
+            raise ValueError(
+                "is needed where the API is open to other machines: set it, or"
+                " API_BIND_ADDRESS=127.0.0.1; CALLBACK_BIND_ADDRESS opens the callback receiver"
+            )
         return token
 
     @field_validator("api_origins")

@@ -17,8 +17,8 @@ from uuid import uuid4
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from compose.stack.processes import supervisor
-from compose.stack.processes.programs import socket_path
+from compose.stack import supervisor
+from compose.stack.local import socket_path
 from loadtest.settings import Settings
 from tests.chaos.schedule import SERVER, WORKERS
 from tests.chaos.wires import VendorWires, vendor_wires

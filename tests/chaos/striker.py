@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from compose.stack.errors import StackError
+from compose.stack.output import StackError
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
 from tests.chaos import operators

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from compose.stack.machine.ports import free_ports
+from compose.stack.machine import free_ports
 from tests.fixtures.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]

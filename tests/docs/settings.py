@@ -1,7 +1,6 @@
 """`python -m tests.docs.settings` writes docs/settings.md anew, of `.env.example` and the code."""
 
 import argparse
-import importlib
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,8 +9,8 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from compose.stack.settings.environment import PATIENCE
-from compose.stack.settings.read_by import CLIENT, READ_BY
+from compose.stack.environment import PATIENCE
+from compose.stack.services import ALL, CLIENT, LOADTEST
 from tests.docs.pages import ROOT, read
 
 EXAMPLE = ROOT / ".env.example"
@@ -86,18 +85,8 @@ def documented() -> dict[str, Setting]:
 
 
 def classes() -> list[type[BaseSettings]]:
-    """The settings classes of all services and of the load test."""
-    own, parts = ROOT.glob("services/*/settings.py"), ROOT.glob("services/*/settings/*.py")
-    files = [*sorted([*own, *parts]), ROOT / "loadtest" / "settings.py"]
-    names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
-    return [
-        item
-        for module in map(importlib.import_module, names)
-        for item in vars(module).values()
-        if isinstance(item, type)
-        and issubclass(item, BaseSettings)
-        and item.__module__ == module.__name__
-    ]
+    """The settings of all services and of the load test."""
+    return [each.settings() for each in (*ALL, LOADTEST) if each.model]
 
 
 def fields() -> list[tuple[str, FieldInfo]]:
@@ -158,8 +147,8 @@ def _range(schema: dict[str, Any]) -> str:
 def _readers(name: str) -> str:
     if CLIENT.fullmatch(name):
         return "*clients*"
-    readers = [service for service, names in READ_BY.items() if name in names]
-    return "*all*" if len(readers) == len(READ_BY) else ", ".join(readers) or NONE
+    readers = [each.name for each in (*ALL, LOADTEST) if each.reads(name)]
+    return "*all*" if len(readers) == len(ALL) + 1 else ", ".join(readers) or NONE
 
 
 def document() -> str:

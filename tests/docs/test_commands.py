@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from compose.stack.cli import COMMANDS, STANDALONE
+from compose.stack.commands import bench, develop
+from compose.stack.namespace import Options
 from tests.compose.made import made, project
 from tests.docs.pages import ROOT, every_page, fences, name, read, spans, tables
 
@@ -56,6 +58,8 @@ def given(command: str) -> dict[str, str]:
 
 PYTHON = ".venv/bin/python"
 STACK = "compose/stack.sh"
+# What commands take beside the settings.
+OPTIONS = (bench.Options, develop.Chaos, develop.Simulation, Options)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,7 @@ def test_make_hands_on_what_the_pages_say(folder: Path) -> None:
 def test_a_variable_is_one_that_somebody_reads() -> None:
     read_by = "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
     known = set(re.findall(r'"([A-Z][A-Z_]*)"', read_by)) | {"PYTHON"}
+    known |= {name.upper() for kind in OPTIONS for name in kind.model_fields}
     known |= set(re.findall(r"^#([A-Z][A-Z0-9_]*)=", read(ROOT / ".env.example"), re.MULTILINE))
     said = {variable for line in printed() for variable in given(line)}
     assert len(said) > 20

@@ -6,8 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from compose.stack.errors import USAGE
-from compose.stack.output import complain
+from compose.stack.output import USAGE, complain
 from tests.simulation.plan import Kind, Mix, Plan, Rule, mixed, number
 from tests.simulation.product import product_in_virtual_time
 from tests.simulation.shrink import shrunk, told

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from compose.stack.machine.ports import free_ports
+from compose.stack.machine import free_ports
 from tests.fixtures.streams import Authority
 from tests.fixtures.temporal import Server
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings

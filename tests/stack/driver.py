@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from compose.stack.machine.ports import ports_of_a_stack
+from compose.stack.machine import ports_of_a_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDED = {"succeeded", "degraded", "failed", "cancelled"}

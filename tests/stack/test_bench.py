@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from compose.stack import readiness
 from compose.stack.commands.bench import own_settings
-from compose.stack.modes import readiness
-from compose.stack.modes.local import Local
-from compose.stack.settings import environment
-from compose.stack.settings.load import Settings
+from compose.stack.environment import told
+from compose.stack.local import Local
+from compose.stack.services import LOADTEST
+from compose.stack.settings import Settings
 from tests.stack.driver import ROOT
 from tools.bench import takeover
 from tools.bench.__main__ import PARTS
@@ -40,7 +41,7 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
         done = subprocess.run(
             [sys.executable, "-m", "tools.bench", part, str(tmp_path), *options],
             cwd=ROOT,
-            env=environment.local_loadtest(settings),
+            env=told(settings, LOADTEST),
             capture_output=True,
             text=True,
             check=False,

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from compose.stack.machine.ports import free_ports
-from compose.stack.processes import orphans
+from compose.stack.local import marked
+from compose.stack.machine import free_ports
 from tests.fixtures.eventually import eventually
 from tests.stack import scenarios
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings
@@ -85,7 +85,7 @@ def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
     line, *_ = second.make("up", good=False).splitlines()
     assert line.startswith(f"another stack, {name}, uses Temporal's namespace default:")
     assert "not running" in second.make("ps")
-    assert orphans.pids(Path(second.settings["DATA_DIR"], "run")) == []
+    assert marked(Path(second.settings["DATA_DIR"], "run")) == []
     assert not Path(second.settings["DATA_DIR"], "logs").exists()
     assert stack.follow(stack.submit("a fox"), until=ENDED)["status"] == "succeeded"
     assert f"STACK={name}" in stack.make("up", "STACK=another-name", good=False)
@@ -169,16 +169,16 @@ def words(given: dict[str, str]) -> list[str]:
 def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack) -> None:
     run_dir = Path(stack.settings["DATA_DIR"], "run")
     supervisor = int((run_dir / "supervisord.pid").read_text())
-    before = set(orphans.pids(run_dir))
+    before = set(marked(run_dir))
     os.kill(supervisor, signal.SIGKILL)
     assert "earlier supervisor" in stack.make("up")
-    after = set(orphans.pids(run_dir))
+    after = set(marked(run_dir))
     assert after
     assert not after & before
 
 
 def test_it_is_gone_when_it_is_down(stack: Stack) -> None:
     stack.make("down")
-    assert orphans.pids(Path(stack.settings["DATA_DIR"], "run")) == []
+    assert marked(Path(stack.settings["DATA_DIR"], "run")) == []
     assert list(Path(stack.settings["DATA_DIR"], "state", "jobs").iterdir())
     assert "not running" in stack.make("ps")

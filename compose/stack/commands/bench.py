@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from compose.stack.errors import StackError
-from compose.stack.machine.ports import ports_of_a_stack
-from compose.stack.modes import readiness
-from compose.stack.modes.local import Local
-from compose.stack.output import say
-from compose.stack.preflight import service_settings
+from pydantic import BaseModel, BeforeValidator, Field
+
+from compose.stack import readiness
+from compose.stack.environment import check_services
+from compose.stack.local import Local
+from compose.stack.machine import ports_of_a_stack
+from compose.stack.output import StackError, say
 from compose.stack.services import API, CALLBACK, UI_PORT
-from compose.stack.settings.checks import Checks
-from compose.stack.settings.load import LOOPBACK, Settings, load
+from compose.stack.settings import LOOPBACK, Settings, load, options
 from compose.stack.subprocesses import to_its_end
 
 # Each part with the number of workers that it needs, and make's variables that become its options.
@@ -28,16 +29,6 @@ OPTIONS = {
     "flood": {"JOBS": "--jobs"},
     "throughput": {"RUNS": "--runs", "JOBS": "--jobs"},
 }
-# What each of these variables must look like.
-NUMBER = r"0*[1-9]\d{0,8}"
-FORMS = {
-    "RUNS": (NUMBER, "a whole number from 1 on"),
-    "JOBS": (r"0*[1-9]\d{1,4}|0*[2-9]", "a whole number from 2 on"),
-    "WINDOW": (r"0*[1-9]\d{1,4}|0*[2-9]", "a whole number from 2 on"),
-    "SEED": (NUMBER, "a whole number from 1 on"),
-    "LEVELS": (r"\d{1,5}(,\d{1,5})*", "a list such as 100,1000"),
-    "MOMENT": (r"[a-z ]+", "the name of a moment, such as image running"),
-}
 MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
 # An image of 0.1 s and a video of 0.2 s; in a flood they last as by default, 1 s together.
 QUICK = MOCKS | {"MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
@@ -46,33 +37,56 @@ SWIFT = MOCKS | {"MOCK_IMAGE_SECONDS": "0.3", "MOCK_VIDEO_SECONDS": "0.5"}
 WORK = {"flood": MOCKS, "throughput": SWIFT}
 
 
+def _parts(value: str) -> list[str]:
+    names = [word.strip() for word in value.split(",") if word.strip()]
+    if strange := [name for name in names if name not in WORKERS]:
+        raise ValueError(f"names no part with {', '.join(strange)}: {', '.join(WORKERS)}")
+    return [part for part in WORKERS if part in names or not names]
+
+
+Number = Annotated[
+    str, Field(pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on")
+]
+Several = Annotated[
+    str,
+    Field(pattern=r"^(0*[1-9]\d{1,4}|0*[2-9])$", description="is not a whole number from 2 on"),
+]
+
+
+class Options(BaseModel):
+    """Which parts, and what they are told."""
+
+    only: Annotated[list[str], BeforeValidator(_parts)] = list(WORKERS)
+    runs: Number = ""
+    jobs: Several = ""
+    window: Several = ""
+    seed: Number = ""
+    levels: Annotated[
+        str,
+        Field(pattern=r"^\d{1,5}(,\d{1,5})*$", description="is not a list such as 100,1000"),
+    ] = ""
+    moment: Annotated[
+        str,
+        Field(
+            pattern="^[a-z ]+$",
+            description="is not the name of a moment, such as image running",
+        ),
+    ] = ""
+
+
 def bench(root: Path, environ: Mapping[str, str]) -> int:
     """Measure the parts that ONLY names, by default all, and print one table; its exit status."""
-    parts, given = _checked(environ)
+    asked = options(Options, environ)
+    given = {name.upper(): value for name, value in asked.model_dump().items() if value}
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    for part in parts:
+    for part in asked.only:
         say(f"{part} …")
         with _own_stack(root, workers=WORKERS[part], mocks=WORK.get(part, QUICK)) as stack:
             known = {n: option for n, option in OPTIONS[part].items() if n in given}
-            options = [word for name, option in known.items() for word in (option, given[name])]
-            if status := stack.bench([part, str(folder), *options]):
+            words = [word for name, option in known.items() for word in (option, given[name])]
+            if status := stack.bench([part, str(folder), *words]):
                 return status
     return stack.bench(["table", str(folder)])
-
-
-def _checked(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The parts to measure and the variables that were given; one line names all mistakes."""
-    given = {name: environ[name] for name in (*FORMS, "ONLY") if environ.get(name)}
-    checks = Checks(given, dict.fromkeys(given, "environment"))
-    for name in given.keys() & FORMS.keys():
-        pattern, what = FORMS[name]
-        checks.fits(name, "", pattern, what=what)
-    names = [word.strip() for word in given.get("ONLY", "").split(",") if word.strip()]
-    if strange := [name for name in names if name not in WORKERS]:
-        checks.refuse("ONLY", f"names no part with {', '.join(strange)}: {', '.join(WORKERS)}")
-    checks.wrong.sort()
-    checks.raise_if_wrong()
-    return [part for part in WORKERS if part in names or not names], given
 
 
 @contextmanager
@@ -85,7 +99,7 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
     settings = own_settings(root, data, workers=workers, mocks=mocks)
     stack = Local(settings)
     try:
-        service_settings.check(settings, stack)
+        check_services(settings)
         stack.up()
         readiness.wait(settings, stack)
         yield stack

@@ -3,47 +3,32 @@
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 
+from compose.stack import checks, choice, machine, readiness
 from compose.stack.commands import status
-from compose.stack.errors import UNREACHABLE, USAGE, StackError
-from compose.stack.machine import engine, ports
-from compose.stack.machine.lock import locked
-from compose.stack.modes import choice, readiness
-from compose.stack.modes.docker import Docker
-from compose.stack.modes.local import Local
-from compose.stack.modes.stack import SERVICE_FOLDERS, Stack
-from compose.stack.output import agreed, complain, say
-from compose.stack.preflight import (
-    exposure,
-    namespace,
-    open_jobs,
-    other_stacks,
-    replay,
-    service_settings,
-    vendors,
-)
-from compose.stack.private import private_folder
+from compose.stack.docker import Docker
+from compose.stack.environment import check_services
+from compose.stack.files import locked, private_folder
+from compose.stack.local import Local
+from compose.stack.output import UNREACHABLE, StackError, agreed, complain, say
+from compose.stack.readiness import SERVICE_FOLDERS, Stack
 from compose.stack.services import API
-from compose.stack.settings import saved
-from compose.stack.settings.load import Mode, Settings, load
-from compose.stack.settings.saved import Saved
+from compose.stack.settings import SAVED, Mode, Saved, Settings, load
 from compose.stack.subprocesses import to_its_end
 
 # All that is ever written below DATA_DIR, and all that `clean` removes.
 DATA_FOLDERS = (*SERVICE_FOLDERS, "logs", "run", "secrets")
-REBUILD = "services.api.rebuild"
 
 
 def up(settings: Settings, *, force: bool = False) -> None:
     """Bring the stack to what the settings say, wait until it is ready, print the addresses.
 
-    Nothing is touched where a service refuses a setting, or a real vendor is not as it should be.
-    With `force` also where open jobs or semaphores don't replay by the present code, or open jobs
-    would go on with other vendors. Never where another stack's semaphore runs.
+    Nothing is touched where a service refuses a setting, or a check fails; `force` goes on where
+    open jobs or semaphores don't replay by the present code, or would go on with other vendors.
     """
-    _refuse_other_mode(settings)
-    exposure.check(settings)
+    if settings.running and settings.mode not in (Mode.AUTO, settings.running):
+        raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
+    check_services(settings)
     _warn(settings)
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
@@ -51,30 +36,33 @@ def up(settings: Settings, *, force: bool = False) -> None:
         if isinstance(stack, Local):
             stack.end_orphans()
         before = stack.units()
-        open_jobs.check(settings, before, force=force)
         containers = isinstance(stack, Docker)
-        needed = ports.wanted(settings, containers=containers, running=[u.service for u in before])
-        ports.refuse_taken(settings, needed)
         mode = Mode.DOCKER if containers else Mode.LOCAL
         try:
-            service_settings.check(settings, stack)
-            namespace.check(settings, stack)
-            asked = vendors.check(settings, stack, running=bool(before))
-            other_stacks.check(settings, stack, running=bool(before), force=force)
-            if not force:
-                replay.check(settings, stack, running=bool(before))
-            saved.write(settings.run_dir, Saved(mode, settings.overrides, settings.mocks))
+            start = checks.Start(settings, stack, before, containers=containers, force=force)
+            checks.check(start)
+            Saved(mode=mode, overrides=dict(settings.overrides), mocks=settings.mocks).write(
+                settings.run_dir
+            )
             stack.up()
-            replay.note(settings)
+            checks.code_note(settings).write()
         except BaseException:
             if not before:
                 to_its_end(stack.down)
-                saved.forget(settings.run_dir)
+                (settings.run_dir / SAVED).unlink(missing_ok=True)
             raise
         readiness.wait(settings, stack)
-        if asked and "CALLBACK_URL" in settings.values:
-            vendors.tell_of_callbacks(stack)
+        if not settings.mocks and "CALLBACK_URL" in settings.values:
+            checks.tell_of_callbacks(stack)
     status.urls(settings)
+
+
+def _warn(settings: Settings) -> None:
+    """What is not wrong and still may not be what was meant."""
+    for name in settings.unknown:
+        complain(f".env: {name} is no setting of this project; .env.example lists them all")
+    if settings.roles and settings.values.get("STORE_URL", "file:") == "file:":
+        complain("STORE_URL=file: is this machine's folder: parts elsewhere don't see it")
 
 
 def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> None:
@@ -89,7 +77,7 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
 
 def is_as_asked(settings: Settings) -> bool:
     """Whether the stack runs, is ready, and this command asks for nothing else."""
-    if not settings.running or saved.read(settings.run_dir).overrides != settings.overrides:
+    if not settings.running or Saved.read(settings.run_dir).overrides != settings.overrides:
         return False
     return readiness.all_ready(settings, choice.chosen(settings).units())
 
@@ -97,7 +85,7 @@ def is_as_asked(settings: Settings) -> bool:
 def renewed(settings: Settings) -> Settings:
     """Bring what runs to what the settings say, also where it is ready by what it was told."""
     up(settings)
-    return replace(settings, running=saved.read(settings.run_dir).mode)
+    return settings.model_copy(update={"running": Saved.read(settings.run_dir).mode})
 
 
 def down(settings: Settings) -> None:
@@ -105,13 +93,13 @@ def down(settings: Settings) -> None:
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stacks: list[Stack] = [Local(settings)]
-        if settings.running != Mode.LOCAL and engine.missing() is None:
+        if settings.running != Mode.LOCAL and machine.missing() is None:
             stacks.append(Docker(settings))
         stopped = [stack for stack in stacks if stack.units()]
         for stack in stopped:
             stack.down()
         Local(settings).down()
-        saved.forget(settings.run_dir)
+        (settings.run_dir / SAVED).unlink(missing_ok=True)
     say("stopped; data stays" if stopped else "nothing was running")
 
 
@@ -119,13 +107,16 @@ def clean(settings: Settings, *, sure: bool) -> None:
     """Stop the stack and remove its data; reports stay."""
     folders = [settings.data_dir / name for name in DATA_FOLDERS]
     if not sure:
-        _confirm(f"remove all jobs, files, logs and Temporal's database below {settings.data_dir}?")
+        if not sys.stdin.isatty():
+            raise StackError("make clean removes data and asks first; without a terminal say YES=1")
+        what = f"all jobs, files, logs and Temporal's database below {settings.data_dir}"
+        if not agreed(f"remove {what}?"):
+            raise StackError("nothing removed")
     down(settings)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    left = [str(folder) for folder in folders if folder.exists()]
-    if left:
-        raise StackError(f"could not remove {', '.join(left)}: not ours to remove?", USAGE)
+    if left := [str(folder) for folder in folders if folder.exists()]:
+        raise StackError(f"could not remove {', '.join(left)}: not ours to remove?")
     say("data removed; reports stay")
 
 
@@ -133,24 +124,4 @@ def rebuild(settings: Settings) -> int:
     """Restore every record from Temporal, where the API runs; returns the program's exit status."""
     if not settings.running:
         raise StackError("the stack is not running; make up, then make state-rebuild", UNREACHABLE)
-    return choice.chosen(settings).within(API, REBUILD)
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise StackError("make clean removes data and asks first; without a terminal say YES=1")
-    if not agreed(question):
-        raise StackError("nothing removed", USAGE)
-
-
-def _refuse_other_mode(settings: Settings) -> None:
-    if settings.running and settings.mode not in (Mode.AUTO, settings.running):
-        raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
-
-
-def _warn(settings: Settings) -> None:
-    """What is not wrong and still may not be what was meant."""
-    for name in settings.unknown:
-        complain(f".env: {name} is no setting of this project; .env.example lists them all")
-    if settings.roles and settings.values.get("STORE_URL", "file:") == "file:":
-        complain("STORE_URL=file: is this machine's folder: parts elsewhere don't see it")
+    return choice.chosen(settings).within(API, "services.api.rebuild")

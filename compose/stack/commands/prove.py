@@ -10,18 +10,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
 
-from compose.stack.commands import bench, lifecycle, runs, suites
-from compose.stack.errors import INTERRUPTED, StackError
-from compose.stack.modes import choice
-from compose.stack.modes.docker import Docker
-from compose.stack.output import complain, say
-from compose.stack.settings.checks import Checks
-from compose.stack.settings.load import Mode, Settings
+from compose.stack import choice
+from compose.stack.commands import bench, develop, lifecycle, runs
+from compose.stack.docker import Docker
+from compose.stack.output import INTERRUPTED, StackError, complain, say
+from compose.stack.settings import Mode, Settings, options
 from compose.stack.subprocesses import capture, hand_over, to_its_end
 
 WORKERS = 2
@@ -97,7 +95,7 @@ def _chaos(name: str, **given: str) -> Part:
 
     def carried_out(proof: Proof) -> int:
         there = {"MODE": proof.mode, "REPORTS_DIR": str(proof.folder / name), "SEED": proof.seed}
-        return suites.chaos(proof.root, there | given)
+        return develop.chaos(proof.root, there | given)
 
     return Part(name, carried_out)
 
@@ -131,11 +129,7 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
 
 def _begun(settings: Settings, environ: Mapping[str, str]) -> Proof:
     """What was asked, checked and noted; with an environment that has all that parts need."""
-    given = {"SEED": environ["SEED"]} if environ.get("SEED") else {}
-    checks = Checks(given, {"SEED": "environment"})
-    drawn = str(secrets.randbelow(1_000_000))
-    seed = checks.fits("SEED", drawn, r"\d{1,9}", what="a whole number of at most 9 digits")
-    checks.raise_if_wrong()
+    seed = options(develop.Seed, environ).seed or str(secrets.randbelow(1_000_000))
     began = datetime.now(UTC)
     proof = Proof(
         root=settings.root,
@@ -154,7 +148,7 @@ def _begun(settings: Settings, environ: Mapping[str, str]) -> Proof:
 
 def _mode(settings: Settings) -> Mode:
     """The one that is asked for, or that works here; not that of a stack which runs already."""
-    apart = replace(settings, running="")
+    apart = settings.model_copy(update={"running": ""})
     stack = choice.with_base_image(apart, choice.chosen(apart))
     return Mode.DOCKER if isinstance(stack, Docker) else Mode.LOCAL
 

@@ -4,12 +4,10 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 
+from compose.stack import choice
 from compose.stack.commands import lifecycle
-from compose.stack.errors import StackError
-from compose.stack.modes import choice
-from compose.stack.output import shown
-from compose.stack.settings.checks import is_whole
-from compose.stack.settings.load import Settings
+from compose.stack.output import StackError, shown
+from compose.stack.settings import Settings
 from compose.stack.subprocesses import capture
 
 # make's variable -> the load test's option; `ladder` takes the first group alone.
@@ -33,7 +31,7 @@ _SHAPING = re.compile(
 
 def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
     """Run N jobs; returns the load test's exit status, which is its verdict."""
-    if not (is_whole(number) and int(number) >= 1):
+    if not re.fullmatch("0*[1-9][0-9]{0,17}", number):
         raise StackError(
             f"make test-{shown(number)}: N must be a whole number from 1 on, as in make test-20"
         )

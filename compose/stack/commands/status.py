@@ -3,40 +3,32 @@
 import sys
 from collections.abc import Mapping
 
-from compose.stack import services
-from compose.stack.errors import StackError, both
-from compose.stack.modes import choice, readiness
-from compose.stack.modes.local import Local
-from compose.stack.modes.stack import Unit
-from compose.stack.output import paint, say, shown, table
-from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
-from compose.stack.settings.checks import is_whole
-from compose.stack.settings.environment import public, vendors
-from compose.stack.settings.load import Settings
-
-LINES = 100
+from compose.stack import choice, readiness
+from compose.stack.environment import public, vendors
+from compose.stack.local import Local
+from compose.stack.output import StackError, both, paint, say, shown, table
+from compose.stack.services import ALL, API, CALLBACK, IMAGE, NAMES, TEMPORAL, VIDEO
+from compose.stack.settings import Settings
 
 
 def ps(settings: Settings) -> None:
     """A row per container or process, and one for each that should be there and isn't."""
     found = choice.chosen(settings).units() if settings.running else []
-    units = sorted(found, key=lambda unit: (services.NAMES.index(unit.service), unit.name))
+    units = sorted(found, key=lambda unit: (NAMES.index(unit.service), unit.name))
     if not units:
         say("the stack is not running; make up starts it")
         return
     say(f"MODE={settings.running}")
-    rows = [("SERVICE", "NAME", "STATE", "PORT", "DETAIL"), *(_row(settings, u) for u in units)]
-    absent = set(readiness.expected(settings)) - {unit.service for unit in units}
+    rows = [("SERVICE", "NAME", "STATE", "PORT", "DETAIL")]
+    for unit in units:
+        service = next(item for item in ALL if item.name == unit.service)
+        port = "-" if service.inside else str(settings.ports[service.port])
+        rows.append((unit.service, unit.name, unit.state, port, unit.detail))
+    absent = readiness.expected(settings).keys() - {unit.service for unit in units}
     rows += [(name, "-", "missing", "-", "make up starts it") for name in sorted(absent)]
     say(table(rows))
     ready = readiness.all_ready(settings, units)
     say(paint("all ready", "good") if ready else paint("not all ready", "bad"))
-
-
-def _row(settings: Settings, unit: Unit) -> tuple[str, str, str, str, str]:
-    service = next(item for item in services.ALL if item.name == unit.service)
-    port = "-" if service.inside else str(settings.ports[service.port])
-    return unit.service, unit.name, unit.state, port, unit.detail
 
 
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -51,46 +43,39 @@ def logs(settings: Settings, environ: Mapping[str, str]) -> int:
 
 def _names(environ: Mapping[str, str]) -> list[str]:
     names = environ.get("S", "").replace(",", " ").split()
-    if strange := [name for name in names if name not in services.NAMES]:
-        raise StackError(
-            f"no service {shown(', '.join(strange))}; there are: {', '.join(services.NAMES)}"
-        )
+    if strange := [name for name in names if name not in NAMES]:
+        raise StackError(f"no service {shown(', '.join(strange))}; there are: {', '.join(NAMES)}")
     return names
 
 
 def _lines(environ: Mapping[str, str]) -> int:
-    lines = environ.get("LINES") or str(LINES)
-    if not is_whole(lines):
+    lines = environ.get("LINES") or "100"
+    if not (lines.isascii() and lines.isdigit() and len(lines) < 10):
         raise StackError(f"LINES={shown(lines)} is not a whole number")
     return int(lines)
 
 
-def addresses(settings: Settings) -> list[tuple[str, str]]:
+def urls(settings: Settings) -> None:
     """What there is, with its address."""
-    seen = public(settings)
-    api = settings.url(API.port)
     image, video = vendors(settings)
-    given = settings.values
-    port = settings.ports[TEMPORAL.port]
-    server = given.get("TEMPORAL_ADDRESS", f"{settings.reach(TEMPORAL.port)}:{port}")
+    own_ui = "TEMPORAL_UI_URL" not in settings.values
     rows = [
-        (API, "dashboard", f"{seen['API_PUBLIC_URL'].rstrip('/')}/"),
-        (API, "API reference", f"{api}/docs"),
-        (None if "TEMPORAL_UI_URL" in given else TEMPORAL, "Temporal UI", seen["TEMPORAL_UI_URL"]),
-        (TEMPORAL if settings.own_temporal else None, "Temporal gRPC", server),
+        (API, "dashboard", f"{public(settings).rstrip('/')}/"),
+        (API, "API reference", f"{settings.url(API.port)}/docs"),
+        (TEMPORAL if own_ui else None, "Temporal UI", settings.ui),
+        (TEMPORAL if settings.own_temporal else None, "Temporal gRPC", settings.server),
         (CALLBACK, "callback receiver", settings.url(CALLBACK.port)),
         (IMAGE, IMAGE.about, settings.url(IMAGE.port)),
         (VIDEO, VIDEO.about, settings.url(VIDEO.port)),
         (None, "image service", image),
         (None, "video service", video),
     ]
-    return [
-        (what, address)
-        for service, what, address in rows
-        if address is not None and (service is None or service in settings.parts)
-    ]
-
-
-def urls(settings: Settings) -> None:
-    """Print them all."""
-    say(table(addresses(settings)))
+    say(
+        table(
+            [
+                (what, address)
+                for service, what, address in rows
+                if address is not None and (service is None or service in settings.parts)
+            ]
+        )
+    )

@@ -9,15 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from compose.stack import checks, choice
 from compose.stack.asking import Unanswered, api, call
+from compose.stack.checks import Examination
 from compose.stack.commands import lifecycle
-from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
-from compose.stack.modes import choice
-from compose.stack.output import agreed, complain, paint, say
-from compose.stack.preflight import vendors
-from compose.stack.preflight.vendors import Examination
+from compose.stack.output import UNREACHABLE, VERDICT, StackError, agreed, complain, paint, say
 from compose.stack.services import API, IMAGE, VIDEO
-from compose.stack.settings.load import Settings
+from compose.stack.settings import Settings
 
 ORDER = {"PROMPT": "a red fox in fresh snow looks up", "STYLE": "ink on paper"}
 TAG = "try"
@@ -38,14 +36,12 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     order = {name.lower(): environ.get(name) or usual for name, usual in ORDER.items()}
     # What is announced is what the workers that run are told, also of an `.env` changed since.
     settings = lifecycle.renewed(settings)
-    found = vendors.examine(choice.chosen(settings), receiver=True)
-    for each in found.of("warning"):
-        complain(f"{each}")
+    found = checks.examine(choice.chosen(settings), receiver=True)
     if settings.vendor_checks:
-        vendors.refuse_wrong(found, "nothing was submitted")
+        checks.refuse(found.findings, "nothing was submitted")
     _announce(settings, order, found)
     if not sure and not agreed("submit it?"):
-        raise StackError("nothing was submitted", USAGE)
+        raise StackError("nothing was submitted")
     return _told(settings, _followed(settings, _submitted(settings, order)))
 
 

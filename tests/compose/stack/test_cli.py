@@ -2,12 +2,16 @@
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from compose.stack import cli
-from compose.stack.errors import USAGE
+from compose.stack import choice, cli
+from compose.stack.commands import mocks, status
+from compose.stack.output import USAGE, StackError
+from compose.stack.settings import Settings
+from tests.compose.stack.conftest import Load
 
 
 def test_a_folder_that_can_not_be_made_is_one_line(
@@ -45,3 +49,27 @@ def test_a_complaint_has_colour_where_it_goes_to_a_terminal(
 
     assert cli.main(["dance"]) == USAGE
     assert capsys.readouterr().err.startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("command", "environ", "said"),
+    [
+        (status.logs, {"S": "wroker", "LINES": "x"}, ("no service wroker;", "LINES=x is not")),
+        (mocks.arm, {"RULE": "{", "ON": "all"}, ("RULE is not JSON", "ON=all is not one of")),
+        (mocks.arm, {"ON": "all"}, ("either RULE", "ON=all is not one of")),
+    ],
+)
+def test_all_that_does_not_fit_is_named(
+    settings: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    command: Callable[[Settings, Mapping[str, str]], object],
+    environ: dict[str, str],
+    said: tuple[str, str],
+) -> None:
+    monkeypatch.delattr(choice, "prepared")
+    with pytest.raises(StackError) as refused:
+        command(settings(), environ)
+    assert refused.value.status == USAGE
+    assert "\n" not in str(refused.value)
+    assert all(each in str(refused.value) for each in said)

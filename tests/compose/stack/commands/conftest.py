@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from compose.stack import choice
 from compose.stack.commands import lifecycle, trial
-from compose.stack.modes import choice
-from compose.stack.settings.load import Settings
-from tests.compose.stack.conftest import Load
-from tests.compose.stack.preflight.test_vendors import GOOD, REAL, Stack, found
+from compose.stack.settings import Settings
+from tests.compose.stack.conftest import Fake, Load
+from tests.compose.stack.test_checks import GOOD, REAL, vendors
 
 JOB = "job-0123456789abcdef01234567"
 TIMES = [f"2026-11-26T12:00:0{second}Z" for second in range(10)]
@@ -113,9 +113,10 @@ def api() -> Iterator[Any]:
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(monkeypatch: pytest.MonkeyPatch) -> Fake:
     """What runs; nothing is started, and nobody waits between two looks."""
-    run = Stack(found(GOOD), ready=True)
+    run = vendors(GOOD)
+    run.prepare()
     monkeypatch.setattr(lifecycle, "up", lambda settings: None)
     monkeypatch.setattr(choice, "chosen", lambda _: run)
     monkeypatch.setattr(trial, "POLL_SECONDS", 0)
@@ -125,5 +126,5 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 @pytest.fixture
-def real(api: Any, stack: Stack, settings: Load) -> Settings:
+def real(api: Any, stack: Fake, settings: Load) -> Settings:
     return settings(**REAL, API_PORT=str(api.server_port), API_TOKEN="t" * 16)

@@ -1,18 +1,17 @@
 """Each part has a stack of its own, which is taken away whatever happens."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from compose.stack import local, readiness
 from compose.stack.commands import bench
-from compose.stack.errors import StackError
-from compose.stack.modes import local, readiness
-from compose.stack.services import WORKER, Service
-from compose.stack.settings.environment import for_compose
-from compose.stack.settings.load import Mode, Settings
-from compose.stack.subprocesses import Outcome
+from compose.stack.environment import told
+from compose.stack.output import StackError
+from compose.stack.services import WORKER
+from compose.stack.settings import Mode, Settings
 
 
 class Stacks:
@@ -21,10 +20,7 @@ class Stacks:
     def __init__(self) -> None:
         self.up: list[Settings] = []
         self.down: list[Settings] = []
-        self.prepared: list[Settings] = []
-        self.asked: list[tuple[str, ...]] = []
         self.called: list[list[str]] = []
-        self.answer = Outcome(0, "", "")
         self.status = 0
 
     def __call__(self, settings: Settings) -> "Stack":
@@ -34,17 +30,6 @@ class Stacks:
 class Stack:
     def __init__(self, stacks: Stacks, settings: Settings) -> None:
         self._stacks, self._settings = stacks, settings
-
-    def prepare(self) -> None:
-        self._stacks.prepared.append(self._settings)
-
-    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-        assert self._settings in self._stacks.prepared
-        self._stacks.asked.append(program)
-        return self._stacks.answer
-
-    def checked(self, services: Sequence[Service], *, seconds: int) -> list[Outcome]:
-        return [self.ask(each, each.module, "--check", timeout=seconds) for each in services]
 
     def up(self) -> None:
         self._stacks.up.append(self._settings)
@@ -80,11 +65,10 @@ def test_all_parts_one_after_the_other_and_the_table(root: Path, stacks: Stacks)
 
 
 def test_a_setting_that_a_service_refuses_starts_no_stack(root: Path, stacks: Stacks) -> None:
-    stacks.answer = Outcome(2, "", "wrong settings: API_RATE: too much\n")
+    (root / ".env").write_text("API_RATE=x\n")
     with pytest.raises(StackError, match="API_RATE"):
         bench.bench(root, {})
 
-    assert ("services.api", "--check") in stacks.asked
     assert (stacks.up, len(stacks.down)) == ([], 1)
 
 
@@ -126,8 +110,7 @@ def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> 
 def test_a_container_is_called_back_by_its_name(root: Path, tmp_path: Path) -> None:
     inside = bench.own_settings(root, tmp_path / "a", workers=1, mocks={"MODE": "docker"})
 
-    told = for_compose(inside)
-    assert told["CALLBACK_URL"] == "http://callback:8001"
+    assert told(inside, WORKER, containers=True)["CALLBACK_URL"] == "http://callback:8001"
 
 
 def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> None:

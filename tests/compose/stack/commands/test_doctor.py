@@ -6,19 +6,17 @@ import shutil
 
 import pytest
 
-from compose.stack.commands.doctor import Finding, _base, _disk, doctor
-from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
-from compose.stack.machine import images, ports
-from compose.stack.machine.images import LOCAL_BASE_IMAGE
-from compose.stack.modes import choice
-from compose.stack.modes.stack import Unit
-from compose.stack.services import Service
-from compose.stack.settings import saved
-from compose.stack.settings.load import DEFAULT_BASE_IMAGE, Settings
-from compose.stack.settings.saved import Saved
+from compose.stack import choice, images, machine
+from compose.stack.checks import Finding
+from compose.stack.commands import doctor as doctor_of_the_stack
+from compose.stack.commands.doctor import base_image, disk, doctor
+from compose.stack.images import LOCAL_BASE_IMAGE
+from compose.stack.output import UNREACHABLE, VERDICT, StackError
+from compose.stack.readiness import Unit
+from compose.stack.settings import DEFAULT_BASE_IMAGE, Saved, Settings
 from compose.stack.subprocesses import Outcome
-from tests.compose.stack.conftest import Load
-from tests.compose.stack.preflight.test_vendors import BAD, GOOD, MAYBE, REAL, Stack, found
+from tests.compose.stack.conftest import Fake, Load
+from tests.compose.stack.test_checks import BAD, GOOD, MAYBE, REAL, vendors
 
 PORT = re.compile(r"^(ok|bad) +port (\d+) +(.+)$", re.MULTILINE)
 TOTAL = 1000 * 2**30
@@ -26,7 +24,7 @@ TOTAL = 1000 * 2**30
 
 @pytest.fixture(autouse=True)
 def all_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "free", lambda bind, port: True)
+    monkeypatch.setattr(machine, "is_free", lambda bind, port: True)
     monkeypatch.setenv("NO_COLOR", "1")
 
 
@@ -80,7 +78,7 @@ def test_nothing_takes_the_place_of_a_base_image_that_was_named(
     told: str,
 ) -> None:
     monkeypatch.setattr(images, "present", present.__contains__)
-    found = _base(settings(BASE_IMAGE=wanted))
+    found = base_image(settings(BASE_IMAGE=wanted))
     assert found.good == good
     assert told in (found.found if good else found.fix)
 
@@ -106,7 +104,7 @@ def test_a_disk_that_is_soon_full_is_a_warning(
         return shutil._ntuple_diskusage(TOTAL, TOTAL - free, free)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    room, share = _disk(found)
+    room, share = disk(found)
     assert room.good
     assert share == Finding(
         "share of the disk",
@@ -119,30 +117,27 @@ def test_a_disk_that_is_soon_full_is_a_warning(
     assert asked == [found.data_dir.parent]
 
 
-class Whole(Stack):
+def whole(*, receiver: bool) -> Fake:
     """A stack whose receiver is, or isn't, ready."""
-
-    def __init__(self, *, receiver: bool) -> None:
-        super().__init__(found(GOOD, MAYBE, BAD, status=VERDICT), ready=True)
-        self._receiver = receiver
-
-    def units(self) -> list[Unit]:
-        return [Unit("callback", "callback", "", ready=self._receiver, detail="")]
+    run = vendors(GOOD, MAYBE, BAD, status=VERDICT)
+    run.running = [Unit("callback", "callback", "", ready=receiver, detail="")]
+    run.prepare()
+    return run
 
 
 VENDOR = re.compile(r"^(ok|bad|-) +(image service|callbacks|video service) +(.+)$", re.MULTILINE)
 FOUND = [
     ("ok", "image service", "answers"),
     ("-", "callbacks", "polling alone"),
-    ("bad", "video service", "nobody answers"),
+    ("bad", "video service", "nobody answers  ->  VENDOR_CHECKS=off goes on all the same"),
 ]
 
 
 def test_real_vendors_are_looked_at_before_the_stack_runs(
     settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Whole(receiver=False)
-    monkeypatch.setattr(choice, "prepared", lambda _: run)
+    run = whole(receiver=False)
+    monkeypatch.setattr(choice, "running_or_prepared", lambda _: run)
     assert doctor(settings(MODE="local", **REAL)) == VERDICT
     assert VENDOR.findall(capsys.readouterr().out) == FOUND
     assert run.asked == [("services.worker.doctor",)]
@@ -156,9 +151,9 @@ def test_while_the_stack_runs_so_are_mocks_and_the_receiver(
     receiver: bool,
     words: tuple[str, ...],
 ) -> None:
-    run = Whole(receiver=receiver)
+    run = whole(receiver=receiver)
     monkeypatch.setattr(choice, "chosen", lambda _: run)
-    saved.write(settings().run_dir, Saved("local"))
+    Saved(mode="local").write(settings().run_dir)
     assert doctor(settings(MODE="local")) == VERDICT
     assert VENDOR.findall(capsys.readouterr().out) == FOUND
     assert run.asked == [("services.worker.doctor", *words)]
@@ -174,41 +169,34 @@ def test_mocks_that_do_not_run_are_no_finding(
 def test_that_they_can_not_be_asked_is_bad(
     settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def unprepared(_: Settings) -> Stack:
+    def unprepared(_: Settings) -> Fake:
         raise StackError("no packages are to be had", UNREACHABLE)
 
-    monkeypatch.setattr(choice, "prepared", unprepared)
+    monkeypatch.setattr(choice, "running_or_prepared", unprepared)
     assert doctor(settings(MODE="local", **REAL)) == VERDICT
-    assert re.search("^bad vendors +.*no packages are to be had", capsys.readouterr().out, re.M)
-
-
-class Checked(Stack):
-    """A stack whose services look at their settings."""
-
-    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-        self.asked.append(program)
-        return self.answer
+    assert re.search("^bad stack +.*no packages are to be had", capsys.readouterr().out, re.M)
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("away", "told"),
     [
-        (Outcome(0, "", ""), "ok  store +s3://bucket/ours checks the conditions of writes"),
-        (Outcome(USAGE, "", "wrong settings: STORE_URL: it is away"), "bad store +.*it is away"),
+        ([], "ok  store +s3://bucket/ours checks the conditions of writes"),
+        (
+            ["STORE_URL=s3://bucket/ours (.env) is refused: it is away"],
+            "bad settings +.*it is away",
+        ),
     ],
 )
 def test_a_store_elsewhere_is_looked_at(
     settings: Load,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    answer: Outcome,
+    away: list[str],
     told: str,
 ) -> None:
-    run = Checked(answer, ready=True)
-    monkeypatch.setattr(choice, "prepared", lambda _: run)
+    monkeypatch.setattr(doctor_of_the_stack, "service_mistakes", lambda _: away)
     doctor(settings(MODE="local", STORE_URL="s3://bucket/ours"))
     assert re.search(f"^{told}", capsys.readouterr().out, re.M)
-    assert run.asked == [("services.callback", "--check")]
 
 
 @pytest.mark.parametrize(
@@ -230,8 +218,8 @@ def test_a_temporal_elsewhere_is_looked_at(
 ) -> None:
     found = {"there": True, "instead": {}, "done": [], "refused": "", "wrong": wrong}
     found |= {"missing": {"CustomTag": "Keyword"} if wrong else {}}
-    run = Checked(Outcome(0, json.dumps(found), ""), ready=True)
-    monkeypatch.setattr(choice, "prepared", lambda _: run)
+    run = Fake({"semaphore.namespace": Outcome(0, json.dumps(found), "")})
+    monkeypatch.setattr(choice, "running_or_prepared", lambda _: run)
     doctor(settings(MODE="local", TEMPORAL_ADDRESS="temporal.example:7233"))
     assert re.search(f"^{told}", capsys.readouterr().out, re.M)
     assert run.asked[0] == ("services.semaphore.namespace", "look", "3")

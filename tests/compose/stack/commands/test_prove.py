@@ -9,8 +9,8 @@ import pytest
 
 from compose.stack.commands import lifecycle, prove
 from compose.stack.commands.prove import Part, Proof
-from compose.stack.errors import INTERRUPTED, UNREACHABLE, VERDICT, StackError
-from compose.stack.settings.load import Mode, Settings
+from compose.stack.output import INTERRUPTED, UNREACHABLE, VERDICT, StackError
+from compose.stack.settings import Mode, Settings
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
 
@@ -131,7 +131,7 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
     def jobs(own: Settings, environ: Mapping[str, str]) -> int:
         own.data_dir.mkdir(parents=True)
         assert environ == {"PRESET": "x", "SEED": "7"}
-        assert own.project != users.project
+        assert own.compose_project_name != users.compose_project_name
         assert not set(own.ports.values()) & set(users.ports.values())
         assert (own.workers, own.mocks, own.own_temporal) == (2, True, True)
         assert own.values["STORE_URL"] == "file:"
@@ -167,7 +167,7 @@ def test_a_stack_that_does_not_come_up_is_taken_away(
     proof = Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7", environ={})
 
     def jobs(own: Settings, _: Mapping[str, str]) -> int:
-        raise StackError(f"not ready: {own.project}", UNREACHABLE)
+        raise StackError(f"not ready: {own.compose_project_name}", UNREACHABLE)
 
     with pytest.raises(StackError, match="not ready"):
         prove._jobs("ladder", jobs).run(proof)

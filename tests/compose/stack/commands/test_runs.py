@@ -1,15 +1,22 @@
-"""What make was told becomes the load test's options."""
+"""What make was told becomes the load test's options, and the line of a report repeats the run."""
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
+from compose.stack import choice
 from compose.stack.commands import lifecycle, runs
-from compose.stack.errors import USAGE, StackError
-from compose.stack.modes import choice
-from compose.stack.settings.load import Settings
+from compose.stack.output import USAGE, StackError
+from compose.stack.settings import Settings, load
+from loadtest.judge.judge import judge
+from loadtest.report.write import write_report
+from loadtest.run.plan import Options
+from loadtest.run.session import command
+from tests.compose.made import Made, made, project
 from tests.compose.stack.conftest import Load
+from tests.loadtest.synthetic import Synthetic
 
 Command = Callable[[Settings, Mapping[str, str]], int]
 REPLAYED = ("--replay-with", "'a clone/py' -m services.worker.replay")
@@ -118,3 +125,132 @@ def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) 
 def test_faults_of_one_run(settings: Load, recorder: Recorder) -> None:
     runs.jobs(settings(), "1", {"PRESET": "slow-vendor", "RULE": '{"do": "x"}'})
     assert recorder.arguments[3:-2] == ["--preset", "slow-vendor", "--fault", '{"do": "x"}']
+
+
+RULE = '{"name": "it\'s $5 #1, 100%", "do": "x", "with": {"a": [1, 2]}, "match": "^job-\\\\d+$"}'
+RUNS: dict[str, Callable[[Settings, list[str], Mapping[str, str]], int]] = {
+    "jobs": lambda settings, words, env: runs.jobs(settings, words[0], env),
+    "ladder": lambda settings, _, env: runs.ladder(settings, env),
+    "bench-peers": lambda settings, _, env: runs.bench_peers(settings, env),
+}
+
+
+class Repeated:
+    """Takes the place of the running stack."""
+
+    python = "py"
+    reports = "there"
+
+    def __init__(self) -> None:
+        self.arguments: list[str] = []
+        self.line = ""
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        self.arguments, self.line = arguments, env["MAKE_LINE"]
+        return 0
+
+
+Run = Callable[[Made], Repeated]
+
+
+@pytest.fixture
+def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Carries out a command up to the load test, which is recorded."""
+
+    def carry_out(asked: Made) -> Repeated:
+        found = Repeated()
+        monkeypatch.setattr(lifecycle, "is_as_asked", lambda settings: True)
+        monkeypatch.setattr(choice, "chosen", lambda settings: found)
+        name, *words = asked.words
+        RUNS[name](load(root, asked.environ), words, asked.environ)
+        return found
+
+    return carry_out
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project(tmp_path_factory.mktemp("project"))
+
+
+OF_ANY = {
+    "SEED": "7",
+    "THRESHOLDS": "p95<60s success_rate>=99%",
+    "TIMEOUT": "600",
+    "ON_VIDEO_FAILURE": "image",
+    "PRESET": "everything-at-once",
+    "RULE": RULE,
+    "RESET": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "target"),
+    [
+        (["jobs", "020"], OF_ANY | {"RATE": "2/s", "STALL": "9", "CONCURRENCY": "4"}, "test-20"),
+        (["jobs", "1"], {}, "test-1"),
+        (["ladder"], OF_ANY, "ladder"),
+        (["bench-peers"], {"JOBS": "12", "SEED": "7"}, "bench-peers"),
+        (["jobs", "5"], {"WORKERS": "3", "MOCK_SPEED": "50", "GATES": "image,video"}, "test-5"),
+    ],
+)
+def test_the_line_repeats_the_run(
+    run: Run, folder: Path, words: list[str], environ: Mapping[str, str], target: str
+) -> None:
+    first = run(Made(words, environ))
+    assert first.line.startswith(f"make {target}")
+    [again] = made(first.line, folder)
+    assert {name: again.environ[name] for name in environ} == environ
+    second = run(again)
+    assert (second.arguments, second.line) == (first.arguments, first.line)
+
+
+def test_what_the_report_prints_repeats_the_run_with_its_seed(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(Made(["jobs", "3"], {"PRESET": "slow-vendor", "RULE": RULE}))
+    monkeypatch.setenv("MAKE_LINE", first.line)
+    synthetic = Synthetic(tmp_path, plan=Options(stages="3", seed="4711").plan())
+    synthetic.command = command(4711)
+    written = synthetic.write().folder
+    write_report(written, judge(written))
+    report = (written.path / "report.md").read_text(encoding="utf-8")
+    [again] = made(_block(report, "To repeat this run:"), folder)
+    assert again.environ["SEED"] == "4711"
+    options = run(again).arguments
+    assert options == [*first.arguments[:3], "--seed", "4711", *first.arguments[3:]]
+
+
+def _block(report: str, after: str) -> str:
+    """The command that stands below these words."""
+    return report.split(after)[1].split("```")[1].split("\n", 1)[1].strip()
+
+
+def test_a_seed_that_was_given_is_not_said_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKE_LINE", "make test-3 MOCK_SEED=1 SEED=7")
+    assert command(7) == "make test-3 MOCK_SEED=1 SEED=7"
+    monkeypatch.setenv("MAKE_LINE", "make test-3 MOCK_SEED=1")
+    assert command(7) == "make test-3 MOCK_SEED=1 SEED=7"
+
+
+def test_by_hand_the_programs_own_line_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MAKE_LINE", raising=False)
+    monkeypatch.setattr("sys.argv", ["x", "run", "--jobs", "3", "--threshold", "p95<60s"])
+    monkeypatch.setattr("sys.executable", "/venv/bin/python")
+    said = "/venv/bin/python -m loadtest run --jobs 3 --threshold 'p95<60s'"
+    assert command(7) == f"{said} --seed 7"
+
+
+def test_no_secret_and_no_place_is_in_the_line(settings: Load) -> None:
+    secret, url = "A" * 43 + "=", "http://user:password@127.0.0.1:1"
+    found: Settings = settings(
+        **dict.fromkeys(("API_TOKEN", "CALLBACK_SECRET", "PAYLOAD_KEY"), secret),
+        TEMPORAL_API_KEY=secret,
+        TEMPORAL_ADDRESS="t:1",
+        VENDOR_PROXY=url,
+        **dict.fromkeys(("COMFYUI_URL", "KLING_URL", "CALLBACK_URL", "IMAGE_SERVICE_URL"), url),
+        DATA_DIR="here",
+        API_PORT="9000",
+        WORKERS="2",
+    )
+    assert runs.make_line("ladder", found, {}, options=["SEED"]) == "make ladder WORKERS=2"

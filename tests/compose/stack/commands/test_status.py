@@ -2,7 +2,7 @@
 
 import pytest
 
-from compose.stack.commands.status import addresses
+from compose.stack.commands import status
 from tests.compose.stack.conftest import Load
 
 SERVER = ["Temporal UI", "Temporal gRPC"]
@@ -21,5 +21,9 @@ AWAY = {"TEMPORAL_ADDRESS": "203.0.113.5:7233"}
         ({"ROLES": "temporal"}, SERVER),
     ],
 )
-def test_each_part_has_its_address(settings: Load, given: dict[str, str], shown: list[str]) -> None:
-    assert [what for what, _ in addresses(settings(**given))] == shown
+def test_each_part_has_its_address(
+    settings: Load, capsys: pytest.CaptureFixture[str], given: dict[str, str], shown: list[str]
+) -> None:
+    status.urls(settings(**given))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("  ")[0].rstrip() for line in lines] == shown

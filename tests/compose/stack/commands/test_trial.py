@@ -1,24 +1,21 @@
 """`make try` says what a job takes, asks, and tells where its files are and what was charged."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from compose.stack.commands import lifecycle, trial
-from compose.stack.errors import UNREACHABLE, USAGE, VERDICT, StackError
-from compose.stack.settings import saved
-from compose.stack.settings.load import Mode, Settings
-from compose.stack.settings.saved import Saved
+from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
+from compose.stack.settings import Mode, Saved, Settings
 from tests.compose.stack.commands.conftest import FAILED, JOB, SUCCEEDED
-from tests.compose.stack.conftest import Load
-from tests.compose.stack.preflight.test_vendors import BAD, MAYBE, REAL, Stack, found
+from tests.compose.stack.conftest import Fake, Load
+from tests.compose.stack.test_checks import BAD, MAYBE, REAL, vendors
 
 YES = {"YES": "1"}
 
 
 def test_a_job_is_announced_followed_and_told_with_its_files(
-    api: Any, stack: Stack, real: Settings, capsys: pytest.CaptureFixture[str]
+    api: Any, stack: Fake, real: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = real.data_dir / "assets" / JOB
     folder.mkdir(parents=True)
@@ -76,12 +73,12 @@ def test_a_failure_is_its_status_and_its_reason(
 
 
 def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
-    api: Any, stack: Stack, settings: Load, capsys: pytest.CaptureFixture[str]
+    api: Any, stack: Fake, settings: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = str(api.server_port)
     given = settings(API_PORT=port)
-    mocks = {"COMFYUI_PORT": api.server_port, "KLING_PORT": api.server_port}
-    object.__setattr__(given, "ports", {**given.ports, **mocks})
+    both = {"comfyui_port": api.server_port, "kling_port": api.server_port}
+    given = given.model_copy(update=both)
     api.ledger = [
         {"external_id": f"{JOB}.video.1", "charged": False},
         {"external_id": f"{JOB}.video.2", "charged": True},
@@ -119,7 +116,7 @@ def test_a_person_is_asked_and_anything_but_yes_is_a_no(
 
 
 def test_without_a_terminal_nothing_is_even_started(
-    api: Any, stack: Stack, real: Settings, monkeypatch: pytest.MonkeyPatch
+    api: Any, stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     with pytest.raises(StackError, match="YES=1") as refused:
@@ -129,38 +126,38 @@ def test_without_a_terminal_nothing_is_even_started(
 
 
 def test_what_is_wrong_with_a_vendor_is_refused_before_it_is_submitted(
-    api: Any, stack: Stack, real: Settings, capsys: pytest.CaptureFixture[str]
+    api: Any, stack: Fake, real: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack.answer = found(MAYBE, BAD, status=VERDICT)
-    with pytest.raises(StackError, match=r"nobody answers\. So nothing was submitted"):
+    stack.answers = vendors(MAYBE, BAD, status=VERDICT).answers
+    with pytest.raises(StackError, match="nobody answers: nothing was submitted"):
         trial.run(real, YES)
     assert api.orders == []
     assert capsys.readouterr().err == "callbacks: polling alone\n"
 
 
 def test_the_checks_can_be_switched_off(
-    api: Any, stack: Stack, settings: Load, capsys: pytest.CaptureFixture[str]
+    api: Any, stack: Fake, settings: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack.answer = found(BAD, status=VERDICT)
+    stack.answers = vendors(BAD, status=VERDICT).answers
     given = settings(**REAL, API_PORT=str(api.server_port), VENDOR_CHECKS="off")
     assert trial.run(given, YES) == 0
     assert len(api.orders) == 1
 
 
 def test_what_runs_is_first_what_the_settings_say(
-    api: Any, stack: Stack, real: Settings, monkeypatch: pytest.MonkeyPatch
+    api: Any, stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where all is ready: what was announced would be made by workers that were told else."""
     brought_up: list[Settings] = []
 
     def up(settings: Settings) -> None:
         assert stack.asked == []
-        saved.write(settings.run_dir, Saved(Mode.LOCAL, {}))
+        Saved(mode=Mode.LOCAL).write(settings.run_dir)
         brought_up.append(settings)
 
     monkeypatch.setattr(lifecycle, "up", up)
     monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: True)
-    running = replace(real, running=Mode.LOCAL)
+    running = real.model_copy(update={"running": Mode.LOCAL})
     assert trial.run(running, YES) == 0
     assert brought_up == [running]
 

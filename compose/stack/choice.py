@@ -1,0 +1,62 @@
+"""Which mode the stack runs in: that of the running one, the one asked for, or what works."""
+
+from compose.stack import images, machine
+from compose.stack.docker import Docker
+from compose.stack.files import locked, private_folder
+from compose.stack.local import Local
+from compose.stack.output import UNREACHABLE, StackError, say
+from compose.stack.readiness import Stack
+from compose.stack.settings import Mode, Settings
+
+
+def chosen(settings: Settings) -> Docker | Local:
+    """The stack in the mode it runs in; where it doesn't run, in the one to start it in."""
+    if (settings.running or _mode(settings)) == Mode.DOCKER:
+        return Docker(settings)
+    return Local(settings)
+
+
+def prepared(settings: Settings) -> Stack:
+    """A stack whose load test can be run, for what needs no running one."""
+    private_folder(settings.run_dir)
+    with locked(settings.run_dir):
+        stack = with_base_image(settings, chosen(settings))
+        stack.prepare()
+    return stack
+
+
+def running_or_prepared(settings: Settings) -> Stack:
+    """The running stack, or what one would be; StackError where there can be none."""
+    return chosen(settings) if settings.running else prepared(settings)
+
+
+def settled(settings: Settings, stack: Stack) -> Settings:
+    """The settings with the mode that was found, so that it is neither sought nor told again."""
+    mode = Mode.LOCAL if isinstance(stack, Local) else Mode.DOCKER
+    return settings.model_copy(update={"mode": mode})
+
+
+def with_base_image(settings: Settings, stack: Docker | Local) -> Docker | Local:
+    """See to the image that all others are built on; where there is none, `auto` does without."""
+    if isinstance(stack, Local):
+        return stack
+    try:
+        return Docker(settings, images.base_image(settings))
+    except StackError as error:
+        if settings.mode is not Mode.AUTO or settings.running:
+            raise
+        say(f"{error}")
+        say("running the services as ordinary processes instead (MODE=local)")
+        return Local(settings)
+
+
+def _mode(settings: Settings) -> str:
+    if settings.mode is Mode.LOCAL:
+        return Mode.LOCAL
+    reason = machine.missing()
+    if reason is None:
+        return Mode.DOCKER
+    if settings.mode is Mode.DOCKER:
+        raise StackError(f"MODE=docker: {reason}; MODE=local needs none", UNREACHABLE)
+    say(f"{reason}: running the services as ordinary processes (MODE=local)")
+    return Mode.LOCAL

@@ -1,0 +1,237 @@
+"""The test suites, the checks and the locks; what make was told becomes their options."""
+
+import os
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from compose.stack import machine
+from compose.stack.output import VERDICT, StackError, paint, say, shown
+from compose.stack.settings import Mode, options
+from compose.stack.subprocesses import Outcome, capture, hand_over
+
+# Most of a test's time is waiting. With five, the two cores are never idle, and nothing is faster.
+SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
+Minutes = Annotated[
+    str,
+    Field(
+        pattern=r"^(0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*)$",
+        description="is not a number of minutes above 0",
+    ),
+]
+
+
+class Seed(BaseModel):
+    """Of what is drawn; none: one is drawn, too."""
+
+    seed: Annotated[
+        str,
+        Field(pattern=r"^\d{1,9}$", description="is not a whole number of at most 9 digits"),
+    ] = ""
+
+
+class Chaos(Seed):
+    """Only processes have a wire of ours to cut, so they are the default here."""
+
+    minutes: Minutes = "5"
+    mode: Mode = Mode.LOCAL
+    deck: Literal["all", "kills"] = "all"
+    reports_dir: str = "reports"
+
+
+class Simulation(BaseModel):
+    """Strikes of KINDS alone, and options of MIX that are not drawn, where they are given."""
+
+    minutes: Minutes = "10"
+    seed: Annotated[
+        str,
+        Field(pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"),
+    ] = ""
+    histories: Annotated[
+        str, Field(pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on")
+    ] = ""
+    kinds: Annotated[
+        str,
+        Field(pattern="^[a-z_]+(,[a-z_]+)*$", description="is not a list such as cancel,reset"),
+    ] = ""
+    mix: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z_]+=[\d.]+( [a-z_]+=[\d.]+)*$",
+            description="is not a list such as jobs=5 slow=0.1",
+        ),
+    ] = ""
+
+
+def test(root: Path, environ: Mapping[str, str]) -> int:
+    """Every automated test, side by side; with ARGS for pytest, one after the other."""
+    given = environ.get("ARGS", "")
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        raise StackError(f"ARGS={shown(given)} has a quote that is left open") from None
+    return _run(root, "pytest", words or SIDE_BY_SIDE)
+
+
+def chaos(root: Path, environ: Mapping[str, str]) -> int:
+    """MINUTES of strikes from a SEED, on a stack of its own; 0 when no rule was broken, else 1.
+
+    With DECK=kills each part of the stack is killed once, and MINUTES says nothing.
+    """
+    given = options(Chaos, environ)
+    mode = Mode.LOCAL if given.mode is Mode.AUTO else given.mode
+    words = ["--minutes", given.minutes, "--deck", given.deck, "--mode", mode]
+    seed = ["--seed", given.seed] if given.seed else []
+    return _run(root, "tests.chaos", [*words, "--reports", given.reports_dir, *seed])
+
+
+def simulate(root: Path, environ: Mapping[str, str]) -> int:
+    """MINUTES of histories, or so many HISTORIES, their seeds from SEED on; 0 when no rule was
+    broken, else 1."""
+    given = options(Simulation, environ).model_dump()
+    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    return _run(root, "tests.simulation", words)
+
+
+def pictures(root: Path) -> int:
+    """The documentation's pictures, of a stack of its own."""
+    return _run(root, "tools.pictures", [])
+
+
+def _run(root: Path, module: str, words: Sequence[str]) -> int:
+    return hand_over([sys.executable, "-m", module, *words], cwd=root)
+
+
+BIN = Path(sys.executable).parent
+# Each name that must have a value before the compose files can be read as a whole.
+_COMPOSE_ENV = {
+    "COMPOSE_PROFILES": "server,tools,ui",
+    "POSTGRES_PASSWORD": "x",
+    "CERTIFICATES": "/certificates",
+}
+# What `make check` counts, by its files.
+_COUNTED = {
+    "product": r"(compose|loadtest|services|shared)/.*\.py$",
+    "tests": r"tests/.*\.py$",
+    "dashboard": r"services/api/dashboard/.*\.(js|css)$",
+    "documentation": r"docs/[^/]*\.md$",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One tool and how it is called."""
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str] | None = None
+
+
+def check(root: Path) -> int:
+    """Run every check, show what the failing ones say, and say which those were.
+
+    As many at once as there are processors; each line comes when its tool has ended.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {
+            pool.submit(capture, item.command, item.env, cwd=root): item.name
+            for item in _checks(root)
+        }
+        ended = ((running[each], each.result()) for each in as_completed(running))
+        failed = [name for name, outcome in ended if not _is_good(name, outcome)]
+    if size := size_line(root):
+        say(f"     {size}")
+    if failed:
+        say(paint(f"failed: {', '.join(failed)}", "bad"))
+        return VERDICT
+    say(paint("all checks passed", "good"))
+    return 0
+
+
+def size_line(root: Path) -> str:
+    """Say how large the project is, in lines and files; "" outside a git clone.
+
+    Nothing fails by it: it is there so that growth is seen.
+    """
+    listed = capture(("git", "ls-files"), cwd=root)
+    if not listed.good:
+        return ""
+    sizes = []
+    for name, pattern in _COUNTED.items():
+        found = [root / file for file in listed.out.splitlines() if re.match(pattern, file)]
+        lines = sum(file.read_bytes().count(b"\n") for file in found if file.is_file())
+        sizes.append(f"{name} {lines} lines in {len(found)} files")
+    contracts = (
+        (root / "pyproject.toml").read_text("utf-8").count("[[tool.importlinter.contracts]]")
+    )
+    return f"size: {', '.join(sizes)}, {contracts} import contracts"
+
+
+def _is_good(name: str, outcome: Outcome) -> bool:
+    """Whether it is, which is said, too."""
+    say(f"{paint('ok  ', 'good') if outcome.good else paint('BAD ', 'bad')} {name}")
+    if not outcome.good:
+        say((outcome.out + outcome.err).rstrip())
+    return outcome.good
+
+
+def _checks(root: Path) -> Iterator[Check]:
+    def tool(name: str, *words: str) -> tuple[str, ...]:
+        return (str(BIN / name), *words)
+
+    yield Check("format", tool("ruff", "format", "--check", "."))
+    yield Check("lint", tool("ruff", "check", "."))
+    yield Check("types", tool("mypy"))
+    yield Check("layers", tool("lint-imports"))
+    yield Check("dependencies", tool("deptry", "--no-ansi", "."))
+    yield Check("Dockerfile", tool("hadolint", "compose/Dockerfile"))
+    yield Check("YAML", tool("yamllint", "--strict", "compose", ".yamllint", ".hadolint.yaml"))
+    if (root / "tests" / "docs").is_dir():
+        yield Check("documentation", tool("pytest", "-q", "tests/docs"))
+    yield from _compose(root)
+
+
+def _compose(root: Path) -> Iterator[Check]:
+    found = machine.compose()
+    if found is None:
+        say("     compose files left out: Docker Compose is not installed")
+        return
+    for name, files in (
+        ("compose files", ("compose", "mocks")),
+        ("compose without mocks", ("compose",)),
+        ("cluster", ("cluster/compose",)),
+    ):
+        chosen = [
+            word for file in files for word in ("--file", str(root / "compose" / f"{file}.yaml"))
+        ]
+        command = (*found[0], "--env-file", "/dev/null", *chosen, "config", "--quiet")
+        yield Check(name, command, _COMPOSE_ENV)
+
+
+def lock(root: Path) -> int:
+    """Write the hashed locks anew; the development lock comes first and binds the others."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    for extra in sorted(extras, key=lambda name: name != "dev"):
+        if status := hand_over(_compile(extra), cwd=root):
+            return status
+    return 0
+
+
+def _compile(extra: str) -> list[str]:
+    file = f"requirements/{extra}.txt"
+    bound = [] if extra == "dev" else ["--constraint", "requirements/dev.txt"]
+    return [
+        str(BIN / "uv"), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
+        "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
+        "--only-binary", ":all:",
+        *bound, "--output-file", file,
+    ]  # fmt: skip

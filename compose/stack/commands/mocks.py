@@ -1,0 +1,89 @@
+"""Faults of the running mocks, and the way out of a drain that cannot end."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from compose.stack.asking import api, call
+from compose.stack.output import StackError, both, say, shown, table
+from compose.stack.services import IMAGE, MOCKS, VIDEO, Service
+from compose.stack.settings import Settings
+
+_TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,), "both": MOCKS}
+
+
+def arm(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks that ON names."""
+    plan, targets = both(lambda: _plan(environ), lambda: _targets(environ))
+    for service in targets:
+        _call(settings, service, "POST", plan=plan)
+    show(settings)
+
+
+def clear(settings: Settings) -> None:
+    """Disarm everything."""
+    for service in MOCKS:
+        _call(settings, service, "DELETE")
+    say("no faults are armed")
+
+
+def show(settings: Settings) -> None:
+    """Every armed rule with its number of hits, or the names of the presets where none is armed."""
+    answers = {service: _call(settings, service, "GET") for service in MOCKS}
+    rows = [
+        (service.name, str(rule["name"]), _effects(rule), str(rule["fired"]))
+        for service, answer in answers.items()
+        for rule in answer["rules"]
+        if rule["applies"]
+    ]
+    if rows:
+        say(table([("MOCK", "RULE", "WHAT", "HITS"), *rows]))
+        return
+    say("no faults are armed; there are these presets (make fault PRESET=…):")
+    presets = {p["name"]: p["says"] for answer in answers.values() for p in answer["presets"]}
+    say(table([(f"  {name}", str(says)) for name, says in presets.items()]))
+
+
+def _plan(environ: Mapping[str, str]) -> object:
+    rule, preset = environ.get("RULE", ""), environ.get("PRESET", "")
+    if bool(rule) == bool(preset):
+        raise StackError(
+            "make fault needs either RULE='{…}' or PRESET=name; make faults lists presets"
+        )
+    if preset:
+        return {"preset": preset}
+    try:
+        plan = json.loads(rule)
+    except (ValueError, RecursionError) as error:
+        raise StackError(f"RULE is not JSON: {error}") from error
+    return {"rules": plan} if isinstance(plan, list) else plan
+
+
+def _targets(environ: Mapping[str, str]) -> tuple[Service, ...]:
+    on = environ.get("ON") or "both"
+    if on not in _TARGETS:
+        raise StackError(f"ON={shown(on)} is not one of: {', '.join(_TARGETS)}")
+    return _TARGETS[on]
+
+
+def _effects(rule: Mapping[str, Any]) -> str:
+    effects = rule.get("effects") or [rule]
+    return ", ".join(f"{effect['where']}.{effect['do']}" for effect in effects)
+
+
+def _call(settings: Settings, service: Service, method: str, *, plan: object = None) -> Any:
+    if not settings.mocks:
+        raise StackError("the mocks are switched off; make mocks-on switches them on")
+    return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
+
+
+def free_slot(settings: Settings, environ: Mapping[str, str]) -> None:
+    """An operator's way out of a drain that cannot end: give up that of the run RUN at the slot
+    NAME; its place is free at once."""
+    name, run_id = environ.get("NAME") or "job", environ.get("RUN")
+    if not run_id:
+        raise StackError("make slot-free needs RUN=, a run_id that GET /slots shows as draining")
+    view = api(settings, f"/slots/{quote(name, safe='')}/free", {"run_id": run_id})
+    held, waiting = len(view["holders"]), view["waiting_count"]
+    say(f"its place at {name} is free; held now: {held} of {view['limit']}, waiting: {waiting}")

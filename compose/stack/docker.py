@@ -1,0 +1,199 @@
+"""The stack in containers; Compose is always given our files, project and settings."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose.stack import images, machine
+from compose.stack.environment import for_compose, told
+from compose.stack.files import give, private_folder, write_private
+from compose.stack.output import UNREACHABLE, StackError, colour_wanted, say
+from compose.stack.readiness import SERVICE_FOLDERS, Unit
+from compose.stack.services import LOADTEST, NAMES, TEMPORAL, WORKER, Service
+from compose.stack.settings import Settings
+from compose.stack.subprocesses import Outcome, capture, hand_over, must
+
+# Who runs inside the containers where make is run by root.
+NOBODY = 10001
+# What an image's entrypoint does, which a command beside it does not come by.
+PRIVATE = ("/bin/sh", "-c", 'umask 077; exec "$@"', "sh")
+
+
+@dataclass(frozen=True)
+class Docker:
+    """One project of containers."""
+
+    settings: Settings
+    base: str = ""
+
+    def up(self) -> None:
+        """Build what has changed, then start or change what differs from the settings."""
+        env = self._built()
+        self._remove_others(env)
+        names = [service.name for service in self.settings.parts]
+        scale = (
+            ["--scale", f"{WORKER.name}={self.settings.workers}"] if WORKER.name in names else []
+        )
+        words = ("up", "--detach", "--no-build", "--remove-orphans", *scale, *names)
+        self._must(self._told(*words), env=env, doing="starting the containers")
+
+    def _remove_others(self, env: dict[str, str]) -> None:
+        """What ran here and is no part any more, which Compose takes for no orphan."""
+        ours = {service.name for service in self.settings.parts}
+        if others := sorted({unit.service for unit in self.units()} - ours):
+            words = ("--profile", "*", "rm", "--stop", "--force", *others)
+            self._must(self._compose(*words), env=env, doing="removing containers")
+
+    def serve(self) -> None:
+        """Start the server alone and wait for it; the others come by `up`."""
+        words = ("up", "--detach", "--no-build", "--wait", TEMPORAL.name)
+        self._must(self._told(*words), env=self._built(), doing="starting the server")
+
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        """Run a module, with its arguments, of the image that a service would be started from.
+
+        After `prepare`.
+        """
+        words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", *program)
+        self._folders()
+        return capture(self._told(*words), self._env(), timeout=timeout)
+
+    def down(self) -> None:
+        """Stop and remove the containers and their network; data and images stay."""
+        words = ("--profile", "*", "down", "--remove-orphans")
+        command = self._compose(*words)
+        self._must(command, env=self._env(), doing="stopping the containers", log="compose-down")
+
+    def units(self) -> list[Unit]:
+        """Every container of the stack that there is."""
+        answer = self._ask("ps", "--all", "--format", "json")
+        rows = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
+        return [_unit(row) for row in rows if row["Service"] in NAMES]
+
+    def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
+        """Print the last lines of services, and what comes."""
+        extra = ["--follow"] if follow else []
+        command = self._compose("logs", "--tail", str(lines), *extra, *names)
+        return hand_over(command, self._env())
+
+    @property
+    def python(self) -> str:
+        """The interpreter in the images."""
+        return "python3"
+
+    @property
+    def reports(self) -> str:
+        """Where the reports are mounted, from the images' working folder."""
+        return "reports"
+
+    def prepare(self) -> None:
+        """Build what has changed."""
+        self._build(self._env())
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        """Run the load test in a container of its own."""
+        self._folders()
+        handed = [word for name in env for word in ("--env", name)]
+        terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
+        command = self._told(
+            "run", "--rm", "--no-deps", *terminal, *handed, LOADTEST.name, *arguments
+        )
+        return hand_over(command, self._env() | env)
+
+    def within(self, service: Service, module: str) -> int:
+        """Run another program of a service's image, in its container."""
+        command = self._compose("exec", "--no-TTY", service.name, *PRIVATE, "python3", "-m", module)
+        return hand_over(command, self._env())
+
+    def _built(self) -> dict[str, str]:
+        """The environment of Compose, with the images and folders that it needs."""
+        env = self._env()
+        self._build(env)
+        self._folders()
+        return env
+
+    def _build(self, env: dict[str, str]) -> None:
+        digest = images.source_hash(self.settings.root, env["BASE_IMAGE"])
+        if images.up_to_date(self.settings.compose_project_name, digest):
+            return
+        say("building the images …")
+        env = env | {"SOURCE_HASH": digest}
+        command = self._compose("--profile", "*", "build")
+        self._must(command, env=env, doing="building the images", log="build")
+        # Their predecessors have lost their names and would only take up space.
+        label = "label=genvideo.source"
+        capture(["docker", "image", "prune", "--force", "--filter", label])
+
+    def _folders(self) -> None:
+        """Make what is mounted, owned by whoever runs in the containers."""
+        made = [self.settings.data_dir / name for name in SERVICE_FOLDERS]
+        for folder in made:
+            private_folder(folder)
+        self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            for folder in (*made, self.settings.reports_dir):
+                give(folder, NOBODY)
+
+    def _env(self) -> dict[str, str]:
+        user, group = os.geteuid(), os.getegid()
+        run_as = f"{NOBODY}:{NOBODY}" if user == 0 else f"{user}:{group}"
+        env = for_compose(self.settings) | {"RUN_AS": run_as}
+        return env | {"BASE_IMAGE": self.base or self.settings.base_image}
+
+    def _told(self, *words: str) -> list[str]:
+        """A command of Compose's that starts services, each with the environment that it reads."""
+        services = [*self.settings.whole, LOADTEST]
+        told_each = {
+            each.name: {
+                "environment": {
+                    # Compose would fill in what follows a `$`.
+                    name: value.replace("$", "$$")
+                    for name, value in told(self.settings, each, containers=True).items()
+                }
+            }
+            for each in services
+        }
+        file = self.settings.run_dir / "environment.json"
+        write_private(file, json.dumps({"services": told_each}))
+        return self._compose(*words, also=file)
+
+    def _compose(self, *words: str, also: Path | None = None) -> list[str]:
+        tool = machine.compose()
+        if tool is None:
+            raise StackError(f"containers can't be used: {machine.missing()}", UNREACHABLE)
+        folder = self.settings.root / "compose"
+        files = [folder / "compose.yaml"] + ([folder / "mocks.yaml"] if self.settings.mocks else [])
+        files += [also] if also else []
+        chosen = [word for file in files for word in ("--file", str(file))]
+        plain = [] if colour_wanted() else ["--ansi", "never"]
+        # Settings come from us alone: Compose would read .env with other rules of quoting.
+        return [
+            *tool[0],
+            *plain,
+            "--env-file",
+            os.devnull,
+            "--project-name",
+            self.settings.compose_project_name,
+            *chosen,
+            *words,
+        ]
+
+    def _must(
+        self, command: list[str], *, env: dict[str, str], doing: str, log: str = "compose-up"
+    ) -> None:
+        must(command, env, doing=doing, log=self.settings.log_dir / f"{log}.log")
+
+    def _ask(self, *words: str) -> Outcome:
+        answer = capture(self._compose(*words), self._env())
+        if not answer.good:
+            raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
+        return answer
+
+
+def _unit(row: dict[str, str]) -> Unit:
+    ready = row["State"] == "running" and row["Health"] == "healthy"
+    state = row["Health"] if row["State"] == "running" and row["Health"] else row["State"]
+    return Unit(
+        service=row["Service"], name=row["Name"], state=state, ready=ready, detail=row["Status"]
+    )

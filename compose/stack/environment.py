@@ -1,0 +1,338 @@
+"""Which environment each service gets: what its own settings have a field for, and no more.
+
+The names and meanings are the same in both modes; what differs is how the parts reach one another.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from compose.stack.files import write_private
+from compose.stack.services import (
+    ALL,
+    API,
+    CALLBACK,
+    DEFAULT_PORTS,
+    IMAGE,
+    LOADTEST,
+    SEMAPHORE,
+    TEMPORAL,
+    VIDEO,
+    WORKER,
+    Service,
+)
+from compose.stack.settings import STACK_NAME, Settings, raise_wrong
+from shared.http.hosts import is_loopback
+from shared.jobs import tokens
+from shared.settings.common import CommonSettings
+
+# How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
+# mocks' clock runs faster, and what never ends there should not be waited for by ours.
+PATIENCE = {
+    "IMAGE_ATTEMPT_SECONDS": (300, 15),
+    "VIDEO_ATTEMPT_SECONDS": (900, 20),
+    "IMAGE_GIVE_UP_SECONDS": (3600, 60),
+    "VIDEO_GIVE_UP_SECONDS": (3600, 60),
+    "IMAGE_LOST_SECONDS": (60, 3),
+    "VIDEO_LOST_SECONDS": (300, 5),
+    "IMAGE_ADDRESS_SECONDS": (60, 3),
+    "VIDEO_ADDRESS_SECONDS": (300, 5),
+    "ACCEPT_SECONDS": (30, 2),
+    "DRAIN_SECONDS": (3600, 15),
+}
+# Of the mocks' clocks; a slower one would have our deadlines beyond what any may be.
+SLOWEST = 0.01
+HOST_GATEWAY = "host.docker.internal"
+# Addresses that are called from inside of a container.
+_CROSSING = frozenset(
+    {
+        *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS", "VENDOR_PROXY"),
+        *("STORE_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    }
+)
+# The keys of the video mock, which replace the user's own while it stands in for Kling. It gets the
+# key that is sent as it is: at MOCK_SPEED a token's half hour may be over within the second of its
+# date.
+STAND_IN = {
+    "KLING_API_KEY": "api-key-kling-mock",
+    "KLING_ACCESS_KEY": "",
+    "KLING_SECRET_KEY": "",
+}
+# What any program may need of the user's own environment: no key, and no proxy, is among it.
+_INHERITED = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|SSL_CERT_FILE|SSL_CERT_DIR"
+)
+
+
+def told(
+    settings: Settings, service: Service, *, containers: bool = False, index: int = 0
+) -> dict[str, str]:
+    """The environment of a service; `index` counts the workers of the local mode from 0."""
+    found = _inside(settings, service) if containers else _beside(settings, service, index=index)
+    known = patience(settings) | found | _alike(settings)
+    known |= _reach(settings, known, containers=containers)
+    if service is LOADTEST:
+        # It asks for receipts where we have them, wherever vendors call.
+        known["CALLBACK_URL"] = known["CALLBACK_SERVICE_URL"]
+    if settings.mocks and known.get("VIDEO_API") == "kling":
+        known |= STAND_IN
+    return {name: value for name, value in sorted(known.items()) if service.reads(name)}
+
+
+def _alike(settings: Settings) -> dict[str, str]:
+    """What each mode tells in the same words."""
+    known = {
+        "API_PUBLIC_URL": public(settings),
+        "TEMPORAL_UI_URL": settings.ui,
+        "MOCKS": "on" if settings.mocks else "off",
+        # In a container the API can't tell how far its port is published.
+        "API_EXPOSED": "true" if settings.exposed else "false",
+        "CALLBACK_GUARDED": _guarded(settings),
+        "CALLBACK_SECRET": callback_secret(settings),
+        "OPERATOR_KEY": tokens.operator_key(callback_secret(settings)),
+        "STACK": stack_name(settings),
+        "WORKERS": str(settings.workers),
+    }
+    if "PAYLOAD_KEY" in settings.values:
+        # Where a browser has what the Temporal UI shows decrypted.
+        known["UI_CODEC_ENDPOINT"] = f"{public(settings).rstrip('/')}/codec"
+    return known
+
+
+def _beside(settings: Settings, service: Service, *, index: int) -> dict[str, str]:
+    """Where the parts of the stack find one another on this machine."""
+    image, video = vendors(settings)
+    given = settings.values
+    ports = {name: str(number) for name, number in settings.ports.items()}
+    ports[WORKER.port] = str(settings.ports[WORKER.port] + (index if service is WORKER else 0))
+    receiver = settings.url(CALLBACK.port)
+    return {
+        **given,
+        **ports,
+        "LISTEN_HOST": settings.binds.get(service.port, ""),
+        "DATA_DIR": str(settings.data_dir),
+        # As short as it can be: the load test prints it.
+        "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
+        "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", settings.url(IMAGE.port)),
+        "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", settings.url(VIDEO.port)),
+        "TEMPORAL_ADDRESS": settings.server,
+        "CALLBACK_SERVICE_URL": receiver,
+        "CALLBACK_URL": given.get("CALLBACK_URL", receiver),
+        "API_URL": settings.url(API.port),
+        "WORKER_METRICS_URL": settings.url(WORKER.port),
+        "SEMAPHORE_METRICS_URL": settings.url(SEMAPHORE.port),
+    }
+
+
+def _inside(settings: Settings, service: Service) -> dict[str, str]:
+    """The same for a container: by the names of services, on the ports that they have inside."""
+    web = {each: f"http://{each.name}:{each.inner}" for each in ALL}
+    image, video = vendors(settings)
+    given = settings.values
+    # Real vendors reach us from outside.
+    receiver = web[CALLBACK] if settings.mocks else settings.url(CALLBACK.port)
+    reached = {settings.reach(each.port).strip("[]") for each in (API, CALLBACK)}
+    names = [service.name, *([HOST_GATEWAY] if service.mock else [])]
+    known = {name: value for name, value in given.items() if name not in DEFAULT_PORTS}
+    known |= {
+        "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - a container's own
+        "ALLOWED_HOSTS": ",".join(
+            [*names, *filter(None, [given.get("ALLOWED_HOSTS")]), *sorted(reached)]
+        ),
+        "DATA_DIR": "/data",
+        "REPORTS_DIR": "reports",
+        "LOG_FORMAT": given.get("LOG_FORMAT", "json"),
+        "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", web[IMAGE]),
+        "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", web[VIDEO]),
+        "TEMPORAL_ADDRESS": given.get("TEMPORAL_ADDRESS", f"{TEMPORAL.name}:{TEMPORAL.inner}"),
+        "CALLBACK_SERVICE_URL": web[CALLBACK],
+        "CALLBACK_URL": given.get("CALLBACK_URL", receiver),
+        "MOCK_COMFYUI_URL": web[IMAGE],
+        "MOCK_KLING_URL": web[VIDEO],
+        "WORKER_URL": web[WORKER],
+        "SEMAPHORE_URL": web[SEMAPHORE],
+        "API_URL": web[API],
+        "WORKER_METRICS_URL": web[WORKER],
+        "SEMAPHORE_METRICS_URL": web[SEMAPHORE],
+    }
+    if "COMFYUI_WORKFLOW" in given:
+        known["COMFYUI_WORKFLOW"] = "/comfyui/workflow.json"
+    return dict(_contained(known))
+
+
+def _contained(known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Certificates by value, since no folder of the user's is mounted; this machine's loopback is
+    the gateway."""
+    loopback = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
+    for name, value in known.items():
+        if pem := re.fullmatch(r"(TEMPORAL_TLS_\w+)_PATH", name):
+            yield f"{pem[1]}_DATA", Path(value).read_text(encoding="utf-8")
+        elif name in _CROSSING:
+            yield name, loopback.sub(HOST_GATEWAY, value)
+        else:
+            yield name, value
+
+
+def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) -> dict[str, str]:
+    """Whom the video mock may call: receiver, image service and API, and whom the user names."""
+
+    def hosts(name: str, urls: Iterable[str]) -> str:
+        ours = [urlsplit(url).netloc.rpartition("@")[2] for url in urls]
+        return ",".join([*filter(None, [settings.values.get(name)]), *dict.fromkeys(ours)])
+
+    api = known["API_URL"] if containers else known["API_PUBLIC_URL"]
+    pictures = [known["IMAGE_SERVICE_URL"], api]
+    # An address of the store's own is given to whoever makes the video.
+    if known.get("STORE_ENDPOINT") and known.get("STORE_LINKS") == "on":
+        pictures.append(known["STORE_ENDPOINT"])
+    return {
+        "MOCK_CALLBACK_HOSTS": hosts("MOCK_CALLBACK_HOSTS", [known["CALLBACK_URL"]]),
+        "MOCK_PICTURE_HOSTS": hosts("MOCK_PICTURE_HOSTS", pictures),
+    }
+
+
+def public(settings: Settings) -> str:
+    """The API's address for a person's browser, which is outside of any container."""
+    return settings.values.get("API_PUBLIC_URL", settings.url(API.port))
+
+
+def _guarded(settings: Settings) -> str:
+    """`on` where others than this machine can reach the callback port: by itself, or by a proxy.
+
+    A proxy may change every word that a request has, so that it can't be told from one of ours.
+    """
+    proxied = urlsplit(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
+    return "off" if is_loopback(settings.binds[CALLBACK.port]) and is_loopback(proxied) else "on"
+
+
+def vendors(settings: Settings) -> tuple[str | None, str | None]:
+    """The real image and video services, or None twice while the mocks stand in for them."""
+    if settings.mocks:
+        return None, None
+    return (settings.comfyui_url or "").rstrip("/"), (settings.kling_url or "").rstrip("/")
+
+
+def patience(settings: Settings) -> dict[str, str]:
+    """The worker's deadlines by the mocks' clock; by the worker's own defaults without mocks."""
+    try:
+        speed = float(settings.values.get("MOCK_SPEED", "100"))
+    except ValueError:
+        speed = 0
+    # The mocks refuse any other speed before anything is started.
+    if not settings.mocks or not speed >= SLOWEST:
+        return {}
+    return {name: f"{max(least, real / speed):g}" for name, (real, least) in PATIENCE.items()}
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a process of ours gets beside its settings."""
+    return {name: value for name, value in environ.items() if _INHERITED.fullmatch(name)}
+
+
+def for_compose(settings: Settings) -> dict[str, str]:
+    """What the compose files themselves are filled in with; it holds no secret."""
+    binds = {each.bind: settings.binds[each.port] for each in ALL if each.bind}
+    return {
+        "COMPOSE_PROJECT_NAME": settings.compose_project_name,
+        "COMPOSE_PROFILES": "server" if settings.own_temporal else "",
+        "COMPOSE_IGNORE_ORPHANS": "false",
+        "API_KEEPS_RESULTS": "false" if "RETENTION_DAYS" in settings.values else "true",
+        "COMFYUI_WORKFLOW": settings.comfyui_workflow or "",
+        "DATA_DIR": str(settings.data_dir),
+        "REPORTS_DIR": str(settings.reports_dir),
+        **{name: f"[{bind}]" if ":" in bind else bind for name, bind in binds.items()},
+        **{name: str(port) for name, port in settings.ports.items()},
+    }
+
+
+def callback_secret(settings: Settings) -> str:
+    """What callback tokens and the operator's key come of: the user's, or ours from the folder."""
+    made = settings.data_dir / "secrets" / "callback_secret"
+    return settings.values.get("CALLBACK_SECRET") or _made_once(made, secrets.token_urlsafe(32))
+
+
+def stack_name(settings: Settings) -> str:
+    """The stack's name in Temporal: the user's, or ours from the data folder."""
+    if given := settings.values.get("STACK"):
+        return given
+    path = settings.data_dir / "secrets" / "stack"
+    if path.is_file() and not re.fullmatch(STACK_NAME, path.read_text("utf-8").strip()):
+        path.unlink()
+    return _made_once(path, secrets.token_hex(4))
+
+
+def keep_secrets(settings: Settings) -> None:
+    """Have the operator's key where its owner finds it, and the name outlive `make down`."""
+    kept = {
+        "operator_key": tokens.operator_key(callback_secret(settings)),
+        "stack": stack_name(settings),
+    }
+    for name, text in kept.items():
+        path = settings.data_dir / "secrets" / name
+        if not path.is_file() or path.read_text(encoding="utf-8").strip() != text:
+            write_private(path, text)
+
+
+def _made_once(path: Path, text: str) -> str:
+    if not path.is_file():
+        write_private(path, text)
+    return path.read_text(encoding="utf-8").strip()
+
+
+def check_services(settings: Settings) -> None:
+    """StackError, in one line, where a service that would be started refuses what it is told."""
+    raise_wrong(service_mistakes(settings))
+
+
+def service_mistakes(settings: Settings) -> list[str]:
+    """What the models of all services that would be started say of their settings; each once."""
+    # What is made once, is made later.
+    given = {"CALLBACK_SECRET": "-" * 32, "STACK": "x"} | dict(settings.values)
+    settings = settings.model_copy(update={"values": given})
+    by_name: dict[str, str] = {}
+    together: set[str] = set()
+    for service in settings.parts:
+        for name, reason in _refusals(settings, service) if service.model else ():
+            if name:
+                by_name.setdefault(name, settings.refused(name, f"is refused: {reason}"))
+            else:
+                together.add(reason)
+    return sorted([*by_name.values(), *together])
+
+
+def _refusals(settings: Settings, service: Service) -> Iterator[tuple[str, str]]:
+    """Name and reason of each; no name where it is one of several settings together."""
+    with _environ(inherited(os.environ) | told(settings, service)):
+        try:
+            found = service.settings()()
+        except ValidationError as error:
+            for each in error.errors(include_input=False, include_url=False):
+                yield ".".join(map(str, each["loc"])).upper(), _reason(each["msg"])
+            return
+        if isinstance(found, CommonSettings) and (reason := found.refusal(away=True)):
+            name, _, why = reason.partition(": ")
+            yield name, why
+
+
+def _reason(message: str) -> str:
+    # What pydantic puts before the words of a validator of ours.
+    return message.removeprefix("Value error, ")
+
+
+@contextmanager
+def _environ(only: Mapping[str, str]) -> Iterator[None]:
+    """As if this process had no other environment."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(only)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,118 @@
+"""What this machine has: a Docker engine with Compose, and free ports."""
+
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+
+from compose.stack.output import UNREACHABLE, StackError
+from compose.stack.services import DEFAULT_PORTS, TEMPORAL, UI_PORT, WORKER
+from compose.stack.settings import LOOPBACK, Settings
+from compose.stack.subprocesses import capture
+
+PATIENCE = 8.0
+# `depends_on.required` came with Compose 2.20, the start interval of health checks with engine 25.
+OLDEST_COMPOSE = (2, 20)
+OLDEST_ENGINE = (25, 0)
+
+
+def numbers(version: str) -> tuple[int, int]:
+    """The first two numbers of a version such as `26.1.5+dfsg1` or `v2.26.1-4`."""
+    major, minor = (*version.split("."), "0")[:2]
+    return _number(major), _number(minor)
+
+
+def _number(part: str) -> int:
+    return int("".join(filter(str.isdigit, part.split("+")[0])) or 0)
+
+
+@cache
+def engine_version() -> str | None:
+    """The version of the engine that answers, or None."""
+    answer = capture(["docker", "version", "--format", "{{.Server.Version}}"], timeout=PATIENCE)
+    return answer.out.strip() or None if answer.good else None
+
+
+@cache
+def compose() -> tuple[tuple[str, ...], str] | None:
+    """How Compose is called and its version, or None where there is none."""
+    for command in (("docker", "compose"), ("docker-compose",)):
+        answer = capture([*command, "version", "--short"], timeout=PATIENCE)
+        if answer.good and numbers(answer.out.strip()) >= OLDEST_COMPOSE:
+            return command, answer.out.strip()
+    return None
+
+
+def missing() -> str | None:
+    """Why containers can't be used here, or None where they can."""
+    version = engine_version()
+    if version is None:
+        return "no Docker engine answers"
+    if numbers(version) < OLDEST_ENGINE:
+        return f"the Docker engine is {version}, {OLDEST_ENGINE[0]} or newer is needed"
+    if compose() is None:
+        return f"Docker Compose {OLDEST_COMPOSE[0]}.{OLDEST_COMPOSE[1]} or newer is missing"
+    return None
+
+
+# Linux gives the ports from 32768 on to connections (ip_local_port_range): one from there may be
+# gone before its server listens.
+LOWEST, HIGHEST = 10240, 32767
+
+
+def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
+    """Ports that starting would take, with their variables; running services have theirs."""
+    have = Counter(running)
+    needed: dict[int, str] = {}
+    for service in settings.parts:
+        if service.inside and containers:
+            continue
+        count = settings.workers if service is WORKER else 1
+        numbers = range(have[service.name], count)
+        needed |= {settings.ports[service.port] + index: service.port for index in numbers}
+        if service is TEMPORAL and not have[service.name]:
+            needed[settings.ports[UI_PORT]] = UI_PORT
+    return needed
+
+
+def refuse_taken(settings: Settings, needed: dict[int, str]) -> None:
+    """One line that names every port that somebody else has, and the variable that moves it."""
+    taken = [
+        f"{port} ({name})"
+        for port, name in needed.items()
+        if not is_free(settings.binds[name], port)
+    ]
+    if taken:
+        raise StackError(
+            f"already in use: port {', '.join(taken)};"
+            " stop what uses it, or move ours with that variable"
+        )
+
+
+def is_free(bind: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback, one after the other, that nobody has and no connection will be given."""
+    for _ in range(1000):
+        first = LOWEST + secrets.randbelow(HIGHEST + 2 - count - LOWEST)
+        found = list(range(first, first + count))
+        if all(is_free(LOOPBACK, port) for port in found):
+            return found
+    raise StackError(f"no {count} free ports were found one after the other", UNREACHABLE)
+
+
+def ports_of_a_stack(workers: int = 1) -> dict[str, int]:
+    """A free port for each variable; each further worker takes the next one, as it does later."""
+    names = [*(name for name in DEFAULT_PORTS if name != WORKER.port), WORKER.port]
+    return dict(zip(names, free_ports(len(names) + workers - 1), strict=False))

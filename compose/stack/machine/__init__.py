@@ -1,1 +1,0 @@
-"""What this machine has: an engine, images, free ports, a virtual environment, a lock."""

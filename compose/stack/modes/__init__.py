@@ -1,1 +1,0 @@
-"""The two ways to run the stack, containers and processes, behind one protocol."""

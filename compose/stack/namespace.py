@@ -1,0 +1,121 @@
+"""Temporal's namespace elsewhere: what it lacks, with the commands that mend it, for a self-hosted
+server or for Temporal Cloud; and `make namespace`, which mends it where we may."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from compose.stack import choice
+from compose.stack.output import UNREACHABLE, VERDICT, StackError, say
+from compose.stack.readiness import Askable
+from compose.stack.services import SEMAPHORE
+from compose.stack.settings import Settings, options
+
+PROGRAM = f"{SEMAPHORE.module}.namespace"
+PATIENCE = 180.0
+USUAL_DAYS, MOST_DAYS = 3, 3650
+_CLOUD = re.compile(r"\.(tmprl\.cloud|api\.temporal\.io):\d+$")
+
+
+class Options(BaseModel):
+    """A new namespace keeps closed jobs for DAYS days."""
+
+    days: Annotated[
+        int, Field(ge=1, le=MOST_DAYS, description=f"is not a whole number from 1 to {MOST_DAYS}")
+    ] = USUAL_DAYS
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the semaphore's program found; `commands` mend what it could not."""
+
+    wrong: str
+    done: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    away: bool = False
+
+
+def look(settings: Settings, stack: Askable, what: str, days: int = USUAL_DAYS) -> Outlook:
+    """What is wrong, nothing where all is there; after `prepare`. `what` is the program's word."""
+    answer = stack.ask(SEMAPHORE, PROGRAM, what, str(days), timeout=PATIENCE)
+    if answer.status == UNREACHABLE:
+        return Outlook(f"{settings.server}: {answer.last_line}", away=True)
+    if (told := answer.found) is None:
+        return Outlook(f"it can't be looked at ({answer.last_line})")
+    mends = _to_look(settings) if told["refused"] else _commands(settings, told, days)
+    return Outlook(told["wrong"], told["done"], list(mends))
+
+
+def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make what is missing; StackError with the commands that do where we may not."""
+    days = options(Options, environ).days
+    if settings.own_temporal and not settings.running:
+        raise StackError("no TEMPORAL_ADDRESS: a server of ours has all it needs by make up")
+    found = look(settings, choice.running_or_prepared(settings), "make", days)
+    for each in found.done:
+        say(f"made: {each}")
+    if found.wrong:
+        status = UNREACHABLE if found.away else VERDICT
+        commands = "".join(f"\n  {command}" for command in found.commands)
+        raise StackError(f"{found.wrong}{commands}", status)
+    say(f"all that is needed is there, at {settings.server}")
+
+
+def _name(settings: Settings) -> str:
+    return settings.values.get("TEMPORAL_NAMESPACE", "default")
+
+
+def _commands(settings: Settings, told: Mapping[str, Any], days: int) -> Iterator[str]:
+    """What makes all that is missing."""
+    if _CLOUD.search(settings.server):
+        yield from _of_cloud(_name(settings), told, days)
+        return
+    if not told["there"]:
+        yield _temporal(settings, "namespace", "create", "--retention", f"{days * 24}h")
+    for each, kind in told["missing"].items():
+        if each in told["instead"]:
+            yield _temporal(settings, "search-attribute", "remove", "--name", each)
+        yield _temporal(settings, "search-attribute", "create", "--name", each, "--type", kind)
+
+
+def _of_cloud(name: str, told: Mapping[str, Any], days: int) -> Iterator[str]:
+    """The same there, where an attribute of another type is the support's to take away."""
+    tcld = ("tcld", "namespace")
+    if not told["there"]:
+        keep = ("--auth-method", "api_key", "--retention-days", str(days))
+        yield shlex.join([*tcld, "create", "--namespace", name, "--region", "REGION", *keep])
+    added = [
+        f"{each}={kind}" for each, kind in told["missing"].items() if each not in told["instead"]
+    ]
+    if added:
+        words = [word for each in added for word in ("--search-attribute", each)]
+        yield shlex.join([*tcld, "search-attributes", "add", "--namespace", name, *words])
+
+
+def _to_look(settings: Settings) -> Iterator[str]:
+    """What shows somebody with more rights how it stands."""
+    if _CLOUD.search(settings.server):
+        yield shlex.join(["tcld", "namespace", "get", "--namespace", _name(settings)])
+    else:
+        yield _temporal(settings, "namespace", "describe")
+
+
+def _temporal(settings: Settings, *words: str) -> str:
+    """A command of Temporal's own program, by the way that our services take."""
+    flags = ["--address", settings.server, "--namespace", _name(settings)]
+    for setting, flag in (
+        ("TEMPORAL_TLS_CLIENT_CERT_PATH", "--tls-cert-path"),
+        ("TEMPORAL_TLS_CLIENT_KEY_PATH", "--tls-key-path"),
+        ("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "--tls-ca-path"),
+        ("TEMPORAL_TLS_SERVER_NAME", "--tls-server-name"),
+    ):
+        if setting in settings.values:
+            flags += [flag, settings.values[setting]]
+    key = ' --api-key "$TEMPORAL_API_KEY"' if "TEMPORAL_API_KEY" in settings.values else ""
+    if settings.values.get("TEMPORAL_TLS", "").lower() in ("true", "1"):
+        flags.append("--tls")
+    return shlex.join(["temporal", "operator", *words, *flags]) + key

@@ -1,1 +1,0 @@
-"""The processes of MODE=local: what supervisor is told, asked, and has left behind."""

@@ -1,0 +1,127 @@
+"""What both modes can do, what is known of one running part, and the wait until all are ready."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+from compose.stack.asking import why_not
+from compose.stack.output import UNREACHABLE, StackError, paint, say
+from compose.stack.services import ALL, TEMPORAL, UI_PORT, WORKER, Service
+from compose.stack.settings import Settings
+from compose.stack.subprocesses import Outcome
+
+# What services write, each in its own folder below DATA_DIR.
+SERVICE_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
+PATIENCE = 90.0
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One container or process: whether it is ready, and a word on its state and its age."""
+
+    service: str
+    name: str
+    state: str
+    ready: bool
+    detail: str
+
+
+class HasUnits(Protocol):
+    """Whoever can list the parts of the stack."""
+
+    def units(self) -> list[Unit]:
+        """All that there is of it."""
+
+
+class Askable(Protocol):
+    """Whoever can start the server alone, and run a program of the new code."""
+
+    def prepare(self) -> None:
+        """Have the images that all is run from, without the stack."""
+
+    def serve(self) -> None:
+        """Start the Temporal server alone and wait for it."""
+
+    def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
+        """Run a module, with its arguments, of the code that a service would be started from.
+
+        After `prepare`.
+        """
+
+
+class Stack(HasUnits, Askable, Protocol):
+    """The stack in one mode; `python` and `reports` are spelt as the load test sees them."""
+
+    @property
+    def python(self) -> str:
+        """The interpreter of the load test."""
+
+    @property
+    def reports(self) -> str:
+        """The folder of its reports."""
+
+    def up(self) -> None:
+        """Start what isn't running, change what differs from the settings."""
+
+    def down(self) -> None:
+        """Stop all of it."""
+
+    def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
+        """Print the last lines of services, and what comes."""
+
+    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
+        """Run the load test against it."""
+
+    def within(self, service: Service, module: str) -> int:
+        """Run another program beside a service, as that service would."""
+
+
+def probe(settings: Settings, service: str, *, index: int = 0) -> str | None:
+    """Why a process of the local mode is not ready, or None where it is."""
+    if service == TEMPORAL.name:
+        return why_not(f"{settings.url(UI_PORT)}/healthz")
+    port = next(item.port for item in ALL if item.name == service)
+    number = settings.ports[port] + (index if service == WORKER.name else 0)
+    return why_not(f"http://{settings.reach(port)}:{number}/readyz")
+
+
+def expected(settings: Settings) -> Counter[str]:
+    """How many of each service there must be."""
+    return Counter({s.name: settings.workers if s is WORKER else 1 for s in settings.parts})
+
+
+def _missing(settings: Settings, units: list[Unit]) -> Counter[str]:
+    """Services of which there are too few that are ready."""
+    return expected(settings) - Counter(unit.service for unit in units if unit.ready)
+
+
+def all_ready(settings: Settings, units: list[Unit]) -> bool:
+    """Whether nothing is missing, and no more workers run than were asked for."""
+    extra = Counter(unit.service for unit in units) - expected(settings)
+    return not _missing(settings, units) and not extra
+
+
+def wait(settings: Settings, stack: HasUnits) -> None:
+    """Report each service as it becomes ready; give up, with reasons, after PATIENCE seconds."""
+    began = time.monotonic()
+    told: set[str] = set()
+    while True:
+        units = stack.units()
+        lacking = _missing(settings, units)
+        for name in [each for each in expected(settings) if each not in {*lacking, *told}]:
+            told.add(name)
+            say(f"  {paint('ready', 'good')}  {name:<13} {time.monotonic() - began:5.1f} s")
+        if not lacking:
+            return
+        if time.monotonic() - began > PATIENCE:
+            details = {
+                each.service: f"{each.state}, {each.detail}" for each in units if not each.ready
+            }
+            said = "; ".join(f"{name} ({details.get(name, 'not there')})" for name in lacking)
+            raise StackError(
+                f"not ready after {PATIENCE:.0f} s: {said}; see make logs S={next(iter(lacking))}",
+                UNREACHABLE,
+            )
+        time.sleep(POLL_SECONDS)

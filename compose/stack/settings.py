@@ -1,0 +1,556 @@
+"""The stack's own settings; either all of them are right, or one line names every wrong one."""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from dotenv.parser import parse_stream
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+
+from compose.stack.files import write_private
+from compose.stack.output import StackError, complain, shown
+from compose.stack.services import (
+    ALL,
+    API,
+    CALLBACK,
+    CLIENT,
+    DEFAULT_PORTS,
+    NAMES,
+    SEMAPHORE,
+    TEMPORAL,
+    UI_PORT,
+    WORKER,
+    Service,
+)
+from shared.http.hosts import is_loopback
+from shared.texts import spoken
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_BASE_IMAGE = "python:3.13-slim"
+MOST_WORKERS, MOST_PORT = 64, 65535
+STACK_NAME = "[a-z0-9-]{1,40}"
+PROFILE, FILE = "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"
+# By which a stack is found.
+NAMING = frozenset({"COMPOSE_PROJECT_NAME", "DATA_DIR"})
+# Another way to the mocks for the workers alone, such as a wire that can be disturbed.
+WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
+# Never shown, not even when wrong.
+SECRET = re.compile(
+    r"\w+_(KEY|SECRET|TOKEN|HEADERS|DATA|OPTIONS)|VENDOR_PROXY|TEMPORAL_GRPC_META_\w+"
+)
+# In the run folder.
+SAVED = "stack.json"
+# What parts on different machines must have in common, and who uses it.
+_IN_COMMON = {
+    "CALLBACK_SECRET": frozenset({WORKER.name, CALLBACK.name, API.name}),
+    "STACK": frozenset({WORKER.name, SEMAPHORE.name}),
+}
+# What only a server elsewhere has a use for.
+_ELSEWHERE = ("TEMPORAL_API_KEY", "TEMPORAL_TLS")
+
+
+class Mode(StrEnum):
+    """Where the services run; `auto` asks the machine."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    LOCAL = "local"
+
+
+def _on(value: object) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError(f"is not one of: {'on, off'}")
+    return value == "on"
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("is not an IP address") from None
+
+
+def _names(value: str) -> frozenset[str]:
+    names = frozenset(filter(None, map(str.strip, value.split(","))))
+    if unknown := sorted(names.difference(NAMES)):
+        raise ValueError(f"names {', '.join(unknown)}; known are {', '.join(NAMES)}")
+    return names
+
+
+def _folder(path: Path) -> Path:
+    # Supervisor and Compose take these for something of their own.
+    if re.search('["%:;#]', str(path)):
+        raise ValueError(f"can't be: {shown(str(path))} has a sign of \" % : ; # in it")
+    if not next(each for each in (path, *path.parents) if os.path.exists(each)).is_dir():
+        raise ValueError("is not a folder")
+    return path
+
+
+def _file(path: str) -> str:
+    if os.path.isdir(path) or not os.access(path, os.R_OK):
+        raise ValueError("is not a file that can be read")
+    return path
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError("is not an http(s) address")
+    return value
+
+
+# A description is what is wrong with any other value.
+OnOff = Annotated[bool, BeforeValidator(_on)]
+Port = Annotated[
+    int, Field(ge=1, le=MOST_PORT, description=f"is not a whole number from 1 to {MOST_PORT}")
+]
+Address = Annotated[str, AfterValidator(_address)]
+Folder = Annotated[Path, AfterValidator(_folder)]
+File = Annotated[str, AfterValidator(_file)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class Settings(BaseModel):
+    """`values` is everything given, `overrides` what is saved until `make down`, `mistakes` what is
+    wrong. What is handed on to the services is checked by their own models; see `environment`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: Path
+    running: str = ""
+    values: Mapping[str, str] = {}
+    origins: Mapping[str, str] = {}
+    overrides: Mapping[str, str] = {}
+    unknown: tuple[str, ...] = ()
+    mistakes: tuple[str, ...] = ()
+    # Whether it is sure which stack this is.
+    is_found: bool = True
+
+    mode: Mode = Mode.AUTO
+    workers: Annotated[
+        int,
+        Field(ge=1, le=MOST_WORKERS, description=f"is not a whole number from 1 to {MOST_WORKERS}"),
+    ] = 1
+    roles: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
+    mocks: OnOff = True
+    vendor_checks: OnOff = True
+    comfyui_url: Url | None = None
+    kling_url: Url | None = None
+    data_dir: Folder
+    reports_dir: Folder
+    compose_project_name: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="is not a project name")
+    ] = "genvideo"
+    base_image: str = DEFAULT_BASE_IMAGE
+    stack: Annotated[
+        str,
+        Field(
+            pattern=f"^{STACK_NAME}$",
+            description="is not 1 to 40 characters of a-z, 0-9 and -",
+        ),
+    ] = "x"
+    comfyui_workflow: File | None = None
+
+    bind_address: Address = LOOPBACK
+    api_bind_address: Address | None = None
+    callback_bind_address: Address | None = None
+    api_port: Port = 8000
+    callback_port: Port = 8001
+    comfyui_port: Port = 6889
+    kling_port: Port = 16882
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8080
+    worker_http_port: Port = 9100
+    semaphore_http_port: Port = 9099
+
+    temporal_address: Annotated[
+        str,
+        Field(
+            pattern=r"^([^\s/:]+|\[[0-9a-fA-F:]+\]):\d+$",
+            description="is not host:port",
+        ),
+    ] = "host:1"
+    temporal_tls_client_cert_path: File | None = None
+    temporal_tls_client_key_path: File | None = None
+    temporal_tls_server_ca_cert_path: File | None = None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Each published port, by its variable."""
+        return {name: getattr(self, name.lower()) for name in DEFAULT_PORTS}
+
+    @property
+    def binds(self) -> dict[str, str]:
+        """The address that each port is opened on: loopback, whatever is said, but for two."""
+        given = {each.port: getattr(self, each.bind.lower()) for each in ALL if each.bind}
+        return dict.fromkeys(DEFAULT_PORTS, LOOPBACK) | {
+            port: bind or self.bind_address for port, bind in given.items()
+        }
+
+    @property
+    def own_temporal(self) -> bool:
+        """Whether the stack brings a server of its own."""
+        return "TEMPORAL_ADDRESS" not in self.values
+
+    @property
+    def parts(self) -> tuple[Service, ...]:
+        """The services that run here, in the order of starting."""
+        return tuple(each for each in self.whole if not self.roles or each.name in self.roles)
+
+    @property
+    def whole(self) -> tuple[Service, ...]:
+        """Those that are ours to run; mocks and server are left away where others do their work."""
+        return tuple(
+            each
+            for each in ALL
+            if (self.mocks or not each.mock) and (self.own_temporal or each is not TEMPORAL)
+        )
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the stack keeps what it needs to find its own processes again."""
+        return self.data_dir / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        """Logs of the local mode and of image builds."""
+        return self.data_dir / "logs"
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the API is open to other machines."""
+        return not is_loopback(self.binds[API.port])
+
+    def reach(self, port: str) -> str:
+        """The host under which a published port answers on this machine, by its variable."""
+        anywhere = {"0.0.0.0": LOOPBACK, "::": "[::1]"}  # noqa: S104
+        bind = self.binds[port]
+        return anywhere.get(bind, f"[{bind}]" if ":" in bind else bind)
+
+    def url(self, port: str) -> str:
+        """The address of a published port, by its variable."""
+        return f"http://{self.reach(port)}:{self.ports[port]}"
+
+    @property
+    def server(self) -> str:
+        """The address of Temporal, as the user's own programs reach it."""
+        own = f"{self.reach(TEMPORAL.port)}:{self.temporal_port}"
+        return self.values.get("TEMPORAL_ADDRESS", own)
+
+    @property
+    def ui(self) -> str:
+        """The address of Temporal's UI, as a browser reaches it."""
+        return self.values.get("TEMPORAL_UI_URL", self.url(UI_PORT))
+
+    def refused(self, name: str, reason: str) -> str:
+        """What is wrong with a setting, with its value and where that came from."""
+        return refused(name, reason, self.values, self.origins)
+
+    def conflicts(self) -> Iterator[str]:
+        """What is wrong with settings beside one another."""
+        yield from self._wrong_ports()
+        for name, url in (("COMFYUI_URL", self.comfyui_url), ("KLING_URL", self.kling_url)):
+            if not self.mocks and url is None and name not in self.values:
+                yield f"MOCKS=off needs {name}, which is not set"
+            elif url and ("?" in url or "#" in url):
+                # Such a thing is often a key.
+                origin = self.origins[name]
+                yield f"{name} ({origin}) has a query or a fragment: routes go behind it"
+        yield from self._wrong_roles()
+        yield from self._wrong_client()
+
+    def _wrong_ports(self) -> Iterator[str]:
+        owners: dict[int, str] = {}
+        for name, port in self.ports.items():
+            if port in owners:
+                yield self.refused(name, f"is the port of {owners[port]}, too")
+            owners.setdefault(port, name)
+        most = MOST_PORT - self.workers + 1
+        if self.worker_http_port > most:
+            yield self.refused(WORKER.port, f"is not a whole number from 1 to {most}")
+
+    def _wrong_roles(self) -> Iterator[str]:
+        there = {each.name for each in self.whole}
+        if away := sorted(self.roles - there):
+            yield self.refused(
+                "ROLES", f"names {', '.join(away)}, which is elsewhere by the settings"
+            )
+        clients = {each.name for each in self.whole if each.client}
+        if self.own_temporal and TEMPORAL.name not in self.roles and self.roles & clients:
+            yield self.refused("ROLES", "needs TEMPORAL_ADDRESS where temporal is not among them")
+        # On one machine each is made once for all; on several everybody would make another one.
+        host = self.values.get("TEMPORAL_ADDRESS", "localhost:0").rpartition(":")[0].strip("[]")
+        for name, users in _IN_COMMON.items():
+            if not is_loopback(host) and name not in self.values and self.roles & users:
+                yield (
+                    f"ROLES with a server elsewhere needs {name}, the same for all parts of the"
+                    " stack"
+                )
+
+    def _wrong_client(self) -> Iterator[str]:
+        """What the SDK reads in each service, and no service of ours looks at."""
+        on = [name for name, value in self.values.items() if value.lower() not in ("false", "0")]
+        for name in on if self.own_temporal else ():
+            if name.startswith(_ELSEWHERE):
+                yield self.refused(name, "is for a server elsewhere: name it with TEMPORAL_ADDRESS")
+        pair = ("TEMPORAL_TLS_CLIENT_CERT", "TEMPORAL_TLS_CLIENT_KEY")
+        if len({any(each.startswith(f"{name}_") for each in self.values) for name in pair}) > 1:
+            yield f"{pair[0]}_PATH and {pair[1]}_PATH need one another"
+        unchecked = "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
+        if unchecked in on:
+            yield self.refused(
+                unchecked, "can't be: name what the certificate has in …_SERVER_NAME"
+            )
+
+
+def load(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The environment before what was saved at `up`, before `.env`, before a profile of Temporal's,
+    before the defaults. StackError names every mistake, those of the services as well."""
+    settings = read(root, environ)
+    if settings.mistakes:
+        # Not before: it needs the models of all services.
+        from compose.stack.environment import service_mistakes
+
+        raise_wrong([*settings.mistakes, *service_mistakes(settings)])
+    return settings
+
+
+def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
+    """The same with what is right, where something else is wrong, which is told: a stack must not
+    run on for a slip in `.env`. StackError where it can't be told which stack it is."""
+    settings = read(root, environ)
+    if not settings.is_found:
+        raise_wrong(settings.mistakes)
+    if settings.mistakes:
+        complain(str(wrong_settings(settings.mistakes)))
+    return settings
+
+
+def raise_wrong(mistakes: Sequence[str]) -> None:
+    """StackError, in one line, where there is one."""
+    if mistakes:
+        raise wrong_settings(mistakes)
+
+
+def wrong_settings(mistakes: Iterable[str]) -> StackError:
+    """The one line; each mistake is said by itself, or the words of one could be the next one's."""
+    return StackError("wrong settings: " + "; ".join(map(spoken, dict.fromkeys(mistakes))))
+
+
+def read(root: Path, environ: Mapping[str, str]) -> Settings:
+    """All that was given, with its mistakes; what is wrong counts as not given."""
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    documented = {*re.findall(r"^#([A-Z][A-Z0-9_]*)=", example, re.MULTILINE), *WIRED}
+    lines, unread = _dotenv(root / ".env")
+    mistakes = list(unread)
+    in_file, given = _known(lines, documented), _known(environ, documented)
+    data_dir = root / (given.get("DATA_DIR") or in_file.get("DATA_DIR") or "data")
+    past = Saved.read(data_dir / "run")
+    overrides = {**past.overrides, **given}
+    values = in_file | overrides
+    if "COMFYUI_WORKFLOW" in values:
+        values["COMFYUI_WORKFLOW"] = str((root / values["COMFYUI_WORKFLOW"]).absolute())
+    origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(overrides, "environment")
+    if chosen := next((name for name in (PROFILE, FILE) if name in values), None):
+        try:
+            named = _of_profile(values, environ, root)
+        except ValueError as error:
+            mistakes.append(refused(chosen, str(error), values, origins))
+            named = {"TEMPORAL_ADDRESS": "unknown:1"}
+        values = named | values
+        origins = dict.fromkeys(named, "the profile") | origins
+    own = {name.lower(): value for name, value in values.items()} | {
+        "data_dir": data_dir,
+        "reports_dir": root / values.get("REPORTS_DIR", "reports"),
+    }
+    context = {
+        "root": root,
+        "running": past.mode,
+        "values": {name: each for name, each in values.items() if name not in (PROFILE, FILE)},
+        "origins": origins,
+        "overrides": overrides,
+        "unknown": tuple(set(lines) - _known(dict.fromkeys(lines, "x"), documented).keys()),
+    }
+    wrong: dict[str, str] = {}
+    try:
+        settings = Settings.model_validate(own | context)
+    except ValidationError as error:
+        wrong = mistakes_of(error, Settings, values, origins)
+        good = {name: value for name, value in own.items() if name.upper() not in wrong}
+        folders = {"data_dir": root, "reports_dir": root}
+        settings = Settings.model_validate(folders | good | context)
+    named_wrong = any(name in line for name in NAMING for line in unread.values())
+    return settings.model_copy(
+        update={
+            "mistakes": (*mistakes, *wrong.values(), *settings.conflicts()),
+            "is_found": not (named_wrong or NAMING & wrong.keys()),
+        }
+    )
+
+
+def _dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Names with their values; and what is wrong, with the line that it is about."""
+    if not os.path.lexists(path):
+        return {}, {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return {}, {f"{path.name} is no text in UTF-8": ""}
+    except OSError as error:
+        return {}, {f"{path.name} can't be read: {error.strerror}": ""}
+    values: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    for each in parse_stream(StringIO(text)):
+        if each.key is None and not each.error:
+            continue
+        if each.error or each.value is None or "\0" in each.value or not _is_name(each.key):
+            wrong[f".env line {each.original.line} is not NAME=value"] = each.original.string
+        else:
+            values[str(each.key)] = each.value
+    return values, wrong
+
+
+def _is_name(key: str | None) -> bool:
+    return key is not None and key.isidentifier() and key.isascii()
+
+
+def _known(values: Mapping[str, str], documented: Iterable[str]) -> dict[str, str]:
+    """Those of our settings that have a value; an empty one counts as not set."""
+    return {k: v for k, v in values.items() if v and (k in documented or CLIENT.fullmatch(k))}
+
+
+def _of_profile(
+    values: Mapping[str, str], environ: Mapping[str, str], root: Path
+) -> dict[str, str]:
+    """What a profile of Temporal's own file says and nobody else does; ValueError if it can't be.
+
+    No service reads that file: it would take a key or a namespace of it along to our own server.
+    """
+    home = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~", ".config")
+    usual = Path(home).expanduser() / "temporalio" / "temporal.toml"
+    path = root / values[FILE] if FILE in values else usual
+    name = values.get(PROFILE, "default")
+    try:
+        profiles = tomllib.loads(path.read_text(encoding="utf-8")).get("profile")
+    except OSError as error:
+        raise ValueError(f"can't be read: {path}: {error.strerror}") from None
+    except ValueError:
+        raise ValueError(f"can't be read: {path} is no TOML") from None
+    if not isinstance(profiles, dict) or not isinstance(profiles.get(name), dict):
+        raise ValueError(f"is not to be had: {path} has no profile {name}")
+    given = {_stem(each) for each in values}
+    found = dict(_flat(profiles[name], root))
+    if "TEMPORAL_ADDRESS" not in {*values, *found}:
+        raise ValueError("has no address: name the server with TEMPORAL_ADDRESS")
+    return {each: value for each, value in found.items() if _stem(each) not in given}
+
+
+def _flat(profile: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str]]:
+    """A profile as the settings that say the same."""
+    for key in ("address", "namespace", "api_key"):
+        if key in profile:
+            yield f"TEMPORAL_{key.upper()}", _text(profile[key], key)
+    for key, value in _table(profile.get("grpc_meta", {}), "grpc_meta").items():
+        yield f"TEMPORAL_GRPC_META_{key.upper().replace('-', '_')}", _text(value, key)
+    if "tls" not in profile:
+        return
+    tls = _table(profile["tls"], "tls")
+    yield "TEMPORAL_TLS", "false" if tls.get("disabled") is True else "true"
+    for key, value in tls.items():
+        if isinstance(value, bool):
+            if key == "disable_host_verification" and value:
+                yield f"TEMPORAL_TLS_{key.upper()}", "true"
+        else:
+            text = _text(value, key)
+            yield f"TEMPORAL_TLS_{key.upper()}", str(root / text) if "_path" in key else text
+
+
+def _stem(name: str) -> str:
+    """A certificate is given as a file or as it is, and either counts before the profile's."""
+    return name.removesuffix("_PATH").removesuffix("_DATA")
+
+
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"can't be used: its {key} is no text")
+    return value
+
+
+def _table(value: object, key: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"can't be used: its {key} is no table")
+    return value
+
+
+class Saved(BaseModel):
+    """What outlives a command: the mode the stack was started in (empty where none runs), what
+    overrides `.env` until `make down`, and whether its vendors are the mocks, which may run on
+    another machine. It may hold keys."""
+
+    mode: str = ""
+    overrides: dict[str, str] = {}
+    mocks: bool = False
+
+    @classmethod
+    def read(cls, run_dir: Path) -> "Saved":
+        """What was written last; nothing where nothing was, or where it can't be read."""
+        try:
+            return cls.model_validate_json((run_dir / SAVED).read_bytes())
+        except (OSError, ValueError):
+            return cls()
+
+    def write(self, run_dir: Path) -> None:
+        """Replace what is saved."""
+        write_private(run_dir / SAVED, self.model_dump_json())
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def options(kind: type[M], environ: Mapping[str, str]) -> M:
+    """What a command was given by make's variables; StackError names all that is wrong."""
+    given = {name: environ[name.upper()] for name in kind.model_fields if environ.get(name.upper())}
+    values = {name.upper(): value for name, value in given.items()}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        wrong = mistakes_of(error, kind, values, dict.fromkeys(values, "environment"))
+        raise wrong_settings([wrong[name] for name in sorted(wrong)]) from None
+
+
+def mistakes_of(
+    error: ValidationError,
+    kind: type[BaseModel],
+    values: Mapping[str, str],
+    origins: Mapping[str, str],
+) -> dict[str, str]:
+    """What is wrong, by the setting's name; a field's description says it in plain words."""
+    found: dict[str, str] = {}
+    for each in error.errors(include_url=False):
+        field = str(each["loc"][0])
+        reason = kind.model_fields[field].description
+        if each["type"] in ("enum", "literal_error"):
+            choices = each["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+            reason = f"is not one of: {choices}"
+        elif each["type"] == "value_error":
+            reason = str(each["ctx"]["error"])
+        found[field.upper()] = refused(field.upper(), reason or each["msg"], values, origins)
+    return found
+
+
+def refused(name: str, reason: str, values: Mapping[str, str], origins: Mapping[str, str]) -> str:
+    """What is wrong with a setting, with its value and where that came from."""
+    value = "…" if name in values and SECRET.fullmatch(name) else shown(values.get(name, ""))
+    return f"{name}={value} ({origins.get(name, 'default')}) {reason}"

@@ -1,1 +1,0 @@
-"""What was set: read, checked, saved, and handed to each service."""

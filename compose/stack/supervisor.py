@@ -1,0 +1,59 @@
+"""Talks to the running supervisord over its socket, in its own protocol (XML-RPC)."""
+
+import http.client
+import socket
+import xmlrpc.client
+from pathlib import Path
+from typing import Any
+
+from compose.stack.output import UNREACHABLE, StackError
+
+PATIENCE = 10.0
+# Its own code for a call that comes while it stops everything.
+SHUTDOWN_STATE = 6
+
+
+class IsEnding(StackError):
+    """It was told to end, and is at it."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(str(self._path))
+
+
+def answers(path: Path) -> bool:
+    """Whether a supervisor listens there."""
+    connection = _Connection(path)
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def call(path: Path, method: str) -> Any:
+    """The answer to a call such as `supervisor.getAllProcessInfo`; IsEnding."""
+    body = xmlrpc.client.dumps((), method).encode()
+    connection = _Connection(path)
+    try:
+        connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
+        answer, _ = xmlrpc.client.loads(connection.getresponse().read())
+    except xmlrpc.client.Fault as fault:
+        kind = IsEnding if fault.faultCode == SHUTDOWN_STATE else StackError
+        raise kind(f"supervisor: {method}: {fault.faultString}", UNREACHABLE) from fault
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
+        raise StackError(f"supervisor: {method}: {error}", UNREACHABLE) from error
+    finally:
+        connection.close()
+    return answer[0]

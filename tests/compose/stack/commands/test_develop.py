@@ -1,0 +1,133 @@
+"""What make was told becomes the options of a suite; checks that fail are shown and named."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from compose.stack.commands import develop
+from compose.stack.commands.develop import Check
+from compose.stack.output import VERDICT, StackError
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The options that were handed over; the suite itself fails its verdict."""
+    calls: list[list[str]] = []
+
+    def hand_over(command: Sequence[str], env: Mapping[str, str] | None = None, **_: Path) -> int:
+        calls.append(list(command[3:]))
+        return 1
+
+    monkeypatch.setattr(develop, "hand_over", hand_over)
+    return calls
+
+
+def test_options_with_an_open_quote_are_told(asked: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="ARGS=it's has a quote that is left open"):
+        develop.test(tmp_path, {"ARGS": "it's"})
+    assert asked == []
+
+
+def test_chaos_without_options_draws_a_seed(asked: list[list[str]], tmp_path: Path) -> None:
+    assert develop.chaos(tmp_path, {}) == 1
+    usual = ["--minutes", "5", "--deck", "all", "--mode", "local", "--reports", "reports"]
+    assert asked == [usual]
+
+
+def test_chaos_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
+    given = {"MINUTES": "0.5", "SEED": "7", "MODE": "docker", "REPORTS_DIR": "there"}
+    develop.chaos(tmp_path, given | {"DECK": "kills"})
+
+    options = {"minutes": "0.5", "deck": "kills", "mode": "docker", "reports": "there", "seed": "7"}
+    assert asked == [[word for name, value in options.items() for word in (f"--{name}", value)]]
+
+
+def test_auto_means_processes_to_chaos(asked: list[list[str]], tmp_path: Path) -> None:
+    develop.chaos(tmp_path, {"MODE": "auto"})
+
+    assert asked[0][asked[0].index("--mode") + 1] == "local"
+
+
+def test_all_that_is_wrong_with_chaos_is_named(asked: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(StackError) as refused:
+        develop.chaos(tmp_path, {"MINUTES": "0", "SEED": "x", "MODE": "cloud", "DECK": "tarot"})
+
+    wrong = ("MINUTES=0", "SEED=x", "MODE=cloud", "DECK=tarot")
+    assert all(name in str(refused.value) for name in wrong)
+    assert asked == []
+
+
+def test_a_simulation_takes_new_seeds(asked: list[list[str]], tmp_path: Path) -> None:
+    assert develop.simulate(tmp_path, {}) == 1
+    assert asked == [["--minutes", "10"]]
+
+
+def test_a_simulation_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
+    given = {"MINUTES": "0.5", "SEED": "2611260355000", "HISTORIES": "9"}
+    develop.simulate(tmp_path, given | {"KINDS": "cancel,reset", "MIX": "slow=0.1 jobs=5"})
+
+    first, mix = ["--minutes", "0.5", "--seed", "2611260355000"], ["--mix", "slow=0.1 jobs=5"]
+    assert asked == [[*first, "--histories", "9", "--kinds", "cancel,reset", *mix]]
+
+
+def test_all_that_is_wrong_with_a_simulation_is_named(
+    asked: list[list[str]], tmp_path: Path
+) -> None:
+    wrong = {"MINUTES": "0", "SEED": "x", "HISTORIES": "0", "KINDS": "reset,", "MIX": "slow"}
+    with pytest.raises(StackError) as refused:
+        develop.simulate(tmp_path, wrong)
+
+    assert all(f"{name}={value}" in str(refused.value) for name, value in wrong.items())
+    assert asked == []
+
+
+def test_the_pictures_take_no_options(asked: list[list[str]], tmp_path: Path) -> None:
+    assert develop.pictures(tmp_path) == 1
+    assert asked == [[]]
+
+
+def tool(name: str, program: str) -> Check:
+    return Check(name, (sys.executable, "-c", program))
+
+
+GOOD = tool("good", "print('nothing to say')")
+BAD = tool("bad", "import sys; print('found'); sys.exit('and told')")
+
+
+@pytest.mark.parametrize(
+    ("checks", "status", "last"),
+    [((GOOD, GOOD), 0, "all checks passed"), ((BAD, GOOD, BAD), VERDICT, "failed: bad, bad")],
+    ids=["all good", "some bad"],
+)
+def test_each_is_run_and_the_bad_ones_are_shown(
+    checks: tuple[Check, ...],
+    status: int,
+    last: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(develop, "_checks", lambda *_: iter(checks))
+    assert develop.check(tmp_path) == status
+    said = capsys.readouterr().out.splitlines()
+    assert said.count("ok   good") == checks.count(GOOD)
+    assert said.count("BAD  bad") == said.count("found") == said.count("and told")
+    assert said.count("BAD  bad") == checks.count(BAD)
+    assert said[-1] == last
+
+
+def test_the_size_is_counted_in_a_clone_alone(tmp_path: Path) -> None:
+    assert develop.size_line(tmp_path) == ""
+    (tmp_path / "pyproject.toml").write_text("[[tool.importlinter.contracts]]\n")
+    for name in ("shared/a.py", "shared/b/c.py", "tests/test_a.py", "docs/a.md", "docs/b/c.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one\ntwo\n")
+    for command in (("init", "--quiet"), ("add", ".")):
+        subprocess.run(("git", *command), cwd=tmp_path, check=True)
+    assert develop.size_line(tmp_path) == (
+        "size: product 4 lines in 2 files, tests 2 lines in 1 files, dashboard 0 lines in 0 files, "
+        "documentation 2 lines in 1 files, 1 import contracts"
+    )

@@ -1,0 +1,492 @@
+"""What is refused before anything starts or changes, in one line, and what is asked for it."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compose.stack import checks, environment
+from compose.stack.checks import Finding, Start
+from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
+from compose.stack.readiness import Unit
+from compose.stack.settings import Saved, Settings
+from compose.stack.subprocesses import Outcome
+from tests.compose.stack.conftest import ROOT, Fake, Load
+
+Probe = Callable[[Start], Iterator[Finding]]
+ELSEWHERE = "temporal.example:7233"
+APART = {
+    "TEMPORAL_ADDRESS": ELSEWHERE,
+    "CALLBACK_SECRET": "a-secret-of-32-characters-or-more",
+    "STACK": "ours",
+}
+REAL = {"MOCKS": "off", "COMFYUI_URL": "http://gpu:1", "KLING_URL": "https://kling.example"}
+OURS = [Unit(name, name, "running", True, "") for name in ("api", "worker")]
+ALONE = [Unit("worker", "worker-1", "running", True, "")]
+WITH_MOCKS = [*OURS, Unit("mock-kling", "mock-kling", "running", True, "")]
+
+
+def run(probe: Probe, settings: Settings, stack: Fake | None = None, **given: Any) -> None:
+    """A check as `make up` carries it out; by default on a stack that runs."""
+    how: dict[str, Any] = {"before": OURS, "containers": False, **given}
+    start = Start(settings, stack or Fake(), **how)
+    checks.refuse(probe(start), "nothing was started or changed")
+
+
+def refused(probe: Probe, settings: Settings, stack: Fake | None = None, **how: Any) -> StackError:
+    with pytest.raises(StackError) as caught:
+        run(probe, settings, stack, **how)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def printed(found: object) -> Outcome:
+    return Outcome(0, f"a warning of the SDK\n{json.dumps(found)}\n", "noise")
+
+
+def a_database(settings: Settings) -> None:
+    (settings.data_dir / "temporal").mkdir(parents=True)
+    (settings.data_dir / "temporal/temporal.db").write_text("")
+
+
+@pytest.fixture
+def real(settings: Load) -> Settings:
+    return settings(**REAL)
+
+
+@pytest.fixture
+def elsewhere(settings: Load) -> Settings:
+    return settings(TEMPORAL_ADDRESS=ELSEWHERE, STACK="ours")
+
+
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the API tells of jobs; how often it was asked."""
+    told: dict[str, Any] = {"view": {"jobs": [{"job_id": "a"}], "waiting_count": 2}, "asked": 0}
+
+    def answer(_: Settings, path: str) -> Any:
+        assert path in ("/slots", "/jobs?status=running&limit=100")
+        told["asked"] += 1
+        if isinstance(told["view"], StackError):
+            raise told["view"]
+        return told["view"]
+
+    monkeypatch.setattr(checks, "api", answer)
+    return told
+
+
+def test_open_jobs_are_counted_in_one_line_that_says_what_would_happen(
+    slots: dict[str, Any], real: Settings
+) -> None:
+    error = refused(checks.open_jobs, real, before=WITH_MOCKS)
+    assert error.status == VERDICT
+    assert str(error) == (
+        "open jobs: 3 (1 at work, 2 waiting): their next generations would be real and paid,"
+        " and what the mocks had accepted would count as lost: nothing was started or changed;"
+        " let them end, or cancel them; FORCE=1 goes on all the same"
+    )
+
+
+def test_and_back_to_the_mocks(slots: dict[str, Any], settings: Load) -> None:
+    slots["view"] = {"jobs": [], "waiting_count": 1}
+    line = str(refused(checks.open_jobs, settings()))
+    assert "1 (0 at work" in line
+    assert "from the mocks, and what the vendors had accepted" in line
+
+
+def test_with_force_it_is_said_and_goes_on(
+    slots: dict[str, Any], real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(checks.open_jobs, real, before=WITH_MOCKS, force=True)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("open jobs: 3 (")
+
+
+def test_no_open_job_is_nothing_to_say(
+    slots: dict[str, Any], real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slots["view"] = {"jobs": [], "waiting_count": 0}
+    run(checks.open_jobs, real, before=WITH_MOCKS)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_where_nobody_tells_of_open_jobs_nothing_is_changed(
+    slots: dict[str, Any], real: Settings
+) -> None:
+    slots["view"] = StackError("http://api does not answer; make ps", UNREACHABLE)
+    line = str(refused(checks.open_jobs, real, before=WITH_MOCKS))
+    assert "how many there are isn't known: http://api does not answer" in line
+
+
+@pytest.mark.parametrize("units", [[], WITH_MOCKS], ids=["down", "the same"])
+def test_where_the_vendors_stay_nobody_is_asked(
+    slots: dict[str, Any], settings: Load, units: list[Unit]
+) -> None:
+    run(checks.open_jobs, settings(), before=units)
+    assert slots["asked"] == 0
+
+
+@pytest.mark.parametrize("mocks", [True, False])
+def test_a_part_alone_knows_by_what_was_saved_whose_vendors_it_has(
+    slots: dict[str, Any], settings: Load, mocks: bool
+) -> None:
+    found = settings(**APART, **({} if mocks else REAL), ROLES="worker")
+    Saved(mode="local", mocks=mocks).write(found.run_dir)
+    run(checks.open_jobs, found, before=ALONE)
+    assert slots["asked"] == 0
+    Saved(mode="local", mocks=not mocks).write(found.run_dir)
+    assert "open jobs: 3 (" in str(refused(checks.open_jobs, found, before=ALONE))
+
+
+def test_every_taken_port_is_named_with_its_variable(settings: Load) -> None:
+    names = ("API_PORT", "KLING_PORT")
+    with ExitStack() as servers:
+        opened = [servers.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+        taken = {n: str(s.getsockname()[1]) for n, s in zip(names, opened, strict=True)}
+        error = refused(checks.ports, settings(**taken), before=[])
+    for name, port in taken.items():
+        assert f"port {port}: {name} is in use by somebody else" in str(error)
+    assert error.status == USAGE
+
+
+def owner(**found: str) -> Fake:
+    return Fake({"semaphore.owner": printed({"namespace": "shop"} | found)})
+
+
+ASK_OWNER = [("services.semaphore.owner",)]
+UNREADABLE = "A payload is encrypted with the key x, and PAYLOAD_KEY holds: none."
+
+
+@pytest.mark.parametrize("name", ["", "ours"])
+def test_nobodys_namespace_and_our_own_are_said_nothing_about(
+    elsewhere: Settings, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = owner(stack=name)
+    run(checks.other_stacks, elsewhere, stack, before=[])
+    assert stack.asked == ASK_OWNER
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_another_stacks_is_refused_whatever_is_forced(elsewhere: Settings, force: bool) -> None:
+    error = refused(checks.other_stacks, elsewhere, owner(stack="theirs"), before=[], force=force)
+    for part in ("one, theirs,", "shop", "nothing was started", "TEMPORAL_NAMESPACE=", "STACK=t"):
+        assert part in str(error)
+    assert error.status == USAGE
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (printed({"namespace": "shop", "unreadable": UNREADABLE}), UNREADABLE),
+        (Outcome(1, "", "T\nRPCError: Namespace shop is not found."), "shop is not found"),
+        (Outcome(0, "", ""), "exit status 0"),
+        (Outcome(124, "", "did not answer within 60 s"), "within 60 s"),
+    ],
+)
+def test_where_the_owner_can_not_be_told_only_force_goes_on(
+    elsewhere: Settings, answer: Outcome, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = Fake({"semaphore.owner": answer})
+    error = refused(checks.other_stacks, elsewhere, stack, before=[])
+    assert told in str(error)
+    assert "FORCE=1" in str(error)
+    assert error.status == VERDICT
+    run(checks.other_stacks, elsewhere, stack, before=[], force=True)
+    assert told in capsys.readouterr().err
+
+
+def test_a_server_that_is_away_is_told_and_asked_the_next_time(
+    elsewhere: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = Fake({"semaphore.owner": Outcome(UNREACHABLE, "", "away")})
+    run(checks.other_stacks, elsewhere, away, before=[])
+    assert capsys.readouterr().out.splitlines() == [
+        "Temporal does not answer: whether another stack uses it was not asked"
+    ]
+    stack = owner(stack="")
+    run(checks.other_stacks, elsewhere, stack)
+    assert stack.asked == ASK_OWNER
+
+
+def test_a_server_elsewhere_is_asked_at_every_start_but_not_while_we_run(
+    elsewhere: Settings,
+) -> None:
+    for before, asked in (([], ASK_OWNER), (OURS, []), ([], ASK_OWNER)):
+        stack = owner(stack="")
+        run(checks.other_stacks, elsewhere, stack, before=before)
+        assert stack.asked == asked
+
+
+@pytest.mark.parametrize(
+    "change", [{"STACK": "other"}, {"TEMPORAL_NAMESPACE": "n"}, {"TEMPORAL_ADDRESS": "b:1"}]
+)
+def test_another_name_or_place_is_asked_for_also_while_we_run(
+    elsewhere: Settings, settings: Load, change: dict[str, str]
+) -> None:
+    run(checks.other_stacks, elsewhere, owner(stack=""), before=[])
+    stack = owner(stack="")
+    other = settings(**{"TEMPORAL_ADDRESS": ELSEWHERE, "STACK": "ours"} | change)
+    run(checks.other_stacks, other, stack)
+    assert stack.asked == ASK_OWNER
+
+
+def test_a_server_of_our_own_is_started_and_asked_once(settings: Load) -> None:
+    found = settings()
+    a_database(found)
+    for asked in ([("serve",), *ASK_OWNER], []):
+        stack = owner(stack="")
+        run(checks.other_stacks, found, stack, before=[])
+        assert stack.asked == asked
+    renamed, stack = settings(STACK="other"), owner(stack="")
+    run(checks.other_stacks, renamed, stack, before=[])
+    assert stack.asked == [("serve",), *ASK_OWNER]
+
+
+@pytest.mark.parametrize("probe", [checks.other_stacks, checks.replayed])
+def test_nothing_is_asked_where_no_server_has_ever_run(settings: Load, probe: Probe) -> None:
+    stack = Fake()
+    run(probe, settings(), stack, before=[])
+    assert stack.asked == []
+
+
+def test_a_name_that_was_given_outlives_the_stack_where_it_was_let_in(
+    settings: Load, root: Path
+) -> None:
+    first = environment.stack_name(settings())
+    named = settings(TEMPORAL_ADDRESS=ELSEWHERE, STACK="ours")
+    refused(checks.other_stacks, named, owner(stack="theirs"), before=[])
+    assert environment.stack_name(settings()) == first
+    run(checks.other_stacks, named, owner(stack=""), before=[])
+    assert environment.stack_name(settings()) == "ours"
+    assert (root / "data/secrets/stack").stat().st_mode & 0o777 == 0o600
+
+
+GOOD_REPLAY = {"open": 3, "replayed": 3, "failures": {}}
+JOBS = {
+    "open": 14,
+    "replayed": 14,
+    "failures": {"job-a": "[TMPRL1100]\n Nondeterminism", "job-b": "x"},
+}
+MANY = {"open": 900, "replayed": 204, "failures": {"job-a": "x" * 5000}}
+SEMAPHORES = {"open": 3, "replayed": 3, "failures": {"semaphore-job": "no"}}
+REPLAYS = {("services.worker.replay_open",), ("services.semaphore.replay_open",)}
+
+
+def replays(worker: object = GOOD_REPLAY, semaphore: object = GOOD_REPLAY) -> Fake:
+    said = {"worker.replay_open": worker, "semaphore.replay_open": semaphore}
+    return Fake({k: v if isinstance(v, Outcome) else printed(v) for k, v in said.items()})
+
+
+@pytest.fixture
+def here(root: Path, settings: Load) -> Settings:
+    (root / "shared").mkdir()
+    (root / "shared/a.py").write_text("")
+    return settings()
+
+
+def test_what_replays_is_said_nothing_about(
+    here: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = replays()
+    run(checks.replayed, here, stack)
+    assert set(stack.asked) == REPLAYS
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_code_that_runs_is_not_replayed_again(here: Settings, root: Path) -> None:
+    checks.code_note(here).write()
+    stack = replays()
+    run(checks.replayed, here, stack)
+    assert stack.asked == []
+    (root / "shared/a.py").write_text("changed")
+    run(checks.replayed, here, stack)
+    assert set(stack.asked) == REPLAYS
+
+
+def test_what_was_open_when_the_stack_went_down_is_replayed_too(here: Settings) -> None:
+    a_database(here)
+    stack = replays()
+    run(checks.replayed, here, stack, before=[])
+    assert stack.asked[0] == ("serve",)
+    assert set(stack.asked[1:]) == REPLAYS
+
+
+def test_a_server_elsewhere_is_asked_and_not_started(here: Settings, settings: Load) -> None:
+    stack = replays()
+    run(checks.replayed, settings(TEMPORAL_ADDRESS="t:1"), stack, before=[])
+    assert set(stack.asked) == REPLAYS
+
+
+def test_a_part_replays_what_it_runs(settings: Load) -> None:
+    stack, part = replays(), settings(TEMPORAL_ADDRESS="t:1", ROLES="semaphore", STACK="ours")
+    run(checks.replayed, part, stack)
+    assert stack.asked == [("services.semaphore.replay_open",)]
+
+
+def test_a_server_that_is_away_holds_nothing_up(
+    here: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(checks.replayed, here, replays(worker=Outcome(UNREACHABLE, "", "away")))
+    assert capsys.readouterr().out.splitlines() == [
+        "Temporal does not answer: what is open there was not replayed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stack", "told"),
+    [
+        (replays(JOBS), ("2 of 14 open jobs (job-a: [TMPRL1100] Nondet", "jobs end")),
+        (replays(MANY), ("1 of the 204 replayed of 900 open jobs", "FORCE=1")),
+        (
+            replays(semaphore=SEMAPHORES),
+            ("1 of 3 open semaphores (semaphore-job: no)", "rebuilt"),
+        ),
+        (
+            replays(JOBS, SEMAPHORES),
+            ("2 of 14 open jobs", "1 of 3 open semaphores", "jobs end", "rebuilt"),
+        ),
+        (replays(Outcome(1, "", "T\nImportError: no seat")), ("ImportError: no seat",)),
+        (replays(Outcome(0, "", "")), ("exit status 0",)),
+        (replays(semaphore=Outcome(124, "", "no answer in 300 s")), ("in 300 s",)),
+    ],
+)
+def test_what_does_not_replay_is_refused(
+    here: Settings, stack: Fake, told: tuple[str, ...]
+) -> None:
+    error = refused(checks.replayed, here, stack)
+    for part in (*told, "nothing was started or changed", "make up FORCE=1"):
+        assert part in str(error)
+    assert len(str(error)) < 700
+    assert error.status == VERDICT
+    asked = len(stack.asked)
+    run(checks.replayed, here, stack, force=True)
+    assert len(stack.asked) == asked
+
+
+OFFERS = {"image": "a", "video": "b"}
+GOOD, MAYBE, BAD = (
+    {"check": "image service", "verdict": "ok", "says": "answers"},
+    {"check": "callbacks", "verdict": "warning", "says": "polling alone"},
+    {"check": "video service", "verdict": "wrong", "says": "nobody answers"},
+)
+ASK_DOCTOR = [("services.worker.doctor",)]
+
+
+def vendors(*findings: dict[str, str], status: int = 0) -> Fake:
+    last = json.dumps({"findings": findings, "offers": OFFERS})
+    return Fake(
+        {"worker.doctor": Outcome(status, f"ok image service: answers\n\n{last}\n", "noise")}
+    )
+
+
+def test_vendors_with_whom_all_is_well_are_said_nothing_about(
+    real: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = vendors(GOOD)
+    run(checks.vendors, real, stack, before=[])
+    assert stack.asked == ASK_DOCTOR
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_wrong_with_a_vendor_is_refused_with_the_way_to_go_on(real: Settings) -> None:
+    twice = [BAD, MAYBE, BAD | {"check": "ComfyUI graph", "says": "it lacks a seed"}]
+    error = refused(checks.vendors, real, vendors(*twice, status=VERDICT), before=[])
+    assert error.status == VERDICT
+    assert str(error) == (
+        "video service: nobody answers; ComfyUI graph: it lacks a seed:"
+        " nothing was started or changed; VENDOR_CHECKS=off goes on all the same"
+    )
+
+
+def test_a_warning_is_told_and_goes_on(real: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    run(checks.vendors, real, vendors(GOOD, MAYBE), before=[])
+    assert capsys.readouterr() == ("", "callbacks: polling alone\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Outcome(2, "", "wrong settings: COMFYUI_WORKFLOW: no file"), "COMFYUI_WORKFLOW: no file"),
+        (Outcome(1, "", "T\nImportError: no seat\n"), "ImportError: no seat"),
+        (Outcome(124, "", "did not answer within 120 s"), "within 120 s"),
+        (Outcome(0, "", ""), "exit status 0"),
+    ],
+)
+def test_that_nothing_can_be_found_is_wrong(real: Settings, answer: Outcome, why: str) -> None:
+    line = str(refused(checks.vendors, real, Fake({"worker.doctor": answer}), before=[]))
+    assert line.startswith("vendors: they can't be looked at (")
+    assert line.endswith("goes on all the same")
+    assert why in line
+
+
+@pytest.mark.parametrize("change", [{"VENDOR_CHECKS": "off"}, {"MOCKS": "on"}])
+def test_mocks_are_not_asked_nor_where_that_is_switched_off(
+    settings: Load, change: dict[str, str]
+) -> None:
+    stack = vendors(BAD, status=VERDICT)
+    run(checks.vendors, settings(**REAL | change), stack, before=[])
+    assert stack.asked == []
+
+
+def test_while_the_stack_runs_they_are_asked_where_a_worker_is_told_something_else(
+    real: Settings, settings: Load
+) -> None:
+    more = settings(**REAL, WORKERS="3")
+    moved = settings(**REAL | {"KLING_URL": "https://other.example"})
+    for given, before, asked in (
+        (real, OURS, True),
+        (real, OURS, False),
+        (more, OURS, False),
+        (real, [], True),
+        (moved, OURS, True),
+        (moved, OURS, False),
+    ):
+        stack = vendors(GOOD)
+        run(checks.vendors, given, stack, before=before)
+        assert stack.asked == (ASK_DOCTOR if asked else [])
+
+
+def test_what_was_refused_is_asked_again_and_no_secret_is_noted(settings: Load) -> None:
+    given = settings(**REAL, CALLBACK_SECRET="hunter2" * 5)
+    for _ in range(2):
+        refused(checks.vendors, given, vendors(BAD, status=VERDICT))
+    run(checks.vendors, given, vendors(GOOD))
+    assert "hunter2" not in (given.run_dir / "vendors").read_text()
+
+
+@pytest.mark.parametrize("verdict", ["wrong", "warning"])
+def test_that_no_callback_can_arrive_is_told_once_the_receiver_runs(
+    verdict: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = {"check": "receiver", "verdict": verdict, "says": "it can't be reached"}
+    stack = vendors(BAD, MAYBE, lost, status=VERDICT)
+    stack.prepare()
+    checks.tell_of_callbacks(stack)
+    assert stack.asked == [("services.worker.doctor", "--receiver")]
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("receiver: it can't be reached; until then polling")
+
+
+def test_make_up_refuses_an_open_api_without_a_token_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        ["make", "up", "BIND_ADDRESS=0.0.0.0", f"DATA_DIR={tmp_path / 'data'}"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == USAGE
+    [line] = [each for each in done.stderr.splitlines() if "make: ***" not in each]
+    assert line.startswith("wrong settings: API_TOKEN= (default) is refused: is needed where the")
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,190 @@
+"""What Compose is told, and images that are built anew exactly when something in them changed."""
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from compose.stack import docker, images, machine
+from compose.stack.docker import Docker
+from compose.stack.output import UNREACHABLE, StackError
+from compose.stack.services import WORKER
+from compose.stack.settings import DEFAULT_BASE_IMAGE
+from compose.stack.subprocesses import Outcome
+from tests.compose.stack.conftest import Load
+
+
+class Told:
+    """Notes what would be run, from the subcommand on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.words: list[str] = []
+        self.files: list[str] = []
+        self.env: Mapping[str, str] = {}
+        monkeypatch.setattr(docker, "capture", self._capture)
+        monkeypatch.setattr(docker, "must", self._must)
+        monkeypatch.setattr(machine, "compose", lambda: (("compose",), "2.40"))
+        monkeypatch.setattr(images, "up_to_date", lambda project, source: True)
+
+    def _capture(self, command: list[str], env: Mapping[str, str], *, timeout: float) -> Outcome:
+        return self._note(command, env)
+
+    def _must(self, command: list[str], env: Mapping[str, str], *, doing: str, log: Path) -> None:
+        self._note(command, env)
+
+    def _note(self, command: list[str], env: Mapping[str, str]) -> Outcome:
+        self.env = env
+        self.files = [Path(after).name for word, after in pairwise(command) if word == "--file"]
+        last_file = len(command) - 1 - command[::-1].index("--file")
+        self.words = command[last_file + 2 :]
+        return Outcome(0, "", "")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    return Told(monkeypatch)
+
+
+def test_what_is_open_is_replayed_in_a_container_of_the_new_image(
+    told: Told, settings: Load
+) -> None:
+    Docker(settings()).ask(WORKER, "services.worker.replay_open", timeout=9)
+    assert told.words == [
+        *("run", "--rm", "--no-deps", "--no-TTY", "worker"),
+        *("python3", "-m", "services.worker.replay_open"),
+    ]
+
+
+def test_each_container_is_told_its_own_by_a_file_of_its_owner_alone(
+    told: Told, settings: Load
+) -> None:
+    found = settings(API_TOKEN="a $dollar-token-1", CALLBACK_SECRET="s" * 32, ROLES="temporal,api")
+    Docker(found).serve()
+    file = found.run_dir / "environment.json"
+    assert told.files == ["compose.yaml", "mocks.yaml", "environment.json"]
+    assert file.stat().st_mode & 0o077 == 0
+    services = json.loads(file.read_text())["services"]
+    # Also of what does not run here: programs of it are asked.
+    assert {"worker", "semaphore", "loadtest"} < services.keys()
+    # Compose would fill in what follows a `$`.
+    assert services["api"]["environment"]["API_TOKEN"] == "a $$dollar-token-1"
+    assert "API_TOKEN" not in services["worker"]["environment"]
+    assert services["worker"]["environment"]["CALLBACK_SECRET"] == "s" * 32
+    assert not {"a $dollar-token-1", "s" * 32} & set(told.env.values())
+
+
+def test_the_server_can_be_started_before_all_others(told: Told, settings: Load) -> None:
+    Docker(settings()).serve()
+    assert told.words == ["up", "--detach", "--no-build", "--wait", "temporal"]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    files = [
+        *(
+            f"compose/{name}"
+            for name in ("Dockerfile", "health.sh", "temporal.sh", "temporal.args")
+        ),
+        *(f"requirements/{name}.txt" for name in ("services", "mocks", "loadtest", "server")),
+        "shared/a.py",
+        "services/worker/b.py",
+        "loadtest/c.py",
+        "docs/d.md",
+    ]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changed", "builds"),
+    [
+        ("services/worker/b.py", True),
+        ("services/worker/new.py", True),
+        ("requirements/mocks.txt", True),
+        ("compose/temporal.args", True),
+        ("docs/d.md", False),
+        ("services/worker/__pycache__/b.pyc", False),
+    ],
+)
+def test_what_changes_an_image(tree: Path, changed: str, builds: bool) -> None:
+    before = images.source_hash(tree, "base")
+    (tree / changed).parent.mkdir(exist_ok=True)
+    (tree / changed).write_text("changed")
+    assert (images.source_hash(tree, "base") != before) == builds
+
+
+def test_another_base_is_another_image(tree: Path) -> None:
+    assert images.source_hash(tree, "one") != images.source_hash(tree, "two")
+
+
+class Engine:
+    """Answers for `docker` and `mmdebstrap`: which images there are, and whether one can be had."""
+
+    def __init__(self, *, present: set[str], pulls: bool = False, makes: bool = True) -> None:
+        self.present = present
+        self.pulls = pulls
+        self.makes = makes
+        self.made = 0
+
+    def capture(self, command: list[str], **_: object) -> Outcome:
+        if command[0] == "mmdebstrap":
+            return Outcome(0 if self.makes else 127, "", "")
+        good = self.pulls if command[1] == "pull" else command[-1] in self.present
+        return Outcome(0 if good else 1, "", "" if good else "no such host")
+
+    def must(self, command: list[str], **_: object) -> None:
+        self.made += 1
+
+    def put_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(images, "capture", self.capture)
+        monkeypatch.setattr(images, "must", self.must)
+
+
+PINNED = "python:3.13-slim@sha256:" + "0" * 64
+DEFAULT, LOCAL = DEFAULT_BASE_IMAGE, images.LOCAL_BASE_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("engine", "wanted", "found", "made"),
+    [
+        (Engine(present={DEFAULT, LOCAL}), "", DEFAULT, 0),
+        (Engine(present={LOCAL}), "", LOCAL, 0),
+        (Engine(present=set(), pulls=True), "", DEFAULT, 0),
+        (Engine(present=set()), "", LOCAL, 1),
+        (Engine(present={"mine"}), "mine", "mine", 0),
+        (Engine(present={DEFAULT, LOCAL}, pulls=True), PINNED, PINNED, 0),
+    ],
+)
+def test_which_base_is_taken(
+    settings: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: Engine,
+    wanted: str,
+    found: str,
+    made: int,
+) -> None:
+    engine.put_in(monkeypatch)
+    assert images.base_image(settings(BASE_IMAGE=wanted)) == found
+    assert engine.made == made
+
+
+@pytest.mark.parametrize(
+    ("engine", "wanted", "said"),
+    [
+        (Engine(present={DEFAULT, LOCAL}), PINNED, f"BASE_IMAGE={PINNED} is not here"),
+        (Engine(present={LOCAL}), "mine", "BASE_IMAGE=mine is not here and can't be fetched"),
+        (Engine(present=set(), makes=False), "", "apt-get install mmdebstrap"),
+    ],
+)
+def test_no_base_is_one_clear_line(
+    settings: Load, monkeypatch: pytest.MonkeyPatch, engine: Engine, wanted: str, said: str
+) -> None:
+    engine.put_in(monkeypatch)
+    with pytest.raises(StackError, match=said) as caught:
+        images.base_image(settings(BASE_IMAGE=wanted))
+    assert "\n" not in str(caught.value)
+    assert caught.value.status == UNREACHABLE

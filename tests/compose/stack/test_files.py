@@ -1,0 +1,101 @@
+"""What nobody but its owner may look into, on a real disk."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compose.stack.files import give, own_folder, private_folder, write_private
+from compose.stack.output import StackError
+
+OTHER = 54321
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_folder_is_made_and_closed(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "data" / "new"
+    old.mkdir()
+    old.chmod(0o755)
+    for folder in (old, new):
+        private_folder(folder)
+        assert mode(folder) == 0o700
+
+
+def test_a_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "key"
+    for text in ("one", "another"):
+        write_private(path, text)
+        assert path.read_text() == text
+    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+
+
+def test_a_folder_where_anybody_may_make_one_is_taken_only_if_it_is_ours(tmp_path: Path) -> None:
+    ours = own_folder(tmp_path / "ours")
+    assert own_folder(ours) == ours
+    assert mode(ours) == 0o700
+    (tmp_path / "led").symlink_to(ours)
+    (tmp_path / "file").touch()
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    for name in ("led", "file", "open"):
+        with pytest.raises(StackError, match="not a folder of ours"):
+            own_folder(tmp_path / name)
+
+
+@as_root
+def test_a_folder_of_somebody_elses_is_not_taken(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o700)
+    os.chown(theirs, OTHER, OTHER)
+    with pytest.raises(StackError, match="not a folder of ours"):
+        own_folder(theirs)
+
+
+@as_root
+def test_what_is_given_is_all_in_the_folder_and_nothing_that_a_link_leads_to(
+    tmp_path: Path,
+) -> None:
+    folder, outside = tmp_path / "data", tmp_path / "outside"
+    (folder / "inner").mkdir(parents=True)
+    outside.mkdir()
+    for place in (folder / "inner", outside):
+        (place / "file").touch()
+    (folder / "to-folder").symlink_to(outside)
+    (folder / "to-file").symlink_to(outside / "file")
+    give(folder, OTHER)
+    given = (folder, folder / "inner", folder / "inner" / "file", folder / "to-file")
+    assert {path.lstat().st_uid for path in given} == {OTHER}
+    assert {path.lstat().st_uid for path in (outside, outside / "file")} == {os.geteuid()}
+
+
+@as_root
+def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, outside = tmp_path / "data", tmp_path / "outside"
+    for place in (folder / "inner", outside):
+        place.mkdir(parents=True)
+        (place / "file").touch()
+
+    def then_swap(looked: Any) -> Any:
+        def look(path: Any, *args: Any, **options: Any) -> os.stat_result:
+            found: os.stat_result = looked(path, *args, **options)
+            if str(path).endswith("file") and not (folder / "inner").is_symlink():
+                (folder / "inner").rename(folder / "moved")
+                (folder / "inner").symlink_to(outside)
+            return found
+
+        return look
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", then_swap(os.lstat))
+        patched.setattr(os, "stat", then_swap(os.stat))
+        give(folder, OTHER)
+    assert (outside / "file").stat().st_uid == os.geteuid()
+    assert (folder / "moved" / "file").stat().st_uid == OTHER

@@ -1,0 +1,313 @@
+"""Processes of the local mode, and what supervisor is told of them."""
+
+import configparser
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from xmlrpc.client import Fault
+from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
+
+import pytest
+
+from compose.stack.local import CODE, MARK, Local, end_marked, last_error, marked, socket_path
+from compose.stack.output import StackError
+from compose.stack.services import WORKER
+from compose.stack.settings import Settings
+from compose.stack.supervisor import SHUTDOWN_STATE
+from tests.compose.stack.conftest import ROOT, Load
+
+HOME = Path("/copy")
+ALL = {"temporal", "mock-comfyui", "mock-kling", "semaphore", "worker-1", "callback", "api"}
+needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+
+
+def digests(settings: Settings, home: Path = HOME) -> dict[str, str]:
+    return {item.name: item.digest for item in Local(settings).programs(home)}
+
+
+def test_one_process_per_service_and_worker(settings: Load) -> None:
+    assert [*digests(settings(WORKERS="2"))] == [
+        *("temporal", "mock-comfyui", "mock-kling", "semaphore"),
+        *("worker-1", "worker-2", "callback", "api"),
+    ]
+
+
+def test_no_server_and_no_mocks_where_others_do_their_work(settings: Load) -> None:
+    found = settings(
+        MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b", TEMPORAL_ADDRESS="t:1"
+    )
+    assert [*digests(found)] == ["semaphore", "worker-1", "callback", "api"]
+
+
+def test_a_script_becomes_its_service_with_its_settings_and_nobody_elses(
+    settings: Load, tmp_path: Path
+) -> None:
+    secret = "it's $HOME `x` 价\n100%" + "-" * 32
+    found = settings(CALLBACK_SECRET=secret)
+    item = next(each for each in Local(found).programs(HOME) if each.service is WORKER)
+    *exports, command = item.script.rsplit("\n", 2)[:-1]
+    assert command == f"exec {sys.executable} -P -m services.worker"
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+    script = tmp_path / "worker.sh"
+    script.write_text("\n".join([*exports, f'exec {sys.executable} -c "{show}"']))
+    done = subprocess.run(
+        ["/bin/sh", str(script), item.digest],
+        env={"HOME": "/here"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    env = json.loads(done.stdout)
+    assert (env["HOME"], env["CALLBACK_SECRET"], env["NO_COLOR"]) == ("/here", secret, "1")
+    assert (env["PYTHONPATH"], env[MARK]) == (str(HOME), str(found.run_dir))
+    assert "API_RATE" not in env
+
+
+def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None:
+    found = Local(settings(CALLBACK_SECRET="100%-secret,with;marks-of-all-kinds"))
+    items = found.programs(HOME)
+    text = found.supervisor_conf(items)
+    assert "100%" not in text
+    conf = configparser.RawConfigParser()
+    conf.read_string(text)
+    # What it and they write is nobody else's.
+    assert conf["supervisord"]["umask"] == "077"
+    assert conf["unix_http_server"]["chmod"] == "0700"
+    worker = conf["program:worker-1"]
+    assert worker["autorestart"] == "true"
+    file = found.settings.run_dir / "worker-1.sh"
+    assert worker["command"] == f'/bin/sh "{file}" {items[4].digest}'
+
+
+def test_only_what_a_setting_concerns_is_started_again(settings: Load) -> None:
+    before = digests(settings())
+    after = digests(settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b"))
+    assert {name for name in after if before[name] != after[name]} == {"worker-1", "api"}
+    # Its page says how many there are to be.
+    more = digests(settings(WORKERS="2"))
+    assert {name for name in before if before[name] != more[name]} == {"api"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [
+        ("shared/jobs/ids.py", ALL - {"temporal"}),
+        ("services/mock_kling/app.py", ALL - {"temporal"}),
+        ("compose/temporal.args", {"temporal"}),
+        ("compose/ui_proxy.py", {"temporal"}),
+        ("compose/stack/cli.py", set()),
+        ("loadtest/cli.py", set()),
+        ("shared/__pycache__/ids.pyc", set()),
+    ],
+)
+def test_code_that_changed_is_started_again(
+    root: Path, settings: Load, changed: str, again: set[str]
+) -> None:
+    stack = Local(settings())
+    before = digests(stack.settings, copied(stack))
+    (root / changed).parent.mkdir(parents=True)
+    (root / changed).write_text("changed")
+    after = digests(stack.settings, copied(stack))
+    assert {name for name in before if before[name] != after[name]} == again
+
+
+def copied(stack: Local) -> Path:
+    """Where the code is copied to; the newest of those that there are."""
+    before = set((stack.settings.run_dir / "code").glob("*"))
+    stack.prepare()
+    after = set((stack.settings.run_dir / "code").glob("*"))
+    [home] = after - before or after
+    return home
+
+
+@pytest.fixture
+def code(root: Path) -> Path:
+    for name in ("shared/a.py", "shared/deep/b.py", "services/worker/c.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    (root / "shared/__pycache__").mkdir()
+    (root / "shared/__pycache__/a.pyc").write_text("of another place")
+    return root
+
+
+def test_what_was_begun_from_a_copy_is_not_changed_by_a_change(code: Path, settings: Load) -> None:
+    stack = Local(settings())
+    before = copied(stack)
+    assert {str(path.relative_to(before)) for path in before.rglob("*") if path.is_file()} == {
+        *("shared/a.py", "shared/deep/b.py", "services/worker/c.py")
+    }
+    (before / "kept").touch()
+    assert copied(stack) == before
+    assert (before / "kept").exists()
+    (code / "shared/a.py").write_text("of the next release")
+    after = copied(stack)
+    assert (before / "shared/a.py").read_text() == "shared/a.py"
+    assert (after / "shared/a.py").read_text() == "of the next release"
+
+
+def test_a_copy_that_was_cut_short_is_made_again(code: Path, settings: Load) -> None:
+    stack = Local(settings())
+    home = copied(stack)
+    half = home.with_name(f"{home.name}.new")
+    home.rename(half)
+    (half / "shared/half.py").write_text("")
+    stack.prepare()
+    assert not half.exists()
+    assert not (home / "shared/half.py").exists()
+
+
+def test_code_that_changes_meanwhile_is_not_mixed(
+    code: Path, settings: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copytree = shutil.copytree
+
+    def late(source: Path, *how: Any, **more: Any) -> None:
+        (code / "services/worker/c.py").write_text("of the next release")
+        copytree(source, *how, **more)
+
+    monkeypatch.setattr(shutil, "copytree", late)
+    with pytest.raises(StackError, match="changed while it was copied"):
+        Local(settings()).prepare()
+    assert not [*(code / "data/run/code").glob("*")]
+
+
+def test_all_that_is_run_is_copied() -> None:
+    assert all((ROOT / name).exists() for name in CODE)
+
+
+def test_a_socket_whose_path_is_too_long_lies_in_a_private_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    assert socket_path(Path("/data/run")) == Path("/data/run/supervisor.sock")
+    long = socket_path(tmp_path / ("x" * 100))
+    assert len(str(long)) < 108
+    assert long != socket_path(tmp_path / ("y" * 100))
+    assert long.parent.parent == tmp_path
+    assert stat.S_IMODE(long.parent.stat().st_mode) == 0o700
+
+
+def test_scripts_that_are_run_can_be_run() -> None:
+    for script in ("stack.sh", "temporal.sh", "health.sh", "base-image.sh", "told.sh"):
+        assert (ROOT / "compose" / script).stat().st_mode & stat.S_IXUSR, script
+
+
+class Handler(SimpleXMLRPCRequestHandler):
+    """Over a socket that knows nothing of TCP."""
+
+    disable_nagle_algorithm = False
+
+
+class Supervisor(SimpleXMLRPCServer):
+    """One that ends: it says so to the first call, and is gone."""
+
+    address_family = socket.AF_UNIX
+
+    def __init__(self, local: Local) -> None:
+        path = socket_path(local.settings.run_dir)
+        path.parent.mkdir(parents=True)
+        super().__init__(str(path), Handler, logRequests=False)  # type: ignore[arg-type]
+        self.asked: list[str] = []
+
+    def _dispatch(self, method: str, _: object) -> None:
+        self.asked.append(method)
+        raise Fault(SHUTDOWN_STATE, "SHUTDOWN_STATE")
+
+    def ends(self) -> None:
+        """Look into its socket, answer one call, and close."""
+        while not self.asked:
+            self.handle_request()
+        self.server_close()
+
+
+@pytest.mark.parametrize("ask", [Local.units, Local.down], ids=["asked", "told to end again"])
+def test_one_that_is_ending_is_waited_for(settings: Load, ask: Callable[[Local], object]) -> None:
+    local = Local(settings(MODE="local"))
+    server = Supervisor(local)
+    thread = Thread(target=server.ends, daemon=True)
+    thread.start()
+
+    assert not ask(local)
+
+    thread.join()
+    assert len(server.asked) == 1
+    assert not local.alive()
+
+
+SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+
+
+@contextmanager
+def sleeper(**mark: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", SLEEP]
+    env = dict(os.environ) | mark
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@needs_proc
+def test_only_marked_processes_are_ended(tmp_path: Path) -> None:
+    with ExitStack() as running:
+        ours = running.enter_context(sleeper(**{MARK: str(tmp_path)}))
+        others = running.enter_context(sleeper(**{MARK: str(tmp_path / "other")}))
+        plain = running.enter_context(sleeper())
+        assert marked(tmp_path) == [ours.pid]
+        assert end_marked(tmp_path) == 1
+        assert ours.wait(timeout=60) == -15
+        assert others.poll() is None
+        assert plain.poll() is None
+
+
+def test_nothing_to_end(tmp_path: Path) -> None:
+    assert end_marked(tmp_path) == 0
+
+
+def record(level: str, event: str) -> str:
+    return json.dumps({"event": event, "level": level, "logger": "uvicorn.error"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            [record("error", "older"), record("error", "port taken"), record("info", "x")],
+            "port taken",
+        ),
+        (["Error: no disk", record("info", "shutdown complete")], "Error: no disk"),
+        ([record("critical", "the work has failed"), "{not json"], "the work has failed"),
+        ([record("info", "all is well")], None),
+        (["7", '["error"]', ""], '["error"]'),
+        ([], None),
+    ],
+)
+def test_the_last_line_that_tells_of_an_error(
+    tmp_path: Path, lines: list[str], said: str | None
+) -> None:
+    log = tmp_path / "semaphore.log"
+    log.write_text("\n".join(lines))
+    assert last_error(log) == said
+
+
+def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "semaphore.log"
+    log.write_text(record("error", "long ago") + "\n" + "fine\n" * 100_000)
+    assert last_error(log) is None
+
+
+def test_a_log_that_is_not_there_tells_of_none(tmp_path: Path) -> None:
+    assert last_error(tmp_path / "no.log") is None

@@ -1,0 +1,87 @@
+"""Who must be ready, and what is said of those who are not."""
+
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from compose.stack import readiness
+from compose.stack.asking import why_not
+from compose.stack.output import UNREACHABLE, StackError
+from compose.stack.readiness import Unit
+from compose.stack.services import NAMES
+from tests.compose.stack.commands.conftest import in_a_thread
+from tests.compose.stack.conftest import Load
+
+
+def unit(service: str, *, good: bool = True) -> Unit:
+    return Unit(
+        service=service, name=service, state="x", ready=good, detail="" if good else "why not"
+    )
+
+
+class Listed:
+    """A stack that becomes ready step by step."""
+
+    def __init__(self, *steps: list[Unit]) -> None:
+        self._steps = list(steps)
+
+    def units(self) -> list[Unit]:
+        return self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+
+
+def test_all_services_are_expected_once_and_workers_as_often_as_asked(settings: Load) -> None:
+    assert readiness.expected(settings(WORKERS="3")) == Counter(NAMES) + Counter(worker=2)
+
+
+def test_each_service_is_reported_once(
+    settings: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
+    everyone = [unit(name) for name in NAMES]
+    readiness.wait(settings(), Listed(everyone[:2], everyone[:2], everyone))
+    said = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(said) == sorted(NAMES)
+    assert said[:2] == list(NAMES[:2])
+
+
+def test_who_is_not_ready_is_named_with_the_reason(
+    settings: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "PATIENCE", -1)
+    units = [unit(name, good=name != "api") for name in NAMES if name != "semaphore"]
+    with pytest.raises(StackError) as caught:
+        readiness.wait(settings(), Listed(units))
+    assert "semaphore (not there); api (x, why not)" in str(caught.value)
+    assert caught.value.status == UNREACHABLE
+
+
+def test_one_worker_too_many_is_not_what_was_asked_for(settings: Load) -> None:
+    units = [unit(name) for name in NAMES]
+    assert readiness.all_ready(settings(), units)
+    assert not readiness.all_ready(settings(), [*units, unit("worker")])
+    assert not readiness.all_ready(settings(WORKERS="2"), units)
+
+
+def test_no_answer_is_a_reason() -> None:
+    assert "no answer" in (why_not("http://127.0.0.1:1/readyz") or "")
+
+
+class NotReady(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(
+            b'{"detail": "temporal: no answer"}' if self.path == "/readyz" else b"oops"
+        )
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+def test_the_detail_of_a_problem_is_the_reason() -> None:
+    server = HTTPServer(("127.0.0.1", 0), NotReady)
+    with in_a_thread(server):
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert why_not(f"{url}/readyz") == "temporal: no answer"
+        assert why_not(url) == "answers 503"

@@ -1,0 +1,505 @@
+"""Who counts before whom, and every mistake named at once."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from temporalio.envconfig import ClientConfigProfile
+
+from compose.stack import machine, readiness
+from compose.stack.environment import for_compose, told
+from compose.stack.output import USAGE, StackError
+from compose.stack.services import ALL, API, DEFAULT_PORTS, LOADTEST, SEMAPHORE, WORKER
+from compose.stack.settings import Mode, Saved, load, load_for_down, read, refused
+from tests.compose.stack.conftest import Load
+
+
+def test_defaults(settings: Load) -> None:
+    found = settings()
+    assert found.mode is Mode.AUTO
+    assert found.workers == 1
+    assert found.mocks
+    assert found.own_temporal
+    assert found.ports["KLING_PORT"] == 16882
+    assert found.values == {}
+
+
+def test_the_environment_counts_before_what_was_said_before_the_file(root: Path) -> None:
+    (root / ".env").write_text("WORKERS=2\nAPI_PORT=8100\nKLING_PORT=8200\n")
+    Saved(mode="local", overrides={"WORKERS": "3", "API_PORT": "8101"}).write(root / "data/run")
+    found = load(root, {"WORKERS": "4"})
+    assert (found.workers, found.ports["API_PORT"], found.ports["KLING_PORT"]) == (4, 8101, 8200)
+    assert found.running == "local"
+    assert found.overrides == {"WORKERS": "4", "API_PORT": "8101"}
+
+
+def test_an_empty_value_counts_as_not_set(root: Path) -> None:
+    (root / ".env").write_text("WORKERS=2\n")
+    assert load(root, {"WORKERS": ""}).workers == 2
+
+
+def test_what_is_no_setting_of_ours_is_left_alone(settings: Load) -> None:
+    assert settings(HOME="/root", TEMPORAL_GRPC_META_X="1").values == {"TEMPORAL_GRPC_META_X": "1"}
+
+
+def test_a_name_in_the_file_that_nobody_knows_is_told(root: Path) -> None:
+    (root / ".env").write_text("WORKRES=2\nTEMPORAL_ADDRESS=a:1\nTEMPORAL_TLS_SERVER_NAME=x\n")
+    assert load(root, {}).unknown == ("WORKRES",)
+
+
+def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
+    (root / ".env").write_text("WORKERS=x\nnonsense\n")
+    with pytest.raises(StackError) as caught:
+        load(root, {"MODE": "cloud", "API_PORT": "70000", "MOCKS": "maybe", "STACK": "My"})
+    said = str(caught.value)
+    assert "\n" not in said
+    assert caught.value.status == USAGE
+    for part in (
+        ".env line 2 is not NAME=value",
+        "MODE=cloud (environment) is not one of: auto, docker, local",
+        "WORKERS=x (.env) is not a whole number from 1 to 64",
+        "API_PORT=70000 (environment) is not a whole number from 1 to 65535",
+        "MOCKS=maybe (environment) is not one of: on, off",
+        "STACK=My (environment)",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"WORKERS": "0"}, "WORKERS=0"),
+        ({"WORKERS": "-1"}, "WORKERS=-1"),
+        ({"WORKERS": "٣"}, "WORKERS=٣"),
+        ({"WORKERS": "9" * 5000}, "9… (environment) is not a whole number from 1 to 64"),
+        ({"MODE": "a\n\x1b[31m"}, r"MODE=a\n\x1b[31m (environment) is not one of"),
+        ({"DATA_DIR": ".env.example/x"}, "DATA_DIR=.env.example/x (environment) is not a folder"),
+        ({"REPORTS_DIR": ".env.example"}, "REPORTS_DIR=.env.example (environment) is not a folder"),
+        (
+            {"DATA_DIR": "/a%b"},
+            "DATA_DIR=/a%b (environment) can't be: /a%b has a sign of \" % : ; #",
+        ),
+        ({"REPORTS_DIR": "/a ;b"}, "can't be: /a ;b has a sign of"),
+        ({"COMFYUI_WORKFLOW": "."}, "is not a file that can be read"),
+        ({"API_PORT": "8001"}, "is the port of"),
+        ({"WORKER_HTTP_PORT": "65535", "WORKERS": "2"}, "is not a whole number from 1 to 65534"),
+        ({"BIND_ADDRESS": "everywhere"}, "is not an IP address"),
+        ({"API_BIND_ADDRESS": "x"}, "API_BIND_ADDRESS=x (environment) is not an IP address"),
+        ({"CALLBACK_BIND_ADDRESS": "::z"}, "CALLBACK_BIND_ADDRESS=::z (environment)"),
+        ({"COMPOSE_PROJECT_NAME": "My Project"}, "is not a project name"),
+        ({"TEMPORAL_ADDRESS": "somewhere"}, "is not host:port"),
+        ({"TEMPORAL_TLS_CLIENT_KEY_PATH": "/nowhere"}, "is not a file that can be read"),
+        ({"COMFYUI_WORKFLOW": "nowhere.json"}, "nowhere.json (environment) is not a file that can"),
+        (
+            {"TEMPORAL_API_KEY": "a-key"},
+            "TEMPORAL_API_KEY=… (environment) is for a server elsewhere",
+        ),
+        ({"TEMPORAL_TLS": "true"}, "TEMPORAL_TLS=true (environment) is for a server elsewhere"),
+        ({"TEMPORAL_TLS_SERVER_NAME": "x"}, "name it with TEMPORAL_ADDRESS"),
+        (
+            {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_CLIENT_CERT_DATA": "x"},
+            "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH need one another",
+        ),
+        (
+            {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION": "true"},
+            "can't be: name what the certificate has in …_SERVER_NAME",
+        ),
+        ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
+        ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
+        ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
+        ({"MOCKS": "off", "COMFYUI_URL": "http://a"}, "needs KLING_URL"),
+        ({"MOCKS": "off", "COMFYUI_URL": "a", "KLING_URL": "http://b"}, "COMFYUI_URL=a"),
+        (
+            {"MOCKS": "off", "COMFYUI_URL": "http://a?token=x", "KLING_URL": "http://b#c"},
+            "settings: COMFYUI_URL (environment) has a query or a fragment: routes go behind it;"
+            " KLING_URL (environment) has",
+        ),
+    ],
+)
+def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> None:
+    with pytest.raises(StackError) as caught:
+        settings(**environ)
+    assert said in str(caught.value)
+
+
+def test_no_tls_is_no_mistake_with_a_server_of_our_own(settings: Load) -> None:
+    assert settings(TEMPORAL_TLS="false", TEMPORAL_NAMESPACE="mine").own_temporal
+
+
+def test_the_real_services_can_be_named(settings: Load) -> None:
+    given = settings(MOCKS="off", COMFYUI_URL="http://img:1", KLING_URL="https://kling.example/v1")
+    assert not given.mocks
+
+
+def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
+    (root / "graph.json").touch()
+    given = load(root, {"COMFYUI_WORKFLOW": "graph.json"})
+    assert given.values["COMFYUI_WORKFLOW"] == str(root / "graph.json")
+    assert given.overrides["COMFYUI_WORKFLOW"] == "graph.json"
+
+
+@pytest.mark.parametrize(
+    ("bind", "reach"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("10.1.2.3", "10.1.2.3"),
+    ],
+)
+def test_where_published_ports_answer(settings: Load, bind: str, reach: str) -> None:
+    assert settings(BIND_ADDRESS=bind).url("API_PORT") == f"http://{reach}:8000"
+
+
+@pytest.mark.parametrize(
+    ("environ", "api", "callback"),
+    [
+        ({}, "127.0.0.1", "127.0.0.1"),
+        ({"BIND_ADDRESS": "0.0.0.0"}, "0.0.0.0", "0.0.0.0"),
+        ({"BIND_ADDRESS": "10.0.0.1", "API_BIND_ADDRESS": "127.0.0.1"}, "127.0.0.1", "10.0.0.1"),
+        ({"CALLBACK_BIND_ADDRESS": "::"}, "127.0.0.1", "::"),
+    ],
+)
+def test_two_services_can_be_opened_and_nothing_else(
+    settings: Load, environ: dict[str, str], api: str, *, callback: str
+) -> None:
+    binds = dict(settings(**environ, LISTEN_HOST="0.0.0.0").binds)
+    assert (binds.pop("API_PORT"), binds.pop("CALLBACK_PORT")) == (api, callback)
+    assert set(binds) == set(DEFAULT_PORTS) - {"API_PORT", "CALLBACK_PORT"}
+    assert set(binds.values()) == {"127.0.0.1"}
+
+
+def test_what_was_said_is_kept_for_its_owner_alone(root: Path) -> None:
+    run_dir = root / "data/run"
+    Saved(mode="local", overrides={"WORKERS": "3"}).write(run_dir)
+    assert (run_dir / "stack.json").stat().st_mode & 0o077 == 0
+    assert load(root, {}).workers == 3
+
+
+def test_a_damaged_note_is_as_good_as_none(root: Path) -> None:
+    (root / "data/run").mkdir(parents=True)
+    (root / "data/run/stack.json").write_text('{"mode": "lo')
+    assert load(root, {}).running == ""
+
+
+def test_a_stack_is_stopped_whatever_else_is_wrong(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / ".env").write_text("nonsense\nDATA_DIR=there\nWORKERS=x\nMOCKS=off\n")
+    past = {"COMPOSE_PROJECT_NAME": "mine", "MODE": "x"}
+    Saved(mode="local", overrides=past).write(root / "there/run")
+
+    found = load_for_down(root, {"API_PORT": "0"})
+
+    assert (found.running, found.compose_project_name) == ("local", "mine")
+    assert found.data_dir == root / "there"
+    told = capsys.readouterr().err
+    for wrong in (
+        "line 1",
+        "WORKERS=x",
+        "MODE=x",
+        "API_PORT=0",
+        "MOCKS=off needs",
+    ):
+        assert wrong in told
+
+
+@pytest.mark.parametrize("line", ["DATA_DIR=.env", "COMPOSE_PROJECT_NAME=A B", "DATA_DIR there"])
+def test_no_stack_is_stopped_that_may_be_another_one(root: Path, line: str) -> None:
+    (root / ".env").write_text(f"MODE=x\n{line}\n")
+
+    with pytest.raises(StackError, match="MODE=x") as caught:
+        load_for_down(root, {})
+    assert "wrong settings: " in str(caught.value)
+    assert str(caught.value).count("; ") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("STACK=two", "two"),
+        ("  export STACK = two  ", "two"),
+        ("STACK=two # 2", "two"),
+        ("STACK='two' # 2", "two"),
+        ('STACK="two"', "two"),
+        ("COMFYUI_PROMPT=a#b", "a#b"),
+        ("COMFYUI_PROMPT='{prompt} # {style}'", "{prompt} # {style}"),
+        ("# STACK=two", None),
+        ("STACK=", None),
+    ],
+)
+def test_lines_of_the_file_as_people_write_them(root: Path, line: str, value: str | None) -> None:
+    (root / ".env").write_text(f"\n{line}\n")
+    assert [*load(root, {}).values.values()] == [value] * (value is not None)
+
+
+@pytest.mark.parametrize("line", ["STACK", "WORK ERS=1", "1A=2", "A='open", 'A="1"2', "A=1\0"])
+def test_a_line_that_does_not_fit_is_named_by_its_number(root: Path, line: str) -> None:
+    (root / ".env").write_text(f"STACK=x\n{line}\nWORKERS=2")
+    found = read(root, {})
+    assert found.mistakes == (".env line 2 is not NAME=value",)
+    assert (found.stack, found.workers) == ("x", 2)
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_part_of_the_first_name(root: Path) -> None:
+    (root / ".env").write_bytes(b"\xef\xbb\xbfWORKERS=2\r\nMODE=local\r\n")
+    found = load(root, {})
+    assert (found.workers, found.mode) == (2, Mode.LOCAL)
+
+
+def test_what_is_no_file_of_text_is_told(root: Path) -> None:
+    (root / ".env").symlink_to("nowhere")
+    assert read(root, {}).mistakes == (".env can't be read: No such file or directory",)
+    (root / ".env").unlink()
+    (root / ".env").write_bytes("STACK=café".encode("latin-1"))
+    assert read(root, {}).mistakes == (".env is no text in UTF-8",)
+    (root / ".env").unlink()
+    (root / ".env").mkdir()
+    assert read(root, {}).mistakes == (".env can't be read: Is a directory",)
+
+
+KEY = "a-key-of-the-tests"
+PROFILES = f"""
+[profile.default]
+address = "default.example:7233"
+
+[profile.cloud]
+address = "cloud.example:7233"
+namespace = "shop.a1b2c"
+api_key = "{KEY}"
+[profile.cloud.grpc_meta]
+x-one = "1"
+
+[profile.certified]
+address = "own.example:7233"
+[profile.certified.tls]
+server_name = "inside.example"
+client_cert_path = "cert.pem"
+client_key_data = "-----BEGIN-----\\n"
+server_ca_cert_path = "ca.pem"
+
+[profile.plain]
+address = "127.0.0.1:7999"
+[profile.plain.tls]
+disabled = true
+
+[profile.nowhere]
+namespace = "shop"
+api_key = "{KEY}"
+"""
+# The SDK reads nothing of a file with one such mistake in it.
+WRONG = """
+[profile.typed]
+address = 7233
+[profile.tabled]
+address = "a:1"
+tls = "on"
+"""
+
+
+@pytest.fixture
+def file(root: Path) -> Path:
+    for name in ("cert.pem", "ca.pem"):
+        (root / name).write_text("-----BEGIN-----\nx\n")
+    path = root / "temporal.toml"
+    path.write_text(PROFILES)
+    return path
+
+
+@pytest.mark.parametrize("name", ["default", "cloud", "certified", "plain"])
+def test_it_says_what_the_sdk_reads_in_it(
+    settings: Load, file: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    named = {"TEMPORAL_PROFILE": name, "TEMPORAL_CONFIG_FILE": str(file)}
+    found = settings(**named)
+    said = ClientConfigProfile.load(disable_file=True, override_env_vars=dict(found.values))
+    by_sdk = ClientConfigProfile.load(override_env_vars=named)
+    assert said.to_client_connect_config() == by_sdk.to_client_connect_config()
+    assert not found.own_temporal
+    assert named.keys().isdisjoint(found.values)
+
+
+def test_a_file_alone_means_its_default_and_a_profile_alone_the_usual_file(
+    settings: Load, file: Path, tmp_path: Path
+) -> None:
+    assert settings(TEMPORAL_CONFIG_FILE="temporal.toml").values == {
+        "TEMPORAL_ADDRESS": "default.example:7233"
+    }
+    for home in ({"HOME": str(tmp_path / "home")}, {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}):
+        folder = tmp_path / ("home/.config" if "HOME" in home else "xdg") / "temporalio"
+        folder.mkdir(parents=True)
+        (folder / "temporal.toml").write_text(PROFILES)
+        found = settings(TEMPORAL_PROFILE="plain", **home)
+        assert found.values["TEMPORAL_ADDRESS"] == "127.0.0.1:7999"
+
+
+def test_a_file_that_nobody_named_is_not_read(settings: Load, tmp_path: Path) -> None:
+    folder = tmp_path / ".config" / "temporalio"
+    folder.mkdir(parents=True)
+    (folder / "temporal.toml").write_text(PROFILES)
+    found = settings(HOME=str(tmp_path))
+    assert (found.own_temporal, found.values) == (True, {})
+
+
+def test_what_is_set_counts_before_it(root: Path, file: Path) -> None:
+    (root / ".env").write_text("TEMPORAL_PROFILE=certified\nTEMPORAL_CONFIG_FILE=temporal.toml\n")
+    pem = "-----BEGIN-----\ny\n"
+    found = load(root, {"TEMPORAL_ADDRESS": "t:1", "TEMPORAL_TLS_CLIENT_CERT_DATA": pem})
+    assert found.values["TEMPORAL_ADDRESS"] == "t:1"
+    assert found.values["TEMPORAL_TLS_CLIENT_CERT_DATA"] == pem
+    assert "TEMPORAL_TLS_CLIENT_CERT_PATH" not in found.values
+    assert found.values["TEMPORAL_TLS_SERVER_NAME"] == "inside.example"
+
+
+def test_every_client_is_told_it_and_none_reads_it(settings: Load, file: Path) -> None:
+    found = settings(TEMPORAL_PROFILE="cloud", TEMPORAL_CONFIG_FILE="temporal.toml")
+    inside = told(found, WORKER, containers=True)
+    for env in (inside, *(told(found, each) for each in (WORKER, API, SEMAPHORE, LOADTEST))):
+        assert env["TEMPORAL_ADDRESS"] == "cloud.example:7233"
+        assert env["TEMPORAL_NAMESPACE"] == "shop.a1b2c"
+        assert env["TEMPORAL_API_KEY"] == KEY
+        assert "TEMPORAL_PROFILE" not in env
+        assert "TEMPORAL_CONFIG_FILE" not in env
+    assert for_compose(found)["COMPOSE_PROFILES"] == ""
+
+
+def test_its_certificates_go_into_containers_by_value(settings: Load, file: Path) -> None:
+    found = settings(TEMPORAL_PROFILE="certified", TEMPORAL_CONFIG_FILE="temporal.toml")
+    env = told(found, WORKER, containers=True)
+    assert env["TEMPORAL_TLS_CLIENT_CERT_DATA"] == "-----BEGIN-----\nx\n"
+    assert env["TEMPORAL_TLS_CLIENT_KEY_DATA"] == "-----BEGIN-----\n"
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"TEMPORAL_PROFILE": "nowhere"}, "TEMPORAL_PROFILE=nowhere (environment) has no address"),
+        ({"TEMPORAL_PROFILE": "other"}, "has no profile other"),
+        ({"TEMPORAL_PROFILE": "typed"}, "its address is no text"),
+        ({"TEMPORAL_PROFILE": "tabled"}, "its tls is no table"),
+        ({"TEMPORAL_CONFIG_FILE": "missing.toml"}, "No such file or directory"),
+        ({"TEMPORAL_CONFIG_FILE": "cert.pem"}, "is no TOML"),
+        (
+            {"TEMPORAL_CONFIG_FILE": ".env.example"},
+            "TEMPORAL_CONFIG_FILE=.env.example (environment)",
+        ),
+    ],
+)
+def test_one_that_names_no_server_is_refused(
+    settings: Load, file: Path, named: dict[str, str], said: str
+) -> None:
+    file.write_text(PROFILES + WRONG)
+    with pytest.raises(StackError) as caught:
+        settings(**{"TEMPORAL_CONFIG_FILE": str(file)} | named)
+    assert said in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_wrong_value_is_told_as_the_profiles(settings: Load, file: Path) -> None:
+    file.write_text('[profile.default]\naddress = "somewhere"\n')
+    with pytest.raises(StackError) as caught:
+        settings(TEMPORAL_CONFIG_FILE=str(file))
+    assert "TEMPORAL_ADDRESS=somewhere (the profile) is not host:port" in str(caught.value)
+
+
+ELSEWHERE = {
+    "TEMPORAL_ADDRESS": "temporal.example:7233",
+    "CALLBACK_SECRET": "a-secret-of-32-characters-or-more",
+    "STACK": "ours",
+}
+
+
+def test_without_roles_all_run(settings: Load) -> None:
+    found = settings()
+    assert [part.name for part in found.parts] == [
+        *("temporal", "mock-comfyui", "mock-kling", "semaphore", "worker", "callback", "api")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("roles", "parts"),
+    [
+        ("worker", ["worker"]),
+        ("api, callback", ["callback", "api"]),
+        ("mock-kling", ["mock-kling"]),
+    ],
+)
+def test_no_more_runs_than_is_named(settings: Load, roles: str, parts: list[str]) -> None:
+    found = settings(**ELSEWHERE, ROLES=roles, WORKERS="2")
+    assert [part.name for part in found.parts] == parts
+    expected = {part: 2 if part == "worker" else 1 for part in parts}
+    assert readiness.expected(found) == expected
+    needed = machine.wanted_ports(found, containers=False, running=[])
+    assert len(needed) == sum(expected.values())
+
+
+def test_a_server_alone_needs_nothing(settings: Load) -> None:
+    assert [part.name for part in settings(ROLES="temporal").parts] == ["temporal"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"ROLES": "worker,api2"}, "names api2; known are temporal, mock-comfyui, mock-kling"),
+        ({"ROLES": "worker"}, "needs TEMPORAL_ADDRESS where temporal is not among them"),
+        (ELSEWHERE | {"ROLES": "temporal"}, "names temporal, which is elsewhere by the settings"),
+    ],
+)
+def test_what_can_not_be_is_one_line(settings: Load, given: dict[str, str], said: str) -> None:
+    with pytest.raises(StackError) as refused:
+        settings(**given)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("roles", "needed"),
+    [
+        ("worker", ["CALLBACK_SECRET", "STACK"]),
+        ("callback", ["CALLBACK_SECRET"]),
+        ("semaphore", ["STACK"]),
+        ("mock-kling", []),
+    ],
+)
+def test_nothing_is_made_up_that_others_must_know(
+    settings: Load, roles: str, needed: list[str]
+) -> None:
+    given = {"TEMPORAL_ADDRESS": "temporal.example:7233", "ROLES": roles}
+    if not needed:
+        settings(**given)
+        return
+    with pytest.raises(StackError) as refused:
+        settings(**given)
+    for name in ELSEWHERE:
+        assert (f"needs {name}, the same for all" in str(refused.value)) == (name in needed)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:7300", "localhost:7300", "[::1]:7300"])
+def test_on_one_machine_they_are_made_once_for_all(settings: Load, address: str) -> None:
+    found = settings(TEMPORAL_ADDRESS=address, ROLES="worker")
+    assert len(told(found, WORKER)["CALLBACK_SECRET"]) >= 32
+
+
+SECRETS = {
+    name.upper()
+    for service in (*ALL, LOADTEST)
+    if service.model
+    for name, field in service.settings().model_fields.items()
+    if SecretStr.__name__ in str(field.annotation)
+}
+
+
+def test_the_services_have_secrets() -> None:
+    assert {"API_TOKEN", "PAYLOAD_KEY", "VENDOR_PROXY", "VIDEO_API_OPTIONS"} <= SECRETS
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_no_secret_of_any_service_is_shown(name: str) -> None:
+    assert refused(name, "is wrong", {name: "hunter2"}, {}) == f"{name}=… (default) is wrong"
+
+
+def test_any_other_is() -> None:
+    said = refused("API_RATE", "is wrong", {"API_RATE": "hunter2"}, {})
+    assert said == "API_RATE=hunter2 (default) is wrong"
