@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.mock_comfyui.folders import Folders
 from services.mock_comfyui.native import files, jobs, prompt, server
-from services.mock_comfyui.native.wire import REFUSALS, Gate, MalformedBody, on_trouble
+from services.mock_comfyui.native.wire import Gate, MalformedBody, on_trouble
 from services.mock_comfyui.pictures import ImageMaker
 from services.mock_comfyui.prompts.nodes import build_nodes, models_of
 from services.mock_comfyui.prompts.validation import NoGraph
@@ -99,7 +99,7 @@ def create_app(
 def _native_routers() -> tuple[APIRouter, ...]:
     """Each route is also under `/api`, as at the real server."""
     rooms = (prompt, jobs, files, server)
-    plain, api = APIRouter(responses=REFUSALS), APIRouter(prefix="/api", include_in_schema=False)
+    plain, api = APIRouter(), APIRouter(prefix="/api")
     plain.include_router(jobs.jobs_router)
     for router_ in (plain, api):
         for room in rooms:

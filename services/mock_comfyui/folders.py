@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -111,39 +110,20 @@ class Place:
     subfolder: str
     stem: str
 
-    def name(self, number: int, batch: int, ending: str) -> str:
-        stem = self.stem.replace("%batch_num%", str(batch))
-        name = f"{stem}_{number:05}_.{ending}"
+    def name(self, number: int, ending: str) -> str:
+        name = f"{self.stem}_{number:05}_.{ending}"
         if len(name.encode("utf-8", "replace")) > _LONGEST:
             raise BadName("OSError", f"[Errno 36] File name too long: '{_ROOT}/{name}'")
         return name
 
 
-def place_of(prefix: str, *, size: tuple[int, int]) -> Place:
+def place_of(prefix: str) -> Place:
     """The place, or BadName for one outside the output folder."""
-    path = posixpath.normpath(_filled_in(prefix, size))
+    path = posixpath.normpath(prefix)
     subfolder, stem = posixpath.split(path)
     if subfolder.startswith("/") or subfolder.split("/")[0] == "..":
         raise BadName("Exception", _outside(subfolder))
     return Place(subfolder, stem)
-
-
-def _filled_in(prefix: str, size: tuple[int, int]) -> str:
-    if "%" not in prefix:
-        return prefix
-    now = time.localtime()
-    for name, value in (
-        ("width", str(size[0])),
-        ("height", str(size[1])),
-        ("year", str(now.tm_year)),
-        ("month", f"{now.tm_mon:02}"),
-        ("day", f"{now.tm_mday:02}"),
-        ("hour", f"{now.tm_hour:02}"),
-        ("minute", f"{now.tm_min:02}"),
-        ("second", f"{now.tm_sec:02}"),
-    ):
-        prefix = prefix.replace(f"%{name}%", value)
-    return prefix
 
 
 def _outside(subfolder: str) -> str:

@@ -122,14 +122,6 @@ def draw_with_chunks(
     return _saved(_drawn(text, "", salt, size=size), format_, info)
 
 
-@lru_cache(maxsize=1)
-def preview() -> bytes:
-    """The small JPEG that stands for every preview."""
-    out = io.BytesIO()
-    Image.new("RGB", (64, 36), (90, 60, 120)).save(out, "JPEG")
-    return out.getvalue()
-
-
 def _drawn(prompt: str, style: str, salt: str, *, size: tuple[int, int]) -> Image.Image:
     shape = (size[0] or WIDTH, size[1] or HEIGHT)
     image = Image.new("RGB", shape)

@@ -16,7 +16,7 @@ EXAMPLES = {"api": 8, "callback": 8, "image": 5, "video": 5}
 DONE = {
     "api": {("POST /jobs", 202), ("POST /batches", 202), ("GET /jobs/{job_id}", 200)},
     "callback": {("POST /callback/kling", 200)},
-    "image": {("POST /img/submit", 202), ("GET /img/files/{name}", 200), ("GET /view", 200)},
+    "image": {("POST /img/submit", 202), ("GET /img/files/{name}", 200)},
     "video": {
         ("POST /video/submit", 202),
         ("GET /v1/videos/image2video/{any_id}", 200),

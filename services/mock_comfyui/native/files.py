@@ -16,21 +16,15 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from services.mock_comfyui.folders import FOLDERS, Folders, key_of
-from services.mock_comfyui.native.wire import RESPONSES, MalformedBody, NativeJson, TheQueue
+from services.mock_comfyui.native.wire import MalformedBody, NativeJson, TheQueue
 from services.mock_comfyui.settings import native_config
 from services.mock_core.calls import base_url
 from services.mock_core.mock import TheMock
-from services.mock_core.problems import Responses
 from services.mock_core.served import serve_file
 
-signed_router = APIRouter(tags=["native"])
+signed_router = APIRouter(include_in_schema=False)
 _SECRET = secrets.token_bytes(32)
 _SECONDS = 300
-_REFUSED: Responses = {
-    400: {"description": "headers of another kind of authorization"},
-    403: {"description": "a signature that is none, or is used up"},
-    404: {"description": "no such file"},
-}
 
 
 def signed_address(base: str, key: str) -> str:
@@ -40,7 +34,7 @@ def signed_address(base: str, key: str) -> str:
     return f"{base}/signed/{quote(key, safe='')}?{query}"
 
 
-@signed_router.get("/signed/{key:path}", response_class=Response, responses=_REFUSED)
+@signed_router.get("/signed/{key:path}")
 async def signed_file(
     request: Request, mock: TheMock, key: str, expires: str = "", signature: str = ""
 ) -> Response:
@@ -59,24 +53,12 @@ def _signature(key: str, expires: str) -> str:
     return hmac.new(_SECRET, f"{key}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-router = APIRouter(tags=["native"])
+router = APIRouter(include_in_schema=False)
 # A browser would run what such a file says.
 _HARMFUL = ("text/html", "application/xhtml+xml", "text/javascript", "text/css")
 
 
-@router.get(
-    "/view",
-    response_class=Response,
-    responses={
-        200: {"content": {"image/png": {}}},
-        206: {"content": {"image/png": {}}},
-        302: {"description": "a signed address, where the server is told to answer so"},
-        400: {"description": "no name, a name that leads out of its folder, or no such folder"},
-        403: {"description": "a subfolder that leads out"},
-        404: {"description": "no such file"},
-        416: {"description": "a range outside the file"},
-    },
-)
+@router.get("/view")
 async def view(
     request: Request,
     mock: TheMock,
@@ -123,19 +105,6 @@ def _name(reply: Response, filename: str) -> None:
 
 
 _LONGEST = 255
-_BAD_NAME = {"description": "No picture, or a name that leads elsewhere"}
-
-
-def _form(**texts: str) -> dict[str, object]:
-    properties = {
-        "image": {"type": "string", "format": "binary"},
-        **{name: {"type": "string", "description": said} for name, said in texts.items()},
-    }
-    schema = {"type": "object", "properties": properties}
-    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
-
-
-_UPLOAD = _form(overwrite="true: in the place of one of this name", subfolder="", type="")
 
 
 class Refused(Exception):
@@ -154,7 +123,7 @@ class _Part:
         return self.body.decode("utf-8", "replace")
 
 
-@router.post("/upload/image", openapi_extra=_UPLOAD, responses={**RESPONSES, 400: _BAD_NAME})
+@router.post("/upload/image")
 async def upload(request: Request, queue: TheQueue) -> Response:
     """Keep a picture; the same name with other bytes gets a number, unless it is to replace."""
     parts = await _parts(request)

@@ -7,11 +7,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.mock_comfyui.native.wire import (
-    RESPONSES,
     MalformedBody,
     NativeJson,
     TheQueue,
-    json_body,
     native_refusal,
     read_json,
 )
@@ -20,13 +18,12 @@ from services.mock_comfyui.queue.prompt_queue import Kept, PromptQueue
 from services.mock_core.calls import View, look_up
 from services.mock_core.ledger.generation import State
 from services.mock_core.mock import TheMock
-from services.mock_core.problems import Responses
 
-router = APIRouter(tags=["native"])
+router = APIRouter(include_in_schema=False)
 Entry = dict[str, Any]
 
 
-@router.get("/history", responses=RESPONSES)
+@router.get("/history")
 async def get_history(
     queue: TheQueue, max_items: str | None = None, offset: str | None = None
 ) -> Response:
@@ -39,7 +36,7 @@ async def get_history(
     return NativeJson(dict(rows[start : max(end, 0)]))
 
 
-@router.get("/history/{prompt_id}", responses=RESPONSES)
+@router.get("/history/{prompt_id}")
 async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Response:
     """`{}` while it waits, while it runs, and for an id that never was."""
     kept = queue.history.get(prompt_id)
@@ -57,12 +54,7 @@ async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Resp
     return NativeJson({}) if answer.status_code == 404 else answer
 
 
-@router.post(
-    "/history",
-    openapi_extra=json_body("What to forget", clear={"type": "boolean"}, delete={"type": "array"}),
-    response_class=Response,
-    responses=RESPONSES,
-)
+@router.post("/history")
 async def post_history(request: Request, queue: TheQueue) -> Response:
     """Forget finished prompts: all of them, or those of these ids."""
     body = await read_json(request)
@@ -102,7 +94,7 @@ def _number(text: str | None) -> int | None:
         raise MalformedBody from error
 
 
-jobs_router = APIRouter(tags=["native"])
+jobs_router = APIRouter(include_in_schema=False)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _WORDS = {
     State.QUEUED: "pending",
@@ -111,19 +103,9 @@ _WORDS = {
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
 }
-_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
 
-def _said(description: str, error: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": _ERROR, "example": {"error": error}}}
-    return {"description": description, "content": content}
-
-
-_NOT_FOUND = _said("There is no such job", "Job not found")
-_CANCELLED: Responses = {"default": RESPONSES["default"]}
-
-
-@jobs_router.get("/api/jobs/{job_id}", responses={**RESPONSES, 404: _NOT_FOUND})
+@jobs_router.get("/api/jobs/{job_id}")
 async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """One job, 404 for one that never was, was forgotten, or was cancelled while it waited."""
     kept = queue.history.get(job_id)
@@ -143,7 +125,7 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     return _not_found() if answer.status_code == 404 else answer
 
 
-@jobs_router.post("/api/jobs/{job_id}/cancel", responses=_CANCELLED)
+@jobs_router.post("/api/jobs/{job_id}/cancel")
 async def cancel(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """Cancel by either id; false when there is nothing to cancel.
 

@@ -8,11 +8,9 @@ from starlette.responses import Response
 
 from services.mock_comfyui.native.jobs import is_uuid, listed
 from services.mock_comfyui.native.wire import (
-    RESPONSES,
     MalformedBody,
     NativeJson,
     TheQueue,
-    json_body,
     native_error,
     native_refusal,
     parsed_body,
@@ -27,7 +25,7 @@ from services.mock_core.calls import base_url, find_tag, slot_token, submit
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import TheMock
 
-router = APIRouter(tags=["native"])
+router = APIRouter(include_in_schema=False)
 _BAD_ID = mistake(
     "invalid_prompt_id",
     "prompt_id must be a valid UUID",
@@ -35,17 +33,6 @@ _BAD_ID = mistake(
     "omit it to let the server generate one",
 )
 _SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
-_OBJECT = {"type": "object"}
-_PROMPT = json_body(
-    "A graph to run",
-    prompt=_OBJECT,
-    client_id={"type": "string"},
-    prompt_id={"type": "string", "format": "uuid"},
-    extra_data=_OBJECT,
-    number={"type": "number"},
-    front={"type": "boolean"},
-    partial_execution_targets={"type": "array", "items": {"type": "string"}},
-)
 
 
 @router.get("/prompt")
@@ -54,7 +41,7 @@ async def queue_info(queue: TheQueue) -> dict[str, Any]:
     return queue.status()
 
 
-@router.post("/prompt", openapi_extra=_PROMPT, responses=RESPONSES)
+@router.post("/prompt")
 async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
     """Queue a graph; a 200 may carry node_errors, for one good output is enough."""
     body = await parsed_body(request)
@@ -77,7 +64,6 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     rules = Rules(
         queue.nodes,
         is_there=lambda name: folders.get(folders.annotated(name)) is not None,
-        only=body.get("partial_execution_targets"),
         old=config.is_old,
     )
     validation = validate(graph, rules)
@@ -121,14 +107,7 @@ async def get_queue(queue: TheQueue) -> Response:
     )
 
 
-@router.post(
-    "/queue",
-    openapi_extra=json_body(
-        "What to drop of what waits", clear={"type": "boolean"}, delete={"type": "array"}
-    ),
-    response_class=Response,
-    responses=RESPONSES,
-)
+@router.post("/queue")
 async def post_queue(request: Request, queue: TheQueue) -> Response:
     """Drop prompts that wait: all of them, or those of these ids."""
     body = await read_json(request)
@@ -139,12 +118,7 @@ async def post_queue(request: Request, queue: TheQueue) -> Response:
     return Response()
 
 
-@router.post(
-    "/interrupt",
-    openapi_extra=json_body("What to interrupt", prompt_id={"type": "string"}),
-    response_class=Response,
-    responses=RESPONSES,
-)
+@router.post("/interrupt")
 async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
     """Interrupt this prompt; whatever runs where none is named, or the body is no JSON."""
     try:
@@ -161,8 +135,7 @@ async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Respons
 def _number(body: dict[str, Any], queue: PromptQueue) -> float:
     """Its place among those that wait: the lowest number runs first."""
     if "number" not in body:
-        number = queue.take_number()
-        return -number if body.get("front") else number
+        return queue.take_number()
     try:
         return float(body["number"])
     except (TypeError, ValueError) as error:

@@ -1,7 +1,6 @@
 """The native wire's rest: the event socket, node types and models, the server's own state."""
 
 import contextlib
-import json
 import uuid
 from typing import Any
 
@@ -9,14 +8,13 @@ import anyio
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response
 
-from services.mock_comfyui.native.wire import RESPONSES, NativeJson, TheQueue, json_body, read_json
+from services.mock_comfyui.native.wire import NativeJson, TheQueue, read_json
 from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, told_entry
 from services.mock_comfyui.queue.events import Listener, encode
 from services.mock_comfyui.settings import native_config
 from services.mock_core.mock import TheMock
-from services.mock_core.problems import Responses
 
-router = APIRouter(tags=["native"])
+router = APIRouter(include_in_schema=False)
 MAX_UPLOAD = 104857600
 FEATURES = {
     "supports_preview_metadata": True,
@@ -26,19 +24,12 @@ FEATURES = {
     "node_replacements": True,
     "assets": False,
 }
-_OLD = ("supports_preview_metadata", "max_upload_size")
-
-
-def features_of(*, is_old: bool) -> dict[str, Any]:
-    """What the server can do, as it tells those who ask."""
-    return {name: FEATURES[name] for name in FEATURES if name in _OLD or not is_old}
 
 
 @router.websocket("/ws")
 async def events(socket: WebSocket) -> None:
     """Open until the client goes or the server restarts, even where another has its place."""
     queue = socket.app.state.queue
-    old = native_config(socket.app.state.mock).is_old
     await socket.accept()
     client_id = socket.query_params.get("clientId") or uuid.uuid4().hex
     listener = Listener(socket)
@@ -50,7 +41,7 @@ async def events(socket: WebSocket) -> None:
         await listener.send(encode("executing", {"node": node}))
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_listen, socket, listener, features_of(is_old=old))
+            group.start_soon(_listen, socket, listener)
             await listener.dropped.wait()
             group.cancel_scope.cancel()
     finally:
@@ -58,31 +49,14 @@ async def events(socket: WebSocket) -> None:
     await listener.close()
 
 
-async def _listen(socket: WebSocket, listener: Listener, features: dict[str, Any]) -> None:
-    """Flags count in the first message alone; what is no JSON is no message."""
-    first = True
+async def _listen(socket: WebSocket, listener: Listener) -> None:
+    """What a client says is of no use to anybody; once it goes, the socket ends."""
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while (message := await socket.receive())["type"] == "websocket.receive":
-            said = _read(message.get("text"))
-            if not isinstance(said, dict):
-                continue
-            if first and said.get("type") == "feature_flags":
-                flags = said.get("data")
-                wanted = flags.get("supports_preview_metadata") if isinstance(flags, dict) else None
-                listener.wants_metadata = bool(wanted)
-                await listener.send(encode("feature_flags", features))
-            first = False
+        while (await socket.receive())["type"] == "websocket.receive":
+            pass
     listener.dropped.set()
 
 
-def _read(text: str | None) -> object:
-    try:
-        return json.loads(text or "")
-    except ValueError:
-        return None
-
-
-_UNKNOWN: Responses = {404: {"description": "There is no such folder, or no such file"}}
 _EXTENSIONS = [f"/extensions/core/{name}.js" for name in ("groupNode", "widgetInputs")]
 
 
@@ -106,7 +80,7 @@ async def model_folders() -> Response:
     return NativeJson(list(MODEL_FOLDERS))
 
 
-@router.get("/models/{folder}", responses=_UNKNOWN)
+@router.get("/models/{folder}")
 async def models(request: Request, folder: str) -> Response:
     """The files of one folder."""
     found = request.app.state.models.get(folder)
@@ -124,9 +98,9 @@ async def extensions() -> Response:
 
 
 @router.get("/features")
-async def features(mock: TheMock) -> Response:
-    """What the server can do, as told on the socket to who asks."""
-    return NativeJson(features_of(is_old=native_config(mock).is_old))
+async def features() -> Response:
+    """What the server can do."""
+    return NativeJson(FEATURES)
 
 
 @router.get("/users")
@@ -142,14 +116,7 @@ async def settings() -> Response:
 _GIGABYTE = 1_000_000_000
 
 
-@router.post(
-    "/free",
-    openapi_extra=json_body(
-        "What to free", unload_models={"type": "boolean"}, free_memory={"type": "boolean"}
-    ),
-    response_class=Response,
-    responses=RESPONSES,
-)
+@router.post("/free")
 async def free(request: Request, queue: TheQueue) -> Response:
     """Forget models, and with `free_memory` all cached results."""
     if (await read_json(request)).get("free_memory"):

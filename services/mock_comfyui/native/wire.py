@@ -11,10 +11,9 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.mock_comfyui.prompts.nodes import missing, mistake
+from services.mock_comfyui.prompts.nodes import mistake
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_comfyui.settings import NativeConfig
-from services.mock_core.problems import Responses, in_words_of
 
 _TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
 
@@ -27,32 +26,6 @@ async def queue_of(request: Request) -> PromptQueue:
 
 
 TheQueue = Annotated[PromptQueue, Depends(queue_of)]
-_ERROR = {
-    "type": "object",
-    "properties": {"error": {"type": "object"}, "node_errors": {"type": "object"}},
-    "required": ["error", "node_errors"],
-}
-_MISSING = missing("images")
-_INVALID_GRAPH = {
-    "error": mistake(
-        "prompt_outputs_failed_validation",
-        "Prompt outputs failed validation",
-        "Required input is missing: images",
-    ),
-    "node_errors": {
-        "9": {"errors": [_MISSING], "dependent_outputs": ["9"], "class_type": "SaveImage"}
-    },
-}
-_REFUSED = {"error": mistake("injected", "refused", ""), "node_errors": {}}
-RESPONSES = {
-    **in_words_of(
-        _ERROR, 400, 503, example=lambda status: _INVALID_GRAPH if status == 400 else _REFUSED
-    ),
-    500: {
-        "description": "A body that is no JSON, as the real server answers it",
-        "content": {"text/plain": {"schema": {"type": "string"}, "example": _TROUBLE}},
-    },
-}
 
 
 class NativeJson(JSONResponse):
@@ -116,12 +89,6 @@ def native_refusal(
     return NativeJson(body, status_code=status or 503, headers=headers)
 
 
-def json_body(description: str, **properties: Any) -> dict[str, Any]:
-    """The OpenAPI part of a body that is read by hand."""
-    schema = {"type": "object", "description": description, "properties": properties}
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-
-
 _NATIVE = frozenset(
     {
         *("prompt", "queue", "history", "interrupt", "view", "ws", "upload", "system_stats", "api"),
@@ -130,25 +97,6 @@ _NATIVE = frozenset(
     }
 )
 _UNAUTHORIZED = {"error": "unauthorized"}
-# What the OpenAPI file says of it.
-REFUSALS: Responses = {
-    401: {
-        "description": "Without the server's key, where it has one",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"error": {"type": "string"}},
-                    "required": ["error"],
-                },
-                "example": _UNAUTHORIZED,
-            }
-        },
-    },
-    403: {
-        "description": "From a page of another site; without a body where Sec-Fetch-Site says so"
-    },
-}
 
 
 class Gate:

@@ -39,11 +39,10 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a graph is judged by: node types, files, the outputs that are meant (None: all)."""
+    """What a graph is judged by: node types, and files."""
 
     nodes: Nodes
     is_there: Callable[[str], bool]
-    only: Any = None
     old: bool = False
 
 
@@ -82,13 +81,8 @@ def _refused(graph: Graph, rules: Rules) -> dict[str, Any] | None:
 
 
 def _outputs(graph: Graph, rules: Rules) -> list[str]:
-    """The output nodes that are meant."""
-    return [
-        node_id
-        for node_id, node in graph.items()
-        if rules.nodes[node["class_type"]].is_output
-        and (not isinstance(rules.only, list) or node_id in rules.only)
-    ]
+    """The output nodes, each of which is judged by itself."""
+    return [node_id for node_id, node in graph.items() if rules.nodes[node["class_type"]].is_output]
 
 
 def _unknown_node(node_id: str, node: dict[str, Any], *, old: bool) -> Mistake:

@@ -3,20 +3,15 @@
 import asyncio
 import contextlib
 import json
-import struct
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from services.mock_comfyui.pictures import preview
 from services.mock_comfyui.prompts.tasks import Output, Task, Work
 from services.mock_comfyui.prompts.validation import SERVER_FILE
 from services.mock_core.clock import milliseconds
 
-_PREVIEW, _PREVIEW_WITH_METADATA = 1, 4
-_JPEG = 1
 Message = dict[str, Any]
 
 
@@ -25,16 +20,12 @@ class Listener:
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
-        self.wants_metadata = False
         self.dropped = asyncio.Event()
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, message: str) -> None:
         """Waits where the other side doesn't read."""
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            if isinstance(message, bytes):
-                await self._socket.send_bytes(message)
-            else:
-                await self._socket.send_text(message)
+            await self._socket.send_text(message)
 
     async def close(self) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:
@@ -51,7 +42,7 @@ class Hub:
     def __init__(self) -> None:
         self._places: dict[str, Listener] = {}
         self._open: set[Listener] = set()
-        self._frames: asyncio.Queue[tuple[list[Listener], str | bytes]] = asyncio.Queue()
+        self._frames: asyncio.Queue[tuple[list[Listener], str]] = asyncio.Queue()
         self._sending: asyncio.Task[None] | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -88,22 +79,8 @@ class Hub:
 
     def send(self, client_id: str | None, kind: str, data: Message) -> None:
         """To the socket of this client, lost for good when there is none; without one, to all."""
-        meant = self.meant(client_id)
-        if meant:
-            self._put(meant, encode(kind, data))
-
-    def preview(self, client_id: str | None, metadata: Message, picture: bytes) -> None:
-        """A JPEG in a binary frame, with its metadata for who has asked for it."""
-        told = json.dumps(metadata).encode()
-        head = struct.pack(">II", _PREVIEW_WITH_METADATA, len(told))
-        meant = self.meant(client_id)
-        self._put([it for it in meant if it.wants_metadata], head + told + picture)
-
-    def plain_preview(self, client_id: str | None, picture: bytes) -> None:
-        """A picture in a binary frame, for who hasn't asked for metadata."""
-        head = struct.pack(">II", _PREVIEW, _JPEG)
-        meant = self.meant(client_id)
-        self._put([it for it in meant if not it.wants_metadata], head + picture)
+        if listeners := self.meant(client_id):
+            self._frames.put_nowait((listeners, encode(kind, data)))
 
     def drop_all(self) -> None:
         """Cut every connection, as a vendor that restarts does."""
@@ -117,11 +94,6 @@ class Hub:
             return list(self._places.values())
         return [self._places[client_id]] if client_id in self._places else []
 
-    def _put(self, meant: Iterable[Listener], frame: str | bytes) -> None:
-        listeners = list(meant)
-        if listeners:
-            self._frames.put_nowait((listeners, frame))
-
     async def _send_all(self) -> None:
         """One after another, so that who doesn't read holds up everybody."""
         while True:
@@ -134,9 +106,6 @@ class Hub:
 
 def encode(kind: str, data: Message) -> str:
     return json.dumps({"type": kind, "data": data}, ensure_ascii=True)
-
-
-_PREVIEWS = ("auto", "latent2rgb", "taesd")
 
 
 class ExecutionEvents:
@@ -161,17 +130,11 @@ class ExecutionEvents:
         self._send(task, "executing", _node(task, node_id))
 
     def step(self, task: Task, node_id: str, *, value: int, steps: int) -> None:
-        """A step of a node that takes several, and its preview where one was asked for."""
+        """A step of a node that takes several."""
         task.told[node_id] = (float(value), float(steps))
         self._send_node_states(task, running=node_id)
-        wanted = task.extra.get("preview_method") in _PREVIEWS
-        if wanted:
-            metadata = {**_places(task, node_id), "image_type": "image/jpeg"}
-            self._hub.preview(task.client_id, metadata, preview())
         told = {"value": value, "max": steps, "prompt_id": task.id, "node": node_id}
         self._hub.send(task.client_id, "progress", told)
-        if wanted:
-            self._hub.plain_preview(task.client_id, preview())
 
     def finish_node(self, task: Task, node_id: str, output: Output | None) -> None:
         task.executed.append(node_id)

@@ -96,9 +96,9 @@ class Saver:
         format_ = format_ or (config.format if folder == "output" else "png")
         ending = _ENDINGS.get(format_, format_)
         try:
-            place = place_of(prefix, size=shape.size)
+            place = place_of(prefix)
             first = self.folders.next_number(place.subfolder, place.stem, folder)
-            names = [place.name(first + batch, batch, ending) for batch in range(count)]
+            names = [place.name(first + batch, ending) for batch in range(count)]
         except BadName as error:
             raise NodeFailed(error.kind, str(error)) from error
         for batch, name in enumerate(names):

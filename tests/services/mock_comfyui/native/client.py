@@ -77,29 +77,17 @@ class Socket:
     """Reads until it is told what to wait for."""
 
     connection: ClientConnection
-    frames: list[Json | bytes] = field(default_factory=list)
-
-    @property
-    def events(self) -> list[Json]:
-        return [frame for frame in self.frames if isinstance(frame, dict)]
-
-    @property
-    def binary(self) -> list[bytes]:
-        return [frame for frame in self.frames if isinstance(frame, bytes)]
+    frames: list[Json] = field(default_factory=list)
 
     async def until(self, kind: str, **data: Any) -> Json:
         """The next event of this kind whose data has these members."""
         while True:
-            message = await asyncio.wait_for(self.connection.recv(), 60)
-            if isinstance(message, bytes):
-                self.frames.append(message)
-                continue
-            event = json.loads(message)
+            event = json.loads(await asyncio.wait_for(self.connection.recv(), 60))
             self.frames.append(event)
             if event["type"] == kind and data.items() <= event["data"].items():
                 return dict(event)
 
-    async def idle(self) -> list[Json | bytes]:
+    async def idle(self) -> list[Json]:
         """All up to the word that nothing is left in the queue."""
         await self.until("status", status={"exec_info": {"queue_remaining": 0}})
         return self.taken()
@@ -107,7 +95,7 @@ class Socket:
     async def finish(self) -> list[Json]:
         """All up to the very last word about a prompt."""
         await self.until("executing", node=None)
-        return [frame for frame in self.taken() if isinstance(frame, dict)]
+        return self.taken()
 
     async def hears_nothing(self) -> bool:
         """Whether nothing more has come, whatever the other side has sent by now."""
@@ -119,7 +107,7 @@ class Socket:
             return True
         return False
 
-    def taken(self) -> list[Json | bytes]:
+    def taken(self) -> list[Json]:
         """What has come since the last time."""
         taken, self.frames = self.frames, []
         return taken

@@ -1,11 +1,10 @@
 """Frames in the shorthand of the captured ones: `ps +1 2:r0/1`, `executed 2 (x_00001_.png)`."""
 
-import struct
 from typing import Any
 
 from tests.services.mock_core.serving import Json
 
-Frame = Json | bytes
+Frame = Json
 
 
 def told(frames: list[Frame]) -> str:
@@ -15,8 +14,6 @@ def told(frames: list[Frame]) -> str:
 
 
 def _one(frame: Frame, finished: set[str]) -> str:
-    if isinstance(frame, bytes):
-        return f"BINARY type {struct.unpack('>I', frame[:4])[0]}"
     data: Any = frame["data"]
     match frame["type"]:
         case "status":

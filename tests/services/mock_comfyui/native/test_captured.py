@@ -106,7 +106,7 @@ async def test_without_a_client_id_only_the_nodes_are_told_to_everybody(real: Se
         answer = await queue(real, simple_graph())
         await socket.until("status", status={"exec_info": {"queue_remaining": 0}})
     ours = {answer["prompt_id"]: "P"}
-    assert _same(socket.events, ours) == _same(_events(section), theirs)
+    assert _same(socket.frames, ours) == _same(_events(section), theirs)
 
 
 def _width(value: object) -> Json:

@@ -63,10 +63,6 @@ async def test_small_routes_of_the_server(image_mock: Service) -> None:
     assert (await image_mock.json("/features"))["max_upload_size"] == 104857600
     assert isinstance(await image_mock.json("/extensions"), list)
     assert await image_mock.json("/settings") == {}
-    old = {"native": {"version": "0.3.64"}}
-    await image_mock.http.put("/admin/config", json=old)
-    expected = {"supports_preview_metadata": True, "max_upload_size": 104857600}
-    assert await image_mock.json("/features") == expected
 
 
 async def test_freed_memory_has_nothing_cached(image_mock: Service) -> None:

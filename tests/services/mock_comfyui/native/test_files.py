@@ -150,7 +150,6 @@ async def test_prefixes_become_the_captured_names(image_mock: Service) -> None:
         ("jobs/a/b/pic", "jobs/a/b", "pic_00001_.png"),
         ("画像/雪の狐", "画像", "雪の狐_00001_.png"),
         ("a b'c\"d", "", "a b'c\"d_00001_.png"),
-        ("w%width%x%height%_%batch_num%", "", "w64x64_0_00001_.png"),
         ("folder/", "", "folder_00001_.png"),
         ("", "", "._00001_.png"),
         ("a/../b/c", "b", "c_00001_.png"),

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.services.mock_comfyui.native.client import (
     Socket,
     history_of,
@@ -32,7 +30,7 @@ async def _run(service: Service, socket: Socket, graph: Json, **members: object)
     return told(await socket.idle())
 
 
-async def _all_of(socket: Socket) -> list[Json | bytes]:
+async def _all_of(socket: Socket) -> list[Json]:
     await socket.until("executing", node=None)
     return socket.taken()
 
@@ -56,38 +54,6 @@ async def test_who_hears_of_a_run_that_is_not_his(image_mock: Service) -> None:
         assert anonymous == FRAMES["03 at another socket, prompt without client_id"]
         await queue(image_mock, simple_graph(2), client_id="nobody")
         assert told(await socket.idle()) == FRAMES["03 at another socket, client_id of nobody"]
-
-
-@pytest.mark.parametrize(
-    ("flags", "name"),
-    [
-        (False, "13 previews asked, without feature flags"),
-        (True, "13 previews asked, with feature flags"),
-    ],
-)
-async def test_previews_come_where_they_are_asked_for(
-    image_mock: Service, flags: bool, name: str
-) -> None:
-    async with listening(image_mock) as socket:
-        await _run(image_mock, socket, sampler_graph(seed=1), client_id="me")
-        if flags:
-            said = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
-            await socket.connection.send(json.dumps(said))
-            await socket.until("feature_flags")
-            socket.taken()
-        unasked = await _run(image_mock, socket, sampler_graph(seed=2), client_id="me")
-        assert unasked == FRAMES["13 other seed"]
-        answer = await queue(image_mock, sampler_graph(seed=3), client_id="me", extra_data=PREVIEWS)
-        frames = await _all_of(socket)
-    assert told(frames).startswith(FRAMES[name])
-    binary = next(frame for frame in frames if isinstance(frame, bytes))
-    if flags:
-        length = int.from_bytes(binary[4:8])
-        metadata = json.loads(binary[8 : 8 + length])
-        expected = {**CAPTURED["preview metadata"], "prompt_id": answer["prompt_id"]}
-        assert metadata == expected
-        binary = binary[length:]
-    assert binary[4:10] == (b"\0\0\0\1\xff\xd8" if not flags else binary[4:8] + b"\xff\xd8")
 
 
 async def test_the_steps_of_a_run_without_a_client_are_told_to_all(image_mock: Service) -> None:

@@ -9,7 +9,6 @@ from PIL import Image
 
 from tests.services.mock_comfyui.native.client import (
     history_of,
-    listening,
     queue,
     sampler_graph,
     simple_graph,
@@ -118,12 +117,6 @@ async def test_an_upload_is_served_from_the_input_folder(image_mock: Service) ->
     assert reply.json() == {"name": "cat.png", "subfolder": "", "type": "input"}
     found = await image_mock.http.get("/view?filename=cat.png&type=input")
     assert found.content == b"not really"
-
-
-async def test_feature_flags_are_answered(image_mock: Service) -> None:
-    async with listening(image_mock) as socket:
-        await socket.connection.send('{"type": "feature_flags", "data": {}}')
-        assert (await socket.until("feature_flags"))["data"]["supports_preview_metadata"]
 
 
 async def test_faults_meet_the_native_wire(image_mock: Service) -> None:

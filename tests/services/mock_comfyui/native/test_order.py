@@ -42,19 +42,19 @@ async def test_the_plain_wire_does_not_wait_for_the_native_one(image_mock: Servi
     await image_mock.until(f"/img/status/{plain}", lambda it: it["status"] == "succeeded")
 
 
-async def test_numbers_and_front_decide_the_order(image_mock: Service) -> None:
+async def test_numbers_decide_the_order(image_mock: Service) -> None:
     first = await _occupied(image_mock)
     numbers = []
-    orders: list[Json] = [{}, {"front": True}, {"number": 3.5}, {"number": -5}]
+    orders: list[Json] = [{}, {"number": 3.5}, {"number": -5}]
     for color, order in enumerate(orders):
         numbers.append((await queue(image_mock, simple_graph(color), **order))["number"])
-    assert numbers == [1, -2, 3.5, -5.0]
+    assert numbers == [1, 3.5, -5.0]
     waiting = (await image_mock.json("/queue"))["queue_pending"]
-    assert [row[0] for row in waiting] == [-5.0, -2, 1, 3.5]
+    assert [row[0] for row in waiting] == [-5.0, 1, 3.5]
     await image_mock.post("/interrupt", {"prompt_id": first})
-    await image_mock.until("/history", lambda it: len(it) == 5)
+    await image_mock.until("/history", lambda it: len(it) == 4)
     ended = [entry["prompt"][0] for entry in (await image_mock.json("/history")).values()]
-    assert ended == [0, -5.0, -2, 1, 3.5]
+    assert ended == [0, -5.0, 1, 3.5]
 
 
 async def test_one_number_and_one_id_twice_kill_the_worker_for_good(image_mock: Service) -> None:

@@ -154,15 +154,6 @@ async def test_samplers_of_the_real_server_are_known(image_mock: Service) -> Non
     assert error["extra_info"]["input_config"] is None
 
 
-async def test_only_the_outputs_that_are_meant_run(image_mock: Service) -> None:
-    graph = {**simple_graph(), "3": _save(images=["1", 0], filename_prefix="part")}
-    answer = await queue(image_mock, graph, partial_execution_targets=["3"])
-    entry = await history_of(image_mock, answer["prompt_id"])
-    assert (entry["prompt"][4], list(entry["outputs"])) == (["3"], ["3"])
-    reply = await image_mock.post("/prompt", {"prompt": graph, "partial_execution_targets": []})
-    assert reply.json()["error"]["type"] == "prompt_no_outputs"
-
-
 async def test_secrets_are_kept_out_of_every_answer(image_mock: Service) -> None:
     extra = {
         "client_id": "inner",

@@ -61,16 +61,3 @@ async def test_who_does_not_read_holds_up_all_the_others(
             held.set()
             kinds = [event["type"] for event in await reader.finish()]
     assert kinds[-3:] == ["execution_success", "status", "executing"]
-
-
-async def test_flags_count_in_the_first_message_alone(image_mock: Service) -> None:
-    flags = '{"type": "feature_flags", "data": {}}'
-    async with listening(image_mock) as socket:
-        await socket.connection.send("no json")
-        await socket.connection.send(b"\x00")
-        await socket.connection.send("[]")
-        await socket.connection.send(flags)
-        told = (await socket.until("feature_flags"))["data"]
-        assert (told["supports_preview_metadata"], told["assets"]) == (True, False)
-        await socket.connection.send(flags)
-        assert await socket.hears_nothing()

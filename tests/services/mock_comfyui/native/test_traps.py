@@ -125,7 +125,7 @@ async def test_7_an_end_missed_while_away_is_never_told_again(image_mock: Servic
     async with listening(image_mock) as socket:
         await queue(image_mock, simple_graph(9), client_id="other")
         await socket.until("status", status={"exec_info": {"queue_remaining": 0}})
-        assert {event["type"] for event in socket.events} == {"status"}
+        assert {event["type"] for event in socket.frames} == {"status"}
 
 
 @pytest.mark.parametrize(("how", "last"), [("fail", "error"), ("interrupt", "interrupted")])
