@@ -8,7 +8,6 @@ from typing import TypeVar
 import structlog
 from temporalio import activity
 
-from services.worker import metrics
 from services.worker.acting.heartbeat import Pulse, beating, check_run
 from services.worker.acting.polling import Ended, asked_by, end_of, image_pace, until_ended
 from services.worker.acting.submitting import Send, begin, check_current
@@ -25,6 +24,7 @@ from services.worker.models import (
     VideoWatch,
 )
 from services.worker.policies import AT_ONCE_SECONDS
+from services.worker.results import storage
 from services.worker.vendors.vendor import Picture, Vendor
 from shared.errors import (
     BadResult,
@@ -236,7 +236,7 @@ class StageActivities:
 
     def _stored(self, order: Order, end: Ended, *, asset: Asset) -> Stored:
         job_id = order.request.job_id
-        metrics.stored(order.step, end.units)
+        storage.count(order.step, end.units)
         return Stored(
             vendor_id=end.vendor_id,
             source_url=end.url if is_plain(end.url) else None,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 from shared.errors import VendorError
-from shared.failures import Counted
+from shared.failures import MAX_ATTEMPTS, Counted
 from shared.jobs.states import Step
 
 # Delivery problems (a refused connection, a full vendor, a worker that died) use up no generation
@@ -80,3 +80,9 @@ REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 IMAGE_POLL_SHARE = 0.1
 IMAGE_POLL_MIN_SECONDS = 0.01
 IMAGE_POLL_MAX_SECONDS = 2.0
+
+
+# After a job was ended early, what is paid for is fetched for so long per attempt.
+KEEP_SECONDS = 20.0
+# What a clean-up may take beyond its bound, the fetching of what it keeps included.
+DRAIN_MARGIN = timedelta(seconds=30 + 2 * MAX_ATTEMPTS * KEEP_SECONDS)

@@ -10,8 +10,7 @@ from temporalio.worker import Worker
 
 from services.worker.acting.draining import DrainActivities
 from services.worker.acting.interceptor import JobInterceptor
-from services.worker.acting.records import StateActivities
-from services.worker.acting.requests import Requests
+from services.worker.acting.records import Requests, StateActivities
 from services.worker.activities import StageActivities
 from services.worker.dependencies import Dependencies
 from services.worker.policies import HEARTBEAT_THROTTLE

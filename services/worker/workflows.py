@@ -8,16 +8,15 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic import stages
-    from services.worker.deterministic.attempts import after_failure
+    from services.worker.deterministic.attempts import after_failure, collected
     from services.worker.deterministic.cancellation import (
         Cancellation,
         Interrupted,
+        Limits,
         StageFailed,
     )
-    from services.worker.deterministic.collecting import collected
     from services.worker.deterministic.ending import Ending
     from services.worker.deterministic.journal import AnothersRecord, EndedBefore, Journal
-    from services.worker.deterministic.limits import Limits
     from services.worker.deterministic.turn import SlotTurn, StageTurn
     from services.worker.models import Order, Stored, VideoOrder, VideoWatch
     from shared.failures import MAX_ATTEMPTS

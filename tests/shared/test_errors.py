@@ -7,7 +7,7 @@ import pytest
 
 import tests.messages.test_messages  # noqa: F401 - imports every module, so that every error is known
 from shared.errors import GenvideoError, OutcomeUnknown, RefusedForGood
-from shared.temporal.application_errors import to_application_error
+from shared.temporal.activities import to_application_error
 
 
 def _all(kind: type[GenvideoError]) -> Iterator[type[GenvideoError]]:

@@ -20,7 +20,7 @@ from shared.errors import (
     explained,
 )
 from shared.failures import MAX_ATTEMPTS, RULES, Counted, FailureClass
-from shared.temporal.application_errors import to_application_error
+from shared.temporal.activities import to_application_error
 
 # The class, which counter, whether the same call is repeated, and a word of what happens next.
 ROWS = [

@@ -23,8 +23,7 @@ from temporalio.workflow import (
 
 from services.api.feed.feed import versions_after
 from services.worker.acting.draining import DrainActivities
-from services.worker.acting.records import StateActivities
-from services.worker.acting.requests import Requests
+from services.worker.acting.records import Requests, StateActivities
 from services.worker.activities import StageActivities
 from services.worker.dependencies import Dependencies
 from services.worker.results.disk import Disk

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from shared.errors import GenvideoError
-from shared.temporal.application_errors import to_application_error
+from shared.temporal.activities import to_application_error
 from tests.simulation.history import Activity, Try, timestamp
 
 if TYPE_CHECKING:

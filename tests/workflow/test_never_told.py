@@ -12,8 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting.records import StateActivities
-from services.worker.acting.requests import Requests
+from services.worker.acting.records import Requests, StateActivities
 from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow

@@ -21,7 +21,7 @@ from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
 from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
 from shared.semaphore.state import DRAIN_HOLD_SECONDS
-from shared.temporal import tries
+from shared.temporal import activities
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from shared.temporal.pace import Pace
 from tests.fixtures.temporal import own_server
@@ -94,7 +94,7 @@ async def test_a_try_that_slept_over_its_turn(
     client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server called it current, and it hears so when its job has long ended."""
-    ask = tries.is_current_try
+    ask = activities.is_current_try
 
     async def sleepy(client: Client) -> bool:
         answer = await ask(client)

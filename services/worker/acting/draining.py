@@ -13,8 +13,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.worker.acting.heartbeat import beating
 from services.worker.acting.polling import asked_by, end_of
 from services.worker.dependencies import Dependencies
-from services.worker.margins import KEEP_SECONDS
 from services.worker.models import GEN_IMAGE, REQUEST_VIDEO, Kept, Order
+from services.worker.policies import KEEP_SECONDS
 from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS

@@ -13,7 +13,7 @@ from temporalio.worker import (
 
 from shared.errors import GenvideoError, Stopped, what_kind
 from shared.telemetry import tracing
-from shared.temporal.application_errors import to_application_error
+from shared.temporal.activities import to_application_error
 
 log = structlog.get_logger(__name__)
 

@@ -13,8 +13,8 @@ from services.worker.models import Accepted, Order
 from services.worker.policies import LOOK_SECONDS
 from services.worker.vendors.vendor import Vendor
 from shared.errors import Fenced, GenvideoError, NeverTold, OutcomeUnknown
+from shared.temporal.activities import is_current_try
 from shared.temporal.client import is_away
-from shared.temporal.tries import is_current_try
 
 log = structlog.get_logger(__name__)
 

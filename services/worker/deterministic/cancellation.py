@@ -17,7 +17,7 @@ from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
 with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.stages import Started, check_not_reset
-    from services.worker.models import Accepted, Left, Stored
+    from services.worker.models import Accepted, JobLimits, Left, Stored
 
 T = TypeVar("T")
 # A vendor's ids by ours.
@@ -198,3 +198,29 @@ def _left(cause: BaseException | None) -> Left:
         return Left.model_validate({"in_doubt": True, **(told if isinstance(told, dict) else {})})
     except ValidationError:
         return Left(in_doubt=True)
+
+
+class Limits:
+    """Of one job, fixed when it enters the queue; the whole of it is timed from the slot on."""
+
+    def __init__(self, cancellation: Cancellation) -> None:
+        self._cancellation = cancellation
+        self._timer: asyncio.Task[None] | None = None
+        # None until the job has entered the queue: a cancel may come before.
+        self.known: JobLimits | None = None
+
+    @property
+    def all(self) -> JobLimits:
+        """Those of a job that has entered the queue."""
+        if self.known is None:
+            raise RuntimeError("nothing begins before the limits are known")
+        return self.known
+
+    def start_timer(self) -> None:
+        """The slot is held, which is when the job's own time begins; it ends with the run."""
+        self._timer = asyncio.create_task(self._run_out(self.all.job_seconds))
+
+    async def _run_out(self, seconds: float) -> None:
+        most = timedelta(seconds=seconds)
+        await workflow.sleep(most, summary=f"the job may take {most} from the slot on")
+        self._cancellation.request(Reason.TIME_IS_UP)

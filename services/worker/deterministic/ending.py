@@ -9,13 +9,13 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.cancellation import (
         Cancellation,
         Interrupted,
+        Limits,
         Reason,
         StageFailed,
         Tasks,
         to_its_end,
     )
     from services.worker.deterministic.journal import Journal
-    from services.worker.deterministic.limits import Limits
     from services.worker.deterministic.state import job_error
     from services.worker.deterministic.turn import SlotTurn
     from services.worker.models import Kept

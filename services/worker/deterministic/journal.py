@@ -7,7 +7,6 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic import stages
     from services.worker.deterministic.state import JobState
-    from services.worker.deterministic.wording import details_of, summary_of
     from services.worker.models import (
         ENTER_QUEUE,
         RECORD_STATE,
@@ -18,10 +17,11 @@ with workflow.unsafe.imports_passed_through():
         Stored,
     )
     from services.worker.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
+    from shared.failures import MAX_ATTEMPTS
     from shared.jobs.messages import JobInput, ProgressReport, Record
     from shared.jobs.states import Status, Step
     from shared.semaphore.messages import RunRef, SlotRequest
-    from shared.temporal.client import CUSTOM_PROGRESS
+    from shared.temporal.client import CUSTOM_PROGRESS, summary
 
 
 class EndedBefore(Exception):
@@ -160,3 +160,34 @@ class Journal:
 
 def _place(position: int | None) -> str:
     return "the vendor has begun" if position is None else f"{position} before it at the vendor"
+
+
+SAYS = {
+    Status.QUEUED: "The job waits for its turn.",
+    Status.RUNNING: "The job runs.",
+    Status.SUCCEEDED: "The job has succeeded: its image and its video are stored.",
+    Status.DEGRADED: "The job has ended with its image alone.",
+    Status.FAILED: "The job has failed.",
+    Status.CANCELLED: "The job was cancelled.",
+}
+
+
+def summary_of(record: Record, note: str) -> str:
+    """That of the activity which writes the record."""
+    return summary(f"version {record.version}: {note}")
+
+
+def details_of(record: Record, note: str) -> str:
+    """The current details: where the job stands, why it ended badly, what was noted last."""
+    lines = [f"**{_says(record)}**"]
+    if record.error is not None:
+        lines.append(f"Why: {record.error.message} ({record.error.code})")
+    lines.append(f"Noted last, as version {record.version} of its record: {note.rstrip('.')}.")
+    return "\n\n".join(lines)
+
+
+def _says(record: Record) -> str:
+    if record.status is not Status.RUNNING or record.step is None:
+        return SAYS[record.status]
+    tries = f"attempt {record.attempt} of {MAX_ATTEMPTS}"
+    return f"The {record.step} is being made, {tries}: {record.percent} % of it are done."

@@ -10,7 +10,6 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.margins import DRAIN_MARGIN
     from services.worker.models import (
         COLLECT_VIDEO,
         FETCH_VIDEO,
@@ -25,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         VideoWatch,
     )
     from services.worker.policies import (
+        DRAIN_MARGIN,
         LOCAL_TIMEOUT,
         RETRY_POLICY,
         SUBMIT_TIMEOUT,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import BinaryIO
 
 import httpx
 import structlog
+from prometheus_client import Counter
 
 from services.worker.policies import (
     ABANDONED_SECONDS,
@@ -37,6 +39,13 @@ from shared.store.folder import Folder
 from shared.store.protocol import Listed, Store
 
 log = structlog.get_logger(__name__)
+
+STORED = Counter("genvideo_worker_stored", "Results that were checked and stored", ["step"])
+UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", ["step"])
+# An alert sees no rise from a number that isn't there to one that is.
+for _step in Step:
+    STORED.labels(_step)
+    UNITS.labels(_step)
 
 CHUNK = 256 * 1024
 # A vendor fetches a picture when its turn comes there, which may take hours.
@@ -257,3 +266,14 @@ def _check_head(response: httpx.Response) -> None:
         raise BadResult(f"The result's address answered {response.status_code}.")
     if not is_identity(response):
         raise BadResult("The result is encoded, which was not asked for.")
+
+
+def count(step: Step, units: str | None) -> None:
+    """Count a result; `units` as the vendor wrote them, of which only numbers can be added."""
+    STORED.labels(step).inc()
+    try:
+        number = float(units or 0)
+    except ValueError:
+        return
+    if math.isfinite(number) and number > 0:
+        UNITS.labels(step).inc(number)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 SHOW = (
-    "import services.worker.metrics; from prometheus_client import generate_latest;"
+    "import services.worker.results.storage; from prometheus_client import generate_latest;"
     " print(generate_latest().decode())"
 )
 

@@ -10,8 +10,7 @@ from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from services.worker.acting import records as module
-from services.worker.acting.records import StateActivities
-from services.worker.acting.requests import Requests
+from services.worker.acting.records import Requests, StateActivities
 from services.worker.models import Enter, Entered, Recorded
 from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings

@@ -10,8 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.worker.acting import requests as module
-from services.worker.acting.requests import Requests
+from services.worker.acting import records as module
+from services.worker.acting.records import Requests
 from shared.errors import TemporalUnavailable
 from shared.semaphore.messages import JOB_GATE, SlotRequest, semaphore_id
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.worker.deterministic.wording import SAYS, details_of, summary_of
+from services.worker.deterministic.journal import SAYS, details_of, summary_of
 from shared.jobs.messages import Attempts, JobError, JobInput, Record
 from shared.jobs.states import Status, Step
 

@@ -21,7 +21,7 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
-from shared.temporal.application_errors import to_application_error
+from shared.temporal.activities import to_application_error
 
 # HTTP status, Kling's code, and what the vendor's table says a client should make of it.
 KLING = [
