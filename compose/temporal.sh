@@ -22,8 +22,8 @@ real_ui_port=$((10240 + ($4 * 256 + $5) % 22528))
 # What stands before it lives as long as the server, which this shell becomes.
 server=$$
 while kill -0 "$server" 2>/dev/null; do
-    python3 -I "$here/ui_proxy.py" "$host" "$ui_port" "$real_ui_host" "$real_ui_port" "$server" \
-        "$metrics_port" || sleep 1
+    PYTHONPATH=$here/.. python3 -P -m compose.ui_proxy "$host" "$ui_port" "$real_ui_host" \
+        "$real_ui_port" "$server" "$metrics_port" || sleep 1
 done &
 # shellcheck disable=SC2046 # words are wanted: one argument a line, none with blanks
 exec temporal server start-dev \

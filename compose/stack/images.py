@@ -12,7 +12,7 @@ LOCAL_BASE_IMAGE = "genvideo-base:trixie"
 PULL_PATIENCE = 300.0
 _MADE_OF = (
     *(f"compose/{name}" for name in ("Dockerfile", "health.sh")),
-    *(f"compose/{name}" for name in ("temporal.sh", "temporal.args", "ui_proxy.py")),
+    *(f"compose/{name}" for name in ("__init__.py", "temporal.sh", "temporal.args", "ui_proxy.py")),
     *(f"requirements/{name}.txt" for name in ("services", "mocks", "loadtest", "server")),
     *("shared", "services", "loadtest"),
 )

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp
 
 from shared.errors import NotReady
 from shared.http import problems
@@ -145,7 +146,7 @@ class Server(uvicorn.Server):
 
 
 def server(
-    app: FastAPI,
+    app: ASGIApp,
     host: str,
     *,
     port: int,

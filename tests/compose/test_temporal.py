@@ -47,7 +47,9 @@ class Server:
     def proxies(self) -> list[int]:
         """Process ids of what stands before its UI."""
         mark = f"\0{self.process.pid}\0".encode()
-        return [pid for pid, line in _command_lines() if b"ui_proxy.py" in line and mark in line]
+        return [
+            pid for pid, line in _command_lines() if b"compose.ui_proxy" in line and mark in line
+        ]
 
     def listens(self) -> set[tuple[str, int]]:
         """Each address that the server process itself takes connections at."""

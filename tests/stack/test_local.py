@@ -62,8 +62,9 @@ def test_fewer_workers_leave_the_first_alone(stack: Stack) -> None:
 def test_taken_ports_are_named_and_nothing_is_half_started(stack: Stack, tmp_path: Path) -> None:
     second = Stack(stack.settings | {"DATA_DIR": str(tmp_path / "data")})
     said = second.make("up", good=False)
-    assert f"{stack.settings['API_PORT']} (API_PORT)" in said.splitlines()[0]
-    assert f"{stack.settings['TEMPORAL_UI_PORT']} (TEMPORAL_UI_PORT)" in said.splitlines()[0]
+    for name in ("API_PORT", "TEMPORAL_UI_PORT"):
+        taken = f"port {stack.settings[name]}: {name} is in use by somebody else"
+        assert taken in said.splitlines()[0]
     assert "not running" in second.make("ps")
 
 
@@ -83,7 +84,7 @@ def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
     second = Stack(own_settings(tmp_path, mode="local", project="unused") | shared)
     name = Path(stack.settings["DATA_DIR"], "secrets", "stack").read_text()
     line, *_ = second.make("up", good=False).splitlines()
-    assert line.startswith(f"another stack, {name}, uses Temporal's namespace default:")
+    assert line.startswith(f"other stacks: another one, {name}, uses Temporal's namespace default:")
     assert "not running" in second.make("ps")
     assert marked(Path(second.settings["DATA_DIR"], "run")) == []
     assert not Path(second.settings["DATA_DIR"], "logs").exists()

@@ -84,7 +84,7 @@ def all_ready(stack: Stack) -> None:
 def refused(stack: Stack, *said: str) -> None:
     """`make up` ends badly with one line of its own, and make's."""
     line, *others = stack.make("up", good=False).splitlines()
-    for part in ("does not replay", "nothing was replaced", *said):
+    for part in ("does not replay", "nothing was started or changed", *said):
         assert part in line, line
     assert all(other.startswith("make:") for other in others), others
 
