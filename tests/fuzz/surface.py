@@ -9,14 +9,18 @@ import argparse
 import asyncio
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import httpx
+import jwt
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,9 +33,178 @@ from schemathesis.specs.openapi.checks import (
 )
 from temporalio.client import Client
 
+from services.api.app import create_app as create_api
+from services.api.settings import ApiSettings
+from services.callback.app import create_app as create_callback
+from services.mock_kling.settings import DEFAULT_SECRET_KEY
+from shared.jobs.assets import asset_path
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.states import Status, Step
+from shared.jobs.tokens import callback_token, operator_key
+from shared.store.records import RecordStore
 from tests.fixtures import temporal
+from tests.fixtures.processes import serving
 from tests.fixtures.temporal import answers, running_server
-from tests.fuzz.services import NAMES, Service, running
+from tests.services.api.conftest import ended
+from tests.services.callback.conftest import SECRET, settings_for
+from tests.services.mock_core.serving import comfyui, kling, served
+from tests.shared.standins import sample_record, standing_in
+
+Connected = Callable[[], Awaitable[Client]]
+T = TypeVar("T")
+
+
+@dataclass
+class Service:
+    """Where it answers; `known` are values of parameters, by their names, that lead somewhere."""
+
+    base: str
+    app: Any
+    known: Mapping[str, str]
+
+    def headers(self, path: str = "") -> dict[str, str]:
+        """What a caller that may come in there sends."""
+        return {}
+
+    def shape(self, case: Any, *, known: bool) -> None:
+        """Let a generated request be about something that is there, where it is to be `known`."""
+        for part in (case.path_parameters, case.query):
+            for name in part or {}:
+                if known and name in self.known:
+                    part[name] = self.known[name]
+
+    def forget(self) -> None:
+        """Undo what the last request has armed."""
+
+
+class _Api(Service):
+    def shape(self, case: Any, *, known: bool) -> None:
+        """A batch has one form of two, and hundreds of jobs show no more than a few."""
+        super().shape(case, known=known)
+        if known and case.path == "/batches":
+            case.body = {"count": 3, "job": {"prompt": "a fox"}}
+        body = case.body if isinstance(case.body, dict) else {}
+        if isinstance(body.get("count"), int) and 9 < body["count"] <= 1000:
+            body["count"] = 9
+
+
+class _Callback(Service):
+    def shape(self, case: Any, *, known: bool) -> None:
+        """The address of a task carries its token."""
+        super().shape(case, known=known)
+        if known and case.path == "/callback/kling":
+            case.query = {name: self.known[name] for name in ("task", "token")}
+
+    def headers(self, path: str = "") -> dict[str, str]:
+        return {"Authorization": f"Bearer {operator_key(SECRET)}"}
+
+
+class _Mock(Service):
+    def headers(self, path: str = "") -> dict[str, str]:
+        claims = {"iss": "mock-access-key", "exp": int(time.time()) + 1800}
+        token = jwt.encode(claims, DEFAULT_SECRET_KEY, algorithm="HS256")
+        return {"Authorization": f"Bearer {token}"}
+
+    def forget(self) -> None:
+        """What a generated plan asks for is no failure of the next request."""
+        self.app.state.mock.plan.clear()
+
+
+@contextmanager
+def running(name: str, connected: Connected, folder: Path) -> Iterator[Service]:
+    """One of the services, with something in it to ask for."""
+    with _in_thread(lambda: _OPENED[name](connected, folder)) as service:
+        yield service
+
+
+@asynccontextmanager
+async def _api(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    """Its streams end at once."""
+    known = _some_jobs(folder)
+    client = await connected()
+    app = create_api(ApiSettings(data_dir=folder, api_rate=0), client)
+    async with standing_in(client), serving(app) as base:
+        app.state.service.feed.hub.close()
+        yield _Api(base, app, known)
+
+
+def _some_jobs(folder: Path) -> dict[str, str]:
+    """Jobs in different states; the one that is asked for has a picture."""
+    ids = []
+    for status in (Status.SUCCEEDED, Status.FAILED, Status.DEGRADED, Status.CANCELLED):
+        record = ended(sample_record(new_job_id()), status)
+        RecordStore(folder).write(record)
+        ids.append(record.job_id)
+    picture = asset_path(folder, ids[0], Step.IMAGE)
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(bytes(range(256)) * 40)
+    return {"job_id": ids[0]}
+
+
+@asynccontextmanager
+async def _callback(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    client = await connected()
+    RecordStore(folder).write(sample_record(job_id := new_job_id()))
+    task = external_id(job_id, Step.VIDEO, 1)
+    app = create_callback(settings_for(folder), client)
+    known = {"task": task, "token": callback_token(SECRET, task)}
+    async with standing_in(client), serving(app) as base:
+        yield _Callback(base, app, known)
+
+
+@asynccontextmanager
+async def _image(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    app = comfyui()
+    async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
+        plain = (await http.post("/img/submit", json={"prompt": "a fox"})).json()["job_id"]
+        yield _Mock(base, app, {"job_id": plain, "name": f"{plain}.png"})
+
+
+@asynccontextmanager
+async def _video(connected: Connected, folder: Path) -> AsyncIterator[Service]:
+    app = kling()
+    async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
+        body = {"image_url": "http://127.0.0.1:1/picture.png", "prompt": "a fox"}
+        task = (await http.post("/video/submit", json=body)).json()["job_id"]
+        yield _Mock(base, app, {"job_id": task, "any_id": task})
+
+
+_OPENED: Mapping[str, Callable[[Connected, Path], AbstractAsyncContextManager[Service]]] = {
+    "api": _api,
+    "callback": _callback,
+    "image": _image,
+    "video": _video,
+}
+NAMES = tuple(_OPENED)
+
+
+@contextmanager
+def _in_thread(opened: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+    """What is opened, in a loop of its own: the requests come from code that waits."""
+    found: list[T] = []
+    started, stop = threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        try:
+            async with opened() as value:
+                found.append(value)
+                started.set()
+                await stop.wait()
+        finally:
+            started.set()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    started.wait()
+    try:
+        assert found, "it did not start"
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
 # Operation and status of each answer, and how often.

@@ -23,7 +23,7 @@ from shared.jobs.states import Step
 from shared.jobs.tokens import callback_url
 from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
 from tests.fixtures.temporal import running_server
-from tests.fuzz.target import make_jobs
+from tests.fuzz.callbacks import make_jobs
 from tools.bench.processes import Connection, say
 
 SECRET = "a-secret-of-32-characters-or-more"

@@ -1,5 +1,7 @@
-"""A small share of what `python -m tests.fuzz.surface` sends, always the same; and every method."""
+"""A small share of what the two programs of this folder send, and every method at every route."""
 
+import asyncio
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +10,22 @@ import httpx
 import pytest
 
 from tests.fixtures.temporal import NewClient
-from tests.fuzz.services import NAMES, Service, running
-from tests.fuzz.surface import explore
+from tests.fuzz.callbacks import run
+from tests.fuzz.surface import NAMES, Service, explore, running
+
+COUNT = int(os.environ.get("FUZZ_BODIES", "500"))
+
+
+@pytest.mark.timeout(300 + COUNT // 10)
+def test_no_failure_no_leak_no_forgery(
+    new_client: NewClient, temporal_address: str, tmp_path: Path
+) -> None:
+    namespace = asyncio.run(new_client()).namespace
+    tally, wrong = run(tmp_path, temporal_address, namespace, count=COUNT)
+    assert wrong == []
+    assert tally["genuine", 200] > 0
+    assert tally["forged", 404] > 0
+
 
 EXAMPLES = {"api": 8, "callback": 8, "image": 5, "video": 5}
 # Not only refusals: what is generated also gets as far as doing something.
