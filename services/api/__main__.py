@@ -2,7 +2,7 @@
 
 from services.api.settings import ApiSettings
 from shared.quick_start import quick_start
-from shared.settings.common import load_or_check
+from shared.settings.common import load_to_start
 
 # Streams are told to end at once; this bounds what doesn't listen.
 SHUTDOWN_SECONDS = 3
@@ -10,8 +10,8 @@ SHUTDOWN_SECONDS = 3
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = load_or_check(ApiSettings)
-    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    settings = load_to_start(ApiSettings)
+    # Not before: a mistake in the settings is told at once.
     with quick_start():
         from services.api.app import create_app
         from shared.http.web import server

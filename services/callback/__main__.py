@@ -2,7 +2,7 @@
 
 from services.callback.settings import CallbackSettings
 from shared.quick_start import quick_start
-from shared.settings.common import load_or_check
+from shared.settings.common import load_to_start
 
 SHUTDOWN_SECONDS = 3
 # Each holds some memory, and a vendor needs some tens; one more gets 503.
@@ -11,8 +11,8 @@ CONNECTIONS = 1000
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = load_or_check(CallbackSettings)
-    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    settings = load_to_start(CallbackSettings)
+    # Not before: a mistake in the settings is told at once.
     with quick_start():
         from services.callback.app import create_app
         from shared.http.web import server

@@ -1,11 +1,11 @@
 """`python -m services.mock_comfyui`: the image service, configured by the environment."""
 
 from services.mock_comfyui.settings import ComfyuiSettings
-from services.mock_core.settings import load_or_check
+from services.mock_core.settings import load
 
 if __name__ == "__main__":
-    settings = load_or_check(ComfyuiSettings)
-    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    settings = load(ComfyuiSettings)
+    # Not before: a mistake in the settings is told at once.
     from services.mock_comfyui.app import create_app
     from services.mock_core.app import serve
 

@@ -1,6 +1,5 @@
 """Settings and logs of both mocks; a bad setting ends the start with one line and status 2."""
 
-import argparse
 import json
 import logging
 import re
@@ -64,16 +63,10 @@ class MockSettings(BaseSettings):
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
-def load_or_check(kind: type[Settings]) -> Settings:
-    """Settings of the mock that begins; `--check` in its command line ends it here, with 0.
-
-    On a mistake one line on stderr names every one, and the exit status is 2.
-    """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--check", action="store_true", help="read the settings, and no more")
-    only_check = parser.parse_args().check
+def load(kind: type[Settings]) -> Settings:
+    """Settings of one mock, or exit status 2 with every mistake in one line on stderr."""
     try:
-        found = kind()
+        return kind()
     except ValidationError as error:
         mistakes = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
@@ -83,9 +76,6 @@ def load_or_check(kind: type[Settings]) -> Settings:
         mistakes = mistakes.replace(": Value error, ", ": ")
         sys.stderr.write(f"wrong settings: {mistakes}\n")
         raise SystemExit(BAD_SETTING_STATUS) from None
-    if only_check:
-        raise SystemExit(0)
-    return found
 
 
 class JsonLines(logging.Formatter):

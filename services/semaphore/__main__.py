@@ -2,12 +2,12 @@
 
 from services.semaphore.settings import SemaphoreProcessSettings
 from shared.quick_start import quick_start
-from shared.settings.common import load_or_check
+from shared.settings.common import load_to_start
 
 
 def main() -> None:
-    config = load_or_check(SemaphoreProcessSettings)
-    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    config = load_to_start(SemaphoreProcessSettings)
+    # Not before: a mistake in the settings is told at once.
     with quick_start():
         from services.semaphore.worker import running_semaphore
         from shared.health import run_worker

@@ -2,12 +2,12 @@
 
 from services.worker.settings.worker import WorkerSettings
 from shared.quick_start import quick_start
-from shared.settings.common import load_or_check
+from shared.settings.common import load_to_start
 
 
 def main() -> None:
-    config = load_or_check(WorkerSettings)
-    # Not before: `make up` has the settings of every service checked, which is to be quick.
+    config = load_to_start(WorkerSettings)
+    # Not before: a mistake in the settings is told at once.
     with quick_start():
         from services.worker.results.disk import Disk
         from services.worker.worker import running_worker

@@ -1,6 +1,5 @@
 """Settings from the environment; wrong ones stop the start with one line that names all."""
 
-import argparse
 import ipaddress
 import sys
 from pathlib import Path
@@ -110,20 +109,12 @@ def load(kind: type[S]) -> S:
         _refuse(error)
 
 
-def load_or_check(kind: type[S]) -> S:
-    """Settings of the service that begins; `--check` in its command line ends it here, with 0.
-
-    Either way with status 2 where what they lead to must not be used.
-    """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--check", action="store_true", help="look at the settings, and no more")
-    only_check = parser.parse_args().check
+def load_to_start(kind: type[S]) -> S:
+    """Settings of the service that begins; or the same where what they lead to must not be used."""
     found = load(kind)
-    if isinstance(found, CommonSettings) and (reason := found.refusal(away=only_check)):
+    if isinstance(found, CommonSettings) and (reason := found.refusal(away=False)):
         sys.stderr.write(f"wrong settings: {reason}\n")
         raise SystemExit(USAGE)
-    if only_check:
-        raise SystemExit(0)
     return found
 
 

@@ -21,8 +21,8 @@ ABOVE = """# Settings
 
 Copy `.env.example` to `.env` and change what you need. The environment and the command line count
 before the file: `make up WORKERS=2` sets for the running stack what `.env` sets for good, and holds
-until `make down`. `make up` has every service look at its own settings before anything starts or
-changes; one line names every mistake.
+until `make down`. Before `make up` starts or changes anything, the settings of all services are
+checked; one line names every mistake.
 
 The last column says who is told a setting: a service gets those with its name and no other. What
 only `make` itself reads has a dash there; *clients* are all that speak to Temporal.
