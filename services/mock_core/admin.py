@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Query, Request
 from pydantic import AfterValidator
 
-from services.mock_core.faults.parse import read_plan
 from services.mock_core.faults.presets import PRESETS
+from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger.ledger import judge
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented

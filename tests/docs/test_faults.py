@@ -9,9 +9,8 @@ import pytest
 
 from services.mock_core.clock import DelaySpec
 from services.mock_core.faults.kinds import KINDS, Fault, Where
-from services.mock_core.faults.parse import read_plan
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.faults.rules import Rule
+from services.mock_core.faults.rules import Rule, read_plan
 from services.mock_kling.settings import KlingConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.mock_core.clock import Clock
+from services.mock_core.faults.armed import ArmedRule
 from services.mock_core.faults.kinds import Fault, Where
-from services.mock_core.faults.parse import ParsedRule
-from services.mock_core.faults.rules import ArmedRule, Rule
+from services.mock_core.faults.rules import Rule
 from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger.generation import Generation
 
@@ -40,18 +40,18 @@ class FaultPlan:
         self._version = 0
         self._index()
 
-    def replace(self, rules: Sequence[ParsedRule], seed: int | None) -> None:
+    def replace(self, rules: Sequence[Rule], seed: int | None) -> None:
         self._rules = []
         self.add(rules, seed)
 
-    def add(self, rules: Sequence[ParsedRule], seed: int | None) -> None:
+    def add(self, rules: Sequence[Rule], seed: int | None) -> None:
         """Arm more rules; one of a name that is in force takes its place."""
         if seed is not None:
             self.seed = seed
         at = {armed.name: index for index, armed in enumerate(self._rules)}
-        for rule, faults in rules:
+        for rule in rules:
             name = rule.name or _free_name(rule, at)
-            armed = ArmedRule(rule, faults, name=name, seed=self.seed, clock=self._clock)
+            armed = ArmedRule(rule, rule.faults(), name=name, seed=self.seed, clock=self._clock)
             if name in at:
                 self._rules[at[name]] = armed
             else:

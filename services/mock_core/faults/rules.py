@@ -1,36 +1,166 @@
-"""The rule language as it is written, and a rule in force.
-
-A rule decides by the seed, its name, the job and the attempt, so that order and parallelism
-change nothing. What a rule's members mean together is checked in `parse`.
-"""
+"""The rule language, and how a plan is read: taken whole, or refused whole with its mistakes."""
 
 import fnmatch
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import re2
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from services.mock_core.clock import Clock, SeededRandom
-from services.mock_core.faults.kinds import Fault, Where
-from services.mock_core.ledger.generation import Generation, Job, next_serial
+from services.mock_core.faults.kinds import KINDS, Fault, Where, names_at
+from services.mock_core.faults.presets import PRESETS
+from services.mock_core.problems import Problem
+from shared.http.mistakes import MOST, member_of, sentence_of
 
-Pattern = Annotated[str, Field(min_length=1, max_length=2500)]
+MAX_RULES = 10_000
+# Of one rule.
+MAX_VALUES = 500
+_PLAN_MEMBERS = {"rules", "preset", "seed"}
+_NEVER_ACCEPTED = {"submit.refuse", "submit.reset", "submit.hang"}
+_NEVER_A_RESULT = {
+    *("start.fail", "start.out-of-memory", "start.never-start", "start.stick", "start.vanish"),
+}
+# Two of one group in one rule contradict each other.
+EXCLUSIVE = (
+    {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply", "submit.accept-late"},
+    {"submit.lose-reply", "submit.reply-after-callback"},
+    {"submit.accept-late", "submit.reply-after-callback"},
+    _NEVER_A_RESULT,
+    {"poll.refuse", "poll.reset", "poll.hang", "poll.forget", "poll.garbage"},
+    {"poll.garbage", "poll.truncate"},
+    {"progress.unknown-state", "progress.relapse"},
+    {"result.refuse", "result.reset", "result.hang", "result.truncate", "result.empty"},
+    {"result.refuse", "result.redirect", "result.expire", "result.corrupt", "result.swap"},
+    {"result.empty", "result.corrupt", "result.swap", "result.drip"},
+    {"result.reset", "result.drip"},
+    {"callback.unknown-job", "callback.other-job"},
+    {"callback.garbage", "callback.truncate", "callback.oversize"},
+    {"callback.garbage", "callback.envelope"},
+    {"callback.hold", "callback.after-poll"},
+)
+# After one of the first nothing is left that one of the second, by the beginning of its name,
+# could disturb.
+_IMPOSSIBLE = (
+    (_NEVER_ACCEPTED, ("start.", "poll.", "progress.", "result.", "callback.")),
+    (_NEVER_A_RESULT, ("result.", "progress.no-url", "progress.relapse")),
+    ({"callback.lose"}, ("callback.",)),
+)
 _RANGES = re.compile(r"\d+(-\d*)?(,\d+(-\d*)?)*", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    rules: list["Rule"]
+    seed: int | None
+
+
+def read_plan(body: Mapping[str, Any]) -> PlanRequest:
+    """Rules, one rule alone, a preset, or rules on top of it; a Problem (422) with the mistakes."""
+    found: list[dict[str, str]] = []
+
+    def wrong(rule: str, member: str, message: str) -> None:
+        found.append({"rule": rule, "field": member, "message": message})
+
+    raw: list[Any] = [body]
+    if _PLAN_MEMBERS & set(body):
+        preset, listed = body.get("preset"), body.get("rules", [])
+        for unknown in sorted(set(body) - _PLAN_MEMBERS)[:MOST]:
+            wrong("", member_of((unknown,)), "There is no such field.")
+        raw = []
+        if isinstance(preset, str) and preset in PRESETS:
+            raw += PRESETS[preset].rules
+        elif "preset" in body:
+            wrong("", "preset", "It must be one of " + ", ".join(PRESETS))
+        if isinstance(listed, list) and len(listed) <= MAX_RULES:
+            raw += listed
+        else:
+            wrong("", "rules", f"It must be a list of at most {MAX_RULES}.")
+        if not isinstance(body.get("seed"), int | None) or isinstance(body.get("seed"), bool):
+            wrong("", "seed", "It must be a whole number.")
+    rules: list[Rule] = []
+    names: set[str] = set()
+    for index, item in enumerate(raw):
+        if len(found) >= MOST:
+            break
+        name = item.get("name") if isinstance(item, dict) else None
+        label = name if isinstance(name, str) else f"#{index + 1}"
+        if _values(item) > MAX_VALUES:
+            wrong(label, "", f"It holds more than {MAX_VALUES} values.")
+            continue
+        try:
+            rules.append(Rule.model_validate(item))
+        except ValidationError as error:
+            for each in error.errors():
+                wrong(label, member_of(each["loc"]), sentence_of(each))
+        if label in names:
+            wrong(label, "name", "Another rule of this plan has it.")
+        names.add(label)
+    if found:
+        found = found[:MOST]
+        told = (f"rule {it['rule'] or '-'}: {it['field']}: {it['message']}" for it in found)
+        raise Problem(422, "bad_fault_plan", detail=" ".join(told), errors=found)
+    return PlanRequest(rules, body.get("seed"))
+
+
+def _values(item: Any) -> int:
+    """How many values it holds, as far as a rule may."""
+    ahead, count = [item], 0
+    while ahead and count <= MAX_VALUES:
+        value = ahead.pop()
+        count += 1
+        if isinstance(value, dict | list):
+            ahead.extend(value.values() if isinstance(value, dict) else value)
+    return count + len(ahead)
+
+
 def _numbers(value: object) -> int | str:
-    if isinstance(value, str) and len(value) <= 20_000 and _RANGES.fullmatch(value):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    raise ValueError("must be a number from 1 on, or ranges such as '1-3,7-'")
+    good = isinstance(value, str) and len(value) <= 20_000 and _RANGES.fullmatch(value)
+    if not good and not (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        raise ValueError("It must be a number from 1 on, or ranges such as '1-3,7-'.")
+    assert isinstance(value, int | str)  # noqa: S101 - as was just seen
+    number_test(value)
+    return value
+
+
+def _pattern(value: str) -> str:
+    text_matcher(value)
+    return value
+
+
+def _do(do: str, info: ValidationInfo) -> str:
+    where = info.data.get("where")
+    if where is not None and (where, do) not in KINDS:
+        known = ", ".join(names_at(where))
+        raise ValueError(f"There is no {do!r} at {where}: one of {known}.")
+    return do
+
+
+def _with(members: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    kind = KINDS.get((info.data.get("where") or "", info.data.get("do") or ""))
+    if kind is not None:
+        kind.model_validate(members)
+    return members
 
 
 Numbers = Annotated[int | str, PlainValidator(_numbers)]
+Pattern = Annotated[str, Field(min_length=1, max_length=2500), AfterValidator(_pattern)]
+Do = Annotated[str, AfterValidator(_do)]
+With = Annotated[dict[str, Any], AfterValidator(_with)]
 
 
 class Part(BaseModel):
@@ -85,8 +215,12 @@ class Effect(Part):
     """What happens at one point of the life."""
 
     where: Where
-    do: str
-    with_: Annotated[dict[str, Any], Field(alias="with", default_factory=dict)]
+    do: Do
+    with_: Annotated[With, Field(alias="with")] = {}
+
+    @property
+    def name(self) -> str:
+        return f"{self.where}.{self.do}"
 
 
 class Rule(Part):
@@ -97,8 +231,8 @@ class Rule(Part):
     note: Annotated[str, Field(max_length=500)] = ""
     match: Match = Match()
     where: Where | None = None
-    do: str | None = None
-    with_: Annotated[dict[str, Any] | None, Field(alias="with")] = None
+    do: Do | None = None
+    with_: Annotated[With | None, Field(alias="with")] = None
     effects: Annotated[tuple[Effect, ...], Field(max_length=20)] = ()
     often: Often = Often()
     after: After = After()
@@ -107,7 +241,69 @@ class Rule(Part):
     def all_effects(self) -> tuple[Effect, ...]:
         if self.effects or self.where is None or self.do is None:
             return self.effects
-        return (Effect(where=self.where, do=self.do, with_=self.with_ or {}),)
+        return (
+            Effect.model_validate({"where": self.where, "do": self.do, "with": self.with_ or {}}),
+        )
+
+    def faults(self) -> list[Fault]:
+        """The fault of each effect."""
+        return [KINDS[it.where, it.do].model_validate(it.with_) for it in self.all_effects()]
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        """Name every contradiction."""
+        wrong = [
+            InitErrorDetails(
+                type=PydanticCustomError("rule", "{problem}", {"problem": problem}),
+                loc=tuple(member.split(".")),
+                input=None,
+            )
+            for member, problem in (*self._shape(), *self._sense(), *self._ends())
+        ]
+        if wrong:
+            raise ValidationError.from_exception_data("Rule", wrong)
+        return self
+
+    def _shape(self) -> Iterator[tuple[str, str]]:
+        if self.effects and (self.where or self.do or self.with_ is not None):
+            yield "effects", "Give either effects, or where and do."
+        elif not self.effects and self.where is None:
+            yield "where", "It is missing: one of " + ", ".join(Where)
+        elif not self.effects and self.do is None:
+            yield "do", "It is missing."
+
+    def _sense(self) -> Iterator[tuple[str, str]]:
+        names = sorted(effect.name for effect in self.all_effects())
+        calls_back = any(name.startswith("callback.") for name in names)
+        if len(set(names)) < len(names):
+            yield "effects", "The same effect twice."
+        for group in EXCLUSIVE:
+            both = sorted(group & set(names))
+            if len(both) > 1:
+                yield "effects", f"{' and '.join(both)} contradict each other."
+        for earlier, later in _IMPOSSIBLE:
+            first = [name for name in names if name in earlier]
+            idle = [name for name in names if name.startswith(later) and name not in earlier]
+            if first and idle:
+                yield "effects", f"After {first[0]} nothing is left for {', '.join(idle)}."
+        if self.service == "image" and calls_back:
+            yield "where", "The image service sends no callbacks."
+        for effect in self.all_effects():
+            if self.service and KINDS[effect.where, effect.do].service not in (None, self.service):
+                yield "do", f"The {self.service} service has no {effect.name}."
+        if self.match.status is not None and not calls_back:
+            yield "match.status", "Only callbacks have it."
+        if self.often.first is not None and self.often.events is not None:
+            yield "often", "first and events contradict each other."
+
+    def _ends(self) -> Iterator[tuple[str, str]]:
+        begins, ends, at = self.after.seconds, self.until.seconds, self.until.at
+        if begins is not None and ends is not None and ends <= begins:
+            yield "until.seconds", "It ends before after.seconds has passed."
+        if at is not None and at.tzinfo is None:
+            yield "until.at", "It needs a time zone."
+        elif at is not None and at.timestamp() <= time.time():
+            yield "until.at", "It lies in the past."
 
 
 Matcher = Callable[[str], bool]
@@ -160,136 +356,3 @@ def _range(part: str) -> tuple[int, float]:
     if high < low:
         raise ValueError(f"range {part!r} runs backwards")
     return low, high
-
-
-def _test_of(spec: int | str | None) -> NumberTest:
-    return number_test(spec) if spec is not None else lambda _: True
-
-
-class ArmedRule:
-    def __init__(
-        self, rule: Rule, faults: Sequence[Fault], *, name: str, seed: int, clock: Clock
-    ) -> None:
-        self.rule = rule
-        self.name = name
-        self.faults = tuple(faults)
-        self._share, self._hit, self._time = (
-            SeededRandom(seed, name, purpose) for purpose in ("share", "hit", "time")
-        )
-        self._clock = clock
-        self._texts = [
-            (member, text_matcher(pattern))
-            for member in ("prompt", "style", "tag", "id", "external_id")
-            if (pattern := getattr(rule.match, member)) is not None
-        ]
-        self._nth = _test_of(rule.match.nth)
-        self._attempts = _test_of(rule.often.attempts)
-        first = rule.often.first
-        self._events = _test_of(f"1-{first}" if first else rule.often.events)
-        self._spans = len(self.faults) > 1
-        # The job's own count serves a rule that meets each of the job's events.
-        self._meets_all = rule.often.attempts is None and rule.match.status is None
-        self.rearm()
-
-    def rearm(self) -> None:
-        """Start counting anew, as on the day it was armed."""
-        self.serial = next_serial()
-        self.fired = 0
-        self._hits = 0
-        self._armed_at = self._clock.now()
-
-    @property
-    def spent(self) -> bool:
-        until = self.rule.until
-        return (
-            (until.count is not None and self._hits >= until.count)
-            or (until.seconds is not None and self._age >= until.seconds)
-            or (until.at is not None and time.time() >= until.at.timestamp())
-        )
-
-    @property
-    def _age(self) -> float:
-        return self._clock.now() - self._armed_at
-
-    @property
-    def _rests(self) -> bool:
-        begins = self.rule.after.seconds
-        return (begins is not None and self._age < begins) or self.spent
-
-    def fits_service(self, service: str, points: frozenset[Where]) -> bool:
-        """Whether this service has a point for it: one plan may be given to both."""
-        if self.rule.service not in (None, service):
-            return False
-        return any(
-            fault.where in points and fault.service in (None, service) for fault in self.faults
-        )
-
-    def concerns(self, generation: Generation) -> bool:
-        """Whether the job itself is meant; this never changes for a generation."""
-        match = self.rule.match
-        if match.key is not None and generation.job.key != match.key:
-            return False
-        if not (self._nth(generation.job.number) and self._attempts(generation.attempt)):
-            return False
-        if not all(fits(getattr(generation, member) or "") for member, fits in self._texts):
-            return False
-        return match.share is None or self._share.number(generation.job.key) < match.share
-
-    def strikes(self, fault: Fault, generation: Generation, *, status: str | None) -> int:
-        """The number of the event that is struck, as this rule counts the job's; 0: none."""
-        wanted = self.rule.match.status
-        if wanted is not None and fault.where is Where.CALLBACK and status != wanted:
-            return 0
-        event = self._number(fault, generation.job)
-        if not self._events(event):
-            return 0
-        if self._spans:
-            return event if self._strikes_job(generation) else 0
-        if self._rests or not self._happens(fault, generation, event):
-            return 0
-        self._hits += 1
-        return event
-
-    def _number(self, fault: Fault, job: Job) -> int:
-        """How many of the job's events at this point have met the rule, with this one."""
-        if self._meets_all and job.serial > self.serial:
-            return (job.events or {})[fault.where]
-        return job.count_met(self.serial, fault.kind)
-
-    def _strikes_job(self, generation: Generation) -> bool:
-        """One decision for the whole life, so that all its faults meet the same jobs."""
-        job = generation.job
-        known = (job.struck or {}).get(self.serial)
-        if known is None:
-            known = not self._rests and self._hit.number(job.key) < self.rule.often.probability
-            job.struck = {**(job.struck or {}), self.serial: known}
-            self._hits += known
-        return known
-
-    def _happens(self, fault: Fault, generation: Generation, event: int) -> bool:
-        probability = self.rule.often.probability
-        if probability >= 1:
-            return True
-        per = self.rule.often.per or (
-            "attempt" if fault.where in (Where.START, Where.PROGRESS) else "event"
-        )
-        key = generation.job.key
-        if per == "job":
-            return self._hit.number(key) < probability
-        if per == "attempt":
-            return self._hit.number(key, generation.attempt) < probability
-        return self._hit.number(key, generation.attempt, fault.where, event) < probability
-
-    def quantile(self, generation: Generation, *parts: str | int) -> float:
-        """Where in its distribution a length of time of this rule lies, for a job's attempt."""
-        return self._time.number(generation.job.key, generation.attempt, *parts)
-
-    def row(self, *, applies: bool) -> dict[str, Any]:
-        shown = self.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return {
-            **shown,
-            "name": self.name,
-            "fired": self.fired,
-            "spent": self.spent,
-            "applies": applies,
-        }

@@ -59,7 +59,7 @@ async def test_a_submit_that_does_not_fit(
         (
             {"where": "submit", "do": "refuse", "match": {"nth": "x"}, "often": {"first": 0}},
             [
-                ("match.nth", "must be a number from 1 on, or ranges such as '1-3,7-'"),
+                ("match.nth", "It must be a number from 1 on, or ranges such as '1-3,7-'."),
                 ("often.first", "It must be above 0."),
             ],
         ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.mock_core.faults.kinds import KINDS, Fault
-from services.mock_core.faults.parse import EXCLUSIVE
+from services.mock_core.faults.rules import EXCLUSIVE
 
 SERVICES = Path(__file__).parents[4] / "services"
 FAULTS = SERVICES / "mock_core" / "faults"

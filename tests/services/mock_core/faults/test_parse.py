@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from services.mock_core.faults.kinds import KINDS, Fault
-from services.mock_core.faults.parse import read_plan
 from services.mock_core.faults.presets import PRESETS
+from services.mock_core.faults.rules import read_plan
 from services.mock_core.problems import Problem
 
 
@@ -36,6 +36,7 @@ def test_every_mistake_of_every_rule_is_named() -> None:
             ("a", "do"),
             ("#2", "match.prompt"),
             ("#2", "with.x"),
+            ("a", "name"),
             ("a", "where"),
             ("#4", ""),
         ]

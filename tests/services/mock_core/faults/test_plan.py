@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Where
-from services.mock_core.faults.parse import read_plan
 from services.mock_core.faults.plan import FaultPlan
+from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger.generation import Job
 from tests.services.mock_core.makers import do_names, make_generation, make_job, make_plan
 
