@@ -1,4 +1,4 @@
-"""Submits a batch, follows it by server-sent events, and goes on where a broken stream stopped.
+"""Submits jobs under one tag, follows each by server-sent events, and goes on after a break.
 
 Needs httpx: python docs/examples/batch.py 5 "a red fox in snow"
 """
@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -18,49 +18,47 @@ TOKEN = os.environ.get("API_TOKEN")
 ENDED = {"succeeded", "degraded", "failed", "cancelled"}
 
 
-def submit(http: httpx.Client, count: int, prompt: str) -> tuple[str, set[str]]:
-    """The batch's tag and its jobs; asked again under the same key it starts no job twice."""
-    order = {"count": count, "job": {"prompt": prompt, "style": "ink"}}
-    key = {"Idempotency-Key": uuid.uuid4().hex}
+def submit(http: httpx.Client, prompt: str, tag: str, *, key: str) -> str:
+    """The id of one job; asked again under the same key it starts no other one."""
+    order = {"prompt": prompt, "style": "ink", "tag": tag}
     while True:
-        answer = http.post("/batches", json=order, headers=key)
+        answer = http.post("/jobs", json=order, headers={"Idempotency-Key": key})
         if answer.status_code not in (429, 503):
             break
         time.sleep(int(answer.headers["Retry-After"]))
     answer.raise_for_status()
-    batch = answer.json()
-    return batch["tag"], set(batch["job_ids"])
+    return str(answer.json()["job_id"])
 
 
-def changes(http: httpx.Client) -> Iterator[dict[str, Any]]:
-    """Every job, then each change of any, for ever; `id` is where to go on after a break."""
+def end_of(http: httpx.Client, job_id: str) -> dict[str, Any]:
+    """The job once it has ended; a stream that breaks is asked for what came since."""
+    job: dict[str, Any] = {}
     last = ""
-    while True:
+    while job.get("status") not in ENDED:
         try:
-            with http.stream("GET", "/events", headers={"Last-Event-ID": last}) as stream:
+            path, headers = f"/jobs/{job_id}/events", {"Last-Event-ID": last}
+            with http.stream("GET", path, headers=headers) as stream:
                 for line in stream.iter_lines():
                     field, _, value = line.partition(": ")
                     if field == "data":
-                        yield json.loads(value)
+                        job = json.loads(value)
                     elif field == "id":
                         last = value
         except httpx.TransportError:
             time.sleep(1)
+    return job
 
 
 def main(count: int, prompt: str) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
+    tag = f"batch-{uuid.uuid4().hex[:8]}"
     with httpx.Client(base_url=API, headers=headers, timeout=30) as http:
-        tag, waiting = submit(http, count, prompt)
-        print(f"batch {tag}: {count} jobs")
-        for job in changes(http):
-            if job["job_id"] in waiting and job["status"] in ENDED:
-                waiting.remove(job["job_id"])
-                print(f"{job['job_id']} {job['status']}, {len(waiting)} to go")
-            if not waiting:
-                break
-        batch = http.get(f"/batches/{tag}").json()
-        print(f"{batch['percent']} %: {batch['counts']}")
+        ids = [submit(http, prompt, tag, key=f"{tag}-{number}") for number in range(count)]
+        print(f"{tag}: {count} jobs")
+        for left, job_id in zip(range(count - 1, -1, -1), ids, strict=True):
+            print(f"{job_id} {end_of(http, job_id)['status']}, {left} to go")
+        found = http.get("/jobs", params={"tag": tag, "limit": 1000}).json()["jobs"]
+        print(dict(Counter(job["status"] for job in found)))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
-from services.api.http import console, events, files, page, reports, routes, sockets
+from services.api.http import console, files, live, page, routes
 from services.api.http.access import AccessControl, Cors
 from services.api.http.codec import CodecMiddleware, origin_of_ui
-from services.api.http.compressed import Compressed
-from services.api.http.parts.examples import EXAMPLES
-from services.api.http.parts.rate_limit import RateLimit
+from services.api.models import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.api.slots import refresh_metrics
@@ -59,8 +59,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         origins=settings.origins | _asking_the_codec(settings),
     )
     app.examples = EXAMPLES
-    app.state.job_rate = RateLimit(settings.api_rate)
-    for module in (routes, files, sockets, events, page, reports, console):
+    for module in (routes, files, live, page, console):
         app.include_router(module.router)
     app.add_middleware(Compressed)
     if settings.payload_keys.encrypts:
@@ -79,3 +78,19 @@ def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:
 async def _close_streams(app: FastAPI, service: Service) -> None:
     await app.state.stopping.wait()
     service.feed.hub.close()
+
+
+# Half of the time of the best level, for a tenth more bytes.
+LEVEL = 4
+
+
+class Compressed:
+    """Passes the list of jobs through gzip, and everything else as it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._gzip = GZipMiddleware(app, compresslevel=LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_list = scope["type"] == "http" and scope["path"] == "/jobs"
+        await (self._gzip if is_list else self._app)(scope, receive, send)

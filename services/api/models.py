@@ -1,22 +1,79 @@
-"""What the API takes and gives beside Job and SlotView, and examples of whole requests.
+"""What the API takes and gives beside Job and SlotView, with an example of each message.
 
-What it takes is strict: a field that we don't know is told, since it may be a mistake.
-"""
+What it takes is strict: a field that we don't know is told, since it may be a mistake."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated, Any, Self
+import re
+import unicodedata
+from typing import Annotated, Any
 
 from fastapi import Body, Header
-from pydantic import ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from services.api.fields import KeyText, PromptText, StyleText, TagText
 from shared.jobs.messages import Job, JobInput, Message
 from shared.semaphore.messages import RunId, SlotChange
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+# Spaces, separators, controls, formats such as U+200B, and marks that need a letter before them.
+_BLANK_CATEGORIES = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"})
+# Letters and a symbol that Unicode itself draws as nothing: the fillers, and Braille's blank.
+_BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def _is_visible(character: str) -> bool:
+    blank = unicodedata.category(character) in _BLANK_CATEGORIES
+    return not blank and character not in _BLANK_CHARACTERS
+
+
+def _something_to_draw(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("It may not hold a NUL character.")
+    if not any(map(_is_visible, text)):
+        raise ValueError("It needs at least one character that can be seen.")
+    return text
+
+
+def _one_line(text: str) -> str:
+    """A control character would break log lines and visibility queries."""
+    if _CONTROL.search(text):
+        raise ValueError("It may not hold control characters, such as a line break.")
+    return text
+
+
+def _visible_ascii(text: str) -> str:
+    if not _VISIBLE_ASCII.fullmatch(text):
+        raise ValueError("It may hold nothing but visible ASCII characters, and no space.")
+    return text
+
+
+# The patterns tell the reference what the functions check.
+PromptText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2500),
+    AfterValidator(_something_to_draw),
+    Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
+]
+StyleText = Annotated[
+    str,
+    StringConstraints(max_length=200),
+    AfterValidator(_one_line),
+    Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*$"}),
+]
+TagText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_one_line),
+    Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*$"}),
+]
+KeyText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_visible_ascii),
+    Field(json_schema_extra={"pattern": r"^[\x21-\x7e]+$"}),
+]
+
+
 MAX_PAGE = 1000
-MAX_BATCH = 1000
 DEFAULT_PAGE = 100
 
 STRICT = ConfigDict(extra="forbid")
@@ -102,97 +159,6 @@ class JobList(Message):
     change: str = ""
 
 
-BATCH_EXAMPLES: dict[str, Any] = {
-    "counted": {
-        "summary": "The same job many times",
-        "value": {"count": 50, "job": {"prompt": "a red fox in snow", "style": "ink"}},
-    },
-    "listed": {
-        "summary": "Different jobs",
-        "value": {
-            "tag": "batch-7",
-            "jobs": [
-                {"prompt": "a red fox in snow", "style": "ink"},
-                {"prompt": "雪地里的红狐狸", "style": "水墨", "priority": 1},
-            ],
-        },
-    },
-}
-
-
-class BatchOrder(Message):
-    """Either `jobs`, or `count` times the same `job`; the tag is the whole batch's."""
-
-    model_config = STRICT
-
-    jobs: Annotated[tuple[JobOrder, ...], Field(min_length=1, max_length=MAX_BATCH)] | None = None
-    count: Annotated[int, Field(ge=1, le=MAX_BATCH, strict=True)] | None = None
-    job: JobOrder | None = None
-    tag: TagText | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        listed, counted = self.jobs is not None, self.count is not None and self.job is not None
-        if listed == counted or (listed and (self.count, self.job) != (None, None)):
-            raise ValueError("Give either jobs, or count and job.")
-        return self
-
-    @model_validator(mode="after")
-    def _one_tag(self) -> Self:
-        jobs = [(("jobs", number), job) for number, job in enumerate(self.jobs or ())]
-        places = [*jobs, *([] if self.job is None else [(("job",), self.job)])]
-        if wrong := [(*where, "tag") for where, job in places if job.tag is not None]:
-            raise ValidationError.from_exception_data("BatchOrder", list(map(_own_tag, wrong)))
-        return self
-
-    def all(self) -> Sequence[JobInput]:
-        """Each job's input, in order."""
-        if self.jobs is not None:
-            return [job.input() for job in self.jobs]
-        return [] if self.job is None or self.count is None else [self.job.input()] * self.count
-
-
-def _own_tag(where: tuple[str | int, ...]) -> InitErrorDetails:
-    kind = PydanticCustomError("own_tag", "A batch has one tag: give it beside the jobs.")
-    return InitErrorDetails(type=kind, loc=where, input=None)
-
-
-BatchBody = Annotated[BatchOrder, Body(openapi_examples=BATCH_EXAMPLES)]
-
-
-class BatchAccepted(Message):
-    """Every job of the batch was taken on."""
-
-    tag: str
-    count: int
-    job_ids: tuple[str, ...]
-    status_url: str
-
-
-class Counts(Message):
-    """How many jobs of the batch are in each state."""
-
-    queued: int = 0
-    running: int = 0
-    succeeded: int = 0
-    degraded: int = 0
-    failed: int = 0
-    cancelled: int = 0
-
-
-class Batch(Message):
-    """All jobs of one tag. `percent` of them have ended; 100 only when all have."""
-
-    tag: str
-    total: int
-    counts: Counts
-    percent: Annotated[int, Field(ge=0, le=100)]
-    first_created_at: datetime
-    last_created_at: datetime
-    first_started_at: datetime | None
-    last_finished_at: datetime | None
-
-
 class PageConfig(Message):
     """What the dashboard must know before it draws anything."""
 
@@ -210,3 +176,93 @@ def accepted(public_url: str, job_id: str) -> Accepted:
         events_url=f"{public_url}/jobs/{job_id}/events",
         ws_url=f"{sockets}/ws/jobs/{job_id}",
     )
+
+
+_BASE = "http://127.0.0.1:8000"
+_NEXT_ID = "job-89abcdef0123456789abcdef"
+_INPUT = {"prompt": "a red fox in snow", "style": "ink", "tag": "batch-7", "priority": 3}
+_ATTEMPTS = {"image": 1, "video": 2}
+_ERROR = {"code": "refused_for_good", "message": "The prompt is against the vendor's policy."}
+_TRANSITION = {
+    "version": 4,
+    "at": "2026-01-02T03:04:06Z",
+    "status": "running",
+    "step": "video",
+    "percent": 0,
+    "attempt": 1,
+    "note": "video, attempt 1 of 4",
+    "attempts": {"image": 1, "video": 1},
+    "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
+    "vendor_position": None,
+    "error": None,
+}
+_ASSET = {"size": 48213, "sha256": "9f" * 32, "media_type": "image/png"}
+_JOB: dict[str, Any] = {
+    "job_id": EXAMPLE_ID,
+    **_INPUT,
+    "status": "running",
+    "step": "video",
+    "percent": 50,
+    "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
+    "queue_position": None,
+    "vendor_position": None,
+    "attempts": _ATTEMPTS,
+    "error": None,
+    "created_at": "2026-01-02T03:04:05Z",
+    "started_at": "2026-01-02T03:04:05.120000Z",
+    "finished_at": None,
+    "version": 6,
+}
+_RUN_ID = "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11"
+_HOLDER = {
+    "job_id": EXAMPLE_ID,
+    "run_id": _RUN_ID,
+    "token": 17,
+    "since": "2026-01-02T03:04:05.120000Z",
+    "draining": True,
+    "drains_since": "2026-01-02T03:05:11.020000Z",
+    "drain_attempts": 7,
+    "drain_failure": "The image service does not answer.",
+}
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Accepted": {
+        "job_id": EXAMPLE_ID,
+        "status_url": f"{_BASE}/jobs/{EXAMPLE_ID}",
+        "events_url": f"{_BASE}/jobs/{EXAMPLE_ID}/events",
+        "ws_url": f"ws://127.0.0.1:8000/ws/jobs/{EXAMPLE_ID}",
+    },
+    "Asset": _ASSET,
+    "Attempts": _ATTEMPTS,
+    "FreeOrder": {"run_id": _RUN_ID},
+    "HolderView": _HOLDER,
+    "Job": _JOB,
+    "JobError": _ERROR,
+    "JobOrder": {**_INPUT, "on_video_failure": "image"},
+    "JobList": {
+        "jobs": [_JOB],
+        "next_cursor": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It",
+        "change": "5ca1ab1e-117",
+    },
+    "Record": {
+        **_JOB,
+        "on_video_failure": "image",
+        "namespace": "default",
+        "run_id": _RUN_ID,
+        "token": 17,
+        "tasks": {f"{EXAMPLE_ID}.video.1": "821957612345"},
+        "units": {},
+        "assets": {"image": _ASSET},
+        "transitions": [_TRANSITION],
+    },
+    "SlotOrder": {"limit": 2, "paused": False},
+    "SlotView": {
+        "limit": 1,
+        "paused": False,
+        "holders": [_HOLDER],
+        "waiting": [_NEXT_ID],
+        "waiting_count": 1,
+        "capacity": 12000,
+    },
+    "Transition": _TRANSITION,
+}

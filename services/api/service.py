@@ -11,13 +11,12 @@ from services.api.dependencies import Dependencies, dependencies_of
 from services.api.feed.feed import Feed, Retention
 from services.api.feed.follow import Follower
 from services.api.feed.hub import Hub
-from services.api.jobs.batches import Batches
-from services.api.jobs.jobs import Jobs
+from services.api.jobs import Jobs
 from services.api.repair import ROUND_SECONDS, Forgetter, Repairer, UnknownJobs, periodically
 from services.api.settings import ApiSettings
 from services.api.slots import Slots
 from services.api.temporal import Temporal
-from services.api.thumbnails.maker import Thumbnails
+from services.api.thumbnails import Thumbnails
 from shared.semaphore.messages import Gate
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
@@ -37,7 +36,6 @@ class Service:
     feed: Feed
     assets: Assets
     jobs: Jobs
-    batches: Batches
     gates: Mapping[Gate, Slots]
     follower: Follower
     unknown: UnknownJobs
@@ -87,7 +85,6 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
         feed=feed,
         assets=assets,
         jobs=jobs,
-        batches=Batches(feed, jobs),
         gates=gates,
         follower=Follower(
             feed,

@@ -30,7 +30,7 @@ def test_no_failure_no_leak_no_forgery(
 EXAMPLES = {"api": 8, "callback": 8, "image": 5, "video": 5}
 # Not only refusals: what is generated also gets as far as doing something.
 DONE = {
-    "api": {("POST /jobs", 202), ("POST /batches", 202), ("GET /jobs/{job_id}", 200)},
+    "api": {("POST /jobs", 202), ("GET /jobs/{job_id}", 200)},
     "callback": {("POST /callback/kling", 200)},
     "image": {("POST /img/submit", 202), ("GET /img/files/{name}", 200)},
     "video": {

@@ -51,7 +51,7 @@ def _kinds() -> dict[str, type[Message]]:
 MODULES = _modules()
 ALL = _kinds()
 # What users send: strict, and stored nowhere.
-BODIES = frozenset({"api.JobOrder", "api.BatchOrder", "api.SlotOrder", "api.FreeOrder"})
+BODIES = frozenset({"api.JobOrder", "api.SlotOrder", "api.FreeOrder"})
 MESSAGES = {name: kind for name, kind in ALL.items() if name not in BODIES}
 
 

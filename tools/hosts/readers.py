@@ -39,20 +39,24 @@ class Reader:
         return all(seen == sorted(seen) for seen in self.versions.values())
 
     async def by_events(self, api: str) -> None:
-        """Of every job, as server-sent events, going on where it broke."""
+        """Of each job, as server-sent events, going on where it broke."""
+        await asyncio.gather(*(self._events_of(api, job_id) for job_id in list(self.waiting)))
+
+    async def _events_of(self, api: str, job_id: str) -> None:
         last = ""
         async with httpx.AsyncClient(base_url=api, timeout=SILENT_SECONDS) as http:
-            while self.waiting:
+            while job_id in self.waiting:
                 try:
                     headers = {**HEADERS, "Last-Event-ID": last}
-                    async with http.stream("GET", "/events", headers=headers) as stream:
+                    path = f"/jobs/{job_id}/events"
+                    async with http.stream("GET", path, headers=headers) as stream:
                         async for line in stream.aiter_lines():
                             name, _, value = line.partition(": ")
                             if name == "data":
                                 self.take(json.loads(value))
                             elif name == "id":
                                 last = value
-                            if not self.waiting:
+                            if job_id not in self.waiting:
                                 return
                 except httpx.TransportError:
                     self.breaks += 1

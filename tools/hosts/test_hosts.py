@@ -70,10 +70,9 @@ def pids(hosts: Site, name: str) -> list[str]:
 
 
 async def submitted(api: httpx.AsyncClient, count: int = 1) -> list[str]:
-    order = {"count": count, "job": {"prompt": "a red fox", "style": "ink"}}
-    answer = await api.post("/batches", json=order)
-    answer.raise_for_status()
-    return list(answer.json()["job_ids"])
+    order = {"prompt": "a red fox", "style": "ink"}
+    answers = [await api.post("/jobs", json=order) for _ in range(count)]
+    return [str(answer.raise_for_status().json()["job_id"]) for answer in answers]
 
 
 async def ended(api: httpx.AsyncClient, job_id: str) -> Row:

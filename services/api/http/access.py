@@ -1,19 +1,112 @@
-"""Access control, before any route: the rate, the token, the form of a body."""
+"""Access control, before any route: the rate, the token or a session, the form of a body."""
 
+import hashlib
+import hmac
 import re
 import secrets
+import time
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import cookie_parser
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.api.http.parts.rate_limit import RateLimit
-from services.api.http.parts.session import PATH, Sessions, TokenMissing
 from services.api.metrics import REFUSED
 from services.api.settings import ApiSettings
 from shared.errors import GenvideoError, NotJson
 from shared.http.guard import SAFE_METHODS
 from shared.http.problems import from_error
+
+MOST_ADDRESSES = 10_000
+
+
+class TooFast(
+    GenvideoError, code="too_fast", status=429, title="Too many requests", retryable=True
+):
+    """One address asks more often than API_RATE allows."""
+
+
+class RateLimit:
+    """Keeps, per address, the moment until which its allowance is used; 0 a second: no limit."""
+
+    def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.rate = rate
+        self._clock = clock
+        self._used_until: dict[str, float] = {}
+
+    def require(self, address: str) -> None:
+        """Count one request, or raise TooFast."""
+        seconds = self.delay(address)
+        if seconds > 0:
+            raise TooFast(f"At most {self.rate} requests a second.", retry_after=seconds)
+
+    def delay(self, address: str) -> float:
+        """Count one request; 0 where one more may pass, else the seconds until one may."""
+        if self.rate == 0:
+            return 0.0
+        now = self._clock()
+        used = max(self._used_until.get(address, now), now)
+        ahead = used + 1 / self.rate - now
+        if ahead > 1 + 1e-9:
+            return ahead - 1
+        self._used_until[address] = used + 1 / self.rate
+        if len(self._used_until) > MOST_ADDRESSES:
+            self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Drop who has its whole allowance back; were there too many even so, all of them."""
+        left = {address: used for address, used in self._used_until.items() if used > now}
+        self._used_until = left if len(left) <= MOST_ADDRESSES else {}
+
+
+SESSION_SECONDS = 12 * 3600
+# The only path at which a session is no substitute for the token: it would never end otherwise.
+PATH = "/session"
+
+
+class TokenMissing(
+    GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
+):
+    """With API_TOKEN set, whoever changes something shows it; at an exposed API everybody does."""
+
+
+class Sessions:
+    """Makes and checks cookies by a key that is derived from API_TOKEN; another token ends all."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        token = settings.api_token
+        known = b"" if token is None else token.get_secret_value().encode()
+        self._key = hmac.digest(known, b"genvideo api session", "sha256")
+        self._secure = settings.public_url.startswith("https://")
+        # Cookies are shared by all ports of a host, and so by all stacks of a machine.
+        self._name = f"genvideo-session-{settings.api_port}"
+
+    def begin(self, response: Response) -> None:
+        """Have the browser keep a new session."""
+        response.set_cookie(
+            self._name,
+            self._signed(str(int(time.time()) + SESSION_SECONDS)),
+            max_age=SESSION_SECONDS,
+            httponly=True,
+            samesite="strict",
+            secure=self._secure,
+        )
+
+    def fits(self, cookies: str) -> bool:
+        """Whether a session of ours that has not ended is among these cookies."""
+        given = cookie_parser(cookies).get(self._name, "")
+        end, _, _ = given.partition(".")
+        expected = self._signed(end).encode()
+        genuine = hmac.compare_digest(given.encode("utf-8", "replace"), expected)
+        return genuine and end.isascii() and end.isdigit() and time.time() < int(end)
+
+    def _signed(self, end: str) -> str:
+        signature = hmac.new(self._key, end.encode("utf-8", "replace"), hashlib.sha256)
+        return f"{end}.{signature.hexdigest()}"
+
 
 # Whoever watches over the process asks these, also while others ask for too much.
 NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -59,7 +152,7 @@ class AccessControl:
         client = scope.get("client")
         if client is None or scope["path"] in NEVER_LIMITED:
             return
-        self._rate_limit.require(client[0], what="requests")
+        self._rate_limit.require(client[0])
 
     def _check_token(self, headers: Headers, path: str) -> None:
         if self._token is None:

@@ -10,12 +10,10 @@ import httpx
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.api.http.parts import job_lines, upstream
-from services.api.http.parts.accept import JSON, produces
-from services.api.http.parts.job_lines import Lines
-from services.api.http.parts.parameters import JobId, ServiceDep
-from services.api.http.parts.upstream import Health
-from services.api.jobs.jobs import JobNotFound, check_id
+from services.api.http import upstream
+from services.api.http.routes import JSON, JobId, ServiceDep, produces
+from services.api.http.upstream import Health, Lines
+from services.api.jobs import JobNotFound, check_id
 from shared.errors import GenvideoError, NotJson, NotReady
 from shared.health import temporal_reason
 from shared.http.client import http_client
@@ -107,7 +105,7 @@ async def get_lines(
 ) -> Lines:
     """The last log lines of one job, of every process of ours that answers."""
     check_id(job_id)
-    found = await job_lines.gathered(http, service.settings, job_id)
+    found = await upstream.gathered(http, service.settings, job_id)
     return found.with_own(LINES.of(job_id))
 
 

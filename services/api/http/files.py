@@ -1,27 +1,112 @@
-"""The stored results of a job, whole or in ranges; a file is there only once it is whole.
+"""The stored results of a job, whole or in ranges, and small pictures of them.
 
-One of a store elsewhere comes through us, or by an address of the store's own.
-"""
+A file is there only once it is whole. One of a store elsewhere comes through us, in pieces as they
+are asked for, or by an address of the store's own."""
 
 import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from email.utils import format_datetime
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 
-from services.api.http.parts.accept import NotAcceptable, produces
-from services.api.http.parts.parameters import JobId, ServiceDep
-from services.api.http.parts.streamed import OutOfFile, Unreadable, head_of, streamed
-from services.api.jobs.jobs import JobNotFound, check_id
+from services.api.http.routes import JobId, NotAcceptable, ServiceDep, produces
+from services.api.jobs import JobNotFound, check_id
 from services.api.service import Service
-from services.api.thumbnails.maker import MEDIA_TYPE
+from services.api.thumbnails import THUMBNAIL_TYPE
 from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.http.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
 from shared.jobs.assets import MEDIA_TYPES
 from shared.jobs.states import Step
-from shared.store.protocol import Listed
+from shared.store.protocol import Listed, Store
+
+PIECE = 1024 * 1024
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+class Unreadable(ValueError):
+    """`Range` is written in a way that nobody understands."""
+
+
+class OutOfFile(ValueError):
+    """`Range` asks for bytes that the file does not have."""
+
+
+def head_of(found: Listed, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of the whole file."""
+    return {
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(found.size),
+        "ETag": '"' + re.sub(r"[^\w-]", "", found.tag) + '"',
+        "Last-Modified": format_datetime(found.modified, usegmt=True),
+        **headers,
+    }
+
+
+async def streamed(
+    store: Store,
+    found: Listed,
+    request: Request,
+    *,
+    media_type: str,
+    headers: Mapping[str, str],
+) -> Response:
+    """The file, or the range that is asked for; the whole one where several are.
+
+    StoreAway before anything is sent. Unreadable, OutOfFile.
+    """
+    head = head_of(found, headers)
+    wanted = _wanted(request, head["ETag"])
+    start, end = (0, found.size) if wanted is None else _within(wanted, found.size)
+    if wanted is not None:
+        head["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
+        head["Content-Length"] = str(end - start)
+    status = 200 if wanted is None else 206
+    if request.method == "HEAD" or start == end:
+        return Response(status_code=status, headers=head, media_type=media_type)
+    first = await _piece(store, found.key, start, end=end)
+    body = _pieces(store, found.key, first, start=start, end=end)
+    return StreamingResponse(body, status, headers=head, media_type=media_type)
+
+
+def _wanted(request: Request, etag: str) -> str | None:
+    """`Range`, unless it is for another file than this one, or asks for several parts."""
+    wanted = request.headers.get("range")
+    other = request.headers.get("if-range", etag) != etag
+    return None if wanted is None or other or "," in wanted else wanted
+
+
+def _within(wanted: str, size: int) -> tuple[int, int]:
+    """Where the range begins, and what it ends before."""
+    fits = _RANGE.fullmatch(wanted.strip())
+    if fits is None or not any(fits.groups()):
+        raise Unreadable
+    first, last = fits.groups()
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if first and last and int(last) < int(first):
+        raise Unreadable
+    if start >= size:
+        raise OutOfFile
+    return start, end
+
+
+async def _pieces(
+    store: Store, key: str, piece: bytes, *, start: int, end: int
+) -> AsyncIterator[bytes]:
+    while piece:
+        yield piece
+        start += len(piece)
+        piece = await _piece(store, key, start, end=end) if start < end else b""
+
+
+async def _piece(store: Store, key: str, start: int, *, end: int) -> bytes:
+    return await asyncio.to_thread(store.range, key, start, min(end, start + PIECE))
+
 
 # A browser may keep a file, and asks each time whether it is still the same.
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
@@ -91,7 +176,7 @@ async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request)
     if small is None:
         return whole
     headers = {"ETag": whole.headers["etag"], **HEADERS}
-    return Response(small, media_type=MEDIA_TYPE, headers=headers)
+    return Response(small, media_type=THUMBNAIL_TYPE, headers=headers)
 
 
 async def _file(service: Service, request: Request, *, job_id: str, step: Step) -> Response:

@@ -1,20 +1,15 @@
-"""Jobs, batches and slots over HTTP; every answer is JSON, a refusal a problem."""
+"""Jobs and slots over HTTP; every answer is JSON, a refusal a problem."""
 
-import secrets
-from typing import Annotated
-from urllib.parse import quote
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BeforeValidator, Field
+from starlette.requests import HTTPConnection
 
 from services.api.feed.index import from_cursor, to_cursor
-from services.api.http.parts.accept import JSON, NotAcceptable, produces
-from services.api.http.parts.parameters import JobId, ServiceDep, address_of
-from services.api.http.parts.rate_limit import RateLimit, TooFast
-from services.api.http.parts.session import TokenMissing
-from services.api.jobs.batches import BatchNotFound
-from services.api.jobs.jobs import (
+from services.api.http.access import TokenMissing, TooFast
+from services.api.jobs import (
     IdempotencyConflict,
     JobEnded,
     JobNotFound,
@@ -23,11 +18,9 @@ from services.api.jobs.jobs import (
 )
 from services.api.models import (
     DEFAULT_PAGE,
+    EXAMPLE_ID,
     MAX_PAGE,
     Accepted,
-    Batch,
-    BatchAccepted,
-    BatchBody,
     FreeOrder,
     IdempotencyKey,
     JobBody,
@@ -43,6 +36,58 @@ from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
 from shared.semaphore.messages import Gate, SlotView
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+
+class NotAcceptable(
+    GenvideoError, code="not_acceptable", status=406, title="Not in a form that is accepted"
+):
+    """The caller's `Accept` names nothing that the route can give."""
+
+
+def produces(*media_types: str) -> Any:
+    """A dependency of routes that answer in one of these forms alone."""
+
+    async def check(accept: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
+        check_accepted(accept, *media_types)
+
+    return Depends(check)
+
+
+def check_accepted(accept: str | None, *media_types: str) -> None:
+    """NotAcceptable for an `Accept` that leaves all of these out."""
+    if accept and not any(_accepts(accept, each) for each in media_types):
+        raise NotAcceptable(f"This is {' or '.join(media_types)}; Accept: {accept[:100]} is not.")
+
+
+def _accepts(accept: str, media_type: str) -> bool:
+    kind = media_type.partition("/")[0]
+    fitting = {"*/*", f"{kind}/*", media_type}
+    return any(_wanted(each, fitting) for each in accept.split(","))
+
+
+def _wanted(item: str, fitting: set[str]) -> bool:
+    media_range, *parameters = (part.strip().lower() for part in item.split(";"))
+    refused = any(part in ("q=0", "q=0.0", "q=0.00", "q=0.000") for part in parameters)
+    return media_range in fitting and not refused
+
+
+async def _service(connection: HTTPConnection) -> Service:
+    # Not a plain function: that would be run in a thread for each request.
+    service = connection.app.state.service
+    assert isinstance(service, Service)  # noqa: S101 - the lifespan sets it before any request
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+JobId = Annotated[str, Path(examples=[EXAMPLE_ID])]
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The address that the caller comes from; empty where there is none."""
+    return "" if connection.client is None else connection.client.host
 
 
 class SlotNotFound(GenvideoError, code="slot_not_found", status=404, title="No such slot"):
@@ -74,20 +119,12 @@ Cursor = Annotated[
     _OrNone,
     Query(description="`next_cursor` of the page before", examples=[""]),
 ]
-GateParam = Annotated[
-    Gate,
-    Query(
-        description="`job`: the slot; the others only where `GATES` has them on", examples=["job"]
-    ),
-]
 SlotName = Annotated[
     str,
     Path(
         description="`job`, `image` or `video`: the gate that the semaphore keeps", examples=["job"]
     ),
 ]
-BatchTag = Annotated[str, Path(min_length=1, max_length=200, examples=["batch-7"])]
-
 # Says in the documentation what access control asks for, which itself knows of every route.
 _BEARER = HTTPBearer(
     scheme_name="token",
@@ -116,7 +153,6 @@ async def submit_job(
     order: JobBody,
     service: ServiceDep,
     *,
-    request: Request,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
@@ -124,7 +160,6 @@ async def submit_job(
 
     503 with Retry-After while Temporal is away, and nothing has been started.
     """
-    _count(request, 1)
     return _accepted(service, await service.jobs.submit(order.input(), idempotency_key), response)
 
 
@@ -196,48 +231,13 @@ async def retry_job(
     return _accepted(service, await service.jobs.retry(job_id, idempotency_key), response)
 
 
-@router.post(
-    "/batches",
-    status_code=202,
-    tags=["batches"],
-    dependencies=CHANGES,
-    responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
-)
-async def submit_batch(
-    order: BatchBody,
-    service: ServiceDep,
-    *,
-    request: Request,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> BatchAccepted:
-    """Start up to 1000 jobs under one tag: `jobs`, or `count` times the same `job`.
-
-    Not all or nothing: a 503 says how many were started and with which `Idempotency-Key` the same
-    request starts the others. No job is started twice under one key.
-    """
-    _count(request, len(order.all()))
-    tag, job_ids = await service.batches.submit(order, idempotency_key or secrets.token_hex(16))
-    url = f"{service.settings.public_url}/batches/{quote(tag, safe='')}"
-    response.headers["Location"] = url
-    return BatchAccepted(tag=tag, count=len(job_ids), job_ids=tuple(job_ids), status_url=url)
-
-
-@router.get(
-    "/batches/{tag:path}", tags=["batches"], responses=documented(BatchNotFound, NotAcceptable, 422)
-)
-async def get_batch(tag: BatchTag, service: ServiceDep) -> Batch:
-    """How far the jobs with this tag are, however they were submitted."""
-    return service.batches.summary(tag)
-
-
 @router.get("/slots", tags=["slots"], responses=documented(NotAcceptable, 422, 503, SemaphoreSlow))
-async def get_slots(service: ServiceDep, gate: GateParam = Gate.JOB) -> SlotView:
-    """Who holds the slot and who waits, up to a second old; the same of a stage's gate.
+async def get_slots(service: ServiceDep) -> SlotView:
+    """Who holds the slot and who waits, up to a second old.
 
     503 where Temporal can't be reached, 504 where it can, but the semaphore is slow.
     """
-    return await service.gates[gate].view()
+    return await service.slots.view()
 
 
 @router.put(
@@ -246,11 +246,9 @@ async def get_slots(service: ServiceDep, gate: GateParam = Gate.JOB) -> SlotView
     dependencies=CHANGES,
     responses=documented(*CHECKED, 413, 415),
 )
-async def change_slots(
-    order: SlotOrder, service: ServiceDep, *, gate: GateParam = Gate.JOB
-) -> SlotView:
+async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
-    return await service.gates[gate].change(order.change())
+    return await service.slots.change(order.change())
 
 
 @router.get(
@@ -293,12 +291,6 @@ def _named(service: Service, name: str) -> Slots:
     if name not in set(Gate):
         raise SlotNotFound(f"There is no slot {name}.")
     return service.gates[Gate(name)]
-
-
-def _count(request: Request, jobs: int) -> None:
-    """A batch costs its address as much as its jobs one by one would."""
-    rate_limit: RateLimit = request.app.state.job_rate
-    rate_limit.require(address_of(request), jobs, what="jobs")
 
 
 def _accepted(service: Service, job_id: str, response: Response) -> Accepted:

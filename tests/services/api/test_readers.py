@@ -41,5 +41,8 @@ async def reader_that_does_not_read(base: str) -> asyncio.StreamWriter:
     parts = urlsplit(base)
     _, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    writer.write(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    writer.write(
+        b"GET /ws/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    )
     return writer

@@ -1,22 +1,39 @@
-"""The slot as the semaphore shows it: asked once a second, started where it is missing."""
+"""What the semaphore shows and is told by the API, and the ways out of a drain that cannot end."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
-from temporalio.client import Client
+from structlog.testing import capture_logs
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from services.api import slots
+from services.semaphore.worker import running_semaphore
 from shared.jobs.ids import job_id_for_key, new_job_id
+from shared.jobs.messages import JobInput
+from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import (
     CAPACITY,
+    DRAIN_ACTIVITY,
     JOB_GATE,
+    OPEN_RECORDS_ACTIVITY,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
+    Drain,
+    OpenRecords,
+    SlotRequest,
     semaphore_id,
 )
+from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
+from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import BODY, Api, temporal_calls
-from tests.shared.standins import standing_in
+from tests.shared.standins import StandIn, standing_in
 
 EMPTY = {
     "limit": 1,
@@ -28,7 +45,9 @@ EMPTY = {
 }
 
 
-async def start_semaphore(client: Client, waiting: list[str], *, capacity: int = CAPACITY) -> None:
+async def stand_in_for_semaphore(
+    client: Client, waiting: list[str], *, capacity: int = CAPACITY
+) -> None:
     await client.start_workflow(
         SEMAPHORE_WORKFLOW,
         args=[waiting, capacity],
@@ -55,7 +74,7 @@ async def test_a_change_starts_the_semaphore_and_is_seen_at_once(api: Api) -> No
 async def test_metrics_show_what_it_says_and_whether_it_has_said_it(
     api: Api, lonely: Api, client: Client
 ) -> None:
-    await start_semaphore(client, [new_job_id(), new_job_id()])
+    await stand_in_for_semaphore(client, [new_job_id(), new_job_id()])
     await api.http.put("/slots", json={"limit": 4, "paused": True})
 
     shown = (await api.http.get("/metrics")).text
@@ -76,7 +95,7 @@ async def test_metrics_show_what_it_says_and_whether_it_has_said_it(
 async def test_a_terminated_semaphore_is_started_again_and_its_last_word_is_not_believed(
     api: Api, client: Client
 ) -> None:
-    await start_semaphore(client, [new_job_id()])
+    await stand_in_for_semaphore(client, [new_job_id()])
     await client.get_workflow_handle(semaphore_id(JOB_GATE)).terminate()
 
     assert (await api.http.get("/slots")).json() == EMPTY
@@ -88,7 +107,7 @@ async def test_however_many_look_the_semaphore_is_asked_once(
 ) -> None:
     monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
     keys = ["a", "b", "c"]
-    await start_semaphore(client, [job_id_for_key(key) for key in keys[::-1]])
+    await stand_in_for_semaphore(client, [job_id_for_key(key) for key in keys[::-1]])
     before = temporal_calls("query_slots")
 
     jobs = [await api.submit(key=key) for key in keys]
@@ -112,7 +131,7 @@ async def test_a_silent_semaphore_costs_the_list_its_positions_alone(
 ) -> None:
     monkeypatch.setattr(slots, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(slots, "UPDATE_SECONDS", 0.05)
-    await start_semaphore(client, [])
+    await stand_in_for_semaphore(client, [])
     await api.submit()
 
     assert (await api.http.get("/jobs")).json()["jobs"][0]["queue_position"] is None
@@ -123,7 +142,7 @@ async def test_a_slow_semaphore_is_told_from_a_temporal_that_is_away(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "TRY_SECONDS", (0.1, 0.1))
-    await start_semaphore(client, [])
+    await stand_in_for_semaphore(client, [])
 
     answer = await api.http.get("/slots")
 
@@ -135,7 +154,7 @@ async def test_a_semaphore_that_misses_the_first_question_is_asked_again(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "TRY_SECONDS", (0.3, 30.0))
-    await start_semaphore(client, [new_job_id()])
+    await stand_in_for_semaphore(client, [new_job_id()])
     before = temporal_calls("query_slots")
     asking = asyncio.create_task(api.http.get("/slots"))
     # Nobody is there to answer before the first try is over.
@@ -171,7 +190,7 @@ async def test_a_full_queue_is_a_503_and_nothing_is_started(
 ) -> None:
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
     kept = await api.submit(key="kept")
-    await start_semaphore(client, [new_job_id(), new_job_id()], capacity=2)
+    await stand_in_for_semaphore(client, [new_job_id(), new_job_id()], capacity=2)
     await api.http.get("/slots")
 
     refused = await api.http.post("/jobs", json=BODY)
@@ -189,31 +208,143 @@ async def test_a_full_queue_is_a_503_and_nothing_is_started(
 async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refused(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await start_semaphore(client, [new_job_id()], capacity=1)
+    await stand_in_for_semaphore(client, [new_job_id()], capacity=1)
     assert (await api.http.get("/slots")).json()["waiting_count"] == 1
     semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
     await semaphore.terminate()
-    await start_semaphore(client, [], capacity=1)
+    await stand_in_for_semaphore(client, [], capacity=1)
     monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
 
     assert await api.submit()
 
 
-@pytest.mark.usefixtures("workers")
-async def test_a_stages_gate_is_set_apart_from_the_slot(api: Api) -> None:
-    changed = await api.http.put("/slots", params={"gate": "video"}, json={"limit": 5})
-    assert changed.status_code == 200, changed.text
-    assert (await api.http.get("/slots", params={"gate": "video"})).json()["limit"] == 5
-    for other in ({}, {"gate": "job"}, {"gate": "image"}):
-        assert (await api.http.get("/slots", params=other)).json() == EMPTY
+WHY = "The image service does not answer."
+JOB = JobInput(prompt="p", style="")
+RUN_ID = "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11"
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-async def test_a_gate_that_is_not_known_is_refused_with_those_that_are(
-    api: Api, method: str
-) -> None:
-    refused = await api.http.request(
-        method, "/slots", params={"gate": "gpu"}, json={"limit": 2} if method == "PUT" else None
+@activity.defn(name=DRAIN_ACTIVITY)
+async def drain_in_vain(drain: Drain) -> None:
+    raise ApplicationError(WHY)
+
+
+@activity.defn(name=OPEN_RECORDS_ACTIVITY)
+async def open_records() -> OpenRecords:
+    return OpenRecords()
+
+
+@asynccontextmanager
+async def at_work(client: Client) -> AsyncIterator[None]:
+    """The semaphore itself, beside jobs that hold until they are ended, and a drain that fails."""
+    workers = Worker(
+        client,
+        task_queue=GENVIDEO_QUEUE,
+        workflows=[StandIn],
+        activities=[drain_in_vain, open_records],
+        workflow_runner=UnsandboxedWorkflowRunner(),
     )
-    assert refused.status_code == 422
-    assert all(name in refused.json()["detail"] for name in ("gate", "job", "image", "video"))
+    async with workers, running_semaphore(client):
+        yield
+
+
+async def start_job(client: Client) -> WorkflowHandle[Any, Any]:
+    """A job that waits for the slot, or holds it."""
+    job_id = new_job_id()
+    handle = await client.start_workflow(
+        GENVIDEO_WORKFLOW, JOB, id=job_id, task_queue=GENVIDEO_QUEUE
+    )
+    begun = (await handle.describe()).start_time
+    run_id = str(handle.result_run_id)
+    request = SlotRequest(job_id=job_id, run_id=run_id, requested_at=begun)
+    await start_semaphore(client, requests=[request])
+    return handle
+
+
+async def the_holder(api: Api, job_id: str, **like: object) -> dict[str, Any]:
+    """The holder as `GET /slots/job` shows it, once it is like that."""
+
+    async def shown() -> dict[str, Any]:
+        holders = (await api.http.get("/slots/job")).json()["holders"]
+        found = [each for each in holders if each["job_id"] == job_id]
+        return found[0] if found and like.items() <= found[0].items() else {}
+
+    return await eventually(shown)
+
+
+async def test_a_drain_that_fails_tells_why_and_is_given_up(
+    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+    async with at_work(client):
+        first, second = await start_job(client), await start_job(client)
+        held = await the_holder(api, first.id, draining=False)
+        assert (held["run_id"], held["drains_since"]) == (first.result_run_id, None)
+        body = {"run_id": held["run_id"]}
+        refused = await api.http.post("/slots/job/free", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_draining")
+
+        await first.terminate()
+        drains = await the_holder(api, first.id, draining=True, drain_failure=WHY)
+        assert drains["drain_attempts"] > 1
+        assert drains["drains_since"] >= held["since"]
+        with capture_logs() as logs:
+            freed = await api.http.post("/slots/job/free", json=body)
+
+        assert freed.status_code == 200, freed.text
+        assert [each["job_id"] for each in freed.json()["holders"]] == [second.id]
+        assert await the_holder(api, second.id, draining=False)
+        [told] = [each for each in logs if each.get("run_id") == held["run_id"]]
+        assert (told["gate"], told["event"]) == ("job", "a place was freed by an operator")
+        again = await api.http.post("/slots/job/free", json=body)
+        assert again.status_code == 409
+
+
+@pytest.mark.usefixtures("workers")
+async def test_where_nobody_drains_the_server_is_not_asked_about_it(api: Api) -> None:
+    changed = await api.http.put("/slots/video", json={"limit": 5})
+    assert changed.status_code == 200, changed.text
+    before = temporal_calls("describe_slots")
+
+    assert (await api.http.get("/slots/video")).json()["limit"] == 5
+    assert (await api.http.get("/slots/job")).json() == (await api.http.get("/slots")).json()
+    assert temporal_calls("describe_slots") == before
+
+
+async def test_without_a_semaphore_nobody_drains(api: Api) -> None:
+    answer = await api.http.post("/slots/image/free", json={"run_id": RUN_ID})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_draining")
+
+
+async def test_names_and_bodies_that_do_not_fit(offline: httpx.AsyncClient) -> None:
+    wanted = {"run_id": RUN_ID}
+    unknown = [
+        await offline.get("/slots/gpu"),
+        await offline.put("/slots/gpu", json={"limit": 2}),
+        await offline.post("/slots/gpu/free", json=wanted),
+    ]
+    assert {(each.status_code, each.json()["code"]) for each in unknown} == {
+        (404, "slot_not_found")
+    }
+    wrong: list[object] = [
+        {},
+        {"run_id": ""},
+        {"run_id": "a\nb"},
+        {"run_id": 1},
+        {**wanted, "x": 1},
+        [],
+    ]
+    for body in wrong:
+        assert (await offline.post("/slots/job/free", json=body)).status_code == 422
+
+
+async def test_a_semaphore_that_is_silent_frees_nothing(
+    api: Api, client: Client, lonely: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "UPDATE_SECONDS", 0.05)
+    await start_semaphore(client)
+    answers = await asyncio.gather(
+        *(each.http.post("/slots/job/free", json={"run_id": RUN_ID}) for each in (api, lonely))
+    )
+
+    assert [each.status_code for each in answers] == [503, 503]

@@ -122,10 +122,6 @@ def test_what_is_in_the_table_is_said() -> None:
     assert sorted(plain - every - MADE) == []
 
 
-_BATCH = (
-    "The queue is full; 3 of 9 jobs were started."
-    " The same with Idempotency-Key: k starts the others."
-)
 # By which function, of what, and what is shown in Chinese.
 SAID: list[tuple[str, Any, str]] = [
     ("sentenceText", "It must be at most 5.", "最多为 5。"),
@@ -136,13 +132,7 @@ SAID: list[tuple[str, Any, str]] = [
         "队列已满（Nobody has said this.）",
     ),
     ("errorText", {"code": "new_code", "message": "Nobody."}, "Nobody."),
-    (
-        "errorText",
-        {"code": "queue_full", "message": _BATCH},
-        "队列已满；已启动 9 个任务中的 3 个。"
-        "用 Idempotency-Key: k 再发一次同样的请求，会启动其余的。",
-    ),
-    ("sentenceText", "No job is tagged busy.", "没有任务带标签 busy。"),
+    ("sentenceText", "There is no slot busy.", "没有槽位 busy。"),
     ("reasonsText", "temporal: does not answer; book: x", "temporal：没有应答；book：x"),
     (
         "reasonsText",

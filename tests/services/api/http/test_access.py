@@ -11,10 +11,12 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 from starlette.routing import Route
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from services.api.app import create_app
 from services.api.http import access
-from services.api.http.parts.rate_limit import RateLimit
+from services.api.http.access import RateLimit
 from services.api.service import make_service
 from services.api.settings import ApiSettings
 from tests.fixtures.processes import free_port
@@ -27,7 +29,6 @@ ELSEWHERE = "https://front.example"
 
 CHANGES = [
     ("POST", "/jobs"),
-    ("POST", "/batches"),
     ("PUT", "/slots"),
     ("PUT", "/slots/job"),
     ("POST", "/slots/job/free"),
@@ -197,7 +198,6 @@ async def test_a_body_that_does_not_say_json_is_refused(new_http: NewHttp, media
         ("/jobs", "text/html, application/*;q=0.1", 200),
         ("/jobs", "*/*", 200),
         ("/jobs/job-0123456789abcdef01234567/events", "application/json", 406),
-        ("/events", "image/png", 406),
         ("/jobs/job-0123456789abcdef01234567/image", "video/mp4", 406),
     ],
 )
@@ -262,13 +262,151 @@ def test_whether_other_machines_reach_it_is_told_or_seen() -> None:
     assert not ApiSettings(listen_host="0.0.0.0", api_exposed=False).api_exposed
 
 
-async def test_a_batch_counts_as_its_jobs(api: Api, new_api: NewApi) -> None:
-    """Or a dozen requests would fill the queue."""
-    async with new_api(api.service.client, api_rate=3) as slow:
-        order = {"count": 50, "job": BODY}
-        assert (await slow.http.post("/batches", json=order)).status_code == 202
-        again = await slow.http.post("/batches", json=order)
-        assert is_problem(again, 429, "too_fast")
-        assert int(again.headers["retry-after"]) >= 3
-        # What is no job of its own is not held up.
-        assert (await slow.http.get("/jobs")).status_code == 200
+TOKEN = "a-token-of-the-tests"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+JOB = "/jobs/job-0123456789abcdef01234567"
+READS = ["/jobs", JOB, f"{JOB}/events", f"{JOB}/image", "/slots", "/metrics", "/docs"]
+READS += ["/openapi.json", "/dashboard/config", "/console/health", "/nowhere"]
+READS += ["/lines?job_id=x", "/console/lines?job_id=x", "/reports/20260101-000000-0000/report.html"]
+
+
+@pytest.fixture
+async def exposed(lonely: Api, new_api: NewApi) -> AsyncIterator[Api]:
+    async with new_api(lonely.service.client, api_exposed=True, api_token=TOKEN) as api:
+        yield api
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_nothing_is_read_without_the_token(exposed: Api, path: str) -> None:
+    wrong = {"Authorization": f"Bearer {TOKEN}x"}, {"Cookie": "genvideo-session-8000="}
+    for headers in ({}, *wrong):
+        answer = await exposed.http.get(path, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz",
+        "/readyz",
+        "/",
+        "/dashboard/app.js",
+        "/dashboard/texts.json",
+        "/dashboard/errors.json",
+    ],
+)
+async def test_signs_of_life_and_the_page_need_no_token(exposed: Api, path: str) -> None:
+    assert (await exposed.http.get(path)).status_code != 401
+
+
+async def test_with_the_token_all_is_read(exposed: Api) -> None:
+    for path in ("/jobs", "/metrics", "/dashboard/config"):
+        assert (await exposed.http.get(path, headers=BEARER)).status_code == 200
+
+
+async def test_a_socket_is_opened_with_the_token_or_a_session_alone(exposed: Api) -> None:
+    address = f"{exposed.sockets}/ws/jobs"
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(address, proxy=None)
+    assert refused.value.response.status_code == 401
+    cookie = {"Cookie": (await began(exposed)).headers["set-cookie"].partition(";")[0]}
+    for headers in (BEARER, cookie):
+        async with connect(address, proxy=None, additional_headers=headers):
+            pass
+
+
+async def began(api: Api) -> httpx.Response:
+    answer = await api.http.post("/session", headers=BEARER)
+    assert answer.status_code == 204
+    return answer
+
+
+async def test_a_session_stands_for_the_token_and_is_not_it(exposed: Api) -> None:
+    cookie = (await began(exposed)).headers["set-cookie"]
+    assert TOKEN not in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert (await exposed.http.get("/jobs")).status_code == 200
+    # It does not make another one, or it would never end.
+    assert (await exposed.http.post("/session")).status_code == 401
+
+
+async def test_a_session_counts_for_our_own_page_alone(exposed: Api) -> None:
+    await began(exposed)
+    elsewhere = {"Origin": "http://127.0.0.1:1"}
+    assert (await exposed.http.put("/slots", json={}, headers=elsewhere)).status_code == 401
+    ours = {"Origin": exposed.base}
+    assert (await exposed.http.put("/slots", json={}, headers=ours)).status_code != 401
+
+
+async def test_a_session_ends(exposed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "SESSION_SECONDS", -1)
+    cookie = (await began(exposed)).headers["set-cookie"].partition(";")[0]
+    answer = await exposed.http.get("/jobs", headers={"Cookie": cookie})
+    assert answer.status_code == 401
+
+
+async def test_another_token_ends_it(exposed: Api, lonely: Api, new_api: NewApi) -> None:
+    cookie = {"Cookie": (await began(exposed)).headers["set-cookie"].partition(";")[0]}
+    for token, status in ((TOKEN, 200), (f"{TOKEN}-new", 401)):
+        settings = {"api_exposed": True, "api_token": token}
+        async with new_api(lonely.service.client, **settings) as api:
+            assert (await api.http.get("/jobs", headers=cookie)).status_code == status
+
+
+async def test_a_session_is_signed_and_secure_where_the_address_is(
+    exposed: Api, lonely: Api, new_api: NewApi
+) -> None:
+    cookie = (await began(exposed)).headers["set-cookie"].partition(";")[0]
+    name, _, value = cookie.partition("=")
+    end, _, signature = value.partition(".")
+    forged = {"Cookie": f"{name}={int(end) + 1}.{signature}"}
+    exposed.http.cookies.clear()
+    assert (await exposed.http.get("/jobs", headers=forged)).status_code == 401
+    settings = {"api_token": TOKEN, "api_public_url": "https://127.0.0.1"}
+    async with new_api(lonely.service.client, **settings) as api:
+        assert "Secure" in (await began(api)).headers["set-cookie"]
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_then_the_rate() -> None:
+    clock = Clock()
+    it = RateLimit(4, clock)
+    assert [it.delay("a") for _ in range(4)] == [0, 0, 0, 0]
+    assert it.delay("a") == 0.25
+    assert it.delay("b") == 0
+    clock.now += 0.25
+    assert it.delay("a") == 0
+    assert it.delay("a") > 0
+    clock.now += 60
+    assert [it.delay("a") for _ in range(4)] == [0, 0, 0, 0]
+
+
+def test_a_refusal_uses_nothing_up() -> None:
+    clock = Clock()
+    it = RateLimit(1, clock)
+    it.delay("a")
+    for _ in range(100):
+        assert it.delay("a") == 1
+    clock.now += 1
+    assert it.delay("a") == 0
+
+
+def test_zero_is_no_limit() -> None:
+    it = RateLimit(0, Clock())
+    assert {it.delay("a") for _ in range(10_000)} == {0}
+
+
+def test_many_addresses_are_not_kept_for_ever() -> None:
+    clock = Clock()
+    it = RateLimit(2, clock)
+    for number in range(3 * access.MOST_ADDRESSES):
+        it.delay(str(number))
+        clock.now += 0.001
+    assert len(it._used_until) <= access.MOST_ADDRESSES + 1

@@ -11,8 +11,8 @@ from pydantic import AnyHttpUrl, SecretStr
 from temporalio.client import Client
 
 from services.api.app import create_app
-from services.api.http.parts import upstream
-from services.api.http.parts.job_lines import gathered
+from services.api.http import upstream
+from services.api.http.upstream import gathered
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_receiver
 from services.callback.settings import CallbackSettings

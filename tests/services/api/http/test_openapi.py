@@ -1,14 +1,22 @@
-"""The reference: stable names, our errors, an example where one helps."""
+"""The API's documents say what it does: every call, every example, fate and close code."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
 
 from services.api import models
 from services.api.app import create_app
-from services.api.http.parts.examples import EXAMPLES
+from services.api.app import create_app as create_api
+from services.api.http import live
+from services.api.models import EXAMPLES
 from services.api.settings import ApiSettings
+from services.callback.app import create_app as create_receiver
+from services.callback.models import Fate
+from services.callback.settings import CallbackSettings
 from shared.jobs import messages
 from shared.semaphore import messages as slots
 from tests.services.api.conftest import Api
@@ -24,9 +32,6 @@ OPERATIONS = {
     "cancel_job": "post /jobs/{job_id}/cancel",
     "retry_job": "post /jobs/{job_id}/retry",
     "job_events": "get /jobs/{job_id}/events",
-    "events": "get /events",
-    "submit_batch": "post /batches",
-    "get_batch": "get /batches/{tag}",
     "get_image": "get /jobs/{job_id}/image",
     "get_video": "get /jobs/{job_id}/video",
     "get_slots": "get /slots",
@@ -86,7 +91,7 @@ def test_examples_are_what_they_show(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "shown"),
-    [(models.JobOrder, models.ORDER_EXAMPLES), (models.BatchOrder, models.BATCH_EXAMPLES)],
+    [(models.JobOrder, models.ORDER_EXAMPLES)],
 )
 def test_examples_of_requests_are_accepted(kind: Any, shown: dict[str, Any]) -> None:
     for example in shown.values():
@@ -125,3 +130,39 @@ async def test_a_query_parameter_that_no_route_knows_is_refused_by_name(api: Api
         {"field": "staus", "message": sentence},
         {"field": "tagg", "message": sentence},
     ]
+
+
+PAGE = Path("docs/api.md").read_text(encoding="utf-8")
+
+
+def calls(app: FastAPI) -> set[str]:
+    paths = app.openapi()["paths"]
+    return {f"{method.upper()} {path}" for path in paths for method in paths[path]}
+
+
+@pytest.mark.parametrize(
+    "call",
+    sorted(
+        calls(create_api(ApiSettings()))
+        | calls(create_receiver(CallbackSettings(callback_secret=SecretStr("x" * 32))))
+    ),
+)
+def test_every_call_is_named(call: str) -> None:
+    assert f"`{call}`" in PAGE or f"`{call}?" in PAGE
+
+
+@pytest.mark.parametrize("fate", list(Fate))
+def test_every_fate_has_its_row(fate: Fate) -> None:
+    assert f"| `{fate}` |" in PAGE
+
+
+@pytest.mark.parametrize(
+    "code", [live.NORMAL, live.GOING_AWAY, live.TRY_AGAIN_LATER, live.UNKNOWN_JOB]
+)
+def test_every_close_code_has_its_row(code: int) -> None:
+    assert any(line.startswith(f"| {code}") for line in PAGE.splitlines())
+
+
+def test_the_sockets_are_named() -> None:
+    assert "`WS /ws/jobs`" in PAGE
+    assert "`WS /ws/jobs/{job_id}`" in PAGE

@@ -7,15 +7,18 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
+from services.api.http.routes import router
 from services.api.temporal import Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
 from shared.jobs.states import OnVideoFailure
 from shared.temporal.client import CUSTOM_PROGRESS, CUSTOM_TAG
+from tests.messages.test_messages import ALL, BODIES
 from tests.services.api.conftest import BODY, Api
 from tests.shared.standins import sample_record
 
@@ -61,7 +64,7 @@ async def test_a_large_body_is_refused_before_its_values_are_looked_at(
         json.dumps(dict.fromkeys(map(str, range(80_000)), 1)).encode(),
     ):
         tracemalloc.start()
-        answer = await offline.post("/batches", content=body, headers=JSON)
+        answer = await offline.post("/jobs", content=body, headers=JSON)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert answer.status_code == 422
@@ -206,16 +209,12 @@ NOTHING_TO_SEE = [
 
 
 @pytest.mark.parametrize("prompt", NOTHING_TO_SEE, ids=ascii)
-@pytest.mark.parametrize("path", ["/jobs", "/batches"])
 async def test_a_prompt_of_nothing_that_can_be_seen_is_refused(
-    offline: httpx.AsyncClient, prompt: str, path: str
+    offline: httpx.AsyncClient, prompt: str
 ) -> None:
-    job = {"prompt": prompt}
-    body = job if path == "/jobs" else {"jobs": [{"prompt": "a fox"}, job]}
-    answer = await offline.post(path, json=body)
-    field = "prompt" if path == "/jobs" else "jobs[1].prompt"
+    answer = await offline.post("/jobs", json={"prompt": prompt})
     assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert [error["field"] for error in answer.json()["errors"]] == ["prompt"]
 
 
 @pytest.mark.parametrize("prompt", ["🦊", "٣", "。", "a\u200b", "ก็", "\ue000", "\t x\n"])
@@ -261,3 +260,29 @@ async def test_with_temporal_away_nothing_is_half_made(lonely: Api) -> None:
     assert (listed["jobs"], listed["next_cursor"]) == ([], None)
     assert (await lonely.http.get("/readyz")).status_code == 503
     assert (await lonely.http.get(f"/jobs/{new_job_id()}")).status_code == 503
+
+
+JOB = {"prompt": "a fox", "style": "ink"}
+WRONG = [
+    ("POST", "/jobs", {**JOB, "stile": "ink"}, "stile"),
+    ("PUT", "/slots", {"limit": 1, "puased": True}, "puased"),
+    ("POST", "/slots/job/free", {"run_id": "x", "job_id": "y"}, "job_id"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), WRONG)
+async def test_an_unknown_field_is_told(
+    api: Api, method: str, path: str, *, body: dict[str, Any], field: str
+) -> None:
+    answer = await api.http.request(method, path, json=body)
+    assert answer.status_code == 422
+    assert field in answer.text
+
+
+def test_no_route_takes_another_body() -> None:
+    bodies = {
+        route.body_field.field_info.annotation
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.body_field
+    }
+    assert bodies == {ALL[name] for name in BODIES}

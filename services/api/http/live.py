@@ -1,22 +1,48 @@
-"""The live feed over WebSockets; a version never follows a newer one of its job."""
+"""The live feed, by WebSocket and by server-sent events; a version never follows a newer one."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import closing, suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+from pydantic import BeforeValidator, Field
+from starlette.types import Receive, Scope, Send
 
-from services.api.feed.feed import Changes
-from services.api.feed.hub import Frame, Subscription, TooManyListeners, Versions, Waiting
-from services.api.http.parts.parameters import ServiceDep, address_of
-from services.api.http.parts.resume import BURST, MOST_VERSION, has_it_all, missed_versions
-from services.api.jobs.jobs import JobNotFound
+from services.api.feed.feed import Changes, versions_after
+from services.api.feed.hub import Frame, Hub, Subscription, TooManyListeners, Versions, Waiting
+from services.api.http.routes import EVENTS, JobId, NotAcceptable, ServiceDep, address_of, produces
+from services.api.jobs import JobNotFound
+from services.api.models import EXAMPLES
 from services.api.service import Service
 from shared.errors import GenvideoError, NotReady, TemporalUnavailable
-from shared.http.problems import from_error
+from shared.http.problems import documented, from_error
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
+
+# So many frames are sent in a row before others get their turn.
+BURST = 50
+# No job comes near it.
+MOST_VERSION = 10**9
+
+
+async def missed_versions(job: Job, since: int | None, *, service: Service) -> list[Job]:
+    """What to send first, as of after the subscription, so that no change falls between."""
+    if since is not None:
+        record = await service.jobs.record(job.job_id)
+        if record is not None:
+            return versions_after(record, since)
+    newest = service.feed.index.get(job.job_id)
+    shown = newest if newest is not None and newest.version > job.version else job
+    return [shown] if since is None or shown.version > since else []
+
+
+def has_it_all(job: Job, since: int | None) -> bool:
+    """Whether nothing comes after that version any more."""
+    return since is not None and job.status.ended and since >= job.version
+
 
 # 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.
 NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404
@@ -192,3 +218,113 @@ async def _accepted(
                 await serving
         except TooManyListeners as error:
             await socket.send_denial_response(from_error(error))
+
+
+HEARTBEAT_SECONDS = 10.0
+HEARTBEAT = format_sse_event(comment="still here")
+# How soon a browser connects again, in milliseconds.
+RETRY = format_sse_event(retry=1000)
+
+_Version = Annotated[int, Field(ge=0, le=MOST_VERSION)]
+# A reader that has had no event yet may say so by an empty one.
+LastVersion = Annotated[
+    _Version | None,
+    BeforeValidator(lambda given: given or None),
+    Header(alias="Last-Event-ID", description="The `id` of the last event received", examples=[4]),
+]
+SinceVersion = Annotated[
+    _Version | None,
+    Query(description="The same as `Last-Event-ID`, which wins", examples=[4]),
+]
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Job"},
+        },
+    },
+    "required": ["data"],
+}
+
+
+def _stream(event_id: str) -> dict[str, Any]:
+    """What the document says of a stream whose events have such ids."""
+    job = Job.model_validate(EXAMPLES["Job"])
+    example = {"id": event_id, "data": Frame(job).text}
+    return {EVENTS: {"schema": _EVENT, "example": example}}
+
+
+class EventStream(StreamingResponse):
+    """Events for as long as they come, from a place among the listeners; TooManyListeners."""
+
+    def __init__(self, content: AsyncIterator[bytes], hub: Hub, address: str) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(content, media_type=EVENTS, headers=headers)
+        self._hub = hub
+        self._address = address
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._hub.place(self._address):
+            await super().__call__(scope, receive, send)
+
+
+JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One event per version: `id` is the version, `data` the Job",
+        "content": _stream(str(EXAMPLES["Job"]["version"])),
+    },
+    204: {"description": "The job has ended, and nothing comes after that version"},
+    **documented(JobNotFound, NotAcceptable, 422, TooManyListeners, 503, NotReady),
+}
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    tags=["live"],
+    dependencies=[produces(EVENTS)],
+    operation_id="job_events",
+    response_class=Response,
+    responses=JOB_RESPONSES,
+)
+async def job_events(
+    job_id: JobId,
+    request: Request,
+    *,
+    service: ServiceDep,
+    last_event_id: LastVersion = None,
+    since: SinceVersion = None,
+) -> Response:
+    """One event per version, its id the version, its data the Job; ends after the last.
+
+    With `Last-Event-ID` the versions since then come first. Comments keep a quiet stream open.
+    """
+    job = await service.jobs.find(job_id)
+    version = since if last_event_id is None else last_event_id
+    if has_it_all(job, version):
+        # A browser connects again after every end, unless it is told so.
+        return Response(status_code=204)
+    content = _versions(job, version, service=service)
+    return EventStream(content, service.feed.hub, address_of(request))
+
+
+async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
+    # Subscribed first and read then: what changes in between comes twice, once of it is skipped.
+    with service.feed.hub.mailbox(Versions(), job.job_id) as subscription:
+        waiting = [Frame(each) for each in await missed_versions(job, since, service=service)]
+        last = -1
+        yield RETRY
+        while True:
+            for frame in waiting:
+                if frame.job.version > last:
+                    last = frame.job.version
+                    yield frame.event
+                    if frame.job.status.ended:
+                        return
+            waiting = await subscription.take(seconds=HEARTBEAT_SECONDS)
+            if not waiting:
+                if subscription.closed:
+                    return
+                yield HEARTBEAT

@@ -1,22 +1,23 @@
-"""The live feed over real sockets: at once, then each change, in order, to the end."""
+"""The live feed over real sockets and streams: at once, then each change, in order, to the end."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from services.api.http import events as events_module
-from services.api.http import sockets
+from services.api.http import live
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import Attempts
+from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status, Step
 from tests.fixtures.eventually import eventually
-from tests.services.api.conftest import Api, calls_for_callers, change, ended
+from tests.services.api.conftest import Api, NewApi, calls_for_callers, change, ended
+from tests.services.api.http.test_access import is_problem
 from tests.shared.standins import sample_record
 
 RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(image=1)}
@@ -98,7 +99,7 @@ async def test_an_ended_job_is_shown_and_closed(api: Api) -> None:
 async def test_an_unknown_job_has_a_close_code_of_its_own(api: Api, job_id: str) -> None:
     async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
         assert await rest(socket) == []
-    assert socket.close_code == sockets.UNKNOWN_JOB
+    assert socket.close_code == live.UNKNOWN_JOB
 
 
 async def test_every_job_and_every_change(api: Api) -> None:
@@ -217,7 +218,7 @@ async def test_an_empty_last_event_id_is_none(api: Api) -> None:
 
 
 async def test_a_quiet_stream_has_a_heartbeat(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events_module, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.01)
     record = api.write(sample_record(new_job_id()))
     async with api.http.stream("GET", f"/jobs/{record.job_id}/events") as answer:
         lines = answer.aiter_lines()
@@ -240,7 +241,7 @@ async def test_with_temporal_away_a_known_job_is_still_followed(lonely: Api) -> 
 
     async with connect(f"{lonely.sockets}/ws/jobs/{new_job_id()}", proxy=None) as socket:
         assert await rest(socket) == []
-    assert socket.close_code == sockets.TRY_AGAIN_LATER
+    assert socket.close_code == live.TRY_AGAIN_LATER
 
 
 async def test_a_socket_that_asks_is_told_when_it_has_everything(api: Api) -> None:
@@ -263,3 +264,202 @@ async def test_a_socket_that_asks_is_told_when_it_has_everything(api: Api) -> No
     async with connect(since, proxy=None) as socket:
         assert json.loads(await socket.recv())["job_id"] == records[0].job_id
         assert json.loads(await socket.recv())["jobs"] == 2
+
+
+async def stream(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Id and job of each event."""
+    data: dict[str, Any] = {}
+    async for line in answer.aiter_lines():
+        field, _, value = line.partition(": ")
+        if field == "data":
+            data = json.loads(value)
+        elif field == "id":
+            yield value, data
+
+
+LINE_ENDS = "\u0085\u2028\u2029"
+
+
+async def test_a_prompt_ends_no_line_for_readers_that_know_more_line_ends(api: Api) -> None:
+    job_id = await api.submit(prompt=f"a{LINE_ENDS}b", style=LINE_ENDS)
+    async with api.http.stream("GET", f"/jobs/{job_id}/events") as answer:
+        raw = b""
+        async for chunk in answer.aiter_bytes():
+            raw += chunk
+            if b"data: " in raw and raw.endswith(b"\n\n"):
+                break
+    (data,) = [line for line in raw.decode().splitlines() if line.startswith("data: ")]
+    assert json.loads(data.removeprefix("data: "))["prompt"] == f"a{LINE_ENDS}b"
+
+
+async def test_a_sockets_frame_is_one_line_too(api: Api) -> None:
+    await api.submit(prompt=f"a{LINE_ENDS}b")
+    async with connect(f"{api.sockets}/ws/jobs") as socket:
+        frame = str(await socket.recv())
+    assert len(frame.splitlines()) == 1
+    assert json.loads(frame)["prompt"] == f"a{LINE_ENDS}b"
+
+
+async def known(api: Api, count: int) -> list[Record]:
+    records = [api.write(sample_record(new_job_id())) for _ in range(count)]
+
+    async def listed() -> bool:
+        return len((await api.http.get("/jobs")).json()["jobs"]) == count
+
+    await eventually(listed)
+    return records
+
+
+async def test_a_socket_of_all_jobs_goes_on_where_it_broke_off(api: Api) -> None:
+    records = await known(api, 3)
+    address = f"{api.sockets}/ws/jobs"
+    async with connect(address, proxy=None) as socket:
+        first = [json.loads(await socket.recv()) for _ in records]
+    api.write(ended(records[2]))
+    api.write(ended(records[0]))
+    async with connect(f"{address}?since={first[-1]['change']}", proxy=None) as socket:
+        missed = [json.loads(await socket.recv()) for _ in range(2)]
+        api.write(ended(records[1]))
+        news = json.loads(await socket.recv())
+
+    assert {job["job_id"] for job in missed} == {records[0].job_id, records[2].job_id}
+    assert news["job_id"] == records[1].job_id
+    changes = [int(job["change"].partition("-")[2]) for job in (*first, *missed, news)]
+    assert all(before < after for before, after in pairwise(changes))
+
+
+@pytest.mark.parametrize("since", ["0", "x", "deadbeef-9", "{PROCESS}-x", "{PROCESS}-"])
+async def test_a_socket_with_a_foreign_change_brings_every_job(api: Api, since: str) -> None:
+    records = await known(api, 2)
+    given = since.format(PROCESS=api.service.feed.hub.process)
+    async with connect(f"{api.sockets}/ws/jobs?since={given}", proxy=None) as socket:
+        found = {json.loads(await socket.recv())["job_id"] for _ in records}
+    assert found == {record.job_id for record in records}
+
+
+async def test_a_socket_and_a_stream_tell_the_same(api: Api) -> None:
+    record = api.write(sample_record(new_job_id()))
+    path = f"/jobs/{record.job_id}/events"
+    async with (
+        connect(f"{api.sockets}/ws/jobs/{record.job_id}", proxy=None) as socket,
+        api.http.stream("GET", path) as answer,
+    ):
+        await socket.recv()
+        events = stream(answer)
+        await anext(events)
+        running = api.write(change(record, status=Status.RUNNING, percent=40))
+        api.write(ended(running))
+        by_socket = [json.loads(await socket.recv()) for _ in range(2)]
+        by_stream = [(await anext(events))[1] for _ in range(2)]
+
+    assert by_socket == by_stream
+    assert [job["version"] for job in by_socket] == [2, 3]
+
+
+@pytest.mark.parametrize("since", [1, 3])
+async def test_a_socket_goes_on_after_a_version(api: Api, since: int) -> None:
+    record = api.write(sample_record(new_job_id()))
+    for percent in (10, 20, 30):
+        record = api.write(change(record, status=Status.RUNNING, percent=percent))
+    address = f"{api.sockets}/ws/jobs/{record.job_id}?since={since}"
+    async with connect(address, proxy=None) as socket:
+        seen = [json.loads(await socket.recv())["version"] for _ in range(4 - since)]
+        api.write(ended(record))
+        seen.append(json.loads(await socket.recv())["version"])
+
+    assert seen == [*range(since + 1, 5), 5]
+
+
+async def test_a_socket_that_has_it_all_is_closed_at_once(api: Api) -> None:
+    record = api.write(ended(sample_record(new_job_id())))
+    address = f"{api.sockets}/ws/jobs/{record.job_id}?since={record.version}"
+    async with connect(address, proxy=None) as socket:
+        assert [frame async for frame in socket] == []
+    assert socket.close_code == 1000
+
+
+async def test_a_reader_that_does_not_read_holds_nobody_up(api: Api) -> None:
+    """Its socket is full, and what waits for it is bounded; the others have every change."""
+    record = api.write(sample_record(new_job_id()))
+    address = f"{api.sockets}/ws/jobs"
+    text = "雪" * 30_000
+    async with (
+        connect(address, proxy=None, max_queue=1) as slow,
+        connect(address, proxy=None) as quick,
+    ):
+        await asyncio.gather(slow.recv(), quick.recv())
+        last = -1
+        for _ in range(400):
+            record = change(record, status=Status.RUNNING)
+            api.service.feed.put(record.job().model_copy(update={"style": text}))
+            record = record.model_copy(update={"transitions": ()})
+            last = json.loads(await quick.recv())["version"]
+        api.service.feed.put(ended(record).job())
+
+        versions: list[int] = []
+        while not versions or versions[-1] < record.version + 1:
+            versions.append(json.loads(await slow.recv())["version"])
+
+    assert last == record.version
+    assert len(versions) < 400
+    assert all(before < after for before, after in pairwise(versions))
+
+
+@pytest.mark.parametrize("path", ["/ws/jobs", "/ws/jobs/job-0123456789abcdef01234567"])
+async def test_a_foreign_page_opens_no_socket(api: Api, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(api.sockets + path, proxy=None, origin="https://evil.example")  # type: ignore[arg-type]
+    assert refused.value.response.status_code == 403
+    assert json.loads(refused.value.response.body or b"")["code"] == "foreign_origin"
+
+    async with connect(f"{api.sockets}/ws/jobs", proxy=None, origin=api.base):  # type: ignore[arg-type]
+        pass
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "fields"),
+    [
+        ("/ws/jobs?mrak=true&since=1&since=2", 422, ["mrak", "since"]),
+        ("/ws/jobs?mark=maybe", 422, ["mark"]),
+        ("/ws/jobs/job-0123456789abcdef01234567?since=x&mark=true", 422, ["mark"]),
+        ("/ws/job", 404, None),
+        ("/jobs", 404, None),
+    ],
+)
+async def test_a_socket_that_can_not_be_is_a_problem(
+    lonely: Api, path: str, *, status: int, fields: list[str] | None
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(lonely.sockets + path, proxy=None)
+    answer = refused.value.response
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = json.loads(answer.body or b"")
+    assert answer.status_code == problem["status"] == status
+    assert fields is None or [each["field"] for each in problem["errors"]] == fields
+
+
+async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: NewApi) -> None:
+    record = lonely.write(sample_record(new_job_id()))
+    async with new_api(lonely.service.client, api_max_sockets=2) as small:
+        paths = [f"/ws/jobs/{record.job_id}", "/ws/jobs"]
+        async with (
+            connect(small.sockets + paths[0], proxy=None) as one,
+            connect(small.sockets + paths[1], proxy=None) as every,
+        ):
+            await one.recv()
+            await every.recv()
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(small.sockets + paths[1], proxy=None)
+            stream = await small.http.get(f"/jobs/{record.job_id}/events")
+
+    assert refused.value.response.status_code == 429
+    assert refused.value.response.headers["retry-after"] == "5"
+    assert is_problem(stream, 429, "too_many_listeners")
+
+
+async def test_listeners_of_one_address_are_limited(lonely: Api, new_api: NewApi) -> None:
+    record = lonely.write(sample_record(new_job_id()))
+    async with new_api(lonely.service.client, api_sockets_per_address=1) as small:
+        async with connect(f"{small.sockets}/ws/jobs", proxy=None):
+            refused = await small.http.get(f"/jobs/{record.job_id}/events")
+        assert is_problem(refused, 429, "too_many_listeners")

@@ -2,14 +2,18 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-from pydantic import SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
+from services.api.settings import ApiSettings
 from shared.errors import GenvideoError
 from shared.health import READY_SECONDS
 from shared.jobs.messages import Message
+from shared.telemetry.job_lines import JobLine
 
 PATIENCE_SECONDS = 2.0
 # One that waits for a silent Temporal says so at its own limit, and is not silent itself.
@@ -135,3 +139,50 @@ def _detail(answer: httpx.Response) -> str:
     if answer.is_success:
         return "ready"
     return str(known.get("detail") or f"HTTP {answer.status_code}")[:300]
+
+
+# So many of a job are shown, the newest ones.
+MOST_SHOWN = 300
+_LINES = TypeAdapter(list[JobLine])
+
+
+class Lines(BaseModel):
+    """A job's lines, the oldest first; `silent`: who did not answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lines: tuple[JobLine, ...] = ()
+    silent: tuple[str, ...] = ()
+
+    def with_own(self, own: Sequence[JobLine]) -> Self:
+        """These and those of this process, by their times."""
+        found = sorted([*self.lines, *own], key=lambda line: line.at)
+        return self.model_copy(update={"lines": tuple(found[-MOST_SHOWN:])})
+
+
+async def gathered(http: httpx.AsyncClient, settings: ApiSettings, job_id: str) -> Lines:
+    """What the workers, the semaphore and the callback receiver have."""
+    bases = settings.upstreams
+    found = await workers(bases["worker"], settings.workers)
+    asked = {f"worker {number}": base for number, base in enumerate(found, 1)}
+    asked |= {name: bases[name] for name in ("semaphore", "callback")}
+    answers = await asyncio.gather(
+        *(
+            _asked(http, base, job_id, key=settings.operator_key if name == "callback" else None)
+            for name, base in asked.items()
+        )
+    )
+    silent = [name for name, answer in zip(asked, answers, strict=True) if answer is None]
+    return Lines(lines=tuple(line for each in answers for line in each or ()), silent=tuple(silent))
+
+
+async def _asked(
+    http: httpx.AsyncClient, base: str, job_id: str, *, key: SecretStr | None
+) -> list[JobLine] | None:
+    query = {"job_id": job_id}
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await forward(http, "GET", f"{base}/lines", query=query, key=key)
+        return _LINES.validate_json(answer.content)
+    except (UpstreamAway, TimeoutError, ValidationError):
+        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.errors import GenvideoError
 
-MEDIA_TYPE = "image/jpeg"
+THUMBNAIL_TYPE = "image/jpeg"
 # So many may wait for theirs; whoever comes beyond them asks again later.
 MOST_WAITING = 500
 # Some kilobytes each.
@@ -17,12 +17,12 @@ MOST_KEPT = 2000
 WALL_SECONDS = 20.0
 # What a picture of this size can't be.
 MOST_BYTES = 256 * 1024
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 # Nothing of the environment, not even where modules are looked for.
 CODE = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from services.api.thumbnails.child import main
+from services.api.thumbnail_child import main
 main(sys.argv[2])
 """
 COMMAND = (sys.executable, "-I", "-c", CODE, str(ROOT))

@@ -1,1 +1,0 @@
-"""What several of the API's routes are made of."""

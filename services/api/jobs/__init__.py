@@ -1,1 +1,0 @@
-"""What can be done with jobs, one by one or many at once."""
