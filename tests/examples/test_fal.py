@@ -12,8 +12,14 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_videos
 from services.worker.vendors.vendor import Fitted, VendorStatus, Verdict
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
-from tests.services.worker.vendors.stub import Answer, StubVendor, picture_at, reply
-from tests.services.worker.vendors.usual import submit_usual, usual_settings
+from tests.services.worker.vendors.stub import (
+    Answer,
+    StubVendor,
+    picture_at,
+    reply,
+    submit_usual,
+    usual_settings,
+)
 
 APP, ID = "fal-ai/kling-video", "764cabcf-b745-4b3e-ae38-1200304cf45b"
 KEPT = f"{APP}/requests/{ID}"

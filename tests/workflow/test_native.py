@@ -269,14 +269,6 @@ async def test_what_was_charged_is_in_the_record(client: Client, tmp_path: Path)
         assert record.units == {f"{record.job_id}.video.1": charged}
 
 
-async def test_a_picture_can_be_told_by_its_address(client: Client, tmp_path: Path) -> None:
-    async with working(client, tmp_path, **KLING, kling_image="url") as line:
-        assert (await line.run()).status is Status.SUCCEEDED
-        # The worker fetches it to store it, the video vendor to make a video of it.
-        fetched = await line.images.json("/admin/journal?path=/img/files/")
-        assert len(fetched) == 2
-
-
 async def test_a_clock_that_is_two_hours_ahead_makes_no_difference(
     client: Client, tmp_path: Path
 ) -> None:

@@ -164,27 +164,12 @@ DEFAULT_MODEL = "kling-v2-6"
 # The models of the third version.
 NEW_MODELS = re.compile(r"v3|omni")
 OLD_SECONDS = (5, 10)
-PRICE = re.compile(r"^\d{1,6}(\.\d{1,4})?$")
 
 
 def _is_extra(text: str) -> str:
     taken = sorted(OURS & extra_of(text).keys())
     if taken:
         raise ValueError(f"has what is set otherwise: {', '.join(taken)}")
-    return text
-
-
-def _prices(text: str) -> dict[str, str]:
-    """Units by what is made: `kling-v2-6/std/5=2 kling-v2-6/pro/10=7`; ValueError for others."""
-    pairs = [pair.partition("=") for pair in text.split()]
-    wrong = [f"{made}{sign}{units}" for made, sign, units in pairs if not PRICE.match(units)]
-    if wrong:
-        raise ValueError(f"is no MODEL/MODE/SECONDS=UNITS: {' '.join(wrong)}")
-    return {made: units for made, _, units in pairs}
-
-
-def _is_price_list(text: str) -> str:
-    _prices(text)
     return text
 
 
@@ -199,22 +184,12 @@ class KlingSettings(VideoApiSettings):
     kling_duration: Annotated[int, Field(ge=3, le=15)] = 5
     kling_sound: Literal["off", "on"] = "off"
     kling_extra: Annotated[str, AfterValidator(_is_extra)] = ""
-    kling_image: Literal["base64", "url"] = "base64"
     kling_look_up: Literal["on", "off"] = "on"
-    kling_units: Annotated[str, AfterValidator(_is_price_list)] = ""
 
     @property
     def model(self) -> str:
         """The model that is asked for."""
         return self.kling_model or DEFAULT_MODEL
-
-    @property
-    def price(self) -> str | None:
-        """The units that a video of these settings costs by `KLING_UNITS`; None where it isn't
-        there."""
-        sound = "/sound" if self.kling_sound == "on" else ""
-        made = f"{self.model}/{self.kling_mode}/{self.kling_duration}{sound}"
-        return _prices(self.kling_units).get(made)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -56,7 +56,6 @@ def test_what_fits(environ: dict[str, str], model: str) -> None:
             with_key(KLING_EXTRA='{"image": "x", "external_task_id": "y", "cfg_scale": 1}'),
             "KLING_EXTRA: has what is set otherwise: external_task_id, image",
         ),
-        (with_key(KLING_UNITS="a/std/5=2 a/pro/5=much a"), "SECONDS=UNITS: a/pro/5=much a"),
     ],
     indirect=["environ"],
 )

@@ -22,7 +22,7 @@ from shared.redact import redacted
 log = structlog.get_logger(__name__)
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
-IMAGE, SIZE, CALLBACKS = "Kling image", "Kling size", "Kling callbacks"
+SIZE, CALLBACKS = "Kling size", "Kling callbacks"
 # A token is made anew by the vendor's clock where ours is wrong, which costs a call each time.
 SKEW_SECONDS = 30
 # A pack that ends sooner than this is warned of.
@@ -127,24 +127,7 @@ def is_inside(url: str) -> bool:
 
 
 def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Iterator[Finding]:
-    """What the settings alone tell: of the picture's way and its size, and of callbacks."""
-    outside = not is_inside(settings.video_service_url)
-    if settings.kling_image == "base64":
-        yield ok(IMAGE, "our stored file is sent, so that Kling fetches nothing from us")
-    elif settings.image_api == "comfyui":
-        yield wrong(
-            IMAGE,
-            "KLING_IMAGE=url has Kling fetch each picture from the ComfyUI itself, without"
-            " COMFYUI_HEADERS and with the workflow in it: KLING_IMAGE=base64 sends our file",
-        )
-    elif outside and is_inside(settings.image_service_url):
-        yield wrong(
-            IMAGE,
-            "KLING_IMAGE=url has Kling fetch each picture at COMFYUI_URL, which is not public:"
-            " KLING_IMAGE=base64 sends it",
-        )
-    else:
-        yield ok(IMAGE, "Kling fetches it at COMFYUI_URL (KLING_IMAGE=url)")
+    """What the settings alone tell: of callbacks, and of the picture's size."""
     if not pushes:
         yield warning(
             CALLBACKS,

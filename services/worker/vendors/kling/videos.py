@@ -78,7 +78,8 @@ class KlingVideos:
         self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
     ) -> str:
         """The vendor's id of the task; of the one it has where it refuses a duplicate."""
-        image = await self._image(picture)
+        # Found good before anything is paid.
+        image = base64.b64encode((await picture.fitted(BOUNDS)).data).decode()
         body = {
             **self._fixed,
             "image": image,
@@ -131,28 +132,15 @@ class KlingVideos:
         return [*await checks.account(self._call, self._at), *self._known]
 
     def offer(self) -> str:
-        """The model and how it is used; what that costs is known by the user's own list alone."""
+        """The model and how it is used; what that costs is in Kling's price list."""
         used = self._settings
         sound = ", with sound" if used.kling_sound == "on" else ""
         made = f"{used.model}, {used.kling_mode}, {used.kling_duration} s{sound}"
-        price = f"{used.price} units a video" if used.price else "what that costs is not known"
-        return f"Kling at {self._at}: {made}; {price} (KLING_UNITS)"
+        return f"Kling at {self._at}: {made}"
 
     @property
     def _at(self) -> str:
         return redacted(str(self._http.base_url).rstrip("/"))
-
-    async def _image(self, picture: Picture) -> str:
-        """As it is sent, and found good before anything is paid."""
-        fitted = await picture.fitted(BOUNDS)
-        if self._settings.kling_image == "base64":
-            return base64.b64encode(fitted.data).decode()
-        if fitted.is_new:
-            raise RefusedForGood(
-                "The image is too large, or of a kind that Kling doesn't take; KLING_IMAGE=base64"
-                " would send it as another JPEG."
-            )
-        return await picture.address()
 
     async def _adopted(
         self, external_id: str, response: httpx.Response, error: RefusedForGood

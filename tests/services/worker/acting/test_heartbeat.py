@@ -1,4 +1,4 @@
-"""Beside every vendor-facing activity: heartbeats with what a retry needs, percent, doubt."""
+"""Heartbeats carry what a later try needs, and reports of percent are few."""
 
 import asyncio
 from dataclasses import replace
@@ -7,13 +7,41 @@ from typing import Any, cast
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
+from services.worker.acting import heartbeat
 from services.worker.acting.heartbeat import Pulse, beating, check_run, outlast
 from services.worker.models import Accepted
 from services.worker.policies import WAITING_TRIES
 from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown, Stopped
-from tests.services.worker.acting.reported import IMAGE, Reports
+from shared.jobs.messages import ProgressReport
+
+IMAGE = "job-0123456789abcdef01234567.image.1"
+
+
+class Reports:
+    """Stands for the client and its handle; keeps the percents, or refuses them."""
+
+    def __init__(self, *, refuse: bool = False) -> None:
+        self.percents: list[int] = []
+        self.positions: list[int | None] = []
+        self.waiting: list[str] = []
+        self._refuse = refuse
+
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str) -> "Reports":
+        return self
+
+    async def signal(self, name: str, report: ProgressReport) -> None:
+        if self._refuse:
+            raise RPCError("gone", RPCStatusCode.NOT_FOUND, b"")
+        assert report.external_id == IMAGE
+        if report.waiting:
+            self.waiting.append(report.waiting)
+        else:
+            self.percents.append(report.percent)
+            self.positions.append(report.position)
+
 
 ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
 
@@ -245,3 +273,83 @@ async def test_an_order_is_one_runs_only(run_id: str, other: bool) -> None:
             environment.run(check_run, run_id)
     else:
         environment.run(check_run, run_id)
+
+
+async def told(reports: Reports, percents: list[int], *, what: str = IMAGE) -> Pulse:
+    """A pulse that an activity has told these percents."""
+
+    async def tell() -> Pulse:
+        pulse = Pulse(cast(Client, reports), what)
+        for percent in percents:
+            await pulse.progress(percent)
+        return pulse
+
+    return await ActivityEnvironment().run(tell)
+
+
+@pytest.fixture
+def _reports_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "REPORT_SECONDS", -1)
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_percent_is_signalled_coarsely_and_never_falls() -> None:
+    reports = Reports()
+    pulse = await told(reports, [1, 20, 50, 51, 10, 67, 100, 3])
+    assert reports.percents == [51]
+    assert pulse.percent == 100
+
+
+async def test_percent_is_signalled_seldom() -> None:
+    reports = Reports()
+    await told(reports, list(range(101)))
+    assert reports.percents == []
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ([9, 8, 5, 4, 3, 2, 1, 0, None, None], [9, 4, 2, 1, 0, None]),
+        ([3, 4, 5, 6, 0, 0], [3, 6, 0]),
+        ([None, None], []),
+    ],
+)
+async def test_a_place_in_the_vendors_queue_is_signalled_when_it_has_halved_or_doubled(
+    places: list[int | None], told: list[int | None]
+) -> None:
+    reports = Reports()
+
+    async def tell() -> None:
+        pulse = Pulse(cast(Client, reports), IMAGE)
+        for place in places:
+            await pulse.progress(0, position=place)
+
+    await ActivityEnvironment().run(tell)
+    assert reports.positions == told
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_a_report_that_nobody_takes_does_not_end_the_work() -> None:
+    pulse = await told(Reports(refuse=True), [50, 99])
+    assert pulse.percent == 99
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_work_that_is_no_generation_reports_nothing() -> None:
+    reports = Reports()
+    await told(reports, [100], what="job-0123456789abcdef01234567")
+    assert reports.percents == []
+
+
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_a_late_vendor_is_told_once() -> None:
+    reports = Reports()
+
+    async def late() -> None:
+        pulse = Pulse(cast(Client, reports), IMAGE)
+        for _ in range(3):
+            await pulse.is_late(300)
+
+    await ActivityEnvironment().run(late)
+    assert reports.waiting == ["the image takes longer than 300 s; it is waited for"]

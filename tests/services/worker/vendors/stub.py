@@ -1,4 +1,4 @@
-"""A vendor behind httpx.MockTransport: gives set answers, remembers what it was asked."""
+"""A vendor behind httpx.MockTransport that gives set answers; the usual video, and its settings."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from services.worker.vendors.vendor import Bounds, Fitted, Picture
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.vendor import Bounds, Fitted, Picture, VideoVendor
 from shared.errors import GenvideoError
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
@@ -57,11 +58,11 @@ def reply(status: int = 200, /, **body: Any) -> Answer:
 # As half of a pair of UTF-16 comes: text that can be neither kept nor sent.
 CUT = "\ud83d"
 
-OURS = Fitted(b"our picture", is_new=False)
+FITTED = Fitted(b"our picture", is_new=False)
 UNKNOWN = reply(404, code="not_found")
 
 
-def picture_at(address: str, *, fitted: Fitted | GenvideoError = OURS) -> Picture:
+def picture_at(address: str, *, fitted: Fitted | GenvideoError = FITTED) -> Picture:
     """An image that its vendor has at an address, and our file within any bounds, or not."""
 
     async def asked() -> str:
@@ -73,3 +74,30 @@ def picture_at(address: str, *, fitted: Fitted | GenvideoError = OURS) -> Pictur
         return fitted
 
     return Picture(within, asked)
+
+
+OURS = "job-0123456789abcdef01234567.video.1"
+
+
+def usual_settings(**of_vendor: Any) -> WorkerSettings:
+    """As the environment would have it."""
+    return WorkerSettings.model_validate(
+        {
+            "callback_secret": "0123456789abcdef0123456789abcdef",
+            "callback_url": "https://us.example",
+            **of_vendor,
+        }
+    )
+
+
+async def submit_usual(
+    videos: VideoVendor, picture: Picture | None = None, *, callback_url: str
+) -> str:
+    """A submit of the usual video."""
+    return await videos.submit(
+        OURS,
+        7,
+        prompt="猫",
+        picture=picture or picture_at("https://images.example/1.png"),
+        callback_url=callback_url,
+    )

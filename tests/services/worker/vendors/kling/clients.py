@@ -5,8 +5,14 @@ from typing import Any
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.kling.videos import KlingVideos
 from services.worker.vendors.vendor import Picture, VendorStatus
-from tests.services.worker.vendors.stub import Answer, StubVendor, reply
-from tests.services.worker.vendors.usual import OURS, submit_usual, usual_settings
+from tests.services.worker.vendors.stub import (
+    OURS,
+    Answer,
+    StubVendor,
+    reply,
+    submit_usual,
+    usual_settings,
+)
 
 PATH = "/v1/videos/image2video"
 SUBMIT, LOOK = f"POST {PATH}", f"GET {PATH}/{OURS}"

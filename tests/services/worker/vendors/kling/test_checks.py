@@ -67,7 +67,6 @@ async def test_an_account_in_order() -> None:
         "Kling key": ("ok", "http://vendor takes it"),
         "Kling clock": ("ok", "as Kling's, within half a minute"),
         "Kling units": ("ok", f"100.50 units are left, until {day} at the latest"),
-        "Kling image": ("ok", "our stored file is sent, so that Kling fetches nothing from us"),
     }
 
 
@@ -127,7 +126,7 @@ async def test_an_answer_without_a_date_says_nothing_of_the_clock() -> None:
 )
 async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> None:
     found = await examined(answer)
-    assert list(found) == ["Kling key", "Kling image"]
+    assert list(found) == ["Kling key"]
     assert (found["Kling key"][0], says in found["Kling key"][1]) == (verdict, True), found
 
 
@@ -137,25 +136,6 @@ async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> 
         ({"callback_url": "https://us.example"}, "Kling callbacks", None, ""),
         ({"callback_url": "http://us.example"}, "Kling callbacks", "warning", "polling alone"),
         ({"callback_url": "https://10.0.0.1"}, "Kling callbacks", "warning", "told none"),
-        ({"kling_image": "url"}, "Kling image", "wrong", "COMFYUI_URL, which is not public"),
-        (
-            {"kling_image": "url", "image_service_url": "https://comfy.example"},
-            "Kling image",
-            "ok",
-            "fetches it at COMFYUI_URL",
-        ),
-        (
-            {"kling_image": "url", "video_service_url": "http://127.0.0.1:16882"},
-            "Kling image",
-            "ok",
-            "fetches it",
-        ),
-        (
-            {"kling_image": "url", "image_service_url": "https://comfy.example", **COMFYUI},
-            "Kling image",
-            "wrong",
-            "without COMFYUI_HEADERS",
-        ),
         (COMFYUI, "Kling size", None, ""),
         (SIZED | {"image_api": "service"}, "Kling size", None, ""),
         (SIZED, "Kling size", "wrong", "COMFYUI_WIDTH=256: Kling takes sides of 300 or more"),
@@ -171,31 +151,15 @@ async def test_what_the_settings_alone_tell(
     assert found is None or (found[0] == verdict and says in found[1]), found
 
 
-PRICES = "kling-v2-6/std/5=2 kling-v3/std/12=7 kling-v3/std/12/sound=10.5"
-
-
 async def test_it_offers_its_model() -> None:
+    sounding = {"kling_model": "kling-v3", "kling_duration": 12, "kling_sound": "on"}
     async with StubVendor({}).client() as http:
         for changes, made in (
-            ({}, "kling-v2-6, std, 5 s; what that costs is not known"),
-            ({"kling_units": PRICES}, "kling-v2-6, std, 5 s; 2 units a video"),
-            (
-                {"kling_units": PRICES, "kling_duration": 10},
-                "kling-v2-6, std, 10 s; what that costs is not known",
-            ),
-            (
-                {
-                    "kling_units": PRICES,
-                    "kling_model": "kling-v3",
-                    "kling_duration": 12,
-                    "kling_sound": "on",
-                },
-                "kling-v3, std, 12 s, with sound; 10.5 units a video",
-            ),
+            ({}, "kling-v2-6, std, 5 s"),
+            (sounding, "kling-v3, std, 12 s, with sound"),
         ):
-            assert KlingVideos(http, settings_of(**changes)).offer() == (
-                f"Kling at http://vendor: {made} (KLING_UNITS)"
-            )
+            offer = KlingVideos(http, settings_of(**changes)).offer()
+            assert offer == f"Kling at http://vendor: {made}"
 
 
 async def at_the_mock(mock: Service, **changes: Any) -> Told:

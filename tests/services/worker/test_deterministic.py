@@ -1,15 +1,30 @@
-"""JobState: every change is the next version, and an end is never left."""
+"""What the workflow is made of: its state, its turns, its cancellation, and its words."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.api.enums.v1 import TimeoutType
+from temporalio.exceptions import ApplicationError, CancelledError, TimeoutError
 
+from services.worker.deterministic.cancellation import (
+    Cancellation,
+    Interrupted,
+    Reason,
+    StageFailed,
+    _left,
+)
+from services.worker.deterministic.journal import SAYS, details_of, summary_of
 from services.worker.deterministic.state import JobState, job_error
-from shared.jobs.messages import Attempts, JobInput
+from services.worker.deterministic.turn import SlotTurn
+from services.worker.models import Left
+from shared.jobs.messages import Attempts, JobError, JobInput, Record
 from shared.jobs.states import ALLOWED, END_STATES, Status, Step, may_follow
+from shared.semaphore.messages import Permit, SlotRequest
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 JOB = JobInput(prompt="一只猫 on a roof", style="ink", tag="t", priority=2)
@@ -198,3 +213,163 @@ def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
 
 def test_an_error_is_kept_to_a_readable_length() -> None:
     assert len(job_error("x", "y" * 5000).message) == 1000
+
+
+REQUEST = SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class Waits:
+    """Stands for the cancellation: notes when something is waited for, and lets it happen."""
+
+    def __init__(self) -> None:
+        self.reason: Reason | None = None
+        self.changed = asyncio.Event()
+        self.begun = asyncio.Event()
+
+    async def until(self, reached: Callable[[], bool], within: timedelta | None = None) -> bool:
+        self.begun.set()
+        while not reached():
+            if self.reason is not None:
+                raise Interrupted
+            self.changed.clear()
+            await self.changed.wait()
+        return True
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
+
+
+@pytest.fixture
+def turn(waits: Waits) -> SlotTurn:
+    return SlotTurn(REQUEST, cast(Cancellation, waits))
+
+
+def permit(token: int, run_id: str = "run") -> Permit:
+    return Permit(job_id="job", run_id=run_id, token=token)
+
+
+async def come(turn: SlotTurn, waits: Waits, happens: Callable[[], object]) -> Permit:
+    """Wait for the turn; once that waits, let something happen."""
+    waiting = asyncio.create_task(turn.come())
+    await waits.begun.wait()
+    happens()
+    waits.changed.set()
+    return await waiting
+
+
+async def test_it_comes_with_its_permit(turn: SlotTurn, waits: Waits) -> None:
+    assert await come(turn, waits, lambda: turn.grant(permit(1))) == permit(1)
+
+
+async def test_a_permit_that_is_told_again_changes_nothing(turn: SlotTurn) -> None:
+    turn.grant(permit(1))
+    turn.grant(permit(2))
+    assert turn.permit == permit(1)
+
+
+async def test_another_runs_permit_is_no_permit(turn: SlotTurn) -> None:
+    """The server tells a run that was reset what the run before it was told, too."""
+    turn.grant(permit(1, "another"))
+    assert turn.permit is None
+
+
+async def test_a_run_that_finds_no_room_fails(turn: SlotTurn, waits: Waits) -> None:
+    with pytest.raises(StageFailed) as failure:
+        await come(turn, waits, lambda: turn.refuse(3))
+    assert (failure.value.code, failure.value.in_doubt) == ("queue_full", False)
+
+
+async def test_the_end_of_the_job_ends_the_wait(turn: SlotTurn, waits: Waits) -> None:
+    def end() -> None:
+        waits.reason = Reason.CANCELLED
+
+    with pytest.raises(Interrupted):
+        await come(turn, waits, end)
+
+
+NOTHING, DOUBT = Left(in_doubt=False), Left(in_doubt=True)
+KIND = {"failure_class": "outcome_unknown"}
+ACCEPTED = {"vendor_id": "v-1", "accepted_at": 0.0}
+
+
+def dead(*beats: object) -> TimeoutError:
+    """A worker that was not heard of any more."""
+    kind = TimeoutType.TIMEOUT_TYPE_HEARTBEAT
+    return TimeoutError("dead", type=kind, last_heartbeat_details=list(beats))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cause", "left"),
+    [
+        (ApplicationError("full", KIND, {"in_doubt": False, "vendor_id": None}), NOTHING),
+        (
+            ApplicationError("stopped", KIND, {"in_doubt": False, "vendor_id": "v-1"}),
+            Left(in_doubt=False, vendor_id="v-1"),
+        ),
+        (ApplicationError("reset", KIND, {"in_doubt": True, "vendor_id": None}), DOUBT),
+        (ApplicationError("by an older worker", KIND), DOUBT),
+        (ApplicationError("by nobody of ours"), DOUBT),
+        (ApplicationError("garbage", {"in_doubt": [], "vendor_id": 3}), DOUBT),
+        (ApplicationError("by nobody of ours", "words"), DOUBT),
+        (dead(), DOUBT),
+        (dead(None, 0, False, True), DOUBT),
+        (dead(ACCEPTED, 0), Left(in_doubt=True, vendor_id="v-1")),
+    ],
+)
+def test_the_last_try_tells_what_it_leaves(cause: BaseException, left: Left) -> None:
+    assert _left(cause) == left
+
+
+@pytest.mark.parametrize(
+    "cause", [None, CancelledError("between two tries"), ValueError("by hand")]
+)
+def test_of_what_says_nothing_anything_may_be_left(cause: BaseException | None) -> None:
+    """The server itself ends an activity that waits for its next try, and so can an operator."""
+    assert _left(cause) == DOUBT
+
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+QUEUED = Record.of(
+    JobInput(prompt="a red fox", style="ink"), job_id="job-1", run_id="run", created_at=AT
+)
+
+
+def record(**fields: object) -> Record:
+    return QUEUED.model_copy(update={"version": 3, **fields})
+
+
+def test_a_running_job_tells_its_attempt_and_how_far_it_is() -> None:
+    running = record(
+        status=Status.RUNNING, step=Step.VIDEO, percent=40, attempts=Attempts(image=1, video=2)
+    )
+
+    assert details_of(running, "40 %") == (
+        "**The video is being made, attempt 2 of 4: 40 % of it are done.**\n\n"
+        "Noted last, as version 3 of its record: 40 %."
+    )
+
+
+def test_a_failed_job_tells_why() -> None:
+    error = JobError(code="bad_result", message="The file is cut short.")
+
+    said = details_of(record(status=Status.FAILED, error=error), "failed (bad_result)")
+
+    assert said.startswith(
+        "**The job has failed.**\n\nWhy: The file is cut short. (bad_result)\n\nNoted last"
+    )
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_state_has_its_sentence(status: Status) -> None:
+    assert SAYS[status].endswith(".")
+    assert details_of(record(status=status), "noted.").count("..") == 0
+
+
+def test_the_summary_of_a_long_note_is_one_line_that_the_server_takes() -> None:
+    said = summary_of(record(), "video, attempt 1 failed:\n" + "𝄞" * 300)
+
+    assert said.startswith("version 3: video, attempt 1 failed: 𝄞")
+    assert said.endswith("…")
+    assert len(said.encode()) < 400

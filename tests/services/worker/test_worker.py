@@ -1,0 +1,128 @@
+"""The worker as a whole: its slots, what is counted, and replayed histories."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from temporalio.worker import SlotPermit, SlotReleaseContext
+
+from services.worker.policies import REPORT_POINTS
+from services.worker.tuning import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
+from shared.jobs.assets import MEDIA_TYPES, SUFFIXES
+from shared.jobs.ids import external_id, new_job_id, parse_external_id
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Step
+from shared.semaphore.messages import STAGE_GATES
+from tests.replay.test_replay import HISTORIES
+
+
+class Asked:
+    """What the SDK's core asks with."""
+
+    def __init__(self, *, is_sticky: bool) -> None:
+        self.is_sticky = is_sticky
+
+
+def asked(slots: WorkflowTaskSlots, *, is_sticky: bool) -> "asyncio.Task[SlotPermit]":
+    return asyncio.create_task(slots.reserve_slot(cast(Any, Asked(is_sticky=is_sticky))))
+
+
+async def given_back(slots: WorkflowTaskSlots, permit: SlotPermit) -> None:
+    """From another thread, as the SDK's core does it."""
+    await asyncio.to_thread(slots.release_slot, SlotReleaseContext(slot_info=None, permit=permit))
+
+
+async def test_new_jobs_wait_for_one_another_and_known_ones_for_none_of_them() -> None:
+    slots = WorkflowTaskSlots()
+    first, *_ = [await asked(slots, is_sticky=False) for _ in range(MAX_NEW)]
+    late = asked(slots, is_sticky=False)
+    for _ in range(MAX_KNOWN):
+        await asked(slots, is_sticky=True)
+    assert not late.done()
+    await given_back(slots, first)
+    await late
+
+
+@pytest.mark.parametrize("is_sticky", [True, False])
+async def test_one_that_stops_waiting_takes_nothing(is_sticky: bool) -> None:
+    slots = WorkflowTaskSlots()
+    permits = [
+        await asked(slots, is_sticky=is_sticky) for _ in range(MAX_KNOWN if is_sticky else MAX_NEW)
+    ]
+    gone = asked(slots, is_sticky=is_sticky)
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait([gone])
+    await given_back(slots, permits[0])
+    await asked(slots, is_sticky=is_sticky)
+
+
+SHOW = (
+    "import services.worker.results.storage; from prometheus_client import generate_latest;"
+    " print(generate_latest().decode())"
+)
+
+
+@pytest.fixture(scope="module")
+def shown() -> list[str]:
+    """What a new process shows."""
+    command = [sys.executable, "-c", SHOW]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["genvideo_worker_stored_total", "genvideo_worker_units_total"])
+@pytest.mark.parametrize("step", ["image", "video"])
+def test_a_step_is_counted_from_none_on(shown: list[str], name: str, step: str) -> None:
+    assert f'{name}{{step="{step}"}} 0.0' in shown
+
+
+@pytest.mark.parametrize("said", [SUFFIXES, MEDIA_TYPES, REPORT_POINTS])
+def test_a_stage_has_its_kind_of_file_and_its_pace_of_reports(said: dict[Step, object]) -> None:
+    assert list(said) == list(Step)
+
+
+def test_a_stage_has_its_attempts_and_its_gate() -> None:
+    steps = [step.value for step in Step]
+    assert list(Attempts.model_fields) == [gate.value for gate in STAGE_GATES] == steps
+    more = Attempts.model_validate(dict.fromkeys(Step, 2))
+    assert Attempts().raised_to(more) == more == more.raised_to(Attempts())
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_generation_of_any_stage_is_known_by_our_id(step: Step) -> None:
+    job_id = new_job_id()
+    assert parse_external_id(external_id(job_id, step, 2)) == (job_id, step, 2)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "services.worker.replay", *arguments],
+        env=dict(os.environ) | {"PAYLOAD_KEY": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_has_changed_is_named_by_its_job(tmp_path: Path) -> None:
+    (tmp_path / "job-good.json").write_text(HISTORIES["failed"], encoding="utf-8")
+    other = HISTORIES["failed"].replace('"gen_image"', '"gen_picture"')
+    (tmp_path / "job-bad.json").write_text(other, encoding="utf-8")
+
+    ended = run(str(tmp_path))
+
+    found = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, found["replayed"], list(found["failures"])) == (0, 2, ["job-bad"])
+    assert "ondeterminis" in found["failures"]["job-bad"]
+
+
+def test_a_folder_is_needed(tmp_path: Path) -> None:
+    for arguments in ([], [str(tmp_path / "nowhere")], [str(tmp_path), "more"]):
+        ended = run(*arguments)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "usage" in ended.stderr
