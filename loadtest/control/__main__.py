@@ -7,7 +7,8 @@ import sys
 import uvicorn
 from temporalio.worker import Worker
 
-from loadtest.control.naive import QUEUE, NaiveRecords, NaiveWorkflow, activities, create_app
+from loadtest.control.api import create_app
+from loadtest.control.naive import QUEUE, NaiveRecords, NaiveWorkflow, activities
 from loadtest.settings import Settings
 from loadtest.wire.temporal import connect
 

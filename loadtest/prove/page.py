@@ -93,7 +93,7 @@ def _answer(proof: Proof) -> Section:
             ],
         ),
     ]
-    lead = "Every part has a stack of its own, and is judged by books that the jobs did not write."
+    lead = "Every part has a stack of its own, and is judged again here from its raw records."
     return Section("Can we trust it?", lead, blocks)
 
 

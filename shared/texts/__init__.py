@@ -88,8 +88,9 @@ def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
     return plain, [(_said(key), every[key]) for key in blanked]
 
 
-def _rank(key: str) -> tuple[bool, int]:
-    return bool(_BLANK.match(key)), -len(_BLANK.sub("", key))
+def _rank(key: str) -> tuple[bool, bool, int]:
+    # A finding's kind and job come before what it says, which is a text of its own.
+    return bool(_BLANK.match(key)), ": job-" not in key, -len(_BLANK.sub("", key))
 
 
 def _said(key: str) -> list[str]:

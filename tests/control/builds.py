@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.worker import Worker
 
 from loadtest.control import naive
-from loadtest.control.naive import create_app as create_naive_api
+from loadtest.control.api import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore

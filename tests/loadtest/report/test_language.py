@@ -13,7 +13,7 @@ from loadtest.report.page import Section, Table, both, html, own, row
 from loadtest.report.sections import jobs
 from loadtest.report.write import sections, write_report
 from loadtest.run.plan import Options
-from shared.texts import COMMANDS, PAGE, REPORT
+from shared.texts import COMMANDS, PAGE, REPORT, told
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
 from tests.shared.said import PROSE, said
@@ -138,6 +138,13 @@ def test_what_comes_from_outside_is_text_in_both() -> None:
     assert "<b>" not in both(hostile)
     assert both("<b>plain") == "&lt;b&gt;plain"
     assert both(hostile).count("&lt;b&gt;") == 2
+
+
+def test_a_findings_words_are_translated_apart_from_its_job() -> None:
+    said = "job-1.image.1 is 890 ms before the permit"
+
+    assert told(f"lost: job-1: {said}") == f"{TABLE['lost']}：job-1：{told(said)}"
+    assert told(said) != said
 
 
 def test_a_list_in_a_text_is_translated_piece_by_piece() -> None:
