@@ -325,7 +325,7 @@ def process_of(errand: Errand) -> Iterator[ForkServerProcess]:
 
 async def ledger(line: Pipeline, job_id: str, step: Step) -> list[Json]:
     """One vendor's rows of one job."""
-    service = line.images if step is Step.IMAGE else line.videos
+    service = line.service(step)
     # By a client that keeps no connection for longer than the mock does.
     async with http_client(str(service.http.base_url)) as http:
         rows = (await http.get("/admin/ledger")).json()

@@ -25,8 +25,8 @@ from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput, Progress, Record
-from shared.jobs.states import Status, may_follow
+from shared.jobs.messages import JobError, JobInput, Progress, Record
+from shared.jobs.states import Status, Step, may_follow
 from shared.replay.replaying import replay
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
@@ -44,6 +44,8 @@ from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
 
+# A minute: what is to happen meanwhile is sure to come in time; then the vendor hurries.
+LONG: Json = {"where": "start", "do": "slow", "with": {"extra": 60_000}}
 SECRET = SecretStr("a-secret-of-32-characters-or-more")
 # Quick, and the same for all: a job takes some tenths of a second.
 QUICK: Json = {
@@ -94,6 +96,23 @@ class Pipeline:
         await self.slots(lambda view: view.waiting == tuple(jobs))
         await self.change(paused=False)
         return jobs
+
+    def service(self, step: Step) -> Service:
+        """The vendor of a step."""
+        return {Step.IMAGE: self.images, Step.VIDEO: self.videos}[step]
+
+    async def held(self, step: Step, prompt: str = "held") -> str:
+        """A job that its vendor works at for a minute, or until that has it hurry."""
+        await self.service(step).arm({**LONG, "match": {"prompt": prompt}})
+        job_id = await self.submit(prompt)
+        await begun(self.service(step), f"{job_id}.{step}.1")
+        return job_id
+
+    async def is_over_before(self, job_id: str, step: Step, following: str) -> None:
+        """Raise AssertionError if the next job began while this one's generation still ran."""
+        row = await self.service(step).row(f"{job_id}.{step}.1")
+        next_row = await self.images.row(f"{following}.image.1")
+        assert row["finished_ts"] <= next_row["accepted_ts"]
 
     def job(self, job_id: str, *, run_id: str | None = None) -> WorkflowHandle[Any, Progress]:
         return self.client.get_workflow_handle(job_id, run_id=run_id, result_type=Progress)
@@ -195,6 +214,12 @@ def check(record: Record) -> None:
     assert record.status.ended == (record.finished_at is not None)
     if record.status in (Status.FAILED, Status.DEGRADED, Status.CANCELLED):
         assert record.error is not None
+
+
+def why(record: Record) -> JobError:
+    """Its error, which it has."""
+    assert record.error is not None
+    return record.error
 
 
 def paid_once(rows: Iterable[Json]) -> bool:

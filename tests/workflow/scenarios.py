@@ -29,8 +29,6 @@ def rule(where: str, do: str, *, often: Json | None = None, **params: Any) -> Js
     return {"where": where, "do": do, "with": params, "often": often or {}}
 
 
-# A minute: what is to happen meanwhile is sure to come in time; then the vendor hurries.
-LONG = rule("start", "slow", extra=60_000)
 FIRST_TWO: Json = {"first": 2}
 FIRST: Json = {"first": 1}
 FIRST_ATTEMPT: Json = {"attempts": 1}
@@ -110,7 +108,7 @@ class Crowd:
         return await self.line.ended(self.jobs[name])
 
     def service(self, step: Step) -> Service:
-        return {Step.IMAGE: self.line.images, Step.VIDEO: self.line.videos}[step]
+        return self.line.service(step)
 
     async def rows(self, name: str, step: Step) -> list[Json]:
         """One service's ledger rows of one scenario's job."""

@@ -17,7 +17,6 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import (
     AsyncActivityHandle,
     Client,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
 )
 from temporalio.common import WorkflowIDReusePolicy
@@ -38,8 +37,17 @@ from shared.temporal.client import (
 )
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient, reset
-from tests.workflow.pipeline import Pipeline, begun, check, paid_once, side_by_side, working
-from tests.workflow.scenarios import FIRST, LONG, rule
+from tests.workflow.pipeline import (
+    LONG,
+    Pipeline,
+    begun,
+    check,
+    paid_once,
+    side_by_side,
+    why,
+    working,
+)
+from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.test_cancelling import stored
 from tests.workflow.test_vendor_wire import accepting, ended_alone
 from tests.workflow.wires import Wired, wired
@@ -79,10 +87,8 @@ async def test_a_holder(new_client: NewClient, tmp_path: Path) -> None:
 
 
 async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) -> None:
-    service = line.images if stage is Step.IMAGE else line.videos
-    await service.arm({**LONG, "match": {"prompt": "reset me"}})
-    job_id = await line.submit("reset me")
-    await begun(service, f"{job_id}.{stage}.1")
+    service = line.service(stage)
+    job_id = await line.held(Step(stage), "reset me")
     following = await line.submit("waiter")
     await line.slots(lambda view: view.waiting == (following,))
     first_run = line.record(job_id).run_id
@@ -91,14 +97,11 @@ async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) 
     await line.slots(lambda view: any(each.draining for each in view.holders))
     await service.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    row = await service.row(f"{job_id}.{stage}.1")
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(job_id, Step(stage), following)
     record = line.record(job_id)
     check(record)
     assert (record.status, record.run_id) == (Status.FAILED, first_run)
-    assert record.error is not None
-    assert record.error.code == CODE
+    assert why(record).code == CODE
     for each in (line.images, line.videos):
         rows = await each.json("/admin/ledger")
         assert paid_once(rows)
@@ -108,9 +111,7 @@ async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) 
 
 async def test_one_that_waits(line: Pipeline) -> None:
     """It has done one task; the next one passes it over."""
-    await line.images.arm({**LONG, "match": {"prompt": "holder"}})
-    holder = await line.submit("holder")
-    await begun(line.images, f"{holder}.image.1")
+    holder = await line.held(Step.IMAGE, "holder")
     job_id, following = await line.submit("reset me"), await line.submit("next")
     await line.slots(lambda view: view.waiting == (job_id, following))
     run_id = await reset(line.client, job_id, back_to="first")
@@ -136,9 +137,7 @@ async def test_one_that_has_ended(line: Pipeline, back_to: str) -> None:
 
 
 async def test_one_that_was_terminated(line: Pipeline) -> None:
-    await line.images.arm({**LONG, "match": {"prompt": "a cat"}})
-    job_id = await line.submit()
-    await begun(line.images, f"{job_id}.image.1")
+    job_id = await line.held(Step.IMAGE, "a cat")
     await line.job(job_id).terminate()
     await line.images.hurry()
     await line.free()
@@ -147,20 +146,6 @@ async def test_one_that_was_terminated(line: Pipeline) -> None:
     await fails_as_reset(line, job_id, run_id)
     assert line.record(job_id) == record
     assert (await line.run("next")).status is Status.SUCCEEDED
-
-
-async def test_one_that_was_reset_before(line: Pipeline) -> None:
-    await line.images.arm({**LONG, "match": {"prompt": "a cat"}})
-    job_id = await line.submit()
-    await begun(line.images, f"{job_id}.image.1")
-    for back_to in ("last", "last", "first"):
-        run_id = await reset(line.client, job_id, back_to=back_to)
-        await fails_as_reset(line, job_id, run_id)
-    await line.images.hurry()
-    assert (await line.run("next")).status is Status.SUCCEEDED
-    description = await line.job(job_id).describe()
-    assert description.status is WorkflowExecutionStatus.FAILED
-    assert paid_once(await line.images.json("/admin/ledger"))
 
 
 async def start_again(line: Pipeline, job_id: str) -> None:
@@ -190,9 +175,7 @@ async def test_after_its_success(line: Pipeline) -> None:
 
 
 async def test_after_it_was_terminated(line: Pipeline) -> None:
-    await line.videos.arm({**LONG, "match": {"prompt": "a cat"}})
-    job_id = await line.submit()
-    await begun(line.videos, f"{job_id}.video.1")
+    job_id = await line.held(Step.VIDEO, "a cat")
     run_id = line.record(job_id).run_id
     following = await line.submit("next")
     await line.job(job_id).terminate()
@@ -202,8 +185,7 @@ async def test_after_it_was_terminated(line: Pipeline) -> None:
     record = line.record(job_id)
     check(record)
     assert (record.status, record.run_id) == (Status.FAILED, run_id)
-    assert record.error is not None
-    assert record.error.code == "terminated"
+    assert why(record).code == "terminated"
     for service in (line.images, line.videos):
         prompts = [row["prompt"] for row in await service.json("/admin/ledger")]
         assert prompts == ["a cat", "next"]
@@ -212,9 +194,7 @@ async def test_after_it_was_terminated(line: Pipeline) -> None:
 
 async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pipeline) -> None:
     """In the middle of its video; the job learns of it with its next change."""
-    await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
-    job_id = await line.submit("bad")
-    await begun(line.videos, f"{job_id}.video.1")
+    job_id = await line.held(Step.VIDEO, "bad")
     following = await line.submit("good")
     ended = close_record(line.record(job_id), "forgotten")
     assert line.records.write(ended)
@@ -223,9 +203,7 @@ async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pip
     await line.videos.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert line.record(job_id) == ended
-    row = await line.videos.row(f"{job_id}.video.1")
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(job_id, Step.VIDEO, following)
 
 
 @pytest.mark.parametrize("all_of_it", [False, True], ids=["job", "job and semaphore"])
@@ -233,9 +211,7 @@ async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
     line: Pipeline, all_of_it: bool
 ) -> None:
     """A semaphore without a memory reads the records first."""
-    await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
-    job_id = await line.submit("bad")
-    await begun(line.videos, f"{job_id}.video.1")
+    job_id = await line.held(Step.VIDEO, "bad")
     following = await line.submit("good")
     await line.slots(lambda view: view.waiting == (following,))
     await delete(line.client, job_id)
@@ -244,14 +220,11 @@ async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
     await line.slots(lambda view: any(each.draining for each in view.holders))
     await line.videos.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    row = await line.videos.row(f"{job_id}.video.1")
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(job_id, Step.VIDEO, following)
     record = line.record(job_id)
     check(record)
     assert (record.status, {*record.assets}) == (Status.FAILED, {*Step})
-    assert record.error is not None
-    assert record.error.code == "forgotten"
+    assert why(record).code == "forgotten"
     assert stored(line, record, Step.VIDEO)
     assert paid_once(await line.videos.json("/admin/ledger"))
 
@@ -360,8 +333,7 @@ async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_th
     failure = ApplicationError("by hand", type="by_hand", non_retryable=True)
     await (await by_hand(wired_line, bad)).fail(failure)
     record = await ended_alone(wired_line, step, bad, following)
-    assert record.error is not None
-    assert (record.status, record.error.code) == (Status.FAILED, "by_hand")
+    assert (record.status, why(record).code) == (Status.FAILED, "by_hand")
 
 
 @pytest.mark.parametrize("step", list(Step))
@@ -371,8 +343,7 @@ async def test_one_that_is_completed_with_garbage_ends_its_job_behind_the_vendor
     bad, following = await accepting(wired_line, step)
     await (await by_hand(wired_line, bad)).complete({"garbage": [1]})
     record = await ended_alone(wired_line, step, bad, following)
-    assert record.error is not None
-    assert (record.status, record.error.code) == (Status.FAILED, "bad_completion")
+    assert (record.status, why(record).code) == (Status.FAILED, "bad_completion")
 
 
 async def by_hand(line: Pipeline, job_id: str) -> AsyncActivityHandle:

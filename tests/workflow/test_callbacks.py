@@ -26,8 +26,8 @@ from shared.temporal.client import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NULL
 from tests.services.mock_core.serving import HURRY, Json
-from tests.workflow.pipeline import SECRET, Pipeline, working
-from tests.workflow.scenarios import FIRST_ATTEMPT, LONG, rule
+from tests.workflow.pipeline import LONG, SECRET, Pipeline, working
+from tests.workflow.scenarios import FIRST_ATTEMPT, rule
 from tests.workflow.wires import over_both_video_apis
 
 NEVER = 3600

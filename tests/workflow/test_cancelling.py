@@ -20,8 +20,8 @@ from shared.store.records import Records
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import HURRY
-from tests.workflow.pipeline import Pipeline, begun, check, pipeline, working
-from tests.workflow.scenarios import LONG, rule
+from tests.workflow.pipeline import LONG, Pipeline, begun, check, pipeline, why, working
+from tests.workflow.scenarios import rule
 from tests.workflow.wires import image_vendor, over_both_image_apis, over_both_video_apis
 
 STUCK = rule("start", "stick")
@@ -31,8 +31,7 @@ async def was_cancelled(line: Pipeline, job_id: str) -> Record:
     """The record of a job that must have ended as cancelled in every book."""
     record = await line.ended(job_id)
     assert record.status is Status.CANCELLED
-    assert record.error is not None
-    assert record.error.code == "cancelled"
+    assert why(record).code == "cancelled"
     description = await line.job(job_id).describe()
     assert description.status is WorkflowExecutionStatus.CANCELED
     return record
@@ -68,9 +67,7 @@ async def test_at_its_submit(line: Pipeline, monkeypatch: pytest.MonkeyPatch, be
     record = await was_cancelled(line, job_id)
     assert record.attempts == Attempts(image=1)
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    row = await line.images.row(f"{job_id}.image.1")
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(job_id, Step.IMAGE, following)
 
 
 async def test_in_the_queue(line: Pipeline) -> None:
@@ -107,9 +104,7 @@ async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
 @over_both_video_apis
 async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) -> None:
     """Kling documents no cancel; what it works at must end before the next job may begin."""
-    await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
-    job_id = await line.submit("bad")
-    await begun(line.videos, f"{job_id}.video.1")
+    job_id = await line.held(Step.VIDEO, "bad")
     following = await line.submit("good")
     await line.job(job_id).cancel()
     await line.videos.hurry()
@@ -233,9 +228,7 @@ async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
 ) -> None:
     monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
     service = line.images if stage == "image" else line.videos
-    await service.arm({**LONG, "match": {"prompt": "bad"}})
-    job_id = await line.submit("bad")
-    await begun(service, f"{job_id}.{stage}.1")
+    job_id = await line.held(Step(stage), "bad")
     following = await line.submit("good")
     await line.job(job_id).terminate()
     await is_drained(line.client, job_id)
@@ -245,8 +238,7 @@ async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
     record = line.record(job_id)
     check(record)
     assert record.status is Status.FAILED
-    assert record.error is not None
-    assert record.error.code == "terminated"
+    assert why(record).code == "terminated"
     row = await service.row(f"{job_id}.{stage}.1")
     assert row["outcome"] == ("cancelled" if stage == "image" else "succeeded")
     next_row = await line.images.row(f"{following}.image.1")
@@ -267,9 +259,7 @@ async def test_terminated_while_no_semaphore_runs(client: Client, tmp_path: Path
             await is_drained(client, job_id)
             await line.videos.hurry()
             assert (await line.ended(following)).status is Status.SUCCEEDED
-        row = await line.videos.row(f"{job_id}.video.1")
-        next_row = await line.images.row(f"{following}.image.1")
-        assert row["finished_ts"] <= next_row["accepted_ts"]
+        await line.is_over_before(job_id, Step.VIDEO, following)
 
 
 async def test_jobs_that_were_there_first_run_in_their_order(

@@ -28,8 +28,8 @@ from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.temporal import NewClient
 from tests.shared.temporal.test_codec import NEW, OLD
-from tests.workflow.pipeline import Pipeline, begun, pipeline, working
-from tests.workflow.scenarios import LONG, rule
+from tests.workflow.pipeline import LONG, Pipeline, begun, pipeline, why, working
+from tests.workflow.scenarios import rule
 
 PROMPT = "紫色的秘密 a secret in violet"
 REASON = "no violet secrets here"
@@ -81,8 +81,7 @@ async def test_a_job_runs_to_its_end_and_temporal_holds_no_word_of_it(line: Pipe
 async def test_why_it_failed_is_hidden_and_recorded(line: Pipeline) -> None:
     await line.images.arm(rule("submit", "refuse", code=1301, status=400, message=REASON))
     record = await line.run(PROMPT)
-    assert record.error is not None
-    assert REASON in record.error.message
+    assert REASON in why(record).message
     everything = await stored(line.client, record.job_id)
     assert REASON.encode() not in everything
     assert b"refused_for_good" in everything

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from shared.jobs.states import Status
+from shared.jobs.states import Status, Step
 from shared.semaphore import starts
 from shared.semaphore.messages import Gate, SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json, Service
-from tests.workflow.pipeline import Pipeline, begun, paid_once, side_by_side, working
-from tests.workflow.scenarios import LONG
+from tests.workflow.pipeline import LONG, Pipeline, paid_once, side_by_side, why, working
 
 JOBS = 7
 
@@ -141,9 +140,7 @@ async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
 async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
     line: Pipeline,
 ) -> None:
-    await line.images.arm({**LONG, "match": {"prompt": "killed"}})
-    killed = await line.submit("killed")
-    await begun(line.images, f"{killed}.image.1")
+    killed = await line.held(Step.IMAGE, "killed")
     following = await line.submit("next")
     await line.slots(lambda view: view.waiting == (following,), Gate.IMAGE)
     await line.job(killed).terminate()
@@ -154,9 +151,7 @@ async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
 
 
 async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
-    await line.images.arm({**LONG, "match": {"prompt": "holder"}})
-    holder = await line.submit("holder")
-    await begun(line.images, f"{holder}.image.1")
+    holder = await line.held(Step.IMAGE, "holder")
     waiter, following = await line.submit("waiter"), await line.submit("next")
     await line.slots(lambda view: view.waiting == (waiter, following), Gate.IMAGE)
     await line.job(waiter).cancel()
@@ -173,17 +168,14 @@ async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> Non
         job_id = await line.submit()
         record = await line.ended(job_id)
         assert record.status is Status.FAILED
-        assert record.error is not None
-        assert record.error.code == "job_timed_out"
+        assert why(record).code == "job_timed_out"
         # It is found out at its turn.
         await line.change(Gate.VIDEO, paused=False)
         await line.free()
 
 
 async def test_a_holder_that_is_reset_is_cleared_before_the_next_image(line: Pipeline) -> None:
-    await line.images.arm({**LONG, "match": {"prompt": "reset me"}})
-    job_id = await line.submit("reset me")
-    await begun(line.images, f"{job_id}.image.1")
+    job_id = await line.held(Step.IMAGE, "reset me")
     following = await line.submit("next")
     await line.slots(lambda view: view.waiting == (following,), Gate.IMAGE)
     await reset(line.client, job_id, back_to="last")
@@ -199,16 +191,13 @@ async def test_it_fails_as_queue_full_and_the_others_are_served(
     client: Client, tmp_path: Path
 ) -> None:
     async with working(client, tmp_path, rules=SemaphoreRules(capacity=2)) as line:
-        await line.images.arm({**LONG, "match": {"prompt": "holder"}})
-        holder = await line.submit("holder")
-        await begun(line.images, f"{holder}.image.1")
+        holder = await line.held(Step.IMAGE, "holder")
         waiting = [await line.submit(f"cat {n}") for n in range(2)]
         await line.slots(lambda view: view.is_full)
         refused = await line.ended(await line.submit("too many"))
         assert refused.status is Status.FAILED
-        assert refused.error is not None
-        assert refused.error.code == "queue_full"
-        assert "2 jobs wait" in refused.error.message
+        assert why(refused).code == "queue_full"
+        assert "2 jobs wait" in why(refused).message
         await line.images.hurry()
         for job_id in (holder, *waiting):
             assert (await line.ended(job_id)).status is Status.SUCCEEDED

@@ -16,14 +16,23 @@ from services.worker.policies import RETRY_POLICY
 from services.worker.worker import running_worker
 from shared.health import EX_TEMPFAIL
 from shared.jobs.messages import Attempts
-from shared.jobs.states import Status
+from shared.jobs.states import Status, Step
 from shared.semaphore.messages import Gate
 from shared.temporal.pace import Pace
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
-from tests.workflow.pipeline import Pipeline, at_once, begun, grants, paid_once, pipeline, rows
+from tests.workflow.pipeline import (
+    LONG,
+    Pipeline,
+    at_once,
+    begun,
+    grants,
+    paid_once,
+    pipeline,
+    rows,
+)
 from tests.workflow.processes import worker_processes
-from tests.workflow.scenarios import FIRST, LONG, rule
+from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.test_gates import kept
 
 # Where a worker's activity may stand when it dies; each is held up there for the job of that name.
@@ -38,10 +47,6 @@ STAGES: dict[str, Json] = {
 async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
     async with pipeline(client, tmp_path) as line, running_semaphore(client, shutdown_seconds=0.1):
         yield line
-
-
-def service_of(line: Pipeline, stage: str) -> Service:
-    return line.images if stage == "image" else line.videos
 
 
 async def is_sound(line: Pipeline, jobs: int, *, limit: int = 1) -> None:
@@ -60,14 +65,14 @@ async def is_sound(line: Pipeline, jobs: int, *, limit: int = 1) -> None:
 @pytest.mark.parametrize("end", ["image: killed", "video: killed", "video: frozen"])
 async def test_the_job_goes_on_elsewhere(line: Pipeline, end: str) -> None:
     stage, how = end.split(": ")
-    await service_of(line, stage).arm({**LONG, "match": {"prompt": "long"}})
+    await line.service(Step(stage)).arm({**LONG, "match": {"prompt": "long"}})
     with worker_processes(line) as workers:
         workers.start(2)
         job_id, following = await line.submit("long"), await line.submit("next")
-        await begun(service_of(line, stage), f"{job_id}.{stage}.1")
+        await begun(line.service(Step(stage)), f"{job_id}.{stage}.1")
         victim = await workers.of(job_id)
         victim.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
-        await service_of(line, stage).hurry()
+        await line.service(Step(stage)).hurry()
         record = await line.ended(job_id)
         if how == "frozen":
             victim.send_signal(signal.SIGCONT)
@@ -82,7 +87,7 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
     """One job is held up at each stage and one waits when their only worker dies."""
     names = [f"{stage}: {where}" for stage in ("image", "video") for where in STAGES]
     for stage in ("image", "video"):
-        await service_of(line, stage).arm(
+        await line.service(Step(stage)).arm(
             *({**STAGES[where], "match": {"prompt": f"{stage}: {where}"}} for where in STAGES)
         )
     with worker_processes(line) as workers:
@@ -90,7 +95,7 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
         await line.change(limit=len(names))
         jobs = [await line.submit(name) for name in names]
         for stage in ("image", "video"):
-            await held_up(service_of(line, stage), len(STAGES))
+            await held_up(line.service(Step(stage)), len(STAGES))
         jobs.append(waiting := await line.submit("waiting"))
         await line.slots(lambda view: view.waiting == (waiting,))
         workers.kill()

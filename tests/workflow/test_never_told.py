@@ -22,7 +22,7 @@ from shared.semaphore.sandbox import WorkflowRunner
 from shared.temporal.client import GENVIDEO_QUEUE
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import Pipeline, pipeline, working
+from tests.workflow.pipeline import Pipeline, pipeline, why, working
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import KLING
@@ -61,9 +61,8 @@ async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
         bad, good = await line.submit("bad"), await line.submit("good")
         first, second = await asyncio.gather(line.ended(bad), line.ended(good))
         assert (first.status, first.attempts) == (Status.FAILED, Attempts(image=1, video=1))
-        assert first.error is not None
-        assert first.error.code == "never_told"
-        assert "can't be asked by our id" in first.error.message
+        assert why(first).code == "never_told"
+        assert "can't be asked by our id" in why(first).message
         assert second.status is Status.SUCCEEDED
         rows = await line.videos.json("/admin/ledger")
         assert sum(row["external_id"].startswith(bad) for row in rows) == accepted

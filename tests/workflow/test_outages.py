@@ -195,7 +195,7 @@ def waits(record: Record) -> list[str]:
     ids=[*Step, "video over Kling's API"],
 )
 async def test_at_the_submit(line: Pipeline, step: Step) -> None:
-    service = line.images if step is Step.IMAGE else line.videos
+    service = line.service(step)
     await service.arm(out("submit", 5))
     record = await line.run()
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))

@@ -31,9 +31,8 @@ from tests.fixtures.processes import children, peak
 from tests.fixtures.small_disk import NewDisk
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
-from tests.workflow.pipeline import Pipeline, check, pipeline
+from tests.workflow.pipeline import LONG, Pipeline, check, pipeline, why
 from tests.workflow.processes import Process, worker_processes
-from tests.workflow.scenarios import LONG
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +120,7 @@ async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
         running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client, disk=disk),
     ):
-        service = line.images if step is Step.IMAGE else line.videos
+        service = line.service(step)
         await service.arm(LONG)
         job_id = await line.submit()
         if step is Step.VIDEO:
@@ -234,9 +233,8 @@ def check_failed(record: Record, trick: Trick) -> None:
     """For the reason that the trick has, after as many attempts as for any other bad file."""
     assert (record.status, record.attempts.of(trick.step)) == (Status.FAILED, MAX_ATTEMPTS)
     assert trick.step not in record.assets
-    assert record.error is not None
-    assert record.error.code == "bad_result"
-    assert re.search(trick.says, record.error.message)
+    assert why(record).code == "bad_result"
+    assert re.search(trick.says, why(record).message)
 
 
 def check_small(process: Process, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.states import Step
 from tests.chaos.wires import VendorWire, vendor_wire
-from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_core.serving import Json
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
 from tests.workflow.pipeline import Pipeline, pipeline
 
@@ -68,10 +68,6 @@ class Wired(Pipeline):
 
     image_wire: VendorWire
     video_wire: VendorWire
-
-    def service(self, step: Step) -> Service:
-        """The vendor of a step."""
-        return {Step.IMAGE: self.images, Step.VIDEO: self.videos}[step]
 
     def wire(self, step: Step) -> VendorWire:
         """The wire to the vendor of a step."""
