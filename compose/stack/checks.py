@@ -13,10 +13,11 @@ from compose.stack import machine, namespace
 from compose.stack.asking import api
 from compose.stack.environment import keep_secrets, stack_name, told
 from compose.stack.files import digest, write_private
+from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
-from compose.stack.readiness import Askable, Stack, Unit
+from compose.stack.readiness import Stack, Unit
 from compose.stack.services import CALLBACK, IMAGE, SEMAPHORE, VIDEO, WORKER, Service
-from compose.stack.settings import Saved, Settings
+from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 from shared.texts import spoken
 
@@ -194,7 +195,7 @@ class Examination:
     offers: Mapping[str, str]
 
 
-def examine(stack: Askable, *, receiver: bool) -> Examination:
+def examine(stack: Stack, *, receiver: bool) -> Examination:
     """Look at both vendors, for nothing, with the code and environment of a worker, after
     `prepare`; `receiver`: ours runs, and is looked for, too."""
     words = ["--receiver"] if receiver else []
@@ -217,7 +218,7 @@ def examine(stack: Askable, *, receiver: bool) -> Examination:
     return Examination(findings, said["offers"])
 
 
-def tell_of_callbacks(stack: Askable) -> None:
+def tell_of_callbacks(stack: Stack) -> None:
     """What shows only once the receiver runs: whether it answers where the vendor is told."""
     for each in examine(stack, receiver=True).findings:
         if each.what == RECEIVER and not each.good:

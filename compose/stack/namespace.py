@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from compose.stack import choice
 from compose.stack.output import UNREACHABLE, VERDICT, StackError, say
-from compose.stack.readiness import Askable
+from compose.stack.readiness import Stack
 from compose.stack.services import SEMAPHORE
 from compose.stack.settings import Settings, options
 
@@ -39,7 +39,7 @@ class Outlook:
     away: bool = False
 
 
-def look(settings: Settings, stack: Askable, what: str, days: int = USUAL_DAYS) -> Outlook:
+def look(settings: Settings, stack: Stack, what: str, days: int = USUAL_DAYS) -> Outlook:
     """What is wrong, nothing where all is there; after `prepare`. `what` is the program's word."""
     answer = stack.ask(SEMAPHORE, PROGRAM, what, str(days), timeout=PATIENCE)
     if answer.status == UNREACHABLE:

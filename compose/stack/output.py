@@ -3,9 +3,9 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TextIO, TypeVar
+from typing import TextIO
 
 from shared.texts import spoken
 
@@ -14,9 +14,6 @@ VERDICT, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 LONGEST = 200
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "bold": "1", "dim": "2"}
 
-A = TypeVar("A")
-B = TypeVar("B")
-
 
 class StackError(Exception):
     """One clear line for the user, and the status that the command ends with."""
@@ -24,21 +21,6 @@ class StackError(Exception):
     def __init__(self, message: str, status: int = USAGE) -> None:
         super().__init__(message)
         self.status = status
-
-
-def both(one: Callable[[], A], other: Callable[[], B]) -> tuple[A, B]:
-    """What the two make of what was given; StackError with what is wrong with either."""
-    made: list[Any] = []
-    wrong: list[str] = []
-    for step in (one, other):
-        try:
-            made.append(step())
-        except StackError as error:
-            # Each by itself, or the words of one could be those of the next.
-            wrong.append(spoken(str(error)))
-    if wrong:
-        raise StackError("; ".join(dict.fromkeys(wrong)))
-    return made[0], made[1]
 
 
 def colour_wanted(stream: TextIO | None = None) -> bool:

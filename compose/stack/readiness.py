@@ -28,18 +28,14 @@ class Unit:
     detail: str
 
 
-class HasUnits(Protocol):
-    """Whoever can list the parts of the stack."""
+class Stack(Protocol):
+    """The stack in one mode; `python` and `reports` are spelt as the load test sees them."""
 
     def units(self) -> list[Unit]:
         """All that there is of it."""
 
-
-class Askable(Protocol):
-    """Whoever can start the server alone, and run a program of the new code."""
-
     def prepare(self) -> None:
-        """Have the images that all is run from, without the stack."""
+        """Have the images or the code that all is run from, without the stack."""
 
     def serve(self) -> None:
         """Start the Temporal server alone and wait for it."""
@@ -49,10 +45,6 @@ class Askable(Protocol):
 
         After `prepare`.
         """
-
-
-class Stack(HasUnits, Askable, Protocol):
-    """The stack in one mode; `python` and `reports` are spelt as the load test sees them."""
 
     @property
     def python(self) -> str:
@@ -103,7 +95,7 @@ def all_ready(settings: Settings, units: list[Unit]) -> bool:
     return not _missing(settings, units) and not extra
 
 
-def wait(settings: Settings, stack: HasUnits) -> None:
+def wait(settings: Settings, stack: Stack) -> None:
     """Report each service as it becomes ready; give up, with reasons, after PATIENCE seconds."""
     began = time.monotonic()
     told: set[str] = set()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compose.stack.cli import COMMANDS, STANDALONE
-from compose.stack.commands import bench, develop
+from compose.stack.commands import bench, develop, mocks, status
 from compose.stack.namespace import Options
 from tests.compose.made import made, project
 from tests.docs.pages import ROOT, every_page, fences, name, read, spans, tables
@@ -59,7 +59,7 @@ def given(command: str) -> dict[str, str]:
 PYTHON = ".venv/bin/python"
 STACK = "compose/stack.sh"
 # What commands take beside the settings.
-OPTIONS = (bench.Options, develop.Chaos, develop.Simulation, Options)
+OPTIONS = (bench.Options, develop.Chaos, develop.Simulation, mocks.Fault, status.Logs, Options)
 
 
 @pytest.fixture(scope="module")

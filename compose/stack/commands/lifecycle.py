@@ -9,11 +9,12 @@ from compose.stack.commands import status
 from compose.stack.docker import Docker
 from compose.stack.environment import check_services
 from compose.stack.files import locked, private_folder
+from compose.stack.given import SAVED, Saved
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, agreed, complain, say
 from compose.stack.readiness import SERVICE_FOLDERS, Stack
 from compose.stack.services import API
-from compose.stack.settings import SAVED, Mode, Saved, Settings, load
+from compose.stack.settings import Mode, Settings, load
 from compose.stack.subprocesses import to_its_end
 
 # All that is ever written below DATA_DIR, and all that `clean` removes.

@@ -2,22 +2,49 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+
 from compose.stack.asking import api, call
-from compose.stack.output import StackError, both, say, shown, table
+from compose.stack.output import StackError, say, table
 from compose.stack.services import IMAGE, MOCKS, VIDEO, Service
-from compose.stack.settings import Settings
+from compose.stack.settings import Settings, options
 
 _TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,), "both": MOCKS}
 
 
+def _plan(value: str) -> object:
+    try:
+        plan = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from error
+    return {"rules": plan} if isinstance(plan, list) else plan
+
+
+class Fault(BaseModel):
+    """A rule, or a plan, or the name of a preset, and which mocks take it."""
+
+    rule: Annotated[object, BeforeValidator(_plan)] = None
+    preset: Annotated[str, Field(validate_default=True)] = ""
+    on: Literal["comfyui", "kling", "both"] = "both"
+
+    @field_validator("preset")
+    @classmethod
+    def _is_one_of_two(cls, preset: str, info: ValidationInfo) -> str:
+        if "rule" in info.data and (info.data["rule"] is None) == (preset == ""):
+            raise ValueError("or RULE='{…}' is needed, one of the two; make faults lists presets")
+        return preset
+
+
 def arm(settings: Settings, environ: Mapping[str, str]) -> None:
     """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks that ON names."""
-    plan, targets = both(lambda: _plan(environ), lambda: _targets(environ))
-    for service in targets:
-        _call(settings, service, "POST", plan=plan)
+    asked = options(Fault, environ)
+    for service in _TARGETS[asked.on]:
+        _call(
+            settings, service, "POST", plan={"preset": asked.preset} if asked.preset else asked.rule
+        )
     show(settings)
 
 
@@ -43,28 +70,6 @@ def show(settings: Settings) -> None:
     say("no faults are armed; there are these presets (make fault PRESET=…):")
     presets = {p["name"]: p["says"] for answer in answers.values() for p in answer["presets"]}
     say(table([(f"  {name}", str(says)) for name, says in presets.items()]))
-
-
-def _plan(environ: Mapping[str, str]) -> object:
-    rule, preset = environ.get("RULE", ""), environ.get("PRESET", "")
-    if bool(rule) == bool(preset):
-        raise StackError(
-            "make fault needs either RULE='{…}' or PRESET=name; make faults lists presets"
-        )
-    if preset:
-        return {"preset": preset}
-    try:
-        plan = json.loads(rule)
-    except (ValueError, RecursionError) as error:
-        raise StackError(f"RULE is not JSON: {error}") from error
-    return {"rules": plan} if isinstance(plan, list) else plan
-
-
-def _targets(environ: Mapping[str, str]) -> tuple[Service, ...]:
-    on = environ.get("ON") or "both"
-    if on not in _TARGETS:
-        raise StackError(f"ON={shown(on)} is not one of: {', '.join(_TARGETS)}")
-    return _TARGETS[on]
 
 
 def _effects(rule: Mapping[str, Any]) -> str:

@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, Field
 
 from compose.stack import choice, readiness
 from compose.stack.environment import public, vendors
 from compose.stack.local import Local
-from compose.stack.output import StackError, both, paint, say, shown, table
+from compose.stack.output import paint, say, table
 from compose.stack.services import ALL, API, CALLBACK, IMAGE, NAMES, TEMPORAL, VIDEO
-from compose.stack.settings import Settings
+from compose.stack.settings import Settings, options
 
 
 def ps(settings: Settings) -> None:
@@ -31,28 +34,28 @@ def ps(settings: Settings) -> None:
     say(paint("all ready", "good") if ready else paint("not all ready", "bad"))
 
 
+def _names(value: str) -> list[str]:
+    names = value.replace(",", " ").split()
+    if strange := [name for name in names if name not in NAMES]:
+        raise ValueError(f"no service {', '.join(strange)}; there are: {', '.join(NAMES)}")
+    return names
+
+
+class Logs(BaseModel):
+    """The last lines of these services, by default of all."""
+
+    s: Annotated[list[str], BeforeValidator(_names)] = []
+    lines: Annotated[int, Field(ge=0, le=10**9, description="is not a whole number")] = 100
+
+
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:
-    """The last LINES lines of the services in S (default: all); followed on a terminal."""
-    names, lines = both(lambda: _names(environ), lambda: _lines(environ))
+    """The last LINES lines of the services in S; followed on a terminal."""
+    asked = options(Logs, environ)
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
     # Log files of the local mode are still there when it has stopped; containers' logs are not.
     stack = choice.chosen(settings) if settings.running else Local(settings)
-    return stack.logs(names, lines=lines, follow=follow)
-
-
-def _names(environ: Mapping[str, str]) -> list[str]:
-    names = environ.get("S", "").replace(",", " ").split()
-    if strange := [name for name in names if name not in NAMES]:
-        raise StackError(f"no service {shown(', '.join(strange))}; there are: {', '.join(NAMES)}")
-    return names
-
-
-def _lines(environ: Mapping[str, str]) -> int:
-    lines = environ.get("LINES") or "100"
-    if not (lines.isascii() and lines.isdigit() and len(lines) < 10):
-        raise StackError(f"LINES={shown(lines)} is not a whole number")
-    return int(lines)
+    return stack.logs(asked.s, lines=asked.lines, follow=follow)
 
 
 def urls(settings: Settings) -> None:

@@ -54,9 +54,17 @@ def test_a_complaint_has_colour_where_it_goes_to_a_terminal(
 @pytest.mark.parametrize(
     ("command", "environ", "said"),
     [
-        (status.logs, {"S": "wroker", "LINES": "x"}, ("no service wroker;", "LINES=x is not")),
-        (mocks.arm, {"RULE": "{", "ON": "all"}, ("RULE is not JSON", "ON=all is not one of")),
-        (mocks.arm, {"ON": "all"}, ("either RULE", "ON=all is not one of")),
+        (
+            status.logs,
+            {"S": "wroker", "LINES": "x"},
+            ("no service wroker;", "LINES=x (environment) is not"),
+        ),
+        (
+            mocks.arm,
+            {"RULE": "{", "ON": "all"},
+            ("is not JSON", "ON=all (environment) is not one of"),
+        ),
+        (mocks.arm, {"ON": "all"}, ("or RULE=", "ON=all (environment) is not one of")),
     ],
 )
 def test_all_that_does_not_fit_is_named(

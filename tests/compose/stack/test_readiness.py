@@ -11,7 +11,7 @@ from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.readiness import Unit
 from compose.stack.services import NAMES
 from tests.compose.stack.commands.conftest import in_a_thread
-from tests.compose.stack.conftest import Load
+from tests.compose.stack.conftest import Fake, Load
 
 
 def unit(service: str, *, good: bool = True) -> Unit:
@@ -20,10 +20,11 @@ def unit(service: str, *, good: bool = True) -> Unit:
     )
 
 
-class Listed:
+class Listed(Fake):
     """A stack that becomes ready step by step."""
 
     def __init__(self, *steps: list[Unit]) -> None:
+        super().__init__()
         self._steps = list(steps)
 
     def units(self) -> list[Unit]:

@@ -8,9 +8,10 @@ from temporalio.envconfig import ClientConfigProfile
 
 from compose.stack import machine, readiness
 from compose.stack.environment import for_compose, told
+from compose.stack.given import Saved
 from compose.stack.output import USAGE, StackError
 from compose.stack.services import ALL, API, DEFAULT_PORTS, LOADTEST, SEMAPHORE, WORKER
-from compose.stack.settings import Mode, Saved, load, load_for_down, read, refused
+from compose.stack.settings import Mode, load, load_for_down, read, refused
 from tests.compose.stack.conftest import Load
 
 

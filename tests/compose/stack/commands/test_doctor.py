@@ -10,10 +10,11 @@ from compose.stack import choice, images, machine
 from compose.stack.checks import Finding
 from compose.stack.commands import doctor as doctor_of_the_stack
 from compose.stack.commands.doctor import base_image, disk, doctor
+from compose.stack.given import Saved
 from compose.stack.images import LOCAL_BASE_IMAGE
 from compose.stack.output import UNREACHABLE, VERDICT, StackError
 from compose.stack.readiness import Unit
-from compose.stack.settings import DEFAULT_BASE_IMAGE, Saved, Settings
+from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Fake, Load
 from tests.compose.stack.test_checks import BAD, GOOD, MAYBE, REAL, vendors

@@ -53,7 +53,7 @@ def both(mock: Any, settings: Load) -> Settings:
 
 @pytest.mark.parametrize("rule", ["{x", "[" * 100_000])
 def test_a_rule_that_is_no_json_is_told(both: Settings, rule: str) -> None:
-    with pytest.raises(StackError, match="RULE is not JSON") as caught:
+    with pytest.raises(StackError, match="is not JSON") as caught:
         mocks.arm(both, {"RULE": rule})
     assert caught.value.status == USAGE
 
@@ -103,10 +103,10 @@ def test_armed_rules_are_listed_with_their_hits(
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({}, "either RULE"),
-        ({"RULE": "{}", "PRESET": "x"}, "either RULE"),
-        ({"RULE": "{oops"}, "RULE is not JSON"),
-        ({"RULE": "{}", "ON": "everything"}, "ON=everything is not one of: comfyui, kling, both"),
+        ({}, "or RULE="),
+        ({"RULE": "{}", "PRESET": "x"}, "or RULE="),
+        ({"RULE": "{oops"}, "is not JSON: "),
+        ({"RULE": "{}", "ON": "everything"}, "is not one of: comfyui, kling, both"),
     ],
 )
 def test_usage(settings: Load, environ: dict[str, str], said: str) -> None:

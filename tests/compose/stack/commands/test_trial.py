@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from compose.stack.commands import lifecycle, trial
+from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
-from compose.stack.settings import Mode, Saved, Settings
+from compose.stack.settings import Mode, Settings
 from tests.compose.stack.commands.conftest import FAILED, JOB, SUCCEEDED
 from tests.compose.stack.conftest import Fake, Load
 from tests.compose.stack.test_checks import BAD, MAYBE, REAL, vendors
