@@ -22,7 +22,7 @@ export class JobsView {
     this.#store = store;
     this.#address = address;
     this.#slots = slots;
-    this.form = new SubmitPanel({ lead: (answer) => this.#lead(answer) });
+    this.form = new SubmitPanel({ lead: (ids, tag) => this.#lead(ids, tag) });
     this.filters = new Filters({ store, address });
     this.slot = new SlotPanel({ slots, store, open: (jobId) => address.go({ job: jobId }) });
     this.table = new JobTable({ store, address, slots, mocks });
@@ -47,10 +47,10 @@ export class JobsView {
     this.#drawEmpty();
   }
 
-  // One job opens in the drawer, several as a batch.
-  #lead({ job_id: jobId, tag }) {
-    if (jobId) return linkTo(this.#address, { job: jobId }, t("Open it"));
-    return linkTo(this.#address, { view: "batches", tag }, t("Show the batch"));
+  // One job opens in the drawer, several of a tag as a batch.
+  #lead(ids, tag) {
+    if (ids.length === 1) return linkTo(this.#address, { job: ids[0] }, t("Open it"));
+    return tag ? linkTo(this.#address, { view: "batches", tag }, t("Show the batch")) : null;
   }
 
   #tick() {

@@ -1,4 +1,4 @@
-// The form for new jobs: one job, or the same one many times as a batch.
+// The form for new jobs: one job, or the same one many times.
 
 import { el, field, notify, select } from "../lib/dom.js";
 import { call } from "../lib/api.js";
@@ -6,7 +6,8 @@ import { INPUT } from "../data/jobs.js";
 import { count } from "../lib/format.js";
 import { t } from "../lib/texts.js";
 
-const MOST = 500;
+const MOST = 1000;
+const AT_ONCE = 4;
 const NUMBER = { type: "number", min: 1 };
 const WIDE = "(min-width: 44rem)";
 
@@ -20,7 +21,7 @@ export class SubmitPanel {
   #form;
   #fold;
 
-  /** `lead` gets the API's answer and gives a link to what was submitted. */
+  /** `lead` gets the jobs' ids and their tag, and gives a link to them. */
   constructor({ lead }) {
     this.#lead = lead;
     const fields = INPUT.map((name) => this.#field(name));
@@ -64,14 +65,18 @@ export class SubmitPanel {
     event.preventDefault();
     this.#send.disabled = true;
     this.#showErrors([]);
+    const times = Number(this.#times.value);
+    const job = this.#values();
+    const ids = [];
     try {
-      const job = this.#values();
-      const times = Number(this.#times.value);
-      const lead = this.#lead(times === 1 ? await one(job) : await many(job, times));
-      notify(t("{jobs} submitted.", { jobs: count(times, "job") }), "good", lead);
+      await submitAll(job, times, ids);
+      const sentence = t("{jobs} submitted.", { jobs: count(times, "job") });
+      notify(sentence, "good", this.#lead(ids, job.tag));
     } catch (failure) {
       const others = this.#showErrors(failure.errors ?? []);
-      if (!failure.errors?.length || others.length) notify(failure.message, "bad");
+      const figures = { n: ids.length, jobs: count(times, "job") };
+      const done = times > 1 ? t(" {n} of {jobs} had been submitted.", figures) : "";
+      if (!failure.errors?.length || others.length) notify(failure.message + done, "bad");
       this.#form.querySelector("[aria-invalid]")?.focus();
     } finally {
       this.#send.disabled = false;
@@ -123,13 +128,20 @@ function controls() {
 
 const fieldOf = (mistake) => mistake.field.split(".").pop();
 
-// With a key a repeat over a shaky connection can't start a second job.
-const key = () => ({ "Idempotency-Key": crypto.randomUUID() });
-
-function one(body) {
-  return call("POST", "/jobs", { body, headers: key() });
-}
-
-function many({ tag, ...job }, times) {
-  return call("POST", "/batches", { body: { count: times, job, tag }, headers: key() });
+// The ids are noted as they come; after a failure no other job is submitted.
+async function submitAll(body, times, ids) {
+  let left = times;
+  const lane = async () => {
+    while (left > 0) {
+      left -= 1;
+      // With a key a repeat over a shaky connection can't start a second job.
+      const headers = { "Idempotency-Key": crypto.randomUUID() };
+      ids.push((await call("POST", "/jobs", { body, headers })).job_id);
+    }
+  };
+  const stop = (failure) => {
+    left = 0;
+    throw failure;
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, () => lane().catch(stop)));
 }

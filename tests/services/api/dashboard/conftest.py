@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Locator, Page, expect
 from temporalio.client import Client
 
 from services.api.app import create_app
@@ -110,3 +111,21 @@ async def lonely(tmp_path: Path, away: dict[str, Any]) -> Place:
 
 async def lonely_place(folder: Path, settings: dict[str, Any]) -> Place:
     return Place(free_port(), folder, await client_of_nobody(free_port()), settings)
+
+
+def job_id(number: int) -> str:
+    return f"job-{number:024x}"
+
+
+def row(page: Page, text: str) -> Locator:
+    return page.get_by_role("row").filter(has_text=text)
+
+
+async def shows_link(page: Page, state: str) -> None:
+    await expect(page.locator(f"#link[data-state={state}]")).to_be_visible()
+
+
+async def ready(page: Page) -> None:
+    """The socket is up, and the page knows its surroundings."""
+    await shows_link(page, "live")
+    await expect(page.locator("#mode")).to_be_visible()

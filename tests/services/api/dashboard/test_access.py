@@ -1,4 +1,6 @@
-"""The page for keyboards, screen readers, narrow screens and both palettes, by axe-core's rules."""
+"""The page for keyboards, screen readers, narrow screens, both palettes and both languages."""
+
+import re
 
 import pytest
 from playwright.async_api import Page, expect
@@ -7,13 +9,14 @@ from shared.jobs.messages import Attempts, JobError, JobInput
 from shared.jobs.states import Status, Step
 from tests.fixtures.browser import DESKTOP, NewPage, seen_as, violations
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import Place
+from tests.services.api.dashboard.conftest import Place, job_id, ready
 from tests.shared.standins import sample_record
 
 LONG = "雪地里的红狐狸" * 40 + "withoutanyspace" * 40
 VIEWS = ["jobs", "batches", "faults", "health"]
 PHONE = {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}
 WIDE = {"color_scheme": "light", "viewport": DESKTOP}
+CHINESE = {"locale": "zh-CN", "viewport": {"width": 390, "height": 844}}
 
 # The page's policy lets no style attribute in, so each property is set by itself.
 SPOIL = """() => {
@@ -22,7 +25,7 @@ SPOIL = """() => {
   Object.assign(faint.style, { color: "#999", backgroundColor: "#888" });
   document.querySelector("main").prepend(document.createElement("button"), faint);
 }"""
-# The form of a new job, as it is where the page was loaded on a wide screen.
+# The form of a new job, as it is if the page was loaded on a wide screen.
 UNFOLD = """() => {
   for (const fold of document.querySelectorAll("details:has(form)")) fold.open = true;
 }"""
@@ -32,13 +35,11 @@ OVERFLOW = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
 
 @pytest.fixture
 def filled(lonely: Place) -> Place:
-    """One job of each look, and a prompt that is as long as it may be."""
+    """One job of each status, one of them with a prompt that is as long as it may be."""
     for number, status in enumerate(Status):
-        job = JobInput(
-            prompt=LONG[:700] if number == 0 else f"prompt {number}", style="ink", tag="t"
-        )
+        prompt = LONG[:700] if number == 0 else f"prompt {number}"
         record = change(
-            sample_record(f"job-{number:024x}", job),
+            sample_record(job_id(number), JobInput(prompt=prompt, style="ink", tag="t")),
             status=status,
             step=Step.IMAGE,
             attempts=Attempts(image=1),
@@ -48,14 +49,15 @@ def filled(lonely: Place) -> Place:
     return lonely
 
 
-async def ready(page: Page) -> None:
-    await expect(page.locator("#link[data-state=live]")).to_be_visible()
-    await expect(page.locator("#mode")).to_be_visible()
+async def is_fine(page: Page, view: str) -> None:
+    look = f"{view} at {page.viewport_size}"
+    assert await violations(page) == [], look
+    assert await page.evaluate(OVERFLOW) == 0, look
 
 
 async def test_every_view_is_named_readable_and_fits(filled: Place, new_page: NewPage) -> None:
     async with filled.running(), new_page("about:blank") as page:
-        for view in [f"jobs&job=job-{0:024x}", f"jobs&job=job-{4:024x}", *VIEWS]:
+        for view in [f"jobs&job={job_id(0)}", f"jobs&job={job_id(4)}", *VIEWS]:
             await seen_as(page, PHONE)
             await page.goto(f"{filled.base}/?view={view}")
             await ready(page)
@@ -72,12 +74,6 @@ async def test_every_view_is_named_readable_and_fits(filled: Place, new_page: Ne
         assert {rule for rule, *_ in await violations(page)} >= {"button-name", "color-contrast"}
 
 
-async def is_fine(page: Page, view: str) -> None:
-    look = f"{view} at {page.viewport_size}"
-    assert await violations(page) == [], look
-    assert await page.evaluate(OVERFLOW) == 0, look
-
-
 async def test_landmarks_headings_and_the_table_are_told(filled: Place, new_page: NewPage) -> None:
     async with filled.running(), new_page(filled.base, viewport=PHONE["viewport"]) as page:
         await ready(page)
@@ -89,12 +85,11 @@ async def test_landmarks_headings_and_the_table_are_told(filled: Place, new_page
         table = page.get_by_role("table")
         await expect(table.get_by_role("row")).to_have_count(1 + len(Status))
         await expect(table.get_by_role("columnheader")).to_have_count(7)
-        await expect(page.get_by_role("link", name="Jobs")).to_have_attribute(
-            "aria-current", "page"
-        )
+        tab = page.get_by_role("link", name="Jobs")
+        await expect(tab).to_have_attribute("aria-current", "page")
 
 
-async def test_the_keyboard_alone_opens_and_closes_a_job(filled: Place, new_page: NewPage) -> None:
+async def test_the_keyboard_is_enough(filled: Place, new_page: NewPage) -> None:
     async with filled.running(), new_page(filled.base) as page:
         await ready(page)
         await page.keyboard.press("Tab")
@@ -114,16 +109,55 @@ async def test_the_keyboard_alone_opens_and_closes_a_job(filled: Place, new_page
             await page.keyboard.press(key)
             await expect(titles.nth(place)).to_be_focused()
 
-
-async def test_n_writes_a_new_job(filled: Place, new_page: NewPage) -> None:
-    async with filled.running(), new_page(filled.base) as page:
-        await ready(page)
-        prompt = page.get_by_label("Prompt", exact=True)
-        await page.keyboard.press("n")
-        await expect(prompt).to_be_focused()
-        assert await violations(page) == []
-
+        # From another view, too.
         await page.get_by_role("link", name="Health").click()
-        await expect(prompt).to_have_count(0)
         await page.keyboard.press("n")
-        await expect(prompt).to_be_focused()
+        await expect(page.get_by_label("Prompt", exact=True)).to_be_focused()
+
+
+# What is read or read aloud, without names of things and what services and people have said.
+WORDS = """() => {
+  const OTHERS = "noscript, pre, code, [lang=en], [dir=auto], option";
+  const found = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode())
+    if (!walk.currentNode.parentElement.closest(OTHERS))
+      found.push(walk.currentNode.data);
+  for (const name of ["aria-label", "title", "placeholder", "alt"])
+    for (const element of document.querySelectorAll(`[${name}]`))
+      found.push(element.getAttribute(name));
+  return found;
+}"""
+NAMES = re.compile(
+    r"（Failed client connect.*|genvideo|Temporal|temporal|API|\bapi\b|worker|semaphore|"
+    r"callback|mock-\w+|Escape|JSON|make [\w -]+|PRESET=[\w-]+|docs/faults\.md|job-\w+|\btag\b"
+)
+
+
+async def test_all_of_it_is_chinese_in_a_chinese_browser(lonely: Place, new_page: NewPage) -> None:
+    record = sample_record(job_id(1), JobInput(prompt="水墨", style="ink", tag="t"))
+    lonely.records.write(change(record, status=Status.RUNNING))
+    async with lonely.running(), new_page(lonely.base, **CHINESE) as page:
+        for view in [*VIEWS, f"jobs&job={job_id(1)}"]:
+            await page.goto(f"{lonely.base}/?view={view}")
+            await ready(page)
+            if "job=" in view:
+                await expect(page.get_by_role("heading", name="时间线")).to_be_visible()
+            texts = [NAMES.sub("", text) for text in await page.evaluate(WORDS)]
+            assert [text for text in texts if re.search(r"[A-Za-z]{3}", text)] == [], view
+            await is_fine(page, view)
+        await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+
+
+async def test_the_language_is_switched_by_hand_and_stays_in_the_address(
+    lonely: Place, new_page: NewPage
+) -> None:
+    async with lonely.running(), new_page(f"{lonely.base}/?view=batches") as page:
+        await page.get_by_role("link", name="中文").click()
+        await expect(page.get_by_role("heading", name="批次")).to_be_visible()
+        await page.get_by_role("link", name="健康状况").click()
+        await expect(page).to_have_url(f"{lonely.base}/?view=health&lang=zh")
+        await page.reload()
+        await expect(page.get_by_role("heading", name="健康状况")).to_be_visible()
+        await page.get_by_role("link", name="English").click()
+        await expect(page.get_by_role("heading", name="Health")).to_be_visible()

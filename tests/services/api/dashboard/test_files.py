@@ -1,17 +1,23 @@
-"""The page's files: small, plain, without addresses outside; what its page of docs says is true."""
+"""The page's files: plain, layered, without addresses outside; and what its modules compute."""
 
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from os.path import normpath
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from services.api.http.page import FOLDER
 from shared.jobs.messages import JobInput
+from tests.fixtures.browser import Chromium
+from tests.services.api.dashboard.conftest import lonely_place, nobody_else
 
-SCRIPTS = sorted(FOLDER.rglob("*.js"))
-# The rooms from the top down; `app.js` stands above them.
-ROOMS = ("views", "data", "lib")
+TEXTS = {path: path.read_text("utf-8") for path in FOLDER.rglob("*") if path.is_file()}
+SCRIPTS = {path: text for path, text in TEXTS.items() if path.suffix == ".js"}
+# From the top down; `app.js` stands above them.
+LAYERS = ("views", "data", "lib")
 PAGE = Path("docs/dashboard.md").read_text(encoding="utf-8")
 # Each makes markup or code out of text.
 FORBIDDEN = re.compile(
@@ -20,87 +26,164 @@ FORBIDDEN = re.compile(
 OUTSIDE = re.compile(r"https?://(?!www\.w3\.org/2000/svg)|(?<!:)//[a-z]+\.[a-z]")
 
 
-def _name(path: Path) -> str:
-    return path.relative_to(FOLDER).as_posix()
+def test_no_script_makes_markup_or_code_out_of_text() -> None:
+    assert [path for path, text in SCRIPTS.items() if FORBIDDEN.search(text)] == []
 
 
-def _imports(script: Path) -> set[Path]:
-    named = re.findall(r'^import .* from "(\.[^"]+)";$', script.read_text(encoding="utf-8"), re.M)
-    return {Path(normpath(script.parent / each)) for each in named}
-
-
-def _floor(script: Path) -> int:
-    return -1 if script.parent == FOLDER else ROOMS.index(script.parent.name)
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=_name)
-def test_a_script_is_small_and_says_what_it_is_for(script: Path) -> None:
-    text = script.read_text(encoding="utf-8")
-
-    assert text.startswith("// ")
-    assert text.count("\n") <= 400
-    assert FORBIDDEN.search(text) is None
-
-
-@pytest.mark.parametrize("file", sorted(filter(Path.is_file, FOLDER.rglob("*"))), ids=_name)
-def test_a_file_names_no_address_outside(file: Path) -> None:
-    assert OUTSIDE.search(file.read_text(encoding="utf-8")) is None
+def test_no_file_names_an_address_outside() -> None:
+    assert [path for path, text in TEXTS.items() if OUTSIDE.search(text)] == []
 
 
 def test_the_html_has_no_inline_style_handler_or_script() -> None:
-    text = (FOLDER / "index.html").read_text(encoding="utf-8")
+    inline = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)")
 
-    assert re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", text) is None
+    assert inline.search(TEXTS[FOLDER / "index.html"]) is None
 
 
-def test_a_job_that_is_run_again_is_given_all_that_it_was_started_with() -> None:
-    text = (FOLDER / "data" / "jobs.js").read_text(encoding="utf-8")
-    [listed] = re.findall(r"^export const INPUT = \[(.+)\];$", text, re.M)
+def test_calls_are_made_in_one_place_and_texts_read_in_another() -> None:
+    asking = [path.name for path, text in SCRIPTS.items() if re.search(r"(?<![.\w])fetch\(", text)]
+
+    assert sorted(asking) == ["api.js", "texts.js"]
+
+
+def test_a_script_imports_from_its_own_layer_and_those_below() -> None:
+    def layer(path: Path) -> int:
+        return -1 if path.parent == FOLDER else LAYERS.index(path.parent.name)
+
+    imports = {
+        (path, Path(normpath(path.parent / named)))
+        for path, text in SCRIPTS.items()
+        for named in re.findall(r'^(?:import|\}) .*from "(\.[^"]+)";$', text, re.M)
+    }
+
+    assert [pair for pair in imports if layer(pair[1]) < layer(pair[0])] == []
+    assert [one for one, other in imports if (one.parent.name, other.stem) == ("data", "dom")] == []
+    unused = {path.name for path in SCRIPTS} - {path.name for _, path in imports}
+    assert unused == {"app.js", "reload.js"}
+
+
+def test_the_form_and_a_job_that_is_run_again_have_all_of_the_input() -> None:
+    [listed] = re.findall(
+        r"^export const INPUT = \[(.+)\];$", SCRIPTS[FOLDER / "data" / "jobs.js"], re.M
+    )
 
     assert re.findall(r'"(\w+)"', listed) == list(JobInput.model_fields)
 
 
-def test_every_script_is_used() -> None:
-    used = {imported for path in SCRIPTS for imported in _imports(path)}
-    unused = [_name(path) for path in SCRIPTS if path not in used]
+def test_every_part_of_the_address_and_every_call_is_documented() -> None:
+    address = SCRIPTS[FOLDER / "data" / "address.js"].split("DEFAULTS = {", 1)[1].split("}")[0]
+    parts = [f"| `{name}` |" for name in re.findall(r'(\w+): "', address)]
+    every = "".join(SCRIPTS.values())
+    calls = re.findall(r"/(?:console|dashboard/config)[/\w]*", every)
 
-    assert unused == ["app.js", "reload.js"]
-
-
-def test_what_is_imported_is_there() -> None:
-    missing = [path for script in SCRIPTS for path in _imports(script) if path not in SCRIPTS]
-
-    assert missing == []
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=_name)
-def test_a_script_imports_from_its_own_room_and_those_below(script: Path) -> None:
-    above = [_name(each) for each in _imports(script) if _floor(each) < _floor(script)]
-
-    assert above == []
-
-
-def test_what_reckons_knows_no_element() -> None:
-    drawing = {FOLDER / "lib" / name for name in ("dom.js",)}
-    found = {_name(path): _imports(path) & drawing for path in (FOLDER / "data").glob("*.js")}
-
-    assert found
-    assert [name for name, drawn in found.items() if drawn] == []
-
-
-def test_every_part_of_the_address_is_documented() -> None:
-    text = (FOLDER / "data" / "address.js").read_text(encoding="utf-8")
-    defaults = re.findall(r"(\w+): \"", text.split("DEFAULTS = {", 1)[1].split("}")[0])
-
-    assert defaults
-    assert [name for name in defaults if f"| `{name}` |" not in PAGE] == []
-
-
-def test_every_call_of_the_page_is_documented() -> None:
-    every = "".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
-    calls = {
-        call.split("$")[0] for call in re.findall(r"/(?:console|dashboard/config)[/\w$]*", every)
-    }
-
+    assert parts
     assert calls
-    assert [call for call in sorted(calls) if call not in PAGE] == []
+    assert [each for each in [*parts, *calls] if each not in PAGE] == []
+
+
+Compute = Callable[..., Awaitable[Any]]
+
+CALL = """async ([module, name, values]) => {
+  const found = (await import(`/dashboard/${module}`))[name];
+  return found(...values);
+}"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def compute(
+    chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Compute]:
+    """Calls what a module of the page exports, in the browser; one page for all tests."""
+    place = await lonely_place(tmp_path_factory.mktemp("api"), nobody_else())
+    icon = f"{place.base}/dashboard/icon.svg"
+    async with place.running(), chromium.page(icon) as page:
+
+        async def call(module: str, name: str, *values: Any) -> Any:
+            return await page.evaluate(CALL, [module, name, values])
+
+        yield call
+
+
+def job(status: str, **fields: Any) -> dict[str, Any]:
+    known = {"job_id": "job-1", "status": status, "step": None, "asset_url": None, "percent": 0}
+    return {**known, **fields}
+
+
+@pytest.mark.parametrize(
+    ("given", "files"),
+    [
+        (job("cancelled", step="image"), [False, False]),
+        (job("cancelled", step="image", asset_url="/jobs/job-1/image"), [True, False]),
+        (job("failed", step="video", asset_url="/jobs/job-1/video"), [True, True]),
+        (job("succeeded", asset_url="/jobs/job-1/video"), [True, True]),
+    ],
+)
+async def test_what_was_paid_for_is_there_however_the_job_ended(
+    compute: Compute, given: dict[str, Any], files: list[bool]
+) -> None:
+    names = ("hasImage", "hasVideo")
+    assert [await compute("data/jobs.js", name, given) for name in names] == files
+
+
+@pytest.mark.parametrize(
+    ("rule", "whom", "often"),
+    [
+        ({}, "every job", "always"),
+        (
+            {"match": {"share": 0.5, "tag": "t*"}, "often": {"probability": 0.15}},
+            "share 0.5, tag t*",
+            "probability 0.15",
+        ),
+        (
+            {"after": {"seconds": 2}, "until": {"count": 3}},
+            "every job",
+            "after seconds 2, until count 3",
+        ),
+    ],
+)
+async def test_a_rule_is_told_in_its_own_words(
+    compute: Compute, rule: dict[str, Any], whom: str, often: str
+) -> None:
+    assert await compute("data/mocks.js", "whomOf", rule) == whom
+    assert await compute("data/mocks.js", "oftenOf", rule) == often
+
+
+AWAY, WAITS = "does not answer", "temporal: does not answer"
+
+
+@pytest.mark.parametrize(
+    ("details", "alarm"),
+    [
+        ({"api": "", "worker 1": "", "worker 2": AWAY}, "1 of 2 workers"),
+        ({"api": "", "worker 1": AWAY, "worker 2": AWAY}, "2 services not ready"),
+        ({"api": AWAY, "worker 1": "", "worker 2": AWAY}, "api not ready, 1 of 2 workers"),
+        ({"api": "", "worker": AWAY}, "worker not ready"),
+        # A service that waits for Temporal is not counted beside it.
+        ({"temporal": AWAY, "callback": WAITS, "worker": WAITS}, "temporal not ready"),
+        ({"temporal": AWAY, "callback": AWAY}, "2 services not ready"),
+        ({"temporal": "", "callback": WAITS}, "callback not ready"),
+    ],
+)
+async def test_which_services_are_not_ready_is_told_in_few_words(
+    compute: Compute, details: dict[str, str], alarm: str
+) -> None:
+    services = [
+        {"name": name, "ready": not detail, "detail": detail} for name, detail in details.items()
+    ]
+    assert await compute("views/health.js", "alarmOf", services) == alarm
+
+
+@pytest.mark.parametrize(
+    ("created", "within", "fits"),
+    [
+        ("2026-01-01T00:00:00Z", "1h", False),
+        ("2126-01-01T00:00:00Z", "1h", True),
+        ("2026-01-01T00:00:00Z", "", True),
+        ("2026-01-01T00:00:00Z", "no such span", True),
+    ],
+)
+async def test_jobs_are_filtered_by_their_age(
+    compute: Compute, created: str, within: str, fits: bool
+) -> None:
+    given = job("failed", created_at=created)
+    assert await compute("data/jobs.js", "fits", given, {"within": within}) is fits

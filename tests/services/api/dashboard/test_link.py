@@ -1,24 +1,30 @@
-"""The page's link to the API: what changed while it was away is there after it."""
+"""The page's link to the API: lost, frozen, guarded by a token; the page comes back by itself."""
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, Route, expect
+import pytest_asyncio
+from playwright.async_api import Dialog, Page, Route, expect
+from temporalio.client import Client
 
+from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status, Step
+from shared.store.records import RecordStore
 from tests.fixtures.browser import NewPage
+from tests.fixtures.processes import Running, free_port, running
 from tests.services.api.conftest import change
-from tests.services.api.dashboard.conftest import Place
-from tests.shared.standins import sample_record
+from tests.services.api.dashboard.conftest import Place, job_id, nobody_else, ready, shows_link
+from tests.shared.standins import sample_record, standing_in
 
-JOB, OTHER = f"job-{'c' * 24}", f"job-{'d' * 24}"
-
-
-async def shows_link(page: Page, state: str) -> None:
-    await expect(page.locator(f"#link[data-state={state}]")).to_be_visible()
+JOB, OTHER = job_id(1), job_id(2)
 
 
-async def shows(page: Page, job_id: str, text: str) -> None:
-    await expect(page.locator(f"tr[data-job={job_id}]")).to_contain_text(text)
+async def shows(page: Page, job: str, text: str) -> None:
+    await expect(page.locator(f"tr[data-job={job}]")).to_contain_text(text)
 
 
 async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: NewPage) -> None:
@@ -32,8 +38,9 @@ async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: New
             await page.evaluate("window.untouched = true")
 
         await shows_link(page, "lost")
+        attempts = Attempts(image=1, video=2)
         running = change(record, status=Status.RUNNING, step=Step.VIDEO, percent=70)
-        lonely.records.write(running.model_copy(update={"attempts": Attempts(image=1, video=2)}))
+        lonely.records.write(running.model_copy(update={"attempts": attempts}))
         lonely.records.write(sample_record(OTHER))
         async with lonely.running():
             await shows_link(page, "live")
@@ -49,10 +56,10 @@ async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: New
 
 
 @pytest.mark.parametrize("part", ["app.js", "lib/dom.js", "app.css"])
-async def test_a_page_of_which_a_part_did_not_arrive_is_loaded_anew(
+async def test_a_page_is_loaded_again_if_a_part_of_it_did_not_arrive(
     lonely: Place, new_page: NewPage, part: str
 ) -> None:
-    """As happens where a network comes or goes on this machine, with each container."""
+    """As happens when a container's network comes or goes on this machine."""
     lost: list[str] = []
 
     async def lose_once(route: Route) -> None:
@@ -69,3 +76,150 @@ async def test_a_page_of_which_a_part_did_not_arrive_is_loaded_anew(
         await expect(page.locator("body")).to_have_css("margin", "0px")
         await shows(page, JOB, "queued")
     assert len(lost) == 1
+
+
+# The limits as they are, but twenty times as short.
+HURRIED = """{
+  const timeout = AbortSignal.timeout;
+  AbortSignal.timeout = (milliseconds) => timeout.call(AbortSignal, milliseconds / 20);
+}"""
+SAID = {
+    "en-GB": ("The API gives no answer", "The API gave no answer for {} s.", "Live"),
+    "zh-CN": ("API 没有应答", "API 在 {} 秒内没有应答。", "实时"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("api")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def api(folder: Path) -> AsyncIterator[Running]:
+    """An API in a process of its own, which can be frozen; its Temporal is away."""
+    environment = {"DATA_DIR": str(folder), "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}"}
+    environment.update({name.upper(): str(port) for name, port in nobody_else().items()})
+    log = folder / "log"
+    async with running("services.api", "API_PORT", environment=environment, log=log) as api:
+        yield api
+
+
+@contextmanager
+def frozen(api: Running) -> Iterator[None]:
+    api.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        api.process.send_signal(signal.SIGCONT)
+
+
+async def open_job(page: Page, api: Running, folder: Path) -> str:
+    """A page of a new job, as soon as all of it is there; its limits are short."""
+    record = sample_record(new_job_id())
+    RecordStore(folder).write(record)
+    await page.add_init_script(HURRIED)
+    await page.goto(f"{api.base}/?job={record.job_id}")
+    await ready(page)
+    await expect(page.locator(".facts")).to_be_visible()
+    return record.job_id
+
+
+@pytest.mark.parametrize("locale", SAID)
+async def test_a_frozen_api_is_reported_and_the_page_comes_back(
+    locale: str, api: Running, folder: Path, new_page: NewPage
+) -> None:
+    silent, late, live = SAID[locale]
+    async with new_page("about:blank", locale=locale) as page:
+        job = await open_job(page, api, folder)
+        with frozen(api):
+            await expect(page.locator("#link")).to_contain_text(silent)
+            await expect(page.get_by_text(late.format(10)).first).to_be_visible()
+            await page.locator(".actions .danger").click()
+            await expect(page.get_by_role("alert")).to_contain_text(late.format(30))
+            RecordStore(folder).write(change(sample_record(job), status=Status.RUNNING))
+
+        await expect(page.locator("#link")).to_have_text(live)
+        await expect(page.locator(f"tr[data-job={job}][data-status=running]")).to_be_visible()
+        await expect(page.get_by_text(late.format(10))).to_have_count(0)
+
+
+async def test_what_got_no_answer_at_the_start_is_asked_again(
+    api: Running, folder: Path, new_page: NewPage
+) -> None:
+    silent = {"config", "jobs", "record"}
+
+    async def no_answer_at_first(route: Route) -> None:
+        name = route.request.url.partition("?")[0].rpartition("/")[2]
+        if name in silent:
+            silent.remove(name)
+        else:
+            await route.continue_()
+
+    async with new_page("about:blank") as page:
+        await page.route(lambda _: True, no_answer_at_first)
+        await open_job(page, api, folder)
+        await expect(page.get_by_role("link", name="Temporal UI")).to_have_count(2)
+    assert silent == set()
+
+
+TOKEN = "a-token-of-the-tests"
+CHANGE = """
+import('/dashboard/lib/api.js').then(({ call }) =>
+  call('PUT', '/slots', { body: { limit: 2 } }).then((view) => view.limit, (error) => error.status))
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def guarded(lonely: Place, client: Client) -> AsyncIterator[Place]:
+    """An API with a token, not yet started, in front of a real server."""
+    lonely.settings["api_token"] = TOKEN
+    lonely.client = client
+    async with standing_in(client):
+        yield lonely
+
+
+async def test_a_change_asks_for_the_token_until_it_is_right(
+    guarded: Place, new_page: NewPage
+) -> None:
+    answers = ["not-the-right-token", TOKEN]
+    asked: list[str] = []
+
+    async def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        if answers:
+            await dialog.accept(answers.pop(0))
+        else:
+            await dialog.dismiss()
+
+    async with guarded.running(), new_page(guarded.base) as page:
+        page.on("dialog", answer)
+        await shows_link(page, "live")
+        assert asked == []
+        assert await page.evaluate(CHANGE) == 2
+        assert await page.evaluate(CHANGE) == 2
+        assert len(asked) == 2
+        await page.context.clear_cookies()
+        assert await page.evaluate(CHANGE) == 401
+
+
+async def test_the_page_asks_for_the_token_first_if_other_machines_reach_the_api(
+    guarded: Place, new_page: NewPage
+) -> None:
+    guarded.settings["api_exposed"] = True
+    guarded.records.write(sample_record(JOB))
+    asked: list[str] = []
+
+    async def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        await dialog.accept(TOKEN)
+
+    async with guarded.running(), new_page(f"{guarded.base}/dashboard/icon.svg") as page:
+        page.on("dialog", answer)
+        await page.goto(guarded.base)
+        await shows_link(page, "live")
+        await expect(page.locator(f"tr[data-job={JOB}]")).to_be_visible()
+        await page.reload()
+        await shows_link(page, "live")
+        kept = "[document.cookie, sessionStorage.length, localStorage.length]"
+        assert await page.evaluate(kept) == ["", 0, 0]
+    assert len(asked) == 1

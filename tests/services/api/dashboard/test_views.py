@@ -12,7 +12,7 @@ from shared.jobs.messages import JobInput
 from shared.jobs.states import Status
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change, ended
-from tests.services.api.dashboard.conftest import Place
+from tests.services.api.dashboard.conftest import Place, job_id
 from tests.services.mock_core.serving import Service
 from tests.shared.standins import CREATED, sample_record
 
@@ -137,3 +137,25 @@ async def test_faults_are_no_matter_where_services_are_real(
         await expect(page.get_by_text("real services")).to_be_visible()
         await expect(page.get_by_role("link", name="Faults")).to_have_count(0)
         await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+
+
+async def test_a_fault_is_in_the_timeline_of_the_job_that_it_hit(
+    lonely: Place, new_page: NewPage, image_mock: Service
+) -> None:
+    job = job_id(1)
+    lonely.settings["mock_comfyui_url"] = AnyHttpUrl(str(image_mock.http.base_url))
+    lonely.records.write(sample_record(job))
+    await image_mock.arm({"name": "no-luck", "where": "submit", "do": "refuse"})
+    async with lonely.running(), new_page(f"{lonely.base}/?job={job}") as page:
+        await expect(page.get_by_role("link", name="1 rule armed")).to_be_visible()
+        await image_mock.post("/img/submit", {"prompt": "a", "client_id": f"{job}.image.1"})
+        await image_mock.post("/img/submit", {"prompt": "a", "client_id": f"{job}.image.2"})
+        await expect(page.locator(f"tr[data-job={job}]")).to_contain_text("2 faults")
+        told = page.get_by_role("dialog").locator(".transitions .fault")
+        await expect(told).to_have_count(2)
+        await expect(told.last).to_contain_text("no-luck: submit refuse (image 2)")
+
+        await image_mock.http.delete("/admin/faults")
+        await image_mock.post("/admin/reset", {})
+        await expect(told).to_have_count(0)
+        await expect(page.locator("#armed")).to_be_hidden()

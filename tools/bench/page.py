@@ -1,4 +1,4 @@
-"""Prints how fast the page is: `python -m tests.services.api.dashboard.measure 1000`."""
+"""Prints how fast the page is: `python -m tools.bench.page 1000`."""
 
 import asyncio
 import sys
