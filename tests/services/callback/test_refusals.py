@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -55,6 +56,21 @@ async def test_a_large_body_is_refused_announced_or_not(vendor: Vendor) -> None:
     for answer in (announced, streamed):
         assert answer.status_code == 413
         assert answer.json()["code"] == "body_too_large"
+
+
+async def test_a_body_full_of_mistakes_is_refused_cheaply(offline: Vendor) -> None:
+    for body in (
+        b'{"task_id":[' + b"1," * 120_000 + b"1]}",
+        b"[" + b"{}," * 80_000 + b"{}]",
+        json.dumps({f"key{number}": number for number in range(10_000)}).encode(),
+    ):
+        tracemalloc.start()
+        answer = await offline.http.post(offline.address(), content=body, headers=JSON)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert answer.status_code == 422
+        assert len(answer.content) < 1000
+        assert peak < 50_000_000
 
 
 async def test_a_body_that_drips_is_cut_off(

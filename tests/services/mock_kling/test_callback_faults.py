@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.services.mock_core.serving import Json, Receiver, Service
-from tests.services.mock_kling.calls import TASK, end, finish, submit
+from tests.services.mock_kling.client import TASK, end, finish, submit
 
 
 def _callback(do: str, members: Json | None = None, **rest: object) -> Json:

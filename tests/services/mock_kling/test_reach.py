@@ -17,8 +17,7 @@ from tests.services.mock_core.serving import (
     running,
     served,
 )
-from tests.services.mock_kling.calls import TASK, end, submit
-from tests.services.mock_kling.native.client import create
+from tests.services.mock_kling.client import TASK, create, end, submit
 
 CALLBACKS, PICTURES = "Receiver:8001,hooks.example, [2001:DB8::1]:81", "pictures:6889"
 LOOPBACK = "http://127.0.0.1:9/x"

@@ -7,7 +7,7 @@ import pytest
 
 from services.mock_kling.orders import CODES
 from tests.services.mock_core.serving import Json, Receiver, Service
-from tests.services.mock_kling.calls import TASK, end, submit
+from tests.services.mock_kling.client import TASK, end, submit
 
 # Nominal seconds that no test waits for; it hurries.
 LONG = 60_000

@@ -1,12 +1,16 @@
-"""A bad plan is refused whole, with every mistake named."""
+"""The rule language: a bad plan is refused whole, and every kind is carried out."""
 
+import ast
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.mock_core.faults.kinds import KINDS, Fault
 from services.mock_core.faults.presets import PRESETS
-from services.mock_core.faults.rules import read_plan
+from services.mock_core.faults.rules import EXCLUSIVE, number_test, read_plan, text_matcher
 from services.mock_core.problems import Problem
 
 
@@ -110,3 +114,97 @@ def test_every_preset_is_a_good_plan(name: str) -> None:
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Problem, match="lost-callbacks"):
         read_plan({"preset": "nope"})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("cat", "cat", True),
+        ("cat", "cats", False),
+        ("cat*", "cats", True),
+        ("*猫*", "一只猫在跑", True),
+        ("c?t", "cut", True),
+        ("re:^a+$", "aaa", True),
+        ("re:b", "abc", True),
+        ("re:^b", "abc", False),
+        ("*", "", True),
+        ("re:a.b", "a\nb", True),
+        ("re:猫.在", "一只猫\U0001f431在跑", True),
+        ("re:(?i)CAT", "cat", True),
+        ("re:x", "\ud800x", True),
+    ],
+)
+def test_text(pattern: str, text: str, fits: bool) -> None:
+    assert text_matcher(pattern)(text) is fits
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        # 2.5 s on 27 characters where it is tried out one way after another.
+        ("re:^(a+)+$", "a" * 27 + "!"),
+        ("re:^(a|a)*$", "a" * 2500 + "!"),
+        ("re:(.*.*.*)*x", "a" * 2500),
+        ("re:(?:a?){200}a{200}$", "a" * 199 + "!"),
+        ("*a" * 40 + "b", "a" * 2500),
+        ("*" + "?" * 1200 + "b", "a" * 2500),
+    ],
+)
+def test_none_is_slow(pattern: str, text: str) -> None:
+    fits = text_matcher(pattern)
+    began = time.process_time()
+    assert not fits(text)
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("re:(", r"not an expression of RE2: missing \)"),
+        ("re:(?=a)", r"not an expression of RE2: invalid perl operator"),
+        (r"re:(a)\1", r"not an expression of RE2: invalid escape sequence"),
+        ("re:(a{1000}){1000}", r"not an expression of RE2: invalid repetition size"),
+        ("re:" + "(a{30}){30}" * 40, r"not an expression of RE2: pattern too large"),
+        ("re:\ud800", r"not an expression of RE2: .*surrogates"),
+    ],
+)
+def test_what_is_no_expression_is_refused_with_the_reason(pattern: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        text_matcher(pattern)
+
+
+@pytest.mark.parametrize(
+    ("spec", "good"),
+    [(3, {3}), ("1-3", {1, 2, 3}), ("4-", {4, 5, 6}), ("1,3-4,6-", {1, 3, 4, 6})],
+)
+def test_numbers(spec: int | str, good: set[int]) -> None:
+    fits = number_test(spec)
+    assert {number for number in range(1, 7) if fits(number)} == good
+
+
+SERVICES = Path(__file__).parents[3] / "services"
+FAULTS = SERVICES / "mock_core" / "faults"
+
+
+def _used(path: Path) -> Iterator[tuple[str, str]]:
+    """The last name of the module, and the class, of each `ResultEmpty` and each import."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr=name):
+                yield module, name
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from ((module.rpartition(".")[2], each.name) for each in names)
+
+
+FILES = [path for path in SERVICES.glob("mock_*/**/*.py") if not path.is_relative_to(FAULTS)]
+USED = {each for path in FILES for each in _used(path)}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.kind)
+def test_every_kind_is_carried_out(kind: type[Fault]) -> None:
+    """By itself or, where it is done alike at several points, by the base that they share."""
+    assert USED & {(base.__module__.rpartition(".")[2], base.__name__) for base in kind.__mro__}
+
+
+def test_what_excludes_one_another_are_kinds() -> None:
+    assert set().union(*EXCLUSIVE) <= {kind.kind for kind in KINDS.values()}

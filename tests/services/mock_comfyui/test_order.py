@@ -1,9 +1,11 @@
-"""The queue of the native wire: one prompt at a time, by number, under ids that may come twice."""
+"""The queue of the native wire, by number and id, and its sockets."""
 
 import asyncio
 import uuid
 
-from tests.services.mock_comfyui.native.client import history_of, queue, simple_graph
+import pytest
+
+from tests.services.mock_comfyui.client import history_of, listening, queue, simple_graph
 from tests.services.mock_core.serving import Json, Service, comfyui, running
 
 STICK = {"where": "start", "do": "stick", "match": {"nth": 1}}
@@ -150,3 +152,58 @@ async def test_an_empty_id_stops_whatever_runs_and_an_idle_one_nothing(
     await image_mock.post("/interrupt", {"prompt_id": ""})
     messages = (await history_of(image_mock, runs))["status"]["messages"]
     assert messages[-1][0] == "execution_interrupted"
+
+
+async def _run_and_witness(service: Service, color: int, client_id: str) -> None:
+    """A run for this client, of which a third one has heard all."""
+    async with listening(service, "witness") as witness:
+        await queue(service, simple_graph(color), client_id=client_id)
+        await witness.idle()
+
+
+async def test_the_second_of_two_takes_the_place_of_the_first(image_mock: Service) -> None:
+    async with listening(image_mock, "shared") as first, listening(image_mock, "shared") as second:
+        await queue(image_mock, simple_graph(), client_id="shared")
+        kinds = [event["type"] for event in await second.finish()]
+        assert kinds[:3] == ["status", "status", "execution_start"]
+        assert await first.hears_nothing()
+
+
+async def test_both_are_deaf_once_either_has_gone(image_mock: Service) -> None:
+    async with listening(image_mock, "shared") as first:
+        async with listening(image_mock, "shared") as second:
+            pass
+        await second.connection.wait_closed()
+        await _run_and_witness(image_mock, 1, "shared")
+        assert await first.hears_nothing()
+    async with (
+        listening(image_mock, "shared2") as first,
+        listening(image_mock, "shared2") as second,
+    ):
+        await first.connection.close()
+        await _run_and_witness(image_mock, 2, "two")
+        assert await second.hears_nothing()
+
+
+async def test_who_does_not_read_holds_up_all_the_others(
+    image_mock: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = image_mock.app.state.queue.hub
+    async with listening(image_mock, "reader") as reader:
+        held = asyncio.Event()
+        async with listening(image_mock, "deaf"):
+            (listener,) = hub.meant("deaf")
+
+            async def never(_: object) -> None:
+                await held.wait()
+
+            monkeypatch.setattr(listener, "send", never)
+            answer = await queue(image_mock, simple_graph(), client_id="reader")
+            entry = await history_of(image_mock, answer["prompt_id"])
+            assert entry["status"]["completed"]
+            # The first frame is his before the deaf one's turn comes.
+            await reader.until("status")
+            assert await reader.hears_nothing()
+            held.set()
+            kinds = [event["type"] for event in await reader.finish()]
+    assert kinds[-3:] == ["execution_success", "status", "executing"]

@@ -1,5 +1,6 @@
-"""The calls that the tests of the vendor's own wire have in common."""
+"""Calls of the plain wire and of the vendor's own."""
 
+import asyncio
 import base64
 import json
 import time
@@ -11,7 +12,42 @@ import jwt
 
 from services.mock_comfyui.pictures import draw_picture
 from services.mock_kling.settings import DEFAULT_API_KEY, DEFAULT_SECRET_KEY
-from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_core.serving import Json, Receiver, Service
+
+TASK = "job-1.video.1"
+
+
+async def submit(
+    service: Service, image_url: str, receiver: Receiver | None = None, **changes: object
+) -> httpx.Response:
+    body: Json = {
+        "image_url": image_url,
+        "prompt": "猫在跑",
+        "duration": "5",
+        "external_task_id": TASK,
+        **changes,
+    }
+    if receiver is not None:
+        body["callback_url"] = receiver.url
+    return await service.post("/video/submit", body)
+
+
+async def end(service: Service, any_id: str = TASK) -> Json:
+    ended = ("succeed", "failed")
+    return dict(await service.until(f"/video/status/{any_id}", lambda it: it["status"] in ended))
+
+
+async def finish(service: Service, image_url: str, receiver: Receiver) -> None:
+    """Submit, and wait until nothing runs and no callback is on its way; no status call."""
+    assert (await submit(service, image_url, receiver)).status_code == 202
+    await service.quiet()
+
+
+async def settle() -> None:
+    """Let what is due now happen."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
 
 SHAPES = json.loads((Path(__file__).parent / "documented" / "shapes.json").read_text())
 TASKS = "/v1/videos/image2video"

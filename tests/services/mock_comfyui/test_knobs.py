@@ -1,4 +1,4 @@
-"""How the server behind the native wire can be made to be, while it runs."""
+"""Another ComfyUI behind the native wire, by its configuration."""
 
 import io
 import uuid
@@ -9,7 +9,7 @@ from PIL import Image
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.services.mock_comfyui.native.client import (
+from tests.services.mock_comfyui.client import (
     history_of,
     listening,
     long_graph,

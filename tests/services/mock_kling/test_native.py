@@ -1,0 +1,247 @@
+"""The vendor's own wire: shapes, look-up, keys and tokens."""
+
+import time
+from email.utils import parsedate_to_datetime
+
+import httpx
+import pytest
+
+from services.mock_kling.orders import CODES
+from services.mock_kling.settings import DEFAULT_API_KEY
+from tests.services.mock_core.serving import HURRY, Receiver, Service
+from tests.services.mock_kling.client import (
+    KEY,
+    SHAPES,
+    TASKS,
+    auth,
+    configure,
+    create,
+    ended,
+    query,
+    shape,
+    token,
+)
+
+
+async def test_create_and_query_have_the_documented_shape(video_mock: Service) -> None:
+    created = await create(video_mock)
+    assert created.status_code == 200
+    assert shape(created.json()) == shape(SHAPES["create"])
+    assert created.json()["data"]["task_status"] == "submitted"
+    done = await ended(video_mock)
+    assert shape(done) == shape(SHAPES["query"])
+    assert done["data"]["task_status"] == "succeed"
+    url = done["data"]["task_result"]["videos"][0]["url"]
+    assert (await video_mock.http.get(url)).headers["content-type"] == "video/mp4"
+
+
+async def test_a_task_is_found_by_either_id(video_mock: Service) -> None:
+    task_id = (await create(video_mock)).json()["data"]["task_id"]
+    for any_id in (task_id, "job-1.video.1"):
+        assert (await query(video_mock, any_id))["data"]["task_id"] == task_id
+
+
+async def test_the_callback_has_the_documented_shape(
+    video_mock: Service, receiver: Receiver
+) -> None:
+    await create(video_mock, callback_url=receiver.url, mode="pro", duration="10")
+    await video_mock.quiet()
+    assert receiver.words == ["processing", "succeed"]
+    assert shape(receiver.bodies[-1]) == shape(SHAPES["callback"])
+    assert receiver.bodies[-1]["final_unit_deduction"] == "7"
+    assert receiver.bodies[-1]["task_result"]["videos"][0]["duration"] == "10"
+
+
+async def test_a_failed_task_is_told_with_200_and_code_0(video_mock: Service) -> None:
+    await create(video_mock, image="http://127.0.0.1:9/none.png")
+    body = await ended(video_mock)
+    assert (body["code"], body["data"]["task_status"]) == (0, "failed")
+    assert "image download failed" in body["data"]["task_status_msg"]
+    assert body["data"]["final_unit_deduction"] == "0"
+
+
+async def test_tasks_are_listed_newest_first_by_pages(video_mock: Service) -> None:
+    ids = [
+        (await create(video_mock, external_task_id=f"j-{n}.1")).json()["data"]["task_id"]
+        for n in range(3)
+    ]
+    query = {"pageNum": 1, "pageSize": 2}
+    first = await video_mock.http.get(TASKS, params=query, headers=KEY)
+    second = await video_mock.http.get(TASKS, params={**query, "pageNum": 2}, headers=KEY)
+    assert [task["task_id"] for task in first.json()["data"]] == [ids[2], ids[1]]
+    assert [task["task_id"] for task in second.json()["data"]] == [ids[0]]
+
+
+async def test_a_body_that_is_no_json_is_1200(video_mock: Service) -> None:
+    reply = await video_mock.http.post(TASKS, content=b"{", headers=KEY)
+    assert (reply.status_code, reply.json()["code"]) == (400, 1200)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [("GET", f"{TASKS}/nobody", 1203), ("DELETE", TASKS, 1202), ("GET", "/v1/none", 1203)],
+)
+async def test_what_is_not_there(video_mock: Service, method: str, path: str, code: int) -> None:
+    reply = await video_mock.http.request(method, path, headers=KEY)
+    assert (reply.status_code, reply.json()["code"]) == (404, code)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+async def test_every_code_of_the_table_has_the_documented_shape(
+    video_mock: Service, code: int
+) -> None:
+    await video_mock.arm({"where": "submit", "do": "refuse", "with": {"code": code}})
+    reply = await create(video_mock)
+    assert (reply.status_code, reply.json()["code"]) == (CODES[code][0], code)
+    assert shape(reply.json()) == shape(SHAPES["error"])
+
+
+async def test_both_wires_share_one_state(video_mock: Service) -> None:
+    await create(video_mock)
+    await video_mock.quiet()
+    assert (await video_mock.json("/video/status/job-1.video.1"))["status"] == "succeed"
+    assert (await video_mock.row("job-1.video.1"))["charged"]
+
+
+OURS = "job-1.video.1"
+SLOW = 0.001
+
+
+async def _ask(service: Service, any_id: str) -> httpx.Response:
+    return await service.http.get(f"{TASKS}/{any_id}", headers=KEY)
+
+
+async def _create(service: Service) -> str:
+    return str((await create(service)).json()["data"]["task_id"])
+
+
+async def test_our_id_finds_nothing_where_that_is_off(video_mock: Service) -> None:
+    await configure(video_mock, look_up={"by_external_id": False})
+    task_id = await _create(video_mock)
+    unknown = await _ask(video_mock, OURS)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, 1203)
+    assert (await query(video_mock, task_id))["data"]["task_id"] == task_id
+
+
+async def test_our_id_finds_a_task_only_some_time_after_its_acceptance(
+    video_mock: Service,
+) -> None:
+    await configure(video_mock, speed=SLOW, look_up={"lag": 60})
+    task_id = await _create(video_mock)
+    assert (await _ask(video_mock, OURS)).status_code == 404
+    assert (await _ask(video_mock, task_id)).status_code == 200
+    assert (await create(video_mock)).json()["code"] == 1201
+    await configure(video_mock, speed=HURRY)
+    while (reply := await _ask(video_mock, OURS)).status_code == 404:
+        pass
+    assert reply.json()["data"]["task_id"] == task_id
+
+
+async def test_a_duplicate_id_is_1201(video_mock: Service) -> None:
+    await create(video_mock)
+    again = await create(video_mock)
+    assert (again.status_code, again.json()["code"]) == (400, 1201)
+
+
+async def test_a_duplicate_id_is_answered_with_the_first_task(video_mock: Service) -> None:
+    await configure(video_mock, duplicates="first")
+    assert await _create(video_mock) == await _create(video_mock)
+    assert (await video_mock.json("/admin/stats"))["accepted"] == 1
+
+
+async def test_a_duplicate_id_is_a_second_task_which_the_id_finds(video_mock: Service) -> None:
+    await configure(video_mock, duplicates="accept")
+    first, second = await _create(video_mock), await _create(video_mock)
+    assert first != second
+    assert (await query(video_mock, OURS))["data"]["task_id"] == second
+    assert (await video_mock.json("/admin/stats"))["duplicates"] == 1
+
+
+OTHER_SECRET = "another-secret-of-thirty-two-characters"
+
+
+async def _asked_with(service: Service, credential: str) -> httpx.Response:
+    return await service.http.get(TASKS, headers=auth(credential))
+
+
+async def test_a_key_is_taken_as_it_is(video_mock: Service) -> None:
+    assert (await _asked_with(video_mock, DEFAULT_API_KEY)).status_code == 200
+    await configure(video_mock, api_key="another-key")
+    assert (await _asked_with(video_mock, "another-key")).status_code == 200
+    old = await _asked_with(video_mock, DEFAULT_API_KEY)
+    assert (old.status_code, old.json()["code"]) == (401, 1002)
+    assert old.json()["message"] == "api key not found"
+    assert (await _asked_with(video_mock, token())).status_code == 200
+
+
+@pytest.mark.parametrize(("credential", "code"), [(DEFAULT_API_KEY, 1002), (token(), 1000)])
+async def test_a_region_doesnt_know_the_keys_of_another(
+    video_mock: Service, credential: str, code: int
+) -> None:
+    await configure(video_mock, address="other-region")
+    reply = await _asked_with(video_mock, credential)
+    assert (reply.status_code, reply.json()["code"]) == (401, code)
+    assert shape(reply.json()) == shape(SHAPES["error"])
+
+
+@pytest.mark.parametrize(("address", "status"), [("page", 200), ("blocked", 446)])
+async def test_what_is_not_the_api_answers_with_a_page(
+    video_mock: Service, address: str, status: int
+) -> None:
+    await configure(video_mock, address=address)
+    for reply in (await _asked_with(video_mock, DEFAULT_API_KEY), await create(video_mock)):
+        assert reply.status_code == status
+        assert reply.headers["content-type"].startswith("text/html")
+    assert (await video_mock.json("/admin/stats"))["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 1001),
+        ({"Authorization": "Basic eA=="}, 1002),
+        (auth("nonsense"), 1002),
+        (auth("a.b.c"), 1002),
+        (auth(token(secret=OTHER_SECRET)), 1000),
+        (auth(token("another-key")), 1000),
+        (auth(token(exp="soon")), 1002),
+        (auth(token(nbf=time.time() + 86_400)), 1003),
+        (auth(token(exp=time.time() - 1)), 1004),
+    ],
+)
+async def test_what_is_wrong_with_the_token(
+    video_mock: Service, headers: dict[str, str], code: int
+) -> None:
+    reply = await video_mock.http.get(TASKS, headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (401, code)
+    assert shape(reply.json()) == shape(SHAPES["error"])
+
+
+async def test_a_tokens_window_runs_by_the_vendors_clock(video_mock: Service) -> None:
+    headers = auth(token())
+    assert (await video_mock.http.get(TASKS, headers=headers)).status_code == 200
+    await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
+    while (reply := await video_mock.http.get(TASKS, headers=headers)).status_code == 200:
+        pass
+    assert reply.json()["code"] == 1004
+    assert (await video_mock.http.get(TASKS, headers=auth(token(jti="2")))).status_code == 200
+
+
+@pytest.mark.parametrize(("skew", "code"), [(3600, 1004), (-3600, 1003)])
+async def test_a_clock_that_is_off_refuses_good_tokens(
+    video_mock: Service, skew: int, code: int
+) -> None:
+    await video_mock.http.put("/admin/config", json={"clock_skew": skew})
+    reply = await video_mock.http.get(TASKS, headers=auth(token()))
+    assert (reply.status_code, reply.json()["code"]) == (401, code)
+
+
+@pytest.mark.parametrize("skew", [7200, -7200])
+async def test_a_token_by_the_date_of_a_refusal_is_taken(video_mock: Service, skew: int) -> None:
+    await configure(video_mock, clock_skew=skew)
+    refused = await _asked_with(video_mock, token())
+    assert refused.status_code == 401
+    there = parsedate_to_datetime(refused.headers["date"]).timestamp()
+    assert there == pytest.approx(time.time() + skew, abs=60)
+    minted = token(exp=int(there) + 1800, nbf=int(there) - 5)
+    assert (await _asked_with(video_mock, minted)).status_code == 200
