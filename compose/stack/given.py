@@ -1,19 +1,14 @@
-"""Where settings come from beside the environment: `.env`, a profile of Temporal's own file, and
-what was saved at the last `make up`."""
+"""Where settings come from beside the environment: `.env`, and what was saved at `make up`."""
 
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from dotenv.parser import parse_stream
 from pydantic import BaseModel
 
 from compose.stack.files import write_private
 
-PROFILE, FILE = "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"
 # In the run folder.
 SAVED = "stack.json"
 
@@ -42,67 +37,6 @@ def dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 def _is_name(key: str | None) -> bool:
     return key is not None and key.isidentifier() and key.isascii()
-
-
-def of_profile(values: Mapping[str, str], environ: Mapping[str, str], root: Path) -> dict[str, str]:
-    """What a profile of Temporal's own file says and nobody else does; ValueError if it can't be.
-
-    No service reads that file: it would take a key or a namespace of it along to our own server.
-    """
-    home = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~", ".config")
-    usual = Path(home).expanduser() / "temporalio" / "temporal.toml"
-    path = root / values[FILE] if FILE in values else usual
-    name = values.get(PROFILE, "default")
-    try:
-        profiles = tomllib.loads(path.read_text(encoding="utf-8")).get("profile")
-    except OSError as error:
-        raise ValueError(f"can't be read: {path}: {error.strerror}") from None
-    except ValueError:
-        raise ValueError(f"can't be read: {path} is no TOML") from None
-    if not isinstance(profiles, dict) or not isinstance(profiles.get(name), dict):
-        raise ValueError(f"is not to be had: {path} has no profile {name}")
-    given = {_stem(each) for each in values}
-    found = dict(_flat(profiles[name], root))
-    if "TEMPORAL_ADDRESS" not in {*values, *found}:
-        raise ValueError("has no address: name the server with TEMPORAL_ADDRESS")
-    return {each: value for each, value in found.items() if _stem(each) not in given}
-
-
-def _flat(profile: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str]]:
-    """A profile as the settings that say the same."""
-    for key in ("address", "namespace", "api_key"):
-        if key in profile:
-            yield f"TEMPORAL_{key.upper()}", _text(profile[key], key)
-    for key, value in _table(profile.get("grpc_meta", {}), "grpc_meta").items():
-        yield f"TEMPORAL_GRPC_META_{key.upper().replace('-', '_')}", _text(value, key)
-    if "tls" not in profile:
-        return
-    tls = _table(profile["tls"], "tls")
-    yield "TEMPORAL_TLS", "false" if tls.get("disabled") is True else "true"
-    for key, value in tls.items():
-        if isinstance(value, bool):
-            if key == "disable_host_verification" and value:
-                yield f"TEMPORAL_TLS_{key.upper()}", "true"
-        else:
-            text = _text(value, key)
-            yield f"TEMPORAL_TLS_{key.upper()}", str(root / text) if "_path" in key else text
-
-
-def _stem(name: str) -> str:
-    """A certificate is given as a file or as it is, and either counts before the profile's."""
-    return name.removesuffix("_PATH").removesuffix("_DATA")
-
-
-def _text(value: object, key: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"can't be used: its {key} is no text")
-    return value
-
-
-def _table(value: object, key: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"can't be used: its {key} is no table")
-    return value
 
 
 class Saved(BaseModel):

@@ -8,9 +8,7 @@ from importlib import import_module
 from pydantic_settings import BaseSettings
 
 # What the SDK's client configuration reads by itself; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
-CLIENT = re.compile(
-    r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|PROFILE|CONFIG_FILE|TLS|TLS_\w+|GRPC_META_\w+)"
-)
+CLIENT = re.compile(r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|TLS|TLS_\w+|GRPC_META_\w+)")
 
 
 @dataclass(frozen=True)

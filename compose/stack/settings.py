@@ -17,7 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
-from compose.stack.given import FILE, PROFILE, Saved, dotenv, of_profile
+from compose.stack.given import Saved, dotenv
 from compose.stack.output import StackError, complain, shown
 from compose.stack.services import (
     ALL,
@@ -310,8 +310,10 @@ class Settings(BaseModel):
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
-    """The environment before what was saved at `up`, before `.env`, before a profile of Temporal's,
-    before the defaults. StackError names every mistake, those of the services as well."""
+    """The environment before what was saved at `up`, before `.env`, before the defaults.
+
+    StackError names every mistake, those of the services as well.
+    """
     settings = read(root, environ)
     if settings.mistakes:
         # Not before: it needs the models of all services.
@@ -357,14 +359,6 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     if "COMFYUI_WORKFLOW" in values:
         values["COMFYUI_WORKFLOW"] = str((root / values["COMFYUI_WORKFLOW"]).absolute())
     origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(overrides, "environment")
-    if chosen := next((name for name in (PROFILE, FILE) if name in values), None):
-        try:
-            named = of_profile(values, environ, root)
-        except ValueError as error:
-            mistakes.append(refused(chosen, str(error), values, origins))
-            named = {"TEMPORAL_ADDRESS": "unknown:1"}
-        values = named | values
-        origins = dict.fromkeys(named, "the profile") | origins
     own = {name.lower(): value for name, value in values.items()} | {
         "data_dir": data_dir,
         "reports_dir": root / values.get("REPORTS_DIR", "reports"),
@@ -372,7 +366,7 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     context = {
         "root": root,
         "running": past.mode,
-        "values": {name: each for name, each in values.items() if name not in (PROFILE, FILE)},
+        "values": values,
         "origins": origins,
         "overrides": overrides,
         "unknown": tuple(set(lines) - _known(dict.fromkeys(lines, "x"), documented).keys()),

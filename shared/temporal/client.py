@@ -90,8 +90,7 @@ async def connect(
 ) -> Client:
     """A client by the SDK's own standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
 
-    Nothing of a configuration file that may lie somewhere: what a profile of it says is told as
-    settings by whoever starts us.
+    No configuration file is read: a key or a namespace of it would go along to any server.
     `keys` encrypt what it sends, `runtime` keeps its numbers. `lazy` connects at the first call,
     for services that must start while the server is away.
     """

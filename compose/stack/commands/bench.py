@@ -137,6 +137,6 @@ def own_settings(
     if not settings.own_temporal or settings.roles:
         raise StackError(
             "make bench and make prove have a server of its own, and all parts, for each stack;"
-            " take TEMPORAL_ADDRESS, or the profile, and ROLES out of .env"
+            " take TEMPORAL_ADDRESS and ROLES out of .env"
         )
     return settings
