@@ -3,11 +3,11 @@
 import argparse
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from compose.stack.output import USAGE, complain
-from tests.simulation.plan import Kind, Mix, Plan, Rule, mixed, number
+from tests.simulation.plan import Kind, Plan, Rule, drawn
 from tests.simulation.product import product_in_virtual_time
 from tests.simulation.shrink import shrunk, told
 from tests.simulation.simulation import Outcome, simulate
@@ -24,34 +24,24 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", action="store_true", help="this seed alone, told and shrunk")
     parser.add_argument("--rule", choices=[rule.name for rule in Rule], help="shrink to this one")
     parser.add_argument("--kinds", default="", help="strikes to draw from: reset,…")
-    parser.add_argument("--mix", default="", help="options not to draw: 'slow=0.1 …'")
     given = parser.parse_args(arguments)
-    mix, wrong = _mix(given.kinds, given.mix)
-    if wrong:
-        complain(f"wrong settings: {'; '.join(wrong)}")
+    kinds = tuple(filter(None, given.kinds.split(",")))
+    if wrong := [f"KINDS={name}" for name in kinds if name not in set(Kind)]:
+        complain(f"wrong settings: {'; '.join(wrong)}: not one of {', '.join(Kind)}")
         return USAGE
     first = (
         int(datetime.now(UTC).strftime("%y%m%d%H%M")) * 1000 if given.seed is None else given.seed
     )
     with product_in_virtual_time():
         if given.only:
-            return _one(mixed(first, mix), Rule[given.rule] if given.rule else None)
-        return _many(first, given.minutes * 60, given.histories, mix)
+            return _one(_plan(first, kinds), Rule[given.rule] if given.rule else None)
+        return _many(first, given.minutes * 60, given.histories, kinds)
 
 
-def _mix(kinds: str, options: str) -> tuple[Mix, list[str]]:
-    """What is not to be drawn, and what is wrong with it, word by word."""
-    names = tuple(kinds.split(",")) if kinds else ()
-    mix: dict[str, Any] = {"kinds": names} if names else {}
-    known = ", ".join(Kind)
-    wrong = [f"KINDS={name}: not one of {known}" for name in names if name not in set(Kind)]
-    for word in options.split():
-        name, _, value = word.partition("=")
-        try:
-            mix[name] = number(name, value)
-        except ValueError as error:
-            wrong.append(f"MIX={word}: {error}")
-    return mix, wrong
+def _plan(seed: int, kinds: tuple[str, ...]) -> Plan:
+    """The plan of a seed, with strikes of these kinds alone."""
+    plan = drawn(seed)
+    return drawn(seed, replace(plan.options, kinds=kinds)) if kinds else plan
 
 
 def _one(plan: Plan, rule: Rule | None) -> int:
@@ -64,12 +54,12 @@ def _one(plan: Plan, rule: Rule | None) -> int:
     return 1
 
 
-def _many(first: int, seconds: float, histories: int | None, mix: Mix) -> int:
+def _many(first: int, seconds: float, histories: int | None, kinds: tuple[str, ...]) -> int:
     _say(f"seeds from {first}")
     began, count, bad = time.monotonic(), 0, 0
     shown: dict[Rule, int] = {}
     while count < histories if histories else time.monotonic() - began < seconds:
-        outcome = simulate(mixed(first + count, mix))
+        outcome = simulate(_plan(first + count, kinds))
         count += 1
         if outcome.violations:
             bad += 1

@@ -1,11 +1,9 @@
 """What happens in a history, drawn from its seed; any part of it can be left out."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from tests.simulation.world import Chance
 
@@ -130,25 +128,6 @@ class Options:
     kinds: tuple[str, ...] = ()
 
 
-# Options that are not drawn, by their names.
-Mix = Mapping[str, Any]
-NUMBERS = {name: each for name, each in vars(Options()).items() if isinstance(each, int | float)}
-_LEAST = {"jobs": 1, "limit": 1, "max_history": 1}
-
-
-def number(name: str, text: str) -> float:
-    """The value of an option; ValueError where there is no such option, or it can't have it."""
-    if name not in NUMBERS:
-        raise ValueError(f"not one of {', '.join(NUMBERS)}")
-    try:
-        found = type(NUMBERS[name])(text)
-    except ValueError:
-        raise ValueError(f"no such number as {name} has") from None
-    if not _LEAST.get(name, 0) <= found < float("inf"):
-        raise ValueError("too few, or without end")
-    return found
-
-
 @dataclass(frozen=True)
 class Plan:
     """All of one history."""
@@ -191,11 +170,6 @@ def drawn(seed: int, options: Options | None = None) -> Plan:
             strike = _close_to(strikes[-1], strike, chance)
         strikes.append(strike)
     return Plan(seed, chosen, jobs, tuple(strikes))
-
-
-def mixed(seed: int, mix: Mix) -> Plan:
-    """The plan of a seed, with these of its options as they are said."""
-    return drawn(seed, replace(drawn(seed).options, **mix))
 
 
 def _close_to(before: Strike, strike: Strike, chance: Chance) -> Strike:

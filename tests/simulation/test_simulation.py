@@ -1,5 +1,6 @@
 """No rule is broken, by stored seeds and new ones; and what is broken is seen."""
 
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +20,6 @@ from tests.simulation.plan import (
     Stored,
     Strike,
     drawn,
-    mixed,
     stored,
 )
 from tests.simulation.shrink import shrunk, told
@@ -113,27 +113,12 @@ def test_a_replaced_try_that_submits_is_seen(monkeypatch: pytest.MonkeyPatch) ->
 # The command
 
 
-def test_of_a_mix_nothing_is_drawn_and_all_else_is_as_it_was(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    plan, slow = drawn(7), mixed(7, {"slow": 0.5})
-    assert (slow.options.slow, slow.options.strikes) == (0.5, plan.options.strikes)
-    assert (slow.jobs, slow.strikes) == (plan.jobs, plan.strikes)
-    mix = "jobs=2 strikes=9 odd=0 overtakes=0 loses=0 forgets=0 slow=0"
-    assert main(["--seed", "7", "--only", "--kinds", "pause", "--mix", mix]) == 0
+def test_strikes_are_of_the_kinds_that_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "7", "--only", "--kinds", "pause,limit"]) == 0
+    struck = re.findall(r"\*\* (\w+)", capsys.readouterr().out)
+    assert struck
+    assert set(struck) <= {"pause", "limit"}
 
-    said = capsys.readouterr().out
-    assert "** pause" in said
-    assert "** kill" not in said
-    assert "job 2" not in said
-
-
-def test_unknown_words_are_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    mix = "speed=1 jobs=0 jobs=2.5 slow=nan slow= limit=2"
-    assert main(["--kinds", "pause,sleep", "--mix", mix]) == 2
-
+    assert main(["--kinds", "pause,sleep"]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    wrong = ("KINDS=sleep: ", *(f"MIX={word}: " for word in mix.split()[:-1]))
-    assert all(each in line for each in wrong)
-    assert "limit=2" not in line
-    assert "KINDS=pause" not in line
+    assert "KINDS=sleep: not one of cancel, " in line

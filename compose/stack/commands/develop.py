@@ -48,7 +48,7 @@ class Chaos(Seed):
 
 
 class Simulation(BaseModel):
-    """Strikes of KINDS alone, and options of MIX that are not drawn, where they are given."""
+    """Strikes of KINDS alone, where they are given."""
 
     minutes: Minutes = "10"
     seed: Annotated[
@@ -61,13 +61,6 @@ class Simulation(BaseModel):
     kinds: Annotated[
         str,
         Field(pattern="^[a-z_]+(,[a-z_]+)*$", description="is not a list such as cancel,reset"),
-    ] = ""
-    mix: Annotated[
-        str,
-        Field(
-            pattern=r"^[a-z_]+=[\d.]+( [a-z_]+=[\d.]+)*$",
-            description="is not a list such as jobs=5 slow=0.1",
-        ),
     ] = ""
 
 

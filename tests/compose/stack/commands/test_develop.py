@@ -67,16 +67,16 @@ def test_a_simulation_takes_new_seeds(asked: list[list[str]], tmp_path: Path) ->
 
 def test_a_simulation_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
     given = {"MINUTES": "0.5", "SEED": "2611260355000", "HISTORIES": "9"}
-    develop.simulate(tmp_path, given | {"KINDS": "cancel,reset", "MIX": "slow=0.1 jobs=5"})
+    develop.simulate(tmp_path, given | {"KINDS": "cancel,reset"})
 
-    first, mix = ["--minutes", "0.5", "--seed", "2611260355000"], ["--mix", "slow=0.1 jobs=5"]
-    assert asked == [[*first, "--histories", "9", "--kinds", "cancel,reset", *mix]]
+    first = ["--minutes", "0.5", "--seed", "2611260355000"]
+    assert asked == [[*first, "--histories", "9", "--kinds", "cancel,reset"]]
 
 
 def test_all_that_is_wrong_with_a_simulation_is_named(
     asked: list[list[str]], tmp_path: Path
 ) -> None:
-    wrong = {"MINUTES": "0", "SEED": "x", "HISTORIES": "0", "KINDS": "reset,", "MIX": "slow"}
+    wrong = {"MINUTES": "0", "SEED": "x", "HISTORIES": "0", "KINDS": "reset,"}
     with pytest.raises(StackError) as refused:
         develop.simulate(tmp_path, wrong)
 
