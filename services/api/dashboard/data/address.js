@@ -5,7 +5,6 @@ const DEFAULTS = {
   status: "",
   tag: "",
   q: "",
-  within: "",
   sort: "active",
   page: "1",
   job: "",

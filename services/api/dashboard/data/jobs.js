@@ -16,11 +16,6 @@ const RETRYABLE = new Set(["degraded", "failed", "cancelled"]);
 export const hasEnded = (job) => ENDED.has(job.status);
 export const canRetry = (job) => RETRYABLE.has(job.status);
 
-/** Whether a record says that the job was cancelled and the vendors are being cleared. */
-export function isCancelling(record) {
-  return !hasEnded(record) && (record.transitions.at(-1)?.note ?? "").startsWith("cancelled: ");
-}
-
 /** How often the current stage was tried. */
 export const attempt = (job) => (job.step ? job.attempts[job.step] : 0);
 
@@ -47,14 +42,10 @@ export function overall(job) {
   return job.step === "image" ? job.percent / 2 : 50 + job.percent / 2;
 }
 
-/** How long ago a job may have been submitted, in seconds. */
-export const SPANS = { "15min": 900, "1h": 3600, "24h": 86400, "7d": 604800 };
-
-/** Whether a job fits the filters: statuses (comma-separated), tag, age, words of its text. */
-export function fits(job, { status, tag, q, within }) {
+/** Whether a job fits the filters: statuses (comma-separated), tag, words of its text. */
+export function fits(job, { status, tag, q }) {
   if (status && !status.split(",").includes(job.status)) return false;
   if (tag && job.tag !== tag) return false;
-  if (SPANS[within] !== undefined && between(job.created_at) > SPANS[within]) return false;
   if (!q) return true;
   const parts = [job.prompt, job.style, job.tag, job.job_id, job.error?.message];
   const text = parts.join("\n").toLowerCase();

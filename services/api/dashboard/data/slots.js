@@ -74,7 +74,7 @@ function broughtUp(view, store) {
   );
   const known = new Set(held.map((holder) => holder.job_id));
   const started = store.open().filter((job) => job.status === "running" && !known.has(job.job_id));
-  const begun = started.map(({ job_id, started_at: since }) => ({ job_id, since, draining: false }));
+  const begun = started.map(({ job_id, started_at }) => ({ job_id, since: started_at }));
   const waiting = view.waiting.filter(
     (jobId) => (store.get(jobId)?.status ?? "queued") === "queued",
   );

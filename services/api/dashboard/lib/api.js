@@ -52,7 +52,7 @@ async function send(path, options) {
     const sentence =
       options.method === "GET"
         ? "The API gave no answer for {n} s. Is it frozen, or busy? Try: make ps"
-        : "The API gave no answer for {n} s. It may still do what was asked: look before you ask again.";
+        : "The API gave no answer for {n} s. It may still do it: look before you ask again.";
     throw new Failure(t(sentence, { n: seconds }));
   }
 }

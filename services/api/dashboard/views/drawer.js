@@ -2,7 +2,7 @@
 
 import { attemptTo, button, el, notify, outside, setOr, setText } from "../lib/dom.js";
 import { call, get, jobPath } from "../lib/api.js";
-import { canRetry, hasEnded, hasImage, hasVideo, isCancelling } from "../data/jobs.js";
+import { canRetry, hasEnded, hasImage, hasVideo } from "../data/jobs.js";
 import { LogLines, facts, receipts, timeline } from "./story.js";
 import { t } from "../lib/texts.js";
 
@@ -134,7 +134,6 @@ export class Drawer {
     ]);
     if (jobId !== this.#shown) return;
     this.#actions.know(record);
-    if (isCancelling(record)) this.#store.noteCancelling(jobId);
     this.#record = record;
     this.#drawStory();
     this.#callbacks.replaceChildren(receipts(callbacks));

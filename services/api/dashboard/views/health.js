@@ -16,15 +16,8 @@ export class HealthView {
 
   constructor({ alarm }) {
     this.#alarm = alarm;
-    const commands = ["make ps", "make logs S=worker", "make doctor"];
-    const codes = commands.flatMap((command) => [el("code", {}, command), t(", ")]);
-    const inTerminal = el("p", { class: "hint" }, t("In a terminal: "), ...codes.slice(0, -1));
     const table = cards("health-title", COLUMNS, this.#body);
-    this.element = el(
-      "div",
-      { class: "view" },
-      panel("health", t("Health"), this.#said, table, inTerminal),
-    );
+    this.element = el("div", { class: "view" }, panel("health", t("Health"), this.#said, table));
     new Repeat(() => this.#ask(), () => MILLISECONDS).start();
   }
 

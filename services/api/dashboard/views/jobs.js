@@ -1,7 +1,7 @@
 // The view of all jobs: slot, form, filters, table, and what to do if there is nothing.
 
 import { arrange, button, el, field, linkTo, panel, select, setOr, setText } from "../lib/dom.js";
-import { SPANS, STATUSES, tally } from "../data/jobs.js";
+import { STATUSES, tally } from "../data/jobs.js";
 import { SlotPanel } from "./slot.js";
 import { SubmitPanel } from "./submit.js";
 import { JobTable } from "./table.js";
@@ -63,7 +63,7 @@ export class JobsView {
     this.#empty.hidden = !this.table.element.hidden;
     if (this.#empty.hidden) return;
     if (this.#store.size > 0) {
-      const all = { status: "", tag: "", q: "", within: "", page: "1" };
+      const all = { status: "", tag: "", q: "", page: "1" };
       const show = button(t("Show all jobs"), () => this.#address.go(all));
       this.#say(t("No job fits these filters."), show);
     } else if (this.#complete) {
@@ -81,7 +81,7 @@ export class JobsView {
   }
 }
 
-/** Buttons per status with their counts, a search field, tags, age, order; the address has them. */
+/** Buttons per status with their counts, a search field, tags, order; the address has them. */
 class Filters {
   #store;
   #address;
@@ -95,12 +95,6 @@ class Filters {
     input: () => this.#address.go({ q: this.#search.value, page: "1" }, { replace: true }),
   });
   #tag = this.#select("tag", { "": t("any tag") });
-  #within = this.#select("within", {
-    "": t("any time"),
-    ...Object.fromEntries(
-      Object.keys(SPANS).map((span) => [span, t(`last ${span.replace(/\d+/, "$& ")}`)]),
-    ),
-  });
   #sort = this.#select("sort", {
     active: t("active first"),
     newest: t("newest first"),
@@ -123,7 +117,6 @@ class Filters {
       el("div", { class: "chips", role: "group", "aria-label": t("Status") }, ...chips),
       field(t("Search"), this.#search),
       field(t("With tag"), this.#tag),
-      field(t("Submitted"), this.#within),
       field(t("Order"), this.#sort),
     );
   }
@@ -139,7 +132,6 @@ class Filters {
     if (document.activeElement !== this.#search) this.#search.value = state.q;
     this.#drawTags(state.tag);
     this.#sort.value = state.sort;
-    this.#within.value = state.within;
   }
 
   focus() {

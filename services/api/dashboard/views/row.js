@@ -11,7 +11,6 @@ export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Time", "
 /** A job's line; the button in it is for the keyboard, a pointer may use all of it. */
 export class Row {
   #job;
-  #choice = el("input", { type: "checkbox" });
   #status = el("span");
   #thumb = el("img", {
     class: "thumb",
@@ -34,7 +33,7 @@ export class Row {
 
   constructor(job) {
     const cells = [
-      [el("span", { class: "choice" }, this.#choice, this.#status)],
+      [this.#status],
       [el("div", { class: "pair" }, this.#thumb, el("div", {}, this.#title, this.#detail))],
       [this.#bar, this.#step],
       ...[this.#attempt, this.#age, this.#time, this.#turn].map((content) => [content]),
@@ -47,19 +46,16 @@ export class Row {
     this.element = el("tr", { role: "row", "data-job": job.job_id }, ...line);
   }
 
-  /** Shows a state of the job; `facts` are of slot, mocks, store and selection. */
+  /** Shows a state of the job; `facts` are of slot, mocks and store. */
   show(job, facts) {
     this.#job = job;
-    const prompt = job.prompt.slice(0, 60);
     setOr(this.element, "data-status", job.status);
     setText(this.#status, t(facts.shownAs(job)));
     setOr(this.#status, "class", `status ${job.status}`);
     setText(this.#title, job.prompt);
-    setOr(this.#choice, "aria-label", t("Choose {prompt}", { prompt }));
-    this.#choice.checked = facts.isChosen(job.job_id);
     setText(this.#detail, describe(job));
     setOr(this.#bar, "value", overall(job));
-    setOr(this.#bar, "aria-label", t("Progress of {prompt}", { prompt }));
+    setOr(this.#bar, "aria-label", t("Progress of {prompt}", { prompt: job.prompt.slice(0, 60) }));
     setText(this.#step, stepText(job, facts.hits(job.job_id)));
     const tried = { n: attempt(job), most: ATTEMPTS };
     setText(this.#attempt, tried.n ? t("{n} of {most}", tried) : "–");

@@ -1,4 +1,4 @@
-// The live table: one page of the chosen jobs, and what is done with several of them at once.
+// The live table: one page of the chosen jobs, and what is done with all of them at once.
 
 import { arrange, button, el, notify, setText } from "../lib/dom.js";
 import { call, jobPath } from "../lib/api.js";
@@ -18,7 +18,7 @@ export class JobTable {
   #mocks;
   #rows = new Map();
   #pressed = null;
-  #selection;
+  #bulk;
   #body = el("tbody", { role: "rowgroup" });
   #caption = el("caption", { class: "count" });
   #pager = el("nav", { class: "pager", "aria-label": t("Pages") });
@@ -28,20 +28,16 @@ export class JobTable {
     this.#address = address;
     this.#slots = slots;
     this.#mocks = mocks;
-    const isShown = (jobId) => this.#rows.has(jobId);
-    this.#selection = new Selection({ store, changed: () => this.draw(), isShown });
+    this.#bulk = new Bulk(store);
     this.#body.addEventListener("pointerdown", (event) => {
       this.#pressed = event.target.closest("tr");
     });
     this.#body.addEventListener("click", (event) => this.#open(event));
-    this.#body.addEventListener("change", ({ target: box }) =>
-      this.#selection.set(box.closest("tr").dataset.job, box.checked),
-    );
     this.#body.addEventListener("keydown", (event) => this.#step(event));
     const head = COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, t(name)));
     const line = el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head));
     const table = el("table", { class: "jobs", role: "table" }, this.#caption, line, this.#body);
-    this.element = el("div", { class: "choosing" }, this.#selection.element, table, this.#pager);
+    this.element = el("div", { class: "wide" }, this.#bulk.element, table, this.#pager);
   }
 
   /** Chooses, sorts and draws; `changed` names the jobs to draw again, all without it. */
@@ -52,7 +48,8 @@ export class JobTable {
     const pages = Math.max(1, Math.ceil(chosen.length / PAGE_SIZE));
     const page = Math.min(Math.max(1, Number(state.page) || 1), pages);
     this.#fill(chosen.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE), changed);
-    this.#selection.draw();
+    // Without a filter, one slip would cancel everything.
+    this.#bulk.show(state.status || state.tag || state.q ? chosen : []);
     const jobs = count(this.#store.size, "job");
     const some = t("{n} of {jobs}", { n: chosen.length.toLocaleString(LOCALE), jobs });
     setText(this.#caption, chosen.length === this.#store.size ? jobs : some);
@@ -88,13 +85,11 @@ export class JobTable {
       paused,
       hits: (jobId) => this.#mocks.hitsOf(jobId).length,
       shownAs: (job) => this.#store.shownAs(job),
-      isChosen: (jobId) => this.#selection.has(jobId),
     };
   }
 
   // Lines move while jobs go on: the line that was pressed counts, not one that has moved there.
   #open(event) {
-    if (event.target.closest("input")) return;
     const isByKey = event.detail === 0;
     const line = isByKey ? event.target.closest("tr") : this.#pressed;
     if (line === null || String(getSelection()) !== "") return;
@@ -130,97 +125,55 @@ export class JobTable {
   }
 }
 
-/** The bar over the table; jobs stay chosen behind other filters and pages. */
-class Selection {
-  #ids = new Set();
+/** Two buttons that cancel or retry all jobs that fit the filters. */
+class Bulk {
   #store;
-  #changed;
-  #isShown;
-  #said = el("span", { role: "status" });
+  #open = [];
+  #again = [];
   #cancel = button("", () => this.#cancelAll(), { class: "danger" });
   #retry = button("", () => this.#retryAll());
+  element = el("p", { class: "bulk" }, this.#cancel, this.#retry);
 
-  /** `changed` is called when jobs were let go here; `isShown` says which are in view. */
-  constructor({ store, changed, isShown }) {
+  constructor(store) {
     this.#store = store;
-    this.#changed = changed;
-    this.#isShown = isShown;
-    const none = button(t("Choose none"), () => this.#letGo([...this.#ids]));
-    this.element = el("p", { class: "selection" }, this.#said, this.#cancel, this.#retry, none);
   }
 
-  has(jobId) {
-    return this.#ids.has(jobId);
+  show(jobs) {
+    this.#open = jobs.filter((job) => !hasEnded(job) && !this.#store.isCancelling(job.job_id));
+    this.#again = jobs.filter(canRetry);
+    setText(this.#cancel, t("Cancel {n}", { n: this.#open.length }));
+    setText(this.#retry, t("Retry {n}", { n: this.#again.length }));
+    this.#cancel.hidden = this.#open.length === 0;
+    this.#retry.hidden = this.#again.length === 0;
   }
 
-  set(jobId, isChosen) {
-    if (isChosen) this.#ids.add(jobId);
-    else this.#ids.delete(jobId);
-    this.draw();
-  }
-
-  draw() {
-    const { all, open, again } = this.#chosen();
-    this.element.hidden = all.length === 0;
-    setText(this.#said, t("{jobs} chosen", { jobs: count(all.length, "job") }) + this.#unseen(all));
-    setText(this.#cancel, t("Cancel {n}", { n: open.length }));
-    setText(this.#retry, t("Retry {n}", { n: again.length }));
-    this.#cancel.hidden = open.length === 0;
-    this.#retry.hidden = again.length === 0;
-  }
-
-  #chosen() {
-    const all = [...this.#ids].map((jobId) => this.#store.get(jobId)).filter(Boolean);
-    const isOpen = (job) => !hasEnded(job) && !this.#store.isCancelling(job.job_id);
-    return { all, open: all.filter(isOpen), again: all.filter(canRetry) };
-  }
-
-  #unseen(jobs) {
-    const n = jobs.filter((job) => !this.#isShown(job.job_id)).length;
-    return n ? t(", {n} of them not in view", { n }) : "";
-  }
-
-  #mayDo(question, jobs) {
-    const counted = count(jobs.length, "job") + this.#unseen(jobs);
-    return window.confirm(t(question, { jobs: counted }));
-  }
-
-  async #cancelAll() {
-    const { open } = this.#chosen();
-    if (!this.#mayDo("Cancel {jobs}?", open)) return;
-    await this.#each(open, "{jobs} asked to cancel.", async (jobId) => {
+  #cancelAll() {
+    return each(this.#open, "Cancel {jobs}?", "{jobs} asked to cancel.", async (jobId) => {
       await call("POST", jobPath(jobId, "/cancel"));
       this.#store.noteCancelling(jobId);
     });
   }
 
-  async #retryAll() {
-    const { again } = this.#chosen();
-    if (!this.#mayDo("Retry {jobs}? What they make is paid for anew.", again)) return;
-    await this.#each(again, "{jobs} started again as new jobs.", (jobId) =>
+  #retryAll() {
+    const question = "Retry {jobs}? What they make is paid for anew.";
+    return each(this.#again, question, "{jobs} started again as new jobs.", (jobId) =>
       call("POST", jobPath(jobId, "/retry")),
     );
   }
+}
 
-  // One that is refused holds up no other.
-  async #each(jobs, done, work) {
-    const waiting = jobs.map((job) => job.job_id);
-    const refusals = [];
-    const lane = async () => {
-      for (let jobId = waiting.shift(); jobId !== undefined; jobId = waiting.shift())
-        await work(jobId).catch((failure) => refusals.push(failure.message));
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    const well = jobs.length - refusals.length;
-    if (well > 0) notify(t(done, { jobs: count(well, "job") }));
-    const refused = { jobs: count(refusals.length, "job"), why: refusals[0] };
-    if (refusals.length > 0) notify(t("{jobs} refused: {why}", refused), "bad");
-    this.#letGo(jobs.map((job) => job.job_id));
-  }
-
-  #letGo(jobIds) {
-    for (const jobId of jobIds) this.#ids.delete(jobId);
-    this.draw();
-    this.#changed();
-  }
+// One that is refused holds up no other.
+async function each(jobs, question, done, work) {
+  if (!window.confirm(t(question, { jobs: count(jobs.length, "job") }))) return;
+  const waiting = jobs.map((job) => job.job_id);
+  const refusals = [];
+  const lane = async () => {
+    for (let jobId = waiting.shift(); jobId !== undefined; jobId = waiting.shift())
+      await work(jobId).catch((failure) => refusals.push(failure.message));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  const well = jobs.length - refusals.length;
+  if (well > 0) notify(t(done, { jobs: count(well, "job") }));
+  const refused = { jobs: count(refusals.length, "job"), why: refusals[0] };
+  if (refusals.length > 0) notify(t("{jobs} refused: {why}", refused), "bad");
 }

@@ -171,19 +171,3 @@ async def test_which_services_are_not_ready_is_told_in_few_words(
         {"name": name, "ready": not detail, "detail": detail} for name, detail in details.items()
     ]
     assert await compute("views/health.js", "alarmOf", services) == alarm
-
-
-@pytest.mark.parametrize(
-    ("created", "within", "fits"),
-    [
-        ("2026-01-01T00:00:00Z", "1h", False),
-        ("2126-01-01T00:00:00Z", "1h", True),
-        ("2026-01-01T00:00:00Z", "", True),
-        ("2026-01-01T00:00:00Z", "no such span", True),
-    ],
-)
-async def test_jobs_are_filtered_by_their_age(
-    compute: Compute, created: str, within: str, fits: bool
-) -> None:
-    given = job("failed", created_at=created)
-    assert await compute("data/jobs.js", "fits", given, {"within": within}) is fits

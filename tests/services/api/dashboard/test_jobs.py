@@ -183,43 +183,32 @@ async def test_a_mistake_is_told_beside_its_field_and_many_are_submitted_at_once
         await expect(page.locator("tr:has([aria-expanded=true])")).to_contain_text("7")
 
 
-async def test_chosen_jobs_are_cancelled_and_run_again_together(
+async def test_filtered_jobs_are_cancelled_and_run_again_together(
     place: Place, new_page: NewPage
 ) -> None:
+    asked: list[str] = []
     async with new_page(place.base) as page:
-        await page.get_by_label("How many").fill("2")
-        await submit(page, "of several", tag="both")
-        await expect(row(page, "of several")).to_have_count(2)
-        ids = [
-            str(await line.get_attribute("data-job"))
-            for line in await page.locator("tr[data-job]").all()
-        ]
-        stood = await page.evaluate(TOP)
-        for box in await page.get_by_role("checkbox").all():
-            await box.check()
-        assert await page.evaluate(TOP) == stood
-        await page.get_by_label("Search").fill(ids[0])
-        await expect(page.get_by_text("2 jobs chosen, 1 of them not in view")).to_be_visible()
-        asked: list[str] = []
         page.on("dialog", lambda dialog: asked.append(dialog.message))
         page.on("dialog", lambda dialog: dialog.accept())
-        await page.get_by_role("button", name="Cancel 2").click()
+        await submit(page, "another", tag="other")
+        await page.get_by_label("How many").fill("2")
+        await submit(page, "of several", tag="both")
+        await expect(page.locator("tr[data-job]")).to_have_count(3)
+        cancel = page.get_by_role("button", name=re.compile(r"^Cancel \d"))
+        await expect(cancel).to_be_hidden()
+        await page.get_by_label("With tag").select_option("both")
+        await cancel.click()
         await expect(page.get_by_text("2 jobs asked to cancel.")).to_be_visible()
-        assert asked == ["Cancel 2 jobs, 1 of them not in view?"]
-        await page.get_by_label("Search").fill("")
         await expect(row(page, "cancelling")).to_have_count(2)
-        await expect(page.get_by_role("dialog")).to_be_hidden()
-        await expect(page.get_by_text("chosen")).to_be_hidden()
+        await expect(cancel).to_be_hidden()
 
         job = JobInput(prompt="of several", style="", tag="both")
-        for each in ids:
-            place.records.write(ended(sample_record(each, job), Status.CANCELLED))
-        await expect(row(page, "cancelled")).to_have_count(2)
-        for box in await page.get_by_role("checkbox").all():
-            await box.check()
+        for line in await page.locator("tr[data-job]").all():
+            record = sample_record(str(await line.get_attribute("data-job")), job)
+            place.records.write(ended(record, Status.CANCELLED))
         await page.get_by_role("button", name="Retry 2").click()
         await expect(page.get_by_text("2 jobs started again as new jobs.")).to_be_visible()
-        assert asked[1:] == ["Retry 2 jobs? What they make is paid for anew."]
+    assert asked == ["Cancel 2 jobs?", "Retry 2 jobs? What they make is paid for anew."]
 
 
 async def test_pause_and_limit_reach_the_semaphore(place: Place, new_page: NewPage) -> None:
