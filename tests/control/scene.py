@@ -174,7 +174,7 @@ class Scene:
             pipeline(client, folder / "data") as line,
             self.build(line) as app,
             serving(app) as api,
-            _reached(line, api, folder) as stack,
+            reached(line, api, folder) as stack,
         ):
             plan = Options(stages=str(JOBS), seed="1", stall=str(self.stall)).plan()
             run = Run(stack, plan, command="the control")
@@ -213,7 +213,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def _reached(line: Pipeline, api: str, folder: Path) -> AsyncIterator[Stack]:
+async def reached(line: Pipeline, api: str, folder: Path) -> AsyncIterator[Stack]:
     """The build as a load test reaches any stack: by addresses, and by its data folder."""
     here = line.settings
     settings = Settings(

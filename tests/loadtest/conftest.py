@@ -1,33 +1,11 @@
-"""The fake stack's parts, on the tests' own Temporal server and in a namespace of their own."""
+"""A healthy run for tests to bend."""
 
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
 
 from loadtest.run.plan import Options
-from loadtest.settings import Settings
-from tests.loadtest.fakes import Behaviour, Pipeline
 from tests.loadtest.synthetic import Synthetic
-
-
-@pytest.fixture
-def pipeline(client: Client, tmp_path: Path) -> Callable[[Behaviour], Pipeline]:
-    """Makes a pipeline on a task queue of its own."""
-    return lambda behaviour: Pipeline(
-        client, tmp_path / "data", queue_name=f"fake-{uuid.uuid4().hex}", behaviour=behaviour
-    )
-
-
-@pytest.fixture
-def settings(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings that reach the tests' Temporal, the way a user sets them: by the environment."""
-    address = client.service_client.config.target_host
-    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
-    monkeypatch.setenv("TEMPORAL_NAMESPACE", client.namespace)
-    return Settings(data_dir=tmp_path / "data", reports_dir=tmp_path / "reports")
 
 
 @pytest.fixture

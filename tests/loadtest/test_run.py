@@ -1,16 +1,20 @@
-"""A plan, its faults, a whole run against a small pipeline, and the replay behind it."""
+"""A plan, its faults, whole runs of the pipeline in this process, and the replay behind them."""
 
 import asyncio
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from rich.console import Console
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from temporalio.client import Client
 
 from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
@@ -18,13 +22,16 @@ from loadtest.report.write import write_report
 from loadtest.run import stage
 from loadtest.run.plan import LADDER, Options, Plan, PlanError
 from loadtest.run.progress import Display
-from loadtest.run.run import Run, open_stack
+from loadtest.run.run import Run, Stack
 from loadtest.run.session import NotReachable, armed, preflight, replay
 from loadtest.settings import Settings
 from loadtest.wire.http import Http
 from loadtest.wire.vendor import Vendor
-from tests.loadtest.fakes import Behaviour, Pipeline, serve
+from tests.control.builds import ours
+from tests.control.scene import reached
+from tests.fixtures.processes import serving
 from tests.loadtest.synthetic import Synthetic
+from tests.workflow.pipeline import pipeline
 
 
 def test_the_ladder() -> None:
@@ -140,67 +147,101 @@ async def test_without_faults_no_mock_is_asked() -> None:
     assert image.asked == []
 
 
-MakePipeline = Callable[[Behaviour], Pipeline]
+class Disturbance:
+    """The API with a feed that breaks, submissions that are refused, or no answer any more."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        refuse: int = 0,
+        frames: int | None = None,
+        away_after: int | None = None,
+    ) -> None:
+        self._app, self._refuse, self._frames, self._left = app, refuse, frames, away_after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self._frames is not None:
+            send = _breaking(send, self._frames)
+        if scope["type"] == "http":
+            if self._left == 0:
+                return await Response(status_code=502)(scope, receive, send)
+            if scope["method"] == "POST" and self._refuse:
+                self._refuse -= 1
+                refusal = Response(status_code=503, headers={"Retry-After": "0"})
+                return await refusal(scope, receive, send)
+            if scope["method"] == "POST" and self._left:
+                self._left -= 1
+        await self._app(scope, receive, send)
+
+
+def _breaking(send: Send, frames: int) -> Send:
+    left = frames
+
+    async def few(message: Message) -> None:
+        nonlocal left
+        if message["type"] == "websocket.send":
+            left -= 1
+            if left < 0:
+                return
+            if left == 0:
+                message = {"type": "websocket.close", "code": 1011}
+        await send(message)
+
+    return few
+
+
+@asynccontextmanager
+async def disturbed(client: Client, folder: Path, **how: int) -> AsyncIterator[Stack]:
+    """The whole pipeline in this process, reached through a disturbed API."""
+    async with pipeline(client, folder / "data") as line, ours(line) as app:
+        app.add_middleware(Disturbance, **how)
+        async with serving(app) as api, reached(line, api, folder) as stack:
+            yield stack
+
+
+async def without_a_slot(stack: Stack) -> None:
+    """No job begins."""
+    async with Http(stack.settings.api_url) as http:
+        assert (await http.put("/slots", {"paused": True})).ok
 
 
 async def run_plan(
-    settings: Settings, pipeline: Pipeline, plan: Plan, *, stop: asyncio.Event | None = None
+    stack: Stack, plan: Plan, *, stop: asyncio.Event | None = None
 ) -> tuple[Run, Judgement, str]:
-    """Run a plan against the fake stack; the judgement, and what was shown meanwhile."""
+    """Run a plan; the judgement, and what was shown meanwhile."""
     shown = io.StringIO()
-    async with serve(pipeline) as url:
-        here = settings.model_copy(
-            update={
-                "api_url": url,
-                "callback_url": url,
-                "image_service_url": f"{url}/image",
-                "video_service_url": f"{url}/video",
-            }
-        )
-        temporal, version = await preflight(here)
-        async with open_stack(here, temporal, version) as stack:
-            run = Run(stack, plan, command="python -m loadtest run")
-            lines = Display(Console(file=shown), plan.stages)
-            await run.go(lines, stop or asyncio.Event())
+    run = Run(stack, plan, command="python -m loadtest run")
+    await run.go(Display(Console(file=shown), plan.stages), stop or asyncio.Event())
     judgement = judge(run.folder)
     write_report(run.folder, judgement)
     run.folder.point_latest()
     return run, judgement, shown.getvalue()
 
 
-async def test_two_stages_pass(settings: Settings, pipeline: MakePipeline) -> None:
-    run, judgement, shown = await run_plan(
-        settings, pipeline(Behaviour()), Options(stages="1,4").plan()
-    )
+async def test_two_stages_pass_whatever_the_api_does_meanwhile(
+    client: Client, tmp_path: Path
+) -> None:
+    async with disturbed(client, tmp_path, refuse=3, frames=2) as stack:
+        run, judgement, shown = await run_plan(stack, Options(stages="1,3").plan())
 
     assert judgement.reasons == []
-    assert judgement.headline == "PASS: 5 of 5 jobs succeeded, at most 1 at once"
+    assert judgement.headline == "PASS: 4 of 4 jobs succeeded, at most 1 at once"
+    assert sum(submit.tries for job in judgement.books.jobs for submit in job.submissions) == 7
+    assert judgement.books.stages[1].feeds > 1
     assert {sweep.most for sweep in judgement.stages[1].at_once.values()} == {1}
-    assert "stage 2/2, 4 jobs: 4 succeeded" in shown
+    assert "stage 2/2, 3 jobs: 3 succeeded" in shown
     names = {path.name for path in run.folder.path.iterdir()}
-    assert names >= {"report.html", "report.md", "results.json", "jobs.csv"}
-    assert names >= {"junit.xml", "histories", "raw"}
-    assert (settings.reports_dir / "latest").readlink() == Path(run.run_id)
+    assert names >= {"report.html", "report.md", "results.json", "jobs.csv", "junit.xml"}
+    assert (stack.settings.reports_dir / "latest").readlink() == Path(run.run_id)
     histories = list(run.folder.histories.iterdir())
-    assert len(histories) == 5
+    assert len(histories) == 4
     assert json.loads(histories[0].read_text("utf-8"))["events"][0]["eventType"]
 
 
-async def test_a_feed_that_breaks_and_refusals_that_clear_are_survived(
-    settings: Settings, pipeline: MakePipeline
-) -> None:
-    behaviour = Behaviour(break_feed_after=2, refuse_first=3)
-    _, judgement, _ = await run_plan(settings, pipeline(behaviour), Options(stages="4").plan())
-
-    assert judgement.reasons == []
-    assert sum(submit.tries for job in judgement.books.jobs for submit in job.submissions) == 7
-
-
-async def test_a_stalled_stage_is_given_up_and_says_so(
-    settings: Settings, pipeline: MakePipeline
-) -> None:
-    plan = Options(stages="2,1", stall="1").plan()
-    run, judgement, _ = await run_plan(settings, pipeline(Behaviour(never_start=True)), plan)
+async def test_a_stalled_stage_is_given_up_and_says_so(client: Client, tmp_path: Path) -> None:
+    async with disturbed(client, tmp_path) as stack:
+        await without_a_slot(stack)
+        run, judgement, _ = await run_plan(stack, Options(stages="2,1", stall="1").plan())
 
     assert not judgement.passed
     assert judgement.stages[0].counts["still open"] == 2
@@ -208,14 +249,12 @@ async def test_a_stalled_stage_is_given_up_and_says_so(
     assert "still open" in (run.folder.path / "report.md").read_text("utf-8")
 
 
-async def test_an_interrupt_leaves_a_partial_report(
-    settings: Settings, pipeline: MakePipeline
-) -> None:
+async def test_an_interrupt_leaves_a_partial_report(client: Client, tmp_path: Path) -> None:
     stop = asyncio.Event()
     stop.set()
-    run, judgement, _ = await run_plan(
-        settings, pipeline(Behaviour(never_start=True)), Options(stages="2,5").plan(), stop=stop
-    )
+    async with disturbed(client, tmp_path) as stack:
+        await without_a_slot(stack)
+        run, judgement, _ = await run_plan(stack, Options(stages="2,5").plan(), stop=stop)
 
     assert run.why == "interrupted"
     assert not judgement.passed
@@ -223,10 +262,25 @@ async def test_an_interrupt_leaves_a_partial_report(
     assert "partial: interrupted" in (run.folder.path / "report.md").read_text("utf-8")
 
 
-async def test_what_does_not_answer_is_named(settings: Settings) -> None:
-    away = settings.model_copy(
-        update={"api_url": "http://127.0.0.1:9", "video_service_url": "http://127.0.0.1:9"}
-    )
+async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "AWAY_SECONDS", 0.5)
+    async with disturbed(client, tmp_path, away_after=2) as stack:
+        await without_a_slot(stack)
+        run, judgement, _ = await run_plan(stack, Options(stages="2").plan())
+
+    assert run.why.startswith("unreachable")
+    assert not judgement.passed
+    assert any("every book could be read" in reason for reason in judgement.reasons)
+    assert "partial: unreachable" in (run.folder.path / "report.md").read_text("utf-8")
+
+
+async def test_what_does_not_answer_is_named(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", client.service_client.config.target_host)
+    away = Settings(api_url="http://127.0.0.1:9", video_service_url="http://127.0.0.1:9")
 
     with pytest.raises(NotReachable) as caught:
         await preflight(away)
@@ -234,19 +288,6 @@ async def test_what_does_not_answer_is_named(settings: Settings) -> None:
     named = [problem.split(":")[0] for problem in caught.value.problems]
     assert {"api", "mock-kling"} <= set(named)
     assert "temporal" not in named
-
-
-async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
-    settings: Settings, pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stage, "AWAY_SECONDS", 0.5)
-    behaviour = Behaviour(never_start=True, away_after=2)
-    run, judgement, _ = await run_plan(settings, pipeline(behaviour), Options(stages="2").plan())
-
-    assert run.why.startswith("unreachable")
-    assert not judgement.passed
-    assert any("every book could be read" in reason for reason in judgement.reasons)
-    assert "partial: unreachable" in (run.folder.path / "report.md").read_text("utf-8")
 
 
 @pytest.fixture
