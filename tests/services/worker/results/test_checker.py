@@ -131,6 +131,7 @@ async def test_what_is_stored_is_the_picture_made_anew(checker: Checker, tmp_pat
     out = io.BytesIO(b"of a try before".ljust(10**6))
     path = put(tmp_path, samples.picture("JPEG", comment=b"of somebody"))
     await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], out)
+    assert out.getvalue().endswith(b"IEND\xaeB`\x82")
     with Image.open(out) as new, Image.open(path) as old:
         assert (new.format, new.tobytes()) == ("PNG", old.tobytes())
 
