@@ -12,7 +12,7 @@ import pytest
 from temporalio.worker import SlotPermit, SlotReleaseContext
 
 from services.worker.policies import REPORT_POINTS
-from services.worker.tuning import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
+from services.worker.worker import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
 from shared.jobs.assets import MEDIA_TYPES, SUFFIXES
 from shared.jobs.ids import external_id, new_job_id, parse_external_id
 from shared.jobs.messages import Attempts

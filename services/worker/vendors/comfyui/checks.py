@@ -1,12 +1,11 @@
-"""What a ComfyUI lets one check for nothing: whether it is there, how old it is, and whether the
-workflow fits it."""
+"""What can be checked of a ComfyUI for nothing: is it there, how old is it, does the graph fit?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from services.worker.graphs import fitting
-from services.worker.graphs.binding import Role
-from services.worker.graphs.fitting import Kinds
-from services.worker.graphs.plan import Plan
+from services.worker.graphs.binding import Role, Target
+from services.worker.graphs.graph import Node
+from services.worker.graphs.plan import MOST_SEED, Plan
 from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.vendor import Finding, ok, warning, wrong
 from shared.errors import NeverDelivered, RefusedForNow, VendorError
@@ -16,6 +15,14 @@ MODELS, BINDINGS, OUTPUT = "ComfyUI models", "ComfyUI bindings", "ComfyUI output
 # The first release that takes an id of ours for a prompt (its PR #8189), and the oldest one that
 # was tried.
 TAKES_OUR_ID, TRIED = (0, 3, 45), (0, 3, 64)
+# By type: what the server says of it; None where it has none of that name.
+Kinds = Mapping[str, Mapping[str, Any] | None]
+
+# `*` is any type; a few nodes list several.
+_TEXT, _NUMBER = frozenset({"STRING", "*"}), frozenset({"INT", "FLOAT", "*"})
+_TEXTS = (Role.PROMPT, Role.PREFIX)
+# So many of a list's names are told.
+_NAMES_SHOWN = 5
 _WITHOUT = {
     Role.SEED: "each job has the graph's own, and an image that was bad is made again as it was",
     Role.PREFIX: "files have the graph's own names",
@@ -40,7 +47,10 @@ async def examined(calls: Calls, plan: Plan) -> list[Finding]:
         return [wrong(SERVER, f"{calls.at}: {error.message}")]
     found = [ok(SERVER, f"answers at {calls.at}, and lets us in"), _version(version)]
     try:
-        return [*found, *_fit(plan, await _kinds(calls, plan))]
+        # One by one: all types of a server together may be many megabytes.
+        names = sorted({node.kind for node in plan.graph})
+        kinds = {name: await calls.node_type(name) for name in names}
+        return [*found, *fit(plan, kinds)]
     except VendorError as error:
         return [*found, warning(NODES, f"the workflow can't be compared: {error.message}")]
 
@@ -66,34 +76,28 @@ def _version(version: tuple[int, ...]) -> Finding:
     return ok(VERSION, told)
 
 
-async def _kinds(calls: Calls, plan: Plan) -> Kinds:
-    """One by one: all types of a server together may be many megabytes."""
-    return {kind: await calls.node_type(kind) for kind in fitting.kinds_of(plan)}
-
-
-def _fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
-    wanted = len(fitting.kinds_of(plan))
-    nodes = [*fitting.missing_kinds(plan, kinds), *fitting.lacking_inputs(plan, kinds)]
-    yield _judged(NODES, nodes, good=f"all {wanted} types are there, with what they need")
-    models = list(fitting.missing_choices(plan, kinds))
+def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
+    """Whether a graph fits a server, by what that says of its types of nodes (`/object_info`)."""
+    nodes = [*missing_kinds(plan, kinds), *lacking_inputs(plan, kinds)]
+    yield _judged(NODES, nodes, good=f"all {len(kinds)} types are there, with what they need")
+    models = list(missing_choices(plan, kinds))
     yield _judged(MODELS, models, good="all that the workflow names are in the server's lists")
-    bindings = list(fitting.misfit_bindings(plan, kinds))
+    bindings = list(misfit_bindings(plan, kinds))
     roles = ", ".join(
         f"{role}={','.join(map(str, targets))}" for role, targets in plan.binding.targets.items()
     )
     bound = f"{roles or 'none'}; they take what a job brings"
-    yield _judged(BINDINGS, bindings, good=bound, doubts=[*_unbound(plan)])
-    output = fitting.output_misfit(plan, kinds)
+    unbound = [
+        f"no input takes the {role}: {without} (COMFYUI_BINDINGS)"
+        for role, without in _WITHOUT.items()
+        if role not in plan.binding.targets
+    ]
+    yield _judged(BINDINGS, bindings, good=bound, doubts=unbound)
+    output = output_misfit(plan, kinds)
     node = plan.graph.get(plan.binding.output)
     good = f"node {node.name if node else '?'}"
     doubts = [] if plan.is_found_by_file else [f"{good}: {_UNFOUND}"]
     yield _judged(OUTPUT, [output] if output else [], good=good, doubts=doubts)
-
-
-def _unbound(plan: Plan) -> Iterable[str]:
-    for role, without in _WITHOUT.items():
-        if role not in plan.binding.targets:
-            yield f"no input takes the {role}: {without} (COMFYUI_BINDINGS)"
 
 
 def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str] = ()) -> Finding:
@@ -101,3 +105,122 @@ def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str]
         return warning(check, "; ".join(doubts)) if doubts else ok(check, good)
     more = f"; and {len(mistakes) - _SHOWN} more" if len(mistakes) > _SHOWN else ""
     return wrong(check, "; ".join(mistakes[:_SHOWN]) + more)
+
+
+def missing_kinds(plan: Plan, kinds: Kinds) -> list[str]:
+    """The server refuses a graph that has a single node of a type it doesn't know."""
+    return [
+        f"node {node.name} is of the type {node.kind}, which the server doesn't have"
+        for node in plan.graph
+        if kinds.get(node.kind) is None
+    ]
+
+
+def lacking_inputs(plan: Plan, kinds: Kinds) -> Iterator[str]:
+    """What nodes that the result depends on need and aren't given, and links that lead nowhere."""
+    for node in _upstream(plan):
+        for name, value in node.inputs.items():
+            source = node.link(name)
+            if source is not None and plan.graph.get(source) is None:
+                yield f"node {node.name}: {name} comes from node {value[0]}, which is not there"
+        for name, entry in _inputs(kinds, node, "required"):
+            if name not in node.inputs and not _kind(entry).startswith("COMFY_"):
+                yield f"node {node.name}: the server wants {name}, which the graph does not have"
+
+
+def missing_choices(plan: Plan, kinds: Kinds) -> Iterator[str]:
+    """Values, such as the names of models, that are not in the server's lists."""
+    for node in _upstream(plan):
+        for name, entry in _inputs(kinds, node, "required", "optional"):
+            choices, value = _choices(entry), node.value(name)
+            if choices is None or name not in node.inputs or node.link(name) is not None:
+                continue
+            if value not in choices:
+                yield f"node {node.name}: {name}={value} is not among {_told(choices)}"
+
+
+def misfit_bindings(plan: Plan, kinds: Kinds) -> Iterator[str]:
+    """Inputs that a job's values go to, and that don't take them."""
+    most = {Role.SEED: MOST_SEED, Role.WIDTH: plan.width, Role.HEIGHT: plan.height}
+    for role, targets in plan.binding.targets.items():
+        for target in targets:
+            node = plan.graph.get(target.node)
+            if node is not None and kinds.get(node.kind) is not None:
+                entry = dict(_inputs(kinds, node, "required", "optional")).get(target.name)
+                if reason := _misfit(entry, target, role=role, value=most.get(role)):
+                    yield reason
+
+
+def output_misfit(plan: Plan, kinds: Kinds) -> str | None:
+    """Why the node of the result would give none."""
+    node = plan.graph.get(plan.binding.output)
+    kind = kinds.get(node.kind) if node else None
+    if node is None or kind is None or kind.get("output_node") is True:
+        return None
+    return f"node {node.name} gives the result, and is no output: its type, {node.kind}, keeps none"
+
+
+def _misfit(entry: object, target: Target, *, role: Role, value: int | None) -> str | None:
+    if entry is None:
+        return f"{role}={target}: the server's type of that node has no such input"
+    wanted, kind = _TEXT if role in _TEXTS else _NUMBER, _kind(entry)
+    if wanted.isdisjoint(kind.split(",")):
+        return f"{role}={target} is {f'of type {kind}' if kind else 'a list'}, and does not take it"
+    config = _config(entry)
+    least, most = config.get("min"), config.get("max")
+    if value is not None and isinstance(most, int | float) and value > most:
+        return f"{role}={target} takes {most} at the most, and would be given {value}"
+    if value is not None and isinstance(least, int | float) and value < least:
+        return f"{role}={target} takes {least} at the least, and would be given {value}"
+    return None
+
+
+def _upstream(plan: Plan) -> Iterator[Node]:
+    """The node of the result, and all that it depends on."""
+    seen: set[str] = set()
+    left = [plan.binding.output]
+    while left:
+        node = plan.graph.get(left.pop())
+        if node is None or node.id in seen:
+            continue
+        seen.add(node.id)
+        left.extend(filter(None, map(node.link, node.inputs)))
+        yield node
+
+
+def _inputs(kinds: Kinds, node: Node, *groups: str) -> Iterator[tuple[str, object]]:
+    """Name and description of each input of a node's type; none of a type that isn't known."""
+    described = (kinds.get(node.kind) or {}).get("input")
+    for group in groups:
+        found = described.get(group) if isinstance(described, dict) else None
+        yield from found.items() if isinstance(found, dict) else ()
+
+
+def _kind(entry: object) -> str:
+    """INT, STRING, IMAGE and so on; empty for a list of choices."""
+    first = entry[0] if isinstance(entry, list) and entry else ""
+    return first if isinstance(first, str) else ""
+
+
+def _config(entry: object) -> Mapping[str, Any]:
+    second = entry[1] if isinstance(entry, list) and len(entry) > 1 else {}
+    return second if isinstance(second, dict) else {}
+
+
+def _choices(entry: object) -> list[Any] | None:
+    """What there is to choose from; None of an input that is no list, or whose list is not all."""
+    config = _config(entry)
+    open_ended = any(name.endswith("_upload") for name in config) or "remote" in config
+    if open_ended or config.get("multiselect"):
+        return None
+    listed = config.get("options") if _kind(entry) == "COMBO" else entry
+    if listed is entry:
+        listed = entry[0] if isinstance(entry, list) and entry else None
+    return listed if isinstance(listed, list) else None
+
+
+def _told(choices: list[Any]) -> str:
+    if not choices:
+        return "the server's, which has none"
+    more = f" and {len(choices) - _NAMES_SHOWN} more" if len(choices) > _NAMES_SHOWN else ""
+    return f"the server's: {', '.join(map(str, choices[:_NAMES_SHOWN]))}{more}"
