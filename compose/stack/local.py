@@ -151,11 +151,7 @@ class Local:
             write_private(self.settings.run_dir / f"{item.name}.sh", item.script)
         write_private(self._conf, self.supervisor_conf(items))
         if self.alive():
-            answer = capture(
-                [str(PYTHON.with_name("supervisorctl")), "-c", str(self._conf), "update"]
-            )
-            if not answer.good:
-                raise StackError(f"supervisorctl update: {answer.last_line}", UNREACHABLE)
+            supervisor.update(self._socket)
             return
         # It opens its log before it takes to its umask.
         (self.settings.log_dir / "supervisord.log").touch(mode=0o600)
@@ -182,15 +178,15 @@ class Local:
             "umask": "077",
             **({"user": "root"} if os.geteuid() == 0 else {}),
         }
-        conf["supervisorctl"] = {"serverurl": f"unix://{socket}"}
         conf["rpcinterface:supervisor"] = {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         }
-        for rank, item in enumerate(items):
+        for item in items:
             conf[f"program:{item.name}"] = {
                 # The digest is there for supervisor to compare.
                 "command": f'/bin/sh "{run / item.name}.sh" {item.digest}',
-                "priority": str(rank + 1),
+                # Of the service, so that one more worker changes no other.
+                "priority": str(NAMES.index(item.service.name) + 1),
                 "autorestart": "true",
                 # For ever: a service that can't run yet is tried again until it can.
                 "startretries": "1000000000",

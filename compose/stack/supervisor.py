@@ -8,7 +8,8 @@ from typing import Any
 
 from compose.stack.output import UNREACHABLE, StackError
 
-PATIENCE = 10.0
+# Longer than it gives a process to stop.
+PATIENCE = 30.0
 # Its own code for a call that comes while it stops everything.
 SHUTDOWN_STATE = 6
 
@@ -42,9 +43,19 @@ def answers(path: Path) -> bool:
     return True
 
 
-def call(path: Path, method: str) -> Any:
+def update(path: Path) -> None:
+    """Have it run what its configuration says by now; what is as before runs on."""
+    [[added, changed, removed]] = call(path, "supervisor.reloadConfig")
+    for name in (*removed, *changed):
+        call(path, "supervisor.stopProcessGroup", name)
+        call(path, "supervisor.removeProcessGroup", name)
+    for name in (*added, *changed):
+        call(path, "supervisor.addProcessGroup", name)
+
+
+def call(path: Path, method: str, *given: str) -> Any:
     """The answer to a call such as `supervisor.getAllProcessInfo`; IsEnding."""
-    body = xmlrpc.client.dumps((), method).encode()
+    body = xmlrpc.client.dumps(given, method).encode()
     connection = _Connection(path)
     try:
         connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})

@@ -93,9 +93,20 @@ def test_only_what_a_setting_concerns_is_started_again(settings: Load) -> None:
     before = digests(settings())
     after = digests(settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b"))
     assert {name for name in after if before[name] != after[name]} == {"worker-1", "api"}
-    # Its page says how many there are to be.
-    more = digests(settings(WORKERS="2"))
-    assert {name for name in before if before[name] != more[name]} == {"api"}
+
+
+def test_one_more_worker_changes_nothing_but_the_page_that_shows_how_many_there_are_to_be(
+    settings: Load,
+) -> None:
+    def sections(workers: str) -> dict[str, dict[str, str]]:
+        stack = Local(settings(WORKERS=workers))
+        conf = configparser.RawConfigParser()
+        conf.read_string(stack.supervisor_conf(stack.programs(HOME)))
+        return {name: dict(conf[name]) for name in conf.sections()}
+
+    one, two = sections("1"), sections("2")
+    assert two.keys() - one.keys() == {"program:worker-2"}
+    assert {name for name in one if one[name] != two[name]} == {"program:api"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ NOT_SAID = {
     "size: {1}, {2} import contracts",
     "{1} {2} lines in {3} files",
     "compose without mocks",
-    "supervisorctl update: {1}",
     "supervisor: {1}: {2}",
     "wrong settings: ",
     "Value error, ",
