@@ -64,8 +64,6 @@ logs: FORCE ## logs of a service: S=worker; LINES=100, FOLLOW=0|1
 	$(stack) logs
 urls: FORCE ## where everything answers
 	$(stack) urls
-state-rebuild: FORCE ## restore every job's record from Temporal: missing, damaged, behind
-	$(stack) state-rebuild
 namespace: FORCE ## make Temporal's namespace elsewhere fit for us, or tell the commands that do: DAYS=3
 	$(stack) namespace
 doctor: FORCE ## what is wrong with this machine, and the fix, and with the real services

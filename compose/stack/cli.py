@@ -44,7 +44,6 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "ps": (0, lambda settings, _: status.ps(settings)),
     "logs": (0, lambda settings, _: status.logs(settings, ENV)),
     "urls": (0, lambda settings, _: status.urls(settings)),
-    "state-rebuild": (0, lambda settings, _: lifecycle.rebuild(settings)),
     "namespace": (0, lambda settings, _: namespace.prepare(settings, ENV)),
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }

@@ -101,11 +101,6 @@ class Docker:
         )
         return hand_over(command, self._env() | env)
 
-    def within(self, service: Service, module: str) -> int:
-        """Run another program of a service's image, in its container."""
-        command = self._compose("exec", "--no-TTY", service.name, *PRIVATE, "python3", "-m", module)
-        return hand_over(command, self._env())
-
     def _built(self) -> dict[str, str]:
         """The environment of Compose, with the images and folders that it needs."""
         env = self._env()

@@ -292,10 +292,6 @@ class Local:
         """Run a part of the benchmarks in the foreground; it is in the checkout alone."""
         return self._in_front(["tools.bench", *arguments], told(self.settings, LOADTEST))
 
-    def within(self, service: Service, module: str) -> int:
-        """Run another program of a service's, with that service's settings."""
-        return self._in_front([module], told(self.settings, service))
-
     def _in_front(self, module: list[str], known: dict[str, str]) -> int:
         env = inherited(os.environ) | known
         command = [str(PYTHON), "-m", *module]

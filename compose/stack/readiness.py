@@ -66,9 +66,6 @@ class Stack(Protocol):
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test against it."""
 
-    def within(self, service: Service, module: str) -> int:
-        """Run another program beside a service, as that service would."""
-
 
 def probe(settings: Settings, service: str, *, index: int = 0) -> str | None:
     """Why a process of the local mode is not ready, or None where it is."""

@@ -12,7 +12,7 @@ from services.api.settings import ApiSettings
 from shared.health import Check, reasons_of, temporal_reason
 from shared.http.web import not_ready
 from shared.store.assets import Assets
-from shared.store.probe import store_reason
+from shared.store.chosen import store_reason
 from shared.store.records import RecordStore
 
 # A look is used again for so long.

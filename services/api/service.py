@@ -17,6 +17,7 @@ from services.api.settings import ApiSettings
 from services.api.slots import Slots
 from services.api.temporal import Temporal
 from services.api.thumbnails import Thumbnails
+from shared.files import forget_partials
 from shared.semaphore.messages import Gate
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
@@ -54,6 +55,7 @@ class Service:
             if not self.settings.elsewhere:
                 folder = self.settings.data_dir / "state" / "jobs"
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+                await asyncio.to_thread(forget_partials, folder)
             await asyncio.wait_for(self.follower.sweep(), START_SECONDS)
         every = self.settings.pace.times.poll.total_seconds()
         async with AsyncExitStack() as working:

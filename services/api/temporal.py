@@ -34,7 +34,6 @@ from temporalio.service import RPCError
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
 from shared.jobs.closing import RESET, close_record
-from shared.jobs.ids import is_job_id
 from shared.jobs.messages import UNTAGGED, JobError, JobInput, Progress, Record
 from shared.jobs.states import OnVideoFailure, Status
 from shared.semaphore.client import start_semaphore
@@ -183,19 +182,6 @@ class Temporal:
             GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
         )
         return await _counted("query_record", query, seconds=QUERY_TIMEOUT.total_seconds())
-
-    async def job_ids(self) -> set[str]:
-        """Every job that the server still knows, however it stands."""
-        query = f"WorkflowType='{GENVIDEO_WORKFLOW}'"
-        listing = self.client.list_workflows(query, page_size=PAGE, rpc_timeout=RPC_TIMEOUT)
-        found: set[str] = set()
-        while not found or listing.next_page_token:
-            await _counted("list_all", listing.fetch_next_page())
-            page = listing.current_page or []
-            found |= {each.id for each in page if is_job_id(each.id)}
-            if not page:
-                break
-        return found
 
     async def changed_jobs(self, since: datetime) -> list[WorkflowExecution]:
         """Jobs that began or closed after `since`, oldest first; at most MOST_PAGES of PAGE."""

@@ -22,8 +22,7 @@ from shared.http.app import ServiceApp
 from shared.http.problems import from_error
 from shared.http.web import service_app
 from shared.jobs.tokens import operator_key
-from shared.store.chosen import chosen_store
-from shared.store.probe import store_reason
+from shared.store.chosen import chosen_store, store_reason
 
 # For the vendor, whose token is in the address, and for whoever watches over the process.
 FOR_EVERYBODY = frozenset({"/callback/kling", "/healthz", "/readyz"})

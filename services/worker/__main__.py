@@ -12,8 +12,7 @@ def main() -> None:
         from services.worker.results.disk import Disk
         from services.worker.worker import running_worker
         from shared.health import run_worker
-        from shared.store.chosen import chosen_store
-        from shared.store.probe import store_reason
+        from shared.store.chosen import chosen_store, store_reason
         from shared.telemetry import logs, tracing
 
     logs.configure(service="worker", level=config.log_level, form=config.log_format)

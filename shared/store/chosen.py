@@ -1,7 +1,13 @@
-"""The store that the settings name."""
+"""The store that the settings name, and whether it can be relied on.
+
+A bucket must check the conditions of writes."""
+
+import asyncio
+import secrets
+from contextlib import suppress
+from weakref import WeakSet
 
 from shared.store.folder import Folder
-from shared.store.probe import StoreRefused, probe
 from shared.store.protocol import Store, StoreAway
 from shared.store.settings import StoreSettings
 
@@ -11,8 +17,7 @@ def chosen_store(settings: StoreSettings) -> Store:
     if not settings.elsewhere:
         return Folder(settings.data_dir)
     # Not before: a stack of one machine has no use for the library.
-    from shared.store.connecting import connected
-    from shared.store.proven import Proven
+    from shared.store.objects import Proven, connected
 
     return Proven(connected(settings))
 
@@ -25,4 +30,83 @@ def refusal(settings: StoreSettings, *, away: bool) -> str | None:
         return error.message
     except StoreAway as error:
         return error.message if away else None
+    return None
+
+
+PREFIX = "probe/"
+NOT_SAFE = (
+    "the store ignores {} of a write, so that two could believe to have written one record;"
+    " STORE_URL needs one with conditional writes (S3, Google, Azure, MinIO, R2)"
+)
+# `/readyz` is answered within this.
+READY_SECONDS = 3.0
+# Stores that have taken a write.
+_taking: WeakSet[Store] = WeakSet()
+
+
+class StoreRefused(StoreAway):
+    """The store answers, and must not be used."""
+
+
+def probe(store: Store) -> None:
+    """See that writes can be conditional; StoreRefused where they can't be, or StoreAway."""
+    if store.local:
+        return
+    key = f"{PREFIX}{secrets.token_hex(8)}"
+    if not store.put_if_absent(key, b"1"):
+        raise StoreAway("the store has what nobody has put there")
+    try:
+        _probe(store, key)
+    finally:
+        # One that is refused may not be able to do that, either.
+        with suppress(StoreAway):
+            store.remove(key)
+
+
+def _probe(store: Store, key: str) -> None:
+    held = store.read(key)
+    if held is None:
+        raise StoreRefused(
+            "the store doesn't have what was just put there: STORE_URL needs another"
+        )
+    if store.put_if_absent(key, b"2"):
+        raise StoreRefused(NOT_SAFE.format("If-None-Match"))
+    if not store.swap(key, b"3", held.tag):
+        raise StoreRefused("the store refuses a write whose condition holds (If-Match)")
+    if store.swap(key, b"4", held.tag):
+        raise StoreRefused(NOT_SAFE.format("If-Match"))
+
+
+def trial(store: Store) -> None:
+    """Write something, and remove it; OSError where that can't be done."""
+    key = f"{PREFIX}{secrets.token_hex(8)}"
+    store.put_if_absent(key, b"")
+    store.remove(key)
+
+
+def look(store: Store) -> None:
+    """Write something; once the store has taken that, and until it fails, only read."""
+    if store in _taking:
+        store.read(f"{PREFIX}nothing")
+        return
+    trial(store)
+    _taking.add(store)
+
+
+async def store_reason(store: Store) -> str | None:
+    """Why the store isn't ready, or None where it takes what is written."""
+    reason = await _reason(store)
+    if reason is not None:
+        _taking.discard(store)
+    return reason
+
+
+async def _reason(store: Store) -> str | None:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await asyncio.to_thread(look, store)
+    except TimeoutError:
+        return "the store does not answer"
+    except OSError as error:
+        return error.strerror or type(error).__name__
     return None

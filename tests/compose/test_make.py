@@ -71,13 +71,6 @@ def test_wrong_settings_keep_no_stack_running(tmp_path: Path) -> None:
     assert done.stderr.startswith("wrong settings: WORKERS=x (environment) is not a whole number")
 
 
-def test_records_are_restored_by_a_running_stack_alone(tmp_path: Path) -> None:
-    done = make("state-rebuild", data=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[0].endswith("make up, then make state-rebuild")
-    assert "Error 3" in done.stderr
-
-
 def test_mocks_off_without_an_address_is_refused(tmp_path: Path) -> None:
     done = make("up", "MOCKS=off", "COMFYUI_URL=http://127.0.0.1:9", data=tmp_path)
     assert done.returncode == 2

@@ -13,7 +13,6 @@ from compose.stack.given import SAVED, Saved
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, agreed, complain, say
 from compose.stack.readiness import SERVICE_FOLDERS, Stack
-from compose.stack.services import API
 from compose.stack.settings import Mode, Settings, load
 from compose.stack.subprocesses import to_its_end
 
@@ -119,10 +118,3 @@ def clean(settings: Settings, *, sure: bool) -> None:
     if left := [str(folder) for folder in folders if folder.exists()]:
         raise StackError(f"could not remove {', '.join(left)}: not ours to remove?")
     say("data removed; reports stay")
-
-
-def rebuild(settings: Settings) -> int:
-    """Restore every record from Temporal, where the API runs; returns the program's exit status."""
-    if not settings.running:
-        raise StackError("the stack is not running; make up, then make state-rebuild", UNREACHABLE)
-    return choice.chosen(settings).within(API, "services.api.rebuild")

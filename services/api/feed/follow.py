@@ -96,10 +96,13 @@ class Follower:
         local = self._records.store.local
         self._pause = max(FOLDER_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
         changed = [job_id for job_id, tag in tags.items() if self._seen.get(job_id) != tag]
+        # Those that are gone are made again, unless their time is over.
+        gone = self._seen.keys() - tags.keys()
+        changed += [job_id for job_id in gone if self._feed.index.get(job_id) is not None]
         for start in range(0, len(changed), READ_AT_ONCE):
             part = changed[start : start + READ_AT_ONCE]
             self._feed.damaged |= dict.fromkeys(await self._read(part))
-            self._seen |= {job_id: tags[job_id] for job_id in part}
+            self._seen |= {job_id: tags.get(job_id, "") for job_id in part}
         self._seen = {job_id: tag for job_id, tag in self._seen.items() if job_id in tags}
 
     def _tags(self) -> dict[str, str]:

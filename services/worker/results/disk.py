@@ -8,7 +8,7 @@ import structlog
 from prometheus_client import Counter
 
 from shared.files import write_atomic
-from shared.store.probe import trial
+from shared.store.chosen import trial
 from shared.store.protocol import Store, StoreAway
 
 log = structlog.get_logger(__name__)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,8 +9,6 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from services.api.dependencies import Dependencies
-from services.api.rebuild import Exit, rebuild
-from services.api.settings import ApiSettings
 from shared.errors import NotReady
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
@@ -118,17 +115,6 @@ async def test_nothing_is_forgotten(new_api: NewApi, bare: Client) -> None:
         with pytest.raises(NotReady):
             await api.service.forgetter.forget()
         assert api.records.read(record.job_id) == record
-
-
-async def test_no_record_is_made_again_by_the_command(bare: Client, tmp_path: Path) -> None:
-    record = await killed(bare)
-    await eventually(lambda: _listed(bare))
-    said: list[str] = []
-    async with standing_in(bare):
-        status = await rebuild(ApiSettings(data_dir=tmp_path), bare, said.append)
-    assert status is Exit.UNREACHABLE
-    assert said[0].startswith(LACKS)
-    assert not (tmp_path / "state" / "jobs" / f"{record.job_id}.json").exists()
 
 
 async def test_the_dependencies_are_asked_once_a_second_however_many_want_to_know() -> None:

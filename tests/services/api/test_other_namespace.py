@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from services.api.rebuild import Exit, rebuild
-from services.api.settings import ApiSettings
 from services.api.temporal import Temporal
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
 from shared.jobs.states import Status
 from shared.store.folder import Folder
-from shared.store.records import Records, RecordStore
+from shared.store.records import Records
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import Api, NewApi, change, ended
 from tests.shared.standins import sample_record, standing_in
@@ -71,16 +69,6 @@ async def test_what_ends_here_is_none_of_its_ends(api: Api, client: Client) -> N
 
     assert api.records.read(record.job_id) == record
     assert api.service.feed.index.get(record.job_id) == record.job()
-
-
-async def test_it_is_not_made_again(client: Client, tmp_path: Path) -> None:
-    store, record = RecordStore(tmp_path), elsewhere()
-    store.write(record)
-    await killed(client, record.job_id)
-    async with standing_in(client):
-        status = await rebuild(ApiSettings(data_dir=tmp_path), client, lambda _: None)
-    assert status is Exit.GOOD
-    assert store.read(record.job_id) == record
 
 
 async def test_it_is_not_forgotten(new_api: NewApi, client: Client) -> None:

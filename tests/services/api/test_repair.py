@@ -13,9 +13,7 @@ from temporalio.client import Client
 from services.api import repair
 from services.api.dependencies import Dependencies
 from services.api.feed.feed import Feed, Retention
-from services.api.rebuild import Exit, rebuild
 from services.api.repair import Forgetter, Repairer, UnknownJobs
-from services.api.settings import ApiSettings
 from services.api.temporal import Temporal
 from shared.errors import NotReady
 from shared.jobs.assets import asset_path
@@ -369,15 +367,6 @@ async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_
     repairer = Repairer(feed, RecordStore(tmp_path), Temporal(client), dependencies=READY)
     async with standing_in(client):
         assert await repairer.recover(job_id) is None
-
-        async def listed() -> bool:
-            return job_id in await Temporal(client).job_ids()
-
-        await eventually(listed)
-        said: list[str] = []
-        settings = ApiSettings(data_dir=tmp_path, retention_days=SHORT_DAYS)
-        assert await rebuild(settings, client, said.append) is Exit.GOOD
-    assert said == ["1 jobs: 0 records restored, 0 were good, 1 are past RETENTION_DAYS"]
     assert list(RecordStore(tmp_path).job_ids()) == []
 
 

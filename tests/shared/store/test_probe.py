@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.store.chosen import chosen_store
+from shared.store.chosen import StoreRefused, chosen_store, probe, store_reason
 from shared.store.folder import Folder
-from shared.store.probe import StoreRefused, probe, store_reason
 from shared.store.protocol import Held, Store, StoreAway
 from tests.fixtures.object_store import localbucket, moto_server, settings_for
 from tests.shared.store.conftest import objects_at

@@ -12,7 +12,7 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.states import Status, Step
 from shared.store import folder
 from shared.store.assets import Assets
-from shared.store.probe import probe
+from shared.store.chosen import probe
 from shared.store.protocol import Store, StoreAway
 from shared.store.records import Records, RecordStore
 from tests.shared.standins import sample_record

@@ -20,7 +20,7 @@ from shared.http import mistakes
 from shared.jobs import closing
 from shared.jobs.messages import JobError
 from shared.jobs.states import OnVideoFailure, Status, Step
-from shared.store import probe
+from shared.store import chosen
 from shared.temporal import refusals
 from shared.texts import ERRORS, PAGE
 from tests.fixtures.browser import NewPage
@@ -119,7 +119,7 @@ MADE = {
     "does not answer ({1}); does it want TLS, or a client certificate?",
 }
 # What is said of what is not ready.
-READINESS = (Path(refusals.__file__), Path(probe.__file__))
+READINESS = (Path(refusals.__file__), Path(chosen.__file__))
 
 
 def _kinds(kind: type[GenvideoError] = GenvideoError) -> Iterator[type[GenvideoError]]:

@@ -402,6 +402,31 @@ async def test_a_damaged_record_is_made_again_without_being_asked_for(
     assert service.feed.damaged == {}
 
 
+async def test_all_records_of_a_store_that_was_lost_are_made_again(service: Service) -> None:
+    """While the API runs, and by one that starts without any."""
+    async with standing_in(service.client):
+        jobs = [await started(service, "end") for _ in range(12)]
+        for record in jobs:
+            await service.client.get_workflow_handle(record.job_id).result()
+        await service.follower.sweep()
+        first, later = jobs[:6], jobs[6:]
+        for record in first:
+            records_of(service).remove(record.job_id)
+        await service.follower.sweep()
+        await service.follower.poll()
+        assert all(records_of(service).read(record.job_id) for record in first)
+
+        for record in later:
+            records_of(service).remove(record.job_id)
+        fresh = make_service(service.settings, service.client)
+
+        async def all_there() -> bool:
+            await fresh.follower.poll()
+            return all([records_of(service).read(record.job_id) for record in later])
+
+        assert await eventually(all_there)
+
+
 async def test_a_folder_that_is_removed_and_made_again_is_read_anew(tmp_path: Path) -> None:
     nobody = await client_of_nobody(free_port())
     service = make_service(ApiSettings(data_dir=tmp_path), nobody)
