@@ -17,7 +17,7 @@ from services.mock_comfyui.queue.run import Saver
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings, initial_config, native_config
 from services.mock_core.app import MEBIBYTE, build_app
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.fault import Where
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.mock import build_mock, disk_of
 from services.mock_core.problems import problem_reply
@@ -27,7 +27,7 @@ DEFAULT_CHECKPOINTS = ("mock.safetensors",)
 _POINTS = frozenset(set(Where) - {Where.CALLBACK})
 _MEGABYTE = 1_000_000
 # The real server takes 100 MiB of either.
-_GRAPH, _PICTURE = Limit(4 * MEBIBYTE, values=100_000), Limit(32 * MEBIBYTE, values=None)
+_GRAPH, _PICTURE = Limit(2 * MEBIBYTE, values=50_000), Limit(8 * MEBIBYTE, values=None)
 _LIMITS = {
     f"{prefix}{path}": limit
     for prefix in ("", "/api")

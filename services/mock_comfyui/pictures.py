@@ -15,7 +15,6 @@ from services.mock_core.ledger.files import FileStore, StoredFile
 from services.mock_core.ledger.generation import Generation
 
 SIZE = 26
-_GRID = 5
 _SMALL_PRINT = 9
 _MISSING = "\U0010ffff"
 # Where a machine keeps its fonts, and those that have Chinese, the best first.
@@ -67,34 +66,21 @@ def width(character: str) -> int:
 def draw_character(
     canvas: ImageDraw.ImageDraw, at: tuple[int, int], *, character: str, ink: tuple[int, int, int]
 ) -> None:
+    """With the glyph of a font; without one, which character it is, in a box."""
     font = font_of(character)
-    if font is None:
-        _draw_pattern(canvas, at, character=character, ink=ink)
-        _draw_code(canvas, at, character=character, ink=ink)
-    else:
+    if font is not None:
         canvas.text(at, character, font=font, fill=ink)
+        return
+    code = f"{ord(character):06X}"
+    canvas.rectangle((*at, at[0] + SIZE, at[1] + SIZE), outline=ink)
+    for row in range(2):
+        place = (at[0] + 2, at[1] + 2 + row * (SIZE // 2))
+        canvas.text(place, code[row * 3 : row * 3 + 3], font=_small(), fill=ink)
 
 
-def _draw_code(
-    canvas: ImageDraw.ImageDraw, at: tuple[int, int], *, character: str, ink: tuple[int, int, int]
-) -> None:
-    """Which character it is, in small print below."""
-    small = ImageFont.load_default(_SMALL_PRINT)
-    canvas.text((at[0], at[1] + SIZE + 1), f"{ord(character):04X}", font=small, fill=ink)
-
-
-def _draw_pattern(
-    canvas: ImageDraw.ImageDraw, at: tuple[int, int], *, character: str, ink: tuple[int, int, int]
-) -> None:
-    """Five by five cells, mirrored, different for each character and the same each time."""
-    digest = hashlib.blake2b(character.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    bits = int.from_bytes(digest, "big") | 1
-    cell = SIZE // _GRID
-    for row in range(_GRID):
-        for column in range(_GRID):
-            if bits >> (row * 3 + min(column, _GRID - 1 - column)) & 1:
-                left, top = at[0] + column * cell, at[1] + 3 + row * cell
-                canvas.rectangle((left, top, left + cell - 1, top + cell - 1), fill=ink)
+@lru_cache(maxsize=1)
+def _small() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(_SMALL_PRINT)
 
 
 WIDTH, HEIGHT = 640, 360

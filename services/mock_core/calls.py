@@ -11,10 +11,8 @@ from starlette.responses import Response
 
 from services.mock_core.broken import HungResponse, ResetResponse
 from services.mock_core.clock import Clock
+from services.mock_core.faults.fault import Fault, Hang, Late, Refuse, Reset, Where
 from services.mock_core.faults.kinds import (
-    Fault,
-    Hang,
-    Late,
     PollForget,
     PollGarbage,
     PollTruncate,
@@ -24,15 +22,12 @@ from services.mock_core.faults.kinds import (
     ProgressNoUrl,
     ProgressRelapse,
     ProgressUnknownState,
-    Refuse,
-    Reset,
     SubmitAcceptLate,
     SubmitLoseReply,
     SubmitPool,
     SubmitQuota,
     SubmitReplyAfterCallback,
     SubmitSkew,
-    Where,
 )
 from services.mock_core.faults.plan import Hit
 from services.mock_core.ledger.generation import ENDED, Generation, State

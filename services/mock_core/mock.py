@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.mock_core.callbacks.delivery import CallbackPolicy
 from services.mock_core.callbacks.sender import CallbackSender
 from services.mock_core.clock import Clock, Delay
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.fault import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
 from services.mock_core.journal import Journal

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from services.mock_core.clock import Clock, DelaySpec, random_number
+from services.mock_core.faults.fault import Where
 from services.mock_core.faults.kinds import (
     StartFail,
     StartNeverStart,
@@ -14,7 +15,6 @@ from services.mock_core.faults.kinds import (
     StartSlow,
     StartStick,
     StartVanish,
-    Where,
 )
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.ledger.generation import Generation, State

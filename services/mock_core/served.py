@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.mock_core.broken import DrippedResponse, TornResponse
 from services.mock_core.calls import disturb_reply, disturb_request
+from services.mock_core.faults.fault import Where
 from services.mock_core.faults.kinds import (
     ResultCorrupt,
     ResultDrip,
@@ -17,7 +18,6 @@ from services.mock_core.faults.kinds import (
     ResultSwap,
     ResultTruncate,
     ResultWrongType,
-    Where,
 )
 from services.mock_core.faults.plan import Hit
 from services.mock_core.ledger.files import StoredFile

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from services.mock_core.app import MEBIBYTE, build_app
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.fault import Where
 from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
 from services.mock_core.mock import build_mock, disk_of

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.mock_core.clock import DelaySpec
-from services.mock_core.faults.kinds import KINDS, Fault, Where
+from services.mock_core.faults.fault import Fault, Where
+from services.mock_core.faults.kinds import KINDS
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import Rule, read_plan
 from services.mock_kling.settings import KlingConfig

@@ -14,7 +14,7 @@ from services.mock_comfyui.native.wire import (
     read_json,
 )
 from services.mock_comfyui.prompts.tasks import Task
-from services.mock_comfyui.queue.prompt_queue import Kept, PromptQueue
+from services.mock_comfyui.queue.prompt_queue import Kept
 from services.mock_core.calls import View, look_up
 from services.mock_core.ledger.generation import State
 from services.mock_core.mock import TheMock
@@ -28,7 +28,7 @@ async def get_history(
     queue: TheQueue, max_items: str | None = None, offset: str | None = None
 ) -> Response:
     """Finished prompts, the oldest first; the last `max_items` unless an offset is given."""
-    rows = [(prompt_id, kept.entry) for prompt_id, kept in queue.history.rows()]
+    rows = [(prompt_id, kept.entry) for prompt_id, kept in queue.history.items()]
     most, start = _number(max_items), _number(offset)
     if start is None or start < 0:
         start = 0 if most is None else max(len(rows) - most, 0)
@@ -61,7 +61,7 @@ async def post_history(request: Request, queue: TheQueue) -> Response:
     if body.get("clear"):
         queue.history.clear()
     for prompt_id in listed(body, "delete"):
-        queue.history.drop(str(prompt_id))
+        queue.history.pop(str(prompt_id), None)
     return Response()
 
 
@@ -78,13 +78,10 @@ def bent(entry: Entry, view: View) -> Entry:
     if entry["status"]["completed"] and view.state is State.FAILED:
         status = {**entry["status"], "status_str": "error", "completed": False}
         return {**entry, "outputs": {}, "status": status}
-    if entry["status"]["completed"] and view.file_name is None and _has_files(entry):
+    has_files = any("images" in output for output in entry["outputs"].values())
+    if entry["status"]["completed"] and view.file_name is None and has_files:
         return {**entry, "outputs": {}}
     return entry
-
-
-def _has_files(entry: Entry) -> bool:
-    return any("images" in output for output in entry["outputs"].values())
 
 
 def _number(text: str | None) -> int | None:
@@ -109,7 +106,8 @@ _WORDS = {
 async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """One job, 404 for one that never was, was forgotten, or was cancelled while it waited."""
     kept = queue.history.get(job_id)
-    task = None if kept is not None else _task_of(queue, job_id)
+    # The one that runs before the ones that wait.
+    task = None if kept else next((it for it, _ in queue.tasks() if it.id == job_id), None)
     if kept is not None:
         generation = kept.generation
     elif task is not None:
@@ -119,7 +117,7 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     answer = await look_up(
         mock,
         generation,
-        reply=lambda _, view: NativeJson(_whole_job(queue, kept, task, view)),
+        reply=lambda _, view: NativeJson(_whole_job(kept, task, view)),
         shape=native_refusal,
     )
     return _not_found() if answer.status_code == 404 else answer
@@ -148,12 +146,7 @@ def _not_found() -> Response:
     return NativeJson({"error": "Job not found"}, status_code=404)
 
 
-def _task_of(queue: PromptQueue, job_id: str) -> Task | None:
-    """The one that runs before the ones that wait."""
-    return next((task for task, _ in queue.tasks() if task.id == job_id), None)
-
-
-def _whole_job(queue: PromptQueue, kept: Kept | None, task: Task | None, view: View) -> Entry:
+def _whole_job(kept: Kept | None, task: Task | None, view: View) -> Entry:
     """What the list tells, and of one that has ended its outputs and its graph."""
     if kept is None and task is not None:
         # Until the history is written it runs.

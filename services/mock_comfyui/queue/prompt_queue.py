@@ -28,36 +28,6 @@ class Kept:
     generation: Generation
 
 
-class History:
-    """By prompt id; an id that runs again keeps its place, and has the later end."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Kept] = {}
-
-    def add(self, task: Task) -> None:
-        self._kept[task.id] = Kept(entry_of(task), task.generation)
-        if len(self._kept) > MAX_HISTORY:
-            del self._kept[next(iter(self._kept))]
-
-    def get(self, prompt_id: str) -> Kept | None:
-        return self._kept.get(prompt_id)
-
-    def rows(self) -> list[tuple[str, Kept]]:
-        """The oldest first."""
-        return list(self._kept.items())
-
-    def drop(self, prompt_id: str) -> None:
-        self._kept.pop(prompt_id, None)
-
-    def forget(self, generation: Generation) -> None:
-        kept = self._kept.get(generation.id)
-        if kept is not None and kept.generation is generation:
-            del self._kept[generation.id]
-
-    def clear(self) -> None:
-        self._kept.clear()
-
-
 def entry_of(task: Task) -> Entry:
     """Outputs are told however it ended; `completed` alone says that it ended well."""
     good = task.generation.state is State.SUCCEEDED
@@ -69,16 +39,15 @@ def entry_of(task: Task) -> Entry:
             "completed": good,
             "messages": task.messages,
         },
-        "meta": {node_id: _meta(node_id) for node_id in task.results},
-    }
-
-
-def _meta(node_id: str) -> Entry:
-    return {
-        "node_id": node_id,
-        "display_node": node_id,
-        "parent_node": None,
-        "real_node_id": node_id,
+        "meta": {
+            node_id: {
+                "node_id": node_id,
+                "display_node": node_id,
+                "parent_node": None,
+                "real_node_id": node_id,
+            }
+            for node_id in task.results
+        },
     }
 
 
@@ -99,7 +68,8 @@ class PromptQueue:
         self.saver = saver
         self.hub = Hub()
         self.cache = NodeCache()
-        self.history = History()
+        # By prompt id; an id that runs again keeps its place, and has the later end.
+        self.history: dict[str, Kept] = {}
         self.pending: list[tuple[float, str, Any, Task]] = []
         # Those that the fault plan never lets start.
         self.held: list[Task] = []
@@ -300,7 +270,9 @@ class PromptQueue:
     def _conclude(self, task: Task) -> None:
         """The history first, then the word to who listens, then the next prompt."""
         self.running.pop(task.generation, None)
-        self.history.add(task)
+        self.history[task.id] = Kept(entry_of(task), task.generation)
+        if len(self.history) > MAX_HISTORY:
+            del self.history[next(iter(self.history))]
         self._broadcast_status()
         self._events.after(task)
 
@@ -312,7 +284,9 @@ class PromptQueue:
     def _forget(self, generation: Generation) -> None:
         self.running.pop(generation, None)
         self._take_out(generation)
-        self.history.forget(generation)
+        kept = self.history.get(generation.id)
+        if kept is not None and kept.generation is generation:
+            del self.history[generation.id]
         generation.detail.pop("task", None)
 
     def _broadcast_status(self) -> None:

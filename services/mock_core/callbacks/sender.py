@@ -19,12 +19,12 @@ from services.mock_core.callbacks.delivery import (
 )
 from services.mock_core.client import http_client
 from services.mock_core.clock import Clock
+from services.mock_core.faults.fault import Where
 from services.mock_core.faults.kinds import (
     CallbackEnvelope,
     CallbackHold,
     CallbackLose,
     CallbackRepeat,
-    Where,
 )
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.ledger.generation import DeliveryAttempt, Generation

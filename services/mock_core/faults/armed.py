@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.mock_core.clock import Clock, SeededRandom
-from services.mock_core.faults.kinds import Fault, Where
+from services.mock_core.faults.fault import Fault, Where
 from services.mock_core.faults.rules import NumberTest, Rule, number_test, text_matcher
 from services.mock_core.ledger.generation import Generation, Job, next_serial
 

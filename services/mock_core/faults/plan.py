@@ -6,7 +6,7 @@ from typing import Any
 
 from services.mock_core.clock import Clock
 from services.mock_core.faults.armed import ArmedRule
-from services.mock_core.faults.kinds import Fault, Where
+from services.mock_core.faults.fault import Fault, Where
 from services.mock_core.faults.rules import Rule
 from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger.generation import Generation

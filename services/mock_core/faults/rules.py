@@ -22,7 +22,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from services.mock_core.faults.kinds import KINDS, Fault, Where, names_at
+from services.mock_core.faults.fault import Fault, Where
+from services.mock_core.faults.kinds import KINDS, names_at
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.problems import Problem
 from shared.http.mistakes import MOST, member_of, sentence_of

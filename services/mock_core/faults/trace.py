@@ -8,7 +8,8 @@ from typing import Any
 
 from services.mock_core.clock import DelaySpec, rfc3339
 from services.mock_core.faults.armed import ArmedRule
-from services.mock_core.faults.kinds import Fault, SubmitPool, SubmitQuota
+from services.mock_core.faults.fault import Fault
+from services.mock_core.faults.kinds import SubmitPool, SubmitQuota
 from services.mock_core.ledger.generation import Generation
 
 

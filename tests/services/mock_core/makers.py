@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 from services.mock_core.clock import Clock
-from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.fault import Where
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.faults.rules import read_plan
 from services.mock_core.faults.trace import Trace
