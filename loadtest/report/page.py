@@ -114,43 +114,30 @@ class Chart:
     height: int = 12
     """Pixels of a lane."""
 
-    @property
-    def begin(self) -> float:
-        return min(bar.begin for lane in self.lanes for bar in lane.bars)
+    def drawn(self) -> tuple[list[tuple[Lane, list[tuple[Bar, str, str]]]], list[tuple[str, str]]]:
+        """Each lane's bars with where they begin and how wide they are, and the axis' ticks."""
+        begin = min(bar.begin for lane in self.lanes for bar in lane.bars)
+        seconds = max(bar.end for lane in self.lanes for bar in lane.bars) - begin or 1e-9
 
-    @property
-    def seconds(self) -> float:
-        return max(bar.end for lane in self.lanes for bar in lane.bars) - self.begin or 1e-9
+        def share(part: float) -> str:
+            return f"{part / seconds * 100:.3f}%"
 
-    def share(self, seconds: float) -> str:
-        """A length of time as a share of the width."""
-        return f"{seconds / self.seconds * 100:.3f}%"
-
-    def drawn(self) -> list[tuple[Lane, list[tuple[Bar, str, str]]]]:
-        """Each lane's bars with where they begin and how wide they are."""
         # A browser does not draw what has no width.
-        begin, least = self.begin, self.seconds / 2000
-        return [
+        least = seconds / 2000
+        lanes = [
             (
                 lane,
                 [
-                    (
-                        bar,
-                        self.share(bar.begin - begin),
-                        self.share(max(bar.end - bar.begin, least)),
-                    )
+                    (bar, share(bar.begin - begin), share(max(bar.end - bar.begin, least)))
                     for bar in lane.bars
                 ],
             )
             for lane in self.lanes
         ]
-
-    def ticks(self) -> list[tuple[str, str]]:
-        """Round instants since the beginning: where they are, and how they are written."""
-        power = 10.0 ** math.floor(math.log10(self.seconds / _MOST_TICKS))
-        step = next(s * power for s in (1, 2, 5, 10) if s * power * _MOST_TICKS >= self.seconds)
-        places = range(int(self.seconds * 0.97 / step) + 1)
-        return [(self.share(place * step), duration(place * step)) for place in places]
+        power = 10.0 ** math.floor(math.log10(seconds / _MOST_TICKS))
+        step = next(s * power for s in (1, 2, 5, 10) if s * power * _MOST_TICKS >= seconds)
+        places = [place * step for place in range(int(seconds * 0.97 / step) + 1)]
+        return lanes, [(share(place), duration(place)) for place in places]
 
 
 Block = Tiles | Table | Notice | Text | Code | Chart | Links
