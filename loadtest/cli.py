@@ -66,7 +66,11 @@ class Commands(TyperGroup):
         except NotReachable as error:
             fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
         except PlanError as error:
-            fail(error.problems, USAGE)
+            for problem in error.problems:
+                option, colon, mistake = problem.partition(": ")
+                known = problem.startswith("--")
+                complain(f"{option}{colon}{spoken(mistake)}" if known else problem)
+            raise typer.Exit(USAGE) from None
         except Damaged as error:
             fail([str(error)], USAGE)
         except OSError as error:

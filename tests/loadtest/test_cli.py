@@ -242,3 +242,11 @@ def test_the_seal_is_printed(tmp_path: Path) -> None:
     [root] = [line.removeprefix("seal: ") for line in said.splitlines() if "seal: " in line]
     assert root == seal.check(folder).root
     assert root in (folder.path / "report.md").read_text("utf-8")
+
+
+def test_a_mistake_is_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    result = runner.invoke(app, ["run", "--jobs", "1", "--seed", "x"])
+
+    assert result.exit_code == 2
+    assert _lines(result) == ["--seed: “x”不是整数"]

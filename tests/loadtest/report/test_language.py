@@ -42,10 +42,6 @@ NOT_SAID = {
     ),
     *("{1} (attempt {2})", "{1} {2}: {3}"),
     *("{1}: {2} ({3})", "{1} {2}", "{1}: {2}", "{1} by {2}"),
-    "'{1}' is no threshold; write for example p95<60s or success_rate>=0.99",
-    "'{1}': '{2}' is neither a number nor one of {3}",
-    "'{1}': '{2}' is no number",
-    "'{1}': unknown metric '{2}'; known are {3}",
 }
 # Made of several, with a capital of its own, or of the template.
 MADE = {
