@@ -24,7 +24,7 @@ from loadtest.settings import Settings
 from shared.texts import spoken
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-# In a CI there is none, whatever the output looks like.
+# A CI is no terminal, even if its output looks like one.
 _TERMINAL = False if os.environ.get("CI") else None
 console = Console(force_terminal=_TERMINAL)
 errors = Console(stderr=True, force_terminal=_TERMINAL)
@@ -58,7 +58,7 @@ Check = Annotated[bool, Option("--check", help="Look at the options, and run not
 
 
 class Commands(TyperGroup):
-    """What none of them can do is said here, whichever it was asked of."""
+    """Prints the errors that any command can meet, and exits with their status."""
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -17,7 +17,7 @@ from loadtest.times import duration
 from shared.texts import is_chinese, told
 
 GOOD, BAD, WARN, INFO = "good", "bad", "warn", "info"
-# Whatever gets into the page, nothing of it runs, and nothing is fetched or sent.
+# Nothing in the page runs, and the page fetches and sends nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARKS = {GOOD: "✅", BAD: "❌", WARN: "⚠️", INFO: "ℹ️"}
@@ -26,10 +26,7 @@ _MOST_TICKS = 8
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell; `tone` colours it, and the text alone still says it.
-
-    `own`: a value of a user's or a machine's, and the same in every language.
-    """
+    """One cell; `tone` colours it. `own`: a user's or a machine's value, which isn't translated."""
 
     text: str
     tone: str = ""
@@ -51,7 +48,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence that must not be missed."""
+    """A highlighted sentence."""
 
     tone: str
     text: str
@@ -165,7 +162,7 @@ def row(*values: Cell | str | float | None) -> Cells:
 
 
 def own(text: str | None, *, href: str = "") -> Cell:
-    """A prompt, a name, an id: what no table of texts may touch."""
+    """A cell with a prompt, a name or an id, which is the same in every language."""
     return Cell("–" if text is None else text, href=href, own=True)
 
 
@@ -188,7 +185,7 @@ def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str,
 
 
 def both(text: str) -> Markup:
-    """A text, and beside it the Chinese one where there is one; the style shows one of them."""
+    """A text in English and, if there is one, in Chinese; the page's style shows one of them."""
     chinese = told(text)
     if chinese == text:
         return escape(text)

@@ -35,7 +35,7 @@ def write_report(folder: RunFolder, judgement: Judgement) -> None:
         ("report.md", markdown(title.format(None, run), found)),
         ("report.html", html(title, found, passed=judgement.passed, names=(run,))),
     ):
-        # In place of whatever has that name; a link is not followed.
+        # Replaces whatever has that name, and follows no link.
         write_atomic(folder.path / name, text.encode())
 
 

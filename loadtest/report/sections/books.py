@@ -1,4 +1,4 @@
-"""Whether what went in came out: jobs by each book, failed generations, callbacks, histories."""
+"""Jobs by each book, failed generations, callbacks and histories: whether everything adds up."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What happened when: each job in time, the concurrency proof, and where to look first."""
+"""Jobs over time, the concurrency proof, the slowest jobs and every failure."""
 
 import re
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def _is_drawn(job: JobFacts) -> bool:
 
 
 def _start(job: JobFacts) -> float:
-    """When it got the slot; a job without one has its end."""
+    """When the job got the slot; its end if it never did."""
     granted = job.execution.granted if job.execution else None
     started = job.api[0].started
     return granted if granted is not None else started if started is not None else _end(job)

@@ -1,4 +1,4 @@
-"""The verdict with each condition's measured value, and what the run has not tried."""
+"""The verdict with each condition's measured value, and what the run did not try."""
 
 import json
 from typing import Any
