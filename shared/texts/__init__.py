@@ -1,7 +1,7 @@
-"""The texts in Chinese by the English ones, their keys: a file for each place that shows them.
+"""Chinese translations, looked up by the finished English text: a table for each place of use.
 
-What is said is written in English everywhere, and put into Chinese where a person sees it: files
-for programs, logs, and whoever speaks no Chinese get the same bytes as ever.
+Code writes English. A text is translated where a person sees it; files for programs and logs stay
+English (docs/decisions/0035).
 """
 
 import json
@@ -26,9 +26,9 @@ _Form = tuple[list[str], str]
 
 
 def is_chinese(environ: Mapping[str, str]) -> bool:
-    """Whether a shell's language is Chinese: LC_ALL, LC_MESSAGES, LANG, and LANGUAGE before them.
+    """True if a shell's language is Chinese.
 
-    As for gettext, LANGUAGE counts only where one of the others names a language at all.
+    As for gettext, LANGUAGE comes first, and counts only if LC_ALL, LC_MESSAGES or LANG is set.
     """
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     locale = next((environ[name] for name in names if environ.get(name)), "C")
@@ -38,13 +38,13 @@ def is_chinese(environ: Mapping[str, str]) -> bool:
 
 
 def forgive() -> None:
-    """From now on a character that this process's shell can't write is a `?`, and ends nothing."""
+    """Write `?` for characters that the shell's encoding lacks, in place of an error."""
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")
 
 
 def spoken(text: str) -> str:
-    """Lines in the language of this process's shell; where one is of columns, each by itself."""
+    """Translate lines into the language of this process's shell, columns one by one."""
     return "\n".join(map(_line, text.split("\n"))) if is_chinese(os.environ) else text
 
 
@@ -57,7 +57,7 @@ def _line(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def told(text: str, *, words: Path | None = None) -> str:
-    """A text in Chinese: one of a table's (of all without `words`), or one that fits its blanks."""
+    """Translate a text by the table `words`, or by all; text without a translation is returned."""
     if not _WORD.search(text) or len(text) > LONGEST:
         return text
     plain, forms = _tables(*((words,) if words else (PAGE, COMMANDS, REPORT)))
@@ -74,14 +74,14 @@ def _filled(text: str, parts: list[str]) -> str:
 
 
 def _listed(text: str, words: Path | None) -> str:
-    """A text in Chinese; one that no table has may be a list of texts."""
+    """Translate what fills a blank: a text, or a list of texts."""
     whole = told(text, words=words)
     return whole if whole != text else ", ".join(told(p, words=words) for p in text.split(", "))
 
 
 @cache
 def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
-    """Texts without blanks; those with some: first what begins with a word, and what says most."""
+    """Texts without blanks, and those with blanks in the order in which they are tried."""
     every = {key: text for file in files for key, text in json.loads(file.read_bytes()).items()}
     blanked = sorted(filter(_BLANK.search, every), key=_rank)
     plain = {key: text for key, text in every.items() if "{" not in key or "…" in key}
@@ -98,9 +98,9 @@ def _said(key: str) -> list[str]:
 
 
 def _between(said: list[str], text: str) -> list[str] | None:
-    """What a text has for the blanks between what is said, each as short as can be.
+    """Return what fills the blanks, each as short as possible; None if the text does not fit.
 
-    In one go: a pattern would look for ever through a text that almost fits.
+    In linear time: a regular expression could backtrack for ever on a text that almost fits.
     """
     first, *inner, last = said
     end = len(text) - len(last)
