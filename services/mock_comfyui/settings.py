@@ -1,13 +1,15 @@
 """Settings of the image service, and what can be changed while it runs."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from services.mock_core.clock import Delay, DelaySpec
-from services.mock_core.mock import Mock, RuntimeConfig
-from services.mock_core.settings import MockSettings
+from services.mock_core.settings import MockSettings, RuntimeConfig
+
+if TYPE_CHECKING:
+    from services.mock_core.mock import Mock
 
 
 class ComfyuiSettings(MockSettings):
@@ -57,7 +59,7 @@ def initial_config(settings: ComfyuiSettings) -> ComfyuiConfig:
     )
 
 
-def native_config(mock: Mock) -> NativeConfig:
+def native_config(mock: "Mock") -> NativeConfig:
     """How the native wire's server is at this moment."""
     config = mock.config
     assert isinstance(config, ComfyuiConfig)  # noqa: S101 - set by the factory

@@ -1,18 +1,15 @@
 """Everything one mock is made of; its routes find it as `app.state.mock`."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.mock_core.callbacks.delivery import CallbackPolicy
 from services.mock_core.callbacks.sender import CallbackSender
-from services.mock_core.clock import Clock, Delay
+from services.mock_core.clock import Clock
 from services.mock_core.faults.fault import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
@@ -21,44 +18,8 @@ from services.mock_core.ledger.files import Disk, FileStore
 from services.mock_core.ledger.generation import JobIndex
 from services.mock_core.ledger.ledger import Ledger
 from services.mock_core.runner import Make, Runner
-from services.mock_core.settings import MockSettings
+from services.mock_core.settings import MockSettings, RuntimeConfig
 from shared.http.problems import Shape
-
-Speed = Annotated[float, Field(gt=0, le=1_000_000)]
-
-
-class RuntimeConfig(BaseModel):
-    """`speed` is the clock factor, `seconds` the nominal length of one generation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    speed: Speed
-    seconds: Delay
-    result_days: Annotated[float, Field(gt=0)]
-
-    def callback_policy(self) -> CallbackPolicy:
-        """How callbacks are sent."""
-        return CallbackPolicy()
-
-    def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
-        """A copy with these members changed, or a validation error that names each mistake."""
-        current = {name: getattr(self, name) for name in type(self).model_fields}
-        try:
-            return type(self).model_validate(
-                {**current, **{name: _merged(current.get(name), changes[name]) for name in changes}}
-            )
-        except ValidationError as error:
-            raise RequestValidationError(
-                [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
-            ) from error
-
-
-def _merged(old: object, new: object) -> object:
-    """A change of some members of a part leaves the part's others as they are."""
-    if isinstance(old, BaseModel) and isinstance(new, dict):
-        return {**old.model_dump(), **new}
-    return new
-
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -5,13 +5,15 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.mock_core.clock import rfc3339
+from services.mock_core.callbacks.delivery import CallbackPolicy
+from services.mock_core.clock import Delay, rfc3339
 from shared.http.hosts import listed
 
 BAD_SETTING_STATUS = 2
@@ -58,6 +60,45 @@ class MockSettings(BaseSettings):
     def hosts(self) -> frozenset[str]:
         """The names beside loopback's."""
         return listed(self.allowed_hosts)
+
+
+Speed = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+class RuntimeConfig(BaseModel):
+    """`speed` is the clock factor, `seconds` the nominal length of one generation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speed: Speed
+    seconds: Delay
+    result_days: Annotated[float, Field(gt=0)]
+
+    def callback_policy(self) -> CallbackPolicy:
+        """How callbacks are sent."""
+        return CallbackPolicy()
+
+    def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
+        """A copy with these members changed, or a validation error that names each mistake."""
+        # Not before: `make up` reads the settings of all services, which is to be quick.
+        from fastapi.exceptions import RequestValidationError
+
+        current = {name: getattr(self, name) for name in type(self).model_fields}
+        try:
+            return type(self).model_validate(
+                {**current, **{name: _merged(current.get(name), changes[name]) for name in changes}}
+            )
+        except ValidationError as error:
+            raise RequestValidationError(
+                [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+            ) from error
+
+
+def _merged(old: object, new: object) -> object:
+    """A change of some members of a part leaves the part's others as they are."""
+    if isinstance(old, BaseModel) and isinstance(new, dict):
+        return {**old.model_dump(), **new}
+    return new
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)

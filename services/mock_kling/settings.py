@@ -8,8 +8,7 @@ from pydantic_settings import NoDecode
 
 from services.mock_core.callbacks.delivery import CallbackPolicy
 from services.mock_core.clock import Delay, DelaySpec
-from services.mock_core.mock import RuntimeConfig
-from services.mock_core.settings import MockSettings
+from services.mock_core.settings import MockSettings, RuntimeConfig
 
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -28,8 +28,11 @@ from services.mock_core.faults.kinds import (
     CallbackUnknownJob,
     CallbackWrongType,
 )
-from services.mock_core.faults.plan import Hit
 from services.mock_core.ledger.generation import Generation
+
+if TYPE_CHECKING:
+    # Not at a start: the settings are made of a part of this.
+    from services.mock_core.faults.plan import Hit
 
 Pause = Annotated[float, Field(ge=0, le=10_000_000)]
 _PREFIX = "whsec_"
@@ -121,7 +124,7 @@ class Delivery:
 
 
 def bend_content(
-    body: dict[str, Any], hits: tuple[Hit, ...], *, other: Generation | None
+    body: dict[str, Any], hits: tuple["Hit", ...], *, other: Generation | None
 ) -> dict[str, Any]:
     """What the callback says, before it is put into words."""
     for hit in hits:
@@ -138,7 +141,7 @@ def bend_content(
     return body
 
 
-def bend_delivery(delivery: Delivery, hits: tuple[Hit, ...], *, other: Generation | None) -> None:
+def bend_delivery(delivery: Delivery, hits: tuple["Hit", ...], *, other: Generation | None) -> None:
     """How the callback travels: address, bytes, pace, schedule."""
     for hit in hits:
         match hit.fault:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ from services.mock_core.settings import MockSettings
 from services.mock_kling.settings import KlingSettings, initial_config
 from shared.jobs.tokens import operator_key
 from shared.settings.common import Seconds
-from tests.compose.stack.conftest import Load
+from tests.compose.stack.conftest import ROOT, Load
 
 KEY = "A" * 43 + "="
 REAL = {"MOCKS": "off", "COMFYUI_URL": "http://c.example", "KLING_URL": "http://k.example"}
@@ -570,3 +572,15 @@ def test_the_settings_are_those_of_the_services_alone(
     monkeypatch.setenv("API_RATE", "x")
     check_services(settings())
     assert os.environ["API_RATE"] == "x"
+
+
+def test_no_service_needs_more_than_its_settings_for_it() -> None:
+    """Every `make up` reads all of them: what is heavy is imported by the service that starts."""
+    each = "[each.settings() for each in (*services.ALL, services.LOADTEST) if each.model]"
+    code = f"import sys; from compose.stack import services; {each}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    known = set(done.stdout.split())
+    assert "services.worker.settings.worker" in known
+    assert not known & {"temporalio", "fastapi", "httpx", "structlog", "av", "PIL", "cryptography"}
