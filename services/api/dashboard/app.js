@@ -30,12 +30,10 @@ function start() {
     faults: new FaultsView({ mocks }),
     health: new HealthView({ alarm: byId("alarm") }),
   });
-  let temporalUi = null;
   const drawer = new Drawer({
     store,
     address,
     mocks,
-    ui: () => temporalUi,
     runAgain: (input) => {
       address.go({ job: "", view: "jobs" });
       jobs.form.fill(input);
@@ -70,8 +68,7 @@ function start() {
   });
   const learn = async () => {
     const config = await get("/dashboard/config");
-    temporalUi = showSurroundings(config);
-    drawer.learn();
+    drawer.temporalUi = showSurroundings(config);
     if (config.mocks) mocks.follow();
     else views.withdraw("faults");
   };

@@ -31,13 +31,13 @@ export class Drawer {
   #lines = new LogLines();
   #raw = el("pre", { tabindex: 0, "aria-label": t("Raw record") });
 
-  /** `runAgain` gets a job's input; `ui` gives the address of the Temporal UI, once it is known. */
-  constructor({ store, address, mocks, runAgain, ui }) {
+  /** `runAgain` gets a job's input. */
+  constructor({ store, address, mocks, runAgain }) {
     this.#store = store;
     this.#address = address;
     this.#mocks = mocks;
     mocks.listen((hit) => hit.has(this.#shown) && this.#drawStory());
-    this.#actions = new Actions({ address, store, runAgain, ui });
+    this.#actions = new Actions({ address, store, runAgain });
     const named = { class: "quiet", "aria-label": t("Close"), title: t("Close (Escape)") };
     const close = button("×", () => this.close(), named);
     this.element = el(
@@ -64,9 +64,9 @@ export class Drawer {
     this.#address.go({ job: "" });
   }
 
-  /** The address of the Temporal UI is known by now. */
-  learn() {
-    this.#actions.learn();
+  /** The address of a namespace's workflows in the Temporal UI, once it is known. */
+  set temporalUi(address) {
+    this.#actions.temporalUi = address;
   }
 
   /** Follows the address; the record of a job that changed is read again. */
@@ -199,17 +199,16 @@ function video(job) {
 class Actions {
   #address;
   #store;
-  #ui;
+  #temporalUi = null;
   #job = null;
   #record = null;
   #cancel = button(t("Cancel"), () => this.#doCancel(), { class: "danger" });
   #retry = button(t("Retry"), () => this.#doRetry());
   #link = outside("", t("Temporal UI"));
 
-  constructor({ address, store, runAgain, ui }) {
+  constructor({ address, store, runAgain }) {
     this.#address = address;
     this.#store = store;
-    this.#ui = ui;
     const again = button(t("Run again with edits"), () => runAgain(this.#record ?? this.#job));
     this.element = el("div", { class: "actions" }, this.#cancel, this.#retry, again, this.#link);
   }
@@ -224,14 +223,13 @@ class Actions {
     this.element.hidden = false;
     this.#cancel.hidden = hasEnded(job) || this.#store.isCancelling(job.job_id);
     this.#retry.hidden = !canRetry(job);
-    this.learn();
+    this.#link.hidden = this.#temporalUi === null;
+    this.#link.href = `${this.#temporalUi}/${encodeURIComponent(job.job_id)}`;
   }
 
-  /** Shows the link as soon as it is known where it leads. */
-  learn() {
-    const base = this.#ui();
-    this.#link.hidden = base === null;
-    if (this.#job !== null) this.#link.href = `${base}/${encodeURIComponent(this.#job.job_id)}`;
+  set temporalUi(address) {
+    this.#temporalUi = address;
+    if (this.#job !== null) this.show(this.#job);
   }
 
   /** The whole input, which only the record has. */

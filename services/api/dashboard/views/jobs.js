@@ -1,6 +1,6 @@
 // The view of all jobs: slot, form, filters, table, and what to do if there is nothing.
 
-import { arrange, button, el, field, linkTo, panel, select, setOr, setText } from "../lib/dom.js";
+import { button, el, field, linkTo, panel, select, setOr, setText } from "../lib/dom.js";
 import { STATUSES, tally } from "../data/jobs.js";
 import { SlotPanel } from "./slot.js";
 import { SubmitPanel } from "./submit.js";
@@ -161,8 +161,8 @@ class Filters {
     const wanted = ["", ...[...tags].sort().reverse()];
     const present = [...this.#tag.options].map((option) => option.value);
     if (wanted.join("\n") !== present.join("\n")) {
-      const option = (value) => el("option", { value }, value || t("any tag"));
-      arrange(this.#tag, wanted.map(option));
+      const options = wanted.map((value) => el("option", { value }, value || t("any tag")));
+      this.#tag.replaceChildren(...options);
     }
     this.#tag.value = chosen;
   }

@@ -1,13 +1,14 @@
 """The page's files: plain, layered, without addresses outside; and what its modules compute."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Page
 
 from services.api.http.page import FOLDER
 from shared.jobs.messages import JobInput
@@ -18,7 +19,7 @@ TEXTS = {path: path.read_text("utf-8") for path in FOLDER.rglob("*") if path.is_
 SCRIPTS = {path: text for path, text in TEXTS.items() if path.suffix == ".js"}
 # From the top down; `app.js` stands above them.
 LAYERS = ("views", "data", "lib")
-PAGE = Path("docs/dashboard.md").read_text(encoding="utf-8")
+DOCUMENTED = Path("docs/dashboard.md").read_text(encoding="utf-8")
 # Each makes markup or code out of text.
 FORBIDDEN = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\("
@@ -78,30 +79,37 @@ def test_every_part_of_the_address_and_every_call_is_documented() -> None:
 
     assert parts
     assert calls
-    assert [each for each in [*parts, *calls] if each not in PAGE] == []
+    assert [each for each in [*parts, *calls] if each not in DOCUMENTED] == []
 
-
-Compute = Callable[..., Awaitable[Any]]
 
 CALL = """async ([module, name, values]) => {
   const found = (await import(`/dashboard/${module}`))[name];
   return found(...values);
 }"""
+STORED = """async (versions) => {
+  const { JobStore } = await import("/dashboard/data/store.js");
+  const store = new JobStore();
+  for (const version of versions) store.put({ job_id: "job-1", version });
+  return store.get("job-1").version;
+}"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def compute(
-    chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Compute]:
-    """Calls what a module of the page exports, in the browser; one page for all tests."""
+async def page(chromium: Chromium, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Page]:
+    """One for all tests here, which only import the page's modules."""
     place = await lonely_place(tmp_path_factory.mktemp("api"), nobody_else())
     icon = f"{place.base}/dashboard/icon.svg"
     async with place.running(), chromium.page(icon) as page:
+        yield page
 
-        async def call(module: str, name: str, *values: Any) -> Any:
-            return await page.evaluate(CALL, [module, name, values])
 
-        yield call
+async def compute(page: Page, module: str, name: str, *values: Any) -> Any:
+    """What a function of a module returns."""
+    return await page.evaluate(CALL, [module, name, values])
+
+
+async def test_an_older_version_never_replaces_a_newer_one(page: Page) -> None:
+    assert await page.evaluate(STORED, [2, 3, 1]) == 3
 
 
 def job(status: str, **fields: Any) -> dict[str, Any]:
@@ -119,10 +127,10 @@ def job(status: str, **fields: Any) -> dict[str, Any]:
     ],
 )
 async def test_what_was_paid_for_is_there_however_the_job_ended(
-    compute: Compute, given: dict[str, Any], files: list[bool]
+    page: Page, given: dict[str, Any], files: list[bool]
 ) -> None:
     names = ("hasImage", "hasVideo")
-    assert [await compute("data/jobs.js", name, given) for name in names] == files
+    assert [await compute(page, "data/jobs.js", name, given) for name in names] == files
 
 
 @pytest.mark.parametrize(
@@ -142,10 +150,10 @@ async def test_what_was_paid_for_is_there_however_the_job_ended(
     ],
 )
 async def test_a_rule_is_told_in_its_own_words(
-    compute: Compute, rule: dict[str, Any], whom: str, often: str
+    page: Page, rule: dict[str, Any], whom: str, often: str
 ) -> None:
-    assert await compute("data/mocks.js", "whomOf", rule) == whom
-    assert await compute("data/mocks.js", "oftenOf", rule) == often
+    assert await compute(page, "data/mocks.js", "whomOf", rule) == whom
+    assert await compute(page, "data/mocks.js", "oftenOf", rule) == often
 
 
 AWAY, WAITS = "does not answer", "temporal: does not answer"
@@ -165,9 +173,9 @@ AWAY, WAITS = "does not answer", "temporal: does not answer"
     ],
 )
 async def test_which_services_are_not_ready_is_told_in_few_words(
-    compute: Compute, details: dict[str, str], alarm: str
+    page: Page, details: dict[str, str], alarm: str
 ) -> None:
     services = [
         {"name": name, "ready": not detail, "detail": detail} for name, detail in details.items()
     ]
-    assert await compute("views/health.js", "alarmOf", services) == alarm
+    assert await compute(page, "views/health.js", "alarmOf", services) == alarm
