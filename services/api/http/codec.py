@@ -11,25 +11,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
 
 from services.api.settings import ApiSettings
-from shared.errors import BodyTooLarge, GenvideoError, InvalidInput
+from shared.errors import GenvideoError, InvalidInput
 from shared.http import problems
 from shared.temporal.codec import PayloadKeys
 
 PATH = "/codec"
-# The UI asks for an event's payloads at a time; each becomes an object, which costs time.
-MOST_PAYLOADS = 100
-MOST_METADATA = 16
-_FIELDS = {"metadata", "data"}
 # What the UI's page sends along.
 HEADERS = ("Authorization", "Content-Type", "X-Namespace")
 
 
 class NotTheUi(GenvideoError, code="not_the_ui", status=403, title="Only the Temporal UI may ask"):
     """A page of any other origin has no business here."""
-
-
-class TooManyPayloads(BodyTooLarge, code="too_many_payloads"):
-    """More payloads in one call than are decrypted at once."""
 
 
 class CodecMiddleware:
@@ -77,31 +69,14 @@ def codec_app(keys: PayloadKeys, ui: str) -> FastAPI:
 
 
 async def _payloads(request: Request) -> Sequence[Payload]:
-    """The body's payloads; counted before any is made, for a megabyte holds very many."""
+    """The body's payloads."""
     try:
         body = json.loads(await request.body())
-        _require_few(body)
+        if not isinstance(body, dict):
+            raise ValueError
         return ParseDict(body, Payloads()).payloads
     except (ParseError, ValueError, RecursionError) as error:
         raise InvalidInput("body: not the JSON of Temporal's payloads.") from error
-
-
-def _require_few(body: object) -> None:
-    if not isinstance(body, dict) or body.keys() - {"payloads"}:
-        raise ValueError
-    payloads = body.get("payloads", [])
-    if not isinstance(payloads, list) or not all(isinstance(each, dict) for each in payloads):
-        raise ValueError
-    if len(payloads) > MOST_PAYLOADS:
-        raise TooManyPayloads(f"At most {MOST_PAYLOADS} payloads.")
-    if any(each.keys() - _FIELDS or _metadata(each) > MOST_METADATA for each in payloads):
-        raise ValueError
-
-
-def _metadata(payload: dict[str, object]) -> int:
-    """How many entries there are; ParseDict tells whether they fit."""
-    found = payload.get("metadata")
-    return len(found) if isinstance(found, dict | list) else 0
 
 
 def _answer(payloads: Sequence[Payload]) -> Response:

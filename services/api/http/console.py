@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.http import upstream
-from services.api.http.routes import JSON, JobId, ServiceDep, produces
+from services.api.http.routes import JobId, ServiceDep
 from services.api.http.upstream import Health, Lines
 from services.api.jobs import JobNotFound, check_id
 from shared.errors import GenvideoError, NotJson, NotReady
@@ -58,7 +58,6 @@ router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
     "/jobs/{job_id}/record",
     tags=["jobs"],
     operation_id="get_record",
-    dependencies=[produces(JSON)],
     responses=documented(JobNotFound, 422, 503, NotReady),
 )
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:

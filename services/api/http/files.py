@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 
-from services.api.http.routes import JobId, NotAcceptable, ServiceDep, produces
+from services.api.http.routes import JobId, ServiceDep
 from services.api.jobs import JobNotFound, check_id
 from services.api.service import Service
 from services.api.thumbnails import THUMBNAIL_TYPE
@@ -132,7 +132,7 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
         },
         304: {"description": "The same as the one with that ETag"},
         307: {"description": "At an address of the store's own, with `STORE_LINKS=on`"},
-        **documented(BadRange, JobNotFound, AssetNotFound, NotAcceptable),
+        **documented(BadRange, JobNotFound, AssetNotFound),
         **documented(RangeNotSatisfiable, 422, 503),
     }
 
@@ -143,7 +143,6 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     operation_id="get_image",
     response_class=FileResponse,
     responses=_binary(Step.IMAGE),
-    dependencies=[produces(MEDIA_TYPES[Step.IMAGE])],
 )
 async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's picture; takes `Range`. 404 `asset_not_found` before."""
@@ -156,7 +155,6 @@ async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> 
     operation_id="get_video",
     response_class=FileResponse,
     responses=_binary(Step.VIDEO),
-    dependencies=[produces(MEDIA_TYPES[Step.VIDEO])],
 )
 async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""

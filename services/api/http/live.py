@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.api.feed.feed import Changes, versions_after
 from services.api.feed.hub import Frame, Hub, Subscription, TooManyListeners, Versions, Waiting
-from services.api.http.routes import EVENTS, JobId, NotAcceptable, ServiceDep, address_of, produces
+from services.api.http.routes import JobId, ServiceDep, address_of
 from services.api.jobs import JobNotFound
 from services.api.models import EXAMPLES
 from services.api.service import Service
@@ -254,7 +254,7 @@ def _stream(event_id: str) -> dict[str, Any]:
     """What the document says of a stream whose events have such ids."""
     job = Job.model_validate(EXAMPLES["Job"])
     example = {"id": event_id, "data": Frame(job).text}
-    return {EVENTS: {"schema": _EVENT, "example": example}}
+    return {"text/event-stream": {"schema": _EVENT, "example": example}}
 
 
 class EventStream(StreamingResponse):
@@ -262,7 +262,7 @@ class EventStream(StreamingResponse):
 
     def __init__(self, content: AsyncIterator[bytes], hub: Hub, address: str) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(content, media_type=EVENTS, headers=headers)
+        super().__init__(content, media_type="text/event-stream", headers=headers)
         self._hub = hub
         self._address = address
 
@@ -277,14 +277,13 @@ JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": _stream(str(EXAMPLES["Job"]["version"])),
     },
     204: {"description": "The job has ended, and nothing comes after that version"},
-    **documented(JobNotFound, NotAcceptable, 422, TooManyListeners, 503, NotReady),
+    **documented(JobNotFound, 422, TooManyListeners, 503, NotReady),
 }
 
 
 @router.get(
     "/jobs/{job_id}/events",
     tags=["live"],
-    dependencies=[produces(EVENTS)],
     operation_id="job_events",
     response_class=Response,
     responses=JOB_RESPONSES,

@@ -1,8 +1,8 @@
 """Jobs and slots over HTTP; every answer is JSON, a refusal a problem."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BeforeValidator, Field
 from starlette.requests import HTTPConnection
@@ -36,42 +36,6 @@ from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
 from shared.semaphore.messages import Gate, SlotView
-
-JSON = "application/json"
-EVENTS = "text/event-stream"
-
-
-class NotAcceptable(
-    GenvideoError, code="not_acceptable", status=406, title="Not in a form that is accepted"
-):
-    """The caller's `Accept` names nothing that the route can give."""
-
-
-def produces(*media_types: str) -> Any:
-    """A dependency of routes that answer in one of these forms alone."""
-
-    async def check(accept: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
-        check_accepted(accept, *media_types)
-
-    return Depends(check)
-
-
-def check_accepted(accept: str | None, *media_types: str) -> None:
-    """NotAcceptable for an `Accept` that leaves all of these out."""
-    if accept and not any(_accepts(accept, each) for each in media_types):
-        raise NotAcceptable(f"This is {' or '.join(media_types)}; Accept: {accept[:100]} is not.")
-
-
-def _accepts(accept: str, media_type: str) -> bool:
-    kind = media_type.partition("/")[0]
-    fitting = {"*/*", f"{kind}/*", media_type}
-    return any(_wanted(each, fitting) for each in accept.split(","))
-
-
-def _wanted(item: str, fitting: set[str]) -> bool:
-    media_range, *parameters = (part.strip().lower() for part in item.split(";"))
-    refused = any(part in ("q=0", "q=0.0", "q=0.00", "q=0.000") for part in parameters)
-    return media_range in fitting and not refused
 
 
 async def _service(connection: HTTPConnection) -> Service:
@@ -134,12 +98,10 @@ _BEARER = HTTPBearer(
 )
 CHANGES = [Depends(_BEARER)]
 # By what each call that changes something may be refused.
-CHECKED = (TokenMissing, NotAcceptable, 422, TooFast, 503)
+CHECKED = (TokenMissing, 422, TooFast, 503)
 
 
-router = APIRouter(
-    generate_unique_id_function=lambda route: route.name, dependencies=[produces(JSON), ONLY_KNOWN]
-)
+router = APIRouter(generate_unique_id_function=lambda route: route.name, dependencies=[ONLY_KNOWN])
 
 
 @router.post(
@@ -163,7 +125,7 @@ async def submit_job(
     return _accepted(service, await service.jobs.submit(order.input(), idempotency_key), response)
 
 
-@router.get("/jobs", tags=["jobs"], responses=documented(NotAcceptable, 422))
+@router.get("/jobs", tags=["jobs"], responses=documented(422))
 async def list_jobs(
     service: ServiceDep,
     status: StatusFilter = None,
@@ -186,7 +148,7 @@ async def list_jobs(
 @router.get(
     "/jobs/{job_id}",
     tags=["jobs"],
-    responses=documented(JobNotFound, NotAcceptable, 422, 503, NotReady),
+    responses=documented(JobNotFound, 422, 503, NotReady),
 )
 async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
@@ -231,7 +193,7 @@ async def retry_job(
     return _accepted(service, await service.jobs.retry(job_id, idempotency_key), response)
 
 
-@router.get("/slots", tags=["slots"], responses=documented(NotAcceptable, 422, 503, SemaphoreSlow))
+@router.get("/slots", tags=["slots"], responses=documented(422, 503, SemaphoreSlow))
 async def get_slots(service: ServiceDep) -> SlotView:
     """Who holds the slot and who waits, up to a second old.
 
@@ -254,7 +216,7 @@ async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
 @router.get(
     "/slots/{name}",
     tags=["slots"],
-    responses=documented(SlotNotFound, NotAcceptable, 422, 503, SemaphoreSlow),
+    responses=documented(SlotNotFound, 422, 503, SemaphoreSlow),
 )
 async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
     """The same of the semaphore of this name."""

@@ -18,8 +18,6 @@ from shared.telemetry.job_lines import JobLine
 PATIENCE_SECONDS = 2.0
 # One that waits for a silent Temporal says so at its own limit, and is not silent itself.
 HEALTH_SECONDS = READY_SECONDS + 1
-# Workers as plain processes answer on ports in a row.
-MOST_WORKERS = 32
 
 
 class UpstreamAway(
@@ -74,25 +72,10 @@ async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
 
 
 async def health_of_workers(http: httpx.AsyncClient, base: str, *, wanted: int) -> list[Health]:
-    """Every worker: one per address of a container's name, or per port in a row beside us.
-
-    Each of the `wanted` ones that is not found there is told as missing.
-    """
-    bases = await _addresses(base)
-    if len(bases) > 1:
-        found = await asyncio.gather(*(health(http, "worker", each) for each in bases))
-    else:
-        found = await _local_workers(http, base, wanted=wanted)
-    return _numbered([*found, *[MISSING] * (wanted - len(found))])
-
-
-async def workers(base: str, wanted: int) -> list[str]:
-    """The bases of all workers, as they are looked for by health_of_workers."""
-    bases = await _addresses(base)
-    return bases if len(bases) > 1 else [_beside(base, number) for number in range(wanted)]
-
-
-def _numbered(found: list[Health]) -> list[Health]:
+    """Every worker; each of the `wanted` ones that is not found there is told as missing."""
+    asked = (health(http, "worker", each) for each in await workers(base, wanted))
+    found = [*await asyncio.gather(*asked)]
+    found += [MISSING] * (wanted - len(found))
     if len(found) == 1:
         return found
     return [
@@ -101,16 +84,10 @@ def _numbered(found: list[Health]) -> list[Health]:
     ]
 
 
-async def _local_workers(http: httpx.AsyncClient, base: str, *, wanted: int) -> list[Health]:
-    """Those on ports in a row, and on a container's only address."""
-    asked = (health(http, "worker", _beside(base, number)) for number in range(wanted))
-    found = list(await asyncio.gather(*asked))
-    for number in range(wanted, MOST_WORKERS):
-        each = await health(http, "worker", _beside(base, number))
-        if not each.ready:
-            break
-        found.append(each)
-    return found
+async def workers(base: str, wanted: int) -> list[str]:
+    """The bases of all workers: one per address of a container's name, or per port in a row."""
+    bases = await _addresses(base)
+    return bases if len(bases) > 1 else [_beside(base, number) for number in range(wanted)]
 
 
 def _beside(base: str, number: int) -> str:

@@ -190,26 +190,6 @@ async def test_a_body_that_does_not_say_json_is_refused(new_http: NewHttp, media
         assert (await http.post("/jobs", content=raw, headers=fine)).status_code == 503
 
 
-@pytest.mark.parametrize(
-    ("path", "accept", "status"),
-    [
-        ("/jobs", "application/xml", 406),
-        ("/jobs", "application/json;q=0, text/*", 406),
-        ("/jobs", "text/html, application/*;q=0.1", 200),
-        ("/jobs", "*/*", 200),
-        ("/jobs/job-0123456789abcdef01234567/events", "application/json", 406),
-        ("/jobs/job-0123456789abcdef01234567/image", "video/mp4", 406),
-    ],
-)
-async def test_what_cannot_be_given_as_asked_for(
-    new_http: NewHttp, path: str, accept: str, *, status: int
-) -> None:
-    async with new_http() as http:
-        answer = await http.get(path, headers={"Accept": accept})
-    assert answer.status_code == status
-    assert status == 200 or is_problem(answer, 406, "not_acceptable")
-
-
 async def test_a_body_in_pieces_is_measured_too(api: Api) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):

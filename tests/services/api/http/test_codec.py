@@ -93,24 +93,10 @@ async def test_the_rate_counts_here_too(tmp_path: Path) -> None:
     assert [answer.status_code for answer in answers] == [200, 429]
 
 
-@pytest.mark.parametrize(
-    ("payloads", "status"),
-    [([{}] * 101, 413), ([{"metadata": {str(number): "" for number in range(17)}}], 422)],
-)
-async def test_payloads_are_counted(
-    http: httpx.AsyncClient, payloads: list[Any], status: int
-) -> None:
-    answer = await http.post("/codec/decode", json={"payloads": payloads}, headers=FROM_UI)
-    assert answer.status_code == status
-
-
-@pytest.mark.parametrize(("payloads", "status"), [(101, 413), (300_000, 422)])
-async def test_too_many_payloads_are_refused(
-    http: httpx.AsyncClient, payloads: int, status: int
-) -> None:
-    body = b'{"payloads": [' + b",".join([b"{}"] * payloads) + b"]}"
+async def test_too_many_payloads_are_refused(http: httpx.AsyncClient) -> None:
+    body = b'{"payloads": [' + b",".join([b"{}"] * 300_000) + b"]}"
     answer = await http.post("/codec/decode", content=body, headers={**FROM_UI, **AS_JSON})
-    assert answer.status_code == status
+    assert answer.status_code == 422
     assert len(answer.content) < 1000
 
 

@@ -49,12 +49,6 @@ async def test_whole_and_by_head(api: Api, job_id: str) -> None:
     assert head.headers["content-length"] == str(len(BYTES))
 
 
-@pytest.mark.parametrize(("accept", "status"), [("image/*", 200), ("text/html", 406)])
-async def test_accept_is_heeded(api: Api, job_id: str, accept: str, status: int) -> None:
-    answer = await api.http.get(f"/jobs/{job_id}/image", headers={"Accept": accept})
-    assert answer.status_code == status
-
-
 @pytest.mark.parametrize(
     ("wanted", "first", "last"), [("0-9", 0, 9), ("1000-", 1000, 1023), ("-4", 1020, 1023)]
 )
