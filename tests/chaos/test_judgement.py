@@ -390,17 +390,3 @@ def test_a_history_that_was_deleted_is_missed_by_nobody(
     found = replace(evidence(run), grants={run_id: 0.0}, disturbed={FIRST: frozenset({done})})
 
     assert broken(found) == rules
-
-
-@pytest.mark.parametrize(("before", "rules"), [(1, set()), (0, {Rule.PAID_ONCE})])
-def test_a_reset_begins_to_count_anew(run: Synthetic, before: int, rules: set[Rule]) -> None:
-    """Its video was charged in the run before, if the record's changes show an attempt there."""
-
-    def forge(row: Row) -> None:
-        row["record"]["transitions"][1].update(step="video", attempt=before)
-        row["record"]["transitions"][2].update(step=None)
-
-    run.edit(raw.STATES, of(FIRST, forge))
-    run.edit(raw.JOBS, of(FIRST, lambda row: row["job"]["attempts"].update(video=0)))
-
-    assert broken(evidence(run)) == rules

@@ -66,6 +66,9 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
 
 
+# A job that is reset
+
+
 async def fails_as_reset(line: Pipeline, job_id: str, run_id: str) -> None:
     """The new run has failed; it answers who asks, and replays."""
     with pytest.raises(WorkflowFailureError) as failure:
@@ -146,6 +149,9 @@ async def test_one_that_was_terminated(line: Pipeline) -> None:
     await fails_as_reset(line, job_id, run_id)
     assert line.record(job_id) == record
     assert (await line.run("next")).status is Status.SUCCEEDED
+
+
+# An id that was there before, and what was ended or deleted behind a job's back
 
 
 async def start_again(line: Pipeline, job_id: str) -> None:
@@ -235,6 +241,9 @@ async def delete(client: Client, job_id: str) -> None:
     await client.workflow_service.delete_workflow_execution(
         DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
     )
+
+
+# The activities of a job
 
 
 ACCEPTING = rule("submit", "delay", often=FIRST, seconds=60_000)

@@ -220,6 +220,9 @@ async def test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended(
     await crowd.line.free()
 
 
+# What never ends
+
+
 ENDLESS = {
     f"{step} {do}": Scenario(step, (rule("start", do, often=FIRST_ATTEMPT),))
     for step in Step
@@ -281,6 +284,9 @@ async def test_a_job_without_an_end_fails_at_its_own_deadline(
         [row] = await line.images.json("/admin/ledger")
         assert row["outcome"] == "cancelled"
         await line.free()
+
+
+# What nobody foresaw
 
 
 async def test_in_the_fetch_the_video_comes_by_the_poll(

@@ -189,6 +189,9 @@ def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "LOCAL_TIMEOUT", timedelta(seconds=60))
 
 
+# What it costs
+
+
 @pytest.mark.usefixtures("_at_once_on_a_busy_machine_too")
 async def test_a_job_of_164_s_has_no_more_actions_than_its_pace_allows(
     line: Pipeline, temporal_server: Server

@@ -116,6 +116,9 @@ async def held_up(service: Service, count: int) -> None:
     )
 
 
+# How soon a job goes on
+
+
 # What a busy machine may add; with it the bounds are still below what the SDK's defaults would take
 # (10 s for a sticky queue).
 SLACK_SECONDS = 8.0

@@ -40,6 +40,9 @@ async def called(service: Service, path: str) -> list[Json]:
     return rows
 
 
+# A ComfyUI
+
+
 async def test_an_image_is_paid_once_under_the_permits_token(line: Pipeline) -> None:
     record = await line.run("猫" * 2500)
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
@@ -207,6 +210,9 @@ async def test_each_trouble_costs_what_it_costs_over_the_small_wire(
         assert paid_once(await crowd.line.images.json("/admin/ledger"))
         assert (await crowd.line.images.json("/admin/stats"))["duplicates"] == 0
         await crowd.line.free()
+
+
+# Kling
 
 
 # By the name of a trouble: the generations that the record counts; all but two of the jobs succeed.

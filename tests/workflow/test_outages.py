@@ -44,6 +44,9 @@ from tests.workflow.wires import KLING, over_both_image_apis, over_both_video_ap
 LONG = rule("start", "slow", extra=2_200)
 
 
+# A try that wakes late
+
+
 class Sleeper:
     """One try is frozen at some point of it: no heartbeat leaves it, and it sees nothing."""
 
@@ -133,6 +136,9 @@ async def test_a_try_that_slept_before_its_submit(
     await play(client, tmp_path, sleeper, **vendor_api)
 
 
+# Nothing is renewed, so nothing lapses
+
+
 LONGEST = max(
     Pace.FAST.times.work,
     Pace.FAST.times.sticky,
@@ -169,6 +175,9 @@ async def test_a_back_off_longer_than_any_time_out_keeps_the_slot(
         assert (await at_once(line)).violation is None
         counted = await grants(client)
         assert (counted["granted"], counted["returned"]) == (2, 2)
+
+
+# A vendor that is out altogether
 
 
 LOST = rule("callback", "lose")
@@ -215,6 +224,9 @@ async def test_for_longer_than_an_attempt_may_take(
         assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
         assert len(waits(record)) == 1
         assert len(await line.videos.json("/admin/ledger")) == 1
+
+
+# The server, or all that works, restarted
 
 
 QUEUED = 20

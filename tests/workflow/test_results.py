@@ -40,6 +40,9 @@ def _soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "WAITING_TRIES", 2)
 
 
+# A disk that is full
+
+
 def refusals(folder: str) -> float:
     name = "genvideo_worker_disk_refused_total"
     return REGISTRY.get_sample_value(name, {"folder": folder}) or 0.0
@@ -141,6 +144,9 @@ async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
 # The worker's own, and that of the process that opens files: what it has when it begins, and what
 # it may take. Both fit into the container's.
 WORKER_MEGABYTES, CHILD_MEGABYTES = 300, 450
+
+
+# Results that take much of what opens them
 
 
 @dataclass(frozen=True)
