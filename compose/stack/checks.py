@@ -244,6 +244,8 @@ def other_stacks(start: Start) -> Iterator[Finding]:
             found = f"can't tell whether one uses this namespace ({reason})"
             fix = "`make up FORCE=1` goes on all the same"
             yield Finding("other stacks", False, found, fix, needed=not start.force)
+            if not start.force:
+                return
         elif (other := answer["stack"]) not in ("", ours):
             found = f"another one, {other}, uses Temporal's namespace {answer['namespace']}"
             fix = (
