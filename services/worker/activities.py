@@ -61,21 +61,28 @@ class StageActivities:
     async def gen_image(self, order: Order) -> Stored:
         """Make the image of one attempt, or go on with the one that was begun, and store it."""
         check_run(order.request.run_id)
-        async with beating(self._client, order.external_id, submits=True) as pulse:
-            accepted = await self._begun(
-                order, pulse, self._images, lambda: self._submit_image(order)
-            )
+        images, ours, job = self._images, order.external_id, order.job
+
+        async def send() -> str:
+            return await images.submit(ours, order.token, prompt=job.prompt, style=job.style)
+
+        async def stop(vendor_id: str) -> None:
+            with suppress(VendorError):
+                await images.cancel(vendor_id)
+
+        async with beating(self._client, ours, submits=True) as pulse:
+            accepted = await self._begun(order, pulse, images, send)
             pulse.accept(accepted)
             end = await until_ended(
-                self._images,
-                order.external_id,
+                images,
+                ours,
                 accepted,
                 pulse=pulse,
                 patience=self._settings.patience(order),
                 pace=image_pace,
-                stop=self._stop_image,
+                stop=stop,
             )
-            return await self._store(order, end, vendor=self._images)
+            return await self._store(order, end, vendor=images)
 
     async def _begun(self, order: Order, pulse: Pulse, vendor: Vendor, send: Send) -> Accepted:
         """What this try, or the last one, has the vendor working at."""
@@ -87,16 +94,6 @@ class StageActivities:
             accept_seconds=self._settings.accept_seconds,
             send=send,
         )
-
-    async def _submit_image(self, order: Order) -> str:
-        job = order.job
-        return await self._images.submit(
-            order.external_id, order.token, prompt=job.prompt, style=job.style
-        )
-
-    async def _stop_image(self, vendor_id: str) -> None:
-        with suppress(VendorError):
-            await self._images.cancel(vendor_id)
 
     @activity.defn(name=REQUEST_VIDEO)
     async def request_video(self, order: VideoOrder) -> Accepted:

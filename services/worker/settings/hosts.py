@@ -37,20 +37,16 @@ def is_near(host: str) -> bool:
 def is_public(address: Address) -> bool:
     """Whether an address is one of the internet at large, also where it stands for another one."""
     if isinstance(address, ipaddress.IPv6Address):
-        if (inner := _wrapped(address)) is not None:
-            return is_public(inner)
+        # Written for an IPv4 one by a translator, or by a resolver.
+        if address in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
         if address not in _UNICAST:
             return False
     if any(address in network for network in _NO_HOSTS):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one is written for, by a resolver or by a translator."""
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped
 
 
 def written(host: str) -> Address | None:
@@ -92,16 +88,10 @@ def _is_one(text: str) -> bool:
     if found is None or not 1 <= int(found["port"] or 1) <= 65535:
         return False
     host = found["host"]
-    return _is_name(host) or bool(_PATTERN.fullmatch(host)) or _is_ipv6(host)
+    if host.startswith("[") and host.endswith("]"):
+        return isinstance(written(host[1:-1]), ipaddress.IPv6Address)
+    return _is_name(host) or bool(_PATTERN.fullmatch(host))
 
 
 def _is_name(text: str) -> bool:
     return len(text) <= LONGEST_NAME and bool(_NAME.fullmatch(text))
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return host.startswith("[") and host.endswith("]")

@@ -10,7 +10,7 @@ from services.worker.models import JobLimits, Order, Patience
 from services.worker.settings.hosts import is_near, result_hosts
 from services.worker.settings.vendors import ComfyuiWireSettings, KlingSettings
 from shared.jobs.states import Step
-from shared.semaphore.messages import STAGE_GATES, Gate
+from shared.semaphore.messages import STAGE_GATES
 from shared.settings.common import CallbackSecret, Port, Seconds, StackName
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
@@ -89,10 +89,6 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, StoreSettings, TraceSet
             raise ValueError(f"no such gate: {', '.join(unknown)}; known are {known}")
         return value
 
-    def gates_on(self) -> tuple[Gate, ...]:
-        """The stages' gates that a job passes."""
-        return tuple(gate for gate in STAGE_GATES if gate in _listed(self.gates))
-
     def limits(self) -> JobLimits:
         """The limits that a job takes along when it begins."""
         return JobLimits(
@@ -103,7 +99,7 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, StoreSettings, TraceSet
             job_seconds=self.job_seconds,
             drain_seconds=self.drain_seconds,
             accept_seconds=self.accept_seconds,
-            gates=self.gates_on(),
+            gates=tuple(gate for gate in STAGE_GATES if gate in _listed(self.gates)),
             pace=self.pace,
         )
 

@@ -125,14 +125,22 @@ def sort_exception(error: httpx.HTTPError) -> VendorError:
 
 def sort_response(response: httpx.Response) -> VendorError:
     """An answer that isn't a success, by the code in its body, else by its HTTP status."""
-    body = json_object(response) or {}
-    kind = _by_code(body.get("code")) or _by_status(response.status_code)
-    code = said(body.get("code", "-"))[:LONGEST_CODE]
+    body, status = json_object(response) or {}, response.status_code
+    code = said(body.get("code", "-"))
+    known = code.isascii() and code.isdigit() and len(code) <= LONGEST_CODE
+    kind = KLING_CODES.get(int(code)) if known else None
+    if kind is None and status in CLEARING_STATUSES:
+        kind = RefusedForNow
+    elif kind is None:
+        kind = RefusedForGood if 400 <= status < 500 else OutcomeUnknown
+    pause = None
+    if kind is RefusedForNow:
+        wanted = response.headers.get("retry-after", "")
+        is_number = wanted.isascii() and wanted.isdigit()
+        pause = min(float(wanted), 60.0) if is_number else POOL_PAUSE_SECONDS
     message = said(body.get("detail") or body.get("message") or response.reason_phrase)
-    return kind(
-        redacted(f"HTTP {response.status_code}, code {code}: {message}"),
-        retry_after=_retry_after(response) if kind is RefusedForNow else None,
-    )
+    what = redacted(f"HTTP {status}, code {code[:LONGEST_CODE]}: {message}")
+    return kind(what, retry_after=pause)
 
 
 def json_object(response: httpx.Response) -> dict[str, Any] | None:
@@ -150,13 +158,9 @@ def parsed(text: str) -> Any:
     An escape may be half of a UTF-16 pair, with which a text can be neither kept nor sent.
     """
     try:
-        return json.loads(_ESCAPES.sub(_replaced, text))
+        return json.loads(_ESCAPES.sub(lambda it: LOST if it["half"] else it[0], text))
     except (ValueError, RecursionError):
         return None
-
-
-def _replaced(escape: re.Match[str]) -> str:
-    return LOST if escape["half"] else escape[0]
 
 
 def member(value: object, name: str) -> Any:
@@ -170,21 +174,3 @@ def said(value: object) -> str:
         return str(value)
     except (ValueError, RecursionError):
         return type(value).__name__
-
-
-def _by_code(code: object) -> type[VendorError] | None:
-    text = said(code)
-    if len(text) > LONGEST_CODE or not (text.isascii() and text.isdigit()):
-        return None
-    return KLING_CODES.get(int(text))
-
-
-def _by_status(status: int) -> type[VendorError]:
-    if status in CLEARING_STATUSES:
-        return RefusedForNow
-    return RefusedForGood if 400 <= status < 500 else OutcomeUnknown
-
-
-def _retry_after(response: httpx.Response) -> float:
-    text = response.headers.get("retry-after", "")
-    return min(float(text), 60.0) if text.isascii() and text.isdigit() else POOL_PAUSE_SECONDS

@@ -107,8 +107,13 @@ class ComfyuiImages:
         all of them."""
         prompt_id = prompt_id_of(task_id)
         found = await self._known(prompt_id)
+        if found is None and (by_file := await self._by_file(prompt_id)):
+            return by_file
         if found is None:
-            return await self._by_file(prompt_id) or self._dropped(prompt_id)
+            # What was cancelled while it waited is unknown to the server, and over.
+            dropped = prompt_id in self._cancelled
+            over = VendorStatus(vendor_id=prompt_id, state="failed", message=CANCELLED)
+            return over if dropped else None
         if found.state in ("succeeded", "failed"):
             self._percents.forget(prompt_id)
         return found
@@ -170,12 +175,6 @@ class ComfyuiImages:
             if whole is None:
                 break
         return None
-
-    def _dropped(self, prompt_id: str) -> VendorStatus | None:
-        """What was cancelled while it waited is unknown to the server, and over."""
-        if prompt_id not in self._cancelled:
-            return None
-        return VendorStatus(vendor_id=prompt_id, state="failed", message=CANCELLED)
 
     async def address(self, status: VendorStatus) -> str | None:
         """A success has its file."""
