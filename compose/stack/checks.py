@@ -11,7 +11,7 @@ from typing import Any
 
 from compose.stack import machine, namespace
 from compose.stack.asking import api
-from compose.stack.environment import keep_secrets, stack_name, told
+from compose.stack.environment import environment_of, keep_secrets, stack_name
 from compose.stack.files import digest, write_private
 from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
@@ -170,7 +170,7 @@ def vendors(start: Start) -> Iterator[Finding]:
     Not asked are those of a stack that runs and has asked them with the same settings.
     """
     settings = start.settings
-    worker = json.dumps(told(settings, WORKER), sort_keys=True)
+    worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
     note = Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
     if start.only_look:
         if start.before or not settings.mocks:
@@ -200,7 +200,7 @@ def examine(stack: Stack, *, receiver: bool) -> Examination:
     `prepare`; `receiver`: ours runs, and is looked for, too."""
     words = ["--receiver"] if receiver else []
     answer = stack.ask(WORKER, f"{WORKER.module}.doctor", *words, timeout=VENDORS_SECONDS)
-    # Also where something is wrong, which is its status, all is told.
+    # It prints all findings also if one is wrong, which is its status then.
     said = replace(answer, status=0).found if answer.status in (0, VERDICT) else None
     if said is None:
         reason = f"they can't be looked at ({answer.last_line})"
@@ -219,7 +219,7 @@ def examine(stack: Stack, *, receiver: bool) -> Examination:
 
 
 def tell_of_callbacks(stack: Stack) -> None:
-    """What shows only once the receiver runs: whether it answers where the vendor is told."""
+    """Report what shows only once the receiver runs: whether it answers at CALLBACK_URL."""
     for each in examine(stack, receiver=True).findings:
         if each.what == RECEIVER and not each.good:
             complain(f"{each}; until then polling finds the end of each video")

@@ -31,7 +31,7 @@ def running_or_prepared(settings: Settings) -> Stack:
 
 
 def settled(settings: Settings, stack: Stack) -> Settings:
-    """The settings with the mode that was found, so that it is neither sought nor told again."""
+    """The settings with the mode that was found, so that it is not looked for again."""
     mode = Mode.LOCAL if isinstance(stack, Local) else Mode.DOCKER
     return settings.model_copy(update={"mode": mode})
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose.stack import images, machine
-from compose.stack.environment import for_compose, told
+from compose.stack.environment import environment_of, for_compose
 from compose.stack.files import give, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, colour_wanted, say
 from compose.stack.readiness import SERVICE_FOLDERS, Unit
@@ -36,7 +36,7 @@ class Docker:
             ["--scale", f"{WORKER.name}={self.settings.workers}"] if WORKER.name in names else []
         )
         words = ("up", "--detach", "--no-build", "--remove-orphans", *scale, *names)
-        self._must(self._told(*words), env=env, doing="starting the containers")
+        self._must(self._starting(*words), env=env, doing="starting the containers")
 
     def _remove_others(self, env: dict[str, str]) -> None:
         """What ran here and is no part any more, which Compose takes for no orphan."""
@@ -48,7 +48,7 @@ class Docker:
     def serve(self) -> None:
         """Start the server alone and wait for it; the others come by `up`."""
         words = ("up", "--detach", "--no-build", "--wait", TEMPORAL.name)
-        self._must(self._told(*words), env=self._built(), doing="starting the server")
+        self._must(self._starting(*words), env=self._built(), doing="starting the server")
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         """Run a module, with its arguments, of the image that a service would be started from.
@@ -57,7 +57,7 @@ class Docker:
         """
         words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", *program)
         self._folders()
-        return capture(self._told(*words), self._env(), timeout=timeout)
+        return capture(self._starting(*words), self._env(), timeout=timeout)
 
     def down(self) -> None:
         """Stop and remove the containers and their network; data and images stay."""
@@ -96,7 +96,7 @@ class Docker:
         self._folders()
         handed = [word for name in env for word in ("--env", name)]
         terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
-        command = self._told(
+        command = self._starting(
             "run", "--rm", "--no-deps", *terminal, *handed, LOADTEST.name, *arguments
         )
         return hand_over(command, self._env() | env)
@@ -136,21 +136,21 @@ class Docker:
         env = for_compose(self.settings) | {"RUN_AS": run_as}
         return env | {"BASE_IMAGE": self.base or self.settings.base_image}
 
-    def _told(self, *words: str) -> list[str]:
+    def _starting(self, *words: str) -> list[str]:
         """A command of Compose's that starts services, each with the environment that it reads."""
         services = [*self.settings.whole, LOADTEST]
-        told_each = {
+        environments = {
             each.name: {
                 "environment": {
                     # Compose would fill in what follows a `$`.
                     name: value.replace("$", "$$")
-                    for name, value in told(self.settings, each, containers=True).items()
+                    for name, value in environment_of(self.settings, each, containers=True).items()
                 }
             }
             for each in services
         }
         file = self.settings.run_dir / "environment.json"
-        write_private(file, json.dumps({"services": told_each}))
+        write_private(file, json.dumps({"services": environments}))
         return self._compose(*words, also=file)
 
     def _compose(self, *words: str, also: Path | None = None) -> list[str]:

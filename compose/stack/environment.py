@@ -70,7 +70,7 @@ _INHERITED = re.compile(
 )
 
 
-def told(
+def environment_of(
     settings: Settings, service: Service, *, containers: bool = False, index: int = 0
 ) -> dict[str, str]:
     """The environment of a service; `index` counts the workers of the local mode from 0."""
@@ -205,7 +205,7 @@ def public(settings: Settings) -> str:
 def _guarded(settings: Settings) -> str:
     """`on` where others than this machine can reach the callback port: by itself, or by a proxy.
 
-    A proxy may change every word that a request has, so that it can't be told from one of ours.
+    A proxy may change every word that a request has, so that a request of ours can't be recognized.
     """
     proxied = urlsplit(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
     return "off" if is_loopback(settings.binds[CALLBACK.port]) and is_loopback(proxied) else "on"
@@ -286,7 +286,7 @@ def _made_once(path: Path, text: str) -> str:
 
 
 def check_services(settings: Settings) -> None:
-    """StackError, in one line, where a service that would be started refuses what it is told."""
+    """StackError, in one line, if a service that would be started refuses its settings."""
     raise_wrong(service_mistakes(settings))
 
 
@@ -308,7 +308,7 @@ def service_mistakes(settings: Settings) -> list[str]:
 
 def _refusals(settings: Settings, service: Service) -> Iterator[tuple[str, str]]:
     """Name and reason of each; no name where it is one of several settings together."""
-    with _environ(inherited(os.environ) | told(settings, service)):
+    with _environ(inherited(os.environ) | environment_of(settings, service)):
         try:
             found = service.settings()()
         except ValidationError as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose.stack import readiness, supervisor
-from compose.stack.environment import inherited, told
+from compose.stack.environment import environment_of, inherited
 from compose.stack.files import digest, own_folder, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, say
 from compose.stack.readiness import SERVICE_FOLDERS, Unit
@@ -109,7 +109,7 @@ class Local:
         )
 
     def _env(self, service: Service, home: Path, *, index: int = 0) -> dict[str, str]:
-        return told(self.settings, service, index=index) | {
+        return environment_of(self.settings, service, index=index) | {
             "PATH": f"{PYTHON.parent}:{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(home),
             # The SDK's own log lines are coloured otherwise, terminal or not.
@@ -286,11 +286,13 @@ class Local:
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test in the foreground; it sees the stack from outside."""
-        return self._in_front(["loadtest", *arguments], told(self.settings, LOADTEST) | env)
+        return self._in_front(
+            ["loadtest", *arguments], environment_of(self.settings, LOADTEST) | env
+        )
 
     def bench(self, arguments: list[str]) -> int:
         """Run a part of the benchmarks in the foreground; it is in the checkout alone."""
-        return self._in_front(["tools.bench", *arguments], told(self.settings, LOADTEST))
+        return self._in_front(["tools.bench", *arguments], environment_of(self.settings, LOADTEST))
 
     def _in_front(self, module: list[str], known: dict[str, str]) -> int:
         env = inherited(os.environ) | known

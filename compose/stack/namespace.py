@@ -44,10 +44,10 @@ def look(settings: Settings, stack: Stack, what: str, days: int = USUAL_DAYS) ->
     answer = stack.ask(SEMAPHORE, PROGRAM, what, str(days), timeout=PATIENCE)
     if answer.status == UNREACHABLE:
         return Outlook(f"{settings.server}: {answer.last_line}", away=True)
-    if (told := answer.found) is None:
+    if (seen := answer.found) is None:
         return Outlook(f"it can't be looked at ({answer.last_line})")
-    mends = _to_look(settings) if told["refused"] else _commands(settings, told, days)
-    return Outlook(told["wrong"], told["done"], list(mends))
+    mends = _to_look(settings) if seen["refused"] else _commands(settings, seen, days)
+    return Outlook(seen["wrong"], seen["done"], list(mends))
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -69,27 +69,27 @@ def _name(settings: Settings) -> str:
     return settings.values.get("TEMPORAL_NAMESPACE", "default")
 
 
-def _commands(settings: Settings, told: Mapping[str, Any], days: int) -> Iterator[str]:
+def _commands(settings: Settings, seen: Mapping[str, Any], days: int) -> Iterator[str]:
     """What makes all that is missing."""
     if _CLOUD.search(settings.server):
-        yield from _of_cloud(_name(settings), told, days)
+        yield from _of_cloud(_name(settings), seen, days)
         return
-    if not told["there"]:
+    if not seen["there"]:
         yield _temporal(settings, "namespace", "create", "--retention", f"{days * 24}h")
-    for each, kind in told["missing"].items():
-        if each in told["instead"]:
+    for each, kind in seen["missing"].items():
+        if each in seen["instead"]:
             yield _temporal(settings, "search-attribute", "remove", "--name", each)
         yield _temporal(settings, "search-attribute", "create", "--name", each, "--type", kind)
 
 
-def _of_cloud(name: str, told: Mapping[str, Any], days: int) -> Iterator[str]:
+def _of_cloud(name: str, seen: Mapping[str, Any], days: int) -> Iterator[str]:
     """The same there, where an attribute of another type is the support's to take away."""
     tcld = ("tcld", "namespace")
-    if not told["there"]:
+    if not seen["there"]:
         keep = ("--auth-method", "api_key", "--retention-days", str(days))
         yield shlex.join([*tcld, "create", "--namespace", name, "--region", "REGION", *keep])
     added = [
-        f"{each}={kind}" for each, kind in told["missing"].items() if each not in told["instead"]
+        f"{each}={kind}" for each, kind in seen["missing"].items() if each not in seen["instead"]
     ]
     if added:
         words = [word for each in added for word in ("--search-attribute", each)]

@@ -95,12 +95,12 @@ def all_ready(settings: Settings, units: list[Unit]) -> bool:
 def wait(settings: Settings, stack: Stack) -> None:
     """Report each service as it becomes ready; give up, with reasons, after PATIENCE seconds."""
     began = time.monotonic()
-    told: set[str] = set()
+    reported: set[str] = set()
     while True:
         units = stack.units()
         lacking = _missing(settings, units)
-        for name in [each for each in expected(settings) if each not in {*lacking, *told}]:
-            told.add(name)
+        for name in [each for each in expected(settings) if each not in {*lacking, *reported}]:
+            reported.add(name)
             say(f"  {paint('ready', 'good')}  {name:<13} {time.monotonic() - began:5.1f} s")
         if not lacking:
             return

@@ -41,7 +41,7 @@ class Service:
         return kind
 
     def reads(self, name: str) -> bool:
-        """Whether it has a use for a variable of this name: it is told no others."""
+        """Whether it has a use for a variable of this name; it gets no others."""
         return name in _fields(self) or (self.client and bool(CLIENT.fullmatch(name)))
 
 

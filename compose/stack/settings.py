@@ -324,8 +324,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
-    """The same with what is right, where something else is wrong, which is told: a stack must not
-    run on for a slip in `.env`. StackError where it can't be told which stack it is."""
+    """The same, but mistakes are printed and what is right counts: a slip in `.env` must not keep a
+    stack running. StackError if a mistake leaves open which stack this is."""
     settings = read(root, environ)
     if not settings.is_found:
         raise_wrong(settings.mistakes)

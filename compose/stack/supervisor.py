@@ -15,7 +15,7 @@ SHUTDOWN_STATE = 6
 
 
 class IsEnding(StackError):
-    """It was told to end, and is at it."""
+    """It is shutting down."""
 
 
 class _Connection(http.client.HTTPConnection):

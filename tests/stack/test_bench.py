@@ -12,7 +12,7 @@ import pytest
 
 from compose.stack import readiness
 from compose.stack.commands.bench import own_settings
-from compose.stack.environment import told
+from compose.stack.environment import environment_of
 from compose.stack.local import Local
 from compose.stack.services import LOADTEST
 from compose.stack.settings import Settings
@@ -41,7 +41,7 @@ def test_each_part_measures_something(settings: Settings, tmp_path: Path) -> Non
         done = subprocess.run(
             [sys.executable, "-m", "tools.bench", part, str(tmp_path), *options],
             cwd=ROOT,
-            env=told(settings, LOADTEST),
+            env=environment_of(settings, LOADTEST),
             capture_output=True,
             text=True,
             check=False,

@@ -54,7 +54,7 @@ Several = Annotated[
 
 
 class Options(BaseModel):
-    """Which parts, and what they are told."""
+    """Which parts, and their options."""
 
     only: Annotated[list[str], BeforeValidator(_parts)] = list(WORKERS)
     runs: Number = ""

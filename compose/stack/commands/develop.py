@@ -1,4 +1,4 @@
-"""The test suites, the checks and the locks; what make was told becomes their options."""
+"""The test suites, the checks and the locks; make's variables become their options."""
 
 import os
 import re

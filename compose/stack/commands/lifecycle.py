@@ -66,7 +66,7 @@ def _warn(settings: Settings) -> None:
 
 
 def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> None:
-    """Change the running stack to MOCKS=`word`; an address that this lacks is told first."""
+    """Change the running stack to MOCKS=`word`; a missing address is reported first."""
     wanted = load(settings.root, dict(environ) | {"MOCKS": word})
     if not settings.running:
         raise StackError(
@@ -83,7 +83,7 @@ def is_as_asked(settings: Settings) -> bool:
 
 
 def renewed(settings: Settings) -> Settings:
-    """Bring what runs to what the settings say, also where it is ready by what it was told."""
+    """Apply the settings to what runs, even if all of it is ready by those it has."""
     up(settings)
     return settings.model_copy(update={"running": Saved.read(settings.run_dir).mode})
 

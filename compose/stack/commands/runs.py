@@ -1,4 +1,4 @@
-"""Runs the load test against the stack; what make was told becomes its options."""
+"""Runs the load test against the stack; make's variables become its options."""
 
 import re
 import shlex

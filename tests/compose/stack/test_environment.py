@@ -13,11 +13,11 @@ from compose.stack.environment import (
     STAND_IN,
     callback_secret,
     check_services,
+    environment_of,
     for_compose,
     keep_secrets,
     patience,
     stack_name,
-    told,
 )
 from compose.stack.output import USAGE, StackError
 from compose.stack.services import ALL, API, CALLBACK, LOADTEST, NAMES, WORKER
@@ -37,7 +37,7 @@ both_modes = pytest.mark.parametrize("containers", [False, True], ids=["processe
 def who_is_told(found: Settings, name: str, *, containers: bool) -> dict[str, str]:
     """Each service that gets a variable, with its value."""
     each = {
-        service: told(found, SERVICES[service], containers=containers).get(name)
+        service: environment_of(found, SERVICES[service], containers=containers).get(name)
         for service in SERVICES
     }
     return {service: value for service, value in each.items() if value is not None}
@@ -45,14 +45,14 @@ def who_is_told(found: Settings, name: str, *, containers: bool) -> dict[str, st
 
 def test_a_process_gets_ports_and_addresses_of_this_machine(settings: Load) -> None:
     found = settings(COMFYUI_PORT="9001", MOCK_SPEED="7")
-    env = told(found, WORKER)
+    env = environment_of(found, WORKER)
     assert env["IMAGE_SERVICE_URL"] == "http://127.0.0.1:9001"
     assert env["VIDEO_SERVICE_URL"] == "http://127.0.0.1:16882"
     assert env["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
     assert env["CALLBACK_URL"] == "http://127.0.0.1:8001"
     assert env["API_PUBLIC_URL"] == "http://127.0.0.1:8000"
     assert "MOCK_SPEED" not in env
-    mock = told(found, SERVICES["mock-comfyui"])
+    mock = environment_of(found, SERVICES["mock-comfyui"])
     assert (mock["COMFYUI_PORT"], mock["MOCK_SPEED"]) == ("9001", "7")
 
 
@@ -60,7 +60,7 @@ def test_a_container_gets_the_names_of_others_and_the_ports_that_they_have_insid
     settings: Load,
 ) -> None:
     found = settings(COMFYUI_PORT="9001", API_PORT="9002", COMFYUI_WORKFLOW=__file__)
-    env = told(found, WORKER, containers=True)
+    env = environment_of(found, WORKER, containers=True)
     assert env["IMAGE_SERVICE_URL"] == "http://mock-comfyui:6889"
     assert env["TEMPORAL_ADDRESS"] == "temporal:7233"
     assert env["CALLBACK_URL"] == "http://callback:8001"
@@ -68,10 +68,10 @@ def test_a_container_gets_the_names_of_others_and_the_ports_that_they_have_insid
     assert (env["DATA_DIR"], env["LISTEN_HOST"]) == ("/data", "0.0.0.0")
     assert env["COMFYUI_WORKFLOW"] == "/comfyui/workflow.json"
     assert for_compose(found)["COMFYUI_WORKFLOW"] == __file__
-    api = told(found, API, containers=True)
+    api = environment_of(found, API, containers=True)
     assert api["MOCK_COMFYUI_URL"] == "http://mock-comfyui:6889"
     assert {"API_PORT", "COMFYUI_PORT"}.isdisjoint(api)
-    assert told(found, LOADTEST, containers=True)["API_URL"] == "http://api:8000"
+    assert environment_of(found, LOADTEST, containers=True)["API_URL"] == "http://api:8000"
 
 
 @both_modes
@@ -81,7 +81,7 @@ def test_every_service_is_told_only_what_its_own_settings_have_fields_for(
     found = settings(WORKERS="2", MODE="local", TEMPORAL_ADDRESS="t:1", TEMPORAL_TLS="true")
     for service in (each for each in SERVICES.values() if each.model):
         fields = {name.upper() for name in service.settings().model_fields}
-        other = told(found, service, containers=containers).keys() - fields
+        other = environment_of(found, service, containers=containers).keys() - fields
         assert all(name.startswith("TEMPORAL_") for name in other), service.name
         assert bool(other) == service.client or service is LOADTEST
 
@@ -91,16 +91,16 @@ def test_what_has_no_default_is_always_told(settings: Load, containers: bool) ->
     for service in (each for each in SERVICES.values() if each.model):
         fields = service.settings().model_fields
         needed = {name.upper() for name, field in fields.items() if field.is_required()}
-        assert needed <= told(settings(), service, containers=containers).keys()
+        assert needed <= environment_of(settings(), service, containers=containers).keys()
 
 
 def test_the_workers_may_reach_the_mocks_by_another_way(settings: Load) -> None:
     wire, mock = "http://127.0.0.1:7001", "http://127.0.0.1:16882"
     found = settings(IMAGE_SERVICE_URL=wire)
-    env = told(found, WORKER)
+    env = environment_of(found, WORKER)
     assert (env["IMAGE_SERVICE_URL"], env["VIDEO_SERVICE_URL"]) == (wire, mock)
-    assert "IMAGE_SERVICE_URL" not in told(found, API)
-    inside = told(found, WORKER, containers=True)["IMAGE_SERVICE_URL"]
+    assert "IMAGE_SERVICE_URL" not in environment_of(found, API)
+    inside = environment_of(found, WORKER, containers=True)["IMAGE_SERVICE_URL"]
     assert inside == "http://host.docker.internal:7001"
 
 
@@ -132,7 +132,7 @@ FOLLOWING = {
 def test_the_workers_limits_follow_the_mocks_clock(
     settings: Load, place: int, speed: str, *, containers: bool
 ) -> None:
-    env = told(settings(MOCK_SPEED=speed), WORKER, containers=containers)
+    env = environment_of(settings(MOCK_SPEED=speed), WORKER, containers=containers)
     assert {name: env[name] for name in FOLLOWING} == {
         name: values[place] for name, values in FOLLOWING.items()
     }
@@ -148,12 +148,14 @@ def test_a_speed_that_the_mocks_refuse_is_the_only_mistake(settings: Load, speed
 
 
 def test_deadlines_that_are_given_or_concern_real_services_are_left_alone(settings: Load) -> None:
-    assert told(settings(DRAIN_SECONDS="7"), WORKER)["DRAIN_SECONDS"] == "7"
-    assert "DRAIN_SECONDS" not in told(settings(**REAL), WORKER)
+    assert environment_of(settings(DRAIN_SECONDS="7"), WORKER)["DRAIN_SECONDS"] == "7"
+    assert "DRAIN_SECONDS" not in environment_of(settings(**REAL), WORKER)
 
 
 def test_each_local_worker_has_a_port_of_its_own(settings: Load) -> None:
-    ports = [told(settings(), WORKER, index=index)["WORKER_HTTP_PORT"] for index in range(3)]
+    ports = [
+        environment_of(settings(), WORKER, index=index)["WORKER_HTTP_PORT"] for index in range(3)
+    ]
     assert ports == ["9100", "9101", "9102"]
 
 
@@ -199,7 +201,7 @@ def test_the_api_is_told_how_far_its_port_is_open(
 def test_the_load_test_sees_the_stack_from_outside(settings: Load) -> None:
     found = settings(CALLBACK_URL="https://public.example", CALLBACK_SECRET=KEY)
     for containers, receiver in ((False, "http://127.0.0.1:8001"), (True, "http://callback:8001")):
-        env = told(found, LOADTEST, containers=containers)
+        env = environment_of(found, LOADTEST, containers=containers)
         assert env["CALLBACK_URL"] == receiver
         assert "CALLBACK_SECRET" not in env
 
@@ -208,7 +210,10 @@ def test_containers_start_a_server_unless_one_is_named(settings: Load) -> None:
     assert for_compose(settings())["COMPOSE_PROFILES"] == "server"
     named = settings(TEMPORAL_ADDRESS="temporal.example:7233")
     assert for_compose(named)["COMPOSE_PROFILES"] == ""
-    assert told(named, WORKER, containers=True)["TEMPORAL_ADDRESS"] == "temporal.example:7233"
+    assert (
+        environment_of(named, WORKER, containers=True)["TEMPORAL_ADDRESS"]
+        == "temporal.example:7233"
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,7 +229,7 @@ def test_containers_start_a_server_unless_one_is_named(settings: Load) -> None:
 def test_this_machine_has_another_name_inside_a_container(
     settings: Load, given: str, seen: str
 ) -> None:
-    env = told(settings(**REAL | {"COMFYUI_URL": given}), WORKER, containers=True)
+    env = environment_of(settings(**REAL | {"COMFYUI_URL": given}), WORKER, containers=True)
     assert env["IMAGE_SERVICE_URL"] == seen
     assert env["VIDEO_SERVICE_URL"] == "http://k.example"
     # A real vendor reaches us from outside.
@@ -235,14 +240,16 @@ def test_certificates_go_into_containers_by_value(settings: Load, tmp_path: Path
     pem = tmp_path / "ca.pem"
     pem.write_text("-----BEGIN-----\nx\n")
     found = settings(TEMPORAL_ADDRESS="t:1", TEMPORAL_TLS_SERVER_CA_CERT_PATH=str(pem))
-    env = told(found, WORKER, containers=True)
+    env = environment_of(found, WORKER, containers=True)
     assert env["TEMPORAL_TLS_SERVER_CA_CERT_DATA"] == "-----BEGIN-----\nx\n"
     assert "TEMPORAL_TLS_SERVER_CA_CERT_PATH" not in env
 
 
 @pytest.mark.parametrize("given", [{}, {"LISTEN_HOST": "0.0.0.0"}, {"BIND_ADDRESS": "0.0.0.0"}])
 def test_a_process_listens_where_its_port_is_opened(settings: Load, given: dict[str, str]) -> None:
-    listens = {name: told(settings(**given), SERVICES[name])["LISTEN_HOST"] for name in NAMES}
+    listens = {
+        name: environment_of(settings(**given), SERVICES[name])["LISTEN_HOST"] for name in NAMES
+    }
     opened = given.get("BIND_ADDRESS", "127.0.0.1")
     assert {listens.pop("api"), listens.pop("callback")} == {opened}
     assert set(listens.values()) == {"127.0.0.1"}
@@ -250,14 +257,14 @@ def test_a_process_listens_where_its_port_is_opened(settings: Load, given: dict[
 
 def test_the_api_finds_the_receiver_where_that_listens(settings: Load) -> None:
     found = settings(CALLBACK_BIND_ADDRESS="10.1.2.3", CALLBACK_URL="https://public.example")
-    assert told(found, API)["CALLBACK_SERVICE_URL"] == "http://10.1.2.3:8001"
-    assert told(found, CALLBACK)["CALLBACK_URL"] == "https://public.example"
+    assert environment_of(found, API)["CALLBACK_SERVICE_URL"] == "http://10.1.2.3:8001"
+    assert environment_of(found, CALLBACK)["CALLBACK_URL"] == "https://public.example"
 
 
 def test_a_container_is_told_the_names_and_addresses_that_it_is_asked_by(settings: Load) -> None:
     found = settings(API_BIND_ADDRESS="10.1.2.3", CALLBACK_BIND_ADDRESS="::", ALLOWED_HOSTS="a,b")
-    assert told(found, API, containers=True)["ALLOWED_HOSTS"] == "api,a,b,10.1.2.3,::1"
-    mock = told(found, SERVICES["mock-kling"], containers=True)["ALLOWED_HOSTS"]
+    assert environment_of(found, API, containers=True)["ALLOWED_HOSTS"] == "api,a,b,10.1.2.3,::1"
+    mock = environment_of(found, SERVICES["mock-kling"], containers=True)["ALLOWED_HOSTS"]
     assert mock.startswith("mock-kling,host.docker.internal,a,b")
     binds = for_compose(found)
     assert (binds["API_BIND_ADDRESS"], binds["CALLBACK_BIND_ADDRESS"]) == ("10.1.2.3", "[::]")
@@ -314,7 +321,7 @@ def test_the_video_mock_is_told_whom_it_may_call(
     settings: Load, given: dict[str, str], *, beside: tuple[str, str], inside: tuple[str, str]
 ) -> None:
     for containers, hosts in ((False, beside), (True, inside)):
-        env = told(settings(**given), SERVICES["mock-kling"], containers=containers)
+        env = environment_of(settings(**given), SERVICES["mock-kling"], containers=containers)
         assert (env["MOCK_CALLBACK_HOSTS"], env["MOCK_PICTURE_HOSTS"]) == hosts
 
 
@@ -379,7 +386,7 @@ def test_who_is_told_a_secret_is_who_needs_it(
     assert seen.keys() == {
         service
         for service in SERVICES
-        if value in told(found, SERVICES[service], containers=containers).values()
+        if value in environment_of(found, SERVICES[service], containers=containers).values()
     }
     assert value not in for_compose(found).values()
 
@@ -403,9 +410,9 @@ OWN = {"VIDEO_API": "kling", "KLING_API_KEY": "my-own"}
 @both_modes
 def test_a_mock_is_told_its_own_keys_and_nobody_elses(settings: Load, containers: bool) -> None:
     for found in (settings(**OWN), settings(VIDEO_API="kling")):
-        env = told(found, WORKER, containers=containers)
+        env = environment_of(found, WORKER, containers=containers)
         assert {name: env[name] for name in STAND_IN} == STAND_IN
-    assert not STAND_IN.keys() & told(settings(), WORKER, containers=containers).keys()
+    assert not STAND_IN.keys() & environment_of(settings(), WORKER, containers=containers).keys()
 
 
 def test_it_is_the_key_that_the_mock_takes() -> None:
@@ -417,7 +424,7 @@ def test_a_vendor_is_told_the_users_keys_by_the_worker_alone(
     settings: Load, containers: bool
 ) -> None:
     found = settings(**OWN, **REAL, VIDEO_API_OPTIONS="{}")
-    env = told(found, WORKER, containers=containers)
+    env = environment_of(found, WORKER, containers=containers)
     assert {name: env[name] for name in OWN} == OWN
     assert env["VIDEO_SERVICE_URL"] == REAL["KLING_URL"]
     assert "KLING_SECRET_KEY" not in env

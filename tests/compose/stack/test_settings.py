@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from compose.stack import machine, readiness
-from compose.stack.environment import told
+from compose.stack.environment import environment_of
 from compose.stack.given import Saved
 from compose.stack.output import USAGE, StackError
 from compose.stack.services import ALL, DEFAULT_PORTS, LOADTEST, WORKER
@@ -334,7 +334,7 @@ def test_nothing_is_made_up_that_others_must_know(
 @pytest.mark.parametrize("address", ["127.0.0.1:7300", "localhost:7300", "[::1]:7300"])
 def test_on_one_machine_they_are_made_once_for_all(settings: Load, address: str) -> None:
     found = settings(TEMPORAL_ADDRESS=address, ROLES="worker")
-    assert len(told(found, WORKER)["CALLBACK_SECRET"]) >= 32
+    assert len(environment_of(found, WORKER)["CALLBACK_SECRET"]) >= 32
 
 
 SECRETS = {

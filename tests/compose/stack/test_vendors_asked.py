@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from compose.stack import checks
 from compose.stack.checks import Start
-from compose.stack.environment import check_services, told
+from compose.stack.environment import check_services, environment_of
 from compose.stack.output import StackError
 from compose.stack.services import Service as Part
 from compose.stack.settings import Settings
@@ -54,7 +54,9 @@ class Asked(Fake):
         path = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}
         command = [sys.executable, "-P", "-m", *program]
         cwd = self._settings.root
-        return capture(command, told(self._settings, service) | path, timeout=timeout, cwd=cwd)
+        return capture(
+            command, environment_of(self._settings, service) | path, timeout=timeout, cwd=cwd
+        )
 
 
 def look(settings: Settings) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from compose.stack import local, readiness
 from compose.stack.commands import bench
-from compose.stack.environment import told
+from compose.stack.environment import environment_of
 from compose.stack.output import StackError
 from compose.stack.services import WORKER
 from compose.stack.settings import Mode, Settings
@@ -110,7 +110,7 @@ def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> 
 def test_a_container_is_called_back_by_its_name(root: Path, tmp_path: Path) -> None:
     inside = bench.own_settings(root, tmp_path / "a", workers=1, mocks={"MODE": "docker"})
 
-    assert told(inside, WORKER, containers=True)["CALLBACK_URL"] == "http://callback:8001"
+    assert environment_of(inside, WORKER, containers=True)["CALLBACK_URL"] == "http://callback:8001"
 
 
 def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> None:
