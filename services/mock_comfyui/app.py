@@ -18,14 +18,12 @@ from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings, initial_config, native_config
 from services.mock_core.app import MEBIBYTE, build_app
 from services.mock_core.faults.fault import Where
-from services.mock_core.ledger.files import FileStore
-from services.mock_core.mock import build_mock, disk_of
+from services.mock_core.mock import Mock
 from services.mock_core.problems import problem_reply
 from shared.http.bodies import Limit
 
 DEFAULT_CHECKPOINTS = ("mock.safetensors",)
 _POINTS = frozenset(set(Where) - {Where.CALLBACK})
-_MEGABYTE = 1_000_000
 # The real server takes 100 MiB of either.
 _GRAPH, _PICTURE = Limit(2 * MEBIBYTE, values=50_000), Limit(8 * MEBIBYTE, values=None)
 _LIMITS = {
@@ -49,23 +47,17 @@ def create_app(
     settings: ComfyuiSettings, *, checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
 ) -> FastAPI:
     """`checkpoints` are the models that the native wire says there are."""
-    disk = disk_of(settings, "image")
-    store = FileStore(settings.mock_file_megabytes * _MEGABYTE, disk)
-    maker = ImageMaker(store)
-    config = initial_config(settings)
-    mock = build_mock(
+    mock = Mock(
         "image",
         settings,
-        config=config,
+        config=initial_config(settings),
         points=_POINTS,
-        make=maker.make,
         refusal=refuse,
-        files=store,
-        disk=disk,
         at_once=settings.comfyui_workers,
     )
-    maker.now = mock.clock.now
-    folders = Folders(store, mock.clock)
+    maker = ImageMaker(mock.files, mock.clock)
+    mock.runner.make = maker.make
+    folders = Folders(mock.files, mock.clock)
     models = models_of(checkpoints)
     saver = Saver(build_nodes(models), folders, maker, lambda: native_config(mock))
     # A real server runs one prompt at a time.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from services.mock_core.clock import Clock
 from services.mock_core.ledger.files import FileStore, StoredFile
 from services.mock_core.ledger.generation import Generation
 
@@ -168,10 +169,10 @@ class Wanted:
 
 
 class ImageMaker:
-    def __init__(self, files: FileStore) -> None:
+    def __init__(self, files: FileStore, clock: Clock) -> None:
         self._files = files
+        self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")
-        self.now: Callable[[], float] = lambda: 0.0
 
     async def warm_up(self) -> None:
         """Load the font before the first job needs it."""
@@ -185,7 +186,7 @@ class ImageMaker:
         name = f"{generation.id}.png"
         draw = partial(draw_picture, generation.prompt, generation.style, generation.id)
         body = await self._in_thread(draw)
-        self._files.put(name, StoredFile(body, "image/png", self.now(), generation))
+        self._files.put(name, StoredFile(body, "image/png", self._clock.now(), generation))
         return name
 
     async def draw(self, wanted: Wanted) -> bytes:

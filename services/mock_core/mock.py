@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -17,7 +16,7 @@ from services.mock_core.journal import Journal
 from services.mock_core.ledger.files import Disk, FileStore
 from services.mock_core.ledger.generation import JobIndex
 from services.mock_core.ledger.ledger import Ledger
-from services.mock_core.runner import Make, Runner
+from services.mock_core.runner import Runner
 from services.mock_core.settings import MockSettings, RuntimeConfig
 from shared.http.problems import Shape
 
@@ -59,31 +58,64 @@ class Metrics:
 
 
 _JOURNAL_ROWS = 5_000
+_MEGABYTE = 1_000_000
 
 
-@dataclass(slots=True, eq=False)
 class Mock:
-    service: str
-    settings: MockSettings
-    clock: Clock
-    plan: FaultPlan
-    trace: Trace
-    ledger: Ledger
-    runner: Runner
-    jobs: JobIndex
-    files: FileStore
-    journal: Journal
-    metrics: Metrics
-    sender: CallbackSender
-    refusal: Shape
-    config: RuntimeConfig
-    disk: Disk | None = None
-    on_restart: list[Callable[[], None]] = field(default_factory=list)
-    on_reset: list[Callable[[], None]] = field(default_factory=list)
-    on_configure: list[Callable[[], None]] = field(default_factory=list)
-    fetched_late: set[str] = field(default_factory=set)
-    # Instants of the last submits, by rule, for those that limit a rate.
-    quotas: dict[str, deque[float]] = field(default_factory=dict)
+    """`points` are those of a generation's life that this service has, `refusal` is its plain
+    form of an error. What makes the files is given to `runner` afterwards."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: MockSettings,
+        *,
+        config: RuntimeConfig,
+        points: frozenset[Where],
+        refusal: Shape,
+        at_once: int = 0,
+    ) -> None:
+        self.service, self.settings = service, settings
+        self.config, self.refusal = config, refusal
+        keep, seed = settings.mock_keep_rows, settings.mock_seed
+        on_disk = settings.mock_ledger == "disk"
+        self.disk = Disk(settings.data_dir / "mocks" / service) if on_disk else None
+        self.files = FileStore(settings.mock_file_megabytes * _MEGABYTE, self.disk)
+        self.clock = Clock(settings.mock_speed)
+        self.trace = Trace(keep)
+        self.plan = FaultPlan(service, points=points, seed=seed, clock=self.clock, trace=self.trace)
+        self.ledger = Ledger(keep)
+        self.jobs = JobIndex(settings.mock_job_pattern, keep)
+        self.journal = Journal(_JOURNAL_ROWS)
+        self.metrics = Metrics(lambda: self.ledger.in_flight)
+        self.runner = Runner(
+            self.ledger, self.plan, clock=self.clock, seconds=config.seconds, at_once=at_once
+        )
+        self.sender = CallbackSender(
+            self.plan,
+            self.clock,
+            other=self.ledger.other,
+            count=lambda fate: self.metrics.callbacks.labels(fate).inc(),
+        )
+        self.on_restart: list[Callable[[], None]] = []
+        self.on_reset: list[Callable[[], None]] = []
+        self.on_configure: list[Callable[[], None]] = []
+        self.fetched_late: set[str] = set()
+        # Instants of the last submits, by rule, for those that limit a rate.
+        self.quotas: dict[str, deque[float]] = {}
+        self._observe()
+
+    def _observe(self) -> None:
+        """Have metrics and disk follow what happens; what the disk knows is put back first."""
+        metrics = self.metrics
+        self.plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
+        self.runner.listen(
+            lambda it: metrics.changes.labels("vanished" if it.vanished else str(it.state)).inc()
+        )
+        if self.disk is not None:
+            self.disk.restore(self.ledger, self.jobs)
+            self.runner.listen(self.disk.note)
+            self.sender.attempted = self.disk.note
 
     def forget_ids(self) -> int:
         """Lose what a vendor loses by a restart; the number of generations that were lost."""
@@ -116,70 +148,6 @@ class Mock:
         if self.disk is not None:
             self.disk.clear()
         self.plan.rearm()
-
-
-def disk_of(settings: MockSettings, service: str) -> Disk | None:
-    """Where this mock keeps its ledger, None where it is to be in memory alone."""
-    on_disk = settings.mock_ledger == "disk"
-    return Disk(settings.data_dir / "mocks" / service) if on_disk else None
-
-
-def build_mock(
-    service: str,
-    settings: MockSettings,
-    *,
-    config: RuntimeConfig,
-    points: frozenset[Where],
-    make: Make,
-    refusal: Shape,
-    files: FileStore,
-    disk: Disk | None = None,
-    at_once: int = 0,
-) -> Mock:
-    clock = Clock(settings.mock_speed)
-    trace = Trace(settings.mock_keep_rows)
-    plan = FaultPlan(service, points=points, seed=settings.mock_seed, clock=clock, trace=trace)
-    ledger = Ledger(settings.mock_keep_rows)
-    metrics = Metrics(lambda: ledger.in_flight)
-    mock = Mock(
-        service=service,
-        settings=settings,
-        clock=clock,
-        plan=plan,
-        trace=trace,
-        ledger=ledger,
-        runner=Runner(
-            ledger, plan, clock=clock, seconds=config.seconds, make=make, at_once=at_once
-        ),
-        jobs=JobIndex(settings.mock_job_pattern, settings.mock_keep_rows),
-        files=files,
-        journal=Journal(_JOURNAL_ROWS),
-        metrics=metrics,
-        sender=CallbackSender(
-            plan,
-            clock,
-            other=ledger.other,
-            count=lambda outcome: metrics.callbacks.labels(outcome).inc(),
-        ),
-        disk=disk,
-        refusal=refusal,
-        config=config,
-    )
-    _observe(mock)
-    return mock
-
-
-def _observe(mock: Mock) -> None:
-    """Have metrics and disk follow what happens; what the disk knows is put back first."""
-    metrics, disk = mock.metrics, mock.disk
-    mock.plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
-    mock.runner.listen(
-        lambda it: metrics.changes.labels("vanished" if it.vanished else str(it.state)).inc()
-    )
-    if disk is not None:
-        disk.restore(mock.ledger, mock.jobs)
-        mock.runner.listen(disk.note)
-        mock.sender.attempted = disk.note
 
 
 def mock_of(request: Request) -> Mock:

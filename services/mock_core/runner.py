@@ -72,6 +72,10 @@ Listener = Callable[[Generation], None]
 Taker = Callable[[Generation, PlannedRun], bool]
 
 
+async def _nothing(generation: Generation) -> str:
+    raise GenerationError("there is nothing that makes it")
+
+
 async def _forever() -> None:
     """Keep the place that is held until somebody cancels."""
     await asyncio.get_running_loop().create_future()
@@ -91,14 +95,13 @@ class Runner:
         *,
         clock: Clock,
         seconds: DelaySpec,
-        make: Make,
         at_once: int = 0,
     ) -> None:
         self.ledger = ledger
         self.seconds = seconds
         self._plan = plan
         self._clock = clock
-        self._make = make
+        self.make: Make = _nothing
         self._listeners: list[Listener] = []
         self._runs: dict[Generation, asyncio.Task[None]] = {}
         self._accepting: set[asyncio.Task[None]] = set()
@@ -179,7 +182,7 @@ class Runner:
         if planned.never_starts:
             await _forever()
         # The real work starts at once, so that encoding does not lengthen the nominal time.
-        making = asyncio.ensure_future(self._make(generation))
+        making = asyncio.ensure_future(self.make(generation))
         try:
             await self._clock.sleep(planned.seconds * _QUEUED_SHARE)
             if self._capacity is None:

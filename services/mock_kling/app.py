@@ -8,9 +8,8 @@ from starlette.responses import Response
 
 from services.mock_core.app import MEBIBYTE, build_app
 from services.mock_core.faults.fault import Where
-from services.mock_core.ledger.files import FileStore
 from services.mock_core.ledger.generation import Generation, State
-from services.mock_core.mock import build_mock, disk_of
+from services.mock_core.mock import Mock
 from services.mock_core.problems import problem_reply
 from services.mock_kling.native import routes as native
 from services.mock_kling.native import wire
@@ -22,7 +21,6 @@ from services.mock_kling.tasks import Account, callback_body, word
 from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
 
-_MEGABYTE = 1_000_000
 _EXAMPLES = Path(__file__).with_name("examples.json")
 
 
@@ -35,21 +33,16 @@ def refuse(
 
 
 def create_app(settings: KlingSettings) -> FastAPI:
-    disk = disk_of(settings, "video")
-    files = FileStore(settings.mock_file_megabytes * _MEGABYTE, disk)
-    reach = Reach(settings)
-    maker = VideoMaker(files, check=reach.check_picture)
-    mock = build_mock(
+    mock = Mock(
         "video",
         settings,
         config=initial_config(settings),
         points=frozenset(Where),
-        make=maker.make,
         refusal=refuse,
-        files=files,
-        disk=disk,
     )
-    maker.now = mock.clock.now
+    reach = Reach(settings)
+    maker = VideoMaker(mock.files, mock.clock, check=reach.check_picture)
+    mock.runner.make = maker.make
 
     def announce(generation: Generation) -> None:
         if generation.state is not State.QUEUED and not generation.vanished:

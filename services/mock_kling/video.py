@@ -13,6 +13,7 @@ import httpx
 from PIL import Image, UnidentifiedImageError
 
 from services.mock_core.client import http_client
+from services.mock_core.clock import Clock
 from services.mock_core.ledger.files import FileStore, StoredFile, shown
 from services.mock_core.ledger.generation import Generation
 from services.mock_core.runner import GenerationError
@@ -21,11 +22,11 @@ from services.mock_core.runner import GenerationError
 class VideoMaker:
     """`check` raises GenerationError for an address that nothing is fetched from."""
 
-    def __init__(self, files: FileStore, *, check: Callable[[str], None]) -> None:
+    def __init__(self, files: FileStore, clock: Clock, *, check: Callable[[str], None]) -> None:
         self._files = files
+        self._clock = clock
         self._fetcher = Fetcher(check)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
-        self.now: Callable[[], float] = lambda: 0.0
 
     async def open(self) -> None:
         await self._fetcher.open()
@@ -47,7 +48,7 @@ class VideoMaker:
         loop = asyncio.get_running_loop()
         body = await loop.run_in_executor(self._thread, make_video, picture)
         name = f"{generation.id}.mp4"
-        self._files.put(name, StoredFile(body, "video/mp4", self.now(), generation))
+        self._files.put(name, StoredFile(body, "video/mp4", self._clock.now(), generation))
         return name
 
 

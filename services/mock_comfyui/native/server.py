@@ -15,14 +15,22 @@ from services.mock_comfyui.settings import native_config
 from services.mock_core.mock import TheMock
 
 router = APIRouter(include_in_schema=False)
-MAX_UPLOAD = 104857600
-FEATURES = {
-    "supports_preview_metadata": True,
-    "supports_model_type_tags": True,
-    "max_upload_size": MAX_UPLOAD,
-    "extension": {"manager": {"supports_v4": True}},
-    "node_replacements": True,
-    "assets": False,
+_GIGABYTE = 1_000_000_000
+# What it has in lists, the same at any time.
+_LISTS: dict[str, Any] = {
+    "/models": list(MODEL_FOLDERS),
+    "/embeddings": [],
+    "/extensions": [f"/extensions/core/{name}.js" for name in ("groupNode", "widgetInputs")],
+    "/features": {
+        "supports_preview_metadata": True,
+        "supports_model_type_tags": True,
+        "max_upload_size": 104857600,
+        "extension": {"manager": {"supports_v4": True}},
+        "node_replacements": True,
+        "assets": False,
+    },
+    "/users": {"storage": "server", "migrated": False},
+    "/settings": {},
 }
 
 
@@ -57,9 +65,6 @@ async def _listen(socket: WebSocket, listener: Listener) -> None:
     listener.dropped.set()
 
 
-_EXTENSIONS = [f"/extensions/core/{name}.js" for name in ("groupNode", "widgetInputs")]
-
-
 @router.get("/object_info")
 async def object_info(queue: TheQueue) -> Response:
     """Every node type with its inputs, and the files that these may be."""
@@ -75,11 +80,6 @@ async def object_info_of(queue: TheQueue, name: str) -> Response:
     return NativeJson({} if node is None else {name: told_entry(node, pictures)})
 
 
-@router.get("/models")
-async def model_folders() -> Response:
-    return NativeJson(list(MODEL_FOLDERS))
-
-
 @router.get("/models/{folder}")
 async def models(request: Request, folder: str) -> Response:
     """The files of one folder."""
@@ -87,33 +87,13 @@ async def models(request: Request, folder: str) -> Response:
     return Response(status_code=404) if found is None else NativeJson(found)
 
 
-@router.get("/embeddings")
-async def embeddings() -> Response:
-    return NativeJson([])
+async def fixed_list(request: Request) -> Response:
+    """One of the lists, by the path."""
+    return NativeJson(_LISTS[request.url.path.removeprefix("/api")])
 
 
-@router.get("/extensions")
-async def extensions() -> Response:
-    return NativeJson(_EXTENSIONS)
-
-
-@router.get("/features")
-async def features() -> Response:
-    """What the server can do."""
-    return NativeJson(FEATURES)
-
-
-@router.get("/users")
-async def users() -> Response:
-    return NativeJson({"storage": "server", "migrated": False})
-
-
-@router.get("/settings")
-async def settings() -> Response:
-    return NativeJson({})
-
-
-_GIGABYTE = 1_000_000_000
+for _path in _LISTS:
+    router.add_api_route(_path, fixed_list)
 
 
 @router.post("/free")
