@@ -1,4 +1,4 @@
-"""CPU, memory and descriptors of each service by its own /metrics, and of this process."""
+"""CPU and memory of each service by its own /metrics, and of this process."""
 
 import asyncio
 import os
@@ -18,7 +18,6 @@ from loadtest.wire.http import Http, Unreachable
 _NAMES = {
     "process_cpu_seconds_total": "cpu",
     "process_resident_memory_bytes": "rss",
-    "process_open_fds": "fds",
 }
 RUNNER = "loadtest"
 
@@ -97,5 +96,4 @@ def _own() -> dict[str, Any]:
         "name": RUNNER,
         "cpu": times.user + times.system,
         "rss": float(pages * os.sysconf("SC_PAGE_SIZE")),
-        "fds": float(len(os.listdir("/proc/self/fd"))),
     }

@@ -232,7 +232,7 @@ def _of_callbacks(run: Synthetic) -> list[str]:
 
 
 def _sampled(run: Synthetic, *cpu: float) -> None:
-    row = {"name": "callback", "rss": 1.0, "fds": 1.0}
+    row = {"name": "callback"}
     run.add(raw.PROCESSES, [row | {"at": float(at), "cpu": spent} for at, spent in enumerate(cpu)])
 
 

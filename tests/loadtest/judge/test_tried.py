@@ -32,7 +32,7 @@ def found(judgement: Judgement) -> dict[str, Tried]:
 
 
 def sample(name: str, at: float, cpu: float) -> dict[str, Any]:
-    return {"at": T0 + at, "name": name, "cpu": cpu, "rss": 1.0, "fds": 1.0}
+    return {"at": T0 + at, "name": name, "cpu": cpu}
 
 
 def armed(run: Synthetic) -> None:
