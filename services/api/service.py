@@ -61,7 +61,7 @@ class Service:
         async with AsyncExitStack() as working:
             for work, pause in (
                 (self.follower.sweep, self.follower.pause),
-                (self.follower.poll, lambda: every),
+                (self.follower.look, lambda: every),
                 (self.unknown.look, lambda: ROUND_SECONDS),
                 (self.forgetter.forget, lambda: ROUND_SECONDS),
             ):

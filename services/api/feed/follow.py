@@ -32,6 +32,8 @@ READ_AT_ONCE = 8
 # cost money, seldom, since visibility and the slot tell which records may have changed.
 FOLDER_SECONDS, FOLDER_SHARE = 0.1, 0.05
 BUCKET_SECONDS = 300.0
+# Visibility is asked so seldom while no job is open, and a new one would show by its record.
+REST_SECONDS = 60.0
 # Visibility lags behind what happens.
 LAG = timedelta(seconds=30)
 # Our clock may be ahead of the server's by so much, while nothing shows that it is less.
@@ -79,6 +81,7 @@ class Follower:
         # Of each record the tag that it had when it was read.
         self._seen: dict[str, str] = {}
         self._pause = 0.0
+        self._polled_at = float("-inf")
         self._holders: tuple[str, ...] = ()
         # Runs that have closed and whose record has no end yet, and all jobs to look up.
         self._closed: set[str] = set()
@@ -122,9 +125,16 @@ class Follower:
                 self._feed.put_record(record)
         return without
 
+    async def look(self) -> None:
+        """Poll, but seldom while nothing is open and a new job would show by its record."""
+        busy = self._feed.index.any_open() or self._due or self._feed.damaged
+        rested = time.monotonic() - self._polled_at >= REST_SECONDS
+        if busy or rested or not self._records.store.local:
+            await self.poll()
+
     async def poll(self) -> None:
         """One look: visibility, the holders if the store is elsewhere, and some jobs themselves."""
-        began = datetime.now(UTC)
+        began, begins = datetime.now(UTC), time.monotonic()
         changed = await self._temporal.changed_jobs(self._look_back.since)
         jobs = [each for each in changed if is_job_id(each.id)]
         # Whoever listened to a process before this one has seen more of a job than a list tells.
@@ -133,6 +143,7 @@ class Follower:
             await self._read(unknown[start : start + READ_AT_ONCE])
         for execution in jobs:
             await self._note(execution)
+        self._polled_at = begins
         self._look_back.listed(began, (each.close_time or each.start_time for each in changed))
         if not self._records.store.local and self._feed.index.any_open():
             await self._note_holders()

@@ -190,6 +190,18 @@ async def test_who_watches_costs_temporal_nothing(
         assert all_temporal_calls() - before == 3 * 2
 
 
+async def test_at_rest_a_folder_is_enough(service: Service) -> None:
+    await service.follower.look()
+    before = temporal_calls("list_changed")
+    await service.follower.look()
+    local = service.assets.store.local
+    assert temporal_calls("list_changed") == before + (not local)
+    await started(service)
+    await service.follower.sweep()
+    await service.follower.look()
+    assert temporal_calls("list_changed") == before + (not local) + 1
+
+
 @pytest.mark.parametrize("given", ["bucket"], indirect=True)
 async def test_who_holds_the_slot_is_read_at_every_poll(
     service: Service, monkeypatch: pytest.MonkeyPatch
