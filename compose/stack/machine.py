@@ -1,5 +1,6 @@
 """What this machine has: a Docker engine with Compose, and free ports."""
 
+import re
 import secrets
 import socket
 from collections import Counter
@@ -19,12 +20,8 @@ OLDEST_ENGINE = (25, 0)
 
 def numbers(version: str) -> tuple[int, int]:
     """The first two numbers of a version such as `26.1.5+dfsg1` or `v2.26.1-4`."""
-    major, minor = (*version.split("."), "0")[:2]
-    return _number(major), _number(minor)
-
-
-def _number(part: str) -> int:
-    return int("".join(filter(str.isdigit, part.split("+")[0])) or 0)
+    found = re.search(r"(\d+)(?:\.(\d+))?", version)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
 @cache
