@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -22,7 +21,7 @@ from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import HURRY
 from tests.workflow.pipeline import LONG, Pipeline, begun, check, pipeline, why, working
 from tests.workflow.scenarios import rule
-from tests.workflow.wires import image_vendor, over_both_image_apis, over_both_video_apis
+from tests.workflow.wires import over_both_image_apis, over_both_video_apis
 
 STUCK = rule("start", "stick")
 
@@ -35,39 +34,6 @@ async def was_cancelled(line: Pipeline, job_id: str) -> Record:
     description = await line.job(job_id).describe()
     assert description.status is WorkflowExecutionStatus.CANCELED
     return record
-
-
-class Answered:
-    """Stops one job's try before its submit, or behind it."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, line: Pipeline, *, behind: bool) -> None:
-        self.there, self.go_on = asyncio.Event(), asyncio.Event()
-        vendor: Any = image_vendor(line.settings)
-        self._submit, self._behind = vendor.submit, behind
-        patch.setattr(vendor, "submit", lambda *args, **kwargs: self.submit(*args, **kwargs))
-
-    async def submit(self, *args: Any, **kwargs: Any) -> str:
-        vendor_id = await self._submit(*args, **kwargs) if self._behind else ""
-        self.there.set()
-        await self.go_on.wait()
-        return vendor_id or await self._submit(*args, **kwargs)
-
-
-@over_both_image_apis
-@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
-async def test_at_its_submit(line: Pipeline, monkeypatch: pytest.MonkeyPatch, behind: bool) -> None:
-    """What the vendor has accepted is in the record, and over before the slot goes on."""
-    submit = Answered(monkeypatch, line, behind=behind)
-    job_id = await line.submit("bad")
-    await submit.there.wait()
-    following = await line.submit("good")
-    await line.job(job_id).cancel()
-    await line.slots(lambda view: view.waiting == (following,))
-    submit.go_on.set()
-    record = await was_cancelled(line, job_id)
-    assert record.attempts == Attempts(image=1)
-    assert (await line.ended(following)).status is Status.SUCCEEDED
-    await line.is_over_before(job_id, Step.IMAGE, following)
 
 
 async def test_in_the_queue(line: Pipeline) -> None:

@@ -5,8 +5,10 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
@@ -51,11 +53,12 @@ over_all_wires = pytest.mark.parametrize(
 
 @pytest.fixture
 def new_line(new_client: NewClient, tmp_path: Path, vendor_api: Json) -> NewLine:
-    """Makes pipelines over wires, each in a namespace and a folder of its step's own."""
+    """Makes pipelines over wires, each in a namespace and a folder of its own."""
 
     @asynccontextmanager
-    async def make(step: Step, **changes: Any) -> AsyncIterator[Wired]:
-        async with wired(await new_client(), tmp_path / step, **vendor_api, **changes) as line:
+    async def make(**changes: Any) -> AsyncIterator[Wired]:
+        folder = tmp_path / uuid4().hex
+        async with wired(await new_client(), folder, **vendor_api, **changes) as line:
             yield line
 
     return make
@@ -87,11 +90,11 @@ def of_bad(request: Request) -> bool:
     return b'"bad"' in request.body
 
 
-async def accepting(line: Wired, step: Step) -> tuple[str, str]:
-    """A job whose submit is on its way to the vendor, and the job that comes after it."""
+async def accepting(line: Wired, step: Step, deed: Deed = Deed.HOLD_REQUEST) -> tuple[str, str]:
+    """A job whose submit, or its answer, is on its way, and the job that comes after it."""
     slowly = rule("start", "slow", factor=FACTOR[step])
     await line.service(step).arm({**slowly, "match": {"prompt": "bad"}})
-    held = line.wire(step).trouble(Route.SUBMIT, Deed.HOLD_REQUEST, times=1, fits=of_bad)
+    held = line.wire(step).trouble(Route.SUBMIT, deed, times=1, fits=of_bad)
     bad = await line.submit("bad")
     await held.struck()
     asyncio.get_running_loop().call_later(ACCEPTING_SECONDS, held.release)
@@ -119,19 +122,20 @@ async def made(line: Wired, step: Step, job_id: str) -> list[Json]:
 
 @over_all_wires
 async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine) -> None:
-    async def scene(step: Step) -> None:
-        async with new_line(step) as line:
-            bad, following = await accepting(line, step)
+    async def scene(case: tuple[Step, Deed]) -> None:
+        step, deed = case
+        async with new_line() as line:
+            bad, following = await accepting(line, step, deed)
             await line.job(bad).cancel()
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.CANCELLED
 
-    await side_by_side(scene, Step)
+    await side_by_side(scene, product(Step, (Deed.HOLD_REQUEST, Deed.HOLD_REPLY)))
 
 
 async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> None:
     async def scene(step: Step) -> None:
-        async with new_line(step) as line:
+        async with new_line() as line:
             bad, following = await accepting(line, step)
             await line.job(bad).terminate()
             view = await line.slots(lambda view: view.holders and view.holders[0].draining)
@@ -155,7 +159,7 @@ async def test_terminated_before_its_record_tells_of_the_submit(
 
 async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:
     async def scene(step: Step) -> None:
-        async with new_line(step, job_seconds=SHORT_SECONDS) as line:
+        async with new_line(job_seconds=SHORT_SECONDS) as line:
             bad, following = await accepting(line, step)
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.FAILED
@@ -234,7 +238,7 @@ async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine
     late = rule("submit", "accept-late", often=FIRST, seconds=TWO_SECONDS)
 
     async def scene(step: Step) -> None:
-        async with new_line(step) as line:
+        async with new_line() as line:
             await line.service(step).arm(late)
             await paid_once(line, step, await line.submit())
 

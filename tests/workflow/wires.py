@@ -12,8 +12,6 @@ from temporalio.client import Client
 from services.mock_kling.settings import KlingSettings, initial_config
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.states import Step
 from tests.chaos.wires import VendorWire, vendor_wire
@@ -44,11 +42,6 @@ COMFYUI: Json = {
 over_both_image_apis = pytest.mark.parametrize(
     "vendor_api", [{}, COMFYUI], ids=["service", "comfyui"]
 )
-
-
-def image_vendor(settings: WorkerSettings) -> type[ImageService | ComfyuiImages]:
-    """Who makes the images under these settings."""
-    return ComfyuiImages if settings.image_api == "comfyui" else ImageService
 
 
 # How long a worker bears what vendors do, in seconds; far beyond what the tests do to it.
