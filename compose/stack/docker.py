@@ -16,8 +16,6 @@ from compose.stack.subprocesses import Outcome, capture, hand_over, must
 
 # Who runs inside the containers where make is run by root.
 NOBODY = 10001
-# What an image's entrypoint does, which a command beside it does not come by.
-PRIVATE = ("/bin/sh", "-c", 'umask 077; exec "$@"', "sh")
 
 
 @dataclass(frozen=True)

@@ -73,20 +73,6 @@ def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]
     return needed
 
 
-def refuse_taken(settings: Settings, needed: dict[int, str]) -> None:
-    """One line that names every port that somebody else has, and the variable that moves it."""
-    taken = [
-        f"{port} ({name})"
-        for port, name in needed.items()
-        if not is_free(settings.binds[name], port)
-    ]
-    if taken:
-        raise StackError(
-            f"already in use: port {', '.join(taken)};"
-            " stop what uses it, or move ours with that variable"
-        )
-
-
 def is_free(bind: str, port: int) -> bool:
     """Whether a server could listen there now."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
