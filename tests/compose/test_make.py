@@ -1,6 +1,7 @@
 """The make targets: what they refuse, with which status, and that nothing is started then."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -188,3 +189,21 @@ def test_a_name_that_looks_for_its_python_first_is_asked_once(tmp_path: Path) ->
     done = make("urls", data=tmp_path / "data", PYTHON=str(name))
     assert (done.returncode, done.stderr) == (0, "")
     assert calls.read_text() == "called\n"
+
+
+def test_packages_that_cannot_be_fetched_are_one_line(tmp_path: Path) -> None:
+    for name in ("compose", "shared", "requirements"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    done = subprocess.run(
+        [tmp_path / "compose" / "stack.sh", "urls"],
+        env={"PATH": os.environ["PATH"], "PIP_NO_INDEX": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    [line] = done.stderr.splitlines()
+    assert line.startswith("installing packages failed: ERROR: No matching distribution found for")
+    assert line.endswith(f"(all of it: {tmp_path / '.venv' / 'install.log'})")
+    assert done.returncode == 3
+    # The next command tries again.
+    assert not (tmp_path / ".venv" / "stamp").exists()
