@@ -19,16 +19,8 @@ import { LANGUAGE, listed, t } from "../lib/texts.js";
 
 // Bars are drawn at most this often.
 const DRAW_MILLISECONDS = 500;
-const COLUMNS = [
-  t("Tag"),
-  t("Submitted"),
-  t("Jobs"),
-  t("Ended"),
-  t("Succeeded"),
-  t("Most at once"),
-  t("Paid for"),
-  t("Took"),
-];
+const FIGURES = ["Submitted", "Jobs", "Ended", "Succeeded", "Most at once", "Paid for", "Took"];
+const COLUMNS = ["Tag", ...FIGURES].map((name) => t(name));
 // The tag of a load test's jobs names its run.
 const RUN = /^load-(\d{8}-\d{6}-[0-9a-f]{4})(-|$)/;
 
@@ -95,7 +87,7 @@ export class BatchesView {
 
   #newLine(tag) {
     const link = linkTo(this.#address, { tag }, tag, { dir: "auto", role: "button" });
-    const cells = COLUMNS.slice(1).map(() => el("span"));
+    const cells = FIGURES.map(() => el("span"));
     const choose = (event) => link.contains(event.target) || this.#address.go({ tag });
     return { element: card(COLUMNS, [link, ...cells], { click: choose }), link, cells };
   }

@@ -18,16 +18,8 @@ import { listed, t } from "../lib/texts.js";
 
 const MILLISECONDS = 1500;
 const NAMES = Object.keys(MOCKS);
-const COLUMNS = [
-  t("Rule"),
-  t("Mock"),
-  t("Where"),
-  t("Does"),
-  t("Whom"),
-  t("How often"),
-  t("Fired"),
-  "",
-];
+const FIELDS = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired"];
+const COLUMNS = [...FIELDS.map((name) => t(name)), ""];
 // At `demo` an image takes 3 s and a video 7 s: long enough to watch, within the time limits.
 const SPEEDS = { demo: 10, usual: 100, fast: 1000 };
 const TARGETS = { both: NAMES, image: NAMES.slice(0, 1), video: NAMES.slice(1) };
