@@ -1,7 +1,7 @@
 """What the routes share, made when the app starts, and what works as long as it runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from services.api.slots import Slots
 from services.api.temporal import Temporal
 from services.api.thumbnails import Thumbnails
 from shared.files import forget_partials
-from shared.semaphore.messages import Gate
+from shared.jobs.slots import JOB_GATE, STAGE_GATES
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
@@ -37,7 +37,7 @@ class Service:
     feed: Feed
     assets: Assets
     jobs: Jobs
-    gates: Mapping[Gate, Slots]
+    gates: dict[str, Slots]
     follower: Follower
     unknown: UnknownJobs
     forgetter: Forgetter
@@ -46,7 +46,7 @@ class Service:
     @property
     def slots(self) -> Slots:
         """The gate that every job passes."""
-        return self.gates[Gate.JOB]
+        return self.gates[JOB_GATE]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -71,8 +71,11 @@ class Service:
 
 def make_service(settings: ApiSettings, client: Client) -> Service:
     """The parts around one client; nothing is started yet."""
-    temporal, gates = Temporal(client), {gate: Slots(client, gate) for gate in Gate}
-    slots = gates[Gate.JOB]
+    temporal, gates = (
+        Temporal(client),
+        {gate: Slots(client, gate) for gate in (JOB_GATE, *STAGE_GATES)},
+    )
+    slots = gates[JOB_GATE]
     assets = Assets(chosen_store(settings))
     dependencies = dependencies_of(settings, client, assets)
     hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import structlog
 from prometheus_client import Gauge
-from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import (
     Client,
     WorkflowQueryFailedError,
@@ -30,21 +29,19 @@ from shared.errors import (
 )
 from shared.health import temporal_reason
 from shared.jobs.messages import Job, Message
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.semaphore.client import start_semaphore
+from shared.semaphore.client import start_semaphore, with_drains
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
     DEFAULT_LIMIT,
     FREE_UPDATE,
-    JOB_GATE,
     VIEW_QUERY,
-    Gate,
     HolderView,
     RunId,
     SlotChange,
     SlotFree,
     SlotView,
-    drain_id,
     semaphore_id,
 )
 from shared.temporal.client import answer
@@ -91,7 +88,7 @@ class NotDraining(GenvideoError, code="not_draining", status=409, title="The run
 class Slots:
     """Limit, pause, holders and queue; its last answer serves for a second."""
 
-    def __init__(self, client: Client, gate: Gate = JOB_GATE) -> None:
+    def __init__(self, client: Client, gate: str = JOB_GATE) -> None:
         self._client = client
         self._gate = gate
         self._handle = client.get_workflow_handle(semaphore_id(gate))
@@ -99,6 +96,16 @@ class Slots:
         self._asking: asyncio.Task[SlotView] | None = None
         self._asked_at = float("-inf")
         self._positions: tuple[SlotView, dict[str, int]] | None = None
+
+    async def is_there(self) -> bool:
+        """Whether there is a semaphore of this name."""
+        try:
+            await answer(self._handle.describe(rpc_timeout=RPC_TIMEOUT))
+        except RPCError as error:
+            if is_missing(error):
+                return False
+            raise TemporalUnavailable("Temporal does not answer.") from error
+        return True
 
     async def view(self) -> SlotView:
         """The slot now, up to a second old; TemporalUnavailable or SemaphoreSlow without it."""
@@ -130,9 +137,7 @@ class Slots:
             described = await answer(self._handle.describe(rpc_timeout=RPC_TIMEOUT))
         except (GenvideoError, RPCError):
             return view
-        pending = {each.activity_id: each for each in described.raw_description.pending_activities}
-        holders = (_with_drain(each, pending.get(drain_id(each.run_id))) for each in view.holders)
-        return view.model_copy(update={"holders": tuple(holders)})
+        return with_drains(view, described)
 
     async def _answered(self) -> SlotView:
         """The answer to one of the tries; SemaphoreSlow only where Temporal itself answers."""
@@ -264,13 +269,6 @@ class Slots:
             positions = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
             self._positions = (view, positions)
         return self._positions[1]
-
-
-def _with_drain(holder: HolderView, drain: PendingActivityInfo | None) -> HolderView:
-    if drain is None:
-        return holder
-    failure = drain.last_failure.message or None
-    return holder.model_copy(update={"drain_attempts": drain.attempt, "drain_failure": failure})
 
 
 def _refusal(cause: BaseException) -> GenvideoError:

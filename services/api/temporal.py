@@ -35,6 +35,7 @@ from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
 from shared.jobs.closing import RESET, close_record
 from shared.jobs.messages import UNTAGGED, JobError, JobInput, Progress, Record
+from shared.jobs.slots import CLEAN_UP, JOB_GATE, job_memo
 from shared.jobs.states import OnVideoFailure, Status
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import SlotRequest
@@ -100,7 +101,7 @@ class Temporal:
                 task_timeout=WORKFLOW_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo={MEMO_INPUT: job},
+                memo={MEMO_INPUT: job, **job_memo(job.priority)},
                 search_attributes=attributes,
                 static_summary=summary(job.prompt),
                 static_details=_details(job),
@@ -163,8 +164,10 @@ class Temporal:
             run_id=record.run_id,
             priority=record.priority,
             requested_at=record.created_at,
+            clean_up=CLEAN_UP,
         )
-        await _counted("drain", start_semaphore(self.client, requests=[request]))
+        asked = start_semaphore(self.client, JOB_GATE, requests=[request])
+        await _counted("drain", asked)
 
     async def cancel(self, job_id: str) -> bool:
         """Ask a job to end; False when it has ended, or never was."""

@@ -8,8 +8,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from services.semaphore.attributes import register_search_attributes
+from shared.jobs.slots import JOB_GATE, RECALLS, STAGE_GATES
 from shared.semaphore import worker as library
-from shared.semaphore.messages import SEMAPHORE_QUEUE, Gate
+from shared.semaphore.messages import SEMAPHORE_QUEUE
 from shared.semaphore.state import SemaphoreRules
 from shared.temporal.stacks import check_alone
 
@@ -32,18 +33,20 @@ async def running_semaphore(
 
     AnotherStack, and nothing is polled, where the semaphore that runs is that of another one.
     """
-    rules = rules or SemaphoreRules()
+    given = {"recalls": RECALLS, "ends_failing": True}
+    rules = (rules or SemaphoreRules()).model_copy(update=given)
     await check_alone(client, rules.stack)
     await register_search_attributes(client)
 
-    def failing(gate: Gate, number: int) -> None:
+    def failing(gate: str, number: int) -> None:
         FAILING_DRAINS.labels(gate).set(number)
 
-    async with library.running_semaphore(
+    async with library.semaphore_worker(
         client,
         rules=rules,
         task_queue=task_queue,
         shutdown_seconds=shutdown_seconds,
+        names=(JOB_GATE, *STAGE_GATES),
         on_failing_drains=failing,
     ) as worker:
         yield worker

@@ -8,7 +8,7 @@ from pydantic import Field
 from shared.jobs.ids import external_id
 from shared.jobs.messages import Asset, Attempts, JobInput, Message, Record, Transition
 from shared.jobs.states import Step
-from shared.semaphore.messages import Drained, Gate, RunRef, SlotRequest, Token
+from shared.semaphore.messages import Drained, RunRef, SlotRequest, Token
 from shared.temporal.pace import Pace
 
 # The names of the activities; the workflow knows no more of them, so that it imports no client.
@@ -18,7 +18,6 @@ COLLECT_VIDEO = "collect_video"
 FETCH_VIDEO = "fetch_video"
 RECORD_STATE = "record_state"
 ENTER_QUEUE = "enter_queue"
-WITHDRAW_REQUEST = "withdraw_request"
 
 
 class JobLimits(Message):
@@ -31,7 +30,7 @@ class JobLimits(Message):
     job_seconds: float
     drain_seconds: float
     accept_seconds: float
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[str, ...] = ()
     pace: Pace = Pace.FAST
 
     @property

@@ -11,9 +11,10 @@ from temporalio.service import RPCError
 
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
+from shared.jobs.slots import JOB_GATE
 from shared.process_exit import run_and_exit
 from shared.replay.replaying import Open, replay_open
-from shared.semaphore.messages import JOB_GATE, VIEW_QUERY, RunRef, SlotView, semaphore_id
+from shared.semaphore.messages import VIEW_QUERY, RunRef, SlotView, semaphore_id
 from shared.temporal.client import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIMEOUT, answer
 
 # So many of those that only wait.

@@ -84,7 +84,6 @@ async def running_worker(
             drain.open_records,
             local.record_state,
             local.enter_queue,
-            requests.withdraw_request,
         ]
         async with _worker(client, activities, settings=settings, task_queue=task_queue) as worker:
             yield worker

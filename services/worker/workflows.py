@@ -17,19 +17,14 @@ with workflow.unsafe.imports_passed_through():
     )
     from services.worker.deterministic.ending import Ending
     from services.worker.deterministic.journal import AnothersRecord, EndedBefore, Journal
-    from services.worker.deterministic.turn import SlotTurn, StageTurn
     from services.worker.models import Order, Stored, VideoOrder, VideoWatch
+    from shared.errors import QueueFull
     from shared.failures import MAX_ATTEMPTS
     from shared.jobs.closing import MESSAGES
     from shared.jobs.messages import JobInput, KlingDone, Progress, ProgressReport, Record
+    from shared.jobs.slots import CLEAN_UP, JOB_GATE
     from shared.jobs.states import OnVideoFailure, Status, Step
-    from shared.semaphore.messages import (
-        GRANTED_SIGNAL,
-        REFUSED_SIGNAL,
-        Gate,
-        Permit,
-        SlotRequest,
-    )
+    from shared.semaphore.holding import Semaphore
     from shared.temporal.client import (
         GENVIDEO_WORKFLOW,
         GET_PROGRESS_QUERY,
@@ -49,29 +44,20 @@ class GenVideoWorkflow:
 
     @workflow.init
     def __init__(self, job: JobInput) -> None:
-        info = workflow.info()
         self._job = job
         self._journal = Journal(job)
         self._cancellation = Cancellation()
         workflow.register_random_seed_callback(self._cancellation.reset)
-        self._request = SlotRequest(
-            job_id=info.workflow_id,
-            # A run that was reset replays what the run before it did, under that one's id.
-            run_id=info.original_execution_run_id,
-            priority=job.priority,
-            requested_at=info.workflow_start_time,
-        )
-        self._turn = SlotTurn(self._request, self._cancellation)
-        self._gates = {
-            step: StageTurn(Gate(step.value), self._request, self._cancellation) for step in Step
-        }
+        self._slot = self._semaphore(JOB_GATE)
+        self._request = self._slot.request
+        self._gates = {step: self._semaphore(step.value) for step in Step}
         self._callbacks: dict[str, KlingDone] = {}
         self._limits = Limits(self._cancellation)
         self._ending = Ending(
             self._request,
             self._journal,
             self._cancellation,
-            turn=self._turn,
+            slot=self._slot,
             limits=self._limits,
         )
         self._started_again = False
@@ -99,10 +85,11 @@ class GenVideoWorkflow:
 
     async def _work(self) -> None:
         try:
+            self._slot.mark()
             self._limits.known = await self._journal.enter(self._request)
             self._journal.check()
             self._cancellation.check()
-            await self._turn.come()
+            await self._until_held(self._slot)
             self._limits.start_timer()
             await self._both_stages()
         except Interrupted as interrupted:
@@ -125,10 +112,30 @@ class GenVideoWorkflow:
             raise ApplicationError(record.error.message, type=record.error.code, non_retryable=True)
         return self._journal.state.progress()
 
+    def _semaphore(self, name: str) -> Semaphore:
+        start = workflow.info().workflow_start_time
+        priority = self._job.priority
+        return Semaphore(name, priority=priority, clean_up=CLEAN_UP, requested_at=start)
+
+    async def _until_held(
+        self, semaphore: Semaphore, *, asking: asyncio.Task[None] | None = None
+    ) -> None:
+        """Return with the permit; StageFailed where too many wait already."""
+        try:
+            await self._cancellation.until(lambda: semaphore.is_decided)
+        except Interrupted:
+            if asking is not None:
+                asking.cancel()
+                await semaphore.withdraw()
+            raise
+        if semaphore.permit is None:
+            message = f"{semaphore.full} jobs wait already."
+            raise StageFailed(QueueFull.code, message, in_doubt=False)
+
     async def _both_stages(self) -> None:
         image = await self._stage(Step.IMAGE, self._image_attempt)
         # The video's gate goes back with the run itself, which closes behind that stage.
-        await self._gates[Step.IMAGE].give_back()
+        self._gates[Step.IMAGE].release()
 
         async def attempt(number: int) -> Stored:
             return await self._video_attempt(number, image)
@@ -150,9 +157,10 @@ class GenVideoWorkflow:
     async def _stage(self, step: Step, attempt: Attempt, *, image: Stored | None = None) -> Stored:
         """One stage with its attempts, behind its gate where that is on."""
         gate = self._gates[step]
-        if gate.gate in self._limits.all.gates:
-            await self._note(f"waiting for the {gate.gate} gate", image)
-            await gate.come()
+        if gate.name in self._limits.all.gates:
+            await self._note(f"waiting for the {gate.name} gate", image)
+            stages.check_not_reset()
+            await self._until_held(gate, asking=asyncio.create_task(gate.ask()))
         number = 1
         while True:
             self._cancellation.check()
@@ -185,7 +193,7 @@ class GenVideoWorkflow:
         return await collected(watch, self._callbacks, self._cancellation)
 
     def _order(self, step: Step, number: int) -> Order:
-        limits, video, permit = self._limits.all, step is Step.VIDEO, self._turn.permit
+        limits, video, permit = self._limits.all, step is Step.VIDEO, self._slot.permit
         if permit is None:
             raise RuntimeError("a stage begins with the slot's permit")
         return Order(
@@ -200,7 +208,7 @@ class GenVideoWorkflow:
         )
 
     async def _begin_attempt(self, step: Step, number: int, *, image: Stored | None) -> None:
-        permit = self._turn.permit
+        permit = self._slot.permit
         await self._note(
             f"{step}, attempt {number} of {MAX_ATTEMPTS}",
             image,
@@ -218,19 +226,6 @@ class GenVideoWorkflow:
             note = f"image stored; {note}"
             fields |= self._journal.stored(Step.IMAGE, image)
         await self._journal.change(note, **fields)
-
-    @workflow.signal(name=GRANTED_SIGNAL)
-    def slot_granted(self, permit: Permit) -> None:
-        """A semaphore has granted its permit; a repeat changes nothing."""
-        if permit.gate is Gate.JOB:
-            self._turn.grant(permit)
-        else:
-            self._gates[Step(permit.gate.value)].grant(permit)
-
-    @workflow.signal(name=REFUSED_SIGNAL)
-    def queue_full(self, room: int) -> None:
-        """The semaphore has no room for this job."""
-        self._turn.refuse(room)
 
     @workflow.signal(name=KLING_DONE_SIGNAL)
     def kling_done(self, done: KlingDone) -> None:

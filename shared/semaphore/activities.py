@@ -1,28 +1,33 @@
-"""The semaphore's activities: signal a permit and watch its run, find the running jobs."""
+"""The semaphore's activities: take requests, signal a permit and watch its run, find all runs."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
+from .client import Requests
 from .messages import (
-    GRANTED_SIGNAL,
-    REFUSED_SIGNAL,
+    ASK_ACTIVITY,
+    SEMAPHORE_QUEUE,
+    Ask,
     Closed,
-    Gate,
     RunRef,
-    gate_of,
+    granted_signal,
+    name_of,
+    refused_signal,
 )
 from .predecessor import find_predecessor
 from .queue import turn
 from .rebuild import find_jobs, merged
-from .server import is_first_try, is_no_run, until_closed
+from .server import grace_of, is_first_try, is_no_run, until_closed
 from .state import (
     FIND_JOBS,
     SEMAPHORE_RULES,
@@ -41,14 +46,26 @@ BEAT_SHARE = 0.48
 class SemaphoreActivities:
     """Run in the semaphore's own process."""
 
-    def __init__(self, client: Client, rules: SemaphoreRules) -> None:
+    def __init__(
+        self, client: Client, rules: SemaphoreRules, *, task_queue: str = SEMAPHORE_QUEUE
+    ) -> None:
         self._client = client
         self._rules = rules
-        self._watched: dict[tuple[Gate, str], asyncio.Task[object] | None] = {}
+        self._requests = Requests(client, task_queue=task_queue)
+        self._watched: dict[tuple[str, str], asyncio.Task[object] | None] = {}
 
-    def watches(self, gate: Gate) -> bool:
-        """Whether any holder of this gate is watched by this process."""
-        return any(watched is gate for watched, _ in self._watched)
+    def watches(self, name: str) -> bool:
+        """Whether any holder of this semaphore is watched by this process."""
+        return any(watched == name for watched, _ in self._watched)
+
+    @activity.defn(name=ASK_ACTIVITY)
+    async def ask(self, asked: dict[str, Any]) -> None:
+        """Take the request of a run, an `Ask`; the semaphore is started if there is none."""
+        try:
+            ask = Ask.model_validate(asked)
+        except ValidationError as error:
+            raise ApplicationError(str(error), type="unfit", non_retryable=True) from error
+        await self._requests.send(ask.request, name=ask.name, limit=ask.limit)
 
     @activity.defn(name=SEMAPHORE_RULES)
     async def semaphore_rules(self) -> SemaphoreRules:
@@ -62,23 +79,25 @@ class SemaphoreActivities:
         There is no release that could be lost, and no lease that could lapse under good work.
         """
         permit = watch.permit
-        async with _beating(), self._watching(permit.gate, watch.run):
-            told = await self._tell(watch.run, GRANTED_SIGNAL, permit)
+        async with _beating(), self._watching(watch.name, watch.run):
+            told = await self._tell(watch.run, granted_signal(watch.name), permit)
             if told:
-                log.info("granted", extra=permit.model_dump(include={"gate", "job_id", "token"}))
+                seen = {"semaphore": watch.name, "job_id": permit.job_id, "token": permit.token}
+                log.info("granted", extra=seen)
             closed = await until_closed(self._client, watch.run)
             # Of a run that is unknown nobody knows whether another semaphore had granted to it.
             may_know = told or watch.again or not is_first_try() or closed is Closed.UNKNOWN
-            return Ended(closed=closed, granted=may_know)
+            grace = await grace_of(self._client, watch.holder.request, closed) if may_know else None
+            return Ended(closed=closed, granted=may_know, grace=grace)
 
     @asynccontextmanager
-    async def _watching(self, gate: Gate, run: RunRef) -> AsyncIterator[None]:
+    async def _watching(self, name: str, run: RunRef) -> AsyncIterator[None]:
         """The latest watch of a run ends the one before.
 
         That one's try, or its run of the semaphore, is over; until its next beat told it so, it
         would take up a place that other watches wait for.
         """
-        key, task = (gate, run.run_id), asyncio.current_task()
+        key, task = (name, run.run_id), asyncio.current_task()
         if before := self._watched.get(key):
             before.cancel()
         self._watched[key] = task
@@ -109,21 +128,26 @@ class SemaphoreActivities:
     async def find_jobs(self) -> Found:
         """Who holds and who waits, as the histories of the jobs and of the last semaphore tell."""
         info = activity.info()
-        gate = gate_of(str(info.workflow_id))
+        name = name_of(str(info.workflow_id))
         async with _beating():
-            before = await find_predecessor(self._client, str(info.workflow_run_id), gate=gate)
-            seen = await find_jobs(self._client, gate, now=info.started_time)
+            before = await find_predecessor(
+                self._client,
+                str(info.workflow_run_id),
+                name=name,
+                recalls=name in self._rules.recalls,
+            )
+            seen = await find_jobs(self._client, name, now=info.started_time)
             found = await merged(self._client, seen, before, now=info.started_time)
-            found = await self._with_room(found)
+            found = await self._with_room(name, found)
         counts = {"holders": len(found.holders), "waiting": len(found.waiting)}
-        log.info("semaphore rebuilt", extra={"gate": gate, **counts})
+        log.info("semaphore rebuilt", extra={"semaphore": name, **counts})
         return found
 
-    async def _with_room(self, found: Found) -> Found:
+    async def _with_room(self, name: str, found: Found) -> Found:
         """Without those who stand behind the end of the queue: they are refused."""
         waiting = sorted(found.waiting, key=turn)
         for request in waiting[self._rules.capacity :]:
-            await self._tell(request.run, REFUSED_SIGNAL, self._rules.capacity)
+            await self._tell(request.run, refused_signal(name), self._rules.capacity)
         return found.model_copy(update={"waiting": tuple(waiting[: self._rules.capacity])})
 
 

@@ -1,41 +1,167 @@
-"""Starting the semaphore where there is none; a second start changes nothing."""
+"""Starting, asking, showing and changing semaphores, for whoever has a client of Temporal."""
 
+import asyncio
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import uuid4
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import WorkflowIDConflictPolicy
 
 from .messages import (
-    JOB_GATE,
+    CHANGE_UPDATE,
+    FREE_UPDATE,
     REQUEST_SIGNAL,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
+    VIEW_QUERY,
+    HolderView,
+    SemaphoreSettings,
+    SlotChange,
+    SlotFree,
     SlotRequest,
+    SlotView,
+    drain_id,
     semaphore_id,
 )
+from .state import SemaphoreState
 
 # A worker that dies in the middle of a workflow task loses it for this long (10 s by default).
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 # Queries need a live worker; without one the caller falls back after this.
 QUERY_TIMEOUT = timedelta(seconds=3)
+# One signal of so many requests stays far below what the server takes.
+MAX_BATCH = 100
+NOBODY = "no worker has taken up its clean-up"
 
 
 async def start_semaphore(
     client: Client,
-    gate: str = JOB_GATE,
+    name: str,
     *,
     requests: Sequence[SlotRequest] = (),
+    limit: int | None = None,
     task_queue: str = SEMAPHORE_QUEUE,
 ) -> None:
-    """Return when the gate's semaphore is there, and has these requests in one signal."""
+    """Return when the semaphore is there, and has these requests in one signal.
+
+    `limit`: of one that was not there before.
+    """
+    state = SemaphoreState(is_new=True, settings=SemaphoreSettings(limit=limit)) if limit else None
     await client.start_workflow(
         SEMAPHORE_WORKFLOW,
-        id=semaphore_id(gate),
+        args=[state] if state else [],
+        id=semaphore_id(name),
         task_queue=task_queue,
         task_timeout=WORKFLOW_TASK_TIMEOUT,
-        static_summary=f"tells the jobs at the {gate} gate whose turn it is",
+        static_summary=f"grants the places of {name}, in order",
         start_signal=REQUEST_SIGNAL if requests else None,
         start_signal_args=[list(requests)] if requests else [],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
+
+
+class Requests:
+    """All runs of a process share one line to a semaphore; what comes together goes together."""
+
+    def __init__(self, client: Client, *, task_queue: str = SEMAPHORE_QUEUE) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._lines: dict[str, _Line] = {}
+
+    async def send(self, request: SlotRequest, *, name: str, limit: int | None = None) -> None:
+        """Ask a semaphore for a place, and start it if there is none.
+
+        Sent at once when nothing is under way, else with all that come meanwhile; what goes wrong
+        with a signal goes wrong for each request in it, and each is sent again by its own retry.
+        """
+        line = self._lines.get(name) or self._lines.setdefault(name, _Line())
+        accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.waiting.append((request, accepted))
+        if line.sending is None or line.sending.done():
+            line.sending = asyncio.create_task(self._send_all(name, line, limit))
+        await accepted
+
+    async def _send_all(self, name: str, line: "_Line", limit: int | None) -> None:
+        while line.waiting:
+            taken = [line.waiting.popleft() for _ in range(min(MAX_BATCH, len(line.waiting)))]
+            # A run whose activity ran out of time asks again by itself.
+            batch = [item for item in taken if not item[1].done()]
+            if batch:
+                await self._send(name, batch, limit)
+
+    async def _send(self, name: str, batch: "list[Waiting]", limit: int | None) -> None:
+        error: Exception | None = None
+        try:
+            await self.deliver(name, [request for request, _ in batch], limit)
+        except Exception as failure:
+            error = failure
+        for _, accepted in batch:
+            if accepted.done():
+                continue
+            if error is None:
+                accepted.set_result(None)
+            else:
+                accepted.set_exception(error)
+
+    async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
+        """One signal to the semaphore."""
+        await start_semaphore(
+            self._client, name, requests=requests, limit=limit, task_queue=self._task_queue
+        )
+
+
+Waiting = tuple[SlotRequest, asyncio.Future[None]]
+
+
+class _Line:
+    def __init__(self) -> None:
+        self.waiting: deque[Waiting] = deque()
+        self.sending: asyncio.Task[None] | None = None
+
+
+async def view_of(client: Client, name: str) -> SlotView:
+    """A semaphore now, with how often each drain was tried and why its last try failed; RPCError,
+    WorkflowQueryFailedError."""
+    handle = client.get_workflow_handle(semaphore_id(name))
+    view: SlotView = await handle.query(VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT)
+    if not any(holder.draining for holder in view.holders):
+        return view
+    return with_drains(view, await handle.describe(rpc_timeout=QUERY_TIMEOUT))
+
+
+def with_drains(view: SlotView, described: WorkflowExecutionDescription) -> SlotView:
+    """The same, with what the server alone knows of its drains."""
+    pending = {each.activity_id: each for each in described.raw_description.pending_activities}
+
+    def told(holder: HolderView) -> HolderView:
+        drain = pending.get(drain_id(holder.run_id))
+        if drain is None:
+            return holder
+        never = drain.attempt <= 1 and not drain.HasField("last_started_time")
+        failure = drain.last_failure.message or (NOBODY if never else None)
+        seen = {"drain_attempts": drain.attempt, "drain_failure": failure}
+        return holder.model_copy(update=seen)
+
+    return view.model_copy(update={"holders": tuple(map(told, view.holders))})
+
+
+async def change(client: Client, name: str, change: SlotChange) -> SlotView:
+    """Set limit or pause of a semaphore that is there."""
+    return await _update(client, name, CHANGE_UPDATE, change)
+
+
+async def free(client: Client, name: str, run_id: str) -> SlotView:
+    """Give up a drain that cannot end; what the run left may run on, beside the next holder."""
+    return await _update(client, name, FREE_UPDATE, SlotFree(run_id=run_id))
+
+
+async def _update(
+    client: Client, name: str, update: str, wanted: SlotChange | SlotFree
+) -> SlotView:
+    handle = client.get_workflow_handle(semaphore_id(name))
+    view: SlotView = await handle.execute_update(
+        update, wanted, id=uuid4().hex, result_type=SlotView
+    )
+    return view

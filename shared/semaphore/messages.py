@@ -1,4 +1,4 @@
-"""Messages between jobs, semaphore and operators; a permit names one run and ends with it.
+"""Messages between runs, semaphore and operators; a permit names one run and ends with it.
 
 Each field has bounds, because anybody who reaches Temporal can send a signal: what is out of bounds
 is dropped where it is read, and the semaphore goes on.
@@ -25,45 +25,41 @@ DEFAULT_LIMIT, DEFAULT_PRIORITY = 1, 3
 # The most that may wait: what a semaphore hands on must fit into one payload of 2 MiB.
 CAPACITY = 12_000
 
-# Names that the semaphore and the jobs share across two task queues.
+# Names that a semaphore and those who use it share across their task queues.
 SEMAPHORE_WORKFLOW = "SemaphoreWorkflow"
 SEMAPHORE_QUEUE = "semaphore"
 REQUEST_SIGNAL = "request"
 RELEASE_SIGNAL = "release"
 WITHDRAW_SIGNAL = "withdraw"
-GRANTED_SIGNAL = "slot_granted"
-REFUSED_SIGNAL = "queue_full"
+_SEMAPHORE = "semaphore-"
+ASK_ACTIVITY = "ask_semaphore"
 CHANGE_UPDATE = "change"
 FREE_UPDATE = "free"
 VIEW_QUERY = "view"
 UNKNOWN_QUERY = "unknown"
-DRAIN_ACTIVITY = "drain_job"
-OPEN_RECORDS_ACTIVITY = "open_records"
+# A run that asks, or has asked, carries a memo of this name for each semaphore: by it, and not by
+# its type or id, a semaphore without a memory finds it.
+MEMO = "semaphore:"
 
 
-class Gate(StrEnum):
-    """What a job passes: `job` from its grant to its close, the others during one stage."""
-
-    JOB = "job"
-    IMAGE = "image"
-    VIDEO = "video"
+def semaphore_id(name: str) -> str:
+    """The workflow id of a semaphore."""
+    return f"{_SEMAPHORE}{name}"
 
 
-JOB_GATE = Gate.JOB
-# Off unless a worker's settings say otherwise.
-STAGE_GATES = (Gate.IMAGE, Gate.VIDEO)
-
-_SEMAPHORE = "semaphore-"
+def name_of(workflow_id: str) -> str:
+    """The name of the semaphore of this id."""
+    return workflow_id.removeprefix(_SEMAPHORE)
 
 
-def semaphore_id(gate: str) -> str:
-    """The workflow id of a gate's semaphore."""
-    return f"{_SEMAPHORE}{gate}"
+def granted_signal(name: str) -> str:
+    """The signal that brings a run its permit."""
+    return f"granted:{name}"
 
 
-def gate_of(workflow_id: str) -> Gate:
-    """The gate that a semaphore of this id keeps."""
-    return Gate(workflow_id.removeprefix(_SEMAPHORE))
+def refused_signal(name: str) -> str:
+    """The signal that tells a run how many wait already, and that it may not."""
+    return f"refused:{name}"
 
 
 def drain_id(run_id: str) -> str:
@@ -89,7 +85,13 @@ WorkflowId = Annotated[
 RunId = Annotated[
     str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f']+$")
+]
 Token = Annotated[int, Field(ge=0, lt=2**53)]
+Limit = Annotated[int, Field(ge=1, le=1000)]
+# A place that is kept for longer than a year is kept for ever: an operator frees it.
+Seconds = Annotated[float, Field(ge=0, le=366 * 86400)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
 
 
@@ -118,11 +120,36 @@ class Closed(StrEnum):
     UNKNOWN = "unknown"
 
 
-class SlotRequest(RunRef):
-    """A run asks for the slot; the run id is the key, so that a repeat counts once."""
+class CleanUp(Message):
+    """An activity that clears up after a run that was closed from outside; it gets a `Drain`, and
+    returns a `Drained` when nothing of the run acts any more."""
+
+    task_queue: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    activity: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class Wait(Message):
+    """What a run asks for beside the place itself.
+
+    `clean_up`: or none. Without one its place is kept for `grace` seconds after it was closed from
+    outside, or closed while an activity of it ran; None: for as long as the time-outs of its
+    activities allow them to run on.
+    """
 
     priority: Annotated[int, Field(ge=1, le=5)] = DEFAULT_PRIORITY
+    clean_up: CleanUp | None = None
+    grace: Seconds | None = None
+
+
+class SlotRequest(RunRef, Wait):
+    """A run asks for a place; the run id is the key, so that a repeat counts once."""
+
     requested_at: Moment
+
+    @property
+    def wait(self) -> Wait:
+        """What it asks for."""
+        return Wait(priority=self.priority, clean_up=self.clean_up, grace=self.grace)
 
     @property
     def run(self) -> RunRef:
@@ -139,13 +166,41 @@ def fitting_requests(values: list[object]) -> list[SlotRequest]:
     return found
 
 
-class Permit(RunRef):
-    """The right to be the running job; void for any other run than `run_id`.
+class Ask(Message):
+    """A run asks the semaphore of a name; `limit`: of one that is not there yet."""
 
-    `token`: grows with each grant, and goes along to the vendors and into the records.
+    name: Name
+    request: SlotRequest
+    limit: Limit | None = None
+
+
+class Mark(Wait):
+    """The memo of a run that asks. `run_id`: who asks, where the run itself says so, because a run
+    that continues as new hands on its memo; None where it is started with it."""
+
+    run_id: RunId | None = None
+    requested_at: Moment | None = None
+
+
+def memo_of(name: str, mark: Wait) -> dict[str, object]:
+    """The memo of a run that asks; given at its start, it costs no event."""
+    return {f"{MEMO}{name}": mark.model_dump(mode="json", exclude_none=True)}
+
+
+class Recall(CleanUp):
+    """Where a semaphore that nobody remembers asks for runs that may still hold a place: an
+    activity that returns `OpenRecords`. `drain`: what clears up after them, in the same queue."""
+
+    drain: str
+
+
+class Permit(RunRef):
+    """The right to go on; void for any other run than `run_id`.
+
+    `token`: grows with each grant, and goes along to whatever it protects.
     """
 
-    gate: Gate = JOB_GATE
+    name: Name
     token: Token
 
     @property
@@ -163,13 +218,14 @@ class Release(Message):
 
 class Holder(Message):
     """A run that holds the slot, since when; `drain`: it closed in this way, which is not orderly,
-    and what it left at the vendors is being cleared since `drains_since`."""
+    and what it left is being cleared since `drains_since`, or waited for until `drains_until`."""
 
     request: SlotRequest
     token: Token
     since: Moment
     drain: Closed | None = None
     drains_since: Moment | None = None
+    drains_until: Moment | None = None
 
     @property
     def run(self) -> RunRef:
@@ -208,7 +264,7 @@ class OpenRecords(Message):
 class SemaphoreSettings(Message):
     """Limit and pause, kept across runs of the semaphore."""
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = DEFAULT_LIMIT
+    limit: Limit = DEFAULT_LIMIT
     paused: bool = False
 
 
@@ -234,8 +290,9 @@ class SlotFree(Message):
 class HolderView(Message):
     """A holder as `GET /slots` shows it.
 
-    `drains_since`: when its drain began. `drain_attempts`, `drain_failure`: how often the drain was
-    tried, and why the last try failed, as Temporal tells; the API adds them.
+    `drains_since`: when its drain began; `drains_until`: when it ends, of one that is a wait alone,
+    for what the run's activities may still do. `drain_attempts`, `drain_failure`: how often the
+    drain was tried, and why the last try failed, as Temporal tells.
     """
 
     job_id: str
@@ -244,6 +301,7 @@ class HolderView(Message):
     since: datetime
     draining: bool
     drains_since: datetime | None = None
+    drains_until: datetime | None = None
     drain_attempts: int | None = None
     drain_failure: str | None = None
 

@@ -12,18 +12,14 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError
 
 from .messages import (
-    DRAIN_ACTIVITY,
     FREE_UPDATE,
-    JOB_GATE,
-    OPEN_RECORDS_ACTIVITY,
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     WITHDRAW_SIGNAL,
     Drain,
     Drained,
-    Gate,
+    Holder,
     OpenRecords,
-    Permit,
     Release,
     SemaphoreSettings,
     SlotFree,
@@ -31,7 +27,6 @@ from .messages import (
     fitting_requests,
     semaphore_id,
 )
-from .queue import permit_of
 from .server import is_gone, read_one
 from .state import FIND_JOBS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
 
@@ -43,26 +38,28 @@ MOST_RUNS = 10
 class Predecessor(NamedTuple):
     """The last run that knew anything; without one, the defaults, which are the safest.
 
-    `cleared`: the runs whose drain is seen to have ended, in that run and in those before it.
+    `recalls`: whether somebody knows of runs that Temporal has forgotten. `cleared`: the runs whose
+    drain is seen to have ended, in that run and in those before it.
     """
 
     known: bool = False
     settings: SemaphoreSettings = SemaphoreSettings()
-    permits: tuple[Permit, ...] = ()
+    holders: tuple[Holder, ...] = ()
     waiting: tuple[SlotRequest, ...] = ()
     cleared: frozenset[str] = frozenset()
+    recalls: bool = False
 
 
-async def find_predecessor(client: Client, run_id: str, *, gate: Gate) -> Predecessor:
+async def find_predecessor(client: Client, run_id: str, *, name: str, recalls: bool) -> Predecessor:
     """Limit and pause from the memo, the rest from the histories, of the runs before `run_id`.
 
     A run that was ended while it rebuilt knew nothing, and one that was reset only what was true
     once; the one before it knows.
     """
     found, cleared = Predecessor(), set[str]()
-    for run in (await _runs_before(client, run_id, gate=gate))[:MOST_RUNS]:
+    for run in (await _runs_before(client, run_id, name=name))[:MOST_RUNS]:
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-        book = SemaphoreBook(client.data_converter, gate)
+        book = SemaphoreBook(client.data_converter, recalls=recalls)
         try:
             await book.read(handle.fetch_history_events())
             memo = await (await handle.describe()).memo()
@@ -76,9 +73,9 @@ async def find_predecessor(client: Client, run_id: str, *, gate: Gate) -> Predec
         if book.known and not found.known:
             # One that failed right after its rebuild has written no memo.
             settings = _settings(memo.get("settings", book.settings))
-            permits, waiting = tuple(book.out.values()), tuple(book.waiting.values())
-            found = Predecessor(True, settings, permits, waiting)
-    return found._replace(cleared=frozenset(cleared))
+            holders, waiting = tuple(book.out.values()), tuple(book.waiting.values())
+            found = Predecessor(True, settings, holders, waiting)
+    return found._replace(cleared=frozenset(cleared), recalls=recalls)
 
 
 def _settings(value: object) -> SemaphoreSettings:
@@ -89,15 +86,15 @@ def _settings(value: object) -> SemaphoreSettings:
         return SemaphoreSettings()
 
 
-async def _runs_before(client: Client, run_id: str, *, gate: Gate) -> list[WorkflowExecution]:
+async def _runs_before(client: Client, run_id: str, *, name: str) -> list[WorkflowExecution]:
     """Latest first. Whether a run is closed isn't asked for: the listing may learn that late."""
-    listed = client.list_workflows(f"WorkflowId = '{semaphore_id(gate)}'")
+    listed = client.list_workflows(f"WorkflowId = '{semaphore_id(name)}'")
     runs = [run async for run in listed if run.run_id != run_id]
     return sorted(runs, key=lambda run: run.start_time, reverse=True)
 
 
 class SemaphoreBook:
-    """Reads a semaphore's history; `out` holds, by run, the permits that were never free again.
+    """Reads a semaphore's history; `out`: by run, the holders whose place was never free again.
 
     `waiting`: by run, who asked and waits. `cleared`: whose drain ended. `known`: the run was told
     who holds, by the run before it or by its own rebuild, which has read the open records where it
@@ -105,15 +102,15 @@ class SemaphoreBook:
     for, another one than the run's own after a reset.
     """
 
-    def __init__(self, converter: DataConverter, gate: Gate = JOB_GATE) -> None:
-        self.out: dict[str, Permit] = {}
+    def __init__(self, converter: DataConverter, *, recalls: bool = False) -> None:
+        self.out: dict[str, Holder] = {}
         self.waiting: dict[str, SlotRequest] = {}
         self.cleared: set[str] = set()
         self.known = False
         self.settings = SemaphoreSettings()
         self.run_id = ""
         self._converter = converter
-        self._gate = gate
+        self._recalls = recalls
         # By the number of the event in which each began.
         self._watches: dict[int, str] = {}
         self._drains: dict[int, str] = {}
@@ -143,22 +140,23 @@ class SemaphoreBook:
     async def _started(self, event: HistoryEvent) -> None:
         started = event.workflow_execution_started_event_attributes
         self.run_id = started.original_execution_run_id
-        if state := await self._read(started.input, SemaphoreState):
+        state = await self._read(started.input, SemaphoreState)
+        if state is not None and not state.is_new:
             self._learn(state)
 
     def _learn(self, told: SemaphoreState | Found) -> None:
         self.known = True
-        self.settings = told.settings
+        self.settings = told.settings or self.settings
         self._wait(told.waiting)
         for holder in told.holders:
-            self._granted(permit_of(holder, gate=self._gate))
+            self._granted(holder)
 
     def _wait(self, requests: Iterable[SlotRequest]) -> None:
         self.waiting |= {each.run_id: each for each in requests if each.run_id not in self.out}
 
-    def _granted(self, permit: Permit) -> None:
-        self.waiting.pop(permit.run_id, None)
-        self.out[permit.run_id] = permit
+    def _granted(self, holder: Holder) -> None:
+        self.waiting.pop(holder.run.run_id, None)
+        self.out[holder.run.run_id] = holder
 
     def _cleared(self, run_id: str) -> None:
         self.cleared.add(run_id)
@@ -170,18 +168,14 @@ class SemaphoreBook:
         name = task.activity_type.name
         if name == FIND_JOBS:
             self._rebuilds.add(event.event_id)
-        elif name == OPEN_RECORDS_ACTIVITY:
-            self._records.add(event.event_id)
-        elif name == DRAIN_ACTIVITY and (drain := await self._read(task.input, Drain)):
-            self._drains[event.event_id] = drain.run_id
-            if drain.run_id not in self.out:
-                # Of an open record: it was never granted by a semaphore that anybody remembers.
-                self._granted(
-                    Permit(gate=self._gate, job_id=drain.job_id, run_id=drain.run_id, token=0)
-                )
         elif name == WATCH_RUN and (watch := await self._read(task.input, Watch)):
             self._watches[event.event_id] = watch.run.run_id
-            self._granted(watch.permit)
+            self._granted(watch.holder)
+        elif drain := await self._read(task.input, Drain):
+            # Whoever drains names its activity as it likes.
+            self._drains[event.event_id] = drain.run_id
+        elif self._unsure is not None:
+            self._records.add(event.event_id)
 
     async def _signalled(self, event: HistoryEvent) -> None:
         signal = event.workflow_execution_signaled_event_attributes
@@ -194,8 +188,8 @@ class SemaphoreBook:
                 self._returned(await self._read(signal.input, Release))
 
     def _returned(self, release: Release | None) -> None:
-        permit = self.out.get(release.run_id) if release else None
-        if release and permit and permit.token == release.token:
+        holder = self.out.get(release.run_id) if release else None
+        if release and holder and holder.token == release.token:
             del self.out[release.run_id]
 
     async def _update_accepted(self, event: HistoryEvent) -> None:
@@ -214,7 +208,7 @@ class SemaphoreBook:
         number = task.scheduled_event_id
         if number in self._rebuilds:
             if found := await self._read(task.result, Found):
-                if found.remembered or self._gate is not JOB_GATE:
+                if found.remembered or not self._recalls:
                     self._learn(found)
                 else:
                     self._unsure = found
@@ -222,6 +216,7 @@ class SemaphoreBook:
             records = await self._read(task.result, OpenRecords)
             if self._unsure is not None and records is not None:
                 self._learn(self._unsure)
+                self._unsure = None
         elif run_id := self._drains.get(number):
             if await self._read(task.result, Drained):
                 self._cleared(run_id)

@@ -9,17 +9,13 @@ from datetime import datetime, timedelta
 
 from .messages import (
     CAPACITY,
-    JOB_GATE,
-    Closed,
-    Gate,
     Holder,
     HolderView,
-    Permit,
     Release,
     SlotRequest,
     SlotView,
 )
-from .state import SemaphoreState
+from .state import Ended, SemaphoreState
 
 # As many as `GET /slots` lists.
 VIEW_LENGTH = 1000
@@ -81,10 +77,8 @@ class WaitingQueue:
 class Permits:
     """A run waits, holds or drains. What is held is a map of runs, never a counter."""
 
-    def __init__(
-        self, state: SemaphoreState, gate: Gate = JOB_GATE, *, capacity: int = CAPACITY
-    ) -> None:
-        self.gate = gate
+    def __init__(self, state: SemaphoreState, name: str, *, capacity: int = CAPACITY) -> None:
+        self.name = name
         self.capacity = capacity
         self.settings = state.settings
         self.next_token = state.next_token
@@ -130,9 +124,10 @@ class Permits:
         self.held[request.run_id] = holder
         return holder
 
-    def drain(self, run_id: str, closed: Closed, now: datetime) -> Holder:
-        """A run closed in another way than its own: it keeps its place until it is cleared."""
-        change = {"drain": closed, "drains_since": now}
+    def drain(self, run_id: str, ended: Ended, now: datetime) -> Holder:
+        """A run has left something, or may have: it keeps its place until that is cleared."""
+        until = None if ended.grace is None else now + timedelta(seconds=ended.grace)
+        change = {"drain": ended.closed, "drains_since": now, "drains_until": until}
         self.held[run_id] = self.held[run_id].model_copy(update=change)
         return self.held[run_id]
 
@@ -157,12 +152,6 @@ class Permits:
         )
 
 
-def permit_of(holder: Holder, *, gate: Gate) -> Permit:
-    """The permit that a holder has."""
-    request = holder.request
-    return Permit(gate=gate, job_id=request.job_id, run_id=request.run_id, token=holder.token)
-
-
 def _holder_view(holder: Holder) -> HolderView:
     return HolderView(
         job_id=holder.request.job_id,
@@ -171,4 +160,5 @@ def _holder_view(holder: Holder) -> HolderView:
         since=holder.since,
         draining=holder.drain is not None,
         drains_since=holder.drains_since,
+        drains_until=holder.drains_until,
     )

@@ -8,10 +8,10 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from .messages import (
-        DRAIN_ACTIVITY,
-        OPEN_RECORDS_ACTIVITY,
+        CleanUp,
         Drain,
         Holder,
+        Recall,
         drain_id,
     )
     from .state import (
@@ -23,7 +23,6 @@ with workflow.unsafe.imports_passed_through():
         Watch,
     )
 
-JOBS_QUEUE = "genvideo"
 # The server takes 400 bytes; a character has up to four.
 SUMMARY_LENGTH = 80
 # A watch and a drain bound themselves, by the job's and the worker's settings.
@@ -53,7 +52,7 @@ def find_jobs(given: SemaphoreRules) -> Handle:
     """Who holds and who waits, as Temporal tells."""
     return workflow.start_activity(
         FIND_JOBS,
-        summary="rebuild from the running jobs",
+        summary="rebuild from the runs",
         start_to_close_timeout=REBUILD_TIMEOUT,
         # The next process ends the tries of the one before; a stall costs no new beginning.
         heartbeat_timeout=timedelta(seconds=given.watch_seconds),
@@ -61,11 +60,11 @@ def find_jobs(given: SemaphoreRules) -> Handle:
     )
 
 
-def open_records(given: SemaphoreRules) -> Handle:
-    """The runs of open records; needs a worker of the jobs."""
+def open_records(recall: Recall, given: SemaphoreRules) -> Handle:
+    """The runs of open records; needs a worker of theirs."""
     return workflow.start_activity(
-        OPEN_RECORDS_ACTIVITY,
-        task_queue=JOBS_QUEUE,
+        recall.activity,
+        task_queue=recall.task_queue,
         summary="Temporal remembers no semaphore: which records are open?",
         # However many records there are.
         start_to_close_timeout=FOR_EVER,
@@ -86,11 +85,11 @@ def watch(request: Watch, given: SemaphoreRules) -> Handle:
     )
 
 
-def drain(holder: Holder, given: SemaphoreRules) -> Handle:
-    """Done when nothing of a run acts any more, at its worker or at a vendor."""
+def drain(holder: Holder, clean_up: CleanUp, given: SemaphoreRules) -> Handle:
+    """Done when nothing of a run acts any more, at its worker or elsewhere."""
     request = holder.request
     return workflow.start_activity(
-        DRAIN_ACTIVITY,
+        clean_up.activity,
         Drain(
             job_id=request.job_id,
             run_id=request.run_id,
@@ -98,9 +97,9 @@ def drain(holder: Holder, given: SemaphoreRules) -> Handle:
             closed=holder.drain,
             since=holder.drains_since,
         ),
-        task_queue=JOBS_QUEUE,
+        task_queue=clean_up.task_queue,
         activity_id=drain_id(request.run_id),
-        summary=summary(f"clear the vendors after {request.job_id}"),
+        summary=summary(f"clear up after {request.job_id}"),
         start_to_close_timeout=FOR_EVER,
         heartbeat_timeout=timedelta(seconds=given.beat_seconds),
         retry_policy=RETRY_POLICY,

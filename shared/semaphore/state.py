@@ -9,15 +9,18 @@ import json
 import zlib
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from .messages import (
     CAPACITY,
     Closed,
     Holder,
     Message,
+    Name,
     Permit,
+    Recall,
     RunRef,
+    Seconds,
     SemaphoreSettings,
     SlotRequest,
 )
@@ -70,8 +73,10 @@ class SemaphoreRules(Message):
     """What the process sets for one run of the semaphore; read once and kept in its history.
 
     `max_history`: events, roughly, after which it begins a new run, beside those of its watches.
-    `capacity`: how many may wait. `stack`: whose semaphore it is; empty without a name. Silences
-    in seconds: `watch_seconds` of its process at a watch, which the next process begins anew at
+    `capacity`: how many may wait. `stack`: whose semaphore it is; empty without a name.
+    `recalls`: by name of a semaphore, who knows of runs that Temporal has forgotten.
+    `ends_failing`: whether a holder whose code fails for a minute is terminated. Silences in
+    seconds: `watch_seconds` of its process at a watch, which the next process begins anew at
     once; `beat_seconds` of the worker at a drain; `sticky_seconds` of the worker that knows it.
     `care_seconds` from one look for failing code to the next, `look_seconds` for forgotten runs.
     """
@@ -79,8 +84,10 @@ class SemaphoreRules(Message):
     max_history: int = MAX_HISTORY
     capacity: int = CAPACITY
     stack: str = ""
+    ends_failing: bool = False
+    recalls: dict[str, Recall] = Field(default_factory=dict)
     watch_seconds: float = 60
-    beat_seconds: float = 1.4
+    beat_seconds: float = 10
     sticky_seconds: float = 0.4
     care_seconds: float = 30
     look_seconds: float = 120
@@ -92,29 +99,46 @@ class Watch(Message):
     `again`: an earlier watch may have signalled it before.
     """
 
-    permit: Permit
+    name: Name
+    holder: Holder
     again: bool
+
+    @property
+    def permit(self) -> Permit:
+        """What is signalled."""
+        return Permit(name=self.name, token=self.holder.token, **self.run.model_dump())
 
     @property
     def run(self) -> RunRef:
         """The run that is watched."""
-        return self.permit.run
+        return self.holder.run
 
 
 class Ended(Message):
-    """How a watched run closed; `granted`: it may have heard of its permit before."""
+    """How a watched run closed; `granted`: it may have heard of its permit before.
+
+    `grace`: seconds for which its activities may run on; None where a clean-up finds that out.
+    """
 
     closed: Closed
     granted: bool
+    grace: Seconds | None = None
 
     @property
     def is_clear(self) -> bool:
         """Whether the run left nothing to clear."""
-        return self.closed is Closed.ORDERLY or not self.granted
+        return (
+            not self.granted
+            or self.grace == 0
+            or (self.grace is None and self.closed is Closed.ORDERLY)
+        )
 
 
 class SemaphoreState(Message):
-    """Everything a run of the semaphore hands to the next one."""
+    """Everything a run of the semaphore hands to the next one. `is_new`: of the first one, whose
+    settings hold unless Temporal remembers others."""
+
+    is_new: bool = False
 
     settings: SemaphoreSettings = SemaphoreSettings()
     next_token: int = 0
@@ -129,7 +153,7 @@ class Found(Message):
     memory, and the records are read as well.
     """
 
-    settings: SemaphoreSettings
+    settings: SemaphoreSettings | None
     holders: tuple[Holder, ...]
     waiting: Packed
     remembered: bool = True

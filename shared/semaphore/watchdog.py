@@ -33,18 +33,17 @@ from temporalio.service import RPCError
 
 from .client import QUERY_TIMEOUT, start_semaphore
 from .messages import (
-    DRAIN_ACTIVITY,
-    JOB_GATE,
     REQUEST_SIGNAL,
+    SEMAPHORE_WORKFLOW,
     UNKNOWN_QUERY,
     VIEW_QUERY,
-    Gate,
     HolderView,
-    SlotRequest,
     SlotView,
+    drain_id,
+    name_of,
     semaphore_id,
 )
-from .rebuild import JOBS, OPEN, look_at
+from .rebuild import OPEN, look_at, names_in
 from .server import is_gone
 from .state import FIND_JOBS, WATCH_RUN, SemaphoreRules
 
@@ -77,12 +76,12 @@ STANDS = "Its workflow task fails again and again; the next semaphore rebuilds."
 # A drain that a vendor's outage holds up fails for a while, and then ends.
 FAILED_DRAINS = 5
 
-# Hears how many drains of a gate fail at present.
-OnFailingDrains = Callable[[Gate, int], None]
+# Hears how many drains of a semaphore fail at present.
+OnFailingDrains = Callable[[str, int], None]
 
 
-def nobody(gate: Gate, failing: int) -> None:
-    pass
+def nobody(name: str, failing: int) -> None:
+    """Nobody hears of failing drains, beside the log."""
 
 
 async def watch_over(
@@ -90,111 +89,113 @@ async def watch_over(
     task_queue: str,
     *,
     rules: SemaphoreRules,
-    watches: Callable[[Gate], bool],
-    gates: Iterable[Gate] = tuple(Gate),
+    watches: Callable[[str], bool],
+    names: Iterable[str] = (),
     on_failing_drains: OnFailingDrains = nobody,
 ) -> None:
-    """Start each gate's semaphore if there is none, and look after what it cannot see itself:
-    forgotten jobs, holders whose code fails, drains that fail, its own failing tasks.
+    """Keep the semaphores of these names running, and each one that is there, or that an open run
+    asks; look after what they cannot see themselves: forgotten runs, holders whose code fails,
+    drains that fail, their own failing tasks.
 
-    `watches`: whether anybody is watched at a gate; otherwise nobody holds, and no holder is asked
-    for. A semaphore that does not answer keeps no other one from being looked after.
+    `watches`: whether anybody is watched for a semaphore; otherwise nobody holds, and no holder is
+    asked for. A semaphore that does not answer keeps no other one from being looked after.
     """
-    gates = tuple(gates)
-    running = (_keep_running(client, gate, task_queue) for gate in gates)
-    care = _care(client, rules, watches, gates, on_failing_drains)
-    tasks = [asyncio.create_task(each) for each in (*running, care)]
+    kept: dict[str, asyncio.Task[None]] = {}
+
+    def keep(names: Iterable[str]) -> None:
+        for name in names:
+            if name not in kept:
+                kept[name] = asyncio.create_task(_keep_running(client, name, task_queue))
+
+    rounds, number = max(1, round(rules.look_seconds / rules.care_seconds)), 0
+    keep(names)
     try:
-        await asyncio.gather(*tasks)
+        while True:
+            with _later("all"):
+                keep(await running_semaphores(client))
+            await asyncio.sleep(rules.care_seconds)
+            number += 1
+            for name in kept:
+                with _later(name):
+                    await end_standing(client, name, on_failing_drains)
+                if rules.ends_failing and watches(name):
+                    with _later(name):
+                        await end_failing(client, name)
+            if number % rounds == 0:
+                with _later("all"):
+                    keep(await remind(client))
     finally:
-        for each in tasks:
+        for each in kept.values():
             each.cancel()
 
 
-async def _keep_running(client: Client, gate: Gate, task_queue: str) -> None:
-    """Start the gate's semaphore whenever there is none; its end is learnt by long poll."""
+async def running_semaphores(client: Client) -> list[str]:
+    """The names of all that run, as far as the list knows."""
+    query = f"WorkflowType = '{SEMAPHORE_WORKFLOW}' AND {OPEN}"
+    return [name_of(each.id) async for each in client.list_workflows(query)]
+
+
+async def _keep_running(client: Client, name: str, task_queue: str) -> None:
+    """Start a semaphore whenever there is none; its end is learnt by long poll."""
     while True:
-        with _later(gate):
-            await start_semaphore(client, gate, task_queue=task_queue)
+        with _later(name):
+            await start_semaphore(client, name, task_queue=task_queue)
             with suppress(WorkflowFailureError):
-                await client.get_workflow_handle(semaphore_id(gate)).result()
+                await client.get_workflow_handle(semaphore_id(name)).result()
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _care(
-    client: Client,
-    rules: SemaphoreRules,
-    watches: Callable[[Gate], bool],
-    gates: Iterable[Gate],
-    on_failing_drains: OnFailingDrains,
-) -> None:
-    rounds = max(1, round(rules.look_seconds / rules.care_seconds))
-    number = 0
-    while True:
-        await asyncio.sleep(rules.care_seconds)
-        number += 1
-        for gate in gates:
-            with _later(gate):
-                await end_standing(client, gate, on_failing_drains)
-            if watches(gate):
-                with _later(gate):
-                    await end_failing(client, gate)
-        if number % rounds == 0:
-            with _later(JOB_GATE):
-                await remind(client)
-
-
 @contextmanager
-def _later(gate: Gate) -> Iterator[None]:
+def _later(name: str) -> Iterator[None]:
     """What can't be done now is done the next time."""
     try:
         yield
     except (RPCError, WorkflowQueryFailedError) as error:
-        seen = {"gate": gate, "reason": str(error)}
+        seen = {"semaphore": name, "reason": str(error)}
         log.warning("a semaphore could not be looked after", extra=seen)
 
 
 async def end_standing(
-    client: Client, gate: Gate, on_failing_drains: OnFailingDrains = nobody
+    client: Client, name: str, on_failing_drains: OnFailingDrains = nobody
 ) -> bool:
-    """Report the gate's failing drains, and end a semaphore that stands still, so that the next one
+    """Report its failing drains, and end a semaphore that stands still, so that the next one
     rebuilds; returns whether it did."""
     try:
-        described = await client.get_workflow_handle(semaphore_id(gate)).describe()
+        described = await client.get_workflow_handle(semaphore_id(name)).describe()
     except RPCError as error:
         if not is_gone(error):
             raise
         return False
     pending = described.raw_description.pending_activities
     failing = [each for each in pending if _is_failing_drain(each)]
-    on_failing_drains(gate, len(failing))
+    on_failing_drains(name, len(failing))
     for each in failing:
         reason = each.last_failure.message
         seen = {"drain": each.activity_id, "tries": each.attempt, "reason": reason}
-        log.error("a drain fails", extra={"gate": gate, **seen})
+        log.error("a drain fails", extra={"semaphore": name, **seen})
     failed = (await find_failures(client, described)).times
     if failed < FAILED_TASKS:
         return False
     # It holds up everybody; the next one rebuilds.
-    log.error("a semaphore stands still and is ended", extra={"gate": gate, "failed": failed})
+    log.error("a semaphore stands still and is ended", extra={"semaphore": name, "failed": failed})
     with _unless_gone():
-        handle = client.get_workflow_handle(semaphore_id(gate), run_id=described.run_id)
+        handle = client.get_workflow_handle(semaphore_id(name), run_id=described.run_id)
         await handle.terminate(reason=STANDS)
     return True
 
 
 def _is_failing_drain(pending: PendingActivityInfo) -> bool:
-    return pending.activity_type.name == DRAIN_ACTIVITY and pending.attempt > FAILED_DRAINS
+    return pending.activity_id.startswith(drain_id("")) and pending.attempt > FAILED_DRAINS
 
 
 async def end_failing(
-    client: Client, gate: Gate, *, failing_for: timedelta = FAILING_FOR
+    client: Client, name: str, *, failing_for: timedelta = FAILING_FOR
 ) -> list[str]:
     """End the holders whose code has failed for so long; their ids.
 
     They are drained like any other run that was ended from outside.
     """
-    semaphore = client.get_workflow_handle(semaphore_id(gate))
+    semaphore = client.get_workflow_handle(semaphore_id(name))
     view: SlotView = await semaphore.query(
         VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
     )
@@ -288,63 +289,57 @@ def _unless_gone() -> Iterator[None]:
             raise
 
 
-async def remind(client: Client) -> int:
-    """Have the semaphore hear of open jobs that it doesn't know; how many there were.
+async def remind(client: Client) -> dict[str, int]:
+    """Have the semaphores hear of open runs that they don't know; by name, how many there were.
 
-    The lists from which a semaphore rebuilds are eventually consistent, and may lack one. A job
+    The lists from which a semaphore rebuilds are eventually consistent, and may lack one. A run
     that has just begun may be among them: it counts once, however often it is requested.
     """
-    semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
-    found = 0
-    async for jobs in _open_jobs(client):
-        unknown = await semaphore.query(
-            UNKNOWN_QUERY, list(jobs), result_type=list[str], rpc_timeout=QUERY_TIMEOUT
-        )
-        requests = [await _request(client, jobs[run_id]) for run_id in unknown]
-        forgotten = [request for request in requests if request is not None]
-        if forgotten:
-            job_ids = [each.job_id for each in forgotten]
-            log.warning("jobs that nobody knew", extra={"job_ids": job_ids})
-            await semaphore.signal(REQUEST_SIGNAL, forgotten)
-        found += len(forgotten)
+    asking: dict[str, dict[str, WorkflowExecution]] = {}
+    async for run in client.list_workflows(OPEN):
+        for name in names_in(run):
+            asking.setdefault(name, {})[run.run_id] = run
+    return {name: await _remind(client, name, runs) for name, runs in asking.items()}
+
+
+async def _remind(client: Client, name: str, runs: dict[str, WorkflowExecution]) -> int:
+    semaphore, found, run_ids = client.get_workflow_handle(semaphore_id(name)), 0, list(runs)
+    for place in range(0, len(run_ids), AT_ONCE):
+        with _later(name):
+            unknown = await semaphore.query(
+                UNKNOWN_QUERY,
+                run_ids[place : place + AT_ONCE],
+                result_type=list[str],
+                rpc_timeout=QUERY_TIMEOUT,
+            )
+            seen = [await look_at(client, runs[run_id], name=name) for run_id in unknown]
+            forgotten = [each.request for each in seen if each and each.open and each.asking]
+            if forgotten:
+                job_ids = [each.job_id for each in forgotten]
+                log.warning("runs that nobody knew", extra={"semaphore": name, "job_ids": job_ids})
+                await semaphore.signal(REQUEST_SIGNAL, forgotten)
+            found += len(forgotten)
     return found
 
 
-async def _open_jobs(client: Client) -> AsyncIterator[dict[str, WorkflowExecution]]:
-    """Open jobs by run, in pages."""
-    page: dict[str, WorkflowExecution] = {}
-    async for job in client.list_workflows(f"WorkflowType = '{JOBS}' AND {OPEN}"):
-        page[job.run_id] = job
-        if len(page) == AT_ONCE:
-            yield page
-            page = {}
-    if page:
-        yield page
-
-
-async def _request(client: Client, job: WorkflowExecution) -> SlotRequest | None:
-    seen = await look_at(client, job, gate=JOB_GATE)
-    return seen.request if seen is not None and seen.open and seen.asking else None
-
-
-async def begin_anew(client: Client, gates: Iterable[Gate] = tuple(Gate)) -> int:
+async def begin_anew(client: Client, names: Iterable[str]) -> int:
     """End each try of a semaphore's own activities that another process has begun; how many.
 
     Before this process polls, so that none is its own. Where the other one is alive after all, it
     hears that its try is void, and the next one does the same.
     """
     begun = 0
-    for gate in gates:
+    for name in names:
         try:
-            begun += await _begin_anew(client, gate)
+            begun += await _begin_anew(client, name)
         except RPCError as error:
-            seen = {"gate": gate, "reason": error.message}
+            seen = {"semaphore": name, "reason": error.message}
             log.info("nothing is begun anew", extra=seen)
     return begun
 
 
-async def _begin_anew(client: Client, gate: Gate) -> int:
-    described = await client.get_workflow_handle(semaphore_id(gate)).describe()
+async def _begin_anew(client: Client, name: str) -> int:
+    described = await client.get_workflow_handle(semaphore_id(name)).describe()
     abandoned = [
         client.get_async_activity_handle(
             workflow_id=described.id, run_id=described.run_id, activity_id=each.activity_id

@@ -1,11 +1,14 @@
 """The semaphore's process: a worker on its own queue, and the watchdog that one always runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DefaultPayloadConverter
 from temporalio.worker import Worker
 from temporalio.workflow import NondeterminismError
 
@@ -13,11 +16,11 @@ from .activities import SemaphoreActivities
 from .messages import SEMAPHORE_QUEUE
 from .sandbox import UnfitPassedOver, WorkflowRunner
 from .state import SemaphoreRules
-from .watchdog import OnFailingDrains, begin_anew, nobody, watch_over
+from .watchdog import OnFailingDrains, begin_anew, nobody, running_semaphores, watch_over
 from .workflow import SemaphoreWorkflow
 
-# One watch for each holder: the limit's upper bound, and some air.
-MAX_ACTIVITIES = 1100
+# One watch for each holder of each semaphore, and some air: it waits, and does nothing.
+MAX_ACTIVITIES = 10_000
 # The SDK's least: one for a semaphore that it knows, one for a new run. Where it forgets a run to
 # which a query has shown too much, it keeps one of the tasks that wait for that run, and loses the
 # others: a query that nobody answers, a workflow task that has to time out.
@@ -27,25 +30,40 @@ BUILD_ID = "unnamed"
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 
+def with_models(client: Client) -> Client:
+    """The same client for messages that are pydantic's models, with the codec that it has."""
+    config = client.config()
+    converter = config["data_converter"]
+    if converter.payload_converter_class is DefaultPayloadConverter:
+        config["data_converter"] = replace(
+            converter, payload_converter_class=PydanticPayloadConverter
+        )
+        return Client(**config)
+    return client
+
+
 @asynccontextmanager
-async def running_semaphore(
+async def semaphore_worker(
     client: Client,
     *,
     rules: SemaphoreRules | None = None,
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
+    names: Collection[str] = (),
     on_failing_drains: OnFailingDrains = nobody,
 ) -> AsyncIterator[Worker]:
     """A worker of the semaphores for as long as the block runs, which keeps them running."""
     rules = rules or SemaphoreRules()
-    await begin_anew(client)
-    activities = SemaphoreActivities(client, rules)
+    client = with_models(client)
+    await begin_anew(client, {*names, *await running_semaphores(client)})
+    activities = SemaphoreActivities(client, rules, task_queue=task_queue)
     runner = WorkflowRunner()
     worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[SemaphoreWorkflow],
         activities=[
+            activities.ask,
             activities.grant_and_watch,
             activities.find_jobs,
             activities.semaphore_rules,
@@ -69,6 +87,7 @@ async def running_semaphore(
         task_queue,
         rules=rules,
         watches=activities.watches,
+        names=names,
         on_failing_drains=on_failing_drains,
     )
     async with worker, beside(care):

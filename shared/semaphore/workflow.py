@@ -1,4 +1,4 @@
-"""The semaphore: grants the slot in order; a permit lives exactly as long as its holder's run."""
+"""The semaphore: grants its places in order; a permit lives exactly as long as its holder's run."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,14 +14,13 @@ with workflow.unsafe.imports_passed_through():
     from .messages import (
         CHANGE_UPDATE,
         FREE_UPDATE,
-        JOB_GATE,
-        REFUSED_SIGNAL,
         RELEASE_SIGNAL,
         REQUEST_SIGNAL,
         SEMAPHORE_WORKFLOW,
         UNKNOWN_QUERY,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
+        CleanUp,
         Drained,
         Holder,
         OpenRecords,
@@ -32,9 +31,10 @@ with workflow.unsafe.imports_passed_through():
         SlotRequest,
         SlotView,
         fitting_requests,
-        gate_of,
+        name_of,
+        refused_signal,
     )
-    from .queue import Permits, permit_of
+    from .queue import Permits
     from .state import (
         MEMO_STACK,
         Ended,
@@ -53,12 +53,12 @@ SIGNAL_EVENTS, UPDATE_EVENTS, GRANT_EVENTS = 1, 5, 9
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
 class SemaphoreWorkflow:
-    """One run of the semaphore of one gate."""
+    """One run of the semaphore of one name."""
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
         info = workflow.info()
-        self._permits = Permits(state or SemaphoreState(), gate_of(info.workflow_id))
+        self._permits = Permits(state or SemaphoreState(is_new=True), name_of(info.workflow_id))
         self._rules = SemaphoreRules()
         self._is_reset = info.run_id != info.original_execution_run_id
         # Whether it knows who holds and who waits; whether the next run decides from here on.
@@ -80,7 +80,7 @@ class SemaphoreWorkflow:
         await self._fail_if_reset()
         self._rules = await self._completed(starts.rules, SemaphoreRules)
         self._permits.capacity = self._rules.capacity
-        if state is None:
+        if state is None or state.is_new:
             # Other stacks are to keep away while it rebuilds, too.
             workflow.upsert_memo({MEMO_STACK: self._rules.stack})
             await self._rebuild()
@@ -114,24 +114,28 @@ class SemaphoreWorkflow:
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
         floor = int(workflow.info().start_time.timestamp() * 1000)
         state = SemaphoreState(
-            settings=found.settings,
+            settings=found.settings or self._permits.settings,
             next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
             holders=found.holders,
             waiting=found.waiting,
         )
-        self._permits = Permits(state, permits.gate, capacity=permits.capacity)
-        if not found.remembered and permits.gate is JOB_GATE:
-            records = await self._completed(lambda: starts.open_records(self._rules), OpenRecords)
+        self._permits = Permits(state, permits.name, capacity=permits.capacity)
+        recall = self._rules.recalls.get(permits.name)
+        if recall is not None and not found.remembered:
+            rules, clean_up = self._rules, recall.model_copy(update={"activity": recall.drain})
+            records = await self._completed(lambda: starts.open_records(recall, rules), OpenRecords)
             for run in records.runs:
-                self._adopt(run)
+                self._adopt(run, clean_up)
 
-    def _adopt(self, run: RunRef) -> None:
+    def _adopt(self, run: RunRef, clean_up: CleanUp) -> None:
         """Take the run of an open record for a holder: its watch finds out whether it is open, has
         left something at a vendor, or is unknown, which a list may have been too late to tell."""
         permits, now = self._permits, workflow.now()
         if run.run_id not in permits.held:
             permits.withdraw(run.run_id)
-            request = SlotRequest(job_id=run.job_id, run_id=run.run_id, requested_at=now)
+            request = SlotRequest(
+                job_id=run.job_id, run_id=run.run_id, requested_at=now, clean_up=clean_up
+            )
             permits.held[run.run_id] = Holder(request=request, token=permits.next_token, since=now)
             permits.next_token += 1
 
@@ -153,35 +157,41 @@ class SemaphoreWorkflow:
 
     def _follow(self, holder: Holder, *, again: bool) -> None:
         """Watch a holder, or drain it; its first activity starts in this very step."""
-        handle = self._start(holder, again=again)
+        handle = None if holder.drains_until else self._start(holder, again=again)
         follow = asyncio.create_task(self._until_free(holder, handle))
         self._follows[holder.run.run_id] = follow
 
     def _start(self, holder: Holder, *, again: bool) -> starts.Handle:
-        if holder.drain is not None:
-            return starts.drain(holder, self._rules)
-        permit = permit_of(holder, gate=self._permits.gate)
-        return starts.watch(Watch(permit=permit, again=again), self._rules)
+        clean_up = holder.request.clean_up
+        if _is_watched(holder) or clean_up is None:
+            watch = Watch(name=self._permits.name, holder=holder, again=again)
+            return starts.watch(watch, self._rules)
+        return starts.drain(holder, clean_up, self._rules)
 
-    async def _until_free(self, holder: Holder, handle: starts.Handle) -> None:
+    async def _until_free(self, holder: Holder, handle: starts.Handle | None) -> None:
         """Until a run has closed, and what it left is cleared; then decide anew.
 
         Whatever ends a watch or a drain early, an operator included, another one follows.
         """
         run_id, permits = holder.run.run_id, self._permits
-        while True:
-            kind = Ended if holder.drain is None else Drained
+        while handle is not None:
+            kind = Ended if _is_watched(holder) else Drained
             ended = await _result(handle, kind)
             if self._follows.get(run_id) is not asyncio.current_task():
                 # The place was given back. The cancellation ends the activity, and not this task.
                 return
             if isinstance(ended, Ended) and not ended.is_clear:
-                holder = permits.drain(run_id, ended.closed, workflow.now())
+                holder = permits.drain(run_id, ended, workflow.now())
+                if holder.drains_until is not None:
+                    break
             elif ended is not None:
                 break
             else:
                 await workflow.sleep(AGAIN_SECONDS)
             handle = self._start(holder, again=True)
+        if holder.drains_until is not None:
+            why = starts.summary(f"what {holder.run.job_id} has begun may run on")
+            await workflow.sleep(holder.drains_until - workflow.now(), summary=why)
         self._give_back(run_id)
         self._decide()
 
@@ -202,7 +212,7 @@ class SemaphoreWorkflow:
     async def _refuse(self, run: RunRef) -> None:
         handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
         try:
-            await handle.signal(REFUSED_SIGNAL, self._permits.capacity)
+            await handle.signal(refused_signal(self._permits.name), self._permits.capacity)
         except ApplicationError:
             workflow.logger.info("a run closed before it was refused: %s", run.job_id)
 
@@ -300,6 +310,10 @@ async def _result(handle: starts.Handle, kind: type[M]) -> M | None:
         return kind.model_validate(await handle)
     except (ActivityError, ValidationError):
         return None
+
+
+def _is_watched(holder: Holder) -> bool:
+    return holder.drain is None or holder.request.clean_up is None
 
 
 def _reset() -> ApplicationError:

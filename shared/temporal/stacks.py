@@ -6,7 +6,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from shared.errors import AnotherStack, PayloadUnreadable
-from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import semaphore_id
 from shared.semaphore.server import is_gone
 from shared.semaphore.state import MEMO_STACK
 from shared.temporal.client import QUERY_TIMEOUT

@@ -22,7 +22,8 @@ from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
-from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import semaphore_id
 from shared.semaphore.sandbox import UnfitPassedOver, WorkflowRunner
 from shared.semaphore.state import WATCH_RUN
 from shared.semaphore.workflow import SemaphoreWorkflow
@@ -211,4 +212,7 @@ def _granted(events: Iterable[HistoryEvent]) -> Iterator[tuple[str, float]]:
             begun = event.activity_task_scheduled_event_attributes
             if begun.activity_type.name == WATCH_RUN:
                 [watch] = [json.loads(each.data) for each in begun.input.payloads]
-                yield watch["permit"]["run_id"], event.event_time.ToDatetime(UTC).timestamp()
+                yield (
+                    watch["holder"]["request"]["run_id"],
+                    event.event_time.ToDatetime(UTC).timestamp(),
+                )

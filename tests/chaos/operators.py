@@ -22,7 +22,8 @@ from temporalio.service import RPCError
 
 from services.worker.models import COLLECT_VIDEO, GEN_IMAGE, REQUEST_VIDEO
 from shared.jobs.messages import JobInput
-from shared.semaphore.messages import DRAIN_ACTIVITY, JOB_GATE, REQUEST_SIGNAL, semaphore_id
+from shared.jobs.slots import DRAIN_ACTIVITY, JOB_GATE
+from shared.semaphore.messages import REQUEST_SIGNAL, semaphore_id
 from shared.semaphore.state import WATCH_RUN
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.chaos.schedule import Kind

@@ -19,12 +19,12 @@ from services.worker.deterministic.ending import Ending
 from services.worker.models import Kept
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
+from shared.jobs.slots import JOB_GATE
 from shared.semaphore import activities as semaphore_activities
 from shared.semaphore import queue as permits
 from shared.semaphore import starts
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
-    JOB_GATE,
     Closed,
     Drained,
     Holder,

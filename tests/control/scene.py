@@ -20,7 +20,8 @@ from loadtest.run.progress import Display
 from loadtest.run.run import Run, Stack, open_stack
 from loadtest.settings import Settings
 from loadtest.wire.temporal import Temporal
-from shared.semaphore.messages import JOB_GATE, REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import REQUEST_SIGNAL, SlotRequest, SlotView, semaphore_id
 from shared.semaphore.queue import turn
 from tests.chaos import books, operators
 from tests.chaos.books import Done, Evidence, grants

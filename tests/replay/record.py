@@ -20,7 +20,8 @@ from services.worker.activities import StageActivities
 from services.worker.deterministic import stages
 from services.worker.models import Recorded, Stored, VideoWatch
 from shared.jobs.messages import ProgressReport, Record
-from shared.semaphore.messages import JOB_GATE, Gate, semaphore_id
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import PROGRESS_SIGNAL
 from tests.fixtures.temporal import reset, running_server
 from tests.workflow.pipeline import Pipeline, begun, working
@@ -97,11 +98,11 @@ async def _record_gated(client: Client, line: Pipeline) -> None:
     first = await line.submit("slow, holds the image gate")
     await begun(line.images, f"{first}.image.1")
     second = await line.submit("waits at the image gate")
-    await line.slots(lambda view: view.waiting, Gate.IMAGE)
+    await line.slots(lambda view: view.waiting, "image")
     for job_id in (first, second):
         await line.ended(job_id)
     await _store(client, "gated", second)
-    await _store(client, "semaphore-of-the-image-gate", semaphore_id(Gate.IMAGE))
+    await _store(client, "semaphore-of-the-image-gate", semaphore_id("image"))
 
 
 class Slowness:

@@ -293,4 +293,5 @@ def _execution(run: Run) -> Any:
         run_id=run.run_id,
         status=run.status,
         start_time=datetime.fromtimestamp(run.began, UTC),
+        raw_info=SimpleNamespace(memo=SimpleNamespace(fields=run.memo)),
     )

@@ -33,9 +33,10 @@ from services.worker.vendors.vendor import Vendor as VendorClient
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import BadResult
 from shared.jobs.messages import Asset, Job, Record
+from shared.jobs.slots import JOB_GATE, RECALLS
 from shared.jobs.states import Step
 from shared.semaphore.activities import SemaphoreActivities
-from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, Gate, semaphore_id
+from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, semaphore_id
 from shared.semaphore.queue import turn
 from shared.semaphore.state import SemaphoreRules
 from shared.semaphore.watchdog import begin_anew, watch_over
@@ -261,7 +262,9 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
     )
     client: Any = SimulatedClient(server, worker)
     worker.fails_runs = True
-    rules = SemaphoreRules(max_history=options.max_history)
+    rules = SemaphoreRules(
+        max_history=options.max_history, beat_seconds=1.4, ends_failing=True, recalls=RECALLS
+    )
     activities = SemaphoreActivities(client, rules)
     _install(worker, activities)
 
@@ -269,16 +272,16 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
         await begin_anew(client, gates(options))
         watches = activities.watches
         await watch_over(
-            client, SEMAPHORE_QUEUE, rules=rules, watches=watches, gates=gates(options)
+            client, SEMAPHORE_QUEUE, rules=rules, watches=watches, names=gates(options)
         )
 
     worker.begin(care())
     return worker
 
 
-def gates(options: Options) -> list[Gate]:
+def gates(options: Options) -> list[str]:
     """The gates that a semaphore is run for."""
-    return [Gate.JOB, *(Gate(name) for name in options.gates.split(",") if name)]
+    return [JOB_GATE, *(name for name in options.gates.split(",") if name)]
 
 
 def _install(worker: Worker, *holders: object) -> None:
@@ -333,6 +336,6 @@ def _turn(request: Any) -> tuple[int, Any, str]:
     return request.priority, turn(request), request.run_id
 
 
-def semaphore_of(gate: Gate) -> str:
+def semaphore_of(gate: str) -> str:
     """Its workflow id."""
     return semaphore_id(gate)

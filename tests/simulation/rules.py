@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from shared.jobs.messages import Record
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Step
-from shared.semaphore.messages import JOB_GATE
 from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.simulation import product
 from tests.simulation.history import Run, Status

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.service import RPCError
 
-from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SEMAPHORE_QUEUE, SlotChange
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import CHANGE_UPDATE, SEMAPHORE_QUEUE, SlotChange
 from tests.simulation import product
 from tests.simulation.history import Activity, Reset, Run, Status, Update
 from tests.simulation.plan import JOB_KINDS, Kind, Strike

@@ -26,17 +26,10 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobError, JobInput, Progress, Record
+from shared.jobs.slots import JOB_GATE, STAGE_GATES
 from shared.jobs.states import Status, Step, may_follow
 from shared.replay.replaying import replay
-from shared.semaphore.messages import (
-    CHANGE_UPDATE,
-    JOB_GATE,
-    STAGE_GATES,
-    Gate,
-    SlotChange,
-    SlotView,
-    semaphore_id,
-)
+from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, SlotView, semaphore_id
 from shared.semaphore.state import WATCH_RUN, SemaphoreRules
 from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys
@@ -164,7 +157,7 @@ class Pipeline:
         return found
 
     async def slots(
-        self, reached: Callable[[SlotView], object] = bool, gate: Gate = Gate.JOB
+        self, reached: Callable[[SlotView], object] = bool, gate: str = JOB_GATE
     ) -> SlotView:
         """The semaphore's view as soon as it has reached something."""
         view = await eventually(
@@ -180,7 +173,7 @@ class Pipeline:
         for gate in STAGE_GATES:
             await self.slots(lambda view: not view.holders and not view.waiting, gate)
 
-    async def change(self, gate: Gate = Gate.JOB, **fields: Any) -> None:
+    async def change(self, gate: str = JOB_GATE, **fields: Any) -> None:
         """Set a gate's limit or pause."""
         semaphore = self.client.get_workflow_handle(semaphore_id(gate))
         await self.slots(gate=gate)

@@ -9,8 +9,9 @@ from typing import Any
 from temporalio.client import Client
 
 from shared.jobs.messages import Record
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Step
-from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
+from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, semaphore_id
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, working
 

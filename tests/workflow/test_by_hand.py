@@ -26,9 +26,10 @@ from services.worker.models import GEN_IMAGE
 from services.worker.workflows import STARTED_AGAIN
 from shared.jobs.closing import close_record
 from shared.jobs.messages import Attempts, JobInput, Record
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status, Step
 from shared.semaphore import starts, watchdog
-from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
     GENVIDEO_QUEUE,
     GENVIDEO_WORKFLOW,

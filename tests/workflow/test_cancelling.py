@@ -12,9 +12,10 @@ from services.worker.acting import draining
 from services.worker.worker import running_worker
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Record
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status, Step
 from shared.semaphore import starts
-from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import semaphore_id
 from shared.store.records import Records
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import is_drained

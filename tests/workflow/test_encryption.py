@@ -21,8 +21,9 @@ from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.semaphore.messages import JOB_GATE, semaphore_id
+from shared.semaphore.messages import semaphore_id
 from shared.semaphore.sandbox import WorkflowRunner
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys, data_converter

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from shared.jobs.states import Status, Step
 from shared.semaphore import starts
-from shared.semaphore.messages import Gate, SlotView, semaphore_id
+from shared.semaphore.messages import SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.fixtures.temporal import NewClient, reset
@@ -35,7 +35,7 @@ def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
     async def make(name: str) -> AsyncIterator[Pipeline]:
         async with working(await new_client(), tmp_path / name, gates="image,video") as line:
             await line.change(limit=JOBS)
-            await line.change(Gate.VIDEO, limit=5)
+            await line.change("video", limit=5)
             yield line
 
     return make
@@ -79,11 +79,11 @@ def holders(view: SlotView) -> list[str]:
 
 async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
     await line.videos.arm(LONG)
-    await line.change(Gate.VIDEO, paused=True)
+    await line.change("video", paused=True)
     jobs = [await line.submit(f"cat {n}") for n in range(JOBS)]
-    await line.slots(lambda view: view.waiting_count == JOBS, Gate.VIDEO)
+    await line.slots(lambda view: view.waiting_count == JOBS, "video")
     assert len((await line.slots()).holders) == JOBS
-    await line.change(Gate.VIDEO, paused=False)
+    await line.change("video", paused=False)
     await line.videos.until("/admin/stats", lambda it: it["in_flight"] == 5)
     await line.videos.hurry()
     await kept(line, jobs)
@@ -123,18 +123,18 @@ async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: P
 async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
     new_line: NewLine,
 ) -> None:
-    async def scene(gate: Gate) -> None:
+    async def scene(gate: str) -> None:
         async with new_line(gate) as line:
-            service = line.images if gate is Gate.IMAGE else line.videos
+            service = line.images if gate == "image" else line.videos
             await service.arm(LONG)
-            await line.change(Gate.VIDEO, limit=1)
+            await line.change("video", limit=1)
             jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
             await line.slots(lambda view: view.holders and view.waiting, gate)
             await line.client.get_workflow_handle(semaphore_id(gate)).terminate()
             await service.hurry()
             await kept(line, jobs)
 
-    await side_by_side(scene, (Gate.IMAGE, Gate.VIDEO))
+    await side_by_side(scene, ("image", "video"))
 
 
 async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
@@ -142,9 +142,9 @@ async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
 ) -> None:
     killed = await line.held(Step.IMAGE, "killed")
     following = await line.submit("next")
-    await line.slots(lambda view: view.waiting == (following,), Gate.IMAGE)
+    await line.slots(lambda view: view.waiting == (following,), "image")
     await line.job(killed).terminate()
-    await is_drained(line.client, killed, Gate.IMAGE)
+    await is_drained(line.client, killed, "image")
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert most_at_once(await rows_of(line.images)) == 1
     await line.free()
@@ -153,7 +153,7 @@ async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
 async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
     holder = await line.held(Step.IMAGE, "holder")
     waiter, following = await line.submit("waiter"), await line.submit("next")
-    await line.slots(lambda view: view.waiting == (waiter, following), Gate.IMAGE)
+    await line.slots(lambda view: view.waiting == (waiter, following), "image")
     await line.job(waiter).cancel()
     await line.images.hurry()
     record = await line.ended(waiter)
@@ -164,22 +164,22 @@ async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) 
 
 async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> None:
     async with working(client, tmp_path, gates="video", job_seconds=1) as line:
-        await line.change(Gate.VIDEO, paused=True)
+        await line.change("video", paused=True)
         job_id = await line.submit()
         record = await line.ended(job_id)
         assert record.status is Status.FAILED
         assert why(record).code == "job_timed_out"
         # It is found out at its turn.
-        await line.change(Gate.VIDEO, paused=False)
+        await line.change("video", paused=False)
         await line.free()
 
 
 async def test_a_holder_that_is_reset_is_cleared_before_the_next_image(line: Pipeline) -> None:
     job_id = await line.held(Step.IMAGE, "reset me")
     following = await line.submit("next")
-    await line.slots(lambda view: view.waiting == (following,), Gate.IMAGE)
+    await line.slots(lambda view: view.waiting == (following,), "image")
     await reset(line.client, job_id, back_to="last")
-    await is_drained(line.client, job_id, Gate.IMAGE)
+    await is_drained(line.client, job_id, "image")
     assert (await line.ended(following)).status is Status.SUCCEEDED
     images = await rows_of(line.images)
     assert most_at_once(images) == 1

@@ -21,8 +21,9 @@ from services.worker.deterministic import stages
 from services.worker.results import media
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Progress, Record
+from shared.jobs.slots import JOB_GATE, STAGE_GATES
 from shared.jobs.states import Status, Step
-from shared.semaphore.messages import JOB_GATE, Gate, semaphore_id
+from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
@@ -205,7 +206,7 @@ async def test_a_job_of_164_s_has_no_more_actions_than_its_pace_allows(
         )
 
     await line.free()
-    before = await counted(len(Gate))
+    before = await counted(len((JOB_GATE, *STAGE_GATES)))
     record = await line.run()
     assert record.status is Status.SUCCEEDED
     await line.job(record.job_id).query(GET_RECORD_QUERY)

@@ -18,8 +18,9 @@ from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts, Record
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status, Step
-from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
+from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, semaphore_id
 from shared.semaphore.state import DRAIN_HOLD_SECONDS
 from shared.temporal import activities
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT

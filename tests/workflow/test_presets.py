@@ -9,8 +9,9 @@ import pytest
 from temporalio.client import Client
 
 from services.mock_core.faults.presets import PRESETS
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.semaphore.messages import CHANGE_UPDATE, JOB_GATE, SlotChange, semaphore_id
+from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, semaphore_id
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, paid_once, working

@@ -15,10 +15,10 @@ from temporalio.client import Client, WorkflowExecution
 from services.semaphore.replay_open import open_semaphores
 from services.worker import replay_open as worker_replay
 from services.worker.replay_open import SAMPLE, choose, open_jobs
+from shared.jobs.slots import JOB_GATE, STAGE_GATES
 from shared.jobs.states import Status
 from shared.replay import replaying
 from shared.replay.replaying import replay_open
-from shared.semaphore.messages import Gate
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.telling import AWAY
 from tests.fixtures.eventually import eventually
@@ -89,7 +89,7 @@ async def test_open_runs_replay_with_this_code_and_not_with_another(
         running, _ = await one_runs_and_one_waits(line)
         found = await replayed(client, "worker", key=key)
         assert found == {"open": 2, "replayed": 2, "failures": {}}
-        semaphores = len(Gate)
+        semaphores = len((JOB_GATE, *STAGE_GATES))
         found = await replayed(client, "semaphore", key=key)
         assert found == {"open": semaphores, "replayed": semaphores, "failures": {}}
         code = changed("worker", tmp_path / "worker")

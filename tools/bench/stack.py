@@ -21,7 +21,8 @@ from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import addresses
 from loadtest.wire.temporal import Temporal, connect
 from loadtest.wire.vendor import Vendor
-from shared.semaphore.messages import JOB_GATE, VIEW_QUERY, semaphore_id
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import VIEW_QUERY, semaphore_id
 
 SEMAPHORE = semaphore_id(JOB_GATE)
 READY_SECONDS = 60.0

@@ -35,7 +35,7 @@ from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
-from shared.semaphore.messages import Gate, SlotView
+from shared.semaphore.messages import SlotView
 
 
 async def _service(connection: HTTPConnection) -> Service:
@@ -85,9 +85,7 @@ Cursor = Annotated[
 ]
 SlotName = Annotated[
     str,
-    Path(
-        description="`job`, `image` or `video`: the gate that the semaphore keeps", examples=["job"]
-    ),
+    Path(max_length=200, description="Of a semaphore; `job` is the slot", examples=["job"]),
 ]
 # Says in the documentation what access control asks for, which itself knows of every route.
 _BEARER = HTTPBearer(
@@ -220,7 +218,7 @@ async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
 )
 async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
     """The same of the semaphore of this name."""
-    return await _named(service, name).view()
+    return await (await _named(service, name)).view()
 
 
 @router.put(
@@ -231,7 +229,7 @@ async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
 )
 async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> SlotView:
     """Set the limit, the pause, or both, of the semaphore of this name."""
-    return await _named(service, name).change(order.change())
+    return await (await _named(service, name)).change(order.change())
 
 
 @router.post(
@@ -246,13 +244,17 @@ async def free_slot(name: SlotName, order: FreeOrder, service: ServiceDep) -> Sl
     What that run left at a vendor may then run beside the next holder's work. 409 where the run
     does not drain.
     """
-    return await _named(service, name).free(order.run_id)
+    return await (await _named(service, name)).free(order.run_id)
 
 
-def _named(service: Service, name: str) -> Slots:
-    if name not in set(Gate):
-        raise SlotNotFound(f"There is no slot {name}.")
-    return service.gates[Gate(name)]
+async def _named(service: Service, name: str) -> Slots:
+    """Any semaphore that is there."""
+    slots = service.gates.get(name) or Slots(service.client, name)
+    if name not in service.gates:
+        if not await slots.is_there():
+            raise SlotNotFound(f"There is no slot {name}.")
+        service.gates[name] = slots
+    return slots
 
 
 def _accepted(service: Service, job_id: str, response: Response) -> Accepted:

@@ -22,15 +22,9 @@ from shared.jobs.assets import asset_url
 from shared.jobs.closing import amend_accepted, close_record
 from shared.jobs.ids import external_id, is_job_id, parse_external_id
 from shared.jobs.messages import Asset, Attempts, Record
+from shared.jobs.slots import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
 from shared.jobs.states import Status, Step
-from shared.semaphore.messages import (
-    DRAIN_ACTIVITY,
-    OPEN_RECORDS_ACTIVITY,
-    Closed,
-    Drain,
-    OpenRecords,
-    RunRef,
-)
+from shared.semaphore.messages import Closed, Drain, OpenRecords, RunRef
 from shared.semaphore.server import is_gone
 from shared.store.chosen import chosen_store
 from shared.store.records import Records

@@ -17,10 +17,10 @@ with workflow.unsafe.imports_passed_through():
     )
     from services.worker.deterministic.journal import Journal
     from services.worker.deterministic.state import job_error
-    from services.worker.deterministic.turn import SlotTurn
     from services.worker.models import Kept
     from shared.jobs.messages import JobError
     from shared.jobs.states import Status
+    from shared.semaphore.holding import Semaphore
     from shared.semaphore.messages import Closed, Drain, RunRef, SlotRequest
 
 
@@ -37,13 +37,13 @@ class Ending:
         journal: Journal,
         cancellation: Cancellation,
         *,
-        turn: SlotTurn,
+        slot: Semaphore,
         limits: Limits,
     ) -> None:
         self._request = request
         self._journal = journal
         self._cancellation = cancellation
-        self._turn = turn
+        self._slot = slot
         self._limits = limits
         # The vendors' ids of what a clean-up has found, by ours.
         self._found: dict[str, str] = {}
@@ -51,7 +51,7 @@ class Ending:
     async def badly(self, status: Status, note: str, failure: StageFailed) -> None:
         """A stage has failed for good: whatever still runs at a vendor is waited for first."""
         note = f"{note} ({failure.code})"
-        if self._turn.permit is not None:
+        if self._slot.permit is not None:
             await self._clear(note, in_doubt=failure.in_doubt, tasks=failure.tasks)
         error = job_error(failure.code, failure.message)
         await self._end(note, status=status, error=error)
@@ -62,10 +62,10 @@ class Ending:
         A submit may be on its way to a vendor, though nobody awaits it any more.
         """
         reason = self._cancellation.reason
-        if self._turn.permit is None:
-            await self._turn.withdraw()
-        # Withdrawing takes its time, and the permit may have come meanwhile.
-        if self._turn.permit is not None:
+        if self._slot.permit is None:
+            await self._slot.withdraw()
+        # The permit may have come meanwhile.
+        if self._slot.permit is not None:
             in_doubt = interrupted.in_doubt or bool(interrupted.tasks)
             await self._clear(str(reason), in_doubt=in_doubt, tasks=interrupted.tasks)
         if reason is Reason.CANCELLED:
@@ -84,7 +84,7 @@ class Ending:
             job_id=run.job_id,
             run_id=run.run_id,
             hold_seconds=0,
-            in_doubt=not is_own or self._turn.permit is not None,
+            in_doubt=not is_own or self._slot.permit is not None,
             closed=None if is_own else Closed.UNKNOWN,
         )
         await self._drained(drain)

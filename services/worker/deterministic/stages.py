@@ -32,7 +32,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from shared.jobs.closing import MESSAGES, RESET
     from shared.jobs.messages import Message
-    from shared.semaphore.messages import DRAIN_ACTIVITY, Drain
+    from shared.jobs.slots import DRAIN_ACTIVITY
+    from shared.semaphore.messages import Drain
 
 T = TypeVar("T")
 # A submit is awaited to its end, whatever becomes of the job.

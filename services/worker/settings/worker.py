@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from services.worker.models import JobLimits, Order, Patience
 from services.worker.settings.hosts import is_near, result_hosts
 from services.worker.settings.vendors import ComfyuiWireSettings, KlingSettings
+from shared.jobs.slots import STAGE_GATES
 from shared.jobs.states import Step
-from shared.semaphore.messages import STAGE_GATES
 from shared.settings.common import CallbackSecret, Port, Seconds, StackName
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings

@@ -19,8 +19,9 @@ from shared.errors import NotReady
 from shared.jobs.assets import asset_path
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status, Step
-from shared.semaphore.messages import JOB_GATE, SlotRequest, semaphore_id
+from shared.semaphore.messages import SlotRequest, semaphore_id
 from shared.store.assets import Assets
 from shared.store.records import RecordStore
 from tests.fixtures.eventually import eventually

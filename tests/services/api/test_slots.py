@@ -17,12 +17,10 @@ from services.api import slots
 from services.semaphore.worker import running_semaphore
 from shared.jobs.ids import job_id_for_key, new_job_id
 from shared.jobs.messages import JobInput
+from shared.jobs.slots import CLEAN_UP, DRAIN_ACTIVITY, JOB_GATE, OPEN_RECORDS_ACTIVITY
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import (
     CAPACITY,
-    DRAIN_ACTIVITY,
-    JOB_GATE,
-    OPEN_RECORDS_ACTIVITY,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
     Drain,
@@ -255,8 +253,8 @@ async def start_job(client: Client) -> WorkflowHandle[Any, Any]:
     )
     begun = (await handle.describe()).start_time
     run_id = str(handle.result_run_id)
-    request = SlotRequest(job_id=job_id, run_id=run_id, requested_at=begun)
-    await start_semaphore(client, requests=[request])
+    request = SlotRequest(job_id=job_id, run_id=run_id, requested_at=begun, clean_up=CLEAN_UP)
+    await start_semaphore(client, JOB_GATE, requests=[request])
     return handle
 
 
@@ -316,16 +314,24 @@ async def test_without_a_semaphore_nobody_drains(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "not_draining")
 
 
-async def test_names_and_bodies_that_do_not_fit(offline: httpx.AsyncClient) -> None:
-    wanted = {"run_id": RUN_ID}
-    unknown = [
-        await offline.get("/slots/gpu"),
-        await offline.put("/slots/gpu", json={"limit": 2}),
-        await offline.post("/slots/gpu/free", json=wanted),
+async def test_any_semaphore_can_be_looked_at_and_set(api: Api, client: Client) -> None:
+    missing = [
+        await api.http.get("/slots/gpu"),
+        await api.http.put("/slots/gpu", json={"limit": 2}),
+        await api.http.post("/slots/gpu/free", json={"run_id": RUN_ID}),
     ]
-    assert {(each.status_code, each.json()["code"]) for each in unknown} == {
+    assert {(each.status_code, each.json()["code"]) for each in missing} == {
         (404, "slot_not_found")
     }
+    async with at_work(client):
+        await start_semaphore(client, "gpu", limit=4)
+        assert (await api.http.get("/slots/gpu")).json()["limit"] == 4
+        assert (await api.http.put("/slots/gpu", json={"limit": 2})).json()["limit"] == 2
+        assert (await api.http.get("/slots")).json()["limit"] == 1
+
+
+async def test_names_and_bodies_that_do_not_fit(offline: httpx.AsyncClient) -> None:
+    wanted = {"run_id": RUN_ID}
     wrong: list[object] = [
         {},
         {"run_id": ""},
@@ -342,7 +348,7 @@ async def test_a_semaphore_that_is_silent_frees_nothing(
     api: Api, client: Client, lonely: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "UPDATE_SECONDS", 0.05)
-    await start_semaphore(client)
+    await start_semaphore(client, JOB_GATE)
     answers = await asyncio.gather(
         *(each.http.post("/slots/job/free", json={"run_id": RUN_ID}) for each in (api, lonely))
     )

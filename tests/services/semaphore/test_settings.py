@@ -33,4 +33,6 @@ def test_the_port_is_the_documented_one(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_rules_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMAPHORE_MAX_HISTORY", "30")
-    assert load(SemaphoreProcessSettings).rules() == SemaphoreRules(max_history=30)
+    assert load(SemaphoreProcessSettings).rules() == SemaphoreRules(
+        max_history=30, beat_seconds=1.4
+    )

@@ -1,9 +1,7 @@
 """What the workflow is made of: its state, its turns, its cancellation, and its words."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,19 +10,13 @@ from temporalio.api.enums.v1 import TimeoutType
 from temporalio.exceptions import ApplicationError, CancelledError, TimeoutError
 
 from services.worker.deterministic.cancellation import (
-    Cancellation,
-    Interrupted,
-    Reason,
-    StageFailed,
     _left,
 )
 from services.worker.deterministic.journal import SAYS, details_of, summary_of
 from services.worker.deterministic.state import JobState, job_error
-from services.worker.deterministic.turn import SlotTurn
 from services.worker.models import Left
 from shared.jobs.messages import Attempts, JobError, JobInput, Record
 from shared.jobs.states import ALLOWED, END_STATES, Status, Step, may_follow
-from shared.semaphore.messages import Permit, SlotRequest
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 JOB = JobInput(prompt="一只猫 on a roof", style="ink", tag="t", priority=2)
@@ -213,80 +205,6 @@ def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
 
 def test_an_error_is_kept_to_a_readable_length() -> None:
     assert len(job_error("x", "y" * 5000).message) == 1000
-
-
-REQUEST = SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC))
-
-
-class Waits:
-    """Stands for the cancellation: notes when something is waited for, and lets it happen."""
-
-    def __init__(self) -> None:
-        self.reason: Reason | None = None
-        self.changed = asyncio.Event()
-        self.begun = asyncio.Event()
-
-    async def until(self, reached: Callable[[], bool], within: timedelta | None = None) -> bool:
-        self.begun.set()
-        while not reached():
-            if self.reason is not None:
-                raise Interrupted
-            self.changed.clear()
-            await self.changed.wait()
-        return True
-
-
-@pytest.fixture
-def waits() -> Waits:
-    return Waits()
-
-
-@pytest.fixture
-def turn(waits: Waits) -> SlotTurn:
-    return SlotTurn(REQUEST, cast(Cancellation, waits))
-
-
-def permit(token: int, run_id: str = "run") -> Permit:
-    return Permit(job_id="job", run_id=run_id, token=token)
-
-
-async def come(turn: SlotTurn, waits: Waits, happens: Callable[[], object]) -> Permit:
-    """Wait for the turn; once that waits, let something happen."""
-    waiting = asyncio.create_task(turn.come())
-    await waits.begun.wait()
-    happens()
-    waits.changed.set()
-    return await waiting
-
-
-async def test_it_comes_with_its_permit(turn: SlotTurn, waits: Waits) -> None:
-    assert await come(turn, waits, lambda: turn.grant(permit(1))) == permit(1)
-
-
-async def test_a_permit_that_is_told_again_changes_nothing(turn: SlotTurn) -> None:
-    turn.grant(permit(1))
-    turn.grant(permit(2))
-    assert turn.permit == permit(1)
-
-
-async def test_another_runs_permit_is_no_permit(turn: SlotTurn) -> None:
-    """The server tells a run that was reset what the run before it was told, too."""
-    turn.grant(permit(1, "another"))
-    assert turn.permit is None
-
-
-async def test_a_run_that_finds_no_room_fails(turn: SlotTurn, waits: Waits) -> None:
-    with pytest.raises(StageFailed) as failure:
-        await come(turn, waits, lambda: turn.refuse(3))
-    assert (failure.value.code, failure.value.in_doubt) == ("queue_full", False)
-
-
-async def test_the_end_of_the_job_ends_the_wait(turn: SlotTurn, waits: Waits) -> None:
-    def end() -> None:
-        waits.reason = Reason.CANCELLED
-
-    with pytest.raises(Interrupted):
-        await come(turn, waits, end)
 
 
 NOTHING, DOUBT = Left(in_doubt=False), Left(in_doubt=True)

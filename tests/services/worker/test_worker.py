@@ -16,8 +16,8 @@ from services.worker.worker import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
 from shared.jobs.assets import MEDIA_TYPES, SUFFIXES
 from shared.jobs.ids import external_id, new_job_id, parse_external_id
 from shared.jobs.messages import Attempts
+from shared.jobs.slots import STAGE_GATES
 from shared.jobs.states import Step
-from shared.semaphore.messages import STAGE_GATES
 from tests.replay.test_replay import HISTORIES
 
 
@@ -88,7 +88,7 @@ def test_a_stage_has_its_kind_of_file_and_its_pace_of_reports(said: dict[Step, o
 
 def test_a_stage_has_its_attempts_and_its_gate() -> None:
     steps = [step.value for step in Step]
-    assert list(Attempts.model_fields) == [gate.value for gate in STAGE_GATES] == steps
+    assert list(Attempts.model_fields) == list(STAGE_GATES) == steps
     more = Attempts.model_validate(dict.fromkeys(Step, 2))
     assert Attempts().raised_to(more) == more == more.raised_to(Attempts())
 

@@ -16,18 +16,13 @@ from temporalio.worker import Worker
 
 from services.semaphore.worker import running_semaphore
 from shared.jobs.messages import JobInput
+from shared.jobs.slots import CLEAN_UP, DRAIN_ACTIVITY, JOB_GATE, OPEN_RECORDS_ACTIVITY
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
-    DRAIN_ACTIVITY,
-    GRANTED_SIGNAL,
-    JOB_GATE,
-    OPEN_RECORDS_ACTIVITY,
-    REFUSED_SIGNAL,
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     Drain,
-    Gate,
     OpenRecords,
     Permit,
     Release,
@@ -35,6 +30,10 @@ from shared.semaphore.messages import (
     SlotChange,
     SlotRequest,
     SlotView,
+    Wait,
+    granted_signal,
+    memo_of,
+    refused_signal,
     semaphore_id,
 )
 from shared.semaphore.state import SemaphoreRules
@@ -55,10 +54,15 @@ class StandIn:
     @workflow.init
     def __init__(self, job: JobInput) -> None:
         info = workflow.info()
-        self.gate = Gate(job.style)
+        self.gate = job.style
         self.request = SlotRequest(
-            job_id=info.workflow_id, run_id=info.run_id, requested_at=info.workflow_start_time
+            job_id=info.workflow_id,
+            run_id=info.run_id,
+            requested_at=info.workflow_start_time,
+            clean_up=CLEAN_UP,
         )
+        workflow.set_signal_handler(granted_signal(self.gate), self.slot_granted)
+        workflow.set_signal_handler(refused_signal(self.gate), self.queue_full)
         self.permit: Permit | None = None
         self.full = self.passed = False
         self.end: str | None = None
@@ -66,7 +70,7 @@ class StandIn:
     @workflow.run
     async def run(self, job: JobInput) -> None:
         """The slot is asked for by who starts it, a stage's gate by itself, as with real jobs."""
-        if self.gate is not JOB_GATE:
+        if self.gate != JOB_GATE:
             await self.tell(REQUEST_SIGNAL, [self.request])
         try:
             await self.hold()
@@ -102,12 +106,10 @@ class StandIn:
         except ApplicationError:
             workflow.logger.info("there is no semaphore")
 
-    @workflow.signal(name=GRANTED_SIGNAL)
     def slot_granted(self, permit: Permit) -> None:
-        if (permit.gate, permit.run_id) == (self.gate, self.run_id) and self.permit is None:
+        if (permit.name, permit.run_id) == (self.gate, self.run_id) and self.permit is None:
             self.permit = permit
 
-    @workflow.signal(name=REFUSED_SIGNAL)
     def queue_full(self, room: int) -> None:
         self.full = True
 
@@ -205,12 +207,12 @@ class Book:
 class Jobs:
     """Starts stand-ins at one gate, ends them, and looks at the gate's semaphore."""
 
-    def __init__(self, client: Client, book: Book, gate: Gate = JOB_GATE) -> None:
+    def __init__(self, client: Client, book: Book, gate: str = JOB_GATE) -> None:
         self.client = client
         self.book = book
         self.gate = gate
 
-    def at(self, gate: Gate) -> "Jobs":
+    def at(self, gate: str) -> "Jobs":
         """The same for another gate."""
         return Jobs(self.client, self.book, gate)
 
@@ -235,6 +237,7 @@ class Jobs:
             id=job_id,
             task_queue=GENVIDEO_QUEUE,
             execution_timeout=lives,
+            memo=memo_of(self.gate, Wait(priority=priority, clean_up=CLEAN_UP)),
         )
 
     async def start(
@@ -242,7 +245,7 @@ class Jobs:
     ) -> JobHandle:
         """Start one, and return when the semaphore knows it."""
         handle = await self.begin(job_id, priority=priority, lives=lives)
-        if self.gate is JOB_GATE:
+        if self.gate == JOB_GATE:
             await self.ask(await self.request_of(handle, priority=priority))
         await self.until(lambda view: self._knows(view, job_id))
         return handle
@@ -263,7 +266,11 @@ class Jobs:
         """The request of a run."""
         run = await handle.describe()
         return SlotRequest(
-            job_id=run.id, run_id=run.run_id, priority=priority, requested_at=run.start_time
+            job_id=run.id,
+            run_id=run.run_id,
+            priority=priority,
+            requested_at=run.start_time,
+            clean_up=CLEAN_UP,
         )
 
     async def ask(self, *requests: SlotRequest) -> None:

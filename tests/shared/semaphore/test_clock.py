@@ -8,7 +8,7 @@ import pytest
 
 import services.semaphore
 import shared.semaphore
-from shared.semaphore.messages import JOB_GATE
+from shared.jobs.slots import JOB_GATE
 from shared.semaphore.rebuild import RECENT, find_jobs
 from tests.fixtures.eventually import eventually
 from tests.shared.semaphore.standins import Jobs

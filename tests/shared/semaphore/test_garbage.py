@@ -8,12 +8,13 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RawValue
 
+from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
-    GRANTED_SIGNAL,
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     WITHDRAW_SIGNAL,
+    granted_signal,
 )
 from shared.semaphore.rebuild import AT_ONCE
 from shared.temporal.client import GENVIDEO_WORKFLOW
@@ -135,7 +136,7 @@ async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: 
     await client.start_workflow(GENVIDEO_WORKFLOW, {"a": 1}, id="not-ours", task_queue="nobody")
     marred = await kept.start("marred")
     for permit in PERMITS:
-        await marred.signal(GRANTED_SIGNAL, permit)
+        await marred.signal(granted_signal(JOB_GATE), permit)
     await kept.start("next")
     await kept.kill_semaphore()
     view = await kept.until(lambda view: bool(view.holders))

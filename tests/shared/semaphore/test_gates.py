@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from shared.semaphore.messages import RELEASE_SIGNAL, Gate, Release
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import RELEASE_SIGNAL, Release
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import drains, holders, watches
@@ -18,14 +19,14 @@ SETTLED = (
 )
 
 
-@pytest.fixture(params=[Gate.IMAGE, Gate.VIDEO])
-def gate(request: pytest.FixtureRequest) -> Gate:
-    found: Gate = request.param
+@pytest.fixture(params=["image", "video"])
+def gate(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
     return found
 
 
 @pytest.fixture
-async def passers(kept: Jobs, gate: Gate) -> Jobs:
+async def passers(kept: Jobs, gate: str) -> Jobs:
     """Jobs at a stage's gate, where a semaphore has looked round."""
     passers = kept.at(gate)
     await passers.until(lambda view: True)
@@ -57,7 +58,7 @@ class TestContinueAsNew:
         await passers.until(lambda view: not view.holders and not view.waiting)
         assert passers.book.entered == names
         assert passers.book.most == 1
-        assert {permit.gate for permit in passers.book.permits} == {passers.gate}
+        assert {permit.name for permit in passers.book.permits} == {passers.gate}
         assert passers.book.tokens_grow
         await asyncio.gather(*map(passers.finish, names))
 
@@ -137,7 +138,7 @@ async def test_a_rebuilt_semaphore_knows_which_has_passed_which_holds_and_which_
     await passed.signal(StandIn.pass_on)
     await passers.book.has_entered("holder")
     # It wants nothing of this gate.
-    await passers.at(Gate.JOB).start("elsewhere")
+    await passers.at(JOB_GATE).start("elsewhere")
     before = await passers.until(lambda view: holders(view) == ["holder"])
     await passers.kill_semaphore()
     after = await passers.until(lambda view: view.waiting == ("waiter",) and bool(view.holders))
@@ -145,7 +146,7 @@ async def test_a_rebuilt_semaphore_knows_which_has_passed_which_holds_and_which_
     assert holders(after) == ["holder"]
 
 
-async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs, gate: Gate) -> None:
+async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs, gate: str) -> None:
     """One asks and one passes while there is no semaphore that could hear them.
 
     That one is killed then: it has left nothing behind at a gate that it had passed.
@@ -172,7 +173,7 @@ async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs, ga
 
 
 async def test_each_gate_has_limit_and_queue_of_its_own(kept: Jobs) -> None:
-    image, video = kept.at(Gate.IMAGE), kept.at(Gate.VIDEO)
+    image, video = kept.at("image"), kept.at("video")
     await image.line_up("holder", "waiter")
     await video.line_up("other")
     assert (await image.change(limit=2)).limit == 2

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shared.semaphore.messages import Closed, Gate, Release, SemaphoreSettings, SlotRequest
+from shared.semaphore.messages import Closed, Release, SemaphoreSettings, SlotRequest
 from shared.semaphore.queue import NEAR, Permits, turn
-from shared.semaphore.state import SemaphoreState
+from shared.semaphore.state import Ended, SemaphoreState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+KILLED = Ended(closed=Closed.TERMINATED, granted=True)
 
 
 def request(number: int, *, priority: int = 3) -> SlotRequest:
@@ -23,7 +25,7 @@ def request(number: int, *, priority: int = 3) -> SlotRequest:
 
 def new_permits(*, waiting: int = 0, limit: int = 1, capacity: int = 100) -> Permits:
     state = SemaphoreState(settings=SemaphoreSettings(limit=limit), next_token=100)
-    made = Permits(state, Gate.IMAGE, capacity=capacity)
+    made = Permits(state, "image", capacity=capacity)
     for number in range(waiting):
         assert made.request(request(number), START)
     return made
@@ -52,7 +54,7 @@ def test_a_release_counts_for_its_run_and_token_and_not_while_it_drains() -> Non
     for run_id, number in (("run-0", token + 1), ("run-0", token - 1), ("run-1", token)):
         assert not made.returned(Release(run_id=run_id, token=number))
     assert made.returned(Release(run_id="run-0", token=token))
-    made.drain("run-0", Closed.TERMINATED, START)
+    made.drain("run-0", KILLED, START)
     assert not made.returned(Release(run_id="run-0", token=token))
 
 
@@ -105,7 +107,7 @@ class AnyOrder(RuleBasedStateMachine):
     def end(self, data: st.DataObject, drains: bool) -> None:
         run_id = data.draw(st.sampled_from(sorted(self.held)))
         if drains:
-            assert self.permits.drain(run_id, Closed.TIMED_OUT, START).drains_since == START
+            assert self.permits.drain(run_id, KILLED, START).drains_since == START
         else:
             assert self.permits.release(run_id)
             assert not self.permits.release(run_id)
@@ -118,7 +120,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def carry_over(self) -> None:
         state = self.permits.state()
-        self.permits = Permits(state, Gate.IMAGE, capacity=100)
+        self.permits = Permits(state, "image", capacity=100)
         assert self.permits.state() == state
 
     @invariant()

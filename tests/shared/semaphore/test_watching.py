@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -9,16 +10,18 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from shared.jobs.slots import CLEAN_UP, JOB_GATE
 from shared.semaphore import activities
 from shared.semaphore.activities import SemaphoreActivities
-from shared.semaphore.messages import Closed, Gate, Permit, RunRef
+from shared.semaphore.messages import Closed, Holder, RunRef, SlotRequest
 from shared.semaphore.state import Ended, SemaphoreRules, Watch
 from tests.fixtures.eventually import PATIENCE_SECONDS
 
 
-def watch(run: RunRef, *, gate: Gate = Gate.JOB, again: bool = False) -> Watch:
-    permit = Permit(gate=gate, token=1, **run.model_dump())
-    return Watch(permit=permit, again=again)
+def watch(run: RunRef, *, gate: str = JOB_GATE, again: bool = False) -> Watch:
+    now = datetime.now(UTC)
+    request = SlotRequest(requested_at=now, clean_up=CLEAN_UP, **run.model_dump())
+    return Watch(name=gate, holder=Holder(request=request, token=1, since=now), again=again)
 
 
 async def watched(client: Client, of: Watch, *, attempt: int = 1) -> Ended:
@@ -73,19 +76,19 @@ async def test_the_latest_watch_of_a_run_ends_the_one_before(
     process = SemaphoreActivities(client, SemaphoreRules())
     runs = [await a_run(client) for _ in range(2)]
 
-    async def begin(gate: Gate, run: RunRef) -> asyncio.Task[Ended]:
+    async def begin(gate: str, run: RunRef) -> asyncio.Task[Ended]:
         coroutine = ActivityEnvironment().run(process.grant_and_watch, watch(run, gate=gate))
         task = asyncio.create_task(coroutine)
         await begun.acquire()
         return task
 
     async with asyncio.timeout(PATIENCE_SECONDS):
-        of_an_old_semaphore = await begin(Gate.JOB, runs[0])
-        others = [await begin(Gate.VIDEO, runs[0]), await begin(Gate.JOB, runs[1])]
-        now = await begin(Gate.JOB, runs[0])
+        of_an_old_semaphore = await begin(JOB_GATE, runs[0])
+        others = [await begin("video", runs[0]), await begin(JOB_GATE, runs[1])]
+        now = await begin(JOB_GATE, runs[0])
         await asyncio.wait([of_an_old_semaphore])
         assert isinstance(of_an_old_semaphore.exception(), ApplicationError)
-        assert process.watches(Gate.JOB)
+        assert process.watches(JOB_GATE)
         closed.set()
         assert {(await each).closed for each in (*others, now)} == {Closed.ORDERLY}
-    assert not any(map(process.watches, Gate))
+    assert not any(map(process.watches, ("job", "image")))

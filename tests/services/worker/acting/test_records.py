@@ -24,7 +24,9 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
-from shared.semaphore.messages import JOB_GATE, RunRef, SlotRequest, semaphore_id
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore import client as client_module
+from shared.semaphore.messages import RunRef, SlotRequest, semaphore_id
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
@@ -36,7 +38,7 @@ class Asked(Requests):
     def __init__(self) -> None:
         self.sent: list[SlotRequest] = []
 
-    async def send(self, request: SlotRequest) -> None:
+    async def send(self, request: SlotRequest, *, name: str, limit: int | None = None) -> None:
         self.sent.append(request)
 
 
@@ -196,7 +198,8 @@ def request(name: str) -> SlotRequest:
 
 def asked(requests: Requests, count: int) -> list[asyncio.Task[None]]:
     """That many requests, in the line as soon as the loop has come round once."""
-    return [asyncio.create_task(requests.send(request(f"job-{n}"))) for n in range(count)]
+    asks = (requests.send(request(f"job-{n}"), name=JOB_GATE) for n in range(count))
+    return [asyncio.create_task(ask) for ask in asks]
 
 
 async def signals(client: Client) -> list[list[SlotRequest]]:
@@ -212,8 +215,8 @@ async def signals(client: Client) -> list[list[SlotRequest]]:
 
 
 async def test_an_idle_line_sends_at_once(requests: Requests, client: Client) -> None:
-    await requests.send(request("job-a"))
-    await requests.send(request("job-b"))
+    await requests.send(request("job-a"), name=JOB_GATE)
+    await requests.send(request("job-b"), name=JOB_GATE)
     assert [[each.job_id for each in sent] for sent in await signals(client)] == [
         ["job-a"],
         ["job-b"],
@@ -237,7 +240,7 @@ async def test_what_comes_while_a_signal_is_under_way_goes_together(
 async def test_a_signal_has_a_bound(
     requests: Requests, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_BATCH", 25)
+    monkeypatch.setattr(client_module, "MAX_BATCH", 25)
     await asyncio.gather(*asked(requests, 60))
     sent = await signals(client)
     assert [len(each) for each in sent] == [25, 25, 10]

@@ -1,0 +1,123 @@
+"""Run a worker of semaphores, and look at one or change it, from the command line."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from .client import change, free, start_semaphore, view_of
+from .messages import SEMAPHORE_QUEUE, SlotChange, SlotView
+from .server import is_gone
+from .state import SemaphoreRules
+from .worker import semaphore_worker
+
+
+def main() -> int:
+    """0 when done, 1 when refused, 2 when misused, 3 when Temporal does not answer."""
+    wanted = parser().parse_args()
+    try:
+        return asyncio.run(_run(wanted))
+    except KeyboardInterrupt:
+        return 130
+    except WorkflowUpdateFailedError as refused:
+        sys.stderr.write(f"{refused.cause}\n")
+        return 1
+    except WorkflowQueryFailedError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except RPCError as error:
+        gone = is_gone(error)
+        sys.stderr.write(f"there is no semaphore {wanted.name}\n" if gone else f"{error}\n")
+        return 1 if gone else 3
+    except RuntimeError as error:  # what the SDK raises where nothing listens
+        sys.stderr.write(f"{error}\n")
+        return 3
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands."""
+    program = (__package__ or "").rpartition(".")[2]
+    root = argparse.ArgumentParser(prog=f"python -m {program}", description=__doc__)
+    root.add_argument("--address", help="of Temporal; else TEMPORAL_ADDRESS and the SDK's others")
+    root.add_argument("--namespace")
+    root.add_argument("--task-queue", default=SEMAPHORE_QUEUE, help="of the semaphores")
+    commands = root.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="run a worker of semaphores until it is stopped")
+    serve.add_argument("names", nargs="*", metavar="NAME", help="started if they aren't there")
+    serve.add_argument("--drain-heartbeat", type=float, default=30.0, help="seconds")
+    for name, about in {
+        "show": "who holds, who waits, what drains and why",
+        "limit": "so many may hold at once",
+        "pause": "let nobody in",
+        "resume": "let runs in again",
+        "free": "give up the drain of a run",
+    }.items():
+        command = commands.add_parser(name, help=about)
+        command.add_argument("name", metavar="NAME")
+        if name == "limit":
+            command.add_argument("limit", type=int, metavar="N")
+        if name == "free":
+            command.add_argument("run_id", metavar="RUN")
+    return root
+
+
+async def _run(wanted: argparse.Namespace) -> int:
+    config = ClientConfig.load_client_connect_config(disable_file=True)
+    for key, value in {"target_host": wanted.address, "namespace": wanted.namespace}.items():
+        if value:
+            config[key] = value  # type: ignore[literal-required]
+    config.setdefault("target_host", "127.0.0.1:7233")
+    client = await Client.connect(**config, data_converter=pydantic_data_converter)
+    if wanted.command == "serve":
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        await _serve(client, wanted)
+        return 0
+    _show(await _asked(client, wanted))
+    return 0
+
+
+async def _serve(client: Client, wanted: argparse.Namespace) -> None:
+    rules = SemaphoreRules(beat_seconds=wanted.drain_heartbeat)
+    async with semaphore_worker(
+        client, rules=rules, task_queue=wanted.task_queue, names=wanted.names
+    ):
+        sys.stdout.write(f"semaphores are kept on task queue {wanted.task_queue}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+async def _asked(client: Client, wanted: argparse.Namespace) -> SlotView:
+    match wanted.command:
+        case "show":
+            return await view_of(client, wanted.name)
+        case "free":
+            return await free(client, wanted.name, wanted.run_id)
+        case "limit":
+            await start_semaphore(client, wanted.name, task_queue=wanted.task_queue)
+            return await change(client, wanted.name, SlotChange(limit=wanted.limit))
+        case command:
+            return await change(client, wanted.name, SlotChange(paused=command == "pause"))
+
+
+def _show(view: SlotView) -> None:
+    paused = ", paused" if view.paused else ""
+    lines = [f"limit {view.limit}{paused}; {len(view.holders)} hold, {view.waiting_count} wait"]
+    for each in view.holders:
+        line = f"holds     {each.job_id} {each.run_id} since {each.since:%FT%TZ}"
+        if each.draining:
+            why = each.drain_failure or "what it left is waited for"
+            line += f"; draining since {each.drains_since:%FT%TZ} ({why})"
+            if each.drains_until is not None:
+                line += f", until {each.drains_until:%FT%TZ}"
+        lines.append(line)
+    lines += [f"waits {place:3} {each}" for place, each in enumerate(view.waiting, start=1)]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

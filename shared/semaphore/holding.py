@@ -1,0 +1,191 @@
+"""A semaphore as a workflow uses it: `async with Semaphore("gpu-pool", limit=4):`."""
+
+import asyncio
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from .messages import (
+        ASK_ACTIVITY,
+        DEFAULT_PRIORITY,
+        MEMO,
+        RELEASE_SIGNAL,
+        SEMAPHORE_QUEUE,
+        WITHDRAW_SIGNAL,
+        Ask,
+        CleanUp,
+        Mark,
+        Permit,
+        Release,
+        SlotRequest,
+        granted_signal,
+        memo_of,
+        refused_signal,
+        semaphore_id,
+    )
+
+ASK_SECONDS = timedelta(seconds=10)
+ASK_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
+)
+FULL = "queue_full"
+RESET = "reset_not_supported"
+
+
+class Semaphore:
+    """The permit of this run, or the wait for it. It ends with the block, or with the run.
+
+    `limit`: of a semaphore that is not there yet; changed at run time. `priority`: 1 is served
+    first, 5 last. After the run was closed from outside, or closed while an activity of it ran, its
+    place is kept until `clean_up` has returned; without one for `grace`, by default for as long as
+    the time-outs of its activities allow them to run on.
+
+    What it sends is plain JSON, so that any payload converter will do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        limit: int | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        grace: timedelta | None = None,
+        clean_up: CleanUp | None = None,
+        requested_at: datetime | None = None,
+        task_queue: str = SEMAPHORE_QUEUE,
+    ) -> None:
+        info = workflow.info()
+        self.name = name
+        self.permit: Permit | None = None
+        # How many wait, if the queue is full.
+        self.full: int | None = None
+        self.request = SlotRequest(
+            job_id=info.workflow_id,
+            # A run that was reset replays what the run before it did, under that one's id.
+            run_id=info.original_execution_run_id,
+            priority=priority,
+            requested_at=requested_at or workflow.now(),
+            clean_up=clean_up,
+            grace=grace.total_seconds() if grace is not None else None,
+        )
+        self._limit = limit
+        self._task_queue = task_queue
+        self._holder: asyncio.Task[Any] | None = None
+        self._is_reset = False
+        self._last_token = -1
+        workflow.set_signal_handler(granted_signal(name), self._granted)
+        workflow.set_signal_handler(refused_signal(name), self._refused)
+
+    async def __aenter__(self) -> Self:
+        workflow.register_random_seed_callback(self._reset)
+        self._holder = asyncio.current_task()
+        await self.acquire()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._holder = None
+        self._check_not_reset()
+        self.release()
+
+    async def acquire(self) -> Permit:
+        """Wait for the permit; ApplicationError `queue_full` if too many wait already."""
+        try:
+            await self.ask()
+            await workflow.wait_condition(lambda: self.is_decided)
+        except asyncio.CancelledError:
+            await self.withdraw()
+            raise
+        self._check_not_reset()
+        if self.permit is None:
+            message = f"{self.full} runs wait for {self.name} already."
+            raise ApplicationError(message, type=FULL, non_retryable=True)
+        return self.permit
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the permit is there, or there is no room to wait for it."""
+        return self.permit is not None or self.full is not None
+
+    async def ask(self) -> None:
+        """Mark this run as one that asks, and return when the semaphore has its request."""
+        self.mark()
+        await workflow.execute_activity(
+            ASK_ACTIVITY,
+            Ask(name=self.name, request=self.request, limit=self._limit).model_dump(mode="json"),
+            task_queue=self._task_queue,
+            summary=f"ask for a place of {self.name}"[:80],
+            start_to_close_timeout=ASK_SECONDS,
+            retry_policy=ASK_RETRY,
+        )
+
+    def mark(self) -> None:
+        """Let this run be found by a semaphore that has no memory; it is once for good."""
+        if f"{MEMO}{self.name}" not in workflow.info().raw_memo:
+            mark = Mark(
+                run_id=self.request.run_id,
+                requested_at=self.request.requested_at,
+                **dict(self.request.wait),
+            )
+            workflow.upsert_memo(memo_of(self.name, mark))
+
+    def release(self) -> None:
+        """Give the permit back; a run that closes need not."""
+        permit, self.permit = self.permit, None
+        if permit is not None:
+            self._last_token = permit.token
+            release = Release(run_id=permit.run_id, token=permit.token)
+            # Nobody waits for it: a run that closes before it has arrived gives back by its close.
+            told = self._tell(RELEASE_SIGNAL, release.model_dump(mode="json"))
+            asyncio.create_task(told)  # noqa: RUF006 (the workflow's loop keeps it)
+
+    async def withdraw(self) -> None:
+        """Leave the queue, or give the permit back that has come meanwhile."""
+        if self.permit is not None:
+            self.release()
+        elif self.full is None:
+            # The server drops what a run has told others when it closes in the same moment.
+            await self._tell(WITHDRAW_SIGNAL, self.request.run_id)
+
+    async def _tell(self, signal: str, argument: object) -> None:
+        semaphore = workflow.get_external_workflow_handle(semaphore_id(self.name))
+        try:
+            await semaphore.signal(signal, argument)
+        except ApplicationError:
+            workflow.logger.info("there is no semaphore now; the next one reads our history")
+
+    def _granted(self, value: dict[str, Any]) -> None:
+        """Take the permit of this run; a repeat, or another run's, changes nothing."""
+        try:
+            permit = Permit.model_validate(value)
+        except ValidationError:
+            return
+        is_new = permit.token > self._last_token and self.permit is None
+        if permit.run_id == self.request.run_id and is_new:
+            self.permit = permit
+
+    def _refused(self, waiting: int) -> None:
+        self.full = waiting
+
+    def _reset(self, _seed: int) -> None:
+        """The server gives a run another seed when it was reset. What it had held is another's by
+        now: nothing inside of the block goes on."""
+        self._is_reset = True
+        if self._holder is not None:
+            self._holder.cancel()
+
+    def _check_not_reset(self) -> None:
+        if self._is_reset:
+            message = "The run was reset while it asked for a place, or held it: start it again."
+            raise ApplicationError(message, type=RESET, non_retryable=True)
