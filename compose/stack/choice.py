@@ -1,7 +1,7 @@
 """Which mode the stack runs in: that of the running one, the one asked for, or what works."""
 
-from compose.stack import images, machine
-from compose.stack.docker import Docker
+from compose.stack import machine
+from compose.stack.docker import Docker, base_image
 from compose.stack.files import locked, private_folder
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, say
@@ -41,7 +41,7 @@ def with_base_image(settings: Settings, stack: Docker | Local) -> Docker | Local
     if isinstance(stack, Local):
         return stack
     try:
-        return Docker(settings, images.base_image(settings))
+        return Docker(settings, base_image(settings))
     except StackError as error:
         if settings.mode is not Mode.AUTO or settings.running:
             raise

@@ -1,21 +1,31 @@
-"""The stack in containers; Compose is always given our files, project and settings."""
+"""The stack in containers, and the images that they are made of, which are built when the code that
+goes into them has changed. Compose is always given our files, project and settings."""
 
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.stack import images, machine
+from compose.stack import machine
 from compose.stack.environment import environment_of, for_compose
-from compose.stack.files import give, private_folder, write_private
+from compose.stack.files import digest, give, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, colour_wanted, say
 from compose.stack.readiness import SERVICE_FOLDERS, Unit
 from compose.stack.services import LOADTEST, NAMES, TEMPORAL, WORKER, Service
-from compose.stack.settings import Settings
+from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over, must
 
 # Who runs inside the containers where make is run by root.
 NOBODY = 10001
+
+LOCAL_BASE_IMAGE = "genvideo-base:trixie"
+PULL_PATIENCE = 300.0
+_MADE_OF = (
+    *(f"compose/{name}" for name in ("Dockerfile", "health.sh")),
+    *(f"compose/{name}" for name in ("__init__.py", "temporal.sh", "temporal.args", "ui_proxy.py")),
+    *(f"requirements/{name}.txt" for name in ("services", "mocks", "loadtest", "server")),
+    *("shared", "services", "loadtest"),
+)
 
 
 @dataclass(frozen=True)
@@ -107,11 +117,11 @@ class Docker:
         return env
 
     def _build(self, env: dict[str, str]) -> None:
-        digest = images.source_hash(self.settings.root, env["BASE_IMAGE"])
-        if images.up_to_date(self.settings.compose_project_name, digest):
+        source = source_hash(self.settings.root, env["BASE_IMAGE"])
+        if up_to_date(self.settings.compose_project_name, source):
             return
         say("building the images …")
-        env = env | {"SOURCE_HASH": digest}
+        env = env | {"SOURCE_HASH": source}
         command = self._compose("--profile", "*", "build")
         self._must(command, env=env, doing="building the images", log="build")
         # Their predecessors have lost their names and would only take up space.
@@ -190,3 +200,54 @@ def _unit(row: dict[str, str]) -> Unit:
     return Unit(
         service=row["Service"], name=row["Name"], state=state, ready=ready, detail=row["Status"]
     )
+
+
+def present(image: str) -> bool:
+    """Whether the engine has an image."""
+    return capture(["docker", "image", "inspect", "--format", "{{.Id}}", image]).good
+
+
+def base_image(settings: Settings) -> str:
+    """An image with Python to build on: the one that was named, or one made here in its place."""
+    wanted = settings.base_image
+    if present(wanted):
+        return wanted
+    if wanted == DEFAULT_BASE_IMAGE and present(LOCAL_BASE_IMAGE):
+        return LOCAL_BASE_IMAGE
+    say(f"fetching the base image {wanted} …")
+    pulled = capture(["docker", "pull", "--quiet", wanted], timeout=PULL_PATIENCE)
+    if pulled.good:
+        return wanted
+    if wanted != DEFAULT_BASE_IMAGE:
+        raise StackError(
+            f"BASE_IMAGE={wanted} is not here and can't be fetched: {pulled.last_line}", UNREACHABLE
+        )
+    return _make_base(settings, pulled.last_line)
+
+
+def _make_base(settings: Settings, reason: str) -> str:
+    if not capture(["mmdebstrap", "--version"]).good:
+        raise StackError(
+            f"{DEFAULT_BASE_IMAGE} can't be fetched ({reason}), and mmdebstrap, which could make"
+            " one, is missing: apt-get install mmdebstrap, or name an image that is here with"
+            " BASE_IMAGE=…, or run without containers: MODE=local",
+            UNREACHABLE,
+        )
+    say(f"it can't be fetched; making {LOCAL_BASE_IMAGE} from Debian's packages (about 25 s) …")
+    script = settings.root / "compose" / "base-image.sh"
+    log = settings.log_dir / "base-image.log"
+    must([str(script), LOCAL_BASE_IMAGE], doing="making the base image", log=log)
+    return LOCAL_BASE_IMAGE
+
+
+def source_hash(root: Path, base: str) -> str:
+    """A digest of all that an image is made of."""
+    return digest(root, _MADE_OF, salt=base)
+
+
+def up_to_date(project: str, source: str) -> bool:
+    """Whether every image of the project was built from exactly these sources."""
+    names = [f"{project}-{name}" for name in (*NAMES, "loadtest")]
+    label = '{{index .Config.Labels "genvideo.source"}}'
+    answer = capture(["docker", "image", "inspect", "--format", label, *names])
+    return answer.good and set(answer.out.split()) == {source}

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from compose.stack import checks, choice, images, machine
+from compose.stack import checks, choice, docker, machine
 from compose.stack.checks import Finding, Start
 from compose.stack.environment import service_mistakes
 from compose.stack.local import Local
@@ -74,8 +74,8 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 def base_image(settings: Settings) -> Finding:
     """What ours are built on; nothing takes the place of one that was named."""
     wanted = settings.base_image
-    places = [wanted] + ([images.LOCAL_BASE_IMAGE] if wanted == DEFAULT_BASE_IMAGE else [])
-    if here := next(filter(images.present, places), None):
+    places = [wanted] + ([docker.LOCAL_BASE_IMAGE] if wanted == DEFAULT_BASE_IMAGE else [])
+    if here := next(filter(docker.present, places), None):
         return Finding("base image", good=True, found=here)
     fix = "make up fetches it"
     if wanted == DEFAULT_BASE_IMAGE:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack import docker, images, machine
+from compose.stack import docker, machine
 from compose.stack.docker import Docker
 from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.services import WORKER
@@ -26,7 +26,7 @@ class Told:
         monkeypatch.setattr(docker, "capture", self._capture)
         monkeypatch.setattr(docker, "must", self._must)
         monkeypatch.setattr(machine, "compose", lambda: (("compose",), "2.40"))
-        monkeypatch.setattr(images, "up_to_date", lambda project, source: True)
+        monkeypatch.setattr(docker, "up_to_date", lambda project, source: True)
 
     def _capture(self, command: list[str], env: Mapping[str, str], *, timeout: float) -> Outcome:
         return self._note(command, env)
@@ -111,14 +111,14 @@ def tree(tmp_path: Path) -> Path:
     ],
 )
 def test_what_changes_an_image(tree: Path, changed: str, builds: bool) -> None:
-    before = images.source_hash(tree, "base")
+    before = docker.source_hash(tree, "base")
     (tree / changed).parent.mkdir(exist_ok=True)
     (tree / changed).write_text("changed")
-    assert (images.source_hash(tree, "base") != before) == builds
+    assert (docker.source_hash(tree, "base") != before) == builds
 
 
 def test_another_base_is_another_image(tree: Path) -> None:
-    assert images.source_hash(tree, "one") != images.source_hash(tree, "two")
+    assert docker.source_hash(tree, "one") != docker.source_hash(tree, "two")
 
 
 class Engine:
@@ -140,12 +140,12 @@ class Engine:
         self.made += 1
 
     def put_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(images, "capture", self.capture)
-        monkeypatch.setattr(images, "must", self.must)
+        monkeypatch.setattr(docker, "capture", self.capture)
+        monkeypatch.setattr(docker, "must", self.must)
 
 
 PINNED = "python:3.13-slim@sha256:" + "0" * 64
-DEFAULT, LOCAL = DEFAULT_BASE_IMAGE, images.LOCAL_BASE_IMAGE
+DEFAULT, LOCAL = DEFAULT_BASE_IMAGE, docker.LOCAL_BASE_IMAGE
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_which_base_is_taken(
     made: int,
 ) -> None:
     engine.put_in(monkeypatch)
-    assert images.base_image(settings(BASE_IMAGE=wanted)) == found
+    assert docker.base_image(settings(BASE_IMAGE=wanted)) == found
     assert engine.made == made
 
 
@@ -185,6 +185,6 @@ def test_no_base_is_one_clear_line(
 ) -> None:
     engine.put_in(monkeypatch)
     with pytest.raises(StackError, match=said) as caught:
-        images.base_image(settings(BASE_IMAGE=wanted))
+        docker.base_image(settings(BASE_IMAGE=wanted))
     assert "\n" not in str(caught.value)
     assert caught.value.status == UNREACHABLE

@@ -6,12 +6,12 @@ import shutil
 
 import pytest
 
-from compose.stack import choice, images, machine
+from compose.stack import choice, docker, machine
 from compose.stack.checks import Finding
 from compose.stack.commands import doctor as doctor_of_the_stack
 from compose.stack.commands.doctor import base_image, disk, doctor
+from compose.stack.docker import LOCAL_BASE_IMAGE
 from compose.stack.given import Saved
-from compose.stack.images import LOCAL_BASE_IMAGE
 from compose.stack.output import UNREACHABLE, VERDICT, StackError
 from compose.stack.readiness import Unit
 from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
@@ -78,7 +78,7 @@ def test_nothing_takes_the_place_of_a_base_image_that_was_named(
     good: bool,
     told: str,
 ) -> None:
-    monkeypatch.setattr(images, "present", present.__contains__)
+    monkeypatch.setattr(docker, "present", present.__contains__)
     found = base_image(settings(BASE_IMAGE=wanted))
     assert found.good == good
     assert told in (found.found if good else found.fix)
