@@ -1,53 +1,35 @@
 """The vendor's own wire (documented, not captured): create, query, list, balance."""
 
 import itertools
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from services.mock_core.calls import base_url, look_up
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import Problem
 from services.mock_kling.native.wire import (
-    BAD_BODY,
     BAD_MEMBER,
     ERRORS,
     NO_RESOURCE,
     Authorized,
-    body_of,
     found,
     refuse,
     settings_of,
     succeed,
 )
 from services.mock_kling.orders import ordered, take
-from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, Model, created, told, truth
+from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, told, truth
 from services.mock_kling.video import BadPicture, check, decode
-from shared.http.mistakes import MOST
 
-Wanted = TypeVar("Wanted", bound=BaseModel)
 # What is empty was not given, as in the vendor's own examples.
 _or_none = BeforeValidator(lambda value: value or None)
 CallbackUrl = Annotated[
     Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)] | None, _or_none
 ]
 ExternalId = Annotated[Annotated[str, Field(max_length=255)] | None, _or_none]
-
-
-async def read(request: Request, kind: type[Wanted]) -> Wanted:
-    """The body as a `kind`; Problem (400) that names every mistake."""
-    try:
-        return kind.model_validate_json(await request.body())
-    except ValidationError as error:
-        first = error.errors()[0]
-        code = BAD_BODY if first["type"] == "json_invalid" or not first["loc"] else BAD_MEMBER
-        mistakes = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'body'}: {item['msg']}"
-            for item in error.errors()[:MOST]
-        )
-        raise Problem(400, code, detail=mistakes) from error
 
 
 def picture(image: str) -> str | bytes:
@@ -60,17 +42,6 @@ def picture(image: str) -> str | bytes:
     except BadPicture as error:
         raise Problem(400, BAD_MEMBER, detail=str(error)) from error
     return found
-
-
-def check_order(
-    model: Model | None, name: str, *, mode: str, seconds: int, sound: bool, last_frame: bool
-) -> None:
-    """Problem where there is no such model (1203), or it can't do that (1201)."""
-    if model is None:
-        raise Problem(404, NO_RESOURCE, detail=f"model {name[:100]} does not exist")
-    reason = model.refusal(mode=mode, seconds=seconds, sound=sound, last_frame=last_frame)
-    if reason is not None:
-        raise Problem(400, BAD_MEMBER, detail=reason)
 
 
 Text = Annotated[str, Field(max_length=2500)]
@@ -110,18 +81,21 @@ TOO_FAST = 1302
 router = APIRouter(tags=["native"], dependencies=[Authorized])
 
 
-@router.post("/v1/videos/image2video", openapi_extra=body_of(CreateTask), responses=ERRORS)
-async def create_task(request: Request, mock: TheMock) -> Response:
+@router.post("/v1/videos/image2video", responses=ERRORS)
+async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Response:
     """Create a task."""
-    wanted = await read(request, CreateTask)
-    check_order(
-        MODELS.get(wanted.model_name),
-        wanted.model_name,
+    model = MODELS.get(wanted.model_name)
+    if model is None:
+        detail = f"model {wanted.model_name[:100]} does not exist"
+        raise Problem(404, NO_RESOURCE, detail=detail)
+    reason = model.refusal(
         mode=wanted.mode,
         seconds=int(wanted.duration),
         sound=wanted.sound == "on",
         last_frame=bool(wanted.image_tail),
     )
+    if reason is not None:
+        raise Problem(400, BAD_MEMBER, detail=reason)
     image, *_ = [picture(image) for image in (wanted.image, wanted.image_tail) if image]
     generation = ordered(
         request,

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeGuard, cast
 
 import jwt
 from fastapi import Depends, Request
-from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.clock import Clock
@@ -122,28 +121,6 @@ ERRORS = in_words_of(
 )
 
 
-def body_of(kind: type[BaseModel]) -> dict[str, Any]:
-    """What an operation's document says of a body that it reads by itself, and of keys."""
-    schema = kind.model_json_schema()
-    parts = schema.pop("$defs", {})
-    content = {"application/json": {"schema": _inlined(schema, parts)}}
-    return {
-        "requestBody": {"required": True, "content": content},
-        "security": [{"bearer": []}],
-    }
-
-
-def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
-    """With each part in its place: a reference would be looked up in the whole document."""
-    if isinstance(schema, list):
-        return [_inlined(item, parts) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    name = schema.get("$ref", "").removeprefix("#/$defs/")
-    whole = {**parts[name], **schema} if name else schema
-    return {key: _inlined(value, parts) for key, value in whole.items() if key != "$ref"}
-
-
 class Instead(Exception):
     """What answers is not the API; `reply` leaves as it is."""
 
@@ -184,8 +161,12 @@ def refuse(
     """An error of the vendor: no `data`; what was not told comes from the table."""
     if code is not None and not str(code).isdecimal():
         code = None
-    # What the framework refuses, in the vendor's words: a bad parameter, a bad method.
-    status, code = {422: (400, BAD_MEMBER), 405: (404, NO_METHOD)}.get(status or 0, (status, code))
+    # What the framework refuses, in the vendor's words: a bad member or body, a bad method.
+    if status in (413, 422):
+        is_whole = status == 413 or (message or "").startswith("body: ")
+        status, code = 400, BAD_BODY if is_whole else BAD_MEMBER
+    elif status == 405:
+        status, code = 404, NO_METHOD
     status, code, usual = resolve(status, code)
     body = _error(code, message or usual, request_id())
     return JSONResponse(body, status_code=status, headers=headers)
