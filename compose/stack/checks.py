@@ -165,22 +165,28 @@ def temporal(start: Start) -> Iterator[Finding]:
 
 
 def vendors(start: Start) -> Iterator[Finding]:
-    """Real vendors, before a job can be submitted to them; mocks only where they are looked at.
-
-    Not asked are those of a stack that runs and has asked them with the same settings.
-    """
-    settings = start.settings
-    worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
-    note = Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
+    """Real vendors, before a job can be submitted to them; mocks only where they are looked at."""
     if start.only_look:
-        if start.before or not settings.mocks:
+        if start.before or not start.settings.mocks:
             yield from examine(start.stack, receiver=_has_receiver(start.before)).findings
-    elif not (settings.mocks or (start.before and note.holds) or not settings.vendor_checks):
+    elif asks_vendors(start):
         start.stack.prepare()
         found = examine(start.stack, receiver=False).findings
         yield from found
         if all(each.good or not each.needed for each in found):
-            note.write()
+            _vendors_note(start.settings).write()
+
+
+def asks_vendors(start: Start) -> bool:
+    """Not mocks, nor those of a stack that runs and has asked them with the same settings."""
+    settings = start.settings
+    known = bool(start.before) and _vendors_note(settings).holds
+    return settings.vendor_checks and not settings.mocks and not known
+
+
+def _vendors_note(settings: Settings) -> "Note":
+    worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
+    return Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
 
 
 def _has_receiver(units: Iterable[Unit]) -> bool:

@@ -40,6 +40,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
         mode = Mode.DOCKER if containers else Mode.LOCAL
         try:
             start = checks.Start(settings, stack, before, containers=containers, force=force)
+            asks_vendors = checks.asks_vendors(start)
             checks.check(start)
             Saved(mode=mode, overrides=dict(settings.overrides), mocks=settings.mocks).write(
                 settings.run_dir
@@ -52,7 +53,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
                 (settings.run_dir / SAVED).unlink(missing_ok=True)
             raise
         readiness.wait(settings, stack)
-        if not settings.mocks and "CALLBACK_URL" in settings.values:
+        if asks_vendors and "CALLBACK_URL" in settings.values:
             checks.tell_of_callbacks(stack)
     status.urls(settings)
 

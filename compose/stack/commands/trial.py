@@ -37,8 +37,8 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     # What is announced is what the workers that run are told, also of an `.env` changed since.
     settings = lifecycle.renewed(settings)
     found = checks.examine(choice.chosen(settings), receiver=True)
-    if settings.vendor_checks:
-        checks.refuse(found.findings, "nothing was submitted")
+    findings = [each for each in found.findings if settings.vendor_checks or not each.needed]
+    checks.refuse(findings, "nothing was submitted")
     _announce(settings, order, found)
     if not sure and not agreed("submit it?"):
         raise StackError("nothing was submitted")

@@ -452,6 +452,7 @@ def test_while_the_stack_runs_they_are_asked_where_a_worker_is_told_something_el
         (moved, OURS, False),
     ):
         stack = vendors(GOOD)
+        assert checks.asks_vendors(Start(given, stack, before, containers=False)) is asked
         run(checks.vendors, given, stack, before=before)
         assert stack.asked == (ASK_DOCTOR if asked else [])
 

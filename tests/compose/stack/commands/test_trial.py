@@ -139,10 +139,11 @@ def test_what_is_wrong_with_a_vendor_is_refused_before_it_is_submitted(
 def test_the_checks_can_be_switched_off(
     api: Any, stack: Fake, settings: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack.answers = vendors(BAD, status=VERDICT).answers
+    stack.answers = vendors(MAYBE, BAD, status=VERDICT).answers
     given = settings(**REAL, API_PORT=str(api.server_port), VENDOR_CHECKS="off")
     assert trial.run(given, YES) == 0
     assert len(api.orders) == 1
+    assert capsys.readouterr().err == "callbacks: polling alone\n"
 
 
 def test_what_runs_is_first_what_the_settings_say(
