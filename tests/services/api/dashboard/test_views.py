@@ -24,10 +24,10 @@ async def filled(lonely: Place) -> AsyncIterator[Place]:
     """Four jobs that have ended, of two tags, and one that waits."""
     for number, status in enumerate(ENDS):
         job = JobInput(prompt=f"prompt {number}", style="ink", tag=f"tag-{number % 2}")
-        record = sample_record(f"job-{number:024x}", job)
+        record = sample_record(job_id(number), job)
         running = change(record, status=Status.RUNNING, started_at=CREATED - timedelta(seconds=2))
         lonely.records.write(ended(running, status))
-    lonely.records.write(sample_record(f"job-{9:024x}"))
+    lonely.records.write(sample_record(job_id(9)))
     async with lonely.running():
         yield lonely
 
@@ -72,7 +72,7 @@ async def test_a_line_that_moves_while_it_is_pressed_is_the_one_that_opens(
         line = page.locator("tr[data-job]").filter(has_text="prompt 2")
         await line.get_by_role("cell").nth(4).hover()
         await page.mouse.down()
-        filled.records.write(sample_record(f"job-{8:024x}"))
+        filled.records.write(sample_record(job_id(8)))
         await lines(page, 6)
         await page.mouse.up()
         await expect(page.get_by_role("dialog")).to_contain_text("prompt 2")
@@ -91,6 +91,24 @@ async def test_a_batch_shows_its_figures_and_bars(filled: Place, new_page: NewPa
         await expect(page.locator(".gantt rect.ran.succeeded")).to_have_count(2)
         await page.locator(".gantt rect.ran").first.dispatch_event("click")
         await expect(page.get_by_role("dialog")).to_contain_text("prompt 0")
+
+
+async def test_the_report_of_a_load_test_is_reached_from_its_batch(
+    lonely: Place, new_page: NewPage
+) -> None:
+    run = "20260101-000000-0000"
+    reports = lonely.data_dir / "reports"
+    lonely.settings["reports_dir"] = reports
+    job = JobInput(prompt="of a load test", style="", tag=f"load-{run}-10")
+    lonely.records.write(sample_record(job_id(1), job))
+    async with lonely.running(), new_page(f"{lonely.base}/?view=batches") as page:
+        await expect(page.get_by_role("link", name="These jobs in the table")).to_be_visible()
+        await expect(page.get_by_role("link", name="Report of this run")).to_have_count(0)
+        (reports / run).mkdir(parents=True)
+        (reports / run / "report.html").write_text("<p>a report", "utf-8")
+        await page.reload()
+        link = page.get_by_role("link", name="Report of this run")
+        await expect(link).to_have_attribute("href", f"/reports/{run}/report.html")
 
 
 async def test_a_service_that_is_away_is_told_on_every_view(
@@ -112,7 +130,7 @@ async def with_mocks(
         yield lonely
 
 
-async def test_mistakes_in_a_rule_are_told_and_a_preset_is_armed_seen_firing_and_cleared(
+async def test_mistakes_in_a_rule_are_told_and_a_preset_is_armed_fires_and_is_cleared(
     with_mocks: Place, new_page: NewPage, image_mock: Service
 ) -> None:
     async with new_page(f"{with_mocks.base}/?view=faults") as page:
@@ -127,6 +145,9 @@ async def test_mistakes_in_a_rule_are_told_and_a_preset_is_armed_seen_firing_and
         await expect(armed.filter(has_text="image").get_by_role("cell").nth(5)).to_have_text("1")
         await page.get_by_role("button", name="Clear all").click()
         await expect(armed).to_have_count(0)
+
+        await page.get_by_role("button", name="demo (× 10)").click()
+        await expect(page.get_by_text("image × 10, video × 10")).to_be_visible()
 
 
 async def test_faults_are_no_matter_where_services_are_real(
