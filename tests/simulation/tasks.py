@@ -134,7 +134,7 @@ class Tasks:
         run.failures = 0
         for _ in answer.markers:
             run.write(self._world.now, "marker")
-        apply(self._server, run, answer.commands, task)
+        apply(self._server, run, answer.commands)
 
     def _go_on(self, run: Run, task: Task, *, force: bool) -> None:
         run.task, run.sticky = None, task.worker
@@ -198,30 +198,42 @@ def is_end(command: WorkflowCommand) -> bool:
     return command.WhichOneof("variant") in CLOSING
 
 
-def apply(server: "Server", run: Run, commands: list[WorkflowCommand], task: Task) -> None:
+def apply(server: "Server", run: Run, commands: list[WorkflowCommand]) -> None:
     """Carry them out in their order."""
     for command in commands:
-        kind = command.WhichOneof("variant")
-        handler = _HANDLERS.get(str(kind))
-        if handler is None:
-            raise LookupError(f"the simulated server knows no {kind}")
-        handler(server, run, getattr(command, str(kind)), task)
-
-
-def _schedule_activity(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    server.activities.schedule(run, wanted)
-
-
-def _cancel_activity(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    run.write(server.world.now, "activity_cancel_requested", seq=wanted.seq)
-    server.activities.request_cancel(run, wanted.seq)
-
-
-def _start_timer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    seconds = wanted.start_to_fire_timeout.ToNanoseconds() / 1e9
-    fires_at = server.world.now + seconds
-    run.write(server.world.now, "timer_started", seq=wanted.seq, fires_at=fires_at)
-    start_timer(server, run, wanted.seq, fires_at)
+        kind, now = str(command.WhichOneof("variant")), server.world.now
+        wanted: Any = getattr(command, kind)
+        match kind:
+            case "schedule_activity":
+                server.activities.schedule(run, wanted)
+            case "request_cancel_activity":
+                run.write(now, "activity_cancel_requested", seq=wanted.seq)
+                server.activities.request_cancel(run, wanted.seq)
+            case "start_timer":
+                fires_at = now + wanted.start_to_fire_timeout.ToNanoseconds() / 1e9
+                run.write(now, "timer_started", seq=wanted.seq, fires_at=fires_at)
+                start_timer(server, run, wanted.seq, fires_at)
+            case "cancel_timer":
+                _cancel_timer(server, run, wanted)
+            case "signal_external_workflow_execution":
+                _signal(server, run, wanted)
+            case "upsert_workflow_search_attributes":
+                run.write(now, "noted")
+            case "modify_workflow_properties":
+                run.write(now, "noted")
+                run.memo.update(wanted.upserted_memo.fields)
+            case "update_response":
+                _answer(server, run, wanted)
+            case "complete_workflow_execution":
+                server.close(run, Status.COMPLETED)
+            case "fail_workflow_execution":
+                server.close(run, Status.FAILED, wanted.failure)
+            case "cancel_workflow_execution":
+                server.close(run, Status.CANCELED)
+            case "continue_as_new_workflow_execution":
+                _continue(server, run, wanted)
+            case _:
+                raise LookupError(f"the simulated server knows no {kind}")
 
 
 def start_timer(server: "Server", run: Run, seq: int, fires_at: float) -> None:
@@ -235,7 +247,7 @@ def _fire(server: "Server", run: Run, seq: int) -> None:
         server.news(run, "timer_fired", seq=seq)
 
 
-def _cancel_timer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+def _cancel_timer(server: "Server", run: Run, wanted: Any) -> None:
     run.write(server.world.now, "timer_canceled", seq=wanted.seq)
     run.timers.pop(wanted.seq, None)
     fired = ("timer_fired", {"seq": wanted.seq})
@@ -243,7 +255,7 @@ def _cancel_timer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
         run.buffered.remove(fired)
 
 
-def _signal(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+def _signal(server: "Server", run: Run, wanted: Any) -> None:
     target = wanted.workflow_execution
     data = {
         "seq": wanted.seq,
@@ -278,17 +290,7 @@ def _delivered(server: "Server", run: Run, data: dict[str, Any]) -> None:
         server.news(run, "external_signaled", seq=data["seq"])
 
 
-def _note(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    run.write(server.world.now, "noted")
-
-
-def _memo(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    run.write(server.world.now, "noted")
-    for name, payload in wanted.upserted_memo.fields.items():
-        run.memo[name] = payload
-
-
-def _answer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+def _answer(server: "Server", run: Run, wanted: Any) -> None:
     """An update without a validator is accepted, and then completed or failed."""
     update = run.updates[wanted.protocol_instance_id]
     data = {"id": update.update_id, "name": update.name, "args": update.args}
@@ -301,19 +303,7 @@ def _answer(server: "Server", run: Run, wanted: Any, task: Task) -> None:
         update.end(done=wanted.HasField("completed"))
 
 
-def _complete(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    server.close(run, Status.COMPLETED)
-
-
-def _fail(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    server.close(run, Status.FAILED, wanted.failure)
-
-
-def _cancel(server: "Server", run: Run, wanted: Any, task: Task) -> None:
-    server.close(run, Status.CANCELED)
-
-
-def _continue(server: "Server", run: Run, wanted: Any, task: Task) -> None:
+def _continue(server: "Server", run: Run, wanted: Any) -> None:
     after = server.start(
         run.type,
         run.workflow_id,
@@ -324,19 +314,3 @@ def _continue(server: "Server", run: Run, wanted: Any, task: Task) -> None:
     )
     server.close(run, Status.CONTINUED_AS_NEW)
     server.tasks.schedule(after)
-
-
-_HANDLERS = {
-    "schedule_activity": _schedule_activity,
-    "request_cancel_activity": _cancel_activity,
-    "start_timer": _start_timer,
-    "cancel_timer": _cancel_timer,
-    "signal_external_workflow_execution": _signal,
-    "upsert_workflow_search_attributes": _note,
-    "modify_workflow_properties": _memo,
-    "update_response": _answer,
-    "complete_workflow_execution": _complete,
-    "fail_workflow_execution": _fail,
-    "cancel_workflow_execution": _cancel,
-    "continue_as_new_workflow_execution": _continue,
-}
