@@ -420,8 +420,11 @@ async def test_all_records_of_a_store_that_was_lost_are_made_again(service: Serv
         jobs = [await started(service, "end") for _ in range(12)]
         for record in jobs:
             await service.client.get_workflow_handle(record.job_id).result()
-        await service.follower.sweep()
         first, later = jobs[:6], jobs[6:]
+        for record in first:
+            records_of(service).write(ended(record))
+        await service.follower.sweep()
+        await service.follower.poll()
         for record in first:
             records_of(service).remove(record.job_id)
         await service.follower.sweep()
