@@ -19,7 +19,7 @@ from shared.errors import NotReady
 from shared.jobs.assets import asset_path
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput, Record
-from shared.jobs.slots import JOB_GATE
+from shared.jobs.slots import CLEAN_UP, JOB_GATE
 from shared.jobs.states import Status, Step
 from shared.semaphore.messages import SlotRequest, semaphore_id
 from shared.store.assets import Assets
@@ -46,6 +46,7 @@ def request_of(record: Record) -> SlotRequest:
         run_id=record.run_id,
         priority=record.priority,
         requested_at=record.created_at,
+        clean_up=CLEAN_UP,
     )
 
 
