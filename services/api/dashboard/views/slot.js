@@ -67,7 +67,7 @@ export class SlotPanel {
     return { title, element: el("li", {}, title) };
   }
 
-  #showHolding(item, { job_id: jobId, since, draining }) {
+  #showHolding(item, { job_id: jobId, since, draining, drain_failure: why }) {
     if (item.bar === undefined) {
       item.bar = el("progress", { max: 100, value: 0, "aria-label": t("Progress") });
       item.note = el("span", { class: "detail" });
@@ -76,7 +76,8 @@ export class SlotPanel {
     const job = this.#store.get(jobId);
     const step = job ? `${stepOf(job)} ${job.percent} %` : "";
     const held = draining ? "clearing up, held for {time}" : "held for {time}";
-    setText(item.note, `${step} · ${t(held, { time: ticking(between(since)) })}`);
+    const parts = [step, t(held, { time: ticking(between(since)) }), why];
+    setText(item.note, parts.filter(Boolean).join(" · "));
     setOr(item.bar, "value", job ? overall(job) : 0);
   }
 

@@ -250,6 +250,24 @@ async def test_a_job_that_has_started_is_not_shown_as_waiting(
         assert await page.evaluate(TOP) == stood
 
 
+async def test_a_holder_whose_drain_fails_says_why(lonely: Place, new_page: NewPage) -> None:
+    holder = {
+        "job_id": job_id(1),
+        "token": 1,
+        "since": "2026-01-01T00:00:00Z",
+        "draining": True,
+        "drain_failure": "the vendor does not answer",
+    }
+    slots = {"limit": 1, "paused": False, "holders": [holder], "waiting": [], "waiting_count": 0}
+    async with lonely.running(), new_page("about:blank") as page:
+        await page.route("**/slots", lambda route: route.fulfill(json=slots))
+        await page.goto(lonely.base)
+        panel = page.get_by_role("region", name="Slot")
+        await expect(panel).to_contain_text("1 of 1 in use, none waits")
+        await expect(panel).to_contain_text("clearing up, held for")
+        await expect(panel).to_contain_text("the vendor does not answer")
+
+
 NOTIFY = """async () => {
   const { notify } = await import("/dashboard/lib/dom.js");
   const link = document.createElement("a");
