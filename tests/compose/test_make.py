@@ -97,7 +97,7 @@ def test_switching_mocks_needs_a_running_stack(tmp_path: Path) -> None:
 def test_logs_of_a_service_that_is_none_names_those_there_are(tmp_path: Path) -> None:
     done = make("logs", "S=wroker", data=tmp_path)
     assert done.returncode == 2
-    assert "no service wroker; there are: temporal, mock-comfyui" in done.stderr
+    assert "S=wroker (environment) names wroker; known are temporal, mock-comfyui" in done.stderr
 
 
 def test_clean_asks_and_without_a_terminal_removes_nothing(tmp_path: Path) -> None:

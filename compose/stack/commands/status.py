@@ -37,7 +37,7 @@ def ps(settings: Settings) -> None:
 def _names(value: str) -> list[str]:
     names = value.replace(",", " ").split()
     if strange := [name for name in names if name not in NAMES]:
-        raise ValueError(f"no service {', '.join(strange)}; there are: {', '.join(NAMES)}")
+        raise ValueError(f"names {', '.join(strange)}; known are {', '.join(NAMES)}")
     return names
 
 

@@ -57,7 +57,7 @@ def test_a_complaint_has_colour_where_it_goes_to_a_terminal(
         (
             status.logs,
             {"S": "wroker", "LINES": "x"},
-            ("no service wroker;", "LINES=x (environment) is not"),
+            ("S=wroker (environment) names wroker; known are", "LINES=x (environment) is not"),
         ),
         (
             mocks.arm,
