@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from compose.stack.files import write_private
+from compose.stack.given import raise_wrong
 from compose.stack.services import (
     ALL,
     API,
@@ -27,7 +28,7 @@ from compose.stack.services import (
     WORKER,
     Service,
 )
-from compose.stack.settings import STACK_NAME, Settings, raise_wrong
+from compose.stack.settings import STACK_NAME, Settings
 from shared.http.hosts import is_loopback
 from shared.jobs import tokens
 from shared.settings.common import CommonSettings

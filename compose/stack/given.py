@@ -1,16 +1,26 @@
-"""Where settings come from beside the environment: `.env`, and what was saved at `make up`."""
+"""What was given beside the environment, in `.env` and at the last `make up`; and how mistakes in
+what was given are reported, all in one line."""
 
 import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import TypeVar
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from compose.stack.files import write_private
+from compose.stack.output import StackError, shown
+from shared.texts import spoken
 
 # In the run folder.
 SAVED = "stack.json"
+# Never shown, not even when wrong.
+SECRET = re.compile(
+    r"\w+_(KEY|SECRET|TOKEN|HEADERS|DATA|OPTIONS)|VENDOR_PROXY|TEMPORAL_GRPC_META_\w+"
+)
 
 
 def dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -59,3 +69,54 @@ class Saved(BaseModel):
     def write(self, run_dir: Path) -> None:
         """Replace what is saved."""
         write_private(run_dir / SAVED, self.model_dump_json())
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def options(kind: type[M], environ: Mapping[str, str]) -> M:
+    """What a command was given by make's variables; StackError names all that is wrong."""
+    given = {name: environ[name.upper()] for name in kind.model_fields if environ.get(name.upper())}
+    values = {name.upper(): value for name, value in given.items()}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        wrong = mistakes_of(error, kind, values, dict.fromkeys(values, "environment"))
+        raise wrong_settings([wrong[name] for name in sorted(wrong)]) from None
+
+
+def mistakes_of(
+    error: ValidationError,
+    kind: type[BaseModel],
+    values: Mapping[str, str],
+    origins: Mapping[str, str],
+) -> dict[str, str]:
+    """What is wrong, by the setting's name; a field's description says it in plain words."""
+    found: dict[str, str] = {}
+    for each in error.errors(include_url=False):
+        field = str(each["loc"][0])
+        reason = kind.model_fields[field].description
+        if each["type"] in ("enum", "literal_error"):
+            choices = each["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+            reason = f"is not one of: {choices}"
+        elif each["type"] == "value_error":
+            reason = str(each["ctx"]["error"])
+        found[field.upper()] = refused(field.upper(), reason or each["msg"], values, origins)
+    return found
+
+
+def refused(name: str, reason: str, values: Mapping[str, str], origins: Mapping[str, str]) -> str:
+    """What is wrong with a setting, with its value and where that came from."""
+    value = "…" if name in values and SECRET.fullmatch(name) else shown(values.get(name, ""))
+    return f"{name}={value} ({origins.get(name, 'default')}) {reason}"
+
+
+def raise_wrong(mistakes: Sequence[str]) -> None:
+    """StackError, in one line, where there is one."""
+    if mistakes:
+        raise wrong_settings(mistakes)
+
+
+def wrong_settings(mistakes: Iterable[str]) -> StackError:
+    """The one line; each mistake is said by itself, or the words of one could be the next one's."""
+    return StackError("wrong settings: " + "; ".join(map(spoken, dict.fromkeys(mistakes))))

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from compose.stack import choice
+from compose.stack.given import options
 from compose.stack.output import UNREACHABLE, VERDICT, StackError, say
 from compose.stack.readiness import Stack
 from compose.stack.services import SEMAPHORE
-from compose.stack.settings import Settings, options
+from compose.stack.settings import Settings
 
 PROGRAM = f"{SEMAPHORE.module}.namespace"
 PATIENCE = 180.0

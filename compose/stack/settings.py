@@ -3,10 +3,10 @@
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -17,8 +17,15 @@ from pydantic import (
     ValidationError,
 )
 
-from compose.stack.given import Saved, dotenv
-from compose.stack.output import StackError, complain, shown
+from compose.stack.given import (
+    Saved,
+    dotenv,
+    mistakes_of,
+    raise_wrong,
+    refused,
+    wrong_settings,
+)
+from compose.stack.output import complain, shown
 from compose.stack.services import (
     ALL,
     API,
@@ -33,7 +40,6 @@ from compose.stack.services import (
     Service,
 )
 from shared.http.hosts import is_loopback
-from shared.texts import spoken
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
@@ -43,10 +49,6 @@ STACK_NAME = "[a-z0-9-]{1,40}"
 NAMING = frozenset({"COMPOSE_PROJECT_NAME", "DATA_DIR"})
 # Another way to the mocks for the workers alone, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
-# Never shown, not even when wrong.
-SECRET = re.compile(
-    r"\w+_(KEY|SECRET|TOKEN|HEADERS|DATA|OPTIONS)|VENDOR_PROXY|TEMPORAL_GRPC_META_\w+"
-)
 # What parts on different machines must have in common, and who uses it.
 _IN_COMMON = {
     "CALLBACK_SECRET": frozenset({WORKER.name, CALLBACK.name, API.name}),
@@ -334,17 +336,6 @@ def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def raise_wrong(mistakes: Sequence[str]) -> None:
-    """StackError, in one line, where there is one."""
-    if mistakes:
-        raise wrong_settings(mistakes)
-
-
-def wrong_settings(mistakes: Iterable[str]) -> StackError:
-    """The one line; each mistake is said by itself, or the words of one could be the next one's."""
-    return StackError("wrong settings: " + "; ".join(map(spoken, dict.fromkeys(mistakes))))
-
-
 def read(root: Path, environ: Mapping[str, str]) -> Settings:
     """All that was given, with its mistakes; what is wrong counts as not given."""
     example = (root / ".env.example").read_text(encoding="utf-8")
@@ -391,43 +382,3 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
 def _known(values: Mapping[str, str], documented: Iterable[str]) -> dict[str, str]:
     """Those of our settings that have a value; an empty one counts as not set."""
     return {k: v for k, v in values.items() if v and (k in documented or CLIENT.fullmatch(k))}
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def options(kind: type[M], environ: Mapping[str, str]) -> M:
-    """What a command was given by make's variables; StackError names all that is wrong."""
-    given = {name: environ[name.upper()] for name in kind.model_fields if environ.get(name.upper())}
-    values = {name.upper(): value for name, value in given.items()}
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        wrong = mistakes_of(error, kind, values, dict.fromkeys(values, "environment"))
-        raise wrong_settings([wrong[name] for name in sorted(wrong)]) from None
-
-
-def mistakes_of(
-    error: ValidationError,
-    kind: type[BaseModel],
-    values: Mapping[str, str],
-    origins: Mapping[str, str],
-) -> dict[str, str]:
-    """What is wrong, by the setting's name; a field's description says it in plain words."""
-    found: dict[str, str] = {}
-    for each in error.errors(include_url=False):
-        field = str(each["loc"][0])
-        reason = kind.model_fields[field].description
-        if each["type"] in ("enum", "literal_error"):
-            choices = each["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-            reason = f"is not one of: {choices}"
-        elif each["type"] == "value_error":
-            reason = str(each["ctx"]["error"])
-        found[field.upper()] = refused(field.upper(), reason or each["msg"], values, origins)
-    return found
-
-
-def refused(name: str, reason: str, values: Mapping[str, str], origins: Mapping[str, str]) -> str:
-    """What is wrong with a setting, with its value and where that came from."""
-    value = "…" if name in values and SECRET.fullmatch(name) else shown(values.get(name, ""))
-    return f"{name}={value} ({origins.get(name, 'default')}) {reason}"

@@ -12,11 +12,12 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from compose.stack import readiness
 from compose.stack.environment import check_services
+from compose.stack.given import options
 from compose.stack.local import Local
 from compose.stack.machine import ports_of_a_stack
 from compose.stack.output import StackError, say
 from compose.stack.services import API, CALLBACK, UI_PORT
-from compose.stack.settings import LOOPBACK, Settings, load, options
+from compose.stack.settings import LOOPBACK, Settings, load
 from compose.stack.subprocesses import to_its_end
 
 # Each part with the number of workers that it needs, and make's variables that become its options.

@@ -14,8 +14,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from compose.stack import machine
+from compose.stack.given import options
 from compose.stack.output import VERDICT, StackError, paint, say, shown
-from compose.stack.settings import Mode, options
+from compose.stack.settings import Mode
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
 # Most of a test's time is waiting. With five, the two cores are never idle, and nothing is faster.

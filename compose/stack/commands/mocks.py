@@ -8,9 +8,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 
 from compose.stack.asking import api, call
+from compose.stack.given import options
 from compose.stack.output import StackError, say, table
 from compose.stack.services import IMAGE, MOCKS, VIDEO, Service
-from compose.stack.settings import Settings, options
+from compose.stack.settings import Settings
 
 _TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,), "both": MOCKS}
 

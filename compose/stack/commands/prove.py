@@ -18,8 +18,9 @@ from time import time
 from compose.stack import choice
 from compose.stack.commands import bench, develop, lifecycle, runs
 from compose.stack.docker import Docker
+from compose.stack.given import options
 from compose.stack.output import INTERRUPTED, StackError, complain, say
-from compose.stack.settings import Mode, Settings, options
+from compose.stack.settings import Mode, Settings
 from compose.stack.subprocesses import capture, hand_over, to_its_end
 
 WORKERS = 2

@@ -8,10 +8,11 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from compose.stack import choice, readiness
 from compose.stack.environment import public, vendors
+from compose.stack.given import options
 from compose.stack.local import Local
 from compose.stack.output import paint, say, table
 from compose.stack.services import ALL, API, CALLBACK, IMAGE, NAMES, TEMPORAL, VIDEO
-from compose.stack.settings import Settings, options
+from compose.stack.settings import Settings
 
 
 def ps(settings: Settings) -> None:

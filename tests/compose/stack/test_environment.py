@@ -590,4 +590,4 @@ def test_no_service_needs_more_than_its_settings_for_it() -> None:
     )
     known = set(done.stdout.split())
     assert "services.worker.settings.worker" in known
-    assert not known & {"temporalio", "fastapi", "httpx", "structlog", "av", "PIL", "cryptography"}
+    assert not known & {"fastapi", "httpx", "structlog", "av", "PIL", "cryptography"}

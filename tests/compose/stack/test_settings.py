@@ -7,10 +7,10 @@ from pydantic import SecretStr
 
 from compose.stack import machine, readiness
 from compose.stack.environment import environment_of
-from compose.stack.given import Saved
+from compose.stack.given import Saved, refused
 from compose.stack.output import USAGE, StackError
 from compose.stack.services import ALL, DEFAULT_PORTS, LOADTEST, WORKER
-from compose.stack.settings import Mode, load, load_for_down, read, refused
+from compose.stack.settings import Mode, load, load_for_down, read
 from tests.compose.stack.conftest import Load
 
 
