@@ -286,3 +286,15 @@ def test_whether_two_files_show_the_same(
 def test_a_file_that_nobody_looked_at_is_known_by_its_bytes() -> None:
     assert _same("sent", "picture", StoredFile(kind="image", bytes=1, sha256="stored")) is False
     assert _same("sent", "picture", StoredFile(kind="image", bytes=1)) is None
+
+
+@pytest.mark.parametrize("reply", [200, 503, None])
+def test_a_receipt_without_a_fate_needs_a_delivery_without_a_good_answer(
+    honest: Synthetic, reply: int | None
+) -> None:
+    """As of a receiver that was killed over it, or that had no Temporal."""
+    honest.edit(raw.RECEIPTS, lambda rows: rows[0].update(fate="unknown"))
+    honest.edit(VIDEO, lambda rows: rows[0]["callbacks"][0].update(reply=reply))
+
+    refused = [text for text in _of_callbacks(honest) if "were refused" in text]
+    assert len(refused) == (reply == 200)

@@ -1,0 +1,120 @@
+"""Which store the settings name, and whether it can be relied on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.store.chosen import StoreRefused, chosen_store, probe, store_reason
+from shared.store.folder import Folder
+from shared.store.protocol import Held, Store, StoreAway
+from shared.store.settings import StoreSettings
+from tests.fixtures.object_store import given_for, localbucket, moto_server, settings_for
+from tests.shared.store.conftest import objects_at
+
+
+def test_one_that_checks_its_writes_is_taken_and_nothing_is_left(store: Store) -> None:
+    probe(store)
+    assert list(store.list("probe/")) == []
+
+
+@pytest.mark.parametrize("ignored", ["If-None-Match", "If-Match"])
+def test_one_that_ignores_a_condition_is_refused(ignored: str) -> None:
+    refusal = pytest.raises(StoreRefused, match=f"ignores {ignored} of a write")
+    with moto_server(ignored=ignored) as address, refusal as refused:
+        probe(objects_at(address))
+    assert "\n" not in str(refused.value)
+
+
+def test_localbucket_is_refused(tmp_path: Path) -> None:
+    with localbucket(tmp_path) as address, pytest.raises(StoreRefused, match="ignores If-Match"):
+        probe(objects_at(address))
+
+
+def test_a_bucket_that_is_not_there_is_named_so(moto: str) -> None:
+    store = chosen_store(settings_for(moto, store_url="s3://another/place"))
+    with pytest.raises(StoreAway, match="NoSuchBucket"):
+        probe(store)
+    # Nor is it one without any record.
+    for ask in (store.read, store.remove, lambda key: list(store.list(f"{key}/"))):
+        with pytest.raises(StoreAway, match="NoSuchBucket"):
+            ask("state/jobs/a.json")
+
+
+class Counting(Folder):
+    """A folder that is full at times, and counts what is written."""
+
+    written, full = 0, False
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        self.written += 1
+        return super().put_if_absent(key, data)
+
+    def read(self, key: str) -> Held | None:
+        if self.full:
+            raise StoreAway("it is full")
+        return super().read(key)
+
+
+async def test_whoever_asks_again_and_again_has_nothing_written(tmp_path: Path) -> None:
+    store = Counting(tmp_path)
+    assert [await store_reason(store) for _ in range(3)] == [None, None, None]
+    assert store.written == 1
+    store.full = True
+    assert await store_reason(store) == "it is full"
+    store.full = False
+    assert await store_reason(store) is None
+    assert store.written == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"store_url": "s3:bucket"}, "s3://bucket/prefix"),
+        ({"store_url": "file:/elsewhere"}, "file: (the folder DATA_DIR)"),
+        ({"store_url": "s3://bucket/../other?x"}, "s3://bucket/prefix"),
+        ({"store_key": "abcd"}, "STORE_URL=file: has no use for STORE_KEY"),
+        ({"store_url": "s3://bucket", "store_key": "abcd"}, "go together"),
+        ({"store_url": "gs://bucket", "store_key": "abcd"}, "takes STORE_SECRET alone"),
+        ({"store_url": "az://box", "store_secret": "abcd"}, "needs STORE_KEY"),
+    ],
+)
+def test_what_does_not_fit_is_refused_without_its_key(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        StoreSettings.model_validate(given)
+    (error,) = refused.value.errors(include_input=False, include_url=False)
+    assert said in error["msg"]
+    assert "abcd" not in error["msg"]
+
+
+def test_a_store_is_looked_at_before_anything_begins() -> None:
+    assert StoreSettings().refusal(away=True) is None
+    nobody = settings_for("http://127.0.0.1:9")
+    assert nobody.refusal(away=False) is None
+    assert nobody.refusal(away=True) == "STORE_URL: the store does not answer"
+    with moto_server(ignored="If-Match") as address:
+        refused = settings_for(address).refusal(away=False)
+    assert refused is not None
+    assert refused.startswith("STORE_URL: the store ignores If-Match of a write")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"store_url": "gs://bucket", "store_secret": "abcd no JSON"},
+        {
+            "store_url": "gs://bucket",
+            "store_secret": '{"private_key": "abcd", "client_email": "e"}',
+        },
+        {"store_url": "az://box", "store_key": "account", "store_secret": "abcd no base64"},
+    ],
+)
+def test_a_key_of_no_form_is_refused_in_one_line(given: dict[str, Any]) -> None:
+    refused = StoreSettings.model_validate(given).refusal(away=False)
+    assert refused == "STORE_URL: STORE_KEY or STORE_SECRET is none that such a store takes"
+
+
+def test_no_key_is_shown() -> None:
+    assert "a-key" not in repr(settings_for("http://127.0.0.1:9"))
+    assert given_for("http://127.0.0.1:9")["store_secret"].get_secret_value() == "a-key"
