@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 
-from compose.stack.asking import api, call
+from compose.stack.asking import Unanswered, api, call
 from compose.stack.given import options
 from compose.stack.output import StackError, say, table
 from compose.stack.services import IMAGE, MOCKS, VIDEO, Service
@@ -81,7 +81,13 @@ def _effects(rule: Mapping[str, Any]) -> str:
 def _call(settings: Settings, service: Service, method: str, *, plan: object = None) -> Any:
     if not settings.mocks:
         raise StackError("the mocks are switched off; make mocks-on switches them on")
-    return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
+    try:
+        return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
+    except Unanswered:
+        raise
+    except StackError as error:
+        # A rule that does not fit is wrong usage.
+        raise StackError(str(error)) from error
 
 
 def free_slot(settings: Settings, environ: Mapping[str, str]) -> None:

@@ -83,7 +83,7 @@ def test_lists_and_presets(
 def test_a_refusal_is_in_the_mocks_own_words(both: Settings) -> None:
     with pytest.raises(StackError, match="faults refuses: rule #1: where: missing") as caught:
         mocks.arm(both, {"RULE": '{"do": "lose"}', "ON": "kling"})
-    assert caught.value.status == VERDICT
+    assert caught.value.status == USAGE
 
 
 def test_armed_rules_are_listed_with_their_hits(
