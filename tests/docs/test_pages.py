@@ -66,18 +66,28 @@ def test_paths_in_code_exist(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_files_named_beside_one_another_exist() -> None:
-    """In the table of files a name without a folder is in the folder of the one before."""
-    [table] = tables_headed(read(ROOT / "docs" / "architecture.md"), "file")
-    missing = []
-    for row in table.rows:
-        folder = ROOT
-        for span in spans(row[0]):
-            path = ROOT / span if "/" in span else folder / span
-            folder = path.parent
-            missing += [] if path.exists() else [span]
+def tree() -> list[str]:
+    """The folders that the architecture page lists; two blanks lead a level down."""
+    [body] = [it for _, it in fences(read(ROOT / "docs" / "architecture.md")) if "shared/ " in it]
+    found, above = [], {-1: ""}
+    for line in body.splitlines():
+        level = (len(line) - len(line.lstrip())) // 2
+        above[level] = above[level - 1] + line.split()[0]
+        found.append(above[level].rstrip("/"))
+    return found
 
-    assert missing == []
+
+def test_the_tree_has_each_folder_of_the_code_and_no_other() -> None:
+    roots = ("compose", "loadtest", "services", "shared")
+    packages = {
+        file.parent.relative_to(ROOT).as_posix()
+        for root in roots
+        for file in (ROOT / root).rglob("__init__.py")
+    }
+
+    assert [folder for folder in tree() if not (ROOT / folder).is_dir()] == []
+    assert packages - set(tree()) == set()
+    assert len(tree()) == len(set(tree()))
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
