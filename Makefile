@@ -70,6 +70,10 @@ doctor: FORCE ## what is wrong with this machine, and the fix, and with the real
 	$(stack) doctor
 
 ##@ Develop
+wheel: FORCE ## dist/temporal_semaphore-*.whl: the semaphore as a library of its own
+	$(stack) wheel
+example-exclusive: FORCE ## any workflow of one's own, one at a time, with that wheel: what it withstands
+	$(stack) example-exclusive
 test: FORCE ## every automated test; ARGS='…' goes to pytest
 	$(stack) test
 check: FORCE ## formatting, lint, types, layers, documentation

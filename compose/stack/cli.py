@@ -51,6 +51,8 @@ COMMANDS: dict[str, tuple[int, Command]] = {
 STANDALONE: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
     "chaos": lambda: develop.chaos(ROOT, ENV),
+    "wheel": lambda: develop.wheel(ROOT),
+    "example-exclusive": lambda: develop.example_exclusive(ROOT),
     "simulate": lambda: develop.simulate(ROOT, ENV),
     "test": lambda: develop.test(ROOT, ENV),
     "pictures": lambda: develop.pictures(ROOT),

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import sys
 
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
@@ -120,4 +121,7 @@ def _show(view: SlotView) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    # The SDK's threads sometimes abort an interpreter that ends in order.
+    os._exit(status)

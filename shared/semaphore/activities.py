@@ -52,6 +52,8 @@ class SemaphoreActivities:
         self._client = client
         self._rules = rules
         self._requests = Requests(client, task_queue=task_queue)
+        # The semaphores that this process has had to do with.
+        self.known: set[str] = set()
         self._watched: dict[tuple[str, str], asyncio.Task[object] | None] = {}
 
     def watches(self, name: str) -> bool:
@@ -65,6 +67,7 @@ class SemaphoreActivities:
             ask = Ask.model_validate(asked)
         except ValidationError as error:
             raise ApplicationError(str(error), type="unfit", non_retryable=True) from error
+        self.known.add(ask.name)
         await self._requests.send(ask.request, name=ask.name, limit=ask.limit)
 
     @activity.defn(name=SEMAPHORE_RULES)
@@ -79,6 +82,7 @@ class SemaphoreActivities:
         There is no release that could be lost, and no lease that could lapse under good work.
         """
         permit = watch.permit
+        self.known.add(watch.name)
         async with _beating(), self._watching(watch.name, watch.run):
             told = await self._tell(watch.run, granted_signal(watch.name), permit)
             if told:

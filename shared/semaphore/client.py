@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import uuid4
 
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import WorkflowIDConflictPolicy
 
@@ -139,7 +140,8 @@ def with_drains(view: SlotView, described: WorkflowExecutionDescription) -> Slot
         drain = pending.get(drain_id(holder.run_id))
         if drain is None:
             return holder
-        never = drain.attempt <= 1 and not drain.HasField("last_started_time")
+        waits = drain.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+        never = waits and drain.attempt <= 1
         failure = drain.last_failure.message or (NOBODY if never else None)
         seen = {"drain_attempts": drain.attempt, "drain_failure": failure}
         return holder.model_copy(update=seen)

@@ -5,7 +5,7 @@ Everything here is decided by the server's word and clock, never by the clock of
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
 from typing import NamedTuple
@@ -91,6 +91,7 @@ async def watch_over(
     rules: SemaphoreRules,
     watches: Callable[[str], bool],
     names: Iterable[str] = (),
+    known: Collection[str] | None = None,
     on_failing_drains: OnFailingDrains = nobody,
 ) -> None:
     """Keep the semaphores of these names running, and each one that is there, or that an open run
@@ -98,7 +99,8 @@ async def watch_over(
     drains that fail, their own failing tasks.
 
     `watches`: whether anybody is watched for a semaphore; otherwise nobody holds, and no holder is
-    asked for. A semaphore that does not answer keeps no other one from being looked after.
+    asked for. `known`: names that come up meanwhile. A semaphore that does not answer keeps no
+    other one from being looked after.
     """
     kept: dict[str, asyncio.Task[None]] = {}
 
@@ -108,14 +110,24 @@ async def watch_over(
                 kept[name] = asyncio.create_task(_keep_running(client, name, task_queue))
 
     rounds, number = max(1, round(rules.look_seconds / rules.care_seconds)), 0
+
+    async def notice(known: Collection[str]) -> None:
+        while True:
+            keep([*known])
+            await asyncio.sleep(PAUSE_SECONDS)
+
     keep(names)
+    noticing = None if known is None else asyncio.create_task(notice(known))
     try:
+        if known is not None:
+            with _later("all"):
+                keep([each async for run in client.list_workflows(OPEN) for each in names_in(run)])
         while True:
             with _later("all"):
                 keep(await running_semaphores(client))
             await asyncio.sleep(rules.care_seconds)
             number += 1
-            for name in kept:
+            for name in [*kept]:
                 with _later(name):
                     await end_standing(client, name, on_failing_drains)
                 if rules.ends_failing and watches(name):
@@ -125,7 +137,7 @@ async def watch_over(
                 with _later("all"):
                     keep(await remind(client))
     finally:
-        for each in kept.values():
+        for each in (*kept.values(), *([noticing] if noticing else [])):
             each.cancel()
 
 

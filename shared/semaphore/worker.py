@@ -88,6 +88,7 @@ async def semaphore_worker(
         rules=rules,
         watches=activities.watches,
         names=names,
+        known=activities.known,
         on_failing_drains=on_failing_drains,
     )
     async with worker, beside(care):

@@ -75,6 +75,16 @@ def test(root: Path, environ: Mapping[str, str]) -> int:
     return _run(root, "pytest", words or SIDE_BY_SIDE)
 
 
+def wheel(root: Path) -> int:
+    """`dist/temporal_semaphore-*.whl`: the semaphore for anybody with a Temporal server."""
+    return _run(root, "tools.wheel", [])
+
+
+def example_exclusive(root: Path) -> int:
+    """Its example, through kill -9, cancel, terminate; 1 where two were at work at once."""
+    return _run(root, "examples.exclusive.check", [])
+
+
 def chaos(root: Path, environ: Mapping[str, str]) -> int:
     """MINUTES of strikes from a SEED, on a stack of its own; 0 when no rule was broken, else 1.
 

@@ -1,0 +1,1 @@
+"""Any workflow of one's own, one at a time."""

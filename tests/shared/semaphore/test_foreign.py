@@ -1,0 +1,209 @@
+"""Any workflow, of any id and type, at a semaphore of any name: with the SDK's own converter."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from temporalio import activity, workflow
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from shared.semaphore import CleanUp, Semaphore, SlotView
+from shared.semaphore.client import free, view_of
+from shared.semaphore.messages import Permit, granted_signal, semaphore_id
+from shared.semaphore.worker import semaphore_worker, with_models
+from tests.fixtures.eventually import eventually
+from tests.fixtures.temporal import reset
+
+GPU = "gpu pool"
+NOBODYS = CleanUp(task_queue="nobody", activity="clear")
+Handle = WorkflowHandle[object, object]
+
+
+class Inside:
+    """Who is at work, by the work itself."""
+
+    def __init__(self) -> None:
+        self.now: set[str] = set()
+        self.most = 0
+        self.been: list[str] = []
+
+    @activity.defn
+    async def work(self, name: str) -> None:
+        self.now.add(name)
+        self.been.append(name)
+        self.most = max(self.most, len(self.now))
+        try:
+            while not name.startswith("short"):
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        finally:
+            self.now.discard(name)
+
+
+@workflow.defn
+class Foreign:
+    """`kind`: what it is to do beside its work in the block."""
+
+    @workflow.run
+    async def run(self, kind: str) -> None:
+        name = workflow.info().workflow_id
+        clean_up = NOBODYS if kind == "clean-up" else None
+        for _ in range(2 if kind == "twice" else 1):
+            async with Semaphore(GPU, limit=2, clean_up=clean_up, task_queue="semaphores"):
+                await workflow.execute_activity(
+                    "work",
+                    name,
+                    start_to_close_timeout=timedelta(minutes=1),
+                    heartbeat_timeout=timedelta(seconds=1),
+                    cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                )
+            if kind == "lingers":
+                await workflow.wait_condition(lambda: False)
+
+
+class Scene:
+    def __init__(self, client: Client, inside: Inside) -> None:
+        self.client = client
+        self.models = with_models(client)
+        self.inside = inside
+
+    async def start(self, name: str, kind: str = "") -> Handle:
+        return await self.client.start_workflow("Foreign", kind, id=name, task_queue="foreign")
+
+    async def at_work(self, *names: str) -> None:
+        await eventually(self._been, lambda been: set(names) <= set(been))
+
+    async def _been(self) -> list[str]:
+        return self.inside.been
+
+    async def view(self) -> SlotView:
+        return await view_of(self.models, GPU)
+
+
+@asynccontextmanager
+async def _workers(client: Client, inside: Inside) -> AsyncIterator[None]:
+    foreign = Worker(
+        client,
+        task_queue="foreign",
+        workflows=[Foreign],
+        activities=[inside.work],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+    )
+    async with foreign, semaphore_worker(client, task_queue="semaphores", shutdown_seconds=0):
+        yield
+
+
+@pytest.fixture
+async def scene(client: Client) -> AsyncIterator[Scene]:
+    """In a namespace that no pipeline of ours has ever used, by a client without our converter."""
+    plain = await Client.connect(
+        client.service_client.config.target_host, namespace=client.namespace
+    )
+    inside = Inside()
+    async with _workers(plain, inside):
+        yield Scene(plain, inside)
+
+
+async def test_the_first_ones_limit_holds_and_the_block_gives_back(scene: Scene) -> None:
+    await asyncio.gather(*[await _result(scene, f"short {n}", "twice") for n in range(5)])
+    lingering = await scene.start("short lingers", "lingers")
+    await scene.at_work("short lingers")
+    view = await eventually(scene.view, lambda view: not view.holders)
+    assert (view.limit, view.waiting_count) == (2, 0)
+    assert 1 <= scene.inside.most <= 2
+    assert len(scene.inside.been) == 11
+    await lingering.terminate()
+
+
+async def _result(scene: Scene, name: str, kind: str) -> "asyncio.Task[object]":
+    return asyncio.create_task((await scene.start(name, kind)).result())
+
+
+@pytest.mark.parametrize("end", ["terminated", "cancelled", "reset"])
+async def test_the_place_of_one_that_was_ended_goes_on_when_its_work_is_over(
+    scene: Scene, end: str
+) -> None:
+    """Without a clean-up: nobody has to come for the others to go on."""
+    holders = [await scene.start(name) for name in ("a", "b")]
+    await scene.at_work("a", "b")
+    await scene.start("short")
+    if end == "terminated":
+        await holders[0].terminate()
+    elif end == "cancelled":
+        await holders[0].cancel()
+    else:
+        await reset(scene.client, "a", back_to="last", reapplies=False)
+        with pytest.raises(WorkflowFailureError) as failure:
+            await scene.client.get_workflow_handle("a").result()
+        assert isinstance(failure.value.cause, ApplicationError)
+        assert failure.value.cause.type == "reset_not_supported"
+    await scene.at_work("short")
+    assert scene.inside.most == 2
+    assert scene.inside.now >= {"b"}
+    await holders[1].terminate()
+
+
+async def test_one_that_waits_and_is_cancelled_leaves_the_queue(scene: Scene) -> None:
+    holders = [await scene.start(name) for name in ("a", "b")]
+    await scene.at_work("a", "b")
+    waiter = await scene.start("waiter")
+    await eventually(scene.view, lambda view: view.waiting == ("waiter",))
+    await waiter.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await waiter.result()
+    await eventually(scene.view, lambda view: not view.waiting)
+    for each in holders:
+        await each.terminate()
+
+
+async def test_a_permit_of_another_run_or_a_second_one_changes_nothing(scene: Scene) -> None:
+    holders = [await scene.start(name) for name in ("a", "b")]
+    await scene.at_work("a", "b")
+    waiter = await scene.start("waiter")
+    await eventually(scene.view, lambda view: bool(view.waiting))
+    for run_id in ("another", str(holders[0].result_run_id)):
+        permit = Permit(job_id="waiter", run_id=run_id, name=GPU, token=2**52)
+        await waiter.signal(granted_signal(GPU), permit.model_dump(mode="json"))
+    await waiter.signal(granted_signal(GPU), {"garbage": True})
+    await asyncio.sleep(0.3)
+    assert "waiter" not in scene.inside.been
+    for each in (*holders, waiter):
+        await each.terminate()
+
+
+async def test_a_clean_up_that_nobody_takes_up_is_shown_and_given_up(scene: Scene) -> None:
+    holder = await scene.start("a", "clean-up")
+    await scene.at_work("a")
+    await holder.terminate()
+
+    def told(view: SlotView) -> bool:
+        return any(each.drain_failure for each in view.holders)
+
+    [stuck] = (await eventually(scene.view, told)).holders
+    assert stuck.draining
+    assert stuck.drains_since is not None
+    assert stuck.drain_failure == "no worker has taken up its clean-up"
+    assert not (await free(scene.models, GPU, stuck.run_id)).holders
+
+
+async def test_holders_and_queue_are_found_by_their_marks_when_all_else_is_lost(
+    scene: Scene,
+) -> None:
+    holders = [await scene.start(name) for name in ("a", "b")]
+    await scene.at_work("a", "b")
+    await scene.start("short")
+    await eventually(scene.view, lambda view: view.waiting == ("short",))
+    semaphore = scene.client.get_workflow_handle(semaphore_id(GPU))
+    await semaphore.terminate()
+    view = await eventually(scene.view, lambda view: bool(view.holders))
+    assert {each.job_id for each in view.holders} == {"a", "b"}
+    assert view.waiting == ("short",)
+    await holders[0].terminate()
+    await scene.at_work("short")
+    assert scene.inside.most == 2
+    await holders[1].terminate()
