@@ -17,7 +17,7 @@ from services.worker.policies import (
     REPORT_SECONDS,
     RETRY_POLICY,
 )
-from services.worker.results.media import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
+from services.worker.results.child import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
 from services.worker.settings.worker import WorkerSettings
 from shared.errors import Fenced, GenvideoError, NotThisRun, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS

@@ -18,7 +18,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from services.worker import activities
 from services.worker.acting import heartbeat
 from services.worker.deterministic import stages
-from services.worker.results import media
+from services.worker.results import child
 from shared.jobs.assets import asset_path
 from shared.jobs.messages import Attempts, Progress, Record
 from shared.jobs.slots import JOB_GATE, STAGE_GATES
@@ -86,7 +86,7 @@ async def test_the_files_are_whole_and_tell_nothing_of_their_making(done: Done) 
     line, record = done
     for step in Step:
         path = asset_path(line.settings.data_dir, record.job_id, step)
-        media.check(path, step, ("PNG", "MP4"), io.BytesIO())
+        child.check(path, step, ("PNG", "MP4"), io.BytesIO())
         asset = record.assets[step]
         body = path.read_bytes()
         assert (asset.size, asset.sha256) == (len(body), hashlib.sha256(body).hexdigest())

@@ -1,26 +1,33 @@
 """The process that opens what vendors deliver: a question a line comes in, a verdict a line goes
 out, and before it the parts of what is to be stored or sent.
 
+A picture is decoded and written anew as PNG, so that its pixels are all that is stored: nothing
+that tells of its making (prompt, workflow), and no byte of the stranger's. A video is stored as it
+came. A stored picture is brought within what a video vendor takes.
+
 It imports nothing that knows a setting, a network or a vendor. It can write no file, take little
 memory and, for each file, little time of the processor; beyond that it dies, and its parent tells
 of it. It ends at once when its parent does.
 """
 
 import base64
+import io
 import json
 import math
 import os
 import resource
 import sys
 import threading
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import IO, Any, NamedTuple
 
-from PIL import Image
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from PIL import Image, UnidentifiedImageError
 
-from services.worker.results import media
 from shared.jobs.states import Step
 
 # Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, as a JPEG
@@ -31,9 +38,78 @@ CPU_SECONDS = 30
 MAX_FILES = 16
 PART = 64 * 1024
 READY = "ready"
+# Beyond what a generous vendor delivers. An image of 8K has 33 million pixels, a video of 4K fewer
+# than 9.5. A browser shows no side of more than 16384.
+MAX_PIXELS = {Step.IMAGE: 40_000_000, Step.VIDEO: 4096 * 2304}
+MAX_SIDE = 16_384
+# Ten minutes, where 5 to 10 s are ordered, at 120 pictures a second; sound beside the picture.
+MAX_SECONDS = 600
+MAX_FRAMES = MAX_SECONDS * 120
+MAX_STREAMS = 8
+# A fast level: the largest picture takes some seconds of the processor.
+COMPRESS_LEVEL = 6
+
+# What files begin with that are no MP4 and no RIFF.
+STARTS = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"\x1aE\xdf\xa3": "WebM",
+}
+# H.264, H.265, AV1 and VP9, by FFmpeg's names of what decodes them. Sound is not decoded.
+DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9")
+# FFmpeg's own limits, for what it does while it opens a file; it follows no link out of it.
+OPTIONS = {
+    "codec_whitelist": ",".join(DECODERS),
+    "max_pixels": str(MAX_PIXELS[Step.VIDEO]),
+    "max_streams": str(MAX_STREAMS),
+    "protocol_whitelist": "file",
+}
+# Of JPEG, one after another while the file is too large.
+QUALITIES = (92, 85, 75)
+# What Pillow raises for a file that is none.
+BAD_PICTURE = (
+    Image.DecompressionBombError,
+    UnidentifiedImageError,
+    OSError,
+    EOFError,
+    IndexError,
+    SyntaxError,
+    ValueError,
+)
 
 
-class Parts(BytesIO):
+class Refused(Exception):
+    """The file is not what it should be, and another one may be; `code` is that of the failure."""
+
+    code = "bad_result"
+
+
+class RefusedKind(Refused):
+    """It begins as a file of another kind does, so that another one would, too."""
+
+    code = "wrong_kind"
+
+
+class RefusedPicture(Refused):
+    """No vendor of these bounds will take it, nor another encoding of it."""
+
+    code = "refused_for_good"
+
+
+class Limits(NamedTuple):
+    """As the worker's `Bounds`, which this process doesn't know."""
+
+    kinds: tuple[str, ...]
+    max_bytes: int
+    min_side: int
+    max_ratio: float
+
+
+class Parts(io.BytesIO):
     """What is written to it goes to the parent, in lines of their own, and is not kept."""
 
     def write(self, data: Any, /) -> int:
@@ -81,10 +157,10 @@ def _verdict(line: bytes) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         if "limits" in request:
-            media.fit(path, media.Limits(**request["limits"]), Parts())
+            fit(path, Limits(**request["limits"]), Parts())
         else:
-            media.check(path, Step(request["step"]), request["kinds"], Parts())
-    except media.Refused as refused:
+            check(path, Step(request["step"]), request["kinds"], Parts())
+    except Refused as refused:
         return {"verdict": refused.code, "reason": str(refused)}
     except OSError as error:
         return {"verdict": "storage_failed", "reason": f"Our disk: {error.strerror}"}
@@ -94,3 +170,138 @@ def _verdict(line: bytes) -> dict[str, Any]:
 def _tell(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
+
+
+def check(path: Path, step: Step, kinds: Sequence[str], out: IO[bytes]) -> None:
+    """Return if the file is a whole image or a playable video of one of these kinds.
+
+    What is to be stored of a picture goes to `out`.
+    """
+    if path.stat().st_size == 0:
+        raise Refused("The result is empty.")
+    with path.open("rb") as file:
+        kind = _kind_of(file.read(16))
+    wanted = " or ".join(kinds)
+    if kind is None:
+        raise Refused(f"The {step} is no {wanted} file.")
+    if kind not in kinds:
+        raise RefusedKind(f"The {step} is a file of the kind {kind}, not {wanted}.")
+    try:
+        if step is Step.VIDEO:
+            _check_video(path)
+        else:
+            _copy_picture(path, kind, out)
+    except MemoryError:
+        raise Refused(f"The {step} needs more memory than a result may.") from None
+
+
+def _kind_of(beginning: bytes) -> str | None:
+    """The kind of a file by its first bytes; None for a kind that we don't know."""
+    if beginning[:4] == b"RIFF":
+        return {b"WEBP": "WEBP", b"AVI ": "AVI"}.get(beginning[8:12])
+    if beginning[4:8] == b"ftyp":
+        return {b"avif": "AVIF", b"heic": "HEIC", b"qt  ": "QuickTime"}.get(beginning[8:12], "MP4")
+    return next((kind for start, kind in STARTS.items() if beginning.startswith(start)), None)
+
+
+def _copy_picture(path: Path, kind: str, out: IO[bytes]) -> None:
+    try:
+        with Image.open(path, formats=(kind,)) as picture:
+            _check_size(picture.width, picture.height, Step.IMAGE)
+            # Of an animated PNG the first frame is the picture; nothing says so of a WEBP.
+            if kind == "WEBP" and getattr(picture, "is_animated", False):
+                raise RefusedKind("The image is an animated WEBP, and not a still one.")
+            picture.load()
+            plain: Image.Image = picture
+            if picture.mode == "CMYK":
+                plain = picture.convert("RGB")
+                plain.info.pop("icc_profile", None)
+    except BAD_PICTURE as error:
+        raise Refused(f"The image can't be decoded as {kind}: {type(error).__name__}.") from None
+    plain.save(out, "PNG", compress_level=COMPRESS_LEVEL)
+
+
+def _check_size(width: int, height: int, step: Step) -> None:
+    if width * height > MAX_PIXELS[step] or max(width, height) > MAX_SIDE:
+        raise Refused(f"The {step} is too large: {width}x{height}.")
+
+
+def _check_video(path: Path) -> None:
+    """Return if it can be decoded and has the frames that its index promises."""
+    try:
+        with av.open(str(path), format="mp4", options=OPTIONS) as video:
+            promised = _check_claims(video)
+            next(video.decode(video=0))
+            video.seek(0)
+            present = _count(video)
+    except (FFmpegError, IndexError, StopIteration, ValueError) as error:
+        raise Refused(f"The video can't be decoded: {type(error).__name__}.") from None
+    if present < promised:
+        raise Refused(f"The video is cut short: {present} of {promised} frames.")
+
+
+def _check_claims(video: InputContainer) -> int:
+    """What the index says, before anything is decoded; the frames that it promises."""
+    stream = video.streams.video[0]
+    if stream.codec_context is None or stream.codec_context.name not in DECODERS:
+        raise Refused("The video is of a kind that we don't decode.")
+    _check_size(stream.width, stream.height, Step.VIDEO)
+    if max(each.frames for each in video.streams) > MAX_FRAMES:
+        raise Refused(f"The video claims more than {MAX_FRAMES} frames.")
+    # One thread each: what it may take is bounded for all of them together.
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
+    return stream.frames
+
+
+def _count(video: InputContainer) -> int:
+    """The whole frames that are there, by what is there and not by what the index says."""
+    present, base = 0, video.streams.video[0].time_base
+    longest = MAX_SECONDS / base if base else 0
+    for packet in video.demux(video=0):
+        present += packet.size > 0 and not packet.is_corrupt
+        if present > MAX_FRAMES:
+            raise Refused(f"The video has more than {MAX_FRAMES} frames.")
+        if (packet.pts or 0) > longest:
+            raise Refused(f"The video lasts longer than {MAX_SECONDS} s.")
+    return present
+
+
+def fit(path: Path, limits: Limits, out: IO[bytes]) -> None:
+    """Write a stored picture to `out` as another JPEG; nothing if it will do as it is.
+
+    RefusedPicture if it can't be brought within the limits.
+    """
+    size = path.stat().st_size
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            _check_shape(picture, limits)
+            if size <= limits.max_bytes and picture.format in limits.kinds:
+                return
+            plain = picture if picture.mode == "RGB" else picture.convert("RGB")
+            out.write(_as_jpeg(plain, limits.max_bytes))
+    except MemoryError:
+        raise RefusedPicture("The image needs more memory than it may to be re-encoded.") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        raise RefusedPicture(f"The image can't be read: {type(error).__name__}.") from None
+
+
+def _check_shape(picture: Image.Image, limits: Limits) -> None:
+    shorter, longer = sorted(picture.size)
+    what = f"The image has {picture.width}x{picture.height} pixels"
+    if shorter < limits.min_side:
+        raise RefusedPicture(f"{what}; the video vendor takes sides of {limits.min_side} or more.")
+    if longer > limits.max_ratio * shorter:
+        ratio = f"at most {limits.max_ratio:g} times as long as the other"
+        raise RefusedPicture(f"{what}; the video vendor takes a side of {ratio}.")
+    if picture.width * picture.height > MAX_PIXELS[Step.IMAGE]:
+        raise RefusedPicture(f"{what}, which are too many to be re-encoded.")
+
+
+def _as_jpeg(picture: Image.Image, max_bytes: int) -> bytes:
+    for quality in QUALITIES:
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=quality)
+        if file.tell() <= max_bytes:
+            return file.getvalue()
+    raise RefusedPicture(f"The image stays larger than {max_bytes} bytes, as JPEG as well.")

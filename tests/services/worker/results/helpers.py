@@ -7,7 +7,7 @@ from typing import IO, ClassVar
 
 import httpx
 
-from services.worker.results import media
+from services.worker.results import child
 from services.worker.results.checker import COMMAND, FAILURES, Checker
 from services.worker.vendors.service import ImageService
 from services.worker.vendors.vendor import Traits
@@ -24,12 +24,12 @@ def child_that(does: str) -> tuple[str, ...]:
 import sys
 sys.path.insert(0, sys.argv[1])
 import os, pathlib, signal, threading
-from services.worker.results import child, media
-real = media.check
+from services.worker.results import child
+real = child.check
 def check(path, step, kinds, out):
     {does}
     return real(path, step, kinds, out)
-media.check = check
+child.check = check
 child.CPU_SECONDS = 1
 child.main()
 """
@@ -70,8 +70,8 @@ class Unconfined(Checker):
 def check(path: Path, step: Step, kinds: Sequence[str], out: IO[bytes]) -> None:
     """As the worker is told: BadResult or WrongKind."""
     try:
-        media.check(path, step, kinds, out)
-    except media.Refused as refused:
+        child.check(path, step, kinds, out)
+    except child.Refused as refused:
         raise FAILURES[refused.code](str(refused)) from None
 
 

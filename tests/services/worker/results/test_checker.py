@@ -160,7 +160,7 @@ async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
     had = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in fds]
     had = [it for it in had if not it.startswith('/proc/')]
     alone = os.getsid(0) == os.getpid()
-    raise media.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
+    raise child.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
     monkeypatch.setattr(module, "COMMAND", child_that(looks))
     with (tmp_path / "ours").open("wb") as ours:
         os.set_inheritable(ours.fileno(), True)

@@ -149,8 +149,8 @@ async def test_one_of_which_the_process_dies_is_refused_and_no_attempt_is_used_u
 ) -> None:
     code = COMMAND[3].replace(
         "main()",
-        "import os\nfrom services.worker.results import media\n"
-        "media.fit = lambda *_: os._exit(1)\nmain()",
+        "import os\nfrom services.worker.results import child\n"
+        "child.fit = lambda *_: os._exit(1)\nmain()",
     )
     monkeypatch.setattr("services.worker.results.checker.COMMAND", (*COMMAND[:3], code, COMMAND[4]))
     async with running_checker() as dying:
