@@ -221,6 +221,7 @@ _HOLDER = {
     "since": "2026-01-02T03:04:05.120000Z",
     "draining": True,
     "drains_since": "2026-01-02T03:05:11.020000Z",
+    "drains_until": None,
     "drain_attempts": 7,
     "drain_failure": "The image service does not answer.",
 }
