@@ -67,8 +67,9 @@ class SemaphoreActivities:
             ask = Ask.model_validate(asked)
         except ValidationError as error:
             raise ApplicationError(str(error), type="unfit", non_retryable=True) from error
-        self.known.add(ask.name)
         await self._requests.send(ask.request, name=ask.name, limit=ask.limit)
+        # Not before: whoever keeps it running would start it with another limit.
+        self.known.add(ask.name)
 
     @activity.defn(name=SEMAPHORE_RULES)
     async def semaphore_rules(self) -> SemaphoreRules:

@@ -119,9 +119,6 @@ async def watch_over(
     keep(names)
     noticing = None if known is None else asyncio.create_task(notice(known))
     try:
-        if known is not None:
-            with _later("all"):
-                keep([each async for run in client.list_workflows(OPEN) for each in names_in(run)])
         while True:
             with _later("all"):
                 keep(await running_semaphores(client))

@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
 from temporalio import activity, workflow
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.semaphore import CleanUp, Semaphore, SlotView
@@ -81,7 +87,11 @@ class Scene:
         return self.inside.been
 
     async def view(self) -> SlotView:
-        return await view_of(self.models, GPU)
+        """As soon as a semaphore answers: one that was ended is back after a second."""
+        while True:
+            with suppress(RPCError, WorkflowQueryFailedError):
+                return await view_of(self.models, GPU)
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
