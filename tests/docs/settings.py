@@ -19,15 +19,14 @@ COMMAND = ".venv/bin/python -m tests.docs.settings"
 NONE = "–"
 ABOVE = """# Settings
 
-Copy `.env.example` to `.env` and change what you need. The environment and the command line count
-before the file: `make up WORKERS=2` sets for the running stack what `.env` sets for good, and holds
-until `make down`. Before `make up` starts or changes anything, the settings of all services are
-checked; one line names every mistake.
+Copy `.env.example` to `.env` and change what you need. The environment and the command line go
+before the file: `make up WORKERS=2` sets for the running stack what `.env` sets for good, until
+`make down`. `make up` first checks the settings of all services; one line names every mistake.
 
-The last column says who is told a setting: a service gets those with its name and no other. What
-only `make` itself reads has a dash there; *clients* are all that speak to Temporal.
+The last column names the services that get a setting, and no other does. A dash: only `make` reads
+it. *Clients* are all that speak to Temporal.
 
-This page is written by `{command}`, of `.env.example` and the code.
+`{command}` writes this page from `.env.example` and the code.
 """
 BELOW = """
 ## What the stack sets
@@ -166,7 +165,7 @@ def document() -> str:
         about = f"{linked}\n\n" if linked else ""
         parts.append(
             f"\n## {section.title}\n\n{about}"
-            "| setting | default | meaning | values | told to |\n|---|---|---|---|---|\n" + rows
+            "| setting | default | meaning | values | read by |\n|---|---|---|---|---|\n" + rows
         )
     parts.append(BELOW.format(names=", ".join(f"`{name}`" for name in set_by_the_stack())))
     return "".join(parts)
