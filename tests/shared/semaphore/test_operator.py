@@ -64,6 +64,17 @@ async def test_a_watch_that_is_failed_or_completed_with_garbage_is_begun_again(k
     assert kept.book.drains == []
 
 
+async def test_who_is_killed_between_two_watches_is_drained(kept: Jobs) -> None:
+    """The second one finds it closed and has told it nothing, but the first one had."""
+    holder, _ = await kept.line_up("holder", "next")
+    await fail(await activity(kept, WATCH_RUN))
+    await holder.terminate()
+    await kept.book.has_drained("holder")
+    assert kept.book.entered == ["holder"]
+    kept.book.vendors_clear.set()
+    await kept.book.has_entered("next")
+
+
 async def test_a_drain_that_is_failed_or_completed_with_garbage_is_begun_again(kept: Jobs) -> None:
     holder, _ = await kept.line_up("holder", "next")
     await holder.terminate()

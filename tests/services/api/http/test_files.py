@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import timedelta
@@ -232,6 +234,38 @@ async def test_a_picture_that_can_not_be_opened_is_shown_as_it_is(tmp_path: Path
     broken = png()[:60]
     job_id = stored(tmp_path, broken)
     assert await Thumbnails().of(asset_path(tmp_path, job_id, Step.IMAGE)) is None
+
+
+# In the place of the opening: what the process has, and what it may do.
+LOOKS = """
+import json, os, resource, sys
+sys.path.insert(0, sys.argv[1])
+from services.api import thumbnail_child as child
+def look(path, formats):
+    names = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE")
+    limits = {name: resource.getrlimit(getattr(resource, name))[1] for name in names}
+    print(json.dumps([sorted(os.environ), limits]), flush=True)
+    os._exit(0)
+child.Image.open = look
+child.main(sys.argv[2])
+"""
+
+
+async def test_a_picture_is_opened_by_a_process_that_may_do_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(png())
+    command = (sys.executable, "-I", "-c", LOOKS, str(thumbnails.ROOT))
+    monkeypatch.setattr(thumbnails, "COMMAND", command)
+    told = await Thumbnails().of(path)
+    assert told is not None
+    environment, limits = json.loads(told)
+    # What Python itself sets where there is no locale.
+    assert set(environment) <= {"LC_CTYPE"}
+    assert (limits["RLIMIT_FSIZE"], limits["RLIMIT_CORE"]) == (0, 0)
+    assert 0 < limits["RLIMIT_AS"] <= 2**30
+    assert 0 < limits["RLIMIT_CPU"] <= thumbnails.WALL_SECONDS
 
 
 async def test_beyond_so_many_that_wait_one_asks_again_later(

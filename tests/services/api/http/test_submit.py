@@ -16,7 +16,9 @@ from services.api.temporal import Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import JobInput
+from shared.jobs.slots import CLEAN_UP, JOB_GATE
 from shared.jobs.states import OnVideoFailure
+from shared.semaphore.messages import MEMO, Mark
 from shared.temporal.client import CUSTOM_PROGRESS, CUSTOM_TAG
 from tests.messages.test_messages import ALL, BODIES
 from tests.services.api.conftest import BODY, Api
@@ -127,6 +129,9 @@ async def test_the_workflow_carries_input_and_search_attributes(api: Api, client
         on_video_failure=OnVideoFailure.IMAGE,
     )
     assert (await found.static_summary() or "").startswith("很很")
+    # Of all that a semaphore without a memory knows: whose turn it is.
+    mark = await found.memo_value(f"{MEMO}{JOB_GATE}", type_hint=Mark)
+    assert mark == Mark(priority=1, clean_up=CLEAN_UP)
 
 
 async def test_another_process_knows_the_job_before_its_record(

@@ -330,6 +330,7 @@ async def test_a_forgotten_jobs_record_ends_behind_its_generations_with_what_the
 
 
 async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
-    kept = await scene.drain(job_id="their-workflow")
-    assert (kept.attempts, kept.cleared, scene.clock.passed) == (Attempts(), True, 0)
+    """Its activities are given the time to notice that it has closed, and no more."""
+    kept = await scene.drain(job_id="their-workflow", hold=3)
+    assert (kept.attempts, kept.cleared, scene.clock.passed) == (Attempts(), True, 3)
     assert scene.images.asked == 0

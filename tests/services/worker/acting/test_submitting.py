@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -253,17 +254,19 @@ async def test_what_nobody_foresaw_is_no_reason_to_go_on() -> None:
     assert vendor.did == ["look"]
 
 
-@pytest.mark.parametrize(("took", "asked"), [(0.5, 1), (1.5, 2)])
+@pytest.mark.parametrize(
+    ("took", "asked"), [((0.5,), 1), ((1.5,), 2), ((1.5, 1.5, 1.5), 4)], ids=str
+)
 async def test_an_answer_that_took_long_is_asked_for_once_more(
-    clock: Clock, took: float, asked: int
+    clock: Clock, took: tuple[float, ...], asked: int
 ) -> None:
     """Between it and us a machine may have slept, and another try may have begun."""
 
-    def late() -> Described:
-        clock.passed += took
+    def after(seconds: float) -> Described:
+        clock.passed += seconds
         return Described()
 
-    this = Try(vendor := FakeVendor(), Server(late))
+    this = Try(vendor := FakeVendor(), Server(*(partial(after, each) for each in took)))
     await this.run()
     assert (vendor.did, this.server.asked) == (["look", "send"], asked)
 

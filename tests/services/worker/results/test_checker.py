@@ -160,7 +160,9 @@ async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
     had = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in fds]
     had = [it for it in had if not it.startswith('/proc/')]
     alone = os.getsid(0) == os.getpid()
-    raise child.Refused(json.dumps([dict(os.environ), had, refused, alone]))"""
+    import resource
+    most = [resource.getrlimit(it)[1] for it in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)]
+    raise child.Refused(json.dumps([dict(os.environ), had, refused, alone, most]))"""
     monkeypatch.setattr(module, "COMMAND", child_that(looks))
     with (tmp_path / "ours").open("wb") as ours:
         os.set_inheritable(ours.fileno(), True)
@@ -169,10 +171,11 @@ async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
                 await checker.check(
                     put(tmp_path, b"x"), Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO()
                 )
-    environment, files, refused, alone = json.loads(told.value.message)
+    environment, files, refused, alone, (most_files, core) = json.loads(told.value.message)
     # What Python itself sets where there is no locale.
     assert set(environment) <= {"LC_CTYPE"}
     assert (files, refused, alone) == ([], "File too large", True)
+    assert (0 < most_files < 100, core) == (True, 0)
 
 
 @pytest.mark.parametrize("killed", [1, 2])
