@@ -20,7 +20,19 @@ PYTHON = FOLDER / "bin" / "python"
 STAMP = FOLDER / "stamp"
 LOG = FOLDER / "install.log"
 # Commands that use the tools of the development lock, which holds all of `local` besides.
-DEVELOPMENT = frozenset({"test", "check", "lock", "chaos", "simulate", "pictures", "prove"})
+DEVELOPMENT = frozenset(
+    {
+        "test",
+        "check",
+        "lock",
+        "chaos",
+        "simulate",
+        "pictures",
+        "prove",
+        "wheel",
+        "example-exclusive",
+    }
+)
 VERSION = ".".join(map(str, sys.version_info[:2]))
 USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from compose import venv
 from compose.stack import choice, cli
 from compose.stack.commands import mocks, status
 from compose.stack.output import USAGE, StackError
@@ -81,3 +82,8 @@ def test_all_that_does_not_fit_is_named(
     assert refused.value.status == USAGE
     assert "\n" not in str(refused.value)
     assert all(each in str(refused.value) for each in said)
+
+
+def test_what_needs_no_stack_gets_the_tools_of_development() -> None:
+    """Without them a fresh clone has no `uv` to build a wheel with, say. `bench` needs none."""
+    assert set(cli.STANDALONE) - {"bench"} <= venv.DEVELOPMENT
