@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationError
 
@@ -184,7 +184,7 @@ def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) ->
     """Whom the video mock may call: receiver, image service and API, and whom the user names."""
 
     def hosts(name: str, urls: Iterable[str]) -> str:
-        ours = [urlsplit(url).netloc.rpartition("@")[2] for url in urls]
+        ours = [_parts(url).netloc.rpartition("@")[2] for url in urls]
         return ",".join([*filter(None, [settings.values.get(name)]), *dict.fromkeys(ours)])
 
     api = known["API_URL"] if containers else known["API_PUBLIC_URL"]
@@ -208,8 +208,16 @@ def _guarded(settings: Settings) -> str:
 
     A proxy may change every word that a request has, so that a request of ours can't be recognized.
     """
-    proxied = urlsplit(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
+    proxied = _parts(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
     return "off" if is_loopback(settings.binds[CALLBACK.port]) and is_loopback(proxied) else "on"
+
+
+def _parts(url: str) -> SplitResult:
+    """Those of an address; of what is none nothing, for the service that reads it refuses it."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def vendors(settings: Settings) -> tuple[str | None, str | None]:

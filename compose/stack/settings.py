@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -102,9 +103,14 @@ def _file(path: str) -> str:
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-        raise ValueError("is not an http(s) address")
-    return value
+    try:
+        # A ValueError of its own for a number that is no port, and for half of a bracket.
+        _ = urlsplit(value).port
+        if re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            return value
+    except ValueError:
+        pass
+    raise ValueError("is not an http(s) address")
 
 
 # A description is what is wrong with any other value.

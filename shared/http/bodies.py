@@ -1,5 +1,6 @@
 """Bodies are bounded before anything looks at what they hold: in bytes, and in JSON values."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -95,6 +96,9 @@ def _too_large(size: int) -> Refusal:
 
 def _too_many(body: bytes, most: int) -> Refusal | None:
     """A value follows each comma and each opening; those inside of strings don't count."""
+    # As whoever reads it finds out, who takes UTF-16, too.
+    if (encoding := json.detect_encoding(body)) != "utf-8":
+        body = body.decode(encoding, "replace").encode("utf-8", "replace")
     if body.lstrip()[:1] not in (b"[", b"{"):
         return None
     marks = _STRING.sub(b"", body)

@@ -5,14 +5,17 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from .client import change, free, start_semaphore, view_of
-from .messages import SEMAPHORE_QUEUE, SlotChange, SlotView
+from .messages import SEMAPHORE_QUEUE, Limit, Name, RunId, SlotChange, SlotView
 from .server import is_gone
 from .state import SemaphoreRules
 from .worker import semaphore_worker
@@ -35,7 +38,8 @@ def main() -> int:
         gone = is_gone(error)
         sys.stderr.write(f"there is no semaphore {wanted.name}\n" if gone else f"{error}\n")
         return 1 if gone else 3
-    except RuntimeError as error:  # what the SDK raises where nothing listens
+    except (RuntimeError, ValueError) as error:
+        # What the SDK raises where nothing listens, and for what is no address.
         sys.stderr.write(f"{error}\n")
         return 3
 
@@ -49,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--task-queue", default=SEMAPHORE_QUEUE, help="of the semaphores")
     commands = root.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run a worker of semaphores until it is stopped")
-    serve.add_argument("names", nargs="*", metavar="NAME", help="started if they aren't there")
+    serve.add_argument(
+        "names", nargs="*", metavar="NAME", type=_fitting(Name), help="started if they aren't there"
+    )
     serve.add_argument("--drain-heartbeat", type=float, default=30.0, help="seconds")
     for name, about in {
         "show": "who holds, who waits, what drains and why",
@@ -59,12 +65,25 @@ def parser() -> argparse.ArgumentParser:
         "free": "give up the drain of a run",
     }.items():
         command = commands.add_parser(name, help=about)
-        command.add_argument("name", metavar="NAME")
+        command.add_argument("name", metavar="NAME", type=_fitting(Name))
         if name == "limit":
-            command.add_argument("limit", type=int, metavar="N")
+            command.add_argument("limit", metavar="N", type=_fitting(Limit))
         if name == "free":
-            command.add_argument("run_id", metavar="RUN")
+            command.add_argument("run_id", metavar="RUN", type=_fitting(RunId))
     return root
+
+
+def _fitting(kind: Any) -> Callable[[str], Any]:
+    """What a word is of this kind; wrong usage where it is out of its bounds."""
+    fits = TypeAdapter(kind)
+
+    def read(word: str) -> Any:
+        try:
+            return fits.validate_python(word)
+        except ValidationError as error:
+            raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
+
+    return read
 
 
 async def _run(wanted: argparse.Namespace) -> int:

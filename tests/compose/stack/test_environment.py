@@ -495,6 +495,14 @@ def test_the_services_models_name_every_mistake_once_with_its_origin(
         assert f"{name}=… (environment)" in line
 
 
+@pytest.mark.parametrize("address", ["http://[x", "http://a]"])
+@pytest.mark.parametrize("name", ["CALLBACK_URL", "API_PUBLIC_URL"])
+def test_an_address_that_cannot_be_taken_apart_is_refused_like_any_other(
+    settings: Load, name: str, address: str
+) -> None:
+    assert f"{name}={address} (environment) is refused: " in wrong(settings(**{name: address}))
+
+
 def test_they_are_named_together_with_the_stacks_own(root: Path) -> None:
     with pytest.raises(StackError) as caught:
         load(root, {"WORKERS": "x", "API_RATE": "y"})

@@ -51,6 +51,10 @@ BODIES = {
     "unknown keys": json.dumps({f"key{number}": 1 for number in range(60_000)}).encode(),
     "lists in lists": b"[" * 500_000,
     "after blanks": b" " * 1000 + b"[" + b"1," * 400_000,
+    "after a byte order mark": b"\xef\xbb\xbf[" + b"1," * 400_000 + b"1]",
+    "in UTF-16": ("[" + "1," * 200_000 + "1]").encode("utf-16-be"),
+    # Byte for byte the first string ends before its quote, and all else is in another one.
+    "in UTF-16 behind an escape": ('["\\"",' + "1," * 200_000 + "1]").encode("utf-16-le"),
 }
 
 
