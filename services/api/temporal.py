@@ -203,14 +203,16 @@ class Temporal:
 
 
 async def input_of(found: WorkflowExecution) -> JobInput:
-    """What a job was started with; a job that was started elsewhere may carry no memo."""
-    return await found.memo_value(
-        MEMO_INPUT, default=JobInput(prompt="(not recorded)", style=""), type_hint=JobInput
-    )
+    """What a job was started with; one that was started elsewhere may carry no memo, or any."""
+    unknown = JobInput(prompt="(not recorded)", style="")
+    try:
+        return await found.memo_value(MEMO_INPUT, default=unknown, type_hint=JobInput)
+    except Exception:  # what a converter or a codec raises is open
+        return unknown
 
 
 async def first_record(found: WorkflowExecution) -> Record:
-    """A job before its first change, from what it was started with; ValueError without a memo."""
+    """A job before its first change, from what it was started with."""
     job = await input_of(found)
     return Record.of(
         job,

@@ -166,6 +166,22 @@ async def test_without_its_record_a_running_job_is_shown_as_it_began(service: Se
     assert (shown.version, shown.prompt) == (0, "p")
 
 
+@pytest.mark.parametrize("memo", ["garbage", {"prompt": 5}, [], None])
+async def test_a_job_whose_memo_is_garbage_keeps_nobody_from_being_seen(
+    service: Service, memo: object
+) -> None:
+    by_hand = new_job_id()
+    await service.client.start_workflow(
+        GENVIDEO_WORKFLOW, id=by_hand, task_queue="nobody", memo={"input": memo}
+    )
+    shown = await polled(service, by_hand, Status.QUEUED)
+    assert shown.prompt == "(not recorded)"
+    assert (await service.jobs.find(by_hand)).job_id == by_hand
+    record = await started(service)
+    records_of(service).remove(record.job_id)
+    assert (await polled(service, record.job_id, Status.QUEUED)).prompt == "p"
+
+
 async def test_who_watches_costs_temporal_nothing(
     new_api: NewApi, client: Client, moto: str, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
