@@ -8,7 +8,12 @@ from temporalio import activity
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import (
+    Client,
+    WorkflowContinuedAsNewError,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
 from temporalio.converter import DataConverter
 from temporalio.exceptions import TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
@@ -38,6 +43,9 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
         await handle.result(follow_runs=False)
+    except WorkflowContinuedAsNewError:
+        # Its next run is another one, and asks for itself.
+        return Closed.ORDERLY
     except WorkflowFailureError as failure:
         if isinstance(failure.cause, TerminatedError):
             return Closed.TERMINATED

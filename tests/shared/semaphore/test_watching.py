@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
 
 from shared.jobs.slots import CLEAN_UP, JOB_GATE
 from shared.semaphore import activities
@@ -60,6 +62,30 @@ async def test_a_run_that_is_unknown_may_have_known(client: Client) -> None:
         ended = await watched(client, watch(RunRef(job_id="job", run_id=run_id)))
         assert ended == Ended(closed=Closed.UNKNOWN, granted=True)
         assert not ended.is_clear
+
+
+@workflow.defn(sandboxed=False)
+class Renewed:
+    """One run that continues as new, and the next one, which stays."""
+
+    @workflow.run
+    async def run(self, again: bool) -> None:
+        if again:
+            workflow.continue_as_new(False)
+        await workflow.wait_condition(lambda: False)
+
+
+async def test_a_run_that_continues_as_new_has_ended(client: Client) -> None:
+    """A permit is of one run; the next one asks for its own."""
+    async with Worker(client, task_queue="renewed", workflows=[Renewed]):
+        handle = await client.start_workflow(
+            Renewed.run, True, id=uuid4().hex, task_queue="renewed"
+        )
+        run = RunRef(job_id=handle.id, run_id=str(handle.first_execution_run_id))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            ended = await watched(client, watch(run, again=True))
+        await client.get_workflow_handle(run.job_id).terminate()
+    assert ended == Ended(closed=Closed.ORDERLY, granted=True)
 
 
 async def test_the_latest_watch_of_a_run_ends_the_one_before(
