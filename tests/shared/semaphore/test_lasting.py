@@ -201,6 +201,15 @@ class TestEnded:
         assert kept.book.most == 1
         assert kept.book.tokens_grow
 
+    async def test_tokens_grow_on_where_nobody_has_one_any_more(self, kept: Jobs) -> None:
+        await kept.line_up("first")
+        await kept.finish_all("first")
+        await kept.until(lambda view: not view.holders)
+        await kept.kill_semaphore()
+        await kept.line_up("second")
+        assert kept.book.tokens_grow
+        await kept.finish_all("second")
+
     async def test_nothing_is_granted_before_it_knows_who_holds(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -210,8 +219,10 @@ class TestEnded:
         handle = await kept.begin("newcomer")
         for _ in range(3):
             await kept.ask(await kept.request_of(handle))
+        # No list of marked runs has this one: its request alone tells of it.
+        await kept.ask(await kept.request_of(await kept.foreign("unlisted")))
         view = await kept.until(lambda view: bool(view.holders))
-        assert (holders(view), view.waiting) == (["holder"], ("newcomer",))
+        assert (holders(view), view.waiting) == (["holder"], ("newcomer", "unlisted"))
         assert kept.book.entered == ["holder"]
         await kept.finish_all("holder", "newcomer")
 

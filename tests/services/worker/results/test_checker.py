@@ -207,12 +207,14 @@ async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_
         "os.abort()",
         "print('{}', flush=True)",
         "print('x' * 200_000, flush=True)",
+        "out.write(bytes(200_000))",
     ],
 )
 async def test_a_child_that_overruns_or_babbles_makes_the_file_a_bad_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
 ) -> None:
     monkeypatch.setattr(module, "COMMAND", child_that(does))
+    monkeypatch.setattr(module, "LONGEST_ANSWER", 100_000)
     # Each ends by what it may not do, and not because time is up.
     monkeypatch.setattr(module, "WALL_SECONDS", 3600)
     async with running_checker() as checker:
