@@ -212,7 +212,7 @@ async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
 
 
 @router.get(
-    "/slots/{name}",
+    "/slots/{name:path}",
     tags=["slots"],
     responses=documented(SlotNotFound, 422, 503, SemaphoreSlow),
 )
@@ -222,7 +222,7 @@ async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
 
 
 @router.put(
-    "/slots/{name}",
+    "/slots/{name:path}",
     tags=["slots"],
     dependencies=CHANGES,
     responses=documented(*CHECKED, SlotNotFound, 413, 415),
@@ -233,7 +233,7 @@ async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> 
 
 
 @router.post(
-    "/slots/{name}/free",
+    "/slots/{name:path}/free",
     tags=["slots"],
     dependencies=CHANGES,
     responses=documented(*CHECKED, SlotNotFound, NotDraining, 413, 415),

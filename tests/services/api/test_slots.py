@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -314,19 +315,23 @@ async def test_without_a_semaphore_nobody_drains(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "not_draining")
 
 
-async def test_any_semaphore_can_be_looked_at_and_set(api: Api, client: Client) -> None:
+@pytest.mark.parametrize("name", ["gpu", "team a/gpu", "é/free"])
+async def test_any_semaphore_can_be_looked_at_and_set(api: Api, client: Client, name: str) -> None:
+    path = f"/slots/{quote(name, safe='')}"
     missing = [
-        await api.http.get("/slots/gpu"),
-        await api.http.put("/slots/gpu", json={"limit": 2}),
-        await api.http.post("/slots/gpu/free", json={"run_id": RUN_ID}),
+        await api.http.get(path),
+        await api.http.put(path, json={"limit": 2}),
+        await api.http.post(f"{path}/free", json={"run_id": RUN_ID}),
     ]
     assert {(each.status_code, each.json()["code"]) for each in missing} == {
         (404, "slot_not_found")
     }
     async with at_work(client):
-        await start_semaphore(client, "gpu", limit=4)
-        assert (await api.http.get("/slots/gpu")).json()["limit"] == 4
-        assert (await api.http.put("/slots/gpu", json={"limit": 2})).json()["limit"] == 2
+        await start_semaphore(client, name, limit=4)
+        assert (await api.http.get(path)).json()["limit"] == 4
+        assert (await api.http.put(path, json={"limit": 2})).json()["limit"] == 2
+        freed = await api.http.post(f"{path}/free", json={"run_id": RUN_ID})
+        assert freed.json()["code"] == "not_draining"
         assert (await api.http.get("/slots")).json()["limit"] == 1
 
 
