@@ -220,3 +220,7 @@ async def test_one_that_does_not_fit_is_a_forged_callback_whatever_its_token(
     answer = await send(signing, FOREIGN)
     assert answer.status_code == 404
     assert (await signing.receipts())[0]["fate"] == "rejected"
+    # It is found out before the body is looked at.
+    headers = signed(b"{", FOREIGN) | {"Content-Type": "application/json"}
+    unread = await signing.http.post(signing.address(), content=b"{", headers=headers)
+    assert unread.status_code == 404

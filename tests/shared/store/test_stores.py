@@ -182,6 +182,27 @@ def test_a_stage_has_the_file_that_was_stored_last(store: Store, tmp_path: Path)
     assert assets.find(job_id, Step.IMAGE) is None
 
 
+def test_a_result_is_moved_and_not_copied_into_a_folder(tmp_path: Path) -> None:
+    """Whoever reads it meanwhile has the old one or the new one, and never a part."""
+    store, file = folder.Folder(tmp_path), tmp_path / "part"
+    file.write_bytes(b"picture")
+    number = file.stat().st_ino
+    store.keep("assets/image.png", file)
+    assert (tmp_path / "assets/image.png").stat().st_ino == number
+
+
+def test_of_two_files_of_a_stage_the_newer_one_is_shown(tmp_path: Path) -> None:
+    """As after a worker that was killed before it had removed the other one."""
+    store, job_id = folder.Folder(tmp_path), new_job_id()
+    keys = [f"assets/{job_id}/image-{digest * 64}.png" for digest in "abc"]
+    for key, at in zip(keys, (1000, 3000, 2000), strict=True):
+        store.put(key, b"picture")
+        os.utime(tmp_path / key, (at, at))
+    found = Assets(store).find(job_id, Step.IMAGE)
+    assert found is not None
+    assert found.key == keys[1]
+
+
 def test_an_address_gives_a_file_of_its_kind_to_anybody(moto: str, tmp_path: Path) -> None:
     assets, job_id = Assets(objects_at(moto)), new_job_id()
     file = tmp_path / "part"
