@@ -1,5 +1,6 @@
 """The stack's own settings; either all of them are right, or one line names every wrong one."""
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -103,14 +104,20 @@ def _file(path: str) -> str:
 
 
 def _url(value: str) -> str:
-    try:
+    with contextlib.suppress(ValueError):
         # A ValueError of its own for a number that is no port, and for half of a bracket.
         _ = urlsplit(value).port
         if re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
             return value
-    except ValueError:
-        pass
     raise ValueError("is not an http(s) address")
+
+
+def _server(value: str) -> str:
+    # Whose port is out of bounds is no address to any client, which ends of it.
+    with contextlib.suppress(ValueError):
+        if re.fullmatch(r"([^\s/:]+|\[[0-9a-fA-F:]+\]):\d+", value) and urlsplit(f"//{value}").port:
+            return value
+    raise ValueError("is not host:port")
 
 
 # A description is what is wrong with any other value.
@@ -177,13 +184,7 @@ class Settings(BaseModel):
     worker_http_port: Port = 9100
     semaphore_http_port: Port = 9099
 
-    temporal_address: Annotated[
-        str,
-        Field(
-            pattern=r"^([^\s/:]+|\[[0-9a-fA-F:]+\]):\d+$",
-            description="is not host:port",
-        ),
-    ] = "host:1"
+    temporal_address: Annotated[str, AfterValidator(_server)] = "host:1"
     temporal_tls_client_cert_path: File | None = None
     temporal_tls_client_key_path: File | None = None
     temporal_tls_server_ca_cert_path: File | None = None

@@ -109,6 +109,11 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
         ({"MOCKS": "off", "COMFYUI_URL": "http://a"}, "needs KLING_URL"),
         ({"MOCKS": "off", "COMFYUI_URL": "a", "KLING_URL": "http://b"}, "COMFYUI_URL=a"),
+        (
+            {"TEMPORAL_ADDRESS": "t:99999"},
+            "TEMPORAL_ADDRESS=t:99999 (environment) is not host:port",
+        ),
+        ({"TEMPORAL_ADDRESS": "t:0"}, "TEMPORAL_ADDRESS=t:0 (environment) is not host:port"),
         ({"COMFYUI_URL": "http://[a"}, "COMFYUI_URL=http://[a (environment) is not an http(s)"),
         ({"KLING_URL": "http://a:99999"}, "KLING_URL=http://a:99999 (environment) is not an http"),
         (
