@@ -73,6 +73,7 @@ def test_a_record_is_never_made_older(store: Store) -> None:
     assert records.write(record)
     assert records.write(later)
     assert not records.write(record)
+    assert not records.write(close_record(record, "timed_out"))
     assert records.read(record.job_id) == later
     assert list(records.job_ids()) == [record.job_id]
     records.remove(record.job_id)
@@ -176,6 +177,8 @@ def test_a_stage_has_the_file_that_was_stored_last(store: Store, tmp_path: Path)
         found = assets.find(job_id, Step.IMAGE)
         assert found is not None
         assert found.size == size
+    with pytest.raises(FileNotFoundError):
+        assets.keep(tmp_path / "gone", job_id, Step.IMAGE, digest="c" * 64)
     assert len(list(store.list(f"assets/{job_id}/"))) == 1
     assert assets.find(job_id, Step.VIDEO) is None
     assets.forget(job_id)

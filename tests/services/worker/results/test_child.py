@@ -116,6 +116,16 @@ def test_damage_is_refused_or_harmless_and_never_another_error(
         stored(tmp_path_factory.getbasetemp(), bytes(damaged), step, KINDS[step])
 
 
+def test_a_video_of_which_no_picture_can_be_decoded_is_refused(tmp_path: Path) -> None:
+    """All the frames of its index are there."""
+    body = bytearray(samples.mp4())
+    data = body.index(b"mdat") + 4
+    end = data - 8 + int.from_bytes(body[data - 8 : data - 4])
+    body[data:end] = bytes(end - data)
+    with pytest.raises(BadResult, match="can't be decoded"):
+        stored(tmp_path, bytes(body), Step.VIDEO)
+
+
 def exif() -> Image.Exif:
     made = Image.Exif()
     made[0x010E] = SECRET

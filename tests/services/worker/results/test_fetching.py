@@ -233,6 +233,24 @@ async def test_over_a_real_socket_with_the_systems_own_resolver() -> None:
     assert [{headers["host"]} for headers in receiver.headers] == [host]
 
 
+async def test_a_connection_serves_one_request() -> None:
+    """Another host may share the address of the one that its certificate is for."""
+    peers: set[tuple[str, int]] = set()
+
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        peers.add(scope["client"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with served(host) as base:
+        named = base.removeprefix("http://")
+        settings = WorkerSettings(callback_secret=SecretStr("0" * 32), result_hosts=named)
+        async with http_client(transport=result_transport(settings)) as http:
+            for _ in range(2):
+                assert (await http.get(base)).is_success
+    assert len(peers) == 2
+
+
 def over_sockets(*, inside: frozenset[str], outside: frozenset[str]) -> CheckedTransport:
     plain = httpx.AsyncHTTPTransport(trust_env=False)
     return CheckedTransport(plain, inside=inside, outside=outside)
