@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.api.http.routes import router
 from services.api.temporal import Temporal
 from shared.errors import TemporalUnavailable
-from shared.jobs.ids import new_job_id
+from shared.jobs.ids import job_id_for_key, new_job_id
 from shared.jobs.messages import JobInput
 from shared.jobs.slots import CLEAN_UP, JOB_GATE
 from shared.jobs.states import OnVideoFailure
@@ -157,12 +157,14 @@ async def test_a_key_stands_for_one_job(api: Api) -> None:
     assert answer.json()["code"] == "idempotency_conflict"
 
 
-async def test_a_key_outlives_temporals_memory(api: Api) -> None:
+async def test_a_key_outlives_temporals_memory(api: Api, client: Client) -> None:
     """Once there is a record, it answers; Temporal forgets closed runs."""
-    job_id = await api.submit("order-1")
+    job_id = job_id_for_key("order-1")
     api.write(sample_record(job_id, JobInput.model_validate(BODY)))
 
     assert await api.submit("order-1") == job_id
+    with pytest.raises(RPCError, match="not found"):
+        await client.get_workflow_handle(job_id).describe()
     answer = await api.http.post(
         "/jobs", json={**BODY, "priority": 5}, headers={"Idempotency-Key": "order-1"}
     )
