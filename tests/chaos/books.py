@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from loadtest.books import raw
@@ -164,9 +164,15 @@ async def _version(client: Client, job_id: str) -> int | None:
 
 
 async def _has_begun(client: Client, job_id: str) -> bool:
+    """Whether a task of it was done; a workflow that is deleted may be listed for a while."""
     done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
     history = client.get_workflow_handle(job_id).fetch_history_events()
-    return any([event.event_type == done async for event in history])
+    try:
+        return any([event.event_type == done async for event in history])
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
 
 
 async def replay(folder: RunFolder) -> None:
