@@ -109,7 +109,8 @@ def _of_stage(what: str) -> Callable[..., str]:
 
 
 def _stage(what: str) -> str:
-    return f"{STAGES[activity.info().activity_type]} {what}"
+    """A place in a stage; one of the drain is none of an undisturbed job's, and tells of itself."""
+    return f"{STAGES.get(activity.info().activity_type, 'drain')} {what}"
 
 
 async def _looks(inner: Callable[..., Awaitable[Any]], *args: Any) -> Any:
@@ -183,7 +184,7 @@ def _begin(errand: Errand) -> ForkServerProcess:
 
 
 def _main(errand: Errand) -> None:
-    logs.configure(service="worker", level="ERROR", form="json")
+    logs.configure(service="worker", level="WARNING", form="json")
     asyncio.run(_work(errand))
 
 

@@ -15,6 +15,7 @@ import pytest_asyncio
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
+from shared.jobs.states import Status
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.workflow.deaths import (
@@ -172,13 +173,16 @@ async def test_the_points_are_all_that_there_are(
         job_id, notes = await start(line), tmp_path / "notes"
         errand = replace(errand_of(line, job_id), settings=settings, notes=notes)
         with process_of(errand):
-            await line.ended(job_id)
+            record = await line.ended(job_id)
+        assert record.status is Status.SUCCEEDED, record
         asked = [
             *(await images.json("/admin/journal?limit=1000")),
             *(await videos.json("/admin/journal?limit=1000")),
         ]
     passed = [note.rsplit(", ", 1) for note in notes.read_text().splitlines()]
-    assert {place for place, _ in passed} - {STOPPED} == set(wire.places)
+    # On a slow machine the last task may be done again, find its end recorded, and drain once more.
+    places = {place for place, _ in passed if "drain" not in place}
+    assert places - {STOPPED} == set(wire.places)
     begun = [place for place, moment in passed if moment == "before"]
     requests = [place for place in begun if place.split()[1] in REQUESTS]
     assert len(requests) + wire.unasked == len(asked), asked
