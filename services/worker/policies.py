@@ -42,8 +42,6 @@ REQUEST_RETRY_POLICY = RetryPolicy(
 # One call to submit a video: a look-up for as long as a submit may be on its way, the fence, the
 # submit itself.
 SUBMIT_TIMEOUT = timedelta(hours=1)
-# A request at a stage's gate is repeated until its permit comes: the semaphore may be another one.
-ASK_AGAIN = timedelta(seconds=60)
 
 # A video past its deadline is asked for this many times less often.
 LATE_PACE = 5

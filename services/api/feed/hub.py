@@ -67,11 +67,6 @@ class Frame:
         """The state as a server-sent event, its id the version."""
         return format_sse_event(data_str=self.text, id=str(self.job.version))
 
-    @cached_property
-    def numbered_event(self) -> bytes:
-        """The state as a server-sent event among those of all jobs."""
-        return format_sse_event(data_str=self.text, id=self.change)
-
 
 def whole_number(text: str | None) -> int | None:
     """A number from outside; None for all that is none."""

@@ -112,10 +112,6 @@ class JobIndex:
         if job.tag is not None:
             insort(self._tagged.setdefault(job.tag, []), key)
 
-    def tagged(self, tag: str) -> list[Job]:
-        """Every job with this tag, oldest first."""
-        return [self._jobs[key.job_id] for key in self._tagged.get(tag, ())]
-
     def changed_after(self, change: int, limit: int) -> list[tuple[int, Job]]:
         """The first jobs whose last change came after that one, in the order of those changes."""
         place = bisect_right(self._order, change, key=itemgetter(0))
