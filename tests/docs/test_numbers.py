@@ -31,7 +31,8 @@ from shared.temporal.pace import Pace
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.test_callbacks import DECIDED
 
-PAGE = read(ROOT / "docs" / "architecture.md")
+PAGE = read(ROOT / "docs" / "failures.md")
+ARCHITECTURE = read(ROOT / "docs" / "architecture.md")
 KINDS: list[type[GenvideoError]] = [
     *VendorError.__subclasses__(),
     StorageFailed,
@@ -59,7 +60,7 @@ def test_what_follows_is_what_the_code_does() -> None:
 
 
 def test_the_events_add_up() -> None:
-    [table] = tables_headed(PAGE, "events")
+    [table] = tables_headed(ARCHITECTURE, "events")
     *parts, total, _ = [row[0].strip("*") for row in table.rows] + [""]
 
     history = ROOT / "tests/replay/histories/succeeded.json"
@@ -70,32 +71,31 @@ def test_the_events_add_up() -> None:
     ("page", "words"),
     [
         ("docs/limits.md", f"waited {AGEING_SECONDS:g} s"),
-        ("docs/api.md", f"{MAX_BODY // 1024} KiB at the most (413)"),
         ("docs/callbacks.md", f"{MAX_BODY // 1024} KiB"),
         ("docs/limits.md", f"{DEFAULTS['max_result_bytes'].default // 2**20} MiB"),
         ("docs/limits.md", f"images up to {MAX_PIXELS[Step.IMAGE] // 10**6} megapixels"),
         ("docs/limits.md", f"and {MAX_SECONDS} s, no side above {MAX_SIDE}"),
         ("docs/limits.md", f"all fetches of one within {FETCH_SECONDS:g} s"),
-        ("docs/architecture.md", f"not here and checked after {FETCH_SECONDS:g} s"),
+        ("docs/failures.md", f"not here and checked after {FETCH_SECONDS:g} s"),
         ("docs/limits.md", f"every {REPORT_SECONDS:g} s"),
-        ("docs/architecture.md", f"priority × {AGEING_SECONDS:g} s"),
-        ("docs/architecture.md", f"After {MAX_HISTORY} events"),
-        ("docs/architecture.md", f"{DRAIN_HOLD_SECONDS:g} s for activities"),
+        ("docs/slot.md", f"priority × {AGEING_SECONDS:g} s"),
+        ("docs/slot.md", f"After {MAX_HISTORY} events"),
+        ("docs/slot.md", f"{DRAIN_HOLD_SECONDS:g} s for activities"),
         (
-            "docs/architecture.md",
+            "docs/failures.md",
             f"unknown for {DEFAULTS['image_lost_seconds'].default:g} s (an image)"
             f" or {DEFAULTS['video_lost_seconds'].default:g} s (a video)",
         ),
-        ("docs/architecture.md", f"has failed {FAILED_TASKS} times in a row"),
-        ("docs/architecture.md", f"has failed {FAILED_TASKS} times,"),
-        ("docs/architecture.md", f"failed more than {FAILED_DRAINS} times"),
-        ("docs/architecture.md", f"Every {Pace.FAST.times.care.total_seconds():g} s it"),
-        ("docs/architecture.md", f"{Pace.FAST.times.sticky.total_seconds():g} s (sticky"),
-        ("docs/architecture.md", f"{WORKFLOW_TASK_TIMEOUT.total_seconds():g} s (task"),
-        ("docs/architecture.md", f"after {Pace.FAST.times.work.total_seconds():g} s without"),
-        ("docs/architecture.md", f"{MAX_ATTEMPTS} per stage"),
+        ("docs/slot.md", f"has failed {FAILED_TASKS} times in a row"),
+        ("docs/slot.md", f"has failed {FAILED_TASKS} times,"),
+        ("docs/slot.md", f"failed more than {FAILED_DRAINS} times"),
+        ("docs/slot.md", f"Every {Pace.FAST.times.care.total_seconds():g} s it"),
+        ("docs/failures.md", f"{Pace.FAST.times.sticky.total_seconds():g} s (sticky"),
+        ("docs/failures.md", f"{WORKFLOW_TASK_TIMEOUT.total_seconds():g} s (task"),
+        ("docs/failures.md", f"after {Pace.FAST.times.work.total_seconds():g} s without"),
+        ("docs/failures.md", f"{MAX_ATTEMPTS} per stage"),
         (
-            "docs/architecture.md",
+            "docs/failures.md",
             f"{RETRY_POLICY.initial_interval.total_seconds():g} s doubling to"
             f" {RETRY_MOST.total_seconds():g} s",
         ),
@@ -135,7 +135,7 @@ def test_the_semaphore_is_about_as_long_as_it_says() -> None:
 def test_the_events_of_a_job() -> None:
     history = ROOT / "tests/replay/histories/succeeded.json"
 
-    assert said(r"\*\*History\.\*\* (\d+) events a job") == len(json.loads(read(history))["events"])
+    assert said(r"\| (\d+) events\.") == len(json.loads(read(history))["events"])
 
 
 CALLBACKS = read(ROOT / "docs" / "callbacks.md")

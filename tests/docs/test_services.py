@@ -129,7 +129,7 @@ def defined() -> dict[str, list[str]]:
 
 
 def metrics() -> dict[str, list[str]]:
-    [table] = tables_headed(read(ROOT / "docs" / "architecture.md"), "metric")
+    [table] = tables_headed(read(ROOT / "docs" / "metrics.md"), "metric")
     return {row[0].strip("`"): spans(row[2]) for row in table.rows}
 
 
@@ -179,7 +179,7 @@ def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("page", ["troubleshooting.md", "operating.md"])
+@pytest.mark.parametrize("page", ["troubleshooting.md", "metrics.md"])
 def test_the_pages_that_alerts_point_to_are_there(page: str) -> None:
     assert f"docs/{page}" in read(FOLDER / "alerts.yml")
     assert (ROOT / "docs" / page).exists()
@@ -187,6 +187,6 @@ def test_the_pages_that_alerts_point_to_are_there(page: str) -> None:
 
 def test_every_alert_is_explained() -> None:
     [group] = yaml.safe_load(read(FOLDER / "alerts.yml"))["groups"]
-    [table] = tables_headed(read(ROOT / "docs" / "operating.md"), "alert")
+    [table] = tables_headed(read(ROOT / "docs" / "metrics.md"), "alert")
 
     assert [row[0].strip("`") for row in table.rows] == [rule["alert"] for rule in group["rules"]]

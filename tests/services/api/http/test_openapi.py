@@ -132,7 +132,9 @@ async def test_a_query_parameter_that_no_route_knows_is_refused_by_name(api: Api
     ]
 
 
-PAGE = Path("docs/api.md").read_text(encoding="utf-8")
+PAGE = "\n".join(
+    Path(f"docs/{name}.md").read_text(encoding="utf-8") for name in ("api", "callbacks")
+)
 
 
 def calls(app: FastAPI) -> set[str]:
