@@ -98,6 +98,7 @@ def _alike(settings: Settings) -> dict[str, str]:
         "CALLBACK_SECRET": callback_secret(settings),
         "OPERATOR_KEY": tokens.operator_key(callback_secret(settings)),
         "STACK": stack_name(settings),
+        "MOCK_SERVICES": "image,video",
         "WORKERS": str(settings.workers),
     }
     if "PAYLOAD_KEY" in settings.values:

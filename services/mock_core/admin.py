@@ -71,7 +71,7 @@ async def get_faults(mock: TheMock) -> dict[str, Any]:
 @router.put("/faults")
 async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     """Replace the plan: `{"rules": […]}`, one rule, or `{"preset": name}`."""
-    wanted = read_plan(plan)
+    wanted = read_plan(plan, mock.settings.mock_services)
     mock.plan.replace(wanted.rules, wanted.seed)
     return faults_answer(mock)
 
@@ -79,7 +79,7 @@ async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
 @router.post("/faults")
 async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     """Add to the plan; a rule of a name that is in force takes its place."""
-    wanted = read_plan(plan)
+    wanted = read_plan(plan, mock.settings.mock_services)
     mock.plan.add(wanted.rules, wanted.seed)
     return faults_answer(mock)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
@@ -55,9 +56,9 @@ def build_app(
     title: str,
     description: str = "",
     routers: Sequence[APIRouter],
-    examples: Path,
-    limits: Mapping[str, Limit],
-    shapes: Mapping[str, problems.Shape],
+    examples: Path | None = None,
+    limits: Mapping[str, Limit] = MappingProxyType({}),
+    shapes: Mapping[str, problems.Shape] = MappingProxyType({}),
     on_start: Sequence[Hook] = (),
     on_stop: Sequence[Hook] = (),
     now: Callable[[], float] = time.time,

@@ -1,4 +1,4 @@
-"""The one place where the mocks make HTTP clients; no redirect is followed."""
+"""The one place where the mocks make HTTP clients, which follow no redirect; whom they may call."""
 
 import ssl
 from functools import cache
@@ -29,3 +29,22 @@ def http_client(*, seconds: float, connections: int, kept: int) -> httpx.AsyncCl
         verify=trusted(),
         trust_env=False,
     )
+
+
+# On any port: whoever may call the mock is on this machine, and could call these, too.
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PORTS = {"http": 80, "https": 443}
+
+
+def may_call(address: str, hosts: frozenset[str]) -> bool:
+    """Whether an address is this machine's or one of these hosts', as the client that calls reads
+    it, not as it is written."""
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    if url.scheme not in _PORTS:
+        return False
+    name = url.netloc.decode("ascii")
+    names = {name} if url.port else {name, f"{name}:{_PORTS[url.scheme]}"}
+    return url.host in _LOOPBACK or not names.isdisjoint(hosts)

@@ -95,7 +95,7 @@ class MockApp(ServiceApp):
     """`examples_file` has bodies by operation, as in `POST /img/submit`: the `request`, and
     answers by their status."""
 
-    examples_file: Path
+    examples_file: Path | None = None
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is not None:
@@ -103,7 +103,8 @@ class MockApp(ServiceApp):
         document = super().openapi()
         for name in _FRAMEWORKS:
             document["components"]["schemas"].pop(name, None)
-        bodies = examples_of(_COMMON) | examples_of(self.examples_file)
+        own = {} if self.examples_file is None else examples_of(self.examples_file)
+        bodies = examples_of(_COMMON) | own
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 responses = operation["responses"]

@@ -34,6 +34,24 @@ def _are_hosts(text: str) -> str:
     return text
 
 
+_CALLED = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+
+
+def called(text: str) -> frozenset[str]:
+    """The hosts of a setting that names whom a mock may call, in small letters."""
+    return frozenset(item.lower() for item in map(str.strip, text.split(",")) if item)
+
+
+def _may_be_called(text: str) -> str:
+    wrong = sorted(item for item in called(text) if not _CALLED.fullmatch(item))
+    if wrong:
+        raise ValueError(f"not host:port: {', '.join(wrong)}")
+    return text
+
+
+Called = Annotated[str, AfterValidator(_may_be_called)]
+
+
 class MockSettings(BaseSettings):
     """What either mock reads from the environment, by the names of the fields in capitals."""
 
@@ -44,6 +62,10 @@ class MockSettings(BaseSettings):
     allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
     mock_speed: Annotated[float, Field(ge=0.01, le=1_000_000)] = 100.0
     mock_seed: int = 0
+    # Which services a rule may name: those whose mocks are given the same plans.
+    mock_services: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*$")] = (
+        "image,video"
+    )
     mock_job_pattern: Annotated[str, AfterValidator(_pattern)] = (
         r"(?P<job>.+)\.(?P<attempt>\d{1,4})"
     )

@@ -17,7 +17,7 @@ from services.mock_kling.native.wire import TokenCheck
 from services.mock_kling.orders import Reach, resolve
 from services.mock_kling.routes import router
 from services.mock_kling.settings import KlingSettings, initial_config
-from services.mock_kling.tasks import Account, callback_body, word
+from services.mock_kling.tasks import WORDING, Account, word
 from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
 
@@ -48,7 +48,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
         if generation.state is not State.QUEUED and not generation.vanished:
             mock.sender.announce(generation, word(generation))
 
-    mock.sender.describe = callback_body
+    mock.sender.wording = WORDING
     mock.runner.listen(announce)
     account = Account(mock.ledger)
     mock.runner.listen(account.note)

@@ -1,31 +1,14 @@
 """Settings of the video service, and what can be changed while it runs."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from services.mock_core.callbacks.delivery import CallbackPolicy
 from services.mock_core.clock import Delay, DelaySpec
-from services.mock_core.settings import MockSettings, RuntimeConfig
+from services.mock_core.settings import Called, MockSettings, RuntimeConfig
 
-_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
-
-
-def listed(text: str) -> list[str]:
-    """The items of a list with commas, in small letters."""
-    return [item.lower() for item in map(str.strip, text.split(",")) if item]
-
-
-def _hosts(text: str) -> str:
-    wrong = [item for item in listed(text) if not _HOST.fullmatch(item)]
-    if wrong:
-        raise ValueError(f"not host:port: {', '.join(wrong)}")
-    return text
-
-
-Hosts = Annotated[str, AfterValidator(_hosts)]
 Duplicates = Literal["reject", "first", "accept"]
 Places = Annotated[int, Field(ge=0, le=100_000)]
 
@@ -38,8 +21,8 @@ class KlingSettings(MockSettings):
     # Tasks that may be open at once before 1303 is answered; 0: any number.
     kling_places: Places = 0
     # Beside this machine's own: where callbacks may go, and where pictures may come from.
-    mock_callback_hosts: Hosts = ""
-    mock_picture_hosts: Hosts = ""
+    mock_callback_hosts: Called = ""
+    mock_picture_hosts: Called = ""
 
 
 # A stand-in guards nothing; a caller has to sign with something.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from services.mock_core.callbacks.delivery import Body, Wording
 from services.mock_core.calls import View
 from services.mock_core.clock import Clock, milliseconds
 from services.mock_core.ledger.generation import Generation, State
@@ -132,9 +133,21 @@ def told(generation: Generation, view: View, base: str) -> dict[str, Any]:
     }
 
 
-def callback_body(generation: Generation) -> dict[str, Any]:
-    """The flat form."""
-    return told(generation, truth(generation), generation.base_url)
+def _opposite(body: Body) -> Body:
+    says = "succeed" if body["task_status"] == "failed" else "failed"
+    return {**body, "task_status": says}
+
+
+# The flat form of a callback.
+WORDING = Wording(
+    describe=lambda it: told(it, truth(it), it.base_url),
+    rename=lambda body, task_id, ours: {
+        **body,
+        "task_id": task_id,
+        "task_info": {"external_task_id": ours},
+    },
+    contradict=_opposite,
+)
 
 
 def _common(generation: Generation, view: View) -> dict[str, Any]:

@@ -81,7 +81,19 @@ class CallbackPolicy(BaseModel):
 
 # Another generation than this one, for callbacks that go astray.
 Other = Callable[[Generation], Generation | None]
-Describe = Callable[[Generation], dict[str, Any]]
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The vendor's own form of a callback: what it tells of a generation, and the same body about
+    another task (the vendor's id and the caller's), and with the opposite end."""
+
+    describe: Callable[[Generation], Body]
+    rename: Callable[[Body, str, str | None], Body]
+    contradict: Callable[[Body], Body]
+
+
 _GARBAGE = b"<html><body>gateway</body></html>"
 
 
@@ -124,18 +136,18 @@ class Delivery:
 
 
 def bend_content(
-    body: dict[str, Any], hits: tuple["Hit", ...], *, other: Generation | None
-) -> dict[str, Any]:
+    body: Body, hits: tuple["Hit", ...], *, other: Generation | None, wording: Wording
+) -> Body:
     """What the callback says, before it is put into words."""
     for hit in hits:
         match hit.fault:
-            case CallbackUnknownJob():
-                body = _unknown(body, hit.quantile)
-            case CallbackOtherJob():
-                body = _renamed(body, other, hit.quantile)
+            case CallbackOtherJob() if other is not None:
+                body = wording.rename(body, other.id, other.external_id)
+            case CallbackUnknownJob() | CallbackOtherJob():
+                number = int(hit.quantile * 10**17)
+                body = wording.rename(body, str(9 * 10**17 + number), f"unknown-{number:x}")
             case CallbackContradict():
-                says = "succeed" if body["task_status"] == "failed" else "failed"
-                body = {**body, "task_status": says}
+                body = wording.contradict(body)
             case CallbackOversize(bytes=size):
                 body = {**body, "padding": "x" * size}
     return body
@@ -176,25 +188,6 @@ def bend_delivery(delivery: Delivery, hits: tuple["Hit", ...], *, other: Generat
             case CallbackAfterPoll(seconds=seconds, within=within):
                 delivery.after_poll = (seconds.at(hit.quantile), within)
                 delivery.mark("after the poll")
-
-
-def _unknown(body: dict[str, Any], quantile: float) -> dict[str, Any]:
-    number = int(quantile * 10**17)
-    return {
-        **body,
-        "task_id": str(9 * 10**17 + number),
-        "task_info": {"external_task_id": f"unknown-{number:x}"},
-    }
-
-
-def _renamed(body: dict[str, Any], other: Generation | None, quantile: float) -> dict[str, Any]:
-    if other is None:
-        return _unknown(body, quantile)
-    return {
-        **body,
-        "task_id": other.id,
-        "task_info": {"external_task_id": other.external_id},
-    }
 
 
 def _with_token(url: str, how: str, other: Generation | None) -> str:

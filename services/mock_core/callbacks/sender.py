@@ -10,8 +10,8 @@ import httpx
 from services.mock_core.callbacks.delivery import (
     CallbackPolicy,
     Delivery,
-    Describe,
     Other,
+    Wording,
     bend_content,
     bend_delivery,
     encode,
@@ -38,11 +38,11 @@ Counter = Callable[[str], None]
 
 
 class CallbackSender:
-    """`describe` makes the body that tells of a generation; `policy` may change at any time."""
+    """`wording` makes the body that tells of a generation; `policy` may change at any time."""
 
     def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
         self.policy = CallbackPolicy()
-        self.describe: Describe = lambda _: {}
+        self.wording = Wording(lambda _: {}, lambda body, *_: body, lambda body: body)
         # Called after every attempt, with its answer.
         self.attempted: Callable[[Generation], None] = lambda _: None
         self._plan = plan
@@ -114,7 +114,8 @@ class CallbackSender:
         self, generation: Generation, url: str, status: str, *, hits: tuple[Hit, ...]
     ) -> Delivery:
         other = self._other(generation) if hits else None
-        body = bend_content(self.describe(generation), hits, other=other)
+        body = self.wording.describe(generation)
+        body = bend_content(body, hits, other=other, wording=self.wording)
         # Last, whatever the order of the rules: the others change what is inside.
         enveloped = any(isinstance(hit.fault, CallbackEnvelope) for hit in hits)
         if enveloped or self.policy.form == "envelope":

@@ -20,8 +20,7 @@ def rule(name: str, point: str, members: Raw | None = None, /, **rest: Any) -> R
     """`point` is `where.do`; `members` are told under `with`."""
     where, _, do = point.partition(".")
     told = {"with": members} if members else {}
-    service = {"service": "video"} if where == "callback" else {}
-    return {"name": name, **service, "where": where, "do": do, **told, **rest}
+    return {"name": name, "where": where, "do": do, **told, **rest}
 
 
 SUBMITS: dict[str, Preset] = {

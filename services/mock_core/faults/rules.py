@@ -28,6 +28,8 @@ from services.mock_core.faults.presets import PRESETS
 from services.mock_core.problems import Problem
 from shared.http.mistakes import MOST, member_of, sentence_of
 
+# That a rule may name, beside one that a mock of another vendor adds.
+SERVICES = "image,video"
 MAX_RULES = 10_000
 # Of one rule.
 MAX_VALUES = 500
@@ -70,8 +72,11 @@ class PlanRequest:
     seed: int | None
 
 
-def read_plan(body: Mapping[str, Any]) -> PlanRequest:
-    """Rules, one rule alone, a preset, or rules on top of it; a Problem (422) with the mistakes."""
+def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
+    """Rules, one rule alone, a preset, or rules on top of it; a Problem (422) with the mistakes.
+
+    `services`: those that a rule may name, with commas between them.
+    """
     found: list[dict[str, str]] = []
 
     def wrong(rule: str, member: str, message: str) -> None:
@@ -104,7 +109,7 @@ def read_plan(body: Mapping[str, Any]) -> PlanRequest:
             wrong(label, "", f"It holds more than {MAX_VALUES} values.")
             continue
         try:
-            rules.append(Rule.model_validate(item))
+            rules.append(Rule.model_validate(item, context={"services": services}))
         except ValidationError as error:
             for each in error.errors():
                 wrong(label, member_of(each["loc"]), sentence_of(each))
@@ -138,6 +143,13 @@ def _numbers(value: object) -> int | str:
     return value
 
 
+def _service(name: str, info: ValidationInfo) -> str:
+    known = (info.context or {}).get("services", SERVICES).split(",")
+    if name not in known:
+        raise ValueError(f"It must be one of {', '.join(known)}.")
+    return name
+
+
 def _pattern(value: str) -> str:
     text_matcher(value)
     return value
@@ -159,6 +171,7 @@ def _with(members: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
 
 
 Numbers = Annotated[int | str, PlainValidator(_numbers)]
+ServiceName = Annotated[str, AfterValidator(_service)]
 Pattern = Annotated[str, Field(min_length=1, max_length=2500), AfterValidator(_pattern)]
 Do = Annotated[str, AfterValidator(_do)]
 With = Annotated[dict[str, Any], AfterValidator(_with)]
@@ -228,7 +241,7 @@ class Rule(Part):
     """One rule: either `where` and `do` (and `with`), or `effects` that span the life of a job."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
-    service: Literal["image", "video"] | None = None
+    service: ServiceName | None = None
     note: Annotated[str, Field(max_length=500)] = ""
     match: Match = Match()
     where: Where | None = None

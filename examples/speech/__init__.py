@@ -1,0 +1,1 @@
+"""Text to speech: a second pipeline beside genvideo, on the same slot."""
