@@ -99,7 +99,7 @@ def test_the_events_add_up() -> None:
             f"{RETRY_POLICY.initial_interval.total_seconds():g} s doubling to"
             f" {RETRY_MOST.total_seconds():g} s",
         ),
-        ("docs/decisions/0004-a-fixed-key-for-the-turn.md", f"{4 * AGEING_SECONDS:g} s after"),
+        ("docs/decisions/0004-a-fixed-key-for-the-order.md", f"{4 * AGEING_SECONDS:g} s after"),
     ],
 )
 def test_numbers_are_those_of_the_code(page: str, words: str) -> None:
