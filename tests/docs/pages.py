@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 README_ZH = ROOT / "README.zh-CN.md"
 DECISIONS = ROOT / "docs" / "decisions"
-# Generated; the API's page leads to each.
+# Generated; the page of the API leads to each.
 REFERENCES = ROOT / "docs" / "openapi"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -1,7 +1,7 @@
 """The whole stack with its Temporal behind a real nginx: client certificates, and an API key.
 
 By hand, for nginx (1.25 or newer) is no part of this machine:
-`.venv/bin/python -m pytest -q tests/stack/behind_nginx.py`.
+`.venv/bin/python -m pytest -q -p tests.fixtures.temporal tools/behind_nginx.py`.
 """
 
 import os
