@@ -103,12 +103,13 @@ class VideoOrder(Order):
 class Patience:
     """Seconds that one generation is allowed.
 
-    `deadline`: of the vendor's working on it; then it is stopped where that can be, and asked for
-    less often. `give_up`: in all. `lost`: unknown to the vendor. `address`: a success that doesn't
-    say where its result is.
+    `deadline`: of the vendor's working on it, by the `setting` of that name; then it is asked for
+    less often, and stopped where that can be and it makes no progress. `give_up`: in all. `lost`:
+    unknown to the vendor. `address`: a success that doesn't say where its result is.
     """
 
     deadline: float
+    setting: str
     give_up: float
     lost: float
     address: float

@@ -45,6 +45,9 @@ SUBMIT_TIMEOUT = timedelta(hours=1)
 
 # A video past its deadline is asked for this many times less often.
 LATE_PACE = 5
+# Past its deadline an image is stopped when its percent has not risen during so much more work, as
+# a share of the deadline. A slow one that makes progress would only be as slow again.
+STILL_SHARE = 1 / 3
 # A submit that may still be on its way to the vendor is looked for this often.
 LOOK_SECONDS = 0.5
 # A vendor that is away is waited for; the record says so once, after so many tries of an activity,

@@ -12,6 +12,7 @@ from services.worker.policies import (
     IMAGE_POLL_MIN_SECONDS,
     IMAGE_POLL_SHARE,
     LATE_PACE,
+    STILL_SHARE,
     WAITING_SECONDS,
 )
 from services.worker.vendors.vendor import ANOTHER, Vendor, VendorStatus
@@ -77,11 +78,12 @@ async def until_ended(
     GenerationFailed: the vendor says so, or that it succeeded and never where; RefusedForGood: it
     failed as every other one would; AttemptTimedOut: it says so after we had it stopped;
     GenerationLost: it doesn't know it any more; GivenUp: no end in all the time that there is.
-    While the vendor is away it is waited for, and queueing there is no work. An answer that names
-    another generation is believed when it comes twice in a row: then the answer to the submit was
-    the wrong one.
+    While the vendor is away it is waited for, and queueing there is no work. Past the deadline it
+    is stopped as soon as its percent stands still. An answer that names another generation is
+    believed when it comes twice in a row: then the answer to the submit was the wrong one.
     """
     wait, percent, other = _Wait(accepted, patience, now=pulse.now()), 0, ""
+    stopped = False
     asked = asked_by(vendor, ours, accepted.vendor_id) or accepted.vendor_id
     while True:
         news = await _look(vendor, asked)
@@ -95,7 +97,7 @@ async def until_ended(
             if news.state == "succeeded" and (url := await vendor.address(news)):
                 return Ended(news.vendor_id, url, news.units)
             if news.state == "failed":
-                raise _failure(news, stopped=stop is not None and wait.is_late)
+                raise _failure(news, patience, stopped=stopped)
             percent = news.percent
             await pulse.progress(percent, position=news.position)
         elif isinstance(news, VendorError) and wait.silent > WAITING_SECONDS:
@@ -104,7 +106,8 @@ async def until_ended(
         seconds = pace(wait.seconds, percent)
         if wait.is_late and not wait.is_over:
             await pulse.is_late(patience.deadline)
-            if stop is not None:
+            if stop is not None and wait.is_still:
+                stopped = True
                 await stop(accepted.vendor_id)
             seconds *= LATE_PACE
         await asyncio.sleep(wait.pause(seconds))
@@ -118,6 +121,9 @@ class _Wait:
         self._began = self._now = self._heard_at = time.monotonic()
         self._accepted = self._began - (now - accepted.accepted_at)
         self._worked = accepted.worked_seconds
+        self._percent = 0
+        # What an earlier try saw of its progress is not known here.
+        self._rose_at = accepted.worked_seconds
         self._news: News = None
         self._missing_since: float | None = None
         self._succeeded_at: float | None = None
@@ -137,6 +143,11 @@ class _Wait:
         return self._worked > self._patience.deadline
 
     @property
+    def is_still(self) -> bool:
+        """Whether the percent has not risen during the vendor's last work."""
+        return self._worked - self._rose_at > STILL_SHARE * self._patience.deadline
+
+    @property
     def is_over(self) -> bool:
         """Whether it has succeeded, though its address is not known."""
         return self._succeeded_at is not None
@@ -152,6 +163,8 @@ class _Wait:
             self._succeeded_at = self._succeeded_at or self._now
         working = _works(news) and (last is None or _works(last))
         self._worked += self._now - before if working else 0.0
+        if isinstance(news, VendorStatus) and news.percent > self._percent:
+            self._percent, self._rose_at = news.percent, self._worked
         return self._now - before if working else 0.0
 
     def check(self) -> None:
@@ -173,10 +186,13 @@ class _Wait:
         return min(wanted, left + 0.001) if left >= 0 else wanted
 
 
-def _failure(news: VendorStatus, *, stopped: bool) -> VendorError:
+def _failure(news: VendorStatus, patience: Patience, *, stopped: bool) -> VendorError:
     message = news.message or "The vendor reports a failure."
     if stopped:
-        return AttemptTimedOut(message)
+        limit = f"{patience.deadline:g} s ({patience.setting})"
+        return AttemptTimedOut(
+            f"We stopped it: it had worked for more than {limit} and made no progress: {message}"
+        )
     return RefusedForGood(message) if news.final else GenerationFailed(message)
 
 

@@ -108,6 +108,7 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, StoreSettings, TraceSet
         video = order.step is Step.VIDEO
         return Patience(
             deadline=order.deadline_seconds,
+            setting=f"{order.step.upper()}_ATTEMPT_SECONDS",
             give_up=order.give_up_seconds,
             lost=self.lost_seconds(order.step),
             address=self.video_address_seconds if video else self.image_address_seconds,

@@ -52,7 +52,13 @@ def test_the_patience_is_the_orders_and_the_stages(
     limits = {"step": Step(step), "deadline_seconds": 5.0, "give_up_seconds": 50.0}
     order: Order = ORDER.model_copy(update=limits)
     patience = load(WorkerSettings).patience(order)
-    assert patience == Patience(deadline=5, give_up=50, lost=lost, address=address)
+    assert patience == Patience(
+        deadline=5,
+        setting=f"{step.upper()}_ATTEMPT_SECONDS",
+        give_up=50,
+        lost=lost,
+        address=address,
+    )
 
 
 def test_every_mistake_is_named_in_one_line(

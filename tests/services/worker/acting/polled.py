@@ -20,6 +20,16 @@ def accepted_at(seconds: float, *, worked: float = 0) -> Accepted:
     return Accepted(vendor_id="v1", accepted_at=seconds, worked_seconds=worked)
 
 
+def patience_of(deadline: float = 60, *, give_up: float = GIVE_UP) -> Patience:
+    return Patience(
+        deadline=deadline,
+        setting="IMAGE_ATTEMPT_SECONDS",
+        give_up=give_up,
+        lost=LOST,
+        address=ADDRESS,
+    )
+
+
 class Clock:
     """Stands for the modules `time` and `asyncio` in the code under test."""
 
@@ -119,7 +129,7 @@ async def wait(
         OURS,
         accepted or accepted_at(NOW),
         pulse=pulse or Percents(),
-        patience=Patience(deadline=deadline, give_up=give_up, lost=LOST, address=ADDRESS),
+        patience=patience_of(deadline, give_up=give_up),
         pace=lambda waited, percent: pace,
         stop=stop,
     )

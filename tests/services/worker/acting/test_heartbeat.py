@@ -84,6 +84,15 @@ async def test_a_retry_goes_on_with_what_the_last_try_had(more: list[object]) ->
     assert pulse.position == (7 if 7 in more else None)
 
 
+async def test_the_time_is_the_servers_whatever_this_machines_clock_says() -> None:
+    """Another machine goes on with an acceptance, and its clock may be a day off."""
+    environment = ActivityEnvironment()
+    started = datetime(2001, 2, 3, tzinfo=UTC)
+    environment.info = replace(environment.info, started_time=started)
+    _, pulse = await beats_of(environment)
+    assert started.timestamp() <= pulse.now() < started.timestamp() + 3600
+
+
 async def failed(reports: Reports, error: Exception, **info: Any) -> list[tuple[Any, ...]]:
     """What is beaten by a try that ends with this error."""
     beats: list[tuple[Any, ...]] = []

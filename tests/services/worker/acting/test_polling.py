@@ -6,7 +6,6 @@ import pytest
 
 from services.worker.acting import polling
 from services.worker.acting.polling import image_pace, until_ended
-from services.worker.models import Patience
 from services.worker.policies import (
     IMAGE_POLL_MAX_SECONDS,
     IMAGE_POLL_MIN_SECONDS,
@@ -39,6 +38,7 @@ from tests.services.worker.acting.polled import (
     accepted_at,
     in_turn,
     is_now,
+    patience_of,
     wait,
 )
 
@@ -119,9 +119,38 @@ async def test_a_long_pause_does_not_reach_beyond_the_deadline(clock: Clock) -> 
 async def test_an_image_past_its_deadline_is_stopped_and_then_failed_in_time(clock: Clock) -> None:
     stop = Stops(clock)
     vendor = FakeVendor(clock, lambda passed: is_now("failed" if len(stop.at) > 1 else "running"))
-    with pytest.raises(AttemptTimedOut):
+    with pytest.raises(AttemptTimedOut) as failure:
         await wait(vendor, deadline=10, stop=stop)
     assert stop.at[0] == pytest.approx(10, abs=0.1)
+    assert "10 s (IMAGE_ATTEMPT_SECONDS)" in failure.value.message
+
+
+async def test_an_image_that_makes_progress_is_not_stopped(clock: Clock) -> None:
+    """Another attempt would be as slow."""
+    pulse, stop = Percents(), Stops(clock)
+    news = [*[is_now("running", 2 * percent) for percent in range(50)], is_now("succeeded")]
+    assert await wait(in_turn(clock, news), deadline=10, stop=stop, pulse=pulse)
+    assert stop.at == []
+    assert pulse.late
+
+
+async def test_an_image_whose_progress_ends_is_stopped(clock: Clock) -> None:
+    stop = Stops(clock)
+
+    def news(passed: float) -> VendorStatus:
+        return is_now("failed" if stop.at else "running", min(int(passed), 60))
+
+    with pytest.raises(AttemptTimedOut):
+        await wait(FakeVendor(clock, news), deadline=30, stop=stop)
+    assert stop.at[0] == pytest.approx(60 + 30 / 3, abs=2 * LATE_PACE)
+
+
+async def test_a_try_that_takes_over_late_watches_the_progress_first(clock: Clock) -> None:
+    """Its own socket has told nothing yet."""
+    stop, late = Stops(clock), accepted_at(NOW, worked=100)
+    news = [*[is_now("running")] * 3, is_now("running", 60), is_now("succeeded")]
+    assert await wait(in_turn(clock, news), deadline=30, stop=stop, accepted=late)
+    assert stop.at == []
 
 
 async def test_an_image_that_ended_badly_by_itself_is_no_time_out(clock: Clock) -> None:
@@ -262,7 +291,7 @@ async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
         OURS,
         accepted_at(NOW),
         pulse=Percents(),
-        patience=Patience(deadline=60, give_up=GIVE_UP, lost=LOST, address=ADDRESS),
+        patience=patience_of(),
         pace=pace,
     )
     assert asked == [(0, 0), (1, 40), (2, 40)]
@@ -276,7 +305,7 @@ async def test_what_the_vendor_charged_comes_with_the_end(clock: Clock, units: s
         OURS,
         accepted_at(NOW),
         pulse=Percents(),
-        patience=Patience(deadline=60, give_up=GIVE_UP, lost=LOST, address=ADDRESS),
+        patience=patience_of(),
         pace=lambda waited, percent: 1,
     )
     assert end.units == units
