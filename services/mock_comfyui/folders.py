@@ -12,7 +12,7 @@ from services.mock_core.ledger.generation import Generation
 FOLDERS = ("output", "temp", "input")
 # In how many parts a file is written that takes its time; the first has no byte.
 _PARTS = 8
-_NUMBERED = re.compile(r"(.+)_(\d{1,9})_.*", re.DOTALL)
+_NUMBERED = re.compile(r"(.+)_(\d{1,9})[_.].*", re.DOTALL)
 _REMEMBERED = 100_000
 
 
@@ -111,7 +111,8 @@ class Place:
     stem: str
 
     def name(self, number: int, ending: str) -> str:
-        name = f"{self.stem}_{number:05}_.{ending}"
+        """With all that stands behind the number."""
+        name = f"{self.stem}_{number:05}{ending}"
         if len(name.encode("utf-8", "replace")) > _LONGEST:
             raise BadName("OSError", f"[Errno 36] File name too long: '{_ROOT}/{name}'")
         return name

@@ -10,7 +10,9 @@ Config = dict[str, Any]
 # What stands in the catalogue for the files of a folder.
 _FOLDER = "$"
 _INPUT = "$input"
-_PLAIN = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+# A choice that brings inputs of its own, whose names begin with its own and a dot.
+_DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+_PLAIN = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", _DYNAMIC)
 # Folders with models, in the order in which the real server tells them.
 MODEL_FOLDERS = (
     *("checkpoints", "configs", "loras", "vae", "text_encoders", "diffusion_models", "clip_vision"),
@@ -21,6 +23,9 @@ MODEL_FOLDERS = (
 _FILLED = ("checkpoints", "loras", "vae", "text_encoders", "diffusion_models")
 _STEPS = {"KSampler": "steps", "KSamplerAdvanced": "steps"}
 _EXTRAS = ("search_aliases", "essentials_category")
+# What nodes of the newer kind tell beside; their display name is null where they have none.
+_NEWER_FLAGS = ("deprecated", "experimental", "dev_only", "api_node")
+_NEWER_NULLS = ("output_matchtypes", "price_badge")
 ANY = "*"
 
 
@@ -60,6 +65,20 @@ class NodeType:
     steps: str | None = None
     told: Config = field(default_factory=dict)
 
+    def takes(self, given: Config) -> dict[str, Input]:
+        """Its inputs, with those that its choices bring; a choice that is none is not looked at."""
+        found: dict[str, Input] = {}
+        for name, wanted in self.inputs.items():
+            if wanted.kind != _DYNAMIC:
+                found[name] = wanted
+                continue
+            options = wanted.config["options"]
+            chosen = next((it for it in options if it["key"] == given.get(name)), None)
+            if chosen is not None:
+                found[name] = wanted
+                found |= _inputs(chosen["inputs"], within=f"{name}.")
+        return found
+
 
 Models = dict[str, list[str]]
 
@@ -91,14 +110,21 @@ def _catalogue() -> dict[str, Config]:
 
 def _type(name: str, entry: Config, models: Models) -> NodeType:
     told = _told(name, entry, models)
-    inputs = {
-        each: _input(shown, required=group == "required")
-        for group in ("required", "optional")
-        for each, shown in told["input"].get(group, {}).items()
-    }
     return NodeType(
-        inputs, tuple(told["output"]), told["output_node"], steps=_STEPS.get(name), told=told
+        _inputs(told["input"]),
+        tuple(told["output"]),
+        told["output_node"],
+        steps=_STEPS.get(name),
+        told=told,
     )
+
+
+def _inputs(groups: Config, *, within: str = "") -> dict[str, Input]:
+    return {
+        f"{within}{each}": _input(shown, required=group == "required")
+        for group in ("required", "optional")
+        for each, shown in groups.get(group, {}).items()
+    }
 
 
 def _input(shown: list[Any], *, required: bool) -> Input:
@@ -114,6 +140,7 @@ def _told(name: str, entry: Config, models: Models) -> Config:
         group: {each: _with_models(shown, models) for each, shown in inputs.items()}
         for group, inputs in entry["input"].items()
     }
+    newer = entry.get("newer", False)
     return {
         "input": groups,
         "input_order": {group: list(inputs) for group, inputs in groups.items()},
@@ -122,12 +149,15 @@ def _told(name: str, entry: Config, models: Models) -> Config:
         "output_is_list": [False] * len(entry["output"]),
         "output_name": entry.get("output_name", entry["output"]),
         "name": name,
-        "display_name": entry.get("display_name", name),
+        "display_name": entry.get("display_name", None if newer else name),
         "description": entry.get("description", ""),
         "python_module": entry.get("python_module", "nodes"),
         "category": entry["category"],
         "output_node": entry.get("output_node", False),
         "has_intermediate_output": False,
+        **(dict.fromkeys(_NEWER_FLAGS, False) if newer else {}),
+        **(dict.fromkeys((*_NEWER_NULLS, *_EXTRAS)) if newer else {}),
+        **({"output_tooltips": [None] * len(entry["output"])} if newer else {}),
         **{each: entry[each] for each in _EXTRAS if each in entry},
     }
 

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,6 @@ from services.mock_core.ledger.generation import Generation
 from services.mock_core.runner import PlannedRun
 
 Output = dict[str, Any]
-_CACHED_NODES = 5_000
 _TEXTS = ("text", "prompt", "string")
 
 
@@ -35,10 +33,10 @@ class Work:
 
 
 class NodeCache:
-    """Results by what a node and all above it say; bounded, the oldest are forgotten."""
+    """Results by what a node and all above it say; each prompt drops what it has no use for."""
 
     def __init__(self) -> None:
-        self._results: OrderedDict[str, Output | None] = OrderedDict()
+        self._results: dict[str, Output | None] = {}
 
     def plan(
         self,
@@ -52,6 +50,8 @@ class NodeCache:
         order = needed(graph, outputs, nodes)
         signatures = sign(graph, order, nodes, changed=changed)
         work = Work(order, signatures)
+        used = set(signatures.values())
+        self._results = {each: made for each, made in self._results.items() if each in used}
         # In the order of the graph, as the real server tells them.
         for node_id in graph:
             if signatures.get(node_id) in self._results:
@@ -64,9 +64,6 @@ class NodeCache:
     def keep(self, work: Work, node_id: str, output: Output | None) -> None:
         """Remember a node that has run, whatever becomes of the others."""
         self._results[work.signatures[node_id]] = output
-        self._results.move_to_end(work.signatures[node_id])
-        while len(self._results) > _CACHED_NODES:
-            self._results.popitem(last=False)
 
     def clear(self) -> None:
         self._results.clear()
@@ -111,11 +108,10 @@ def sign(
         kind = graph[node_id]["class_type"]
         inputs = graph[node_id].get("inputs", {})
         told = [
-            [name, [signatures[inputs[name][0]], inputs[name][1]]]
-            if isinstance(inputs[name], list)
-            else [name, inputs[name]]
-            for name in nodes[kind].inputs
-            if name in inputs
+            [name, [signatures[value[0]], *value[1:]]]
+            if isinstance(value, list) and value and str(value[0]) in signatures
+            else [name, value]
+            for name, value in sorted(inputs.items())
         ]
         text = json.dumps([kind, told, changed(graph[node_id])], sort_keys=True)
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)

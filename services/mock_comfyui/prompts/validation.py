@@ -145,13 +145,13 @@ class _Check:
         inputs = node["inputs"]
         found: list[Mistake] = []
         good = True
-        for name, wanted in self._rules.nodes[node["class_type"]].inputs.items():
+        for name, wanted in self._rules.nodes[node["class_type"]].takes(inputs).items():
             if name not in inputs:
                 found += [missing(name)] if wanted.required else []
             elif isinstance(inputs[name], list):
                 wrong = self._link(name, wanted, inputs[name])
                 found += [wrong] if wrong else []
-                good &= wrong is not None or self._inner(inputs[name][0], (*above, node_id))
+                good &= wrong is not None or self._inner(name, wanted, inputs, (*above, node_id))
             else:
                 wrong = self._value(name, wanted, inputs)
                 found += [wrong] if wrong else []
@@ -159,11 +159,15 @@ class _Check:
         self.found.setdefault(node_id, (good and not found, found))
         return self.found[node_id][0]
 
-    def _inner(self, node_id: str, above: tuple[str, ...]) -> bool:
+    def _inner(
+        self, name: str, wanted: Input, inputs: dict[str, Any], above: tuple[str, ...]
+    ) -> bool:
+        link = inputs[name]
         try:
-            return self._node(node_id, above)
+            return self._node(link[0], above)
         except _CRASHES as error:
-            self.found[node_id] = (False, [_crash(error, inner=True)])
+            told = {"input_name": name, "input_config": wanted.shown, "linked_node": link}
+            self.found[link[0]] = (False, [_crash(error, **told)])
             return False
 
     def _link(self, name: str, wanted: Input, link: list[Any]) -> Mistake | None:
@@ -201,14 +205,22 @@ class _Check:
 _CRASHES = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
 
 
-def _crash(error: Exception, *, inner: bool = False) -> Mistake:
-    kind = "inner_validation" if inner else "validation"
+def _crash(error: Exception, **inner: Any) -> Mistake:
+    """`inner`: by which link the node was reached, if it is no output itself."""
+    told = {
+        "exception_type": type(error).__name__,
+        "traceback": [f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
+    }
+    if not inner:
+        what = "Exception when validating node"
+        return mistake("exception_during_validation", what, str(error), **told)
     return mistake(
-        f"exception_during_{kind}",
-        "Exception when validating inner node" if inner else "Exception when validating node",
+        "exception_during_inner_validation",
+        "Exception when validating inner node",
         str(error),
-        exception_type=type(error).__name__,
-        traceback=[f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
+        **inner,
+        exception_message=str(error),
+        **told,
     )
 
 

@@ -57,13 +57,23 @@ class Saver:
             case "SaveImage":
                 prefix = str(node["inputs"].get("filename_prefix", "ComfyUI"))
                 return {"images": await self._save(task, node_id, prefix, "output")}
+            case "SaveImageAdvanced":
+                prefix = str(node["inputs"]["filename_prefix"])
+                if node["inputs"].get("format") != "png":
+                    raise NodeFailed("KeyError", "'bit_depth'")
+                made = await self._save(task, node_id, prefix, "output", format_="png", tail="")
+                return {"images": made}
+            case "SaveAnimatedPNG":
+                prefix = str(node["inputs"]["filename_prefix"])
+                made = await self._save(task, node_id, prefix, "output", format_="png", most=1)
+                return {"images": made}
             case "PreviewImage":
                 letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
                 prefix = f"ComfyUI_temp_{letters}"
                 return {"images": await self._save(task, node_id, prefix, "temp")}
             case "SaveAnimatedWEBP":
                 prefix = str(node["inputs"]["filename_prefix"])
-                made = await self._save(task, node_id, prefix, "output", "webp")
+                made = await self._save(task, node_id, prefix, "output", format_="webp", most=1)
                 return {"images": made, "animated": [True]}
             case "PreviewAny":
                 return {"text": [_shown(node["inputs"].get("source"))]}
@@ -87,18 +97,26 @@ class Saver:
                 return
 
     async def _save(
-        self, task: Task, node_id: str, prefix: str, folder: str, format_: str = ""
+        self,
+        task: Task,
+        node_id: str,
+        prefix: str,
+        folder: str,
+        *,
+        format_: str = "",
+        tail: str = "_",
+        most: int | None = None,
     ) -> list[dict[str, str]]:
-        """One file for each picture of the batch, but for formats that have room for all."""
+        """One file for each picture of the batch, or for the `most` that the node makes."""
         shape = shape_of(task.graph, node_id, self.nodes)
-        count = 1 if format_ else shape.batch
+        count = most or shape.batch
         config = self._config()
         format_ = format_ or (config.format if folder == "output" else "png")
         ending = _ENDINGS.get(format_, format_)
         try:
             place = place_of(prefix)
             first = self.folders.next_number(place.subfolder, place.stem, folder)
-            names = [place.name(first + batch, ending) for batch in range(count)]
+            names = [place.name(first + batch, f"{tail}.{ending}") for batch in range(count)]
         except BadName as error:
             raise NodeFailed(error.kind, str(error)) from error
         for batch, name in enumerate(names):
@@ -120,7 +138,7 @@ class Saver:
 
     def _check_links(self, node: Graph) -> None:
         """What was let through in the place of a link is of no use to the node."""
-        for name, wanted in self.nodes[node["class_type"]].inputs.items():
+        for name, wanted in self.nodes[node["class_type"]].takes(node["inputs"]).items():
             value = node["inputs"].get(name, [])
             if wanted.linked and wanted.kind != ANY and not isinstance(value, list):
                 kind = type(value).__name__

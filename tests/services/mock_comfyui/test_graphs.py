@@ -246,6 +246,88 @@ async def test_freed_memory_has_nothing_cached(image_mock: Service) -> None:
     assert cached == [[], ["1", "2"], []]
 
 
+async def test_a_prompt_drops_from_the_cache_what_it_does_not_use(image_mock: Service) -> None:
+    """So the first graph runs again after another one, and makes a file of its own."""
+    files = []
+    for color in (1, 2, 1):
+        answer = await queue(image_mock, simple_graph(color))
+        entry = await history_of(image_mock, answer["prompt_id"])
+        files.append(entry["outputs"]["2"]["images"][0]["filename"])
+    assert files == [f"probe_0000{number}_.png" for number in (1, 2, 3)]
+
+
+async def test_an_input_that_no_type_declares_makes_another_node_of_it(image_mock: Service) -> None:
+    graph = simple_graph()
+    await history_of(image_mock, (await queue(image_mock, graph))["prompt_id"])
+    graph["1"]["inputs"]["salt"] = 1
+    entry = await history_of(image_mock, (await queue(image_mock, graph))["prompt_id"])
+    assert entry["status"]["messages"][1][1]["nodes"] == []
+
+
+async def test_nodes_of_the_newer_kind_may_have_no_name_to_show(image_mock: Service) -> None:
+    told = await image_mock.json("/object_info")
+    named = {name: entry["display_name"] for name, entry in told.items()}
+    assert named["SaveAnimatedPNG"] is named["SaveAnimatedWEBP"] is None
+    assert (named["SaveImageAdvanced"], named["KSampler"]) == ("Save Image (Advanced)", "KSampler")
+    assert told["SaveAnimatedPNG"]["api_node"] is False
+    assert "api_node" not in told["KSampler"]
+
+
+async def test_a_link_that_breaks_in_an_inner_node_is_told_with_the_link_to_it(
+    image_mock: Service,
+) -> None:
+    graph = {"1": _blur("7"), "2": _save(images=["1", 0], filename_prefix="x")}
+    body = await _refused(image_mock, graph)
+    [mistake] = body["node_errors"]["1"]["errors"]
+    assert mistake["type"] == "exception_during_inner_validation"
+    told = mistake["extra_info"]
+    assert (told["input_name"], told["input_config"][0]) == ("images", "IMAGE")
+    assert (told["linked_node"], told["exception_message"]) == (["1", 0], "'7'")
+    assert told["exception_type"] == "KeyError"
+
+
+SAVERS: dict[str, tuple[Json, str]] = {
+    "SaveImage": ({}, "saved_00001_.png"),
+    "SaveImageAdvanced": (
+        {"format": "png", "format.bit_depth": "8-bit", "format.input_color_space": "sRGB"},
+        "saved_00001.png",
+    ),
+    "SaveAnimatedPNG": ({"fps": 6.0, "compress_level": 4}, "saved_00001_.png"),
+    "SaveAnimatedWEBP": (
+        {"fps": 6.0, "lossless": True, "quality": 80, "method": "default"},
+        "saved_00001_.webp",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SAVERS)
+async def test_each_node_that_saves_names_its_files_in_its_own_way(
+    image_mock: Service, kind: str
+) -> None:
+    inputs, name = SAVERS[kind]
+    for number in (1, 2):
+        graph = simple_graph(number)
+        graph["2"] = _node(kind, images=["1", 0], filename_prefix="saved", **inputs)
+        entry = await history_of(image_mock, (await queue(image_mock, graph))["prompt_id"])
+        (image,) = entry["outputs"]["2"]["images"]
+        assert image["filename"] == name.replace("1", str(number))
+    reply = await image_mock.http.get("/view", params=image)
+    Image.open(io.BytesIO(reply.content)).load()
+
+
+async def test_a_format_brings_inputs_of_its_own(image_mock: Service) -> None:
+    graph = {
+        "1": FULL,
+        "2": _node("SaveImageAdvanced", images=["1", 0], filename_prefix="x", format="png"),
+    }
+    body = await _refused(image_mock, graph)
+    missing = [each["details"] for each in body["node_errors"]["2"]["errors"]]
+    assert missing == ["format.bit_depth", "format.input_color_space"]
+    graph["2"]["inputs"] |= {"format.bit_depth": "64-bit", "format.input_color_space": "sRGB"}
+    body = await _refused(image_mock, graph)
+    assert body["node_errors"]["2"]["errors"][0]["type"] == "value_not_in_list"
+
+
 async def test_texts_and_animations(image_mock: Service) -> None:
     save = {"fps": 6.0, "lossless": True, "quality": 80, "method": "default"}
     graphs = {
