@@ -1,5 +1,6 @@
 """Jobs over the vendors' own wires, a ComfyUI's and Kling's: what only happens there."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status, Step
 from tests.fixtures.eventually import eventually
+from tests.services.mock_comfyui.test_graphs import SAVERS
 from tests.services.mock_core.serving import Json, Service
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
 from tests.workflow.pipeline import LONG, Pipeline, begun, paid_once, pipeline, why, working
@@ -158,12 +160,18 @@ async def test_a_server_that_ignores_our_id_is_refused(line: Pipeline) -> None:
     assert {row["charged"] for row in await line.images.json("/admin/ledger")} <= {False}
 
 
+@pytest.mark.parametrize("kind", SAVERS)
 async def test_what_a_restarted_server_has_made_is_adopted_by_its_file(
-    client: Client, tmp_path: Path
+    client: Client, tmp_path: Path, kind: str
 ) -> None:
     """Neither our worker nor the server remembers anything, and nothing is made a second time."""
+    graph = example(WITHOUT_MODELS)
+    inputs = graph["2"]["inputs"] | SAVERS[kind][0]
+    graph["2"] |= {"class_type": kind, "inputs": inputs}
+    workflow = tmp_path / "workflow.json"
+    workflow.write_text(json.dumps(graph))
     async with (
-        pipeline(client, tmp_path, **COMFYUI) as line,
+        pipeline(client, tmp_path, **COMFYUI | {"comfyui_workflow": workflow}, **KLING) as line,
         running_semaphore(client, shutdown_seconds=0.1),
     ):
         async with running_worker(line.settings, client):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from services.worker.graphs.files import Naming, keeps_nothing, naming_of
 from services.worker.graphs.graph import Graph, GraphError, Node
 
 _CONDITIONS = ("positive", "guider", "conditioning")
@@ -150,12 +151,13 @@ _ROLES = ", ".join(Role)
 class Binding:
     """Every role with its inputs, and the node whose file is the result.
 
-    `named`: somebody has said which node that is, so that it may be one that keeps nothing.
+    `naming`: of the node's files; None of one that somebody has named although its files are
+    temporary ones.
     """
 
     targets: Mapping[Role, tuple[Target, ...]]
     output: str
-    named: bool
+    naming: Naming | None
 
 
 def bind(graph: Graph, *, bindings: str, output: str, sized: bool) -> Binding:
@@ -166,11 +168,13 @@ def bind(graph: Graph, *, bindings: str, output: str, sized: bool) -> Binding:
     binder = _Binder(graph)
     binder.read_map(bindings)
     binder.read_titles()
-    node, named = binder.find_output(output)
+    node, first_file = binder.find_output(output)
     binder.guess(node, sized=sized)
+    naming = binder.find_naming(node, first_file) if node else None
     if binder.wrong or node is None:
         raise GraphError("; ".join(f"{name}: {'; '.join(it)}" for name, it in binder.wrong.items()))
-    return Binding({role: tuple(found) for role, found in binder.found.items()}, node.id, named)
+    targets = {role: tuple(found) for role, found in binder.found.items()}
+    return Binding(targets, node.id, naming)
 
 
 class _Binder:
@@ -239,17 +243,37 @@ class _Binder:
             return None if isinstance(value, str) else f"{target} takes no text"
         return None if is_number(value) else f"{target} takes no whole number"
 
-    def find_output(self, said: str) -> tuple[Node | None, bool]:
-        """The node that is named, marked, or the only one that saves; whether it was said."""
+    def find_output(self, said: str) -> tuple[Node | None, str]:
+        """The node that is named, marked, or the only one that saves; and the first file that it is
+        said to make, as in `9=image_00001_.png`."""
         if said:
-            named = self._graph.get(said)
-            found = [named] if named else [each for each in self._graph if each.title == said]
-            return self._only(found, f"{said}: there is no such node"), True
+            found, first_file = self._called(said), ""
+            if not found and "=" in said:
+                name, _, first_file = said.rpartition("=")
+                found = self._called(name)
+            return self._only(found, f"{said}: there is no such node"), first_file
         if self._titled:
-            return self._only(self._titled, ""), True
+            return self._only(self._titled, ""), ""
         missing = "no node saves an image as a file: which one gives the result?"
         found = savers(self._graph) or [each for each in self._graph if is_video_saver(each)]
-        return self._only(found, missing), False
+        return self._only(found, missing), ""
+
+    def _called(self, name: str) -> list[Node]:
+        named = self._graph.get(name)
+        return [named] if named else [each for each in self._graph if each.title == name]
+
+    def find_naming(self, output: Node, first_file: str) -> Naming | None:
+        """How the output's files are named, so that they are found; else it is refused."""
+        if Role.PREFIX in self._unclear or (keeps_nothing(output) and not first_file):
+            return None
+        targets = self.found.get(Role.PREFIX, [])
+        try:
+            if first_file and not targets:
+                raise GraphError(f"the prefix of node {output.name} is bound nowhere")
+            return naming_of(output, first_file, prefixed=Target(output.id, PREFIX) in targets)
+        except GraphError as error:
+            self._refuse(_OUTPUT, str(error))
+            return None
 
     def _only(self, found: list[Node], missing: str) -> Node | None:
         if len(found) == 1:
@@ -278,12 +302,14 @@ class _Binder:
         for target in self.found.get(Role.PREFIX, []):
             if target.name == PREFIX and target.node != output.id:
                 its = f"not that of node {output.name}, which gives the result"
+                self._unclear.add(Role.PREFIX)
                 self._refuse(_BINDINGS, f"prefix={target} names another node's file, {its}")
         if not self._is_open(Role.PREFIX):
             return
         target = Target(output.id, PREFIX)
         if (source := output.link(PREFIX)) is not None:
             bound = "which is to be bound instead (prefix=NODE.INPUT)"
+            self._unclear.add(Role.PREFIX)
             self._refuse(_BINDINGS, f"{target} comes from node {source}, {bound}")
         elif isinstance(output.value(PREFIX), str):
             self.found[Role.PREFIX] = [target]

@@ -6,7 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from services.worker.graphs.binding import PREFIX, Binding, Role, Target, is_number
+from services.worker.graphs.binding import Binding, Role, is_number
+from services.worker.graphs.files import STEM
 from services.worker.graphs.graph import Graph
 
 # Ours alone: the ids of prompts are made of it.
@@ -17,9 +18,6 @@ _STYLE = re.compile(r"[\s,;]*\{style\}")
 _PLACE = re.compile(r"\{(prompt|style)\}")
 _MODEL = re.compile(r"\.(safetensors|sft|ckpt|gguf|pth?|bin)$", re.IGNORECASE)
 _PROMPT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-STEM = "image"
-# The server's own nodes that write a PNG; another one that takes a prefix may do so, too.
-_PNG_SAVERS = frozenset({"SaveImage", "SaveAnimatedPNG"})
 # Some nodes take no more bits.
 _SEED_BYTES = 4
 MOST_SEED = 2 ** (8 * _SEED_BYTES) - 1
@@ -55,18 +53,6 @@ class Plan:
                 if values[role] is not None
             }
         )
-
-    @property
-    def names_its_file(self) -> bool:
-        """Whether the name of a picture is ours, but for its ending."""
-        own = (Target(self.binding.output, PREFIX),)
-        return self.binding.targets.get(Role.PREFIX) == own
-
-    @property
-    def is_found_by_file(self) -> bool:
-        """Whether a picture is sure to be found by its name, as a PNG of ours."""
-        output = self.graph.get(self.binding.output)
-        return self.names_its_file and output is not None and output.kind in _PNG_SAVERS
 
     def models(self) -> list[str]:
         """The files of models that its nodes name, each once."""

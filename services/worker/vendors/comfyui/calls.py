@@ -2,6 +2,7 @@
 
 import asyncio
 from enum import Enum
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -19,9 +20,13 @@ LIST_BYTES = 8 * 1024 * 1024
 NO_JOB = "Job not found"
 # A part of a version with more is none.
 MOST_DIGITS = 9
-# How a PNG ends, and what asks for that.
+# How a picture ends by which it is known to be whole, and what asks for that.
 IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+ENDS = {".png": IEND, ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}
 LAST_BYTES = {"Range": f"bytes=-{len(IEND)}"}
+# A WEBP has no end of its own, and says how long it is behind its first four bytes.
+RIFF_HEAD = 8
+FIRST_BYTES = {"Range": f"bytes=0-{RIFF_HEAD - 1}"}
 MISSING = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
 Json = dict[str, Any]
 
@@ -125,17 +130,19 @@ class Calls:
         return str(self._http.base_url).rstrip("/")
 
     async def is_whole(self, file: File, *, may_lead: bool) -> bool | None:
-        """Whether a picture is there as a whole; None where there is none.
+        """Whether a picture of a known ending is there as a whole; None where there is none.
 
         `may_lead`: its fetching follows a redirect, so that one is as good as the file.
         A server that writes gives what it has by then, and one that was killed keeps that for good.
         """
+        end = ENDS.get(PurePosixPath(file.filename).suffix.lower())
+        wanted = LAST_BYTES if end else FIRST_BYTES
         try:
             async with (
                 asyncio.timeout(ANSWER_SECONDS),
-                self._http.stream("GET", _view_path(file), headers=LAST_BYTES) as response,
+                self._http.stream("GET", _view_path(file), headers=wanted) as response,
             ):
-                return await _is_whole(response, may_lead=may_lead)
+                return await _is_whole(response, end, may_lead=may_lead)
         except httpx.HTTPError as error:
             raise sort_exception(error) from None
         except TimeoutError:
@@ -153,7 +160,7 @@ def _view_path(file: File) -> str:
     return f"/api/view?{httpx.QueryParams(file._asdict())}"
 
 
-async def _is_whole(response: httpx.Response, *, may_lead: bool) -> bool | None:
+async def _is_whole(response: httpx.Response, end: bytes | None, *, may_lead: bool) -> bool | None:
     if response.status_code == httpx.codes.NOT_FOUND:
         return None
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -164,10 +171,17 @@ async def _is_whole(response: httpx.Response, *, may_lead: bool) -> bool | None:
     if not response.is_success:
         raise refusal(httpx.Response(response.status_code))
     # A server that gives no ranges is read to the end.
-    last = b""
+    first, last, size = b"", b"", 0
     async for chunk in response.aiter_raw():
+        first = (first + chunk)[:RIFF_HEAD]
         last = (last + chunk)[-len(IEND) :]
-    return last == IEND
+        size += len(chunk)
+    if end is not None:
+        return last.endswith(end)
+    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+        total = response.headers.get("content-range", "").rpartition("/")[2]
+        size = int(total) if total.isascii() and total.isdigit() and len(total) < 20 else 0
+    return size >= RIFF_HEAD + int.from_bytes(first[4:], "little") > RIFF_HEAD
 
 
 def _rows(found: object) -> list[tuple[float, str]]:

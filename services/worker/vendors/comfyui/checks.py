@@ -23,13 +23,13 @@ _TEXT, _NUMBER = frozenset({"STRING", "*"}), frozenset({"INT", "FLOAT", "*"})
 _TEXTS = (Role.PROMPT, Role.PREFIX)
 # So many of a list's names are told.
 _NAMES_SHOWN = 5
-_WITHOUT = {
-    Role.SEED: "each job has the graph's own, and an image that was bad is made again as it was",
-    Role.PREFIX: "files have the graph's own names",
-}
-_UNFOUND = (
-    "what it gives is not sure to be found by its file, as that of the server's own nodes under a"
-    " prefix of ours is: what the server has forgotten may be made again"
+_NO_SEED = (
+    "no input takes the seed: each job has the graph's own, and an image that was bad is made again"
+    " as it was (COMFYUI_BINDINGS)"
+)
+_TEMPORARY = (
+    "its file is a temporary one, which is gone with the server's next start: what the server has"
+    " forgotten is made again"
 )
 # So many mistakes of one kind are told.
 _SHOWN = 3
@@ -87,16 +87,12 @@ def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
         f"{role}={','.join(map(str, targets))}" for role, targets in plan.binding.targets.items()
     )
     bound = f"{roles or 'none'}; they take what a job brings"
-    unbound = [
-        f"no input takes the {role}: {without} (COMFYUI_BINDINGS)"
-        for role, without in _WITHOUT.items()
-        if role not in plan.binding.targets
-    ]
+    unbound = [] if Role.SEED in plan.binding.targets else [_NO_SEED]
     yield _judged(BINDINGS, bindings, good=bound, doubts=unbound)
     output = output_misfit(plan, kinds)
     node = plan.graph.get(plan.binding.output)
     good = f"node {node.name if node else '?'}"
-    doubts = [] if plan.is_found_by_file else [f"{good}: {_UNFOUND}"]
+    doubts = [] if plan.binding.naming else [f"{good}: {_TEMPORARY}"]
     yield _judged(OUTPUT, [output] if output else [], good=good, doubts=doubts)
 
 

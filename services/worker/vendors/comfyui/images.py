@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import httpx
 
-from services.worker.graphs.plan import STEM, Plan, folder_of, is_made_of_ours, prompt_id_of
+from services.worker.graphs.plan import Plan, folder_of, is_made_of_ours, prompt_id_of
 from services.worker.settings.vendors import headers_of
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui import checks
@@ -30,8 +30,6 @@ from shared.redact import redacted
 
 # The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
 HEEDS_INTERRUPT = (0, 3, 64)
-# Each submit of a generation makes one file, so that there are a few at the most.
-_MOST_FILES = 9
 
 
 class ComfyuiImages:
@@ -49,7 +47,7 @@ class ComfyuiImages:
         binding = plan.binding
         node = plan.graph.get(binding.output)
         name = node.name if node else binding.output
-        self._result = Result(binding.output, name, temporary=binding.named)
+        self._result = Result(binding.output, name, temporary=binding.naming is None)
         self._is_new_enough = False
         self._freed: set[str] = set()
         self._cancelled: set[str] = set()
@@ -166,9 +164,9 @@ class ComfyuiImages:
 
     async def _by_file(self, prompt_id: str) -> VendorStatus | None:
         """A whole picture under the generation's own name; half ones are passed over."""
-        numbers = range(1, _MOST_FILES + 1) if self._plan.names_its_file else ()
-        for number in numbers:
-            file = File(f"{STEM}_{number:05d}_.png", folder_of(prompt_id), "output")
+        naming = self._plan.binding.naming
+        for name in naming.names() if naming else ():
+            file = File(name, folder_of(prompt_id), "output")
             whole = await self._calls.is_whole(file, may_lead=bool(self._headers))
             if whole:
                 return await self._status(prompt_id, Told("succeeded", file=file))

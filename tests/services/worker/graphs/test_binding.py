@@ -54,13 +54,13 @@ def test_by_titles() -> None:
         Role.PROMPT: (Target("6", "text"),),
         Role.PREFIX: (Target("9", "filename_prefix"),),
     }
-    assert (binding.output, binding.named) == ("9", True)
+    assert binding.output == "9"
 
 
 def test_an_unmarked_graph_with_one_sampler_binds_itself() -> None:
     binding = bound(example(titles=False), sized=True)
     assert binding.targets == bound(example()).targets
-    assert (binding.output, binding.named) == ("9", False)
+    assert binding.output == "9"
 
 
 def test_without_a_size_that_is_set_the_graphs_own_stays() -> None:
@@ -108,7 +108,7 @@ def test_a_prefix_that_comes_from_elsewhere_is_bound_there_or_refused() -> None:
     words = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
     nodes = example(titles=False, n9=saver(["20", 0]), n20=words)
     assert "9.filename_prefix comes from node 20, which is to be bound" in mistakes(nodes)
-    binding = bound(nodes, bindings="prefix=20.value")
+    binding = bound(nodes, bindings="prefix=20.value", output="9=image_00001_.png")
     assert binding.targets[Role.PREFIX] == (Target("20", "value"),)
 
 
@@ -134,8 +134,7 @@ def test_an_input_may_have_a_dot_and_a_node_a_colon() -> None:
 
 @pytest.mark.parametrize("said", ["9", "genvideo:output"])
 def test_the_output_is_named_by_its_id_or_its_title(said: str) -> None:
-    binding = bound(example(), output=said)
-    assert (binding.output, binding.named) == ("9", True)
+    assert bound(example(), output=said).output == "9"
 
 
 def test_every_mistake_is_named_at_once_behind_its_setting() -> None:

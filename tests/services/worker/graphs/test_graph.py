@@ -9,7 +9,7 @@ import pytest
 from services.worker.graphs import graph as module
 from services.worker.graphs.graph import GraphError, parse_graph, read_graph
 from services.worker.graphs.plan import merged, prompt_id_of, seed_of
-from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example, plan_of
+from tests.services.worker.graphs.examples import WITH_MODEL, example, plan_of
 
 
 def test_the_nodes_are_there_with_links_and_values() -> None:
@@ -131,28 +131,3 @@ def test_prompt_and_style_meet_in_the_template(template: str, style: str, text: 
 
 def test_a_sampler_weighs_its_steps() -> None:
     assert plan_of(example()).weights() == {"3": 20, **dict.fromkeys("456789", 1)}
-
-
-def test_without_a_prefix_nothing_is_found_by_its_file() -> None:
-    assert plan_of(example()).is_found_by_file
-    preview = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
-    nodes = example(WITHOUT_MODELS, n2=preview)
-    assert not plan_of(nodes, output="2").is_found_by_file
-
-
-def test_a_file_is_sure_to_be_found_only_where_its_own_node_names_it_and_is_known() -> None:
-    def found(kind: str) -> tuple[bool, bool]:
-        save = {"class_type": kind, "inputs": {"images": ["8", 0], "filename_prefix": "x"}}
-        plan = plan_of(example(titles=False, n9=save))
-        return plan.is_found_by_file, plan.names_its_file
-
-    assert found("SaveImage") == found("SaveAnimatedPNG") == (True, True)
-    assert found("SaveAnimatedWEBP") == found("SaveAsToldTo") == (False, True)
-    words = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
-    linked = {
-        "class_type": "SaveImage",
-        "inputs": {"images": ["8", 0], "filename_prefix": ["20", 0]},
-    }
-    nodes = example(titles=False, n9=linked, n20=words)
-    far = plan_of(nodes, bindings="prefix=20.value")
-    assert (far.is_found_by_file, far.names_its_file) == (False, False)

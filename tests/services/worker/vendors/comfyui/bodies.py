@@ -153,10 +153,13 @@ def picture(body: bytes) -> Answer:
     """A file of the server's: ranges are given, outside of it there is nothing."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        wanted = int(request.headers["range"].removeprefix("bytes=-"))
+        first, last = request.headers["range"].removeprefix("bytes=").split("-")
         if not body:
             return httpx.Response(416)
-        return httpx.Response(206, content=body[-wanted:])
+        part = body[: int(last) + 1] if first else body[-int(last) :]
+        return httpx.Response(
+            206, content=part, headers={"content-range": f"bytes {first}-{last}/{len(body)}"}
+        )
 
     return answer
 

@@ -24,13 +24,15 @@ async def test_a_success_has_the_bound_nodes_file() -> None:
     assert found == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
 
 
-async def test_a_temporary_file_is_taken_only_of_a_node_that_was_named() -> None:
+async def test_a_temporary_file_is_taken_only_of_a_preview_that_was_named() -> None:
+    preview = {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}}
+    named: dict[str, Any] = {"nodes": example(n9=preview), "output": "9"}
     temporary = {"filename": "ComfyUI_temp_a_00001_.png", "subfolder": "", "type": "temp"}
     done = bodies.completed({"9": {"images": [temporary]}})
-    assert (await told(done, output="9")).state == "succeeded"
-    assert (await told(done, nodes=example(titles=False))).state == "failed"
+    assert (await told(done, **named)).state == "succeeded"
+    assert (await told(done)).state == "failed"
     both = bodies.completed({"9": {"images": [temporary, IMAGE]}})
-    assert (await told(both, output="9")).url == URL
+    assert (await told(both, **named)).url == URL
 
 
 @pytest.mark.parametrize(

@@ -114,25 +114,20 @@ async def test_each_mistake_has_its_check_and_many_are_counted() -> None:
     assert "is not among the server's: other" in wrong["ComfyUI models"]
 
 
-async def test_what_is_not_bound_and_what_is_not_found_by_its_file_is_warned_of() -> None:
-    kind = reply(SaveAsToldTo=KINDS["SaveImage"])
+async def test_a_seed_that_is_not_bound_and_a_temporary_result_are_warned_of() -> None:
+    kind = reply(PreviewImage=KINDS["SaveImage"])
     nodes = example(titles=False)
     del nodes["3"]["inputs"]["seed"]
     nodes["3"] |= {"class_type": "VAEDecode"}
     nodes["3"]["inputs"].pop("latent_image")
-    nodes["9"] |= {"class_type": "SaveAsToldTo"}
+    nodes["9"] |= {"class_type": "PreviewImage"}
     told = await found(
-        server(SaveAsToldTo=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
+        server(PreviewImage=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
     )
     assert told["ComfyUI bindings"].verdict is Verdict.WARNING
     assert told["ComfyUI bindings"].says.startswith("no input takes the seed: each job has the")
     assert told["ComfyUI output"].verdict is Verdict.WARNING
-    assert told["ComfyUI output"].says.startswith("node 9 (SaveAsToldTo): what it gives is not")
-    nodes["9"]["inputs"]["filename_prefix"] = 5
-    told = await found(
-        server(SaveAsToldTo=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
-    )
-    assert "no input takes the prefix: files have the graph's" in told["ComfyUI bindings"].says
+    assert told["ComfyUI output"].says.startswith("node 9 (PreviewImage): its file is a temporary")
 
 
 async def test_a_server_that_tells_nothing_of_its_nodes_is_a_warning() -> None:

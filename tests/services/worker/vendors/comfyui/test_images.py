@@ -124,13 +124,33 @@ async def test_a_server_that_gives_no_ranges_is_read_to_the_end(
     assert (found.state if found else None) == state
 
 
-@pytest.mark.parametrize("kind", ["SaveImage", "of somebody else"])
-async def test_a_png_is_found_whichever_node_has_saved_it_under_our_name(kind: str) -> None:
-    saves = {"class_type": kind, "inputs": {"images": ["1", 0], "filename_prefix": "x"}}
-    nodes = example(WITHOUT_MODELS, n2=saves)
-    found = await status({JOB: [NO_JOB], VIEW: [httpx.Response(206, content=PNG)]}, nodes=nodes)
-    assert found is not None
-    assert "image_00001_.png" in str(found.url)
+WEBP = b"RIFF" + (20).to_bytes(4, "little") + b"WEBP" + b"p" * 16
+JPEG = b"\xff\xd8\xff" + b"pixels" + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "body"),
+    [
+        ("SaveImage", "image_00001_.png", PNG),
+        ("SaveImageAdvanced", "image_00001.png", PNG),
+        ("SaveAnimatedWEBP", "image_00001_.webp", WEBP),
+        ("of somebody else", "image1.jpg", JPEG),
+    ],
+)
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_a_file_is_found_by_the_name_that_its_node_gives_it(
+    kind: str, name: str, body: bytes, ranges: bool
+) -> None:
+    inputs = {"images": ["1", 0], "filename_prefix": "x", "format": "png"}
+    nodes = example(WITHOUT_MODELS, n2={"class_type": kind, "inputs": inputs})
+    output = f"2={name}" if kind == "of somebody else" else ""
+    for whole, file in ((True, body), (False, body[:-1])):
+        answer = bodies.picture(file) if ranges else httpx.Response(200, content=file)
+        vendor = StubVendor({JOB: [NO_JOB], VIEW: [answer, NO_FILE]})
+        async with images_at(vendor, nodes=nodes, output=output) as images:
+            found = await images.status(OURS)
+        assert vendor.requests[1].url.params["filename"] == name
+        assert (found is not None) == whole
 
 
 async def test_a_file_behind_a_signed_address_is_whole() -> None:
