@@ -11,6 +11,9 @@ else
 stack := @compose/stack.sh
 endif
 unexport MAKEFLAGS
+# A value of the command line is text: make would expand it for each recipe, a $(shell …) in it, too.
+$(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),\
+  $(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -86,7 +89,7 @@ help: FORCE ## this list
 	+@awk 'BEGIN {FS = ":.*## "; print "make TARGET [NAME=value …]"} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z%-]+:.*## / {sub(/%/, "N", $$1); printf "  %-13s %s\n", $$1, $$2} \
-	  END {print "\nSettings: MODE=docker|local|auto  WORKERS=n  MOCKS=on|off, and all of .env.example"}' \
+	  END {print "\nSettings: MODE=docker|local|auto  WORKERS=n  MOCKS=on|off|image|video, and all of .env.example"}' \
 	  $(firstword $(MAKEFILE_LIST)) | compose/told.sh
 
 FORCE:

@@ -1,12 +1,15 @@
 """The make targets: what they refuse, with which status, and that nothing is started then."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.compose.made import made, project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -207,3 +210,28 @@ def test_packages_that_cannot_be_fetched_are_one_line(tmp_path: Path) -> None:
     assert done.returncode == 3
     # The next command tries again.
     assert not (tmp_path / ".venv" / "stamp").exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "$(shell touch ran)",
+        "${shell touch ran}",
+        "$(eval X := $(shell touch ran))",
+        "$$(touch ran) `touch ran`",
+        "'; touch ran; '",
+        "$HOME $$HOME $(HOME) ${HOME} $@ $",
+        'it\'s "quoted" \\ # and % on',
+        "two\nlines: touch ran\n\ttouch ran",
+        "blanks behind  ",
+        "$(error no) $(PROMPT)",
+    ],
+)
+def test_a_value_arrives_as_it_was_given_and_nothing_in_it_runs(tmp_path: Path, value: str) -> None:
+    folder = project(tmp_path)
+    words = f"PROMPT={shlex.quote(value)}"
+    as_flags = "MAKEFLAGS=" + shlex.quote(" -- 'STYLE=$(shell touch ran)'")
+    for line in (f"make try {words}", f"{words} make try", f"{as_flags} make {words} test-5"):
+        [asked] = made(line, folder)
+        assert asked.environ["PROMPT"] == value
+    assert not (folder / "ran").exists()

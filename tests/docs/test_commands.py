@@ -18,8 +18,6 @@ SHELL = {"sh", "bash", "console", "shell"}
 _ASSIGNED = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 # Where one command ends: another one, a pipe, a file, a comment.
 _END = re.compile(r"&&|;| \| |>>| # ")
-# make's own way of writing a `$`.
-_DOLLAR = "$$"
 
 
 def commands(text: str) -> Iterator[str]:
@@ -53,7 +51,7 @@ def given(command: str) -> dict[str, str]:
     """The variables that a command gives a value, as they are to arrive."""
     before, words = split(command)
     said = [match for word in words if (match := _ASSIGNED.fullmatch(word))]
-    return before | {match[1]: match[2].replace(_DOLLAR, "$") for match in said}
+    return before | {match[1]: match[2] for match in said}
 
 
 PYTHON = ".venv/bin/python"
@@ -126,10 +124,10 @@ def test_programs_of_ours_are_called_by_the_environments_python(page: Path) -> N
 def test_the_search_for_commands_finds_them() -> None:
     text = (
         "Say `make\nup MODE=local` or `make`.\n\n"
-        "```sh\nA=1 make test-7 \\\n  SEED=7   # no\ncd x && make down RULE='a$$b c'\n```\n"
+        "```sh\nA=1 make test-7 \\\n  SEED=7   # no\ncd x && make down RULE='a$b c'\n```\n"
     )
     found = of_make(text)
-    assert found == ["make up MODE=local", "A=1 make test-7    SEED=7", "make down RULE='a$$b c'"]
+    assert found == ["make up MODE=local", "A=1 make test-7    SEED=7", "make down RULE='a$b c'"]
     assert given(found[1]) == {"A": "1", "SEED": "7"}
     assert given(found[2]) == {"RULE": "a$b c"}
 

@@ -113,12 +113,8 @@ def make_line(
         for name, value in sorted(settings.overrides.items())
         if _SHAPING.fullmatch(name)
     }
-    return " ".join(["make", target, *(_assignment(*item) for item in (given | overrides).items())])
-
-
-def _assignment(name: str, value: str) -> str:
-    """As a shell takes it, and make behind it, for which a `$` is its own."""
-    return f"{name}={shlex.quote(value.replace('$', '$$'))}"
+    assignments = (f"{name}={shlex.quote(value)}" for name, value in (given | overrides).items())
+    return " ".join(["make", target, *assignments])
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
