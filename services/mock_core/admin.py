@@ -3,15 +3,15 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Request
-from pydantic import AfterValidator
+from fastapi import APIRouter, Body, Depends, Request
+from pydantic import AfterValidator, Field
 
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger.ledger import judge
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented
-from shared.http.queries import ONLY_KNOWN
+from shared.http.queries import DIGITS, ONLY_KNOWN
 
 
 async def _no_form(request: Request) -> None:
@@ -27,6 +27,7 @@ router = APIRouter(
     dependencies=[Depends(_no_form), ONLY_KNOWN],
     responses=documented(415, 422),
 )
+Count = Annotated[int, Field(ge=1), DIGITS]
 _NO_RULE = ("not_found", "no rule named 'lost' is armed")
 _NO_DELIVERY = ("not_found", "no delivery 17 is kept")
 
@@ -96,7 +97,9 @@ async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any
 
 @router.get("/ledger")
 async def get_ledger(
-    mock: TheMock, external_id: str | None = None, limit: Annotated[int | None, Query(ge=1)] = None
+    mock: TheMock,
+    external_id: str | None = None,
+    limit: Count | None = None,
 ) -> list[dict[str, Any]]:
     """One row per accepted generation in order of acceptance; the last `limit` of them."""
     rows = [row for row in mock.ledger if external_id is None or row.external_id == external_id]
@@ -139,8 +142,8 @@ async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
 @router.get("/trace")
 async def get_trace(
     mock: TheMock,
-    after: Annotated[int, Query(ge=0)] = 0,
-    limit: Annotated[int | None, Query(ge=1)] = None,
+    after: Annotated[int, Field(ge=0), DIGITS] = 0,
+    limit: Count | None = None,
 ) -> dict[str, Any]:
     """Every fault that was injected, oldest first: those numbered above `after`, the last ones."""
     return {"recorded": mock.trace.recorded, "rows": mock.trace.rows(after, limit)}
@@ -151,8 +154,8 @@ async def get_journal(
     mock: TheMock,
     path: str = "",
     method: str = "",
-    status: int | None = None,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 100,
+    status: Annotated[int, DIGITS] | None = None,
+    limit: Annotated[int, Field(ge=1, le=5000), DIGITS] = 100,
 ) -> list[dict[str, Any]]:
     """Requests to the vendor's own routes, newest first."""
     return mock.journal.rows(path=path, method=method, status=status, limit=limit)

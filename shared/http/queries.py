@@ -3,6 +3,7 @@
 A misspelled filter would else give everything; of two values one would be dropped.
 """
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -10,6 +11,8 @@ from fastapi import Depends, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.routing import APIRoute, APIWebSocketRoute
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 from starlette.requests import HTTPConnection
 
 
@@ -32,3 +35,13 @@ async def _check(request: HTTPConnection) -> None:
 
 
 ONLY_KNOWN: Any = Depends(_check)
+
+
+def _digits(given: object) -> object:
+    if isinstance(given, str) and not re.fullmatch("[0-9]+", given):
+        raise PydanticCustomError("int_parsing", "not digits alone")
+    return given
+
+
+# Of a whole number, behind its bounds: pydantic takes `1_0` for 10, and blanks and signs, too.
+DIGITS = BeforeValidator(_digits)

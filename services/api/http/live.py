@@ -19,7 +19,7 @@ from services.api.models import EXAMPLES
 from services.api.service import Service
 from shared.errors import GenvideoError, NotReady, TemporalUnavailable
 from shared.http.problems import documented, from_error
-from shared.http.queries import ONLY_KNOWN
+from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Job
 
 # So many frames are sent in a row before others get their turn.
@@ -49,9 +49,8 @@ NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404
 # The reason of a close frame has no room for more.
 REASON_BYTES = 123
 
-Since = Annotated[
-    int | None, Query(ge=0, le=MOST_VERSION, description="The version after which to go on")
-]
+_Version = Annotated[int, Field(ge=0, le=MOST_VERSION), DIGITS]
+Since = Annotated[_Version | None, Query(description="The version after which to go on")]
 SinceChange = Annotated[
     str | None, Query(max_length=40, description="The `change` of the last frame received")
 ]
@@ -225,7 +224,6 @@ HEARTBEAT = format_sse_event(comment="still here")
 # How soon a browser connects again, in milliseconds.
 RETRY = format_sse_event(retry=1000)
 
-_Version = Annotated[int, Field(ge=0, le=MOST_VERSION)]
 # A reader that has had no event yet may say so by an empty one.
 LastVersion = Annotated[
     _Version | None,

@@ -32,7 +32,7 @@ from services.api.service import Service
 from services.api.slots import NotDraining, SemaphoreSlow, Slots
 from shared.errors import GenvideoError, NotReady, QueueFull
 from shared.http.problems import documented
-from shared.http.queries import ONLY_KNOWN
+from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
 from shared.semaphore.messages import SlotView
@@ -69,6 +69,7 @@ _OrNone = BeforeValidator(lambda given: given or None)
 Limit = Annotated[
     int,
     Field(ge=1, le=MAX_PAGE),
+    DIGITS,
     BeforeValidator(lambda given: given or DEFAULT_PAGE),
     Query(description="At most so many jobs", examples=[DEFAULT_PAGE]),
 ]
