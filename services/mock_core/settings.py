@@ -156,7 +156,8 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        # In ASCII: what others have sent commands no terminal.
+        return json.dumps(line)
 
 
 class Plain(logging.Formatter):
@@ -164,6 +165,12 @@ class Plain(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)sZ %(levelname)-7s %(name)s %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = "".join(
+            each if each.isprintable() else ascii(each)[1:-1] for each in record.message
+        )
+        return super().formatMessage(record)
 
 
 def configure_logs(settings: MockSettings, *, service: str) -> None:

@@ -1,20 +1,24 @@
 """Structured logs on stdout; inside a job's code every line carries the job's id."""
 
+import json
 import logging
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from shared.telemetry.job_lines import LINES
 
-# Libraries that say too much, websockets even the keys that it opens a socket with; what an
-# activity fails of is logged by our own interceptor.
+# Libraries that say too much: websockets even the keys that it opens a socket with, uvicorn each
+# socket's query. What an activity fails of is logged by our own interceptor.
 FLOORS = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "websockets": logging.WARNING,
     "uvicorn.access": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
     "temporalio.activity": logging.ERROR,
 }
 
@@ -25,6 +29,8 @@ SEMAPHORES = (
 )
 # What a line begins with, in this order, where it has it.
 FIRST = ("timestamp", "level", "service", "event", "job_id")
+# Of several lines each.
+TRACES = frozenset({"exception", "stack"})
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -41,10 +47,10 @@ _SHARED: tuple[Processor, ...] = (
 def configure(*, service: str, level: str, form: str) -> None:
     """Send structlog and the standard library's loggers through one formatter."""
     as_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
-    renderer: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderers: Sequence[Any] = (
+        (structlog.processors.JSONRenderer(ensure_ascii=False), _escaped)
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        else (_plain, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()))
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
@@ -54,7 +60,7 @@ def configure(*, service: str, level: str, form: str) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _in_order,
                 LINES,
-                renderer,
+                *renderers,
             ],
         )
     )
@@ -72,3 +78,24 @@ def configure(*, service: str, level: str, form: str) -> None:
 
 def _in_order(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     return {key: line[key] for key in (*FIRST, *sorted(line)) if key in line}
+
+
+def _escaped(_logger: WrappedLogger, _method: str, line: str) -> str:
+    """A line of JSON without unseen characters, which a program reads as it was."""
+    return _seen(line)
+
+
+def _plain(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """The same for people; a traceback keeps its lines."""
+    return {
+        key: _seen(said, but="\n" if key in TRACES else "") if isinstance(said, str) else said
+        for key, said in line.items()
+    }
+
+
+def _seen(text: str, but: str = "") -> str:
+    """With an escape for what commands a terminal, breaks a line, or turns its text round: tags and
+    vendors' ids are other people's words."""
+    if text.isprintable():
+        return text
+    return "".join(s if s.isprintable() or s in but else json.dumps(s)[1:-1] for s in text)

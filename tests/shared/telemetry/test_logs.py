@@ -38,3 +38,37 @@ with structlog.contextvars.bound_contextvars(job_id="job-1"):
     rest = ["attempt", "logger", "zebra"]
     assert first == ["timestamp", "level", "service", "event", *rest]
     assert second == ["timestamp", "level", "service", "event", "job_id", *rest]
+
+
+HOSTILE = "a\x1b[31m\x9b2J\r\nforged=1\u202eb\u2028c\u200b\ud800\U000e0041 狐狸 é🦊"
+_HOSTILE = """
+import logging
+from shared.telemetry import logs
+import structlog
+logs.configure(service="api", level="INFO", form={form!r})
+hostile = {hostile!r}
+structlog.get_logger("a").info("of " + hostile, tag=hostile, ids=[hostile])
+logging.getLogger("library").warning("a library of %s", hostile)
+try:
+    raise ValueError(hostile)
+except ValueError:
+    structlog.get_logger("a").exception("failed")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_other_peoples_words_command_no_terminal_and_forge_no_line(form: str) -> None:
+    code = _HOSTILE.format(form=form, hostile=HOSTILE)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONUTF8": "1"}
+    )
+    said = done.stdout.decode()
+    assert done.stderr == b""
+    assert all(line.isprintable() for line in said.split("\n")), said
+    lines = said.splitlines()
+    assert not any(line.startswith("forged") for line in lines[:2])
+    assert "狐狸 é🦊" in lines[0]
+    if form == "json":
+        told, by_library, _ = map(json.loads, lines)
+        assert (told["tag"], told["ids"]) == (HOSTILE, [HOSTILE])
+        assert by_library["event"] == f"a library of {HOSTILE}"
