@@ -1,4 +1,4 @@
-"""Takes secrets out of what a vendor says, before it gets into a log, a record or a history."""
+"""Makes what a vendor says fit to be shown: without secrets, on one line, and as no Markdown."""
 
 import re
 from urllib.parse import urlsplit
@@ -63,6 +63,21 @@ def redacted(text: str) -> str:
 def printable(text: str) -> str:
     """The same on one line, without what would command a terminal or turn a page's text round."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+# In these places a character is Markdown; bare addresses become links, too.
+_MARKUP = re.compile(
+    r"[\\`*\[\]<~|@$]|(?<!\w)_|_(?!\w)|^[-+=#>]|&(?=#?\w+;)|:(?=//)|(?<=\bmailto):|(?<=\bxmpp):"
+    r"|(?<=\bwww)\.",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
+
+
+def as_markdown(text: str) -> str:
+    """Markdown that shows a text as it is, on one line."""
+    line = " ".join(text.split())
+    return _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", line))
 
 
 def _bare(found: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ font and no picture from elsewhere, and has every text in English and in Chinese
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
 from loadtest.times import duration
+from shared.redact import as_markdown
 from shared.texts import is_chinese, told
 
 GOOD, BAD, WARN, INFO = "good", "bad", "warn", "info"
@@ -196,7 +198,7 @@ def markdown(title: str, sections: list[Section]) -> str:
     """The whole report as Markdown; of a chart it has the caption alone."""
     lines = [f"# {title}", ""]
     for number, section in enumerate(sections, 1):
-        lines += [f"## {number}. {section.title}", "", section.lead, ""]
+        lines += [f"## {number}. {section.title}", "", as_markdown(section.lead), ""]
         for block in section.blocks:
             lines += [*_lines(block), ""]
     return "\n".join(lines)
@@ -210,13 +212,17 @@ def _lines(block: Block) -> Iterator[str]:
             yield "|" + "|".join("---:" if head.startswith("#") else "---" for head in heads) + "|"
             yield from ("| " + " | ".join(map(_cell, cells)) + " |" for cells in rows)
         case Notice():
-            yield f"> {_MARKS[block.tone]} {block.text}"
+            yield f"> {_MARKS[block.tone]} {as_markdown(block.text)}"
         case Tiles():
-            yield " · ".join(f"{name}: **{value}**" for name, value, _ in block.tiles)
+            yield " · ".join(
+                f"{as_markdown(name)}: **{as_markdown(value)}**" for name, value, _ in block.tiles
+            )
         case Text():
-            yield block.text
+            yield as_markdown(block.text)
         case Code():
-            yield from ("```sh", block.text, "```")
+            longest = max(map(len, re.findall("`+", block.text)), default=0)
+            fence = "`" * max(3, longest + 1)
+            yield from (f"{fence}sh", block.text, fence)
         case Links():
             yield from (f"- [{href}]({href}): {text}" for href, text in block.links)
         case Chart():
@@ -224,6 +230,6 @@ def _lines(block: Block) -> Iterator[str]:
 
 
 def _cell(cell: Cell) -> str:
-    text = cell.text.replace("|", "\\|").replace("\n", " ")
+    text, href = as_markdown(cell.text), cell.href.replace("(", "%28").replace(")", "%29")
     mark = f"{_MARKS[cell.tone]} " if cell.tone in (GOOD, BAD) else ""
-    return f"{mark}[{text}]({cell.href})" if cell.href else f"{mark}{text}"
+    return f"{mark}[{text}]({href})" if href else f"{mark}{text}"

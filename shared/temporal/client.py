@@ -12,6 +12,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import TemporalUnavailable
+from shared.redact import as_markdown
 from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
 from shared.temporal.refusals import NOT_CONNECTED, refusal
@@ -49,14 +50,14 @@ AWAY = frozenset(
 
 
 T = TypeVar("T")
-# The server takes 400 bytes; a character has up to four.
+# The server takes 400 bytes; a character has up to four, and one that is escaped two.
 SUMMARY_LENGTH = 80
 
 
 def summary(text: str) -> str:
-    """What Temporal's UI shows beside a name, as one short line."""
+    """What Temporal's UI shows beside a name, as one short line; it takes that for Markdown."""
     line = " ".join(text.split())
-    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
+    return as_markdown(line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…")
 
 
 def is_away(error: BaseException) -> bool:

@@ -230,6 +230,8 @@ OF_SHARED = {
     "shared.temporal.codec",
     "shared.errors",
     "shared.files",
+    "shared.redact",
+    "shared.settings.common",
     "shared.settings.payloads",
     "shared.process_exit",
     "shared.texts",

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from shared.failures import MAX_ATTEMPTS
     from shared.jobs.messages import JobInput, ProgressReport, Record
     from shared.jobs.states import Status, Step
+    from shared.redact import as_markdown
     from shared.semaphore.messages import RunRef, SlotRequest
     from shared.temporal.client import CUSTOM_PROGRESS, summary
 
@@ -181,8 +182,9 @@ def details_of(record: Record, note: str) -> str:
     """The current details: where the job stands, why it ended badly, what was noted last."""
     lines = [f"**{_says(record)}**"]
     if record.error is not None:
-        lines.append(f"Why: {record.error.message} ({record.error.code})")
-    lines.append(f"Noted last, as version {record.version} of its record: {note.rstrip('.')}.")
+        lines.append(f"Why: {as_markdown(f'{record.error.message} ({record.error.code})')}")
+    noted = as_markdown(note.rstrip("."))
+    lines.append(f"Noted last, as version {record.version} of its record: {noted}.")
     return "\n\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 """What the workflow is made of: its state, its turns, its cancellation, and its words."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.worker.deterministic.state import JobState, job_error
 from services.worker.models import Left
 from shared.jobs.messages import Attempts, JobError, JobInput, Record
 from shared.jobs.states import ALLOWED, END_STATES, Status, Step, may_follow
+from shared.temporal.client import summary
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 JOB = JobInput(prompt="一只猫 on a roof", style="ink", tag="t", priority=2)
@@ -277,6 +279,16 @@ def test_a_failed_job_tells_why() -> None:
     assert said.startswith(
         "**The job has failed.**\n\nWhy: The file is cut short. (bad_result)\n\nNoted last"
     )
+
+
+def test_a_vendors_words_are_no_markdown_of_temporals_ui() -> None:
+    words = "![x](https://evil.example/a.png) <img src=x> **paid** see www.evil.example"
+    error = JobError(code="refused_for_good", message=words)
+    failed = record(status=Status.FAILED, error=error)
+
+    for said in (details_of(failed, words), summary_of(failed, words[:60]), summary(words)):
+        plain = said.replace("**The job has failed.**", "")
+        assert not re.search(r"(?<!\\)[\[\]<*]|[^\\]://|www[.]", plain), said
 
 
 @pytest.mark.parametrize("status", Status)
