@@ -117,6 +117,8 @@ class Stage:
             slots = await self._api.slots()
         except Unreachable:
             return None
+        if slots.get("rebuilding"):
+            return None
         holders = slots.get("holders") or []
         return {
             "limit": slots.get("limit"),

@@ -283,13 +283,15 @@ def _refusal(cause: BaseException) -> GenvideoError:
 
 
 async def refresh_metrics(slots: Slots) -> None:
-    """Set all of them; where the semaphore does not answer they stay, and `SEEN` is 0."""
+    """Set all of them; where the semaphore does not answer, or rebuilds, they stay, and `SEEN` is
+    0."""
     try:
-        view = await asyncio.wait_for(slots.view(), METRICS_SECONDS)
+        view: SlotView | None = await asyncio.wait_for(slots.view(), METRICS_SECONDS)
     except (TemporalUnavailable, TimeoutError):
-        SEEN.set(0)
+        view = None
+    SEEN.set(view is not None and not view.rebuilding)
+    if view is None or view.rebuilding:
         return
-    SEEN.set(1)
     LIMIT.set(view.limit)
     PAUSED.set(view.paused)
     WAITING.set(view.waiting_count)

@@ -125,6 +125,9 @@ async def _asked(client: Client, wanted: argparse.Namespace) -> SlotView:
 
 
 def _show(view: SlotView) -> None:
+    if view.rebuilding:
+        sys.stdout.write("it rebuilds from Temporal; ask again\n")
+        return
     paused = ", paused" if view.paused else ""
     lines = [f"limit {view.limit}{paused}; {len(view.holders)} hold, {view.waiting_count} wait"]
     for each in view.holders:

@@ -307,7 +307,11 @@ class HolderView(Message):
 
 
 class SlotView(Message):
-    """The answer of `GET /slots`; `waiting` holds the first 1000 in the order of their turn."""
+    """The answer of `GET /slots`; `waiting` holds the first 1000 in the order of their turn.
+
+    `rebuilding`: it was ended from outside, and does not know yet what was set, who holds and who
+    waits; nothing is granted until it does.
+    """
 
     limit: int
     paused: bool
@@ -315,6 +319,7 @@ class SlotView(Message):
     waiting: tuple[str, ...]
     waiting_count: int
     capacity: int = CAPACITY
+    rebuilding: bool = False
 
     @property
     def is_full(self) -> bool:

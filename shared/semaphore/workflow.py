@@ -63,6 +63,7 @@ class SemaphoreWorkflow:
         self._is_reset = info.run_id != info.original_execution_run_id
         # Whether it knows who holds and who waits; whether the next run decides from here on.
         self._ready = self._turns_over = False
+        self._rebuilds = state is None or state.is_new
         # What was heard before it knew.
         self._early: list[Callable[[], None]] = []
         self._length = self._max_length = 0
@@ -80,10 +81,11 @@ class SemaphoreWorkflow:
         await self._fail_if_reset()
         self._rules = await self._completed(starts.rules, SemaphoreRules)
         self._permits.capacity = self._rules.capacity
-        if state is None or state.is_new:
+        if self._rebuilds:
             # Other stacks are to keep away while it rebuilds, too.
             workflow.upsert_memo({MEMO_STACK: self._rules.stack})
             await self._rebuild()
+            self._rebuilds = False
         await self._fail_if_reset()
         workflow.upsert_memo(self._memo())
         self._begin()
@@ -272,7 +274,7 @@ class SemaphoreWorkflow:
     @workflow.query(name=VIEW_QUERY)
     def view(self) -> SlotView:
         """Limit, pause, holders, and the first of those who wait."""
-        return self._permits.view()
+        return self._permits.view().model_copy(update={"rebuilding": self._rebuilds})
 
     @workflow.query(name=UNKNOWN_QUERY)
     def unknown(self, run_ids: list[str]) -> list[str]:

@@ -100,6 +100,7 @@ export class SlotPanel {
 }
 
 function sentence(view) {
+  if (view.rebuilding) return t("Rebuilding from Temporal…");
   const used = { n: view.holders.length, limit: view.limit };
   const running = view.holders.length ? t("{n} of {limit} in use", used) : t("free");
   const n = view.waiting_count.toLocaleString(LOCALE);
