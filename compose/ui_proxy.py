@@ -20,12 +20,12 @@ from starlette.types import ASGIApp
 
 from shared.errors import ForeignOrigin, GenvideoError
 from shared.http.client import http_client
-from shared.http.guard import SAFE_METHODS, Guard
+from shared.http.guard import PROCESS_HEADER, SAFE_METHODS, Guard
 from shared.http.hosts import host_of_url, listed
 from shared.http.problems import from_error
 from shared.http.web import server
 
-METRICS = "/metrics"
+METRICS, HEALTH = "/metrics", "/healthz"
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 MOST_CONNECTIONS = 512
 # The UI's own longest wait for news is far shorter.
@@ -97,6 +97,8 @@ async def _passed_on(request: Request, client: httpx.AsyncClient, base: str) -> 
         raise UiUnavailable("The Temporal UI does not answer.") from error
     response = StreamingResponse(_bytes_of(answer), answer.status_code)
     response.raw_headers = _onward(answer.headers.raw)
+    if request.url.path == HEALTH:
+        response.headers[PROCESS_HEADER] = str(os.getpgrp())
     return response
 
 

@@ -1,14 +1,27 @@
 """Whole files or none: a reader never sees a half-written one."""
 
 import contextlib
+import errno
 import os
 import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+# As much as most of what we write; a disk with less is as good as full.
+ROOM = 256 * 1024
 # A writer that is at work has made its file less long ago than this.
 ABANDONED_SECONDS = 60.0
+
+
+def no_room(folder: Path) -> str | None:
+    """`No space left on device` where a folder's disk takes no more; None where it does."""
+    disk = os.statvfs(folder)
+    blocks, files = (
+        (disk.f_bfree, disk.f_ffree) if os.geteuid() == 0 else (disk.f_bavail, disk.f_favail)
+    )
+    full = blocks * disk.f_frsize < ROOM or (disk.f_files > 0 and files == 0)
+    return os.strerror(errno.ENOSPC) if full else None
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from compose.stack.output import UNREACHABLE, VERDICT, StackError
 from compose.stack.services import API
 from compose.stack.settings import Settings
+from shared.http.guard import PROCESS_HEADER
 
 ANSWER_SECONDS = 10.0
 READY_SECONDS = 3.0
@@ -60,11 +61,13 @@ def call(
         raise Unanswered(f"{url} does not answer ({reason}); make ps", UNREACHABLE) from error
 
 
-def why_not(url: str) -> str | None:
-    """Why the address does not answer 200, or None where it does."""
+def why_not(url: str, group: int) -> str | None:
+    """Why the address does not answer 200, or None where it does; that of another process group
+    than ours is no answer."""
     try:
-        with _DIRECT.open(url, timeout=READY_SECONDS):
-            return None
+        with _DIRECT.open(url, timeout=READY_SECONDS) as answer:
+            ours = answer.headers.get(PROCESS_HEADER) == str(group)
+            return None if ours else f"another process answers at {url}"
     except urllib.error.HTTPError as error:
         return _detail(error)
     except (OSError, http.client.HTTPException) as error:

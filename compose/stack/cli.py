@@ -16,7 +16,7 @@ from compose.stack.commands import (
     status,
     trial,
 )
-from compose.stack.output import INTERRUPTED, USAGE, StackError, complain
+from compose.stack.output import INTERRUPTED, USAGE, StackError, complain, reason_of
 from compose.stack.settings import Settings, load, load_for_down
 from compose.stack.subprocesses import heed_sigterm
 from shared.texts import forgive
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         return error.status
     except OSError as error:
         # A folder that isn't ours to write into, a full disk, somebody who reads no more.
-        complain(f"{error.filename or 'output'}: {error.strerror}", style="bad")
+        complain(f"{error.filename or 'output'}: {reason_of(error)}", style="bad")
         return USAGE
     except KeyboardInterrupt:
         complain("interrupted")

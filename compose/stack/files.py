@@ -39,9 +39,14 @@ def write_private(path: Path, text: str) -> None:
     private_folder(path.parent)
     # Made for its owner alone.
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    with os.fdopen(handle, "wb") as file:
-        file.write(text.encode("utf-8", "surrogateescape"))
-    Path(draft).replace(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+        Path(draft).replace(path)
+    except OSError as error:
+        Path(draft).unlink(missing_ok=True)
+        # Of a disk that is full the system names no file.
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def give(folder: Path, owner: int) -> None:

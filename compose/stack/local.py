@@ -11,14 +11,16 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compose.stack import readiness, supervisor
 from compose.stack.environment import environment_of, inherited
 from compose.stack.files import digest, own_folder, private_folder, write_private
-from compose.stack.output import UNREACHABLE, StackError, say
+from compose.stack.output import UNREACHABLE, StackError, reason_of, say
 from compose.stack.readiness import SERVICE_FOLDERS, Unit
 from compose.stack.services import LOADTEST, NAMES, TEMPORAL, WORKER, Service
 from compose.stack.settings import Settings
@@ -70,7 +72,7 @@ class Local:
         """Start supervisor with the server alone, and wait for it; the others come by `up`."""
         self._bring([each for each in self.programs(self._copy()) if each.service is TEMPORAL])
         deadline = time.monotonic() + SERVER_PATIENCE
-        while readiness.probe(self.settings, TEMPORAL.name) and time.monotonic() < deadline:
+        while not all(unit.ready for unit in self.units()) and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def prepare(self) -> None:
@@ -129,14 +131,20 @@ class Local:
         draft = home.with_name(f"{home.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        for name in CODE:
-            if (root / name).is_dir():
-                shutil.copytree(
-                    root / name, draft / name, ignore=shutil.ignore_patterns("__pycache__")
-                )
-            elif (root / name).is_file():
-                (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / name, draft / name)
+        try:
+            for name in CODE:
+                if (root / name).is_dir():
+                    shutil.copytree(
+                        root / name, draft / name, ignore=shutil.ignore_patterns("__pycache__")
+                    )
+                elif (root / name).is_file():
+                    (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(root / name, draft / name)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise StackError(
+                f"{home.parent}: the code can't be copied: {reason_of(error)}"
+            ) from error
         if digest(draft, CODE) != home.name:
             shutil.rmtree(draft)
             raise StackError("the code has changed while it was copied; again, please")
@@ -225,14 +233,16 @@ class Local:
         except supervisor.IsEnding:
             self._wait_for_end()
             return []
-        return [self._unit(row["name"], row["statename"], row["description"]) for row in rows]
+        return [self._unit(row) for row in rows]
 
-    def _unit(self, name: str, state: str, detail: str) -> Unit:
+    def _unit(self, row: Mapping[str, Any]) -> Unit:
+        name, state, detail = (row[each] for each in ("name", "statename", "description"))
         service, _, number = name.partition("worker-")
         service, index = ("worker", int(number) - 1) if number else (service, 0)
         up = state == "RUNNING"
         reason = (
-            readiness.probe(self.settings, service, index=index)
+            # Supervisor makes each process the leader of a group.
+            readiness.probe(self.settings, service, group=row["pid"], index=index)
             if up
             else last_error(self.settings.log_dir / f"{name}.log")
         )

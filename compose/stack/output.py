@@ -1,6 +1,7 @@
 """What the user sees, in English or Chinese, and the one error of the stack script."""
 
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -21,6 +22,13 @@ class StackError(Exception):
     def __init__(self, message: str, status: int = USAGE) -> None:
         super().__init__(message)
         self.status = status
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says; where files can't be copied, what it says of the first."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1]).partition(":")[0]
+    return error.strerror or str(error)
 
 
 def colour_wanted(stream: TextIO | None = None) -> bool:

@@ -67,13 +67,13 @@ class Stack(Protocol):
         """Run the load test against it."""
 
 
-def probe(settings: Settings, service: str, *, index: int = 0) -> str | None:
-    """Why a process of the local mode is not ready, or None where it is."""
+def probe(settings: Settings, service: str, *, group: int, index: int = 0) -> str | None:
+    """Why a process of the local mode, the leader of that group, is not ready; None where it is."""
     if service == TEMPORAL.name:
-        return why_not(f"{settings.url(UI_PORT)}/healthz")
+        return why_not(f"{settings.url(UI_PORT)}/healthz", group)
     port = next(item.port for item in ALL if item.name == service)
     number = settings.ports[port] + (index if service == WORKER.name else 0)
-    return why_not(f"http://{settings.reach(port)}:{number}/readyz")
+    return why_not(f"http://{settings.reach(port)}:{number}/readyz", group)
 
 
 def expected(settings: Settings) -> Counter[str]:

@@ -16,6 +16,7 @@ from services.api.models import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.api.slots import refresh_metrics
+from shared.files import no_room
 from shared.health import lazy_client
 from shared.http.app import ServiceApp
 from shared.http.bodies import Limit
@@ -43,7 +44,11 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
 
     async def ready() -> Mapping[str, str | None]:
         service: Service = app.state.service
-        return await service.dependencies.reasons()
+        reasons = await service.dependencies.reasons()
+        if settings.elsewhere:
+            return reasons
+        # What is removed, and what is asked of Temporal alone, needs no room.
+        return {**reasons, "disk": await asyncio.to_thread(no_room, settings.data_dir)}
 
     async def before_metrics() -> None:
         await refresh_metrics(app.state.service.slots)

@@ -17,6 +17,7 @@ from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
 from shared.errors import GenvideoError
+from shared.files import no_room
 from shared.health import lazy_client, reasons_of, temporal_reason
 from shared.http.app import ServiceApp
 from shared.http.problems import from_error
@@ -63,8 +64,9 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
 
 
 async def _folder_reason(folder: Path) -> str | None:
-    writable = await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK)
-    return None if writable else f"{folder} can't be written"
+    if not await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK):
+        return f"{folder} can't be written"
+    return await asyncio.to_thread(no_room, folder)
 
 
 class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):

@@ -1,6 +1,7 @@
 """The application that both mocks start from: health, metrics, problems, admin routes."""
 
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from services.mock_core.settings import MockSettings, configure_logs
 from shared.http import problems
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
+from shared.http.guard import PROCESS_HEADER
 
 Hook = Callable[[], Awaitable[None]]
 MEBIBYTE = 1024 * 1024
@@ -35,8 +37,9 @@ async def healthz() -> dict[str, str]:
 
 
 @_health.get("/readyz")
-async def readyz() -> dict[str, str]:
+async def readyz(response: Response) -> dict[str, str]:
     """A mock depends on nothing: ready as soon as it answers."""
+    response.headers[PROCESS_HEADER] = str(os.getpgrp())
     return {"status": "ok"}
 
 

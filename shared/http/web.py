@@ -1,6 +1,7 @@
 """What every HTTP service of ours has: liveness, readiness with the reason, metrics, problems."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -11,12 +12,14 @@ from fastapi import FastAPI, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from shared.errors import NotReady
 from shared.http import problems
 from shared.http.app import ServiceApp
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
+from shared.http.guard import PROCESS_HEADER
 from shared.telemetry import tracing
 from shared.telemetry.job_lines import LINES, JobLine
 from shared.telemetry.sdk_metrics import sdk_metrics
@@ -120,16 +123,28 @@ def _shown(example: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
 
 
 def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
+    headers = {PROCESS_HEADER: str(os.getpgrp())}
     error = not_ready(reasons)
     if error is not None:
-        return problems.from_error(error)
-    return JSONResponse({"status": "ready", "checks": dict.fromkeys(reasons, "ok")})
+        return problems.from_error(error, headers)
+    return JSONResponse(
+        {"status": "ready", "checks": dict.fromkeys(reasons, "ok")}, headers=headers
+    )
 
 
 def not_ready(reasons: Mapping[str, str | None]) -> NotReady | None:
     """The error that names what is not ready, and why; None where there is nothing such."""
     wrong = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
     return NotReady("; ".join(wrong)) if wrong else None
+
+
+class Sockets(WebSocketsSansIOProtocol):
+    """Takes a refusal for the end of a socket's handshake, which uvicorn 0.54 logs as an error."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
 
 class Server(uvicorn.Server):
@@ -167,7 +182,7 @@ def server(
             # It bounds a request's head, which the faster one does not.
             http="h11",
             h11_max_incomplete_event_size=HEAD_BYTES,
-            ws="websockets-sansio",
+            ws=Sockets,
             limit_concurrency=connections,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             access_log=False,

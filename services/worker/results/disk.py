@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import Counter
 
-from shared.files import write_atomic
+from shared.files import ROOM, write_atomic
 from shared.store.chosen import trial
 from shared.store.protocol import Store, StoreAway
 
@@ -15,8 +15,7 @@ log = structlog.get_logger(__name__)
 
 REFUSED = Counter("genvideo_worker_disk_refused", "Writes that the disk refused", ["folder"])
 
-# As much as most of what we write; a disk that takes no more than a page is as good as full.
-PROBE = bytes(256 * 1024)
+PROBE = bytes(ROOM)
 
 
 class Disk:

@@ -1,5 +1,7 @@
 """Who must be ready, and what is said of those who are not."""
 
+import asyncio
+import os
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -10,8 +12,11 @@ from compose.stack.asking import why_not
 from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.readiness import Unit
 from compose.stack.services import NAMES
+from shared.health import reasons_of
+from shared.http.web import service_app
 from tests.compose.stack.commands.conftest import in_a_thread
 from tests.compose.stack.conftest import Fake, Load
+from tests.fixtures.processes import serving
 
 
 def unit(service: str, *, good: bool = True) -> Unit:
@@ -65,7 +70,7 @@ def test_one_worker_too_many_is_not_what_was_asked_for(settings: Load) -> None:
 
 
 def test_no_answer_is_a_reason() -> None:
-    assert "no answer" in (why_not("http://127.0.0.1:1/readyz") or "")
+    assert "no answer" in (why_not("http://127.0.0.1:1/readyz", 1) or "")
 
 
 class NotReady(BaseHTTPRequestHandler):
@@ -84,5 +89,16 @@ def test_the_detail_of_a_problem_is_the_reason() -> None:
     server = HTTPServer(("127.0.0.1", 0), NotReady)
     with in_a_thread(server):
         url = f"http://127.0.0.1:{server.server_port}"
-        assert why_not(f"{url}/readyz") == "temporal: no answer"
-        assert why_not(url) == "answers 503"
+        assert why_not(f"{url}/readyz", 1) == "temporal: no answer"
+        assert why_not(url, 1) == "answers 503"
+
+
+async def test_the_answer_of_another_process_is_none() -> None:
+    app = service_app("another stack's", ready=lambda: reasons_of({}))
+    async with serving(app) as base:
+        url = f"{base}/readyz"
+        assert await asyncio.to_thread(why_not, url, os.getpgrp()) is None
+        others = await asyncio.to_thread(why_not, url, os.getpgrp() + 1)
+        assert others == f"another process answers at {url}"
+        none = await asyncio.to_thread(why_not, f"{base}/healthz", os.getpgrp())
+        assert none == f"another process answers at {base}/healthz"
