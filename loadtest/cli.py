@@ -124,7 +124,7 @@ def run(
         faults=tuple(fault or ()),
     )
     settings = _settings()
-    plan = options.plan(mocked=settings.mocked)
+    plan = options.plan(mocks=settings.mocked)
     if check:
         raise typer.Exit(PASSED)
     folder, why = asyncio.run(run_plan(settings, plan, command=command(plan.seed), console=console))
@@ -163,7 +163,7 @@ def bench_peers(
     The program that replays knows our workflow alone, so that the control is not replayed.
     """
     settings = _settings()
-    plan = Options(stages=jobs, seed=seed).plan(mocked=settings.mocked)
+    plan = Options(stages=jobs, seed=seed).plan(mocks=settings.mocked)
     if check:
         raise typer.Exit(PASSED)
     found = asyncio.run(run_both(settings, plan, console=console))

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.settings.common import MOCKED, Mocks
 from shared.settings.payloads import PayloadSettings
 
 
@@ -26,7 +27,7 @@ class Settings(PayloadSettings):
     data_dir: Path = Path("data")
     store_url: str = "file:"
     reports_dir: Path = Path("reports")
-    mocks: str = Field("on", pattern="^(on|off)$")
+    mocks: Mocks = "on"
     api_token: SecretStr | None = None
     # Shown to the callback receiver, whose port may be open to others than us.
     operator_key: SecretStr | None = None
@@ -44,6 +45,7 @@ class Settings(PayloadSettings):
         return self.data_dir if self.store_url == "file:" else None
 
     @property
-    def mocked(self) -> bool:
-        """Whether the vendors are our mocks, with books of their own to compare with."""
-        return self.mocks == "on"
+    def mocked(self) -> dict[str, str]:
+        """The stages whose vendors are mocks, with books to compare with, and where these are."""
+        urls = {"image": self.image_service_url, "video": self.video_service_url}
+        return {stage: urls[stage] for stage in MOCKED[self.mocks]}

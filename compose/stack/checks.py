@@ -3,7 +3,7 @@ same findings."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,11 @@ from compose.stack.files import digest, write_private
 from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
 from compose.stack.readiness import Stack, Unit
-from compose.stack.services import CALLBACK, IMAGE, SEMAPHORE, VIDEO, WORKER, Service
+from compose.stack.services import CALLBACK, MOCKS, SEMAPHORE, WORKER, Service
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
+from shared.files import no_room
+from shared.settings.common import MOCKED
 from shared.texts import spoken
 
 VENDORS_SECONDS = 120.0
@@ -26,12 +28,13 @@ OWNER_SECONDS = 60.0
 REPLAY_SECONDS = 300.0
 ANYWAY = "VENDOR_CHECKS=off goes on all the same"
 RECEIVER = "receiver"
+STAGES = MOCKED["on"]
+_NEXT = {
+    True: "their next generations would be real and paid",
+    False: "their next generations would come from the mocks",
+}
 # So many jobs at work are counted.
 _MOST = 100
-_NEXT = {
-    False: "their next generations would be real and paid",
-    True: "their next generations would come from the mocks",
-}
 # Of what the runs' code is made; another version of the SDK is another code, too.
 _RUNS = ("requirements/services.txt", "shared", "services/worker", "services/semaphore")
 _KINDS = {WORKER: "open jobs", SEMAPHORE: "open semaphores"}
@@ -108,13 +111,14 @@ def open_jobs(start: Start) -> Iterator[Finding]:
     settings = start.settings
     running = {unit.service for unit in start.before}
     # Where the mocks are another machine's, none of them runs here.
-    mocks = bool(running & {IMAGE.name, VIDEO.name}) or Saved.read(settings.run_dir).mocks
-    if running and mocks is not settings.mocks and (reason := _open(settings)):
+    before = Saved.read(settings.run_dir).mocks | {m.mock for m in MOCKS if m.name in running}
+    if running and before != settings.mocks and (reason := _open(settings, before)):
         fix = "let them end, or cancel them; FORCE=1 goes on all the same"
         yield Finding("open jobs", good=False, found=reason, fix=fix, needed=not start.force)
 
 
-def _open(settings: Settings) -> str:
+def _open(settings: Settings, mocks: frozenset[str]) -> str:
+    """How many jobs are open, and what they would lose with other mocks than these; or nothing."""
     try:
         # By its record, which says at once that a job has ended.
         working = len(api(settings, f"/jobs?status=running&limit={_MOST}")["jobs"])
@@ -123,10 +127,11 @@ def _open(settings: Settings) -> str:
         return f"how many there are isn't known: {error}"
     if not working + waiting:
         return ""
-    before = "the vendors" if settings.mocks else "the mocks"
+    real = bool(mocks - settings.mocks)
+    before = "the mocks" if real else "the vendors"
     return (
-        f"{working + waiting} ({working} at work, {waiting} waiting): {_NEXT[settings.mocks]}, and"
-        f" what {before} had accepted would count as lost"
+        f"{working + waiting} ({working} at work, {waiting} waiting): {_NEXT[real]}, and what"
+        f" {before} had accepted would count as lost"
     )
 
 
@@ -148,6 +153,15 @@ def ports(start: Start) -> Iterator[Finding]:
         yield Finding("ports", good=True, found="ours" if running else "free")
 
 
+def disk(start: Start) -> Iterator[Finding]:
+    """A disk that takes no more would show as services that don't become ready."""
+    data = start.settings.data_dir
+    folder = next(each for each in (data, *data.parents) if each.exists())
+    if not start.before and (reason := no_room(folder)):
+        fix = "make room, or move DATA_DIR"
+        yield Finding("disk", good=False, found=f"{folder}: {reason}", fix=fix, status=USAGE)
+
+
 def temporal(start: Start) -> Iterator[Finding]:
     """A server elsewhere must have the namespace and our search attributes, which are added where
     we may. One that does not answer is waited for by whoever is started."""
@@ -165,13 +179,18 @@ def temporal(start: Start) -> Iterator[Finding]:
 
 
 def vendors(start: Start) -> Iterator[Finding]:
-    """Real vendors, before a job can be submitted to them; mocks only where they are looked at."""
+    """Real vendors, before a job can be submitted to them; mocks only where they run."""
+    real = start.settings.real
     if start.only_look:
-        if start.before or not start.settings.mocks:
-            yield from examine(start.stack, receiver=_has_receiver(start.before)).findings
+        if start.before or real:
+            yield from examine(
+                start.stack,
+                STAGES if start.before else real,
+                receiver=_has_receiver(start.before),
+            ).findings
     elif asks_vendors(start):
         start.stack.prepare()
-        found = examine(start.stack, receiver=False).findings
+        found = examine(start.stack, real, receiver=False).findings
         yield from found
         if all(each.good or not each.needed for each in found):
             _vendors_note(start.settings).write()
@@ -181,7 +200,7 @@ def asks_vendors(start: Start) -> bool:
     """Not mocks, nor those of a stack that runs and has asked them with the same settings."""
     settings = start.settings
     known = bool(start.before) and _vendors_note(settings).holds
-    return settings.vendor_checks and not settings.mocks and not known
+    return settings.vendor_checks and bool(settings.real) and not known
 
 
 def _vendors_note(settings: Settings) -> "Note":
@@ -201,10 +220,11 @@ class Examination:
     offers: Mapping[str, str]
 
 
-def examine(stack: Stack, *, receiver: bool) -> Examination:
-    """Look at both vendors, for nothing, with the code and environment of a worker, after
-    `prepare`; `receiver`: ours runs, and is looked for, too."""
-    words = ["--receiver"] if receiver else []
+def examine(stack: Stack, stages: Sequence[str] = STAGES, *, receiver: bool) -> Examination:
+    """Look at the vendors of these stages, for nothing, with the code and environment of a worker,
+    after `prepare`; `receiver`: ours runs, and is looked for, too."""
+    words = [] if len(stages) > 1 else ["--only", *stages]
+    words += ["--receiver"] if receiver else []
     answer = stack.ask(WORKER, f"{WORKER.module}.doctor", *words, timeout=VENDORS_SECONDS)
     # It prints all findings also if one is wrong, which is its status then.
     said = replace(answer, status=0).found if answer.status in (0, VERDICT) else None
@@ -340,6 +360,7 @@ class Note:
 CHECKS: tuple[Callable[[Start], Iterator[Finding]], ...] = (
     open_jobs,
     ports,
+    disk,
     temporal,
     vendors,
     other_stacks,

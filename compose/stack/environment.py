@@ -81,7 +81,7 @@ def environment_of(
     if service is LOADTEST:
         # It asks for receipts where we have them, wherever vendors call.
         known["CALLBACK_URL"] = known["CALLBACK_SERVICE_URL"]
-    if settings.mocks and known.get("VIDEO_API") == "kling":
+    if "video" in settings.mocks and known.get("VIDEO_API") == "kling":
         known |= STAND_IN
     return {name: value for name, value in sorted(known.items()) if service.reads(name)}
 
@@ -91,7 +91,7 @@ def _alike(settings: Settings) -> dict[str, str]:
     known = {
         "API_PUBLIC_URL": public(settings),
         "TEMPORAL_UI_URL": settings.ui,
-        "MOCKS": "on" if settings.mocks else "off",
+        "MOCKS": settings.mocks_word,
         # In a container the API can't tell how far its port is published.
         "API_EXPOSED": "true" if settings.exposed else "false",
         "CALLBACK_GUARDED": _guarded(settings),
@@ -137,8 +137,8 @@ def _inside(settings: Settings, service: Service) -> dict[str, str]:
     web = {each: f"http://{each.name}:{each.inner}" for each in ALL}
     image, video = vendors(settings)
     given = settings.values
-    # Real vendors reach us from outside.
-    receiver = web[CALLBACK] if settings.mocks else settings.url(CALLBACK.port)
+    # A real vendor reaches us from outside.
+    receiver = web[CALLBACK] if "video" in settings.mocks else settings.url(CALLBACK.port)
     reached = {settings.reach(each.port).strip("[]") for each in (API, CALLBACK)}
     names = [service.name, *([HOST_GATEWAY] if service.mock else [])]
     known = {name: value for name, value in given.items() if name not in DEFAULT_PORTS}
@@ -222,22 +222,30 @@ def _parts(url: str) -> SplitResult:
 
 
 def vendors(settings: Settings) -> tuple[str | None, str | None]:
-    """The real image and video services, or None twice while the mocks stand in for them."""
-    if settings.mocks:
-        return None, None
-    return (settings.comfyui_url or "").rstrip("/"), (settings.kling_url or "").rstrip("/")
+    """The real image and video services; None for one that a mock stands in for."""
+    real = {"image": settings.comfyui_url, "video": settings.kling_url}
+    image, video = (
+        None if stage in settings.mocks else (url or "").rstrip("/") for stage, url in real.items()
+    )
+    return image, video
 
 
 def patience(settings: Settings) -> dict[str, str]:
-    """The worker's deadlines by the mocks' clock; by the worker's own defaults without mocks."""
+    """The worker's deadlines by the mocks' clock; those that concern a real vendor are its own."""
     try:
         speed = float(settings.values.get("MOCK_SPEED", "100"))
     except ValueError:
         speed = 0
     # The mocks refuse any other speed before anything is started.
-    if not settings.mocks or not speed >= SLOWEST:
+    if not speed >= SLOWEST:
         return {}
-    return {name: f"{max(least, real / speed):g}" for name, (real, least) in PATIENCE.items()}
+    common = ("ACCEPT", "DRAIN") if settings.real else ()
+    its_own = (*common, *(stage.upper() for stage in settings.real))
+    return {
+        name: f"{max(least, real / speed):g}"
+        for name, (real, least) in PATIENCE.items()
+        if not name.startswith(its_own)
+    }
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

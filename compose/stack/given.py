@@ -51,12 +51,12 @@ def _is_name(key: str | None) -> bool:
 
 class Saved(BaseModel):
     """What outlives a command: the mode the stack was started in (empty where none runs), what
-    overrides `.env` until `make down`, and whether its vendors are the mocks, which may run on
+    overrides `.env` until `make down`, and the stages whose vendors are mocks, which may run on
     another machine. It may hold keys."""
 
     mode: str = ""
     overrides: dict[str, str] = {}
-    mocks: bool = False
+    mocks: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, run_dir: Path) -> "Saved":

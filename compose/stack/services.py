@@ -17,6 +17,7 @@ class Service:
 
     `bind` is the variable of the address that the port is opened on; without one it is loopback.
     `model` names the class of its settings, which says what it reads; `client`: so does the SDK.
+    `mock`: the stage whose vendor it stands in for.
     """
 
     name: str
@@ -24,7 +25,7 @@ class Service:
     inner: int
     about: str
     model: str = ""
-    mock: bool = False
+    mock: str = ""
     client: bool = False
     inside: bool = False
     bind: str = ""
@@ -56,11 +57,11 @@ def _fields(service: Service) -> frozenset[str]:
 TEMPORAL = Service("temporal", "TEMPORAL_PORT", 7233, "Temporal gRPC")
 IMAGE = Service(
     "mock-comfyui", "COMFYUI_PORT", 6889, "image service (mock ComfyUI)",
-    "services.mock_comfyui.settings:ComfyuiSettings", mock=True,
+    "services.mock_comfyui.settings:ComfyuiSettings", mock="image",
 )  # fmt: skip
 VIDEO = Service(
     "mock-kling", "KLING_PORT", 16882, "video service (mock Kling proxy)",
-    "services.mock_kling.settings:KlingSettings", mock=True,
+    "services.mock_kling.settings:KlingSettings", mock="video",
 )  # fmt: skip
 SEMAPHORE = Service(
     "semaphore", "SEMAPHORE_HTTP_PORT", 9099, "slot semaphore",

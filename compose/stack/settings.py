@@ -42,6 +42,7 @@ from compose.stack.services import (
     Service,
 )
 from shared.http.hosts import is_loopback
+from shared.settings.common import MOCKED
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
@@ -72,6 +73,12 @@ def _on(value: object) -> bool:
     if value not in ("on", "off"):
         raise ValueError(f"is not one of: {'on, off'}")
     return value == "on"
+
+
+def _mocked(value: str) -> frozenset[str]:
+    if value not in MOCKED:
+        raise ValueError(f"is not one of: {', '.join(MOCKED)}")
+    return frozenset(MOCKED[value])
 
 
 def _address(value: str) -> str:
@@ -153,7 +160,8 @@ class Settings(BaseModel):
         Field(ge=1, le=MOST_WORKERS, description=f"is not a whole number from 1 to {MOST_WORKERS}"),
     ] = 1
     roles: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
-    mocks: OnOff = True
+    # The stages whose vendors are mocks.
+    mocks: Annotated[frozenset[str], BeforeValidator(_mocked)] = frozenset(MOCKED["on"])
     vendor_checks: OnOff = True
     comfyui_url: Url | None = None
     kling_url: Url | None = None
@@ -214,12 +222,23 @@ class Settings(BaseModel):
 
     @property
     def whole(self) -> tuple[Service, ...]:
-        """Those that are ours to run; mocks and server are left away where others do their work."""
+        """Those that are ours to run; a mock or server is left away where another does its work."""
         return tuple(
             each
             for each in ALL
-            if (self.mocks or not each.mock) and (self.own_temporal or each is not TEMPORAL)
+            if (not each.mock or each.mock in self.mocks)
+            and (self.own_temporal or each is not TEMPORAL)
         )
+
+    @property
+    def real(self) -> tuple[str, ...]:
+        """The stages whose vendors are real."""
+        return tuple(stage for stage in MOCKED["on"] if stage not in self.mocks)
+
+    @property
+    def mocks_word(self) -> str:
+        """`mocks` as a setting."""
+        return next(word for word, stages in MOCKED.items() if self.mocks == {*stages})
 
     @property
     def run_dir(self) -> Path:
@@ -264,9 +283,11 @@ class Settings(BaseModel):
     def conflicts(self) -> Iterator[str]:
         """What is wrong with settings beside one another."""
         yield from self._wrong_ports()
-        for name, url in (("COMFYUI_URL", self.comfyui_url), ("KLING_URL", self.kling_url)):
-            if not self.mocks and url is None and name not in self.values:
-                yield f"MOCKS=off needs {name}, which is not set"
+        addresses = {"image": "COMFYUI_URL", "video": "KLING_URL"}
+        for stage, name in addresses.items():
+            url = getattr(self, name.lower())
+            if stage not in self.mocks and url is None and name not in self.values:
+                yield f"MOCKS={self.mocks_word} needs {name}, which is not set"
             elif url and ("?" in url or "#" in url):
                 # Such a thing is often a key.
                 origin = self.origins[name]

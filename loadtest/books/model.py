@@ -144,8 +144,15 @@ class Books:
         return sum(after < before for before, after in pairwise(self.processes.get(process, ())))
 
     @property
+    def mocks(self) -> tuple[str, ...]:
+        """The stages whose vendors were mocks, which showed their books."""
+        told = self.run.get("mocks")
+        return tuple(step for step in STEPS if isinstance(told, list) and step in told)
+
+    @property
     def mocked(self) -> bool:
-        return bool(self.run.get("mocks"))
+        """Whether both vendors were."""
+        return self.mocks == STEPS
 
     @property
     def done(self) -> bool:

@@ -234,7 +234,7 @@ def judge_stage(
     """Judge one stage; `found` are the findings of the whole run."""
     jobs = list(stage.jobs.values())
     scheduled = schedule(stage) if books.mocked else None
-    callbacks = callback_book(jobs) if books.mocked else CallbackBook()
+    callbacks = callback_book(jobs) if "video" in books.mocks else CallbackBook()
     runs = [job.execution for job in jobs if job.execution]
     result = StageResult(
         number=stage.number,
@@ -291,7 +291,7 @@ def _counts(stage: StageBook, found: list[Finding]) -> dict[str, int]:
 
 def _metrics(result: StageResult, books: Books) -> dict[str, float | None]:
     counts, latency = result.counts, result.timing.latency
-    mocked = books.mocked
+    mocked, told = bool(books.mocks), "video" in books.mocks
     most = _most(result, books)
     planned = counts["planned"]
     return {
@@ -305,7 +305,7 @@ def _metrics(result: StageResult, books: Books) -> dict[str, float | None]:
         "orphaned": counts[kinds.ORPHANED],
         "charged_twice": counts[kinds.CHARGED_TWICE] if mocked else None,
         "disagreements": counts[kinds.CONTRADICTION],
-        "callbacks_lost": len(result.callbacks.lost) if mocked else None,
+        "callbacks_lost": len(result.callbacks.lost) if told else None,
         "faults_unaccounted": (
             len(result.retries.unaccounted) + len(result.faults.unaccounted) if mocked else None
         ),
@@ -333,7 +333,7 @@ def _metrics(result: StageResult, books: Books) -> dict[str, float | None]:
 
 
 def _most(result: StageResult, books: Books) -> list[int]:
-    """The most at once by each book that could speak; without mocks there is no vendors' book.
+    """The most at once by each book that could speak; the vendors' takes the mocks of both.
 
     The permit's signal in a history is one of our own making: a build without it has none.
     """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadtest.books.facts import mapping
-from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, STEPS, TEMPORAL, Witness
+from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, TEMPORAL, Witness
 from loadtest.judge import findings as kinds
 from loadtest.judge.fates import AGAIN, LOST, MADE_GOOD
 from loadtest.judge.judge import Judgement
@@ -141,11 +141,12 @@ def _mode(judgement: Judgement) -> Tried:
 
 def _clock(judgement: Judgement) -> Tried:
     name = "vendors at their real speed"
-    if not judgement.books.mocked:
+    mocks = judgement.books.mocks
+    if not mocks:
         return Tried(name, True, "no mocks were on", _by(RUNNER))
-    vendors = (mapping(judgement.books.vendors.get(step)) for step in STEPS)
+    vendors = (mapping(judgement.books.vendors.get(step)) for step in mocks)
     speeds = [mapping(vendor.get("stats")).get("speed") for vendor in vendors]
-    text = ", ".join(f"{step} {speed or '?'}" for step, speed in zip(STEPS, speeds, strict=True))
+    text = ", ".join(f"{step} {speed or '?'}" for step, speed in zip(mocks, speeds, strict=True))
     real = all(speed == 1 for speed in speeds)
     return Tried(name, real, f"times as fast as the wall's clock: {text}", _by(LEDGERS))
 
@@ -181,7 +182,7 @@ def _silence(judgement: Judgement) -> Tried:
 
 def _faults(judgement: Judgement) -> Tried:
     name = "faults of vendors"
-    if not judgement.books.mocked:
+    if not judgement.books.mocks:
         return Tried(name, False, "only mocks can be made to misbehave", _by(LEDGERS))
     known = rules(judgement)
     armed, fired = sum(rule.armed for rule in known), [rule for rule in known if rule.fired]
@@ -194,7 +195,7 @@ def _faults(judgement: Judgement) -> Tried:
 
 def _callbacks(judgement: Judgement) -> Tried:
     name, by = "callbacks that go wrong", _by(LEDGERS, RECEIPTS)
-    if not judgement.books.mocked:
+    if "video" not in judgement.books.mocks:
         return Tried(name, False, "without mocks it is not known what was sent", by)
     videos = [row for job in judgement.books.jobs for row in job.of("video")]
     if videos and not any(row.calls_back for row in videos):

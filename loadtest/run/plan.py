@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from loadtest.books.model import STEPS
 from loadtest.judge.pace import P95_FROM, P99_FROM
 from loadtest.judge.threshold import parse, with_defaults
 
@@ -178,16 +179,16 @@ class Options(BaseModel):
     presets: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
-    def plan(self, *, mocked: bool = True) -> Plan:
-        """The plan for a stack with mocks, or without; raises PlanError naming every mistake."""
+    def plan(self, *, mocks: Collection[str] = STEPS) -> Plan:
+        """The plan for a stack with these mocks; raises PlanError naming every mistake."""
         presets = tuple(json.dumps({"preset": name}) for name in self.presets)
         asked = self.model_dump(exclude={"presets"}) | {
             "seed": self.seed or int(datetime.now(UTC).timestamp()) % 1_000_000,
-            "stall": self.stall or ("300" if mocked else "1800"),
+            "stall": self.stall or ("300" if len(mocks) == len(STEPS) else "1800"),
             "faults": presets + self.faults,
         }
         problems = []
-        if asked["faults"] and not mocked:
+        if asked["faults"] and not mocks:
             problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
         try:
             found = Plan.model_validate(asked)

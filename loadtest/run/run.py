@@ -56,13 +56,10 @@ async def open_stack(settings: Settings, temporal: Temporal, version: str) -> As
         receiver = await exits.enter_async_context(
             Http(settings.callback_url, token=settings.operator_key)
         )
-        vendors: list[Vendor] = []
-        if settings.mocked:
-            for name, url in (
-                ("image", settings.image_service_url),
-                ("video", settings.video_service_url),
-            ):
-                vendors.append(Vendor(await exits.enter_async_context(Http(url, timeout=60)), name))
+        vendors = [
+            Vendor(await exits.enter_async_context(Http(url, timeout=60)), stage)
+            for stage, url in settings.mocked.items()
+        ]
         yield Stack(settings, Api(api), receiver, tuple(vendors), temporal, version)
 
 
@@ -147,7 +144,7 @@ class Run:
             "command": self._command,
             "plan": self._plan.model_dump(),
             "began_at": began,
-            "mocks": settings.mocked,
+            "mocks": [*settings.mocked],
             "temporal_ui": settings.temporal_ui_url,
             "namespace": settings.temporal_namespace,
             "environment": environment(self._stack.server_version),

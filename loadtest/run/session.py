@@ -20,6 +20,7 @@ from loadtest.run.progress import display
 from loadtest.run.run import Run, open_stack
 from loadtest.settings import Settings
 from loadtest.wire.http import Http, Unreachable
+from loadtest.wire.processes import MOCKS
 from loadtest.wire.temporal import Temporal
 from loadtest.wire.vendor import Refused, Vendor
 
@@ -66,11 +67,7 @@ async def preflight(settings: Settings) -> tuple[Temporal, str]:
         ("api", settings.api_url, "/readyz"),
         ("callback", settings.callback_url, "/healthz"),
     ]
-    if settings.mocked:
-        needed += [
-            ("mock-comfyui", settings.image_service_url, "/admin/stats"),
-            ("mock-kling", settings.video_service_url, "/admin/stats"),
-        ]
+    needed += [(MOCKS[stage], url, "/admin/stats") for stage, url in settings.mocked.items()]
     problems: list[str] = []
     temporal: list[tuple[Temporal, str]] = []
 

@@ -20,16 +20,13 @@ _NAMES = {
     "process_resident_memory_bytes": "rss",
 }
 RUNNER = "loadtest"
+MOCKS = {"image": "mock-comfyui", "video": "mock-kling"}
 
 
 def addresses(settings: Settings) -> dict[str, str]:
     """Every process that may have metrics; several workers are told apart by number."""
     found = {"api": settings.api_url, "callback": settings.callback_url}
-    if settings.mocked:
-        found |= {
-            "mock-comfyui": settings.image_service_url,
-            "mock-kling": settings.video_service_url,
-        }
+    found |= {MOCKS[stage]: url for stage, url in settings.mocked.items()}
     found["semaphore"] = settings.semaphore_metrics_url
     workers = list(_workers(settings.worker_metrics_url, settings.workers))
     for place, url in enumerate(workers):

@@ -160,9 +160,9 @@ class JobList(Message):
 
 
 class PageConfig(Message):
-    """What the dashboard must know before it draws anything."""
+    """What the dashboard must know before it draws anything; `mocks`: their stages."""
 
-    mocks: bool
+    mocks: tuple[str, ...]
     temporal_ui_url: str
     temporal_namespace: str
 

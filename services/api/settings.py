@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.http.hosts import host_of_url, is_loopback
-from shared.settings.common import Port, PublicSettings, RetentionDays
+from shared.settings.common import MOCKED, Mocks, Port, PublicSettings, RetentionDays
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
@@ -22,7 +22,7 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
     api_port: Port = 8000
     api_public_url: AnyHttpUrl | None = None
     temporal_ui_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
-    mocks: Literal["on", "off"] = "on"
+    mocks: Mocks = "on"
     # How often Temporal is asked for what is new.
     pace: Pace = Pace.FAST
     retention_days: RetentionDays | None = None
@@ -110,13 +110,12 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
 
     @property
     def mock_services(self) -> dict[str, str]:
-        """The mocks by name; none where real services are called."""
-        if self.mocks == "off":
-            return {}
-        return {
-            "mock-comfyui": self._base(self.mock_comfyui_url, self.comfyui_port),
-            "mock-kling": self._base(self.mock_kling_url, self.kling_port),
+        """The mocks that there are, by name."""
+        mocks = {
+            "image": ("mock-comfyui", self._base(self.mock_comfyui_url, self.comfyui_port)),
+            "video": ("mock-kling", self._base(self.mock_kling_url, self.kling_port)),
         }
+        return dict(mocks[stage] for stage in MOCKED[self.mocks])
 
     def _base(self, url: AnyHttpUrl | None, port: int) -> str:
         return str(url or f"http://127.0.0.1:{port}").rstrip("/")

@@ -3,7 +3,7 @@
 import ipaddress
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +20,10 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 # In characters.
 SECRET_LENGTH = 32
+
+# `MOCKS`, and the stages whose vendors are mocks.
+MOCKED = {"on": ("image", "video"), "off": (), "image": ("image",), "video": ("video",)}
+Mocks = Literal["on", "off", "image", "video"]
 
 # How long jobs are kept after their end.
 RetentionDays = Annotated[float, Field(gt=0, le=36_500)]

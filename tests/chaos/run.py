@@ -222,7 +222,7 @@ class _Run:
                 "plan": Options(stages=stages, seed=str(self._plan.seed)).plan().model_dump(),
                 "began_at": self._began,
                 "ended_at": time.time(),
-                "mocks": True,
+                "mocks": ["image", "video"],
                 "temporal_ui": "",
                 "namespace": self._site.client.namespace,
                 "environment": environment(version),

@@ -1,7 +1,7 @@
 """Raw records of a healthy run without any stack, to be forged by tests."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -228,7 +228,12 @@ class Synthetic:
     """A run with a limit of one: job after job, everything noted in every book."""
 
     def __init__(
-        self, reports: Path, *, plan: Plan | None = None, mocks: bool = True, run_id: str = "run"
+        self,
+        reports: Path,
+        *,
+        plan: Plan | None = None,
+        mocks: Collection[str] = STEPS,
+        run_id: str = "run",
     ) -> None:
         self.plan = plan or Options(stages="3", seed="7").plan()
         self.folder = RunFolder.create(reports, run_id)
@@ -240,9 +245,8 @@ class Synthetic:
         """Write the raw records of all stages."""
         for stage, count in enumerate(self.plan.stages):
             self._stage(stage, count)
-        if self.mocks:
-            self.folder.append(raw.CLOCKS, _readings(T0, self.at))
-        self.folder.write(raw.VENDORS, _vendors(self.plan.jobs) if self.mocks else {})
+        self.folder.append(raw.CLOCKS, _readings(T0, self.at, self.mocks))
+        self.folder.write(raw.VENDORS, _vendors(self.plan.jobs, self.mocks))
         self.folder.write(
             raw.RUN,
             {
@@ -252,13 +256,13 @@ class Synthetic:
                 "plan": json.loads(self.plan.model_dump_json()),
                 "began_at": T0,
                 "ended_at": self.at,
-                "mocks": self.mocks,
+                "mocks": [*self.mocks],
                 "temporal_ui": "http://127.0.0.1:8080",
                 "namespace": "default",
                 "environment": {"server": "1.32.0", "sdk": "1.35.0", "cores": 2, "code": "abc"},
                 "faults": {"image": {"rules": []}, "video": {"rules": []}},
                 "limit": 1,
-                "vendors_before": {step: _totals(0) for step in STEPS},
+                "vendors_before": {step: _totals(0) for step in self.mocks},
                 "why": "done",
                 "unread": [],
             },
@@ -317,10 +321,9 @@ class Synthetic:
         self.folder.append(raw.EXECUTIONS, [listed | {"tag": f"load-run-{stage + 1}"}])
         self.folder.append(raw.TEMPORAL, [job_summary(name, times)])
         self.folder.append(raw.FILES, job_files(name))
-        if self.mocks:
-            for step in STEPS:
-                row = job_generation(name, step, prompt, times=times)
-                self.folder.append(raw.LEDGERS[step], [row])
+        for step in self.mocks:
+            row = job_generation(name, step, prompt, times=times)
+            self.folder.append(raw.LEDGERS[step], [row])
         self.folder.append(raw.RECEIPTS, job_receipts(name, times))
         return times
 
@@ -329,12 +332,12 @@ class Synthetic:
         (self.folder.histories / f"{name}.json").write_text(text, "utf-8")
 
 
-def _readings(began: float, ended: float) -> list[Row]:
+def _readings(began: float, ended: float, mocks: Collection[str]) -> list[Row]:
     """Both vendors' clocks are the runner's, as far as a request's way lets anybody see."""
     return [
         {"service": step, "moment": moment, "sent_at": at, "answered_at": at, "theirs": at}
         for moment, at in (("begin", began), ("end", ended))
-        for step in STEPS
+        for step in mocks
     ]
 
 
@@ -343,10 +346,10 @@ def _totals(made: int) -> Row:
     return counts | {"duplicates": 0, "ledger_dropped": 0}
 
 
-def _vendors(made: int) -> Row:
+def _vendors(made: int, mocks: Collection[str]) -> Row:
     verdict = {"ok": True, "charged_twice": [], "charged": made, "open": 0}
     fine = {"verdict": verdict, "faults_recorded": 0, "faults_remembered": 0}
-    return {step: {"stats": _totals(made), **fine} for step in STEPS}
+    return {step: {"stats": _totals(made), **fine} for step in mocks}
 
 
 def named(judgement: Judgement, kind: str) -> list[str]:

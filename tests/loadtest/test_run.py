@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
 from loadtest.books import raw
+from loadtest.books.model import STEPS
 from loadtest.judge.judge import Judgement, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
@@ -65,16 +66,16 @@ def test_an_open_loop_plans_each_instant() -> None:
         ({"stages": "1", "on_video_failure": "cry"}, "--on-video-failure"),
         ({"stages": "1", "faults": ("{",)}, "not JSON"),
         ({"stages": "1", "faults": ("[]",)}, "not an object"),
-        ({"stages": "1", "presets": ("x",), "mocked": False}, "mocks are off"),
+        ({"stages": "1", "presets": ("x",), "mocks": ()}, "mocks are off"),
         ({"stages": "19", "thresholds": ("p95<1",)}, "20 jobs or more"),
     ],
 )
-def test_a_mistake_is_named(arguments: dict[str, object], word: str) -> None:
-    mocked = bool(arguments.pop("mocked", True))
+def test_a_mistake_is_named(arguments: dict[str, Any], word: str) -> None:
+    mocks = arguments.pop("mocks", STEPS)
     options = Options.model_validate(arguments)
 
     with pytest.raises(PlanError, match=word):
-        options.plan(mocked=mocked)
+        options.plan(mocks=mocks)
 
 
 def test_all_mistakes_are_named_together() -> None:

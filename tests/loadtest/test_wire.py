@@ -13,6 +13,7 @@ from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import RUNNER, Processes, addresses, read
 from loadtest.wire.temporal import connect
+from shared.settings.common import Mocks
 from tests.fixtures.processes import free_port, serving
 
 
@@ -38,7 +39,7 @@ process_virtual_memory_bytes 5
 """
 
 
-def settings(*, workers: int = 1, mocks: str = "on") -> Settings:
+def settings(*, workers: int = 1, mocks: Mocks = "on") -> Settings:
     return Settings(
         worker_metrics_url="http://127.0.0.1:9100",
         semaphore_metrics_url="http://127.0.0.1:9099",
@@ -64,6 +65,13 @@ def test_without_mocks_the_vendors_are_not_asked() -> None:
     found = addresses(settings(mocks="off"))
 
     assert set(found) == {"api", "callback", "semaphore", "worker"}
+
+
+@pytest.mark.parametrize(("mocks", "mock"), [("image", "mock-comfyui"), ("video", "mock-kling")])
+def test_a_real_vendor_beside_a_mock_is_not_asked(mocks: Mocks, mock: str) -> None:
+    found = addresses(settings(mocks=mocks))
+
+    assert set(found) == {"api", "callback", "semaphore", "worker", mock}
 
 
 async def test_the_operators_key_is_shown_to_the_receiver_alone() -> None:

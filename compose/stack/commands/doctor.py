@@ -5,6 +5,7 @@ import ipaddress
 import os
 import platform
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 from compose.stack import checks, choice, docker, machine
 from compose.stack.checks import Finding, Start
 from compose.stack.environment import service_mistakes
+from compose.stack.files import OTHERS
+from compose.stack.given import SECRET, dotenv
 from compose.stack.local import Local
 from compose.stack.output import VERDICT, StackError, padded, paint, say, wide
 from compose.stack.readiness import Stack
@@ -65,6 +68,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         yield Finding("containers", False, reason, "newer packages, or MODE=local", needed)
     if reason is None:
         yield base_image(settings)
+    yield from _secrets(settings)
     yield from disk(settings)
     free = _free_memory() / 2**30
     fix = f"free {MEMORY_GIB} GiB"
@@ -81,6 +85,15 @@ def base_image(settings: Settings) -> Finding:
     if wanted == DEFAULT_BASE_IMAGE:
         fix = "make up fetches it, or makes one with mmdebstrap (apt-get install mmdebstrap)"
     return Finding("base image", good=False, found=f"{wanted} is not here", fix=fix, needed=False)
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    """Keys in `.env` are for its owner."""
+    path = settings.root / ".env"
+    keys = [name for name in dotenv(path)[0] if SECRET.fullmatch(name)]
+    if keys and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
+        found = f"others on this machine can read {', '.join(sorted(keys))} (mode {mode:o})"
+        yield Finding(".env", False, found, needed=False, commands=(f"chmod 600 {path}",))
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
@@ -131,7 +144,7 @@ def _stack(settings: Settings) -> Iterator[Finding]:
     url = settings.values.get("STORE_URL", "file:")
     if url != "file:" and not mistakes:
         yield Finding("store", good=True, found=f"{url} checks the conditions of writes")
-    elsewhere = not (settings.own_temporal and settings.mocks)
+    elsewhere = not settings.own_temporal or bool(settings.real)
     stack: Stack = Local(settings)
     try:
         if settings.running or elsewhere:

@@ -13,7 +13,7 @@ from compose.stack.output import StackError, say, table
 from compose.stack.services import IMAGE, MOCKS, VIDEO, Service
 from compose.stack.settings import Settings
 
-_TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,), "both": MOCKS}
+_TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,)}
 
 
 def _plan(value: str) -> object:
@@ -42,7 +42,7 @@ class Fault(BaseModel):
 def arm(settings: Settings, environ: Mapping[str, str]) -> None:
     """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks that ON names."""
     asked = options(Fault, environ)
-    for service in _TARGETS[asked.on]:
+    for service in _TARGETS.get(asked.on) or _there(settings):
         _call(
             settings, service, "POST", plan={"preset": asked.preset} if asked.preset else asked.rule
         )
@@ -51,14 +51,14 @@ def arm(settings: Settings, environ: Mapping[str, str]) -> None:
 
 def clear(settings: Settings) -> None:
     """Disarm everything."""
-    for service in MOCKS:
+    for service in _there(settings):
         _call(settings, service, "DELETE")
     say("no faults are armed")
 
 
 def show(settings: Settings) -> None:
     """Every armed rule with its number of hits, or the names of the presets where none is armed."""
-    answers = {service: _call(settings, service, "GET") for service in MOCKS}
+    answers = {service: _call(settings, service, "GET") for service in _there(settings)}
     rows = [
         (service.name, str(rule["name"]), _effects(rule), str(rule["fired"]))
         for service, answer in answers.items()
@@ -78,9 +78,16 @@ def _effects(rule: Mapping[str, Any]) -> str:
     return ", ".join(f"{effect['where']}.{effect['do']}" for effect in effects)
 
 
-def _call(settings: Settings, service: Service, method: str, *, plan: object = None) -> Any:
+def _there(settings: Settings) -> list[Service]:
+    """The mocks that there are, one at least."""
     if not settings.mocks:
         raise StackError("the mocks are switched off; make mocks-on switches them on")
+    return [service for service in MOCKS if service.mock in settings.mocks]
+
+
+def _call(settings: Settings, service: Service, method: str, *, plan: object = None) -> Any:
+    if service not in _there(settings):
+        raise StackError(f"the {service.mock} service is real, and only a mock can misbehave")
     try:
         return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
     except Unanswered:

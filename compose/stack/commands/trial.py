@@ -14,7 +14,7 @@ from compose.stack.asking import Unanswered, api, call
 from compose.stack.checks import Examination
 from compose.stack.commands import lifecycle
 from compose.stack.output import UNREACHABLE, VERDICT, StackError, agreed, complain, paint, say
-from compose.stack.services import API, IMAGE, VIDEO
+from compose.stack.services import API, MOCKS
 from compose.stack.settings import Settings
 
 ORDER = {"PROMPT": "a red fox in fresh snow looks up", "STYLE": "ink on paper"}
@@ -50,7 +50,12 @@ def _announce(settings: Settings, order: Mapping[str, str], found: Examination) 
     say(f"one job: {order['prompt']} ({order['style']})")
     for stage, offer in found.offers.items():
         say(f"  {stage}  {offer}")
-    cost = "nothing, for these are mocks" if settings.mocks else f"one generation of each; {AGAIN}"
+    if not settings.real:
+        cost = "nothing, for these are mocks"
+    elif settings.mocks:
+        cost = f"one {settings.real[0]}, for the other vendor is a mock; {AGAIN}"
+    else:
+        cost = f"one generation of each; {AGAIN}"
     say(f"  cost   {cost}")
 
 
@@ -147,14 +152,15 @@ def _files(settings: Settings, job_id: str) -> list[Path]:
 def _charged(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
     """What was accepted; what that cost by the vendors' own words, and by the mocks' ledgers."""
     accepted = " and ".join(f"{record['attempts'][stage]} {stage}" for stage in STAGES)
-    yield f"accepted by the {'mocks' if settings.mocks else 'vendors'}: {accepted}"
+    yield f"accepted by the {'vendors' if settings.real else 'mocks'}: {accepted}"
     for generation, units in record.get("units", {}).items():
         yield f"charged: {units} units for {generation}"
-    if settings.mocks:
-        ledgers = (call(f"{settings.url(mock.port)}/admin/ledger") for mock in (IMAGE, VIDEO))
+    if mocks := [mock for mock in MOCKS if mock.mock in settings.mocks]:
+        ledgers = (call(f"{settings.url(mock.port)}/admin/ledger") for mock in mocks)
         rows = [row for ledger in ledgers for row in ledger]
         mine = [row for row in rows if str(row["external_id"]).startswith(f"{record['job_id']}.")]
         paid = sum(row["charged"] for row in mine)
-        yield f"{paid} of {len(mine)} would have been charged"
-    elif not record.get("units"):
+        told = f"{paid} of {len(mine)} would have been charged"
+        yield f"{told}: the {mocks[0].mock} service is a mock" if settings.real else told
+    if settings.real and not record.get("units"):
         yield "charged: no vendor says; look into its own account"

@@ -25,7 +25,7 @@ def callback(books: Books) -> Iterator[Finding]:
     if "receipts" in books.unread:
         return
     yield from each(books, CALLBACK, _applied, _signalled)
-    if books.mocked:
+    if "video" in books.mocks:
         told = partial(_told, changes=_changes(books), asked=_asked(books))
         yield from each(books, CALLBACK, told, _counted, _whose, _refused)
         yield from _unanswered(books)

@@ -18,12 +18,12 @@ BOUNDARY = 2.0
 
 def ledger(books: Books) -> Iterator[Finding]:
     """What no attempt explains, and what does not add up."""
-    if not books.mocked:
-        return
     yield from _nobodys(books)
-    yield from each(books, LEDGER, _place, _charge, _task, _brought, _permit, _open)
+    yield from each(books, LEDGER, _place, _charge, _task, _permit, _open)
+    if books.mocked:
+        yield from each(books, LEDGER, _brought)
     if books.done:
-        for step in STEPS:
+        for step in books.mocks:
             yield from of_run(books, LEDGER, _totals(books, step))
 
 
@@ -165,9 +165,7 @@ GIVEN_UP = ("failed", "timed_out")
 
 def attempts(books: Books) -> Iterator[Finding]:
     """Attempts that one book alone tells of."""
-    yield from each(books, ATTEMPTS, _record, _history)
-    if books.mocked:
-        yield from each(books, ATTEMPTS, _vendor)
+    yield from each(books, ATTEMPTS, _record, _history, _vendor)
 
 
 def _record(job: JobFacts, books: Books) -> Texts:
@@ -198,7 +196,7 @@ def _vendor(job: JobFacts, books: Books) -> Texts:
     """The vendor accepted each attempt, or a fault or a failed activity says why it did not."""
     if met(job) or not once(job) or _failed(job):
         return
-    for step in STEPS:
+    for step in books.mocks:
         made = {row.attempt for row in job.of(step)}
         first = next(number for number in count(1) if number not in made)
         if first <= _shown(job, step):

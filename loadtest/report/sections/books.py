@@ -9,7 +9,6 @@ from loadtest.books.model import (
     RECEIPTS,
     RECORDS,
     RUNNER,
-    STEPS,
     TEMPORAL,
     JobFacts,
     StageBook,
@@ -75,7 +74,7 @@ _COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
 def conservation(judgement: Judgement) -> Section:
     """The sums, the books beside each other, and every difference by name."""
     stages, found = judgement.books.stages, judgement.findings
-    books = witnesses(mocked=judgement.books.mocked)
+    books = witnesses(mocked=bool(judgement.books.mocks))
     keepers = codes(books)
     lead = (
         "submitted = succeeded + degraded + failed + cancelled + still open, and still open must "
@@ -135,8 +134,8 @@ def retries(judgement: Judgement) -> Section:
     )
     stages = judgement.stages
     blocks: list[Block] = []
-    if judgement.books.mocked:
-        attempts = [_attempts(stage, step) for stage in stages for step in STEPS]
+    if mocks := judgement.books.mocks:
+        attempts = [_attempts(stage, step) for stage in stages for step in mocks]
         numbers = ("#1 attempt", "#2", "#3", "#4 or more")
         blocks.append(Table(("stage", "of", *numbers), attempts, "Generations per job"))
         fates = (BY_RETRY, DEGRADED, SURFACED, UNACCOUNTED)
@@ -207,7 +206,7 @@ def callbacks(judgement: Judgement) -> Section:
         "lost; lost must be 0. A vendor sends one per change of a task, or withholds it by a fault."
     )
     blocks: list[Block] = [Text("Without mocks it is not known what was sent.")]
-    if judgement.books.mocked:
+    if "video" in judgement.books.mocks:
         fates = (*FATES, AGAIN, MADE_GOOD, LOST)
         rows = [
             row(

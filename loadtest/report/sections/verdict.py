@@ -94,11 +94,17 @@ def _tiles(judgement: Judgement) -> Tiles:
 
 def _banners(run: dict[str, Any]) -> list[str]:
     found = []
-    if run.get("mocks"):
+    mocks = list(run.get("mocks") or ())
+    if mocks:
         found.append(
             "Mocks were on: timings are simulated. What is proven is order, not speed of a vendor."
         )
-    else:
+    if len(mocks) == 1:
+        found.append(
+            f"Only the {mocks[0]} service was a mock: the other vendor's own book is absent, so"
+            " nothing is said here about its charges, nor about what ran at once by both clocks."
+        )
+    elif not mocks:
         found.append(
             "Mocks were off: the vendors' own books are absent, so nothing is said here about "
             "charges, callbacks sent, or what ran at once by the vendors' clocks."

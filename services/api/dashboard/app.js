@@ -69,7 +69,7 @@ function start() {
   const learn = async () => {
     const config = await get("/dashboard/config");
     drawer.temporalUi = showSurroundings(config);
-    if (config.mocks) mocks.follow();
+    if (config.mocks.length) mocks.follow(config.mocks);
     else views.withdraw("faults");
   };
   // A socket that is refused does not say why: the token has been asked for by then.
@@ -94,11 +94,15 @@ function showLink(known) {
   setText(byId("link"), t(LINK[state]));
 }
 
+// By the stages whose vendors are mocks.
+const REAL = { "": "real services", image: "real videos", video: "real images" };
+
 function showSurroundings(config) {
   const mode = byId("mode");
   mode.hidden = false;
-  mode.classList.add(config.mocks ? "mocks" : "real");
-  setText(mode, t(config.mocks ? "mocks" : "real services"));
+  const real = REAL[config.mocks.join()];
+  mode.classList.add(real ? "real" : "mocks");
+  setText(mode, t(real ?? "mocks"));
   const namespace = encodeURIComponent(config.temporal_namespace);
   const address = `${config.temporal_ui_url}/namespaces/${namespace}/workflows`;
   byId("elsewhere").prepend(outside(address, t("Temporal UI")));

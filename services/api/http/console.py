@@ -18,7 +18,7 @@ from shared.errors import GenvideoError, NotJson, NotReady
 from shared.health import temporal_reason
 from shared.http.client import http_client
 from shared.http.problems import documented
-from shared.http.queries import ONLY_KNOWN
+from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Record
 from shared.telemetry.job_lines import LINES
 
@@ -148,7 +148,7 @@ async def set_clock(mock: Mock, order: ClockOrder, *, service: ServiceDep, http:
 
 @router.get("/console/{mock}/trace", include_in_schema=False)
 async def trace(
-    mock: Mock, service: ServiceDep, http: Http, *, after: Annotated[int, Query(ge=0)] = 0
+    mock: Mock, service: ServiceDep, http: Http, *, after: Annotated[int, Field(ge=0), DIGITS] = 0
 ) -> Response:
     """Which faults a mock has injected, behind the one of that number."""
     query = {"after": str(after), "limit": str(MOST_HITS)}
@@ -159,7 +159,7 @@ async def trace(
 def _mock(service: ServiceDep, mock: str) -> str:
     base = service.settings.mock_services.get(mock)
     if base is None:
-        raise MocksOff("Real services are in use; make mocks-on brings the mocks back.")
+        raise MocksOff("A real service is in use; make mocks-on brings the mock back.")
     return base
 
 

@@ -18,6 +18,7 @@ from services.api.models import PageConfig
 from services.api.service import Service
 from shared.errors import RouteNotFound
 from shared.http.ranges import RangedFile
+from shared.settings.common import MOCKED
 from shared.texts import ERRORS, PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
@@ -68,7 +69,7 @@ async def begin_session(service: ServiceDep, response: Response) -> None:
 async def config(service: ServiceDep) -> PageConfig:
     """What the page must know of its surroundings."""
     return PageConfig(
-        mocks=service.settings.mocks == "on",
+        mocks=MOCKED[service.settings.mocks],
         temporal_ui_url=str(service.settings.temporal_ui_url).rstrip("/"),
         temporal_namespace=service.client.namespace,
     )

@@ -1,4 +1,5 @@
-"""`python -m services.worker.doctor`: looks at both vendors for nothing, and submits nothing.
+"""`python -m services.worker.doctor`: looks at both vendors, or with `--only image` at one of them,
+for nothing, and submits nothing.
 
 A line for each finding, then as its last line all of them with what the vendors offer:
 `{"findings": [{"check", "verdict", "says"}, …], "offers": {"image": …, "video": …}}`.
@@ -13,6 +14,7 @@ from dataclasses import asdict
 from services.worker.doctor.checks import Examination, examine
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.vendor import Verdict
+from shared.jobs.states import Step
 from shared.settings.common import load
 from shared.telemetry import logs
 from shared.telling import tell
@@ -26,10 +28,12 @@ def main() -> int:
     parser.add_argument(
         "--receiver", action="store_true", help="the callback receiver runs: ask for it, too"
     )
-    receiver = parser.parse_args().receiver
+    parser.add_argument("--only", choices=[*Step], help="the stage whose vendor is looked at")
+    asked = parser.parse_args()
     # What is told here is told on purpose.
     logs.configure(service="doctor", level="WARNING", form="json")
-    found = asyncio.run(examine(load(WorkerSettings), receiver=receiver))
+    stages = (Step(asked.only),) if asked.only else tuple(Step)
+    found = asyncio.run(examine(load(WorkerSettings), stages, receiver=asked.receiver))
     _print(found)
     return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0
 

@@ -4,7 +4,7 @@ Each check has a name and a probe; what a probe finds says which setting would c
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -51,11 +51,13 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is looked at. `receiver`: ours runs, and is to answer where vendors are told."""
+    """What is looked at. `stages`: those whose vendors are asked, for a mock may not run yet.
+    `receiver`: ours runs, and is to answer where vendors are told."""
 
     settings: WorkerSettings
     images: ImageVendor
     videos: VideoVendor
+    stages: Collection[Step] = tuple(Step)
     receiver: bool = False
     resolve: Resolve = resolved
 
@@ -69,15 +71,20 @@ class Examination:
 
 
 async def examine(
-    settings: WorkerSettings, *, receiver: bool, resolve: Resolve = resolved
+    settings: WorkerSettings,
+    stages: Collection[Step] = tuple(Step),
+    *,
+    receiver: bool,
+    resolve: Resolve = resolved,
 ) -> Examination:
-    """All checks, side by side."""
+    """All checks, side by side; only the vendors of these stages are asked."""
     async with chosen_images(settings) as images, chosen_videos(settings) as videos:
         return await examined(
             Subject(
                 settings=settings,
                 images=images,
                 videos=videos,
+                stages=stages,
                 receiver=receiver,
                 resolve=resolve,
             )
@@ -100,11 +107,15 @@ async def examined(subject: Subject) -> Examination:
 
 
 async def _image_vendor(subject: Subject) -> list[Finding]:
-    return await subject.images.examined() if isinstance(subject.images, Examined) else []
+    if Step.IMAGE not in subject.stages or not isinstance(subject.images, Examined):
+        return []
+    return await subject.images.examined()
 
 
 async def _video_vendor(subject: Subject) -> list[Finding]:
-    return await subject.videos.examined() if isinstance(subject.videos, Examined) else []
+    if Step.VIDEO not in subject.stages or not isinstance(subject.videos, Examined):
+        return []
+    return await subject.videos.examined()
 
 
 async def _callbacks(subject: Subject) -> list[Finding]:

@@ -18,7 +18,9 @@ from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.readiness import Unit
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
+from shared.settings.common import MOCKED
 from tests.compose.stack.conftest import ROOT, Fake, Load
+from tests.fixtures.small_disk import NewDisk
 
 Probe = Callable[[Start], Iterator[Finding]]
 ELSEWHERE = "temporal.example:7233"
@@ -30,7 +32,10 @@ APART = {
 REAL = {"MOCKS": "off", "COMFYUI_URL": "http://gpu:1", "KLING_URL": "https://kling.example"}
 OURS = [Unit(name, name, "running", True, "") for name in ("api", "worker")]
 ALONE = [Unit("worker", "worker-1", "running", True, "")]
-WITH_MOCKS = [*OURS, Unit("mock-kling", "mock-kling", "running", True, "")]
+WITH_MOCKS = [
+    *OURS,
+    *(Unit(name, name, "running", True, "") for name in ("mock-comfyui", "mock-kling")),
+]
 
 
 def run(probe: Probe, settings: Settings, stack: Fake | None = None, **given: Any) -> None:
@@ -133,16 +138,35 @@ def test_where_the_vendors_stay_nobody_is_asked(
     assert slots["asked"] == 0
 
 
-@pytest.mark.parametrize("mocks", [True, False])
+@pytest.mark.parametrize("word", ["on", "off", "image", "video"])
 def test_a_part_alone_knows_by_what_was_saved_whose_vendors_it_has(
-    slots: dict[str, Any], settings: Load, mocks: bool
+    slots: dict[str, Any], settings: Load, word: str
 ) -> None:
-    found = settings(**APART, **({} if mocks else REAL), ROLES="worker")
-    Saved(mode="local", mocks=mocks).write(found.run_dir)
-    run(checks.open_jobs, found, before=ALONE)
-    assert slots["asked"] == 0
-    Saved(mode="local", mocks=not mocks).write(found.run_dir)
-    assert "open jobs: 3 (" in str(refused(checks.open_jobs, found, before=ALONE))
+    found = settings(**APART, **REAL | {"MOCKS": word}, ROLES="worker")
+    for before, mocks in MOCKED.items():
+        Saved(mode="local", mocks=frozenset(mocks)).write(found.run_dir)
+        if before == word:
+            run(checks.open_jobs, found, before=ALONE)
+            assert slots["asked"] == 0
+        else:
+            line = str(refused(checks.open_jobs, found, before=ALONE))
+            assert "open jobs: 3 (" in line
+            assert ("real and paid" in line) is bool({*mocks} - {*MOCKED[word]})
+            slots["asked"] = 0
+
+
+def test_a_disk_that_takes_no_more_is_told_before_the_start(
+    settings: Load, small_disk: NewDisk, root: Path
+) -> None:
+    found = settings()
+    run(checks.disk, found, before=[])
+    disk = small_disk(root / "data")
+    disk.fill()
+    error = refused(checks.disk, found, before=[])
+    assert error.status == USAGE
+    assert str(error).startswith(f"disk: {root}/data: No space left on device: nothing was started")
+    # What runs can be told to make room.
+    run(checks.disk, found, before=OURS)
 
 
 def test_every_taken_port_is_named_with_its_variable(settings: Load) -> None:
@@ -436,6 +460,15 @@ def test_mocks_are_not_asked_nor_where_that_is_switched_off(
     stack = vendors(BAD, status=VERDICT)
     run(checks.vendors, settings(**REAL | change), stack, before=[])
     assert stack.asked == []
+
+
+@pytest.mark.parametrize(("mock", "real"), [("image", "video"), ("video", "image")])
+def test_beside_a_mock_only_the_real_vendor_is_asked_before_the_start(
+    settings: Load, mock: str, real: str
+) -> None:
+    stack = vendors(GOOD)
+    run(checks.vendors, settings(**REAL | {"MOCKS": mock}), stack, before=[])
+    assert stack.asked == [(*ASK_DOCTOR[0], "--only", real)]
 
 
 def test_while_the_stack_runs_they_are_asked_where_a_worker_is_told_something_else(

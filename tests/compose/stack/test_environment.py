@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from shared.settings.common import Seconds
 from tests.compose.stack.conftest import ROOT, Load
 
 KEY = "A" * 43 + "="
+NAMES_OF = {"image": "comfyui", "video": "kling"}
 REAL = {"MOCKS": "off", "COMFYUI_URL": "http://c.example", "KLING_URL": "http://k.example"}
 SERVICES = {service.name: service for service in (*ALL, LOADTEST)}
 both_modes = pytest.mark.parametrize("containers", [False, True], ids=["processes", "containers"])
@@ -150,6 +152,28 @@ def test_a_speed_that_the_mocks_refuse_is_the_only_mistake(settings: Load, speed
 def test_deadlines_that_are_given_or_concern_real_services_are_left_alone(settings: Load) -> None:
     assert environment_of(settings(DRAIN_SECONDS="7"), WORKER)["DRAIN_SECONDS"] == "7"
     assert "DRAIN_SECONDS" not in environment_of(settings(**REAL), WORKER)
+
+
+@both_modes
+@pytest.mark.parametrize("mock", ["image", "video"])
+def test_beside_a_mock_a_real_vendor_has_its_own_address_keys_and_time(
+    settings: Load, mock: str, *, containers: bool
+) -> None:
+    given = {**OWN, "VIDEO_API": "kling", "MOCK_SPEED": "10", **REAL}
+    found = settings(**given | {"MOCKS": mock})
+    env = environment_of(found, WORKER, containers=containers)
+    mocked = environment_of(settings(**given | {"MOCKS": "on"}), WORKER, containers=containers)
+    real = environment_of(settings(**given), WORKER, containers=containers)
+
+    def of(side: str, source: Mapping[str, str]) -> dict[str, str]:
+        named = (side, "KLING_") if side == "VIDEO" else (side,)
+        return {name: value for name, value in source.items() if name.startswith(named)}
+
+    for side in ("IMAGE", "VIDEO"):
+        assert of(side, env) == of(side, mocked if side == mock.upper() else real)
+    assert "DRAIN_SECONDS" not in env
+    assert who_is_told(found, "MOCKS", containers=containers) == {"api": mock, "loadtest": mock}
+    assert [each.name for each in found.parts if each.mock] == [f"mock-{NAMES_OF[mock]}"]
 
 
 def test_each_local_worker_has_a_port_of_its_own(settings: Load) -> None:

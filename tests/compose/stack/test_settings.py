@@ -59,7 +59,7 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         "MODE=cloud (environment) is not one of: auto, docker, local",
         "WORKERS=x (.env) is not a whole number from 1 to 64",
         "API_PORT=70000 (environment) is not a whole number from 1 to 65535",
-        "MOCKS=maybe (environment) is not one of: on, off",
+        "MOCKS=maybe (environment) is not one of: on, off, image, video",
         "STACK=My (environment)",
     ):
         assert part in said
@@ -108,6 +108,8 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
         ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
         ({"MOCKS": "off", "COMFYUI_URL": "http://a"}, "needs KLING_URL"),
+        ({"MOCKS": "video"}, "MOCKS=video needs COMFYUI_URL, which is not set"),
+        ({"MOCKS": "image"}, "MOCKS=image needs KLING_URL, which is not set"),
         ({"MOCKS": "off", "COMFYUI_URL": "a", "KLING_URL": "http://b"}, "COMFYUI_URL=a"),
         (
             {"TEMPORAL_ADDRESS": "t:99999"},

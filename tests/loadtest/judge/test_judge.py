@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.books import raw
+from loadtest.books.model import STEPS
 from loadtest.judge.judge import judge
 from loadtest.run.plan import Options
 from tests.loadtest.synthetic import T0, Row, Synthetic, job_id, named
@@ -81,16 +82,39 @@ def test_no_jobs_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
-    plan = Options(stages="3", seed="7").plan(mocked=False)
-    judgement = judge(Synthetic(tmp_path, plan=plan, mocks=False).write().folder)
+    plan = Options(stages="3", seed="7").plan(mocks=())
+    judgement = judge(Synthetic(tmp_path, plan=plan, mocks=()).write().folder)
 
     assert judgement.passed, judgement.reasons
     assert judgement.stages[0].metrics["charged_twice"] is None
 
 
+@pytest.mark.parametrize("mock", STEPS)
+def test_with_one_mock_its_book_alone_is_judged(tmp_path: Path, mock: str) -> None:
+    plan = Options(stages="3", seed="7").plan(mocks=[mock])
+    good = Synthetic(tmp_path, plan=plan, mocks=[mock]).write()
+    bad = Synthetic(tmp_path, plan=plan, mocks=[mock], run_id="bad").write()
+    bad.edit(raw.LEDGERS[mock], lambda rows: rows.append(rows[0]))
+    missing = Synthetic(tmp_path, plan=plan, mocks=[mock], run_id="missing").write()
+    missing.edit(raw.LEDGERS[mock], lambda rows: rows.pop())
+
+    assert plan.stall == 1800
+    assert judge(good.folder).passed, judge(good.folder).reasons
+    assert named(judge(bad.folder), "charged twice") == [job_id(0, 0)]
+    assert named(judge(missing.folder), "contradiction") == [job_id(0, 2)]
+
+
+def test_a_ledger_of_a_vendor_that_was_no_mock_is_named(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path).write()
+    run.replace(raw.RUN, {**run.folder.read(raw.RUN), "mocks": ["video"]})
+
+    texts = [finding.text for finding in judge(run.folder).findings]
+    assert "it says that the image service was no mock, and has its ledger" in texts
+
+
 def test_without_mocks_an_end_that_nobody_received_is_named(tmp_path: Path) -> None:
-    plan = Options(stages="3", seed="7").plan(mocked=False)
-    run = Synthetic(tmp_path, plan=plan, mocks=False).write()
+    plan = Options(stages="3", seed="7").plan(mocks=())
+    run = Synthetic(tmp_path, plan=plan, mocks=()).write()
     run.edit(raw.RECEIPTS, lambda rows: rows.pop())
 
     assert named(judge(run.folder), "callback") == [job_id(0, 2)]

@@ -129,8 +129,8 @@ def test_the_clocks_speed_is_the_mocks_own_word(honest: Synthetic) -> None:
 
 
 def test_without_mocks_the_vendors_are_real(tmp_path: Path) -> None:
-    plan = Options(stages="2", seed="7").plan(mocked=False)
-    run = Synthetic(tmp_path, plan=plan, mocks=False).write()
+    plan = Options(stages="2", seed="7").plan(mocks=())
+    run = Synthetic(tmp_path, plan=plan, mocks=()).write()
     real = found(judge(run.folder))
 
     assert real["vendors at their real speed"].tried is True

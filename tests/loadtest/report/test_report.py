@@ -196,8 +196,8 @@ def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
 
 
 def test_without_mocks_the_report_says_what_it_cannot(tmp_path: Path) -> None:
-    plan = Options(stages="3", seed="7").plan(mocked=False)
-    run = Synthetic(tmp_path, plan=plan, mocks=False).write()
+    plan = Options(stages="3", seed="7").plan(mocks=())
+    run = Synthetic(tmp_path, plan=plan, mocks=()).write()
     write_report(run.folder, judge(run.folder))
     text = (run.folder.path / "report.md").read_text("utf-8")
 

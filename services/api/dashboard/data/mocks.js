@@ -6,15 +6,18 @@ import { t } from "../lib/texts.js";
 export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
 const MILLISECONDS = 2000;
 
-/** Asks both mocks again and again; listeners hear the ids of the jobs that were hit. */
+/** Asks the mocks again and again; listeners hear the ids of the jobs that were hit. */
 export class Mocks {
+  /** Those that there are. */
+  names = [];
   armed = 0;
   stats = {};
   #hits = new Map();
   #known = {};
   #listeners = new Set();
 
-  follow() {
+  follow(stages) {
+    this.names = Object.keys(MOCKS).filter((mock) => stages.includes(MOCKS[mock]));
     new Repeat(() => this.ask(), () => MILLISECONDS).start();
   }
 
@@ -29,7 +32,7 @@ export class Mocks {
 
   async ask() {
     const changed = new Set();
-    await Promise.all(Object.keys(MOCKS).map((mock) => this.#askOne(mock, changed)));
+    await Promise.all(this.names.map((mock) => this.#askOne(mock, changed)));
     this.armed = Object.values(this.stats).reduce((sum, { rules_armed: n }) => sum + n, 0);
     for (const listener of this.#listeners) listener(changed);
   }

@@ -17,12 +17,11 @@ import { MOCKS, oftenOf, whomOf } from "../data/mocks.js";
 import { listed, t } from "../lib/texts.js";
 
 const MILLISECONDS = 1500;
-const NAMES = Object.keys(MOCKS);
 const FIELDS = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired"];
 const COLUMNS = [...FIELDS.map((name) => t(name)), ""];
 // At `demo` an image takes 3 s and a video 7 s: long enough to watch, within the time limits.
 const SPEEDS = { demo: 10, usual: 100, fast: 1000 };
-const TARGETS = { both: NAMES, image: NAMES.slice(0, 1), video: NAMES.slice(1) };
+const TARGETS = ["both", ...Object.values(MOCKS)];
 const NONE =
   "None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks";
 const FIGURES =
@@ -35,7 +34,7 @@ const EXAMPLE = {
   match: { share: 0.5 },
 };
 
-/** A view that asks both mocks while it is shown. */
+/** A view that asks the mocks while it is shown. */
 export class FaultsView {
   title = "Faults";
   #mocks;
@@ -45,7 +44,7 @@ export class FaultsView {
   #speeds = el("p", { class: "hint" });
   #presets = el("ul", { class: "presets", "aria-labelledby": "presets-title" });
   #rule = el("textarea", { id: "rule", rows: 9, spellcheck: "false", class: "code" });
-  #target = select("rule-target", translated(Object.keys(TARGETS)));
+  #target = select("rule-target", translated(TARGETS));
   #drawn = "";
   #repeat = new Repeat(() => this.#ask(), () => MILLISECONDS);
 
@@ -88,12 +87,12 @@ export class FaultsView {
 
   async #ask() {
     const answers = await Promise.all(
-      NAMES.map((mock) =>
+      this.#mocks.names.map((mock) =>
         get(`/console/${mock}/faults`).catch((error) => ({ rules: [], error: error.message })),
       ),
     );
     const rows = answers.flatMap(({ rules }, place) =>
-      rules.filter((rule) => rule.applies).map((rule) => ({ mock: NAMES[place], rule })),
+      rules.filter((rule) => rule.applies).map((rule) => ({ mock: this.#mocks.names[place], rule })),
     );
     const away = answers.find((answer) => answer.error)?.error;
     setText(this.#said, away ?? (rows.length ? "" : t(NONE)));
@@ -140,7 +139,7 @@ export class FaultsView {
       el("p", {}, plain(says)),
       el("p", { class: "hint" }, t("Expect: {what}", { what: plain(expect) })),
     );
-    const arm = () => this.#arm(NAMES, { preset: name }, t("Armed: {name}", { name }));
+    const arm = () => this.#arm(this.#mocks.names, { preset: name }, t("Armed: {name}", { name }));
     return el("li", {}, text, button(t("Arm"), arm, { "aria-label": t("Arm {name}", { name }) }));
   }
 
@@ -166,7 +165,8 @@ export class FaultsView {
       return;
     }
     send.disabled = true;
-    await this.#arm(TARGETS[this.#target.value], rule, t("Armed."));
+    const asked = Object.keys(MOCKS).filter((mock) => MOCKS[mock] === this.#target.value);
+    await this.#arm(asked.length ? asked : this.#mocks.names, rule, t("Armed."));
     send.disabled = false;
   }
 
@@ -177,13 +177,13 @@ export class FaultsView {
 
   #clear() {
     const clear = (mock) => call("DELETE", `/console/${mock}/faults`);
-    return this.#change(() => Promise.all(NAMES.map(clear)), t("The mocks behave again."));
+    return this.#change(() => Promise.all(this.#mocks.names.map(clear)), t("The mocks behave again."));
   }
 
   #setSpeed(speed) {
     const set = (mock) => call("PUT", `/console/${mock}/clock`, { body: { speed } });
     const sentence = t("The mocks' clocks run {speed} times as fast as the wall's.", { speed });
-    return this.#change(() => Promise.all(NAMES.map(set)), sentence);
+    return this.#change(() => Promise.all(this.#mocks.names.map(set)), sentence);
   }
 
   #change(work, sentence = null) {
@@ -195,7 +195,7 @@ export class FaultsView {
   }
 
   #drawStats() {
-    const known = NAMES.filter((mock) => this.#mocks.stats[mock]).map((mock) => ({
+    const known = this.#mocks.names.filter((mock) => this.#mocks.stats[mock]).map((mock) => ({
       ...this.#mocks.stats[mock],
       mock: t(MOCKS[mock]),
     }));

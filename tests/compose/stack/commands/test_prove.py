@@ -133,7 +133,7 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
         assert environ == {"PRESET": "x", "SEED": "7"}
         assert own.compose_project_name != users.compose_project_name
         assert not set(own.ports.values()) & set(users.ports.values())
-        assert (own.workers, own.mocks, own.own_temporal) == (2, True, True)
+        assert (own.workers, own.mocks_word, own.own_temporal) == (2, "on", True)
         assert own.values["STORE_URL"] == "file:"
         assert own.reports_dir == tmp_path / "prove-1" / "ladder"
         return status

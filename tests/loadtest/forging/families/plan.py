@@ -68,7 +68,7 @@ def a_stage_that_was_given_up(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_run_without_mocks(f: Forger) -> Iterable[str]:
-    f.json(raw.RUN, lambda run: run.update(mocks=False))
+    f.json(raw.RUN, lambda run: run.update(mocks=[]))
     return ()
 
 
