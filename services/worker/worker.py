@@ -33,7 +33,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
 from shared.http.client import http_client
-from shared.semaphore.sandbox import UnfitPassedOver, WorkflowRunner
+from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.store.chosen import chosen_store
 from shared.temporal.client import BUILD_ID, GENVIDEO_QUEUE
 from shared.temporal.stacks import check_alone
@@ -102,7 +102,7 @@ def _worker(
         task_queue=task_queue,
         workflows=[GenVideoWorkflow],
         activities=activities,
-        interceptors=[JobInterceptor(), UnfitPassedOver()],
+        interceptors=[JobInterceptor(), DropInvalidSignals()],
         workflow_runner=runner,
         tuner=tuner(),
         sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,

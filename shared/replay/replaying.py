@@ -15,7 +15,7 @@ from temporalio.worker import Replayer
 
 from shared.errors import TemporalUnavailable
 from shared.semaphore.messages import RunRef
-from shared.semaphore.sandbox import UnfitPassedOver, WorkflowRunner
+from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.settings.payloads import PayloadSettings
 from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
@@ -39,7 +39,7 @@ async def replay(
     replayer = Replayer(
         workflows=[workflow],
         data_converter=data_converter(keys),
-        interceptors=[UnfitPassedOver()],
+        interceptors=[DropInvalidSignals()],
         workflow_runner=WorkflowRunner("services"),
     )
     replayed, failures = 0, {}

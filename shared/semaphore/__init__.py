@@ -1,7 +1,7 @@
 """A semaphore for Temporal: a permit lives exactly as long as its holder's run.
 
-In a workflow `async with Semaphore("gpu-pool", limit=4):`; beside it `semaphore_worker(client)`, or
-the command of this package, `serve`.
+Use `async with Semaphore("gpu-pool", limit=4):` in a workflow, and run `semaphore_worker(client)`
+or this package's command `serve` beside it.
 """
 
 import logging
@@ -15,7 +15,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    """The worker only where it is asked for: a workflow must not import it."""
+    """Import the worker only on access, because a workflow must not import it."""
     if name != "semaphore_worker":
         raise AttributeError(name)
     from .worker import semaphore_worker

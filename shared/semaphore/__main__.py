@@ -1,4 +1,4 @@
-"""Run a worker of semaphores, and look at one or change it, from the command line."""
+"""The command line: run a worker of semaphores, show one or change it."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ from .worker import semaphore_worker
 
 
 def main() -> int:
-    """0 when done, 1 when refused, 2 when misused, 3 when Temporal does not answer."""
+    """Return 0 when done, 1 when refused, 2 for wrong usage, 3 if Temporal does not answer."""
     wanted = parser().parse_args()
     try:
         return asyncio.run(_run(wanted))
@@ -39,13 +39,13 @@ def main() -> int:
         sys.stderr.write(f"there is no semaphore {wanted.name}\n" if gone else f"{error}\n")
         return 1 if gone else 3
     except (RuntimeError, ValueError) as error:
-        # What the SDK raises where nothing listens, and for what is no address.
+        # The SDK raises these if nothing listens, or if the text is no address.
         sys.stderr.write(f"{error}\n")
         return 3
 
 
 def parser() -> argparse.ArgumentParser:
-    """The commands."""
+    """Return the parser of the commands."""
     program = (__package__ or "").rpartition(".")[2]
     root = argparse.ArgumentParser(prog=f"python -m {program}", description=__doc__)
     root.add_argument("--address", help="of Temporal; else TEMPORAL_ADDRESS and the SDK's others")
@@ -54,27 +54,27 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run a worker of semaphores until it is stopped")
     serve.add_argument(
-        "names", nargs="*", metavar="NAME", type=_fitting(Name), help="started if they aren't there"
+        "names", nargs="*", metavar="NAME", type=_valid(Name), help="started if they don't exist"
     )
     serve.add_argument("--drain-heartbeat", type=float, default=30.0, help="seconds")
     for name, about in {
-        "show": "who holds, who waits, what drains and why",
-        "limit": "so many may hold at once",
-        "pause": "let nobody in",
-        "resume": "let runs in again",
+        "show": "print holders, waiters and drains",
+        "limit": "set how many may hold at once",
+        "pause": "grant nothing",
+        "resume": "grant again",
         "free": "give up the drain of a run",
     }.items():
         command = commands.add_parser(name, help=about)
-        command.add_argument("name", metavar="NAME", type=_fitting(Name))
+        command.add_argument("name", metavar="NAME", type=_valid(Name))
         if name == "limit":
-            command.add_argument("limit", metavar="N", type=_fitting(Limit))
+            command.add_argument("limit", metavar="N", type=_valid(Limit))
         if name == "free":
-            command.add_argument("run_id", metavar="RUN", type=_fitting(RunId))
+            command.add_argument("run_id", metavar="RUN", type=_valid(RunId))
     return root
 
 
-def _fitting(kind: Any) -> Callable[[str], Any]:
-    """What a word is of this kind; wrong usage where it is out of its bounds."""
+def _valid(kind: Any) -> Callable[[str], Any]:
+    """Return an argument type that raises a usage error for a value out of bounds."""
     fits = TypeAdapter(kind)
 
     def read(word: str) -> Any:
@@ -145,5 +145,5 @@ def _show(view: SlotView) -> None:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    # The SDK's threads sometimes abort an interpreter that ends in order.
+    # Skip the interpreter's shutdown, because the SDK's threads sometimes abort it.
     os._exit(status)

@@ -39,12 +39,12 @@ from .state import (
 )
 
 log = logging.getLogger(__name__)
-# A beat comes after this share of the time-out, so that one may be late, or lost.
+# Heartbeat after this share of the time-out, so that one beat may be late or lost.
 BEAT_SHARE = 0.48
 
 
 class SemaphoreActivities:
-    """Run in the semaphore's own process."""
+    """The activities of the semaphore's process."""
 
     def __init__(
         self, client: Client, rules: SemaphoreRules, *, task_queue: str = SEMAPHORE_QUEUE
@@ -52,55 +52,58 @@ class SemaphoreActivities:
         self._client = client
         self._rules = rules
         self._requests = Requests(client, task_queue=task_queue)
-        # The semaphores that this process has had to do with.
+        # The names of the semaphores that this process has served.
         self.known: set[str] = set()
         self._watched: dict[tuple[str, str], asyncio.Task[object] | None] = {}
 
     def watches(self, name: str) -> bool:
-        """Whether any holder of this semaphore is watched by this process."""
+        """True if this process watches a holder of this semaphore."""
         return any(watched == name for watched, _ in self._watched)
 
     @activity.defn(name=ASK_ACTIVITY)
     async def ask(self, asked: dict[str, Any]) -> None:
-        """Take the request of a run, an `Ask`; the semaphore is started if there is none."""
+        """Take the request of a run (an `Ask`), and start the semaphore if there is none."""
         try:
             ask = Ask.model_validate(asked)
         except ValidationError as error:
             raise ApplicationError(str(error), type="unfit", non_retryable=True) from error
         await self._requests.send(ask.request, name=ask.name, limit=ask.limit)
-        # Not before: whoever keeps it running would start it with another limit.
+        # Register the name last, because the watchdog would start the semaphore with another limit.
         self.known.add(ask.name)
 
     @activity.defn(name=SEMAPHORE_RULES)
     async def semaphore_rules(self) -> SemaphoreRules:
-        """This process' rules, fixed for the run that asks."""
+        """Return the rules of this process; the calling run keeps them."""
         return self._rules
 
     @activity.defn(name=WATCH_RUN)
     async def grant_and_watch(self, watch: Watch) -> Ended:
-        """Signal the permit to its run, wait by long poll until that run closes, return how.
+        """Signal the permit to its run, wait by long poll until that run closes, return how it
+        closed.
 
-        There is no release that could be lost, and no lease that could lapse under good work.
+        There is no release message that could be lost, and no lease that could lapse under good
+        work.
         """
         permit = watch.permit
         self.known.add(watch.name)
         async with _beating(), self._watching(watch.name, watch.run):
-            told = await self._tell(watch.run, granted_signal(watch.name), permit)
-            if told:
+            signalled = await self._signal(watch.run, granted_signal(watch.name), permit)
+            if signalled:
                 seen = {"semaphore": watch.name, "job_id": permit.job_id, "token": permit.token}
                 log.info("granted", extra=seen)
             closed = await until_closed(self._client, watch.run)
-            # Of a run that is unknown nobody knows whether another semaphore had granted to it.
-            may_know = told or watch.again or not is_first_try() or closed is Closed.UNKNOWN
+            # An unknown run may have heard of its permit, because another semaphore may have
+            # granted it.
+            may_know = signalled or watch.again or not is_first_try() or closed is Closed.UNKNOWN
             grace = await grace_of(self._client, watch.holder.request, closed) if may_know else None
             return Ended(closed=closed, granted=may_know, grace=grace)
 
     @asynccontextmanager
     async def _watching(self, name: str, run: RunRef) -> AsyncIterator[None]:
-        """The latest watch of a run ends the one before.
+        """End an earlier watch of the same run when a new one begins.
 
-        That one's try, or its run of the semaphore, is over; until its next beat told it so, it
-        would take up a place that other watches wait for.
+        The earlier try, or its run of the semaphore, is over. It would occupy a slot of this worker
+        until its next heartbeat.
         """
         key, task = (name, run.run_id), asyncio.current_task()
         if before := self._watched.get(key):
@@ -118,8 +121,8 @@ class SemaphoreActivities:
             if self._watched.get(key) is task:
                 del self._watched[key]
 
-    async def _tell(self, run: RunRef, signal: str, argument: object) -> bool:
-        """Signal a run; False where it has closed."""
+    async def _signal(self, run: RunRef, signal: str, argument: object) -> bool:
+        """Signal a run; return False if it has closed."""
         handle = self._client.get_workflow_handle(run.job_id, run_id=run.run_id)
         try:
             await handle.signal(signal, argument)
@@ -131,7 +134,7 @@ class SemaphoreActivities:
 
     @activity.defn(name=FIND_JOBS)
     async def find_jobs(self) -> Found:
-        """Who holds and who waits, as the histories of the jobs and of the last semaphore tell."""
+        """Return holders and waiters, by the histories of the jobs and of earlier semaphores."""
         info = activity.info()
         name = name_of(str(info.workflow_id))
         async with _beating():
@@ -143,16 +146,16 @@ class SemaphoreActivities:
             )
             seen = await find_jobs(self._client, name, now=info.started_time)
             found = await merged(self._client, seen, before, now=info.started_time)
-            found = await self._with_room(name, found)
+            found = await self._within_capacity(name, found)
         counts = {"holders": len(found.holders), "waiting": len(found.waiting)}
         log.info("semaphore rebuilt", extra={"semaphore": name, **counts})
         return found
 
-    async def _with_room(self, name: str, found: Found) -> Found:
-        """Without those who stand behind the end of the queue: they are refused."""
+    async def _within_capacity(self, name: str, found: Found) -> Found:
+        """Return the result without the waiters that exceed the capacity; they are refused."""
         waiting = sorted(found.waiting, key=turn)
         for request in waiting[self._rules.capacity :]:
-            await self._tell(request.run, refused_signal(name), self._rules.capacity)
+            await self._signal(request.run, refused_signal(name), self._rules.capacity)
         return found.model_copy(update={"waiting": tuple(waiting[: self._rules.capacity])})
 
 

@@ -1,4 +1,4 @@
-"""Starting, asking, showing and changing semaphores, for whoever has a client of Temporal."""
+"""Start, request, show and change semaphores with a Temporal client."""
 
 import asyncio
 from collections import deque
@@ -28,11 +28,11 @@ from .messages import (
 )
 from .state import SemaphoreState
 
-# A worker that dies in the middle of a workflow task loses it for this long (10 s by default).
+# If a worker dies in a workflow task, the task is retried after this (10 s by default).
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 # Queries need a live worker; without one the caller falls back after this.
 QUERY_TIMEOUT = timedelta(seconds=3)
-# One signal of so many requests stays far below what the server takes.
+# A signal with this many requests stays far below the server's limit.
 MAX_BATCH = 100
 NOBODY = "no worker has taken up its clean-up"
 
@@ -45,9 +45,9 @@ async def start_semaphore(
     limit: int | None = None,
     task_queue: str = SEMAPHORE_QUEUE,
 ) -> None:
-    """Return when the semaphore is there, and has these requests in one signal.
+    """Start the semaphore if there is none, and send it these requests in one signal.
 
-    `limit`: of one that was not there before.
+    `limit` counts only for a semaphore that does not exist yet.
     """
     state = SemaphoreState(is_new=True, settings=SemaphoreSettings(limit=limit)) if limit else None
     await client.start_workflow(
@@ -64,7 +64,7 @@ async def start_semaphore(
 
 
 class Requests:
-    """All runs of a process share one line to a semaphore; what comes together goes together."""
+    """Batch the requests of all runs of this process, one batch per semaphore at a time."""
 
     def __init__(self, client: Client, *, task_queue: str = SEMAPHORE_QUEUE) -> None:
         self._client = client
@@ -72,10 +72,10 @@ class Requests:
         self._lines: dict[str, _Line] = {}
 
     async def send(self, request: SlotRequest, *, name: str, limit: int | None = None) -> None:
-        """Ask a semaphore for a place, and start it if there is none.
+        """Request a place for a run, and start the semaphore if there is none.
 
-        Sent at once when nothing is under way, else with all that come meanwhile; what goes wrong
-        with a signal goes wrong for each request in it, and each is sent again by its own retry.
+        Send at once if nothing is under way, otherwise with the next batch. If a batch fails, each
+        request in it fails, and its own retry sends it again.
         """
         line = self._lines.get(name) or self._lines.setdefault(name, _Line())
         accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -87,7 +87,7 @@ class Requests:
     async def _send_all(self, name: str, line: "_Line", limit: int | None) -> None:
         while line.waiting:
             taken = [line.waiting.popleft() for _ in range(min(MAX_BATCH, len(line.waiting)))]
-            # A run whose activity ran out of time asks again by itself.
+            # A run whose activity timed out requests again by itself.
             batch = [item for item in taken if not item[1].done()]
             if batch:
                 await self._send(name, batch, limit)
@@ -107,7 +107,7 @@ class Requests:
                 accepted.set_exception(error)
 
     async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
-        """One signal to the semaphore."""
+        """Send one signal to the semaphore."""
         await start_semaphore(
             self._client, name, requests=requests, limit=limit, task_queue=self._task_queue
         )
@@ -123,8 +123,10 @@ class _Line:
 
 
 async def view_of(client: Client, name: str) -> SlotView:
-    """A semaphore now, with how often each drain was tried and why its last try failed; RPCError,
-    WorkflowQueryFailedError."""
+    """Return the present view of a semaphore, with tries and last failure of each drain.
+
+    Raises RPCError or WorkflowQueryFailedError.
+    """
     handle = client.get_workflow_handle(semaphore_id(name))
     view: SlotView = await handle.query(VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT)
     if not any(holder.draining for holder in view.holders):
@@ -133,10 +135,10 @@ async def view_of(client: Client, name: str) -> SlotView:
 
 
 def with_drains(view: SlotView, described: WorkflowExecutionDescription) -> SlotView:
-    """The same, with what the server alone knows of its drains."""
+    """Add what only the server knows of the drains."""
     pending = {each.activity_id: each for each in described.raw_description.pending_activities}
 
-    def told(holder: HolderView) -> HolderView:
+    def with_tries(holder: HolderView) -> HolderView:
         drain = pending.get(drain_id(holder.run_id))
         if drain is None:
             return holder
@@ -146,16 +148,16 @@ def with_drains(view: SlotView, described: WorkflowExecutionDescription) -> Slot
         seen = {"drain_attempts": drain.attempt, "drain_failure": failure}
         return holder.model_copy(update=seen)
 
-    return view.model_copy(update={"holders": tuple(map(told, view.holders))})
+    return view.model_copy(update={"holders": tuple(map(with_tries, view.holders))})
 
 
 async def change(client: Client, name: str, change: SlotChange) -> SlotView:
-    """Set limit or pause of a semaphore that is there."""
+    """Set limit or pause of an existing semaphore."""
     return await _update(client, name, CHANGE_UPDATE, change)
 
 
 async def free(client: Client, name: str, run_id: str) -> SlotView:
-    """Give up a drain that cannot end; what the run left may run on, beside the next holder."""
+    """Give up a drain that cannot end; what the run left may run beside the next holder."""
     return await _update(client, name, FREE_UPDATE, SlotFree(run_id=run_id))
 
 

@@ -1,4 +1,4 @@
-"""A semaphore as a workflow uses it: `async with Semaphore("gpu-pool", limit=4):`."""
+"""Use a semaphore in a workflow: `async with Semaphore("gpu-pool", limit=4):`."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -42,12 +42,12 @@ RESET = "reset_not_supported"
 class Semaphore:
     """The permit of this run, or the wait for it. It ends with the block, or with the run.
 
-    `limit`: of a semaphore that is not there yet; changed at run time. `priority`: 1 is served
-    first, 5 last. After the run was closed from outside, or closed while an activity of it ran, its
-    place is kept until `clean_up` has returned; without one for `grace`, by default for as long as
-    the time-outs of its activities allow them to run on.
+    `limit` counts for a semaphore that does not exist yet. `priority`: 1 is served first, 5 last.
+    If the run was closed from outside, or closed while one of its activities ran, its place is kept
+    until `clean_up` has returned, or for `grace`. The default is the time that the time-outs of its
+    activities allow them to run on.
 
-    What it sends is plain JSON, so that any payload converter will do.
+    Messages are plain JSON, so that any payload converter works.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Semaphore:
         info = workflow.info()
         self.name = name
         self.permit: Permit | None = None
-        # How many wait, if the queue is full.
+        # The number of waiters, if the queue is full.
         self.full: int | None = None
         self.request = SlotRequest(
             job_id=info.workflow_id,
-            # A run that was reset replays what the run before it did, under that one's id.
+            # A run that was reset replays the history of the earlier run under that run's id.
             run_id=info.original_execution_run_id,
             priority=priority,
             requested_at=requested_at or workflow.now(),
@@ -100,7 +100,7 @@ class Semaphore:
         self.release()
 
     async def acquire(self) -> Permit:
-        """Wait for the permit; ApplicationError `queue_full` if too many wait already."""
+        """Wait for the permit; raise ApplicationError `queue_full` if the queue is full."""
         try:
             await self.ask()
             await workflow.wait_condition(lambda: self.is_decided)
@@ -115,11 +115,11 @@ class Semaphore:
 
     @property
     def is_decided(self) -> bool:
-        """Whether the permit is there, or there is no room to wait for it."""
+        """True when the permit has come, or the queue is full."""
         return self.permit is not None or self.full is not None
 
     async def ask(self) -> None:
-        """Mark this run as one that asks, and return when the semaphore has its request."""
+        """Mark this run as a requester, and return when the semaphore has its request."""
         self.mark()
         await workflow.execute_activity(
             ASK_ACTIVITY,
@@ -131,7 +131,7 @@ class Semaphore:
         )
 
     def mark(self) -> None:
-        """Let this run be found by a semaphore that has no memory; it is once for good."""
+        """Upsert the memo by which a semaphore without state finds this run; only once."""
         if f"{MEMO}{self.name}" not in workflow.info().raw_memo:
             mark = Mark(
                 run_id=self.request.run_id,
@@ -141,32 +141,33 @@ class Semaphore:
             workflow.upsert_memo(memo_of(self.name, mark))
 
     def release(self) -> None:
-        """Give the permit back; a run that closes need not."""
+        """Give the permit back; a run that closes need not do that."""
         permit, self.permit = self.permit, None
         if permit is not None:
             self._last_token = permit.token
             release = Release(run_id=permit.run_id, token=permit.token)
-            # Nobody waits for it: a run that closes before it has arrived gives back by its close.
-            told = self._tell(RELEASE_SIGNAL, release.model_dump(mode="json"))
-            asyncio.create_task(told)  # noqa: RUF006 (the workflow's loop keeps it)
+            # Not awaited: if the run closes before the signal arrives, the close gives the permit
+            # back.
+            sent = self._signal(RELEASE_SIGNAL, release.model_dump(mode="json"))
+            asyncio.create_task(sent)  # noqa: RUF006 (the workflow's loop keeps it)
 
     async def withdraw(self) -> None:
-        """Leave the queue, or give the permit back that has come meanwhile."""
+        """Leave the queue, or give back a permit that has come meanwhile."""
         if self.permit is not None:
             self.release()
         elif self.full is None:
-            # The server drops what a run has told others when it closes in the same moment.
-            await self._tell(WITHDRAW_SIGNAL, self.request.run_id)
+            # The server drops the signals of a run that closes in the same moment.
+            await self._signal(WITHDRAW_SIGNAL, self.request.run_id)
 
-    async def _tell(self, signal: str, argument: object) -> None:
+    async def _signal(self, signal: str, argument: object) -> None:
         semaphore = workflow.get_external_workflow_handle(semaphore_id(self.name))
         try:
             await semaphore.signal(signal, argument)
         except ApplicationError:
-            workflow.logger.info("there is no semaphore now; the next one reads our history")
+            workflow.logger.info("no semaphore is running; the next one reads this history")
 
     def _granted(self, value: dict[str, Any]) -> None:
-        """Take the permit of this run; a repeat, or another run's, changes nothing."""
+        """Take the permit of this run; ignore a repeat and another run's permit."""
         try:
             permit = Permit.model_validate(value)
         except ValidationError:
@@ -179,8 +180,10 @@ class Semaphore:
         self.full = waiting
 
     def _reset(self, _seed: int) -> None:
-        """The server gives a run another seed when it was reset. What it had held is another's by
-        now: nothing inside of the block goes on."""
+        """Note that this run was reset, because the server gave it another seed.
+
+        Its permit belongs to another run by now, so nothing inside of the block continues.
+        """
         self._is_reset = True
         if self._holder is not None:
             self._holder.cancel()

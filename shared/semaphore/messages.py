@@ -1,7 +1,7 @@
 """Messages between runs, semaphore and operators; a permit names one run and ends with it.
 
-Each field has bounds, because anybody who reaches Temporal can send a signal: what is out of bounds
-is dropped where it is read, and the semaphore goes on.
+Each field has bounds, because anybody who reaches Temporal can send a signal. The reader drops what
+is out of bounds, and the semaphore goes on.
 """
 
 from contextlib import suppress
@@ -22,10 +22,10 @@ from pydantic import (
 )
 
 DEFAULT_LIMIT, DEFAULT_PRIORITY = 1, 3
-# The most that may wait: what a semaphore hands on must fit into one payload of 2 MiB.
+# The most that may wait, because a semaphore's state must fit into one payload of 2 MiB.
 CAPACITY = 12_000
 
-# Names that a semaphore and those who use it share across their task queues.
+# Names that a semaphore and its users share across their task queues.
 SEMAPHORE_WORKFLOW = "SemaphoreWorkflow"
 SEMAPHORE_QUEUE = "semaphore"
 REQUEST_SIGNAL = "request"
@@ -37,37 +37,37 @@ CHANGE_UPDATE = "change"
 FREE_UPDATE = "free"
 VIEW_QUERY = "view"
 UNKNOWN_QUERY = "unknown"
-# A run that asks, or has asked, carries a memo of this name for each semaphore: by it, and not by
-# its type or id, a semaphore without a memory finds it.
+# A requesting run carries a memo of this name for each semaphore. A semaphore without state finds
+# runs by it, not by type or id.
 MEMO = "semaphore:"
 
 
 def semaphore_id(name: str) -> str:
-    """The workflow id of a semaphore."""
+    """Return the workflow id of a semaphore."""
     return f"{_SEMAPHORE}{name}"
 
 
 def name_of(workflow_id: str) -> str:
-    """The name of the semaphore of this id."""
+    """Return the name of the semaphore with this workflow id."""
     return workflow_id.removeprefix(_SEMAPHORE)
 
 
 def granted_signal(name: str) -> str:
-    """The signal that brings a run its permit."""
+    """Return the name of the signal that brings a run its permit."""
     return f"granted:{name}"
 
 
 def refused_signal(name: str) -> str:
-    """The signal that tells a run how many wait already, and that it may not."""
+    """Return the name of the signal that refuses a run and says how many wait."""
     return f"refused:{name}"
 
 
 def drain_id(run_id: str) -> str:
-    """The activity id of a run's drain, so that an operator and the API find it by the run."""
+    """Return the activity id of a run's drain, by which an operator and the API find it."""
     return f"drain-{run_id}"
 
 
-# Later than any clock that is right; earlier than this project.
+# Earlier than this project, and later than any clock that is right.
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -90,13 +90,13 @@ Name = Annotated[
 ]
 Token = Annotated[int, Field(ge=0, lt=2**53)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
-# A place that is kept for longer than a year is kept for ever: an operator frees it.
+# A year; a place that is kept for longer has to be freed by an operator.
 Seconds = Annotated[float, Field(ge=0, le=366 * 86400)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
 
 
 class Message(BaseModel):
-    """Base of all messages. A newer release may say more: what we don't know is not read."""
+    """Base of all messages. Unknown fields are ignored, because a newer release may send more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -109,9 +109,9 @@ class RunRef(Message):
 
 
 class Closed(StrEnum):
-    """How a run closed; orderly: its own code ended it, and cleaned up before.
+    """How a run closed. Orderly: its own code ended it, and cleaned up before.
 
-    `unknown`: the server does not know the run, or does not know it any more.
+    `unknown`: the server does not know the run (any more).
     """
 
     ORDERLY = "orderly"
@@ -121,19 +121,21 @@ class Closed(StrEnum):
 
 
 class CleanUp(Message):
-    """An activity that clears up after a run that was closed from outside; it gets a `Drain`, and
-    returns a `Drained` when nothing of the run acts any more."""
+    """An activity that clears up after a run that was closed from outside.
+
+    It gets a `Drain`, and returns a `Drained` when nothing of the run acts any more.
+    """
 
     task_queue: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
     activity: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class Wait(Message):
-    """What a run asks for beside the place itself.
+    """What a run requests beside the place itself.
 
-    `clean_up`: or none. Without one its place is kept for `grace` seconds after it was closed from
-    outside, or closed while an activity of it ran; None: for as long as the time-outs of its
-    activities allow them to run on.
+    Without `clean_up` its place is kept for `grace` seconds after it was closed from outside, or
+    closed while one of its activities ran. Without `grace` it is kept for as long as the time-outs
+    of its activities allow them to run on.
     """
 
     priority: Annotated[int, Field(ge=1, le=5)] = DEFAULT_PRIORITY
@@ -142,23 +144,23 @@ class Wait(Message):
 
 
 class SlotRequest(RunRef, Wait):
-    """A run asks for a place; the run id is the key, so that a repeat counts once."""
+    """A run requests a place; the run id is the key, so that a repeat counts once."""
 
     requested_at: Moment
 
     @property
     def wait(self) -> Wait:
-        """What it asks for."""
+        """Clean-up and grace of the request."""
         return Wait(priority=self.priority, clean_up=self.clean_up, grace=self.grace)
 
     @property
     def run(self) -> RunRef:
-        """The run that asks."""
+        """The requesting run."""
         return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
-def fitting_requests(values: list[object]) -> list[SlotRequest]:
-    """The requests among what a signal carries, without those that are out of bounds."""
+def valid_requests(values: list[object]) -> list[SlotRequest]:
+    """Return the valid requests of a signal, without those that are out of bounds."""
     found = []
     for value in values:
         with suppress(ValidationError):
@@ -167,7 +169,7 @@ def fitting_requests(values: list[object]) -> list[SlotRequest]:
 
 
 class Ask(Message):
-    """A run asks the semaphore of a name; `limit`: of one that is not there yet."""
+    """A run requests a place of a named semaphore; `limit` counts if it does not exist yet."""
 
     name: Name
     request: SlotRequest
@@ -175,29 +177,34 @@ class Ask(Message):
 
 
 class Mark(Wait):
-    """The memo of a run that asks. `run_id`: who asks, where the run itself says so, because a run
-    that continues as new hands on its memo; None where it is started with it."""
+    """The memo of a requesting run.
+
+    `run_id` is set if the run upserts the memo itself, because a run that continues as new inherits
+    it; None if the run was started with it.
+    """
 
     run_id: RunId | None = None
     requested_at: Moment | None = None
 
 
 def memo_of(name: str, mark: Wait) -> dict[str, object]:
-    """The memo of a run that asks; given at its start, it costs no event."""
+    """Return the memo of a requesting run; given at its start, it costs no event."""
     return {f"{MEMO}{name}": mark.model_dump(mode="json", exclude_none=True)}
 
 
 class Recall(CleanUp):
-    """Where a semaphore that nobody remembers asks for runs that may still hold a place: an
-    activity that returns `OpenRecords`. `drain`: what clears up after them, in the same queue."""
+    """The activity that tells a semaphore without predecessor which runs may still hold a place.
+
+    It returns `OpenRecords`. `drain` clears up after those runs, on the same queue.
+    """
 
     drain: str
 
 
 class Permit(RunRef):
-    """The right to go on; void for any other run than `run_id`.
+    """The right to go on; void for any run except `run_id`.
 
-    `token`: grows with each grant, and goes along to whatever it protects.
+    `token` grows with each grant, and is sent along to whatever the semaphore protects.
     """
 
     name: Name
@@ -210,15 +217,18 @@ class Permit(RunRef):
 
 
 class Release(Message):
-    """A run has passed a gate; counts for the permit that this very run holds, and once."""
+    """A run gives back a gate; it counts once, for the permit that this run holds."""
 
     run_id: RunId
     token: Token
 
 
 class Holder(Message):
-    """A run that holds the slot, since when; `drain`: it closed in this way, which is not orderly,
-    and what it left is being cleared since `drains_since`, or waited for until `drains_until`."""
+    """A run that holds the slot since `since`.
+
+    `drain`: how it closed, if that was not orderly. It is being cleared since `drains_since`, or
+    its place is kept until `drains_until`.
+    """
 
     request: SlotRequest
     token: Token
@@ -229,16 +239,16 @@ class Holder(Message):
 
     @property
     def run(self) -> RunRef:
-        """The run that holds."""
+        """The holding run."""
         return self.request.run
 
 
 class Drain(Message):
-    """Clear the vendors of what a run left: wait for `hold_seconds` first, then look.
+    """Clear the vendors of what a run left: wait for `hold_seconds`, then look.
 
-    `in_doubt`: a submit of the job may still be on its way to a vendor, so that a look-up which
-    finds nothing proves nothing yet. `closed`: how the run closed; None where its own code clears
-    up before it ends. `since`: when the drain began at first, where it is begun again.
+    `in_doubt`: a submit of the job may be on its way to a vendor, so that a look-up which finds
+    nothing proves nothing yet. `closed`: how the run closed; None if its own code clears up before
+    it ends. `since`: when the drain first began, if this one is a repeat.
     """
 
     job_id: WorkflowId
@@ -250,13 +260,13 @@ class Drain(Message):
 
 
 class Drained(Message):
-    """The result of a drain; the semaphore believes no other completion of it."""
+    """The result of a drain; the semaphore accepts no other completion."""
 
     cleared: Literal[True]
 
 
 class OpenRecords(Message):
-    """The runs of records that have begun and have no end."""
+    """The runs whose records have begun and not ended."""
 
     runs: tuple[RunRef, ...] = ()
 
@@ -269,7 +279,7 @@ class SemaphoreSettings(Message):
 
 
 class SlotChange(Message):
-    """What is to be set: limit, pause, or both."""
+    """A change of limit, pause, or both."""
 
     limit: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = None
     paused: StrictBool | None = None
@@ -282,7 +292,7 @@ class SlotChange(Message):
 
 
 class SlotFree(Message):
-    """An operator gives up a drain that cannot end: the place of `run_id` is free at once."""
+    """An operator gives up a drain: the place of `run_id` is free at once."""
 
     run_id: RunId
 
@@ -290,9 +300,9 @@ class SlotFree(Message):
 class HolderView(Message):
     """A holder as `GET /slots` shows it.
 
-    `drains_since`: when its drain began; `drains_until`: when it ends, of one that is a wait alone,
-    for what the run's activities may still do. `drain_attempts`, `drain_failure`: how often the
-    drain was tried, and why the last try failed, as Temporal tells.
+    `drains_since`: when its drain began. `drains_until`: when a drain ends that only waits for the
+    run's activities. `drain_attempts` and `drain_failure`: how often Temporal tried the drain, and
+    why the last try failed.
     """
 
     job_id: str
@@ -307,10 +317,10 @@ class HolderView(Message):
 
 
 class SlotView(Message):
-    """The answer of `GET /slots`; `waiting` holds the first 1000 in the order of their turn.
+    """The answer of `GET /slots`; `waiting` has the first 1000 in order.
 
-    `rebuilding`: it was ended from outside, and does not know yet what was set, who holds and who
-    waits; nothing is granted until it does.
+    `rebuilding`: the semaphore was ended from outside, and does not know settings, holders and waiters
+    yet; until then it grants nothing.
     """
 
     limit: int
@@ -323,5 +333,5 @@ class SlotView(Message):
 
     @property
     def is_full(self) -> bool:
-        """Whether a new request would be refused."""
+        """True if a new request would be refused."""
         return self.waiting_count >= self.capacity

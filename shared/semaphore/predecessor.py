@@ -1,4 +1,4 @@
-"""What the semaphore's runs before this one left: settings, permits still out, who waited."""
+"""The state that earlier runs of the semaphore left: settings, open permits, waiters."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple, TypeVar
@@ -24,22 +24,22 @@ from .messages import (
     SemaphoreSettings,
     SlotFree,
     SlotRequest,
-    fitting_requests,
     semaphore_id,
+    valid_requests,
 )
 from .server import is_gone, read_one
 from .state import FIND_JOBS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
 
 T = TypeVar("T")
-# A drain that ended further back is done once more, which is harmless.
+# A drain that ended before these runs is repeated, which is harmless.
 MOST_RUNS = 10
 
 
 class Predecessor(NamedTuple):
-    """The last run that knew anything; without one, the defaults, which are the safest.
+    """The last run with a state; without one, the defaults, which are the safest.
 
-    `recalls`: whether somebody knows of runs that Temporal has forgotten. `cleared`: the runs whose
-    drain is seen to have ended, in that run and in those before it.
+    `recalls`: open records may name runs that Temporal has forgotten. `cleared`: the runs whose
+    drain has ended, in that run or earlier ones.
     """
 
     known: bool = False
@@ -51,10 +51,11 @@ class Predecessor(NamedTuple):
 
 
 async def find_predecessor(client: Client, run_id: str, *, name: str, recalls: bool) -> Predecessor:
-    """Limit and pause from the memo, the rest from the histories, of the runs before `run_id`.
+    """Read limit and pause from the memo, and the rest from the histories, of the runs before
+    `run_id`.
 
-    A run that was ended while it rebuilt knew nothing, and one that was reset only what was true
-    once; the one before it knows.
+    Skip a run that was ended while it rebuilt, because it had no state, and a run that was reset,
+    because its state is out of date.
     """
     found, cleared = Predecessor(), set[str]()
     for run in (await _runs_before(client, run_id, name=name))[:MOST_RUNS]:
@@ -71,7 +72,7 @@ async def find_predecessor(client: Client, run_id: str, *, name: str, recalls: b
             continue
         cleared |= book.cleared
         if book.known and not found.known:
-            # One that failed right after its rebuild has written no memo.
+            # A run that failed right after its rebuild has written no memo.
             settings = _settings(memo.get("settings", book.settings))
             holders, waiting = tuple(book.out.values()), tuple(book.waiting.values())
             found = Predecessor(True, settings, holders, waiting)
@@ -79,7 +80,7 @@ async def find_predecessor(client: Client, run_id: str, *, name: str, recalls: b
 
 
 def _settings(value: object) -> SemaphoreSettings:
-    """Those of a memo, which an operator may have written; the defaults where they don't fit."""
+    """Return the settings of a memo, or the defaults if an operator wrote something invalid."""
     try:
         return SemaphoreSettings.model_validate(value)
     except ValidationError:
@@ -87,19 +88,19 @@ def _settings(value: object) -> SemaphoreSettings:
 
 
 async def _runs_before(client: Client, run_id: str, *, name: str) -> list[WorkflowExecution]:
-    """Latest first. Whether a run is closed isn't asked for: the listing may learn that late."""
+    """Return the runs, latest first. Their status isn't read, because the listing may be late."""
     listed = client.list_workflows(f"WorkflowId = '{semaphore_id(name)}'")
     runs = [run async for run in listed if run.run_id != run_id]
     return sorted(runs, key=lambda run: run.start_time, reverse=True)
 
 
 class SemaphoreBook:
-    """Reads a semaphore's history; `out`: by run, the holders whose place was never free again.
+    """Reads a semaphore's history.
 
-    `waiting`: by run, who asked and waits. `cleared`: whose drain ended. `known`: the run was told
-    who holds, by the run before it or by its own rebuild, which has read the open records where it
-    had to; `settings`: those that it was told. `run_id`: the run that its beginning was written
-    for, another one than the run's own after a reset.
+    `out`: the holders whose place was never freed, by run. `waiting`: the waiters, by run.
+    `cleared`: the runs whose drain ended. `known`: the run got its holders from its predecessor or
+    from a complete rebuild; `settings`: those that it got. `run_id`: the run that its beginning was
+    written for; after a reset another one than the run's own.
     """
 
     def __init__(self, converter: DataConverter, *, recalls: bool = False) -> None:
@@ -117,11 +118,11 @@ class SemaphoreBook:
         self._frees: dict[int, str] = {}
         self._rebuilds: set[int] = set()
         self._records: set[int] = set()
-        # What a rebuild found without a memory, until it has read the open records.
+        # The result of a rebuild without predecessor, until the open records are read.
         self._unsure: Found | None = None
 
     async def read(self, events: AsyncIterator[HistoryEvent]) -> None:
-        """Take in a history from its beginning."""
+        """Read a history from its beginning."""
         async for event in events:
             match event.event_type:
                 case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
@@ -163,7 +164,7 @@ class SemaphoreBook:
         self.out.pop(run_id, None)
 
     async def _scheduled(self, event: HistoryEvent) -> None:
-        """A permit is out as soon as the activity that signals it is scheduled."""
+        """Count a permit as open once the activity that signals it is scheduled."""
         task = event.activity_task_scheduled_event_attributes
         name = task.activity_type.name
         if name == FIND_JOBS:
@@ -172,7 +173,7 @@ class SemaphoreBook:
             self._watches[event.event_id] = watch.run.run_id
             self._granted(watch.holder)
         elif drain := await self._read(task.input, Drain):
-            # Whoever drains names its activity as it likes.
+            # A user's clean-up activity can have any name.
             self._drains[event.event_id] = drain.run_id
         elif self._unsure is not None:
             self._records.add(event.event_id)
@@ -181,7 +182,7 @@ class SemaphoreBook:
         signal = event.workflow_execution_signaled_event_attributes
         match signal.signal_name:
             case name if name == REQUEST_SIGNAL:
-                self._wait(fitting_requests(await self._read(signal.input, list[object]) or []))
+                self._wait(valid_requests(await self._read(signal.input, list[object]) or []))
             case name if name == WITHDRAW_SIGNAL:
                 self.waiting.pop(await self._read(signal.input, str) or "", None)
             case name if name == RELEASE_SIGNAL:

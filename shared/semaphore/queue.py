@@ -1,6 +1,6 @@
-"""Who waits, in which order, and who holds; pure, so that it replays and can be tried in any order.
+"""Waiters in their order, and holders; pure, so that it replays and can be tested in any order.
 
-By priority, then submission; waiting raises a low priority, none starves.
+The order is by priority, then submission. Waiting raises a low priority, so none starves.
 """
 
 from bisect import bisect_left, insort
@@ -17,25 +17,27 @@ from .messages import (
 )
 from .state import Ended, SemaphoreState
 
-# As many as `GET /slots` lists.
+# The number that `GET /slots` lists.
 VIEW_LENGTH = 1000
-# A request of another time than ours is nobody's: its key would put it before, or behind, all.
+# Out of this range a request's key would put it before, or behind, all others.
 NEAR = timedelta(days=366)
-# A job that has waited this long counts as one priority higher than a newcomer's.
+# A job that has waited this long counts as one priority higher than a new one.
 AGEING_SECONDS = 600.0
 
 Key = tuple[float, str]
 
 
 def turn(request: SlotRequest) -> Key:
-    """The key of a request's turn, smaller first. Fixed for good, so that ageing costs nothing:
-    between two requests the difference of their waits never changes."""
+    """Return the sort key of a request, smaller first.
+
+    It never changes: the difference of two waits is constant, so ageing costs nothing.
+    """
     submitted = request.requested_at.timestamp()
     return submitted + request.priority * AGEING_SECONDS, request.run_id
 
 
 class WaitingQueue:
-    """The requests in the order of their turn; each run stands in it once."""
+    """The requests in their order; each run is in it once."""
 
     def __init__(self, requests: tuple[SlotRequest, ...] = ()) -> None:
         self._requests: dict[str, SlotRequest] = {}
@@ -53,29 +55,29 @@ class WaitingQueue:
         return run_id in self._requests
 
     def add(self, request: SlotRequest) -> None:
-        """Put a request in its place; a repeat changes nothing."""
+        """Insert a request at its place; a repeat changes nothing."""
         if request.run_id not in self._requests:
             self._requests[request.run_id] = request
             insort(self._keys, turn(request))
 
     def remove(self, run_id: str) -> None:
-        """Take a run out, if it is there."""
+        """Remove a run, if it is there."""
         request = self._requests.pop(run_id, None)
         if request is not None:
             del self._keys[bisect_left(self._keys, turn(request))]
 
     def pop(self) -> SlotRequest:
-        """Take out the first; IndexError where nobody waits."""
+        """Remove and return the first; raise IndexError if nobody waits."""
         _, run_id = self._keys.pop(0)
         return self._requests.pop(run_id)
 
     def first(self, count: int) -> tuple[str, ...]:
-        """The job ids of the next `count`, in order."""
+        """Return the job ids of the first `count`, in order."""
         return tuple(self._requests[run_id].job_id for _, run_id in self._keys[:count])
 
 
 class Permits:
-    """A run waits, holds or drains. What is held is a map of runs, never a counter."""
+    """Waiters and holders. Holders are a map of runs, never a counter."""
 
     def __init__(self, state: SemaphoreState, name: str, *, capacity: int = CAPACITY) -> None:
         self.name = name
@@ -86,7 +88,7 @@ class Permits:
         self.queue = WaitingQueue(state.waiting)
 
     def state(self) -> SemaphoreState:
-        """All of it, for the semaphore's next run."""
+        """Return the state for the semaphore's next run."""
         return SemaphoreState(
             settings=self.settings,
             next_token=self.next_token,
@@ -95,7 +97,8 @@ class Permits:
         )
 
     def request(self, request: SlotRequest, now: datetime) -> bool:
-        """Let a run wait; it counts once, whatever it is already. False: the queue is full."""
+        """Add a waiter, unless the run already waits or holds; return False if the queue is
+        full."""
         if self.knows(request.run_id) or abs(request.requested_at - now) > NEAR:
             return True
         if len(self.queue) >= self.capacity:
@@ -104,20 +107,20 @@ class Permits:
         return True
 
     def knows(self, run_id: str) -> bool:
-        """Whether a run holds or waits."""
+        """True if a run holds or waits."""
         return run_id in self.held or run_id in self.queue
 
     def withdraw(self, run_id: str) -> None:
-        """Take a run out of the queue."""
+        """Remove a run from the queue."""
         self.queue.remove(run_id)
 
     def can_grant(self) -> bool:
-        """Whether a place is free and a run waits for it."""
+        """True if a place is free and a run waits for it."""
         has_room = len(self.held) < self.settings.limit
         return has_room and not self.settings.paused and len(self.queue) > 0
 
     def grant(self, now: datetime) -> Holder:
-        """Give a place to the first of the queue: it is a holder before anything is awaited."""
+        """Make the first waiter a holder, before anything is awaited."""
         request = self.queue.pop()
         holder = Holder(request=request, token=self.next_token, since=now)
         self.next_token += 1
@@ -125,23 +128,23 @@ class Permits:
         return holder
 
     def drain(self, run_id: str, ended: Ended, now: datetime) -> Holder:
-        """A run has left something, or may have: it keeps its place until that is cleared."""
+        """Keep the place of a closed run that may have left something, until it is cleared."""
         until = None if ended.grace is None else now + timedelta(seconds=ended.grace)
         change = {"drain": ended.closed, "drains_since": now, "drains_until": until}
         self.held[run_id] = self.held[run_id].model_copy(update=change)
         return self.held[run_id]
 
     def release(self, run_id: str) -> bool:
-        """Take a place back; False where the run holds none."""
+        """Free a place; return False if the run holds none."""
         return self.held.pop(run_id, None) is not None
 
     def returned(self, release: Release) -> bool:
-        """Whether a run gives back the permit that it holds, and not an earlier one."""
+        """True if a run gives back the permit that it holds, and not an earlier one."""
         holder = self.held.get(release.run_id)
         return holder is not None and holder.drain is None and holder.token == release.token
 
     def view(self) -> SlotView:
-        """What `GET /slots` shows."""
+        """Return what `GET /slots` shows."""
         return SlotView(
             limit=self.settings.limit,
             paused=self.settings.paused,

@@ -1,4 +1,4 @@
-"""Who holds and who waits, from Temporal alone: no live worker, no single listing is trusted."""
+"""Find holders and waiters by Temporal's own data: no live worker, no single listing is trusted."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,18 +23,18 @@ from .messages import (
     Permit,
     Release,
     SlotRequest,
-    fitting_requests,
     granted_signal,
     semaphore_id,
+    valid_requests,
 )
 from .predecessor import Predecessor
-from .server import closed_by_now, is_gone, read_one
+from .server import close_status, is_gone, read_one
 from .state import Found
 
-# The listing is eventually consistent: what started just now may be missing from the first.
+# The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
 AT_ONCE = 20
-# A run killed so recently, while no semaphore watched, may have left something at work.
+# A run that was killed so recently, while no semaphore watched, may have left something running.
 RECENT = timedelta(hours=1)
 OPEN = "ExecutionStatus = 'Running'"
 SAID = EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
@@ -42,9 +42,9 @@ KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 
 
 class Seen(Message):
-    """A run as its history shows it: what it asks for, and its last permit.
+    """A run as its history shows it: its request and its last permit.
 
-    `asking`: whether it wants a place; `released`: the last token that it gave back.
+    `asking`: it wants a place. `released`: the last token that it gave back.
     """
 
     request: SlotRequest
@@ -59,9 +59,9 @@ class Seen(Message):
 
 
 async def find_jobs(client: Client, name: str, *, now: datetime) -> list[Seen]:
-    """All open runs that carry the mark of this semaphore, and the lately killed ones.
+    """Return all open runs with the mark of this semaphore, and the recently killed ones.
 
-    `now`: by the server's clock; that of this machine may be wrong.
+    `now` is by the server's clock, because this machine's clock may be wrong.
     """
     jobs = {job.run_id: job async for job in _listed(client, name, now)}
     await asyncio.sleep(LISTING_PAUSE_SECONDS)
@@ -70,7 +70,7 @@ async def find_jobs(client: Client, name: str, *, now: datetime) -> list[Seen]:
 
     async def look(job: WorkflowExecution) -> Seen | None:
         async with at_once:
-            return await look_at(client, job, name=name)
+            return await read_run(client, job, name=name)
 
     return [item for item in await asyncio.gather(*map(look, jobs.values())) if item]
 
@@ -84,13 +84,13 @@ async def _listed(client: Client, name: str, now: datetime) -> AsyncIterator[Wor
 
 
 def names_in(run: WorkflowExecution) -> list[str]:
-    """The semaphores whose mark a listed run carries."""
+    """Return the names of the semaphores whose mark a listed run carries."""
     keys = run.raw_info.memo.fields
     return [key.removeprefix(MEMO) for key in keys if key.startswith(MEMO)]
 
 
-async def look_at(client: Client, job: WorkflowExecution, *, name: str) -> Seen | None:
-    """One run by its mark and its history; None where it is gone, or can't be read."""
+async def read_run(client: Client, job: WorkflowExecution, *, name: str) -> Seen | None:
+    """Read one run by its mark and its history; None if it is gone or can't be read."""
     handle = client.get_workflow_handle(job.id, run_id=job.run_id)
     seen: Seen | None = None
     try:
@@ -100,7 +100,7 @@ async def look_at(client: Client, job: WorkflowExecution, *, name: str) -> Seen 
             elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED and seen:
                 seen = await _signalled(client, seen, event=event, name=name)
             elif event.event_type == SAID and seen:
-                seen = await _said(client, seen, event=event, name=name)
+                seen = await _sent_by_run(client, seen, event=event, name=name)
             elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and seen:
                 seen = await _asked(client, seen, event=event, name=name)
     except RPCError as error:
@@ -121,15 +121,15 @@ async def _started(client: Client, run: WorkflowExecution, *, name: str) -> Seen
         "run_id": run.run_id,
         "requested_at": mark.requested_at or run.start_time,
     }
-    if not (requests := fitting_requests([wanted])):
+    if not (requests := valid_requests([wanted])):
         return None
     status = run.status or WorkflowExecutionStatus.RUNNING
-    # A run that was started with its mark asks from its beginning.
+    # A run that was started with its mark requests from its beginning.
     return Seen(request=requests[0], status=status, asking=mark.run_id in (None, run.run_id))
 
 
 async def _signalled(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -> Seen:
-    """What one signal tells; a permit for another run (before a reset) doesn't count."""
+    """Apply one signal; ignore a permit for another run (before a reset)."""
     signal = event.workflow_execution_signaled_event_attributes
     if signal.signal_name != granted_signal(name):
         return seen
@@ -140,7 +140,7 @@ async def _signalled(client: Client, seen: Seen, *, event: HistoryEvent, name: s
 
 
 async def _asked(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -> Seen:
-    """A run asks, for the first time or again."""
+    """Note that a run requests, for the first time or again."""
     task = event.activity_task_scheduled_event_attributes
     if task.activity_type.name != ASK_ACTIVITY:
         return seen
@@ -150,8 +150,8 @@ async def _asked(client: Client, seen: Seen, *, event: HistoryEvent, name: str) 
     return seen.model_copy(update={"asking": True, "request": asked.request})
 
 
-async def _said(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -> Seen:
-    """What the run told this semaphore, whether that heard it or not."""
+async def _sent_by_run(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -> Seen:
+    """Apply a signal that the run sent to this semaphore, whether it arrived or not."""
     said = event.signal_external_workflow_execution_initiated_event_attributes
     if said.workflow_execution.workflow_id != semaphore_id(name):
         return seen
@@ -166,14 +166,14 @@ async def _said(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -
 
 
 async def merged(client: Client, seen: list[Seen], before: Predecessor, *, now: datetime) -> Found:
-    """Who holds and who waits; `now`: by the server's clock.
+    """Merge both sources into holders and waiters; `now` is by the server's clock.
 
-    The semaphore knows of permits that were not signalled yet, of drains that ended, and of who
-    asked just now; the runs know what was signalled, also if its history has been deleted. A killed
-    run counts as cleared only where the end of its own drain is seen.
+    The semaphore's history knows of permits that were not signalled yet, of drains that ended, and
+    of recent requests. The runs' histories know what was signalled, also if the semaphore's history
+    is deleted. A killed run counts as cleared only if the end of its own drain is seen.
     """
     runs = {item.request.run_id: item for item in seen}
-    # What the semaphore had noted of a holder comes before what its run can tell: the later wins.
+    # The semaphore's own note of a holder comes last, and the later one wins.
     told = [_holder(item, item.permit, now) for item in seen if item.permit]
     anew = {"drain": None, "drains_since": None, "drains_until": None}
     noted = [each.model_copy(update=anew) for each in before.holders]
@@ -200,16 +200,19 @@ def _holder(item: Seen, permit: Permit, now: datetime) -> Holder:
 
 
 def _is_given_back(holder: Holder, runs: dict[str, Seen]) -> bool:
-    """Whether its run gave it back, also where the last semaphore never heard of it."""
+    """True if its run gave it back, also if the semaphore never heard of it."""
     run = runs.get(holder.run.run_id)
     return run is not None and holder.token <= run.released
 
 
 async def _may_hold(client: Client, holder: Holder, run: Seen | None) -> bool:
-    """A run that was killed, or that is unknown, counts as a holder: its watch finds out how it
-    closed, and its leftovers are cleared. One that has ended in order, and clears up itself, is
-    out. The permit of an open one is signalled again, in case it missed it."""
+    """True if the run may hold a place.
+
+    A run that was killed or is unknown counts as a holder: its watch finds out how it closed, and
+    clears up. A run that ended in order is out. The permit of an open run is signalled again, in
+    case it was lost.
+    """
     listed_as_killed = run is not None and not run.open
     if listed_as_killed or holder.request.clean_up is None:
         return True
-    return await closed_by_now(client, holder.run) is not Closed.ORDERLY
+    return await close_status(client, holder.run) is not Closed.ORDERLY

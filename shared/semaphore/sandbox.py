@@ -1,12 +1,9 @@
-"""How workflow code is run, for workers and replays alike.
+"""Run workflow code in the same way for workers and replays.
 
-In the SDK's sandbox, past which our own modules go; and without what a workflow does not take: a
-message without its one value, and a reset to its beginning.
-
-A signal takes one value; with none, nothing or several, it is dropped. The SDK drops a signal whose
-value can't be read. Of another number of values, and of a null, which it reads as None whatever the
-type, it would call the handler all the same, whose error fails the workflow's task, and every one
-that follows.
+It runs in the SDK's sandbox, which passes our own modules through. A signal must have exactly one
+value that is not null; any other signal is dropped. The SDK drops only a signal whose value can't
+be read. For another number of values, and for a null, it calls the handler, whose error would fail
+the workflow's task, and every later one. A run that was reset to its beginning fails.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,15 +29,15 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info
 
-# A run that was reset by hand ends with this.
+# The error of a run that was reset by hand.
 RESET = "reset_not_supported"
 RESET_MESSAGE = "The run was reset by hand, which is not supported: start it again."
-# Checked by import-linter to hold no clock, no randomness and no I/O; loaded once, not per run.
+# import-linter checks that these hold no clock, no randomness and no I/O; loaded once, not per run.
 PASSED_THROUGH = (__name__.partition(".")[0], "pydantic", "pydantic_core", "annotated_types")
 
 
 class WorkflowRunner(SandboxedWorkflowRunner):
-    """The sandbox for every worker and replayer of ours."""
+    """The sandbox for every worker and replayer."""
 
     def __init__(self, *modules: str) -> None:
         super().__init__(
@@ -51,10 +48,11 @@ class WorkflowRunner(SandboxedWorkflowRunner):
         self._forget: Callable[[str], None] | None = None
 
     def serve(self, worker: Worker) -> None:
-        """Have the worker forget each run to which a query shows what no task has told yet.
+        """Evict a run after a query that shows it more of its history than its tasks have.
 
-        Its task tells it once more, all at once and as each replay will; where it had been seen
-        one by one, an update could come behind an activity's end that a replay puts it before.
+        Its next task replays everything at once, as each replay does. Otherwise the run would see
+        one event after the other, and an update could follow an activity's end that a replay puts
+        after it.
         """
         self._forget = worker._bridge_worker.request_workflow_eviction
 
@@ -63,10 +61,10 @@ class WorkflowRunner(SandboxedWorkflowRunner):
 
 
 class Instance(WorkflowInstance):
-    """One run in its sandbox, which is not asked whose payload is read or written.
+    """One run in its sandbox; payloads are read and written outside of it.
 
-    The SDK asks for each payload, and to enter the sandbox for it took a seventh of a worker's
-    processor time; our converter and its codec make no difference.
+    Entering the sandbox for each payload took a seventh of a worker's processor time; our converter
+    and codec give the same result outside.
     """
 
     def __init__(self, inside: WorkflowInstance, forget: Callable[[str], None] | None) -> None:
@@ -80,9 +78,9 @@ class Instance(WorkflowInstance):
         return self._inside.activate(act)
 
     def _is_ahead(self, act: WorkflowActivation) -> bool:
-        """Whether it tells more of the history without a task that has begun since.
+        """True if a query shows more history, and no task has begun since.
 
-        The time is that of the latest task's beginning, and stands for as long as none begins.
+        The time is that of the latest task's beginning, and stands still while none begins.
         """
         if all(job.HasField("query_workflow") for job in act.jobs):
             return False
@@ -103,8 +101,8 @@ class Instance(WorkflowInstance):
         return self._inside.get_thread_id()
 
 
-class UnfitPassedOver(Interceptor):
-    """Installed in every worker and replayer, for both must do the same."""
+class DropInvalidSignals(Interceptor):
+    """Drop invalid signals; workers and replayers install it, because both must do the same."""
 
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
@@ -119,8 +117,11 @@ class _Inbound(WorkflowInboundInterceptor):
         self._seed = workflow.random_seed()
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
-        """Fail a run that was reset to before its first task: the server has given it another seed
-        by then, at the same place of its history in each replay."""
+        """Fail a run that was reset to before its first task.
+
+        The server has given it another seed by then, at the same place of its history in each
+        replay.
+        """
         if workflow.random_seed() != self._seed:
             raise ApplicationError(RESET_MESSAGE, type=RESET, non_retryable=True)
         return await super().execute_workflow(input)
@@ -129,7 +130,7 @@ class _Inbound(WorkflowInboundInterceptor):
         if _is_one_value(input.args):
             await super().handle_signal(input)
         else:
-            workflow.logger.warning("a signal without its one value was dropped: %s", input.signal)
+            workflow.logger.warning("dropped a signal without exactly one value: %s", input.signal)
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         if not _is_one_value(input.args):

@@ -1,4 +1,4 @@
-"""What the server says: of a run, of a try, of an error, of an event; read without trust."""
+"""Read the server's answers about runs, tries, errors and events, without trusting them."""
 
 import re
 from typing import TypeVar
@@ -31,9 +31,9 @@ ENDS = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "activity_task_timed_out_event_attributes",
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "activity_task_canceled_event_attributes",
 }
-# Seconds for which a place is kept: beside what its activities may run on; after an end from
-# outside at least, for local activities; where nothing is known, for the SDK holds heartbeats back
-# for up to a minute.
+# How long a place is kept: beyond the time of its activities; at least, after an end from outside,
+# for local activities; if nothing is known, because the SDK holds heartbeats back for up to a
+# minute.
 MARGIN, LEAST, UNKNOWN = 1.0, 3.0, 60.0
 _NAMESPACE = re.compile(r"Namespace \S+ is not found")
 
@@ -44,7 +44,7 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
     try:
         await handle.result(follow_runs=False)
     except WorkflowContinuedAsNewError:
-        # Its next run is another one, and asks for itself.
+        # The next run of the chain is another run, and requests for itself.
         return Closed.ORDERLY
     except WorkflowFailureError as failure:
         if isinstance(failure.cause, TerminatedError):
@@ -58,8 +58,8 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
     return Closed.ORDERLY
 
 
-async def closed_by_now(client: Client, run: RunRef) -> Closed | None:
-    """How a run has closed, None while it is open."""
+async def close_status(client: Client, run: RunRef) -> Closed | None:
+    """Return how a run has closed, or None while it is open."""
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
         status = (await handle.describe()).status
@@ -73,16 +73,15 @@ async def closed_by_now(client: Client, run: RunRef) -> Closed | None:
 
 
 async def grace_of(client: Client, request: SlotRequest, closed: Closed) -> float | None:
-    """The seconds for which the place of a run that has closed is kept; None where a clean-up of
-    its own finds that out.
+    """Return for how many seconds the place of a closed run is kept; None if its clean-up decides.
 
-    An activity hears that its run has closed at its next heartbeat. One without heartbeats works on
-    until its own time is over; one that a time-out cannot end is given `UNKNOWN`, as a run is that
-    the server does not know any more.
+    An activity learns at its next heartbeat that its run has closed. One without heartbeats works
+    until its time-out; one without a time-out gets `UNKNOWN`, like a run that the server does not
+    know.
     """
     if request.clean_up is not None:
         return None
-    left = UNKNOWN if closed is Closed.UNKNOWN else await _left(client, request.run)
+    left = UNKNOWN if closed is Closed.UNKNOWN else await _activity_time_left(client, request.run)
     if closed is Closed.ORDERLY and not left:
         return 0.0
     if request.grace is not None:
@@ -90,8 +89,8 @@ async def grace_of(client: Client, request: SlotRequest, closed: Closed) -> floa
     return max(left + MARGIN if left else 0.0, 0.0 if closed is Closed.ORDERLY else LEAST)
 
 
-async def _left(client: Client, run: RunRef) -> float:
-    """For how long, after a run has closed, its activities may run on; 0 where none ran."""
+async def _activity_time_left(client: Client, run: RunRef) -> float:
+    """Return for how many seconds the activities of a closed run may run on; 0 if none ran."""
     running: dict[int, float] = {}
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
@@ -111,7 +110,7 @@ async def _left(client: Client, run: RunRef) -> float:
 
 
 def is_first_try() -> bool:
-    """Whether no try of the calling activity was begun before.
+    """True if no earlier try of the calling activity was begun.
 
     An operator's reset sets the number of the try back to 1, but not the time of its scheduling.
     """
@@ -120,8 +119,7 @@ def is_first_try() -> bool:
 
 
 def names_namespace(error: RPCError) -> bool:
-    """Whether it is the namespace that the server doesn't know, by details or, on a way that loses
-    those, by words."""
+    """True if the server does not know the namespace, by the error's details or its words."""
     if error.status is not RPCStatusCode.NOT_FOUND:
         return False
     details = error.grpc_status.details
@@ -131,24 +129,24 @@ def names_namespace(error: RPCError) -> bool:
 
 
 def is_gone(error: RPCError) -> bool:
-    """Whether the server knows no such run.
+    """True if the server knows no such run.
 
-    A namespace that it does not know is the same status, and tells nothing of the run.
+    An unknown namespace has the same status, and says nothing about the run.
     """
     return error.status is RPCStatusCode.NOT_FOUND and not names_namespace(error)
 
 
 def is_no_run(error: RPCError) -> bool:
-    """Whether no run can be meant: the server knows none, or takes the id for none."""
+    """True if there is no such run, or the server refuses the id."""
     return is_gone(error) or error.status is RPCStatusCode.INVALID_ARGUMENT
 
 
 async def read_one(converter: DataConverter, payloads: Payloads, kind: type[T]) -> T | None:
-    """The single payload of an event; None where there is none, or it is something else."""
+    """Return the single payload of an event, or None."""
     if len(payloads.payloads) != 1:
         return None
     try:
         [value] = await converter.decode(payloads.payloads)
         return TypeAdapter(kind).validate_python(value)
-    except Exception:  # what a converter or a codec raises is open
+    except Exception:  # a converter or a codec can raise anything
         return None

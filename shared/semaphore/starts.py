@@ -1,4 +1,4 @@
-"""The activities of the semaphore as its workflow starts them: their limits and retries."""
+"""The semaphore's activities as its workflow starts them: limits and retries."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
 
 # The server takes 400 bytes; a character has up to four.
 SUMMARY_LENGTH = 80
-# A watch and a drain bound themselves, by the job's and the worker's settings.
+# A watch and a drain have their own bounds, in the settings of job and worker.
 FOR_EVER = timedelta(days=3650)
 RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2)
@@ -33,13 +33,12 @@ RETRY_POLICY = RetryPolicy(
 RULES_TIMEOUT = timedelta(seconds=5)
 REBUILD_TIMEOUT = timedelta(minutes=5)
 
-# What it returns is validated by who awaits it, because an operator can complete an activity with
-# anything.
+# The workflow validates the result, because an operator can complete an activity with anything.
 Handle = workflow.ActivityHandle[Any]
 
 
 def rules() -> Handle:
-    """The rules of the process at work."""
+    """Return the rules of the current process."""
     return workflow.start_activity(
         SEMAPHORE_RULES,
         summary="the rules of the process at work",
@@ -49,24 +48,24 @@ def rules() -> Handle:
 
 
 def find_jobs(given: SemaphoreRules) -> Handle:
-    """Who holds and who waits, as Temporal tells."""
+    """Return holders and waiters, by Temporal's data."""
     return workflow.start_activity(
         FIND_JOBS,
         summary="rebuild from the runs",
         start_to_close_timeout=REBUILD_TIMEOUT,
-        # The next process ends the tries of the one before; a stall costs no new beginning.
+        # The next process ends the tries of the one before, so a stall needs no restart.
         heartbeat_timeout=timedelta(seconds=given.watch_seconds),
         retry_policy=RETRY_POLICY,
     )
 
 
 def open_records(recall: Recall, given: SemaphoreRules) -> Handle:
-    """The runs of open records; needs a worker of theirs."""
+    """Return the runs of open records; needs a worker of those records."""
     return workflow.start_activity(
         recall.activity,
         task_queue=recall.task_queue,
         summary="Temporal remembers no semaphore: which records are open?",
-        # However many records there are.
+        # Enough for any number of records.
         start_to_close_timeout=FOR_EVER,
         heartbeat_timeout=timedelta(seconds=given.beat_seconds),
         retry_policy=RETRY_POLICY,
@@ -86,7 +85,7 @@ def watch(request: Watch, given: SemaphoreRules) -> Handle:
 
 
 def drain(holder: Holder, clean_up: CleanUp, given: SemaphoreRules) -> Handle:
-    """Done when nothing of a run acts any more, at its worker or elsewhere."""
+    """Return when nothing of a run acts any more."""
     request = holder.request
     return workflow.start_activity(
         clean_up.activity,
@@ -107,6 +106,6 @@ def drain(holder: Holder, clean_up: CleanUp, given: SemaphoreRules) -> Handle:
 
 
 def summary(text: str) -> str:
-    """What Temporal's UI shows beside a name, as one short line."""
+    """Return a short line for the Temporal UI."""
     line = " ".join(text.split())
     return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"

@@ -1,7 +1,6 @@
-"""What the semaphore carries from run to run, and what its activities return.
+"""The state that the semaphore hands to its next run, and the results of its activities.
 
-The waiting requests are packed, each value under its field's name: a payload may have 2 MiB, and a
-queue is long.
+The waiting requests are packed, because a payload may have 2 MiB, and a queue is long.
 """
 
 import base64
@@ -25,36 +24,36 @@ from .messages import (
     SlotRequest,
 )
 
-# An activity submits within a second of the server's word that its run is open, and the run has
-# closed since: after this the submit has arrived.
+# An activity submits within a second of its fence. If the run has closed since, the submit has
+# arrived after this.
 DRAIN_HOLD_SECONDS = 3.0
 
-# Some 10 events a grant; a new run begins long before the server asks for it, because a replay has
+# Some 10 events a grant. A new run begins long before the server asks for it, because a replay has
 # to fit into a task's two seconds on a slow machine.
 MAX_HISTORY = 1000
 
 WATCH_RUN = "grant_and_watch"
 FIND_JOBS = "find_jobs"
 SEMAPHORE_RULES = "semaphore_rules"
-# What the semaphore's memo calls the stack that it belongs to.
+# The key of the stack's name in the semaphore's memo.
 MEMO_STACK = "stack"
-# The quickest level; ids are random, so that more effort gains little.
+# The quickest level, because ids are random, so that more effort gains little.
 LEVEL = 1
 
 
 def pack(requests: tuple[SlotRequest, ...]) -> str:
-    """A third of the size that the requests have as JSON."""
+    """Pack requests into a third of their size as JSON."""
     rows = [list(request.model_dump(mode="json").values()) for request in requests]
     return packed({"names": list(SlotRequest.model_fields), "rows": rows})
 
 
 def packed(table: object) -> str:
-    """A table in the form in which it is handed on."""
+    """Pack a table."""
     return base64.b64encode(zlib.compress(json.dumps(table).encode(), LEVEL)).decode()
 
 
 def unpack(value: object) -> object:
-    """What `pack` made, as requests; anything else as it is, for the model to judge."""
+    """Unpack requests; return anything else unchanged, for the model to judge."""
     if not isinstance(value, str):
         return value
     table = json.loads(zlib.decompress(base64.b64decode(value)))
@@ -72,13 +71,13 @@ Packed = Annotated[
 class SemaphoreRules(Message):
     """What the process sets for one run of the semaphore; read once and kept in its history.
 
-    `max_history`: events, roughly, after which it begins a new run, beside those of its watches.
-    `capacity`: how many may wait. `stack`: whose semaphore it is; empty without a name.
-    `recalls`: by name of a semaphore, who knows of runs that Temporal has forgotten.
-    `ends_failing`: whether a holder whose code fails for a minute is terminated. Silences in
-    seconds: `watch_seconds` of its process at a watch, which the next process begins anew at
-    once; `beat_seconds` of the worker at a drain; `sticky_seconds` of the worker that knows it.
-    `care_seconds` from one look for failing code to the next, `look_seconds` for forgotten runs.
+    `max_history`: events, roughly, after which a new run begins, apart from those of its watches.
+    `capacity`: how many may wait. `stack`: the owner's name, or empty. `recalls`: by semaphore, the
+    activity that knows of runs that Temporal has forgotten. `ends_failing`: terminate a holder
+    whose code fails for a minute. Time-outs in seconds: `watch_seconds` of the process at a watch
+    (the next process restarts it at once), `beat_seconds` of the worker at a drain,
+    `sticky_seconds` of the worker that has the run in its cache. `care_seconds` and `look_seconds`:
+    between two checks for failing code, and for forgotten runs.
     """
 
     max_history: int = MAX_HISTORY
@@ -96,7 +95,7 @@ class SemaphoreRules(Message):
 class Watch(Message):
     """Signal a permit to its run, then wait until that run closes.
 
-    `again`: an earlier watch may have signalled it before.
+    `again`: an earlier watch may have signalled it.
     """
 
     name: Name
@@ -105,19 +104,19 @@ class Watch(Message):
 
     @property
     def permit(self) -> Permit:
-        """What is signalled."""
+        """The permit to signal."""
         return Permit(name=self.name, token=self.holder.token, **self.run.model_dump())
 
     @property
     def run(self) -> RunRef:
-        """The run that is watched."""
+        """The watched run."""
         return self.holder.run
 
 
 class Ended(Message):
-    """How a watched run closed; `granted`: it may have heard of its permit before.
+    """How a watched run closed; `granted`: it may have received its permit.
 
-    `grace`: seconds for which its activities may run on; None where a clean-up finds that out.
+    `grace`: seconds for which its activities may run on; None if a clean-up finds that out.
     """
 
     closed: Closed
@@ -126,7 +125,7 @@ class Ended(Message):
 
     @property
     def is_clear(self) -> bool:
-        """Whether the run left nothing to clear."""
+        """True if the run left nothing to clear."""
         return (
             not self.granted
             or self.grace == 0
@@ -135,8 +134,10 @@ class Ended(Message):
 
 
 class SemaphoreState(Message):
-    """Everything a run of the semaphore hands to the next one. `is_new`: of the first one, whose
-    settings hold unless Temporal remembers others."""
+    """Everything that a run of the semaphore hands to the next one.
+
+    `is_new`: the settings of the first run, which count unless Temporal remembers others.
+    """
 
     is_new: bool = False
 
@@ -147,10 +148,10 @@ class SemaphoreState(Message):
 
 
 class Found(Message):
-    """What Temporal knows: last settings, holders, and waiting runs.
+    """What Temporal knows: last settings, holders, and waiters.
 
-    `remembered`: an earlier run of the semaphore was found. Without one, Temporal may have lost its
-    memory, and the records are read as well.
+    `remembered`: there was an earlier run of the semaphore. Otherwise Temporal may have lost its
+    database, and the records are read as well.
     """
 
     settings: SemaphoreSettings | None

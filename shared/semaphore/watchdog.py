@@ -1,6 +1,6 @@
-"""That a semaphore is always running, knows every job that waits, and survives broken code.
+"""Keep semaphores running, tell them of every waiting job, and end code that fails for good.
 
-Everything here is decided by the server's word and clock, never by the clock of this machine.
+Every decision uses the server's answers and clock, never this machine's clock.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ from .messages import (
     name_of,
     semaphore_id,
 )
-from .rebuild import OPEN, look_at, names_in
+from .rebuild import OPEN, names_in, read_run
 from .server import is_gone
 from .state import FIND_JOBS, WATCH_RUN, SemaphoreRules
 
@@ -51,16 +51,15 @@ log = logging.getLogger(__name__)
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 OURS = (FIND_JOBS, WATCH_RUN)
 
-# A semaphore that was ended by hand is back after this at the latest, also when nobody asks.
+# A semaphore that was ended by hand is started again after this, even without a request.
 PAUSE_SECONDS = 1.0
-# So many run ids make some 40 kB of a query.
+# This many run ids make some 40 kB of a query.
 AT_ONCE = 1000
-# Code that fails its task so often, and for so long, fails for good: a deployment that is mended in
-# this time ends no holder. The server's pauses double, so that the sixth comes after some 20 s.
+# Code that fails its task this often, and for this long, fails for good. A deployment that is fixed
+# in this time ends no holder. The server's pauses double, so the sixth try comes after some 20 s.
 FAILED_TASKS = 5
 FAILING_FOR = timedelta(minutes=1)
-# Failures of another kind than the code's: something came in while the run was about to end, or it
-# was reset.
+# Causes that are not the code's: something came in while the run was about to end, or it was reset.
 PASSING = frozenset(
     {
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
@@ -71,17 +70,17 @@ PASSING = frozenset(
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND,
     }
 )
-FAILS = "Its code fails: workflow task after workflow task, for more than a minute."
-STANDS = "Its workflow task fails again and again; the next semaphore rebuilds."
-# A drain that a vendor's outage holds up fails for a while, and then ends.
+FAILS = "Its workflow tasks have failed for more than a minute."
+STANDS = "Its workflow task keeps failing; the next semaphore rebuilds."
+# A drain that a vendor's outage delays fails for a while, and then ends.
 FAILED_DRAINS = 5
 
-# Hears how many drains of a semaphore fail at present.
+# Gets the number of a semaphore's failing drains.
 OnFailingDrains = Callable[[str, int], None]
 
 
-def nobody(name: str, failing: int) -> None:
-    """Nobody hears of failing drains, beside the log."""
+def ignore_failing_drains(name: str, failing: int) -> None:
+    """Ignore the number of failing drains; they are logged anyway."""
 
 
 async def watch_over(
@@ -92,15 +91,14 @@ async def watch_over(
     watches: Callable[[str], bool],
     names: Iterable[str] = (),
     known: Collection[str] | None = None,
-    on_failing_drains: OnFailingDrains = nobody,
+    on_failing_drains: OnFailingDrains = ignore_failing_drains,
 ) -> None:
-    """Keep the semaphores of these names running, and each one that is there, or that an open run
-    asks; look after what they cannot see themselves: forgotten runs, holders whose code fails,
-    drains that fail, their own failing tasks.
+    """Keep these semaphores running, and each one that exists or that an open run requests.
 
-    `watches`: whether anybody is watched for a semaphore; otherwise nobody holds, and no holder is
-    asked for. `known`: names that come up meanwhile. A semaphore that does not answer keeps no
-    other one from being looked after.
+    Look after what they can't see: forgotten runs, holders whose code fails, drains that fail,
+    their own failing tasks. `watches`: True if a run is watched for a semaphore; otherwise it has
+    no holder to check. `known`: names that come up meanwhile. A semaphore that does not answer
+    delays no other.
     """
     kept: dict[str, asyncio.Task[None]] = {}
 
@@ -120,18 +118,18 @@ async def watch_over(
     noticing = None if known is None else asyncio.create_task(notice(known))
     try:
         while True:
-            with _later("all"):
+            with _logging_failure("all"):
                 keep(await running_semaphores(client))
             await asyncio.sleep(rules.care_seconds)
             number += 1
             for name in [*kept]:
-                with _later(name):
-                    await end_standing(client, name, on_failing_drains)
+                with _logging_failure(name):
+                    await end_stuck(client, name, on_failing_drains)
                 if rules.ends_failing and watches(name):
-                    with _later(name):
+                    with _logging_failure(name):
                         await end_failing(client, name)
             if number % rounds == 0:
-                with _later("all"):
+                with _logging_failure("all"):
                     keep(await remind(client))
     finally:
         for each in (*kept.values(), *([noticing] if noticing else [])):
@@ -139,15 +137,15 @@ async def watch_over(
 
 
 async def running_semaphores(client: Client) -> list[str]:
-    """The names of all that run, as far as the list knows."""
+    """Return the names of all running semaphores, by the listing."""
     query = f"WorkflowType = '{SEMAPHORE_WORKFLOW}' AND {OPEN}"
     return [name_of(each.id) async for each in client.list_workflows(query)]
 
 
 async def _keep_running(client: Client, name: str, task_queue: str) -> None:
-    """Start a semaphore whenever there is none; its end is learnt by long poll."""
+    """Start a semaphore whenever there is none; a long poll reports its end."""
     while True:
-        with _later(name):
+        with _logging_failure(name):
             await start_semaphore(client, name, task_queue=task_queue)
             with suppress(WorkflowFailureError):
                 await client.get_workflow_handle(semaphore_id(name)).result()
@@ -155,20 +153,19 @@ async def _keep_running(client: Client, name: str, task_queue: str) -> None:
 
 
 @contextmanager
-def _later(name: str) -> Iterator[None]:
-    """What can't be done now is done the next time."""
+def _logging_failure(name: str) -> Iterator[None]:
+    """Log a failure; the next round tries again."""
     try:
         yield
     except (RPCError, WorkflowQueryFailedError) as error:
         seen = {"semaphore": name, "reason": str(error)}
-        log.warning("a semaphore could not be looked after", extra=seen)
+        log.warning("check of a semaphore failed", extra=seen)
 
 
-async def end_standing(
-    client: Client, name: str, on_failing_drains: OnFailingDrains = nobody
+async def end_stuck(
+    client: Client, name: str, on_failing_drains: OnFailingDrains = ignore_failing_drains
 ) -> bool:
-    """Report its failing drains, and end a semaphore that stands still, so that the next one
-    rebuilds; returns whether it did."""
+    """Report failing drains, and end a semaphore that is stuck; return True if it was ended."""
     try:
         described = await client.get_workflow_handle(semaphore_id(name)).describe()
     except RPCError as error:
@@ -181,12 +178,12 @@ async def end_standing(
     for each in failing:
         reason = each.last_failure.message
         seen = {"drain": each.activity_id, "tries": each.attempt, "reason": reason}
-        log.error("a drain fails", extra={"semaphore": name, **seen})
+        log.error("drain keeps failing", extra={"semaphore": name, **seen})
     failed = (await find_failures(client, described)).times
     if failed < FAILED_TASKS:
         return False
-    # It holds up everybody; the next one rebuilds.
-    log.error("a semaphore stands still and is ended", extra={"semaphore": name, "failed": failed})
+    # It blocks everybody; the next one rebuilds.
+    log.error("semaphore is stuck and gets terminated", extra={"semaphore": name, "failed": failed})
     with _unless_gone():
         handle = client.get_workflow_handle(semaphore_id(name), run_id=described.run_id)
         await handle.terminate(reason=STANDS)
@@ -200,7 +197,7 @@ def _is_failing_drain(pending: PendingActivityInfo) -> bool:
 async def end_failing(
     client: Client, name: str, *, failing_for: timedelta = FAILING_FOR
 ) -> list[str]:
-    """End the holders whose code has failed for so long; their ids.
+    """Terminate the holders whose code keeps failing, and return their ids.
 
     They are drained like any other run that was ended from outside.
     """
@@ -220,31 +217,32 @@ async def _ended_if_failing(client: Client, holder: HolderView, failing_for: tim
     with _unless_gone():
         described: WorkflowExecutionDescription = await handle.describe()
         if is_failing(await find_failures(client, described), failing_for):
-            log.error("a holder's code fails, and it is ended", extra={"job_id": holder.job_id})
+            log.error(
+                "holder's code keeps failing, run gets terminated", extra={"job_id": holder.job_id}
+            )
             await handle.terminate(reason=FAILS)
             return True
     return False
 
 
 class Failures(NamedTuple):
-    """Of a run's workflow tasks since the last one that was completed: how many, and from the first
-    one to the latest beginning, by the server's clock."""
+    """The failed workflow tasks since the last completed one: how many, and over how many
+    seconds."""
 
     times: int = 0
     lasted: timedelta = timedelta()
 
 
 def is_failing(failures: Failures, failing_for: timedelta = FAILING_FOR) -> bool:
-    """Whether the code has failed many times, and for so long."""
+    """True if the code has failed often enough, and for long enough."""
     return failures.times >= FAILED_TASKS and failures.lasted >= failing_for
 
 
 async def find_failures(client: Client, described: WorkflowExecutionDescription) -> Failures:
-    """Read from the end of a run's history why its pending workflow task is pending.
+    """Read from the end of a run's history why its workflow task is pending.
 
-    What the pending task itself says is not enough: the server sets its number of tries back with
-    each signal, and the time of its first one with each try. A task's later tries are in no
-    history.
+    The pending task does not show it: the server resets its number of tries with each signal, and
+    the time of its first try with each try. Later tries of a task are in no history.
     """
     if not described.raw_description.HasField("pending_workflow_task"):
         return Failures()
@@ -263,7 +261,7 @@ async def find_failures(client: Client, described: WorkflowExecutionDescription)
 async def _since_the_last_completed_task(
     client: Client, described: WorkflowExecutionDescription
 ) -> AsyncIterator[HistoryEvent]:
-    """Latest first."""
+    """Return the events, latest first."""
     request = GetWorkflowExecutionHistoryReverseRequest(
         namespace=client.namespace,
         execution=Execution(workflow_id=described.id, run_id=described.run_id),
@@ -281,7 +279,7 @@ async def _since_the_last_completed_task(
 
 
 def _is_failure(event: HistoryEvent) -> bool:
-    """Whether a workflow task failed by its code, or hung in it; none began where none polled."""
+    """True if a workflow task failed by its code, or hung in it; False if nothing polled."""
     if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
         return event.workflow_task_failed_event_attributes.cause not in PASSING
     timed_out = event.workflow_task_timed_out_event_attributes.timeout_type
@@ -290,7 +288,7 @@ def _is_failure(event: HistoryEvent) -> bool:
 
 @contextmanager
 def _unless_gone() -> Iterator[None]:
-    """What has ended meanwhile need not be ended."""
+    """Ignore that a run has ended meanwhile."""
     try:
         yield
     except RPCError as error:
@@ -299,10 +297,10 @@ def _unless_gone() -> Iterator[None]:
 
 
 async def remind(client: Client) -> dict[str, int]:
-    """Have the semaphores hear of open runs that they don't know; by name, how many there were.
+    """Send the semaphores the requests of open runs that they don't know; return how many, by name.
 
-    The lists from which a semaphore rebuilds are eventually consistent, and may lack one. A run
-    that has just begun may be among them: it counts once, however often it is requested.
+    The listings from which a semaphore rebuilds are eventually consistent, and may lack a run. A
+    run that has just begun may be among them; it counts once, however often it is requested.
     """
     asking: dict[str, dict[str, WorkflowExecution]] = {}
     async for run in client.list_workflows(OPEN):
@@ -314,40 +312,43 @@ async def remind(client: Client) -> dict[str, int]:
 async def _remind(client: Client, name: str, runs: dict[str, WorkflowExecution]) -> int:
     semaphore, found, run_ids = client.get_workflow_handle(semaphore_id(name)), 0, list(runs)
     for place in range(0, len(run_ids), AT_ONCE):
-        with _later(name):
+        with _logging_failure(name):
             unknown = await semaphore.query(
                 UNKNOWN_QUERY,
                 run_ids[place : place + AT_ONCE],
                 result_type=list[str],
                 rpc_timeout=QUERY_TIMEOUT,
             )
-            seen = [await look_at(client, runs[run_id], name=name) for run_id in unknown]
+            seen = [await read_run(client, runs[run_id], name=name) for run_id in unknown]
             forgotten = [each.request for each in seen if each and each.open and each.asking]
             if forgotten:
                 job_ids = [each.job_id for each in forgotten]
-                log.warning("runs that nobody knew", extra={"semaphore": name, "job_ids": job_ids})
+                log.warning(
+                    "requested the slot for unknown runs",
+                    extra={"semaphore": name, "job_ids": job_ids},
+                )
                 await semaphore.signal(REQUEST_SIGNAL, forgotten)
             found += len(forgotten)
     return found
 
 
-async def begin_anew(client: Client, names: Iterable[str]) -> int:
-    """End each try of a semaphore's own activities that another process has begun; how many.
+async def end_stale_tries(client: Client, names: Iterable[str]) -> int:
+    """End each try of a semaphore's own activities that another process has begun; return how many.
 
-    Before this process polls, so that none is its own. Where the other one is alive after all, it
-    hears that its try is void, and the next one does the same.
+    This runs before this process polls, so none is its own. If the other process is alive after
+    all, its try is void, and the next try does the same work.
     """
     begun = 0
     for name in names:
         try:
-            begun += await _begin_anew(client, name)
+            begun += await _end_stale_tries(client, name)
         except RPCError as error:
             seen = {"semaphore": name, "reason": error.message}
-            log.info("nothing is begun anew", extra=seen)
+            log.info("no stale tries ended", extra=seen)
     return begun
 
 
-async def _begin_anew(client: Client, name: str) -> int:
+async def _end_stale_tries(client: Client, name: str) -> int:
     described = await client.get_workflow_handle(semaphore_id(name)).describe()
     abandoned = [
         client.get_async_activity_handle(
@@ -360,7 +361,7 @@ async def _begin_anew(client: Client, name: str) -> int:
 
 
 async def _ended(activity: AsyncActivityHandle) -> bool:
-    """Whether the try was still under way; one that has just ended leaves the others to be."""
+    """True if the try was still under way."""
     try:
         await activity.fail(ApplicationError("A process of the semaphore has started."))
     except RPCError as error:

@@ -1,4 +1,4 @@
-"""The semaphore's process: a worker on its own queue, and the watchdog that one always runs."""
+"""The semaphore's process: a worker on its own queue, and the watchdog."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine
@@ -14,24 +14,30 @@ from temporalio.workflow import NondeterminismError
 
 from .activities import SemaphoreActivities
 from .messages import SEMAPHORE_QUEUE
-from .sandbox import UnfitPassedOver, WorkflowRunner
+from .sandbox import DropInvalidSignals, WorkflowRunner
 from .state import SemaphoreRules
-from .watchdog import OnFailingDrains, begin_anew, nobody, running_semaphores, watch_over
+from .watchdog import (
+    OnFailingDrains,
+    end_stale_tries,
+    ignore_failing_drains,
+    running_semaphores,
+    watch_over,
+)
 from .workflow import SemaphoreWorkflow
 
-# One watch for each holder of each semaphore, and some air: it waits, and does nothing.
+# One watch for each holder of each semaphore, and some reserve; a watch only waits.
 MAX_ACTIVITIES = 10_000
-# The SDK's least: one for a semaphore that it knows, one for a new run. Where it forgets a run to
-# which a query has shown too much, it keeps one of the tasks that wait for that run, and loses the
-# others: a query that nobody answers, a workflow task that has to time out.
+# The SDK's minimum: one for cached runs, one for new runs. While the worker evicts a run after a
+# query, it keeps one waiting task of that run and loses the others: a query without an answer, a
+# workflow task that times out.
 MAX_WORKFLOW_TASKS = 2
-# Without one the SDK reads the code of every module at each start, to make a digest of it.
+# Without a build id the SDK reads the code of every module at each start, to hash it.
 BUILD_ID = "unnamed"
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 
 def with_models(client: Client) -> Client:
-    """The same client for messages that are pydantic's models, with the codec that it has."""
+    """Return the same client for pydantic messages, with its codec."""
     config = client.config()
     converter = config["data_converter"]
     if converter.payload_converter_class is DefaultPayloadConverter:
@@ -50,12 +56,12 @@ async def semaphore_worker(
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
     names: Collection[str] = (),
-    on_failing_drains: OnFailingDrains = nobody,
+    on_failing_drains: OnFailingDrains = ignore_failing_drains,
 ) -> AsyncIterator[Worker]:
-    """A worker of the semaphores for as long as the block runs, which keeps them running."""
+    """Run a worker of semaphores during the block, and keep the semaphores running."""
     rules = rules or SemaphoreRules()
     client = with_models(client)
-    await begin_anew(client, {*names, *await running_semaphores(client)})
+    await end_stale_tries(client, {*names, *await running_semaphores(client)})
     activities = SemaphoreActivities(client, rules, task_queue=task_queue)
     runner = WorkflowRunner()
     worker = Worker(
@@ -68,10 +74,10 @@ async def semaphore_worker(
             activities.find_jobs,
             activities.semaphore_rules,
         ],
-        interceptors=[UnfitPassedOver()],
+        interceptors=[DropInvalidSignals()],
         workflow_runner=runner,
-        # A semaphore whose history can't be replayed would stand still for good; one that failed is
-        # followed by one that rebuilds. The watchdog ends one whose failure is refused.
+        # A semaphore whose history does not replay would be stuck for good; after a failed one the
+        # next one rebuilds. The watchdog ends one whose failure is refused.
         workflow_failure_exception_types=[NondeterminismError],
         max_concurrent_activities=MAX_ACTIVITIES,
         max_concurrent_workflow_tasks=MAX_WORKFLOW_TASKS,
@@ -91,13 +97,13 @@ async def semaphore_worker(
         known=activities.known,
         on_failing_drains=on_failing_drains,
     )
-    async with worker, beside(care):
+    async with worker, in_background(care):
         yield worker
 
 
 @asynccontextmanager
-async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """`work` goes on for as long as the block runs; what it fails of ends the block as well."""
+async def in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run `work` during the block; if it fails, the block fails as well."""
     block, task = asyncio.current_task(), asyncio.create_task(work)
     failures: list[BaseException] = []
 

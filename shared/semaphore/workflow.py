@@ -1,4 +1,4 @@
-"""The semaphore: grants its places in order; a permit lives exactly as long as its holder's run."""
+"""The semaphore: grants places in order; a permit lives exactly as long as its holder's run."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,9 +30,9 @@ with workflow.unsafe.imports_passed_through():
         SlotFree,
         SlotRequest,
         SlotView,
-        fitting_requests,
         name_of,
         refused_signal,
+        valid_requests,
     )
     from .queue import Permits
     from .state import (
@@ -53,7 +53,7 @@ SIGNAL_EVENTS, UPDATE_EVENTS, GRANT_EVENTS = 1, 5, 9
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
 class SemaphoreWorkflow:
-    """One run of the semaphore of one name."""
+    """One run of a named semaphore."""
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
@@ -61,10 +61,10 @@ class SemaphoreWorkflow:
         self._permits = Permits(state or SemaphoreState(is_new=True), name_of(info.workflow_id))
         self._rules = SemaphoreRules()
         self._is_reset = info.run_id != info.original_execution_run_id
-        # Whether it knows who holds and who waits; whether the next run decides from here on.
-        self._ready = self._turns_over = False
+        # `_ready`: holders and waiters are known. `_handed_on`: the next run decides from here on.
+        self._ready = self._handed_on = False
         self._rebuilds = state is None or state.is_new
-        # What was heard before it knew.
+        # What came in before it was ready.
         self._early: list[Callable[[], None]] = []
         self._length = self._max_length = 0
         # By run: waits until a holder's place is free.
@@ -73,23 +73,23 @@ class SemaphoreWorkflow:
 
     @workflow.run
     async def run(self, state: SemaphoreState | None = None) -> None:
-        """Keep the slot; continue as new with everything carried when the history grows.
+        """Grant places; continue as new with the whole state when the history grows.
 
-        A run that was reset knows only what was true once: it fails before it grants anything, and
-        the next semaphore rebuilds.
+        A run that was reset has an outdated state: it fails before it grants anything, and the next
+        semaphore rebuilds.
         """
         await self._fail_if_reset()
         self._rules = await self._completed(starts.rules, SemaphoreRules)
         self._permits.capacity = self._rules.capacity
         if self._rebuilds:
-            # Other stacks are to keep away while it rebuilds, too.
+            # Other stacks must see the owner during a rebuild, too.
             workflow.upsert_memo({MEMO_STACK: self._rules.stack})
             await self._rebuild()
             self._rebuilds = False
         await self._fail_if_reset()
         workflow.upsert_memo(self._memo())
         self._begin()
-        await workflow.wait_condition(lambda: self._turns_over or self._is_void())
+        await workflow.wait_condition(lambda: self._handed_on or self._is_void())
         await self._fail_if_reset()
         await workflow.wait_condition(
             lambda: (workflow.all_handlers_finished() and not self._refusing) or self._is_void()
@@ -98,10 +98,10 @@ class SemaphoreWorkflow:
         workflow.continue_as_new(self._permits.state(), memo=self._memo())
 
     def _begin(self) -> None:
-        """Follow all holders, take in what came early; from now on there are grants."""
+        """Watch all holders and take in early messages; from now on there are grants."""
         for holder in self._permits.held.values():
             self._follow(holder, again=True)
-        # The watches of a wide gate must not end a run by themselves.
+        # The watches of a high limit must not fill a run's history by themselves.
         self._max_length = self._rules.max_history + GRANT_EVENTS * len(self._follows)
         self._ready = True
         for act in self._early:
@@ -110,7 +110,7 @@ class SemaphoreWorkflow:
         self._decide()
 
     async def _rebuild(self) -> None:
-        """No run handed anything over: ask who holds and who waits, before any grant."""
+        """Find holders and waiters before any grant, because no run handed over a state."""
         found = await self._completed(lambda: starts.find_jobs(self._rules), Found)
         permits = self._permits
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
@@ -130,8 +130,10 @@ class SemaphoreWorkflow:
                 self._adopt(run, clean_up)
 
     def _adopt(self, run: RunRef, clean_up: CleanUp) -> None:
-        """Take the run of an open record for a holder: its watch finds out whether it is open, has
-        left something at a vendor, or is unknown, which a list may have been too late to tell."""
+        """Count the run of an open record as a holder.
+
+        Its watch finds out whether it is open, has left something at a vendor, or is unknown.
+        """
         permits, now = self._permits, workflow.now()
         if run.run_id not in permits.held:
             permits.withdraw(run.run_id)
@@ -142,23 +144,23 @@ class SemaphoreWorkflow:
             permits.next_token += 1
 
     async def _completed(self, start: Callable[[], starts.Handle], kind: type[M]) -> M:
-        """The result of an activity, which is started again until there is one."""
+        """Return an activity's result; start it again until there is one."""
         while True:
             if (found := await _result(start(), kind)) is not None:
                 return found
             await workflow.sleep(AGAIN_SECONDS)
 
     def _decide(self) -> None:
-        """Grant each free place; called after everything that may have freed or asked for one."""
-        if not self._ready or self._turns_over or self._is_void():
+        """Grant each free place; called after everything that may free or request one."""
+        if not self._ready or self._handed_on or self._is_void():
             return
         while self._permits.can_grant():
             self._follow(self._permits.grant(workflow.now()), again=False)
             self._length += GRANT_EVENTS
-        self._turns_over = self._length > self._max_length
+        self._handed_on = self._length > self._max_length
 
     def _follow(self, holder: Holder, *, again: bool) -> None:
-        """Watch a holder, or drain it; its first activity starts in this very step."""
+        """Watch a holder, or drain it; the first activity starts in this step."""
         handle = None if holder.drains_until else self._start(holder, again=again)
         follow = asyncio.create_task(self._until_free(holder, handle))
         self._follows[holder.run.run_id] = follow
@@ -171,16 +173,16 @@ class SemaphoreWorkflow:
         return starts.drain(holder, clean_up, self._rules)
 
     async def _until_free(self, holder: Holder, handle: starts.Handle | None) -> None:
-        """Until a run has closed, and what it left is cleared; then decide anew.
+        """Wait until a run has closed and what it left is cleared; then decide again.
 
-        Whatever ends a watch or a drain early, an operator included, another one follows.
+        If anything ends a watch or a drain early, another one follows.
         """
         run_id, permits = holder.run.run_id, self._permits
         while handle is not None:
             kind = Ended if _is_watched(holder) else Drained
             ended = await _result(handle, kind)
             if self._follows.get(run_id) is not asyncio.current_task():
-                # The place was given back. The cancellation ends the activity, and not this task.
+                # The place was given back. The cancellation ends the activity, not this task.
                 return
             if isinstance(ended, Ended) and not ended.is_clear:
                 holder = permits.drain(run_id, ended, workflow.now())
@@ -204,7 +206,7 @@ class SemaphoreWorkflow:
             follow.cancel()
 
     def _queue(self, requests: list[SlotRequest]) -> None:
-        """Let runs wait; those that don't fit into the queue get `queue_full` at once."""
+        """Add waiters; a run that does not fit into the queue gets `queue_full` at once."""
         for request in requests:
             if not self._permits.request(request, workflow.now()):
                 refusing = asyncio.create_task(self._refuse(request.run))
@@ -216,7 +218,7 @@ class SemaphoreWorkflow:
         try:
             await handle.signal(refused_signal(self._permits.name), self._permits.capacity)
         except ApplicationError:
-            workflow.logger.info("a run closed before it was refused: %s", run.job_id)
+            workflow.logger.info("run closed before it was refused: %s", run.job_id)
 
     def _heard(self, act: Callable[[], None]) -> None:
         self._length += SIGNAL_EVENTS
@@ -228,20 +230,20 @@ class SemaphoreWorkflow:
 
     @workflow.signal(name=REQUEST_SIGNAL)
     def request(self, requests: list[object]) -> None:
-        """Runs ask to wait; each counts once. What is out of bounds is dropped."""
-        fitting = fitting_requests(requests)
+        """Take requests; each run counts once, and what is out of bounds is dropped."""
+        fitting = valid_requests(requests)
         if len(fitting) < len(requests):
-            workflow.logger.warning("%d bad requests dropped", len(requests) - len(fitting))
+            workflow.logger.warning("dropped %d invalid requests", len(requests) - len(fitting))
         self._heard(partial(self._queue, fitting))
 
     @workflow.signal(name=WITHDRAW_SIGNAL)
     def withdraw(self, run_id: str) -> None:
-        """A run that waits gives up."""
+        """Remove a waiter that gives up."""
         self._heard(lambda: self._permits.withdraw(run_id))
 
     @workflow.signal(name=RELEASE_SIGNAL)
     def release(self, release: Release) -> None:
-        """A run has passed a stage's gate, and still goes on; its close would do as well."""
+        """Free the gate of a run that goes on; its close would free it as well."""
 
         def give_back() -> None:
             if self._permits.returned(release):
@@ -251,7 +253,7 @@ class SemaphoreWorkflow:
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
-        """Set limit or pause; a lower limit lets holders finish. In force at its answer."""
+        """Set limit or pause, in force when it returns; a lower limit lets holders finish."""
         await self._until_ready()
         changed = change.model_dump(exclude_none=True)
         self._permits.settings = self._permits.settings.model_copy(update=changed)
@@ -261,8 +263,8 @@ class SemaphoreWorkflow:
 
     @workflow.update(name=FREE_UPDATE)
     async def free(self, wanted: SlotFree) -> SlotView:
-        """An operator gives up a drain that cannot end; ApplicationError `not_draining` for a run
-        that does not drain."""
+        """Give up a drain that cannot end; raise ApplicationError `not_draining` for any other
+        run."""
         await self._until_ready()
         holder = self._permits.held.get(wanted.run_id)
         if holder is None or holder.drain is None:
@@ -273,28 +275,27 @@ class SemaphoreWorkflow:
 
     @workflow.query(name=VIEW_QUERY)
     def view(self) -> SlotView:
-        """Limit, pause, holders, and the first of those who wait."""
+        """Return limit, pause, holders, and the first waiters."""
         return self._permits.view().model_copy(update={"rebuilding": self._rebuilds})
 
     @workflow.query(name=UNKNOWN_QUERY)
     def unknown(self, run_ids: list[str]) -> list[str]:
-        """Those of the runs that neither hold nor wait; none before it knows anybody."""
+        """Return those of the runs that neither hold nor wait; none before this run is ready."""
         return [each for each in run_ids if self._ready and not self._permits.knows(each)]
 
     def _memo(self) -> dict[str, object]:
-        """It outlives this run: a semaphore that starts anew finds limit and pause in it, and other
-        stacks find whose it is."""
+        """Write limit, pause and owner into the memo, which outlives this run."""
         settings = self._permits.settings.model_dump(mode="json")
         return {"settings": settings, MEMO_STACK: self._rules.stack}
 
     # A run that was reset
 
     def _is_void(self) -> bool:
-        """Whether this run was reset, and has replayed what it must not deviate from."""
+        """True if this run was reset, and has replayed its history."""
         return self._is_reset and not workflow.unsafe.is_replaying()
 
     async def _fail_if_reset(self) -> None:
-        """Fail where this run is void, once its handlers have heard of it."""
+        """Fail if this run is void, once its handlers have run."""
         if self._is_void():
             await workflow.wait_condition(workflow.all_handlers_finished)
             raise _reset()
@@ -307,7 +308,7 @@ class SemaphoreWorkflow:
 
 
 async def _result(handle: starts.Handle, kind: type[M]) -> M | None:
-    """What an activity returned; None where it failed, or returned something else."""
+    """Return an activity's result, or None if it failed or is invalid."""
     try:
         return kind.model_validate(await handle)
     except (ActivityError, ValidationError):

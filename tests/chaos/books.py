@@ -24,7 +24,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import semaphore_id
-from shared.semaphore.sandbox import UnfitPassedOver, WorkflowRunner
+from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.semaphore.state import WATCH_RUN
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
@@ -180,7 +180,7 @@ async def replay(folder: RunFolder) -> None:
     replayer = Replayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=pydantic_data_converter,
-        interceptors=[UnfitPassedOver()],
+        interceptors=[DropInvalidSignals()],
         workflow_runner=WorkflowRunner("services"),
     )
     files = sorted(folder.histories.glob("*.json"))

@@ -16,7 +16,7 @@ from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInterceptorClassInput
 from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
 
-from shared.semaphore.sandbox import UnfitPassedOver
+from shared.semaphore.sandbox import DropInvalidSignals
 from tests.simulation.history import Event, Marker, Run, timestamp
 
 Job = WorkflowActivationJob
@@ -171,7 +171,7 @@ def not_sent() -> Failure:
 RUNNER = UnsandboxedWorkflowRunner()
 _DEFINITIONS: dict[type, Any] = {}
 INTERCEPTORS = [
-    UnfitPassedOver().workflow_interceptor_class(
+    DropInvalidSignals().workflow_interceptor_class(
         WorkflowInterceptorClassInput(unsafe_extern_functions={})
     )
 ]

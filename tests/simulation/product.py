@@ -39,7 +39,7 @@ from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, semaphore_id
 from shared.semaphore.queue import turn
 from shared.semaphore.state import SemaphoreRules
-from shared.semaphore.watchdog import begin_anew, watch_over
+from shared.semaphore.watchdog import end_stale_tries, watch_over
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.store.records import is_beginning, is_newer
 from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
@@ -269,7 +269,7 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
     _install(worker, activities)
 
     async def care() -> None:
-        await begin_anew(client, gates(options))
+        await end_stale_tries(client, gates(options))
         watches = activities.watches
         await watch_over(
             client, SEMAPHORE_QUEUE, rules=rules, watches=watches, names=gates(options)

@@ -8,7 +8,7 @@ from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStat
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import WITHDRAW_SIGNAL, semaphore_id
 from shared.semaphore.queue import Permits
-from shared.semaphore.watchdog import STARTED, begin_anew
+from shared.semaphore.watchdog import STARTED, end_stale_tries
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import ROUND_SECONDS, Counts, Server, counts
@@ -80,7 +80,7 @@ async def test_what_another_process_was_at_is_begun_anew(
     for name in ("a", "b", "next"):
         await kept.start(name)
     await kept.book.has_entered("a", "b")
-    assert await begin_anew(kept.client, [kept.gate]) == 2
+    assert await end_stale_tries(kept.client, [kept.gate]) == 2
     ended, real = iter(["one that the server does not know"]), Client.get_async_activity_handle
 
     def handle(client: Client, **which: str) -> AsyncActivityHandle:
@@ -90,7 +90,7 @@ async def test_what_another_process_was_at_is_begun_anew(
     await eventually(lambda: _begun(kept.client), lambda count: count == 2)
     with monkeypatch.context() as patch:
         patch.setattr(Client, "get_async_activity_handle", handle)
-        assert await begin_anew(kept.client, [kept.gate]) == 1
+        assert await end_stale_tries(kept.client, [kept.gate]) == 1
     await kept.finish("a")
     await kept.finish_all("b", "next")
     assert kept.book.entered[2:] == ["next"]

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.semaphore.messages import Closed, RunRef
-from shared.semaphore.server import closed_by_now, is_gone, until_closed
+from shared.semaphore.server import close_status, is_gone, until_closed
 
 
 def not_found(*details: NamespaceNotFoundFailure | NotFoundFailure) -> RPCError:
@@ -32,10 +32,10 @@ async def test_the_server_says_which_it_is(client: Client) -> None:
     for run_id in (str(uuid4()), "no UUID"):
         run = RunRef(job_id="job", run_id=run_id)
         assert await until_closed(client, run) is Closed.UNKNOWN
-        assert await closed_by_now(client, run) is Closed.UNKNOWN
+        assert await close_status(client, run) is Closed.UNKNOWN
     run = RunRef(job_id="job", run_id=str(uuid4()))
     elsewhere = Client(client.service_client, namespace=f"no-such-{uuid4().hex}")
-    for look in (until_closed, closed_by_now):
+    for look in (until_closed, close_status):
         with pytest.raises(RPCError) as refused:
             await look(elsewhere, run)
         assert refused.value.status is RPCStatusCode.NOT_FOUND

@@ -1,10 +1,10 @@
-"""What goes on beside a block, and fails, is noticed by whoever waits in the block."""
+"""What goes on in_background a block, and fails, is noticed by whoever waits in the block."""
 
 import asyncio
 
 import pytest
 
-from shared.semaphore.worker import beside
+from shared.semaphore.worker import in_background
 
 
 async def _fails() -> None:
@@ -21,7 +21,7 @@ async def _goes_on(ended: asyncio.Event | None = None) -> None:
 
 async def test_its_failure_ends_the_block() -> None:
     with pytest.raises(KeyError, match="gone"):
-        async with beside(_fails()):
+        async with in_background(_fails()):
             await asyncio.Event().wait()
     task = asyncio.current_task()
     assert task is not None
@@ -30,14 +30,14 @@ async def test_its_failure_ends_the_block() -> None:
 
 async def test_it_ends_with_the_block() -> None:
     ended = asyncio.Event()
-    async with beside(_goes_on(ended)):
+    async with in_background(_goes_on(ended)):
         await asyncio.sleep(0)
     await ended.wait()
 
 
 async def test_the_block_fails_of_its_own() -> None:
     with pytest.raises(ValueError, match="ours"):
-        async with beside(_goes_on()):
+        async with in_background(_goes_on()):
             raise ValueError("ours")
 
 
@@ -45,7 +45,7 @@ async def test_who_is_cancelled_stays_so() -> None:
     begun = asyncio.Event()
 
     async def block() -> None:
-        async with beside(_goes_on()):
+        async with in_background(_goes_on()):
             begun.set()
             await asyncio.Event().wait()
 
