@@ -133,6 +133,12 @@ class Fenced(GenvideoError, code="fenced", title="Another try has taken over", r
     """The run has closed, or another try of the activity has begun; this one submits nothing."""
 
 
+class RecordStands(
+    GenvideoError, code="record_stands", title="The job's record takes nothing from this attempt"
+):
+    """It has ended, is another run's, or has later versions of this run."""
+
+
 class NotThisRun(GenvideoError, code="not_this_run", title="The order is another run's"):
     """The activity belongs to a run that was reset; what its order names is another run's."""
 

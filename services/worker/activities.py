@@ -10,6 +10,7 @@ from temporalio import activity
 
 from services.worker.acting.heartbeat import Pulse, beating, check_run
 from services.worker.acting.polling import Ended, asked_by, end_of, image_pace, until_ended
+from services.worker.acting.records import StateActivities
 from services.worker.acting.submitting import Send, begin, check_current
 from services.worker.dependencies import Dependencies
 from services.worker.models import (
@@ -31,6 +32,7 @@ from shared.errors import (
     GenvideoError,
     NeverDelivered,
     OutcomeUnknown,
+    RecordStands,
     RefusedForGood,
     VendorError,
 )
@@ -48,7 +50,8 @@ T = TypeVar("T")
 class StageActivities:
     """The two stages: what is asked of the vendors, awaited and stored."""
 
-    def __init__(self, parts: Dependencies) -> None:
+    def __init__(self, parts: Dependencies, state: StateActivities) -> None:
+        self._state = state
         self._settings = parts.settings
         self._client = parts.client
         self._images = parts.images
@@ -93,7 +96,16 @@ class StageActivities:
             vendor=vendor,
             accept_seconds=self._settings.accept_seconds,
             send=send,
+            write=lambda: self._write(order),
         )
+
+    async def _write(self, order: Order) -> None:
+        """Write the order's version of the record; RecordStands where it takes nothing."""
+        if order.record is None:
+            return
+        found = await self._state.record_state(order.record)
+        if found.stands or found.own:
+            raise RecordStands("The record has ended, is another run's, or is later than this.")
 
     @activity.defn(name=REQUEST_VIDEO)
     async def request_video(self, order: VideoOrder) -> Accepted:

@@ -75,7 +75,8 @@ class Entered(Message):
 class Order(Message):
     """One generation attempt of one stage, for a run that holds the slot.
 
-    `token`: of the permit, for the vendor.
+    `token`: of the permit, for the vendor. `record`: the version of the job's record that says so;
+    the activity writes it before it submits. `in_doubt`: an earlier activity may have submitted it.
     """
 
     request: SlotRequest
@@ -86,6 +87,8 @@ class Order(Message):
     deadline_seconds: float
     give_up_seconds: float
     pace: Pace = Pace.FAST
+    record: Record | None = None
+    in_doubt: bool = False
 
     @property
     def external_id(self) -> str:

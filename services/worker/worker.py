@@ -73,8 +73,8 @@ async def running_worker(
         parts = Dependencies(
             settings=settings, client=client, images=images, videos=videos, storage=storage
         )
-        stage, drain, requests = StageActivities(parts), DrainActivities(parts), Requests(client)
-        local = StateActivities(settings, disk, requests=requests)
+        local = StateActivities(settings, disk, requests=Requests(client))
+        stage, drain = StageActivities(parts, local), DrainActivities(parts)
         activities: list[Callable[..., Any]] = [
             stage.gen_image,
             stage.request_video,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -18,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.ending import Ending
     from services.worker.deterministic.journal import AnothersRecord, EndedBefore, Journal
     from services.worker.models import Order, Stored, VideoOrder, VideoWatch
-    from shared.errors import QueueFull
+    from shared.errors import QueueFull, RecordStands
     from shared.failures import MAX_ATTEMPTS
     from shared.jobs.closing import MESSAGES
     from shared.jobs.messages import JobInput, KlingDone, Progress, ProgressReport, Record
@@ -33,6 +34,8 @@ with workflow.unsafe.imports_passed_through():
         PROGRESS_SIGNAL,
     )
 
+Ordered = TypeVar("Ordered", bound=Order)
+T = TypeVar("T")
 # One attempt at a stage, by its number from 1.
 Attempt = Callable[[int], Awaitable[Stored]]
 STARTED_AGAIN = "started_again"
@@ -158,7 +161,8 @@ class GenVideoWorkflow:
         """One stage with its attempts, behind its gate where that is on."""
         gate = self._gates[step]
         if gate.name in self._limits.all.gates:
-            await self._note(f"waiting for the {gate.name} gate", image)
+            note, fields = self._with_stored(image, f"waiting for the {gate.name} gate")
+            await self._journal.change(note, **fields)
             stages.check_not_reset()
             await self._until_held(gate, asking=asyncio.create_task(gate.ask()))
         number = 1
@@ -174,8 +178,19 @@ class GenVideoWorkflow:
                 number += 1
 
     async def _image_attempt(self, number: int) -> Stored:
-        order = self._order(Step.IMAGE, number)
-        return await self._cancellation.finish(stages.start_image(order), ours=order.external_id)
+        return await self._submitted(stages.start_image, self._order(Step.IMAGE, number))
+
+    async def _submitted(self, start: Callable[[Ordered], stages.Started[T]], order: Ordered) -> T:
+        """The result of an activity that writes the order's record, then submits the order."""
+        while True:
+            try:
+                return await self._cancellation.finish(start(order), ours=order.external_id)
+            except StageFailed as failure:
+                if failure.code != RecordStands.code:
+                    raise
+                record = await self._journal.write_again()
+                in_doubt = order.in_doubt or failure.in_doubt
+                order = order.model_copy(update={"record": record, "in_doubt": in_doubt})
 
     async def _video_attempt(self, number: int, image: Stored) -> Stored:
         order = VideoOrder(
@@ -183,12 +198,12 @@ class GenVideoWorkflow:
             image_id=image.vendor_id,
             image_url=image.source_url,
         )
-        submit = stages.start_submit(order)
-        accepted = await self._cancellation.finish(submit, ours=order.external_id)
+        accepted = await self._submitted(stages.start_submit, order)
         await self._journal.change(
             "video accepted, waiting for its callback",
             tasks={**self._journal.record.tasks, order.external_id: accepted.vendor_id},
         )
+        order = order.model_copy(update={"record": None})
         watch = VideoWatch(order=order, accepted=accepted)
         return await collected(watch, self._callbacks, self._cancellation)
 
@@ -205,13 +220,15 @@ class GenVideoWorkflow:
             deadline_seconds=limits.video_seconds if video else limits.image_seconds,
             give_up_seconds=limits.video_give_up_seconds if video else limits.image_give_up_seconds,
             pace=limits.pace,
+            record=self._journal.record,
         )
 
     async def _begin_attempt(self, step: Step, number: int, *, image: Stored | None) -> None:
         permit = self._slot.permit
-        await self._note(
-            f"{step}, attempt {number} of {MAX_ATTEMPTS}",
-            image,
+        note, fields = self._with_stored(image, f"{step}, attempt {number} of {MAX_ATTEMPTS}")
+        await self._journal.begin(
+            note,
+            **fields,
             status=Status.RUNNING,
             step=step,
             percent=0,
@@ -220,12 +237,12 @@ class GenVideoWorkflow:
         )
         self._cancellation.check()
 
-    async def _note(self, note: str, image: Stored | None, **fields: object) -> None:
-        """One change with the image that has just been stored: the vendor waits for it."""
-        if image is not None and Step.IMAGE not in self._journal.record.assets:
-            note = f"image stored; {note}"
-            fields |= self._journal.stored(Step.IMAGE, image)
-        await self._journal.change(note, **fields)
+    def _with_stored(self, image: Stored | None, note: str) -> tuple[str, dict[str, object]]:
+        """The note and fields of a change, with the image that has just been stored: one change
+        for both, because the vendor waits for it."""
+        if image is None or Step.IMAGE in self._journal.record.assets:
+            return note, {}
+        return f"image stored; {note}", self._journal.stored(Step.IMAGE, image)
 
     @workflow.signal(name=KLING_DONE_SIGNAL)
     def kling_done(self, done: KlingDone) -> None:

@@ -247,7 +247,7 @@ def job_worker(
         each._records = cast(Any, records)
     _install(
         worker,
-        StageActivities(parts),
+        StageActivities(parts, state),
         drain,
         state,
         requests,

@@ -35,25 +35,30 @@ async def begin(
     vendor: Vendor,
     accept_seconds: float,
     send: Send,
+    write: Callable[[], Awaitable[None]],
 ) -> Accepted:
     """Submit a generation, or adopt the one that the vendor has under our id already.
+
+    `write` brings the job's record to this attempt, before the submit.
 
     The vendor is asked before every submit, the first one too: the server's memory may be older
     than the vendor's, after a restore say. From the submit on a cancellation is not heeded, because
     the vendor may be accepting it: its answer is awaited first. NeverTold where an earlier try may
     have submitted it, and the vendor can't be asked; Fenced where another try has taken over.
     """
-    cancelled, vendor_id, current_at = False, None, -math.inf
-    if vendor.traits.looked_up and pulse.in_doubt:
-        vendor_id = await _look_for(vendor, order.external_id, accept_seconds)
-    elif vendor.traits.looked_up:
-        # Both answers have to be there before the submit, in any order.
-        looking = _look_for(vendor, order.external_id, 0.0)
-        vendor_id, current_at = await asyncio.gather(looking, check_current(client))
-    elif pulse.in_doubt:
+    pulse.in_doubt |= order.in_doubt
+    if pulse.in_doubt and not vendor.traits.looked_up:
         raise NeverTold(
             "It may be at the vendor, which can't be asked by our id; it is not sent again."
         )
+    cancelled, current_at = False, -math.inf
+    if pulse.in_doubt:
+        await write()
+        vendor_id = await _look_for(vendor, order.external_id, accept_seconds)
+    else:
+        # All three have to be there before the submit, in any order.
+        looking = _look_for(vendor, order.external_id, 0.0)
+        vendor_id, current_at, _ = await asyncio.gather(looking, check_current(client), write())
     if vendor_id is None:
         if time.monotonic() - current_at >= FRESH_SECONDS:
             await check_current(client)
@@ -107,7 +112,9 @@ def _is_cancelled() -> bool:
 
 
 async def _look_for(vendor: Vendor, external_id: str, seconds: float) -> str | None:
-    """The vendor's id of ours; None when it has not turned up for so long."""
+    """The vendor's id of ours; None when it has not turned up for so long, or can't be asked."""
+    if not vendor.traits.looked_up:
+        return None
     until = time.monotonic() + seconds
     while True:
         known = await vendor.status(external_id)

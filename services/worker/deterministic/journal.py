@@ -93,6 +93,25 @@ class Journal:
                 await self._next(note, fields)
             self.check()
 
+    async def begin(self, note: str, **fields: object) -> Record:
+        """Make the next version without writing it: the activity that it begins does so.
+
+        A local activity less between a permit and the submit. Raises as `check`.
+        """
+        async with self._lock:
+            if self._stop is None:
+                self._make(note, fields)
+            self.check()
+            return self.record
+
+    async def write_again(self) -> Record:
+        """Write the present version after an activity could not; raises as `check`."""
+        async with self._lock:
+            if self._stop is None:
+                await self._write()
+            self.check()
+            return self.record
+
     def stored(self, step: Step, stored: Stored) -> dict[str, object]:
         """What a stage's result changes."""
         return {
@@ -123,25 +142,31 @@ class Journal:
         return external_id == f"{record.job_id}.{record.step}.{record.attempt}"
 
     async def _next(self, note: str, fields: dict[str, object]) -> None:
+        self._make(note, fields)
+        await self._write()
+
+    def _make(self, note: str, fields: dict[str, object]) -> None:
         before = self.record.percent
         record = self.state.change(workflow.now(), note, **fields)
         if record.percent != before:
             workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(record.percent)])
         workflow.set_current_details(details_of(record, note))
+
+    async def _write(self) -> None:
         try:
-            while self._take(await self._write(note)):
+            while self._take(await self._recorded()):
                 pass
         except stages.LocalFailed as failure:
             # The job goes on; the record can be made again from Temporal, a later one is newer.
             version = self.record.version
             workflow.logger.warning("version %d could not be recorded: %s", version, failure)
 
-    async def _write(self, note: str) -> Recorded:
+    async def _recorded(self) -> Recorded:
         return await stages.local(
             RECORD_STATE,
             self.record,
             Recorded,
-            summary=summary_of(self.record, note),
+            summary=summary_of(self.record, self.state.note),
             retry=LOCAL_RETRY_POLICY,
         )
 
@@ -151,8 +176,9 @@ class Journal:
         if found.another is not None:
             self._stop = AnothersRecord(found.another)
         if found.end is not None:
+            is_ours = self.state.is_at(found.end)
             self.state.adopt(found.end)
-            self._stop = EndedBefore()
+            self._stop = None if is_ours else EndedBefore()
         if not found.own or not self.state.resume(found.own, found.attempts):
             return False
         workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(self.record.percent)])

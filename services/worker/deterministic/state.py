@@ -92,6 +92,11 @@ class JobState:
         attempts = change.attempts.raised_to(self._paid)
         return change.model_copy(update={"version": version, "attempts": attempts})
 
+    def is_at(self, end: Record) -> bool:
+        """Whether this end is the present version, written before at another instant."""
+        ours, theirs = self.record.transitions[-1], end.transitions[-1]
+        return theirs == ours.model_copy(update={"at": theirs.at})
+
     def adopt(self, end: Record) -> None:
         """This very run's end, which it recorded before it was asked to do the step again."""
         self.record = end

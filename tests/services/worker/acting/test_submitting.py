@@ -22,6 +22,7 @@ from shared.errors import (
     Fenced,
     NeverTold,
     OutcomeUnknown,
+    RecordStands,
     RefusedForNow,
     Stopped,
     VendorError,
@@ -39,6 +40,7 @@ class FakeVendor:
         self.traits = Traits()
         self.answer = answer
         self.did: list[str] = []
+        self.record_stands = self.is_recorded = False
         self.reached = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -50,7 +52,15 @@ class FakeVendor:
             return None
         return VendorStatus(vendor_id="v-old", state="running")
 
+    async def write(self) -> None:
+        """The job's record, which has to be there before the submit."""
+        await asyncio.sleep(0)
+        if self.record_stands:
+            raise RecordStands("it has ended")
+        self.is_recorded = True
+
     async def send(self) -> str:
+        assert self.is_recorded
         self.did.append("send")
         self.reached.set()
         await self.may_answer.wait()
@@ -113,6 +123,7 @@ class Try:
                 vendor=cast(Vendor, self._vendor),
                 accept_seconds=ACCEPT_SECONDS,
                 send=self._vendor.send,
+                write=self._vendor.write,
             )
 
 
@@ -176,6 +187,27 @@ async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
     before = clock.passed
     await Try(FakeVendor(), attempt=2, heartbeat_details=details).run()
     assert clock.passed - before == pytest.approx(0 if settled else ACCEPT_SECONDS, abs=1)
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_nothing_is_submitted_where_the_record_takes_nothing(attempt: int) -> None:
+    """It has ended, or is another run's; what an earlier try may have left stays in doubt."""
+    vendor = FakeVendor()
+    vendor.record_stands = True
+    this = Try(vendor, attempt=attempt)
+    with pytest.raises(RecordStands) as stands:
+        await this.run()
+    assert "send" not in vendor.did
+    assert stands.value.details == ({"in_doubt": attempt > 1, "vendor_id": None},)
+    assert not RecordStands.retryable
+
+
+async def test_what_an_activity_before_may_have_submitted_is_looked_for_as_long(
+    clock: Clock,
+) -> None:
+    await Try(vendor := FakeVendor(), order=ORDER.model_copy(update={"in_doubt": True})).run()
+    assert vendor.did[-1] == "send"
+    assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
 
 
 def unasked() -> FakeVendor:
