@@ -72,7 +72,7 @@ AT_ONCE_SECONDS = 1.0
 ABANDONED_SECONDS = 1.0
 
 # Percent travels as a signal only this seldom: each costs six events of history, and an
-# undisturbed job has 34 without; one for the image and two for the video keep it far below 80.
+# undisturbed job has 32 without; one for the image and two for the video keep it far below 80.
 REPORT_SECONDS = 2.0
 REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 
