@@ -319,8 +319,8 @@ class HolderView(Message):
 class SlotView(Message):
     """The answer of `GET /slots`; `waiting` has the first 1000 in order.
 
-    `rebuilding`: the semaphore was ended from outside, and does not know settings, holders and waiters
-    yet; until then it grants nothing.
+    `rebuilding`: the semaphore was ended from outside, and does not know settings, holders and
+    waiters yet; until then it grants nothing.
     """
 
     limit: int
