@@ -13,9 +13,11 @@ from services.api.repair import Repairer
 from services.api.slots import Slots
 from services.api.temporal import Temporal, first_record, input_of
 from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
-from shared.jobs.messages import Job, JobInput, Record
+from shared.jobs.messages import Job, Record
 from shared.jobs.states import RETRYABLE_STATES
+from shared.pipeline.definition import JobInput
 from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
@@ -82,7 +84,7 @@ class Jobs:
         record = await self._repairer.read(job_id)
         if record is not None:
             self._require_kept(record.finished_at)
-            _require_same(job, _input(record))
+            _require_same(job, record.input_of(GENVIDEO))
             return job_id
         try:
             return await self._start(job_id, job)
@@ -186,15 +188,11 @@ class Jobs:
     async def _input_again(self, job: Job) -> JobInput:
         record = await self._repairer.read(job.job_id)
         if record is not None:
-            return _input(record)
+            return record.input_of(GENVIDEO)
         found = await self._temporal.describe(job.job_id)
         if found is None:
             raise JobNotRetryable(f"Nothing is left of the input of {job.job_id}.")
         return await input_of(found)
-
-
-def _input(record: Record) -> JobInput:
-    return JobInput.model_validate({name: getattr(record, name) for name in JobInput.model_fields})
 
 
 def _require_same(job: JobInput, before: JobInput) -> None:

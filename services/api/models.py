@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import Body, Header
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from shared.jobs.messages import Job, JobInput, Message
+from shared.jobs.genvideo import GenVideoInput
+from shared.jobs.messages import Job, Message
 from shared.semaphore.messages import RunId, SlotChange
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -101,7 +102,7 @@ ORDER_EXAMPLES: dict[str, Any] = {
 }
 
 
-class JobOrder(JobInput):
+class JobOrder(GenVideoInput):
     """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys."""
 
     model_config = STRICT
@@ -110,9 +111,9 @@ class JobOrder(JobInput):
     style: StyleText = ""
     tag: TagText | None = None
 
-    def input(self) -> JobInput:
+    def input(self) -> GenVideoInput:
         """The same as a message to the job."""
-        return JobInput.model_validate(self.model_dump())
+        return GenVideoInput.model_validate(self.model_dump())
 
 
 class SlotOrder(SlotChange):
@@ -199,6 +200,7 @@ _TRANSITION = {
 _ASSET = {"size": 48213, "sha256": "9f" * 32, "media_type": "image/png"}
 _JOB: dict[str, Any] = {
     "job_id": EXAMPLE_ID,
+    "pipeline": "genvideo",
     **_INPUT,
     "status": "running",
     "step": "video",
@@ -234,7 +236,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "ws_url": f"ws://127.0.0.1:8000/ws/jobs/{EXAMPLE_ID}",
     },
     "Asset": _ASSET,
-    "Attempts": _ATTEMPTS,
     "FreeOrder": {"run_id": _RUN_ID},
     "HolderView": _HOLDER,
     "Job": _JOB,
@@ -247,7 +248,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "Record": {
         **_JOB,
-        "on_video_failure": "image",
+        "input": {"on_video_failure": "image"},
         "namespace": "default",
         "run_id": _RUN_ID,
         "token": 17,

@@ -34,17 +34,16 @@ from temporalio.service import RPCError
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
 from shared.jobs.closing import RESET, close_record
-from shared.jobs.messages import UNTAGGED, JobError, JobInput, Progress, Record
-from shared.jobs.slots import CLEAN_UP, JOB_GATE, job_memo
-from shared.jobs.states import OnVideoFailure, Status
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.messages import UNTAGGED, JobError, Progress, Record
+from shared.jobs.states import Status
+from shared.pipeline.definition import JobInput
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import SlotRequest
 from shared.semaphore.server import is_gone
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
-    GENVIDEO_QUEUE,
-    GENVIDEO_WORKFLOW,
     GET_RECORD_QUERY,
     QUERY_TIMEOUT,
     WORKFLOW_TASK_TIMEOUT,
@@ -94,17 +93,17 @@ class Temporal:
         )
         async with self._turn_to_start():
             start = self.client.start_workflow(
-                GENVIDEO_WORKFLOW,
+                GENVIDEO.workflow,
                 job,
                 id=job_id,
-                task_queue=GENVIDEO_QUEUE,
+                task_queue=GENVIDEO.name,
                 task_timeout=WORKFLOW_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo={MEMO_INPUT: job, **job_memo(job.priority)},
+                memo={MEMO_INPUT: job, **GENVIDEO.memo(job.priority)},
                 search_attributes=attributes,
-                static_summary=summary(job.prompt),
-                static_details=_details(job),
+                static_summary=summary(job.title),
+                static_details=job.details,
                 rpc_timeout=RPC_TIMEOUT,
             )
             await _counted("start", start)
@@ -164,9 +163,9 @@ class Temporal:
             run_id=record.run_id,
             priority=record.priority,
             requested_at=record.created_at,
-            clean_up=CLEAN_UP,
+            clean_up=GENVIDEO.clean_up,
         )
-        asked = start_semaphore(self.client, JOB_GATE, requests=[request])
+        asked = start_semaphore(self.client, GENVIDEO.slot, requests=[request])
         await _counted("drain", asked)
 
     async def cancel(self, job_id: str) -> bool:
@@ -190,7 +189,7 @@ class Temporal:
         """Jobs that began or closed after `since`, oldest first; at most MOST_PAGES of PAGE."""
         moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = (
-            f"WorkflowType='{GENVIDEO_WORKFLOW}' AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
+            f"WorkflowType='{GENVIDEO.workflow}' AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
         )
         listing = self.client.list_workflows(query, page_size=PAGE, rpc_timeout=RPC_TIMEOUT)
         found: list[WorkflowExecution] = []
@@ -204,9 +203,9 @@ class Temporal:
 
 async def input_of(found: WorkflowExecution) -> JobInput:
     """What a job was started with; one that was started elsewhere may carry no memo, or any."""
-    unknown = JobInput(prompt="(not recorded)", style="")
+    unknown = GenVideoInput(prompt="(not recorded)", style="")
     try:
-        return await found.memo_value(MEMO_INPUT, default=unknown, type_hint=JobInput)
+        return await found.memo_value(MEMO_INPUT, default=unknown, type_hint=GenVideoInput)
     except Exception:  # what a converter or a codec raises is open
         return unknown
 
@@ -215,6 +214,7 @@ async def first_record(found: WorkflowExecution) -> Record:
     """A job before its first change, from what it was started with."""
     job = await input_of(found)
     return Record.of(
+        GENVIDEO,
         job,
         job_id=found.id,
         run_id=found.run_id,
@@ -290,13 +290,3 @@ async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:
         if is_missing(error):
             raise
         raise TemporalUnavailable(f"Temporal refuses: {error.message}") from error
-
-
-def _details(job: JobInput) -> str:
-    """What Temporal's UI says the job is; its text is Markdown, and so no prompt is in it."""
-    falls_back = job.on_video_failure is OnVideoFailure.IMAGE
-    return (
-        "Makes an image of the prompt, then a video of the image. "
-        f"Its priority is {job.priority}, where 1 goes first. Where the video can't be made, "
-        f"{'it ends with its image' if falls_back else 'it fails'}."
-    )

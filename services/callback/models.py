@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import from_json
 
 from shared.errors import GenvideoError
-from shared.jobs.messages import Attempts, KlingDone, Message
+from shared.jobs.messages import Attempts, Message, StageDone
 from shared.jobs.states import Status
 from shared.redact import redacted
 
@@ -86,9 +86,9 @@ class Callback(_Vendor):
         named = self.task_info.external_task_id if self.task_info else None
         return named is not None and named != external_id
 
-    def done(self, external_id: str) -> KlingDone:
+    def done(self, external_id: str) -> StageDone:
         """The signal to the workflow."""
-        return KlingDone(
+        return StageDone(
             external_id=external_id,
             task_id=self.task_id,
             task_status=self.task_status,
@@ -163,7 +163,8 @@ def decide(
     Temporal's word.
     """
     tasks = {} if job is None else job.tasks
-    attempt = int(external_id.rpartition(".")[2])
+    _, stage, number = external_id.split(".")
+    attempt = int(number)
     if callback.names_another(external_id) or any(
         kept == callback.task_id and ours != external_id for ours, kept in tasks.items()
     ):
@@ -172,7 +173,7 @@ def decide(
     undecided = not all(each.decided for each in before)
     if any(_repeats(callback, each) for each in before):
         return Decision(Fate.DUPLICATE, signal=undecided)
-    if job is not None and (job.status.ended or job.attempts.video > attempt):
+    if job is not None and (job.status.ended or job.attempts.get(stage, 0) > attempt):
         return Decision(Fate.LATE, signal=False)
     if any(_is_older(callback, each) for each in before):
         return Decision(Fate.OUT_OF_ORDER, signal=undecided)

@@ -11,13 +11,13 @@ from temporalio.service import RPCError
 from services.callback.models import TOLD, Callback, Decision, Fate, Receipt, decide
 from services.callback.receipts import Receipts
 from shared.errors import TemporalRefuses, TemporalUnavailable
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import parse_external_id
-from shared.jobs.states import Step
 from shared.jobs.tokens import token_fits
 from shared.semaphore.server import is_gone
 from shared.store.protocol import Store
 from shared.telemetry import tracing
-from shared.temporal.client import KLING_DONE_SIGNAL, answer
+from shared.temporal.client import answer
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +39,10 @@ class Receiver:
         self._secret = secret
 
     async def authentic(self, external_id: str, token: str) -> bool:
-        """Whether the token is that of this video task of ours; a forged one is noted."""
+        """Whether the token is that of this task of ours; a forged one is noted."""
         generation = parse_external_id(external_id)
-        if generation is None or generation.step is not Step.VIDEO:
+        called_back = [stage.name for stage in GENVIDEO.stages if stage.called_back]
+        if generation is None or generation.step not in called_back:
             FATES.labels(Fate.REJECTED).inc()
             return False
         if token_fits(self._secret, external_id, token):
@@ -122,7 +123,7 @@ class Receiver:
                 return fate if known else await self._by_run(receipt.job_id, fate)
             handle = self._client.get_workflow_handle(receipt.job_id)
             signal = handle.signal(
-                KLING_DONE_SIGNAL,
+                GENVIDEO.done,
                 callback.done(receipt.external_id),
                 rpc_timeout=timedelta(seconds=SIGNAL_SECONDS),
             )

@@ -37,6 +37,7 @@ from shared.errors import (
     VendorError,
 )
 from shared.jobs.assets import asset_url
+from shared.jobs.genvideo import VIDEO
 from shared.jobs.messages import Asset
 from shared.jobs.tokens import callback_url
 from shared.redact import is_plain
@@ -126,7 +127,9 @@ class StageActivities:
                 ),
                 address=lambda: self._in_time(self._image_url(order)),
             ),
-            callback_url=callback_url(self._settings.callback_url, secret, order.external_id),
+            callback_url=callback_url(
+                self._settings.callback_url, secret, order.external_id, VIDEO.callback
+            ),
         )
 
     async def _in_time(self, prepared: Awaitable[T]) -> T:

@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import external_id
-from shared.jobs.messages import Asset, Attempts, JobInput, Message, Record, Transition
-from shared.jobs.states import Step
+from shared.jobs.messages import Asset, Attempts, Message, Record, Transition
+from shared.pipeline.definition import StageName
 from shared.semaphore.messages import Drained, RunRef, SlotRequest, Token
 from shared.temporal.pace import Pace
 
@@ -20,13 +21,17 @@ RECORD_STATE = "record_state"
 ENTER_QUEUE = "enter_queue"
 
 
+class StageLimits(Message):
+    """What one generation of a stage is allowed, in seconds; as of `Stage`."""
+
+    deadline: float
+    give_up: float
+
+
 class JobLimits(Message):
     """The time limits in force when the job began, in seconds, the gates that were on, the pace."""
 
-    image_seconds: float
-    video_seconds: float
-    image_give_up_seconds: float
-    video_give_up_seconds: float
+    stages: dict[StageName, StageLimits]
     job_seconds: float
     drain_seconds: float
     accept_seconds: float
@@ -47,7 +52,7 @@ class Recorded(Message):
     `another`: the record is that of another run.
     """
 
-    attempts: Attempts = Attempts()
+    attempts: Attempts = Field(default_factory=dict)
     own: tuple[Transition, ...] = ()
     end: Record | None = None
     another: RunRef | None = None
@@ -80,10 +85,10 @@ class Order(Message):
     """
 
     request: SlotRequest
-    step: Step
+    step: StageName
     attempt: int
     token: Token
-    job: JobInput
+    job: GenVideoInput
     deadline_seconds: float
     give_up_seconds: float
     pace: Pace = Pace.FAST
@@ -164,7 +169,7 @@ class Kept(Drained):
 
     cleared: Literal[True] = True
     attempts: Attempts
-    assets: dict[Step, Asset]
+    assets: dict[StageName, Asset]
     asset_url: str | None
     units: dict[str, str] = Field(default_factory=dict)
     tasks: dict[str, str] = Field(default_factory=dict)

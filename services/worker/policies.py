@@ -6,7 +6,6 @@ from temporalio.common import RetryPolicy
 
 from shared.errors import VendorError
 from shared.failures import MAX_ATTEMPTS, Counted
-from shared.jobs.states import Step
 
 # Delivery problems (a refused connection, a full vendor, a worker that died) use up no generation
 # attempt; they are retried without end, for the job's own timer ends it. The first retry comes
@@ -71,10 +70,10 @@ AT_ONCE_SECONDS = 1.0
 # Nobody has written for so long: a dead try is taken over no earlier, a live one writes on.
 ABANDONED_SECONDS = 1.0
 
-# Percent travels as a signal only this seldom: each costs six events of history, and an
-# undisturbed job has 32 without; one for the image and two for the video keep it far below 80.
+# Percent travels as a signal only this seldom, and in steps of the stage's points: each costs six
+# events of history, and an undisturbed job has 32 without; one for the image and two for the video
+# keep it far below 80.
 REPORT_SECONDS = 2.0
-REPORT_POINTS = {Step.IMAGE: 51, Step.VIDEO: 34}
 
 # The image service has no callback: it is asked again when its percent foretells the end, and at
 # the latest after a tenth of the time waited so far.

@@ -11,15 +11,16 @@ from temporalio.service import RPCError
 
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
 from shared.process_exit import run_and_exit
 from shared.replay.replaying import Open, replay_open
 from shared.semaphore.messages import VIEW_QUERY, RunRef, SlotView, semaphore_id
-from shared.temporal.client import CUSTOM_PROGRESS, GENVIDEO_WORKFLOW, QUERY_TIMEOUT, answer
+from shared.temporal.client import CUSTOM_PROGRESS, QUERY_TIMEOUT, answer
 
 # So many of those that only wait.
 SAMPLE = 200
-OPEN = f"WorkflowType = '{GENVIDEO_WORKFLOW}' AND ExecutionStatus = 'Running'"
+OPEN = f"WorkflowType = '{GENVIDEO.workflow}' AND ExecutionStatus = 'Running'"
 
 
 async def open_jobs(client: Client) -> Open:

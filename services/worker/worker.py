@@ -33,9 +33,10 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
 from shared.http.client import http_client
+from shared.jobs.genvideo import GENVIDEO
 from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.store.chosen import chosen_store
-from shared.temporal.client import BUILD_ID, GENVIDEO_QUEUE
+from shared.temporal.client import BUILD_ID
 from shared.temporal.stacks import check_alone
 
 
@@ -44,7 +45,7 @@ async def running_worker(
     settings: WorkerSettings,
     client: Client,
     *,
-    task_queue: str = GENVIDEO_QUEUE,
+    task_queue: str = GENVIDEO.name,
     disk: Disk | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker that polls for as long as the block runs, with the clients it needs.

@@ -22,15 +22,14 @@ with workflow.unsafe.imports_passed_through():
     from shared.errors import QueueFull, RecordStands
     from shared.failures import MAX_ATTEMPTS
     from shared.jobs.closing import MESSAGES
-    from shared.jobs.messages import JobInput, KlingDone, Progress, ProgressReport, Record
-    from shared.jobs.slots import CLEAN_UP, JOB_GATE
-    from shared.jobs.states import OnVideoFailure, Status, Step
+    from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
+    from shared.jobs.messages import Progress, ProgressReport, Record, StageDone
+    from shared.jobs.states import OnVideoFailure, Status
+    from shared.pipeline.definition import Stage
     from shared.semaphore.holding import Semaphore
     from shared.temporal.client import (
-        GENVIDEO_WORKFLOW,
         GET_PROGRESS_QUERY,
         GET_RECORD_QUERY,
-        KLING_DONE_SIGNAL,
         PROGRESS_SIGNAL,
     )
 
@@ -41,20 +40,20 @@ Attempt = Callable[[int], Awaitable[Stored]]
 STARTED_AGAIN = "started_again"
 
 
-@workflow.defn(name=GENVIDEO_WORKFLOW)
+@workflow.defn(name=GENVIDEO.workflow)
 class GenVideoWorkflow:
     """Queue, image, video, end. It holds the slot from its grant until its run closes."""
 
     @workflow.init
-    def __init__(self, job: JobInput) -> None:
+    def __init__(self, job: GenVideoInput) -> None:
         self._job = job
         self._journal = Journal(job)
         self._cancellation = Cancellation()
         workflow.register_random_seed_callback(self._cancellation.reset)
-        self._slot = self._semaphore(JOB_GATE)
+        self._slot = self._semaphore(GENVIDEO.slot)
         self._request = self._slot.request
-        self._gates = {step: self._semaphore(step.value) for step in Step}
-        self._callbacks: dict[str, KlingDone] = {}
+        self._gates = {name: self._semaphore(name) for name in GENVIDEO.names}
+        self._callbacks: dict[str, StageDone] = {}
         self._limits = Limits(self._cancellation)
         self._ending = Ending(
             self._request,
@@ -71,7 +70,7 @@ class GenVideoWorkflow:
         return self._cancellation.is_reset
 
     @workflow.run
-    async def run(self, job: JobInput) -> Progress:
+    async def run(self, job: GenVideoInput) -> Progress:
         """The job's last progress; raises when it failed or was cancelled, as Temporal shows it."""
         await self._cancellation.watch(asyncio.create_task(self._until_ended()))
         return self._outcome()
@@ -118,7 +117,7 @@ class GenVideoWorkflow:
     def _semaphore(self, name: str) -> Semaphore:
         start = workflow.info().workflow_start_time
         priority = self._job.priority
-        return Semaphore(name, priority=priority, clean_up=CLEAN_UP, requested_at=start)
+        return Semaphore(name, priority=priority, clean_up=GENVIDEO.clean_up, requested_at=start)
 
     async def _until_held(
         self, semaphore: Semaphore, *, asking: asyncio.Task[None] | None = None
@@ -136,15 +135,15 @@ class GenVideoWorkflow:
             raise StageFailed(QueueFull.code, message, in_doubt=False)
 
     async def _both_stages(self) -> None:
-        image = await self._stage(Step.IMAGE, self._image_attempt)
+        image = await self._stage(IMAGE, self._image_attempt)
         # The video's gate goes back with the run itself, which closes behind that stage.
-        self._gates[Step.IMAGE].release()
+        self._gates[IMAGE.name].release()
 
         async def attempt(number: int) -> Stored:
             return await self._video_attempt(number, image)
 
         try:
-            video = await self._stage(Step.VIDEO, attempt, image=image)
+            video = await self._stage(VIDEO, attempt, image=image)
         except StageFailed as failure:
             if self._job.on_video_failure is not OnVideoFailure.IMAGE:
                 raise
@@ -154,12 +153,14 @@ class GenVideoWorkflow:
             "video stored",
             status=Status.SUCCEEDED,
             percent=100,
-            **self._journal.stored(Step.VIDEO, video),
+            **self._journal.stored(VIDEO.name, video),
         )
 
-    async def _stage(self, step: Step, attempt: Attempt, *, image: Stored | None = None) -> Stored:
+    async def _stage(
+        self, stage: Stage, attempt: Attempt, *, image: Stored | None = None
+    ) -> Stored:
         """One stage with its attempts, behind its gate where that is on."""
-        gate = self._gates[step]
+        gate = self._gates[stage.name]
         if gate.name in self._limits.all.gates:
             note, fields = self._with_stored(image, f"waiting for the {gate.name} gate")
             await self._journal.change(note, **fields)
@@ -169,16 +170,16 @@ class GenVideoWorkflow:
         while True:
             self._cancellation.check()
             try:
-                await self._begin_attempt(step, number, image=image)
+                await self._begin_attempt(stage.name, number, image=image)
                 return await attempt(number)
             except StageFailed as failure:
                 await after_failure(
-                    self._journal, failure, self._cancellation, step=step, number=number
+                    self._journal, failure, self._cancellation, step=stage.name, number=number
                 )
                 number += 1
 
     async def _image_attempt(self, number: int) -> Stored:
-        return await self._submitted(stages.start_image, self._order(Step.IMAGE, number))
+        return await self._submitted(stages.start_image, self._order(IMAGE, number))
 
     async def _submitted(self, start: Callable[[Ordered], stages.Started[T]], order: Ordered) -> T:
         """The result of an activity that writes the order's record, then submits the order."""
@@ -194,7 +195,7 @@ class GenVideoWorkflow:
 
     async def _video_attempt(self, number: int, image: Stored) -> Stored:
         order = VideoOrder(
-            **self._order(Step.VIDEO, number).model_dump(),
+            **self._order(VIDEO, number).model_dump(),
             image_id=image.vendor_id,
             image_url=image.source_url,
         )
@@ -207,23 +208,23 @@ class GenVideoWorkflow:
         watch = VideoWatch(order=order, accepted=accepted)
         return await collected(watch, self._callbacks, self._cancellation)
 
-    def _order(self, step: Step, number: int) -> Order:
-        limits, video, permit = self._limits.all, step is Step.VIDEO, self._slot.permit
+    def _order(self, stage: Stage, number: int) -> Order:
+        limits, permit = self._limits.all, self._slot.permit
         if permit is None:
             raise RuntimeError("a stage begins with the slot's permit")
         return Order(
             request=self._request,
-            step=step,
+            step=stage.name,
             attempt=number,
             token=permit.token,
             job=self._job,
-            deadline_seconds=limits.video_seconds if video else limits.image_seconds,
-            give_up_seconds=limits.video_give_up_seconds if video else limits.image_give_up_seconds,
+            deadline_seconds=limits.stages[stage.name].deadline,
+            give_up_seconds=limits.stages[stage.name].give_up,
             pace=limits.pace,
             record=self._journal.record,
         )
 
-    async def _begin_attempt(self, step: Step, number: int, *, image: Stored | None) -> None:
+    async def _begin_attempt(self, step: str, number: int, *, image: Stored | None) -> None:
         permit = self._slot.permit
         note, fields = self._with_stored(image, f"{step}, attempt {number} of {MAX_ATTEMPTS}")
         await self._journal.begin(
@@ -240,12 +241,12 @@ class GenVideoWorkflow:
     def _with_stored(self, image: Stored | None, note: str) -> tuple[str, dict[str, object]]:
         """The note and fields of a change, with the image that has just been stored: one change
         for both, because the vendor waits for it."""
-        if image is None or Step.IMAGE in self._journal.record.assets:
+        if image is None or IMAGE.name in self._journal.record.assets:
             return note, {}
-        return f"image stored; {note}", self._journal.stored(Step.IMAGE, image)
+        return f"image stored; {note}", self._journal.stored(IMAGE.name, image)
 
-    @workflow.signal(name=KLING_DONE_SIGNAL)
-    def kling_done(self, done: KlingDone) -> None:
+    @workflow.signal(name=GENVIDEO.done)
+    def kling_done(self, done: StageDone) -> None:
         """A callback says that a task has ended; kept per attempt, the first one counts."""
         self._callbacks.setdefault(done.external_id, done)
 

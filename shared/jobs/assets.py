@@ -3,15 +3,12 @@
 from pathlib import Path
 
 from shared.jobs.ids import checked
-from shared.jobs.states import Step
-
-SUFFIXES = {Step.IMAGE: "png", Step.VIDEO: "mp4"}
-MEDIA_TYPES = {Step.IMAGE: "image/png", Step.VIDEO: "video/mp4"}
+from shared.pipeline.definition import Stage
 
 
-def asset_path(data_dir: Path, job_id: str, step: Step) -> Path:
+def asset_path(data_dir: Path, job_id: str, stage: Stage) -> Path:
     """The file of one stage's result; ValueError for what is no job id."""
-    return assets_folder(data_dir, job_id) / f"{step}.{SUFFIXES[step]}"
+    return assets_folder(data_dir, job_id) / f"{stage.name}.{stage.file.suffix}"
 
 
 def assets_prefix(job_id: str) -> str:
@@ -24,6 +21,6 @@ def assets_folder(data_dir: Path, job_id: str) -> Path:
     return data_dir / assets_prefix(job_id)
 
 
-def asset_url(public_url: str, job_id: str, step: Step) -> str:
+def asset_url(public_url: str, job_id: str, step: str) -> str:
     """The address under which the API serves that file."""
     return f"{public_url.rstrip('/')}/jobs/{job_id}/{step}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from shared.jobs.messages import Attempts, JobError, Record
+from shared.jobs.messages import Attempts, JobError, Record, raised
 from shared.jobs.states import Status
 
 # A run that was reset by hand ends with this.
@@ -37,12 +37,12 @@ def amend_accepted(record: Record, attempts: Attempts, tasks: Mapping[str, str])
 
     None where the record counts it.
     """
-    raised = record.attempts.raised_to(attempts)
-    if raised == record.attempts:
+    counted = raised(record.attempts, attempts)
+    if counted == record.attempts:
         return None
     amended = record.model_copy(
         update={
-            "attempts": raised,
+            "attempts": counted,
             "tasks": {**tasks, **record.tasks},
             "version": record.version + 1,
         }

@@ -5,10 +5,10 @@ import re
 import secrets
 from typing import NamedTuple
 
-from shared.jobs.states import Step
+from shared.pipeline.definition import STAGE_PATTERN
 
 JOB_ID_PATTERN = r"^job-[0-9a-f]{24}$"
-_EXTERNAL = re.compile(rf"^(job-[0-9a-f]{{24}})\.({'|'.join(Step)})\.([1-9][0-9]?)$")
+_EXTERNAL = re.compile(rf"^(job-[0-9a-f]{{24}})\.({STAGE_PATTERN})\.([1-9][0-9]?)$")
 _JOB = re.compile(JOB_ID_PATTERN)
 
 
@@ -16,7 +16,7 @@ class Generation(NamedTuple):
     """One generation attempt: which job, which stage, which attempt (from 1)."""
 
     job_id: str
-    step: Step
+    step: str
     attempt: int
 
 
@@ -58,7 +58,7 @@ def callbacks_prefix(job_id: str) -> str:
     return f"callbacks/{checked(job_id)}/"
 
 
-def external_id(job_id: str, step: Step, attempt: int) -> str:
+def external_id(job_id: str, step: str, attempt: int) -> str:
     """Our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
     return f"{job_id}.{step}.{attempt}"
 
@@ -66,4 +66,4 @@ def external_id(job_id: str, step: Step, attempt: int) -> str:
 def parse_external_id(text: str) -> Generation | None:
     """The generation behind an external id, or None where the id is not one of ours."""
     found = _EXTERNAL.fullmatch(text)
-    return Generation(found[1], Step(found[2]), int(found[3])) if found else None
+    return Generation(found[1], found[2], int(found[3])) if found else None

@@ -1,50 +1,27 @@
 """What a job is on the wire and on disk; every message is frozen and passes over unknown fields."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from shared.jobs.states import OnVideoFailure, Status, Step
+from shared.jobs.states import Status
+from shared.pipeline.definition import Definition, JobInput, StageName
 from shared.semaphore.messages import DEFAULT_PRIORITY as DEFAULT_PRIORITY
 from shared.semaphore.messages import Message as Message
 
 UNTAGGED = "untagged"
 
-# A control character would break log lines and visibility queries.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-
-Prompt = Annotated[str, StringConstraints(min_length=1, max_length=2500, pattern=r"^[^\x00]*$")]
-Style = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
-Priority = Annotated[int, Field(ge=1, le=5, strict=True)]
 Percent = Annotated[int, Field(ge=0, le=100)]
+# Generation attempts that a vendor accepted, by stage; delivery problems don't count.
+Attempts = dict[str, int]
 
 
-class JobInput(Message):
-    """What a job is started with. Priority 1 is served first, 5 last, as with Temporal."""
-
-    prompt: Prompt
-    style: Style
-    tag: Tag | None = None
-    priority: Priority = DEFAULT_PRIORITY
-    on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
-
-
-class Attempts(Message):
-    """Generation attempts that a vendor accepted, per stage; delivery problems don't count."""
-
-    image: int = 0
-    video: int = 0
-
-    def of(self, step: Step) -> int:
-        """Those of one stage."""
-        count: int = getattr(self, step.value)
-        return count
-
-    def raised_to(self, other: "Attempts") -> "Attempts":
-        """With each count at least what is known from elsewhere."""
-        return Attempts(image=max(self.image, other.image), video=max(self.video, other.video))
+def raised(attempts: Mapping[str, int], known: Mapping[str, int]) -> Attempts:
+    """The attempts, with each count at least what is known from elsewhere."""
+    higher = {stage: max(count, attempts.get(stage, 0)) for stage, count in known.items()}
+    return {**attempts, **higher}
 
 
 class JobError(Message):
@@ -68,11 +45,11 @@ class Transition(Message):
     version: int
     at: datetime
     status: Status
-    step: Step | None
+    step: StageName | None
     percent: Percent
     attempt: int
     note: str
-    attempts: Attempts = Attempts()
+    attempts: Attempts = Field(default_factory=dict)
     asset_url: str | None = None
     vendor_position: int | None = None
     error: JobError | None = None
@@ -87,22 +64,24 @@ def started_at(transitions: tuple[Transition, ...]) -> datetime | None:
 class Job(Message):
     """A job as the API shows it; `version` rises by one with each change.
 
+    `prompt`: what the job is to make, in the words of its user, whatever its pipeline calls it.
     `vendor_position`: how many are before its generation in the vendor's own queue, 0 for the next
     one; None where it does not wait there, or the vendor doesn't say.
     """
 
     job_id: str
+    pipeline: str = "genvideo"
     prompt: str
-    style: str
+    style: str = ""
     tag: str | None = None
     priority: int = DEFAULT_PRIORITY
     status: Status = Status.QUEUED
-    step: Step | None = None
+    step: StageName | None = None
     percent: Percent = 0
     asset_url: str | None = None
     queue_position: int | None = None
     vendor_position: int | None = None
-    attempts: Attempts = Attempts()
+    attempts: Attempts = Field(default_factory=dict)
     error: JobError | None = None
     created_at: datetime
     started_at: datetime | None = None
@@ -113,31 +92,50 @@ class Job(Message):
 class Record(Job):
     """The JSON file of a job: the Job, its transitions, and what a recovery needs.
 
-    `units`: what a vendor says that it charged, in its own units, by our id of the generation.
-    `namespace`: the Temporal namespace in which its workflow runs.
+    `input`: what the pipeline's own input has beside the fields of a Job. `units`: what a vendor
+    says that it charged, in its own units, by our id of the generation. `namespace`: the Temporal
+    namespace in which its workflow runs.
     """
 
-    on_video_failure: OnVideoFailure = OnVideoFailure.FAIL
+    input: dict[str, Any] = Field(default_factory=dict)
     namespace: str = ""
     run_id: str = ""
     token: int | None = None
     tasks: dict[str, str] = Field(default_factory=dict)
     units: dict[str, str] = Field(default_factory=dict)
-    assets: dict[Step, Asset] = Field(default_factory=dict)
+    assets: dict[StageName, Asset] = Field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
 
     @classmethod
     def of(
-        cls, job: JobInput, *, job_id: str, run_id: str, created_at: datetime, namespace: str = ""
+        cls,
+        pipeline: Definition,
+        job: JobInput,
+        *,
+        job_id: str,
+        run_id: str,
+        created_at: datetime,
+        namespace: str = "",
     ) -> Self:
-        """A job before its first change: whatever it was started with, under the same names."""
-        return cls(
-            job_id=job_id,
-            run_id=run_id,
-            created_at=created_at,
-            namespace=namespace,
-            **job.model_dump(),
+        """A job of a pipeline before its first change."""
+        given = job.model_dump(mode="json")
+        return cls.model_validate(
+            {
+                "prompt": job.title,
+                **given,
+                "input": {name: given[name] for name in given if name not in Job.model_fields},
+                "job_id": job_id,
+                "pipeline": pipeline.name,
+                "run_id": run_id,
+                "created_at": created_at,
+                "namespace": namespace,
+                "attempts": pipeline.attempts(),
+            }
         )
+
+    def input_of(self, pipeline: Definition) -> JobInput:
+        """What the job was started with; ValidationError if it is of another pipeline."""
+        return pipeline.input.model_validate({**dict(self), **self.input})
 
     def is_of(self, namespace: str) -> bool:
         """Whether its workflow runs in this namespace; True where one of the two is not known."""
@@ -146,7 +144,7 @@ class Record(Job):
     @property
     def attempt(self) -> int:
         """The number of the attempt at the present step, 0 before the first."""
-        return self.attempts.of(self.step) if self.step else 0
+        return self.attempts.get(self.step, 0) if self.step else 0
 
     def followed(self, at: datetime, note: str) -> "Record":
         """This state as the record's last transition, under the version that it has."""
@@ -173,7 +171,7 @@ class Record(Job):
 class Progress(Message):
     """The answer to `get_progress`."""
 
-    step: Step | None
+    step: StageName | None
     status: Status
     percent: Percent
     asset_url: str | None
@@ -194,8 +192,8 @@ class ProgressReport(Message):
     position: int | None = None
 
 
-class KlingDone(Message):
-    """The `kling_done` signal: a video task ended, says a callback. A hint, never a proof."""
+class StageDone(Message):
+    """The signal of a callback: a vendor's task has ended. A hint, never a proof."""
 
     external_id: str
     task_id: str

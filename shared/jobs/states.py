@@ -3,13 +3,6 @@
 from enum import StrEnum
 
 
-class Step(StrEnum):
-    """The two stages of a job, in order."""
-
-    IMAGE = "image"
-    VIDEO = "video"
-
-
 class Status(StrEnum):
     """Where a job stands; the last four are ends."""
 

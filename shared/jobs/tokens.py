@@ -22,10 +22,10 @@ def callback_token(secret: str, external_id: str) -> str:
     return _mac(_derived(secrets_of(secret)[0], _TOKENS), external_id).hex()
 
 
-def callback_url(base: str, secret: str, external_id: str) -> str:
-    """Where the vendor reports one task; task and token are readable before any body is parsed."""
+def callback_url(base: str, secret: str, external_id: str, vendor: str = "kling") -> str:
+    """Where a vendor reports one task; task and token are readable before any body is parsed."""
     query = urlencode({"task": external_id, "token": callback_token(secret, external_id)})
-    return f"{base.rstrip('/')}/callback/kling?{query}"
+    return f"{base.rstrip('/')}/callback/{vendor}?{query}"
 
 
 def token_fits(secret: str, external_id: str, token: str) -> bool:

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from shared.jobs.assets import SUFFIXES, assets_prefix
-from shared.jobs.states import Step
+from shared.jobs.assets import assets_prefix
+from shared.pipeline.definition import Stage
 from shared.store.protocol import Listed, Store
 
 
@@ -18,19 +18,19 @@ class Assets:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def keep(self, file: Path, job_id: str, step: Step, *, digest: str) -> None:
+    def keep(self, file: Path, job_id: str, stage: Stage, *, digest: str) -> None:
         """Have this file of ours there, and none that was there before.
 
         Of two that are stored at the same moment neither takes the other away.
         """
-        name = str(step) if self.store.local else f"{step}-{digest}"
-        key = f"{assets_prefix(job_id)}{name}.{SUFFIXES[step]}"
-        before = [other.key for other in self._of(job_id, step) if other.key != key]
+        name = stage.name if self.store.local else f"{stage.name}-{digest}"
+        key = f"{assets_prefix(job_id)}{name}.{stage.file.suffix}"
+        before = [other.key for other in self._of(job_id, stage.name) if other.key != key]
         self.store.keep(key, file)
         for other in before:
             self.store.remove(other)
 
-    def find(self, job_id: str, step: Step) -> Listed | None:
+    def find(self, job_id: str, step: str) -> Listed | None:
         """The file of one stage; None where there is none.
 
         The newest one where there are two: whoever stores one removes the others after that.
@@ -41,7 +41,7 @@ class Assets:
         """Have none of a job."""
         self.store.remove_below(assets_prefix(job_id))
 
-    def _of(self, job_id: str, step: Step) -> list[Listed]:
+    def _of(self, job_id: str, step: str) -> list[Listed]:
         prefix = assets_prefix(job_id)
-        name = re.compile(rf"{re.escape(prefix)}{step}(-[0-9a-f]+)?\.{SUFFIXES[step]}")
+        name = re.compile(rf"{re.escape(prefix)}{re.escape(step)}(-[0-9a-f]+)?\.[a-z0-9]+")
         return [each for each in self.store.list(prefix) if name.fullmatch(each.key)]

@@ -17,12 +17,9 @@ from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
 from shared.temporal.refusals import NOT_CONNECTED, refusal
 
-GENVIDEO_WORKFLOW = "GenVideoWorkflow"
-GENVIDEO_QUEUE = "genvideo"
 # Without one the SDK reads the code of every module at each start, to make a digest of it.
 BUILD_ID = "unnamed"
 
-KLING_DONE_SIGNAL = "kling_done"
 PROGRESS_SIGNAL = "report_progress"
 GET_PROGRESS_QUERY = "get_progress"
 GET_RECORD_QUERY = "get_record"

@@ -21,11 +21,11 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from services.worker.models import COLLECT_VIDEO, GEN_IMAGE, REQUEST_VIDEO
-from shared.jobs.messages import JobInput
-from shared.jobs.slots import DRAIN_ACTIVITY, JOB_GATE
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.slots import JOB_GATE
+from shared.pipeline.definition import DRAIN_ACTIVITY
 from shared.semaphore.messages import REQUEST_SIGNAL, semaphore_id
 from shared.semaphore.state import WATCH_RUN
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.chaos.schedule import Kind
 
 # Of a job: at a stage, or while it clears the vendors.
@@ -173,9 +173,9 @@ async def start_again(client: Client, job_id: str) -> bool:
     with suppress(WorkflowFailureError, RPCError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await client.get_workflow_handle(job_id).result()
-    job = JobInput(prompt="started again by hand", style="")
+    job = GenVideoInput(prompt="started again by hand", style="")
     try:
-        await client.start_workflow(GENVIDEO_WORKFLOW, job, id=job_id, task_queue=GENVIDEO_QUEUE)
+        await client.start_workflow(GENVIDEO.workflow, job, id=job_id, task_queue=GENVIDEO.name)
     except WorkflowAlreadyStartedError:
         return False
     return True

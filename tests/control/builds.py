@@ -144,6 +144,6 @@ def without_waiting_for_the_vendors(patch: pytest.MonkeyPatch) -> None:
     """A job that is cancelled closes at once, whatever of it still runs at a vendor."""
 
     async def nothing(*_: object, **__: object) -> Kept:
-        return Kept(attempts=Attempts(), assets={}, asset_url=None)
+        return Kept(attempts=Attempts(image=0, video=0), assets={}, asset_url=None)
 
     patch.setattr(Ending, "_drained", nothing)

@@ -22,7 +22,6 @@ from services.worker.settings.worker import WorkerSettings
 from shared.errors import Fenced, GenvideoError, NotThisRun, StorageFailed, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.http import web
-from shared.jobs.states import Step
 from shared.semaphore.queue import AGEING_SECONDS
 from shared.semaphore.state import DRAIN_HOLD_SECONDS, MAX_HISTORY
 from shared.semaphore.watchdog import FAILED_DRAINS, FAILED_TASKS
@@ -73,7 +72,7 @@ def test_the_events_add_up() -> None:
         ("docs/limits.md", f"waited {AGEING_SECONDS:g} s"),
         ("docs/callbacks.md", f"{MAX_BODY // 1024} KiB"),
         ("docs/limits.md", f"{DEFAULTS['max_result_bytes'].default // 2**20} MiB"),
-        ("docs/limits.md", f"images up to {MAX_PIXELS[Step.IMAGE] // 10**6} megapixels"),
+        ("docs/limits.md", f"images up to {MAX_PIXELS['image'] // 10**6} megapixels"),
         ("docs/limits.md", f"and {MAX_SECONDS} s, no side above {MAX_SIDE}"),
         ("docs/limits.md", f"all fetches of one within {FETCH_SECONDS:g} s"),
         ("docs/failures.md", f"not here and checked after {FETCH_SECONDS:g} s"),

@@ -30,12 +30,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import external_id, new_job_id
-from shared.jobs.messages import Attempts, JobInput
-from shared.jobs.states import Status, Step
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
 from shared.jobs.tokens import callback_token
 from shared.store.records import RecordStore
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import answers, running_server
 from tests.shared.standins import sample_record
@@ -292,18 +292,18 @@ async def make_jobs(client: Client, folder: Path, count: int) -> list[str]:
         record = sample_record(job_id).model_copy(
             update={
                 "status": Status.RUNNING,
-                "step": Step.VIDEO,
+                "step": "video",
                 "attempts": Attempts(image=1, video=1),
-                "tasks": {external_id(job_id, Step.VIDEO, 1): f"task-{job_id}"},
+                "tasks": {external_id(job_id, "video", 1): f"task-{job_id}"},
             }
         )
         records.write(record)
         async with at_once:
             await client.start_workflow(
-                GENVIDEO_WORKFLOW,
-                JobInput(prompt="a cat", style=""),
+                GENVIDEO.workflow,
+                GenVideoInput(prompt="a cat", style=""),
                 id=job_id,
-                task_queue=GENVIDEO_QUEUE,
+                task_queue=GENVIDEO.name,
             )
 
     job_ids = [new_job_id() for _ in range(count)]

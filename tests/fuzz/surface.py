@@ -38,8 +38,9 @@ from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_callback
 from services.mock_kling.settings import DEFAULT_SECRET_KEY
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import IMAGE
 from shared.jobs.ids import external_id, new_job_id
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.jobs.tokens import callback_token, operator_key
 from shared.store.records import RecordStore
 from tests.fixtures import temporal
@@ -130,7 +131,7 @@ def _some_jobs(folder: Path) -> dict[str, str]:
         record = ended(sample_record(new_job_id()), status)
         RecordStore(folder).write(record)
         ids.append(record.job_id)
-    picture = asset_path(folder, ids[0], Step.IMAGE)
+    picture = asset_path(folder, ids[0], IMAGE)
     picture.parent.mkdir(parents=True)
     picture.write_bytes(bytes(range(256)) * 40)
     return {"job_id": ids[0]}
@@ -140,7 +141,7 @@ def _some_jobs(folder: Path) -> dict[str, str]:
 async def _callback(connected: Connected, folder: Path) -> AsyncIterator[Service]:
     client = await connected()
     RecordStore(folder).write(sample_record(job_id := new_job_id()))
-    task = external_id(job_id, Step.VIDEO, 1)
+    task = external_id(job_id, "video", 1)
     app = create_callback(settings_for(folder), client)
     known = {"task": task, "token": callback_token(SECRET, task)}
     async with standing_in(client), serving(app) as base:

@@ -63,6 +63,7 @@ PLAIN: dict[Any, object] = {
     float: 1.5,
     datetime: MOMENT,
     AwareDatetime: MOMENT,
+    Any: "anything",
 }
 # What no release says today.
 EXTRA = {"of_a_later_release": {"any": ["thing"]}}

@@ -8,7 +8,8 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from shared.jobs.messages import JobInput, KlingDone, Record
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.messages import Record, StageDone
 from shared.semaphore.messages import (
     CAPACITY,
     CHANGE_UPDATE,
@@ -20,38 +21,35 @@ from shared.semaphore.messages import (
     SlotView,
 )
 from shared.temporal.client import (
-    GENVIDEO_QUEUE,
-    GENVIDEO_WORKFLOW,
     GET_RECORD_QUERY,
-    KLING_DONE_SIGNAL,
 )
 from shared.temporal.codec import PayloadKeys, data_converter
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-@workflow.defn(name=GENVIDEO_WORKFLOW)
+@workflow.defn(name=GENVIDEO.workflow)
 class StandIn:
     """Remembers each `kling_done`; the prompts `end` and `end when told` end it."""
 
     @workflow.init
-    def __init__(self, job: JobInput) -> None:
-        self.done: list[KlingDone] = []
+    def __init__(self, job: GenVideoInput) -> None:
+        self.done: list[StageDone] = []
         self.job = job
 
     @workflow.run
-    async def run(self, job: JobInput) -> None:
+    async def run(self, job: GenVideoInput) -> None:
         if job.prompt == "end":
             return
         enough = 1 if job.prompt == "end when told" else 100
         await workflow.wait_condition(lambda: len(self.done) >= enough)
 
-    @workflow.signal(name=KLING_DONE_SIGNAL)
-    def kling_done(self, done: KlingDone) -> None:
+    @workflow.signal(name=GENVIDEO.done)
+    def kling_done(self, done: StageDone) -> None:
         self.done.append(done)
 
     @workflow.query
-    def told(self) -> list[KlingDone]:
+    def told(self) -> list[StageDone]:
         return self.done
 
     @workflow.query(name=GET_RECORD_QUERY)
@@ -90,10 +88,10 @@ class SemaphoreStandIn:
         return self.view_now
 
 
-def sample_record(job_id: str, job: JobInput | None = None, *, run_id: str = "") -> Record:
+def sample_record(job_id: str, job: GenVideoInput | None = None, *, run_id: str = "") -> Record:
     """A queued job of version 1."""
-    job = job or JobInput(prompt="雪地里的红狐狸", style="ink")
-    record = Record.of(job, job_id=job_id, run_id=run_id, created_at=CREATED)
+    job = job or GenVideoInput(prompt="雪地里的红狐狸", style="ink")
+    record = Record.of(GENVIDEO, job, job_id=job_id, run_id=run_id, created_at=CREATED)
     return record.model_copy(update={"version": 1})
 
 
@@ -102,7 +100,7 @@ async def standing_in(client: Client) -> AsyncIterator[None]:
     """Runs both stand-ins."""
     runner = UnsandboxedWorkflowRunner()
     async with (
-        Worker(client, task_queue=GENVIDEO_QUEUE, workflows=[StandIn], workflow_runner=runner),
+        Worker(client, task_queue=GENVIDEO.name, workflows=[StandIn], workflow_runner=runner),
         Worker(
             client, task_queue=SEMAPHORE_QUEUE, workflows=[SemaphoreStandIn], workflow_runner=runner
         ),

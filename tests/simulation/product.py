@@ -32,9 +32,9 @@ from services.worker.vendors.service import ImageService, VideoService
 from services.worker.vendors.vendor import Vendor as VendorClient
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import BadResult
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Asset, Job, Record
 from shared.jobs.slots import JOB_GATE, RECALLS
-from shared.jobs.states import Step
 from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, semaphore_id
 from shared.semaphore.queue import turn
@@ -42,7 +42,6 @@ from shared.semaphore.state import SemaphoreRules
 from shared.semaphore.watchdog import end_stale_tries, watch_over
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.store.records import is_beginning, is_newer
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.simulation.client import SimulatedClient
 from tests.simulation.plan import Options, Rule
 from tests.simulation.server import Server
@@ -112,12 +111,12 @@ class Store:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def store(self, url: str, job_id: str, *, step: Step, vendor: VendorClient) -> Asset:
+    async def store(self, url: str, job_id: str, *, step: str, vendor: VendorClient) -> Asset:
         await asyncio.sleep(self._world.chance.between("transfer", *_TRANSFER))
         return Asset(size=1, sha256="0" * 64, media_type=f"{step}/any")
 
     async def store_at_once(
-        self, url: str, job_id: str, *, step: Step, vendor: VendorClient
+        self, url: str, job_id: str, *, step: str, vendor: VendorClient
     ) -> Asset:
         if self._world.chance.often("not at once", _LARGE):
             raise BadResult("It takes longer.")
@@ -229,7 +228,7 @@ def job_worker(
 ) -> Worker:
     """A process that runs jobs, as `services.worker.worker` puts it together."""
     worker = new_worker(
-        server, name, GENVIDEO_QUEUE, workflows={GENVIDEO_WORKFLOW: GenVideoWorkflow}
+        server, name, GENVIDEO.name, workflows={GENVIDEO.workflow: GenVideoWorkflow}
     )
     client: Any = SimulatedClient(server, worker)
     settings = _settings(options)

@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
-from shared.jobs.states import Step
-from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.simulation import product
 from tests.simulation.history import Run, Status
 from tests.simulation.plan import Kind, Rule, Violation
@@ -209,7 +208,7 @@ class Rules:
 
     def closed(self, run: Run) -> None:
         """A run has closed."""
-        if run.type == GENVIDEO_WORKFLOW and run.status not in KILLED:
+        if run.type == GENVIDEO.workflow and run.status not in KILLED:
             self._check_clear(run.workflow_id)
         if run.status is not Status.COMPLETED or run.closed_at is None:
             return
@@ -267,9 +266,9 @@ class Rules:
             self._check_free(product.semaphore_of(gate))
 
     def _check_recorded(self, index: int, job_id: str, record: Record | None) -> None:
-        for step in Step:
+        for step in GENVIDEO.names:
             paid = [g.attempt for g in self._vendor(step).ledger if g.job_id == job_id]
-            told = getattr(record.attempts, step.value) if record else 0
+            told = record.attempts[step] if record else 0
             if paid and max(paid) > told:
                 text = f"job {index} has paid {max(paid)} of {step}, its record says {told}"
                 self.broken(Rule.RECORDED, text)

@@ -5,10 +5,10 @@ from typing import Any
 
 from temporalio.service import RPCError
 
-from shared.jobs.messages import JobInput, KlingDone
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.messages import StageDone
 from shared.jobs.states import OnVideoFailure
 from shared.semaphore.messages import SEMAPHORE_QUEUE
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, KLING_DONE_SIGNAL
 from tests.simulation import product
 from tests.simulation.history import Run
 from tests.simulation.plan import JobPlan, Kind, Plan, Quirk, Violation
@@ -189,7 +189,7 @@ class Simulation:
         )
 
     def _submit(self, index: int, job: JobPlan) -> None:
-        wanted = JobInput(
+        wanted = GenVideoInput(
             prompt="a cat",
             style="ink",
             priority=job.priority,
@@ -197,7 +197,7 @@ class Simulation:
         )
         job_id = self.job_id(index)
         run = self.server.start(
-            GENVIDEO_WORKFLOW, job_id, queue=GENVIDEO_QUEUE,
+            GENVIDEO.workflow, job_id, queue=GENVIDEO.name,
             args=self.server.table.of(wanted), task_timeout=TASK_SECONDS,
         )  # fmt: skip
         self.server.tasks.schedule(run)
@@ -253,12 +253,12 @@ class Simulation:
                 self.world.after(quirk.callback + number * 0.1, self._call_back, generation)
 
     def _call_back(self, generation: Generation) -> None:
-        done = KlingDone(
+        done = StageDone(
             external_id=generation.external_id, task_id=generation.vendor_id, task_status="succeed"
         )
         try:
             self.server.signal(
-                generation.job_id, None, name=KLING_DONE_SIGNAL, args=self.server.table.of(done)
+                generation.job_id, None, name=GENVIDEO.done, args=self.server.table.of(done)
             )
         except RPCError:
             self.tell(f"{generation.external_id}: late callback")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.jobs.messages import JobInput, ProgressReport, Record
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.messages import ProgressReport, Record
 from shared.jobs.states import Status
 from shared.temporal.client import PROGRESS_SIGNAL
 from tests.simulation.history import Run, Task
@@ -59,7 +60,8 @@ def _record(simulation: Simulation, run_id: str, status: Status) -> None:
     job_id = simulation.job_id(MINE)
     present = simulation.records.read(job_id)
     record = present or Record.of(
-        JobInput(prompt="a cat", style="ink"),
+        GENVIDEO,
+        GenVideoInput(prompt="a cat", style="ink"),
         job_id=job_id,
         run_id=run_id,
         created_at=datetime.fromtimestamp(BEGINNING, UTC),

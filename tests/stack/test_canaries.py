@@ -19,7 +19,6 @@ from temporalio.client import Client
 
 from shared.http.client import http_client
 from shared.jobs.ids import external_id
-from shared.jobs.states import Step
 from shared.jobs.tokens import callback_token, operator_key
 from shared.temporal.codec import PayloadKeys, decode_all
 from tests.fixtures.eventually import eventually
@@ -73,7 +72,7 @@ class Canaries:
         """What is made of the callback secret: the operator's key, and a token per attempt."""
         return {"operator's key": operator_key(self.callback_secret)} | {
             f"callback token of {job_id}, attempt {number}": callback_token(
-                self.callback_secret, external_id(job_id, Step.VIDEO, number)
+                self.callback_secret, external_id(job_id, "video", number)
             )
             for job_id in job_ids
             for number in range(1, 5)

@@ -29,12 +29,13 @@ from services.worker.vendors.kling import videos as kling
 from services.worker.worker import running_worker
 from shared.http.client import http_client
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import Attempts, JobInput, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.messages import Attempts, Record
+from shared.jobs.states import Status
 from shared.store.records import Records
 from shared.telemetry import logs
-from shared.temporal.client import GENVIDEO_WORKFLOW, GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
+from shared.temporal.client import GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, pipeline, side_by_side
@@ -276,10 +277,10 @@ async def check_paid_once(line: Pipeline, death: Death) -> None:
     record = death.record
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
     assert _undated(record) == _undated(death.workflows)
-    for step in Step:
+    for step in GENVIDEO.names:
         rows = await ledger(line, record.job_id, step)
         assert [row["charged"] for row in rows] == [True]
-        body = asset_path(line.settings.data_dir, record.job_id, step).read_bytes()
+        body = asset_path(line.settings.data_dir, record.job_id, GENVIDEO.stage(step)).read_bytes()
         assert hashlib.sha256(body).hexdigest() == record.assets[step].sha256
 
 
@@ -298,8 +299,8 @@ async def start(line: Pipeline) -> str:
     """A job whose task queue is named as the job is."""
     job_id = new_job_id()
     await line.client.start_workflow(
-        GENVIDEO_WORKFLOW,
-        JobInput(prompt="a cat", style="ink"),
+        GENVIDEO.workflow,
+        GenVideoInput(prompt="a cat", style="ink"),
         id=job_id,
         task_queue=job_id,
         task_timeout=WORKFLOW_TASK_TIMEOUT,
@@ -324,7 +325,7 @@ def process_of(errand: Errand) -> Iterator[ForkServerProcess]:
         process.join()
 
 
-async def ledger(line: Pipeline, job_id: str, step: Step) -> list[Json]:
+async def ledger(line: Pipeline, job_id: str, step: str) -> list[Json]:
     """One vendor's rows of one job."""
     service = line.service(step)
     # By a client that keeps no connection for longer than the mock does.

@@ -24,10 +24,11 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobError, JobInput, Progress, Record
+from shared.jobs.messages import JobError, Progress, Record
 from shared.jobs.slots import JOB_GATE, STAGE_GATES
-from shared.jobs.states import Status, Step, may_follow
+from shared.jobs.states import Status, may_follow
 from shared.replay.replaying import replay
 from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, SlotView, semaphore_id
 from shared.semaphore.state import WATCH_RUN, SemaphoreRules
@@ -71,7 +72,7 @@ class Pipeline:
     async def submit(self, prompt: str = "a cat", **fields: Any) -> str:
         """Start a job as the API does, and as its clients do, who are told to try again; its id."""
         job_id, temporal = new_job_id(), Temporal(self.client)
-        job = JobInput.model_validate({"style": "ink", **fields, "prompt": prompt})
+        job = GenVideoInput.model_validate({"style": "ink", **fields, "prompt": prompt})
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 try:
@@ -90,18 +91,18 @@ class Pipeline:
         await self.change(paused=False)
         return jobs
 
-    def service(self, step: Step) -> Service:
+    def service(self, step: str) -> Service:
         """The vendor of a step."""
-        return {Step.IMAGE: self.images, Step.VIDEO: self.videos}[step]
+        return {"image": self.images, "video": self.videos}[step]
 
-    async def held(self, step: Step, prompt: str = "held") -> str:
+    async def held(self, step: str, prompt: str = "held") -> str:
         """A job that its vendor works at for a minute, or until that has it hurry."""
         await self.service(step).arm({**LONG, "match": {"prompt": prompt}})
         job_id = await self.submit(prompt)
         await begun(self.service(step), f"{job_id}.{step}.1")
         return job_id
 
-    async def is_over_before(self, job_id: str, step: Step, following: str) -> None:
+    async def is_over_before(self, job_id: str, step: str, following: str) -> None:
         """Raise AssertionError if the next job began while this one's generation still ran."""
         row = await self.service(step).row(f"{job_id}.{step}.1")
         next_row = await self.images.row(f"{following}.image.1")

@@ -8,9 +8,9 @@ from typing import Any
 
 from temporalio.client import Client
 
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
-from shared.jobs.states import Step
 from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, semaphore_id
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import Pipeline, working
@@ -20,7 +20,7 @@ from tests.workflow.pipeline import Pipeline, working
 class Scenario:
     """Rules for one of the services, and what the job asks for."""
 
-    step: Step
+    step: str
     rules: tuple[Json, ...]
     fields: Json = field(default_factory=dict)
 
@@ -70,20 +70,20 @@ DEGRADES: Json = {"on_video_failure": "image"}
 ALL: dict[str, Scenario] = {
     **{
         f"{step} {name}": Scenario(step, rules)
-        for step in Step
+        for step in GENVIDEO.names
         for name, rules in FOR_EITHER_STAGE.items()
     },
     "video fails always, image will do": Scenario(
-        Step.VIDEO, FOR_EITHER_STAGE["fails always"], DEGRADES
+        "video", FOR_EITHER_STAGE["fails always"], DEGRADES
     ),
     "video refused, image will do": Scenario(
-        Step.VIDEO, (rule("submit", "refuse", code=1102),), DEGRADES
+        "video", (rule("submit", "refuse", code=1102),), DEGRADES
     ),
-    **{f"{step} storm": Scenario(step, STORM) for step in Step},
+    **{f"{step} storm": Scenario(step, STORM) for step in GENVIDEO.names},
 }
 
 
-def armed(scenarios: dict[str, Scenario], step: Step) -> list[Json]:
+def armed(scenarios: dict[str, Scenario], step: str) -> list[Json]:
     """The rules for one service, each bound to the prompt that names its scenario."""
     return [
         {**each, "match": {"prompt": name}}
@@ -108,15 +108,15 @@ class Crowd:
         """The record at the end of one scenario's job."""
         return await self.line.ended(self.jobs[name])
 
-    def service(self, step: Step) -> Service:
+    def service(self, step: str) -> Service:
         return self.line.service(step)
 
-    async def rows(self, name: str, step: Step) -> list[Json]:
+    async def rows(self, name: str, step: str) -> list[Json]:
         """One service's ledger rows of one scenario's job."""
         rows = await self.service(step).json("/admin/ledger")
         return [row for row in rows if row["external_id"].startswith(self.jobs[name])]
 
-    async def turned_away(self, name: str, step: Step) -> int:
+    async def turned_away(self, name: str, step: str) -> int:
         """How many submits of one scenario's job its vendor has not taken."""
         trace = (await self.service(step).json("/admin/trace"))["rows"]
         return sum(
@@ -135,8 +135,8 @@ async def crowd_of(
         semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
         await line.free()
         await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=AT_ONCE))
-        await line.images.arm(*armed(scenarios, Step.IMAGE))
-        await line.videos.arm(*armed(scenarios, Step.VIDEO))
+        await line.images.arm(*armed(scenarios, "image"))
+        await line.videos.arm(*armed(scenarios, "video"))
         jobs = {
             name: await line.submit(name, **scenario.fields) for name, scenario in scenarios.items()
         }

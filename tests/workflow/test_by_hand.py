@@ -25,14 +25,13 @@ from temporalio.exceptions import ApplicationError
 from services.worker.models import GEN_IMAGE
 from services.worker.workflows import STARTED_AGAIN
 from shared.jobs.closing import close_record
-from shared.jobs.messages import Attempts, JobInput, Record
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.messages import Attempts, Record
 from shared.jobs.slots import JOB_GATE
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.semaphore import starts, watchdog
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
-    GENVIDEO_QUEUE,
-    GENVIDEO_WORKFLOW,
     GET_RECORD_QUERY,
     WORKFLOW_TASK_TIMEOUT,
 )
@@ -82,17 +81,17 @@ async def fails_as_reset(line: Pipeline, job_id: str, run_id: str) -> None:
 
 
 async def test_a_holder(new_client: NewClient, tmp_path: Path) -> None:
-    async def scene(case: tuple[Step, str]) -> None:
+    async def scene(case: tuple[str, str]) -> None:
         stage, back_to = case
         async with working(await new_client(), tmp_path / f"{stage}-{back_to}") as line:
             await is_cleared_before_the_next(line, stage, back_to)
 
-    await side_by_side(scene, product(Step, ("first", "last")))
+    await side_by_side(scene, product(GENVIDEO.names, ("first", "last")))
 
 
-async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) -> None:
+async def is_cleared_before_the_next(line: Pipeline, stage: str, back_to: str) -> None:
     service = line.service(stage)
-    job_id = await line.held(Step(stage), "reset me")
+    job_id = await line.held(stage, "reset me")
     following = await line.submit("waiter")
     await line.slots(lambda view: view.waiting == (following,))
     first_run = line.record(job_id).run_id
@@ -101,7 +100,7 @@ async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) 
     await line.slots(lambda view: any(each.draining for each in view.holders))
     await service.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    await line.is_over_before(job_id, Step(stage), following)
+    await line.is_over_before(job_id, stage, following)
     record = line.record(job_id)
     check(record)
     assert (record.status, record.run_id) == (Status.FAILED, first_run)
@@ -115,7 +114,7 @@ async def is_cleared_before_the_next(line: Pipeline, stage: Step, back_to: str) 
 
 async def test_one_that_waits(line: Pipeline) -> None:
     """It has done one task; the next one passes it over."""
-    holder = await line.held(Step.IMAGE, "holder")
+    holder = await line.held("image", "holder")
     job_id, following = await line.submit("reset me"), await line.submit("next")
     await line.slots(lambda view: view.waiting == (job_id, following))
     run_id = await reset(line.client, job_id, back_to="first")
@@ -141,7 +140,7 @@ async def test_one_that_has_ended(line: Pipeline, back_to: str) -> None:
 
 
 async def test_one_that_was_terminated(line: Pipeline) -> None:
-    job_id = await line.held(Step.IMAGE, "a cat")
+    job_id = await line.held("image", "a cat")
     await line.job(job_id).terminate()
     await line.images.hurry()
     await line.free()
@@ -158,10 +157,10 @@ async def test_one_that_was_terminated(line: Pipeline) -> None:
 async def start_again(line: Pipeline, job_id: str) -> None:
     """By hand; the run must fail, and must not have asked any vendor for anything."""
     handle = await line.client.start_workflow(
-        GENVIDEO_WORKFLOW,
-        JobInput(prompt="again", style="ink"),
+        GENVIDEO.workflow,
+        GenVideoInput(prompt="again", style="ink"),
         id=job_id,
-        task_queue=GENVIDEO_QUEUE,
+        task_queue=GENVIDEO.name,
         task_timeout=WORKFLOW_TASK_TIMEOUT,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
     )
@@ -182,7 +181,7 @@ async def test_after_its_success(line: Pipeline) -> None:
 
 
 async def test_after_it_was_terminated(line: Pipeline) -> None:
-    job_id = await line.held(Step.VIDEO, "a cat")
+    job_id = await line.held("video", "a cat")
     run_id = line.record(job_id).run_id
     following = await line.submit("next")
     await line.job(job_id).terminate()
@@ -201,7 +200,7 @@ async def test_after_it_was_terminated(line: Pipeline) -> None:
 
 async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pipeline) -> None:
     """In the middle of its video; the job learns of it with its next change."""
-    job_id = await line.held(Step.VIDEO, "bad")
+    job_id = await line.held("video", "bad")
     following = await line.submit("good")
     ended = close_record(line.record(job_id), "forgotten")
     assert line.records.write(ended)
@@ -210,7 +209,7 @@ async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pip
     await line.videos.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert line.record(job_id) == ended
-    await line.is_over_before(job_id, Step.VIDEO, following)
+    await line.is_over_before(job_id, "video", following)
 
 
 @pytest.mark.parametrize("all_of_it", [False, True], ids=["job", "job and semaphore"])
@@ -218,7 +217,7 @@ async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
     line: Pipeline, all_of_it: bool
 ) -> None:
     """A semaphore without a memory reads the records first."""
-    job_id = await line.held(Step.VIDEO, "bad")
+    job_id = await line.held("video", "bad")
     following = await line.submit("good")
     await line.slots(lambda view: view.waiting == (following,))
     await delete(line.client, job_id)
@@ -227,12 +226,12 @@ async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
     await line.slots(lambda view: any(each.draining for each in view.holders))
     await line.videos.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    await line.is_over_before(job_id, Step.VIDEO, following)
+    await line.is_over_before(job_id, "video", following)
     record = line.record(job_id)
     check(record)
-    assert (record.status, {*record.assets}) == (Status.FAILED, {*Step})
+    assert (record.status, {*record.assets}) == (Status.FAILED, {*GENVIDEO.names})
     assert why(record).code == "forgotten"
-    assert stored(line, record, Step.VIDEO)
+    assert stored(line, record, "video")
     assert paid_once(await line.videos.json("/admin/ledger"))
 
 
@@ -335,9 +334,9 @@ async def is_charged_once(
     assert row["charged"]
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("step", GENVIDEO.names)
 async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_the_vendor(
-    wired_line: Wired, step: Step
+    wired_line: Wired, step: str
 ) -> None:
     bad, following = await accepting(wired_line, step)
     failure = ApplicationError("by hand", type="by_hand", non_retryable=True)
@@ -346,9 +345,9 @@ async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_th
     assert (record.status, why(record).code) == (Status.FAILED, "by_hand")
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("step", GENVIDEO.names)
 async def test_one_that_is_completed_with_garbage_ends_its_job_behind_the_vendor(
-    wired_line: Wired, step: Step
+    wired_line: Wired, step: str
 ) -> None:
     bad, following = await accepting(wired_line, step)
     await (await by_hand(wired_line, bad)).complete({"garbage": [1]})

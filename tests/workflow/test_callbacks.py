@@ -19,10 +19,11 @@ from services.worker import activities, policies
 from services.worker.deterministic import stages
 from services.worker.models import COLLECT_VIDEO
 from shared.http.client import http_client
-from shared.jobs.messages import Attempts, KlingDone, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.genvideo import GENVIDEO
+from shared.jobs.messages import Attempts, Record, StageDone
+from shared.jobs.states import Status
 from shared.jobs.tokens import callback_url
-from shared.temporal.client import KLING_DONE_SIGNAL, PROGRESS_SIGNAL
+from shared.temporal.client import PROGRESS_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NULL
 from tests.services.mock_core.serving import HURRY, Json
@@ -87,7 +88,7 @@ async def decided(line: Pipeline, case: str, job_id: str) -> Record:
     """The job's record, once it and its receipts are as the case was decided."""
     outcome = DECIDED[case]
     record = await line.ended(job_id)
-    assert (record.status, record.attempts.video) == (outcome.status, outcome.videos)
+    assert (record.status, record.attempts["video"]) == (outcome.status, outcome.videos)
     assert await fates(line, job_id, len(outcome.fates)) == list(outcome.fates)
     return record
 
@@ -273,14 +274,14 @@ async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(SLOWLY, LOST)
     job_id = await unpolled.submit()
     await unpolled.noted(job_id, "video accepted")
-    done = KlingDone(external_id=f"{job_id}.video.1", task_id="t", task_status="succeed")
-    await unpolled.job(job_id).signal(KLING_DONE_SIGNAL, done)
+    done = StageDone(external_id=f"{job_id}.video.1", task_id="t", task_status="succeed")
+    await unpolled.job(job_id).signal(GENVIDEO.done, done)
     record = await unpolled.ended(job_id)
     assert record.status is Status.SUCCEEDED
     row = await unpolled.videos.row(f"{job_id}.video.1")
     assert record.finished_at is not None
     assert record.finished_at.timestamp() >= row["finished_ts"]
-    assert Step.VIDEO in record.assets
+    assert "video" in record.assets
 
 
 async def test_signals_that_do_not_fit_are_dropped(polled: Pipeline) -> None:
@@ -288,7 +289,7 @@ async def test_signals_that_do_not_fit_are_dropped(polled: Pipeline) -> None:
     unfit: list[list[object]] = [[], [NULL], ["one"], ["one", "more"]]
     await polled.change(paused=True)
     job_id = await polled.submit()
-    for name, values in product((KLING_DONE_SIGNAL, PROGRESS_SIGNAL), unfit):
+    for name, values in product((GENVIDEO.done, PROGRESS_SIGNAL), unfit):
         await polled.job(job_id).signal(name, args=values)
     await polled.change(paused=False)
     assert (await polled.ended(job_id)).status is Status.SUCCEEDED

@@ -11,9 +11,10 @@ from services.semaphore.worker import running_semaphore
 from services.worker.acting import draining
 from services.worker.worker import running_worker
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.slots import JOB_GATE
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.semaphore import starts
 from shared.semaphore.messages import semaphore_id
 from shared.store.records import Records
@@ -45,7 +46,7 @@ async def test_in_the_queue(line: Pipeline) -> None:
     await line.slots(lambda view: view.waiting == (waiter,))
     await line.job(waiter).cancel()
     record = await was_cancelled(line, waiter)
-    assert (record.started_at, record.attempts) == (None, Attempts())
+    assert (record.started_at, record.attempts) == (None, Attempts(image=0, video=0))
     assert [each.note for each in record.transitions] == ["queued", "cancelled"]
     await line.slots(lambda view: view.waiting_count == 0)
     assert len(await line.images.json("/admin/ledger")) == 1
@@ -71,24 +72,24 @@ async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
 @over_both_video_apis
 async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) -> None:
     """Kling documents no cancel; what it works at must end before the next job may begin."""
-    job_id = await line.held(Step.VIDEO, "bad")
+    job_id = await line.held("video", "bad")
     following = await line.submit("good")
     await line.job(job_id).cancel()
     await line.videos.hurry()
     record = await was_cancelled(line, job_id)
     row = await line.videos.row(f"{job_id}.video.1")
     assert row["outcome"] == "succeeded"
-    assert set(record.assets) == {Step.IMAGE, Step.VIDEO}
+    assert set(record.assets) == {"image", "video"}
     assert str(record.asset_url).endswith(f"{job_id}/video")
-    assert stored(line, record, Step.VIDEO)
+    assert stored(line, record, "video")
     assert (await line.ended(following)).status is Status.SUCCEEDED
     next_row = await line.images.row(f"{following}.image.1")
     assert row["finished_ts"] <= next_row["accepted_ts"]
 
 
-def stored(line: Pipeline, record: Record, step: Step) -> bool:
+def stored(line: Pipeline, record: Record, step: str) -> bool:
     """Whether the file is there as the record tells."""
-    body = asset_path(line.settings.data_dir, record.job_id, step).read_bytes()
+    body = asset_path(line.settings.data_dir, record.job_id, GENVIDEO.stage(step)).read_bytes()
     return hashlib.sha256(body).hexdigest() == record.assets[step].sha256
 
 
@@ -103,7 +104,7 @@ async def test_an_image_that_is_paid_for_is_kept(line: Pipeline) -> None:
     await line.job(job_id).cancel()
     record = await was_cancelled(line, job_id)
     assert str(record.asset_url).endswith(f"{job_id}/image")
-    assert stored(line, record, Step.IMAGE)
+    assert stored(line, record, "image")
     assert "what was paid for: image" in [each.note for each in record.transitions]
 
 
@@ -118,7 +119,7 @@ async def test_what_cannot_be_had_does_not_hold_up_the_end(
     await line.job(job_id).cancel()
     await line.videos.hurry()
     record = await was_cancelled(line, job_id)
-    assert set(record.assets) == {Step.IMAGE}
+    assert set(record.assets) == {"image"}
     assert str(record.asset_url).endswith(f"{job_id}/image")
 
 
@@ -195,7 +196,7 @@ async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
 ) -> None:
     monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
     service = line.images if stage == "image" else line.videos
-    job_id = await line.held(Step(stage), "bad")
+    job_id = await line.held(stage, "bad")
     following = await line.submit("good")
     await line.job(job_id).terminate()
     await is_drained(line.client, job_id)
@@ -226,7 +227,7 @@ async def test_terminated_while_no_semaphore_runs(client: Client, tmp_path: Path
             await is_drained(client, job_id)
             await line.videos.hurry()
             assert (await line.ended(following)).status is Status.SUCCEEDED
-        await line.is_over_before(job_id, Step.VIDEO, following)
+        await line.is_over_before(job_id, "video", following)
 
 
 async def test_jobs_that_were_there_first_run_in_their_order(

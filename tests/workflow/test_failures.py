@@ -13,8 +13,9 @@ from services.worker.activities import StageActivities
 from shared.errors import RefusedForGood, explained
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Attempts, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.store.records import Records
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
@@ -22,7 +23,7 @@ from tests.workflow.pipeline import Pipeline, paid_once, why, working
 from tests.workflow.scenarios import ALL, FIRST_ATTEMPT, Crowd, Scenario, crowd_of, rule
 
 of_the_crowd = pytest.mark.asyncio(loop_scope="module")
-both_stages = pytest.mark.parametrize("step", list(Step))
+both_stages = pytest.mark.parametrize("step", GENVIDEO.names)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -33,15 +34,15 @@ async def crowd(
         yield crowd
 
 
-def used(record: Record, step: Step) -> int:
-    return int(getattr(record.attempts, step.value))
+def used(record: Record, step: str) -> int:
+    return record.attempts[step]
 
 
 @of_the_crowd
 @both_stages
 @pytest.mark.parametrize(("times", "failures"), [("once", 1), ("three times", 3)])
 async def test_a_generation_that_fails_is_tried_again(
-    crowd: Crowd, step: Step, times: str, failures: int
+    crowd: Crowd, step: str, times: str, failures: int
 ) -> None:
     record = await crowd.record(name := f"{step} fails {times}")
     assert (record.status, used(record, step)) == (Status.SUCCEEDED, failures + 1)
@@ -70,7 +71,7 @@ async def test_a_generation_that_fails_is_tried_again(
     ],
 )
 async def test_no_layer_multiplies_another_ones_tries(
-    crowd: Crowd, step: Step, trouble: str, *, turned_away: int, accepted: int
+    crowd: Crowd, step: str, trouble: str, *, turned_away: int, accepted: int
 ) -> None:
     """Every submit that the vendor saw, by its own books."""
     await crowd.record(name := f"{step} {trouble}")
@@ -80,7 +81,7 @@ async def test_no_layer_multiplies_another_ones_tries(
 
 @of_the_crowd
 @both_stages
-async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: Step) -> None:
+async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: str) -> None:
     record = await crowd.record(name := f"{step} fails always")
     assert record.status is Status.FAILED
     assert used(record, step) == MAX_ATTEMPTS == 4
@@ -88,7 +89,7 @@ async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: Step) 
     assert len(await crowd.rows(name, step)) == 4
     description = await crowd.line.job(record.job_id).describe()
     assert description.status is WorkflowExecutionStatus.FAILED
-    assert (record.asset_url is not None) == (step is Step.VIDEO)
+    assert (record.asset_url is not None) == (step == "video")
 
 
 @of_the_crowd
@@ -98,14 +99,14 @@ async def test_a_job_that_asked_for_it_ends_degraded_with_its_image(crowd: Crowd
     assert record.attempts == Attempts(image=1, video=4)
     assert record.asset_url is not None
     assert record.asset_url.endswith(f"{record.job_id}/image")
-    assert asset_path(crowd.line.settings.data_dir, record.job_id, Step.IMAGE).exists()
+    assert asset_path(crowd.line.settings.data_dir, record.job_id, IMAGE).exists()
     description = await crowd.line.job(record.job_id).describe()
     assert description.status is WorkflowExecutionStatus.COMPLETED
 
 
 @of_the_crowd
 @both_stages
-async def test_a_final_refusal_ends_the_job_at_once(crowd: Crowd, step: Step) -> None:
+async def test_a_final_refusal_ends_the_job_at_once(crowd: Crowd, step: str) -> None:
     record = await crowd.record(name := f"{step} refused for good")
     assert record.status is Status.FAILED
     assert why(record).code == "refused_for_good"
@@ -116,9 +117,7 @@ async def test_a_final_refusal_ends_the_job_at_once(crowd: Crowd, step: Step) ->
 
 @of_the_crowd
 @both_stages
-async def test_an_operator_reads_what_kind_it_was_and_what_follows(
-    crowd: Crowd, step: Step
-) -> None:
+async def test_an_operator_reads_what_kind_it_was_and_what_follows(crowd: Crowd, step: str) -> None:
     """In the record's notes, and in the failure that the Temporal UI shows."""
     refused = await crowd.record(f"{step} refused for good")
     failed_once = await crowd.record(f"{step} fails once")
@@ -149,7 +148,7 @@ async def test_a_refused_video_degrades_a_job_that_asked_for_it(crowd: Crowd) ->
 @both_stages
 @pytest.mark.parametrize("trouble", ["503 twice", "full twice", "500 twice", "reset twice"])
 async def test_a_delivery_problem_that_clears_uses_up_no_attempt(
-    crowd: Crowd, step: Step, trouble: str
+    crowd: Crowd, step: str, trouble: str
 ) -> None:
     record = await crowd.record(name := f"{step} {trouble}")
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
@@ -159,7 +158,7 @@ async def test_a_delivery_problem_that_clears_uses_up_no_attempt(
 @of_the_crowd
 @both_stages
 @pytest.mark.parametrize("how", ["", " as 504", " as 500"])
-async def test_a_submit_whose_reply_was_lost_is_adopted(crowd: Crowd, step: Step, how: str) -> None:
+async def test_a_submit_whose_reply_was_lost_is_adopted(crowd: Crowd, step: str, how: str) -> None:
     record = await crowd.record(name := f"{step} reply lost{how}")
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
     assert len(await crowd.rows(name, step)) == 1
@@ -169,7 +168,7 @@ async def test_a_submit_whose_reply_was_lost_is_adopted(crowd: Crowd, step: Step
 @both_stages
 @pytest.mark.parametrize("trouble", ["truncated", "empty", "gone", "503"])
 async def test_a_bad_file_that_stays_bad_costs_an_attempt(
-    crowd: Crowd, step: Step, trouble: str
+    crowd: Crowd, step: str, trouble: str
 ) -> None:
     record = await crowd.record(f"{step} file {trouble}")
     assert (record.status, used(record, step)) == (Status.SUCCEEDED, 2)
@@ -179,7 +178,7 @@ async def test_a_bad_file_that_stays_bad_costs_an_attempt(
 @both_stages
 @pytest.mark.parametrize("trouble", ["truncated", "reset", "503"])
 async def test_a_file_that_is_good_at_the_second_look_costs_none(
-    crowd: Crowd, step: Step, trouble: str
+    crowd: Crowd, step: str, trouble: str
 ) -> None:
     record = await crowd.record(name := f"{step} file {trouble} at first")
     assert (record.status, used(record, step)) == (Status.SUCCEEDED, 1)
@@ -188,7 +187,7 @@ async def test_a_file_that_is_good_at_the_second_look_costs_none(
 
 @of_the_crowd
 @both_stages
-async def test_what_the_vendor_forgets_is_made_anew(crowd: Crowd, step: Step) -> None:
+async def test_what_the_vendor_forgets_is_made_anew(crowd: Crowd, step: str) -> None:
     record = await crowd.record(f"{step} forgotten")
     assert (record.status, used(record, step)) == (Status.SUCCEEDED, 2)
     assert any("doesn't know it any more" in each.note for each in record.transitions)
@@ -196,14 +195,14 @@ async def test_what_the_vendor_forgets_is_made_anew(crowd: Crowd, step: Step) ->
 
 @of_the_crowd
 @both_stages
-async def test_polls_that_fail_for_a_while_change_nothing(crowd: Crowd, step: Step) -> None:
+async def test_polls_that_fail_for_a_while_change_nothing(crowd: Crowd, step: str) -> None:
     record = await crowd.record(f"{step} polls fail")
     assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
 
 
 @of_the_crowd
 @both_stages
-async def test_a_storm_of_troubles_ends_in_order(crowd: Crowd, step: Step) -> None:
+async def test_a_storm_of_troubles_ends_in_order(crowd: Crowd, step: str) -> None:
     record = await crowd.record(f"{step} storm")
     assert record.status in (Status.SUCCEEDED, Status.FAILED)
 
@@ -214,7 +213,7 @@ async def test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended(
 ) -> None:
     for name in crowd.jobs:
         await crowd.record(name)
-    for step in Step:
+    for step in GENVIDEO.names:
         assert paid_once(await crowd.service(step).json("/admin/ledger"))
         assert (await crowd.service(step).json("/admin/stats"))["duplicates"] == 0
     await crowd.line.free()
@@ -225,7 +224,7 @@ async def test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended(
 
 ENDLESS = {
     f"{step} {do}": Scenario(step, (rule("start", do, often=FIRST_ATTEMPT),))
-    for step in Step
+    for step in GENVIDEO.names
     for do in ("never-start", "stick")
 }
 LIMITS: Json = {
@@ -246,8 +245,8 @@ async def endless(client: Client, tmp_path: Path) -> AsyncIterator[Crowd]:
 async def test_an_image_that_sticks_is_stopped_and_made_anew(endless: Crowd) -> None:
     """ComfyUI can be told to stop, and says that it has."""
     record = await endless.record("image stick")
-    assert (record.status, record.attempts.image) == (Status.SUCCEEDED, 2)
-    first, _ = await endless.rows("image stick", Step.IMAGE)
+    assert (record.status, record.attempts["image"]) == (Status.SUCCEEDED, 2)
+    first, _ = await endless.rows("image stick", "image")
     assert first["outcome"] == "cancelled"
     assert any("(attempt_timed_out; attempt 2" in each.note for each in record.transitions)
 
@@ -259,9 +258,9 @@ async def test_what_never_ends_is_given_up_and_not_paid_again(endless: Crowd) ->
         assert record.status is Status.FAILED, name
         assert why(record).code == "given_up", name
         step = ENDLESS[name].step
-        assert getattr(record.attempts, step.value) == 1, name
+        assert record.attempts[step] == 1, name
         [row] = await endless.rows(name, step)
-        assert row["outcome"] == ("cancelled" if step is Step.IMAGE else None), name
+        assert row["outcome"] == ("cancelled" if step == "image" else None), name
 
 
 async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
@@ -269,7 +268,7 @@ async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
     async with working(client, tmp_path, video_poll_seconds=0.1, **limits) as line:
         await line.videos.arm(rule("start", "slow", extra=2_000))
         record = await line.run()
-        assert (record.status, record.attempts.video) == (Status.SUCCEEDED, 1)
+        assert (record.status, record.attempts["video"]) == (Status.SUCCEEDED, 1)
         assert any("takes longer than 1 s" in each.note for each in record.transitions)
 
 

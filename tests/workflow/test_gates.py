@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.semaphore import starts
 from shared.semaphore.messages import SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
@@ -140,7 +140,7 @@ async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
 async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
     line: Pipeline,
 ) -> None:
-    killed = await line.held(Step.IMAGE, "killed")
+    killed = await line.held("image", "killed")
     following = await line.submit("next")
     await line.slots(lambda view: view.waiting == (following,), "image")
     await line.job(killed).terminate()
@@ -151,7 +151,7 @@ async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
 
 
 async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
-    holder = await line.held(Step.IMAGE, "holder")
+    holder = await line.held("image", "holder")
     waiter, following = await line.submit("waiter"), await line.submit("next")
     await line.slots(lambda view: view.waiting == (waiter, following), "image")
     await line.job(waiter).cancel()
@@ -175,7 +175,7 @@ async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> Non
 
 
 async def test_a_holder_that_is_reset_is_cleared_before_the_next_image(line: Pipeline) -> None:
-    job_id = await line.held(Step.IMAGE, "reset me")
+    job_id = await line.held("image", "reset me")
     following = await line.submit("next")
     await line.slots(lambda view: view.waiting == (following,), "image")
     await reset(line.client, job_id, back_to="last")
@@ -191,7 +191,7 @@ async def test_it_fails_as_queue_full_and_the_others_are_served(
     client: Client, tmp_path: Path
 ) -> None:
     async with working(client, tmp_path, rules=SemaphoreRules(capacity=2)) as line:
-        holder = await line.held(Step.IMAGE, "holder")
+        holder = await line.held("image", "holder")
         waiting = [await line.submit(f"cat {n}") for n in range(2)]
         await line.slots(lambda view: view.is_full)
         refused = await line.ended(await line.submit("too many"))

@@ -20,9 +20,10 @@ from services.worker.acting import heartbeat
 from services.worker.deterministic import stages
 from services.worker.results import child
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Attempts, Progress, Record
 from shared.jobs.slots import JOB_GATE, STAGE_GATES
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
@@ -64,7 +65,7 @@ async def done(
 async def test_the_record_tells_the_whole_story(done: Done) -> None:
     line, record = done
     assert record.status is Status.SUCCEEDED
-    assert (record.step, record.percent, record.error) == (Step.VIDEO, 100, None)
+    assert (record.step, record.percent, record.error) == ("video", 100, None)
     assert record.attempts == Attempts(image=1, video=1)
     assert (record.prompt, record.tag, record.priority) == (PROMPT, "猫", 2)
     assert record.asset_url == f"http://127.0.0.1:8000/jobs/{record.job_id}/video"
@@ -77,27 +78,27 @@ async def test_the_record_tells_the_whole_story(done: Done) -> None:
     assert record.tasks == {f"{record.job_id}.video.1": row["job_id"]}
     assert [(each.status, each.step) for each in record.transitions[:2]] == [
         (Status.QUEUED, None),
-        (Status.RUNNING, Step.IMAGE),
+        (Status.RUNNING, "image"),
     ]
 
 
 @of_the_same_job
 async def test_the_files_are_whole_and_tell_nothing_of_their_making(done: Done) -> None:
     line, record = done
-    for step in Step:
-        path = asset_path(line.settings.data_dir, record.job_id, step)
+    for step in GENVIDEO.names:
+        path = asset_path(line.settings.data_dir, record.job_id, GENVIDEO.stage(step))
         child.check(path, step, ("PNG", "MP4"), io.BytesIO())
         asset = record.assets[step]
         body = path.read_bytes()
         assert (asset.size, asset.sha256) == (len(body), hashlib.sha256(body).hexdigest())
-    with Image.open(asset_path(line.settings.data_dir, record.job_id, Step.IMAGE)) as picture:
+    with Image.open(asset_path(line.settings.data_dir, record.job_id, IMAGE)) as picture:
         assert "prompt" not in picture.info
 
 
 @of_the_same_job
 async def test_each_generation_is_paid_once_under_the_permits_token(done: Done) -> None:
     line, record = done
-    for service, step in ((line.images, Step.IMAGE), (line.videos, Step.VIDEO)):
+    for service, step in ((line.images, "image"), (line.videos, "video")):
         await service.quiet()
         [row] = await service.json("/admin/ledger")
         assert row["external_id"] == f"{record.job_id}.{step}.1"
@@ -133,7 +134,7 @@ async def test_its_history_is_short_and_it_answers_after_its_end(done: Done) -> 
     progress: Progress = await job.query(GET_PROGRESS_QUERY, result_type=Progress)
     assert progress == await job.result()
     assert (progress.step, progress.status, progress.percent, progress.asset_url) == (
-        Step.VIDEO,
+        "video",
         Status.SUCCEEDED,
         100,
         record.asset_url,
@@ -179,7 +180,7 @@ async def test_percent_is_reported_on_the_way(
 
 BEAT, QUERY = "grpc_RecordActivityTaskHeartbeat", "grpc_QueryWorkflow"
 # Of an ordinary job, in seconds.
-IMAGE, VIDEO = 30, 134
+MAKING, WAITING = 30, 134
 # An undisturbed one takes 86 and 26; where its poll ends together with the callback, some more.
 MOST = {Pace.FAST: 100, Pace.CLOUD: 40}
 
@@ -220,8 +221,8 @@ async def test_a_job_of_164_s_has_no_more_actions_than_its_pace_allows(
 
 def in_all_that_time(pace: Pace) -> int:
     """Beats of image, video and watch; who holds, who is unknown."""
-    times, whole = pace.times, IMAGE + VIDEO
-    waits = ((IMAGE, times.work), (VIDEO, times.wait), (whole, times.watch))
+    times, whole = pace.times, MAKING + WAITING
+    waits = ((MAKING, times.work), (WAITING, times.wait), (whole, times.watch))
     beats = sum(seconds / between_beats(timeout) for seconds, timeout in waits)
     # A vendor's acceptance is told at once, so that a retry knows of it.
     acceptances = 3

@@ -16,7 +16,7 @@ from services.worker.policies import RETRY_POLICY
 from services.worker.worker import running_worker
 from shared.health import EX_TEMPFAIL
 from shared.jobs.messages import Attempts
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.temporal.pace import Pace
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
@@ -64,14 +64,14 @@ async def is_sound(line: Pipeline, jobs: int, *, limit: int = 1) -> None:
 @pytest.mark.parametrize("end", ["image: killed", "video: killed", "video: frozen"])
 async def test_the_job_goes_on_elsewhere(line: Pipeline, end: str) -> None:
     stage, how = end.split(": ")
-    await line.service(Step(stage)).arm({**LONG, "match": {"prompt": "long"}})
+    await line.service(stage).arm({**LONG, "match": {"prompt": "long"}})
     with worker_processes(line) as workers:
         workers.start(2)
         job_id, following = await line.submit("long"), await line.submit("next")
-        await begun(line.service(Step(stage)), f"{job_id}.{stage}.1")
+        await begun(line.service(stage), f"{job_id}.{stage}.1")
         victim = await workers.of(job_id)
         victim.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
-        await line.service(Step(stage)).hurry()
+        await line.service(stage).hurry()
         record = await line.ended(job_id)
         if how == "frozen":
             victim.send_signal(signal.SIGCONT)
@@ -86,7 +86,7 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
     """One job is held up at each stage and one waits when their only worker dies."""
     names = [f"{stage}: {where}" for stage in ("image", "video") for where in STAGES]
     for stage in ("image", "video"):
-        await line.service(Step(stage)).arm(
+        await line.service(stage).arm(
             *({**STAGES[where], "match": {"prompt": f"{stage}: {where}"}} for where in STAGES)
         )
     with worker_processes(line) as workers:
@@ -94,7 +94,7 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
         await line.change(limit=len(names))
         jobs = [await line.submit(name) for name in names]
         for stage in ("image", "video"):
-            await held_up(line.service(Step(stage)), len(STAGES))
+            await held_up(line.service(stage), len(STAGES))
         jobs.append(waiting := await line.submit("waiting"))
         await line.slots(lambda view: view.waiting == (waiting,))
         workers.kill()

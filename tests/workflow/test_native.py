@@ -11,7 +11,7 @@ from services.semaphore.worker import running_semaphore
 from services.worker.acting import heartbeat
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from tests.fixtures.eventually import eventually
 from tests.services.mock_comfyui.test_graphs import SAVERS
 from tests.services.mock_core.serving import Json, Service
@@ -88,7 +88,7 @@ async def test_a_picture_of_another_kind_is_stored_as_png(
         await make(line.images, format=kind)
         record = await line.run()
     assert record.status is Status.SUCCEEDED
-    assert record.assets[Step.IMAGE].media_type == "image/png"
+    assert record.assets["image"].media_type == "image/png"
     folder = tmp_path / "assets" / record.job_id
     assert {path.name for path in folder.iterdir()} == {"image.png", "video.mp4"}
 
@@ -106,7 +106,7 @@ async def test_a_model_that_is_not_there_ends_the_job_at_once(
     graph = {**COMFYUI, "comfyui_workflow": WITH_MODEL}
     async with working(client, tmp_path, **graph) as line:
         record = await line.run()
-        assert (record.status, record.attempts) == (Status.FAILED, Attempts())
+        assert (record.status, record.attempts) == (Status.FAILED, Attempts(image=0, video=0))
         assert why(record).code == "refused_for_good"
         assert "Value not in list: ckpt_name" in why(record).message
         assert await line.images.json("/admin/ledger") == []
@@ -120,7 +120,7 @@ async def test_an_older_server_does_as_well(line: Pipeline) -> None:
 
 async def test_an_older_server_is_interrupted_by_the_prompts_id(line: Pipeline) -> None:
     await make(line.images, **OLD)
-    job_id = await line.held(Step.IMAGE, "bad")
+    job_id = await line.held("image", "bad")
     await line.job(job_id).cancel()
     await called_once(line.images, "/api/interrupt")
     await line.images.hurry()
@@ -147,7 +147,7 @@ async def test_a_guarded_server_is_asked_and_fetched_from_with_the_headers(
 async def test_a_guarded_server_without_the_headers_ends_the_job_at_once(line: Pipeline) -> None:
     await make(line.images, key=KEY)
     record = await line.run()
-    assert (record.status, record.attempts) == (Status.FAILED, Attempts())
+    assert (record.status, record.attempts) == (Status.FAILED, Attempts(image=0, video=0))
     assert "COMFYUI_HEADERS" in why(record).message
 
 
@@ -210,10 +210,10 @@ async def test_each_trouble_costs_what_it_costs_over_the_small_wire(
 ) -> None:
     early = {"forgotten early": (rule("start", "vanish", often=FIRST_ATTEMPT, at=10),)}
     rules = FOR_EITHER_STAGE | early
-    scenarios = {name: Scenario(Step.IMAGE, rules[name]) for name in TROUBLES}
+    scenarios = {name: Scenario("image", rules[name]) for name in TROUBLES}
     async with crowd_of(scenarios, client, tmp_path, **COMFYUI) as crowd:
         records = {name: await crowd.record(name) for name in TROUBLES}
-        found = {name: (each.status, each.attempts.image) for name, each in records.items()}
+        found = {name: (each.status, each.attempts["image"]) for name, each in records.items()}
         assert found == TROUBLES
         assert paid_once(await crowd.line.images.json("/admin/ledger"))
         assert (await crowd.line.images.json("/admin/stats"))["duplicates"] == 0
@@ -249,11 +249,11 @@ FAIL = {"fails always", "refused for good"}
 async def test_each_trouble_costs_what_it_costs_over_the_small_contract(
     client: Client, tmp_path: Path
 ) -> None:
-    scenarios = {name: Scenario(Step.VIDEO, FOR_EITHER_STAGE[name]) for name in ATTEMPTS}
+    scenarios = {name: Scenario("video", FOR_EITHER_STAGE[name]) for name in ATTEMPTS}
     async with crowd_of(scenarios, client, tmp_path, **KLING) as crowd:
         records = {name: await crowd.record(name) for name in scenarios}
         rows = await crowd.line.videos.json("/admin/ledger")
-        accepted = {name: len(await crowd.rows(name, Step.VIDEO)) for name in scenarios}
+        accepted = {name: len(await crowd.rows(name, "video")) for name in scenarios}
     assert {name: each.attempts for name, each in records.items()} == {
         name: Attempts(image=1, video=count) for name, count in ATTEMPTS.items()
     }
@@ -296,6 +296,6 @@ async def test_a_wrong_key_fails_the_stage_before_anything_is_paid(
     changes = {**KLING, "kling_api_key": "another", "drain_seconds": 3600}
     async with working(client, tmp_path, **changes) as line:
         record = await line.run()
-        assert (record.status, record.attempts) == (Status.FAILED, Attempts(image=1))
+        assert (record.status, record.attempts) == (Status.FAILED, Attempts(image=1, video=0))
         assert (why(record).code, "region" in why(record).message) == ("refused_for_good", True)
         assert await line.videos.json("/admin/ledger") == []

@@ -16,10 +16,10 @@ from services.worker.acting.records import Requests, StateActivities
 from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
 from shared.semaphore.sandbox import WorkflowRunner
-from shared.temporal.client import GENVIDEO_QUEUE
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, pipeline, why, working
@@ -154,7 +154,7 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
     local: list[Callable[..., Any]] = [state.enter_queue, state.record_state]
     async with Worker(
         line.client,
-        task_queue=GENVIDEO_QUEUE,
+        task_queue=GENVIDEO.name,
         workflows=[GenVideoWorkflow],
         activities=local,
         workflow_runner=WorkflowRunner("services"),

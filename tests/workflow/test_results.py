@@ -23,8 +23,9 @@ from services.worker.policies import FETCH_TRIES
 from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from shared.failures import MAX_ATTEMPTS
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from tests.chaos.wires import Request, Route, VendorWire
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import children, peak
@@ -113,9 +114,9 @@ async def test_room_again_in_mid_job_and_the_next_version_has_it_all(
         assert record.status is Status.SUCCEEDED
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("step", GENVIDEO.names)
 async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
-    client: Client, tmp_path: Path, small_disk: NewDisk, step: Step
+    client: Client, tmp_path: Path, small_disk: NewDisk, step: str
 ) -> None:
     assets, disk = small_disk(tmp_path / "assets"), Disk(tmp_path)
     async with (
@@ -126,7 +127,7 @@ async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
         service = line.service(step)
         await service.arm(LONG)
         job_id = await line.submit()
-        if step is Step.VIDEO:
+        if step == "video":
             await line.noted(job_id, "image stored")
         assets.fill()
         await service.hurry()
@@ -153,25 +154,25 @@ WORKER_MEGABYTES, CHILD_MEGABYTES = 300, 450
 class Trick:
     """What comes instead of the file, and what the job says of it."""
 
-    step: Step
+    step: str
     body: Callable[[], bytes]
     encoding: str | None = None
     says: str = ""
 
 
 TRICKS = {
-    "squeezed twice": Trick(Step.VIDEO, hostile.gzip_bomb, "gzip, gzip", "is encoded"),
-    "squeezed image": Trick(Step.IMAGE, hostile.gzip_bomb, "gzip, gzip", "is encoded"),
-    "many frames": Trick(Step.VIDEO, hostile.mp4_of_claims, says="can't be decoded|claims more"),
-    "a wide video": Trick(Step.VIDEO, hostile.wide_mp4, says="too large: 16000x16000"),
-    "a wide image": Trick(Step.IMAGE, hostile.wide_png, says="DecompressionBomb"),
+    "squeezed twice": Trick("video", hostile.gzip_bomb, "gzip, gzip", "is encoded"),
+    "squeezed image": Trick("image", hostile.gzip_bomb, "gzip, gzip", "is encoded"),
+    "many frames": Trick("video", hostile.mp4_of_claims, says="can't be decoded|claims more"),
+    "a wide video": Trick("video", hostile.wide_mp4, says="too large: 16000x16000"),
+    "a wide image": Trick("image", hostile.wide_png, says="DecompressionBomb"),
 }
 
 
 class HostileWire(VendorWire):
     """Gives what a job's prompt names instead of the file of this step."""
 
-    def __init__(self, target: str, http: httpx.AsyncClient, step: Step) -> None:
+    def __init__(self, target: str, http: httpx.AsyncClient, step: str) -> None:
         super().__init__(target, http)
         self._step = step
         self._tricks: dict[str, Trick] = {}
@@ -194,7 +195,7 @@ class HostileWire(VendorWire):
 
 
 @asynccontextmanager
-async def hostile_wire(target: str, step: Step) -> AsyncIterator[HostileWire]:
+async def hostile_wire(target: str, step: str) -> AsyncIterator[HostileWire]:
     no_idle = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=60, trust_env=False, limits=no_idle) as http:
         wire = HostileWire(target, http, step)
@@ -209,8 +210,8 @@ async def behind_hostile_vendors(
     """Mocks behind such wires, a receiver and a semaphore; no worker yet."""
     async with (
         pipeline(client, data_dir) as line,
-        hostile_wire(line.settings.image_service_url, Step.IMAGE) as images,
-        hostile_wire(line.settings.video_service_url, Step.VIDEO) as videos,
+        hostile_wire(line.settings.image_service_url, "image") as images,
+        hostile_wire(line.settings.video_service_url, "video") as videos,
         running_semaphore(client, shutdown_seconds=0.1),
     ):
         addresses = {"image_service_url": images.url, "video_service_url": videos.url}
@@ -237,7 +238,7 @@ async def test_the_worker_stays_small_and_alive_and_the_next_job_runs(
 
 def check_failed(record: Record, trick: Trick) -> None:
     """For the reason that the trick has, after as many attempts as for any other bad file."""
-    assert (record.status, record.attempts.of(trick.step)) == (Status.FAILED, MAX_ATTEMPTS)
+    assert (record.status, record.attempts[trick.step]) == (Status.FAILED, MAX_ATTEMPTS)
     assert trick.step not in record.assets
     assert why(record).code == "bad_result"
     assert re.search(trick.says, why(record).message)

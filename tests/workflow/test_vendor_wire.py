@@ -14,8 +14,9 @@ import pytest
 from temporalio.client import Client
 
 from services.worker.worker import running_worker
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.store.records import Records
 from tests.chaos.wires import Deed, Request, Route
 from tests.fixtures.temporal import NewClient, reset
@@ -38,7 +39,7 @@ ACCEPTING_SECONDS = 5.0
 # A job's whole time; it ends while the vendor is still accepting.
 SHORT_SECONDS = 3.5
 # Then the vendor works for one and a half to three seconds.
-FACTOR = {Step.IMAGE: 50, Step.VIDEO: 20}
+FACTOR = {"image": 50, "video": 20}
 TIME_IS_UP = "time is up"
 # Nominal: what the vendor's clock makes of five real seconds, and of two.
 FIVE_SECONDS, TWO_SECONDS = 5_000, 2_000
@@ -77,7 +78,7 @@ def slow_record(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go_on, append = threading.Event(), Records.append
 
     def later(records: Records, record: Record) -> bool:
-        if record.prompt == "bad" and record.attempts.video:
+        if record.prompt == "bad" and record.attempts["video"]:
             go_on.wait()
         return append(records, record)
 
@@ -90,7 +91,7 @@ def of_bad(request: Request) -> bool:
     return b'"bad"' in request.body
 
 
-async def accepting(line: Wired, step: Step, deed: Deed = Deed.HOLD_REQUEST) -> tuple[str, str]:
+async def accepting(line: Wired, step: str, deed: Deed = Deed.HOLD_REQUEST) -> tuple[str, str]:
     """A job whose submit, or its answer, is on its way, and the job that comes after it."""
     slowly = rule("start", "slow", factor=FACTOR[step])
     await line.service(step).arm({**slowly, "match": {"prompt": "bad"}})
@@ -101,18 +102,18 @@ async def accepting(line: Wired, step: Step, deed: Deed = Deed.HOLD_REQUEST) -> 
     return bad, await line.submit("good")
 
 
-async def ended_alone(line: Wired, step: Step, bad: str, following: str) -> Record:
+async def ended_alone(line: Wired, step: str, bad: str, following: str) -> Record:
     """The bad job's record; the next one began when nothing of it ran any more."""
     row = await begun(line.service(step), f"{bad}.{step}.1", until="finished_ts")
     assert (await line.ended(following)).status is Status.SUCCEEDED
     next_row = await line.images.row(f"{following}.image.1")
     assert row["finished_ts"] <= next_row["accepted_ts"]
     record = await line.ended(bad)
-    assert len(await made(line, step, bad)) == getattr(record.attempts, step) == 1
+    assert len(await made(line, step, bad)) == record.attempts[step] == 1
     return record
 
 
-async def made(line: Wired, step: Step, job_id: str) -> list[Json]:
+async def made(line: Wired, step: str, job_id: str) -> list[Json]:
     """All that one vendor has accepted for a job, when nothing is to come any more."""
     await line.wire(step).quiet()
     await line.service(step).quiet()
@@ -122,7 +123,7 @@ async def made(line: Wired, step: Step, job_id: str) -> list[Json]:
 
 @over_all_wires
 async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine) -> None:
-    async def scene(case: tuple[Step, Deed]) -> None:
+    async def scene(case: tuple[str, Deed]) -> None:
         step, deed = case
         async with new_line() as line:
             bad, following = await accepting(line, step, deed)
@@ -130,11 +131,11 @@ async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine) -> Non
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.CANCELLED
 
-    await side_by_side(scene, product(Step, (Deed.HOLD_REQUEST, Deed.HOLD_REPLY)))
+    await side_by_side(scene, product(GENVIDEO.names, (Deed.HOLD_REQUEST, Deed.HOLD_REPLY)))
 
 
 async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> None:
-    async def scene(step: Step) -> None:
+    async def scene(step: str) -> None:
         async with new_line() as line:
             bad, following = await accepting(line, step)
             await line.job(bad).terminate()
@@ -143,36 +144,36 @@ async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> No
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.FAILED
 
-    await side_by_side(scene, Step)
+    await side_by_side(scene, GENVIDEO.names)
 
 
 async def test_terminated_before_its_record_tells_of_the_submit(
     line: Wired, slow_record: threading.Event
 ) -> None:
     """The write outlives its workflow task, whose end has begun the submit."""
-    bad, following = await accepting(line, Step.VIDEO)
+    bad, following = await accepting(line, "video")
     await line.job(bad).terminate()
-    assert line.record(bad).attempts.video == 0
-    record = await ended_alone(line, Step.VIDEO, bad, following)
+    assert line.record(bad).attempts["video"] == 0
+    record = await ended_alone(line, "video", bad, following)
     assert record.status is Status.FAILED
 
 
 async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:
-    async def scene(step: Step) -> None:
+    async def scene(step: str) -> None:
         async with new_line(job_seconds=SHORT_SECONDS) as line:
             bad, following = await accepting(line, step)
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.FAILED
             assert why(record).code == "job_timed_out"
 
-    await side_by_side(scene, Step)
+    await side_by_side(scene, GENVIDEO.names)
 
 
 async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
     client: Client, tmp_path: Path
 ) -> None:
     async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
-        await line.videos.arm(rule("start", "slow", factor=4 * FACTOR[Step.VIDEO]))
+        await line.videos.arm(rule("start", "slow", factor=4 * FACTOR["video"]))
         job_id = await line.submit()
         await line.noted(job_id, TIME_IS_UP)
         await line.job(job_id).cancel()
@@ -184,13 +185,13 @@ async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
         assert row["finished_ts"] <= closed.timestamp()
 
 
-async def paid_once(line: Wired, step: Step, job_id: str) -> None:
+async def paid_once(line: Wired, step: str, job_id: str) -> None:
     """The job succeeds with one generation of the step, and with its result."""
     record = await line.ended(job_id)
     check(record)
     assert [row["charged"] for row in await made(line, step, job_id)] == [True]
-    assert (record.status, getattr(record.attempts, step)) == (Status.SUCCEEDED, 1)
-    assert set(record.assets) == set(Step)
+    assert (record.status, record.attempts[step]) == (Status.SUCCEEDED, 1)
+    assert set(record.assets) == set(GENVIDEO.names)
 
 
 async def test_a_video_that_is_slower_than_its_deadline_is_used(
@@ -198,21 +199,21 @@ async def test_a_video_that_is_slower_than_its_deadline_is_used(
 ) -> None:
     async with wired(client, tmp_path, video_attempt_seconds=1, video_poll_seconds=0.1) as line:
         await line.videos.arm(
-            rule("callback", "lose"), rule("start", "slow", factor=FACTOR[Step.VIDEO])
+            rule("callback", "lose"), rule("start", "slow", factor=FACTOR["video"])
         )
         job_id = await line.submit()
-        await paid_once(line, Step.VIDEO, job_id)
+        await paid_once(line, "video", job_id)
         assert (await line.videos.json("/admin/stats"))["max_in_flight"] == 1
 
 
 @over_both_video_apis
 async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired) -> None:
-    await line.videos.arm(rule("start", "slow", factor=FACTOR[Step.VIDEO]))
+    await line.videos.arm(rule("start", "slow", factor=FACTOR["video"]))
     job_id = await line.submit()
     await begun(line.videos, f"{job_id}.video.1")
     forgets = rule("poll", "forget")
     await line.videos.arm({**forgets, "until": {"seconds": FIVE_SECONDS}})
-    await paid_once(line, Step.VIDEO, job_id)
+    await paid_once(line, "video", job_id)
 
 
 @pytest.mark.parametrize("vendor_api", [KLING], ids=["kling"])
@@ -222,27 +223,27 @@ async def test_one_that_can_be_looked_up_late_alone_is_not_paid_again(line: Wire
     await line.videos.http.put("/admin/config", json=lag)
     await line.videos.arm(
         rule("submit", "lose-reply", often=FIRST, how="reset"),
-        rule("start", "slow", factor=FACTOR[Step.VIDEO]),
+        rule("start", "slow", factor=FACTOR["video"]),
     )
-    await paid_once(line, Step.VIDEO, await line.submit())
+    await paid_once(line, "video", await line.submit())
 
 
 @over_both_video_apis
 async def test_a_success_that_gets_its_address_later_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("progress", "no-url", seconds=TWO_SECONDS))
-    await paid_once(line, Step.VIDEO, await line.submit())
+    await paid_once(line, "video", await line.submit())
 
 
 @over_all_wires
 async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine) -> None:
     late = rule("submit", "accept-late", often=FIRST, seconds=TWO_SECONDS)
 
-    async def scene(step: Step) -> None:
+    async def scene(step: str) -> None:
         async with new_line() as line:
             await line.service(step).arm(late)
             await paid_once(line, step, await line.submit())
 
-    await side_by_side(scene, Step)
+    await side_by_side(scene, GENVIDEO.names)
 
 
 @pytest.fixture
@@ -250,14 +251,14 @@ def new_workerless(new_client: NewClient, tmp_path: Path) -> NewLine:
     """Makes pipelines over wires, without a worker."""
 
     @asynccontextmanager
-    async def make(step: Step) -> AsyncIterator[Wired]:
+    async def make(step: str) -> AsyncIterator[Wired]:
         async with over_wires(await new_client(), tmp_path / step) as line:
             yield line
 
     return make
 
 
-async def both_paid_once(line: Wired, step: Step, jobs: tuple[str, str]) -> None:
+async def both_paid_once(line: Wired, step: str, jobs: tuple[str, str]) -> None:
     """The job whose submit was held, and the one behind it."""
     for job_id in jobs:
         await paid_once(line, step, job_id)
@@ -266,7 +267,7 @@ async def both_paid_once(line: Wired, step: Step, jobs: tuple[str, str]) -> None
 async def test_its_worker_is_killed(new_workerless: NewLine) -> None:
     environment = {name.upper(): str(value) for name, value in patience().items()}
 
-    async def scene(step: Step) -> None:
+    async def scene(step: str) -> None:
         async with new_workerless(step) as line:
             with worker_processes(line) as workers:
                 workers.start(2, **environment)
@@ -275,26 +276,26 @@ async def test_its_worker_is_killed(new_workerless: NewLine) -> None:
                 victim.send_signal(signal.SIGKILL)
                 await both_paid_once(line, step, jobs)
 
-    await side_by_side(scene, Step)
+    await side_by_side(scene, GENVIDEO.names)
 
 
 async def test_its_worker_is_stopped(new_workerless: NewLine) -> None:
-    async def scene(step: Step) -> None:
+    async def scene(step: str) -> None:
         async with new_workerless(step) as line:
             async with running_worker(line.settings, line.client):
                 jobs = await accepting(line, step)
             async with running_worker(line.settings, line.client):
                 await both_paid_once(line, step, jobs)
 
-    await side_by_side(scene, Step)
+    await side_by_side(scene, GENVIDEO.names)
 
 
 async def test_the_job_is_reset(new_workerless: NewLine) -> None:
-    async def scene(step: Step) -> None:
+    async def scene(step: str) -> None:
         async with new_workerless(step) as line, running_worker(line.settings, line.client):
             jobs = await accepting(line, step)
             await reset(line.client, jobs[0], back_to="first")
             record = await ended_alone(line, step, *jobs)
             assert why(record).code == "reset_not_supported"
 
-    await side_by_side(scene, Step)
+    await side_by_side(scene, GENVIDEO.names)

@@ -13,7 +13,6 @@ from services.mock_kling.settings import KlingSettings, initial_config
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
-from shared.jobs.states import Step
 from tests.chaos.wires import VendorWire, vendor_wire
 from tests.services.mock_core.serving import Json
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
@@ -62,9 +61,9 @@ class Wired(Pipeline):
     image_wire: VendorWire
     video_wire: VendorWire
 
-    def wire(self, step: Step) -> VendorWire:
+    def wire(self, step: str) -> VendorWire:
         """The wire to the vendor of a step."""
-        return {Step.IMAGE: self.image_wire, Step.VIDEO: self.video_wire}[step]
+        return {"image": self.image_wire, "video": self.video_wire}[step]
 
 
 def patience() -> dict[str, float]:

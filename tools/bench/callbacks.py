@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shared.jobs.ids import external_id, new_job_id
-from shared.jobs.states import Step
 from shared.jobs.tokens import callback_url
 from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
 from tests.fixtures.temporal import running_server
@@ -58,7 +57,7 @@ class Outcome:
 
 
 def shots_of(job_id: str, kind: str, at: int) -> Shot:
-    ours = external_id(job_id, Step.VIDEO, 1)
+    ours = external_id(job_id, "video", 1)
     status = {"again": "succeed", "forged": "succeed"}.get(kind, kind)
     body = {
         "task_id": f"task-{job_id}",

@@ -8,8 +8,9 @@ from typing import Any
 
 from playwright.async_api import Page, async_playwright
 
-from shared.jobs.messages import Attempts, JobInput, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.genvideo import GenVideoInput
+from shared.jobs.messages import Attempts, Record
+from shared.jobs.states import Status
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM
 from tests.fixtures.processes import free_port
 from tests.services.api.conftest import change
@@ -58,8 +59,8 @@ async def main(number: int) -> None:
             await browser.close()
 
 
-def _job(number: int) -> JobInput:
-    return JobInput(prompt=f"雪地里的红狐狸 {number}", style="ink", tag="many")
+def _job(number: int) -> GenVideoInput:
+    return GenVideoInput(prompt=f"雪地里的红狐狸 {number}", style="ink", tag="many")
 
 
 async def _open(page: Page, url: str, *, number: int) -> None:
@@ -83,7 +84,7 @@ async def _burst(page: Page, place: Place, *, records: list[Record]) -> None:
 
 
 def _running(record: Record, percent: int) -> Record:
-    fields = {"step": Step.IMAGE, "percent": percent, "attempts": Attempts(image=1)}
+    fields = {"step": "image", "percent": percent, "attempts": Attempts(image=1, video=0)}
     return change(record, status=Status.RUNNING, **fields)
 
 

@@ -23,7 +23,7 @@ import uvloop
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.store.records import RecordStore
 from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
 from tests.fixtures.temporal import answers, own_server
@@ -114,7 +114,7 @@ async def temporal_calls(http: httpx.AsyncClient) -> Counter[str]:
 
 async def measure_changes(service: Running, http: httpx.AsyncClient, records: RecordStore) -> None:
     audience = Audience()
-    record = change(sample_record(new_job_id()), status=Status.RUNNING, step=Step.IMAGE, percent=0)
+    record = change(sample_record(new_job_id()), status=Status.RUNNING, step="image", percent=0)
     records.write(record)
     before = resident_megabytes(service.process.pid)
     audience.awaited = record.version

@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowFailureError
 from loadtest.books.facts import Activity, Execution, read
 from loadtest.collect.histories import summarise
 from loadtest.times import instant
-from shared.temporal.client import KLING_DONE_SIGNAL
+from shared.jobs.genvideo import GENVIDEO
 from tools.bench.stack import StackUnderTest, hops
 from tools.bench.table import Figure, milliseconds
 
@@ -145,7 +145,7 @@ async def called_back(client: Client, job_id: str) -> int:
     async for event in history:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             signal_name = event.workflow_execution_signaled_event_attributes.signal_name
-            told = told or signal_name == KLING_DONE_SIGNAL
+            told = told or signal_name == GENVIDEO.done
         elif told and event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
             return process_of(event.workflow_task_started_event_attributes.identity)
     raise NoWorker(f"{job_id} ended without a callback")

@@ -20,8 +20,8 @@ from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.http.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
-from shared.jobs.assets import MEDIA_TYPES
-from shared.jobs.states import Step
+from shared.jobs.genvideo import IMAGE, VIDEO
+from shared.pipeline.definition import Stage
 from shared.store.protocol import Listed, Store
 
 PIECE = 1024 * 1024
@@ -121,9 +121,9 @@ class AssetNotFound(GenvideoError, code="asset_not_found", status=404, title="No
     """The job has stored no such file (yet)."""
 
 
-def _binary(step: Step) -> dict[int | str, dict[str, object]]:
+def _binary(stage: Stage) -> dict[int | str, dict[str, object]]:
     schema = {"schema": {"type": "string", "format": "binary"}}
-    content = {MEDIA_TYPES[step]: schema}
+    content = {stage.file.media_type: schema}
     return {
         200: {"description": "The whole file", "content": content},
         206: {
@@ -142,11 +142,11 @@ def _binary(step: Step) -> dict[int | str, dict[str, object]]:
     "/jobs/{job_id}/image",
     operation_id="get_image",
     response_class=FileResponse,
-    responses=_binary(Step.IMAGE),
+    responses=_binary(IMAGE),
 )
 async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's picture; takes `Range`. 404 `asset_not_found` before."""
-    return await _file(service, request, job_id=job_id, step=Step.IMAGE)
+    return await _file(service, request, job_id=job_id, stage=IMAGE)
 
 
 @router.head("/jobs/{job_id}/video", include_in_schema=False)
@@ -154,11 +154,11 @@ async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> 
     "/jobs/{job_id}/video",
     operation_id="get_video",
     response_class=FileResponse,
-    responses=_binary(Step.VIDEO),
+    responses=_binary(VIDEO),
 )
 async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
     """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""
-    return await _file(service, request, job_id=job_id, step=Step.VIDEO)
+    return await _file(service, request, job_id=job_id, stage=VIDEO)
 
 
 @router.get("/jobs/{job_id}/thumbnail", include_in_schema=False)
@@ -167,7 +167,7 @@ async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request)
 
     Of a store elsewhere none is.
     """
-    whole = await _file(service, request, job_id=job_id, step=Step.IMAGE)
+    whole = await _file(service, request, job_id=job_id, stage=IMAGE)
     if not isinstance(whole, RangedFile):
         return whole
     small = await service.thumbnails.of(Path(whole.path))
@@ -177,13 +177,13 @@ async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request)
     return Response(small, media_type=THUMBNAIL_TYPE, headers=headers)
 
 
-async def _file(service: Service, request: Request, *, job_id: str, step: Step) -> Response:
+async def _file(service: Service, request: Request, *, job_id: str, stage: Stage) -> Response:
     check_id(job_id)
-    found = await asyncio.to_thread(service.assets.find, job_id, step)
+    found = await asyncio.to_thread(service.assets.find, job_id, stage.name)
     if found is None:
         job = await service.jobs.find(job_id)
-        raise AssetNotFound(f"{job_id} has no {step}; it is {job.status}.")
-    media_type = MEDIA_TYPES[step]
+        raise AssetNotFound(f"{job_id} has no {stage.name}; it is {job.status}.")
+    media_type = stage.file.media_type
     path = service.assets.store.path(found.key)
     if path is None:
         return await _from_elsewhere(service, request, found, media_type=media_type)

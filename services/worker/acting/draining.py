@@ -20,10 +20,11 @@ from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_url
 from shared.jobs.closing import amend_accepted, close_record
+from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.ids import external_id, is_job_id, parse_external_id
-from shared.jobs.messages import Asset, Attempts, Record
-from shared.jobs.slots import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
-from shared.jobs.states import Status, Step
+from shared.jobs.messages import Asset, Attempts, Record, raised
+from shared.jobs.states import Status
+from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
 from shared.semaphore.messages import Closed, Drain, OpenRecords, RunRef
 from shared.semaphore.server import is_gone
 from shared.store.chosen import chosen_store
@@ -47,7 +48,7 @@ class DrainActivities:
     def __init__(self, parts: Dependencies) -> None:
         self._settings = parts.settings
         self._client = parts.client
-        self._vendors: dict[Step, Vendor] = {Step.IMAGE: parts.images, Step.VIDEO: parts.videos}
+        self._vendors: dict[str, Vendor] = {IMAGE.name: parts.images, VIDEO.name: parts.videos}
         self._storage = parts.storage
         self._records = Records(chosen_store(parts.settings), namespace=parts.client.namespace)
 
@@ -65,7 +66,7 @@ class DrainActivities:
             now, since = pulse.now, _since(drain)
             if not is_job_id(drain.job_id):
                 await asyncio.sleep(max(0.0, since - now()))
-                return Kept(attempts=Attempts(), assets={}, asset_url=None)
+                return Kept(attempts=GENVIDEO.attempts(), assets={}, asset_url=None)
             code = await self._close_code(drain)
             if code is not None and code != FORGOTTEN:
                 await asyncio.to_thread(self._close, drain, code)
@@ -152,10 +153,10 @@ class DrainActivities:
         It is recorded before, but where the write outlives the workflow task, whose end begins the
         submit: a run that is closed from outside then is known by its history alone.
         """
-        attempts = record.attempts if record else Attempts()
+        attempts = record.attempts if record else GENVIDEO.attempts()
         if drain.closed is None:
             return attempts
-        return attempts.raised_to(await submitted(self._client, drain.job_id, drain.run_id))
+        return raised(attempts, await submitted(self._client, drain.job_id, drain.run_id))
 
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
         """By which id a generation is asked for; None where there is no way to."""
@@ -183,7 +184,7 @@ class DrainActivities:
         if kept is not None:
             record = record.model_copy(
                 update={
-                    "attempts": record.attempts.raised_to(kept.attempts),
+                    "attempts": raised(record.attempts, kept.attempts),
                     "assets": {**record.assets, **kept.assets},
                     "asset_url": kept.asset_url or record.asset_url,
                     "tasks": {**kept.tasks, **record.tasks},
@@ -209,17 +210,21 @@ class DrainActivities:
         record = await asyncio.to_thread(self._records.read, job_id)
         there = record.assets if record else {}
         tasks = record.tasks if record else {}
-        found = {step: await self._kept(job_id, step, tasks) for step in Step if step not in there}
+        found = {
+            step: await self._kept(job_id, step, tasks)
+            for step in GENVIDEO.names
+            if step not in there
+        }
         kept = {step: each for step, each in found.items() if each is not None}
         assets = {step: asset for step, (asset, _) in kept.items()}
         units = {ours: spent for _, charged in kept.values() for ours, spent in charged.items()}
-        last = max({*there, *assets}, key=list(Step).index, default=None)
+        last = max({*there, *assets}, key=GENVIDEO.names.index, default=None)
         url = last and asset_url(self._settings.api_public_url, job_id, last)
         return Kept(
             attempts=seen.attempts(), assets=assets, asset_url=url, units=units, tasks=seen.tasks
         )
 
-    async def _kept(self, job_id: str, step: Step, tasks: Mapping[str, str]) -> Bought | None:
+    async def _kept(self, job_id: str, step: str, tasks: Mapping[str, str]) -> Bought | None:
         """The newest attempt's file, if one has succeeded and can be had."""
         for attempt in range(MAX_ATTEMPTS, 0, -1):
             try:
@@ -240,15 +245,14 @@ async def submitted(client: Client, job_id: str, run_id: str) -> Attempts:
 
     Read as far as that goes; only a server that is away is asked again, by the next try.
     """
-    found = Attempts()
+    found = GENVIDEO.attempts()
     handle = client.get_workflow_handle(job_id, run_id=run_id)
     try:
         async for event in handle.fetch_history_events():
             begun = event.activity_task_scheduled_event_attributes
             if event.event_type == BEGUN and begun.activity_type.name in SUBMITS:
                 [order] = await client.data_converter.decode(begun.input.payloads, [Order])
-                highest = Attempts.model_validate({order.step.value: order.attempt})
-                found = found.raised_to(highest)
+                found = raised(found, {order.step: order.attempt})
     except Exception as error:  # what a converter or a codec raises is open
         if isinstance(error, RPCError) and error.status is RPCStatusCode.UNAVAILABLE:
             raise
@@ -258,8 +262,10 @@ async def submitted(client: Client, job_id: str, run_id: str) -> Attempts:
 
 def _latest(job_id: str, attempts: Attempts) -> str:
     """The generation that the job had come to; of none at all, the first image."""
-    step = next((step for step in reversed(Step) if attempts.of(step)), Step.IMAGE)
-    return external_id(job_id, step, max(1, attempts.of(step)))
+    step = next(
+        (step for step in reversed(GENVIDEO.names) if attempts.get(step)), GENVIDEO.names[0]
+    )
+    return external_id(job_id, step, max(1, attempts.get(step, 0)))
 
 
 class Seen:
@@ -301,22 +307,22 @@ class Seen:
 
     def attempts(self) -> Attempts:
         """By stage, the highest attempt that a vendor has known."""
-        found = Attempts()
+        found = GENVIDEO.attempts()
         for each in map(parse_external_id, self.known):
             if each is not None:
-                found = found.raised_to(Attempts.model_validate({each.step.value: each.attempt}))
+                found = raised(found, {each.step: each.attempt})
         return found
 
 
-def step_of(ours: str) -> Step:
+def step_of(ours: str) -> str:
     """The stage of a generation, by our id of it."""
-    return Step(ours.rsplit(".", 2)[1])
+    return ours.rsplit(".", 2)[1]
 
 
 def all_of(job_id: str) -> list[str]:
     """Every generation that a job can have."""
     attempts = range(1, MAX_ATTEMPTS + 1)
-    return [external_id(job_id, step, attempt) for step in Step for attempt in attempts]
+    return [external_id(job_id, step, attempt) for step in GENVIDEO.names for attempt in attempts]
 
 
 async def _status(vendor: Vendor, asked: str | None) -> VendorStatus | VendorError | None:

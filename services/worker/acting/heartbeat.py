@@ -13,11 +13,11 @@ from temporalio.service import RPCError
 
 from services.worker.models import Accepted, Left
 from services.worker.policies import (
-    REPORT_POINTS,
     REPORT_SECONDS,
     WAITING_TRIES,
 )
 from shared.errors import Fenced, GenvideoError, NotThisRun, Stopped, VendorError, what_kind
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import parse_external_id
 from shared.jobs.messages import ProgressReport
 from shared.semaphore.server import is_first_try
@@ -60,7 +60,7 @@ class Pulse:
         if generation:
             tracing.note(external_id=external_id, attempt=generation.attempt)
         self._step = generation.step if generation else None
-        self._points = REPORT_POINTS[generation.step] if generation else NEVER
+        self._points = GENVIDEO.stage(generation.step).points if generation else NEVER
         self._reported_at = time.monotonic()
         self._reported = 0
 

@@ -12,7 +12,6 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
     from shared.errors import RefusedForGood
     from shared.failures import MAX_ATTEMPTS
-    from shared.jobs.states import Step
 
 
 async def collected(
@@ -52,7 +51,7 @@ async def after_failure(
     failure: StageFailed,
     cancellation: Cancellation,
     *,
-    step: Step,
+    step: str,
     number: int,
 ) -> None:
     """Return when another attempt is due; raise the failure when the stage has failed."""

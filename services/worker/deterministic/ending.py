@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from services.worker.deterministic.journal import Journal
     from services.worker.deterministic.state import job_error
     from services.worker.models import Kept
-    from shared.jobs.messages import JobError
+    from shared.jobs.messages import JobError, raised
     from shared.jobs.states import Status
     from shared.semaphore.holding import Semaphore
     from shared.semaphore.messages import Closed, Drain, RunRef, SlotRequest
@@ -106,7 +106,7 @@ class Ending:
         kept = await self._drained(drain)
         self._found = kept.tasks
         record = self._journal.record
-        attempts = record.attempts.raised_to(kept.attempts)
+        attempts = raised(record.attempts, kept.attempts)
         if kept.assets or attempts != record.attempts:
             await self._journal.change(
                 f"what was paid for: {', '.join(kept.assets) or 'nothing to keep'}",

@@ -18,8 +18,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from services.worker.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
     from shared.failures import MAX_ATTEMPTS
-    from shared.jobs.messages import JobInput, ProgressReport, Record
-    from shared.jobs.states import Status, Step
+    from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+    from shared.jobs.messages import ProgressReport, Record
+    from shared.jobs.states import Status
     from shared.redact import as_markdown
     from shared.semaphore.messages import RunRef, SlotRequest
     from shared.temporal.client import CUSTOM_PROGRESS, summary
@@ -44,11 +45,12 @@ class AnothersRecord(Exception):
 class Journal:
     """Serialises the changes, so that versions reach the store in their order."""
 
-    def __init__(self, job: JobInput) -> None:
+    def __init__(self, job: GenVideoInput) -> None:
         info = workflow.info()
         self.state = JobState(
-            info.workflow_id,
+            GENVIDEO,
             job,
+            job_id=info.workflow_id,
             run_id=info.original_execution_run_id,
             created_at=info.workflow_start_time,
             namespace=info.namespace,
@@ -112,7 +114,7 @@ class Journal:
             self.check()
             return self.record
 
-    def stored(self, step: Step, stored: Stored) -> dict[str, object]:
+    def stored(self, step: str, stored: Stored) -> dict[str, object]:
         """What a stage's result changes."""
         return {
             "asset_url": stored.asset_url,

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from shared.jobs.closing import MESSAGES, RESET
     from shared.jobs.messages import Message
-    from shared.jobs.slots import DRAIN_ACTIVITY
+    from shared.pipeline.definition import DRAIN_ACTIVITY
     from shared.semaphore.messages import Drain
 
 T = TypeVar("T")

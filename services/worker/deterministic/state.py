@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from shared.jobs.messages import (
     Attempts,
     JobError,
-    JobInput,
     Progress,
     Record,
     Transition,
+    raised,
     started_at,
 )
-from shared.jobs.states import Status, Step, may_follow
+from shared.jobs.states import Status, may_follow
+from shared.pipeline.definition import Definition, JobInput
 
 
 class JobState:
@@ -20,18 +22,24 @@ class JobState:
 
     def __init__(
         self,
-        job_id: str,
+        pipeline: Definition,
         job: JobInput,
         *,
+        job_id: str,
         run_id: str,
         created_at: datetime,
         namespace: str = "",
     ) -> None:
         self.record = Record.of(
-            job, job_id=job_id, run_id=run_id, created_at=created_at, namespace=namespace
+            pipeline,
+            job,
+            job_id=job_id,
+            run_id=run_id,
+            created_at=created_at,
+            namespace=namespace,
         )
         self.note = ""
-        self._paid = Attempts()
+        self._paid: Attempts = {}
 
     def change(self, at: datetime, note: str, **fields: object) -> Record:
         """The next version with `fields` set; ValueError for a move that the states forbid.
@@ -44,8 +52,8 @@ class JobState:
         if self.record.status.ended or not may_follow(self.record.status, after):
             raise ValueError(f"a {self.record.status} job can't become {after}")
         version = self.record.version + 1
-        counted = Attempts.model_validate(fields.get("attempts", self.record.attempts))
-        fields |= self._times(after, at) | {"attempts": counted.raised_to(self._paid)}
+        counted = cast(Attempts, fields.get("attempts", self.record.attempts))
+        fields |= self._times(after, at) | {"attempts": raised(counted, self._paid)}
         changed = self.record.model_copy(
             update={"vendor_position": None, **fields, "version": version}
         )
@@ -72,7 +80,7 @@ class JobState:
         if same:
             known, later = [each for each in known if each.version <= last.version], []
         else:
-            self._paid = self._paid.raised_to(paid)
+            self._paid = raised(self._paid, paid)
             beyond = [each for each in ours if each.version > known[-1].version]
             later = [self._counted(each, each.version) for each in beyond]
             later = later or [self._counted(last, known[-1].version + 1)]
@@ -81,7 +89,7 @@ class JobState:
         self.record = self.record.model_copy(
             update={
                 **_as_told(transitions),
-                "attempts": self.record.attempts.raised_to(self._paid),
+                "attempts": raised(self.record.attempts, self._paid),
                 "percent": transitions[-1].percent,
             }
         )
@@ -89,7 +97,7 @@ class JobState:
 
     def _counted(self, change: Transition, version: int) -> Transition:
         """The same change as that version, with what is known to be paid."""
-        attempts = change.attempts.raised_to(self._paid)
+        attempts = raised(change.attempts, self._paid)
         return change.model_copy(update={"version": version, "attempts": attempts})
 
     def is_at(self, end: Record) -> bool:
@@ -102,9 +110,9 @@ class JobState:
         self.record = end
         self.note = end.transitions[-1].note
 
-    def attempts_with(self, step: Step, count: int) -> Attempts:
+    def attempts_with(self, step: str, count: int) -> Attempts:
         """The attempts when `step` has used `count` of them, as far as this run knows."""
-        return self.record.attempts.model_copy(update={step.value: count})
+        return {**self.record.attempts, step: count}
 
     def progress(self) -> Progress:
         """The answer to `get_progress`."""

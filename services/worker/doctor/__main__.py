@@ -14,7 +14,7 @@ from dataclasses import asdict
 from services.worker.doctor.checks import Examination, examine
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.vendor import Verdict
-from shared.jobs.states import Step
+from shared.jobs.genvideo import GENVIDEO
 from shared.settings.common import load
 from shared.telemetry import logs
 from shared.telling import tell
@@ -28,11 +28,13 @@ def main() -> int:
     parser.add_argument(
         "--receiver", action="store_true", help="the callback receiver runs: ask for it, too"
     )
-    parser.add_argument("--only", choices=[*Step], help="the stage whose vendor is looked at")
+    parser.add_argument(
+        "--only", choices=GENVIDEO.names, help="the stage whose vendor is looked at"
+    )
     asked = parser.parse_args()
     # What is told here is told on purpose.
     logs.configure(service="doctor", level="WARNING", form="json")
-    stages = (Step(asked.only),) if asked.only else tuple(Step)
+    stages = (asked.only,) if asked.only else GENVIDEO.names
     found = asyncio.run(examine(load(WorkerSettings), stages, receiver=asked.receiver))
     _print(found)
     return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0

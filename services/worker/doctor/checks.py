@@ -28,7 +28,7 @@ from services.worker.vendors.vendor import (
 )
 from shared.errors import VendorError
 from shared.http.client import http_client
-from shared.jobs.states import Step
+from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.redact import redacted
 
 UNSAID = "it does not say what it makes them with"
@@ -57,7 +57,7 @@ class Subject:
     settings: WorkerSettings
     images: ImageVendor
     videos: VideoVendor
-    stages: Collection[Step] = tuple(Step)
+    stages: Collection[str] = GENVIDEO.names
     receiver: bool = False
     resolve: Resolve = resolved
 
@@ -72,7 +72,7 @@ class Examination:
 
 async def examine(
     settings: WorkerSettings,
-    stages: Collection[Step] = tuple(Step),
+    stages: Collection[str] = GENVIDEO.names,
     *,
     receiver: bool,
     resolve: Resolve = resolved,
@@ -107,13 +107,13 @@ async def examined(subject: Subject) -> Examination:
 
 
 async def _image_vendor(subject: Subject) -> list[Finding]:
-    if Step.IMAGE not in subject.stages or not isinstance(subject.images, Examined):
+    if IMAGE.name not in subject.stages or not isinstance(subject.images, Examined):
         return []
     return await subject.images.examined()
 
 
 async def _video_vendor(subject: Subject) -> list[Finding]:
-    if Step.VIDEO not in subject.stages or not isinstance(subject.videos, Examined):
+    if VIDEO.name not in subject.stages or not isinstance(subject.videos, Examined):
         return []
     return await subject.videos.examined()
 
@@ -188,8 +188,8 @@ async def _result_hosts(subject: Subject) -> list[Finding]:
     name, settings, resolve = "result hosts", subject.settings, subject.resolve
     at = settings.vendor_addresses()
     pairs: tuple[tuple[Vendor, str], ...] = (
-        (subject.images, at[Step.IMAGE]),
-        (subject.videos, at[Step.VIDEO]),
+        (subject.images, at[IMAGE.name]),
+        (subject.videos, at[VIDEO.name]),
     )
     # What stands in for a vendor nearby has its results with it.
     far = [each for each, url in pairs if not is_near(urlsplit(url).hostname or "")]

@@ -16,7 +16,6 @@ import structlog
 
 from services.worker.vendors.vendor import Bounds, Fitted
 from shared.errors import BadResult, GenvideoError, RefusedForGood, StorageFailed, WrongKind
-from shared.jobs.states import Step
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +51,7 @@ class Checker:
         self._turn = asyncio.Lock()
         self._child = asyncio.create_task(_started())
 
-    async def check(self, path: Path, step: Step, kinds: Sequence[str], out: IO[bytes]) -> None:
+    async def check(self, path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
         """Return if this is a good file of one of these kinds; what is to be stored of a picture is
         in `out` then.
 

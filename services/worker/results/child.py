@@ -28,8 +28,6 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from PIL import Image, UnidentifiedImageError
 
-from shared.jobs.states import Step
-
 # Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, as a JPEG
 # in many passes 400; a video of the largest frames, of which a decoder may keep 16, up to 230.
 MEMORY_BYTES = 512 * 1024 * 1024
@@ -40,7 +38,7 @@ PART = 64 * 1024
 READY = "ready"
 # Beyond what a generous vendor delivers. An image of 8K has 33 million pixels, a video of 4K fewer
 # than 9.5. A browser shows no side of more than 16384.
-MAX_PIXELS = {Step.IMAGE: 40_000_000, Step.VIDEO: 4096 * 2304}
+MAX_PIXELS = {"image": 40_000_000, "video": 4096 * 2304}
 MAX_SIDE = 16_384
 # Ten minutes, where 5 to 10 s are ordered, at 120 pictures a second; sound beside the picture.
 MAX_SECONDS = 600
@@ -64,7 +62,7 @@ DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9")
 # FFmpeg's own limits, for what it does while it opens a file; it follows no link out of it.
 OPTIONS = {
     "codec_whitelist": ",".join(DECODERS),
-    "max_pixels": str(MAX_PIXELS[Step.VIDEO]),
+    "max_pixels": str(MAX_PIXELS["video"]),
     "max_streams": str(MAX_STREAMS),
     "protocol_whitelist": "file",
 }
@@ -159,7 +157,7 @@ def _verdict(line: bytes) -> dict[str, Any]:
         if "limits" in request:
             fit(path, Limits(**request["limits"]), Parts())
         else:
-            check(path, Step(request["step"]), request["kinds"], Parts())
+            check(path, request["step"], request["kinds"], Parts())
     except Refused as refused:
         return {"verdict": refused.code, "reason": str(refused)}
     except OSError as error:
@@ -172,7 +170,7 @@ def _tell(answer: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def check(path: Path, step: Step, kinds: Sequence[str], out: IO[bytes]) -> None:
+def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
     """Return if the file is a whole image or a playable video of one of these kinds.
 
     What is to be stored of a picture goes to `out`.
@@ -187,7 +185,7 @@ def check(path: Path, step: Step, kinds: Sequence[str], out: IO[bytes]) -> None:
     if kind not in kinds:
         raise RefusedKind(f"The {step} is a file of the kind {kind}, not {wanted}.")
     try:
-        if step is Step.VIDEO:
+        if step == "video":
             _check_video(path)
         else:
             _copy_picture(path, kind, out)
@@ -207,7 +205,7 @@ def _kind_of(beginning: bytes) -> str | None:
 def _copy_picture(path: Path, kind: str, out: IO[bytes]) -> None:
     try:
         with Image.open(path, formats=(kind,)) as picture:
-            _check_size(picture.width, picture.height, Step.IMAGE)
+            _check_size(picture.width, picture.height, "image")
             # Of an animated PNG the first frame is the picture; nothing says so of a WEBP.
             if kind == "WEBP" and getattr(picture, "is_animated", False):
                 raise RefusedKind("The image is an animated WEBP, and not a still one.")
@@ -221,7 +219,7 @@ def _copy_picture(path: Path, kind: str, out: IO[bytes]) -> None:
     plain.save(out, "PNG", compress_level=COMPRESS_LEVEL)
 
 
-def _check_size(width: int, height: int, step: Step) -> None:
+def _check_size(width: int, height: int, step: str) -> None:
     if width * height > MAX_PIXELS[step] or max(width, height) > MAX_SIDE:
         raise Refused(f"The {step} is too large: {width}x{height}.")
 
@@ -245,7 +243,7 @@ def _check_claims(video: InputContainer) -> int:
     stream = video.streams.video[0]
     if stream.codec_context is None or stream.codec_context.name not in DECODERS:
         raise Refused("The video is of a kind that we don't decode.")
-    _check_size(stream.width, stream.height, Step.VIDEO)
+    _check_size(stream.width, stream.height, "video")
     if max(each.frames for each in video.streams) > MAX_FRAMES:
         raise Refused(f"The video claims more than {MAX_FRAMES} frames.")
     # One thread each: what it may take is bounded for all of them together.
@@ -294,7 +292,7 @@ def _check_shape(picture: Image.Image, limits: Limits) -> None:
     if longer > limits.max_ratio * shorter:
         ratio = f"at most {limits.max_ratio:g} times as long as the other"
         raise RefusedPicture(f"{what}; the video vendor takes a side of {ratio}.")
-    if picture.width * picture.height > MAX_PIXELS[Step.IMAGE]:
+    if picture.width * picture.height > MAX_PIXELS["image"]:
         raise RefusedPicture(f"{what}, which are too many to be re-encoded.")
 
 

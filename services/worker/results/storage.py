@@ -31,9 +31,9 @@ from services.worker.vendors.vendor import Bounds, Fitted, Vendor
 from shared.errors import BadResult, StorageFailed
 from shared.files import forget_partials
 from shared.http.client import is_identity
-from shared.jobs.assets import MEDIA_TYPES, assets_folder
+from shared.jobs.assets import assets_folder
+from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Asset
-from shared.jobs.states import Step
 from shared.store.assets import Assets
 from shared.store.folder import Folder
 from shared.store.protocol import Listed, Store
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 STORED = Counter("genvideo_worker_stored", "Results that were checked and stored", ["step"])
 UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", ["step"])
 # An alert sees no rise from a number that isn't there to one that is.
-for _step in Step:
+for _step in GENVIDEO.names:
     STORED.labels(_step)
     UNITS.labels(_step)
 
@@ -63,7 +63,7 @@ class _Order:
     url: str
     job_id: str
     folder: Path
-    step: Step
+    step: str
     kinds: tuple[str, ...]
     credentials: Credentials
     name: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -85,7 +85,7 @@ class Storage:
         disk: Disk,
         *,
         checker: Checker,
-        vendors: Mapping[Step, str],
+        vendors: Mapping[str, str],
         data_dir: Path,
         max_bytes: int,
         store: Store | None = None,
@@ -98,7 +98,7 @@ class Storage:
         self._assets = Assets(store or Folder(data_dir))
         self._max_bytes = max_bytes
 
-    async def store(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
+    async def store(self, url: str, job_id: str, *, step: str, vendor: Vendor) -> Asset:
         """Fetch, check and keep one result of this vendor; of a picture only its pixels.
 
         BadResult: the file is not what it should be after FETCH_TRIES, not to be had for
@@ -134,7 +134,7 @@ class Storage:
             await asyncio.sleep(pause)
             pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
 
-    async def store_at_once(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> Asset:
+    async def store_at_once(self, url: str, job_id: str, *, step: str, vendor: Vendor) -> Asset:
         """As `store`, with one try and no patience."""
         try:
             return await self._store_once(self._order(url, job_id, step=step, vendor=vendor))
@@ -146,7 +146,7 @@ class Storage:
         found = await self._image(job_id)
         if (path := self._assets.store.path(found.key)) is not None:
             return await self._checker.fitted(path, bounds)
-        path = assets_folder(self._data_dir, job_id) / f".{Step.IMAGE}.{secrets.token_hex(4)}.part"
+        path = assets_folder(self._data_dir, job_id) / f".{IMAGE.name}.{secrets.token_hex(4)}.part"
         try:
             await asyncio.to_thread(self._copy_here, found, path)
             return await self._checker.fitted(path, bounds)
@@ -165,7 +165,7 @@ class Storage:
 
     async def _image(self, job_id: str) -> Listed:
         try:
-            found = await asyncio.to_thread(self._assets.find, job_id, Step.IMAGE)
+            found = await asyncio.to_thread(self._assets.find, job_id, IMAGE.name)
         except OSError as error:
             raise StorageFailed(explained(error)) from None
         if found is None:
@@ -179,8 +179,8 @@ class Storage:
         except OSError as error:
             raise StorageFailed(explained(error)) from None
 
-    def _order(self, url: str, job_id: str, *, step: Step, vendor: Vendor) -> _Order:
-        kinds = vendor.traits.image_kinds if step is Step.IMAGE else ("MP4",)
+    def _order(self, url: str, job_id: str, *, step: str, vendor: Vendor) -> _Order:
+        kinds = vendor.traits.image_kinds if step == IMAGE.name else ("MP4",)
         credentials = Credentials(self._vendors[step], vendor.credentials())
         folder = assets_folder(self._data_dir, job_id)
         return _Order(url, job_id, folder, step, kinds, credentials)
@@ -194,18 +194,17 @@ class Storage:
             with made.open("w+b") as out:
                 await self._checker.check(fetched, order.step, order.kinds, out)
             # A picture is made anew, and a video is kept as it came.
-            file = made if order.step is Step.IMAGE else fetched
+            file = made if order.step == IMAGE.name else fetched
             size, digest = await asyncio.to_thread(_measured, file)
-            await asyncio.to_thread(
-                self._assets.keep, file, order.job_id, order.step, digest=digest
-            )
+            stage = GENVIDEO.stage(order.step)
+            await asyncio.to_thread(self._assets.keep, file, order.job_id, stage, digest=digest)
         except OSError as error:
             self._disk.refused("assets", error, step=order.step)
             raise StorageFailed(explained(error)) from None
         finally:
             await asyncio.to_thread(_forget, fetched, made)
             await asyncio.to_thread(self._tidy, order.folder)
-        return Asset(size=size, sha256=digest, media_type=MEDIA_TYPES[order.step])
+        return Asset(size=size, sha256=digest, media_type=stage.file.media_type)
 
     def _tidy(self, folder: Path) -> None:
         """The folder is of use while something is fetched, where the store is elsewhere."""
@@ -268,7 +267,7 @@ def _check_head(response: httpx.Response) -> None:
         raise BadResult("The result is encoded, which was not asked for.")
 
 
-def count(step: Step, units: str | None) -> None:
+def count(step: str, units: str | None) -> None:
     """Count a result; `units` as the vendor wrote them, of which only numbers can be added."""
     STORED.labels(step).inc()
     try:

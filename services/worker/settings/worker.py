@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
-from services.worker.models import JobLimits, Order, Patience
+from services.worker.models import JobLimits, Order, Patience, StageLimits
 from services.worker.settings.hosts import is_near, result_hosts
 from services.worker.settings.vendors import ComfyuiWireSettings, KlingSettings
+from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.slots import STAGE_GATES
-from shared.jobs.states import Step
 from shared.settings.common import CallbackSecret, Port, Seconds, StackName
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
@@ -46,14 +46,14 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, StoreSettings, TraceSet
     result_hosts: str = ""
     vendor_proxy: VendorProxy | None = None
 
-    image_attempt_seconds: Seconds = 300
-    video_attempt_seconds: Seconds = 900
-    image_give_up_seconds: Seconds = 3600
-    video_give_up_seconds: Seconds = 4 * 3600
-    image_lost_seconds: Seconds = 60
-    video_lost_seconds: Seconds = 300
-    image_address_seconds: Seconds = 60
-    video_address_seconds: Seconds = 300
+    image_attempt_seconds: Seconds = IMAGE.deadline
+    video_attempt_seconds: Seconds = VIDEO.deadline
+    image_give_up_seconds: Seconds = IMAGE.give_up
+    video_give_up_seconds: Seconds = VIDEO.give_up
+    image_lost_seconds: Seconds = IMAGE.lost
+    video_lost_seconds: Seconds = VIDEO.lost
+    image_address_seconds: Seconds = IMAGE.address
+    video_address_seconds: Seconds = VIDEO.address
     accept_seconds: Seconds = 30
     job_seconds: Seconds = 6 * 3600
     drain_seconds: Seconds = 3600
@@ -92,10 +92,13 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, StoreSettings, TraceSet
     def limits(self) -> JobLimits:
         """The limits that a job takes along when it begins."""
         return JobLimits(
-            image_seconds=self.image_attempt_seconds,
-            video_seconds=self.video_attempt_seconds,
-            image_give_up_seconds=self.image_give_up_seconds,
-            video_give_up_seconds=self.video_give_up_seconds,
+            stages={
+                stage.name: StageLimits(
+                    deadline=self._of(stage.name, "attempt_seconds", stage.deadline),
+                    give_up=self._of(stage.name, "give_up_seconds", stage.give_up),
+                )
+                for stage in GENVIDEO.stages
+            },
             job_seconds=self.job_seconds,
             drain_seconds=self.drain_seconds,
             accept_seconds=self.accept_seconds,
@@ -105,22 +108,27 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, StoreSettings, TraceSet
 
     def patience(self, order: Order) -> Patience:
         """What one generation is allowed before it counts as lost, or is given up."""
-        video = order.step is Step.VIDEO
+        stage = GENVIDEO.stage(order.step)
         return Patience(
             deadline=order.deadline_seconds,
             setting=f"{order.step.upper()}_ATTEMPT_SECONDS",
             give_up=order.give_up_seconds,
             lost=self.lost_seconds(order.step),
-            address=self.video_address_seconds if video else self.image_address_seconds,
+            address=self._of(order.step, "address_seconds", stage.address),
         )
 
-    def lost_seconds(self, step: Step) -> float:
+    def lost_seconds(self, step: str) -> float:
         """How long a vendor may deny what it has accepted before that counts as lost."""
-        return self.video_lost_seconds if step is Step.VIDEO else self.image_lost_seconds
+        return self._of(step, "lost_seconds", GENVIDEO.stage(step).lost)
 
-    def vendor_addresses(self) -> dict[Step, str]:
+    def _of(self, step: str, name: str, default: float) -> float:
+        """A time of a stage: the setting of that name, if there is one."""
+        seconds: float = getattr(self, f"{step}_{name}", default)
+        return seconds
+
+    def vendor_addresses(self) -> dict[str, str]:
         """The two services' own."""
-        return {Step.IMAGE: self.image_service_url, Step.VIDEO: self.video_service_url}
+        return {IMAGE.name: self.image_service_url, VIDEO.name: self.video_service_url}
 
     def proxy_for(self, url: str) -> str | None:
         """The proxy by which a vendor at this address is called; None where that is near, or

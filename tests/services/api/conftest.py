@@ -17,7 +17,7 @@ from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.http.client import http_client
 from shared.jobs.messages import Record
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port, serving
 from tests.shared.standins import CREATED, client_of_nobody, standing_in
@@ -65,7 +65,7 @@ def change(record: Record, **fields: Any) -> Record:
 
 def ended(record: Record, status: Status = Status.SUCCEEDED) -> Record:
     """A record's end."""
-    return change(record, status=status, step=Step.VIDEO, percent=100, finished_at=CREATED)
+    return change(record, status=status, step="video", percent=100, finished_at=CREATED)
 
 
 def temporal_calls(name: str) -> float:

@@ -9,8 +9,8 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput
 from shared.jobs.states import Status
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import BODY, Api, NewApi, calls_for_callers, ended
@@ -46,7 +46,7 @@ async def test_an_id_that_never_was_is_not_found(api: Api) -> None:
 
 async def test_the_list_follows_the_folder(api: Api) -> None:
     job_id = await api.submit(tag="t")
-    record = ended(sample_record(job_id, JobInput(prompt="p", style="", tag="t")))
+    record = ended(sample_record(job_id, GenVideoInput(prompt="p", style="", tag="t")))
     api.write(record)
 
     jobs = await eventually(lambda: _listed(api, "succeeded"))
@@ -99,7 +99,7 @@ async def test_pages_are_whole_while_jobs_arrive_and_change(api: Api) -> None:
 
 async def _arrive(api: Api, known: list[str]) -> None:
     """New jobs, and first records of known ones, whose times are others than the API's own."""
-    job = JobInput.model_validate({**BODY, "tag": "t"})
+    job = GenVideoInput.model_validate({**BODY, "tag": "t"})
     for job_id in itertools.cycle(known):
         await api.submit(tag="t")
         api.service.feed.put_record(sample_record(job_id, job))
@@ -118,7 +118,7 @@ async def test_all_bad_filters_are_named_at_once(offline: httpx.AsyncClient) -> 
 
 
 async def test_a_filter_that_is_left_blank_is_none(lonely: Api) -> None:
-    job = JobInput.model_validate({**BODY, "tag": "t"})
+    job = GenVideoInput.model_validate({**BODY, "tag": "t"})
     record = lonely.write(sample_record(new_job_id(), job))
     await lonely.http.get(f"/jobs/{record.job_id}")
     for query in ("status=&tag=&limit=&cursor=", "tag=t&cursor="):
@@ -162,7 +162,7 @@ async def test_a_job_that_temporal_has_forgotten_ends_when_it_is_cancelled(api: 
 async def test_retry_is_a_new_job_with_the_same_input(
     api: Api, client: Client, status: Status
 ) -> None:
-    job = JobInput(prompt="p", style="s", tag="t", priority=5)
+    job = GenVideoInput(prompt="p", style="s", tag="t", priority=5)
     record = api.write(ended(sample_record(new_job_id(), job), status))
     headers = {"Idempotency-Key": "once"}
 
@@ -174,12 +174,12 @@ async def test_retry_is_a_new_job_with_the_same_input(
     assert job_id == again.json()["job_id"] != record.job_id
     assert first.headers["location"].endswith(job_id)
     found = await client.get_workflow_handle(job_id).describe()
-    assert await found.memo_value("input", type_hint=JobInput) == job
+    assert await found.memo_value("input", type_hint=GenVideoInput) == job
 
 
 async def test_a_retrys_key_is_not_that_of_a_job(api: Api, client: Client) -> None:
     job_id = await api.submit("one-key")
-    api.write(ended(sample_record(job_id, JobInput.model_validate(BODY)), Status.FAILED))
+    api.write(ended(sample_record(job_id, GenVideoInput.model_validate(BODY)), Status.FAILED))
 
     answer = await api.http.post(f"/jobs/{job_id}/retry", headers={"Idempotency-Key": "one-key"})
 

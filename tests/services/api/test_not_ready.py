@@ -10,10 +10,10 @@ from temporalio.client import Client
 
 from services.api.dependencies import Dependencies
 from shared.errors import NotReady
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput, Record
+from shared.jobs.messages import Record
 from shared.jobs.states import Status
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import RETENTION, NewClient
 from tests.services.api.conftest import Api, NewApi, change, ended
@@ -49,7 +49,7 @@ async def killed(client: Client) -> Record:
     """A job of that namespace that was terminated, as its record would have it before."""
     job_id = new_job_id()
     handle = await client.start_workflow(
-        GENVIDEO_WORKFLOW, JobInput(prompt="p", style=""), id=job_id, task_queue=GENVIDEO_QUEUE
+        GENVIDEO.workflow, GenVideoInput(prompt="p", style=""), id=job_id, task_queue=GENVIDEO.name
     )
     async with standing_in(client):
         await handle.query("told")

@@ -7,8 +7,9 @@ import pytest
 from temporalio.client import Client
 
 from services.api.temporal import Temporal
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput, Record
+from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from shared.store.folder import Folder
 from shared.store.records import Records
@@ -47,7 +48,7 @@ async def test_it_is_not_run_again(api: Api) -> None:
 
 async def killed(client: Client, job_id: str) -> None:
     """A job of the same id is terminated here."""
-    await Temporal(client).start(job_id, JobInput(prompt="p", style=""))
+    await Temporal(client).start(job_id, GenVideoInput(prompt="p", style=""))
     async with standing_in(client):
         handle = client.get_workflow_handle(job_id)
         await handle.query("told")

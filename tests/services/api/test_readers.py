@@ -5,8 +5,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.http.client import http_client
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput
 from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port, resident_megabytes, running
 from tests.shared.standins import sample_record
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 60
 async def test_a_hundred_readers_that_do_not_read_cost_little(tmp_path: Path) -> None:
     records = RecordStore(tmp_path)
     for _ in range(JOBS):
-        records.write(sample_record(new_job_id(), JobInput(prompt="雪" * 2500, style="ink")))
+        records.write(sample_record(new_job_id(), GenVideoInput(prompt="雪" * 2500, style="ink")))
     environment = {"DATA_DIR": str(tmp_path), "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}"}
     log = tmp_path / "log"
     async with running("services.api", "API_PORT", environment=environment, log=log) as api:

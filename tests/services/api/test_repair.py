@@ -17,10 +17,11 @@ from services.api.repair import Forgetter, Repairer, UnknownJobs
 from services.api.temporal import Temporal
 from shared.errors import NotReady
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput, Record
-from shared.jobs.slots import CLEAN_UP, JOB_GATE
-from shared.jobs.states import Status, Step
+from shared.jobs.messages import Record
+from shared.jobs.slots import JOB_GATE
+from shared.jobs.states import Status
 from shared.semaphore.messages import SlotRequest, semaphore_id
 from shared.store.assets import Assets
 from shared.store.records import RecordStore
@@ -46,7 +47,7 @@ def request_of(record: Record) -> SlotRequest:
         run_id=record.run_id,
         priority=record.priority,
         requested_at=record.created_at,
-        clean_up=CLEAN_UP,
+        clean_up=GENVIDEO.clean_up,
     )
 
 
@@ -109,7 +110,7 @@ async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: 
     queued, running, foreign = waiting(), begun(), waiting()
     foreign = foreign.model_copy(update={"namespace": "shop"})
     known = begun()
-    await Temporal(client).start(known.job_id, JobInput(prompt="p", style=""))
+    await Temporal(client).start(known.job_id, GenVideoInput(prompt="p", style=""))
     parts = Parts(tmp_path, queued, running, foreign, known)
 
     await parts.unknown(client).look()
@@ -187,7 +188,7 @@ def kept(data_dir: Path, *, ended: timedelta | None, tag: str | None = None) -> 
     if ended is not None:
         record = change(record, status=Status.SUCCEEDED, finished_at=NOW - ended)
     RecordStore(data_dir).write(record)
-    path = asset_path(data_dir, record.job_id, Step.IMAGE)
+    path = asset_path(data_dir, record.job_id, IMAGE)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"picture")
     receipts = data_dir / "callbacks" / record.job_id
@@ -218,7 +219,7 @@ class Kept:
             self.feed.put_record(record)
 
     def there(self, job_id: str) -> tuple[bool, bool]:
-        folder = asset_path(self.data_dir, job_id, Step.IMAGE).parent
+        folder = asset_path(self.data_dir, job_id, IMAGE).parent
         assert folder.exists() == (self.data_dir / "callbacks" / job_id).exists()
         return self.records.path(job_id).exists(), folder.exists()
 
@@ -274,7 +275,7 @@ async def test_killed_at_any_line_the_next_round_goes_on(
 ) -> None:
     """Each step on the disk is one of these calls; the process ends before one of them."""
     job_id = kept(tmp_path, ended=OLD)
-    asset_path(tmp_path, job_id, Step.VIDEO).write_bytes(b"video")
+    asset_path(tmp_path, job_id, VIDEO).write_bytes(b"video")
     calls = 0
 
     def dying(real: Callable[..., None]) -> Callable[..., None]:
@@ -343,7 +344,7 @@ async def test_a_job_that_was_reset_meanwhile_is_kept(tmp_path: Path) -> None:
 async def finished(client: Client) -> str:
     """A job that Temporal knows, and that has ended a moment ago."""
     job_id = new_job_id()
-    await Temporal(client).start(job_id, JobInput(prompt="p", style=""))
+    await Temporal(client).start(job_id, GenVideoInput(prompt="p", style=""))
     async with standing_in(client):
         handle = client.get_workflow_handle(job_id)
         await handle.query("told")

@@ -11,13 +11,13 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, Job
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from tests.services.api.conftest import Api, calls_for_callers, change, ended
 from tests.shared.standins import sample_record
 
 LISTENERS = 200
 JOBS = 1000
-RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(image=1)}
+RUNNING = {"status": Status.RUNNING, "step": "image", "attempts": Attempts(image=1, video=0)}
 
 
 async def to_the_end(socket: ClientConnection) -> list[tuple[int, str]]:

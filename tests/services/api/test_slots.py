@@ -16,9 +16,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from services.api import slots
 from services.semaphore.worker import running_semaphore
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import job_id_for_key, new_job_id
-from shared.jobs.messages import JobInput
-from shared.jobs.slots import CLEAN_UP, DRAIN_ACTIVITY, JOB_GATE, OPEN_RECORDS_ACTIVITY
+from shared.jobs.slots import JOB_GATE
+from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import (
     CAPACITY,
@@ -29,7 +30,6 @@ from shared.semaphore.messages import (
     SlotRequest,
     semaphore_id,
 )
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import BODY, Api, temporal_calls
 from tests.shared.standins import StandIn, standing_in
@@ -218,7 +218,7 @@ async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refus
 
 
 WHY = "The image service does not answer."
-JOB = JobInput(prompt="p", style="")
+JOB = GenVideoInput(prompt="p", style="")
 RUN_ID = "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11"
 
 
@@ -237,7 +237,7 @@ async def at_work(client: Client) -> AsyncIterator[None]:
     """The semaphore itself, beside jobs that hold until they are ended, and a drain that fails."""
     workers = Worker(
         client,
-        task_queue=GENVIDEO_QUEUE,
+        task_queue=GENVIDEO.name,
         workflows=[StandIn],
         activities=[drain_in_vain, open_records],
         workflow_runner=UnsandboxedWorkflowRunner(),
@@ -250,11 +250,13 @@ async def start_job(client: Client) -> WorkflowHandle[Any, Any]:
     """A job that waits for the slot, or holds it."""
     job_id = new_job_id()
     handle = await client.start_workflow(
-        GENVIDEO_WORKFLOW, JOB, id=job_id, task_queue=GENVIDEO_QUEUE
+        GENVIDEO.workflow, JOB, id=job_id, task_queue=GENVIDEO.name
     )
     begun = (await handle.describe()).start_time
     run_id = str(handle.result_run_id)
-    request = SlotRequest(job_id=job_id, run_id=run_id, requested_at=begun, clean_up=CLEAN_UP)
+    request = SlotRequest(
+        job_id=job_id, run_id=run_id, requested_at=begun, clean_up=GENVIDEO.clean_up
+    )
     await start_semaphore(client, JOB_GATE, requests=[request])
     return handle
 

@@ -10,8 +10,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.api import temporal
 from services.api.temporal import STARTS_AT_ONCE, Temporal
 from shared.errors import TemporalUnavailable
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput
 from tests.fixtures.temporal import NewClient
 from tests.services.api.conftest import BODY, Api, NewApi
 
@@ -31,7 +31,7 @@ class SlowServer:
 def started(server: SlowServer, count: int) -> list["asyncio.Task[None]"]:
     ours = Temporal(cast(Any, server))
     return [
-        asyncio.create_task(ours.start(f"job-{number}", JobInput(prompt="p", style="")))
+        asyncio.create_task(ours.start(f"job-{number}", GenVideoInput(prompt="p", style="")))
         for number in range(count)
     ]
 

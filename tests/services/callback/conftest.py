@@ -14,12 +14,12 @@ from services.callback import receiver
 from services.callback.app import create_app
 from services.callback.settings import CallbackSettings
 from shared.http.client import http_client
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import external_id, new_job_id
-from shared.jobs.messages import JobInput, KlingDone, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.messages import Record, StageDone
+from shared.jobs.states import Status
 from shared.jobs.tokens import callback_url
 from shared.store.records import RecordStore
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.processes import free_port, serving
 from tests.shared.standins import StandIn, client_of_nobody, sample_record, standing_in
 
@@ -35,7 +35,7 @@ class Vendor:
     data_dir: Path
 
     def address(self, attempt: int = 1, secret: str = SECRET) -> str:
-        return callback_url("", secret, external_id(self.job_id, Step.VIDEO, attempt))
+        return callback_url("", secret, external_id(self.job_id, "video", attempt))
 
     def body(self, status: str = "succeed", at: int = 1000, **more: Any) -> dict[str, Any]:
         return {"task_id": "task-1", "task_status": status, "updated_at": at} | more
@@ -65,20 +65,20 @@ def record_of(job_id: str, **fields: Any) -> Record:
     """The record of a job that waits for its first video, unless told otherwise."""
     known = {f"{job_id}.video.1": "task-1"}
     return sample_record(job_id).model_copy(
-        update={"status": Status.RUNNING, "step": Step.VIDEO, "tasks": known, **fields}
+        update={"status": Status.RUNNING, "step": "video", "tasks": known, **fields}
     )
 
 
 async def start_job(client: Client, job_id: str, prompt: str = "wait") -> None:
     await client.start_workflow(
-        GENVIDEO_WORKFLOW,
-        JobInput(prompt=prompt, style=""),
+        GENVIDEO.workflow,
+        GenVideoInput(prompt=prompt, style=""),
         id=job_id,
-        task_queue=GENVIDEO_QUEUE,
+        task_queue=GENVIDEO.name,
     )
 
 
-async def told(client: Client, job_id: str) -> list[KlingDone]:
+async def told(client: Client, job_id: str) -> list[StageDone]:
     """What the job has heard."""
     return await client.get_workflow_handle(job_id).query(StandIn.told)
 

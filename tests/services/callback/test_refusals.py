@@ -10,7 +10,6 @@ import pytest
 
 from services.callback import receipts, routes
 from shared.jobs.ids import external_id
-from shared.jobs.states import Step
 from shared.jobs.tokens import callback_url
 from tests.services.callback.conftest import SECRET, Vendor
 
@@ -44,7 +43,7 @@ async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.Monk
 async def test_an_images_task_has_no_callback(offline: Vendor) -> None:
     """Not even under a token that fits."""
     offline.record()
-    address = callback_url("", SECRET, external_id(offline.job_id, Step.IMAGE, 1))
+    address = callback_url("", SECRET, external_id(offline.job_id, "image", 1))
     body = offline.body("processing", task_id="image-1")
     assert (await offline.http.post(address, json=body)).status_code == 404
     assert await offline.receipts() == []

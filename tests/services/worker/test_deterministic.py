@@ -16,25 +16,26 @@ from services.worker.deterministic.cancellation import (
 from services.worker.deterministic.journal import SAYS, details_of, summary_of
 from services.worker.deterministic.state import JobState, job_error
 from services.worker.models import Left
-from shared.jobs.messages import Attempts, JobError, JobInput, Record
-from shared.jobs.states import ALLOWED, END_STATES, Status, Step, may_follow
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.messages import Attempts, JobError, Record
+from shared.jobs.states import ALLOWED, END_STATES, Status, may_follow
 from shared.temporal.client import summary
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-JOB = JobInput(prompt="一只猫 on a roof", style="ink", tag="t", priority=2)
+JOB = GenVideoInput(prompt="一只猫 on a roof", style="ink", tag="t", priority=2)
 
 changes = st.fixed_dictionaries(
     {},
     optional={
         "status": st.sampled_from(Status),
-        "step": st.sampled_from(Step),
+        "step": st.sampled_from(GENVIDEO.names),
         "percent": st.integers(0, 100),
     },
 )
 
 
 def new_state() -> JobState:
-    return JobState("job-1", JOB, run_id="run-1", created_at=CREATED)
+    return JobState(GENVIDEO, JOB, job_id="job-1", run_id="run-1", created_at=CREATED)
 
 
 def reached(status: Status) -> JobState:
@@ -132,9 +133,9 @@ def test_a_place_in_the_vendors_queue_is_left_with_whatever_comes_next() -> None
 
 def test_a_transition_names_the_attempt_of_its_own_step() -> None:
     state = new_state()
-    state.change(CREATED, "image", status=Status.RUNNING, step=Step.IMAGE)
-    state.change(CREATED, "2nd", attempts=state.attempts_with(Step.IMAGE, 2))
-    state.change(CREATED, "video", step=Step.VIDEO, attempts=state.attempts_with(Step.VIDEO, 1))
+    state.change(CREATED, "image", status=Status.RUNNING, step="image")
+    state.change(CREATED, "2nd", attempts=state.attempts_with("image", 2))
+    state.change(CREATED, "video", step="video", attempts=state.attempts_with("video", 1))
     assert state.record.attempts == Attempts(image=2, video=1)
     assert [each.attempt for each in state.record.transitions] == [0, 2, 1]
 
@@ -152,7 +153,7 @@ def twice(*notes: str) -> tuple[JobState, JobState]:
 def test_a_change_that_is_known_already_keeps_its_instant() -> None:
     known, state = twice("queued", "image", "40 %")
     state.change(CREATED + timedelta(seconds=9), "image", status=Status.RUNNING)
-    assert not state.resume(known.record.transitions, Attempts())
+    assert not state.resume(known.record.transitions, Attempts(image=0, video=0))
     assert state.record.transitions == known.record.transitions[:2]
     assert state.record.started_at == known.record.started_at
     assert state.record.version == 2
@@ -161,21 +162,21 @@ def test_a_change_that_is_known_already_keeps_its_instant() -> None:
 def test_another_change_comes_behind_what_is_known_already() -> None:
     known, state = twice("queued", "image", "40 %")
     state.change(CREATED + timedelta(seconds=9), "cancelled", status=Status.CANCELLED)
-    assert state.resume(known.record.transitions, Attempts(image=1))
+    assert state.resume(known.record.transitions, Attempts(image=1, video=0))
     record = state.record
     assert record.transitions[:-1] == known.record.transitions
     assert (record.version, record.transitions[-1].version) == (4, 4)
     assert record.transitions[-1].note == "cancelled"
-    assert (record.started_at, record.attempts.image) == (known.record.started_at, 1)
+    assert (record.started_at, record.attempts["image"]) == (known.record.started_at, 1)
 
 
-@pytest.mark.parametrize(("step", "percent"), [(Step.IMAGE, 40), (Step.VIDEO, 0)])
-def test_no_percent_of_an_attempt_falls(step: Step, percent: int) -> None:
+@pytest.mark.parametrize(("step", "percent"), [("image", 40), ("video", 0)])
+def test_no_percent_of_an_attempt_falls(step: str, percent: int) -> None:
     known, state = twice("queued")
-    fields = {"status": Status.RUNNING, "step": Step.IMAGE}
+    fields = {"status": Status.RUNNING, "step": "image"}
     known.change(CREATED, "40 %", percent=40, **fields)
     state.change(CREATED, "image", **fields | {"step": step})
-    state.resume(known.record.transitions, Attempts())
+    state.resume(known.record.transitions, Attempts(image=0, video=0))
     assert (state.record.percent, state.record.transitions[-1].percent) == (percent, percent)
 
 
@@ -183,7 +184,7 @@ def test_no_instant_is_before_what_is_known() -> None:
     """Of two that work at one task the one that began it first may come last."""
     known, state = twice("queued", "image", "40 %")
     state.change(CREATED, "cancelled", status=Status.CANCELLED)
-    assert state.resume(known.record.transitions, Attempts())
+    assert state.resume(known.record.transitions, Attempts(image=0, video=0))
     [*_, last] = state.record.transitions
     assert last.at == known.record.transitions[-1].at == state.record.finished_at
 
@@ -192,16 +193,16 @@ def test_versions_that_nobody_could_record_keep_their_numbers() -> None:
     known, state = twice("queued", "image")
     for second, note in enumerate(("picture", "half", "whole")):
         state.change(CREATED + timedelta(seconds=second), note, status=Status.RUNNING)
-    assert state.resume(known.record.transitions, Attempts())
+    assert state.resume(known.record.transitions, Attempts(image=0, video=0))
     assert [each.note for each in state.record.transitions] == ["queued", "image", "half", "whole"]
     assert state.record.version == 4
 
 
 def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
     state = reached(Status.RUNNING)
-    state.change(CREATED, "halfway", step=Step.IMAGE, percent=50, asset_url="http://x/y")
+    state.change(CREATED, "halfway", step="image", percent=50, asset_url="http://x/y")
     progress = state.progress()
-    assert (progress.step, progress.status, progress.percent) == (Step.IMAGE, Status.RUNNING, 50)
+    assert (progress.step, progress.status, progress.percent) == ("image", Status.RUNNING, 50)
     assert (progress.note, progress.asset_url, progress.version) == ("halfway", "http://x/y", 3)
 
 
@@ -252,7 +253,11 @@ def test_of_what_says_nothing_anything_may_be_left(cause: BaseException | None) 
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUED = Record.of(
-    JobInput(prompt="a red fox", style="ink"), job_id="job-1", run_id="run", created_at=AT
+    GENVIDEO,
+    GenVideoInput(prompt="a red fox", style="ink"),
+    job_id="job-1",
+    run_id="run",
+    created_at=AT,
 )
 
 
@@ -262,7 +267,7 @@ def record(**fields: object) -> Record:
 
 def test_a_running_job_tells_its_attempt_and_how_far_it_is() -> None:
     running = record(
-        status=Status.RUNNING, step=Step.VIDEO, percent=40, attempts=Attempts(image=1, video=2)
+        status=Status.RUNNING, step="video", percent=40, attempts=Attempts(image=1, video=2)
     )
 
     assert details_of(running, "40 %") == (

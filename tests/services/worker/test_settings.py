@@ -4,7 +4,6 @@ import pytest
 
 from services.worker.models import Order, Patience
 from services.worker.settings.worker import WorkerSettings, host_of
-from shared.jobs.states import Step
 from shared.settings.common import USAGE, load
 from tests.services.worker.acting.ordered import ORDER
 
@@ -33,7 +32,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.inside_hosts() == {"comfy.example", "127.0.0.1:16882"}
     assert settings.outside_hosts() == {"cdn.example:444", "files.example"}
     limits = settings.limits()
-    assert (limits.image_seconds, limits.job_seconds) == (12.5, 6 * 3600)
+    assert (limits.stages["image"].deadline, limits.job_seconds) == (12.5, 6 * 3600)
 
 
 def test_a_clean_up_may_take_as_long_as_what_runs_and_what_is_accepted_late(
@@ -49,7 +48,7 @@ def test_the_patience_is_the_orders_and_the_stages(
     monkeypatch: pytest.MonkeyPatch, step: str, lost: float, address: float
 ) -> None:
     monkeypatch.setenv("VIDEO_ADDRESS_SECONDS", "7")
-    limits = {"step": Step(step), "deadline_seconds": 5.0, "give_up_seconds": 50.0}
+    limits = {"step": step, "deadline_seconds": 5.0, "give_up_seconds": 50.0}
     order: Order = ORDER.model_copy(update=limits)
     patience = load(WorkerSettings).patience(order)
     assert patience == Patience(

@@ -11,13 +11,9 @@ from typing import Any, cast
 import pytest
 from temporalio.worker import SlotPermit, SlotReleaseContext
 
-from services.worker.policies import REPORT_POINTS
 from services.worker.worker import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
-from shared.jobs.assets import MEDIA_TYPES, SUFFIXES
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import external_id, new_job_id, parse_external_id
-from shared.jobs.messages import Attempts
-from shared.jobs.slots import STAGE_GATES
-from shared.jobs.states import Step
 from tests.replay.test_replay import HISTORIES
 
 
@@ -81,20 +77,8 @@ def test_a_step_is_counted_from_none_on(shown: list[str], name: str, step: str) 
     assert f'{name}{{step="{step}"}} 0.0' in shown
 
 
-@pytest.mark.parametrize("said", [SUFFIXES, MEDIA_TYPES, REPORT_POINTS])
-def test_a_stage_has_its_kind_of_file_and_its_pace_of_reports(said: dict[Step, object]) -> None:
-    assert list(said) == list(Step)
-
-
-def test_a_stage_has_its_attempts_and_its_gate() -> None:
-    steps = [step.value for step in Step]
-    assert list(Attempts.model_fields) == list(STAGE_GATES) == steps
-    more = Attempts.model_validate(dict.fromkeys(Step, 2))
-    assert Attempts().raised_to(more) == more == more.raised_to(Attempts())
-
-
-@pytest.mark.parametrize("step", Step)
-def test_a_generation_of_any_stage_is_known_by_our_id(step: Step) -> None:
+@pytest.mark.parametrize("step", GENVIDEO.names)
+def test_a_generation_of_any_stage_is_known_by_our_id(step: str) -> None:
     job_id = new_job_id()
     assert parse_external_id(external_id(job_id, step, 2)) == (job_id, step, 2)
 

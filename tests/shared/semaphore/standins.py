@@ -15,8 +15,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from services.semaphore.worker import running_semaphore
-from shared.jobs.messages import JobInput
-from shared.jobs.slots import CLEAN_UP, DRAIN_ACTIVITY, JOB_GATE, OPEN_RECORDS_ACTIVITY
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.slots import JOB_GATE
+from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
@@ -37,7 +38,6 @@ from shared.semaphore.messages import (
     semaphore_id,
 )
 from shared.semaphore.state import SemaphoreRules
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore import semaphore_view
 
@@ -47,19 +47,19 @@ POLL_SECONDS = 0.02
 JobHandle = WorkflowHandle["StandIn", None]
 
 
-@workflow.defn(name=GENVIDEO_WORKFLOW, sandboxed=False)
+@workflow.defn(name=GENVIDEO.workflow, sandboxed=False)
 class StandIn:
     """A job without work, at the gate that its style names: holds its permit until it is told."""
 
     @workflow.init
-    def __init__(self, job: JobInput) -> None:
+    def __init__(self, job: GenVideoInput) -> None:
         info = workflow.info()
         self.gate = job.style
         self.request = SlotRequest(
             job_id=info.workflow_id,
             run_id=info.run_id,
             requested_at=info.workflow_start_time,
-            clean_up=CLEAN_UP,
+            clean_up=GENVIDEO.clean_up,
         )
         workflow.set_signal_handler(granted_signal(self.gate), self.slot_granted)
         workflow.set_signal_handler(refused_signal(self.gate), self.queue_full)
@@ -68,7 +68,7 @@ class StandIn:
         self.end: str | None = None
 
     @workflow.run
-    async def run(self, job: JobInput) -> None:
+    async def run(self, job: GenVideoInput) -> None:
         """The slot is asked for by who starts it, a stage's gate by itself, as with real jobs."""
         if self.gate != JOB_GATE:
             await self.tell(REQUEST_SIGNAL, [self.request])
@@ -221,7 +221,7 @@ class Jobs:
         book = self.book
         return Worker(
             self.client,
-            task_queue=GENVIDEO_QUEUE,
+            task_queue=GENVIDEO.name,
             workflows=[StandIn],
             activities=[book.enter, book.leave, book.drain, book.open_records],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
@@ -233,11 +233,11 @@ class Jobs:
         """Start one that has not asked for the slot."""
         return await self.client.start_workflow(
             StandIn.run,
-            JobInput(prompt=job_id, style=self.gate, priority=priority),
+            GenVideoInput(prompt=job_id, style=self.gate, priority=priority),
             id=job_id,
-            task_queue=GENVIDEO_QUEUE,
+            task_queue=GENVIDEO.name,
             execution_timeout=lives,
-            memo=memo_of(self.gate, Wait(priority=priority, clean_up=CLEAN_UP)),
+            memo=memo_of(self.gate, Wait(priority=priority, clean_up=GENVIDEO.clean_up)),
         )
 
     async def start(
@@ -270,7 +270,7 @@ class Jobs:
             run_id=run.run_id,
             priority=priority,
             requested_at=run.start_time,
-            clean_up=CLEAN_UP,
+            clean_up=GENVIDEO.clean_up,
         )
 
     async def ask(self, *requests: SlotRequest) -> None:

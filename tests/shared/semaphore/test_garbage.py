@@ -8,6 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RawValue
 
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
@@ -17,7 +18,6 @@ from shared.semaphore.messages import (
     granted_signal,
 )
 from shared.semaphore.rebuild import AT_ONCE
-from shared.temporal.client import GENVIDEO_WORKFLOW
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import NULL
 from tests.shared.semaphore.standins import Jobs
@@ -132,8 +132,8 @@ async def test_a_change_that_does_not_fit_is_refused(kept: Jobs) -> None:
 async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> None:
     await kept.line_up("holder")
     client = kept.client
-    await client.start_workflow(GENVIDEO_WORKFLOW, id="no-input", task_queue="nobody")
-    await client.start_workflow(GENVIDEO_WORKFLOW, {"a": 1}, id="not-ours", task_queue="nobody")
+    await client.start_workflow(GENVIDEO.workflow, id="no-input", task_queue="nobody")
+    await client.start_workflow(GENVIDEO.workflow, {"a": 1}, id="not-ours", task_queue="nobody")
     marred = await kept.start("marred")
     for permit in PERMITS:
         await marred.signal(granted_signal(JOB_GATE), permit)

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import AsyncActivityHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from shared.jobs.slots import DRAIN_ACTIVITY
+from shared.pipeline.definition import DRAIN_ACTIVITY
 from shared.semaphore.messages import FREE_UPDATE, SlotFree, SlotView, drain_id
 from shared.semaphore.state import WATCH_RUN
 from tests.fixtures.eventually import eventually

@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from shared.jobs.slots import CLEAN_UP, JOB_GATE
+from shared.jobs.genvideo import GENVIDEO
+from shared.jobs.slots import JOB_GATE
 from shared.semaphore import activities
 from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import Closed, Holder, RunRef, SlotRequest
@@ -22,7 +23,7 @@ from tests.fixtures.eventually import PATIENCE_SECONDS
 
 def watch(run: RunRef, *, gate: str = JOB_GATE, again: bool = False) -> Watch:
     now = datetime.now(UTC)
-    request = SlotRequest(requested_at=now, clean_up=CLEAN_UP, **run.model_dump())
+    request = SlotRequest(requested_at=now, clean_up=GENVIDEO.clean_up, **run.model_dump())
     return Watch(name=gate, holder=Holder(request=request, token=1, since=now), again=again)
 
 

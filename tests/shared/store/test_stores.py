@@ -12,8 +12,9 @@ import pytest
 
 from shared.files import write_atomic
 from shared.jobs.closing import close_record
+from shared.jobs.genvideo import IMAGE
 from shared.jobs.ids import new_job_id
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.store import folder
 from shared.store.assets import Assets
 from shared.store.chosen import probe
@@ -126,7 +127,7 @@ def test_what_is_no_file_of_ours_is_no_result(tmp_path: Path, made: Callable[[Pa
     key = f"assets/{job_id}/image.png"
     (tmp_path / key).parent.mkdir(parents=True)
     made(tmp_path / key)
-    assert Assets(store).find(job_id, Step.IMAGE) is None
+    assert Assets(store).find(job_id, "image") is None
     with pytest.raises(OSError, match=r"no file|symbolic links"):
         store.range(key, 0, 1)
 
@@ -168,21 +169,21 @@ def test_of_two_writers_the_higher_version_wins(store: Store, there: bool) -> No
 
 def test_a_stage_has_the_file_that_was_stored_last(store: Store, tmp_path: Path) -> None:
     assets, job_id = Assets(store), new_job_id()
-    assert assets.find(job_id, Step.IMAGE) is None
+    assert assets.find(job_id, "image") is None
     for size, digest in ((3, "a" * 64), (4, "b" * 64)):
         file = tmp_path / "part"
         file.write_bytes(bytes(size))
-        assets.keep(file, job_id, Step.IMAGE, digest=digest)
+        assets.keep(file, job_id, IMAGE, digest=digest)
         assert not file.exists()
-        found = assets.find(job_id, Step.IMAGE)
+        found = assets.find(job_id, "image")
         assert found is not None
         assert found.size == size
     with pytest.raises(FileNotFoundError):
-        assets.keep(tmp_path / "gone", job_id, Step.IMAGE, digest="c" * 64)
+        assets.keep(tmp_path / "gone", job_id, IMAGE, digest="c" * 64)
     assert len(list(store.list(f"assets/{job_id}/"))) == 1
-    assert assets.find(job_id, Step.VIDEO) is None
+    assert assets.find(job_id, "video") is None
     assets.forget(job_id)
-    assert assets.find(job_id, Step.IMAGE) is None
+    assert assets.find(job_id, "image") is None
 
 
 def test_a_result_is_moved_and_not_copied_into_a_folder(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_of_two_files_of_a_stage_the_newer_one_is_shown(tmp_path: Path) -> None:
     for key, at in zip(keys, (1000, 3000, 2000), strict=True):
         store.put(key, b"picture")
         os.utime(tmp_path / key, (at, at))
-    found = Assets(store).find(job_id, Step.IMAGE)
+    found = Assets(store).find(job_id, "image")
     assert found is not None
     assert found.key == keys[1]
 
@@ -210,8 +211,8 @@ def test_an_address_gives_a_file_of_its_kind_to_anybody(moto: str, tmp_path: Pat
     assets, job_id = Assets(objects_at(moto)), new_job_id()
     file = tmp_path / "part"
     file.write_bytes(b"picture")
-    assets.keep(file, job_id, Step.IMAGE, digest="a" * 64)
-    found = assets.find(job_id, Step.IMAGE)
+    assets.keep(file, job_id, IMAGE, digest="a" * 64)
+    found = assets.find(job_id, "image")
     assert found is not None
     assert "a" * 64 in found.key
     address = assets.store.presigned(found.key, 60)
@@ -245,7 +246,7 @@ def test_of_two_that_are_stored_at_once_one_stays(
     def stored(size: int) -> None:
         file = tmp_path / str(size)
         file.write_bytes(bytes(size))
-        Assets(store).keep(file, job_id, Step.IMAGE, digest=str(size) * 64)
+        Assets(store).keep(file, job_id, IMAGE, digest=str(size) * 64)
 
     def keep_and_be_overtaken(key: str, file: Path) -> None:
         monkeypatch.setattr(store, "keep", keep)
@@ -254,7 +255,7 @@ def test_of_two_that_are_stored_at_once_one_stays(
 
     monkeypatch.setattr(store, "keep", keep_and_be_overtaken)
     stored(1)
-    found = Assets(store).find(job_id, Step.IMAGE)
+    found = Assets(store).find(job_id, "image")
     assert found is not None
     assert found.size == 2
 

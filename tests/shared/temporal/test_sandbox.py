@@ -11,10 +11,10 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.worker import Replayer, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from shared.jobs.genvideo import GENVIDEO
 from shared.semaphore.messages import SEMAPHORE_QUEUE
 from shared.semaphore.sandbox import WorkflowRunner
 from shared.semaphore.worker import MAX_WORKFLOW_TASKS
-from shared.temporal.client import GENVIDEO_QUEUE
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
@@ -128,6 +128,6 @@ async def test_the_workers_of_jobs_and_semaphores_do_so(
         WorkflowRunner, "serve", lambda _, worker: served.update({worker.task_queue: worker})
     )
     async with working(client, tmp_path):
-        assert sorted(served) == [GENVIDEO_QUEUE, SEMAPHORE_QUEUE]
+        assert sorted(served) == [GENVIDEO.name, SEMAPHORE_QUEUE]
     bound = served[SEMAPHORE_QUEUE].config()["max_concurrent_workflow_tasks"]
     assert bound == MAX_WORKFLOW_TASKS

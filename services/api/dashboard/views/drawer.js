@@ -209,7 +209,7 @@ class Actions {
   constructor({ address, store, runAgain }) {
     this.#address = address;
     this.#store = store;
-    const again = button(t("Run again with edits"), () => runAgain(this.#record ?? this.#job));
+    const again = button(t("Run again with edits"), () => runAgain({ ...(this.#record ?? this.#job), ...this.#record?.input }));
     this.element = el("div", { class: "actions" }, this.#cancel, this.#retry, again, this.#link);
   }
 

@@ -23,7 +23,7 @@ export function facts(record) {
     [t("Style"), record.style],
     [t("Tag"), record.tag],
     [t("Priority"), record.priority],
-    [t("If the video fails"), t(record.on_video_failure)],
+    [t("If the video fails"), t(record.input.on_video_failure)],
     [t("Created"), dated(created)],
     [t("Waited"), started && duration(between(created, started))],
     [t("Took"), started && finished && duration(between(started, finished))],

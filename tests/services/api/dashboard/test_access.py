@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from shared.jobs.messages import Attempts, JobError, JobInput
-from shared.jobs.states import Status, Step
+from shared.jobs.genvideo import GenVideoInput
+from shared.jobs.messages import Attempts, JobError
+from shared.jobs.states import Status
 from tests.fixtures.browser import DESKTOP, NewPage, seen_as, violations
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place, job_id, ready
@@ -39,10 +40,10 @@ def filled(lonely: Place) -> Place:
     for number, status in enumerate(Status):
         prompt = LONG[:700] if number == 0 else f"prompt {number}"
         record = change(
-            sample_record(job_id(number), JobInput(prompt=prompt, style="ink", tag="t")),
+            sample_record(job_id(number), GenVideoInput(prompt=prompt, style="ink", tag="t")),
             status=status,
-            step=Step.IMAGE,
-            attempts=Attempts(image=1),
+            step="image",
+            attempts=Attempts(image=1, video=0),
             error=JobError(code="x", message="y") if status is Status.FAILED else None,
         )
         lonely.records.write(record)
@@ -135,7 +136,7 @@ NAMES = re.compile(
 
 
 async def test_all_of_it_is_chinese_in_a_chinese_browser(lonely: Place, new_page: NewPage) -> None:
-    record = sample_record(job_id(1), JobInput(prompt="水墨", style="ink", tag="t"))
+    record = sample_record(job_id(1), GenVideoInput(prompt="水墨", style="ink", tag="t"))
     lonely.records.write(change(record, status=Status.RUNNING))
     async with lonely.running(), new_page(lonely.base, **CHINESE) as page:
         for view in [*VIEWS, f"jobs&job={job_id(1)}"]:

@@ -11,8 +11,9 @@ import pytest
 from playwright.async_api import expect
 
 from shared.jobs.assets import asset_path
-from shared.jobs.messages import Attempts, JobInput
-from shared.jobs.states import Status, Step
+from shared.jobs.genvideo import VIDEO, GenVideoInput
+from shared.jobs.messages import Attempts
+from shared.jobs.states import Status
 from tests.fixtures.browser import NewPage
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import change, ended
@@ -65,17 +66,21 @@ async def test_a_job_is_watched_from_another_origin(
             return list(jobs["jobs"])
 
         [job] = await eventually(submitted, bool)
-        record = sample_record(job["job_id"], JobInput(prompt=job["prompt"], style="ink"))
+        record = sample_record(job["job_id"], GenVideoInput(prompt=job["prompt"], style="ink"))
         place.records.write(record)
         await expect(says).to_contain_text("queued")
         record = change(
-            record, status=Status.RUNNING, step=Step.VIDEO, percent=40, attempts=Attempts(video=1)
+            record,
+            status=Status.RUNNING,
+            step="video",
+            percent=40,
+            attempts=Attempts(image=0, video=1),
         )
         place.records.write(record)
         await expect(says).to_contain_text("running video")
         await expect(page.locator("progress")).to_have_js_property("value", 70)
 
-        video = asset_path(place.data_dir, record.job_id, Step.VIDEO)
+        video = asset_path(place.data_dir, record.job_id, VIDEO)
         video.parent.mkdir(parents=True)
         video.write_bytes(mp4())
         place.records.write(ended(record))

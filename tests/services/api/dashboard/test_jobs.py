@@ -7,8 +7,9 @@ from playwright.async_api import Page, Route, expect
 from temporalio.client import WorkflowExecutionStatus
 
 from shared.jobs.assets import asset_path
-from shared.jobs.messages import Attempts, JobError, JobInput, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.messages import Attempts, JobError, Record
+from shared.jobs.states import Status
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, SlotView, semaphore_id
 from shared.telemetry.job_lines import LINES
 from tests.fixtures.browser import NewPage
@@ -38,7 +39,7 @@ async def opened(page: Page) -> str:
 
 def store_files(place: Place, job: str, **files: bytes) -> None:
     for step, data in files.items():
-        path = asset_path(place.data_dir, job, Step(step))
+        path = asset_path(place.data_dir, job, GENVIDEO.stage(step))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
@@ -52,16 +53,20 @@ async def test_a_submitted_job_is_watched_to_its_end(place: Place, new_page: New
         await line.get_by_role("button").click()
         job = await opened(page)
 
-        record = sample_record(job, JobInput(prompt=HOSTILE, style="ink"))
+        record = sample_record(job, GenVideoInput(prompt=HOSTILE, style="ink"))
         record = change(
-            record, status=Status.RUNNING, step=Step.IMAGE, percent=40, attempts=Attempts(image=1)
+            record,
+            status=Status.RUNNING,
+            step="image",
+            percent=40,
+            attempts=Attempts(image=1, video=0),
         )
         place.records.write(record)
         await expect(line).to_contain_text("image 40 %")
         await expect(line).to_contain_text("1 of 4")
 
         store_files(place, job, image=png(), video=mp4())
-        record = change(record, step=Step.VIDEO, attempts=Attempts(image=1, video=1))
+        record = change(record, step="video", attempts=Attempts(image=1, video=1))
         place.records.write(ended(record))
         await expect(line).to_contain_text("succeeded")
         drawer = page.get_by_role("dialog")
@@ -91,15 +96,17 @@ async def test_cancel_asks_temporal(place: Place, new_page: NewPage) -> None:
         await eventually(
             handle.describe, lambda found: found.status is WorkflowExecutionStatus.CANCELED
         )
-        record = sample_record(job, JobInput(prompt="to be cancelled", style=""))
+        record = sample_record(job, GenVideoInput(prompt="to be cancelled", style=""))
         place.records.write(ended(record, Status.CANCELLED))
         await expect(line).to_contain_text("cancelled")
         await expect(cancel).to_be_hidden()
 
 
 def failed(job: str) -> Record:
-    record = sample_record(job, JobInput(prompt="no luck", style="ink", tag="t"))
-    record = change(record, status=Status.RUNNING, step=Step.IMAGE, attempts=Attempts(image=1))
+    record = sample_record(job, GenVideoInput(prompt="no luck", style="ink", tag="t"))
+    record = change(
+        record, status=Status.RUNNING, step="image", attempts=Attempts(image=1, video=0)
+    )
     error = JobError(code="generation_failed", message="the vendor's reason")
     return change(record, status=Status.FAILED, error=error, finished_at=record.created_at)
 
@@ -142,9 +149,9 @@ async def test_a_cancelled_jobs_paid_picture_is_reached_from_the_form(
         job = await opened(page)
 
         store_files(place, job, image=png())
-        record = sample_record(job, JobInput(prompt="to be kept", style=""))
+        record = sample_record(job, GenVideoInput(prompt="to be kept", style=""))
         attempts = Attempts(image=1, video=1)
-        record = change(record, status=Status.RUNNING, step=Step.VIDEO, attempts=attempts)
+        record = change(record, status=Status.RUNNING, step="video", attempts=attempts)
         record = ended(record, Status.CANCELLED)
         place.records.write(
             record.model_copy(update={"asset_url": f"{place.base}/jobs/{job}/image"})
@@ -202,7 +209,7 @@ async def test_filtered_jobs_are_cancelled_and_run_again_together(
         await expect(row(page, "cancelling")).to_have_count(2)
         await expect(cancel).to_be_hidden()
 
-        job = JobInput(prompt="of several", style="", tag="both")
+        job = GenVideoInput(prompt="of several", style="", tag="both")
         for line in await page.locator("tr[data-job]").all():
             record = sample_record(str(await line.get_attribute("data-job")), job)
             place.records.write(ended(record, Status.CANCELLED))
@@ -243,7 +250,7 @@ async def test_a_job_that_has_started_is_not_shown_as_waiting(
         await expect(turn).to_have_text("2")
         stood = await page.evaluate(TOP)
 
-        place.records.write(change(record, status=Status.RUNNING, step=Step.IMAGE, percent=5))
+        place.records.write(change(record, status=Status.RUNNING, step="image", percent=5))
         await expect(panel).to_contain_text("1 of 1 in use, 1 waiting")
         await expect(panel).to_contain_text("image 5 %")
         await expect(turn).to_have_text("1")
@@ -324,17 +331,17 @@ async def test_many_jobs_come_in_pages_and_a_change_touches_only_its_line(
     lonely: Place, new_page: NewPage
 ) -> None:
     for number in range(600):
-        job = JobInput(prompt=f"prompt {number}", style="ink", tag="many")
+        job = GenVideoInput(prompt=f"prompt {number}", style="ink", tag="many")
         lonely.records.write(sample_record(job_id(number), job))
     async with lonely.running(), new_page(f"{lonely.base}/?sort=newest") as page:
         await shown(page, 200, "600 jobs")
         await page.evaluate(WATCH)
         running = change(
-            sample_record(job_id(120), JobInput(prompt="prompt 120", style="ink", tag="many")),
+            sample_record(job_id(120), GenVideoInput(prompt="prompt 120", style="ink", tag="many")),
             status=Status.RUNNING,
-            step=Step.IMAGE,
+            step="image",
             percent=7,
-            attempts=Attempts(image=1),
+            attempts=Attempts(image=1, video=0),
         )
         lonely.records.write(running)
         await expect(page.locator(f"tr[data-job={job_id(120)}]")).to_contain_text("image 7 %")

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.store.records import RecordStore
 from tests.fixtures.browser import NewPage
 from tests.fixtures.processes import Running, free_port, running
@@ -39,7 +39,7 @@ async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: New
 
         await shows_link(page, "lost")
         attempts = Attempts(image=1, video=2)
-        running = change(record, status=Status.RUNNING, step=Step.VIDEO, percent=70)
+        running = change(record, status=Status.RUNNING, step="video", percent=70)
         lonely.records.write(running.model_copy(update={"attempts": attempts}))
         lonely.records.write(sample_record(OTHER))
         async with lonely.running():

@@ -18,8 +18,9 @@ from services.mock_core.faults.presets import PRESETS
 from shared.errors import GenvideoError
 from shared.http import mistakes
 from shared.jobs import closing
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import JobError
-from shared.jobs.states import OnVideoFailure, Status, Step
+from shared.jobs.states import OnVideoFailure, Status
 from shared.store import chosen
 from shared.temporal import refusals
 from shared.texts import ERRORS, PAGE
@@ -52,7 +53,7 @@ BUILT = {
     *(f"{{n}} {unit}" for unit in ("ms", "s", "min", "h", "d")),
     *("both", "demo", "usual", "fast", "mocks"),
     *Status,
-    *Step,
+    *GENVIDEO.names,
     *OnVideoFailure,
     *(fate.replace("_", " ") for fate in Fate),
     *(text.replace("`", "") for each in PRESETS.values() for text in (each.says, each.expect)),

@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 from pydantic import AnyHttpUrl
 
-from shared.jobs.messages import JobInput
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.states import Status
 from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change, ended
@@ -23,7 +23,7 @@ ENDS = [Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED, Status.CANCELLED]
 async def filled(lonely: Place) -> AsyncIterator[Place]:
     """Four jobs that have ended, of two tags, and one that waits."""
     for number, status in enumerate(ENDS):
-        job = JobInput(prompt=f"prompt {number}", style="ink", tag=f"tag-{number % 2}")
+        job = GenVideoInput(prompt=f"prompt {number}", style="ink", tag=f"tag-{number % 2}")
         record = sample_record(job_id(number), job)
         running = change(record, status=Status.RUNNING, started_at=CREATED - timedelta(seconds=2))
         lonely.records.write(ended(running, status))
@@ -99,7 +99,7 @@ async def test_the_report_of_a_load_test_is_reached_from_its_batch(
     run = "20260101-000000-0000"
     reports = lonely.data_dir / "reports"
     lonely.settings["reports_dir"] = reports
-    job = JobInput(prompt="of a load test", style="", tag=f"load-{run}-10")
+    job = GenVideoInput(prompt="of a load test", style="", tag=f"load-{run}-10")
     lonely.records.write(sample_record(job_id(1), job))
     async with lonely.running(), new_page(f"{lonely.base}/?view=batches") as page:
         await expect(page.get_by_role("link", name="These jobs in the table")).to_be_visible()

@@ -24,12 +24,13 @@ from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.api.slots import EMPTY, Slots
 from shared.jobs.closing import MESSAGES, RESET
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import Job, JobInput, Record
+from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
 from shared.semaphore.messages import HolderView, SlotView
 from shared.store.records import Records, RecordStore
-from shared.temporal.client import GENVIDEO_QUEUE, GENVIDEO_WORKFLOW, GET_RECORD_QUERY
+from shared.temporal.client import GET_RECORD_QUERY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.object_store import given_for
 from tests.fixtures.processes import free_port
@@ -88,7 +89,7 @@ async def polled(service: Service, job_id: str, status: Status) -> Job:
 
 async def started(service: Service, prompt: str = "p") -> Record:
     """A job that runs, with its first record."""
-    job_id, job = new_job_id(), JobInput(prompt=prompt, style="")
+    job_id, job = new_job_id(), GenVideoInput(prompt=prompt, style="")
     temporal = service.jobs._temporal
     await temporal.start(job_id, job)
     found = await temporal.describe(job_id)
@@ -172,7 +173,7 @@ async def test_a_job_whose_memo_is_garbage_keeps_nobody_from_being_seen(
 ) -> None:
     by_hand = new_job_id()
     await service.client.start_workflow(
-        GENVIDEO_WORKFLOW, id=by_hand, task_queue="nobody", memo={"input": memo}
+        GENVIDEO.workflow, id=by_hand, task_queue="nobody", memo={"input": memo}
     )
     shown = await polled(service, by_hand, Status.QUEUED)
     assert shown.prompt == "(not recorded)"
@@ -338,7 +339,7 @@ async def test_a_job_that_runs_on_after_a_reset_is_left_alone(service: Service) 
     assert records_of(service).read(record.job_id) == record
 
 
-@workflow.defn(name=GENVIDEO_WORKFLOW)
+@workflow.defn(name=GENVIDEO.workflow)
 class EndsWhereReset:
     """As a job that waits: a run of it that was reset ends, and can't be replayed behind that."""
 
@@ -346,7 +347,7 @@ class EndsWhereReset:
         self._job_id = workflow.info().workflow_id
 
     @workflow.run
-    async def run(self, job: JobInput) -> None:
+    async def run(self, job: GenVideoInput) -> None:
         info = workflow.info()
         if info.run_id != info.first_execution_run_id and not workflow.unsafe.is_replaying():
             raise ApplicationError(MESSAGES[RESET], type=RESET, non_retryable=True)
@@ -365,7 +366,7 @@ async def test_a_job_that_was_reset_while_it_waited_is_closed(
     await service.follower.sweep()
     async with Worker(
         service.client,
-        task_queue=GENVIDEO_QUEUE,
+        task_queue=GENVIDEO.name,
         workflows=[EndsWhereReset],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):

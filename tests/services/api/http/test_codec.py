@@ -18,8 +18,8 @@ from services.api.app import create_app
 from services.api.service import make_service
 from services.api.settings import ApiSettings
 from services.api.temporal import Temporal
+from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobInput
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
 from tests.fixtures.eventually import eventually
@@ -210,7 +210,7 @@ async def test_the_ui_shows_the_prompt(tmp_path: Path) -> None:
     )
     async with serving(create_app(settings)) as base, with_ui(ui, base) as client:
         job_id = new_job_id()
-        await Temporal(client).start(job_id, JobInput(prompt=PROMPT, style="ink"))
+        await Temporal(client).start(job_id, GenVideoInput(prompt=PROMPT, style="ink"))
         async with async_playwright() as drive:
             browser = await drive.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
             page = await browser.new_page()

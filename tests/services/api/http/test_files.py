@@ -17,9 +17,9 @@ from services.api import thumbnails
 from services.api.service import Service
 from services.api.thumbnails import Thumbnails
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
-from shared.jobs.states import Step
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.fixtures.processes import free_port
@@ -34,7 +34,7 @@ BYTES = bytes(range(256)) * 4
 def job_id(api: Api) -> str:
     """A job with a picture and no video."""
     record = api.write(ended(sample_record(new_job_id())))
-    path = asset_path(api.data_dir, record.job_id, Step.IMAGE)
+    path = asset_path(api.data_dir, record.job_id, IMAGE)
     path.parent.mkdir(parents=True)
     path.write_bytes(BYTES)
     return record.job_id
@@ -86,7 +86,7 @@ async def test_what_a_browser_has_is_not_sent_again(api: Api, job_id: str) -> No
     same = await api.http.get(f"/jobs/{job_id}/image", headers={"If-None-Match": tag})
     assert (same.status_code, same.content) == (304, b"")
 
-    asset_path(api.data_dir, job_id, Step.IMAGE).write_bytes(BYTES + b"x")
+    asset_path(api.data_dir, job_id, IMAGE).write_bytes(BYTES + b"x")
     other = await api.http.get(f"/jobs/{job_id}/image", headers={"If-None-Match": tag})
     assert other.status_code == 200
 
@@ -115,10 +115,10 @@ async def shared_api(new_api: NewApi, moto: str, by_hand: None) -> AsyncIterator
         yield made
 
 
-def keep(api: Api, job_id: str, body: bytes, step: Step = Step.IMAGE) -> None:
+def keep(api: Api, job_id: str, body: bytes, step: str = "image") -> None:
     file = api.data_dir / "part"
     file.write_bytes(body)
-    api.service.assets.keep(file, job_id, step, digest="a" * 64)
+    api.service.assets.keep(file, job_id, GENVIDEO.stage(step), digest="a" * 64)
 
 
 def write(api: Api, record: Record) -> Record:
@@ -204,7 +204,7 @@ async def test_while_the_store_is_away_that_is_what_is_said(new_api: NewApi, by_
 
 def stored(data_dir: Path, data: bytes) -> str:
     job_id = new_job_id()
-    path = asset_path(data_dir, job_id, Step.IMAGE)
+    path = asset_path(data_dir, job_id, IMAGE)
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
     return job_id
@@ -233,7 +233,7 @@ async def test_it_is_small_and_made_once(lonely: Api) -> None:
 async def test_a_picture_that_can_not_be_opened_is_shown_as_it_is(tmp_path: Path) -> None:
     broken = png()[:60]
     job_id = stored(tmp_path, broken)
-    assert await Thumbnails().of(asset_path(tmp_path, job_id, Step.IMAGE)) is None
+    assert await Thumbnails().of(asset_path(tmp_path, job_id, IMAGE)) is None
 
 
 # In the place of the opening: what the process has, and what it may do.

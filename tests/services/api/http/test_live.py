@@ -14,13 +14,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from services.api.http import live
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import Api, NewApi, calls_for_callers, change, ended
 from tests.services.api.http.test_access import is_problem
 from tests.shared.standins import sample_record
 
-RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(image=1)}
+RUNNING = {"status": Status.RUNNING, "step": "image", "attempts": Attempts(image=1, video=0)}
 
 
 async def rest(socket: ClientConnection) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from services.api.http.routes import router
 from services.api.temporal import Temporal
 from shared.errors import TemporalUnavailable
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import job_id_for_key, new_job_id
-from shared.jobs.messages import JobInput
-from shared.jobs.slots import CLEAN_UP, JOB_GATE
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import OnVideoFailure
 from shared.semaphore.messages import MEMO, Mark
 from shared.temporal.client import CUSTOM_PROGRESS, CUSTOM_TAG
@@ -120,8 +120,8 @@ async def test_the_workflow_carries_input_and_search_attributes(api: Api, client
 
     assert found.typed_search_attributes.get(CUSTOM_PROGRESS) == 0
     assert found.typed_search_attributes.get(CUSTOM_TAG) == "批次"
-    memo = await found.memo_value("input", type_hint=JobInput)
-    assert memo == JobInput(
+    memo = await found.memo_value("input", type_hint=GenVideoInput)
+    assert memo == GenVideoInput(
         prompt=prompt,
         style="ink",
         tag="批次",
@@ -131,7 +131,7 @@ async def test_the_workflow_carries_input_and_search_attributes(api: Api, client
     assert (await found.static_summary() or "").startswith("很很")
     # Of all that a semaphore without a memory knows: whose turn it is.
     mark = await found.memo_value(f"{MEMO}{JOB_GATE}", type_hint=Mark)
-    assert mark == Mark(priority=1, clean_up=CLEAN_UP)
+    assert mark == Mark(priority=1, clean_up=GENVIDEO.clean_up)
 
 
 async def test_another_process_knows_the_job_before_its_record(
@@ -160,7 +160,7 @@ async def test_a_key_stands_for_one_job(api: Api) -> None:
 async def test_a_key_outlives_temporals_memory(api: Api, client: Client) -> None:
     """Once there is a record, it answers; Temporal forgets closed runs."""
     job_id = job_id_for_key("order-1")
-    api.write(sample_record(job_id, JobInput.model_validate(BODY)))
+    api.write(sample_record(job_id, GenVideoInput.model_validate(BODY)))
 
     assert await api.submit("order-1") == job_id
     with pytest.raises(RPCError, match="not found"):

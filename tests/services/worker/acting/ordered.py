@@ -8,16 +8,15 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowExecutionStatus
 
 from services.worker.models import Order
-from shared.jobs.messages import JobInput
-from shared.jobs.states import Step
+from shared.jobs.genvideo import GenVideoInput
 from shared.semaphore.messages import SlotRequest
 
 ORDER = Order(
     request=SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC)),
-    step=Step.VIDEO,
+    step="video",
     attempt=2,
     token=7,
-    job=JobInput(prompt="p", style=""),
+    job=GenVideoInput(prompt="p", style=""),
     deadline_seconds=1,
     give_up_seconds=1,
 )

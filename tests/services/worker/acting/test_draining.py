@@ -10,7 +10,7 @@ from services.worker.models import GEN_IMAGE, REQUEST_VIDEO
 from services.worker.vendors.vendor import Traits
 from shared.errors import NeverDelivered, RefusedForGood
 from shared.jobs.messages import Attempts, Record
-from shared.jobs.states import Status, Step
+from shared.jobs.states import Status
 from shared.semaphore.messages import Closed
 from shared.store.records import Records
 from tests.services.worker.acting.drained import (
@@ -38,13 +38,13 @@ def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
     return Scene(clock, tmp_path)
 
 
-RUNNING = {"status": Status.RUNNING, "step": Step.IMAGE, "attempts": Attempts(image=1)}
+RUNNING = {"status": Status.RUNNING, "step": "image", "attempts": Attempts(image=1, video=0)}
 
 
 async def test_in_doubt_nothing_found_is_looked_for_as_long_as_it_may_be_accepted(
     scene: Scene,
 ) -> None:
-    assert (await scene.drain()).attempts == Attempts()
+    assert (await scene.drain()).attempts == Attempts(image=0, video=0)
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
 
 
@@ -64,7 +64,7 @@ async def test_what_turns_up_late_is_cancelled_and_waited_for(scene: Scene) -> N
     scene.images.news[IMAGE] = lambda passed: (
         None if passed < 20 else now("running") if not scene.images.cancelled else now("failed")
     )
-    assert (await scene.drain()).attempts == Attempts(image=1)
+    assert (await scene.drain()).attempts == Attempts(image=1, video=0)
     assert scene.images.cancelled == ["v-running"]
     assert 20 <= scene.clock.passed < ACCEPT
 
@@ -78,7 +78,7 @@ async def test_once_the_latest_generation_is_known_no_other_is_on_its_way(scene:
 
 async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -> None:
     """The image is done; the video's submit may be on its way."""
-    scene.record(status=Status.RUNNING, step=Step.VIDEO, attempts=Attempts(image=1, video=1))
+    scene.record(status=Status.RUNNING, step="video", attempts=Attempts(image=1, video=1))
     scene.images.news[IMAGE] = lambda passed: now("succeeded")
     scene.videos.news[VIDEO] = lambda passed: None if passed < 10 else running_until(90)(passed)
     assert (await scene.drain()).attempts == Attempts(image=1, video=1)
@@ -94,7 +94,7 @@ async def test_a_job_that_cleans_up_by_itself_hears_the_vendors_ids(scene: Scene
 def ahead(scene: Scene) -> Scene:
     """A run has begun its video's submit; its record knows only of the image, which is over."""
     scene.record(**RUNNING)
-    orders = {GEN_IMAGE: (Step.IMAGE, 1), REQUEST_VIDEO: (Step.VIDEO, 1)}
+    orders = {GEN_IMAGE: ("image", 1), REQUEST_VIDEO: ("video", 1)}
     for name, (step, attempt) in orders.items():
         order = ORDER.model_copy(update={"step": step, "attempt": attempt})
         scene.latest.begun.append((name, order))
@@ -144,7 +144,7 @@ async def test_what_the_vendor_denies_for_a_while_may_run_on(scene: Scene, recor
     """Known to it before, or accepted by the record: it is waited for as a job would."""
     scene.record(
         status=Status.RUNNING,
-        step=Step.VIDEO,
+        step="video",
         attempts=Attempts(image=1, video=1),
         tasks={VIDEO: "v-1"} if recorded else {},
     )
@@ -176,7 +176,7 @@ async def test_an_earlier_run_of_the_semaphore_has_waited_for_the_next_one(
     assert scene.clock.passed == pytest.approx(takes, abs=3)
 
 
-IN_VIDEO = {"status": Status.RUNNING, "step": Step.VIDEO, "attempts": Attempts(image=1, video=1)}
+IN_VIDEO = {"status": Status.RUNNING, "step": "video", "attempts": Attempts(image=1, video=1)}
 UNASKED = Traits(looked_up=False)
 
 
@@ -208,7 +208,7 @@ async def test_a_vendor_is_asked_by_our_id_or_else_by_its_own_which_the_record_h
     scene.videos.traits = traits
     scene.record(**IN_VIDEO, tasks={VIDEO: "v-1"})
     scene.videos.news[asked] = running_until(90)
-    assert (await scene.drain()).attempts == Attempts(video=1)
+    assert (await scene.drain()).attempts == Attempts(image=0, video=1)
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
@@ -230,7 +230,7 @@ async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_fo
     scene: Scene,
 ) -> None:
     scene.images.news[IMAGE] = lambda passed: None if passed < 2 else now("succeeded")
-    assert (await scene.drain(in_doubt=False, hold=3)).attempts == Attempts(image=1)
+    assert (await scene.drain(in_doubt=False, hold=3)).attempts == Attempts(image=1, video=0)
     assert scene.clock.passed == 3
 
 
@@ -242,7 +242,7 @@ async def test_a_record_that_was_closed_from_outside_is_told_what_was_accepted(
     await scene.drain()
     record = scene.recorded
     assert (record.status, record.error and record.error.code) == (Status.FAILED, "terminated")
-    assert record.attempts == Attempts(image=1)
+    assert record.attempts == Attempts(image=1, video=0)
     assert [each.version for each in record.transitions[-2:]] == [2, 3]
     assert record.version == 3
 
@@ -269,7 +269,7 @@ async def test_of_another_run_it_is_told_what_was_accepted(scene: Scene) -> None
     await scene.drain()
     record = scene.recorded
     assert (record.run_id, record.status) == ("run-2", Status.QUEUED)
-    assert record.attempts == Attempts(image=1)
+    assert record.attempts == Attempts(image=1, video=0)
 
 
 async def test_it_is_told_so_behind_what_comes_between(
@@ -286,7 +286,7 @@ async def test_it_is_told_so_behind_what_comes_between(
 
     monkeypatch.setattr(Records, "write", overtaken)
     await scene.drain()
-    assert (scene.recorded.version, scene.recorded.attempts) == (3, Attempts(image=1))
+    assert (scene.recorded.version, scene.recorded.attempts) == (3, Attempts(image=1, video=0))
 
 
 @pytest.mark.parametrize(
@@ -326,11 +326,15 @@ async def test_a_forgotten_jobs_record_ends_behind_its_generations_with_what_the
     assert all(is_open for passed, is_open in open_at if passed < 20)
     record = scene.recorded
     assert (record.status, record.error and record.error.code) == (Status.FAILED, "forgotten")
-    assert record.attempts == Attempts(image=1)
+    assert record.attempts == Attempts(image=1, video=0)
 
 
 async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
     """Its activities are given the time to notice that it has closed, and no more."""
     kept = await scene.drain(job_id="their-workflow", hold=3)
-    assert (kept.attempts, kept.cleared, scene.clock.passed) == (Attempts(), True, 3)
+    assert (kept.attempts, kept.cleared, scene.clock.passed) == (
+        Attempts(image=0, video=0),
+        True,
+        3,
+    )
     assert scene.images.asked == 0

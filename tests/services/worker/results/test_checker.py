@@ -18,7 +18,7 @@ from PIL import Image
 from services.worker.results import checker as module
 from services.worker.results.checker import Checker, running_checker
 from shared.errors import BadResult, StorageFailed, WrongKind
-from shared.jobs.states import Step
+from shared.jobs.genvideo import GENVIDEO
 from tests.fixtures.processes import children, gone, peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import KINDS, child_that, pid_of, put, stuck, there
@@ -26,42 +26,42 @@ from tests.services.worker.results.helpers import KINDS, child_that, pid_of, put
 shared_loop = pytest.mark.asyncio(loop_scope="module")
 # What a child may have in all: it begins with some 40.
 CHILD_MEGABYTES = 480
-GOOD = {Step.IMAGE: samples.png(), Step.VIDEO: samples.mp4()}
+GOOD = {"image": samples.png(), "video": samples.mp4()}
 # Made where they are tested, and not by every process that has read this file.
-HOSTILE: dict[str, tuple[Callable[[], bytes], Step, str]] = {
-    "an index of 60 million frames": (hostile.mp4_of_claims, Step.VIDEO, "claims|decoded"),
+HOSTILE: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "an index of 60 million frames": (hostile.mp4_of_claims, "video", "claims|decoded"),
     "an index that fits into memory": (
         partial(hostile.mp4_of_claims, 10**6),
-        Step.VIDEO,
+        "video",
         "claims more",
     ),
-    "a video of 16000x16000": (hostile.wide_mp4, Step.VIDEO, "too large: 16000x16000"),
-    "an image of 16000x16000": (hostile.wide_png, Step.IMAGE, "DecompressionBomb"),
+    "a video of 16000x16000": (hostile.wide_mp4, "video", "too large: 16000x16000"),
+    "an image of 16000x16000": (hostile.wide_png, "image", "DecompressionBomb"),
     "an image of 8000x8000": (
         partial(hostile.white_png, 8000, 8000),
-        Step.IMAGE,
+        "image",
         "too large: 8000x8000",
     ),
     "an image of one long row": (
         partial(hostile.white_png, 20_000, 1),
-        Step.IMAGE,
+        "image",
         "too large: 20000x1",
     ),
-    "a text of 64 megabytes": (hostile.png_of_text, Step.IMAGE, "decoded as PNG: ValueError"),
+    "a text of 64 megabytes": (hostile.png_of_text, "image", "decoded as PNG: ValueError"),
     "a jpeg of 16000x16000": (
         partial(hostile.jpeg_of, 16_000, 16_000),
-        Step.IMAGE,
+        "image",
         "DecompressionBomb",
     ),
     "a webp of 16000x16000": (
         partial(hostile.webp_of, 16_000, 16_000),
-        Step.IMAGE,
+        "image",
         "too large|decoded",
     ),
-    "a video of hours": (hostile.long_mp4, Step.VIDEO, "longer than 600 s"),
+    "a video of hours": (hostile.long_mp4, "video", "longer than 600 s"),
     "a video of photographs": (
         partial(hostile.mp4_of, "mjpeg"),
-        Step.VIDEO,
+        "video",
         "a kind that we don't decode",
     ),
 }
@@ -74,27 +74,27 @@ async def checker() -> AsyncIterator[Checker]:
 
 
 @shared_loop
-@pytest.mark.parametrize("step", list(Step))
-async def test_a_good_file_passes(checker: Checker, tmp_path: Path, step: Step) -> None:
+@pytest.mark.parametrize("step", GENVIDEO.names)
+async def test_a_good_file_passes(checker: Checker, tmp_path: Path, step: str) -> None:
     await checker.check(put(tmp_path, GOOD[step]), step, KINDS[step], io.BytesIO())
 
 
 @shared_loop
 async def test_one_of_another_kind_is_told_apart(checker: Checker, tmp_path: Path) -> None:
     with pytest.raises(WrongKind, match="JPEG, not PNG"):
-        await checker.check(put(tmp_path, samples.jpeg()), Step.IMAGE, ["PNG"], io.BytesIO())
+        await checker.check(put(tmp_path, samples.jpeg()), "image", ["PNG"], io.BytesIO())
 
 
 @shared_loop
 async def test_one_that_is_not_there_is_no_bad_one(checker: Checker, tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="No such file"):
-        await checker.check(tmp_path / "nothing", Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        await checker.check(tmp_path / "nothing", "image", KINDS["image"], io.BytesIO())
 
 
 @shared_loop
 @pytest.mark.parametrize(("made", "step", "reason"), HOSTILE.values(), ids=list(HOSTILE))
 async def test_a_hostile_file_is_a_bad_one_and_harms_nothing(
-    checker: Checker, tmp_path: Path, made: Callable[[], bytes], step: Step, reason: str
+    checker: Checker, tmp_path: Path, made: Callable[[], bytes], step: str, reason: str
 ) -> None:
     before = await pid_of(checker)
     with pytest.raises(BadResult, match=reason):
@@ -104,21 +104,21 @@ async def test_a_hostile_file_is_a_bad_one_and_harms_nothing(
     assert peak(before) < CHILD_MEGABYTES
 
 
-LARGEST: dict[str, tuple[Callable[[], bytes], Step]] = {
-    "png": (partial(hostile.white_png, 7680, 5200), Step.IMAGE),
-    "jpeg": (partial(hostile.large, "JPEG", progressive=True, subsampling=0), Step.IMAGE),
+LARGEST: dict[str, tuple[Callable[[], bytes], str]] = {
+    "png": (partial(hostile.white_png, 7680, 5200), "image"),
+    "jpeg": (partial(hostile.large, "JPEG", progressive=True, subsampling=0), "image"),
     "webp": (
         partial(hostile.large, "WEBP", lossless=True, method=0, size=(4096, 4096)),
-        Step.IMAGE,
+        "image",
     ),
-    "mp4": (partial(hostile.mp4_of, "libx264", 4096, 2304), Step.VIDEO),
+    "mp4": (partial(hostile.mp4_of, "libx264", 4096, 2304), "video"),
 }
 
 
 @shared_loop
 @pytest.mark.parametrize(("made", "step"), LARGEST.values(), ids=list(LARGEST))
 async def test_the_largest_files_that_are_allowed_pass(
-    checker: Checker, tmp_path: Path, made: Callable[[], bytes], step: Step
+    checker: Checker, tmp_path: Path, made: Callable[[], bytes], step: str
 ) -> None:
     before = await pid_of(checker)
     await checker.check(put(tmp_path, made()), step, KINDS[step], io.BytesIO())
@@ -130,7 +130,7 @@ async def test_the_largest_files_that_are_allowed_pass(
 async def test_what_is_stored_is_the_picture_made_anew(checker: Checker, tmp_path: Path) -> None:
     out = io.BytesIO(b"of a try before".ljust(10**6))
     path = put(tmp_path, samples.picture("JPEG", comment=b"of somebody"))
-    await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], out)
+    await checker.check(path, "image", KINDS["image"], out)
     assert out.getvalue().endswith(b"IEND\xaeB`\x82")
     with Image.open(out) as new, Image.open(path) as old:
         assert (new.format, new.tobytes()) == ("PNG", old.tobytes())
@@ -145,8 +145,8 @@ async def test_a_disk_that_takes_no_picture_is_no_fault_of_the_file(tmp_path: Pa
     path = put(tmp_path, samples.png())
     async with running_checker() as checker:
         with pytest.raises(OSError, match="No space left"):
-            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], Full())
-        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+            await checker.check(path, "image", KINDS["image"], Full())
+        await checker.check(path, "image", KINDS["image"], io.BytesIO())
 
 
 async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
@@ -168,9 +168,7 @@ async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
         os.set_inheritable(ours.fileno(), True)
         async with running_checker() as checker:
             with pytest.raises(BadResult) as told:
-                await checker.check(
-                    put(tmp_path, b"x"), Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO()
-                )
+                await checker.check(put(tmp_path, b"x"), "image", KINDS["image"], io.BytesIO())
     environment, files, refused, alone, (most_files, core) = json.loads(told.value.message)
     # What Python itself sets where there is no locale.
     assert set(environment) <= {"LC_CTYPE"}
@@ -185,9 +183,7 @@ async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_
     monkeypatch.setattr(module, "COMMAND", child_that(stuck(killed)))
     path = put(tmp_path, samples.png())
     async with running_checker() as checker:
-        checking = asyncio.create_task(
-            checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
-        )
+        checking = asyncio.create_task(checker.check(path, "image", KINDS["image"], io.BytesIO()))
         for number in range(killed):
             await there(path.with_suffix(f".{number}"))
             os.kill(await pid_of(checker), signal.SIGKILL)
@@ -196,7 +192,7 @@ async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_
         else:
             with pytest.raises(BadResult, match="twice"):
                 await checking
-            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+            await checker.check(path, "image", KINDS["image"], io.BytesIO())
 
 
 @pytest.mark.parametrize(
@@ -219,9 +215,7 @@ async def test_a_child_that_overruns_or_babbles_makes_the_file_a_bad_one(
     monkeypatch.setattr(module, "WALL_SECONDS", 3600)
     async with running_checker() as checker:
         with pytest.raises(BadResult, match="twice"):
-            await checker.check(
-                put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO()
-            )
+            await checker.check(put(tmp_path, samples.png()), "image", KINDS["image"], io.BytesIO())
 
 
 async def test_one_that_takes_too_long_is_ended(
@@ -233,9 +227,9 @@ async def test_one_that_takes_too_long_is_ended(
     async with running_checker() as checker:
         path = put(tmp_path, samples.png())
         with pytest.raises(BadResult, match="twice"):
-            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+            await checker.check(path, "image", KINDS["image"], io.BytesIO())
         monkeypatch.undo()
-        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        await checker.check(path, "image", KINDS["image"], io.BytesIO())
         assert set(children(os.getpid())) - others == {await pid_of(checker)}
     assert set(children(os.getpid())) == others
 
@@ -246,15 +240,11 @@ async def test_a_caller_that_gives_up_leaves_no_verdict_to_the_next_one(
     monkeypatch.setattr(module, "COMMAND", child_that(stuck(1)))
     path = put(tmp_path, b"no image")
     async with running_checker() as checker:
-        checking = asyncio.create_task(
-            checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
-        )
+        checking = asyncio.create_task(checker.check(path, "image", KINDS["image"], io.BytesIO()))
         await there(path.with_suffix(".0"))
         checking.cancel()
         await asyncio.gather(checking, return_exceptions=True)
-        await checker.check(
-            put(tmp_path, samples.png()), Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO()
-        )
+        await checker.check(put(tmp_path, samples.png()), "image", KINDS["image"], io.BytesIO())
 
 
 async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
@@ -263,10 +253,10 @@ async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
     monkeypatch.setattr(module, "TRIES", 1)
     path = put(tmp_path, samples.png())
     async with running_checker() as checker:
-        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        await checker.check(path, "image", KINDS["image"], io.BytesIO())
         os.kill(await pid_of(checker), signal.SIGKILL)
         await checker._child.result().wait()
-        await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+        await checker.check(path, "image", KINDS["image"], io.BytesIO())
 
 
 async def test_where_no_child_begins_the_file_is_left_for_later(
@@ -278,22 +268,21 @@ async def test_where_no_child_begins_the_file_is_left_for_later(
         async with running_checker() as checker:
             for _ in range(2):
                 with pytest.raises(StorageFailed, match="can't be checked"):
-                    await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+                    await checker.check(path, "image", KINDS["image"], io.BytesIO())
             patch.undo()
-            await checker.check(path, Step.IMAGE, KINDS[Step.IMAGE], io.BytesIO())
+            await checker.check(path, "image", KINDS["image"], io.BytesIO())
 
 
 PARENT = """
 import asyncio, io, sys
 from pathlib import Path
 from services.worker.results import checker
-from shared.jobs.states import Step
 from tests.services.worker.results.helpers import child_that, stuck
 
 async def main():
     checker.COMMAND = child_that(stuck(1))
     async with checker.running_checker() as it:
-        await it.check(Path(sys.argv[1]), Step.IMAGE, ["PNG"], io.BytesIO())
+        await it.check(Path(sys.argv[1]), "image", ["PNG"], io.BytesIO())
 
 asyncio.run(main())
 """

@@ -28,7 +28,6 @@ from services.worker.vendors.service import ImageService
 from services.worker.vendors.vendor import Traits, Vendor
 from shared.errors import BadResult, ResultNotAllowed
 from shared.http.client import http_client
-from shared.jobs.states import Step
 from tests.services.mock_core.serving import Receiver, served
 from tests.services.worker import samples
 from tests.services.worker.results.helpers import KEY, LOCKED, VENDOR, Unconfined
@@ -312,7 +311,7 @@ class Line:
     data_dir: Path
 
     async def store(self, path: str = "/view", vendor: Vendor = LOCKED, at: str = "vendor") -> None:
-        await self.storage.store(self.bases[at] + path, JOB, step=Step.IMAGE, vendor=vendor)
+        await self.storage.store(self.bases[at] + path, JOB, step="image", vendor=vendor)
 
 
 @asynccontextmanager
@@ -328,7 +327,7 @@ async def line_in(data_dir: Path) -> AsyncIterator[Line]:
             http,
             Disk(data_dir),
             checker=Unconfined(),
-            vendors={Step.IMAGE: f"{bases['vendor']}/base", Step.VIDEO: "http://video"},
+            vendors={"image": f"{bases['vendor']}/base", "video": "http://video"},
             data_dir=data_dir,
             max_bytes=10**6,
         )

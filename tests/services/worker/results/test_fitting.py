@@ -17,8 +17,8 @@ from services.worker.results.storage import Storage
 from services.worker.vendors.vendor import Bounds
 from shared.errors import RefusedForGood, StorageFailed
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.ids import new_job_id
-from shared.jobs.states import Step
 from tests.fixtures.processes import peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import pid_of, put
@@ -65,7 +65,7 @@ async def test_what_is_fitted_is_the_image_that_was_stored(
     checker: Checker, tmp_path: Path
 ) -> None:
     job_id, body = new_job_id(), drawn(400, 400)
-    path = asset_path(tmp_path, job_id, Step.IMAGE)
+    path = asset_path(tmp_path, job_id, IMAGE)
     path.parent.mkdir(parents=True)
     path.write_bytes(body)
     async with httpx.AsyncClient() as http:
@@ -73,7 +73,7 @@ async def test_what_is_fitted_is_the_image_that_was_stored(
             http,
             Disk(tmp_path),
             checker=checker,
-            vendors=dict.fromkeys(Step, "http://vendor"),
+            vendors=dict.fromkeys(GENVIDEO.names, "http://vendor"),
             data_dir=tmp_path,
             max_bytes=10**6,
         )

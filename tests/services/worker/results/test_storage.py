@@ -26,8 +26,8 @@ from services.worker.vendors.vendor import Bounds, Fitted
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http.client import http_client
 from shared.jobs.assets import asset_path
+from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.ids import new_job_id
-from shared.jobs.states import Step
 from shared.store.chosen import chosen_store
 from shared.store.protocol import Store
 from tests.fixtures.object_store import settings_for
@@ -39,7 +39,7 @@ from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 JOB = "job-0123456789abcdef01234567"
 URL = "http://vendor/files/1"
 PATH = "GET /files/1"
-STEPS = {Step.IMAGE: samples.png(), Step.VIDEO: samples.mp4()}
+STEPS = {"image": samples.png(), "video": samples.mp4()}
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def storage_of(vendor: StubVendor, data_dir: Path, *, max_bytes: int = 10**6) ->
         http,
         Disk(data_dir),
         checker=Unconfined(),
-        vendors=dict.fromkeys(Step, "http://vendor"),
+        vendors=dict.fromkeys(GENVIDEO.names, "http://vendor"),
         data_dir=data_dir,
         max_bytes=max_bytes,
     )
@@ -89,16 +89,16 @@ def left_behind(data_dir: Path) -> list[Path]:
     return [path for path in data_dir.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("step", list(Step))
-async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, step: Step) -> None:
+@pytest.mark.parametrize("step", GENVIDEO.names)
+async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, step: str) -> None:
     body = STEPS[step]
     asset = await storage_of(answered(file_of(body)), tmp_path).store(
         URL, JOB, step=step, vendor=VENDOR
     )
-    assert asset_path(tmp_path, JOB, step).read_bytes() == body
+    assert asset_path(tmp_path, JOB, GENVIDEO.stage(step)).read_bytes() == body
     assert (asset.size, asset.sha256) == (len(body), hashlib.sha256(body).hexdigest())
-    assert asset.media_type == {Step.IMAGE: "image/png", Step.VIDEO: "video/mp4"}[step]
-    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, step)]
+    assert asset.media_type == {"image": "image/png", "video": "video/mp4"}[step]
+    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, GENVIDEO.stage(step))]
 
 
 BAD = {
@@ -119,7 +119,7 @@ BAD = {
 async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer)
     with pytest.raises(BadResult):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO, vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(URL, JOB, step="video", vendor=VENDOR)
     assert vendor.asked == [PATH] * FETCH_TRIES
     assert left_behind(tmp_path) == []
 
@@ -127,14 +127,14 @@ async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer
 @pytest.mark.parametrize("answer", BAD.values(), ids=list(BAD))
 async def test_a_good_file_after_a_bad_one_is_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer, file_of(samples.mp4()))
-    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.VIDEO, vendor=VENDOR)
-    assert asset_path(tmp_path, JOB, Step.VIDEO).read_bytes() == samples.mp4()
+    await storage_of(vendor, tmp_path).store(URL, JOB, step="video", vendor=VENDOR)
+    assert asset_path(tmp_path, JOB, VIDEO).read_bytes() == samples.mp4()
 
 
 async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> None:
     vendor = answered(file_of(samples.jpeg()), file_of(samples.png()))
     with pytest.raises(WrongKind):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
     assert vendor.asked == [PATH]
     assert left_behind(tmp_path) == []
 
@@ -142,10 +142,10 @@ async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> No
 async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
     bad = file_of(samples.png()[:500])
     storage = storage_of(answered(file_of(samples.png()), bad), tmp_path)
-    await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+    await storage.store(URL, JOB, step="image", vendor=VENDOR)
     with pytest.raises(BadResult):
-        await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
-    assert asset_path(tmp_path, JOB, Step.IMAGE).read_bytes() == samples.png()
+        await storage.store(URL, JOB, step="image", vendor=VENDOR)
+    assert asset_path(tmp_path, JOB, IMAGE).read_bytes() == samples.png()
 
 
 NOT_GIVEN = {
@@ -162,8 +162,8 @@ async def test_a_file_that_is_not_given_for_a_while_is_waited_for(
     tmp_path: Path, answer: Answer
 ) -> None:
     vendor = answered(*[answer] * (FETCH_TRIES + 2), file_of(samples.png()))
-    await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
-    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, Step.IMAGE)]
+    await storage_of(vendor, tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
+    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, IMAGE)]
 
 
 @pytest.mark.parametrize("answer", NOT_GIVEN.values(), ids=list(NOT_GIVEN))
@@ -173,7 +173,7 @@ async def test_a_file_that_is_never_given_is_a_bad_one(
     """Or the job would ask for it until its own time is up."""
     monkeypatch.setattr(module, "FETCH_PATIENCE_SECONDS", 0.01)
     with pytest.raises(BadResult, match=r"So it was for 0\.01 s"):
-        await storage_of(answered(answer), tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+        await storage_of(answered(answer), tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
     assert left_behind(tmp_path) == []
 
 
@@ -185,12 +185,12 @@ async def test_a_host_that_is_away_is_left_to_the_activitys_retry(
 ) -> None:
     vendor = answered(answer)
     with pytest.raises(StorageFailed):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
     assert vendor.asked == [PATH]
 
 
 async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_path: Path) -> None:
-    path = asset_path(tmp_path, JOB, Step.IMAGE)
+    path = asset_path(tmp_path, JOB, IMAGE)
     path.parent.mkdir(parents=True)
     abandoned, other = (path.parent / f".image.png.{name}.part" for name in ("0123", "4567"))
     for partial in (abandoned, other):
@@ -198,7 +198,7 @@ async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_pat
     before = time.time() - 2 * ABANDONED_SECONDS
     os.utime(abandoned, (before, before))
     await storage_of(answered(file_of(samples.png())), tmp_path).store(
-        URL, JOB, step=Step.IMAGE, vendor=VENDOR
+        URL, JOB, step="image", vendor=VENDOR
     )
     assert set(left_behind(tmp_path)) == {path, other}
 
@@ -223,7 +223,7 @@ async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_pat
 async def test_no_other_address_is_asked(tmp_path: Path, url: str) -> None:
     vendor = StubVendor({})
     with pytest.raises((ResultNotAllowed, BadResult)):
-        await storage_of(vendor, tmp_path).store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(url, JOB, step="image", vendor=VENDOR)
     assert vendor.asked == []
 
 
@@ -236,14 +236,14 @@ async def test_a_full_disk_is_no_fault_of_the_vendor(tmp_path: Path) -> None:
     (tmp_path / "assets").write_text("in the way")
     with pytest.raises(StorageFailed, match="Our disk"):
         await storage_of(answered(file_of(samples.png())), tmp_path).store(
-            URL, JOB, step=Step.IMAGE, vendor=VENDOR
+            URL, JOB, step="image", vendor=VENDOR
         )
 
 
 async def test_a_job_id_from_outside_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a job id"):
         await storage_of(answered(reply()), tmp_path).store(
-            URL, "../../etc", step=Step.IMAGE, vendor=VENDOR
+            URL, "../../etc", step="image", vendor=VENDOR
         )
 
 
@@ -254,15 +254,15 @@ OTHER_KINDS = [samples.picture("JPEG", comment=SECRET), samples.picture("WEBP", 
 @pytest.mark.parametrize("body", OTHER_KINDS, ids=["jpeg", "webp"])
 async def test_an_image_of_another_kind_is_stored_as_png(tmp_path: Path, body: bytes) -> None:
     storage = storage_of(answered(file_of(body)), tmp_path)
-    asset = await storage.store(URL, JOB, step=Step.IMAGE, vendor=ANY_KIND)
-    stored = asset_path(tmp_path, JOB, Step.IMAGE).read_bytes()
+    asset = await storage.store(URL, JOB, step="image", vendor=ANY_KIND)
+    stored = asset_path(tmp_path, JOB, IMAGE).read_bytes()
     assert asset.media_type == "image/png"
     assert (asset.size, asset.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
     assert SECRET not in stored
     with Image.open(io.BytesIO(stored)) as new, Image.open(io.BytesIO(body)) as sent:
         assert (new.format, new.tobytes()) == ("PNG", sent.tobytes())
     with pytest.raises(WrongKind, match="not PNG"):
-        await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+        await storage.store(URL, JOB, step="image", vendor=VENDOR)
 
 
 Headers = dict[bytes, bytes]
@@ -320,7 +320,7 @@ async def storing(host: Host, data_dir: Path) -> AsyncIterator[tuple[Storage, st
                 http,
                 Disk(data_dir),
                 checker=Unconfined(),
-                vendors=dict.fromkeys(Step, base),
+                vendors=dict.fromkeys(GENVIDEO.names, base),
                 data_dir=data_dir,
                 max_bytes=10**6,
             )
@@ -331,16 +331,16 @@ async def refused(host: Host, data_dir: Path, reason: str) -> None:
     """The file is a bad one for this reason, and nothing of it is kept."""
     async with storing(host, data_dir) as (storage, url):
         with pytest.raises(BadResult, match=reason):
-            await storage.store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
+            await storage.store(url, JOB, step="image", vendor=VENDOR)
     assert left_behind(data_dir) == []
 
 
 async def test_a_file_is_asked_for_as_it_is(tmp_path: Path) -> None:
     host = Host(whole(samples.png()), content_encoding="identity")
     async with storing(host, tmp_path) as (storage, url):
-        await storage.store(url, JOB, step=Step.IMAGE, vendor=VENDOR)
+        await storage.store(url, JOB, step="image", vendor=VENDOR)
     assert [headers[b"accept-encoding"] for headers in host.asked] == [b"identity"]
-    assert asset_path(tmp_path, JOB, Step.IMAGE).read_bytes() == samples.png()
+    assert asset_path(tmp_path, JOB, IMAGE).read_bytes() == samples.png()
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip", "deflate", "br", "identity, gzip"])
@@ -390,7 +390,7 @@ async def test_a_result_is_in_the_bucket_and_nothing_of_it_here(
 ) -> None:
     store = chosen_store(settings_for(moto, prefix=new_job_id()))
     storage = storage_over(store, tmp_path)
-    asset = await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+    asset = await storage.store(URL, JOB, step="image", vendor=VENDOR)
     (listed,) = store.list("assets/")
     assert listed.key == f"assets/{JOB}/image-{asset.sha256}.png"
     assert left_behind(tmp_path) == []
@@ -407,7 +407,7 @@ async def test_a_result_is_in_the_bucket_and_nothing_of_it_here(
 async def test_a_store_that_is_away_is_as_a_full_disk(tmp_path: Path) -> None:
     storage = storage_over(chosen_store(settings_for("http://127.0.0.1:9")), tmp_path)
     with pytest.raises(StorageFailed, match="the store does not answer"):
-        await storage.store(URL, JOB, step=Step.IMAGE, vendor=VENDOR)
+        await storage.store(URL, JOB, step="image", vendor=VENDOR)
     for call in (storage.fitted(JOB, BOUNDS), storage.address(JOB)):
         with pytest.raises(StorageFailed, match="the store does not answer"):
             await call

@@ -1,0 +1,1 @@
+"""The engine: jobs of stages, each paid for once, one job at a time; it names no stage itself."""
