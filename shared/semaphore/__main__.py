@@ -5,7 +5,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,9 +21,9 @@ from .state import SemaphoreRules
 from .worker import semaphore_worker
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Return 0 when done, 1 when refused, 2 for wrong usage, 3 if Temporal does not answer."""
-    wanted = parser().parse_args()
+    wanted = parser().parse_args(words)
     try:
         return asyncio.run(_run(wanted))
     except KeyboardInterrupt:

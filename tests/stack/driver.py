@@ -61,16 +61,23 @@ class Stack:
         """Address of a published port."""
         return f"http://127.0.0.1:{self.settings[port]}"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What lets a caller in where a token is set."""
+        token = self.settings.get("API_TOKEN")
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
     def get(self, port: str, path: str) -> Any:
         """What a service answers."""
-        answer = httpx.get(f"{self.url(port)}{path}", timeout=60)
+        answer = httpx.get(f"{self.url(port)}{path}", headers=self.headers, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
     def submit(self, prompt: str) -> str:
         """Submit a job and return its id."""
         body = {"prompt": prompt, "style": "ink", "tag": "stack"}
-        answer = httpx.post(f"{self.url('API_PORT')}/jobs", json=body, timeout=60)
+        url = f"{self.url('API_PORT')}/jobs"
+        answer = httpx.post(url, json=body, headers=self.headers, timeout=60)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["job_id"])
 
@@ -78,7 +85,7 @@ class Stack:
         """The first state of a job that is one of `until`, a status or a step."""
         wanted = set(until)
         url = f"{self.url('API_PORT')}/jobs/{job_id}/events"
-        with httpx.stream("GET", url, timeout=60) as events:
+        with httpx.stream("GET", url, headers=self.headers, timeout=60) as events:
             for line in events.iter_lines():
                 if line.startswith("data:"):
                     job: dict[str, Any] = json.loads(line.removeprefix("data:"))

@@ -1,9 +1,11 @@
-"""The same stack as ordinary processes."""
+"""The same stack as ordinary processes, each of which is told what it reads and no more."""
 
 import asyncio
+import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,19 +16,37 @@ from typing import Any
 import httpx
 import pytest
 
+from compose.stack.environment import environment_of
 from compose.stack.local import marked
 from compose.stack.machine import free_ports
+from compose.stack.services import LOADTEST
+from compose.stack.settings import load
 from tests.fixtures.eventually import eventually
 from tests.stack import scenarios
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings
+from tools.bench import takeover
+from tools.bench.__main__ import PARTS
+from tools.bench.__main__ import app as benchmarks
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+KEY = "A" * 43 + "="
+# In the shell of `make up`, and nobody's business.
+FOREIGN = {
+    "AWS_SECRET_ACCESS_KEY": KEY,
+    "GITHUB_TOKEN": KEY,
+    "HTTPS_PROXY": "http://me:secret@127.0.0.1:9",
+    "NOT_A_SETTING": KEY,
+}
+SECRETS = {"API_TOKEN": KEY, "PAYLOAD_KEY": KEY, "CALLBACK_SECRET": KEY}
+AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
+CLIENTS = {"api", "callback", "semaphore", "worker"}
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     data: Path = tmp_path_factory.mktemp("local")
-    found = Stack(own_settings(data, mode="local", project="unused"))
+    found = Stack(own_settings(data, mode="local", project="unused") | SECRETS | FOREIGN)
     try:
         yield found
     finally:
@@ -50,6 +70,61 @@ def test_the_stack_as_processes(stack: Stack) -> None:
     scenarios.one_job_is_tried(stack)
     scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and all that it has started."""
+    yield pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield from family(int(child))
+
+
+def name(pid: int) -> str:
+    """By its command line: a service, or another program of the stack."""
+    line = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    found = re.search(r"services\.(\w+)|(supervisord|ui_proxy|temporal)", line)
+    return (found[1] or found[2]) if found else line
+
+
+def told(pid: int) -> set[str]:
+    """The names in its environment."""
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return {entry.partition("=")[0] for entry in entries}
+
+
+def test_each_process_is_told_what_it_reads_and_no_more(stack: Stack) -> None:
+    supervisor = int(Path(stack.settings["DATA_DIR"], "run", "supervisord.pid").read_text())
+    found = [(name(pid), told(pid)) for pid in family(supervisor)]
+    programs = {"supervisord", "temporal", "ui_proxy", "mock_comfyui", "mock_kling"}
+    assert programs | CLIENTS <= {it for it, _ in found}
+    who = {
+        secret: {it for it, names in found if secret in names} for secret in (*SECRETS, *FOREIGN)
+    }
+    assert who == {key: set() for key in FOREIGN} | {
+        "API_TOKEN": {"api"},
+        "PAYLOAD_KEY": CLIENTS,
+        "CALLBACK_SECRET": {"callback", "worker"},
+    }
+
+
+def open_to_others(path: Path) -> bool:
+    """What is gone by now is open to nobody."""
+    with suppress(FileNotFoundError):
+        return bool(stat.S_IMODE(path.lstat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO))
+    return False
+
+
+def test_nobody_else_can_read_what_the_stack_keeps(stack: Stack) -> None:
+    data = Path(stack.settings["DATA_DIR"])
+    folders = [path for path in data.iterdir() if path.is_dir()]
+    assert {"state", "assets", "callbacks", "temporal", "logs", "run", "secrets"} <= {
+        path.name for path in folders
+    }
+    assert [path.name for path in folders if open_to_others(path)] == []
+    # What lies in `run/code` is a copy of the source.
+    kept = [path for folder in folders for path in folder.rglob("*") if "code" not in path.parts]
+    assert len(kept) > 10
+    assert [str(path.relative_to(data)) for path in kept if open_to_others(path)] == []
 
 
 def test_fewer_workers_leave_the_first_alone(stack: Stack) -> None:
@@ -81,7 +156,7 @@ def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
     stack: Stack, tmp_path: Path
 ) -> None:
     shared = {"TEMPORAL_ADDRESS": f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"}
-    second = Stack(own_settings(tmp_path, mode="local", project="unused") | shared)
+    second = Stack(own_settings(tmp_path, mode="local", project="unused") | SECRETS | shared)
     name = Path(stack.settings["DATA_DIR"], "secrets", "stack").read_text()
     line, *_ = second.make("up", good=False).splitlines()
     assert line.startswith(f"other stacks: another one, {name}, uses Temporal's namespace default:")
@@ -118,7 +193,7 @@ def until_answered(url: str, reached: Callable[[Any], object] = bool) -> None:
     async def ask() -> Any:
         async with httpx.AsyncClient(timeout=60) as http:
             with suppress(httpx.HTTPError):
-                return (await http.get(url)).raise_for_status().json()
+                return (await http.get(url, headers=AUTHORIZED)).raise_for_status().json()
         return None
 
     asyncio.run(eventually(ask, lambda found: found is not None and reached(found)))
@@ -176,6 +251,39 @@ def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack
     after = set(marked(run_dir))
     assert after
     assert not after & before
+
+
+def test_each_part_of_the_benchmarks_measures_something(
+    stack: Stack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stack.make("up", "WORKERS=2")
+    for name, value in environment_of(load(ROOT, stack.settings), LOADTEST).items():
+        monkeypatch.setenv(name, value)
+
+    def run(part: str, *options: str) -> None:
+        benchmarks([part, str(tmp_path), *options], standalone_mode=False)
+
+    run("handover", "--runs", "1", "--jobs", "3")
+    run("takeover", "--runs", "1", "--seed", "7")
+    run("flood", "--jobs", "4", "--calm", "2")
+    run("throughput", "--runs", "1", "--jobs", "3")
+    # What these two leave in the queue is ended with the stack.
+    run("waiting", "--levels", "2,4", "--window", "2")
+    run("intake", "--runs", "1", "--single", "3", "--bulk", "20")
+    run("table")
+
+    found = json.loads((tmp_path / "bench.json").read_text())
+    values = {(row["part"], row["name"]): row["median"] for row in found["figures"]}
+    assert {part for part, _ in values} == set(PARTS)
+    # Whole times and rates can't be nothing, as a part of a time can.
+    assert [name for (_, name), value in values.items() if name[-4:] != "mean" and value <= 0] == []
+    for moment in takeover.NAMES:
+        step, job = (values["takeover", f"{moment}: next {what}"] for what in ("step", "job"))
+        assert step <= job, moment
+    assert "intake: requests taken in by the semaphore, in bulk" in capsys.readouterr().out
 
 
 def test_it_is_gone_when_it_is_down(stack: Stack) -> None:

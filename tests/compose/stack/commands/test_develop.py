@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from compose.stack.commands import develop
 from compose.stack.commands.develop import Check
 from compose.stack.output import VERDICT, StackError
+
+Suite = Callable[[Path, Mapping[str, str]], int]
 
 
 @pytest.fixture
@@ -31,62 +33,52 @@ def test_options_with_an_open_quote_are_told(asked: list[list[str]], tmp_path: P
     assert asked == []
 
 
-def test_chaos_without_options_draws_a_seed(asked: list[list[str]], tmp_path: Path) -> None:
-    assert develop.chaos(tmp_path, {}) == 1
-    usual = ["--minutes", "5", "--deck", "all", "--mode", "local", "--reports", "reports"]
-    assert asked == [usual]
+GIVEN = {"MINUTES": "0.5", "SEED": "7"}
 
 
-def test_chaos_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
-    given = {"MINUTES": "0.5", "SEED": "7", "MODE": "docker", "REPORTS_DIR": "there"}
-    develop.chaos(tmp_path, given | {"DECK": "kills"})
-
-    options = {"minutes": "0.5", "deck": "kills", "mode": "docker", "reports": "there", "seed": "7"}
-    assert asked == [[word for name, value in options.items() for word in (f"--{name}", value)]]
-
-
-def test_auto_means_processes_to_chaos(asked: list[list[str]], tmp_path: Path) -> None:
-    develop.chaos(tmp_path, {"MODE": "auto"})
-
-    assert asked[0][asked[0].index("--mode") + 1] == "local"
-
-
-def test_all_that_is_wrong_with_chaos_is_named(asked: list[list[str]], tmp_path: Path) -> None:
-    with pytest.raises(StackError) as refused:
-        develop.chaos(tmp_path, {"MINUTES": "0", "SEED": "x", "MODE": "cloud", "DECK": "tarot"})
-
-    wrong = ("MINUTES=0", "SEED=x", "MODE=cloud", "DECK=tarot")
-    assert all(name in str(refused.value) for name in wrong)
-    assert asked == []
-
-
-def test_a_simulation_takes_new_seeds(asked: list[list[str]], tmp_path: Path) -> None:
-    assert develop.simulate(tmp_path, {}) == 1
-    assert asked == [["--minutes", "10"]]
-
-
-def test_a_simulation_is_handed_what_is_given(asked: list[list[str]], tmp_path: Path) -> None:
-    given = {"MINUTES": "0.5", "SEED": "2611260355000", "HISTORIES": "9"}
-    develop.simulate(tmp_path, given | {"KINDS": "cancel,reset"})
-
-    first = ["--minutes", "0.5", "--seed", "2611260355000"]
-    assert asked == [[*first, "--histories", "9", "--kinds", "cancel,reset"]]
-
-
-def test_all_that_is_wrong_with_a_simulation_is_named(
-    asked: list[list[str]], tmp_path: Path
+@pytest.mark.parametrize(
+    ("suite", "given", "handed"),
+    [
+        (develop.chaos, {}, "--minutes 5 --deck all --mode local --reports reports"),
+        (
+            develop.chaos,
+            GIVEN | {"MODE": "docker", "DECK": "kills", "REPORTS_DIR": "there"},
+            "--minutes 0.5 --deck kills --mode docker --reports there --seed 7",
+        ),
+        (
+            develop.chaos,
+            {"MODE": "auto"},
+            "--minutes 5 --deck all --mode local --reports reports",
+        ),
+        (develop.simulate, {}, "--minutes 10"),
+        (
+            develop.simulate,
+            GIVEN | {"HISTORIES": "9", "KINDS": "cancel,reset"},
+            "--minutes 0.5 --seed 7 --histories 9 --kinds cancel,reset",
+        ),
+    ],
+)
+def test_a_suite_is_handed_what_is_given(
+    asked: list[list[str]], tmp_path: Path, suite: Suite, *, given: dict[str, str], handed: str
 ) -> None:
-    wrong = {"MINUTES": "0", "SEED": "x", "HISTORIES": "0", "KINDS": "reset,"}
-    with pytest.raises(StackError) as refused:
-        develop.simulate(tmp_path, wrong)
+    assert suite(tmp_path, given) == 1
+    assert asked == [handed.split()]
 
+
+@pytest.mark.parametrize(
+    ("suite", "wrong"),
+    [
+        (develop.chaos, {"MINUTES": "0", "SEED": "x", "MODE": "cloud", "DECK": "tarot"}),
+        (develop.simulate, {"MINUTES": "0", "SEED": "x", "HISTORIES": "0", "KINDS": "reset,"}),
+    ],
+)
+def test_all_that_is_wrong_is_named(
+    asked: list[list[str]], tmp_path: Path, suite: Suite, wrong: dict[str, str]
+) -> None:
+    with pytest.raises(StackError) as refused:
+        suite(tmp_path, wrong)
     assert all(f"{name}={value}" in str(refused.value) for name, value in wrong.items())
     assert asked == []
-
-
-def test_the_pictures_take_no_options(asked: list[list[str]], tmp_path: Path) -> None:
-    assert develop.pictures(tmp_path) == 1
-    assert asked == [[]]
 
 
 def tool(name: str, program: str) -> Check:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -90,14 +91,19 @@ def test_nothing_is_started_or_changed_for_options_that_are_wrong(
     assert recorder.arguments[-3:] == ["--seed", "x", "--check"]
 
 
-def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
-    runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
-    assert recorder.arguments == ["run", "--stages", "ladder", "--seed", "7", "--reset", *REPLAYED]
-
-
-def test_both_builds(settings: Load, recorder: Recorder) -> None:
-    runs.bench_peers(settings(), {"JOBS": "12", "RESET": "1"})
-    assert recorder.arguments == ["bench-peers", "--jobs", "12", *REPLAYED]
+@pytest.mark.parametrize(
+    ("command", "environ", "options"),
+    [
+        (runs.ladder, {"SEED": "7", "RATE": "2/s", "RESET": "1"}, "run --stages ladder --seed 7"),
+        (runs.bench_peers, {"JOBS": "12", "RATE": "2/s", "RESET": "1"}, "bench-peers --jobs 12"),
+    ],
+)
+def test_neither_the_ladder_nor_the_peers_know_a_rate(
+    settings: Load, recorder: Recorder, command: Command, *, environ: dict[str, str], options: str
+) -> None:
+    command(settings(), environ)
+    assert " ".join(recorder.arguments).startswith(options)
+    assert "--rate" not in recorder.arguments
 
 
 def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
@@ -135,35 +141,17 @@ RUNS: dict[str, Callable[[Settings, list[str], Mapping[str, str]], int]] = {
 }
 
 
-class Repeated:
-    """Takes the place of the running stack."""
-
-    python = "py"
-    reports = "there"
-
-    def __init__(self) -> None:
-        self.arguments: list[str] = []
-        self.line = ""
-
-    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
-        self.arguments, self.line = arguments, env["MAKE_LINE"]
-        return 0
-
-
-Run = Callable[[Made], Repeated]
+Run = Callable[[Made], Recorder]
 
 
 @pytest.fixture
-def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(root: Path, recorder: Recorder) -> Run:
     """Carries out a command up to the load test, which is recorded."""
 
-    def carry_out(asked: Made) -> Repeated:
-        found = Repeated()
-        monkeypatch.setattr(lifecycle, "is_as_asked", lambda settings: True)
-        monkeypatch.setattr(choice, "chosen", lambda settings: found)
+    def carry_out(asked: Made) -> Recorder:
         name, *words = asked.words
         RUNS[name](load(root, asked.environ), words, asked.environ)
-        return found
+        return copy(recorder)
 
     return carry_out
 
@@ -198,18 +186,18 @@ def test_the_line_repeats_the_run(
     run: Run, folder: Path, words: list[str], environ: Mapping[str, str], target: str
 ) -> None:
     first = run(Made(words, environ))
-    assert first.line.startswith(f"make {target}")
-    [again] = made(first.line, folder)
+    assert first.env["MAKE_LINE"].startswith(f"make {target}")
+    [again] = made(first.env["MAKE_LINE"], folder)
     assert {name: again.environ[name] for name in environ} == environ
     second = run(again)
-    assert (second.arguments, second.line) == (first.arguments, first.line)
+    assert (second.arguments, second.env["MAKE_LINE"]) == (first.arguments, first.env["MAKE_LINE"])
 
 
 def test_what_the_report_prints_repeats_the_run_with_its_seed(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(Made(["jobs", "3"], {"PRESET": "slow-vendor", "RULE": RULE}))
-    monkeypatch.setenv("MAKE_LINE", first.line)
+    monkeypatch.setenv("MAKE_LINE", first.env["MAKE_LINE"])
     synthetic = Synthetic(tmp_path, plan=Options(stages="3", seed="4711").plan())
     synthetic.command = command(4711)
     written = synthetic.write().folder
