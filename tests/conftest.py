@@ -1,7 +1,7 @@
 """Registers the fixtures that several folders share; no test is judged by its wall-clock time.
 
 Most tests wait for something, so four processes share the machine (`make test`). A file's tests
-stay together, and so do all that start whole stacks as processes, and as containers.
+stay together, and so do all that start containers.
 """
 
 import gc
@@ -32,13 +32,21 @@ pytest_plugins = [
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
-# What stays together, and the files that take long: these before all else, so that
-# nobody waits for them at the end.
-TOGETHER = {
-    "stacks": ("stack", "chaos", "compose"),
-    "containers": ("chaos/test_containers", "stack/test_containers"),
-}
-LONG = ("simulation", "control", "workflow", "shared/semaphore")
+CONTAINERS = ("chaos/test_containers", "stack/test_containers")
+# What takes long comes before all else, so that nobody waits for it at the end; what starts whole
+# stacks of processes is not all begun at once.
+LONG = (
+    "containers",
+    "stack/test_local",
+    "chaos/test_chaos",
+    "workflow",
+    "stack",
+    "control",
+    "simulation",
+    "shared/semaphore",
+    "services/api/dashboard",
+    "fuzz",
+)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -58,8 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(group: str) -> int:
-    order = (*TOGETHER, *LONG)
-    return next((i for i, name in enumerate(order) if group.startswith(name)), len(order))
+    return next((i for i, name in enumerate(LONG) if group.startswith(name)), len(LONG))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
@@ -89,5 +96,4 @@ class ByGroup(LoadScopeScheduling):
 
 def _group(nodeid: str) -> str:
     file = nodeid.partition("::")[0].removeprefix("tests/")
-    fitting = [name for name, files in TOGETHER.items() if file.startswith(files)]
-    return fitting[-1] if fitting else file
+    return "containers" if file.startswith(CONTAINERS) else file

@@ -96,8 +96,10 @@ def test_a_change_that_open_jobs_do_not_replay_with_waits_for_them(stack: Stack)
     change(stack, JOBS)
     refused(stack, "1 of 1 open jobs", job_id)
     assert processes(stack) == before
-    # Whatever dies is started again by the code that it was started from.
-    for pid in before:
+    # What dies is started again by the code that it was started from.
+    dying = re.findall(r"(?:worker|semaphore).* pid (\d+)", stack.make("ps"))
+    assert len(dying) == 2
+    for pid in dying:
         os.kill(int(pid), signal.SIGKILL)
     all_ready(stack)
     goes_on(stack, job_id)

@@ -26,8 +26,6 @@ def test_what_is_out_of_bounds_is_wrong_usage_and_nobody_is_asked(words: tuple[s
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "a b:1"])
-def test_an_address_where_nothing_answers(
-    address: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_address_where_nothing_answers(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--address", address, "show", "pool"]) == 3
     assert capsys.readouterr().err
