@@ -1,11 +1,12 @@
 """The server as both modes start it: what a page could do to it, by any port and any name."""
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -82,15 +83,21 @@ async def status(client: httpx.AsyncClient, url: str) -> int:
     return 0
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    found = Server(tmp_path)
-    try:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests, the last of which ends it."""
+    found = Server(tmp_path_factory.mktemp("temporal"))
+
+    async def answers() -> None:
         async with httpx.AsyncClient() as client:
             await eventually(lambda: status(client, found.ui + WORKFLOWS), lambda it: it == 200)
+
+    try:
+        asyncio.run(answers())
         yield found
     finally:
-        os.killpg(found.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(found.process.pid, signal.SIGKILL)
         found.process.wait()
 
 
