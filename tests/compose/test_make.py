@@ -75,12 +75,6 @@ def test_wrong_settings_keep_no_stack_running(tmp_path: Path) -> None:
     assert done.stderr.startswith("wrong settings: WORKERS=x (environment) is not a whole number")
 
 
-def test_mocks_off_without_an_address_is_refused(tmp_path: Path) -> None:
-    done = make("up", "MOCKS=off", "COMFYUI_URL=http://127.0.0.1:9", data=tmp_path)
-    assert done.returncode == 2
-    assert "MOCKS=off needs KLING_URL, which is not set" in done.stderr
-
-
 def test_an_address_that_switching_lacks_is_told_whether_a_stack_runs_or_not(
     tmp_path: Path,
 ) -> None:

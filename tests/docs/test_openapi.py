@@ -36,7 +36,6 @@ def test_no_file_depends_on_the_version_of_python() -> None:
 
 # What JSON and text can't show.
 BYTES = ("image/", "video/", "multipart/byteranges")
-STREAM = "text/event-stream"
 PROBLEM = "application/problem+json"
 MOCKS = {"mock-comfyui": "mock_comfyui", "mock-kling": "mock_kling"}
 

@@ -143,15 +143,6 @@ def test_taken_ports_are_named_and_nothing_is_half_started(stack: Stack, tmp_pat
     assert "not running" in second.make("ps")
 
 
-def test_with_a_wrong_setting_nothing_is_started(tmp_path: Path) -> None:
-    second = Stack(own_settings(tmp_path, mode="local", project="unused"))
-    said = second.make("up", "VIDEO_POLL_SECONDS=abc", "API_ORIGINS=nonsense", good=False)
-    assert said.startswith("wrong settings: API_ORIGINS=nonsense (environment) is refused: ")
-    assert "; VIDEO_POLL_SECONDS=abc (environment) is refused: " in said.splitlines()[0]
-    assert "not running" in second.make("ps")
-    assert not Path(second.settings["DATA_DIR"], "logs").exists()
-
-
 def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
     stack: Stack, tmp_path: Path
 ) -> None:

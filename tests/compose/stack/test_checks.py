@@ -1,9 +1,7 @@
 """What is refused before anything starts or changes, in one line, and what is asked for it."""
 
 import json
-import os
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +17,7 @@ from compose.stack.readiness import Unit
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 from shared.settings.common import MOCKED
-from tests.compose.stack.conftest import ROOT, Fake, Load
+from tests.compose.stack.conftest import Fake, Load
 from tests.fixtures.small_disk import NewDisk
 
 Probe = Callable[[Start], Iterator[Finding]]
@@ -509,21 +507,3 @@ def test_that_no_callback_can_arrive_is_told_once_the_receiver_runs(
     assert stack.asked == [("services.worker.doctor", "--receiver")]
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("receiver: it can't be reached; until then polling")
-
-
-def test_make_up_refuses_an_open_api_without_a_token_before_anything_is_made(
-    tmp_path: Path,
-) -> None:
-    done = subprocess.run(
-        ["make", "up", "BIND_ADDRESS=0.0.0.0", f"DATA_DIR={tmp_path / 'data'}"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == USAGE
-    [line] = [each for each in done.stderr.splitlines() if "make: ***" not in each]
-    assert line.startswith("wrong settings: API_TOKEN= (default) is refused: is needed where the")
-    assert not (tmp_path / "data").exists()

@@ -36,8 +36,6 @@ from tests.services.callback.conftest import (
 )
 from tests.shared.standins import client_of_nobody
 
-NewReceiver = Callable[..., Receiver]
-
 
 @pytest.fixture(params=["folder", "bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:

@@ -209,7 +209,6 @@ CAPTURED_FRAMES = json.loads(
     (Path(__file__).parent / "captured" / "frames-0.28.0.json").read_text(encoding="utf-8")
 )
 FRAMES = CAPTURED_FRAMES["frames"]
-PREVIEWS = {"preview_method": "latent2rgb"}
 
 
 async def _run(service: Service, socket: Socket, graph: Json, **members: object) -> str:
