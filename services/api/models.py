@@ -264,6 +264,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "holders": [_HOLDER],
         "waiting": [_NEXT_ID],
         "waiting_count": 1,
+        "rebuilding": False,
         "capacity": 12000,
     },
     "Transition": _TRANSITION,
