@@ -1,4 +1,4 @@
-"""The one error tree; each class fixes a code, an HTTP status and whether trying again can help."""
+"""The error tree; each class has a code, an HTTP status, and whether a retry can help."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from shared.failures import RULES, FailureClass, Rule
 
 
 class GenvideoError(Exception):
-    """Base: `code` is stable, the message is a sentence for a person.
+    """Base of all errors: `code` is stable, the message is a sentence for a person.
 
     A class names what differs from its base: `class QueueFull(GenvideoError, status=503, …)`.
     """
@@ -34,12 +34,12 @@ class GenvideoError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
-        # What its failure tells the workflow beside.
+        # Details of its failure for the workflow.
         self.details: tuple[object, ...] = ()
 
 
 class InvalidInput(GenvideoError, code="invalid_input", status=422, title="The input does not fit"):
-    """What was sent does not fit the route, field by field where it can be told."""
+    """The input does not fit the route; field by field if possible."""
 
 
 class RouteNotFound(GenvideoError, code="not_found", status=404, title="Not found"):
@@ -47,23 +47,22 @@ class RouteNotFound(GenvideoError, code="not_found", status=404, title="Not foun
 
 
 class BodyTooLarge(GenvideoError, code="body_too_large", status=413, title="The body is too large"):
-    """More bytes than the service takes."""
+    """The body has more bytes than the service takes."""
 
 
 class NotJson(GenvideoError, code="not_json", status=415, title="The body is not JSON"):
-    """The media type, or the body, is another one than JSON."""
+    """The media type or the body is not JSON."""
 
 
-class UnknownHost(
-    GenvideoError, code="unknown_host", status=421, title="This host is none of ours"
-):
-    """The name that a request calls us by is not ours: perhaps a page has lead its own one here."""
+class UnknownHost(GenvideoError, code="unknown_host", status=421, title="This host is unknown"):
+    """The request's `Host` is foreign, perhaps because a page resolves its own name to this
+    machine."""
 
 
 class ForeignOrigin(
-    GenvideoError, code="foreign_origin", status=403, title="Pages of this origin are not let in"
+    GenvideoError, code="foreign_origin", status=403, title="Pages of this origin are not allowed"
 ):
-    """A page of another site may neither change anything here nor listen."""
+    """A page of another site may neither change nor watch anything here."""
 
 
 class TemporalUnavailable(
@@ -73,28 +72,26 @@ class TemporalUnavailable(
     title="Temporal does not answer",
     retryable=True,
 ):
-    """Temporal, or who must answer through it, gave no answer in time."""
+    """Temporal, or a worker that must answer through it, gave no answer in time."""
 
 
 class TemporalRefuses(
     TemporalUnavailable,
     code="temporal_refuses",
-    title="Temporal won't have us",
+    title="Temporal refuses the connection",
     retryable=False,
 ):
-    """Temporal is there and won't have us: trying again helps nobody until that is mended."""
+    """Temporal refuses us; a retry does not help until somebody fixes it."""
 
 
 class NamespaceMissing(
-    TemporalRefuses, code="namespace_missing", title="The namespace is not there"
+    TemporalRefuses, code="namespace_missing", title="The namespace does not exist"
 ):
-    """The namespace that we are to use is none of the server's."""
+    """The server does not have our namespace."""
 
 
-class TemporalForbids(
-    TemporalRefuses, code="temporal_forbids", title="Temporal does not let us in"
-):
-    """A key, a certificate or a right that the server wants is not ours."""
+class TemporalForbids(TemporalRefuses, code="temporal_forbids", title="Temporal refuses access"):
+    """The server refuses our key, certificate or right."""
 
 
 class AttributesMissing(
@@ -102,35 +99,37 @@ class AttributesMissing(
     code="search_attributes_missing",
     title="Search attributes are missing",
 ):
-    """The namespace lacks a search attribute of ours, or has it as another type."""
+    """The namespace lacks one of our search attributes, or has it with another type."""
 
 
-class TlsUnfit(TemporalRefuses, code="temporal_tls", title="TLS with Temporal does not fit"):
-    """What each side expects of the other's TLS isn't what it gets."""
+class TlsMismatch(TemporalRefuses, code="temporal_tls", title="TLS settings do not match"):
+    """TLS settings of client and server do not match."""
 
 
 class PayloadUnreadable(
     GenvideoError, code="payload_unreadable", title="A payload can't be decrypted"
 ):
-    """A payload was encrypted with a key that we don't have, or was changed."""
+    """A payload was encrypted with an unknown key, or was changed."""
 
 
-class AnotherStack(GenvideoError, code="another_stack", title="The namespace is another stack's"):
-    """The namespace is another stack's, whose slot, queues and jobs we must not share."""
+class AnotherStack(
+    GenvideoError, code="another_stack", title="The namespace belongs to another stack"
+):
+    """The namespace belongs to another stack, whose slot, queues and jobs we must not share."""
 
 
 class QueueFull(
     GenvideoError, code="queue_full", status=503, title="The queue is full", retryable=True
 ):
-    """As many jobs wait for the slot as its semaphore can carry."""
+    """As many jobs wait as the semaphore can carry."""
 
 
 class NotReady(GenvideoError, code="not_ready", status=503, title="Not ready", retryable=True):
-    """Something that the service depends on does not answer."""
+    """A dependency of the service does not answer."""
 
 
 class Fenced(GenvideoError, code="fenced", title="Another try has taken over", retryable=True):
-    """The run has closed, or another try of the activity has begun; this one submits nothing."""
+    """The run has closed, or another try has begun; this one submits nothing."""
 
 
 class RecordStands(
@@ -139,8 +138,8 @@ class RecordStands(
     """It has ended, is another run's, or has later versions of this run."""
 
 
-class NotThisRun(GenvideoError, code="not_this_run", title="The order is another run's"):
-    """The activity belongs to a run that was reset; what its order names is another run's."""
+class NotThisRun(GenvideoError, code="not_this_run", title="The order belongs to another run"):
+    """The activity belongs to a run that was reset; its order belongs to another run."""
 
 
 class Stopped(GenvideoError, code="stopped", title="The activity was stopped", retryable=True):
@@ -150,11 +149,11 @@ class Stopped(GenvideoError, code="stopped", title="The activity was stopped", r
 class StorageFailed(
     GenvideoError, code="storage_failed", title="The file could not be stored", retryable=True
 ):
-    """Our own disk or a download that may work next time."""
+    """The disk or a download failed; the next try may work."""
 
 
 class VendorError(GenvideoError, status=502, title="The vendor call failed"):
-    """A call to a vendor that did not go well; its class says what is done about it."""
+    """A call to a vendor failed; the class says what follows."""
 
     failure: ClassVar[FailureClass]
     rule: ClassVar[Rule]
@@ -169,7 +168,7 @@ class NeverDelivered(VendorError, failure=FailureClass.NEVER_DELIVERED):
 
 
 class RefusedForNow(VendorError, failure=FailureClass.REFUSED_FOR_NOW):
-    """The vendor is full or out."""
+    """The vendor is full or away."""
 
 
 class RefusedForGood(VendorError, failure=FailureClass.REFUSED_FOR_GOOD):
@@ -181,11 +180,11 @@ class OutcomeUnknown(VendorError, failure=FailureClass.OUTCOME_UNKNOWN):
 
 
 class GenerationFailed(VendorError, failure=FailureClass.GENERATION_FAILED):
-    """An accepted generation ended badly."""
+    """An accepted generation failed."""
 
 
 class BadResult(VendorError, code="bad_result", failure=FailureClass.GENERATION_FAILED):
-    """The vendor's file is gone, empty, truncated or of another kind: as good as failed."""
+    """The vendor's file is missing, empty, truncated or of another kind: the generation failed."""
 
 
 class GenerationLost(VendorError, failure=FailureClass.GENERATION_LOST):
@@ -195,29 +194,29 @@ class GenerationLost(VendorError, failure=FailureClass.GENERATION_LOST):
 class AttemptTimedOut(
     VendorError, code="attempt_timed_out", failure=FailureClass.GENERATION_FAILED
 ):
-    """It worked for longer than its deadline, and the vendor says that it was stopped."""
+    """It was stopped after its deadline, and the vendor confirms it."""
 
 
 class GivenUp(VendorError, failure=FailureClass.GIVEN_UP):
-    """Accepted, and no end after a time in which another one would not end either."""
+    """Accepted, and not ended after a time in which another one would not end either."""
 
 
 class NeverTold(VendorError, code="never_told", failure=FailureClass.GIVEN_UP):
-    """It may have been accepted, and its vendor can't be asked by our id: nobody will know."""
+    """It may have been accepted, and its vendor can't be asked by our id."""
 
 
 class WrongKind(VendorError, code="wrong_kind", failure=FailureClass.REFUSED_FOR_GOOD):
-    """A whole file of another kind than ours; another generation's would be, too."""
+    """A whole file of another kind; another generation's file would be, too."""
 
 
 class ResultNotAllowed(
     VendorError, code="result_not_allowed", failure=FailureClass.REFUSED_FOR_GOOD
 ):
-    """The vendor's file lies where we fetch nothing from; another generation's would, too."""
+    """The file's host is not allowed; another generation's would be the same."""
 
 
 def explained(error: VendorError) -> dict[str, str]:
-    """What kind of failure it is and what happens next, in the words of the table."""
+    """Return the class of failure and what happens next, in the words of the table."""
     return {
         "failure_class": error.failure,
         "counted": error.rule.counted,
@@ -226,7 +225,7 @@ def explained(error: VendorError) -> dict[str, str]:
 
 
 def what_kind(error: GenvideoError) -> dict[str, str]:
-    """The class of a vendor's failure; of ours, whether it is tried again."""
+    """Return the class of a vendor's failure; for our own, whether it is retried."""
     if isinstance(error, VendorError):
         return explained(error)
     return {"next": "tried again" if error.retryable else "back to the workflow"}

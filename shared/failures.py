@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-# A generation that the vendor accepted and that ended badly is tried again at most this often.
+# How many further attempts follow a generation that was accepted and failed.
 MAX_RETRIES = 3
 MAX_ATTEMPTS = 1 + MAX_RETRIES
 
 
 class FailureClass(StrEnum):
-    """Every failure is one of these."""
+    """The class of a failure."""
 
     NEVER_DELIVERED = "never_delivered"
     REFUSED_FOR_NOW = "refused_for_now"
@@ -22,7 +22,7 @@ class FailureClass(StrEnum):
 
 
 class Counted(StrEnum):
-    """Which counter a failure goes into; an attempt is what the vendor may charge for."""
+    """The counter of a failure; an attempt is what the vendor may charge for."""
 
     ATTEMPT = "attempt"
     DELIVERY = "delivery"
@@ -30,7 +30,7 @@ class Counted(StrEnum):
 
 
 class Rule(NamedTuple):
-    """`retried`: the same call again, under the same id of ours; `next` is for an operator."""
+    """`retried`: the same call again, under the same external id; `next` is for an operator."""
 
     counted: Counted
     retried: bool

@@ -1,4 +1,4 @@
-"""Whole files or none: a reader never sees a half-written one."""
+"""Write whole files or none: a reader never sees a half-written one."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ from pathlib import Path
 
 # As much as most of what we write; a disk with less is as good as full.
 ROOM = 256 * 1024
-# A writer that is at work has made its file less long ago than this.
+# A younger unfinished file may belong to a live writer.
 ABANDONED_SECONDS = 60.0
 
 
@@ -25,17 +25,17 @@ def no_room(folder: Path) -> str | None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step; its folder is made when missing.
+    """Replace `path` by `data` in one step, and make its folder if needed.
 
-    No fsync: what we write this way can be made again from Temporal, and a lost page
-    after a power cut shows as a damaged file, which is healed.
+    No fsync, because the content can be made again from Temporal. A page that a power cut loses
+    shows as a damaged file, which is repaired.
     """
     with _written_beside(path, data) as partial:
         os.replace(partial, path)
 
 
 def create_atomic(path: Path, data: bytes) -> bool:
-    """The same where nothing is there yet; False, and nothing is changed, where something is."""
+    """Do the same if nothing is there yet; otherwise return False and change nothing."""
     with _written_beside(path, data) as partial:
         try:
             os.link(partial, path)
@@ -59,7 +59,7 @@ def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
 def forget_partials(
     folder: Path, names: str = ".*.part", *, seconds: float = ABANDONED_SECONDS
 ) -> int:
-    """Remove half-written files that nobody has worked at for so long; how many there were."""
+    """Remove unfinished files that are old enough; return how many."""
     removed = 0
     for partial in folder.glob(names):
         with contextlib.suppress(OSError):

@@ -30,20 +30,21 @@ EX_REFUSED = 2
 EX_TEMPFAIL = 75
 TICK_SECONDS = 0.5
 CONNECT_WAIT_MAX_SECONDS = 2.0
-# `/readyz` is answered within this.
+# `/readyz` must answer within this.
 READY_SECONDS = 3.0
 
 # What runs while the process is up, given a connected client.
 Body = Callable[[Client], AbstractAsyncContextManager[object]]
-# Why something that is depended on isn't ready, or None where it is.
+# Why a dependency isn't ready, or None if it is.
 Check = Callable[[], Awaitable[str | None]]
 
 
 class Work:
-    """A body that begins when Temporal is there, and ends when it is told or has failed.
+    """The body of the process; it begins when Temporal answers, and ends when it is cancelled or
+    fails.
 
-    `checks` are what it depends on beside Temporal, for `/readyz`. It also ends when it finds the
-    namespace to be that of another stack than `stack`.
+    `checks` are further dependencies for `/readyz`. It also ends if the namespace belongs to
+    another stack than `stack`.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Work:
             await stay_alone(self._client, self._stack)
 
     def fail(self, error: BaseException) -> None:
-        """Say why it has ended, and by which status the process is to end."""
+        """Note why the work has ended, and the exit status of the process."""
         if isinstance(error, AnotherStack):
             log.error(error.message)
             self.status = EX_REFUSED
@@ -78,7 +79,7 @@ class Work:
             self.status = EX_FAILED
 
     async def reasons(self) -> Mapping[str, str | None]:
-        """Each dependency, and why it isn't ready, None where it is."""
+        """Return each dependency, and why it isn't ready, or None."""
         others = {name: check() for name, check in self._checks.items()}
         return await reasons_of({"temporal": self._temporal(), **others})
 
@@ -105,9 +106,9 @@ def run_worker(
     checks: Mapping[str, Check] | None = None,
     stack: str = "",
 ) -> None:
-    """Serve health and run the body until SIGTERM; exit status 1 where the body fails by itself.
+    """Serve health and run the body until SIGTERM; return 1 if the body fails by itself.
 
-    2 where it must not run, for the namespace is another stack's.
+    Return 2 if it must not run, because the namespace belongs to another stack.
     """
     work = Work(body, keys, checks=checks, stack=stack)
 
@@ -129,7 +130,7 @@ def worker_app(
     stop: Callable[[], None],
     hosts: Collection[str] = (),
 ) -> FastAPI:
-    """`/healthz`, `/readyz`, `/metrics` beside the work; its failure calls `stop`."""
+    """Return the app with `/healthz`, `/readyz`, `/metrics`; a failure of the work calls `stop`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -153,9 +154,9 @@ def worker_app(
     on=(RuntimeError, RPCError), attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS
 )
 async def connect_when_up(keys: PayloadKeys, *, tell: Callable[[str], None]) -> Client:
-    """A client of a namespace that we may use, however long it takes until there is one.
+    """Return a client once there is a namespace that we may use, however long it takes.
 
-    `tell` hears each time why there is none yet.
+    Each failed try is reported to `tell`.
     """
     try:
         client = await connect(keys, runtime=measured_runtime())
@@ -167,19 +168,20 @@ async def connect_when_up(keys: PayloadKeys, *, tell: Callable[[str], None]) -> 
 
 
 async def lazy_client(keys: PayloadKeys) -> Client:
-    """A client that connects at its first call, for who must start while the server is away."""
+    """Return a client that connects at its first call, for services that start without the
+    server."""
     return await connect(keys, runtime=measured_runtime(), lazy=True)
 
 
 async def reasons_of(checks: Mapping[str, Awaitable[str | None]]) -> Mapping[str, str | None]:
-    """What each check says; all at once, so that several that are silent take as long as one."""
+    """Return what each check says; all run at once, so several silent ones take as long as one."""
     return dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
 
 
 async def temporal_reason(client: Client, *, seconds: float = READY_SECONDS) -> str | None:
-    """Why Temporal isn't ready, or None where it answers within so many seconds."""
+    """Return why Temporal isn't ready, or None if it answers within the given time."""
     try:
-        # The call's own limit does not bound the connecting of a client that has never connected.
+        # The call's own limit does not cover the first connection of a lazy client.
         async with asyncio.timeout(seconds):
             await see_all(client)
     except TimeoutError:
@@ -194,9 +196,9 @@ async def temporal_reason(client: Client, *, seconds: float = READY_SECONDS) -> 
 async def watchdog(stall_seconds: float) -> None:
     """End the process when its event loop stands still for `stall_seconds`.
 
-    The SDK's own threads would go on polling for a loop that never answers; ended, the process
-    is started again by its supervisor. Where a machine is so busy that the loop gets no processor,
-    a new process would get none either: such time does not count. Runs until it is cancelled.
+    Otherwise the SDK's threads would go on polling for a loop that never answers; the supervisor
+    restarts the process. Time in which a busy machine gives the loop no processor does not count,
+    because a new process would get none either. Runs until it is cancelled.
     """
     thread, stopped = threading.get_native_id(), threading.Event()
 
@@ -206,7 +208,7 @@ async def watchdog(stall_seconds: float) -> None:
     def watch() -> None:
         while not stopped.wait(TICK_SECONDS):
             if clock() - ticked > stall_seconds:
-                sys.stderr.write(f"the event loop stood still for {stall_seconds:g} s, exiting\n")
+                sys.stderr.write(f"event loop blocked for {stall_seconds:g} s, exiting\n")
                 os._exit(EX_TEMPFAIL)
 
     ticked = clock()
@@ -220,8 +222,11 @@ async def watchdog(stall_seconds: float) -> None:
 
 
 def queued_seconds(thread: int) -> float:
-    """For how long a thread of ours could have run and had no processor; 0 where the kernel does
-    not say. Source: the kernel's Documentation/scheduler/sched-stats.rst."""
+    """Return for how long a thread could have run and had no processor; 0 if the kernel does not
+    say.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst.
+    """
     try:
         _, queued, _ = Path(f"/proc/self/task/{thread}/schedstat").read_text().split()
     except FileNotFoundError:

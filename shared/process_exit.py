@@ -1,4 +1,4 @@
-"""How a command that has talked to Temporal ends: with its own exit status."""
+"""End a command that has used Temporal's SDK with its own exit status."""
 
 import os
 import sys
@@ -9,12 +9,11 @@ FAILED = 1
 
 
 def run_and_exit(command: Callable[[], object]) -> NoReturn:
-    """Run `command` and end the process with the status that it exits by, or 0.
+    """Run `command` and end the process with its exit status, or 0.
 
-    The interpreter is not taken down: a thread of the SDK's may still be handing it a result, and
-    then signal 11 ends the process instead, up to a third of the time where it ends right after a
-    call on a busy machine.
-    What is raised, SystemExit apart, ends the process as ever.
+    Skip the interpreter's shutdown, because a thread of the SDK may still be handing over a result.
+    Then signal 11 would end the process, up to a third of the time on a busy machine. Exceptions
+    other than SystemExit end the process as usual.
     """
     status: str | int | None = None
     try:

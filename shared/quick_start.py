@@ -1,4 +1,4 @@
-"""The imports of a service, which are most of its start, without what only makes them longer."""
+"""Import a service's modules quickly: imports are most of its start."""
 
 import gc
 import sys
@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Other packages import it where it is installed, as it is for the load test; the image of a
-# service is without it, and nothing is printed by it.
+# Other packages import it if it is installed, as for the load test; the image of a service lacks
+# it.
 UNUSED = "rich"
 
 
 @contextmanager
 def quick_start() -> Iterator[None]:
-    """Import within it, once: what imports make stays, so that no garbage is looked for meanwhile,
-    and none among it later.
-    """
+    """Import inside of this block, once: the garbage collector is off, and later skips what imports
+    made."""
     modules: dict[str, Any] = sys.modules
     hidden = modules.setdefault(UNUSED, None) is None
     gc.disable()

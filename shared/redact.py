@@ -1,20 +1,20 @@
-"""Makes what a vendor says fit to be shown: without secrets, on one line, and as no Markdown."""
+"""Clean a vendor's text for display: without secrets, on one line, without Markdown."""
 
 import re
 from urllib.parse import urlsplit
 
 HIDDEN = "…"
 LONGEST = 500
-# More than this isn't even looked at.
+# The rest of a longer text is dropped.
 _READ = 4 * LONGEST
 
-# With whatever stands before the host and behind the path: a password, a token, a signature.
+# Everything before the host and after the path: a password, a token, a signature.
 _URL = re.compile(
     r"\b(?P<scheme>[a-z][a-z0-9+.-]{0,20})://(?:[^\s/@?#\"'<>]*@)?"
     r"(?P<place>[^\s?#\"'<>]*)(?P<query>[?#][^\s\"'<>]*)?",
     re.IGNORECASE,
 )
-# What is called a secret, with its value: `api_key=…`, `"token": "…"`, `invalid API key: …`.
+# A named secret with its value: `api_key=…`, `"token": "…"`, `invalid API key: …`.
 _NAMED = re.compile(
     r"(?P<name>(?:token|secret|password|passwd|signature|credentials?|authorization|"
     r"(?:api|access|private|account)[ _-]?key|(?<![A-Za-z])(?:key|sig))[\w.-]{0,20}"
@@ -33,20 +33,20 @@ _RANDOM = re.compile(
 )
 # A server's own folders; the file's name is enough.
 _PATH = re.compile(r"(?<![\w/.…])(?:/[\w.@+-]+)+/(?P<file>[\w.@+-]+)")
-# In quotes it may have blanks; of a `file:` address nothing before the name is kept either.
+# In quotes it may have blanks; of a `file:` address everything before the name goes.
 _QUOTED = re.compile(
     r"(?P<quote>['\"])(?:/|[A-Za-z]:\\|\\\\)[^'\"\n]{0,400}[/\\](?P<file>[^'\"/\\\n]+)(?P=quote)"
 )
 _FILE = re.compile(r"\bfile:/{1,3}(?:[^\s'\"/]+/)*(?P<file>[^\s'\"/]+)", re.IGNORECASE)
-# As Windows writes them, also with each backslash twice.
+# Windows paths, also with doubled backslashes.
 _DRIVE = re.compile(
     r"(?:\b[A-Za-z]:|(?<!\\)\\{2}[\w.-]+)(?:\\{1,2}[\w.@+ -]+){0,50}\\{1,2}(?P<file>[\w.@+-]+)"
 )
 
 
 def redacted(text: str) -> str:
-    """The same on one line, in at most 500 characters, without what may be a key, a signature or a
-    path."""
+    """Return the text on one line, at most 500 characters, without possible keys, signatures and
+    paths."""
     text = _FILE.sub(rf"{HIDDEN}/\g<file>", printable(text[:_READ]))
     text = _QUOTED.sub(rf"\g<quote>{HIDDEN}/\g<file>\g<quote>", text)
     text = _URL.sub(_bare, text)
@@ -61,7 +61,7 @@ def redacted(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The same on one line, without what would command a terminal or turn a page's text round."""
+    """Return the text on one line, without terminal codes and marks that reverse text."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
@@ -86,6 +86,6 @@ def _bare(found: re.Match[str]) -> str:
 
 
 def is_plain(url: str) -> bool:
-    """Whether an address is nothing but an address: no password, no query, no fragment."""
+    """True if an address has no password, no query and no fragment."""
     parts = urlsplit(url)
     return not (parts.query or parts.fragment or "@" in parts.netloc)

@@ -195,7 +195,7 @@ def test_with_a_key_that_may_mend_nothing_and_is_changed_while_a_job_runs(
     with front(WITH_A_KEY) as nginx:
         elsewhere = {"TEMPORAL_ADDRESS": nginx.address, "MOCK_SPEED": "4"}
         with stack(tmp_path, authority, TEMPORAL_API_KEY="wrong", **elsewhere) as own:
-            assert "Temporal does not let us in" in own.make("up", good=False)
+            assert "Temporal refuses access" in own.make("up", good=False)
         with stack(tmp_path, authority, TEMPORAL_API_KEY=KEY, **elsewhere) as own:
             assert "Temporal has no namespace" in own.make("up", good=False)
             told = own.make("namespace", good=False)

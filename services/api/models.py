@@ -30,7 +30,7 @@ def _something_to_draw(text: str) -> str:
     if "\0" in text:
         raise ValueError("It may not hold a NUL character.")
     if not any(map(_is_visible, text)):
-        raise ValueError("It needs at least one character that can be seen.")
+        raise ValueError("It needs at least one visible character.")
     return text
 
 

@@ -37,7 +37,7 @@ def _tellable(body: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise ValueError("It holds half of a surrogate pair, which is no character.") from error
+        raise ValueError("It contains half of a surrogate pair.") from error
     except ValueError as error:
         raise ValueError("It holds NaN or Infinity, which JSON doesn't have.") from error
     return body

@@ -23,7 +23,7 @@ from shared.semaphore.server import names_namespace
 from shared.settings.payloads import PayloadSettings
 from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
-from shared.temporal.namespace import TYPES, missing_attributes, see_namespace, told
+from shared.temporal.namespace import TYPES, described, missing_attributes, see_namespace
 from shared.temporal.refusals import refusal
 
 LOOK, ADD, MAKE = "look", "add", "make"
@@ -50,7 +50,7 @@ class Outlook(BaseModel):
         """All of it in a sentence; empty where nothing is missing."""
         if self.refused or (self.there and not self.missing):
             return self.refused
-        names = ", ".join(told(name, self.instead.get(name, "")) for name in self.missing)
+        names = ", ".join(described(name, self.instead.get(name, "")) for name in self.missing)
         lacks = f"namespace {self.namespace} lacks search attributes: {names}"
         wrong = lacks if self.there else f"Temporal has no namespace {self.namespace}"
         return f"{wrong}; we may not mend it ({self.forbidden})" if self.forbidden else wrong
@@ -94,7 +94,7 @@ async def _see(client: Client, outlook: Outlook, *, what: str, days: int) -> Non
     if missing and not outlook.instead and what != LOOK:
         await add_search_attributes(client, missing)
         await _until(lambda: _has_all(client))
-        outlook.done += [f"search attribute {told(name)}" for name in missing]
+        outlook.done += [f"search attribute {described(name)}" for name in missing]
         outlook.missing = {}
 
 

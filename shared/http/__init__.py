@@ -1,1 +1,1 @@
-"""What serves HTTP, and what asks by it."""
+"""HTTP servers and clients, for services and mocks."""

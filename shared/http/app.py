@@ -1,4 +1,4 @@
-"""The app of every HTTP service: who may ask, how much, `HEAD`, and what its document says."""
+"""The app of every HTTP service: guard, body limits, `HEAD`, and its OpenAPI document."""
 
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
@@ -17,23 +17,23 @@ Examples = Mapping[str, Mapping[str, Any]]
 
 
 class ServiceApp(FastAPI):
-    """An app whose documentation shows our errors, and that tells its streams when to end."""
+    """An app that documents our errors, and tells its streams when to end."""
 
-    # By the beginnings of paths.
+    # Limits by path prefix.
     limits: Mapping[str, Limit] = MappingProxyType({})
-    # Names by which it is known, beyond loopback's, and origins whose pages may change something.
+    # Names that it answers to, beyond loopback's, and origins whose pages may change something.
     hosts: Collection[str] = ()
     origins: Collection[str] = ()
-    # An example of each message by the name of its schema, for the documentation.
+    # An example of each message for the documentation, by the name of its schema.
     examples: Examples = MappingProxyType({})
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Each request is looked at before any middleware that is added to the app."""
+        """Put guard and body limits before any middleware that is added to the app."""
         inner = BoundedBody(AnswersHead(super().build_middleware_stack(), self), self.limits)
         return Guard(inner, hosts=self.hosts, origins=self.origins)
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with the Problem that every error carries."""
+        """Return the OpenAPI document, with the Problem that every error carries."""
         if self.openapi_schema is None:
             document = get_openapi(
                 title=self.title,
@@ -51,7 +51,7 @@ class ServiceApp(FastAPI):
 
 
 class AnswersHead:
-    """Answers `HEAD` as `GET`, without the body; a route that has its own answer keeps that.
+    """Answer `HEAD` as `GET` without the body, unless the route has its own answer.
 
     The answer ends with its head, so that a stream stops at once.
     """
@@ -78,7 +78,7 @@ class AnswersHead:
 
 
 def illustrate(document: dict[str, Any], examples: Examples) -> None:
-    """Put in what `examples` has, by the names of the schemas; a body keeps what it has."""
+    """Add `examples` by schema name to bodies that have none."""
     for name, schema in document["components"]["schemas"].items():
         for field, told in schema.get("properties", {}).items():
             if field in examples.get(name, {}):
@@ -98,7 +98,7 @@ def _contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _example(schema: dict[str, Any], examples: Examples) -> Any:
-    """None where it is no message, and no list of one, that there is an example of."""
+    """Return the example of a message or a list of messages, or None."""
     if "$ref" in schema:
         return examples.get(schema["$ref"].rpartition("/")[2])
     if schema.get("type") == "array":

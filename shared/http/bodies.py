@@ -1,4 +1,4 @@
-"""Bodies are bounded before anything looks at what they hold: in bytes, and in JSON values."""
+"""Limit bodies in bytes and in JSON values before anything reads them."""
 
 import json
 import re
@@ -16,17 +16,17 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class Limit(NamedTuple):
-    """What a body may have; `values` None: whoever reads it bounds that."""
+    """The limit of a body; `values` None: the reader limits them."""
 
     size: int
     values: int | None = 20_000
 
 
 class BoundedBody:
-    """Refuses a body that is too large with 413, and one of too many JSON values with 422.
+    """Refuse a body that is too large with 413, and one with too many JSON values with 422.
 
-    A mistake in each of half a million values takes gigabytes to tell, and seconds to find.
-    `limits` are by the beginning of the path; the first that fits counts.
+    Reporting a mistake in each of half a million values takes gigabytes and seconds. `limits` are
+    by path prefix; the first match counts.
     """
 
     def __init__(self, inner: ASGIApp, limits: Mapping[str, Limit]) -> None:
@@ -62,7 +62,7 @@ def _announced(scope: Scope) -> int:
 
 
 async def _looked_at(receive: Receive, size: int, values: int) -> bytes | Refusal | None:
-    """The body, or why it is refused; None if its sender has gone."""
+    """Return the body, or why it is refused, or None if the sender has gone."""
     body = bytearray()
     more = True
     while more:
@@ -95,8 +95,9 @@ def _too_large(size: int) -> Refusal:
 
 
 def _too_many(body: bytes, most: int) -> Refusal | None:
-    """A value follows each comma and each opening; those inside of strings don't count."""
-    # As whoever reads it finds out, who takes UTF-16, too.
+    """True if there are too many values. A value follows each comma and each opening bracket
+    outside of strings."""
+    # Decode as the parser does, which takes UTF-16, too.
     if (encoding := json.detect_encoding(body)) != "utf-8":
         body = body.decode(encoding, "replace").encode("utf-8", "replace")
     if body.lstrip()[:1] not in (b"[", b"{"):

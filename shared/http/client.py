@@ -1,4 +1,4 @@
-"""The one place that makes HTTP clients; every call has a time limit and follows no redirect."""
+"""Make HTTP clients; every call has a time limit and follows no redirect."""
 
 import ssl
 from functools import cache
@@ -13,7 +13,7 @@ KEEPALIVE_SECONDS = 2.0
 
 
 class TracedClient(httpx.AsyncClient):
-    """Each call is a span of the trace in which it is made; nothing is sent along."""
+    """Make each call a span of the current trace; no trace header is sent."""
 
     async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
         with tracing.call(request.method, request.url.host):
@@ -29,16 +29,17 @@ def http_client(
     transport: httpx.AsyncBaseTransport | None = None,
     proxy: str | None = None,
 ) -> httpx.AsyncClient:
-    """A client that keeps connections; `seconds` bounds each read and each write.
+    """Return a client that keeps connections; `seconds` limits each read and each write.
 
-    A transport of the caller's own decides about its connections, and any proxy, itself.
+    A transport of the caller decides about connections and proxies itself.
     """
     return TracedClient(
         base_url=base_url,
-        # What is sent is what is read: a few bytes can stand for gigabytes.
+        # Refuse compression, because a few bytes can decompress to gigabytes.
         headers={"Accept-Encoding": "identity"},
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
-        # A server that drops an idle connection (uvicorn does after 5 s) must not do so under us.
+        # Shorter than the server's own idle limit (uvicorn: 5 s), so that it does not close under a
+        # request.
         limits=httpx.Limits(
             max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS
         ),
@@ -52,10 +53,10 @@ def http_client(
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """Whose certificates are believed: read once, for that takes longer than most calls."""
+    """Return the trusted certificates; read once, because that takes longer than most calls."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 def is_identity(response: httpx.Response) -> bool:
-    """Whether the bytes of an answer are what they stand for, as was asked for."""
+    """True if an answer is not compressed, as was asked for."""
     return response.headers.get("content-encoding", "").strip().lower() in ("", "identity")

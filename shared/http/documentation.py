@@ -1,4 +1,4 @@
-"""`/docs` by Swagger UI's files from an installed package: it loads nothing from elsewhere."""
+"""Serve `/docs` by Swagger UI from an installed package; it loads nothing from elsewhere."""
 
 import html
 from functools import cache
@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from shared.errors import RouteNotFound
 from shared.http.ranges import RangedFile
 
-# Found and never imported: nothing of it but its files is of use.
+# Found and never imported, because only its files are needed.
 PACKAGE = "fastapi_swagger"
 TYPES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 HEADERS = {
@@ -46,7 +46,7 @@ _START = """SwaggerUIBundle({
 
 
 def add_documentation(app: FastAPI) -> None:
-    """Serve the page; the app is made without the framework's own (`docs_url`, `redoc_url`)."""
+    """Add the page; make the app without the framework's own (`docs_url`, `redoc_url`)."""
 
     @app.get("/docs", include_in_schema=False)
     async def page() -> HTMLResponse:

@@ -1,4 +1,4 @@
-"""Before all else in every HTTP service: is it us who is addressed, and whose page sends it?"""
+"""Refuse requests with a foreign `Host` or `Origin`, before anything else in every HTTP service."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -19,10 +19,10 @@ REFUSED = Counter("genvideo_foreign", "Requests of a foreign host or origin", ["
 
 
 class Guard:
-    """Refuses names that are not ours, and what a foreign page would change or listen to.
+    """Refuse foreign names, and changes or sockets by foreign pages.
 
-    Ours are loopback's, `hosts`, and the very address that the connection came in at: a name that
-    a page has lead to us is none of them. `origins` are let in beside our own, `*` is any.
+    Own names are loopback's, `hosts`, and the address of the connection, so a name that a page
+    resolves to this machine is foreign. `origins` may change something, too; `*` is any.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Guard:
         headers = Headers(scope=scope)
         given = headers.getlist("host")
         if len(given) != 1 or not self._is_ours(host_of_authority(given[0]), scope):
-            raise UnknownHost(f"Host {_shown(given)} is none of ours; ALLOWED_HOSTS adds some.")
+            raise UnknownHost(f"Host {_shown(given)} is unknown; ALLOWED_HOSTS adds more.")
         if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
             self._check_origin(headers.getlist("origin"), scope)
 
     def _check_origin(self, given: list[str], scope: Scope) -> None:
-        """A browser always tells the origin of a page that sends, or opens a socket."""
+        """Refuse a foreign `Origin`. A browser always sends one for a page's change or socket."""
         if not given or ANY_ORIGIN in self._origins:
             return
         if len(given) == 1 and (
@@ -59,7 +59,7 @@ class Guard:
         ):
             return
         raise ForeignOrigin(
-            f"Origin {_shown(given)} is none of ours; API_ORIGINS lets others in at the API."
+            f"Origin {_shown(given)} is foreign; API_ORIGINS allows more at the API."
         )
 
     def _is_ours(self, host: str | None, scope: Scope) -> bool:
@@ -70,7 +70,7 @@ class Guard:
 
 
 def document_refusals(paths: Mapping[str, Mapping[str, Any]]) -> None:
-    """Add to each operation what is refused before it: a foreign host, and a foreign page."""
+    """Add to each operation that a foreign host and a foreign page are refused."""
     named = documented(403, 421)
     for path in paths.values():
         for method, operation in path.items():

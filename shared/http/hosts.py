@@ -1,4 +1,4 @@
-"""Names of hosts, as settings list them and as requests carry them; always without a port."""
+"""Parse host names from settings and requests, without a port."""
 
 import ipaddress
 import re
@@ -12,25 +12,25 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 
 
 def host_of_authority(text: str) -> str | None:
-    """The host of `host:port`, as `Host` carries it; None where it is none."""
+    """Return the host of `host:port`, as in `Host`; None if it is invalid."""
     found = _AUTHORITY.fullmatch(text.lower())
     return None if found is None else found[1]
 
 
 def host_of_origin(text: str) -> str | None:
-    """The host of an `Origin`; None where it is none, or `null`."""
+    """Return the host of an `Origin`; None if it is invalid or `null`."""
     found = _ORIGIN.fullmatch(text.lower())
     return None if found is None else found[1]
 
 
 def host_of_url(url: str) -> str:
-    """The host of an address that is known to be one, as a browser writes it into `Host`."""
+    """Return the host of a valid URL, as a browser writes it into `Host`."""
     host = urlsplit(url).hostname or ""
     return f"[{host}]" if ":" in host else host
 
 
 def _canonical(host: str) -> str:
-    """A name or an address, spelt like that; ValueError where it is neither."""
+    """Return a name or an address in canonical form; raise ValueError if it is neither."""
     bare = host.removeprefix("[").removesuffix("]").lower()
     if ":" in bare:
         return f"[{ipaddress.IPv6Address(bare)}]"
@@ -40,7 +40,7 @@ def _canonical(host: str) -> str:
 
 
 def listed(text: str) -> frozenset[str]:
-    """The hosts of a list with commas; ValueError that names the wrong ones."""
+    """Return the hosts of a list with commas; raise a ValueError that names the wrong ones."""
     hosts, wrong = set(), []
     for item in filter(None, map(str.strip, text.split(","))):
         try:
@@ -53,7 +53,7 @@ def listed(text: str) -> frozenset[str]:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether what listens there is out of other machines' reach."""
+    """True if other machines can't reach this address."""
     if address == "localhost":
         return True
     try:

@@ -1,13 +1,13 @@
-"""What is wrong with an input, for whoever wrote it: the field by its name, and a sentence."""
+"""Describe what is wrong with an input: the field by its name, and a sentence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-# An answer does not grow with what was sent.
+# The answer must not grow with the input.
 MOST = 20
 LONGEST_NAME = 100
 
-# By pydantic's own names of what can be wrong. A validator's words are told as they are.
+# By pydantic's types of errors. A validator's own message is passed on.
 _SENTENCES = {
     "missing": "It is missing.",
     "extra_forbidden": "There is no such field.",
@@ -15,7 +15,7 @@ _SENTENCES = {
     "repeated": "It is given more than once.",
     "unknown_parameter": "There is no such parameter.",
     "string_type": "It must be a string.",
-    "string_unicode": "It holds half of a surrogate pair, which is no character.",
+    "string_unicode": "It contains half of a surrogate pair.",
     "string_too_short": "Its length must be at least {min_length}.",
     "string_too_long": "Its length must be at most {max_length}.",
     "too_short": "Its length must be at least {min_length}.",
@@ -47,30 +47,33 @@ _SENTENCES = {
 
 
 class Mistake(NamedTuple):
-    """`field` as in `prompt`, `jobs[1].style`, `Idempotency-Key`; `body` for the whole of it."""
+    """A mistake. `field` is as in `prompt`, `jobs[1].style`, `Idempotency-Key`; `body` for the
+    whole."""
 
     field: str
     message: str
 
 
 def mistakes_of(errors: Sequence[Mapping[str, Any]]) -> tuple[list[Mistake], int]:
-    """The first of pydantic's errors, whose `loc` begins with the part of the request; how many
-    more there are."""
+    """Return the first of pydantic's errors, and how many more there are.
+
+    Each `loc` begins with the part of the request.
+    """
     found = [error for error in errors if not _counts_what_fits(error)]
     first = [Mistake(utf8(_field(error["loc"])), sentence_of(error)) for error in found[:MOST]]
     return first, len(found) - len(first)
 
 
 def _counts_what_fits(error: Mapping[str, Any]) -> bool:
-    """Whether a list is too short for pydantic alone, which leaves out the items that are wrong."""
+    """True if a list is too short only because pydantic left out its invalid items."""
     if error["type"] != "too_short":
         return False
     least: int = error["ctx"]["min_length"]
     return len(error["input"]) >= least
 
 
-def told(mistakes: Sequence[Mistake]) -> str:
-    """All of them in one text."""
+def joined(mistakes: Sequence[Mistake]) -> str:
+    """Join mistakes into one text."""
     return " ".join(f"{mistake.field}: {mistake.message}" for mistake in mistakes)
 
 
@@ -79,14 +82,15 @@ def _field(loc: tuple[str | int, ...]) -> str:
     if part == "header":
         name = str(path[0])
         return "-".join(map(str.capitalize, name.split("-"))) if name.islower() else name
-    # Where the body is no JSON, a number stands for the character at which it isn't.
+    # If the body is no JSON, a number is the character position of the error.
     if path and isinstance(path[0], int):
         return str(part)
     return member_of(path) or str(part)
 
 
 def member_of(loc: Iterable[str | int]) -> str:
-    """The name of a field as its writer knows it: `effects[1].with.seconds`; empty for none."""
+    """Return a field's path as its writer knows it: `effects[1].with.seconds`; empty if there is
+    none."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in loc)
     return utf8("".join(steps).removeprefix("."))
 
@@ -96,7 +100,7 @@ def _name(step: str) -> str:
 
 
 def sentence_of(error: Mapping[str, Any]) -> str:
-    """What is wrong, by pydantic's error."""
+    """Return the sentence for pydantic's error."""
     template = _SENTENCES.get(error["type"])
     if template is None:
         return utf8(f"{error['msg'].rstrip('.')}.")
@@ -104,5 +108,5 @@ def sentence_of(error: Mapping[str, Any]) -> str:
 
 
 def utf8(text: str) -> str:
-    """Text from outside may hold a lone surrogate, which no response can carry."""
+    """Replace lone surrogates, which no response can carry."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Errors on the wire: every one is `application/problem+json` (RFC 9457) with a stable code."""
+"""Send every error as `application/problem+json` (RFC 9457) with a stable code."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,26 +24,26 @@ from shared.errors import (
     TemporalUnavailable,
     UnknownHost,
 )
-from shared.http.mistakes import Mistake, mistakes_of, told, utf8
+from shared.http.mistakes import Mistake, joined, mistakes_of, utf8
 
 MEDIA_TYPE = "application/problem+json"
 
-# Python's own names for these changed with a version; what we tell must not.
+# Python's own names of these statuses changed with a version; ours must not.
 PHRASES = {
     413: "Content Too Large",
     414: "URI Too Long",
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
-# Where the framework answers before us, code and title are still the error tree's.
+# Code and title for answers of the framework, as in the error tree.
 _OURS = {error.status: error for error in (BodyTooLarge, NotJson, RouteNotFound)}
 
 _UNREADABLE = {"error": "it can't be decoded"}
 _MISTAKE = {
     "field": "jobs[1].prompt",
-    "message": "It needs at least one character that can be seen.",
+    "message": "It needs at least one visible character.",
 }
-# What a status means where a route says no more of it.
+# The meaning of a status, if a route says no more.
 _USUAL: dict[int, type[GenvideoError]] = {
     error.status: error
     for error in (
@@ -59,7 +59,7 @@ _USUAL: dict[int, type[GenvideoError]] = {
 
 
 def phrase_of(status: int) -> str:
-    """The name of a status, the same in every version of Python."""
+    """Return the name of a status, the same in every version of Python."""
     try:
         return PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
@@ -67,7 +67,7 @@ def phrase_of(status: int) -> str:
 
 
 class FieldError(BaseModel):
-    """One field that doesn't fit: its name, and a sentence that says what is wrong."""
+    """A field that does not fit: its name, and a sentence."""
 
     field: str
     message: str
@@ -85,7 +85,7 @@ class Problem(BaseModel):
 
 
 class Refusal(NamedTuple):
-    """What is told of one error, before it is put into the form of a wire."""
+    """An error before it gets the form of a wire."""
 
     status: int
     code: str | int
@@ -95,12 +95,12 @@ class Refusal(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-# A wire of its own says it in another form: status, code, detail, headers.
+# Writes an error in the form of another wire.
 Shape = Callable[[int | None, str | int | None, str | None, dict[str, str]], Response]
 
 
 def problem_response(refusal: Refusal) -> JSONResponse:
-    """A response that carries one problem."""
+    """Return a response with one problem."""
     status, code, title, detail, errors, headers = refusal
     body = {
         "type": f"urn:genvideo:{code}",
@@ -114,7 +114,7 @@ def problem_response(refusal: Refusal) -> JSONResponse:
 
 
 def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> JSONResponse:
-    """The response for one of our own errors; `Retry-After` if trying again can help."""
+    """Return the response for one of our own errors; with `Retry-After` if a retry can help."""
     return problem_response(_refusal_of(error, extra or {}))
 
 
@@ -129,22 +129,22 @@ def _refusal_of(error: GenvideoError, extra: Mapping[str, str]) -> Refusal:
 
 
 def documented(*errors: int | type[GenvideoError]) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route for its OpenAPI entry, besides whatever else may go wrong.
+    """Return the OpenAPI entry for these errors, and for any other.
 
-    Each by its class; by its status where that has the usual one.
+    Each error is named by its class, or by its status if the class has the usual one.
     """
     named: dict[int | str, list[type[GenvideoError]]] = {}
     for error in errors:
         kind = _USUAL[error] if isinstance(error, int) else error
         named.setdefault(kind.status, []).append(kind)
     told: dict[int | str, dict[str, Any]] = {
-        status: _told(phrase_of(int(status)), kinds) for status, kinds in named.items()
+        status: _response(phrase_of(int(status)), kinds) for status, kinds in named.items()
     }
-    return told | {"default": _told("Any other error", [GenvideoError])}
+    return told | {"default": _response("Any other error", [GenvideoError])}
 
 
-def _told(description: str, kinds: Sequence[type[GenvideoError]]) -> dict[str, Any]:
-    """What a response says of the problems that it may be: one example of each, by its code."""
+def _response(description: str, kinds: Sequence[type[GenvideoError]]) -> dict[str, Any]:
+    """Return a response with one example of each problem, by its code."""
     content = {
         "schema": {"$ref": "#/components/schemas/Problem"},
         "examples": {kind.code: {"value": example_of(kind)} for kind in kinds},
@@ -153,7 +153,7 @@ def _told(description: str, kinds: Sequence[type[GenvideoError]]) -> dict[str, A
 
 
 def example_of(kind: type[GenvideoError]) -> dict[str, Any]:
-    """A problem of this class, as one may look."""
+    """Return an example problem of this class."""
     problem = {
         "type": f"urn:genvideo:{kind.code}",
         "title": kind.title,
@@ -174,15 +174,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 def schemas() -> dict[str, Any]:
-    """The components that `documented` refers to."""
+    """Return the components that `documented` refers to."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs", {}), "Problem": schema}
 
 
 def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
-    """Map our errors, wrong input, unknown routes and anything unexpected to problems.
+    """Turn our errors, invalid input, unknown routes and unexpected errors into problems.
 
-    `shapes` has the forms of other wires, by the beginnings of their paths.
+    `shapes` has the forms of other wires, by path prefix.
     """
     app.state.shapes = shapes or {}
 
@@ -197,13 +197,13 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
         if error.status_code == 400:
-            # All that the framework answers so is a body that it can't decode.
+            # The framework answers only an undecodable body like this.
             wrong = {"type": "json_invalid", "loc": ("body",), "ctx": _UNREADABLE}
             return answer(request.scope, invalid_input(mistakes_of([wrong])))
         return answer(request.scope, _http(request, error))
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        return from_error(GenvideoError("Something went wrong on our side; the log has more."))
+        return from_error(GenvideoError("Internal error; see the log."))
 
     app.add_exception_handler(GenvideoError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -213,7 +213,7 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
 
 
 def answer(scope: Scope, refusal: Refusal) -> Response:
-    """A refusal in the form of the wire that is spoken at this path."""
+    """Return an error in the form of the wire at this path."""
     for prefix, shape in scope["app"].state.shapes.items():
         if scope["path"].startswith(prefix):
             given: Response = shape(*refusal[:2], refusal.detail, dict(refusal.headers))
@@ -222,16 +222,16 @@ def answer(scope: Scope, refusal: Refusal) -> Response:
 
 
 def invalid_input(found: tuple[Sequence[Mistake], int]) -> Refusal:
-    """422 with the first mistakes of an input, and how many more there are."""
+    """Return 422 with the first mistakes of an input, and how many more there are."""
     mistakes, more = found
     kind = InvalidInput
-    detail = told(mistakes) + (f" And {more} more." if more else "")
+    detail = joined(mistakes) + (f" And {more} more." if more else "")
     errors = [mistake._asdict() for mistake in mistakes]
     return Refusal(kind.status, kind.code, kind.title, detail, errors)
 
 
 def _install_for_sockets(app: FastAPI) -> None:
-    """The same for requests for a socket, to which the framework would answer a bare 403."""
+    """Do the same for socket requests, which the framework would answer with a bare 403."""
     no_route = app.router.default
 
     async def invalid(socket: WebSocket, error: Exception) -> None:
@@ -260,7 +260,7 @@ def _http(request: Request, error: HTTPException) -> Refusal:
 
 
 def methods_at(app: FastAPI, path: str) -> set[str]:
-    """Every method of a path: the framework knows only those of the first route."""
+    """Return every method of a path; the framework knows only those of the first route."""
     methods = set[str]()
     for route in iter_route_contexts(app.routes):
         if route.methods and route.path_regex.match(path):

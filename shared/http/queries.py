@@ -1,6 +1,6 @@
-"""Parameters that a route does not know, or is given twice, are refused; the same for sockets.
+"""Refuse query parameters that a route does not know, or that are given twice; for sockets, too.
 
-A misspelled filter would else give everything; of two values one would be dropped.
+Otherwise a misspelled filter would return everything, and one of two values would be dropped.
 """
 
 import re
@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 
 async def _check(request: HTTPConnection) -> None:
-    """A validation error that names each such parameter."""
+    """Raise a validation error that names each such parameter."""
     route = request.scope["route"]
     if not isinstance(route, APIRoute | APIWebSocketRoute):
         return

@@ -1,4 +1,4 @@
-"""A file as an answer, whole or in ranges; what is wrong with a range is a problem, too."""
+"""Serve a file whole or in ranges; errors of a range are problems, too."""
 
 from fastapi import Response
 from fastapi.responses import FileResponse
@@ -9,7 +9,7 @@ from shared.http.problems import from_error
 
 
 class BadRange(GenvideoError, code="bad_range", status=400, title="The range does not fit"):
-    """`Range` is written in a way that nobody understands."""
+    """`Range` is malformed."""
 
 
 class RangeNotSatisfiable(
@@ -19,7 +19,7 @@ class RangeNotSatisfiable(
 
 
 class RangedFile(FileResponse):
-    """A file of ours; the framework's refusals of a range are plain text."""
+    """Serve a file with our own errors; the framework's refusals are plain text."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusals: list[Message] = []
@@ -38,7 +38,7 @@ class RangedFile(FileResponse):
 
 
 def refused_range(size: str, *, is_range: bool) -> Response:
-    """The problem: a range that lies outside of the file, or what is no range."""
+    """Return the problem: a range outside of the file, or a malformed one."""
     detail = f"Range: bytes=first-last, within the {size} bytes of the file."
     if is_range:
         return from_error(RangeNotSatisfiable(detail), {"Content-Range": f"bytes */{size}"})

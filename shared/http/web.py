@@ -1,4 +1,4 @@
-"""What every HTTP service of ours has: liveness, readiness with the reason, metrics, problems."""
+"""What every HTTP service has: liveness, readiness with reasons, metrics, problems."""
 
 import asyncio
 import os
@@ -24,16 +24,16 @@ from shared.telemetry import tracing
 from shared.telemetry.job_lines import LINES, JobLine
 from shared.telemetry.sdk_metrics import sdk_metrics
 
-# The name of a dependency -> why it isn't ready, or None where it is.
+# Dependency -> why it isn't ready, or None if it is.
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 Refresh = Callable[[], Awaitable[None]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-# A client has no reason to send us large frames; the library's own default is 16 MiB.
+# No client has a reason to send large frames; the library's default is 16 MiB.
 WEBSOCKET_BYTES = 64 * 1024
 HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 5
-# What is left of the traces is sent at the end, for no longer than this.
+# The rest of the traces is sent at the end, within this time.
 TRACES_SECONDS = 3.0
 _ALIVE = {"status": "ok"}
 _READY = {"status": "ready", "checks": {"temporal": "ok"}}
@@ -55,22 +55,19 @@ def service_app(
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
 ) -> ServiceApp:
-    """An app with `/healthz`, `/readyz`, `/metrics`, `/docs`; routes are added by the caller.
+    """Return an app with `/healthz`, `/readyz`, `/metrics`, `/docs`; the caller adds routes.
 
-    `/lines` has what it has logged of a job lately.
-
-    It answers by loopback's names and by `hosts`, and to pages of these and of `origins`.
-    `before_metrics` brings up to date what is asked for only when somebody looks.
-
-    `app.state.stopping` is set as soon as the server is asked to stop, before it waits for
-    open connections: whoever streams listens to it.
+    `/lines` has the recent log lines of a job. The app answers to loopback's names and `hosts`, and
+    to pages of these and of `origins`. `before_metrics` updates what is only read on demand.
+    `app.state.stopping` is set when the server is asked to stop, before it waits for open
+    connections; streams wait for it.
     """
     app = ServiceApp(
         title=title,
         version="1",
         description=description,
         lifespan=lifespan,
-        # What is read in pieces is bounded by the framework.
+        # The framework limits multipart bodies.
         max_body_size=None if limit is None else limit.size,
         docs_url=None,
         redoc_url=None,
@@ -93,7 +90,7 @@ def service_app(
         responses={**_shown(_READY), **problems.documented(NotReady)},
     )
     async def readyz() -> JSONResponse:
-        """All that the service depends on answers; 503 with the reasons otherwise."""
+        """Every dependency answers; 503 with the reasons otherwise."""
         return _readiness(await ready())
 
     @app.get(
@@ -112,7 +109,7 @@ def service_app(
 
     @app.get("/lines", include_in_schema=False)
     async def lines(job_id: Annotated[str, Query(max_length=64)]) -> list[JobLine]:
-        """What this process has logged of a job lately."""
+        """The recent log lines of a job in this process."""
         return LINES.of(job_id)
 
     return app
@@ -133,7 +130,7 @@ def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
 
 
 def not_ready(reasons: Mapping[str, str | None]) -> NotReady | None:
-    """The error that names what is not ready, and why; None where there is nothing such."""
+    """Return the error that names what is not ready, and why; None if everything is ready."""
     wrong = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
     return NotReady("; ".join(wrong)) if wrong else None
 
@@ -148,14 +145,14 @@ class Sockets(WebSocketsSansIOProtocol):
 
 
 class Server(uvicorn.Server):
-    """Tells the app's streams to end before it waits for them."""
+    """Tell the app's streams to end before the server waits for them."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app
         if isinstance(app, ServiceApp):
             app.state.stopping.set()
         await super().shutdown(sockets)
-        # A signal that ends the process does so before anything that is to be done at its exit.
+        # A signal would end the process before its exit handlers run.
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.to_thread(tracing.stop), TRACES_SECONDS)
 
@@ -169,17 +166,17 @@ def server(
     connections: int | None = None,
     proxies: Sequence[str] = (),
 ) -> uvicorn.Server:
-    """A uvicorn server without an access log (callback addresses carry tokens).
+    """Return a uvicorn server without an access log, because callback addresses carry tokens.
 
-    Beyond so many connections, where given, each further request hears 503. `proxies` are the
-    addresses and networks that are believed when they say for whom they ask.
+    With more connections than the limit, each further request gets 503. `proxies` are the addresses
+    and networks whose `X-Forwarded-For` is believed.
     """
     return Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
-            # It bounds a request's head, which the faster one does not.
+            # This parser limits a request's head; the faster one does not.
             http="h11",
             h11_max_incomplete_event_size=HEAD_BYTES,
             ws=Sockets,
@@ -192,7 +189,7 @@ def server(
             server_header=False,
             timeout_graceful_shutdown=shutdown_seconds,
             ws_max_size=WEBSOCKET_BYTES,
-            # Compressing for each of a thousand sockets costs more than loopback or a proxy saves.
+            # Compressing for a thousand sockets costs more than it saves.
             ws_per_message_deflate=False,
         )
     )

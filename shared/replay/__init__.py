@@ -1,1 +1,1 @@
-"""Histories against the code as it is."""
+"""Replay histories with the current code."""

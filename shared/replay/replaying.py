@@ -1,6 +1,6 @@
-"""Histories against the workflow code as it is now: a run that doesn't replay would stand still.
+"""Replay histories with the current workflow code; a run that does not replay would stand still.
 
-What a program found it prints as its last line: `{"replayed": n, "failures": {id: why}, …}`.
+A program prints its result as its last line: `{"replayed": n, "failures": {id: why}, …}`.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
 from shared.temporal.codec import PayloadKeys, data_converter
 
-# So many histories are under way at a time.
+# How many histories are replayed at a time.
 AT_ONCE = 20
 
 
 class Open(NamedTuple):
-    """The runs to replay, out of so many that are open."""
+    """The runs to replay, out of all open ones."""
 
     total: int
     runs: Sequence[RunRef]
@@ -35,7 +35,7 @@ class Open(NamedTuple):
 async def replay(
     workflow: type, histories: AsyncIterator[WorkflowHistory], keys: PayloadKeys
 ) -> dict[str, object]:
-    """`{"replayed": n, "failures": {workflow id: why}}`."""
+    """Return `{"replayed": n, "failures": {workflow id: why}}`."""
     replayer = Replayer(
         workflows=[workflow],
         data_converter=data_converter(keys),
@@ -52,7 +52,7 @@ async def replay(
 
 
 async def histories_of(client: Client, runs: Sequence[RunRef]) -> AsyncIterator[WorkflowHistory]:
-    """The histories of those runs that are there and have begun a step; others can't go wrong."""
+    """Yield the histories of existing runs that have begun a step; others can't fail."""
     for place in range(0, len(runs), AT_ONCE):
         some = runs[place : place + AT_ONCE]
         for history in await asyncio.gather(*(_history(client, run) for run in some)):
@@ -72,7 +72,8 @@ async def _history(client: Client, run: RunRef) -> WorkflowHistory | None:
 
 
 def replay_open(workflow: type, find: Callable[[Client], Awaitable[Open]]) -> int:
-    """Replay the open runs that `find` names, and tell; AWAY where the server doesn't answer."""
+    """Replay the open runs that `find` names, and report; exit with AWAY if the server does not
+    answer."""
     try:
         tell(asyncio.run(_replay_open(workflow, find)))
     except TemporalUnavailable as error:

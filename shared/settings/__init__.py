@@ -1,1 +1,1 @@
-"""What several services are told by the environment."""
+"""Settings that several services share."""

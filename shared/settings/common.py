@@ -39,9 +39,9 @@ def _strong(setting: SecretStr) -> SecretStr:
     return setting
 
 
-# What callback tokens and the operator's key come of; with commas: new,old.
+# The source of callback tokens and the operator's key; with commas: new,old.
 CallbackSecret = Annotated[SecretStr, AfterValidator(_strong)]
-# Of a stack; empty where nobody gave it one.
+# The stack's name; empty if it has none.
 StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
 
 
@@ -70,12 +70,12 @@ def _items(text: str) -> tuple[str, ...]:
 
 
 class CommonSettings(PayloadSettings):
-    """What each service of ours reads; subclasses add their own."""
+    """Settings of every service; subclasses add their own."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     listen_host: str = "127.0.0.1"
-    # By which names beside loopback's we may be asked.
+    # Names that the service answers to, beside loopback's.
     allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
     data_dir: Path = Path("data")
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
@@ -83,22 +83,23 @@ class CommonSettings(PayloadSettings):
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names beside loopback's; subclasses add the one that they are known by outside."""
+        """The names beside loopback's; subclasses add their public one."""
         return listed(self.allowed_hosts)
 
     def refusal(self, *, away: bool) -> str | None:
-        """Why what the settings lead to must not be used; with `away`, or can't be now."""
+        """Return why the target of the settings must not be used; with `away` also why it can't be
+        now."""
         return None
 
 
 class PublicSettings(CommonSettings):
-    """What a service reads that may be open to other machines."""
+    """Settings of a service that may be open to other machines."""
 
     trusted_proxies: Annotated[str, AfterValidator(_are_networks)] = ""
 
     @property
     def proxies(self) -> tuple[str, ...]:
-        """Addresses and networks that are believed when they say for whom they ask."""
+        """Addresses and networks of proxies that are believed about the caller."""
         return _items(self.trusted_proxies)
 
 
@@ -106,7 +107,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load(kind: type[S]) -> S:
-    """Settings of one service, or exit status 2 with every mistake in one line on stderr."""
+    """Load the settings of one service, or exit with status 2 and every mistake on stderr."""
     try:
         return kind()
     except ValidationError as error:
@@ -114,7 +115,7 @@ def load(kind: type[S]) -> S:
 
 
 def load_to_start(kind: type[S]) -> S:
-    """Settings of the service that begins; or the same where what they lead to must not be used."""
+    """Load the settings of a starting service, and exit if their target must not be used."""
     found = load(kind)
     if isinstance(found, CommonSettings) and (reason := found.refusal(away=False)):
         sys.stderr.write(f"wrong settings: {reason}\n")
@@ -124,7 +125,7 @@ def load_to_start(kind: type[S]) -> S:
 
 def _refuse(error: ValidationError) -> NoReturn:
     mistakes = "; ".join(
-        # What pydantic puts before the words of a validator of ours.
+        # The prefix that pydantic adds to a validator's message.
         ": ".join([*_where(item["loc"]), item["msg"].removeprefix("Value error, ")])
         for item in error.errors(include_input=False, include_url=False)
     )
@@ -133,5 +134,5 @@ def _refuse(error: ValidationError) -> NoReturn:
 
 
 def _where(place: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The setting's name; none for what several of them say together."""
+    """Return the setting's name; empty for a check of several settings."""
     return (".".join(map(str, place)).upper(),) if place else ()

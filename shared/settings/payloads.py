@@ -1,4 +1,4 @@
-"""The one setting of payload encryption, read by whatever talks to Temporal."""
+"""The setting of payload encryption, for every client of Temporal."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class PayloadSettings(BaseSettings):
-    """`PAYLOAD_KEY`; wrong keys are told by their place in the list, never by what they are."""
+    """`PAYLOAD_KEY`; wrong keys are named by their place in the list, never by their value."""
 
     payload_key: SecretStr | None = None
 
@@ -23,12 +23,12 @@ class PayloadSettings(BaseSettings):
 
     @property
     def payload_keys(self) -> "PayloadKeys":
-        """The keys of what Temporal stores."""
+        """Return the keys."""
         return _parsed(self.payload_key)
 
 
 def _parsed(text: SecretStr | None) -> "PayloadKeys":
-    # Not before: it needs Temporal's SDK, and settings are to be checked quickly.
+    # Imported here, because it needs Temporal's SDK, and settings must be checked quickly.
     from shared.temporal.codec import PayloadKeys
 
     return PayloadKeys.parse(text.get_secret_value() if text else "")

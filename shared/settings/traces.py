@@ -1,4 +1,4 @@
-"""Where traces go, by OpenTelemetry's own names; nowhere, unless that is said."""
+"""Where traces go, by OpenTelemetry's own names; nowhere by default."""
 
 import re
 from typing import Annotated, Self
@@ -12,14 +12,14 @@ _HEADER = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*([^,;\s]+)\s*")
 
 
 def _are_headers(setting: SecretStr) -> SecretStr:
-    """They hold keys, so that nothing of them is said."""
+    """Check the headers; they hold keys, so no message repeats them."""
     if not all(map(_HEADER.fullmatch, setting.get_secret_value().split(","))):
         raise ValueError("no headers: they are name=value,name=value")
     return setting
 
 
 class TraceSettings(CommonSettings):
-    """What a service reads that takes part in traces."""
+    """Settings of a service that makes spans."""
 
     otel_exporter_otlp_endpoint: (
         Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None
@@ -28,13 +28,13 @@ class TraceSettings(CommonSettings):
 
     @property
     def traces_go_to(self) -> str | None:
-        """Where spans are posted, as OTLP/HTTP has it."""
+        """The address to which spans are posted, as OTLP/HTTP defines it."""
         base = self.otel_exporter_otlp_endpoint
         return f"{base.rstrip('/')}/v1/traces" if base else None
 
     @property
     def trace_headers(self) -> dict[str, str]:
-        """What is posted along."""
+        """The headers that are posted along."""
         setting = self.otel_exporter_otlp_headers
         found = map(_HEADER.fullmatch, setting.get_secret_value().split(",") if setting else ())
         return {each[1].lower(): unquote(each[2]) for each in found if each}

@@ -1,1 +1,1 @@
-"""Where records, results and receipts are kept: a folder of this machine, or an object store."""
+"""The store of records, results and receipts: a folder of this machine, or an object store."""

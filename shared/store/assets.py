@@ -1,4 +1,4 @@
-"""The results of jobs in a store: `assets/<job_id>/image.png`, or under its digest elsewhere."""
+"""The results of jobs in a store: `assets/<job_id>/image.png`; in a bucket named by digest."""
 
 import re
 from pathlib import Path
@@ -9,19 +9,19 @@ from shared.store.protocol import Listed, Store
 
 
 class Assets:
-    """One file a stage. Blocking: call it from a thread.
+    """One file per stage. Blocking: call it from a thread.
 
-    In a folder it has a fixed name. Elsewhere it is read in pieces, by whoever has its address,
-    while another one may be stored: there each has its own name, which has its digest.
+    In a folder the name is fixed. In a bucket a file may be read in pieces while another one is
+    stored, so each has its own name, with its digest.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def keep(self, file: Path, job_id: str, stage: Stage, *, digest: str) -> None:
-        """Have this file of ours there, and none that was there before.
+        """Store this file, and remove the earlier ones.
 
-        Of two that are stored at the same moment neither takes the other away.
+        If two are stored at the same moment, neither removes the other.
         """
         name = stage.name if self.store.local else f"{stage.name}-{digest}"
         key = f"{assets_prefix(job_id)}{name}.{stage.file.suffix}"
@@ -31,14 +31,15 @@ class Assets:
             self.store.remove(other)
 
     def find(self, job_id: str, step: str) -> Listed | None:
-        """The file of one stage; None where there is none.
+        """Return the file of one stage, or None.
 
-        The newest one where there are two: whoever stores one removes the others after that.
+        If there are two, return the newest: a writer removes the others after it has stored its
+        own.
         """
         return max(self._of(job_id, step), key=lambda each: each.modified, default=None)
 
     def forget(self, job_id: str) -> None:
-        """Have none of a job."""
+        """Remove all files of a job."""
         self.store.remove_below(assets_prefix(job_id))
 
     def _of(self, job_id: str, step: str) -> list[Listed]:

@@ -1,6 +1,7 @@
-"""The store that the settings name, and whether it can be relied on.
+"""Open the store of the settings, and check that it can be relied on.
 
-A bucket must check the conditions of writes."""
+A bucket must check the conditions of writes.
+"""
 
 import asyncio
 import secrets
@@ -13,17 +14,17 @@ from shared.store.settings import StoreSettings
 
 
 def chosen_store(settings: StoreSettings) -> Store:
-    """The store of the settings; nothing is asked of it yet."""
+    """Return the store of the settings; nothing is asked of it yet."""
     if not settings.elsewhere:
         return Folder(settings.data_dir)
-    # Not before: a stack of one machine has no use for the library.
+    # Imported here, because a stack of one machine does not need the library.
     from shared.store.objects import Proven, connected
 
     return Proven(connected(settings))
 
 
 def refusal(settings: StoreSettings, *, away: bool) -> str | None:
-    """Why nothing may be kept in that store; with `away` also why nothing can be kept now."""
+    """Return why that store must not be used; with `away` also why it can't be used now."""
     try:
         probe(chosen_store(settings))
     except StoreRefused as error:
@@ -35,10 +36,10 @@ def refusal(settings: StoreSettings, *, away: bool) -> str | None:
 
 PREFIX = "probe/"
 NOT_SAFE = (
-    "the store ignores {} of a write, so that two could believe to have written one record;"
+    "the store ignores {} of a write, so two writers could replace each other's record;"
     " STORE_URL needs one with conditional writes (S3, Google, Azure, MinIO, R2)"
 )
-# `/readyz` is answered within this.
+# `/readyz` must answer within this.
 READY_SECONDS = 3.0
 # Stores that have taken a write.
 _taking: WeakSet[Store] = WeakSet()
@@ -49,16 +50,16 @@ class StoreRefused(StoreAway):
 
 
 def probe(store: Store) -> None:
-    """See that writes can be conditional; StoreRefused where they can't be, or StoreAway."""
+    """Check that writes can be conditional; raise StoreRefused if not, or StoreAway."""
     if store.local:
         return
     key = f"{PREFIX}{secrets.token_hex(8)}"
     if not store.put_if_absent(key, b"1"):
-        raise StoreAway("the store has what nobody has put there")
+        raise StoreAway("the store returned a value that nobody wrote")
     try:
         _probe(store, key)
     finally:
-        # One that is refused may not be able to do that, either.
+        # A store that is refused may not be able to do this, either.
         with suppress(StoreAway):
             store.remove(key)
 
@@ -66,9 +67,7 @@ def probe(store: Store) -> None:
 def _probe(store: Store, key: str) -> None:
     held = store.read(key)
     if held is None:
-        raise StoreRefused(
-            "the store doesn't have what was just put there: STORE_URL needs another"
-        )
+        raise StoreRefused("the store lost a value that was just written; use another STORE_URL")
     if store.put_if_absent(key, b"2"):
         raise StoreRefused(NOT_SAFE.format("If-None-Match"))
     if not store.swap(key, b"3", held.tag):
@@ -78,14 +77,14 @@ def _probe(store: Store, key: str) -> None:
 
 
 def trial(store: Store) -> None:
-    """Write something, and remove it; OSError where that can't be done."""
+    """Write something and remove it; raise OSError if that fails."""
     key = f"{PREFIX}{secrets.token_hex(8)}"
     store.put_if_absent(key, b"")
     store.remove(key)
 
 
 def look(store: Store) -> None:
-    """Write something; once the store has taken that, and until it fails, only read."""
+    """Write something; once that has succeeded, and until a call fails, only read."""
     if store in _taking:
         store.read(f"{PREFIX}nothing")
         return
@@ -94,7 +93,7 @@ def look(store: Store) -> None:
 
 
 async def store_reason(store: Store) -> str | None:
-    """Why the store isn't ready, or None where it takes what is written."""
+    """Return why the store isn't ready, or None."""
     reason = await _reason(store)
     if reason is not None:
         _taking.discard(store)

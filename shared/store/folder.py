@@ -1,11 +1,11 @@
 """The store of one machine: each key is a file below a folder.
 
-Of two that replace a file at the very same moment one is told that it has: a worker that stood
-still in mid-write may go on beside the one that does its task anew. The file that is replaced is
-what they lock, so that a process takes its lock along when it is killed, and each key has its own.
+A worker that stood still in the middle of a write may go on beside its successor. So writers lock
+the file that they replace, and of two that replace it at the same moment only one succeeds. A
+killed process loses its lock.
 
-Nothing but a plain file is opened: by a link another service that writes there would lead whoever
-reads elsewhere, and by a pipe have them wait for ever.
+Only plain files are opened. A service that writes there could otherwise lead a reader elsewhere by
+a link, or block it for ever by a pipe.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from typing import BinaryIO
 from shared.files import create_atomic, write_atomic
 from shared.store.protocol import Held, Listed
 
-# What is read at once, a record, fits into a payload of Temporal's many times over.
+# The most that is read at once: a record fits into a Temporal payload many times over.
 LARGEST = 16 * 1024 * 1024
 
 
@@ -39,7 +39,7 @@ class Folder:
         return self.root / key
 
     def read(self, key: str) -> Held | None:
-        """As the protocol says; what can't be read, or is too large, is as good as damaged."""
+        """As the protocol says; an unreadable or too large file counts as damaged."""
         path = self.root / key
         try:
             with _opened(path) as file:
@@ -55,7 +55,7 @@ class Folder:
         return create_atomic(self.root / key, data)
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
-        """As the protocol says; one that another process is about to replace is waited for."""
+        """As the protocol says; waits for another process that is replacing the same file."""
         path = self.root / key
         with _locked(path):
             try:
@@ -71,7 +71,7 @@ class Folder:
         write_atomic(self.root / key, data)
 
     def keep(self, key: str, file: Path) -> None:
-        """The file itself is moved."""
+        """Move the file itself."""
         path = self.root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         file.replace(path)
@@ -81,7 +81,7 @@ class Folder:
         (self.root / key).unlink(missing_ok=True)
 
     def remove_below(self, prefix: str) -> None:
-        """The folder goes, too."""
+        """Remove the folder as well."""
         folder = self.root / prefix
         if folder.exists():
             shutil.rmtree(folder)
@@ -93,7 +93,7 @@ class Folder:
             return file.read(end - start)
 
     def list(self, prefix: str) -> Iterator[Listed]:
-        """Plain files of that folder alone, without those that are being written."""
+        """List plain files of that folder, without unfinished ones."""
         try:
             entries = list(os.scandir(self.root / prefix))
         except FileNotFoundError:
@@ -104,12 +104,12 @@ class Folder:
                 yield Listed(f"{prefix}{each.name}", found.st_size, _tag(found), modified)
 
     def presigned(self, key: str, seconds: float) -> None:
-        """A folder gives nobody anything."""
+        """A folder store has no presigned links."""
         return
 
 
 def _opened(path: Path) -> BinaryIO:
-    """A plain file; OSError for anything else, a link among them."""
+    """Open a plain file; raise OSError for anything else, including a link."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     file = os.fdopen(handle, "rb") if stat.S_ISREG(os.fstat(handle).st_mode) else None
     if file is None:
@@ -120,7 +120,7 @@ def _opened(path: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Alone at the file that is there; what is no file of ours is locked by nobody."""
+    """Lock the present file exclusively; yield None for anything but a plain file."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             fcntl.flock(stack.enter_context(_opened(path)), fcntl.LOCK_EX)

@@ -1,7 +1,6 @@
-"""An object store: S3 and what speaks like it, Google's, Azure's; `obstore` speaks to each.
+"""An object store by `obstore`: S3 and compatible ones, Google's, Azure's.
 
-What a write takes the place of is a condition that the store itself checks, so that of two writers
-one is told that it came too late.
+Writes are conditional, and the store checks the condition. So of two writers one fails.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from shared.store.settings import StoreSettings
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
-# One request, and all its repetitions: whoever asks has something to answer by then.
+# One call with all its retries, so that the caller can answer in time.
 SECONDS, TRIED_SECONDS = 10, 10
 CONNECT_SECONDS = 3
 
 
 def connected(settings: StoreSettings) -> Connection:
-    """The connection; nothing is sent before it is used. StoreRefused, without a word of a key."""
+    """Return a connection that sends nothing yet; raise StoreRefused, without a word of a key."""
     try:
         return _connection(settings)
     except BaseError:
-        raise StoreRefused("STORE_KEY or STORE_SECRET is none that such a store takes") from None
+        raise StoreRefused("STORE_KEY or STORE_SECRET is not valid for such a store") from None
 
 
 def _connection(settings: StoreSettings) -> Connection:
@@ -94,7 +93,7 @@ def _plain(secret: SecretStr | None) -> str | None:
 
 
 def _given(**config: str | None) -> Any:
-    """Those that are set; the library looks in its own environment for the others."""
+    """Return the settings that have a value; the library takes the others from its environment."""
     return {name: value for name, value in config.items() if value is not None}
 
 
@@ -105,9 +104,9 @@ Connection = S3Store | GCSStore | AzureStore
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What S3 and Google, and what Azure says where there is no such place at all.
+# The answers of S3, Google and Azure if the bucket itself does not exist.
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
-# An error's text carries the store's whole answer, and that may name keys.
+# An error's text has the store's whole answer, which may name keys.
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _STATUS = re.compile(r"status (?:code )?(\d{3})|non-2xx status code: (\d{3})")
 
@@ -121,7 +120,7 @@ class Objects:
         self._connection = connection
 
     def path(self, key: str) -> None:
-        """None is ours."""
+        """Always None: there is no local file."""
         return
 
     def read(self, key: str) -> Held | None:
@@ -153,7 +152,7 @@ class Objects:
         _written(obstore.put, self._connection, key, data)
 
     def keep(self, key: str, file: Path) -> None:
-        """In parts, where it is large; the file is gone once it is there."""
+        """Upload a large file in parts, then remove it."""
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         _written(obstore.put, self._connection, key, file, attributes={"Content-Type": kind})
         file.unlink()
@@ -181,7 +180,7 @@ class Objects:
                 yield Listed(each["path"], each["size"], tag, each["last_modified"])
 
     def presigned(self, key: str, seconds: float) -> str:
-        """As the protocol says; a machine without a key has another one sign it."""
+        """As the protocol says; without a key the cloud signs the address."""
         return _asked(obstore.sign, self._connection, "GET", key, timedelta(seconds=seconds))
 
 
@@ -190,7 +189,7 @@ def _tag(e_tag: str | None, version: str | None) -> str:
 
 
 def _version(tag: str) -> UpdateVersion:
-    """What a store is to compare: Google's by its number, all others by their own tag."""
+    """Return what the store compares: Google's generation number, or the tag."""
     version, _, e_tag = tag.partition(" ")
     there: UpdateVersion = {}
     if version:
@@ -201,7 +200,7 @@ def _version(tag: str) -> UpdateVersion:
 
 
 def _written(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """As `_asked`; a condition that doesn't hold is the caller's."""
+    """As `_asked`, but a failed condition is the caller's to handle."""
     try:
         return call(*given, **named)
     except (AlreadyExistsError, PreconditionError):
@@ -211,7 +210,7 @@ def _written(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
 
 
 def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """StoreAway, without a word that may be a secret, for all but what is not there."""
+    """Raise StoreAway, without possible secrets, for any error but *not found*."""
     try:
         return call(*given, **named)
     except (BaseError, FileNotFoundError) as error:
@@ -219,7 +218,7 @@ def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
 
 
 def _away(error: Exception) -> Exception:
-    """What is not there stays that, unless it is the whole bucket."""
+    """Return *not found* unchanged, unless the whole bucket is missing."""
     missing = isinstance(error, FileNotFoundError)
     if missing and not any(code in str(error) for code in _NO_BUCKET):
         return error
@@ -227,7 +226,7 @@ def _away(error: Exception) -> Exception:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a call failed, in our words and the store's code."""
+    """Return why a call failed, in our words and with the store's code."""
     text = str(error)
     if found := _CODE.search(text):
         return f"the store answers {found[1]}"
@@ -239,22 +238,22 @@ def reason_of(error: Exception) -> str:
 
 
 class Proven(Objects):
-    """Writes with conditions once it was seen that the store checks them."""
+    """Write under conditions only after a check that the store honours them."""
 
     _proven = False
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """As the protocol says; StoreRefused."""
+        """As the protocol says; raise StoreRefused."""
         self._prove()
         return super().put_if_absent(key, data)
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
-        """As the protocol says; StoreRefused."""
+        """As the protocol says; raise StoreRefused."""
         self._prove()
         return super().swap(key, data, tag)
 
     def _prove(self) -> None:
-        # Two that do it at once do no harm.
+        # Two threads that check at once do no harm.
         if not self._proven:
             probe(Objects(self._connection))
             self._proven = True

@@ -13,14 +13,14 @@ from shared.store.folder import Folder
 from shared.store.protocol import Held, Store, StoreAway
 
 PREFIX = "state/jobs/"
-# So often one that was overtaken looks again; each time somebody else has got on.
+# How often a writer that was overtaken tries again; each time another writer has made progress.
 TRIES = 20
 
 
 class Records:
-    """`state/jobs/<job_id>.json` of a store, one a job. Blocking: call it from a thread.
+    """`state/jobs/<job_id>.json`, one per job. Blocking: call it from a thread.
 
-    `namespace`: the one of Temporal that the process uses; `write` leaves a record of another one.
+    `namespace`: the Temporal namespace of this process; `write` leaves a record of another one.
     """
 
     def __init__(self, store: Store, *, namespace: str = "") -> None:
@@ -28,7 +28,7 @@ class Records:
         self.namespace = namespace
 
     def read(self, job_id: str) -> Record | None:
-        """The record, or None where there is none or it is damaged; StoreAway."""
+        """Return the record, or None if it is missing or damaged; raise StoreAway."""
         try:
             return parsed(self.raw(job_id), job_id)
         except StoreAway:
@@ -37,17 +37,17 @@ class Records:
             return None
 
     def raw(self, job_id: str) -> Held | None:
-        """What lies there, whatever it is; ValueError for what is no job id."""
+        """Return the bytes, whatever they are; raise ValueError for an invalid job id."""
         return self.store.read(key_of_job(PREFIX, job_id))
 
     def write(self, record: Record) -> bool:
-        """Store a record unless a newer one is there; says whether it was stored."""
+        """Store a record unless a newer one is there; return whether it was stored."""
         return self._unless(
             lambda *both: is_newer(*both) or not both[0].is_of(self.namespace), record
         )
 
     def append(self, record: Record) -> bool:
-        """The same for whoever has made its changes: what is there must be the beginning of it."""
+        """Store a record whose earlier versions must be those that are there."""
         return self._unless(lambda *both: is_newer(*both) or not is_beginning(*both), record)
 
     def _unless(self, stands: Callable[[Record, Record], bool], record: Record) -> bool:
@@ -58,7 +58,7 @@ class Records:
                 return False
             if self._put(record, held):
                 return True
-        raise StoreAway("too many write one record at once")
+        raise StoreAway("too many writers of one record")
 
     def _put(self, record: Record, held: Held | None) -> bool:
         key = key_of_job(PREFIX, record.job_id)
@@ -67,21 +67,21 @@ class Records:
         return self.store.swap(key, to_json(record), held.tag)
 
     def known(self, job_id: str) -> bool:
-        """Whether there is anything, a record or a damaged one."""
+        """True if there is a record, also a damaged one."""
         path = self.store.path(key_of_job(PREFIX, job_id))
         return self.raw(job_id) is not None if path is None else os.path.lexists(path)
 
     def remove(self, job_id: str) -> None:
-        """Have no record of a job any more."""
+        """Remove the record of a job."""
         self.store.remove(key_of_job(PREFIX, job_id))
 
     def forget_partials(self) -> int:
-        """Remove what writers that were killed have left; how many files that were."""
+        """Remove unfinished files of killed writers; return how many."""
         folder = self.store.path(PREFIX)
         return 0 if folder is None else forget_partials(folder)
 
     def job_ids(self) -> Iterator[str]:
-        """The ids of all jobs that have a record, damaged ones included."""
+        """Return the ids of all jobs that have a record, including damaged ones."""
         for listed in self.store.list(PREFIX):
             if (job_id := job_of_key(PREFIX, listed.key)) is not None:
                 yield job_id
@@ -95,12 +95,12 @@ class RecordStore(Records):
         self.folder = data_dir / "state" / "jobs"
 
     def path(self, job_id: str) -> Path:
-        """Where a job's record lies; ValueError for what is no job id (a path from outside)."""
+        """Return the path of a job's record; raise ValueError for an invalid job id."""
         return self.folder / key_of_job("", job_id)
 
 
 def parsed(held: Held | None, job_id: str) -> Record | None:
-    """The record of this job that it is; None where it is none."""
+    """Parse a job's record; return None if it is not valid."""
     try:
         record = None if held is None else Record.model_validate_json(held.data)
     except (ValueError, ValidationError):
@@ -109,24 +109,24 @@ def parsed(held: Held | None, job_id: str) -> Record | None:
 
 
 def _fits(record: Record, job_id: str) -> bool:
-    """Whether it is this job's, at the version of its last change.
+    """True if it is this job's record, at the version of its last change.
 
-    No change of the job's would ever come behind a version that is none of them.
+    Otherwise no later change of the job would ever be newer.
     """
     last = record.transitions[-1:]
     return record.job_id == job_id and all(each.version == record.version for each in last)
 
 
 def to_json(record: Record) -> bytes:
-    """The file's bytes: readable UTF-8 with a line per field."""
+    """Return the file's bytes: readable UTF-8 with a line per field."""
     return record.model_dump_json(indent=1).encode() + b"\n"
 
 
 def is_newer(present: Record, record: Record) -> bool:
-    """Whether what is there stands against this record."""
+    """True if the stored record is newer than this one."""
     return present.version >= record.version
 
 
 def is_beginning(one: Record, other: Record) -> bool:
-    """Whether one record's changes are the first of another's, instants included."""
+    """True if one record's changes are the first of another's, with the same times."""
     return other.transitions[: len(one.transitions)] == one.transitions

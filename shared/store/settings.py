@@ -1,4 +1,4 @@
-"""What is told about the store by the environment; each mistake in one line, no key in any."""
+"""Settings of the store; one line names each mistake, and no key is in a message."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -23,7 +23,7 @@ def _is_store(url: str) -> str:
 
 
 class StoreSettings(CommonSettings):
-    """What whoever uses the store reads; keys by the environment alone."""
+    """Settings of every user of the store; keys come from the environment only."""
 
     store_url: Annotated[str, AfterValidator(_is_store)] = FOLDER
     store_endpoint: AnyHttpUrl | None = None
@@ -31,11 +31,11 @@ class StoreSettings(CommonSettings):
     # An id with its key (S3), an account with its key (Azure), a service account's JSON (Google).
     store_key: SecretStr | None = None
     store_secret: SecretStr | None = None
-    # Whether whoever wants a file gets an address of the store's own instead of the bytes.
+    # Give out addresses of the store instead of the bytes.
     store_links: Literal["off", "on"] = "off"
 
     def refusal(self, *, away: bool) -> str | None:
-        """Why that store must not be used; with `away` also why it can't be now."""
+        """Return why that store must not be used; with `away` also why it can't be used now."""
         if not self.elsewhere:
             return None
         from shared.store.chosen import refusal
@@ -45,12 +45,12 @@ class StoreSettings(CommonSettings):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether it is no folder."""
+        """True if it is a bucket."""
         return self.store_url != FOLDER
 
     @property
     def links(self) -> bool:
-        """Whether addresses of the store's own are given out."""
+        """True if addresses of the store are given out."""
         return self.elsewhere and self.store_links == "on"
 
     @model_validator(mode="after")

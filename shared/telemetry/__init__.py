@@ -1,1 +1,1 @@
-"""What a process tells of itself: logs, traces, the SDK's numbers."""
+"""Logs, traces and the SDK's metrics."""

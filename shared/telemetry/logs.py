@@ -11,8 +11,8 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from shared.telemetry.job_lines import LINES
 
-# Libraries that say too much: websockets even the keys that it opens a socket with, uvicorn each
-# socket's query. What an activity fails of is logged by our own interceptor.
+# Libraries that log too much: websockets even keys, uvicorn the
+# query of each socket. Our own interceptor logs failed activities.
 FLOORS = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
@@ -22,12 +22,12 @@ FLOORS = {
     "temporalio.activity": logging.ERROR,
 }
 
-# What the semaphore's library, which knows no structlog, says of an event.
+# Fields of the semaphore library's log records, which does not use structlog.
 SEMAPHORES = (
     *("gate", "job_id", "job_ids", "token", "holders", "waiting"),
     *("drain", "tries", "failed", "reason"),
 )
-# What a line begins with, in this order, where it has it.
+# The first fields of a line, in this order.
 FIRST = ("timestamp", "level", "service", "event", "job_id")
 # Of several lines each.
 TRACES = frozenset({"exception", "stack"})

@@ -1,5 +1,5 @@
-"""The SDK's own numbers: its Prometheus endpoint, on a free port of this machine; `/metrics` passes
-on what it says, so that a service has one port to be asked at."""
+"""The SDK's metrics: its Prometheus endpoint listens on a free local port, and `/metrics` passes it
+on, so that a service has one port."""
 
 import socket
 from functools import cache
@@ -13,11 +13,10 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
-# A wait for a callback is left as soon as that has come, and ends behind its job: the SDK's core
-# warns of that for every job that goes well.
+# The SDK's core warns of an activity that ends after its job, which happens after every callback.
 _SAYS = TelemetryFilter(core_level="WARN", other_level="ERROR").formatted()
 LOGGING = LoggingConfig(f"{_SAYS},temporalio_sdk_core::worker::activities=ERROR")
-# In seconds; the SDK's own end at 60 s.
+# In seconds; the SDK's own buckets end at 60 s.
 WAITS = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800]
 LATENCIES = (
     "temporal_request_latency",
@@ -29,7 +28,7 @@ _addresses: list[str] = []
 
 @cache
 def measured_runtime() -> Runtime:
-    """This process' runtime of the SDK, whose numbers are in `sdk_metrics` from now on."""
+    """Return the SDK's runtime of this process, with its metrics switched on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -48,7 +47,7 @@ def measured_runtime() -> Runtime:
 
 
 def sdk_metrics() -> bytes:
-    """Prometheus text format; empty if no runtime was made. Blocking."""
+    """Return the metrics in Prometheus text format; empty without a runtime. Blocking."""
     text = b""
     for address in _addresses:
         with urlopen(f"http://{address}/metrics", timeout=5) as answer:

@@ -1,9 +1,8 @@
-"""Traces of jobs by OpenTelemetry, once `configure` was called; nothing of it is loaded before.
+"""Trace jobs by OpenTelemetry, once `configure` was called; nothing of it is loaded before.
 
-A trace has the digits of its job, so whoever knows the job finds its trace. A span tells the ids of
-a job and how long things took, and no word of what the job is about: what leaves the process is
-rebuilt from names that are listed here, because messages of errors, stack traces and addresses may
-hold prompts, tokens and keys.
+A trace id has the digits of its job's id. A span has ids and durations, and nothing of a job's
+content: attributes are allowed by name, because messages, stack traces and addresses may hold
+prompts, tokens and keys.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 Value = str | int
 
-# Of ours, each behind `genvideo.`.
+# Our own attributes, each with the prefix `genvideo.`.
 NOTED = frozenset(
     {
         *("job_id", "batch_id", "external_id", "attempt", "delivery", "vendor_task_id"),
@@ -36,9 +35,9 @@ LET_OUT = frozenset(
         *("temporalWorkflowID", "temporalRunID", "temporalActivityID", "temporalUpdateID"),
     }
 )
-# A collector that is away holds nobody up for longer, at the end of the process either.
+# A collector that is away delays nothing for longer, not even the process's end.
 EXPORT_SECONDS = 3.0
-# How often spans are sent, and how many wait for that at the most.
+# How often spans are sent, and how many wait at most.
 PAUSE_MILLISECONDS = 2000
 MOST_WAITING = 4096
 
@@ -46,7 +45,7 @@ _provider: TracerProvider | None = None
 
 
 def configure(url: str | None, *, headers: Mapping[str, str], service: str) -> None:
-    """Switch them on if there is somebody to send them to; before any client is made."""
+    """Switch traces on if there is a collector; before any client is made."""
     global _provider
     if url is None:
         return
@@ -57,7 +56,7 @@ def configure(url: str | None, *, headers: Mapping[str, str], service: str) -> N
 
     _provider = TracerProvider(
         resource=Resource({"service.namespace": "genvideo", "service.name": service}),
-        # Without a job's span above it there is none: what polls and sweeps makes no traces.
+        # Without a job's span above it no span is made, so polls make no traces.
         sampler=ParentBased(ALWAYS_OFF),
     )
     _provider.add_span_processor(
@@ -70,7 +69,7 @@ def configure(url: str | None, *, headers: Mapping[str, str], service: str) -> N
 
 
 def stop() -> None:
-    """Send what is left, and switch them off."""
+    """Send the remaining spans, and switch traces off."""
     global _provider
     if _provider is not None:
         _provider.shutdown()
@@ -78,7 +77,7 @@ def stop() -> None:
 
 
 def interceptors() -> Sequence[TracingInterceptor]:
-    """The SDK's own, for a client and for the workers that it is given to."""
+    """Return the SDK's interceptors, for a client and its workers."""
     if _provider is None:
         return ()
     from temporalio.contrib.opentelemetry import TracingInterceptor
@@ -88,7 +87,7 @@ def interceptors() -> Sequence[TracingInterceptor]:
 
 @contextmanager
 def of_job(job_id: str, name: str, **noted: Value) -> Iterator[None]:
-    """A block in the trace of a job, wherever it runs."""
+    """Run a block in the trace of a job."""
     if _provider is None or not is_job_id(job_id):
         yield
         return
@@ -102,7 +101,7 @@ def of_job(job_id: str, name: str, **noted: Value) -> Iterator[None]:
     )
 
     digits = job_id.removeprefix("job-")
-    # All of them are below a span that nobody sends: it has the trace's id alone to tell.
+    # The parent is a span that nobody sends; it only carries the trace id.
     root = SpanContext(
         int(digits, 16), int(digits[:16], 16) or 1, True, TraceFlags(TraceFlags.SAMPLED)
     )
@@ -114,7 +113,7 @@ def of_job(job_id: str, name: str, **noted: Value) -> Iterator[None]:
 
 @contextmanager
 def call(method: str, host: str) -> Iterator[None]:
-    """A call over HTTP, in the trace in which it is made."""
+    """Trace an HTTP call in the current trace."""
     if _provider is None:
         yield
         return
@@ -127,7 +126,7 @@ def call(method: str, host: str) -> Iterator[None]:
 
 
 def note(**noted: Value) -> None:
-    """Add to the present span; NOTED are the names that are let out, and `status` of an answer."""
+    """Add attributes to the current span; only NOTED names, and `status` of an answer."""
     if _provider is not None:
         from opentelemetry.trace import get_current_span
 
@@ -146,7 +145,7 @@ def _exporter(url: str, headers: Mapping[str, str]) -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     class Bare(OTLPSpanExporter):
-        """Sends of each span what is listed."""
+        """Export of each span only the listed attributes."""
 
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
             return super().export([*map(_bare, spans)])

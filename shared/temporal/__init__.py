@@ -1,1 +1,1 @@
-"""How Temporal is reached, and what it is told and tells."""
+"""The Temporal client: connection, names, encryption, namespace, errors."""

@@ -1,4 +1,4 @@
-"""For activities: our errors in Temporal's form, and which try of an activity this is."""
+"""For activities: our errors in Temporal's form, and the check for the current try."""
 
 from datetime import UTC, timedelta
 
@@ -13,10 +13,11 @@ from shared.semaphore.server import is_no_run
 
 
 def to_application_error(error: GenvideoError) -> ApplicationError:
-    """Temporal's form of an error: the type is our code, and only retryable ones are retried.
+    """Return Temporal's form of an error: its type is our code, and only retryable ones are
+    retried.
 
-    A vendor's carries its class as details, for the Temporal UI. A stop that
-    was asked for is benign: neither the SDK's log nor its metrics take it for a failure.
+    A vendor's error has its class as details, for the Temporal UI. A requested stop is benign, so
+    that neither the SDK's log nor its metrics count it as a failure.
     """
     delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)
     kind = (explained(error),) if isinstance(error, VendorError) else ()
@@ -36,10 +37,10 @@ def to_application_error(error: GenvideoError) -> ApplicationError:
 
 
 async def is_current_try(client: Client) -> bool:
-    """Whether the calling activity's run is open, and this try is the one that the server awaits.
+    """True if the calling activity's run is open, and the server awaits this try.
 
-    A read of the server's own state, which costs no history. The beginning of the try is compared
-    and not its number, which an operator's reset sets back.
+    It describes the run, which adds no history. It compares the start of the try, not its number,
+    because an operator's reset sets the number back.
     """
     info = activity.info()
     handle = client.get_workflow_handle(str(info.workflow_id), run_id=info.workflow_run_id)

@@ -1,4 +1,4 @@
-"""How we reach Temporal: client settings, names, search attributes, each known here alone."""
+"""Connect to Temporal: client settings, names, search attributes, each defined only here."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -17,7 +17,7 @@ from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
 from shared.temporal.refusals import NOT_CONNECTED, refusal
 
-# Without one the SDK reads the code of every module at each start, to make a digest of it.
+# Without a build id the SDK reads the code of every module at each start, to hash it.
 BUILD_ID = "unnamed"
 
 PROGRESS_SIGNAL = "report_progress"
@@ -27,14 +27,14 @@ GET_RECORD_QUERY = "get_record"
 CUSTOM_PROGRESS = SearchAttributeKey.for_int("CustomProgress")
 CUSTOM_TAG = SearchAttributeKey.for_keyword("CustomTag")
 
-# A worker that dies in the middle of a workflow task loses it for this long (10 s by default).
+# If a worker dies in a workflow task, the task is retried after this (10 s by default).
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 # Queries need a live worker; without one the caller falls back after this.
 QUERY_TIMEOUT = timedelta(seconds=3)
-# A caller over HTTP hears within this whether the server is there; the SDK alone tries for 10 s.
+# An HTTP caller gets an answer within this; the SDK alone retries for 10 s.
 CALL_SECONDS = 3.0
 
-# What a client sees while the server is away or coming up.
+# What a client sees while the server is away or starting.
 AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -58,19 +58,19 @@ def summary(text: str) -> str:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether an error means that the server can't be reached now, and trying later can help."""
+    """True if the server can't be reached now, and a later try can help."""
     if isinstance(error, RPCError):
         return error.status in AWAY
     if isinstance(error, RuntimeError):
-        # What a lazy client raises at its first call.
+        # A lazy client raises this at its first call.
         return str(error).startswith(NOT_CONNECTED)
     return isinstance(error, TimeoutError | WorkflowUpdateRPCTimeoutOrCancelledError)
 
 
 async def answer(call: Awaitable[T], *, seconds: float = CALL_SECONDS) -> T:
-    """The answer to one call; TemporalUnavailable when the server is away or slower than this.
+    """Return the answer to one call; raise TemporalUnavailable if the server is away or too slow.
 
-    TemporalRefuses where it won't have us.
+    Raise TemporalRefuses if the server refuses us.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -86,11 +86,11 @@ async def answer(call: Awaitable[T], *, seconds: float = CALL_SECONDS) -> T:
 async def connect(
     keys: PayloadKeys, *, runtime: Runtime | None = None, lazy: bool = False
 ) -> Client:
-    """A client by the SDK's own standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
+    """Return a client by the SDK's standard settings (TEMPORAL_ADDRESS, namespace, TLS, API key).
 
-    No configuration file is read: a key or a namespace of it would go along to any server.
-    `keys` encrypt what it sends, `runtime` keeps its numbers. `lazy` connects at the first call,
-    for services that must start while the server is away.
+    No configuration file is read, because its key would be sent to any server. `keys` encrypt
+    payloads, `runtime` collects metrics. `lazy` connects at the first call, for services that must
+    start while the server is away.
     """
     config: Any = ClientConfig.load_client_connect_config(disable_file=True)
     config.setdefault("target_host", "127.0.0.1:7233")

@@ -1,4 +1,4 @@
-"""Encrypts what Temporal stores of a job; each payload names its key, so that keys can change."""
+"""Encrypt payloads; each one names its key, so that keys can be rotated."""
 
 import base64
 import binascii
@@ -25,7 +25,7 @@ from shared.errors import PayloadUnreadable
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-# The names that the SDK's own samples of encryption use, so that any codec server knows them.
+# The names of the SDK's encryption samples, so that any codec server knows them.
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
 KEY_BYTES = 32
@@ -34,8 +34,10 @@ NONCE_BYTES = 12
 
 
 class WrittenNull(PydanticPayloadConverter):
-    """Nothing is written as JSON's null: Temporal's UI takes an empty payload, which is the SDK's
-    way and is read as ever, for one that it can't read."""
+    """Write None as JSON null, because the Temporal UI can't read the SDK's empty payload.
+
+    Empty payloads can still be read.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,15 +46,15 @@ class WrittenNull(PydanticPayloadConverter):
 
 class _Reads(BinaryNullPayloadConverter):
     def to_payload(self, value: Any) -> Payload | None:
-        """Left to the next converter."""
+        """Leave the value to the next converter."""
         return None
 
 
 class PayloadKeys(PayloadCodec):
-    """AES-256-GCM with the keys of `PAYLOAD_KEY`: the first one encrypts, each one decrypts.
+    """AES-256-GCM with the keys of `PAYLOAD_KEY`: the first one encrypts, all decrypt.
 
-    Without a key nothing is encrypted, and what is encrypted is refused: a signal that can't be
-    read must stop a workflow's task, not be dropped.
+    Without a key nothing is encrypted, and encrypted payloads are refused: a signal that can't be
+    read must fail the workflow task, not be dropped.
     """
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
@@ -60,7 +62,8 @@ class PayloadKeys(PayloadCodec):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The keys in base64, separated by commas; ValueError names those that don't fit."""
+        """Parse base64 keys, separated by commas; raise a ValueError that names the invalid
+        ones."""
         words = [word.strip() for word in text.split(",")] if text.strip() else []
         keys = [_key(word) for word in words]
         if wrong := [str(place) for place, key in enumerate(keys, 1) if key is None]:
@@ -69,18 +72,18 @@ class PayloadKeys(PayloadCodec):
 
     @property
     def encrypts(self) -> bool:
-        """Whether there is a key at all."""
+        """True if there is a key."""
         return bool(self._keys)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Each payload under the first key."""
+        """Encrypt each payload with the first key."""
         if not self._keys:
             return list(payloads)
         name, key = next(iter(self._keys.items()))
         return [_encrypted(payload, name, key=key) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """What was encrypted under any of the keys, and what never was; PayloadUnreadable."""
+        """Decrypt payloads; pass on those that were never encrypted; raise PayloadUnreadable."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _decrypted(self, payload: Payload) -> Payload:
@@ -105,19 +108,19 @@ class PayloadKeys(PayloadCodec):
 
 
 def _cipher(key: bytes) -> "AESGCM":
-    # 9 MB of a process, which one without a key need not carry.
+    # Imported here, because it takes 9 MB that a process without a key saves.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)
 
 
 def key_id(key: bytes) -> str:
-    """A key's name in each payload: tells which key it was, and nothing about it."""
+    """Return a key's name: it identifies the key, and reveals nothing about it."""
     return hashlib.sha256(b"genvideo payload key" + key).hexdigest()[:12]
 
 
 def data_converter(keys: PayloadKeys) -> DataConverter:
-    """The converter of every client of ours; failures' messages and traces are encrypted, too."""
+    """Return the converter of every client; it encrypts failures' messages and traces, too."""
     converter = DataConverter(payload_converter_class=WrittenNull, payload_codec=keys)
     if not keys.encrypts:
         return converter
@@ -125,7 +128,7 @@ def data_converter(keys: PayloadKeys) -> DataConverter:
 
 
 async def decode_all(message: Message, keys: PayloadKeys) -> None:
-    """Make all that is encrypted inside a message (a history's event, say) readable, in place."""
+    """Decrypt everything inside a message, such as a history's event, in place."""
     parts = list(_parts(message))
     payloads = [part for part in parts if isinstance(part, Payload)]
     for payload, plain in zip(payloads, await keys.decode(payloads), strict=True):
@@ -139,7 +142,7 @@ async def decode_all(message: Message, keys: PayloadKeys) -> None:
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """A message and all messages inside it, however deep."""
+    """Yield a message and all messages inside it."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is None:
@@ -150,7 +153,7 @@ def _parts(message: Message) -> Iterator[Message]:
 
 
 def _each(value: Any) -> Iterator[Any]:
-    """A field's values: of one message itself, of a map those of its keys."""
+    """Yield a field's values."""
     if isinstance(value, Message):
         yield value
     elif isinstance(value, Mapping):

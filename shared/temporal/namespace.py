@@ -1,7 +1,6 @@
-"""What a namespace must have for us: that it is there, that we may use it, our search attributes.
+"""Check the namespace: that it exists, that we may use it, and has our search attributes.
 
-Looked at by what any client may call. The server's own service for search attributes isn't: a
-hosted Temporal lets nobody in there.
+Only calls that any client may make are used. A hosted Temporal closes its operator service.
 """
 
 import re
@@ -25,27 +24,27 @@ INT = IndexedValueType.INDEXED_VALUE_TYPE_INT
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 OURS = {CUSTOM_PROGRESS.name: INT, CUSTOM_TAG.name: KEYWORD}
 TYPES: Mapping[str, str] = {CUSTOM_PROGRESS.name: "Int", CUSTOM_TAG.name: "Keyword"}
-# A query that finds nothing, and that a server without the attribute refuses; and how it says that
-# the attribute is there, and of which other type.
+# A query that finds nothing, and that a server without the attribute refuses. Below: how the server
+# names the type of an attribute.
 _QUERIES = {
     CUSTOM_PROGRESS.name: f"WorkflowId = '-' AND {CUSTOM_PROGRESS.name} = 0",
     CUSTOM_TAG.name: f"WorkflowId = '-' AND {CUSTOM_TAG.name} = '-'",
 }
 _OTHER_TYPE = re.compile(r"search attribute \S+ of type (\w+)")
-# A connection that was taken and ended without a word: with the call on its way, or before it.
+# A connection that was accepted and then closed: during the call, or before it.
 _ENDED = re.compile(r"transport error|connection closed")
-# Clients of namespaces that have all of them, for good: none is ever taken away.
+# Namespaces that have all attributes; attributes are never removed.
 _complete: WeakSet[Client] = WeakSet()
 
 
 async def see_namespace(client: Client) -> None:
-    """Return where it is there and we may use it; RPCError."""
+    """Return if the namespace exists and we may use it; raise RPCError."""
     request = DescribeNamespaceRequest(namespace=client.namespace)
     await client.workflow_service.describe_namespace(request, timeout=LOOK_TIMEOUT)
 
 
 async def missing_attributes(client: Client) -> dict[str, str]:
-    """Which of ours the namespace lacks, and as what it has it instead, if at all; RPCError."""
+    """Return the missing attributes, each with its other type, if it has one; raise RPCError."""
     if client in _complete:
         return {}
     looked_at = {name: await _instead(client, name) for name in OURS}
@@ -56,19 +55,19 @@ async def missing_attributes(client: Client) -> dict[str, str]:
 
 
 async def see_all(client: Client) -> None:
-    """Return where nothing is missing; RPCError, AttributesMissing."""
+    """Return if nothing is missing; raise RPCError or AttributesMissing."""
     await see_namespace(client)
     if missing := await missing_attributes(client):
-        raise lacking(", ".join(map(told, missing, missing.values())))
+        raise lacking(", ".join(map(described, missing, missing.values())))
 
 
-def told(name: str, instead: str = "") -> str:
-    """An attribute of ours with its type."""
+def described(name: str, instead: str = "") -> str:
+    """Return an attribute with its type."""
     return f"{name} ({TYPES[name]}{f', not {instead}' if instead else ''})"
 
 
 async def _instead(client: Client, name: str) -> str | None:
-    """None where it is as it should be; else its type, empty where there is none such."""
+    """Return None if the attribute is right, otherwise its type, or empty if it does not exist."""
     request = CountWorkflowExecutionsRequest(namespace=client.namespace, query=_QUERIES[name])
     try:
         await client.workflow_service.count_workflow_executions(request, timeout=LOOK_TIMEOUT)
@@ -81,7 +80,7 @@ async def _instead(client: Client, name: str) -> str | None:
 
 
 def why(error: BaseException) -> str:
-    """What a person is told of a server that can't be used."""
+    """Return why a server can't be used, for a person."""
     if (refused := refusal(error)) is not None:
         return refused.message
     ended = "; does it want TLS, or a client certificate?" if _ENDED.search(str(error)) else ""

@@ -1,41 +1,40 @@
-"""How far away Temporal is: how soon a silence is noticed, and so what is called for meanwhile.
+"""How far away Temporal is: how soon a silence is noticed, and how often the server is called.
 
-On Temporal Cloud a heartbeat is billed, and so is a query.
+Temporal Cloud bills heartbeats and queries.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-# A beat comes after this share of the time-out, so that one may be late, or lost.
+# Heartbeat after this share of the time-out, so that one beat may be late or lost.
 _BEAT_SHARE = 0.48
-# What an activity without a time-out of its own would be heard by.
+# The time-out of an activity that has none.
 _NO_TIMEOUT = timedelta(seconds=60)
 
 
 class Pace(StrEnum):
-    """`fast`: a server near by, whose calls cost nothing. `cloud`: one that is far, and paid."""
+    """`fast`: a near server whose calls are free. `cloud`: a remote one that bills calls."""
 
     FAST = "fast"
     CLOUD = "cloud"
 
     @property
     def times(self) -> "Times":
-        """What follows from it."""
+        """The time-outs and intervals."""
         return _TIMES[self]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """Time-outs of heartbeats, and pauses between two looks.
+    """Heartbeat time-outs, and intervals between two checks.
 
-    `work`: of what submits, makes, fetches or drains; its worker's death is noticed by it alone.
-    `wait`: of the wait for a video, which a callback ends as well. `watch`: of the semaphore's
-    watch of a run, which a new process of the semaphore begins anew at once. `sticky`: how long the
-    worker that knows a workflow is waited for before another one gets it, and has to replay it.
-    `care`: between two looks for failing code, of holders and semaphores. `look`: between two looks
-    for open jobs that the semaphore does not know; each comes with one of those. `poll`: of the
-    API, for jobs that began or ended.
+    `work`: for a submit, an image, a fetch or a drain; only this one notices a dead worker. `wait`:
+    for a video, which a callback ends as well. `watch`: for the semaphore's watch of a run, which a
+    new process of the semaphore restarts at once. `sticky`: how long the server waits for the
+    worker that has a workflow in its cache. `care`: between two checks for failing code. `look`:
+    between two checks for open jobs that the semaphore does not know; each comes with a `care`.
+    `poll`: of the API, for jobs that began or ended.
     """
 
     work: timedelta
@@ -59,5 +58,5 @@ _TIMES = {
 
 
 def between_beats(timeout: timedelta | None) -> float:
-    """Seconds from one heartbeat to the next, for an activity with such a time-out."""
+    """Return the seconds between two heartbeats of an activity with this time-out."""
     return (timeout or _NO_TIMEOUT).total_seconds() * _BEAT_SHARE

@@ -1,4 +1,4 @@
-"""Which stack owns a namespace: the semaphore carries its stack's name, and no other one polls."""
+"""Find the owner of a namespace: the semaphore carries its stack's name, and other stacks stop."""
 
 import asyncio
 
@@ -12,14 +12,14 @@ from shared.semaphore.server import is_gone
 from shared.semaphore.state import MEMO_STACK
 from shared.temporal.client import QUERY_TIMEOUT
 
-# Two stacks that came up in the same moment find each other after this at the latest.
+# Two stacks that started in the same moment find each other after this.
 LOOK_SECONDS = 30.0
 
 
 async def semaphore_stack(client: Client) -> str:
-    """The stack whose semaphore runs; empty where none does, or where nobody told it a name.
+    """Return the stack whose semaphore runs; empty if none runs, or it has no name.
 
-    RPCError, and PayloadUnreadable where it was written under a key that we don't have.
+    Raises RPCError, or PayloadUnreadable if the name was encrypted with an unknown key.
     """
     try:
         semaphore = await client.get_workflow_handle(semaphore_id(JOB_GATE)).describe(
@@ -36,9 +36,9 @@ async def semaphore_stack(client: Client) -> str:
 
 
 async def check_alone(client: Client, stack: str) -> None:
-    """AnotherStack where another stack's semaphore runs; what can't be told is let pass.
+    """Raise AnotherStack if another stack's semaphore runs; ignore what can't be read.
 
-    Who has no name of its own asks nothing.
+    A stack without a name does not check.
     """
     if not stack:
         return
@@ -49,12 +49,12 @@ async def check_alone(client: Client, stack: str) -> None:
     if other not in ("", stack):
         raise AnotherStack(
             f"this is stack {stack}, and stack {other} uses namespace {client.namespace}: give one"
-            f" of them another TEMPORAL_NAMESPACE; where they are the same, say STACK={other}"
+            f" of them another TEMPORAL_NAMESPACE; if they are the same, set STACK={other}"
         )
 
 
 async def stay_alone(client: Client, stack: str) -> None:
-    """Return never; AnotherStack as soon as there is one."""
+    """Raise AnotherStack as soon as there is another one; never return."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         await check_alone(client, stack)

@@ -20,7 +20,7 @@ PAGE, COMMANDS, REPORT, ERRORS = (
 LONGEST = 1500
 _BLANK = re.compile(r"\{(\d)\}")
 _WORD = re.compile(r"[A-Za-z]{2}")
-# A name that a line begins with, and what is between columns.
+# A name that a line begins with, and the gap between columns.
 _GAP = re.compile(r"(^  [\w-]+ +| {2,})")
 _Form = tuple[list[str], str]
 
@@ -74,14 +74,14 @@ def _filled(text: str, parts: list[str]) -> str:
 
 
 def _listed(text: str, words: Path | None) -> str:
-    """Translate what fills a blank: a text, or a list of texts."""
+    """Translate the value of a blank: a text, or a list of texts."""
     whole = told(text, words=words)
     return whole if whole != text else ", ".join(told(p, words=words) for p in text.split(", "))
 
 
 @cache
 def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
-    """Texts without blanks, and those with blanks in the order in which they are tried."""
+    """Return the texts without blanks, and those with blanks in the order of their tries."""
     every = {key: text for file in files for key, text in json.loads(file.read_bytes()).items()}
     blanked = sorted(filter(_BLANK.search, every), key=_rank)
     plain = {key: text for key, text in every.items() if "{" not in key or "…" in key}
@@ -89,7 +89,7 @@ def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
 
 
 def _rank(key: str) -> tuple[bool, bool, int]:
-    # A finding's kind and job come before what it says, which is a text of its own.
+    # A finding's kind and job precede its text, which is translated separately.
     return bool(_BLANK.match(key)), ": job-" not in key, -len(_BLANK.sub("", key))
 
 

@@ -137,7 +137,7 @@ async def test_times_in_the_ledger_are_utc_with_microseconds(image_mock: Service
 
 
 JSON = {"Content-Type": "application/json"}
-SURROGATE = "It holds half of a surrogate pair, which is no character."
+SURROGATE = "It contains half of a surrogate pair."
 
 
 async def problem(mock: Service, method: str, path: str, *, body: Any) -> Any:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.http import problems
 from shared.http.mistakes import LONGEST_NAME, MOST, mistakes_of
 
-SURROGATE = "It holds half of a surrogate pair, which is no character."
+SURROGATE = "It contains half of a surrogate pair."
 JSON = {"Content-Type": "application/json"}
 
 

@@ -114,7 +114,7 @@ def test_a_store_is_looked_at_before_anything_begins() -> None:
 )
 def test_a_key_of_no_form_is_refused_in_one_line(given: dict[str, Any]) -> None:
     refused = StoreSettings.model_validate(given).refusal(away=False)
-    assert refused == "STORE_URL: STORE_KEY or STORE_SECRET is none that such a store takes"
+    assert refused == "STORE_URL: STORE_KEY or STORE_SECRET is not valid for such a store"
 
 
 def test_no_key_is_shown() -> None:

@@ -12,7 +12,7 @@ from shared.errors import (
     NamespaceMissing,
     TemporalForbids,
     TemporalRefuses,
-    TlsUnfit,
+    TlsMismatch,
 )
 from shared.http.problems import from_error
 from shared.temporal.client import answer
@@ -65,7 +65,7 @@ def failed(status: RPCStatusCode, message: str = "x", detail: Message | None = N
 @pytest.mark.parametrize(("said", "says"), CONNECTIONS.items())
 def test_a_connection_that_can_never_be_made_says_what_mends_it(said: str, says: str) -> None:
     found = refusal(RuntimeError(said))
-    assert isinstance(found, TlsUnfit)
+    assert isinstance(found, TlsMismatch)
     assert says in found.message
 
 
