@@ -5,7 +5,7 @@ from services.mock_core.settings import load
 
 if __name__ == "__main__":
     settings = load(ComfyuiSettings)
-    # Not before: a mistake in the settings is told at once.
+    # Imported here, so that a mistake in the settings is reported at once.
     from services.mock_comfyui.app import create_app
     from services.mock_core.app import serve
 

@@ -1,4 +1,4 @@
-"""Puts the image service together; nothing is read from the environment here."""
+"""Assemble the image service; nothing is read from the environment here."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ _EXAMPLES = Path(__file__).with_name("examples.json")
 def refuse(
     status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
 ) -> Response:
-    """An injected refusal in the shape of the plain wire; 503 unless told otherwise."""
+    """Send an injected refusal in the shape of the plain wire; 503 by default."""
     return problem_reply(
         status or 503, code or "injected", detail=message or "refused", headers=headers
     )
@@ -46,7 +46,7 @@ def refuse(
 def create_app(
     settings: ComfyuiSettings, *, checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
 ) -> FastAPI:
-    """`checkpoints` are the models that the native wire says there are."""
+    """Create the app; `checkpoints` are the models of the native wire."""
     mock = Mock(
         "image",
         settings,
@@ -81,7 +81,7 @@ def create_app(
     )
     app.state.queue = queue
     app.state.models = models
-    # The last that is asked, so that the journal has what it refuses.
+    # Added last, so that the journal has what it refuses.
     app.user_middleware.append(Middleware(Gate, config=lambda: native_config(mock)))
     for trouble in (MalformedBody, NoGraph, QueueBroken):
         app.add_exception_handler(trouble, on_trouble)
@@ -89,7 +89,7 @@ def create_app(
 
 
 def _native_routers() -> tuple[APIRouter, ...]:
-    """Each route is also under `/api`, as at the real server."""
+    """Return the routers; each route is also under `/api`, as at the real server."""
     rooms = (prompt, jobs, files, server)
     plain, api = APIRouter(), APIRouter(prefix="/api")
     plain.include_router(jobs.jobs_router)

@@ -10,20 +10,21 @@ from services.mock_core.ledger.files import FileStore, StoredFile
 from services.mock_core.ledger.generation import Generation
 
 FOLDERS = ("output", "temp", "input")
-# In how many parts a file is written that takes its time; the first has no byte.
+# The number of parts in which a slow file is written; the first has no byte.
 _PARTS = 8
 _NUMBERED = re.compile(r"(.+)_(\d{1,9})[_.].*", re.DOTALL)
 _REMEMBERED = 100_000
 
 
 def key_of(filename: str, subfolder: str, folder: str) -> str:
-    """Where the file store has what `/view` asks for."""
+    """Return the key of a file of `/view` in the file store."""
     path = f"{subfolder}/{filename}" if subfolder else filename
     return path if folder == "output" else f"{folder}:{path}"
 
 
 class Folders:
-    """Numbers go on where the highest one on disk ends; those of `temp` end with the server."""
+    """Folders; numbers continue after the highest on disk, those of `temp` restart with the
+    server."""
 
     def __init__(self, files: FileStore, clock: Clock) -> None:
         self._files = files
@@ -37,7 +38,7 @@ class Folders:
         return self._files.get(key)
 
     def annotated(self, name: str, folder: str = "input") -> str:
-        """The key of `sub/x.png`, or of `x.png [output]`, which names the folder itself."""
+        """Return the key of `sub/x.png`, or of `x.png [output]`, which names the folder."""
         for other in FOLDERS:
             if name.endswith(f" [{other}]"):
                 name, folder = name.removesuffix(f" [{other}]"), other
@@ -45,7 +46,7 @@ class Folders:
         return key_of(filename, subfolder, folder)
 
     def pictures(self) -> list[str]:
-        """What is in the input folder itself."""
+        """Return the pictures of the input folder itself."""
         keys = (key for key in self._files.names() if key.startswith("input:") and "/" not in key)
         return sorted(key.removeprefix("input:") for key in keys)
 
@@ -61,14 +62,14 @@ class Folders:
     async def write(
         self, key: str, body: bytes, media_type: str, generation: Generation, *, seconds: float
     ) -> None:
-        """Put it there over so many nominal seconds; what breaks off leaves a part of it."""
+        """Write a file over this many nominal seconds; an abort leaves a part of it."""
         for part in range(_PARTS if seconds else 0):
             self.put(key, body[: len(body) * part // _PARTS], media_type, generation)
             await self._clock.sleep(seconds / _PARTS)
         self.put(key, body, media_type, generation)
 
     def wipe_temp(self) -> None:
-        """What a start of the server does."""
+        """Wipe the temp folder, as a start of the server does."""
         for key in self._files.names():
             if key.startswith("temp:"):
                 self._files.remove(key)
@@ -111,7 +112,7 @@ class Place:
     stem: str
 
     def name(self, number: int, ending: str) -> str:
-        """With all that stands behind the number."""
+        """Return the file name for a number."""
         name = f"{self.stem}_{number:05}{ending}"
         if len(name.encode("utf-8", "replace")) > _LONGEST:
             raise BadName("OSError", f"[Errno 36] File name too long: '{_ROOT}/{name}'")
@@ -119,7 +120,7 @@ class Place:
 
 
 def place_of(prefix: str) -> Place:
-    """The place, or BadName for one outside the output folder."""
+    """Return the place; raise BadName for one outside the output folder."""
     path = posixpath.normpath(prefix)
     subfolder, stem = posixpath.split(path)
     if subfolder.startswith("/") or subfolder.split("/")[0] == "..":

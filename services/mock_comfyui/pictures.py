@@ -1,4 +1,4 @@
-"""Draws the pictures that stand for generated ones: the same text gives the same bytes."""
+"""Draw the pictures that stand for generated ones: the same text gives the same bytes."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ from services.mock_core.ledger.generation import Generation
 SIZE = 26
 _SMALL_PRINT = 9
 _MISSING = "\U0010ffff"
-# Where a machine keeps its fonts, and those that have Chinese, the best first.
+# Where a machine keeps its fonts, and those with Chinese, best first.
 _FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts")
 _CHINESE = (
     "wqy-microhei.ttc",
@@ -33,7 +33,7 @@ _CHINESE = (
 
 @lru_cache(maxsize=1)
 def fonts() -> tuple[ImageFont.FreeTypeFont, ...]:
-    """Pillow's own font, and behind it the machine's for Chinese, where it has one."""
+    """Return Pillow's own font, then the machine's font for Chinese, if it has one."""
     own = ImageFont.load_default(SIZE)
     if not isinstance(own, ImageFont.FreeTypeFont):
         raise RuntimeError("Pillow was built without FreeType")
@@ -48,7 +48,7 @@ def _found(folders: tuple[str, ...]) -> Path | None:
 
 @lru_cache(maxsize=4096)
 def font_of(character: str) -> ImageFont.FreeTypeFont | None:
-    """The first font that draws something of its own, rather than the box for missing ones."""
+    """Return the first font that has a glyph for this character."""
     if character.isspace():
         return fonts()[0]
     return next((font for font in fonts() if _has_glyph(font, character)), None)
@@ -67,7 +67,7 @@ def width(character: str) -> int:
 def draw_character(
     canvas: ImageDraw.ImageDraw, at: tuple[int, int], *, character: str, ink: tuple[int, int, int]
 ) -> None:
-    """With the glyph of a font; without one, which character it is, in a box."""
+    """Draw a glyph; without one, a box with the character's code point."""
     font = font_of(character)
     if font is not None:
         canvas.text(at, character, font=font, fill=ink)
@@ -92,7 +92,7 @@ _INK = (250, 250, 245)
 
 
 def draw_picture(prompt: str, style: str, salt: str, *, size: tuple[int, int] = (0, 0)) -> bytes:
-    """PNG bytes; the text is in the picture and, in full, in its `prompt` chunk."""
+    """Return PNG bytes; the text is in the picture and, in full, in its `prompt` chunk."""
     info = PngImagePlugin.PngInfo()
     for name, value in (("prompt", prompt), ("style", style)):
         info.add_itxt(name, value.encode("utf-8", "replace").decode())
@@ -102,7 +102,8 @@ def draw_picture(prompt: str, style: str, salt: str, *, size: tuple[int, int] = 
 def draw_with_chunks(
     text: str, salt: str, *, size: tuple[int, int], format_: str, chunks: Mapping[str, str]
 ) -> bytes:
-    """A picture in this format; a PNG has the texts of `chunks`, as the real server writes them."""
+    """Draw a picture in this format; a PNG has the texts of `chunks`, as the real server writes
+    them."""
     info = PngImagePlugin.PngInfo()
     for name, value in chunks.items():
         info.add_text(name, value)
@@ -128,7 +129,7 @@ def _saved(image: Image.Image, format_: str, info: PngImagePlugin.PngInfo) -> by
 
 
 def _background(canvas: ImageDraw.ImageDraw, shape: tuple[int, int], seed: str) -> None:
-    """Dark bands of colours that come from the text, so that two jobs never look alike."""
+    """Draw dark bands in colours that come from the text, so that two jobs never look alike."""
     digest = hashlib.blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=48).digest()
     step = -(-shape[0] // _BANDS)
     for band in range(_BANDS):
@@ -153,13 +154,13 @@ def _write(canvas: ImageDraw.ImageDraw, shape: tuple[int, int], text: str) -> No
             left += width(character)
 
 
-# Larger pictures are asked for, and only drawn this large.
+# Larger pictures can be requested, and are only drawn this large.
 _LARGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A picture of the native wire; `chunks` are the texts that a PNG carries along."""
+    """A requested picture of the native wire; `chunks` are the texts that a PNG carries."""
 
     text: str
     salt: str
@@ -182,7 +183,7 @@ class ImageMaker:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def make(self, generation: Generation) -> str:
-        """Draw and store what the plain wire asked for; the file's name."""
+        """Draw and store what the plain wire requested; return the file's name."""
         name = f"{generation.id}.png"
         draw = partial(draw_picture, generation.prompt, generation.style, generation.id)
         body = await self._in_thread(draw)

@@ -49,7 +49,7 @@ class ImageResult(BaseModel):
     responses=documented(422),
 )
 async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) -> Response:
-    """Accept a generation; the same `client_id` twice runs twice, as the real service does."""
+    """Accept a generation; the same `client_id` twice runs twice, as at the real service."""
     job, attempt = mock.jobs.find(wanted.client_id, wanted.prompt)
     generation = Generation(
         id=str(uuid.uuid4()),
@@ -69,7 +69,7 @@ async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) ->
 
 @router.get("/img/status/{job_id}", response_model=ImageStatus, responses=documented(404))
 async def image_status(mock: TheMock, job_id: str) -> Response:
-    """Where a generation stands; by the vendor's id or the caller's."""
+    """The state of a generation; by the vendor's id or the caller's."""
     return await look_up(mock, mock.ledger.find(job_id), reply=_status)
 
 
@@ -97,7 +97,7 @@ async def image_result(request: Request, mock: TheMock, job_id: str) -> Response
 async def image_file(
     mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
 ) -> Response:
-    """The picture, whole or a range of it."""
+    """The picture, whole or in a range."""
     return await serve_file(mock, name, range_header=range_)
 
 

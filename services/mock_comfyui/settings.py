@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 class ComfyuiSettings(MockSettings):
     comfyui_port: Annotated[int, Field(ge=1, le=65535)] = 6889
     mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 30)
-    # 0: every generation starts at once, but for those of the native wire, of which one runs.
+    # 0: every generation starts at once, except those of the native wire, which run one at a time.
     comfyui_workers: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class NativeConfig(BaseModel):
-    """How the server behind the native wire is: a real one of 0.28.0 unless told otherwise.
+    """The server behind the native wire: like a real 0.28.0 by default.
 
-    `interrupt`: what a prompt_id says there; old servers stop whatever runs. `prompt_ids`: whether
-    ours are kept. `sockets`: `stalled` ones get their frames later, `stolen` ones never.
-    `key`: what `X-API-Key` or `Authorization: Bearer` have to say. `view`: the file itself, or a
-    signed address at `signed_base`, which may be another name of this server. `write_seconds`:
-    nominal time that a file takes to be written, and is served half meanwhile.
+    `interrupt`: what a prompt_id means there; old servers stop whatever runs. `prompt_ids`: whether
+    ours are kept. `sockets`: `stalled` ones get their frames later, `stolen` ones never. `key`: the
+    required value of `X-API-Key` or `Authorization: Bearer`. `view`: the file itself, or a signed
+    address at `signed_base`, which may be another name of this server. `write_seconds`: the nominal
+    time in which a file is written, and served half.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,7 @@ class NativeConfig(BaseModel):
 
     @property
     def is_old(self) -> bool:
-        """Before there were jobs, and ids of a form."""
+        """True if it has no jobs, and no check of ids."""
         return self.version == "0.3.64"
 
 
@@ -60,7 +60,7 @@ def initial_config(settings: ComfyuiSettings) -> ComfyuiConfig:
 
 
 def native_config(mock: "Mock") -> NativeConfig:
-    """How the native wire's server is at this moment."""
+    """Return the present configuration of the native wire's server."""
     config = mock.config
     assert isinstance(config, ComfyuiConfig)  # noqa: S101 - set by the factory
     return config.native

@@ -1,1 +1,1 @@
-"""What both vendors' stand-ins are made of; which room may import which is a contract."""
+"""What both mocks share; the import contracts say which module may import which."""

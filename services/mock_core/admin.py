@@ -15,7 +15,7 @@ from shared.http.queries import DIGITS, ONLY_KNOWN
 
 
 async def _no_form(request: Request) -> None:
-    """A page may post a form anywhere without asking; its media type is never JSON's."""
+    """Refuse forms, which a page may post anywhere; their media type is never JSON's."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in ("", "application/json"):
         raise Problem(415, "not_json", detail="Content-Type: application/json")
@@ -33,7 +33,7 @@ _NO_DELIVERY = ("not_found", "no delivery 17 is kept")
 
 
 def _tellable(body: dict[str, Any]) -> dict[str, Any]:
-    """What is taken in is told again: nothing gets in that JSON has no form for."""
+    """Refuse values that JSON has no form for, because the routes return what they take."""
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -65,7 +65,7 @@ def faults_answer(mock: Mock) -> dict[str, Any]:
 
 @router.get("/faults")
 async def get_faults(mock: TheMock) -> dict[str, Any]:
-    """The armed rules with the number of their hits, and the presets there are."""
+    """The armed rules with the number of their hits, and all presets."""
     return faults_answer(mock)
 
 
@@ -79,7 +79,7 @@ async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
 
 @router.post("/faults")
 async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
-    """Add to the plan; a rule of a name that is in force takes its place."""
+    """Add to the plan; a rule replaces an armed one of its name."""
     wanted = read_plan(plan, mock.settings.mock_services)
     mock.plan.add(wanted.rules, wanted.seed)
     return faults_answer(mock)
@@ -128,14 +128,15 @@ async def get_stats(mock: TheMock) -> dict[str, Any]:
 
 @router.get("/verdict")
 async def get_verdict(mock: TheMock) -> dict[str, Any]:
-    """What a bill would show; callbacks that are still on their way are counted as pending."""
+    """What a bill would show; callbacks that are still on their way count as pending."""
     verdict = judge(mock.ledger, fetched_late=mock.fetched_late)
     return {**verdict, "callbacks_pending": mock.sender.pending}
 
 
 @router.get("/trace/plan")
 async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
-    """The trace as a plan without chance: armed before the same jobs, it does the same again."""
+    """The trace as a plan without chance: armed before the same jobs, it injects the same
+    faults."""
     return mock.trace.as_plan(mock.service, mock.plan.seed)
 
 
@@ -145,7 +146,8 @@ async def get_trace(
     after: Annotated[int, Field(ge=0), DIGITS] = 0,
     limit: Count | None = None,
 ) -> dict[str, Any]:
-    """Every fault that was injected, oldest first: those numbered above `after`, the last ones."""
+    """Every injected fault, oldest first: those numbered above `after`, the last `limit` of
+    them."""
     return {"recorded": mock.trace.recorded, "rows": mock.trace.rows(after, limit)}
 
 
@@ -169,7 +171,7 @@ async def get_config(mock: TheMock) -> dict[str, Any]:
 
 @router.put("/config")
 async def put_config(mock: TheMock, changes: JsonObject) -> dict[str, Any]:
-    """Change what is given; refused whole, with every mistake named, when something is wrong."""
+    """Change the given members; a body with mistakes is refused whole, and each is named."""
     mock.configure(mock.config.changed(changes))
     return await get_config(mock)
 
@@ -188,12 +190,12 @@ async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
 
 @router.post("/restart")
 async def post_restart(mock: TheMock) -> dict[str, int]:
-    """What a restart of the vendor does: no id is known any more; files and ledger stay."""
+    """Restart as the vendor would: forget every id; files and ledger stay."""
     return {"forgotten": mock.forget_ids()}
 
 
 @router.post("/reset")
 async def post_reset(mock: TheMock) -> dict[str, bool]:
-    """Forget everything but the configuration: jobs, files, ledger, journal, trace."""
+    """Forget everything except the configuration: jobs, files, ledger, journal, trace."""
     await mock.reset()
     return {"reset": True}

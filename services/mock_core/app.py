@@ -25,7 +25,7 @@ from shared.http.guard import PROCESS_HEADER
 
 Hook = Callable[[], Awaitable[None]]
 MEBIBYTE = 1024 * 1024
-# A plan without chance has a rule for each fault that was injected.
+# Large, because a plan without chance has a rule for each injected fault.
 PLAN_LIMIT = Limit(4 * MEBIBYTE, values=200_000)
 
 _health = APIRouter(tags=["health"])
@@ -38,7 +38,7 @@ async def healthz() -> dict[str, str]:
 
 @_health.get("/readyz")
 async def readyz(response: Response) -> dict[str, str]:
-    """A mock depends on nothing: ready as soon as it answers."""
+    """A mock has no dependencies: it is ready as soon as it answers."""
     response.headers[PROCESS_HEADER] = str(os.getpgrp())
     return {"status": "ok"}
 
@@ -66,9 +66,10 @@ def build_app(
     on_stop: Sequence[Hook] = (),
     now: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """`now` is the instant that replies are dated by; `examples` a file of bodies, for the
-    OpenAPI file; `limits` bound larger bodies than usual, and `shapes` are the forms of refusals
-    on wires of their own, both by the beginnings of paths.
+    """Build the app.
+
+    `now` dates replies. `examples` is a file of bodies for the OpenAPI file. `limits` allow larger
+    bodies, and `shapes` have the errors of other wires, both by path prefix.
     """
 
     @asynccontextmanager
@@ -77,7 +78,8 @@ def build_app(
         for hook in on_start:
             await hook()
         yield
-        # The runs first: what one announces after the sender has closed would never be sent.
+        # Stop the runs first, because a callback that is announced after the sender has closed is
+        # lost.
         await mock.runner.forget_all()
         await mock.sender.close()
         for hook in on_stop:
@@ -105,12 +107,12 @@ def build_app(
 
 
 _GRACE_SECONDS = 2
-# One more is answered with 503, as by a vendor that has too many.
+# Further connections get 503, as from a busy vendor.
 _CONNECTIONS = 5000
 
 
 def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None:
-    """Blocks until the process is told to stop."""
+    """Serve until the process is told to stop."""
     configure_logs(settings, service=name)
     config = uvicorn.Config(
         app,

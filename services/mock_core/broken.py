@@ -1,4 +1,4 @@
-"""Replies that never arrive whole: reset, hung, torn or dripped; used by the faults alone."""
+"""Replies that never arrive whole: reset, hung, torn or dripped; only faults use them."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from services.mock_core.clock import Clock
 
 RESET_EXTENSION = "mock.reset"
 _LINGER_NONE = struct.pack("ii", 1, 0)
-# Let a part of the body leave before the reset would throw it away.
+# Send a part of the body before the reset discards it.
 _PART_SECONDS = 0.02
 
 
@@ -60,21 +60,21 @@ async def _send_part(part: bytes, send: Send, *, more: bool = True) -> None:
 
 
 class ResetResponse(Response):
-    """No byte of an answer, then a reset."""
+    """Send no byte, then reset."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _reset(scope, receive)
 
 
 class HungResponse(Response):
-    """No byte of an answer until the caller gives up."""
+    """Send no byte until the caller gives up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _until_gone(receive)
 
 
 class TornResponse(Response):
-    """The head and a share of the body, then a reset."""
+    """Send the head and a share of the body, then reset."""
 
     def __init__(self, whole: Response, keep: float) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class TornResponse(Response):
 
 
 class DrippedResponse(Response):
-    """The whole body, in drops spread over so many nominal seconds."""
+    """Send the whole body, in drops spread over the given nominal seconds."""
 
     def __init__(self, whole: Response, clock: Clock, *, seconds: float, drops: int) -> None:
         super().__init__()

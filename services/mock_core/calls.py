@@ -40,7 +40,7 @@ HEADER = "x-mock-tag"
 
 
 def find_tag(request: Request, prompt: str) -> str:
-    """The header `X-Mock-Tag`, else the first `#word` of the prompt, else empty."""
+    """Return the header `X-Mock-Tag`, else the first `#word` of the prompt, else an empty text."""
     named = request.headers.get(HEADER, "")
     if named:
         return named[:64]
@@ -49,12 +49,12 @@ def find_tag(request: Request, prompt: str) -> str:
 
 
 def base_url(request: Request) -> str:
-    """Where the caller reaches this mock, from the Host header, which is one of ours."""
+    """Return the mock's base URL as the caller sees it, from the checked `Host`."""
     return f"{request.url.scheme}://{request.headers['host']}"
 
 
 def slot_token(request: Request) -> int | None:
-    """The fencing token of the caller, or None."""
+    """Return the caller's fencing token, or None."""
     text = request.headers.get("x-slot-token", "")
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
@@ -64,7 +64,7 @@ _PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html
 
 
 async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) -> Response | None:
-    """The reply that takes the place of handling the request; None to handle it."""
+    """Return the fault's reply instead of handling the request; None to handle it."""
     for hit in hits:
         match hit.fault:
             case Refuse(answered_status=status, code=code, message=message) as refuse:
@@ -88,7 +88,7 @@ async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) ->
 async def disturb_reply(
     hits: Iterable[Hit], clock: Clock, *, reply: Response, shape: Shape
 ) -> Response:
-    """The reply as it leaves; the request has been carried out by now."""
+    """Return the reply as it leaves; the request has been carried out."""
     for hit in hits:
         match hit.fault:
             case Late(seconds=seconds):
@@ -127,7 +127,7 @@ def _lost(how: str, shape: Shape) -> Response:
 
 
 Reply = Callable[[Generation], Response]
-# The reply where the service itself turns a generation away, else None.
+# The service's own refusal of a generation, or None.
 Admission = Callable[[Generation], Response | None]
 _QUOTA_MEMORY = 100_000
 
@@ -140,7 +140,7 @@ async def submit(
     admission: Admission = lambda _: None,
     shape: Shape | None = None,
 ) -> Response:
-    """Accept a generation unless a fault or `admission` is in the way; the reply may get lost."""
+    """Accept a generation unless a fault or `admission` refuses it; the reply may get lost."""
     shape = shape or mock.refusal
     hits = mock.plan.hits(
         Where.SUBMIT, generation, when=lambda rule, fault: _is_too_much(mock, rule, fault)
@@ -150,15 +150,15 @@ async def submit(
         instead = admission(generation)
     if instead is not None:
         return instead
-    # Unless it is accepted late, nothing is waited for in between: of two submits of one id the
-    # later sees the earlier, and no callback leaves before `_wait_for_callback` listens for it.
+    # No await up to here unless it is accepted late: of two submits of one id the later one sees
+    # the earlier, and no callback leaves before `_wait_for_callback` listens for it.
     await _accept(mock, generation, hits)
     await _wait_for_callback(mock, generation, hits)
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
 
 
 def _is_too_much(mock: Mock, rule: str, fault: Fault) -> bool:
-    """Whether a rule that refuses only what is too much has a reason to; others always have."""
+    """True if a rule refuses: always, or for a quota only beyond it."""
     match fault:
         case SubmitPool(places=places):
             return mock.ledger.in_flight >= places
@@ -168,7 +168,7 @@ def _is_too_much(mock: Mock, rule: str, fault: Fault) -> bool:
 
 
 def over_quota(mock: Mock, name: str, *, submits: int, seconds: float) -> bool:
-    """Whether the quota of this name is used up; where it isn't, this submit counts."""
+    """True if this quota is used up; otherwise count the submit."""
     now = mock.clock.now()
     taken = mock.quotas.setdefault(name, deque(maxlen=_QUOTA_MEMORY))
     while taken and now - taken[0] >= seconds:
@@ -180,7 +180,7 @@ def over_quota(mock: Mock, name: str, *, submits: int, seconds: float) -> bool:
 
 
 async def _accept(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
-    """At once, or behind the caller's back; what was admitted is not looked at again."""
+    """Accept now, or later without the caller's knowledge; admission is not checked again."""
     for hit in hits:
         match hit.fault:
             case SubmitAcceptLate(seconds=seconds, how=how):
@@ -192,7 +192,7 @@ async def _accept(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> 
 
 
 async def _wait_for_callback(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
-    """Hold the reply back until the callback has overtaken it."""
+    """Delay the reply until the callback has overtaken it."""
     for hit in hits:
         match hit.fault:
             case SubmitReplyAfterCallback(status=status, within=within):
@@ -205,7 +205,8 @@ Percent = int | float | str | None
 
 @dataclass(slots=True)
 class View:
-    """`word` takes the place of the state's own where a fault wants a state of no table."""
+    """The answer of a status call; `word` replaces the state for a fault that reports an unknown
+    state."""
 
     state: State
     percent: Percent
@@ -215,7 +216,7 @@ class View:
 
 
 def view_of(generation: Generation, now: float) -> View:
-    """The answer to one status call; `now` is the vendor's nominal time."""
+    """Return the answer to one status call; `now` is the vendor's nominal time."""
     percent = generation.percent(now)
     view = View(generation.state, percent, generation.error, generation.file_name)
     for hit in generation.progress_hits:
@@ -227,7 +228,7 @@ def view_of(generation: Generation, now: float) -> View:
 
 
 def ids_of(generation: Generation) -> dict[str, str]:
-    """The ids that each answer names: the vendor's, and the caller's if it gave one."""
+    """Return the ids in each answer: the vendor's, and the caller's if it gave one."""
     ours = generation.external_id
     return {"job_id": generation.id} | ({} if ours is None else {"external_id": ours})
 
@@ -247,7 +248,7 @@ def _bend_running(view: View, generation: Generation, fault: Fault, *, percent: 
 
 
 def _bend_success(view: View, fault: Fault, *, age: float) -> None:
-    """`age`: nominal seconds since it was due to end."""
+    """Let faults change a success; `age` is in nominal seconds since its planned end."""
     match fault:
         case ProgressNoUrl(seconds=seconds):
             if seconds is None or age < seconds:
@@ -266,7 +267,7 @@ async def look_up(
     reply: StatusReply,
     shape: Shape | None = None,
 ) -> Response:
-    """Answer about a generation as the plan lets it; a problem (404) when there is none."""
+    """Answer about a generation as the plan allows; a problem (404) if there is none."""
     if generation is None:
         raise Problem(404, "not_found", detail="no such job")
     hits = mock.plan.hits(Where.POLL, generation)

@@ -1,4 +1,4 @@
-"""The one place where the mocks make HTTP clients, which follow no redirect; whom they may call."""
+"""Make the mocks' HTTP clients, which follow no redirect, and check whom they may call."""
 
 import ssl
 from functools import cache
@@ -8,16 +8,18 @@ import httpx
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """Read once for all clients: it takes longer than most generations of a fast mock."""
+    """Read the certificates once, because that takes longer than most generations of a fast
+    mock."""
     return httpx.create_ssl_context(trust_env=False)
 
 
-# A server that drops an idle connection (uvicorn does after 5 s) must not do so under us.
+# Shorter than the server's own idle limit (uvicorn: 5 s), so that it does not close under a
+# request.
 KEEPALIVE_SECONDS = 2.0
 
 
 def http_client(*, seconds: float, connections: int, kept: int) -> httpx.AsyncClient:
-    """At most so many connections, of which some are kept; `seconds` bounds each step."""
+    """Return a client with a limit of connections; `seconds` limits each step."""
     return httpx.AsyncClient(
         timeout=httpx.Timeout(seconds, pool=None),
         limits=httpx.Limits(
@@ -31,14 +33,13 @@ def http_client(*, seconds: float, connections: int, kept: int) -> httpx.AsyncCl
     )
 
 
-# On any port: whoever may call the mock is on this machine, and could call these, too.
+# On any port: a caller of the mock is on this machine, and could call these, too.
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS = {"http": 80, "https": 443}
 
 
 def may_call(address: str, hosts: frozenset[str]) -> bool:
-    """Whether an address is this machine's or one of these hosts', as the client that calls reads
-    it, not as it is written."""
+    """True if an address is this machine's or one of these hosts', as the client parses it."""
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError):

@@ -1,4 +1,4 @@
-"""The vendor's time: its clock, how instants are written, lengths of time, and seeded numbers."""
+"""The vendor's time: its clock, the form of instants, lengths of time, and seeded numbers."""
 
 import asyncio
 import hashlib
@@ -13,12 +13,12 @@ from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-# A timer of the event loop may fire this much early; waiting again for so little would only spin.
+# A timer of the event loop may fire this early; waiting again would only spin.
 _EARLY_SECONDS = 0.0005
 
 
 class Clock:
-    """Nominal time; `now()` runs `speed` times as fast as the wall."""
+    """Nominal time; `now()` runs `speed` times as fast as real time."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
@@ -33,7 +33,7 @@ class Clock:
         return self._speed
 
     def set_speed(self, speed: float) -> None:
-        """Change the factor; sleeps that are under way keep their nominal length."""
+        """Change the factor; running sleeps keep their nominal length."""
         self._nominal_base = self.now()
         self._real_base = time.monotonic()
         self._speed = speed
@@ -93,14 +93,15 @@ _HELP = "a number of seconds, 'uniform:low,high' or 'lognormal:median,sigma'"
 
 @dataclass(frozen=True, slots=True)
 class DelaySpec:
-    """`fixed` has a; `uniform` runs from a to b; `lognormal` has median a and sigma b."""
+    """A length of time: `fixed` has a; `uniform` runs from a to b; `lognormal` has median a and
+    sigma b."""
 
     shape: str
     a: float
     b: float = 0.0
 
     def at(self, quantile: float) -> float:
-        """Seconds at this quantile, a number in [0, 1)."""
+        """Return the seconds at this quantile, a number in [0, 1)."""
         if self.shape == "fixed":
             return self.a
         if self.shape == "uniform":
@@ -109,7 +110,7 @@ class DelaySpec:
         return self.a * math.exp(self.b * NormalDist().inv_cdf(quantile))
 
     def __str__(self) -> str:
-        """As it is read, to the last digit."""
+        """Write it as it is read, to the last digit."""
         if self.shape == "fixed":
             return _digits(self.a)
         return f"{self.shape}:{_digits(self.a)},{_digits(self.b)}"
@@ -120,7 +121,7 @@ def _digits(number: float) -> str:
 
 
 def parse_delay(value: object) -> DelaySpec:
-    """Read `30`, `"uniform:10,20"` or `"lognormal:164,0.2"`; ValueError says what is wrong."""
+    """Read `30`, `"uniform:10,20"` or `"lognormal:164,0.2"`; raise ValueError with the reason."""
     if isinstance(value, DelaySpec):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -165,20 +166,20 @@ _SPAN = float(1 << 64)
 
 
 class SeededRandom:
-    """Numbers whose first parts are the same; those are hashed once."""
+    """Seeded numbers with a common prefix of parts, which is hashed once."""
 
     def __init__(self, *parts: str | int) -> None:
         self._begun = hashlib.blake2b(_joined(*parts, ""), digest_size=8)
 
     def number(self, *parts: str | int) -> float:
-        """A number in [0, 1) that depends on all the parts, and on nothing else."""
+        """Return a number in [0, 1) that depends only on all the parts."""
         hasher = self._begun.copy()
         hasher.update(_joined(*parts))
         return int.from_bytes(hasher.digest(), "big") / _SPAN
 
 
 def random_number(seed: int, *parts: str | int) -> float:
-    """A number in [0, 1) that depends on the seed and the parts, and on nothing else."""
+    """Return a number in [0, 1) that depends only on the seed and the parts."""
     return SeededRandom(seed).number(*parts)
 
 
@@ -187,5 +188,5 @@ def _joined(*parts: str | int) -> bytes:
 
 
 def fingerprint(*parts: str) -> str:
-    """Twelve hex digits that stand for a text in keys and names."""
+    """Return twelve hex digits that stand for a text in keys and names."""
     return hashlib.blake2b(_joined(*parts), digest_size=6).hexdigest()

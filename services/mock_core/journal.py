@@ -1,4 +1,4 @@
-"""A bounded journal of the requests received, and the vendor's date on each reply."""
+"""A bounded journal of the received requests, and the vendor's date on each reply."""
 
 import time
 from collections import deque
@@ -26,7 +26,7 @@ class Journal:
     def rows(
         self, *, path: str = "", method: str = "", status: int | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
-        """The newest first; `path` is a part of the path."""
+        """Return the rows, newest first; `path` is a part of the path."""
         found: list[dict[str, Any]] = []
         for started, verb, where, query, code, seconds in reversed(self._rows):
             if len(found) >= limit:
@@ -49,9 +49,9 @@ class Journal:
 
 
 class JournalLayer:
-    """Dates each reply by the vendor's clock, which need not be right, and notes the request.
+    """Date each reply by the vendor's clock, which may be wrong, and note the request.
 
-    `now` is the vendor's instant in epoch seconds. Status 0 stands for a reply that never began.
+    `now` is the vendor's time in epoch seconds. Status 0: the reply never began.
     """
 
     def __init__(

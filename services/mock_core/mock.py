@@ -1,4 +1,4 @@
-"""Everything one mock is made of; its routes find it as `app.state.mock`."""
+"""All parts of one mock; its routes find it as `app.state.mock`."""
 
 from collections import deque
 from collections.abc import Callable
@@ -62,8 +62,11 @@ _MEGABYTE = 1_000_000
 
 
 class Mock:
-    """`points` are those of a generation's life that this service has, `refusal` is its plain
-    form of an error. What makes the files is given to `runner` afterwards."""
+    """The parts of a mock.
+
+    `points` are those of a generation's life that this service has, `refusal` is its plain form of
+    an error. `runner` gets the maker of files afterwards.
+    """
 
     def __init__(
         self,
@@ -101,12 +104,12 @@ class Mock:
         self.on_reset: list[Callable[[], None]] = []
         self.on_configure: list[Callable[[], None]] = []
         self.fetched_late: set[str] = set()
-        # Instants of the last submits, by rule, for those that limit a rate.
+        # Times of the last submits, by rule, for rules that limit a rate.
         self.quotas: dict[str, deque[float]] = {}
         self._observe()
 
     def _observe(self) -> None:
-        """Have metrics and disk follow what happens; what the disk knows is put back first."""
+        """Restore what the disk knows, then let metrics and disk follow every change."""
         metrics = self.metrics
         self.plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
         self.runner.listen(
@@ -118,7 +121,7 @@ class Mock:
             self.sender.attempted = self.disk.note
 
     def forget_ids(self) -> int:
-        """Lose what a vendor loses by a restart; the number of generations that were lost."""
+        """Forget what a vendor loses by a restart; return the number of lost generations."""
         known = [row for row in self.ledger if not row.vanished]
         for row in known:
             self.runner.vanish(row)
@@ -127,7 +130,7 @@ class Mock:
         return len(known)
 
     def configure(self, config: RuntimeConfig) -> None:
-        """Take these values; delays under way keep their nominal length."""
+        """Apply these values; running delays keep their nominal length."""
         self.config = config
         self.clock.set_speed(config.speed)
         self.runner.seconds = config.seconds
@@ -136,8 +139,8 @@ class Mock:
             heed()
 
     async def reset(self) -> None:
-        """Forget everything but the configuration; armed rules stay and count anew."""
-        # The runs first: one that ended meanwhile would announce a callback that nobody forgets.
+        """Forget everything except the configuration; armed rules stay and restart their counts."""
+        # Stop the runs first, because one that ended meanwhile would announce a callback.
         await self.runner.forget_all()
         for forget in self.on_reset:
             forget()
@@ -157,7 +160,7 @@ def mock_of(request: Request) -> Mock:
 
 
 async def _mock_dependency(request: Request) -> Mock:
-    """Async, since FastAPI sends whatever else through a thread."""
+    """Async, because FastAPI runs other dependencies in a thread."""
     return mock_of(request)
 
 

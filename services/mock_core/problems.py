@@ -14,9 +14,9 @@ from shared.http.problems import MEDIA_TYPE, Refusal, answer, phrase_of, problem
 
 Responses = dict[int | str, dict[str, Any]]
 Mistakes = Sequence[Mapping[str, str]]
-# What both mocks answer alike.
+# Answers that both mocks share.
 _COMMON = Path(__file__).with_name("examples.json")
-# What the framework writes of parameters, and no route of ours answers.
+# The framework's entry for parameters, which no route of ours answers.
 _FRAMEWORKS = ("HTTPValidationError", "ValidationError")
 _INJECTED = 503
 _TOLD: dict[int, tuple[str | int, str]] = {
@@ -30,7 +30,7 @@ _TOLD: dict[int, tuple[str | int, str]] = {
 
 
 class Problem(Exception):
-    """A refusal; on a wire of its own it is told in the words of that."""
+    """A refusal; another wire sends it in its own form."""
 
     def __init__(
         self,
@@ -53,16 +53,16 @@ async def on_problem(request: Request, error: Exception) -> Response:
 def problem_reply(
     status: int, code: str | int, *, detail: str, headers: Mapping[str, str]
 ) -> Response:
-    """A refusal of the plain wire."""
+    """Send a refusal of the plain wire."""
     return problem_response(Problem(status, code, detail=detail, headers=headers).refusal)
 
 
 def documented(
     *statuses: int, told: Mapping[int, tuple[str | int, str]] = MappingProxyType({})
 ) -> Responses:
-    """Refusals of a plain route: the usual ones, and whatever a fault asks for.
+    """Document the refusals of a plain route: the usual ones, and whatever a fault asks for.
 
-    `told`: code and detail of those, by their status, that say something else than most.
+    `told`: code and detail by status, if they differ from the usual ones.
     """
 
     def example(status: int) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def in_words_of(
     example: Callable[[int], dict[str, Any]],
     kind: str = "application/json",
 ) -> Responses:
-    """Refusals of a native wire, which are JSON of this schema."""
+    """Document the refusals of a native wire, which are JSON of this schema."""
 
     def refusal(description: str, status: int) -> dict[str, Any]:
         content = {kind: {"schema": schema, "example": example(status)}}
@@ -92,8 +92,11 @@ def in_words_of(
 
 
 class MockApp(ServiceApp):
-    """`examples_file` has bodies by operation, as in `POST /img/submit`: the `request`, and
-    answers by their status."""
+    """The mock's app.
+
+    `examples_file` has bodies by operation, as in `POST /img/submit`: the `request`, and answers by
+    status.
+    """
 
     examples_file: Path | None = None
 
@@ -118,6 +121,6 @@ class MockApp(ServiceApp):
 
 
 def examples_of(file: Path) -> dict[str, dict[str, Any]]:
-    """Bodies by operation, then by `request` or status."""
+    """Return bodies by operation, then by `request` or status."""
     found: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
     return found

@@ -1,4 +1,4 @@
-"""Runs generations from acceptance to their end; every change of state passes through here."""
+"""Run generations from acceptance to their end; every change of state passes through here."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ class PlannedRun:
     seconds: float
     fail_at: int | None = None
     fail_message: str = ""
-    # The type of the exception, for wires that tell it.
+    # The type of the exception, for wires that report it.
     fail_kind: str = "RuntimeError"
     stick_at: int | None = None
     vanish_at: int | None = None
@@ -41,7 +41,7 @@ class PlannedRun:
 
 
 def plan_run(seconds: float, hits: Iterable[Hit]) -> PlannedRun:
-    """The run of a generation that takes so many nominal seconds when nothing strikes it."""
+    """Plan the run of a generation of this many nominal seconds, if nothing strikes it."""
     planned = PlannedRun(seconds)
     for hit in hits:
         match hit.fault:
@@ -68,7 +68,7 @@ _log = logging.getLogger(__name__)
 
 Make = Callable[[Generation], Awaitable[str]]
 Listener = Callable[[Generation], None]
-# Takes on a generation that is run elsewhere, which tells `begin` and `end`; False: it is run here.
+# Takes a generation that is run elsewhere and reports `begin` and `end`; False: it is run here.
 Taker = Callable[[Generation, PlannedRun], bool]
 
 
@@ -77,7 +77,7 @@ async def _nothing(generation: Generation) -> str:
 
 
 async def _forever() -> None:
-    """Keep the place that is held until somebody cancels."""
+    """Keep the place until it is cancelled."""
     await asyncio.get_running_loop().create_future()
 
 
@@ -86,7 +86,7 @@ class GenerationError(Exception):
 
 
 class Runner:
-    """`make` does the real work and returns the name of the stored file."""
+    """Runs generations; `make` does the real work and returns the name of the stored file."""
 
     def __init__(
         self,
@@ -109,11 +109,12 @@ class Runner:
         self.taker: Taker = lambda generation, planned: False
 
     def listen(self, listener: Listener) -> None:
-        """Be told after every change of state, and when one vanishes; must return at once."""
+        """Call this after every change of state, and when a generation vanishes; it must return at
+        once."""
         self._listeners.append(listener)
 
     def accept(self, generation: Generation) -> None:
-        """From here on the generation counts, and costs when it ends well."""
+        """Accept a generation: from now on it counts, and it costs when it succeeds."""
         generation.accepted = time.time()
         generation.job.accepted += 1
         self.ledger.add(generation)
@@ -130,7 +131,7 @@ class Runner:
         task.add_done_callback(lambda _: self._runs.pop(generation, None))
 
     def accept_later(self, generation: Generation, seconds: float) -> asyncio.Task[None]:
-        """Accept it after so many nominal seconds; until then nobody knows of it."""
+        """Accept it after this many nominal seconds; until then no call finds it."""
 
         async def accept() -> None:
             await self._clock.sleep(seconds)
@@ -143,11 +144,11 @@ class Runner:
 
     @property
     def accepted_later(self) -> int:
-        """How many were submitted and will be accepted later."""
+        """The number of submits that will be accepted later."""
         return len(self._accepting)
 
     def cancel(self, generation: Generation) -> bool:
-        """End a generation that is still open; False when there is nothing to cancel."""
+        """End an open generation; return False if there is nothing to cancel."""
         if not generation.open:
             return False
         self._stop(generation)
@@ -174,14 +175,14 @@ class Runner:
 
     def _stop(self, generation: Generation) -> None:
         task = self._runs.pop(generation, None)
-        # A run that vanishes by itself goes on to its end here.
+        # A run that vanishes by itself continues to its end here.
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
     async def _run(self, generation: Generation, planned: PlannedRun) -> None:
         if planned.never_starts:
             await _forever()
-        # The real work starts at once, so that encoding does not lengthen the nominal time.
+        # Start the real work at once, so that encoding does not lengthen the nominal time.
         making = asyncio.ensure_future(self.make(generation))
         try:
             await self._clock.sleep(planned.seconds * _QUEUED_SHARE)
@@ -223,16 +224,16 @@ class Runner:
             self.end(generation, State.SUCCEEDED)
 
     def begin(self, generation: Generation, run_for: float, *, stick_at: int | None) -> None:
-        """From here on it runs, for so many nominal seconds."""
+        """Begin the run, for this many nominal seconds."""
         generation.run_from, generation.run_for = self._clock.now(), run_for
         generation.stick_at = stick_at
         generation.started = time.time()
         self._enter(generation, State.RUNNING)
 
     def end(self, generation: Generation, state: State, *, error: str | None = None) -> None:
-        """Close it in this state, and charge it where that is success."""
+        """Close it in this state, and charge it if it succeeded."""
         generation.error = error
-        # The charge model: an accepted generation is charged when it ends well.
+        # The charge model: an accepted generation is charged when it succeeds.
         generation.charged = state is State.SUCCEEDED
         generation.finished = time.time()
         self.ledger.closed(generation)

@@ -1,4 +1,4 @@
-"""Serves a finished file, whole or a range of it, as the fault plan lets it."""
+"""Serve a finished file, whole or in a range, as the fault plan allows."""
 
 import re
 from typing import Any
@@ -25,15 +25,16 @@ from services.mock_core.mock import Mock
 from services.mock_core.problems import Problem
 
 _DAY = 86_400.0
-# A number of more digits than any file has bytes is none.
+# No file has a size of more digits.
 _RANGE = re.compile(r"bytes= *(\d{0,18})-(\d{0,18}) *", re.ASCII)
-# The first bytes stay, so that the file still looks like what it should be.
+# Keep the first bytes, so that the file still has its type.
 _HEAD = 16
 _OTHER_BYTES = bytes(byte ^ 0xA5 for byte in range(256))
 
 
 async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Response:
-    """The stored file; 404 when there is none or it has expired, 416 for a range outside it."""
+    """Serve the stored file; 404 if there is none or it has expired, 416 for a range outside of
+    it."""
     file = mock.files.get(name)
     if file is None:
         raise Problem(404, "not_found", detail=f"no file {name}")
@@ -58,7 +59,7 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
 def _expired_or_moved(
     mock: Mock, name: str, hits: tuple[Hit, ...], *, age: float
 ) -> Response | None:
-    """The answer at an address that works no longer, or leads elsewhere."""
+    """Return the answer at an expired or moved address."""
     for hit in hits:
         match hit.fault:
             case ResultRedirect(status=status, to=to):
@@ -103,7 +104,7 @@ def _file(body: bytes, media_type: str) -> Response:
 
 
 def _ranged(file: StoredFile, header: str | None) -> Response:
-    """One range of bytes; anything else that is asked for gets the whole file, as HTTP allows."""
+    """Serve one range of bytes; for any other request the whole file, as HTTP allows."""
     span = _span(header, len(file.body))
     if span is None:
         return _file(file.body, file.media_type)

@@ -38,7 +38,7 @@ _CALLED = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 
 def called(text: str) -> frozenset[str]:
-    """The hosts of a setting that names whom a mock may call, in small letters."""
+    """Return the hosts of a setting that says whom a mock may call, in lower case."""
     return frozenset(item.lower() for item in map(str.strip, text.split(",")) if item)
 
 
@@ -53,16 +53,16 @@ Called = Annotated[str, AfterValidator(_may_be_called)]
 
 
 class MockSettings(BaseSettings):
-    """What either mock reads from the environment, by the names of the fields in capitals."""
+    """Settings of both mocks, by the field names in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     listen_host: str = "127.0.0.1"
-    # By which names beside loopback's we may be asked.
+    # Names that the mock answers to, beside loopback's.
     allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
     mock_speed: Annotated[float, Field(ge=0.01, le=1_000_000)] = 100.0
     mock_seed: int = 0
-    # Which services a rule may name: those whose mocks are given the same plans.
+    # The services that a rule may name: those whose mocks get the same plans.
     mock_services: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*$")] = (
         "image,video"
     )
@@ -101,8 +101,9 @@ class RuntimeConfig(BaseModel):
         return CallbackPolicy()
 
     def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
-        """A copy with these members changed, or a validation error that names each mistake."""
-        # Not before: `make up` reads the settings of all services, which is to be quick.
+        """Return a copy with these members changed; raise a validation error that names each
+        mistake."""
+        # Imported here, because `make up` reads the settings of all services and must be quick.
         from fastapi.exceptions import RequestValidationError
 
         current = {name: getattr(self, name) for name in type(self).model_fields}
@@ -117,7 +118,7 @@ class RuntimeConfig(BaseModel):
 
 
 def _merged(old: object, new: object) -> object:
-    """A change of some members of a part leaves the part's others as they are."""
+    """Merge members of a part; the part's others stay."""
     if isinstance(old, BaseModel) and isinstance(new, dict):
         return {**old.model_dump(), **new}
     return new
@@ -127,7 +128,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def load(kind: type[Settings]) -> Settings:
-    """Settings of one mock, or exit status 2 with every mistake in one line on stderr."""
+    """Load the settings of one mock, or exit with status 2 and every mistake on stderr."""
     try:
         return kind()
     except ValidationError as error:
@@ -135,7 +136,7 @@ def load(kind: type[Settings]) -> Settings:
             f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
             for item in error.errors()
         )
-        # What pydantic puts before the words of a validator of ours.
+        # The prefix that pydantic adds to a validator's message.
         mistakes = mistakes.replace(": Value error, ", ": ")
         sys.stderr.write(f"wrong settings: {mistakes}\n")
         raise SystemExit(BAD_SETTING_STATUS) from None
@@ -156,7 +157,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        # In ASCII: what others have sent commands no terminal.
+        # In ASCII, because foreign text must not control the terminal.
         return json.dumps(line)
 
 

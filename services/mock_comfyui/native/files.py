@@ -28,7 +28,7 @@ _SECONDS = 300
 
 
 def signed_address(base: str, key: str) -> str:
-    """Where this file is for some minutes."""
+    """Return an address of this file that is valid for some minutes."""
     expires = str(int(time.time()) + _SECONDS)
     query = urlencode({"expires": expires, "signature": _signature(key, expires)})
     return f"{base}/signed/{quote(key, safe='')}?{query}"
@@ -38,7 +38,7 @@ def signed_address(base: str, key: str) -> str:
 async def signed_file(
     request: Request, mock: TheMock, key: str, expires: str = "", signature: str = ""
 ) -> Response:
-    """The file; who sends the other server's keys along is refused, as storage services do."""
+    """Serve the file; refuse a request with the other server's keys, as storage services do."""
     if {"authorization", "x-api-key"} & set(request.headers):
         return Response(status_code=400)
     good = hmac.compare_digest(signature.encode(), _signature(key, expires).encode())
@@ -54,7 +54,7 @@ def _signature(key: str, expires: str) -> str:
 
 
 router = APIRouter(include_in_schema=False)
-# A browser would run what such a file says.
+# A browser would run the content of such a file.
 _HARMFUL = ("text/html", "application/xhtml+xml", "text/javascript", "text/css")
 
 
@@ -68,7 +68,7 @@ async def view(
     folder: Annotated[str, Query(alias="type")] = "output",
     range_: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
-    """A file as far as it is written; it outlives the history."""
+    """Serve a file as far as it is written; it outlives the history."""
     if filename is None:
         return Response(status_code=404)
     for other in FOLDERS:
@@ -94,7 +94,7 @@ async def view(
 
 
 def _name(reply: Response, filename: str) -> None:
-    """As what it is to be kept; what a browser would run is no page here."""
+    """Return the media type; types that a browser would run are replaced."""
     kind = reply.headers["content-type"].partition(";")[0]
     if kind in _HARMFUL:
         reply.headers["Content-Type"] = "application/octet-stream"
@@ -113,7 +113,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class _Part:
-    """A form field; `filename` is None for one that is no file."""
+    """A form field; `filename` is None if it is no file."""
 
     filename: str | None
     body: bytes
@@ -125,7 +125,7 @@ class _Part:
 
 @router.post("/upload/image")
 async def upload(request: Request, queue: TheQueue) -> Response:
-    """Keep a picture; the same name with other bytes gets a number, unless it is to replace."""
+    """Store a picture; the same name with other bytes gets a number, unless it is to replace."""
     parts = await _parts(request)
     return _kept(queue.saver.folders, parts, parts.get("image"))
 
@@ -151,7 +151,7 @@ def _kept(folders: Folders, parts: dict[str, _Part], part: _Part | None) -> Resp
 
 
 def _destination(parts: dict[str, _Part], part: _Part | None) -> tuple[str, str, str]:
-    """Name, subfolder and folder; Refused, or MalformedBody where the server stumbles."""
+    """Return name, subfolder and folder; raise Refused, or MalformedBody if the server stumbles."""
     if part is None:
         raise Refused
     folder = parts["type"].text if "type" in parts else "input"
@@ -169,7 +169,7 @@ def _destination(parts: dict[str, _Part], part: _Part | None) -> tuple[str, str,
 
 
 async def _parts(request: Request) -> dict[str, _Part]:
-    """Form fields by name."""
+    """Return form fields by name."""
     kind, body = request.headers.get("content-type", ""), await request.body()
     head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
@@ -184,7 +184,7 @@ async def _parts(request: Request) -> dict[str, _Part]:
 
 
 def _readable(filename: object) -> str | None:
-    """A name, of which a parser of mails may have left bytes as they came."""
+    """Decode a name that the form parser left as bytes."""
     if isinstance(filename, tuple):
         filename = filename[2]
     if not isinstance(filename, str):

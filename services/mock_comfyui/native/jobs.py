@@ -1,4 +1,4 @@
-"""The native wire: what has ended, and jobs of any state."""
+"""The native wire: history, and jobs of any state."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ Entry = dict[str, Any]
 async def get_history(
     queue: TheQueue, max_items: str | None = None, offset: str | None = None
 ) -> Response:
-    """Finished prompts, the oldest first; the last `max_items` unless an offset is given."""
+    """Finished prompts, oldest first; the last `max_items` unless an offset is given."""
     rows = [(prompt_id, kept.entry) for prompt_id, kept in queue.history.items()]
     most, start = _number(max_items), _number(offset)
     if start is None or start < 0:
@@ -38,7 +38,7 @@ async def get_history(
 
 @router.get("/history/{prompt_id}")
 async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Response:
-    """`{}` while it waits, while it runs, and for an id that never was."""
+    """`{}` while it waits or runs, and for an unknown id."""
     kept = queue.history.get(prompt_id)
     generation = mock.ledger.find(prompt_id) if kept is None else kept.generation
     if generation is None:
@@ -66,7 +66,7 @@ async def post_history(request: Request, queue: TheQueue) -> Response:
 
 
 def listed(body: dict[str, Any], name: str) -> list[Any]:
-    """The members of a list that may be missing; anything else is the server's trouble."""
+    """Return the members of an optional list; anything else fails as at the real server."""
     found = body.get(name, [])
     if not isinstance(found, list):
         raise MalformedBody
@@ -74,7 +74,7 @@ def listed(body: dict[str, Any], name: str) -> list[Any]:
 
 
 def bent(entry: Entry, view: View) -> Entry:
-    """A history entry as a fault lets it look: without its files, or failed after success."""
+    """Let a fault change a history entry: without its files, or failed after success."""
     if entry["status"]["completed"] and view.state is State.FAILED:
         status = {**entry["status"], "status_str": "error", "completed": False}
         return {**entry, "outputs": {}, "status": status}
@@ -104,9 +104,9 @@ _WORDS = {
 
 @jobs_router.get("/api/jobs/{job_id}")
 async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
-    """One job, 404 for one that never was, was forgotten, or was cancelled while it waited."""
+    """One job; 404 for one that is unknown, forgotten, or was cancelled while it waited."""
     kept = queue.history.get(job_id)
-    # The one that runs before the ones that wait.
+    # The running one before the waiting ones.
     task = None if kept else next((it for it, _ in queue.tasks() if it.id == job_id), None)
     if kept is not None:
         generation = kept.generation
@@ -125,9 +125,9 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
 
 @jobs_router.post("/api/jobs/{job_id}/cancel")
 async def cancel(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
-    """Cancel by either id; false when there is nothing to cancel.
+    """Cancel by either id; return false if there is nothing to cancel.
 
-    True for one that runs is a promise: it ends at its next node or step.
+    For a running prompt true is a promise: it ends at its next node or step.
     """
     cancelled = queue.cancel(job_id)
     if not cancelled:
@@ -138,7 +138,7 @@ async def cancel(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
 
 
 def is_uuid(given: object) -> bool:
-    """A UUID in its canonical form."""
+    """True if it is a UUID in its canonical form."""
     return isinstance(given, str) and _UUID.fullmatch(given) is not None
 
 
@@ -147,9 +147,9 @@ def _not_found() -> Response:
 
 
 def _whole_job(kept: Kept | None, task: Task | None, view: View) -> Entry:
-    """What the list tells, and of one that has ended its outputs and its graph."""
+    """Return a job; if it has ended, with outputs and graph."""
     if kept is None and task is not None:
-        # Until the history is written it runs.
+        # It counts as running until the history is written.
         state = State.RUNNING if task.generation.ended else view.state
         return _open_job(task, view.word or _WORDS[state])
     assert kept is not None  # noqa: S101 - one of the two is there
@@ -194,7 +194,7 @@ def _ended_job(entry: Entry, word: str) -> Entry:
 
 
 def _summary(outputs: Entry) -> tuple[int, Entry | None]:
-    """How many files there are, and the one to show: of the output folder rather than of temp."""
+    """Return the number of files, and the one to show: of the output folder rather than of temp."""
     files: list[Entry] = []
     texts: list[Entry] = []
     for node_id, output in outputs.items():

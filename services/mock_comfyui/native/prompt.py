@@ -37,13 +37,13 @@ _SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 
 @router.get("/prompt")
 async def queue_info(queue: TheQueue) -> dict[str, Any]:
-    """How much is left in the queue."""
+    """The number of prompts left in the queue."""
     return queue.status()
 
 
 @router.post("/prompt")
 async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
-    """Queue a graph; a 200 may carry node_errors, for one good output is enough."""
+    """Queue a graph; a 200 may carry node_errors, because one good output is enough."""
     body = await parsed_body(request)
     if not isinstance(body, dict | list | str):
         raise MalformedBody
@@ -71,7 +71,7 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
         return native_error(validation.error, validation.node_errors)
     extra = _extra(body)
     text = text_of(graph, needed(graph, validation.outputs, queue.nodes))
-    # What the caller calls it, where that is said; a real server keeps it, and no more.
+    # The caller's id, if it is given; a real server only stores it.
     ours = extra.get("external_id")
     ours = ours if isinstance(ours, str) else given
     job, attempt = mock.jobs.find(ours, text)
@@ -97,7 +97,7 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
 
 @router.get("/queue")
 async def get_queue(queue: TheQueue) -> Response:
-    """What runs and what waits, whole graphs included."""
+    """Running and waiting prompts, with their whole graphs."""
     rows = list(queue.tasks())
     return NativeJson(
         {
@@ -109,7 +109,7 @@ async def get_queue(queue: TheQueue) -> Response:
 
 @router.post("/queue")
 async def post_queue(request: Request, queue: TheQueue) -> Response:
-    """Drop prompts that wait: all of them, or those of these ids."""
+    """Drop waiting prompts: all of them, or those of these ids."""
     body = await read_json(request)
     if body.get("clear"):
         queue.drop_all()
@@ -120,7 +120,7 @@ async def post_queue(request: Request, queue: TheQueue) -> Response:
 
 @router.post("/interrupt")
 async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
-    """Interrupt this prompt; whatever runs where none is named, or the body is no JSON."""
+    """Interrupt this prompt; without an id, or without JSON, whatever runs."""
     try:
         body = await parsed_body(request)
     except MalformedBody:
@@ -133,7 +133,7 @@ async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Respons
 
 
 def _number(body: dict[str, Any], queue: PromptQueue) -> float:
-    """Its place among those that wait: the lowest number runs first."""
+    """Return its place in the queue: the lowest number runs first."""
     if "number" not in body:
         return queue.take_number()
     try:
@@ -143,7 +143,7 @@ def _number(body: dict[str, Any], queue: PromptQueue) -> float:
 
 
 def _extra(body: dict[str, Any]) -> Graph:
-    """What comes along with the graph, and is kept with it but for its secrets."""
+    """Return the extra data, which is kept without its secrets."""
     extra = body.get("extra_data", {})
     if not isinstance(extra, dict):
         raise MalformedBody

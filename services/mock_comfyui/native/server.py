@@ -1,4 +1,4 @@
-"""The native wire's rest: the event socket, node types and models, the server's own state."""
+"""The rest of the native wire: the event socket, node types and models, the server's state."""
 
 import contextlib
 import uuid
@@ -16,7 +16,7 @@ from services.mock_core.mock import TheMock
 
 router = APIRouter(include_in_schema=False)
 _GIGABYTE = 1_000_000_000
-# What it has in lists, the same at any time.
+# Lists that are the same at any time.
 _LISTS: dict[str, Any] = {
     "/models": list(MODEL_FOLDERS),
     "/embeddings": [],
@@ -36,12 +36,13 @@ _LISTS: dict[str, Any] = {
 
 @router.websocket("/ws")
 async def events(socket: WebSocket) -> None:
-    """Open until the client goes or the server restarts, even where another has its place."""
+    """Stay open until the client leaves or the server restarts, even if another socket has its
+    place."""
     queue = socket.app.state.queue
     await socket.accept()
     client_id = socket.query_params.get("clientId") or uuid.uuid4().hex
     listener = Listener(socket)
-    # Nothing is waited for in between: no event comes before the greeting, none goes missing.
+    # No await in between: no event comes before the greeting, and none is lost.
     queue.hub.add(client_id, listener)
     await listener.send(encode("status", {"status": queue.status(), "sid": client_id}))
     node = queue.current_node(client_id)
@@ -58,7 +59,7 @@ async def events(socket: WebSocket) -> None:
 
 
 async def _listen(socket: WebSocket, listener: Listener) -> None:
-    """What a client says is of no use to anybody; once it goes, the socket ends."""
+    """Read and ignore the client's messages; end the socket when it leaves."""
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while (await socket.receive())["type"] == "websocket.receive":
             pass
@@ -74,7 +75,7 @@ async def object_info(queue: TheQueue) -> Response:
 
 @router.get("/object_info/{name}")
 async def object_info_of(queue: TheQueue, name: str) -> Response:
-    """One node type; `{}` for one that isn't known."""
+    """One node type; `{}` for an unknown one."""
     node = queue.nodes.get(name)
     pictures = queue.saver.folders.pictures()
     return NativeJson({} if node is None else {name: told_entry(node, pictures)})
@@ -88,7 +89,7 @@ async def models(request: Request, folder: str) -> Response:
 
 
 async def fixed_list(request: Request) -> Response:
-    """One of the lists, by the path."""
+    """One of the lists, by path."""
     return NativeJson(_LISTS[request.url.path.removeprefix("/api")])
 
 
@@ -106,7 +107,7 @@ async def free(request: Request, queue: TheQueue) -> Response:
 
 @router.get("/system_stats")
 async def system_stats(mock: TheMock) -> Response:
-    """What kind of server this is: a stand-in, and says so."""
+    """The kind of server: it says that it is a stand-in."""
     system: dict[str, Any] = {
         "os": "linux",
         "ram_total": 16 * _GIGABYTE,

@@ -19,7 +19,7 @@ _TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
 
 
 async def queue_of(request: Request) -> PromptQueue:
-    """Async, since FastAPI sends whatever else through a thread."""
+    """Async, because FastAPI runs other dependencies in a thread."""
     queue = request.app.state.queue
     assert isinstance(queue, PromptQueue)  # noqa: S101 - set by the factory
     return queue
@@ -33,7 +33,7 @@ class NativeJson(JSONResponse):
 
 
 class MalformedBody(Exception):
-    """The real server has no answer to it but its own trouble."""
+    """The real server answers such a body with an internal error."""
 
 
 def trouble() -> Response:
@@ -45,7 +45,7 @@ async def on_trouble(_request: Request, _error: Exception) -> Response:
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """The body as an object; MalformedBody where the real server gets into trouble."""
+    """Read the body as an object; raise MalformedBody where the real server fails."""
     found = await parsed_body(request)
     if not isinstance(found, dict):
         raise MalformedBody
@@ -53,7 +53,7 @@ async def read_json(request: Request) -> dict[str, Any]:
 
 
 async def parsed_body(request: Request) -> Any:
-    """The body as JSON of any kind, else MalformedBody."""
+    """Read the body as JSON of any kind; raise MalformedBody otherwise."""
     try:
         return _parsed(await request.body())
     except (ValueError, RecursionError) as error:
@@ -61,7 +61,7 @@ async def parsed_body(request: Request) -> Any:
 
 
 def _parsed(body: bytes) -> Any:
-    """JSON by the letter, else ValueError: what it has no form for can't be told again."""
+    """Parse strict JSON; raise ValueError, because other values can't be sent back."""
     found = json.loads(body, parse_float=_finite, parse_constant=_finite)
     if b"\\u" in body:
         # An escape may stand for half of a surrogate pair, which can't be encoded.
@@ -83,7 +83,7 @@ def native_error(error: dict[str, Any], node_errors: dict[str, Any] | None = Non
 def native_refusal(
     status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
 ) -> Response:
-    """An injected refusal; 503 unless told otherwise. The real server has no such answer."""
+    """Send an injected refusal; 503 by default. The real server has no such answer."""
     error = mistake(str(code or "injected"), message or "refused", "")
     body = {"error": error, "node_errors": {}}
     return NativeJson(body, status_code=status or 503, headers=headers)
@@ -100,7 +100,7 @@ _UNAUTHORIZED = {"error": "unauthorized"}
 
 
 class Gate:
-    """Routes of the plain wire, and the mock's own, are none of its business."""
+    """Check the key and the origin on native routes only."""
 
     def __init__(self, app: ASGIApp, *, config: Callable[[], NativeConfig]) -> None:
         self._app = app
@@ -133,7 +133,7 @@ def _has_key(headers: Headers, key: str | None) -> bool:
 
 
 def _is_foreign(headers: Headers) -> bool:
-    """Whether the page of another origin asks, of which the real server takes no call."""
+    """True if a page of another origin asks; the real server refuses it."""
     origin = headers.get("origin", "").lower().partition("://")[2]
     is_other = origin not in ("", headers.get("host", "").lower())
     return is_other or headers.get("sec-fetch-site") == "cross-site"

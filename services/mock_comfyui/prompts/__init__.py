@@ -1,1 +1,1 @@
-"""What a client asks to run: the graph, its validation, the task it becomes."""
+"""A client's request: the graph, its validation, the task it becomes."""

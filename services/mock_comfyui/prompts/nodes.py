@@ -1,4 +1,4 @@
-"""Node types out of the real server's catalogue, and checks of their inputs."""
+"""Node types of the real server's catalogue, and checks of their inputs."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 Config = dict[str, Any]
-# What stands in the catalogue for the files of a folder.
+# The catalogue's placeholder for the files of a folder.
 _FOLDER = "$"
 _INPUT = "$input"
-# A choice that brings inputs of its own, whose names begin with its own and a dot.
+# A choice that adds inputs, whose names begin with its own and a dot.
 _DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
 _PLAIN = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", _DYNAMIC)
-# Folders with models, in the order in which the real server tells them.
+# Folders with models, in the order of the real server.
 MODEL_FOLDERS = (
     *("checkpoints", "configs", "loras", "vae", "text_encoders", "diffusion_models", "clip_vision"),
     *("style_models", "embeddings", "diffusers", "vae_approx", "controlnet", "gligen"),
@@ -23,7 +23,7 @@ MODEL_FOLDERS = (
 _FILLED = ("checkpoints", "loras", "vae", "text_encoders", "diffusion_models")
 _STEPS = {"KSampler": "steps", "KSamplerAdvanced": "steps"}
 _EXTRAS = ("search_aliases", "essentials_category")
-# What nodes of the newer kind tell beside; their display name is null where they have none.
+# Additional members of newer nodes; their display name is null if they have none.
 _NEWER_FLAGS = ("deprecated", "experimental", "dev_only", "api_node")
 _NEWER_NULLS = ("output_matchtypes", "price_badge")
 ANY = "*"
@@ -31,7 +31,7 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`shown` is the input as the server tells it: `[type, config]`, or `[choices, config]`."""
+    """`shown` is the input as the server shows it: `[type, config]`, or `[choices, config]`."""
 
     kind: str
     shown: list[Any]
@@ -47,7 +47,7 @@ class Input:
 
     @property
     def choices(self) -> list[Any] | None:
-        """What it may be, where that is a list."""
+        """The choices, if it is a list."""
         if isinstance(self.shown[0], list):
             return self.shown[0]
         return self.config.get("options") if self.kind == "COMBO" else None
@@ -61,12 +61,12 @@ class NodeType:
     outputs: tuple[str, ...] = ()
     # Its result is kept, and a graph needs one of these.
     is_output: bool = False
-    # It reports steps of its own, by the input of this name.
+    # It reports its own steps, by the input of this name.
     steps: str | None = None
     told: Config = field(default_factory=dict)
 
     def takes(self, given: Config) -> dict[str, Input]:
-        """Its inputs, with those that its choices bring; a choice that is none is not looked at."""
+        """Return its inputs, with those that its choices add; an invalid choice is ignored."""
         found: dict[str, Input] = {}
         for name, wanted in self.inputs.items():
             if wanted.kind != _DYNAMIC:
@@ -84,18 +84,18 @@ Models = dict[str, list[str]]
 
 
 def models_of(checkpoints: tuple[str, ...]) -> Models:
-    """What files there are, by folder; a server without checkpoints has nothing else either."""
+    """Return the files by folder; a server without checkpoints has no other models either."""
     filled = list(checkpoints)
     return {folder: filled if folder in _FILLED else [] for folder in MODEL_FOLDERS}
 
 
 def build_nodes(models: Models) -> dict[str, NodeType]:
-    """Every type by its class."""
+    """Return every type by its class."""
     return {name: _type(name, entry, models) for name, entry in _catalogue().items()}
 
 
 def told_entry(node: NodeType, pictures: list[str]) -> Config:
-    """What `/object_info` says of it; `pictures` are the files of the input folder."""
+    """Return its entry in `/object_info`; `pictures` are the files of the input folder."""
     text = json.dumps(node.told)
     entry: Config = json.loads(text.replace(f'["{_INPUT}"]', json.dumps(pictures)))
     return entry
@@ -130,7 +130,7 @@ def _inputs(groups: Config, *, within: str = "") -> dict[str, Input]:
 def _input(shown: list[Any], *, required: bool) -> Input:
     kind = shown[0]
     if kind == [_INPUT]:
-        # Judged by whether there is such a file, and not by the list.
+        # Checked against the files, not against the list.
         kind = "STRING"
     return Input("COMBO" if isinstance(kind, list) else kind, shown, required)
 
@@ -163,7 +163,7 @@ def _told(name: str, entry: Config, models: Models) -> Config:
 
 
 def _with_models(shown: Any, models: Models) -> Any:
-    """The choices that are files of a folder, as they are."""
+    """Fill in the choices that are files of a folder."""
     if isinstance(shown, list) and isinstance(shown[0], list) and shown[0] != [_INPUT]:
         first = shown[0][0] if shown[0] else ""
         if first.startswith(_FOLDER):
@@ -172,7 +172,7 @@ def _with_models(shown: Any, models: Models) -> Any:
 
 
 Mistake = dict[str, Any]
-# Of more choices than this only the number is told.
+# Beyond this many choices only their number is reported.
 _MOST_CHOICES = 20
 
 
@@ -221,7 +221,7 @@ def types_fit(wanted: str, received: str) -> bool:
 
 
 def converted(name: str, wanted: Input, value: Any) -> tuple[Any, Mistake | None]:
-    """The value as the server makes it of what was sent, or what is wrong with it."""
+    """Return the value as the server converts it, or what is wrong with it."""
     try:
         return _as(wanted.kind, value), None
     except (ValueError, TypeError, OverflowError) as error:
@@ -250,7 +250,7 @@ def _as(kind: str, value: Any) -> Any:
 
 
 def outside(name: str, wanted: Input, value: Any) -> Mistake | None:
-    """What is wrong with a value of the right type, or None."""
+    """Return what is wrong with a value of the right type, or None."""
     config = wanted.config
     told = {"input_name": name, "input_config": wanted.shown, "received_value": value}
     if "min" in config and value < config["min"]:

@@ -1,4 +1,4 @@
-"""A prompt in the queue: what of its graph runs, in which order, and the pictures it makes."""
+"""A queued prompt: which nodes of its graph run, in which order, and the pictures it makes."""
 
 import asyncio
 import hashlib
@@ -19,12 +19,12 @@ _TEXTS = ("text", "prompt", "string")
 
 @dataclass(slots=True)
 class Work:
-    """`order` has every node that is needed; `cached` those whose result is there already."""
+    """`order` has every needed node; `cached` those that have a result already."""
 
     order: list[str]
     signatures: dict[str, str]
     cached: list[str] = field(default_factory=list)
-    # What cached nodes have made, as far as it is told.
+    # The reported results of cached nodes.
     results: dict[str, Output] = field(default_factory=dict)
 
     @property
@@ -33,7 +33,7 @@ class Work:
 
 
 class NodeCache:
-    """Results by what a node and all above it say; each prompt drops what it has no use for."""
+    """Results by the values of a node and of all above it; each prompt drops unused ones."""
 
     def __init__(self) -> None:
         self._results: dict[str, Output | None] = {}
@@ -46,13 +46,13 @@ class NodeCache:
         *,
         changed: Callable[[Graph], str] = lambda _: "",
     ) -> Work:
-        """The work as it is at this moment; `changed` says what else tells a node's state."""
+        """Return the work as it is now; `changed` says what else a node's state depends on."""
         order = needed(graph, outputs, nodes)
         signatures = sign(graph, order, nodes, changed=changed)
         work = Work(order, signatures)
         used = set(signatures.values())
         self._results = {each: made for each, made in self._results.items() if each in used}
-        # In the order of the graph, as the real server tells them.
+        # In the order of the graph, as the real server reports them.
         for node_id in graph:
             if signatures.get(node_id) in self._results:
                 work.cached.append(node_id)
@@ -62,7 +62,7 @@ class NodeCache:
         return work
 
     def keep(self, work: Work, node_id: str, output: Output | None) -> None:
-        """Remember a node that has run, whatever becomes of the others."""
+        """Remember a node that has run, whatever happens to the others."""
         self._results[work.signatures[node_id]] = output
 
     def clear(self) -> None:
@@ -70,7 +70,7 @@ class NodeCache:
 
 
 def text_of(graph: Graph, order: list[str]) -> str:
-    """What stands for the prompt: every text that the graph encodes, else its file prefix."""
+    """Return the text that stands for the prompt: every encoded text, else the file prefix."""
     inputs = [graph[node_id].get("inputs", {}) for node_id in order]
     for names in (_TEXTS, ("filename_prefix",)):
         found = [it[name] for it in inputs for name in names if isinstance(it.get(name), str)]
@@ -80,7 +80,7 @@ def text_of(graph: Graph, order: list[str]) -> str:
 
 
 def needed(graph: Graph, outputs: list[str], nodes: Nodes) -> list[str]:
-    """The outputs and all that they link to; what is linked to comes first."""
+    """Return the outputs and all that they link to, sources first."""
     order: dict[str, None] = {}
     for output in outputs:
         stack = [(output, iter(links_of(graph, output, nodes)))]
@@ -102,7 +102,7 @@ def sign(
     *,
     changed: Callable[[Graph], str] = lambda _: "",
 ) -> dict[str, str]:
-    """A node's signature holds its class, its values, and the signatures of what it links to."""
+    """Return a node's signature: its class, its values, and the signatures of its sources."""
     signatures: dict[str, str] = {}
     for node_id in order:
         kind = graph[node_id]["class_type"]
@@ -120,26 +120,26 @@ def sign(
 
 
 def links_of(graph: Graph, node_id: str, nodes: Nodes) -> list[str]:
-    """Only what the node's type declares counts; a good node's lists are links."""
+    """Return the links that the node's type declares; other lists of a valid node are no links."""
     inputs = graph[node_id].get("inputs", {})
     declared = nodes[graph[node_id]["class_type"]].inputs
     return [inputs[name][0] for name in declared if isinstance(inputs.get(name), list)]
 
 
-# More are made of one batch by nobody who wants to see a mock.
+# Enough for one batch of a mock.
 _MOST = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A size of 0 stands for one that the graph doesn't say."""
+    """A size of 0 stands for one that the graph doesn't give."""
 
     size: tuple[int, int] = (0, 0)
     batch: int = 1
 
 
 def shape_of(graph: Graph, node_id: str, nodes: Nodes) -> Shape:
-    """By the nearest nodes above that say width and height, and a batch."""
+    """Return the size by the nearest nodes above that give width and height, and a batch."""
     width, height, batch = 0, 0, 0
     ahead, seen = [node_id], {node_id}
     while ahead and not (width and batch):
@@ -171,19 +171,19 @@ class Task:
     client_id: str | None
     # What the fault plan has decided, once it is queued.
     planned: PlannedRun | None = None
-    # Whether its extra data has the time at which it came; that of old servers has not.
+    # Whether its extra data has its time of arrival; old servers have none.
     is_dated: bool = True
     created: int = field(default_factory=lambda: milliseconds(time.time()))
     messages: list[list[Any]] = field(default_factory=list)
     # Decided when it begins, by what is cached then.
     work: Work | None = None
-    # Nodes told so far: node id -> (value, max)
+    # Nodes reported so far: node id -> (value, max)
     told: dict[str, tuple[float, float]] = field(default_factory=dict)
     current: str | None = None
     executed: list[str] = field(default_factory=list)
     # What its output nodes have made so far.
     results: dict[str, Output] = field(default_factory=dict)
-    # Heeded at its next node or step.
+    # Takes effect at its next node or step.
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

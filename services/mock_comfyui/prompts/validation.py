@@ -1,4 +1,4 @@
-"""Validates a graph as the real server does: one good output is enough, the others are skipped."""
+"""Validate a graph as the real server does: one good output is enough, the others are skipped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,19 +20,19 @@ from services.mock_comfyui.prompts.nodes import (
 
 Graph = dict[str, Any]
 Nodes = dict[str, NodeType]
-# The real server tells all of them; an answer does not grow with what was sent.
+# The real server reports all of them; an answer must not grow with the input.
 _MOST_TOLD = 100
 # A real traceback names the server's own files; clients must not pass it on.
 SERVER_FILE = "/opt/ComfyUI/execution.py"
 
 
 class NoGraph(Exception):
-    """It holds what is no node, such as a graph in the editor's format: the server's trouble."""
+    """It holds something that is no node, such as a graph in the editor's format."""
 
 
 @dataclass(slots=True)
 class Validation:
-    """`error` when nothing runs; `node_errors` may come along with good outputs."""
+    """`error` if nothing runs; `node_errors` may accompany good outputs."""
 
     error: dict[str, Any] | None = None
     outputs: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a graph is judged by: node types, and files."""
+    """What a graph is checked against: node types, and files."""
 
     nodes: Nodes
     is_there: Callable[[str], bool]
@@ -49,7 +49,7 @@ class Rules:
 
 
 def validate(graph: Graph, rules: Rules) -> Validation:
-    """Judge it, and convert its values in place as the real server does."""
+    """Check it, and convert its values in place as the real server does."""
     refused = _refused(graph, rules)
     if refused is not None:
         return Validation(error=refused)
@@ -83,7 +83,7 @@ def _refused(graph: Graph, rules: Rules) -> dict[str, Any] | None:
 
 
 def _outputs(graph: Graph, rules: Rules) -> list[str]:
-    """The output nodes, each of which is judged by itself."""
+    """Return the output nodes, each of which is checked by itself."""
     return [node_id for node_id, node in graph.items() if rules.nodes[node["class_type"]].is_output]
 
 
@@ -120,7 +120,7 @@ def _title(node: dict[str, Any]) -> str | None:
 
 
 class _Check:
-    """Nodes that were looked at: whether each is good, and what is wrong with it itself."""
+    """The checked nodes: whether each is good, and what is wrong with it."""
 
     def __init__(self, graph: Graph, rules: Rules) -> None:
         self._graph = graph
@@ -155,7 +155,7 @@ class _Check:
             else:
                 wrong = self._value(name, wanted, inputs)
                 found += [wrong] if wrong else []
-        # A node of a circle has been found so from below.
+        # A node of a cycle has been found from below.
         self.found.setdefault(node_id, (good and not found, found))
         return self.found[node_id][0]
 
@@ -180,7 +180,7 @@ class _Check:
         return wrong_type(name, wanted, received, link)
 
     def _value(self, name: str, wanted: Input, inputs: dict[str, Any]) -> Mistake | None:
-        """A value in the place of a link is let through, and fails in the run."""
+        """Accept a value in the place of a link; it fails in the run."""
         inputs[name], wrong = converted(name, wanted, inputs[name])
         if wrong is not None or wanted.linked:
             return wrong
@@ -206,7 +206,8 @@ _CRASHES = (KeyError, IndexError, TypeError, ValueError, AttributeError, Recursi
 
 
 def _crash(error: Exception, **inner: Any) -> Mistake:
-    """`inner`: by which link the node was reached, if it is no output itself."""
+    """Report an internal error; `inner`: by which link the node was reached, unless it is an
+    output."""
     told = {
         "exception_type": type(error).__name__,
         "traceback": [f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
@@ -225,7 +226,7 @@ def _crash(error: Exception, **inner: Any) -> Mistake:
 
 
 def _blame(validation: Validation, graph: Graph, check: _Check, *, output: str) -> None:
-    """Nodes that are bad only because of others above them are not told."""
+    """Report the bad nodes, except those that are bad only because of others above them."""
     for node_id, (good, found) in check.found.items():
         if good or not found:
             continue

@@ -1,1 +1,1 @@
-"""Queue, history and event sockets behind the native wire; knows no route."""
+"""Queue, history and event sockets behind the native wire; without routes."""

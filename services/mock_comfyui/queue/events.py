@@ -1,4 +1,4 @@
-"""The event sockets, and what they tell of a prompt's run, in the order of a real server."""
+"""The event sockets, and what they send during a prompt's run, in the order of a real server."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ class Listener:
         self.dropped = asyncio.Event()
 
     async def send(self, message: str) -> None:
-        """Waits where the other side doesn't read."""
+        """Send a frame; wait while the other side doesn't read."""
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await self._socket.send_text(message)
 
@@ -34,7 +34,8 @@ class Listener:
 
 
 class Hub:
-    """Who comes second under an id takes the place of the first; who goes, takes it away.
+    """The sockets by client id. A second one under an id replaces the first; either one removes the
+    entry when it closes.
 
     So of two sockets of one id both are deaf once either has closed.
     """
@@ -49,7 +50,7 @@ class Hub:
         self._stolen = False
 
     def start(self) -> None:
-        """Begin to send; what waited is lost."""
+        """Begin to send; earlier frames are lost."""
         self.stop()
         self._frames = asyncio.Queue()
         self._sending = asyncio.get_running_loop().create_task(self._send_all())
@@ -59,7 +60,7 @@ class Hub:
             self._sending.cancel()
 
     def behave(self, mode: str) -> None:
-        """`stalled`: nothing is sent until it is `live` again; `stolen`: all places are taken."""
+        """`stalled`: nothing is sent until it is `live` again; `stolen`: all entries are taken."""
         self._stolen = mode == "stolen"
         if self._stolen:
             self._places.clear()
@@ -78,7 +79,7 @@ class Hub:
         self._places.pop(client_id, None)
 
     def send(self, client_id: str | None, kind: str, data: Message) -> None:
-        """To the socket of this client, lost for good when there is none; without one, to all."""
+        """Send to the socket of this client, or to nobody; without a client id, to all."""
         if listeners := self.meant(client_id):
             self._frames.put_nowait((listeners, encode(kind, data)))
 
@@ -89,13 +90,13 @@ class Hub:
         self._places.clear()
 
     def meant(self, client_id: str | None) -> list[Listener]:
-        """Who is told what is for this client, or without one for everybody."""
+        """Return the sockets of this client, or all sockets without one."""
         if client_id is None:
             return list(self._places.values())
         return [self._places[client_id]] if client_id in self._places else []
 
     async def _send_all(self) -> None:
-        """One after another, so that who doesn't read holds up everybody."""
+        """Send one after another, so that a socket that doesn't read delays everybody."""
         while True:
             listeners, frame = await self._frames.get()
             await self._flowing.wait()
@@ -109,7 +110,8 @@ def encode(kind: str, data: Message) -> str:
 
 
 class ExecutionEvents:
-    """A prompt without a client id is told to everybody, though less of it."""
+    """The events of a run; a prompt without a client id is reported to everybody, with less
+    detail."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -130,7 +132,7 @@ class ExecutionEvents:
         self._send(task, "executing", _node(task, node_id))
 
     def step(self, task: Task, node_id: str, *, value: int, steps: int) -> None:
-        """A step of a node that takes several."""
+        """Report a step of a node that takes several."""
         task.told[node_id] = (float(value), float(steps))
         self._send_node_states(task, running=node_id)
         told = {"value": value, "max": steps, "prompt_id": task.id, "node": node_id}
@@ -148,11 +150,11 @@ class ExecutionEvents:
         self._send_and_record(task, "execution_success", {})
 
     def interrupted(self, task: Task) -> None:
-        """Told to everybody where there is no client, unlike other ends."""
+        """Report to everybody if there is no client, unlike other ends."""
         self._send_and_record(task, "execution_interrupted", _where(task), to_all=True)
 
     def error(self, task: Task, *, kind: str, message: str) -> None:
-        """As talkative as the real one: server paths and a traceback come along."""
+        """Report as much as the real server: server paths and a traceback."""
         where = _where(task)
         inputs = task.graph[where["node_id"]].get("inputs", {})
         known = task.work.cached if task.work is not None else []
@@ -167,7 +169,7 @@ class ExecutionEvents:
         self._send_and_record(task, "execution_error", told)
 
     def after(self, task: Task) -> None:
-        """The last word, after every prompt, however it ended."""
+        """Send the last event after every prompt, however it ended."""
         self._send(task, "executing", {"node": None, "prompt_id": task.id})
 
     def _send_executed(self, task: Task, node_id: str, output: Output) -> None:
@@ -190,7 +192,7 @@ class ExecutionEvents:
     def _send_and_record(
         self, task: Task, kind: str, data: dict[str, Any], *, to_all: bool = False
     ) -> None:
-        """Goes into the history too, whoever listens."""
+        """Send an event, and add it to the history."""
         stamp = milliseconds(time.time())
         first = {"nodes": data["nodes"]} if "nodes" in data else {}
         rest = {name: value for name, value in data.items() if name != "nodes"}

@@ -1,4 +1,4 @@
-"""The native wire's view of the work: what waits, what runs, what has ended, and who is told."""
+"""The native wire's view of the work: waiting, running and ended prompts, and their events."""
 
 import asyncio
 import heapq
@@ -22,14 +22,15 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`entry` is the body that `/history` tells; `generation` the one that it is about."""
+    """`entry` is the body of `/history`; `generation` the one that it is about."""
 
     entry: Entry
     generation: Generation
 
 
 def entry_of(task: Task) -> Entry:
-    """Outputs are told however it ended; `completed` alone says that it ended well."""
+    """Return a history entry. Outputs are listed however it ended; `completed` says that it
+    succeeded."""
     good = task.generation.state is State.SUCCEEDED
     return {
         "prompt": task.queue_row,
@@ -57,7 +58,7 @@ _log = logging.getLogger(__name__)
 
 
 class QueueBroken(Exception):
-    """The real server's own trouble with two entries of one number and one id."""
+    """The real server fails on two entries of one number and one id."""
 
 
 class PromptQueue:
@@ -84,7 +85,7 @@ class PromptQueue:
         self._filled = asyncio.Event()
 
     def take_number(self) -> int:
-        """The next place in the order of arrival; a prompt that is refused uses one up as well."""
+        """Return the next place in the order of arrival; a refused prompt uses one up as well."""
         return next(self._numbers)
 
     def take(self, generation: Generation, planned: PlannedRun) -> bool:
@@ -102,14 +103,14 @@ class PromptQueue:
         return True
 
     def _push(self, task: Task) -> None:
-        """As the real server does it, which compares two graphs where number and id are equal."""
+        """Insert as the real server does, which compares two graphs if number and id are equal."""
         try:
             heapq.heappush(self.pending, (task.number, task.id, task.graph, task))
         except TypeError as error:
             raise QueueBroken from error
 
     def on_change(self, generation: Generation) -> None:
-        """Lose what is lost, and let go of what has ended."""
+        """Remove lost prompts, and release the ended ones."""
         if generation.vanished:
             self._forget(generation)
         elif generation.ended:
@@ -117,18 +118,18 @@ class PromptQueue:
             generation.detail.pop("task", None)
 
     def waiting(self) -> list[Task]:
-        """In the order in which they will run."""
+        """Return the waiting prompts in order."""
         return [*(row[-1] for row in sorted(self.pending, key=_place)), *self.held]
 
     def tasks(self) -> Iterator[tuple[Task, State]]:
-        """What runs and what waits, as this wire says it."""
+        """Return running and waiting prompts, in this wire's form."""
         for task in self.running.values():
             yield task, State.RUNNING
         for task in self.waiting():
             yield task, State.QUEUED
 
     def cancel(self, prompt_id: str) -> bool:
-        """Stop the one that runs, at its next step; else drop the first that waits."""
+        """Stop the running one at its next step, or drop the first that waits."""
         return self.interrupt(prompt_id) or self.drop(prompt_id)
 
     def interrupt(self, prompt_id: str | None) -> bool:
@@ -140,20 +141,20 @@ class PromptQueue:
         return False
 
     def drop(self, prompt_id: str) -> bool:
-        """Take the first prompt of this id out of what waits; it is as if it never was."""
+        """Drop the first waiting prompt of this id, without a trace."""
         for task in self.waiting():
             if task.id == prompt_id:
                 self._take_out(task.generation)
                 self._runner.cancel(task.generation)
                 self._broadcast_status()
                 if not self.waiting():
-                    # The worker wakes, finds nothing, and says so.
+                    # The worker wakes, finds nothing, and reports it.
                     self._broadcast_status()
                 return True
         return False
 
     def drop_all(self) -> None:
-        """Take out all that waits, and say so once."""
+        """Drop all waiting prompts, and report it once."""
         dropped = self.waiting()
         self.pending.clear()
         self.held.clear()
@@ -162,7 +163,7 @@ class PromptQueue:
         self._broadcast_status()
 
     def current_node(self, client_id: str) -> str | None:
-        """The node that runs for this client, for a socket that comes back."""
+        """Return the node that runs for this client, for a socket that reconnects."""
         for task in self.running.values():
             if task.client_id == client_id and task.current is not None:
                 return task.current
@@ -180,7 +181,7 @@ class PromptQueue:
         self._start_workers()
 
     def restart(self) -> None:
-        """Lose what lives in the server's memory: sockets, queue, history, cached results."""
+        """Lose what is in the server's memory: sockets, queue, history, cached results."""
         self.hub.drop_all()
         self.hub.start()
         self.forget_all()
@@ -209,7 +210,7 @@ class PromptQueue:
         self._workers = [loop.create_task(self._work()) for _ in range(self._at_once)]
 
     async def _work(self) -> None:
-        """Whoever breaks the queue stops this for good, as at the real server."""
+        """Run the queue; an error stops it for good, as at the real server."""
         while True:
             try:
                 task = await self._next()
@@ -268,7 +269,7 @@ class PromptQueue:
         return State.SUCCEEDED, None
 
     def _conclude(self, task: Task) -> None:
-        """The history first, then the word to who listens, then the next prompt."""
+        """Write the history, then report the end, then start the next prompt."""
         self.running.pop(task.generation, None)
         self.history[task.id] = Kept(entry_of(task), task.generation)
         if len(self.history) > MAX_HISTORY:

@@ -1,4 +1,4 @@
-"""Runs one prompt node by node, as its graph and the fault plan want it; what output nodes make."""
+"""Run one prompt node by node, by its graph and the fault plan, and make its outputs."""
 
 import io
 import json
@@ -47,7 +47,7 @@ class Saver:
         self._config = config
 
     async def output_of(self, task: Task, node_id: str) -> Output | None:
-        """What the node has made, None for one that makes no output; NodeFailed."""
+        """Return what the node has made, None for one without output; raise NodeFailed."""
         node = task.graph[node_id]
         self._check_links(node)
         match node["class_type"]:
@@ -80,14 +80,15 @@ class Saver:
         return None
 
     def state_of(self, node: Graph) -> str:
-        """What a node's result depends on beside its inputs: the bytes of the file it loads."""
+        """Return what a node's result depends on beside its inputs: the bytes of the file it
+        loads."""
         if node["class_type"] != "LoadImage":
             return ""
         file = self.folders.get(self.folders.annotated(str(node["inputs"]["image"])))
         return "" if file is None else sha256(file.body).hexdigest()
 
     def note_file(self, task: Task) -> None:
-        """Tell the ledger of the first picture that it has, made or cached."""
+        """Tell the ledger of its first picture, made or cached."""
         for output in task.results.values():
             for image in output.get("images", ()):
                 name = key_of(image["filename"], image["subfolder"], image["type"])
@@ -107,7 +108,7 @@ class Saver:
         tail: str = "_",
         most: int | None = None,
     ) -> list[dict[str, str]]:
-        """One file for each picture of the batch, or for the `most` that the node makes."""
+        """Save one file for each picture of the batch, or for the `most` that the node makes."""
         shape = shape_of(task.graph, node_id, self.nodes)
         count = most or shape.batch
         config = self._config()
@@ -137,7 +138,7 @@ class Saver:
         return [{"filename": it, "subfolder": place.subfolder, "type": folder} for it in names]
 
     def _check_links(self, node: Graph) -> None:
-        """What was let through in the place of a link is of no use to the node."""
+        """Fail on a value that was accepted in the place of a link."""
         for name, wanted in self.nodes[node["class_type"]].takes(node["inputs"]).items():
             value = node["inputs"].get(name, [])
             if wanted.linked and wanted.kind != ANY and not isinstance(value, list):
@@ -157,12 +158,12 @@ class Saver:
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return value
-    # What comes by a link is nothing that a stand-in computes.
+    # A stand-in does not compute values that come by a link.
     return "" if isinstance(value, list) else json.dumps(value)
 
 
 def _chunks(task: Task) -> dict[str, str]:
-    """What the real server writes into a picture: the whole graph, and all that came with it."""
+    """Return what the real server writes into a picture: the whole graph, and its extra data."""
     extra = task.extra.get("extra_pnginfo")
     told = extra if isinstance(extra, dict) else {}
     return {
@@ -171,20 +172,21 @@ def _chunks(task: Task) -> dict[str, str]:
     }
 
 
-# More steps than this are told in strides.
+# More steps than this are reported in strides.
 _MOST_STEPS = 20
 
 
 class Interrupted(Exception):
-    """Somebody has asked for its end."""
+    """Somebody has requested its end."""
 
 
 class Vanished(Exception):
-    """It is forgotten in the middle of it, as by a restart."""
+    """It is forgotten in the middle, as by a restart."""
 
 
 class PromptRun:
-    """Nodes take their share of the time by their steps; an interruption waits for the next one."""
+    """The run; nodes take their share of the time by their steps, and an interruption waits for the
+    next one."""
 
     def __init__(
         self, task: Task, work: Work, planned: PlannedRun, *, clock: Clock, saver: Saver
@@ -204,7 +206,7 @@ class PromptRun:
         self._strikes_at = self.seconds * _strike_share(planned)
 
     async def to_its_end(self, events: ExecutionEvents, cache: NodeCache) -> None:
-        """Ends well, or raises Interrupted, NodeFailed or Vanished."""
+        """Return if it succeeds; raise Interrupted, NodeFailed or Vanished."""
         task, work = self._task, self._work
         for node_id in work.to_run:
             events.start_node(task, node_id)
@@ -238,7 +240,7 @@ class PromptRun:
         return self._saver.nodes[self._task.graph[node_id]["class_type"]]
 
     async def _pass(self) -> None:
-        """One stride, unless the fault plan strikes in the middle of it."""
+        """Pass one stride, unless the fault plan strikes in the middle of it."""
         left = self._strikes_at - self._gone
         await self._clock.sleep(min(self._stride, left))
         self._gone += self._stride
@@ -262,7 +264,7 @@ def steps_of(task: Task, node_id: str, nodes: dict[str, NodeType]) -> int:
 
 
 def _strike_share(planned: PlannedRun) -> float:
-    """At which share of its time something is planned to go wrong."""
+    """Return the share of its time at which something is planned to go wrong."""
     for at in (planned.stick_at, planned.vanish_at, planned.fail_at):
         if at is not None:
             return at / 100

@@ -1,1 +1,1 @@
-"""Callbacks on their way: how they are sent, and what faults make of them."""
+"""Callbacks: how they are sent, and how faults change them."""

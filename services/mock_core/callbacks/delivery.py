@@ -1,4 +1,4 @@
-"""A callback on its way: how it is sent, and what the fault plan makes of it before it leaves."""
+"""A callback before it leaves: its delivery, and how the fault plan changes it."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ from services.mock_core.faults.kinds import (
 from services.mock_core.ledger.generation import Generation
 
 if TYPE_CHECKING:
-    # Not at a start: the settings are made of a part of this.
+    # Imported here, because the settings use a part of this module.
     from services.mock_core.faults.plan import Hit
 
 Pause = Annotated[float, Field(ge=0, le=10_000_000)]
@@ -54,7 +54,7 @@ Secret = Annotated[str, AfterValidator(_secret)]
 class CallbackPolicy(BaseModel):
     """`schedule` has the nominal seconds before each try; `heed` ends it at the first 2xx.
 
-    The vendor documents neither; one try is the default. While the secret is changed there are two.
+    The vendor documents neither; one try is the default. While the secret is rotated there are two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +66,8 @@ class CallbackPolicy(BaseModel):
     old_signing_secret: Secret | None = None
 
     def sign(self, delivery_id: str, body: bytes) -> dict[str, str]:
-        """Standard Webhooks' headers with a signature for each secret; none without a secret."""
+        """Return Standard Webhooks' headers with a signature for each secret; none without a
+        secret."""
         secrets = [each for each in (self.signing_secret, self.old_signing_secret) if each]
         if not secrets:
             return {}
@@ -79,15 +80,15 @@ class CallbackPolicy(BaseModel):
         }
 
 
-# Another generation than this one, for callbacks that go astray.
+# Returns another generation than this one, for misdirected callbacks.
 Other = Callable[[Generation], Generation | None]
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Wording:
-    """The vendor's own form of a callback: what it tells of a generation, and the same body about
-    another task (the vendor's id and the caller's), and with the opposite end."""
+    """The vendor's own form of a callback: the body for a generation, the same body for another
+    task, and the body with the opposite end."""
 
     describe: Callable[[Generation], Body]
     rename: Callable[[Body, str, str | None], Body]
@@ -102,13 +103,13 @@ def encode(body: Mapping[str, Any]) -> bytes:
 
 
 def envelope(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The other form that copies of the documentation show."""
+    """Wrap a body in the other form that copies of the documentation show."""
     return {"code": 0, "message": "SUCCEED", "request_id": str(uuid.uuid4()), "data": dict(body)}
 
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """What is sent, where, when, and what is to be noted about it. Lengths are nominal seconds."""
+    """What is sent, where, when, and what is noted about it. Lengths are nominal seconds."""
 
     generation: Generation
     url: str
@@ -116,13 +117,13 @@ class Delivery:
     body: bytes
     wait: float = 0.0
     note: str = ""
-    # It was spoilt on purpose: a refusal by the receiver is an answer too.
+    # Damaged on purpose: a refusal by the receiver counts as an answer, too.
     bent: bool = False
     content_type: str = "application/json"
     schedule: tuple[float, ...] | None = None
     heed: bool | None = None
     drip: tuple[float, int] | None = None
-    # (wait after the end was told, wait at most for that)
+    # (wait after the end was reported, longest wait for that)
     after_poll: tuple[float, float] | None = None
     delivery_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
     tried: asyncio.Event = field(default_factory=asyncio.Event)
@@ -138,7 +139,7 @@ class Delivery:
 def bend_content(
     body: Body, hits: tuple["Hit", ...], *, other: Generation | None, wording: Wording
 ) -> Body:
-    """What the callback says, before it is put into words."""
+    """Let faults change the content of a callback."""
     for hit in hits:
         match hit.fault:
             case CallbackOtherJob() if other is not None:
@@ -154,7 +155,7 @@ def bend_content(
 
 
 def bend_delivery(delivery: Delivery, hits: tuple["Hit", ...], *, other: Generation | None) -> None:
-    """How the callback travels: address, bytes, pace, schedule."""
+    """Let faults change how a callback travels: address, bytes, pace, schedule."""
     for hit in hits:
         match hit.fault:
             case (
@@ -191,7 +192,7 @@ def bend_delivery(delivery: Delivery, hits: tuple["Hit", ...], *, other: Generat
 
 
 def _with_token(url: str, how: str, other: Generation | None) -> str:
-    """The address with its token spoilt; the token is the member of that name, else the last."""
+    """Damage the token in an address: the member of that name, else the last one."""
     parts = urlsplit(url)
     members = parse_qsl(parts.query, keep_blank_values=True)
     names = [name for name, _ in members]
@@ -213,5 +214,5 @@ def _other_token(value: str, name: str, how: str, *, other: Generation | None) -
         found = dict(parse_qsl(urlsplit(other.callback_url).query)).get(name)
         if found is not None and found != value:
             return found
-    # As long as the right one, and different in each place.
+    # As long as the right one, and different at each place.
     return "".join("0" if mark != "0" else "1" for mark in value)

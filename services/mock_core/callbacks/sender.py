@@ -1,4 +1,4 @@
-"""Sends callbacks in order per generation, on a schedule; each attempt is in the ledger."""
+"""Send callbacks in order per generation, on a schedule; each attempt is in the ledger."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ from services.mock_core.faults.kinds import (
 from services.mock_core.faults.plan import FaultPlan, Hit
 from services.mock_core.ledger.generation import DeliveryAttempt, Generation
 
-# Real seconds: the receiver's own work does not get faster with the vendor's clock.
+# Real seconds, because the receiver does not get faster with the vendor's clock.
 TIMEOUT_SECONDS = 10.0
 _CONNECTIONS = 50
 _KEPT = 2_000
@@ -38,7 +38,7 @@ Counter = Callable[[str], None]
 
 
 class CallbackSender:
-    """`wording` makes the body that tells of a generation; `policy` may change at any time."""
+    """Sends callbacks; `wording` makes a generation's body, and `policy` may change at any time."""
 
     def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
         self.policy = CallbackPolicy()
@@ -77,9 +77,9 @@ class CallbackSender:
         return len(self._tasks) + len(self._held)
 
     def announce(self, generation: Generation, status: str) -> None:
-        """Send this change of state, as the fault plan lets it.
+        """Send this change of state, as the fault plan allows.
 
-        Nothing is waited for, so that callbacks queue up in the order of the changes.
+        Return at once, so that callbacks queue up in the order of the changes.
         """
         if generation.callback_url is None:
             return
@@ -93,7 +93,7 @@ class CallbackSender:
             self.send(each)
 
     def replay(self, delivery_id: str) -> bool:
-        """Send a callback of the past once more, as it was; False when it is not kept."""
+        """Send an earlier callback once more, as it was; return False if it is not kept."""
         delivery = self._past.get(delivery_id)
         if delivery is None:
             return False
@@ -103,7 +103,7 @@ class CallbackSender:
         return True
 
     def end_reported(self, generation: Generation) -> None:
-        """A status call has told the end: callbacks that wait for that may leave."""
+        """Release callbacks that wait until a status call has reported the end."""
         self._signal(generation, "reported")
 
     async def sent(self, generation: Generation, status: str, *, within: float) -> None:
@@ -116,7 +116,7 @@ class CallbackSender:
         other = self._other(generation) if hits else None
         body = self.wording.describe(generation)
         body = bend_content(body, hits, other=other, wording=self.wording)
-        # Last, whatever the order of the rules: the others change what is inside.
+        # Last, whatever the order of the rules, because the others change what is inside.
         enveloped = any(isinstance(hit.fault, CallbackEnvelope) for hit in hits)
         if enveloped or self.policy.form == "envelope":
             body = envelope(body)
@@ -149,7 +149,7 @@ class CallbackSender:
         self._signal(delivery.generation, delivery.status)
 
     def send(self, delivery: Delivery) -> None:
-        """In order behind the generation's previous one, unless it waits for a time of its own."""
+        """Send behind the generation's previous callback, unless this one has its own time."""
         self._remember(delivery)
         before = None
         if not delivery.wait and delivery.after_poll is None:
@@ -175,7 +175,7 @@ class CallbackSender:
             await self._clock.sleep(delivery.wait)
             await self._follow_schedule(delivery)
         finally:
-            # Cancelled or broken: whoever waits behind it must not wait for ever.
+            # Also when cancelled or broken, because the next one waits for it.
             delivery.tried.set()
             self._signal(delivery.generation, delivery.status)
             if self._last.get(delivery.generation) is delivery:
@@ -190,7 +190,7 @@ class CallbackSender:
             if pause:
                 await self._clock.sleep(pause)
             attempt = await self._attempt(delivery)
-            # After the first attempt: the schedule's others hold up nobody.
+            # Retries after the first attempt delay no other callback.
             delivery.tried.set()
             self._signal(delivery.generation, delivery.status)
             answered = answered or attempt.good
@@ -233,7 +233,7 @@ class CallbackSender:
             yield body[start : start + size]
 
     async def _wait_for(self, generation: Generation, what: str, *, within: float) -> None:
-        """Until it is signalled or time is up; what was signalled before is not remembered."""
+        """Wait for a signal until time is up; earlier signals do not count."""
         event = self._waiting.setdefault((generation, what), asyncio.Event())
         waiter = asyncio.ensure_future(event.wait())
         limit = asyncio.ensure_future(self._clock.sleep(within))
@@ -242,7 +242,7 @@ class CallbackSender:
         finally:
             for task in (waiter, limit):
                 task.cancel()
-            # Another who waited for the same, or a reset, may have removed it.
+            # Another waiter for the same, or a reset, may have removed it.
             self._waiting.pop((generation, what), None)
 
     def _signal(self, generation: Generation, what: str) -> None:

@@ -1,4 +1,4 @@
-"""A rule in force: decides by the seed, its name, the job and the attempt, and counts what it did.
+"""An armed rule: decides by the seed, its name, the job and the attempt, and counts its hits.
 
 So order and parallelism change nothing.
 """
@@ -38,12 +38,12 @@ class ArmedRule:
         first = rule.often.first
         self._events = _test_of(f"1-{first}" if first else rule.often.events)
         self._spans = len(self.faults) > 1
-        # The job's own count serves a rule that meets each of the job's events.
+        # The job's own count is enough for a rule that meets each of the job's events.
         self._meets_all = rule.often.attempts is None and rule.match.status is None
         self.rearm()
 
     def rearm(self) -> None:
-        """Start counting anew, as on the day it was armed."""
+        """Restart the counts, as when it was armed."""
         self.serial = next_serial()
         self.fired = 0
         self._hits = 0
@@ -68,7 +68,7 @@ class ArmedRule:
         return (begins is not None and self._age < begins) or self.spent
 
     def fits_service(self, service: str, points: frozenset[Where]) -> bool:
-        """Whether this service has a point for it: one plan may be given to both."""
+        """True if this service has a point for it, because one plan may be given to both mocks."""
         if self.rule.service not in (None, service):
             return False
         return any(
@@ -76,7 +76,7 @@ class ArmedRule:
         )
 
     def concerns(self, generation: Generation) -> bool:
-        """Whether the job itself is meant; this never changes for a generation."""
+        """True if the rule matches the job; this never changes for a generation."""
         match = self.rule.match
         if match.key is not None and generation.job.key != match.key:
             return False
@@ -87,7 +87,7 @@ class ArmedRule:
         return match.share is None or self._share.number(generation.job.key) < match.share
 
     def strikes(self, fault: Fault, generation: Generation, *, status: str | None) -> int:
-        """The number of the event that is struck, as this rule counts the job's; 0: none."""
+        """Return the number of the event that is hit, as this rule counts the job's; 0 for none."""
         wanted = self.rule.match.status
         if wanted is not None and fault.where is Where.CALLBACK and status != wanted:
             return 0
@@ -102,13 +102,13 @@ class ArmedRule:
         return event
 
     def _number(self, fault: Fault, job: Job) -> int:
-        """How many of the job's events at this point have met the rule, with this one."""
+        """Count the job's events at this point that have met the rule, including this one."""
         if self._meets_all and job.serial > self.serial:
             return (job.events or {})[fault.where]
         return job.count_met(self.serial, fault.kind)
 
     def _strikes_job(self, generation: Generation) -> bool:
-        """One decision for the whole life, so that all its faults meet the same jobs."""
+        """Decide once for the whole life, so that all faults of the rule meet the same jobs."""
         job = generation.job
         known = (job.struck or {}).get(self.serial)
         if known is None:
@@ -132,7 +132,7 @@ class ArmedRule:
         return self._hit.number(key, generation.attempt, fault.where, event) < probability
 
     def quantile(self, generation: Generation, *parts: str | int) -> float:
-        """Where in its distribution a length of time of this rule lies, for a job's attempt."""
+        """Return the quantile of a length of time of this rule, for a job's attempt."""
         return self._time.number(generation.job.key, generation.attempt, *parts)
 
     def row(self, *, applies: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What all faults have in common: a point, a name, parameters, and a sentence for the docs."""
+"""What all faults share: a point, a name, parameters, and a sentence for the documentation."""
 
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
@@ -30,10 +30,10 @@ class Where(StrEnum):
 
 
 class Fault(BaseModel):
-    """A fault with its parameters, which a rule tells under `with`; others are refused.
+    """A fault with its parameters, which a rule gives under `with`; others are refused.
 
-    Class arguments: `at`, the point, without which a class is but the base of others; `do`, its
-    name there; `service`, the only one that has it. The first line of its docstring documents it.
+    Class arguments: `at`, the point (a class without one is a base of others); `do`, its name
+    there; `service`, the only one that has it. The first line of its docstring documents it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,7 +62,7 @@ class Fault(BaseModel):
         KINDS[at, cls.do] = cls
 
 
-# By point and name; those of one point in the order of its module.
+# By point and name; those of one point in the order of the module.
 KINDS: dict[tuple[str, str], type[Fault]] = {}
 
 
@@ -71,9 +71,9 @@ def names_at(where: str) -> list[str]:
 
 
 class Refuse(Fault, do="refuse"):
-    """`code` alone is enough where the vendor's table gives the HTTP status."""
+    """`code` is enough if the vendor's table gives the HTTP status."""
 
-    # Answered where a rule tells neither status nor code; None: the wire has one of its own.
+    # The status if a rule gives neither status nor code; None: the wire has its own.
     usual_status: ClassVar[int | None] = None
 
     status: Annotated[int, Field(ge=400, le=599)] | None = None
@@ -88,7 +88,7 @@ class Refuse(Fault, do="refuse"):
 
 
 class Reset(Fault, do="reset"):
-    """The connection is reset before a byte is answered."""
+    """Reset the connection before a byte is answered."""
 
 
 class Hang(Fault, do="hang"):

@@ -1,4 +1,4 @@
-"""Every fault there is: a class each, by the point of a generation's life at which it strikes.
+"""All faults: a class each, by the point of a generation's life at which it strikes.
 
 A new kind is a class here, and a `case` where it is carried out.
 """
@@ -97,7 +97,7 @@ class StartFail(Fault, at=Where.START, do="fail"):
 
 
 class StartOutOfMemory(Fault, at=Where.START, do="out-of-memory", service="image"):
-    """the generation fails at a percentage, for the GPU's memory is full"""
+    """the generation fails at a percentage, because the GPU's memory is full"""
 
     at: Percent = 50
 
@@ -120,7 +120,7 @@ class StartStick(Fault, at=Where.START, do="stick"):
 
 
 class StartVanish(Fault, at=Where.START, do="vanish"):
-    """is forgotten at a percentage, as by a restart"""
+    """the vendor forgets the generation at a percentage, as after a restart"""
 
     at: Percent = 99
 
@@ -150,7 +150,7 @@ class PollGarbage(Fault, at=Where.POLL, do="garbage"):
 
 
 class PollTruncate(Fault, at=Where.POLL, do="truncate"):
-    """only a share of the answer's JSON comes"""
+    """the answer's JSON is cut to a share"""
 
     keep: Share = 0.5
 
@@ -164,27 +164,27 @@ class ProgressBackwards(Fault, at=Where.PROGRESS, do="backwards"):
 
 
 class ProgressFreeze(Fault, at=Where.PROGRESS, do="freeze"):
-    """the percentage told never passes `at` before the end"""
+    """the reported percentage stays at `at` until the end"""
 
     at: Percent = 99
 
 
 class ProgressAbsurd(Fault, at=Where.PROGRESS, do="absurd"):
-    """the percentage told is no percentage"""
+    """the reported percentage is invalid"""
 
     percent: int | float | str | None = 250
 
 
 class ProgressUnknownState(Fault, at=Where.PROGRESS, do="unknown-state"):
-    """the state told is in no table"""
+    """the reported state is unknown"""
 
     word: Annotated[str, Field(min_length=1, max_length=100)] = "reviewing"
 
 
 class ProgressNoUrl(Fault, at=Where.PROGRESS, do="no-url"):
-    """success is told without an address of the file, for good or for `seconds`
+    """success is reported without an address of the file, for good or for `seconds`
 
-    Nominal seconds after the end from which on the address is told; without them it never is.
+    Nominal seconds after the end until the address is reported; without them it never is.
     """
 
     seconds: Nominal | None = None
@@ -197,7 +197,7 @@ class ProgressRelapse(Fault, at=Where.PROGRESS, do="relapse"):
 
 
 class ResultRefuse(Refuse, at=Where.RESULT):
-    """the file is refused (404 unless told otherwise)"""
+    """the file is refused (404 by default)"""
 
     usual_status: ClassVar[int | None] = 404
 
@@ -227,9 +227,9 @@ class ResultDelay(Late, at=Where.RESULT):
 
 
 class ResultDrip(Fault, at=Where.RESULT, do="drip"):
-    """the file comes in drops over `seconds`
+    """the file is sent in drops over `seconds`
 
-    Nominal seconds; the drops come evenly.
+    Nominal seconds; the drops are evenly spaced.
     """
 
     seconds: Seconds = fixed(1000)
@@ -241,13 +241,13 @@ class ResultReset(Fault, at=Where.RESULT, do="reset"):
 
 
 class ResultTruncate(Fault, at=Where.RESULT, do="truncate"):
-    """only a share of the file comes, as if it were all"""
+    """the file is cut to a share, as if it were whole"""
 
     keep: Share = 0.5
 
 
 class ResultEmpty(Fault, at=Where.RESULT, do="empty"):
-    """the file has no bytes"""
+    """the file is empty"""
 
 
 class ResultCorrupt(Fault, at=Where.RESULT, do="corrupt"):
@@ -255,11 +255,11 @@ class ResultCorrupt(Fault, at=Where.RESULT, do="corrupt"):
 
 
 class ResultSwap(Fault, at=Where.RESULT, do="swap"):
-    """the file of another job comes"""
+    """the file of another job is sent"""
 
 
 class ResultWrongType(Fault, at=Where.RESULT, do="wrong-type"):
-    """the file comes with another content type"""
+    """the file has another content type"""
 
     content_type: Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$")] = "text/html"
 
@@ -276,7 +276,7 @@ class CallbackRepeat(Fault, at=Where.CALLBACK, do="repeat"):
 
 
 class CallbackDelay(Fault, at=Where.CALLBACK, do="delay"):
-    """the callback is sent late, and holds up no other"""
+    """the callback is sent late, and delays no other"""
 
     seconds: Seconds = fixed(30)
 
@@ -286,7 +286,7 @@ class CallbackHold(Fault, at=Where.CALLBACK, do="hold"):
 
 
 class CallbackAfterPoll(Fault, at=Where.CALLBACK, do="after-poll"):
-    """the callback is sent once a status call has told the end
+    """the callback is sent once a status call has reported the end
 
     Without any status call it is sent after `within` nominal seconds.
     """
@@ -296,15 +296,15 @@ class CallbackAfterPoll(Fault, at=Where.CALLBACK, do="after-poll"):
 
 
 class CallbackUnknownJob(Fault, at=Where.CALLBACK, do="unknown-job"):
-    """the callback names a job that never was"""
+    """the callback names an unknown job"""
 
 
 class CallbackOtherJob(Fault, at=Where.CALLBACK, do="other-job"):
-    """the callback tells of another job"""
+    """the callback is about another job"""
 
 
 class CallbackContradict(Fault, at=Where.CALLBACK, do="contradict"):
-    """failed is told as succeed, all else as failed"""
+    """failed is reported as succeed, every other state as failed"""
 
 
 class CallbackToken(Fault, at=Where.CALLBACK, do="token"):
@@ -314,17 +314,17 @@ class CallbackToken(Fault, at=Where.CALLBACK, do="token"):
 
 
 class CallbackEnvelope(Fault, at=Where.CALLBACK, do="envelope"):
-    """the body comes inside {code, message, data}"""
+    """the body is wrapped in {code, message, data}"""
 
 
 class CallbackTruncate(Fault, at=Where.CALLBACK, do="truncate"):
-    """only a share of the body comes, as if all"""
+    """the body is cut to a share, as if it were whole"""
 
     keep: Share = 0.5
 
 
 class CallbackOversize(Fault, at=Where.CALLBACK, do="oversize"):
-    """the body is filled up to `bytes`"""
+    """the body is padded to `bytes`"""
 
     bytes: Annotated[int, Field(ge=1, le=16_000_000)] = 300_000
 
@@ -340,9 +340,9 @@ class CallbackWrongType(Fault, at=Where.CALLBACK, do="wrong-type"):
 
 
 class CallbackDrip(Fault, at=Where.CALLBACK, do="drip"):
-    """the body comes in drops over `seconds`
+    """the body is sent in drops over `seconds`
 
-    Nominal seconds; the drops come evenly.
+    Nominal seconds; the drops are evenly spaced.
     """
 
     seconds: Seconds = fixed(1000)

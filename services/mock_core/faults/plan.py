@@ -1,4 +1,4 @@
-"""The plan in force: replaced only by a whole good one; tells which faults meet an event."""
+"""The armed plan: replaced only by a whole valid one; returns the faults that meet an event."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger.generation import Generation
 
 OnHit = Callable[[Fault], None]
-# By the rule's name: whether a fault that depends on the moment has anything to do now.
+# By rule name: whether a fault that depends on the moment applies now.
 When = Callable[[str, Fault], bool]
 Found = dict[str, list[tuple[ArmedRule, Fault]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A fault that happens now; its length of time lies at `quantile` of its distribution."""
+    """A fault that happens now; its length of time is at `quantile` of its distribution."""
 
     fault: Fault
     quantile: float
@@ -45,7 +45,7 @@ class FaultPlan:
         self.add(rules, seed)
 
     def add(self, rules: Sequence[Rule], seed: int | None) -> None:
-        """Arm more rules; one of a name that is in force takes its place."""
+        """Arm more rules; a rule replaces an armed one of its name."""
         if seed is not None:
             self.seed = seed
         at = {armed.name: index for index, armed in enumerate(self._rules)}
@@ -82,7 +82,7 @@ class FaultPlan:
 
     @property
     def in_force(self) -> int:
-        """How many of the rules are for this service, and not used up."""
+        """Return how many of the rules are for this service, and not used up."""
         fitting = (r for r in self._rules if r.fits_service(self.service, self._points))
         return sum(not rule.spent for rule in fitting)
 
@@ -94,7 +94,7 @@ class FaultPlan:
         status: str | None = None,
         when: When = lambda _rule, _fault: True,
     ) -> tuple[Hit, ...]:
-        """The faults that meet this event of this generation, in the plan's order."""
+        """Return the faults that meet this event of this generation, in the plan's order."""
         if not self._rules:
             return ()
         generation.job.count(where)
@@ -123,7 +123,8 @@ class FaultPlan:
         return Hit(fault, quantile, rule.name)
 
     def _armed_for(self, generation: Generation) -> Found:
-        """Found once per generation and version of the plan: polls must stay cheap."""
+        """Find the rules once per generation and version of the plan, because polls must stay
+        cheap."""
         if generation.rules_version != self._version:
             generation.rules = self._find(generation)
             generation.rules_version = self._version
@@ -146,9 +147,9 @@ class FaultPlan:
         return found
 
     def _index(self) -> None:
-        """Sort the rules for the search: an exact plan has thousands, each for one job alone."""
+        """Index the rules, because an exact plan has thousands, each for one job."""
         self._version += 1
-        # Generations that the same rules concern share one answer.
+        # Generations that match the same rules share one answer.
         self._known: dict[tuple[int, ...], Found] = {}
         self._general: list[int] = []
         self._by_key: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Plans by name; each says what it stands for and what the pipeline should make of it."""
+"""Named plans; each says what it stands for and what the pipeline should do."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ Raw = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """`fatal`: the jobs that it strikes have to fail; without it none has to."""
+    """A named plan; `fatal`: the jobs that it strikes must fail; otherwise none has to."""
 
     says: str
     expect: str
@@ -17,7 +17,7 @@ class Preset:
 
 
 def rule(name: str, point: str, members: Raw | None = None, /, **rest: Any) -> Raw:
-    """`point` is `where.do`; `members` are told under `with`."""
+    """Build a rule: `point` is `where.do`, `members` go under `with`."""
     where, _, do = point.partition(".")
     told = {"with": members} if members else {}
     return {"name": name, "where": where, "do": do, **told, **rest}
@@ -31,7 +31,7 @@ SUBMITS: dict[str, Preset] = {
     ),
     "accepted-late": Preset(
         "the first submit of each job ends in a reset, and is accepted 30 s later",
-        "every job succeeds; what may still be accepted is looked for, nothing is paid twice",
+        "every job succeeds; the late generation is looked up and adopted, nothing is paid twice",
         (rule("accepted-late", "submit.accept-late", often={"first": 1}),),
     ),
     "vendor-outage": Preset(
@@ -86,7 +86,7 @@ SUBMITS: dict[str, Preset] = {
     ),
     "broken-connections": Preset(
         "the first submit and the first status call of each job end in a reset",
-        "every job succeeds; what is unknown is looked up before it is submitted again",
+        "every job succeeds; an unknown submit is looked up before it is repeated",
         (
             rule("reset-submit", "submit.reset", often={"first": 1}),
             rule("reset-poll", "poll.reset", often={"first": 1}),
@@ -98,7 +98,7 @@ SUBMITS: dict[str, Preset] = {
 RUNS: dict[str, Preset] = {
     "slow-vendor": Preset(
         "every generation takes four times as long",
-        "every job succeeds, only later",
+        "every job succeeds later",
         (rule("slow-vendor", "start.slow", {"factor": 4}),),
     ),
     "failing-generations": Preset(
@@ -107,7 +107,7 @@ RUNS: dict[str, Preset] = {
         (rule("failing-generations", "start.fail", often={"attempts": 1}),),
     ),
     "hopeless-generations": Preset(
-        "every video of a quarter of the prompts fails, however often it is tried",
+        "every video of a quarter of the prompts fails in each attempt",
         "those jobs fail after all their attempts; all others succeed",
         (rule("hopeless-generations", "start.fail", service="video", match={"share": 0.25}),),
         fatal=True,
@@ -145,7 +145,7 @@ RUNS: dict[str, Preset] = {
     ),
     "vendor-restart": Preset(
         "the first video of a quarter of the prompts is forgotten in the middle",
-        "every job succeeds; a lost one is looked up for a bounded time, then made anew",
+        "every job succeeds; a lost video is looked up for a limited time, then made again",
         (
             rule(
                 "vendor-restart",
@@ -163,8 +163,8 @@ RUNS: dict[str, Preset] = {
         (rule("going-backwards", "progress.backwards", {"polls": 3}),),
     ),
     "absurd-progress": Preset(
-        "status calls tell 250 percent and states of no table",
-        "every job succeeds; what is absurd is not shown",
+        "status calls report 250 percent and unknown states",
+        "every job succeeds; invalid values are not shown",
         (
             rule("absurd-percent", "progress.absurd", match={"share": 0.5}),
             rule("absurd-state", "progress.unknown-state"),
@@ -189,7 +189,7 @@ RUNS: dict[str, Preset] = {
     ),
     "flaky-polls": Preset(
         "one status call in three is refused, reset, cut short, or answered with a page",
-        "every job succeeds; a status call that fails is made again",
+        "every job succeeds; a failed status call is repeated",
         (
             rule("poll-refused", "poll.refuse", {"status": 503}, often={"probability": 0.1}),
             rule("poll-reset", "poll.reset", often={"probability": 0.1}),
@@ -203,7 +203,7 @@ RUNS: dict[str, Preset] = {
 RESULTS: dict[str, Preset] = {
     "corrupt-results": Preset(
         "the first fetch of each file is cut short, the second empty",
-        "every job succeeds; a damaged file is never stored, it is fetched again",
+        "every job succeeds; a damaged file is fetched again and never stored",
         (
             rule("cut-file", "result.truncate", often={"events": 1}),
             rule("empty-file", "result.empty", often={"events": 2}),
@@ -246,7 +246,7 @@ CALLBACKS: dict[str, Preset] = {
         ),
     ),
     "late-callbacks": Preset(
-        "callbacks leave only after a status call has told the end",
+        "callbacks leave only after a status call has reported the end",
         "every job succeeds by the poll; the late callback is recorded and changes nothing",
         (rule("late-callbacks", "callback.after-poll", {"seconds": 20}),),
     ),
@@ -262,7 +262,7 @@ CALLBACKS: dict[str, Preset] = {
     ),
     "forged-callbacks": Preset(
         "callbacks with wrong tokens, for unknown jobs and about other jobs",
-        "every job succeeds by the poll; nothing that is forged is applied",
+        "every job succeeds by the poll; no forged callback is applied",
         (
             rule("forged-token", "callback.token", {"how": "wrong"}),
             rule("forged-job", "callback.unknown-job", often={"probability": 0.5}),
@@ -270,7 +270,7 @@ CALLBACKS: dict[str, Preset] = {
         ),
     ),
     "malformed-callbacks": Preset(
-        "callbacks that are cut short, far too large, no JSON, or of another type",
+        "callbacks that are cut short, too large, not JSON, or of another type",
         "every job succeeds by the poll; each is refused with a 4xx",
         (
             rule("cut-short", "callback.truncate", often={"events": "1"}),

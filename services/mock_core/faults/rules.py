@@ -1,4 +1,4 @@
-"""The rule language, and how a plan is read: taken whole, or refused whole with its mistakes."""
+"""The rule language; a plan is taken whole, or refused whole with all its mistakes."""
 
 import fnmatch
 import re
@@ -28,7 +28,7 @@ from services.mock_core.faults.presets import PRESETS
 from services.mock_core.problems import Problem
 from shared.http.mistakes import MOST, member_of, sentence_of
 
-# That a rule may name, beside one that a mock of another vendor adds.
+# The services that a rule may name, beside one that a mock of another vendor adds.
 SERVICES = "image,video"
 MAX_RULES = 10_000
 # Of one rule.
@@ -56,8 +56,8 @@ EXCLUSIVE = (
     {"callback.garbage", "callback.envelope"},
     {"callback.hold", "callback.after-poll"},
 )
-# After one of the first nothing is left that one of the second, by the beginning of its name,
-# could disturb.
+# After one of the first nothing is left that one of the second (by prefix of its name) could
+# disturb.
 _IMPOSSIBLE = (
     (_NEVER_ACCEPTED, ("start.", "poll.", "progress.", "result.", "callback.")),
     (_NEVER_A_RESULT, ("result.", "progress.no-url", "progress.relapse")),
@@ -73,7 +73,8 @@ class PlanRequest:
 
 
 def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
-    """Rules, one rule alone, a preset, or rules on top of it; a Problem (422) with the mistakes.
+    """Read rules, one rule, a preset, or rules on top of it; raise a Problem (422) with all
+    mistakes.
 
     `services`: those that a rule may name, with commas between them.
     """
@@ -124,7 +125,7 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
 
 
 def _values(item: Any) -> int:
-    """How many values it holds, as far as a rule may."""
+    """Count the values of a rule, up to the limit."""
     ahead, count = [item], 0
     while ahead and count <= MAX_VALUES:
         value = ahead.pop()
@@ -182,9 +183,9 @@ class Part(BaseModel):
 
 
 class Match(Part):
-    """Which jobs. Every member that is given must fit; none given means every job.
+    """The jobs of a rule. Every given member must fit; none given means every job.
 
-    A pattern is a glob (`*`, `?`), or an expression of RE2 after `re:`.
+    A pattern is a glob (`*`, `?`), or an RE2 expression after `re:`.
     """
 
     prompt: Pattern | None = None
@@ -209,15 +210,15 @@ class Often(Part):
 
 
 class After(Part):
-    """When the rule begins: so many nominal seconds after it was armed."""
+    """When the rule begins: nominal seconds after it was armed."""
 
     seconds: Annotated[float, Field(gt=0)] | None = None
 
 
 class Until(Part):
-    """When the rule ends by itself: after so many hits, nominal seconds, or at an instant.
+    """When the rule ends by itself: after a number of hits, nominal seconds, or at an instant.
 
-    Hits are counted in the order in which they come; all else is the same in any order.
+    Hits are counted in order of arrival; everything else is the same in any order.
     """
 
     count: PositiveInt | None = None
@@ -265,7 +266,7 @@ class Rule(Part):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        """Name every contradiction."""
+        """Raise a ValueError that names every contradiction."""
         wrong = [
             InitErrorDetails(
                 type=PydanticCustomError("rule", "{problem}", {"problem": problem}),
@@ -323,14 +324,14 @@ class Rule(Part):
 Matcher = Callable[[str], bool]
 NumberTest = Callable[[int], bool]
 
-# For one expression and its states; what needs more is refused, or matched with fewer of them.
+# For one expression and its states; a larger one is refused, or matched with fewer states.
 _EXPRESSION_BYTES = 1 << 18
 
 
 def text_matcher(pattern: str) -> Matcher:
-    """A glob, or after `re:` an expression of RE2, whose time is linear in the text's length.
+    """Return a matcher for a glob, or for an RE2 expression after `re:`, in linear time.
 
-    ValueError when the expression is none.
+    Raises ValueError for an invalid expression.
     """
     if pattern.startswith("re:"):
         return _expression(pattern[3:])
@@ -353,7 +354,8 @@ def _expression(pattern: str) -> Matcher:
 
 
 def number_test(spec: int | str) -> NumberTest:
-    """`3`, `"1-3"`, `"2-"` or a list of them; ValueError for a range that runs backwards."""
+    """Return a test for `3`, `"1-3"`, `"2-"` or a list of them; raise ValueError for a reversed
+    range."""
     ranges = [_range(part) for part in str(spec).split(",")]
     if len(ranges) == 1:
         low, high = ranges[0]

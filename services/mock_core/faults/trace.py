@@ -1,4 +1,4 @@
-"""What was injected, where, by which rule: a bounded list; exported, it plays again exactly."""
+"""The injected faults: a bounded list; exported as a plan, it repeats exactly."""
 
 import time
 from collections import deque
@@ -15,7 +15,7 @@ from services.mock_core.ledger.generation import Generation
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """One fault that happened; `event` as its rule counts the job's events at that point."""
+    """One injected fault; `event` as its rule counts the job's events at that point."""
 
     seq: int
     at: float
@@ -48,7 +48,7 @@ class Injected:
         }
 
     def exact_members(self) -> dict[str, Any]:
-        """The members as they were, each drawn length of time replaced by what was drawn."""
+        """Return the members with each drawn length of time in place of its distribution."""
         members = self.fault.model_dump(mode="json", exclude_defaults=True)
         for name in type(self.fault).model_fields:
             value = getattr(self.fault, name)
@@ -91,12 +91,12 @@ class Trace:
         )
 
     def rows(self, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
-        """Those numbered above `after`, oldest first; the last `limit` of them."""
+        """Return those numbered above `after`, oldest first; the last `limit` of them."""
         later = [row for row in self._rows if row.seq > after]
         return [row.row() for row in (later if limit is None else later[-limit:])]
 
     def as_plan(self, service: str, seed: int) -> dict[str, Any]:
-        """A plan without probabilities that injects the same faults into the same jobs."""
+        """Return a plan without probabilities that injects the same faults into the same jobs."""
         grouped: dict[str, tuple[Injected, list[int]]] = {}
         for row in self._rows:
             parts = (row.rule.serial, row.fault.kind, row.job_key)
@@ -135,7 +135,7 @@ def _exact_rule(row: Injected, events: list[int], *, name: str, service: str) ->
 
 
 def _exact_effect(row: Injected) -> dict[str, Any]:
-    """What depended on the moment becomes the refusal that it was."""
+    """Replace what depended on the moment by the refusal that it was."""
     match row.fault:
         case SubmitQuota(retry_after=seconds):
             told = {"status": 429, "code": 1302, "retry_after": seconds}
@@ -146,7 +146,7 @@ def _exact_effect(row: Injected) -> dict[str, Any]:
 
 
 def _ranges(numbers: Iterable[int]) -> str:
-    """`1-3,7`: sorted, without repeats."""
+    """Return `1-3,7`: sorted, without repeats."""
     spans: list[list[int]] = []
     for number in sorted(set(numbers)):
         if spans and number == spans[-1][1] + 1:

@@ -1,1 +1,1 @@
-"""What was accepted and what it cost, files included; knows no fault and no HTTP."""
+"""What was accepted and what it cost, with the files; without faults and HTTP."""

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 class Disk:
-    """One mock's folder; nobody else writes there."""
+    """One mock's folder, with one writer."""
 
     def __init__(self, folder: Path) -> None:
         self._rows = folder / "ledger.jsonl"
@@ -36,10 +36,10 @@ class Disk:
         self._files.mkdir(parents=True, exist_ok=True)
 
     def note(self, generation: Generation) -> None:
-        """Add how a generation stands; the last line of an id counts."""
+        """Add the state of a generation; the last line of an id counts."""
         row: Row = {name: getattr(generation, name) for name in _KEPT}
         row["state"] = generation.state
-        # What else is in there are objects of the native wire, which live as long as the process.
+        # The rest are objects of the native wire, which live as long as the process.
         row["detail"] = {k: v for k, v in generation.detail.items() if isinstance(v, str | bool)}
         row["deliveries"] = [asdict(attempt) for attempt in generation.delivery_attempts]
         line = json.dumps(row, ensure_ascii=True) + "\n"
@@ -47,7 +47,8 @@ class Disk:
             out.write(line)
 
     def restore(self, ledger: Ledger, jobs: JobIndex) -> int:
-        """Put the ledger back; what was under way has failed by the restart. How many rows."""
+        """Restore the ledger; unfinished generations failed by the restart. Return the number of
+        rows."""
         latest: dict[str, Row] = {row["id"]: row for row in self._read()}
         for row in latest.values():
             generation = _generation(row, jobs)
@@ -64,7 +65,7 @@ class Disk:
         self._path(name).write_bytes(body)
 
     def get_file(self, name: str) -> bytes | None:
-        """A file that was kept; None where there is none."""
+        """Return a kept file, or None."""
         path = self._path(name)
         return path.read_bytes() if path.is_file() else None
 
@@ -75,7 +76,7 @@ class Disk:
         self._path(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Forget everything."""
         self._rows.unlink(missing_ok=True)
         shutil.rmtree(self._files, ignore_errors=True)
         self._files.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ class Disk:
         return self._files / quote(name, safe="")
 
     def _read(self) -> Iterator[Row]:
-        """Every whole line; a kill may have torn the last one."""
+        """Read every whole line; a kill may have torn the last one."""
         if not self._rows.is_file():
             return
         for line in self._rows.read_text(encoding="ascii").splitlines():
@@ -115,7 +116,7 @@ class StoredFile:
 
 
 class FileStore:
-    """`disk` keeps what a process that is started again would not have in memory."""
+    """Finished files in memory; `disk` keeps them over a restart."""
 
     def __init__(self, max_bytes: int, disk: Disk | None = None) -> None:
         self._max_bytes = max_bytes
@@ -143,12 +144,12 @@ class FileStore:
         return self._fresh.get(name) or self._fetched.get(name) or self._from_disk(name)
 
     def names(self) -> list[str]:
-        """Every file that is there, in memory or on disk."""
+        """Return every file that exists, in memory or on disk."""
         on_disk = self._disk.file_names() if self._disk is not None else []
         return [*dict.fromkeys([*self._fresh, *self._fetched, *on_disk])]
 
     def remove(self, name: str) -> None:
-        """Forget a file, on disk too."""
+        """Forget a file, also on disk."""
         self._drop(name)
         if self._disk is not None:
             self._disk.remove_file(name)
@@ -162,7 +163,7 @@ class FileStore:
         return file
 
     def another(self, name: str) -> bytes | None:
-        """The body of the newest other file of the same kind."""
+        """Return the body of the newest other file of the same kind."""
         ending = name.rpartition(".")[2]
         for table in (self._fresh, self._fetched):
             for key in reversed(table):
@@ -187,7 +188,7 @@ class FileStore:
 
 
 def shown(body: bytes) -> str | None:
-    """The digest; None where the bytes are no picture and no film."""
+    """Return the digest of the content; None if the bytes are neither picture nor film."""
     try:
         return _film(body) if body[4:8] == b"ftyp" else _picture(body)
     except (UnidentifiedImageError, IndexError, OSError, SyntaxError, ValueError):
@@ -201,7 +202,7 @@ def _picture(body: bytes) -> str:
 
 
 def _film(body: bytes) -> str:
-    # Not before: the image service makes no film, and would start the longer for it.
+    # Imported here, because the image service makes no film and would start more slowly.
     import av
 
     digest = sha256()

@@ -1,4 +1,4 @@
-"""One generation: who it is for, what was asked, where it stands, what it cost.
+"""One generation: its job, its request, its state, its cost.
 
 Both wires read this record.
 """
@@ -17,7 +17,7 @@ _serials = itertools.count(1)
 
 
 def next_serial() -> int:
-    """One count for jobs and rules, so that it can be told which of two is older."""
+    """Return the next serial number of jobs and rules, by which one can tell the older one."""
     return next(_serials)
 
 
@@ -25,35 +25,35 @@ def next_serial() -> int:
 class Job:
     """A piece of work as the caller sees it: all its attempts and submits together.
 
-    `key` is made of the prompt and, among equal prompts, the order of arrival: ids differ from
-    run to run, prompts do not.
+    `key` is made of the prompt and, among equal prompts, the order of arrival, because ids differ
+    between runs and prompts do not.
     """
 
     key: str
     number: int
     accepted: int = 0
     serial: int = field(default_factory=next_serial)
-    # Events by point of life. The other two are made when a rule needs them: events that a rule
-    # has met where it doesn't meet them all, and whether a rule that spans the life has struck.
+    # Events by point of life. The other two are made when a rule needs them: events that met a rule
+    # that does not meet all, and whether a rule that spans the life has struck.
     events: dict[str, int] | None = None
     met: dict[tuple[int, str], int] | None = None
     struck: dict[int, bool] | None = None
 
     def count(self, where: str) -> int:
-        """The number, from 1, of the event that happens now at this point of the life."""
+        """Return the number, from 1, of the event that happens now at this point."""
         self.events = self.events or {}
         number = self.events[where] = self.events.get(where, 0) + 1
         return number
 
     def count_met(self, serial: int, effect: str) -> int:
-        """The same, among the events that this effect of a rule has met."""
+        """Return the same among the events that met this effect of a rule."""
         self.met = self.met or {}
         number = self.met[serial, effect] = self.met.get((serial, effect), 0) + 1
         return number
 
 
 class JobIndex:
-    """Finds the job behind an external id; bounded, the oldest are forgotten."""
+    """Finds the job of an external id; bounded, the oldest are forgotten."""
 
     def __init__(self, pattern: str, keep: int = 20_000) -> None:
         self._keep = keep
@@ -63,7 +63,7 @@ class JobIndex:
         self._count = 0
 
     def find(self, external_id: str | None, prompt: str) -> tuple[Job, int]:
-        """The job and the attempt: the number in the external id, else one more than accepted."""
+        """Return job and attempt: the number in the external id, else one more than accepted."""
         match = self._pattern.fullmatch(external_id) if external_id else None
         stem = match["job"] if match else external_id
         job = self._by_stem.get(stem) if stem else None
@@ -105,7 +105,7 @@ ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 @dataclass(slots=True, eq=False)
 class DeliveryAttempt:
-    """One attempt to hand a callback over, with the answer it got."""
+    """One attempt to deliver a callback, with its answer."""
 
     delivery_id: str
     status: str
@@ -121,7 +121,7 @@ class DeliveryAttempt:
 
     @property
     def answered(self) -> bool:
-        """Taken; or, spoilt on purpose, refused by somebody who was there."""
+        """True if it was taken; or, damaged on purpose, refused by a live receiver."""
         return self.good or (self.bent and self.reply is not None and self.reply < 500)
 
     def row(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Generation:
     token: int | None = None
     callback_url: str | None = None
     image_source: str | bytes | None = None
-    # What only one service's wires know of: duration, graph and the like.
+    # Members of one service only: duration, graph and the like.
     detail: dict[str, Any] = field(default_factory=dict)
     state: State = State.QUEUED
     error: str | None = None
@@ -166,18 +166,18 @@ class Generation:
     run_for: float = 0.0
     stick_at: int | None = None
     last_percent: int = 0
-    # How the fault plan bends what status calls tell, and how often it has told a step back.
+    # How the fault plan changes status calls, and how many steps back it has reported.
     progress_hits: tuple[Any, ...] = ()
     regressed: int = 0
     file_name: str | None = None
     # Of the file that was made, and of the picture that a video was made from.
     sha256: str | None = None
     source_sha256: str | None = None
-    # The same of what they show.
+    # The same for their content.
     shows: str | None = None
     source_shows: str | None = None
     delivery_attempts: list[DeliveryAttempt] = field(default_factory=list)
-    # The rules that concern this generation, by point of life, for one version of the plan.
+    # The rules that match this generation, by point of life, for one version of the plan.
     rules_version: int = -1
     rules: dict[str, Any] = field(default_factory=dict)
 
@@ -201,7 +201,7 @@ class Generation:
         return self.last_percent
 
     def row(self) -> dict[str, Any]:
-        """The ledger's row."""
+        """Return the ledger's row."""
         return {
             "job_id": self.id,
             "external_id": self.external_id,

@@ -51,16 +51,16 @@ class Ledger:
         self.charged += generation.charged
 
     def find(self, any_id: str) -> Generation | None:
-        """By the vendor's id or the caller's; the latest of several; None when forgotten."""
+        """Find by the vendor's id or the caller's; the latest of several; None if forgotten."""
         found = self._by_id.get(any_id) or self._by_external.get(any_id)
         return None if found is None or found.vanished else found
 
     def newest(self) -> Iterator[Generation]:
-        """What the vendor still knows of, the latest first."""
+        """Return what the vendor still knows, latest first."""
         return (row for row in reversed(self._rows) if not row.vanished)
 
     def other(self, generation: Generation) -> Generation | None:
-        """The one accepted last that belongs to another job."""
+        """Return the last accepted generation of another job."""
         for row in reversed(self._rows):
             if row.job is not generation.job:
                 return row
@@ -81,7 +81,8 @@ class Ledger:
 
 
 def judge(rows: Iterable[Generation], *, fetched_late: Iterable[str]) -> dict[str, Any]:
-    """`ok` is false when something was charged twice, left unanswered or fetched after expiry."""
+    """Return the verdict; `ok` is false if something was charged twice, unanswered or fetched after
+    expiry."""
     rows = list(rows)
     charges = Counter(row.external_id or row.id for row in rows if row.charged)
     twice = sorted(name for name, count in charges.items() if count > 1)
@@ -102,7 +103,8 @@ def judge(rows: Iterable[Generation], *, fetched_late: Iterable[str]) -> dict[st
 
 
 def _unanswered(row: Generation) -> list[str]:
-    """States whose callback was sent and never answered with 2xx; lost on purpose is not sent."""
+    """Return the states whose callback was sent and never answered with 2xx, except those lost on
+    purpose."""
     sent: dict[str, bool] = {}
     status_of: dict[str, str] = {}
     for attempt in row.delivery_attempts:
