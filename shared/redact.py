@@ -67,7 +67,7 @@ def printable(text: str) -> str:
 
 # In these places a character is Markdown; bare addresses become links, too.
 _MARKUP = re.compile(
-    r"[\\`*\[\]<~|@$]|(?<!\w)_|_(?!\w)|^[-+=#>]|&(?=#?\w+;)|:(?=//)|(?<=\bmailto):|(?<=\bxmpp):"
+    r"[\\`*\[\]<~|@$]|(?<![^\W_])_|_(?![^\W_])|^[-+=#>]|&(?=#?\w+;)|:(?=//)|(?<=\bmailto):|(?<=\bxmpp):"
     r"|(?<=\bwww)\.",
     re.IGNORECASE,
 )

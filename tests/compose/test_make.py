@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from compose.stack.machine import ports_of_a_stack
 from tests.compose.made import made, project
+from tests.fixtures.small_disk import NewDisk
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -137,6 +139,19 @@ def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "compose/stack.sh up\n")
 
 
+def test_a_start_for_which_there_is_no_room_is_one_line(
+    tmp_path: Path, small_disk: NewDisk
+) -> None:
+    """A disk that has room, and not for our code."""
+    disk = small_disk(tmp_path / "data")
+    done = make("up", data=disk.folder, **{name: str(p) for name, p in ports_of_a_stack().items()})
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert len(lines) == 1, done.stderr
+    assert "No space left on device" in lines[0]
+    assert [*(disk.folder / "run" / "code").iterdir()] == []
+
+
 @pytest.mark.parametrize("target", ["ps", "urls"])
 def test_looking_at_what_does_not_run(tmp_path: Path, target: str) -> None:
     done = make(target, data=tmp_path, TEMPORAL_UI_PORT="8999")
@@ -152,7 +167,9 @@ def test_looking_at_what_does_not_run(tmp_path: Path, target: str) -> None:
 def test_who_has_closed_what_it_would_hear_is_told_by_the_status(
     tmp_path: Path, shell: str, *, call: str, status: int
 ) -> None:
-    environ = {**os.environ, "DATA_DIR": str(tmp_path), "MODE": "local"}
+    # What another stack on this machine says is no answer.
+    ports = {name: str(port) for name, port in ports_of_a_stack().items()}
+    environ = {**os.environ, "DATA_DIR": str(tmp_path), "MODE": "local", **ports}
     if call.startswith("up"):
         environ["API_PORT"] = "0"
     done = subprocess.run(

@@ -1,14 +1,16 @@
 """What a vendor says loses its secrets and keeps its sense."""
 
+import html
 import secrets
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.tokens import callback_url
-from shared.redact import HIDDEN, LONGEST, is_plain, redacted
+from shared.redact import HIDDEN, LONGEST, as_markdown, is_plain, redacted
 
 KEY = "9f8a7d6c5b4a39281706f5e4d3c2b1a0"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"
@@ -109,3 +111,35 @@ def test_no_text_takes_long(char: str) -> None:
 )
 def test_an_address_that_may_hold_a_secret_is_told_apart(url: str, plain: bool) -> None:
     assert is_plain(url) is plain
+
+
+MARKS = st.text(st.sampled_from("ab1 .)*_`~[]()<>!#+-=|&;:/\\@$^{}\"'\n"), min_size=1).filter(
+    str.strip
+)
+WORDS = ("www.a.b", "https://a.b", "mailto:a@b", "&lt;", "&#60;", "<b>", "](x)", "12) ", "---", "a")
+
+
+@given(st.one_of(MARKS, st.lists(st.sampled_from(WORDS), min_size=1).map("".join)))
+@example("1. one")
+@example("# a")
+@example("![x](https://evil.example/a.png)")
+@example("<img src=x>")
+@example("_a_ __b__ *c* ~~d~~ a_b_c")
+@example("\\*a*")
+@example("a\n===")
+@example("> a")
+def test_markdown_shows_a_text_as_it_is(text: str) -> None:
+    line = " ".join(text.split())
+    renderer = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for place in ("{}", "**said**\n\nWhy: {}", "| a |\n|---|\n| {} |", "> x {}"):
+        shown = renderer.render(place.format(as_markdown(text)))
+        plain = renderer.render(place.format("MARK"))
+        assert html.unescape(shown) == html.unescape(plain).replace("MARK", line), shown
+
+
+@pytest.mark.parametrize(
+    "text", ["www.evil.example", "WWW.a.b", "see http://a.b", "mailto:a", "a@b"]
+)
+def test_no_bare_address_is_a_link(text: str) -> None:
+    """GitHub makes one of what a scheme, `www.` or an `@` begins, unless that is escaped."""
+    assert any(mark in as_markdown(text) for mark in ("\\.", "\\:", "\\@"))

@@ -9,6 +9,7 @@ import pytest
 
 from compose.stack.files import give, own_folder, private_folder, write_private
 from compose.stack.output import StackError
+from tests.fixtures.small_disk import NewDisk
 
 OTHER = 54321
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -33,6 +34,17 @@ def test_a_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> None
         write_private(path, text)
         assert path.read_text() == text
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+
+
+def test_what_a_full_disk_refuses_is_named_and_leaves_nothing_behind(
+    small_disk: NewDisk, tmp_path: Path
+) -> None:
+    disk = small_disk(tmp_path / "disk")
+    disk.fill()
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        write_private(disk.folder / "key", "x" * 5000)
+    assert refused.value.filename == str(disk.folder / "key")
+    assert [each.name for each in disk.folder.iterdir()] == ["filler"]
 
 
 def test_a_folder_where_anybody_may_make_one_is_taken_only_if_it_is_ours(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markdown_it import MarkdownIt
 
 from loadtest.books import raw
 from loadtest.judge.judge import Judgement, judge
@@ -203,6 +204,36 @@ def test_without_mocks_the_report_says_what_it_cannot(tmp_path: Path) -> None:
 
     assert "Mocks were off" in text
     assert "both vendors' clocks" not in text
+
+
+def test_with_one_mock_the_report_says_of_which_vendor_it_says_nothing(tmp_path: Path) -> None:
+    plan = Options(stages="3", seed="7").plan(mocks=["video"])
+    run = Synthetic(tmp_path, plan=plan, mocks=["video"]).write()
+    write_report(run.folder, judge(run.folder))
+    text = (run.folder.path / "report.md").read_text("utf-8")
+
+    assert "Only the video service was a mock" in text
+    assert "Mocks were off" not in text
+    assert "with a video that succeeded" in text
+    assert "with an image that succeeded" not in text
+    assert "both vendors' clocks" not in text
+
+
+def test_other_peoples_words_are_text_in_the_markdown_too(tmp_path: Path) -> None:
+    words = "![x](https://evil.example/a) <img src=y> | [z](javascript:1)"
+    run = Synthetic(tmp_path).write()
+    facts = {**run.folder.read(raw.RUN), "command": f"make test-3\n```\n{words}"}
+    run.replace(raw.RUN, facts)
+    run.edit(raw.SUBMITS, lambda rows: [row.update(prompt=words) for row in rows])
+    write_report(run.folder, judge(run.folder))
+    text = (run.folder.path / "report.md").read_text("utf-8")
+    rendered = MarkdownIt("commonmark").enable("table").render(text)
+
+    assert html.escape(words.split("|")[0].strip()) in rendered
+    outline = Outline()
+    outline.feed(rendered)
+    assert outline.fetched == []
+    assert "javascript" not in "".join(re.findall('href="[^"]*"', rendered))
 
 
 NAME = re.compile(r"\d+ \(\d+ jobs?\)")

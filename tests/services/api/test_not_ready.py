@@ -2,19 +2,25 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
+from services.api.app import create_app
 from services.api.dependencies import Dependencies
+from services.api.settings import ApiSettings
 from shared.errors import NotReady
+from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from tests.fixtures.eventually import eventually
+from tests.fixtures.processes import serving
+from tests.fixtures.small_disk import NewDisk
 from tests.fixtures.temporal import RETENTION, NewClient
 from tests.services.api.conftest import Api, NewApi, change, ended
 from tests.shared.standins import sample_record, standing_in
@@ -131,3 +137,19 @@ async def test_the_dependencies_are_asked_once_a_second_however_many_want_to_kno
     assert asked == 1
     assert await dependencies.reasons() == {"temporal": None}
     assert asked == 2
+
+
+async def test_on_a_full_disk_it_is_not_ready_and_what_needs_no_room_goes_on(
+    small_disk: NewDisk, tmp_path: Path, client: Client
+) -> None:
+    disk = small_disk(tmp_path / "data")
+    app = create_app(ApiSettings(data_dir=disk.folder), client)
+    async with serving(app) as base, http_client(base) as http:
+        assert (await http.get("/readyz")).json()["checks"]["disk"] == "ok"
+        disk.fill()
+        full = await http.get("/readyz")
+        assert (full.status_code, full.json()["detail"]) == (503, "disk: No space left on device")
+        assert (await http.get("/jobs")).status_code == 200
+        await app.state.service.dependencies.require()
+        disk.free()
+        assert (await http.get("/readyz")).status_code == 200

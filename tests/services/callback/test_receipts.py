@@ -215,6 +215,19 @@ async def test_with_a_full_disk_it_is_refused_and_told_later(
     assert await receiver.receive(f"{job_id}.video.1", callback("processing")) is Fate.APPLIED
 
 
+async def test_with_a_full_disk_it_is_not_ready(
+    small_disk: NewDisk, tmp_path: Path, client: Client
+) -> None:
+    disk = small_disk(tmp_path / "data")
+    async with (
+        serving(create_app(settings_for(disk.folder), client)) as base,
+        http_client(base) as http,
+    ):
+        assert (await http.get("/readyz")).status_code == 200
+        disk.fill()
+        assert (await http.get("/readyz")).json()["detail"] == "store: No space left on device"
+
+
 async def test_while_the_store_is_away_nothing_is_taken() -> None:
     client = await client_of_nobody(free_port())
     away = chosen_store(settings_of_bucket(f"http://127.0.0.1:{free_port()}"))

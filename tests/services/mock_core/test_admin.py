@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -55,6 +56,15 @@ async def test_a_parameter_that_there_is_not_is_refused_and_nothing_is_done(
     assert answer.status_code == 422
     assert {each["field"]: each["message"] for each in answer.json()["errors"]} == wrong
     assert len((await image_mock.json("/admin/faults"))["rules"]) == 1
+
+
+@pytest.mark.parametrize("number", ["1_0", "+1", " 1", "1.0", "\u0661"])
+@pytest.mark.parametrize("path", ["ledger?limit=", "trace?after=", "journal?status="])
+async def test_a_whole_number_is_digits(image_mock: Service, path: str, number: str) -> None:
+    assert (await image_mock.http.get(f"/admin/{path}1")).status_code == 200
+    answer = await image_mock.http.get(f"/admin/{path}{quote(number)}")
+    assert answer.status_code == 422
+    assert "It must be a whole number." in answer.json()["detail"]
 
 
 async def test_hits_are_counted_and_presets_listed(image_mock: Service) -> None:

@@ -252,6 +252,21 @@ class TestEnded:
         view = await kept.until(lambda view: bool(view.holders))
         assert (view.limit, view.paused) == (2, True)
 
+    async def test_while_it_rebuilds_it_says_so(
+        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
+        await kept.change(limit=2)
+        await kept.line_up("holder")
+        assert not (await kept.view()).rebuilding
+        await kept.kill_semaphore()
+        seen = [await kept.until(lambda _: True)]
+        while seen[-1].rebuilding:
+            seen.append(await kept.until(lambda _: True))
+        assert len(seen) > 1
+        known = [each.limit == 2 and bool(each.holders) for each in seen]
+        assert known == [not each.rebuilding for each in seen]
+
     async def test_limit_and_pause_outlive_one_whose_code_fails_after_its_rebuild(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:

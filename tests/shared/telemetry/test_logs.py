@@ -15,7 +15,9 @@ logging.getLogger("services.worker").debug("ours")
 """
 
 
-@pytest.mark.parametrize("logger", ["websockets.client", "httpcore.http11", "httpx"])
+@pytest.mark.parametrize(
+    "logger", ["websockets.client", "httpcore.http11", "httpx", "uvicorn.error"]
+)
 def test_the_headers_that_let_us_in_are_in_no_log(logger: str) -> None:
     code = _SAYS.format(logger=logger)
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

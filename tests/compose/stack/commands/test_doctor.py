@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,32 @@ def test_a_disk_that_is_soon_full_is_a_warning(
     )
     # DATA_DIR, or what is there of its path.
     assert asked == [found.data_dir.parent]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        ("API_TOKEN=x\nWORKERS=2\n", 0o644, "API_TOKEN"),
+        ("COMFYUI_HEADERS=x\nKLING_API_KEY=x", 0o640, "COMFYUI_HEADERS, KLING_API_KEY"),
+        ("API_TOKEN=x\n", 0o600, None),
+        ("WORKERS=2\n", 0o644, None),
+    ],
+)
+def test_keys_in_a_file_that_others_can_read_are_told(
+    root: Path,
+    settings: Load,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    mode: int,
+    told: str | None,
+) -> None:
+    (root / ".env").write_text(text)
+    (root / ".env").chmod(mode)
+    status = doctor(settings(MODE="local", API_TOKEN="t" * 16))
+    [*found] = re.findall(r"^- +\.env +(.+)$", capsys.readouterr().out, re.MULTILINE)
+    line = f"others on this machine can read {told} (mode {mode:o})  ->  chmod 600 {root}/.env"
+    assert found == ([line] if told else [])
+    assert status == doctor(settings(MODE="local", API_TOKEN="t" * 16))
 
 
 def whole(*, receiver: bool) -> Fake:

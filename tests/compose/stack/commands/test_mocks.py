@@ -121,6 +121,16 @@ def test_no_faults_where_the_mocks_are_off(settings: Load) -> None:
         mocks.show(found)
 
 
+def test_beside_a_real_service_the_other_ones_mock_is_armed(mock: Any, settings: Load) -> None:
+    real = {"MOCKS": "video", "COMFYUI_URL": "http://a"}
+    found = settings(**real, KLING_PORT=str(mock.server_port), COMFYUI_PORT="1")
+    mocks.arm(found, {"PRESET": "x"})
+    mocks.clear(found)
+    assert [method for method, _ in mock.calls] == ["POST", "GET", "DELETE"]
+    with pytest.raises(StackError, match="the image service is real, and only a mock can"):
+        mocks.arm(found, {"PRESET": "x", "ON": "comfyui"})
+
+
 VIEW = {"limit": 1, "holders": [], "waiting_count": 3}
 
 

@@ -94,6 +94,21 @@ def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
     assert "  2 of 4 would have been charged\n" in said
 
 
+@pytest.mark.parametrize(("mock", "real"), [("image", "video"), ("video", "image")])
+def test_beside_a_mock_it_is_said_which_side_costs(
+    api: Any, stack: Fake, settings: Load, mock: str, real: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = settings(**REAL | {"MOCKS": mock, "API_PORT": str(api.server_port)})
+    both = {"comfyui_port": api.server_port, "kling_port": api.server_port}
+    api.ledger = [{"external_id": f"{JOB}.{mock}.1", "charged": True}]
+    assert trial.run(given.model_copy(update=both), YES) == 0
+    said = capsys.readouterr().out
+    assert f"  cost   one {real}, for the other vendor is a mock; {trial.AGAIN}\n" in said
+    assert "accepted by the vendors: 1 image and 2 video\n" in said
+    assert f"  1 of 1 would have been charged: the {mock} service is a mock\n" in said
+    assert "  charged: no vendor says; look into its own account\n" in said
+
+
 @pytest.mark.parametrize(("word", "submitted"), [("y", 1), ("Yes", 1), ("", 0), ("n", 0)])
 def test_a_person_is_asked_and_anything_but_yes_is_a_no(
     api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch, word: str, submitted: int

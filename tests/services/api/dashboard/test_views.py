@@ -160,6 +160,20 @@ async def test_faults_are_no_matter_where_services_are_real(
         await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
 
 
+async def test_beside_real_images_faults_are_armed_in_the_mock_of_the_videos(
+    lonely: Place, new_page: NewPage, video_mock: Service
+) -> None:
+    lonely.settings["mocks"] = "video"
+    lonely.settings["mock_kling_url"] = AnyHttpUrl(str(video_mock.http.base_url))
+    async with lonely.running(), new_page(f"{lonely.base}/?view=faults") as page:
+        await expect(page.get_by_text("real images")).to_be_visible()
+        await page.get_by_role("button", name="Arm failing-generations").click()
+        armed = page.get_by_role("row").filter(has_text="failing-generations")
+        await expect(armed).to_have_count(1)
+        await page.get_by_role("button", name="Clear all").click()
+        await expect(armed).to_have_count(0)
+
+
 async def test_a_fault_is_in_the_timeline_of_the_job_that_it_hit(
     lonely: Place, new_page: NewPage, image_mock: Service
 ) -> None:

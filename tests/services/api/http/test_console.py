@@ -171,6 +171,24 @@ async def test_real_services_are_left_alone(
     assert answer.json()["code"] == "mocks_off"
 
 
+async def test_beside_a_real_vendor_the_other_ones_mock_is_asked(
+    tmp_path_factory: pytest.TempPathFactory, video_mock: Service
+) -> None:
+    folder = tmp_path_factory.mktemp("data")
+    mock = AnyHttpUrl(str(video_mock.http.base_url))
+    settings = ApiSettings(data_dir=folder, mocks="video", mock_kling_url=mock)
+    app = create_app(settings, await client_of_nobody(free_port()))
+    async with serving(app) as base, http_client(base) as http:
+        config = (await http.get("/dashboard/config")).json()
+        names = [each["name"] for each in (await http.get("/console/health")).json()]
+        real = await http.get("/console/mock-comfyui/stats")
+        mocked = await http.get("/console/mock-kling/stats")
+
+    assert config["mocks"] == ["video"]
+    assert ("mock-kling" in names, "mock-comfyui" in names) == (True, False)
+    assert (real.status_code, mocked.status_code) == (409, 200)
+
+
 async def test_receipts_of_an_unknown_id_are_a_404(console: httpx.AsyncClient) -> None:
     answer = await console.get("/console/callbacks", params={"job_id": "../x"})
 
