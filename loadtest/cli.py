@@ -21,6 +21,7 @@ from loadtest.report.write import write_report
 from loadtest.run.plan import Options, PlanError
 from loadtest.run.session import NotReachable, command, replay, run_plan
 from loadtest.settings import Settings
+from shared.jobs.genvideo import GENVIDEO
 from shared.texts import spoken
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -33,6 +34,7 @@ errors = Console(stderr=True, force_terminal=_TERMINAL)
 Text = str | None
 Stages = Annotated[str, Option("--stages", help="Jobs per stage, such as 1,5,10; or 'ladder'.")]
 Jobs = Annotated[Text, Option("--jobs", "-n", help="One stage of so many jobs.")]
+Pipeline = Annotated[str, Option("--pipeline", help="Whose jobs: genvideo, or one of PIPELINES.")]
 Seed = Annotated[Text, Option("--seed", help="Seed of the prompts; by default a new one.")]
 Rate = Annotated[Text, Option("--rate", help="Open loop: 2/s or 90/min; else all at once.")]
 Thresholds = Annotated[
@@ -92,6 +94,7 @@ app = typer.Typer(
 def run(
     jobs: Jobs = None,
     stages: Stages = "",
+    pipeline: Pipeline = "genvideo",
     seed: Seed = None,
     rate: Rate = None,
     threshold: Thresholds = None,
@@ -112,6 +115,7 @@ def run(
     thresholds = " ".join(threshold or []).replace(",", " ").split()
     options = Options(
         stages=jobs if jobs is not None else stages,
+        pipeline=pipeline,
         seed=seed,
         rate=rate,
         timeout=timeout,
@@ -124,7 +128,9 @@ def run(
         faults=tuple(fault or ()),
     )
     settings = _settings()
-    plan = options.plan(mocks=settings.mocked)
+    known = settings.known
+    mocks = settings.mocks_of(known.get(pipeline, GENVIDEO))
+    plan = options.plan(mocks=mocks, pipelines=tuple(known))
     if check:
         raise typer.Exit(PASSED)
     folder, why = asyncio.run(run_plan(settings, plan, command=command(plan.seed), console=console))

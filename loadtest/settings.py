@@ -5,11 +5,13 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.pipeline.definition import Definition
 from shared.settings.common import MOCKED, Mocks
 from shared.settings.payloads import PayloadSettings
+from shared.settings.pipelines import PipelineSettings
 
 
-class Settings(PayloadSettings):
+class Settings(PayloadSettings, PipelineSettings):
     """Addresses as the load test reaches them, read from the environment when constructed."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -18,6 +20,8 @@ class Settings(PayloadSettings):
     callback_url: str = "http://127.0.0.1:8001"
     image_service_url: str = "http://127.0.0.1:6889"
     video_service_url: str = "http://127.0.0.1:16882"
+    # What further pipelines bring, by the names of the services.
+    pipeline_services: dict[str, str] = Field(default_factory=dict)
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_ui_url: str = "http://127.0.0.1:8080"
@@ -49,3 +53,10 @@ class Settings(PayloadSettings):
         """The stages whose vendors are mocks, with books to compare with, and where these are."""
         urls = {"image": self.image_service_url, "video": self.video_service_url}
         return {stage: urls[stage] for stage in MOCKED[self.mocks]}
+
+    def mocks_of(self, pipeline: Definition) -> dict[str, str]:
+        """The vendors of a pipeline that are mocks, with books to compare with, and where."""
+        brought = {f"mock-{vendor}": url for vendor, url in self.mocked.items()}
+        brought |= self.pipeline_services
+        wanted = dict.fromkeys(stage.vendor for stage in pipeline.stages)
+        return {each: brought[f"mock-{each}"] for each in wanted if f"mock-{each}" in brought}

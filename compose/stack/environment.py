@@ -99,6 +99,7 @@ def _alike(settings: Settings) -> dict[str, str]:
         "OPERATOR_KEY": tokens.operator_key(callback_secret(settings)),
         "STACK": stack_name(settings),
         "MOCK_SERVICES": "image,video",
+        "PIPELINE_SERVICES": "{}",
         "WORKERS": str(settings.workers),
     }
     if "PAYLOAD_KEY" in settings.values:

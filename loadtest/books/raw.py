@@ -37,6 +37,11 @@ REPLAY = "replay.json"
 CLOCKS = "clocks.jsonl"
 
 
+def ledger(vendor: str) -> str:
+    """The raw file with the ledger of a vendor's mock."""
+    return f"{vendor}_ledger.jsonl"
+
+
 class Damaged(Exception):
     """A record that can't be read at all, in one line."""
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
+import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,11 @@ class Collector:
         receiver: Http,
         vendors: Iterable[Vendor],
         data_dir: Path | None,
+        stages: Sequence[str] = ("image", "video"),
     ) -> None:
         self._folder, self._api, self._temporal = folder, api, temporal
         self._receiver, self._vendors, self._data = receiver, tuple(vendors), data_dir
+        self._stages = tuple(stages)
         self.problems: list[str] = []
 
     async def collect(self, stages: Sequence[tuple[int, Tracker]], *, since: float) -> None:
@@ -86,7 +89,7 @@ class Collector:
             try:
                 settled = await self._settled(vendor)
                 rows = [row for row in settled if job_of(row) in own or _touches(row, since)]
-                self._folder.append(raw.LEDGERS[vendor.name], rows)
+                self._folder.append(raw.ledger(vendor.name), rows)
                 foreign.update(owner for row in rows if (owner := job_of(row)) and owner not in own)
                 books[vendor.name] = await self._vendor(vendor, own)
             except Unreachable as error:
@@ -207,7 +210,7 @@ class Collector:
         assets = None if self._data is None else self._data / "assets"
         here = assets is not None and await asyncio.to_thread(assets.is_dir)
         for job_id in job_ids:
-            for kind in ("image", "video"):
+            for kind in self._stages:
                 data = (
                     await asyncio.to_thread(_stored, assets / job_id, kind)
                     if assets is not None and here
@@ -291,20 +294,36 @@ def examine(job_id: str, kind: str, data: bytes | None) -> dict[str, Any]:
     """One row of the files book; `problem` says why a file does not count."""
     if not data:
         return {"job_id": job_id, "kind": kind, "bytes": 0, "problem": "missing or empty"}
-    problem = _image_problem(data) if kind == "image" else _video_problem(data)
+    problem = _problem(data)
     return {
         "job_id": job_id,
         "kind": kind,
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
-        "shows": None if problem else _shows(kind, data),
+        "shows": None if problem else _shows(data),
         "problem": problem,
     }
 
 
-def _shows(kind: str, data: bytes) -> str:
+def _is_film(data: bytes) -> bool:
+    return data[4:8] == b"ftyp"
+
+
+def _is_sound(data: bytes) -> bool:
+    return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
+
+
+def _problem(data: bytes) -> str | None:
+    if _is_sound(data):
+        return _sound_problem(data)
+    return _video_problem(data) if _is_film(data) else _image_problem(data)
+
+
+def _shows(data: bytes) -> str | None:
     """A digest of the pixels, or of the film's packets: as the vendors' ledgers have it."""
-    if kind == "image":
+    if _is_sound(data):
+        return None
+    if not _is_film(data):
         with Image.open(io.BytesIO(data)) as picture:
             name = f"{picture.mode} {picture.width}x{picture.height}\n"
             return hashlib.sha256(name.encode() + picture.tobytes()).hexdigest()
@@ -331,3 +350,13 @@ def _video_problem(data: bytes) -> str | None:
     except (av.FFmpegError, IndexError, ValueError) as error:
         return f"does not decode: {error}"
     return None if frames else "has no frames"
+
+
+def _sound_problem(data: bytes) -> str | None:
+    try:
+        with wave.open(io.BytesIO(data)) as sound:
+            frames = sound.getnframes()
+            whole = len(sound.readframes(frames)) == frames * sound.getsampwidth()
+    except (wave.Error, EOFError) as error:
+        return f"does not decode: {error}"
+    return None if frames and whole else "is cut short"

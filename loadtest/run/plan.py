@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -97,6 +97,13 @@ def _on_video_failure(text: str) -> str:
     return text
 
 
+def _pipeline(name: str, info: ValidationInfo) -> str:
+    known = (info.context or {}).get("pipelines", ("genvideo",))
+    if name not in known:
+        raise _mistake(f"'{name}' is none of {', '.join(known)}")
+    return name
+
+
 def _threshold(text: str, info: ValidationInfo) -> str:
     """A threshold as it is written down; one that no stage is large enough for is a mistake."""
     try:
@@ -141,6 +148,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stages: Annotated[tuple[Count, ...], BeforeValidator(_stages)]
+    pipeline: Annotated[str, AfterValidator(_pipeline)]
     seed: Annotated[Whole, AfterValidator(_between(-LARGEST_SEED, LARGEST_SEED))]
     rate: Rate
     timeout: Seconds
@@ -168,6 +176,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stages: str
+    pipeline: str = "genvideo"
     seed: str | None = None
     rate: str | None = None
     timeout: str | None = None
@@ -179,8 +188,10 @@ class Options(BaseModel):
     presets: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
-    def plan(self, *, mocks: Collection[str] = STEPS) -> Plan:
-        """The plan for a stack with these mocks; raises PlanError naming every mistake."""
+    def plan(
+        self, *, mocks: Collection[str] = STEPS, pipelines: Sequence[str] = ("genvideo",)
+    ) -> Plan:
+        """The plan for a stack with these mocks and pipelines; PlanError names every mistake."""
         presets = tuple(json.dumps({"preset": name}) for name in self.presets)
         asked = self.model_dump(exclude={"presets"}) | {
             "seed": self.seed or int(datetime.now(UTC).timestamp()) % 1_000_000,
@@ -191,7 +202,7 @@ class Options(BaseModel):
         if asked["faults"] and not mocks:
             problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
         try:
-            found = Plan.model_validate(asked)
+            found = Plan.model_validate(asked, context={"pipelines": pipelines})
         except ValidationError as error:
             for each in error.errors():
                 field = str(each["loc"][0])

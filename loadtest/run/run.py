@@ -25,6 +25,8 @@ from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import Processes, addresses
 from loadtest.wire.temporal import Temporal
 from loadtest.wire.vendor import Vendor
+from shared.jobs.genvideo import GENVIDEO
+from shared.pipeline.definition import Definition
 
 PROCESS_SECONDS = 2.0
 
@@ -44,11 +46,14 @@ class Stack:
     vendors: tuple[Vendor, ...]
     temporal: Temporal
     server_version: str
+    pipeline: Definition
 
 
 @contextlib.asynccontextmanager
-async def open_stack(settings: Settings, temporal: Temporal, version: str) -> AsyncIterator[Stack]:
-    """Connections to the stack for as long as a run lasts."""
+async def open_stack(
+    settings: Settings, temporal: Temporal, version: str, pipeline: Definition = GENVIDEO
+) -> AsyncIterator[Stack]:
+    """Connections to the stack, and to the mocks of a pipeline, for as long as a run lasts."""
     async with contextlib.AsyncExitStack() as exits:
         api = await exits.enter_async_context(
             Http(settings.api_url, timeout=30, token=settings.api_token)
@@ -57,10 +62,10 @@ async def open_stack(settings: Settings, temporal: Temporal, version: str) -> As
             Http(settings.callback_url, token=settings.operator_key)
         )
         vendors = [
-            Vendor(await exits.enter_async_context(Http(url, timeout=60)), stage)
-            for stage, url in settings.mocked.items()
+            Vendor(await exits.enter_async_context(Http(url, timeout=60)), vendor)
+            for vendor, url in settings.mocks_of(pipeline).items()
         ]
-        yield Stack(settings, Api(api), receiver, tuple(vendors), temporal, version)
+        yield Stack(settings, Api(api), receiver, tuple(vendors), temporal, version, pipeline)
 
 
 class Run:
@@ -117,6 +122,7 @@ class Run:
             self._plan,
             number=number,
             run_id=self.run_id,
+            pipeline=self._stack.pipeline,
             api=self._stack.api,
             api_url=self._stack.settings.api_url,
         )
@@ -129,6 +135,7 @@ class Run:
             receiver=self._stack.receiver,
             vendors=self._stack.vendors,
             data_dir=self._stack.settings.store_dir,
+            stages=self._stack.pipeline.names,
         )
         await collector.collect([(s.number, s.tracker) for s in stages], since=began)
         return collector.problems
@@ -143,8 +150,13 @@ class Run:
             "run_id": self.run_id,
             "command": self._command,
             "plan": self._plan.model_dump(),
+            "pipeline": self._stack.pipeline.name,
+            "stages": [
+                {"name": each.name, "vendor": each.vendor, "called_back": each.called_back}
+                for each in self._stack.pipeline.stages
+            ],
             "began_at": began,
-            "mocks": [*settings.mocked],
+            "mocks": [each.name for each in self._stack.vendors],
             "temporal_ui": settings.temporal_ui_url,
             "namespace": settings.temporal_namespace,
             "environment": environment(self._stack.server_version),

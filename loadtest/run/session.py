@@ -23,6 +23,8 @@ from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import MOCKS
 from loadtest.wire.temporal import Temporal
 from loadtest.wire.vendor import Refused, Vendor
+from shared.jobs.genvideo import GENVIDEO
+from shared.pipeline.definition import Definition
 
 
 async def run_plan(
@@ -33,7 +35,8 @@ async def run_plan(
     Raises NotReachable before anything is started, PlanError where a mock refuses the faults.
     The first interrupt ends the run in good order, the second one ends the process.
     """
-    temporal, version = await preflight(settings)
+    pipeline = settings.known[plan.pipeline]
+    temporal, version = await preflight(settings, pipeline)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -45,7 +48,7 @@ async def run_plan(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted)
     async with (
-        open_stack(settings, temporal, version) as stack,
+        open_stack(settings, temporal, version, pipeline) as stack,
         armed(stack.vendors, plan.faults, seed=plan.seed),
     ):
         run = Run(stack, plan, command=command)
@@ -61,13 +64,16 @@ class NotReachable(Exception):
         self.problems = problems
 
 
-async def preflight(settings: Settings) -> tuple[Temporal, str]:
+async def preflight(settings: Settings, pipeline: Definition = GENVIDEO) -> tuple[Temporal, str]:
     """The Temporal client and the server's version; raises NotReachable naming all that is not."""
     needed = [
         ("api", settings.api_url, "/readyz"),
         ("callback", settings.callback_url, "/healthz"),
     ]
-    needed += [(MOCKS[stage], url, "/admin/stats") for stage, url in settings.mocked.items()]
+    needed += [
+        (MOCKS.get(vendor, f"mock-{vendor}"), url, "/admin/stats")
+        for vendor, url in settings.mocks_of(pipeline).items()
+    ]
     problems: list[str] = []
     temporal: list[tuple[Temporal, str]] = []
 

@@ -14,6 +14,8 @@ from loadtest.run.plan import Plan
 from loadtest.run.progress import Display, Snapshot, snapshot
 from loadtest.wire.api import Api, Feed
 from loadtest.wire.http import Unreachable
+from shared.jobs.genvideo import GENVIDEO
+from shared.pipeline.definition import Definition
 
 AWAY_SECONDS = 60.0
 """The API may be away so long (it may be restarting) before the stage is given up."""
@@ -24,7 +26,15 @@ class Stage:
     """One rung of the ladder."""
 
     def __init__(
-        self, folder: RunFolder, plan: Plan, *, number: int, run_id: str, api: Api, api_url: str
+        self,
+        folder: RunFolder,
+        plan: Plan,
+        *,
+        number: int,
+        run_id: str,
+        pipeline: Definition,
+        api: Api,
+        api_url: str,
     ) -> None:
         self.number, self.jobs = number, plan.stages[number]
         self.tag = f"load-{run_id}-{number + 1}"
@@ -34,7 +44,9 @@ class Stage:
         self._folder, self._plan, self._api = folder, plan, api
         self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"), token=api.token)
         self._poller = Poller(api, self.tracker, self._feed)
-        self._submitter = Submitter(api, plan, self.tracker, stage=number, run_id=run_id)
+        self._submitter = Submitter(
+            api, plan, self.tracker, stage=number, run_id=run_id, pipeline=pipeline
+        )
 
     async def run(self, display: Display, stop: asyncio.Event) -> None:
         """Run to the end of the last job, or until it is given up; `why` then says which."""
@@ -161,9 +173,18 @@ async def background(*coroutines: Any) -> AsyncIterator[None]:
 class Submitter:
     """Sends one stage's jobs and notes when each was planned, sent and answered."""
 
-    def __init__(self, api: Api, plan: Plan, tracker: Tracker, *, stage: int, run_id: str) -> None:
+    def __init__(
+        self,
+        api: Api,
+        plan: Plan,
+        tracker: Tracker,
+        *,
+        stage: int,
+        run_id: str,
+        pipeline: Definition = GENVIDEO,
+    ) -> None:
         self._api, self._plan, self._tracker = api, plan, tracker
-        self._stage, self._run_id = stage, run_id
+        self._stage, self._run_id, self._pipeline = stage, run_id, pipeline
         self._gate = asyncio.Semaphore(plan.concurrency)
         self.waiting = False
         """Whether the next job's planned instant lies ahead, so that silence means nothing."""
@@ -194,7 +215,7 @@ class Submitter:
                     "stage": self._stage,
                     "index": index,
                     "key": key,
-                    "prompt": body["prompt"],
+                    "prompt": prompt(self._plan.seed, self._stage, index),
                     "planned_at": round(planned, 6),
                     "sent_at": round(sent, 6),
                     "answered_at": round(time.time(), 6),
@@ -213,13 +234,23 @@ class Submitter:
             self._gate.release()
 
     def body(self, index: int) -> dict[str, Any]:
-        """The request of one job; it depends on the plan alone."""
-        seed = self._plan.seed
-        return {
-            "prompt": prompt(seed, self._stage, index),
-            "style": style(seed, self._stage, index),
+        """The request of one job; it depends on the plan alone.
+
+        What a pipeline needs beside what is known here is words.
+        """
+        place = (self._plan.seed, self._stage, index)
+        fields = self._pipeline.input.model_fields
+        ours = {
+            "style": style(*place),
             "tag": self._tracker.tag,
             "on_video_failure": self._plan.on_video_failure,
+        }
+        words = (name for name in fields if fields[name].is_required() and name not in ours)
+        other = {} if self._pipeline is GENVIDEO else {"pipeline": self._pipeline.name}
+        return {
+            **other,
+            **dict.fromkeys(words, prompt(*place)),
+            **{name: value for name, value in ours.items() if name in fields},
         }
 
 

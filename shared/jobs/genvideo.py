@@ -34,14 +34,14 @@ class GenVideoInput(JobInput):
 IMAGE = Stage(
     name="image",
     file=FileKind("PNG", "png", "image/png"),
-    vendor="images",
+    vendor="image",
     deadline=300,
     give_up=3600,
 )
 VIDEO = Stage(
     name="video",
     file=FileKind("MP4", "mp4", "video/mp4"),
-    vendor="videos",
+    vendor="video",
     deadline=900,
     give_up=4 * 3600,
     lost=300,

@@ -16,8 +16,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
+from examples.speech.definition import SPEECH
 from loadtest.books import raw
 from loadtest.books.model import STEPS
+from loadtest.collect.tracker import Tracker
 from loadtest.judge.judge import Judgement, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
@@ -25,9 +27,12 @@ from loadtest.run.plan import LADDER, Options, Plan, PlanError
 from loadtest.run.progress import Display
 from loadtest.run.run import Run, Stack
 from loadtest.run.session import NotReachable, armed, preflight, replay
+from loadtest.run.stage import Submitter, prompt
 from loadtest.settings import Settings
+from loadtest.wire.api import Api
 from loadtest.wire.http import Http
 from loadtest.wire.vendor import Vendor
+from shared.jobs.genvideo import GENVIDEO
 from tests.control.builds import ours
 from tests.control.scene import reached
 from tests.fixtures.processes import serving
@@ -54,6 +59,7 @@ def test_an_open_loop_plans_each_instant() -> None:
     [
         ({"stages": "1,,5"}, "whole number"),
         ({"stages": "-1"}, "not between"),
+        ({"stages": "1", "pipeline": "opera"}, "--pipeline: 'opera' is none of genvideo"),
         ({"stages": "1", "seed": "x"}, "--seed"),
         ({"stages": "1", "seed": "9" * 40}, "--seed"),
         ({"stages": "1", "seed": "-" + "9" * 19}, "--seed"),
@@ -225,6 +231,12 @@ async def test_two_stages_pass_whatever_the_api_does_meanwhile(
     async with disturbed(client, tmp_path, refuse=3, frames=2) as stack:
         run, judgement, shown = await run_plan(stack, Options(stages="1,6").plan())
 
+    facts = run.folder.read(raw.RUN)
+    assert facts["pipeline"] == "genvideo"
+    assert facts["stages"] == [
+        {"name": "image", "vendor": "image", "called_back": False},
+        {"name": "video", "vendor": "video", "called_back": True},
+    ]
     assert judgement.reasons == []
     assert judgement.headline == "PASS: 7 of 7 jobs succeeded, at most 1 at once"
     assert sum(submit.tries for job in judgement.books.jobs for submit in job.submissions) == 10
@@ -237,6 +249,21 @@ async def test_two_stages_pass_whatever_the_api_does_meanwhile(
     histories = list(run.folder.histories.iterdir())
     assert len(histories) == 7
     assert json.loads(histories[0].read_text("utf-8"))["events"][0]["eventType"]
+
+
+def test_jobs_of_another_pipeline_have_its_own_input() -> None:
+    settings = Settings(
+        pipelines="examples.speech.definition:SPEECH",
+        pipeline_services={"mock-speech": "http://127.0.0.1:9", "speech": "http://127.0.0.1:10"},
+    )
+    plan = Options(stages="1", pipeline="speech", seed="7").plan(pipelines=tuple(settings.known))
+    tracker, api = Tracker("load-x-1"), Api(Http("http://127.0.0.1:9"))
+    submitter = Submitter(api, plan, tracker, stage=0, run_id="x", pipeline=SPEECH)
+    body = submitter.body(0)
+    assert body == {"pipeline": "speech", "text": prompt(7, 0, 0), "tag": "load-x-1"}
+    assert SPEECH.input.model_validate(body).title == body["text"]
+    assert settings.mocks_of(SPEECH) == {"speech": "http://127.0.0.1:9"}
+    assert [*settings.mocks_of(GENVIDEO)] == ["image", "video"]
 
 
 async def test_a_stalled_stage_is_given_up_and_says_so(client: Client, tmp_path: Path) -> None:

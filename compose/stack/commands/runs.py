@@ -12,6 +12,7 @@ from compose.stack.subprocesses import capture
 
 # make's variable -> the load test's option; `ladder` takes the first group alone.
 _ANY = {
+    "PIPELINE": "--pipeline",
     "SEED": "--seed",
     "THRESHOLDS": "--threshold",
     "TIMEOUT": "--timeout",
@@ -25,7 +26,7 @@ _PEERS = {"JOBS": "--jobs", "SEED": "--seed"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Settings that decide how jobs run. Where a stack is, and its secrets, are not the run's.
 _SHAPING = re.compile(
-    r"WORKERS|MOCKS|GATES|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
+    r"WORKERS|MOCKS|GATES|PIPELINES|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
 )
 
 
