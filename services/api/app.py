@@ -64,8 +64,14 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         origins=settings.origins | _asking_the_codec(settings),
     )
     app.examples = EXAMPLES
-    for module in (routes, files, live, page, console):
-        app.include_router(module.router)
+    # First those of jobs, as the documentation lists them.
+    app.include_router(routes.submitting(settings.known))
+    for router in (
+        routes.router,
+        files.results(settings.known.values()),
+        *(module.router for module in (files, live, page, console)),
+    ):
+        app.include_router(router)
     app.add_middleware(Compressed)
     if settings.payload_keys.encrypts:
         app.add_middleware(CodecMiddleware, settings=settings)

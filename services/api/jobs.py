@@ -1,5 +1,6 @@
 """What can be done with jobs; a job is known from the 202 on, and Temporal is asked the least."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -11,16 +12,18 @@ from services.api.feed.feed import Feed
 from services.api.metrics import SUBMITTED
 from services.api.repair import Repairer
 from services.api.slots import Slots
-from services.api.temporal import Temporal, first_record, input_of
+from services.api.temporal import NotRecorded, Temporal, first_record
 from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
-from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import RETRYABLE_STATES
-from shared.pipeline.definition import JobInput
+from shared.pipeline.definition import Definition, JobInput
 from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
+
+# A pipeline, and what a job of it is started with.
+Order = tuple[Definition, JobInput]
 
 
 class IdempotencyConflict(
@@ -63,46 +66,52 @@ class Jobs:
         feed: Feed,
         temporal: Temporal,
         *,
-        slots: Slots,
+        slots: Mapping[str, Slots],
+        pipelines: Mapping[str, Definition],
         repairer: Repairer,
         dependencies: Dependencies,
     ) -> None:
         self._dependencies = dependencies
         self._feed = feed
         self._slots = slots
+        self._pipelines = pipelines
         self._temporal = temporal
         self._repairer = repairer
 
-    async def submit(self, job: JobInput, key: str | None) -> str:
-        """Start a job and give its id; the same key and input give the same one.
+    async def submit(self, order: Order, key: str | None) -> str:
+        """Start a job and give its id; the same key and order give the same one.
 
-        IdempotencyConflict: the key was used for another input. QueueFull. TemporalUnavailable.
+        IdempotencyConflict: the key was used for another order. QueueFull. TemporalUnavailable.
         """
         if key is None:
-            return await self._start(new_job_id(), job)
+            return await self._start(new_job_id(), order)
         job_id = job_id_for_key(key)
         record = await self._repairer.read(job_id)
         if record is not None:
             self._require_kept(record.finished_at)
-            _require_same(job, record.input_of(GENVIDEO))
+            _require_same(order, self._order_of(record))
             return job_id
         try:
-            return await self._start(job_id, job)
+            return await self._start(job_id, order)
         except WorkflowAlreadyStartedError:
             # Another call with this key was faster, or its job has no record yet.
-            await self._adopt(job_id, job)
+            await self._adopt(job_id, order)
         except QueueFull:
             # The job that this key started may be among those that fill the queue.
-            if not await self._adopt(job_id, job):
+            if not await self._adopt(job_id, order):
                 raise
         return job_id
 
-    async def _start(self, job_id: str, job: JobInput) -> str:
+    async def _start(self, job_id: str, order: Order) -> str:
+        pipeline, job = order
         with tracing.of_job(job_id, "submit", batch_id=job.tag or ""):
-            await self._slots.require_room()
-            await self._temporal.start(job_id, job)
+            await self._slots[pipeline.slot].require_room()
+            await self._temporal.start(job_id, job, pipeline)
         SUBMITTED.labels("new").inc()
-        self._feed.submitted(job_id, job, at=await self._started(job_id))
+        # Its record will follow.
+        begun = await self._started(job_id)
+        first = Record.of(pipeline, job, job_id=job_id, run_id="", created_at=begun)
+        self._feed.put(first.job())
         log.info("job submitted", job_id=job_id, tag=job.tag, priority=job.priority)
         return job_id
 
@@ -113,15 +122,20 @@ class Jobs:
         except (RPCError, TemporalUnavailable):
             return datetime.now(UTC)
 
-    async def _adopt(self, job_id: str, job: JobInput) -> bool:
-        """The job that the key started before must have the same input; False: it started none."""
+    async def _adopt(self, job_id: str, order: Order) -> bool:
+        """The job that the key started before must be of the same order; False: it started none."""
         found = await self._temporal.describe(job_id)
         if found is None:
             return False
         self._require_kept(found.close_time)
-        _require_same(job, await input_of(found))
-        self._feed.put((await first_record(found)).job())
+        _require_same(order, await self._temporal.order_of(found))
+        self._feed.put((await first_record(self._temporal, found)).job())
         return True
+
+    def _order_of(self, record: Record) -> Order | None:
+        """What a job was started with; None for a pipeline that is not known here."""
+        pipeline = self._pipelines.get(record.pipeline)
+        return None if pipeline is None else (pipeline, record.input_of(pipeline))
 
     def _require_kept(self, end: datetime | None) -> None:
         if self._feed.retention.past(end):
@@ -181,22 +195,27 @@ class Jobs:
         if job.status not in RETRYABLE_STATES:
             raise JobNotRetryable(f"{job_id} is {job.status}; only an ended job runs again.")
         await self._require_changeable(job_id)
-        again = await self._input_again(job)
+        again = await self._order_again(job)
         # A space can't be in a key of a caller's, so that this can't be the key of another job.
         return await self.submit(again, None if key is None else f"retry {job_id} {key}")
 
-    async def _input_again(self, job: Job) -> JobInput:
+    async def _order_again(self, job: Job) -> Order:
         record = await self._repairer.read(job.job_id)
         if record is not None:
-            return record.input_of(GENVIDEO)
+            order = self._order_of(record)
+            if order is None:
+                known = ", ".join(self._pipelines)
+                raise JobNotRetryable(f"Its pipeline {record.pipeline} is none of {known}.")
+            return order
         found = await self._temporal.describe(job.job_id)
-        if found is None:
+        order = None if found is None else await self._temporal.order_of(found)
+        if order is None or isinstance(order[1], NotRecorded):
             raise JobNotRetryable(f"Nothing is left of the input of {job.job_id}.")
-        return await input_of(found)
+        return order
 
 
-def _require_same(job: JobInput, before: JobInput) -> None:
-    if job != before:
+def _require_same(order: Order, before: Order | None) -> None:
+    if order != before:
         raise IdempotencyConflict("This Idempotency-Key was used for a job with another body.")
 
 

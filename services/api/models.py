@@ -4,13 +4,24 @@ What it takes is strict: a field that we don't know is told, since it may be a m
 
 import re
 import unicodedata
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from fastapi import Body, Header
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import InitErrorDetails
 
-from shared.jobs.genvideo import GenVideoInput
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Job, Message
+from shared.pipeline.definition import Definition, JobInput
 from shared.semaphore.messages import RunId, SlotChange
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -103,10 +114,14 @@ ORDER_EXAMPLES: dict[str, Any] = {
 
 
 class JobOrder(GenVideoInput):
-    """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys."""
+    """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys.
+
+    Another `pipeline`, of those that PIPELINES adds, takes the fields of its own input.
+    """
 
     model_config = STRICT
 
+    pipeline: str = GENVIDEO.name
     prompt: PromptText
     style: StyleText = ""
     tag: TagText | None = None
@@ -135,6 +150,28 @@ class FreeOrder(Message):
 
 
 JobBody = Annotated[JobOrder, Body(openapi_examples=ORDER_EXAMPLES)]
+Ordered = tuple[Definition, JobInput]
+
+
+def reader_of(known: Mapping[str, Definition]) -> WrapValidator:
+    """Reads the body of `POST /jobs` as its pipeline has it; each mistake is named."""
+
+    def read(body: Any, as_genvideo: ValidatorFunctionWrapHandler) -> Ordered:
+        name = body.get("pipeline", GENVIDEO.name) if isinstance(body, dict) else GENVIDEO.name
+        if name == GENVIDEO.name:
+            return GENVIDEO, as_genvideo(body).input()
+        pipeline = known.get(name) if isinstance(name, str) else None
+        if pipeline is None:
+            wrong = ValueError(f"It must be one of {', '.join(known)}.")
+            mistake = InitErrorDetails(
+                type="value_error", loc=("pipeline",), input=name, ctx={"error": wrong}
+            )
+            raise ValidationError.from_exception_data("JobOrder", [mistake])
+        given = {field: value for field, value in body.items() if field != "pipeline"}
+        return pipeline, pipeline.input.model_validate(given, extra="forbid")
+
+    return WrapValidator(read)
+
 
 EXAMPLE_ID = "job-0123456789abcdef01234567"
 
@@ -160,10 +197,45 @@ class JobList(Message):
     change: str = ""
 
 
+class StageView(Message):
+    """A stage as the page shows it."""
+
+    name: str
+    media_type: str
+
+
+class FieldView(Message):
+    """A field of a pipeline's own input, which is text."""
+
+    name: str
+    required: bool
+
+
+class PipelineView(Message):
+    """A pipeline as the page shows it."""
+
+    stages: tuple[StageView, ...]
+    fields: tuple[FieldView, ...]
+
+    @classmethod
+    def of(cls, pipeline: Definition) -> Self:
+        """What of the definition the page needs."""
+        stages = (
+            StageView(name=each.name, media_type=each.file.media_type) for each in pipeline.stages
+        )
+        fields = (
+            FieldView(name=name, required=field.is_required())
+            for name, field in pipeline.input.model_fields.items()
+            if name not in JobInput.model_fields
+        )
+        return cls(stages=tuple(stages), fields=tuple(fields))
+
+
 class PageConfig(Message):
     """What the dashboard must know before it draws anything; `mocks`: their stages."""
 
     mocks: tuple[str, ...]
+    pipelines: dict[str, PipelineView]
     temporal_ui_url: str
     temporal_namespace: str
 

@@ -119,12 +119,12 @@ class Repairer:
                 await self._write(record, why="recovered")
                 return self._feed.index.get(job_id)
         if is_open:
-            base = known or (await first_record(found)).job()
+            base = known or (await first_record(self._temporal, found)).job()
             self._feed.put(base)
             return base
         # No worker answers: the end as the server knows it, until one does.
         self._feed.damaged[job_id] = None
-        base = known or (await first_record(found)).job()
+        base = known or (await first_record(self._temporal, found)).job()
         end = {**await outcome(self._temporal, found), "version": base.version}
         shown = base.model_copy(update={"finished_at": found.close_time, **end})
         if known is not None:
@@ -143,7 +143,7 @@ class Repairer:
                 log.warning("a record can't be asked for", job_id=found.id, reason=str(error))
         if found.status not in ABNORMAL:
             return None
-        record = await self.read(found.id) or await first_record(found)
+        record = await self.read(found.id) or await first_record(self._temporal, found)
         if known is not None and known.version > record.version:
             # Its file was lost: what listeners have seen of it counts.
             record = record.model_copy(update={"version": known.version})

@@ -18,7 +18,7 @@ from services.api.slots import Slots
 from services.api.temporal import Temporal
 from services.api.thumbnails import Thumbnails
 from shared.files import forget_partials
-from shared.jobs.slots import JOB_GATE, STAGE_GATES
+from shared.jobs.slots import JOB_GATE
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
@@ -71,10 +71,10 @@ class Service:
 
 def make_service(settings: ApiSettings, client: Client) -> Service:
     """The parts around one client; nothing is started yet."""
-    temporal, gates = (
-        Temporal(client),
-        {gate: Slots(client, gate) for gate in (JOB_GATE, *STAGE_GATES)},
-    )
+    known = settings.known
+    temporal = Temporal(client, known.values())
+    named = (name for each in known.values() for name in (each.slot, *each.names))
+    gates = {name: Slots(client, name) for name in dict.fromkeys(named)}
     slots = gates[JOB_GATE]
     assets = Assets(chosen_store(settings))
     dependencies = dependencies_of(settings, client, assets)
@@ -82,7 +82,14 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     feed = Feed(hub, retention=Retention(settings.retention_days))
     records = Records(assets.store, namespace=client.namespace)
     repairer = Repairer(feed, records, temporal, dependencies=dependencies)
-    jobs = Jobs(feed, temporal, slots=slots, repairer=repairer, dependencies=dependencies)
+    jobs = Jobs(
+        feed,
+        temporal,
+        slots=gates,
+        pipelines=known,
+        repairer=repairer,
+        dependencies=dependencies,
+    )
     return Service(
         settings=settings,
         client=client,

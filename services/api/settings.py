@@ -8,6 +8,7 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validat
 
 from shared.http.hosts import host_of_url, is_loopback
 from shared.settings.common import MOCKED, Mocks, Port, PublicSettings, RetentionDays
+from shared.settings.pipelines import PipelineSettings
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
@@ -16,7 +17,7 @@ _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 
-class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
+class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings):
     """Settings of the API and its page."""
 
     api_port: Port = 8000
@@ -53,6 +54,8 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
     mock_kling_url: AnyHttpUrl | None = None
     worker_url: AnyHttpUrl | None = None
     semaphore_url: AnyHttpUrl | None = None
+    # What further pipelines bring, by the names of the services.
+    pipeline_services: dict[str, str] = Field(default_factory=dict)
     # Shown to the callback receiver, whose port may be open to others than us.
     operator_key: SecretStr | None = None
 
@@ -106,6 +109,7 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
             "worker": self._base(self.worker_url, self.worker_http_port),
             "semaphore": self._base(self.semaphore_url, self.semaphore_http_port),
             "callback": self._base(self.callback_service_url, self.callback_port),
+            **self.pipeline_services,
         } | self.mock_services
 
     @property
@@ -115,7 +119,8 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings):
             "image": ("mock-comfyui", self._base(self.mock_comfyui_url, self.comfyui_port)),
             "video": ("mock-kling", self._base(self.mock_kling_url, self.kling_port)),
         }
-        return dict(mocks[stage] for stage in MOCKED[self.mocks])
+        brought = {name: url for name, url in self.pipeline_services.items() if "mock-" in name}
+        return dict(mocks[stage] for stage in MOCKED[self.mocks]) | brought
 
     def _base(self, url: AnyHttpUrl | None, port: int) -> str:
         return str(url or f"http://127.0.0.1:{port}").rstrip("/")

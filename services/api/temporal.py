@@ -4,8 +4,8 @@ Each call is counted and bounded in time, or TemporalUnavailable.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -34,12 +34,12 @@ from temporalio.service import RPCError
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
 from shared.jobs.closing import RESET, close_record
-from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import UNTAGGED, JobError, Progress, Record
 from shared.jobs.states import Status
-from shared.pipeline.definition import JobInput
+from shared.pipeline.definition import DRAIN_ACTIVITY, Definition, JobInput
 from shared.semaphore.client import start_semaphore
-from shared.semaphore.messages import SlotRequest
+from shared.semaphore.messages import CleanUp, SlotRequest
 from shared.semaphore.server import is_gone
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
@@ -72,15 +72,16 @@ MOST_PAGES = 20
 class Temporal:
     """What the API asks of Temporal about jobs."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, pipelines: Iterable[Definition] = (GENVIDEO,)) -> None:
         self.client = client
+        self._pipelines = {each.name: each for each in pipelines}
         self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
 
     def handle(self, job_id: str) -> Handle:
         """The newest run of a job."""
         return self.client.get_workflow_handle(job_id, result_type=Progress)
 
-    async def start(self, job_id: str, job: JobInput) -> None:
+    async def start(self, job_id: str, job: JobInput, pipeline: Definition = GENVIDEO) -> None:
         """Start a job's workflow; WorkflowAlreadyStartedError when the id was ever used.
 
         One of too many starts at once waits, and hears TemporalUnavailable where that lasts.
@@ -93,14 +94,14 @@ class Temporal:
         )
         async with self._turn_to_start():
             start = self.client.start_workflow(
-                GENVIDEO.workflow,
+                pipeline.workflow,
                 job,
                 id=job_id,
-                task_queue=GENVIDEO.name,
+                task_queue=pipeline.name,
                 task_timeout=WORKFLOW_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo={MEMO_INPUT: job, **GENVIDEO.memo(job.priority)},
+                memo={MEMO_INPUT: job, **pipeline.memo(job.priority)},
                 search_attributes=attributes,
                 static_summary=summary(job.title),
                 static_details=job.details,
@@ -163,9 +164,10 @@ class Temporal:
             run_id=record.run_id,
             priority=record.priority,
             requested_at=record.created_at,
-            clean_up=GENVIDEO.clean_up,
+            clean_up=CleanUp(task_queue=record.pipeline, activity=DRAIN_ACTIVITY),
         )
-        asked = start_semaphore(self.client, GENVIDEO.slot, requests=[request])
+        pipeline = self._pipelines.get(record.pipeline, GENVIDEO)
+        asked = start_semaphore(self.client, pipeline.slot, requests=[request])
         await _counted("drain", asked)
 
     async def cancel(self, job_id: str) -> bool:
@@ -188,9 +190,8 @@ class Temporal:
     async def changed_jobs(self, since: datetime) -> list[WorkflowExecution]:
         """Jobs that began or closed after `since`, oldest first; at most MOST_PAGES of PAGE."""
         moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        query = (
-            f"WorkflowType='{GENVIDEO.workflow}' AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
-        )
+        types = ", ".join(f"'{each.workflow}'" for each in self._pipelines.values())
+        query = f"WorkflowType IN ({types}) AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
         listing = self.client.list_workflows(query, page_size=PAGE, rpc_timeout=RPC_TIMEOUT)
         found: list[WorkflowExecution] = []
         for _ in range(MOST_PAGES):
@@ -200,21 +201,31 @@ class Temporal:
                 break
         return sorted(found, key=lambda each: each.start_time)
 
+    async def order_of(self, found: WorkflowExecution) -> tuple[Definition, JobInput]:
+        """The pipeline of a job, and what it was started with; one that was started elsewhere may
+        carry no memo, or any."""
+        types = {each.workflow: each for each in self._pipelines.values()}
+        pipeline = types.get(found.workflow_type, GENVIDEO)
+        with suppress(Exception):  # what a converter or a codec raises is open
+            job = await found.memo_value(MEMO_INPUT, type_hint=pipeline.input)
+            if isinstance(job, pipeline.input):
+                return pipeline, job
+        return pipeline, NotRecorded()
 
-async def input_of(found: WorkflowExecution) -> JobInput:
-    """What a job was started with; one that was started elsewhere may carry no memo, or any."""
-    unknown = GenVideoInput(prompt="(not recorded)", style="")
-    try:
-        return await found.memo_value(MEMO_INPUT, default=unknown, type_hint=GenVideoInput)
-    except Exception:  # what a converter or a codec raises is open
-        return unknown
+
+class NotRecorded(JobInput):
+    """Of a job whose input nobody knows."""
+
+    @property
+    def title(self) -> str:
+        return "(not recorded)"
 
 
-async def first_record(found: WorkflowExecution) -> Record:
+async def first_record(temporal: Temporal, found: WorkflowExecution) -> Record:
     """A job before its first change, from what it was started with."""
-    job = await input_of(found)
+    pipeline, job = await temporal.order_of(found)
     return Record.of(
-        GENVIDEO,
+        pipeline,
         job,
         job_id=found.id,
         run_id=found.run_id,

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
-from services.callback import routes
+from services.callback import kling, routes
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from services.callback.signature import Signatures
@@ -25,7 +25,7 @@ from shared.http.web import service_app
 from shared.jobs.tokens import operator_key
 from shared.store.chosen import chosen_store, store_reason
 
-# For the vendor, whose token is in the address, and for whoever watches over the process.
+# For vendors, whose token is in the address, and for whoever watches over the process.
 FOR_EVERYBODY = frozenset({"/callback/kling", "/healthz", "/readyz"})
 DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/problem+json`."
 
@@ -41,7 +41,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         if not settings.elsewhere:
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         clients.append(client or await lazy_client(settings.payload_keys))
-        app.state.receiver = Receiver(store, clients[0], secret)
+        app.state.receiver = Receiver(store, clients[0], secret, settings.known.values())
         yield
 
     async def ready() -> Mapping[str, str | None]:
@@ -56,9 +56,13 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         hosts=settings.hosts,
     )
     app.examples = routes.EXAMPLES
+    readers = {"kling": kling.read}
+    for pipeline in settings.known.values():
+        readers |= pipeline.readers
+    app.state.readers = readers
     app.state.signatures = Signatures(settings.kling_webhook_secret)
     if settings.callback_guarded:
-        app.add_middleware(OperatorsOnly, secret=secret)
+        app.add_middleware(OperatorsOnly, secret=secret, forms=readers)
     app.include_router(routes.router)
     return app
 
@@ -77,12 +81,13 @@ class OperatorsOnly:
     """Before any route of a guarded receiver: what is not for everybody takes the operator's key,
     which is derived from CALLBACK_SECRET."""
 
-    def __init__(self, app: ASGIApp, secret: str) -> None:
+    def __init__(self, app: ASGIApp, secret: str, forms: Iterable[str]) -> None:
         self._app = app
+        self._open = FOR_EVERYBODY.union(f"/callback/{form}" for form in forms)
         self._expected = f"Bearer {operator_key(secret)}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in FOR_EVERYBODY:
+        if scope["type"] == "http" and scope["path"] not in self._open:
             given = Headers(scope=scope).get("authorization", "").encode("utf-8", "replace")
             if not hmac.compare_digest(self._expected, given):
                 error = NotAuthorized("Send Authorization: Bearer and the operator's key.")

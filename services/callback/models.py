@@ -1,22 +1,18 @@
-"""What the vendor sends, what is noted of it, and the fate that follows; no token is in any."""
+"""What is noted of a callback, and the fate that follows; no token is in any."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from shared.errors import GenvideoError
-from shared.jobs.messages import Attempts, Message, StageDone
+from shared.jobs.messages import Attempts, Message
 from shared.jobs.states import Status
-from shared.redact import redacted
-
-VendorId = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+from shared.pipeline.callbacks import Reader, Reported, TaskStatus
 
 
 class NotKept(
@@ -27,19 +23,6 @@ class NotKept(
     retryable=True,
 ):
     """The store does not take its receipt, or has too many of its job."""
-
-
-class TaskStatus(StrEnum):
-    """The vendor's four states; the last two are ends."""
-
-    SUBMITTED = "submitted"
-    PROCESSING = "processing"
-    SUCCEED = "succeed"
-    FAILED = "failed"
-
-    @property
-    def ended(self) -> bool:
-        return self in (TaskStatus.SUCCEED, TaskStatus.FAILED)
 
 
 class Fate(StrEnum):
@@ -60,60 +43,18 @@ SETTLED = frozenset({Fate.APPLIED, Fate.EARLY, Fate.LATE, Fate.OUT_OF_ORDER})
 TOLD = frozenset({Fate.APPLIED, Fate.EARLY})
 
 
-class _Vendor(BaseModel):
-    """The vendor may add fields at any time."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TaskInfo(_Vendor):
-    """Our id of the task, as the vendor gives it back."""
-
-    external_task_id: VendorId | None = None
-
-
-class Callback(_Vendor):
-    """The vendor's body; `updated_at` in ms since 1970."""
-
-    task_id: VendorId
-    task_status: TaskStatus
-    updated_at: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    task_status_msg: str | None = None
-    task_info: TaskInfo | None = None
-
-    def names_another(self, external_id: str) -> bool:
-        """Whether the body names a task of ours that is not this one."""
-        named = self.task_info.external_task_id if self.task_info else None
-        return named is not None and named != external_id
-
-    def done(self, external_id: str) -> StageDone:
-        """The signal to the workflow."""
-        return StageDone(
-            external_id=external_id,
-            task_id=self.task_id,
-            task_status=self.task_status,
-            updated_at=self.updated_at or 0,
-            message=redacted(self.task_status_msg or ""),
-        )
-
-
-def parse(raw: bytes) -> Callback:
-    """The callback in a body, flat or enveloped; RequestValidationError names each wrong field."""
+def parse(raw: bytes, read: Reader) -> Reported:
+    """What a body says to the reader of its form; RequestValidationError names each mistake."""
     try:
-        body = from_json(raw)
-    except ValueError as error:
-        mistake = {"type": "json_invalid", "loc": ("body",), "ctx": {"error": str(error)}}
-        raise RequestValidationError([mistake]) from error
-    # `{code, message, request_id, data}` in some copies of the vendor's documentation.
-    if isinstance(body, dict) and "task_id" not in body and isinstance(body.get("data"), dict):
-        body = body["data"]
-    try:
-        return Callback.model_validate(body)
+        return read(from_json(raw))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         raise RequestValidationError(
             [{**item, "loc": ("body", *item["loc"])} for item in found]
         ) from error
+    except ValueError as error:
+        mistake = {"type": "json_invalid", "loc": ("body",), "ctx": {"error": str(error)}}
+        raise RequestValidationError([mistake]) from error
 
 
 class Receipt(Message):
@@ -153,7 +94,7 @@ class Decision(NamedTuple):
 
 
 def decide(
-    callback: Callback, external_id: str, *, job: JobView | None, past: Sequence[Receipt]
+    callback: Reported, external_id: str, *, job: JobView | None, past: Sequence[Receipt]
 ) -> Decision:
     """The fate of a callback for this task of ours; the first reason that holds decides.
 
@@ -165,7 +106,7 @@ def decide(
     tasks = {} if job is None else job.tasks
     _, stage, number = external_id.split(".")
     attempt = int(number)
-    if callback.names_another(external_id) or any(
+    if (callback.external_id or external_id) != external_id or any(
         kept == callback.task_id and ours != external_id for ours, kept in tasks.items()
     ):
         return Decision(Fate.REJECTED, signal=False)
@@ -185,12 +126,12 @@ def decide(
     return Decision(Fate.APPLIED, signal=True)
 
 
-def _repeats(callback: Callback, receipt: Receipt) -> bool:
+def _repeats(callback: Reported, receipt: Receipt) -> bool:
     same = (receipt.task_status, receipt.updated_at)
     return (callback.task_status, callback.updated_at) == same
 
 
-def _is_older(callback: Callback, receipt: Receipt) -> bool:
+def _is_older(callback: Reported, receipt: Receipt) -> bool:
     """An end absorbs whatever comes after it; else the vendor's own time decides."""
     if receipt.task_status is not None and receipt.task_status.ended:
         return True

@@ -1,6 +1,7 @@
 """A callback's way: its receipt is kept, its fate decided, its job signalled, the fate noted."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -8,12 +9,16 @@ from prometheus_client import Counter
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from services.callback.models import TOLD, Callback, Decision, Fate, Receipt, decide
+from services.callback.models import TOLD, Decision, Fate, Receipt, decide
 from services.callback.receipts import Receipts
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import parse_external_id
+from shared.jobs.messages import StageDone
 from shared.jobs.tokens import token_fits
+from shared.pipeline.callbacks import Reported
+from shared.pipeline.definition import Definition
+from shared.redact import redacted
 from shared.semaphore.server import is_gone
 from shared.store.protocol import Store
 from shared.telemetry import tracing
@@ -31,18 +36,31 @@ AT_ONCE = 64
 class Receiver:
     """Decides what becomes of each callback; any number of receivers share one store."""
 
-    def __init__(self, store: Store, client: Client, secret: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        client: Client,
+        secret: str,
+        pipelines: Iterable[Definition] = (GENVIDEO,),
+    ) -> None:
         self.receipts = Receipts(store)
         self.room = asyncio.Semaphore(AT_ONCE)
         self._forged = 0
         self._client = client
         self._secret = secret
+        # The signal of each stage that is called back, by the form of its callbacks.
+        self._signals = {
+            (stage.callback, stage.name): each.done
+            for each in pipelines
+            for stage in each.stages
+            if stage.called_back
+        }
 
-    async def authentic(self, external_id: str, token: str) -> bool:
-        """Whether the token is that of this task of ours; a forged one is noted."""
+    async def authentic(self, external_id: str, token: str, *, form: str = "kling") -> bool:
+        """Whether the token is that of this task of ours, whose callbacks have that form; a forged
+        one is noted."""
         generation = parse_external_id(external_id)
-        called_back = [stage.name for stage in GENVIDEO.stages if stage.called_back]
-        if generation is None or generation.step not in called_back:
+        if generation is None or (form, generation.step) not in self._signals:
             FATES.labels(Fate.REJECTED).inc()
             return False
         if token_fits(self._secret, external_id, token):
@@ -67,7 +85,7 @@ class Receiver:
         key, _ = await asyncio.to_thread(self.receipts.add, receipt)
         await self._settle(key, receipt, Fate.REJECTED)
 
-    async def receive(self, external_id: str, callback: Callback) -> Fate:
+    async def receive(self, external_id: str, callback: Reported, *, form: str = "kling") -> Fate:
         """The fate of an authentic callback. NotKept, TemporalUnavailable: it is to come again."""
         receipt = self._receipt(
             external_id,
@@ -82,7 +100,10 @@ class Receiver:
             job = await asyncio.to_thread(self.receipts.job, receipt.job_id)
             decision = decide(callback, external_id, job=job, past=past)
             try:
-                fate = await self._told(receipt, callback, decision, known=job is not None)
+                signal = self._signals[form, external_id.split(".")[1]]
+                fate = await self._told(
+                    receipt, callback, decision, signal=signal, known=job is not None
+                )
             except TemporalUnavailable:
                 await self._settle(key, receipt, Fate.UNKNOWN)
                 raise
@@ -112,7 +133,13 @@ class Receiver:
         )
 
     async def _told(
-        self, receipt: Receipt, callback: Callback, decision: Decision, *, known: bool
+        self,
+        receipt: Receipt,
+        callback: Reported,
+        decision: Decision,
+        *,
+        signal: str,
+        known: bool,
     ) -> Fate:
         """The fate by what Temporal says of the workflow, which gets an end as a signal."""
         fate = decision.fate
@@ -122,13 +149,16 @@ class Receiver:
             if not callback.task_status.ended:
                 return fate if known else await self._by_run(receipt.job_id, fate)
             handle = self._client.get_workflow_handle(receipt.job_id)
-            signal = handle.signal(
-                GENVIDEO.done,
-                callback.done(receipt.external_id),
-                rpc_timeout=timedelta(seconds=SIGNAL_SECONDS),
+            done = StageDone(
+                external_id=receipt.external_id,
+                task_id=callback.task_id,
+                task_status=callback.task_status,
+                updated_at=callback.updated_at or 0,
+                message=redacted(callback.message),
             )
+            call = handle.signal(signal, done, rpc_timeout=timedelta(seconds=SIGNAL_SECONDS))
             try:
-                await answer(signal, seconds=SIGNAL_SECONDS)
+                await answer(call, seconds=SIGNAL_SECONDS)
             except RPCError as error:
                 if not is_gone(error):
                     raise

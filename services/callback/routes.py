@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from services.callback.models import Callback, Fate, NotKept, Receipt, parse
+from services.callback.kling import Callback
+from services.callback.models import Fate, NotKept, Receipt, parse
 from services.callback.receiver import Receiver
 from shared.errors import BodyTooLarge, GenvideoError, NotJson, RouteNotFound
 from shared.http.problems import documented
@@ -88,6 +89,9 @@ _BODY: dict[str, Any] = {
 }
 
 
+_FromUs = Annotated[str, Query(description="As our callback address carries it.")]
+
+
 @router.post(
     "/callback/kling",
     operation_id="receive_callback",
@@ -95,30 +99,40 @@ _BODY: dict[str, Any] = {
     openapi_extra=_BODY,
 )
 async def receive_callback(
-    request: Request,
-    receiver: ReceiverDep,
-    *,
-    task: Annotated[str, Query(description="As our callback address carries it.")] = "",
-    token: Annotated[str, Query(description="As our callback address carries it.")] = "",
+    request: Request, receiver: ReceiverDep, *, task: _FromUs = "", token: _FromUs = ""
 ) -> Taken:
     """Take a callback, bare or inside `{code, message, request_id, data}`.
 
     200: noted, with its fate; 404: the token or the signature isn't this task's, or no such job or
     task is known; 503 with Retry-After: Temporal or the store is away, and the poll makes it good.
     """
-    if not await receiver.authentic(task, token):
+    return await _receive("kling", request, receiver, task=task, token=token)
+
+
+@router.post("/callback/{form}", include_in_schema=False)
+async def receive_other(
+    form: str, request: Request, receiver: ReceiverDep, *, task: str = "", token: str = ""
+) -> Taken:
+    """The same from the vendor of another pipeline, in a body of another form."""
+    return await _receive(form, request, receiver, task=task, token=token)
+
+
+async def _receive(
+    form: str, request: Request, receiver: Receiver, *, task: str, token: str
+) -> Taken:
+    if not await receiver.authentic(task, token, form=form):
         raise RouteNotFound("Not found")
     async with receiver.room:
         try:
             raw = await _read(request)
-            if not request.app.state.signatures.fits(request.headers, raw):
+            if form == "kling" and not request.app.state.signatures.fits(request.headers, raw):
                 await receiver.forged(task)
                 raise RouteNotFound("Not found")
-            callback = parse(raw)
+            callback = parse(raw, request.app.state.readers[form])
         except (BodyTooSlow, BodyTooLarge, NotJson, RequestValidationError):
             await receiver.refused(task)
             raise
-        fate = await receiver.receive(task, callback)
+        fate = await receiver.receive(task, callback, form=form)
     if fate in (Fate.REJECTED, Fate.UNKNOWN):
         raise RouteNotFound("Not found")
     return Taken(fate=fate)

@@ -4,11 +4,13 @@ Every service may import a definition: it opens nothing and reads no setting.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from shared.pipeline.callbacks import Reader
 from shared.semaphore.messages import DEFAULT_PRIORITY, CleanUp, Message, Wait, memo_of
 
 STAGE_PATTERN = "[a-z][a-z0-9_]{0,30}"
@@ -88,8 +90,9 @@ class Definition:
     """A pipeline as the services outside its worker know it.
 
     `name`: also its task queue. `workflow`: the type of its workflow. `done`: the signal which
-    tells that a stage that is called back has ended. `slot`: the semaphore that each job holds from
-    its grant to its close; pipelines may share one.
+    tells that a stage that is called back has ended. `readers`: how the bodies of callbacks are
+    read, by the last part of their address. `slot`: the semaphore that each job holds from its
+    grant to its close; pipelines may share one.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Definition:
     input: type[JobInput]
     stages: tuple[Stage, ...]
     done: str = "stage_done"
+    readers: Mapping[str, Reader] = field(default_factory=dict)
     slot: str = "job"
 
     @property

@@ -8,9 +8,7 @@ from datetime import UTC, datetime, timedelta
 from services.api.feed.hub import Frame, Hub
 from services.api.feed.index import JobIndex
 from services.api.metrics import CHANGES
-from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Job, Record, started_at
-from shared.pipeline.definition import JobInput
 
 # So many jobs are looked up and written as JSON at a time.
 PAGE = 10
@@ -62,10 +60,6 @@ class Feed:
         for job in [record.job()] if known is None else versions_after(record, known.version):
             self.put(job)
         return self.index.get(record.job_id) or record.job()
-
-    def submitted(self, job_id: str, job: JobInput, *, at: datetime) -> None:
-        """A job that was just started, then; its record will follow."""
-        self.put(Record.of(GENVIDEO, job, job_id=job_id, run_id="", created_at=at).job())
 
     def forget_expired(self) -> None:
         """Know no more of those whose time is over by now."""

@@ -157,7 +157,7 @@ class Follower:
         job = self._feed.index.get(execution.id)
         if execution.status is WorkflowExecutionStatus.RUNNING:
             if job is None:
-                self._feed.put((await first_record(execution)).job())
+                self._feed.put((await first_record(self._temporal, execution)).job())
         elif job is None or not (job.version > 0 and job.status.ended):
             self._closed.add(execution.id)
             self._due[execution.id] = None

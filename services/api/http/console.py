@@ -4,10 +4,10 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import httpx
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.http import upstream
@@ -49,7 +49,7 @@ async def _http(request: Request) -> httpx.AsyncClient:
 
 
 Http = Annotated[httpx.AsyncClient, Depends(_http)]
-Mock = Literal["mock-comfyui", "mock-kling"]
+Mock = Annotated[str, Path(pattern="^mock-[a-z0-9-]+$", max_length=60)]
 
 router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
 

@@ -5,7 +5,7 @@ are asked for, or by an address of the store's own."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.http.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
-from shared.jobs.genvideo import IMAGE, VIDEO
-from shared.pipeline.definition import Stage
+from shared.jobs.genvideo import IMAGE
+from shared.pipeline.definition import Definition, Stage
 from shared.store.protocol import Listed, Store
 
 PIECE = 1024 * 1024
@@ -137,28 +137,29 @@ def _binary(stage: Stage) -> dict[int | str, dict[str, object]]:
     }
 
 
-@router.head("/jobs/{job_id}/image", include_in_schema=False)
-@router.get(
-    "/jobs/{job_id}/image",
-    operation_id="get_image",
-    response_class=FileResponse,
-    responses=_binary(IMAGE),
-)
-async def get_image(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
-    """The job's picture; takes `Range`. 404 `asset_not_found` before."""
-    return await _file(service, request, job_id=job_id, stage=IMAGE)
+def results(known: Iterable[Definition]) -> APIRouter:
+    """A route for the result of each stage of these pipelines, such as `/jobs/{job_id}/image`."""
+    router = APIRouter(tags=["files"], dependencies=[ONLY_KNOWN])
+    for stage in {each.name: each for pipeline in known for each in pipeline.stages}.values():
+        path, result = f"/jobs/{{job_id}}/{stage.name}", _result_of(stage)
+        router.head(path, include_in_schema=False)(result)
+        router.get(
+            path,
+            operation_id=f"get_{stage.name}",
+            summary=f"Get {stage.name.capitalize()}",
+            description=f"What the stage `{stage.name}` has made; takes `Range`. 404"
+            " `asset_not_found` before.",
+            response_class=FileResponse,
+            responses=_binary(stage),
+        )(result)
+    return router
 
 
-@router.head("/jobs/{job_id}/video", include_in_schema=False)
-@router.get(
-    "/jobs/{job_id}/video",
-    operation_id="get_video",
-    response_class=FileResponse,
-    responses=_binary(VIDEO),
-)
-async def get_video(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
-    """The job's video; takes `Range`. 404 `asset_not_found` until it is stored."""
-    return await _file(service, request, job_id=job_id, stage=VIDEO)
+def _result_of(stage: Stage) -> Callable[..., Awaitable[Response]]:
+    async def get_result(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
+        return await _file(service, request, job_id=job_id, stage=stage.name)
+
+    return get_result
 
 
 @router.get("/jobs/{job_id}/thumbnail", include_in_schema=False)
@@ -167,7 +168,7 @@ async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request)
 
     Of a store elsewhere none is.
     """
-    whole = await _file(service, request, job_id=job_id, stage=IMAGE)
+    whole = await _file(service, request, job_id=job_id, stage=IMAGE.name)
     if not isinstance(whole, RangedFile):
         return whole
     small = await service.thumbnails.of(Path(whole.path))
@@ -177,13 +178,16 @@ async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request)
     return Response(small, media_type=THUMBNAIL_TYPE, headers=headers)
 
 
-async def _file(service: Service, request: Request, *, job_id: str, stage: Stage) -> Response:
+async def _file(service: Service, request: Request, *, job_id: str, stage: str) -> Response:
     check_id(job_id)
-    found = await asyncio.to_thread(service.assets.find, job_id, stage.name)
+    found = await asyncio.to_thread(service.assets.find, job_id, stage)
     if found is None:
         job = await service.jobs.find(job_id)
-        raise AssetNotFound(f"{job_id} has no {stage.name}; it is {job.status}.")
-    media_type = stage.file.media_type
+        raise AssetNotFound(f"{job_id} has no {stage}; it is {job.status}.")
+    # Stages of one name in two pipelines may make files of two kinds.
+    stages = [each for pipeline in service.settings.known.values() for each in pipeline.stages]
+    kinds = {each.file.suffix: each.file.media_type for each in stages}
+    media_type = kinds.get(found.key.rpartition(".")[2], "application/octet-stream")
     path = service.assets.store.path(found.key)
     if path is None:
         return await _from_elsewhere(service, request, found, media_type=media_type)

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 
 from services.api.http.access import PATH, Sessions
 from services.api.http.routes import ServiceDep
-from services.api.models import PageConfig
+from services.api.models import PageConfig, PipelineView
 from services.api.service import Service
 from shared.errors import RouteNotFound
 from shared.http.ranges import RangedFile
@@ -70,6 +70,7 @@ async def config(service: ServiceDep) -> PageConfig:
     """What the page must know of its surroundings."""
     return PageConfig(
         mocks=MOCKED[service.settings.mocks],
+        pipelines={name: PipelineView.of(each) for name, each in service.settings.known.items()},
         temporal_ui_url=str(service.settings.temporal_ui_url).rstrip("/"),
         temporal_namespace=service.client.namespace,
     )

@@ -1,6 +1,7 @@
 """Jobs and slots over HTTP; every answer is JSON, a refusal a problem."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.security import HTTPBearer
@@ -25,8 +26,10 @@ from services.api.models import (
     IdempotencyKey,
     JobBody,
     JobList,
+    Ordered,
     SlotOrder,
     accepted,
+    reader_of,
 )
 from services.api.service import Service
 from services.api.slots import NotDraining, SemaphoreSlow, Slots
@@ -35,6 +38,7 @@ from shared.http.problems import documented
 from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
+from shared.pipeline.definition import Definition
 from shared.semaphore.messages import SlotView
 
 
@@ -100,28 +104,42 @@ CHANGES = [Depends(_BEARER)]
 CHECKED = (TokenMissing, 422, TooFast, 503)
 
 
-router = APIRouter(generate_unique_id_function=lambda route: route.name, dependencies=[ONLY_KNOWN])
+def _router() -> APIRouter:
+    return APIRouter(
+        generate_unique_id_function=lambda route: route.name, dependencies=[ONLY_KNOWN]
+    )
 
 
-@router.post(
-    "/jobs",
-    status_code=202,
-    tags=["jobs"],
-    dependencies=CHANGES,
-    responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
-)
-async def submit_job(
-    order: JobBody,
-    service: ServiceDep,
-    *,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> Accepted:
-    """Start a job. The same `Idempotency-Key` and body give the same job; another body is a 422.
+router = _router()
 
-    503 with Retry-After while Temporal is away, and nothing has been started.
-    """
-    return _accepted(service, await service.jobs.submit(order.input(), idempotency_key), response)
+
+def submitting(known: Mapping[str, Definition]) -> APIRouter:
+    """`POST /jobs` for these pipelines."""
+    router = _router()
+
+    @router.post(
+        "/jobs",
+        status_code=202,
+        tags=["jobs"],
+        dependencies=CHANGES,
+        responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
+    )
+    async def submit_job(
+        order: Annotated[JobBody, reader_of(known)],
+        service: ServiceDep,
+        *,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Accepted:
+        """Start a job. The same `Idempotency-Key` and body give the same job, another body a 422.
+
+        503 with Retry-After while Temporal is away, and nothing has been started.
+        """
+        # What the reader has made of the body.
+        ordered = cast(Ordered, order)
+        return _accepted(service, await service.jobs.submit(ordered, idempotency_key), response)
+
+    return router
 
 
 @router.get("/jobs", tags=["jobs"], responses=documented(422))

@@ -13,10 +13,11 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from services.callback.models import Callback, Fate, Receipt, TaskStatus
+from services.callback.models import Fate, Receipt
 from services.callback.receiver import Receiver
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
+from shared.pipeline.callbacks import Reported, TaskStatus
 from shared.store.folder import Folder
 from tests.services.callback.conftest import SECRET, Vendor, start_job, told
 
@@ -82,7 +83,7 @@ async def mortuary(client: Client) -> AsyncIterator[Mortuary]:
 
 async def after(client: Client, vendor: Vendor) -> tuple[list[Receipt], Fate]:
     """The receipts as the next receiver finds them, and the fate of the vendor's next try."""
-    callback = Callback(task_id="task-1", task_status=TaskStatus.SUCCEED, updated_at=1000)
+    callback = Reported(task_id="task-1", task_status=TaskStatus.SUCCEED, updated_at=1000)
     receiver = Receiver(Folder(vendor.data_dir), client, SECRET)
     found = receiver.receipts.of_job(vendor.job_id)
     return found, await receiver.receive(f"{vendor.job_id}.video.1", callback)

@@ -13,12 +13,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.callback import receipts as module
 from services.callback.app import create_app
-from services.callback.models import Callback, Fate, NotKept, Receipt
+from services.callback.models import Fate, NotKept, Receipt
 from services.callback.receipts import MOST, Receipts
 from services.callback.receiver import Receiver
 from shared.errors import TemporalUnavailable
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
+from shared.pipeline.callbacks import Reported
 from shared.store.chosen import chosen_store
 from shared.store.folder import Folder
 from shared.store.protocol import Store
@@ -60,8 +61,8 @@ async def nobody() -> AsyncIterator[Client]:
         yield await client_of_nobody(bound.getsockname()[1])
 
 
-def callback(status: str = "succeed", at: int = 1) -> Callback:
-    return Callback.model_validate({"task_id": "task-1", "task_status": status, "updated_at": at})
+def callback(status: str = "succeed", at: int = 1) -> Reported:
+    return Reported.model_validate({"task_id": "task-1", "task_status": status, "updated_at": at})
 
 
 def ago(seconds: float) -> Callable[[], datetime]:
