@@ -11,7 +11,7 @@ from compose.stack.environment import environment_of, for_compose
 from compose.stack.files import digest, give, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, colour_wanted, say
 from compose.stack.readiness import SERVICE_FOLDERS, Unit
-from compose.stack.services import LOADTEST, NAMES, TEMPORAL, WORKER, Service
+from compose.stack.services import LOADTEST, TEMPORAL, WORKER, Service, overlays
 from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over, must
 
@@ -24,7 +24,7 @@ _MADE_OF = (
     *(f"compose/{name}" for name in ("Dockerfile", "health.sh")),
     *(f"compose/{name}" for name in ("__init__.py", "temporal.sh", "temporal.args", "ui_proxy.py")),
     *(f"requirements/{name}.txt" for name in ("services", "mocks", "loadtest", "server")),
-    *("shared", "services", "loadtest"),
+    *("shared", "services", "loadtest", "examples"),
 )
 
 
@@ -77,7 +77,8 @@ class Docker:
         """Every container of the stack that there is."""
         answer = self._ask("ps", "--all", "--format", "json")
         rows = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
-        return [_unit(row) for row in rows if row["Service"] in NAMES]
+        ours = {service.name for service in self.settings.every}
+        return [_unit(row) for row in rows if row["Service"] in ours]
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         """Print the last lines of services, and what comes."""
@@ -118,7 +119,7 @@ class Docker:
 
     def _build(self, env: dict[str, str]) -> None:
         source = source_hash(self.settings.root, env["BASE_IMAGE"])
-        if up_to_date(self.settings.compose_project_name, source):
+        if up_to_date(self.settings, source):
             return
         say("building the images …")
         env = env | {"SOURCE_HASH": source}
@@ -167,6 +168,7 @@ class Docker:
             raise StackError(f"containers can't be used: {machine.missing()}", UNREACHABLE)
         folder = self.settings.root / "compose"
         files = [folder / "compose.yaml"] + ([folder / "mocks.yaml"] if self.settings.mocks else [])
+        files += [self.settings.root / file for file in overlays(self.settings.pipelines)]
         files += [also] if also else []
         chosen = [word for file in files for word in ("--file", str(file))]
         plain = [] if colour_wanted() else ["--ansi", "never"]
@@ -245,9 +247,10 @@ def source_hash(root: Path, base: str) -> str:
     return digest(root, _MADE_OF, salt=base)
 
 
-def up_to_date(project: str, source: str) -> bool:
+def up_to_date(settings: Settings, source: str) -> bool:
     """Whether every image of the project was built from exactly these sources."""
-    names = [f"{project}-{name}" for name in (*NAMES, "loadtest")]
+    project = settings.compose_project_name
+    names = [f"{project}-{service.name}" for service in (*settings.every, LOADTEST)]
     label = '{{index .Config.Labels "genvideo.source"}}'
     answer = capture(["docker", "image", "inspect", "--format", label, *names])
     return answer.good and set(answer.out.split()) == {source}

@@ -3,6 +3,7 @@
 The names and meanings are the same in both modes; what differs is how the parts reach one another.
 """
 
+import json
 import os
 import re
 import secrets
@@ -19,7 +20,6 @@ from compose.stack.services import (
     ALL,
     API,
     CALLBACK,
-    DEFAULT_PORTS,
     IMAGE,
     LOADTEST,
     SEMAPHORE,
@@ -98,8 +98,7 @@ def _alike(settings: Settings) -> dict[str, str]:
         "CALLBACK_SECRET": callback_secret(settings),
         "OPERATOR_KEY": tokens.operator_key(callback_secret(settings)),
         "STACK": stack_name(settings),
-        "MOCK_SERVICES": "image,video",
-        "PIPELINE_SERVICES": "{}",
+        "MOCK_SERVICES": ",".join(each.mock for each in settings.every if each.mock),
         "WORKERS": str(settings.workers),
     }
     if "PAYLOAD_KEY" in settings.values:
@@ -130,19 +129,20 @@ def _beside(settings: Settings, service: Service, *, index: int) -> dict[str, st
         "API_URL": settings.url(API.port),
         "WORKER_METRICS_URL": settings.url(WORKER.port),
         "SEMAPHORE_METRICS_URL": settings.url(SEMAPHORE.port),
+        **_brought(settings, {each: settings.url(each.port) for each in settings.further}),
     }
 
 
 def _inside(settings: Settings, service: Service) -> dict[str, str]:
     """The same for a container: by the names of services, on the ports that they have inside."""
-    web = {each: f"http://{each.name}:{each.inner}" for each in ALL}
+    web = {each: f"http://{each.name}:{each.inner}" for each in settings.every}
     image, video = vendors(settings)
     given = settings.values
     # A real vendor reaches us from outside.
     receiver = web[CALLBACK] if "video" in settings.mocks else settings.url(CALLBACK.port)
     reached = {settings.reach(each.port).strip("[]") for each in (API, CALLBACK)}
     names = [service.name, *([HOST_GATEWAY] if service.mock else [])]
-    known = {name: value for name, value in given.items() if name not in DEFAULT_PORTS}
+    known = {name: value for name, value in given.items() if name not in settings.ports}
     known |= {
         "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - a container's own
         "ALLOWED_HOSTS": ",".join(
@@ -163,10 +163,24 @@ def _inside(settings: Settings, service: Service) -> dict[str, str]:
         "API_URL": web[API],
         "WORKER_METRICS_URL": web[WORKER],
         "SEMAPHORE_METRICS_URL": web[SEMAPHORE],
+        **_brought(settings, {each: web[each] for each in settings.further}),
     }
     if "COMFYUI_WORKFLOW" in given:
         known["COMFYUI_WORKFLOW"] = "/comfyui/workflow.json"
     return dict(_contained(known))
+
+
+def _brought(settings: Settings, addresses: Mapping[Service, str]) -> dict[str, str]:
+    """Where what other pipelines bring is reached; their vendors where no mock stands in for them
+    are named by the user."""
+    here = {each: url for each, url in addresses.items() if each in settings.whole}
+    vendors = {f"{each.mock.upper()}_SERVICE_URL": url for each, url in here.items() if each.mock}
+    services = {each.name: url for each, url in here.items()}
+    return (
+        vendors
+        | {"PIPELINE_SERVICES": json.dumps(services)}
+        | {name: url for name, url in settings.values.items() if name in vendors}
+    )
 
 
 def _contained(known: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -74,12 +74,13 @@ class Saved(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 
-def options(kind: type[M], environ: Mapping[str, str]) -> M:
-    """What a command was given by make's variables; StackError names all that is wrong."""
+def options(kind: type[M], environ: Mapping[str, str], **context: object) -> M:
+    """What a command was given by make's variables, of which some depend on the context; StackError
+    names all that is wrong."""
     given = {name: environ[name.upper()] for name in kind.model_fields if environ.get(name.upper())}
     values = {name.upper(): value for name, value in given.items()}
     try:
-        return kind.model_validate(given)
+        return kind.model_validate(given, context=context)
     except ValidationError as error:
         wrong = mistakes_of(error, kind, values, dict.fromkeys(values, "environment"))
         raise wrong_settings([wrong[name] for name in sorted(wrong)]) from None

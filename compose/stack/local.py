@@ -22,7 +22,7 @@ from compose.stack.environment import environment_of, inherited
 from compose.stack.files import digest, own_folder, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, reason_of, say
 from compose.stack.readiness import SERVICE_FOLDERS, Unit
-from compose.stack.services import LOADTEST, NAMES, TEMPORAL, WORKER, Service
+from compose.stack.services import LOADTEST, TEMPORAL, WORKER, Service
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
@@ -34,7 +34,7 @@ STOP_SECONDS = 15
 # In the environment of every process of the local mode: the run folder of its stack.
 MARK = "GENVIDEO_RUN_DIR"
 # Of what the services are made; a change in it starts them again.
-CODE = ("requirements/local.txt", "shared", "services")
+CODE = ("requirements/local.txt", "shared", "services", "examples")
 SERVER = (
     "requirements/server.txt",
     *(f"compose/{name}" for name in ("temporal.sh", "temporal.args", "ui_proxy.py")),
@@ -194,7 +194,7 @@ class Local:
                 # The digest is there for supervisor to compare.
                 "command": f'/bin/sh "{run / item.name}.sh" {item.digest}',
                 # Of the service, so that one more worker changes no other.
-                "priority": str(NAMES.index(item.service.name) + 1),
+                "priority": str(self.settings.every.index(item.service) + 1),
                 "autorestart": "true",
                 # For ever: a service that can't run yet is tried again until it can.
                 "startretries": "1000000000",
@@ -273,7 +273,8 @@ class Local:
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         """Print the last lines of services' log files, and what comes."""
-        root, wanted = self.settings.root, names or NAMES
+        root, every = self.settings.root, [each.name for each in self.settings.every]
+        wanted = names or every
         found = [
             str(path.relative_to(root) if path.is_relative_to(root) else path)
             for path in sorted(self.settings.log_dir.glob("*.log"))

@@ -95,7 +95,7 @@ def free_ports(count: int) -> list[int]:
     raise StackError(f"no {count} free ports were found one after the other", UNREACHABLE)
 
 
-def ports_of_a_stack(workers: int = 1) -> dict[str, int]:
+def ports_of_a_stack(workers: int = 1, more: Iterable[str] = ()) -> dict[str, int]:
     """A free port for each variable; each further worker takes the next one, as it does later."""
-    names = [*(name for name in DEFAULT_PORTS if name != WORKER.port), WORKER.port]
+    names = [*more, *(name for name in DEFAULT_PORTS if name != WORKER.port), WORKER.port]
     return dict(zip(names, free_ports(len(names) + workers - 1), strict=False))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from compose.stack.asking import why_not
 from compose.stack.output import UNREACHABLE, StackError, paint, say
-from compose.stack.services import ALL, TEMPORAL, UI_PORT, WORKER, Service
+from compose.stack.services import TEMPORAL, UI_PORT, WORKER, Service
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 
@@ -71,7 +71,7 @@ def probe(settings: Settings, service: str, *, group: int, index: int = 0) -> st
     """Why a process of the local mode, the leader of that group, is not ready; None where it is."""
     if service == TEMPORAL.name:
         return why_not(f"{settings.url(UI_PORT)}/healthz", group)
-    port = next(item.port for item in ALL if item.name == service)
+    port = next(item.port for item in settings.every if item.name == service)
     number = settings.ports[port] + (index if service == WORKER.name else 0)
     return why_not(f"http://{settings.reach(port)}:{number}/readyz", group)
 

@@ -1,9 +1,11 @@
 """The services by the one name that each has everywhere; the order is the order of starting."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
@@ -17,7 +19,8 @@ class Service:
 
     `bind` is the variable of the address that the port is opened on; without one it is loopback.
     `model` names the class of its settings, which says what it reads; `client`: so does the SDK.
-    `mock`: the stage whose vendor it stands in for.
+    `mock`: the stage whose vendor it stands in for. `program`: what `python -m` starts, where that
+    is not the folder of its name.
     """
 
     name: str
@@ -29,11 +32,12 @@ class Service:
     client: bool = False
     inside: bool = False
     bind: str = ""
+    program: str = ""
 
     @property
     def module(self) -> str:
         """What `python -m` starts."""
-        return f"services.{self.name.replace('-', '_')}"
+        return self.program or f"services.{self.name.replace('-', '_')}"
 
     def settings(self) -> type[BaseSettings]:
         """The class of its settings."""
@@ -84,6 +88,31 @@ LOADTEST = Service("loadtest", "", 0, "load test", "loadtest.settings:Settings",
 
 ALL = (TEMPORAL, IMAGE, VIDEO, SEMAPHORE, WORKER, CALLBACK, API)
 MOCKS = (IMAGE, VIDEO)
+
+
+@cache
+def further(pipelines: str) -> tuple[Service, ...]:
+    """What these pipelines bring, as PIPELINES names them: SERVICES of the module `stack` beside
+    each definition. A wrong name is told by the services that read the setting."""
+    found: list[Service] = []
+    for package in _packages(pipelines):
+        with suppress(ModuleNotFoundError):
+            found += import_module(f"{package}.stack").SERVICES
+    return tuple(found)
+
+
+def overlays(pipelines: str) -> list[Path]:
+    """The compose file beside each definition, where there is one."""
+    files = (Path(*package.split(".")) / "compose.yaml" for package in _packages(pipelines))
+    return [file for file in files if file.is_file()]
+
+
+def _packages(pipelines: str) -> list[str]:
+    modules = (path.strip().partition(":")[0] for path in pipelines.split(","))
+    packages = (module.rpartition(".")[0] for module in modules)
+    return [each for each in dict.fromkeys(packages) if all(map(str.isidentifier, each.split(".")))]
+
+
 UI_PORT = "TEMPORAL_UI_PORT"
 UI_INNER = 8080
 

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import os
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
 )
 
 from compose.stack.given import (
@@ -40,6 +42,7 @@ from compose.stack.services import (
     UI_PORT,
     WORKER,
     Service,
+    further,
 )
 from shared.http.hosts import is_loopback
 from shared.settings.common import MOCKED
@@ -88,10 +91,11 @@ def _address(value: str) -> str:
         raise ValueError("is not an IP address") from None
 
 
-def _names(value: str) -> frozenset[str]:
+def _names(value: str, info: ValidationInfo) -> frozenset[str]:
+    known = [*NAMES, *(each.name for each in further(info.data["pipelines"]))]
     names = frozenset(filter(None, map(str.strip, value.split(","))))
-    if unknown := sorted(names.difference(NAMES)):
-        raise ValueError(f"names {', '.join(unknown)}; known are {', '.join(NAMES)}")
+    if unknown := sorted(names.difference(known)):
+        raise ValueError(f"names {', '.join(unknown)}; known are {', '.join(known)}")
     return names
 
 
@@ -159,6 +163,7 @@ class Settings(BaseModel):
         int,
         Field(ge=1, le=MOST_WORKERS, description=f"is not a whole number from 1 to {MOST_WORKERS}"),
     ] = 1
+    pipelines: str = ""
     roles: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
     # The stages whose vendors are mocks.
     mocks: Annotated[frozenset[str], BeforeValidator(_mocked)] = frozenset(MOCKED["on"])
@@ -198,15 +203,32 @@ class Settings(BaseModel):
     temporal_tls_server_ca_cert_path: File | None = None
 
     @property
+    def further(self) -> tuple[Service, ...]:
+        """What other pipelines than genvideo bring."""
+        return further(self.pipelines)
+
+    @property
+    def every(self) -> tuple[Service, ...]:
+        """Each service that a stack of these pipelines may have, in the order of starting."""
+        return (*ALL, *self.further)
+
+    @property
     def ports(self) -> dict[str, int]:
         """Each published port, by its variable."""
-        return {name: getattr(self, name.lower()) for name in DEFAULT_PORTS}
+        given = {name: getattr(self, name.lower()) for name in DEFAULT_PORTS}
+        return given | {each.port: self._port(each) or each.inner for each in self.further}
+
+    def _port(self, service: Service) -> int | None:
+        """The port that is given for what a pipeline brings; None for what is none."""
+        text = self.values.get(service.port, str(service.inner))
+        fits = text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PORT
+        return int(text) if fits else None
 
     @property
     def binds(self) -> dict[str, str]:
         """The address that each port is opened on: loopback, whatever is said, but for two."""
         given = {each.port: getattr(self, each.bind.lower()) for each in ALL if each.bind}
-        return dict.fromkeys(DEFAULT_PORTS, LOOPBACK) | {
+        return dict.fromkeys(self.ports, LOOPBACK) | {
             port: bind or self.bind_address for port, bind in given.items()
         }
 
@@ -223,12 +245,13 @@ class Settings(BaseModel):
     @property
     def whole(self) -> tuple[Service, ...]:
         """Those that are ours to run; a mock or server is left away where another does its work."""
-        return tuple(
+        ours = (
             each
             for each in ALL
             if (not each.mock or each.mock in self.mocks)
             and (self.own_temporal or each is not TEMPORAL)
         )
+        return (*ours, *(each for each in self.further if self.mocks or not each.mock))
 
     @property
     def real(self) -> tuple[str, ...]:
@@ -296,6 +319,9 @@ class Settings(BaseModel):
         yield from self._wrong_client()
 
     def _wrong_ports(self) -> Iterator[str]:
+        for service in self.further:
+            if self._port(service) is None:
+                yield self.refused(service.port, f"is not a whole number from 1 to {MOST_PORT}")
         owners: dict[int, str] = {}
         for name, port in self.ports.items():
             if port in owners:
@@ -370,9 +396,12 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     documented = {*re.findall(r"^#([A-Z][A-Z0-9_]*)=", example, re.MULTILINE), *WIRED}
     lines, unread = dotenv(root / ".env")
     mistakes = list(unread)
-    in_file, given = _known(lines, documented), _known(environ, documented)
-    data_dir = root / (given.get("DATA_DIR") or in_file.get("DATA_DIR") or "data")
+    data_dir = root / (environ.get("DATA_DIR") or lines.get("DATA_DIR") or "data")
     past = Saved.read(data_dir / "run")
+    asked = ChainMap(dict(environ), past.overrides, lines).get("PIPELINES", "")
+    for each in further(asked):
+        documented |= {name.upper() for name in each.settings().model_fields}
+    in_file, given = _known(lines, documented), _known(environ, documented)
     overrides = {**past.overrides, **given}
     values = in_file | overrides
     if "COMFYUI_WORKFLOW" in values:

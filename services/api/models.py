@@ -312,7 +312,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "HolderView": _HOLDER,
     "Job": _JOB,
     "JobError": _ERROR,
-    "JobOrder": {**_INPUT, "on_video_failure": "image"},
+    "JobOrder": {**_INPUT, "on_video_failure": "image", "pipeline": "genvideo"},
     "JobList": {
         "jobs": [_JOB],
         "next_cursor": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It",

@@ -211,6 +211,7 @@ def _compose(root: Path) -> Iterator[Check]:
     for name, files in (
         ("compose files", ("compose", "mocks")),
         ("compose without mocks", ("compose",)),
+        ("compose with another pipeline", ("compose", "mocks", "../examples/speech/compose")),
         ("cluster", ("cluster/compose",)),
     ):
         chosen = [

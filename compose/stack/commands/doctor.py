@@ -120,10 +120,11 @@ def _exposure(settings: Settings) -> Iterator[Finding]:
     """For each port that there would be: who can reach it."""
     local = Mode.LOCAL in (settings.mode, settings.running) or machine.missing() is not None
     ports = machine.wanted_ports(settings, containers=not local, running=())
+    about = ABOUT | {each.port: each.about for each in settings.further}
     for port, name in sorted(ports.items()):
         bind = settings.binds[name]
         missing = name == API.port and settings.exposed and "API_TOKEN" not in settings.values
-        found = f"{ABOUT[name]}: {_who(bind)}" + (", without API_TOKEN" if missing else "")
+        found = f"{about[name]}: {_who(bind)}" + (", without API_TOKEN" if missing else "")
         fix = f"set API_TOKEN, or {API.bind}={LOOPBACK}"
         yield Finding(f"port {port}", good=not missing, found=found, fix=fix)
 

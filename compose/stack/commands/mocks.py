@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_va
 from compose.stack.asking import Unanswered, api, call
 from compose.stack.given import options
 from compose.stack.output import StackError, say, table
-from compose.stack.services import IMAGE, MOCKS, VIDEO, Service
+from compose.stack.services import IMAGE, VIDEO, Service
 from compose.stack.settings import Settings
 
 _TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,)}
@@ -82,7 +82,7 @@ def _there(settings: Settings) -> list[Service]:
     """The mocks that there are, one at least."""
     if not settings.mocks:
         raise StackError("the mocks are switched off; make mocks-on switches them on")
-    return [service for service in MOCKS if service.mock in settings.mocks]
+    return [service for service in settings.whole if service.mock]
 
 
 def _call(settings: Settings, service: Service, method: str, *, plan: object = None) -> Any:

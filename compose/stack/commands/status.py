@@ -4,28 +4,29 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
 from compose.stack import choice, readiness
 from compose.stack.environment import public, vendors
 from compose.stack.given import options
 from compose.stack.local import Local
 from compose.stack.output import paint, say, table
-from compose.stack.services import ALL, API, CALLBACK, IMAGE, NAMES, TEMPORAL, VIDEO
+from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
 from compose.stack.settings import Settings
 
 
 def ps(settings: Settings) -> None:
     """A row per container or process, and one for each that should be there and isn't."""
     found = choice.chosen(settings).units() if settings.running else []
-    units = sorted(found, key=lambda unit: (NAMES.index(unit.service), unit.name))
+    services = {each.name: each for each in settings.every}
+    units = sorted(found, key=lambda unit: ([*services].index(unit.service), unit.name))
     if not units:
         say("the stack is not running; make up starts it")
         return
     say(f"MODE={settings.running}")
     rows = [("SERVICE", "NAME", "STATE", "PORT", "DETAIL")]
     for unit in units:
-        service = next(item for item in ALL if item.name == unit.service)
+        service = services[unit.service]
         port = "-" if service.inside else str(settings.ports[service.port])
         rows.append((unit.service, unit.name, unit.state, port, unit.detail))
     absent = readiness.expected(settings).keys() - {unit.service for unit in units}
@@ -35,10 +36,10 @@ def ps(settings: Settings) -> None:
     say(paint("all ready", "good") if ready else paint("not all ready", "bad"))
 
 
-def _names(value: str) -> list[str]:
-    names = value.replace(",", " ").split()
-    if strange := [name for name in names if name not in NAMES]:
-        raise ValueError(f"names {', '.join(strange)}; known are {', '.join(NAMES)}")
+def _names(value: str, info: ValidationInfo) -> list[str]:
+    names, known = value.replace(",", " ").split(), (info.context or {})["services"]
+    if strange := [name for name in names if name not in known]:
+        raise ValueError(f"names {', '.join(strange)}; known are {', '.join(known)}")
     return names
 
 
@@ -51,7 +52,7 @@ class Logs(BaseModel):
 
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:
     """The last LINES lines of the services in S; followed on a terminal."""
-    asked = options(Logs, environ)
+    asked = options(Logs, environ, services=[each.name for each in settings.every])
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
     # Log files of the local mode are still there when it has stopped; containers' logs are not.
@@ -71,6 +72,7 @@ def urls(settings: Settings) -> None:
         (CALLBACK, "callback receiver", settings.url(CALLBACK.port)),
         (IMAGE, IMAGE.about, settings.url(IMAGE.port)),
         (VIDEO, VIDEO.about, settings.url(VIDEO.port)),
+        *((each, each.about, settings.url(each.port)) for each in settings.further if each.mock),
         (None, "image service", image),
         (None, "video service", video),
     ]

@@ -27,6 +27,7 @@ NOT_SAID = {
     "compose files",
     "size: {1}, {2} import contracts",
     "{1} {2} lines in {3} files",
+    "compose with another pipeline",
     "compose without mocks",
     "supervisor: {1}: {2}",
     "wrong settings: ",
