@@ -135,7 +135,7 @@ async def order_speech(request: Request, mock: TheMock, wanted: Order) -> Respon
     """Accept a text; 409 for a reference in use, 400 for an address that can't be called."""
     url = wanted.callback_url
     if url is not None and not may_call(url, request.app.state.hosts):
-        raise Problem(400, "bad_callback_url", detail="its host is none of MOCK_CALLBACK_HOSTS")
+        raise Problem(400, "bad_callback_url", detail="its host is not in MOCK_CALLBACK_HOSTS")
     job, attempt = mock.jobs.find(wanted.reference, wanted.text)
     generation = Generation(
         id=secrets.token_hex(8),

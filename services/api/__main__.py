@@ -4,14 +4,14 @@ from services.api.settings import ApiSettings
 from shared.quick_start import quick_start
 from shared.settings.common import load_to_start
 
-# Streams are told to end at once; this bounds what doesn't listen.
+# Streams are told to end at once; this limits those that don't listen.
 SHUTDOWN_SECONDS = 3
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = load_to_start(ApiSettings)
-    # Not before: a mistake in the settings is told at once.
+    # Imported here, so that a mistake in the settings is reported at once.
     with quick_start():
         from services.api.app import create_app
         from shared.http.web import server

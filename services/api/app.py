@@ -1,4 +1,4 @@
-"""The API as an app; it starts while Temporal is away, and says so in `/readyz`."""
+"""The API as an app; it starts while Temporal is away, and `/readyz` says so."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +31,7 @@ job until its end (close code 1000; 4404 for an unknown job, 1013 while Temporal
 
 
 def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
-    """The app; without a client it makes one of its own, by the SDK's standard settings."""
+    """Create the app; without a client it makes one by the SDK's standard settings."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -47,7 +47,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         reasons = await service.dependencies.reasons()
         if settings.elsewhere:
             return reasons
-        # What is removed, and what is asked of Temporal alone, needs no room.
+        # Deletes, and questions to Temporal, need no space on the disk.
         return {**reasons, "disk": await asyncio.to_thread(no_room, settings.data_dir)}
 
     async def before_metrics() -> None:
@@ -82,7 +82,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
 
 
 def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:
-    """The Temporal UI's page, where there is something to decrypt; the codec lets in no other."""
+    """Serve the codec to the Temporal UI's page, if there is a key; no other page may call it."""
     return frozenset({origin_of_ui(settings)} if settings.payload_keys.encrypts else ())
 
 
@@ -96,7 +96,7 @@ LEVEL = 4
 
 
 class Compressed:
-    """Passes the list of jobs through gzip, and everything else as it is."""
+    """Compress the list of jobs by gzip, and pass on everything else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

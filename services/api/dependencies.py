@@ -1,4 +1,4 @@
-"""What the API depends on, as `/readyz` tells it; unless all of it is ready, nothing is changed."""
+"""The API's dependencies, as `/readyz` reports them; unless all are ready, nothing is changed."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ from shared.store.assets import Assets
 from shared.store.chosen import store_reason
 from shared.store.records import RecordStore
 
-# A look is used again for so long.
+# An answer is used again for this long.
 FRESH_SECONDS = 1.0
 
 
 class Dependencies:
-    """Each by its name, with the check that says why it is not ready."""
+    """Each dependency by name, with the check that says why it is not ready."""
 
     def __init__(
         self, checks: Mapping[str, Check], *, fresh_seconds: float = FRESH_SECONDS
@@ -31,18 +31,18 @@ class Dependencies:
         self._asked_at = float("-inf")
 
     async def reasons(self) -> Mapping[str, str | None]:
-        """Why each is not ready now, None where it is."""
+        """Return why each is not ready now, or None."""
         return await reasons_of({name: check() for name, check in self._checks.items()})
 
     async def require(self) -> None:
-        """NotReady with the reasons unless all were ready, up to a second ago."""
+        """Raise NotReady with the reasons unless all were ready within the last second."""
         task = self._asking
         if task is None or (
             task.done() and time.monotonic() - self._asked_at >= self._fresh_seconds
         ):
             self._asked_at = time.monotonic()
             task = self._asking = asyncio.create_task(self._look())
-        # One look serves all who ask: none of them may cancel it for the others by leaving.
+        # One check serves all callers, so none of them may cancel it by leaving.
         error = not_ready(await asyncio.shield(task))
         if error is not None:
             raise error
@@ -52,7 +52,7 @@ class Dependencies:
 
 
 def dependencies_of(settings: ApiSettings, client: Client, assets: Assets) -> Dependencies:
-    """Temporal, and where the records are kept."""
+    """Return Temporal and the store."""
     checks: dict[str, Check] = {"temporal": lambda: temporal_reason(client)}
     if settings.elsewhere:
         checks["store"] = lambda: store_reason(assets.store)

@@ -1,4 +1,5 @@
-"""What can be done with jobs; a job is known from the 202 on, and Temporal is asked the least."""
+"""What can be done with jobs; a job is known from its 202 on, and Temporal is asked as little as
+possible."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -36,9 +37,9 @@ class IdempotencyConflict(
 
 
 class JobNotRetryable(
-    GenvideoError, code="job_not_retryable", status=409, title="The job can't be run again"
+    GenvideoError, code="job_not_retryable", status=409, title="The job can't be retried"
 ):
-    """It made all that it was to make, has not ended, or left no input behind."""
+    """It succeeded, has not ended, or left no input."""
 
 
 class JobEnded(GenvideoError, code="job_ended", status=409, title="The job has already ended"):
@@ -51,7 +52,7 @@ class OtherNamespace(
     status=409,
     title="The job is in another namespace of Temporal",
 ):
-    """Its workflow runs where this API does not look."""
+    """Its workflow runs in another namespace."""
 
 
 class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No such job"):
@@ -59,7 +60,7 @@ class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No suc
 
 
 class Jobs:
-    """Submit, find, cancel and run again."""
+    """Submit, find, cancel and retry jobs."""
 
     def __init__(
         self,
@@ -116,7 +117,8 @@ class Jobs:
         return job_id
 
     async def _started(self, job_id: str) -> datetime:
-        """When the server has started it, which its record will say; about now, if it is silent."""
+        """Return the server's start time, which the record will have; about now, if it is
+        silent."""
         try:
             return await self._temporal.start_time(job_id)
         except (RPCError, TemporalUnavailable):
@@ -142,7 +144,8 @@ class Jobs:
             raise IdempotencyConflict("This Idempotency-Key was used for a job that is gone.")
 
     async def find(self, job_id: str) -> Job:
-        """The newest state of a job; JobNotFound, or TemporalUnavailable where only it can say."""
+        """Return the newest state of a job; raise JobNotFound, or TemporalUnavailable if only it
+        knows."""
         check_id(job_id)
         record = await self._repairer.read(job_id)
         if record is not None and self._feed.retention.over(record):
@@ -160,19 +163,19 @@ class Jobs:
         return job
 
     async def record(self, job_id: str) -> Record | None:
-        """The record of a known job, if there is one yet."""
+        """Return the record of a known job, if there is one yet."""
         return await self._repairer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:
-        """Ask a job to end; JobEnded when it has, OtherNamespace, NotReady.
+        """Ask a job to end; raise JobEnded, OtherNamespace or NotReady.
 
-        One that Temporal has forgotten is ended here, or by the semaphore if it had begun: nobody
-        else ever would.
+        A job that Temporal has forgotten is ended here, or by the semaphore if it had begun,
+        because nothing else would end it.
         """
         job = await self.find(job_id)
         if not job.status.ended:
             await self._require_changeable(job_id)
-            # It may end after it was found; then Temporal refuses, and it is looked up anew.
+            # It may end after it was found; then Temporal refuses, and it is looked up again.
             if await self._temporal.cancel(job_id) or await self._repairer.close_forgotten(job_id):
                 return job
         raise JobEnded(f"{job_id} has ended: {(await self.find(job_id)).status}.")
@@ -187,16 +190,16 @@ class Jobs:
         await self._dependencies.require()
 
     async def retry(self, job_id: str, key: str | None) -> str:
-        """A new job with the input of one that ended without all it was to make.
+        """Start a new job with the input of one that ended without all its results.
 
-        JobNotRetryable, OtherNamespace, NotReady.
+        Raises JobNotRetryable, OtherNamespace or NotReady.
         """
         job = await self.find(job_id)
         if job.status not in RETRYABLE_STATES:
             raise JobNotRetryable(f"{job_id} is {job.status}; only an ended job runs again.")
         await self._require_changeable(job_id)
         again = await self._order_again(job)
-        # A space can't be in a key of a caller's, so that this can't be the key of another job.
+        # A caller's key has no space, so this can't be the key of another job.
         return await self.submit(again, None if key is None else f"retry {job_id} {key}")
 
     async def _order_again(self, job: Job) -> Order:
@@ -210,7 +213,7 @@ class Jobs:
         found = await self._temporal.describe(job.job_id)
         order = None if found is None else await self._temporal.order_of(found)
         if order is None or isinstance(order[1], NotRecorded):
-            raise JobNotRetryable(f"Nothing is left of the input of {job.job_id}.")
+            raise JobNotRetryable(f"No input is stored for {job.job_id}.")
         return order
 
 
@@ -220,7 +223,7 @@ def _require_same(order: Order, before: Order | None) -> None:
 
 
 def check_id(job_id: str) -> None:
-    """JobNotFound for what can't be a job's."""
+    """Raise JobNotFound for an invalid job id."""
     if not is_job_id(job_id):
         raise _unknown(job_id)
 

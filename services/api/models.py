@@ -1,6 +1,7 @@
-"""What the API takes and gives beside Job and SlotView, with an example of each message.
+"""The API's messages beside Job and SlotView, with an example of each.
 
-What it takes is strict: a field that we don't know is told, since it may be a mistake."""
+Input is strict: an unknown field is an error, because it may be a mistake.
+"""
 
 import re
 import unicodedata
@@ -28,7 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 # Spaces, separators, controls, formats such as U+200B, and marks that need a letter before them.
 _BLANK_CATEGORIES = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"})
-# Letters and a symbol that Unicode itself draws as nothing: the fillers, and Braille's blank.
+# Letters and a symbol that Unicode draws as nothing: the fillers, and Braille's blank.
 _BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
@@ -46,7 +47,7 @@ def _something_to_draw(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A control character would break log lines and visibility queries."""
+    """Refuse control characters, which would break log lines and visibility queries."""
     if _CONTROL.search(text):
         raise ValueError("It may not hold control characters, such as a line break.")
     return text
@@ -58,7 +59,7 @@ def _visible_ascii(text: str) -> str:
     return text
 
 
-# The patterns tell the reference what the functions check.
+# The patterns document what the functions check.
 PromptText = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2500),
@@ -127,7 +128,7 @@ class JobOrder(GenVideoInput):
     tag: TagText | None = None
 
     def input(self) -> GenVideoInput:
-        """The same as a message to the job."""
+        """The order as a message to the job."""
         return GenVideoInput.model_validate(self.model_dump())
 
 
@@ -137,7 +138,7 @@ class SlotOrder(SlotChange):
     model_config = STRICT
 
     def change(self) -> SlotChange:
-        """The same as a message to the semaphore."""
+        """The change as a message to the semaphore."""
         return SlotChange.model_validate(self.model_dump())
 
 
@@ -177,7 +178,7 @@ EXAMPLE_ID = "job-0123456789abcdef01234567"
 
 
 class Accepted(Message):
-    """A job was taken on: where to look at it, and where to listen."""
+    """A job was accepted: where to look at it, and where to listen."""
 
     job_id: str
     status_url: str
@@ -188,8 +189,8 @@ class Accepted(Message):
 class JobList(Message):
     """One page of jobs, newest first; `next_cursor` is null on the last one.
 
-    `change`: the last change of any job by then, from which `/ws/jobs` and `/events` go on. It is
-    handed back as it is: a name, no number.
+    `change`: the last change of any job by then, from which `/ws/jobs` continues. It is an opaque
+    name.
     """
 
     jobs: list[Job]
@@ -241,7 +242,7 @@ class PageConfig(Message):
 
 
 def accepted(public_url: str, job_id: str) -> Accepted:
-    """The reply for a job under the API's public address."""
+    """Return the reply for a job under the API's public address."""
     sockets = public_url.replace("http", "ws", 1)
     return Accepted(
         job_id=job_id,

@@ -1,6 +1,6 @@
-"""What no workflow is left, or able, to write: records made again, ended, and removed.
+"""Records that no workflow can write: written again, ended, and removed.
 
-While the API is not ready nothing is written or removed: what answers may be another Temporal.
+While the API is not ready it writes and removes nothing, because another Temporal may be answering.
 """
 
 import asyncio
@@ -35,13 +35,13 @@ from shared.temporal.refusals import refusal
 
 log = structlog.get_logger(__name__)
 
-# A job younger than this may well have no record yet; its workflow is not asked for one.
+# A younger job may have no record yet; its workflow is not queried.
 FRESH_SECONDS = 5.0
-# After a query that got no answer, others are not held up by one of their own for so long.
+# After a query without an answer, others are skipped for this long.
 SILENCE_SECONDS = 5.0
-# So long a job that was handed to the semaphore is not handed to it again.
+# A job that was handed to the semaphore is not handed over again for this long.
 DRAIN_SECONDS = 60.0
-# Jobs that Temporal may not know are looked for, and old ones removed, this often; so many a round.
+# How often, and how many, jobs that Temporal may not know are looked for, and old ones removed.
 ROUND_SECONDS = 60.0
 LOOKED_FOR, REMOVED = 20, 500
 
@@ -50,9 +50,9 @@ LOOKED_FOR, REMOVED = 20, 500
 async def periodically(
     work: Callable[[], Awaitable[None]], pause: Callable[[], float]
 ) -> AsyncIterator[None]:
-    """Work until the block ends, with so many seconds between; a failure is logged.
+    """Repeat work during the block, with this pause; a failure is logged.
 
-    What `/readyz` says as long as it lasts is no news.
+    A reason that `/readyz` reports already is not logged.
     """
 
     async def again() -> None:
@@ -74,7 +74,7 @@ async def periodically(
 
 
 class Repairer:
-    """Makes a job's record again, or ends it."""
+    """Writes a job's record again, or ends it."""
 
     def __init__(
         self, feed: Feed, records: Records, temporal: Temporal, *, dependencies: Dependencies
@@ -84,25 +84,25 @@ class Repairer:
         self._records = records
         self._temporal = temporal
         self._silent_until = float("-inf")
-        # Jobs that were lately handed to the semaphore to be drained, and when.
+        # Jobs that were recently handed to the semaphore to be drained, and when.
         self._handed: dict[str, float] = {}
 
     async def read(self, job_id: str) -> Record | None:
-        """The record that is kept, or None; StoreAway."""
+        """Return the stored record, or None; raise StoreAway."""
         return await asyncio.to_thread(self._records.read, job_id)
 
     async def is_there(self, job_id: str) -> bool:
-        """Whether there is anything, a record or a damaged one; StoreAway."""
+        """True if there is a record, also a damaged one; raise StoreAway."""
         return await asyncio.to_thread(self._records.known, job_id)
 
     def is_ours(self, record: Record) -> bool:
-        """Whether its workflow runs in our namespace."""
+        """True if its workflow runs in our namespace."""
         return record.is_of(self._temporal.client.namespace)
 
     async def recover(self, job_id: str) -> Job | None:
-        """A job by what Temporal tells, its record written; None if nobody knows it.
+        """Return a job by Temporal's data, and write its record; None if nobody knows it.
 
-        NotReady: what a namespace says that is not ready for us is taken for nothing.
+        Raises NotReady, because a namespace that is not ready proves nothing.
         """
         known = self._feed.index.get(job_id)
         found = await self._temporal.describe(job_id)
@@ -134,13 +134,14 @@ class Repairer:
     async def _from_temporal(
         self, found: WorkflowExecutionDescription, known: Job | None
     ) -> Record | None:
-        """The record as the workflow tells it; if none answers, one with an end from outside."""
+        """Return the record by the workflow's query; without an answer, one with an end from
+        outside."""
         if time.monotonic() >= self._silent_until:
             try:
                 return await from_workflow(self._temporal, found)
             except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
-                log.warning("a record can't be asked for", job_id=found.id, reason=str(error))
+                log.warning("record can't be queried", job_id=found.id, reason=str(error))
         if found.status not in ABNORMAL:
             return None
         record = await self.read(found.id) or await first_record(self._temporal, found)
@@ -150,8 +151,7 @@ class Repairer:
         return closed(record, found.status)
 
     async def _write(self, record: Record, *, why: str) -> None:
-        """Store a record that was made again, and tell the listeners; one of another namespace
-        stands, and is shown as it is."""
+        """Write a repaired record, and publish it; one of another namespace stays as it is."""
         try:
             present = await self.read(record.job_id)
             if present is not None and not self.is_ours(present):
@@ -160,16 +160,17 @@ class Repairer:
             if await asyncio.to_thread(self._records.write, record):
                 REPAIRED.labels(why).inc()
         except OSError as error:
-            log.error("a record can't be written", job_id=record.job_id, reason=error.strerror)
-            # Whoever looks is told all the same, and the file is tried again.
+            log.error("record can't be written", job_id=record.job_id, reason=error.strerror)
+            # It is published all the same, and the file is tried again.
             self._feed.damaged[record.job_id] = None
         self._feed.put_record(record)
 
     async def close_forgotten(self, job_id: str) -> bool:
-        """End an open record whose job Temporal doesn't know; False if there is no such record.
+        """End an open record whose job Temporal doesn't know; return False if there is no such
+        record.
 
-        A job that has begun may have something paid at a vendor: the semaphore has it drained, and
-        its record is ended then.
+        A job that has begun may have something paid at a vendor, so the semaphore has it drained,
+        and its record is ended then.
         """
         record = await self.read(job_id)
         if record is None or not self.is_ours(record):
@@ -190,7 +191,7 @@ class Repairer:
 class UnknownJobs:
     """Looks for open jobs that Temporal does not know any more, as after a loss of its database.
 
-    Each open job has its turn; the rounds cost the same however many there are.
+    Each open job has its turn; a round costs the same however many there are.
     """
 
     def __init__(
@@ -201,11 +202,11 @@ class UnknownJobs:
         self._temporal = temporal
         self._repairer = repairer
         self._round = 0
-        # In which round a job was last looked for.
+        # The round in which a job was last looked for.
         self._looked_for: dict[str, int] = {}
 
     async def look(self) -> None:
-        """One round; NotReady."""
+        """Run one round; raise NotReady."""
         self._round += 1
         jobs = self._feed.index.open()
         self._looked_for = {job.job_id: self._looked_for.get(job.job_id, 0) for job in jobs}
@@ -219,7 +220,7 @@ class UnknownJobs:
                 await self._repairer.close_forgotten(job.job_id)
 
     def _next(self, jobs: Iterable[Job]) -> list[Job]:
-        """Those that were not looked for for longest, the oldest of them first."""
+        """Return those that were not looked for for longest, the oldest of them first."""
         return nsmallest(
             LOOKED_FOR, jobs, key=lambda job: (self._looked_for[job.job_id], job.created_at)
         )
@@ -228,7 +229,7 @@ class UnknownJobs:
 class Forgetter:
     """Removes jobs that ended longer ago than RETENTION_DAYS: files, receipts, and last the record.
 
-    Killed at any line, the next round finds the record and goes on.
+    After a kill at any line the next round finds the record and continues.
     """
 
     def __init__(
@@ -240,24 +241,24 @@ class Forgetter:
         self._assets = assets
 
     async def forget(self) -> None:
-        """One round; NotReady."""
+        """Run one round; raise NotReady."""
         self._feed.forget_expired()
         if self._feed.expired:
             await self._dependencies.require()
         for job_id in list(self._feed.expired)[:REMOVED]:
-            # Taken out first: one that can't be removed goes behind the others.
+            # Taken out first, so that one that can't be removed goes behind the others.
             del self._feed.expired[job_id]
             try:
                 removed = await asyncio.to_thread(self._remove, job_id)
             except OSError as error:
-                log.error("a job can't be forgotten", job_id=job_id, reason=error.strerror)
+                log.error("job can't be removed", job_id=job_id, reason=error.strerror)
                 self._feed.expired[job_id] = None
             else:
                 FORGOTTEN.inc(removed)
 
     def _remove(self, job_id: str) -> bool:
-        """Whether it was there; a record that can't be read, is open again, or is of another
-        namespace is left alone."""
+        """Remove a job; return False for an unreadable record, an open one, or one of another
+        namespace."""
         record = self._records.read(job_id)
         if record is None or not self._feed.retention.over(record):
             return False

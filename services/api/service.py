@@ -1,4 +1,4 @@
-"""What the routes share, made when the app starts, and what works as long as it runs."""
+"""The parts that the routes share, made when the app starts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
 
-# So long a start waits until all records are known; what is left is read meanwhile.
+# A start waits at most this long until all records are known; the rest is read later.
 START_SECONDS = 10.0
 
 
@@ -50,7 +50,7 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow the jobs and put right what is wrong, until the end of the block."""
+        """Follow the jobs and repair records, until the end of the block."""
         with suppress(TimeoutError, OSError):
             if not self.settings.elsewhere:
                 folder = self.settings.data_dir / "state" / "jobs"
@@ -70,7 +70,7 @@ class Service:
 
 
 def make_service(settings: ApiSettings, client: Client) -> Service:
-    """The parts around one client; nothing is started yet."""
+    """Make the parts around one client; nothing is started yet."""
     known = settings.known
     temporal = Temporal(client, known.values())
     named = (name for each in known.values() for name in (each.slot, *each.names))

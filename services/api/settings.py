@@ -1,4 +1,4 @@
-"""What the API reads from the environment; nothing is read before `load`."""
+"""Settings of the API; nothing is read before `load`."""
 
 import re
 from pathlib import Path
@@ -28,9 +28,9 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
     pace: Pace = Pace.FAST
     retention_days: RetentionDays | None = None
 
-    # Whether other machines reach it, which the stack says, for a container can't tell.
+    # Whether other machines reach it; the stack says so, because a container can't know.
     api_exposed: bool = Field(default_factory=lambda known: not is_loopback(known["listen_host"]))
-    # Who may come in, and how many.
+    # Access, and its limits.
     api_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None, validate_default=True
     )
@@ -38,15 +38,15 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
     api_rate: Annotated[int, Field(ge=0, le=100_000)] = 500
     api_max_sockets: Annotated[int, Field(ge=1, le=100_000)] = 2000
     api_sockets_per_address: Annotated[int, Field(ge=1, le=100_000)] = 500
-    # Shown on the page where it can be read.
+    # Shown on the page if it can be read.
     reports_dir: Path = Path("reports")
 
-    # Where the page's health, receipts and faults come from; without an address: beside us.
+    # The sources of the page's health, receipts and faults; by default beside the API.
     callback_port: Port = 8001
     comfyui_port: Port = 6889
     kling_port: Port = 16882
     worker_http_port: Port = 9100
-    # As many as there should be: one that is gone has no address to be asked at.
+    # The wanted number; a missing worker has no address.
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     semaphore_http_port: Port = 9099
     callback_service_url: AnyHttpUrl | None = None
@@ -56,7 +56,7 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
     semaphore_url: AnyHttpUrl | None = None
     # What further pipelines bring, by the names of the services.
     pipeline_services: dict[str, str] = Field(default_factory=dict)
-    # Shown to the callback receiver, whose port may be open to others than us.
+    # Sent to the callback receiver, whose port may be open to others.
     operator_key: SecretStr | None = None
 
     @field_validator("api_token")
@@ -89,22 +89,22 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
 
     @property
     def origins(self) -> frozenset[str]:
-        """Further origins whose pages may call us; `*` is any."""
+        """Further origins whose pages may call the API; `*` is any."""
         return frozenset(_listed(self.api_origins))
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Those of the settings, and the public one."""
+        """The hosts of the settings, and the public one."""
         return super().hosts | {host_of_url(self.public_url)}
 
     @property
     def public_url(self) -> str:
-        """The base of every address that the API gives out, without a slash at its end."""
+        """The base of every public address, without a slash at its end."""
         return str(self.api_public_url or f"http://127.0.0.1:{self.api_port}").rstrip("/")
 
     @property
     def upstreams(self) -> dict[str, str]:
-        """Every other HTTP service by its name, and the base of its address."""
+        """Every other HTTP service by name, and the base of its address."""
         return {
             "worker": self._base(self.worker_url, self.worker_http_port),
             "semaphore": self._base(self.semaphore_url, self.semaphore_http_port),
@@ -114,7 +114,7 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
 
     @property
     def mock_services(self) -> dict[str, str]:
-        """The mocks that there are, by name."""
+        """The mocks that are in use, by name."""
         mocks = {
             "image": ("mock-comfyui", self._base(self.mock_comfyui_url, self.comfyui_port)),
             "video": ("mock-kling", self._base(self.mock_kling_url, self.kling_port)),

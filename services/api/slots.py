@@ -1,4 +1,4 @@
-"""A gate as its semaphore shows it; asked at most once a second, however many look."""
+"""A semaphore's view of its gate; asked at most once a second, for all callers together."""
 
 import asyncio
 import time
@@ -49,23 +49,23 @@ from shared.temporal.client import answer
 log = structlog.get_logger(__name__)
 
 FRESH_SECONDS = 1.0
-# How long each try to hear from the semaphore may take. A question is lost with a worker that dies,
-# and on a busy machine it waits behind whatever else that worker has to do.
+# How long each try to ask the semaphore may take. A query is lost with a worker that dies, and on a
+# busy machine it waits behind the worker's other tasks.
 TRY_SECONDS = (3.0, 4.0)
-# A list is not held up for its queue positions.
+# A list does not wait longer for its queue positions.
 PATIENCE_SECONDS = 0.5
 UPDATE_SECONDS = 5.0
 # A full queue moves on by one job at a time.
 FULL_RETRY_SECONDS = 10.0
-# How an update fails whose semaphore was reset, or ended before it was done.
+# How an update fails if its semaphore was reset, or ended before it was done.
 ENDED = ("reset", "AcceptedUpdateCompletedWorkflow")
 
-# Whoever reads metrics is not kept waiting for a semaphore that is slow.
+# A scrape does not wait longer for a slow semaphore.
 METRICS_SECONDS = 2.0
 
 SEEN = Gauge("genvideo_api_slot_seen", "1 where the semaphore has answered for these figures")
 LIMIT = Gauge("genvideo_api_slot_limit", "Jobs that may hold the slot at once")
-PAUSED = Gauge("genvideo_api_slot_paused", "1 while nobody is let in")
+PAUSED = Gauge("genvideo_api_slot_paused", "1 while paused")
 HOLDERS = Gauge("genvideo_api_slot_holders", "Jobs that hold the slot", ["draining"])
 WAITING = Gauge("genvideo_api_slot_waiting", "Jobs that wait for the slot")
 HELD = Gauge("genvideo_api_slot_held_seconds", "For how long the oldest holder has had the slot")
@@ -82,11 +82,11 @@ class SemaphoreSlow(
 
 
 class NotDraining(GenvideoError, code="not_draining", status=409, title="The run is not draining"):
-    """Only the place of a run that has closed, and is being cleared, can be given up."""
+    """Only the place of a draining run can be given up."""
 
 
 class Slots:
-    """Limit, pause, holders and queue; its last answer serves for a second."""
+    """Limit, pause, holders and queue; the last answer is used for a second."""
 
     def __init__(self, client: Client, gate: str = JOB_GATE) -> None:
         self._client = client
@@ -98,7 +98,7 @@ class Slots:
         self._positions: tuple[SlotView, dict[str, int]] | None = None
 
     async def is_there(self) -> bool:
-        """Whether there is a semaphore of this name."""
+        """True if there is a semaphore of this name."""
         try:
             await answer(self._handle.describe(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
@@ -108,8 +108,8 @@ class Slots:
         return True
 
     async def view(self) -> SlotView:
-        """The slot now, up to a second old; TemporalUnavailable or SemaphoreSlow without it."""
-        # One question serves all who ask: none of them may cancel it for the others by leaving.
+        """Return the slot, up to a second old; raise TemporalUnavailable or SemaphoreSlow."""
+        # One query serves all callers, so none of them may cancel it by leaving.
         return await asyncio.shield(self._current())
 
     def _current(self) -> asyncio.Task[SlotView]:
@@ -117,7 +117,7 @@ class Slots:
         if task is None or (task.done() and time.monotonic() - self._asked_at >= FRESH_SECONDS):
             self._asked_at = time.monotonic()
             task = self._asking = asyncio.create_task(self._ask())
-            # A failure that nobody waits for any more is no news.
+            # Retrieve a failure that nobody waits for any more.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
@@ -126,9 +126,9 @@ class Slots:
         return self._seen
 
     async def _with_drains(self, view: SlotView) -> SlotView:
-        """The same, with how often each drain was tried, and why the last try failed.
+        """Add how often each drain was tried, and why the last try failed.
 
-        The server alone knows, which is asked only while a run drains.
+        Only the server knows, and it is asked only while a run drains.
         """
         if not any(holder.draining for holder in view.holders):
             return view
@@ -140,7 +140,8 @@ class Slots:
         return with_drains(view, described)
 
     async def _answered(self) -> SlotView:
-        """The answer to one of the tries; SemaphoreSlow only where Temporal itself answers."""
+        """Return the answer to one of the tries; raise SemaphoreSlow only if Temporal itself
+        answers."""
         for seconds in TRY_SECONDS:
             try:
                 return await self._tried(seconds)
@@ -157,7 +158,7 @@ class Slots:
         try:
             return await self._query(seconds)
         except WorkflowQueryRejectedError:
-            # It was ended from outside; whoever needs it starts it.
+            # It was ended from outside; the next request starts it.
             await self._start()
             return await self._query(seconds)
         except (RPCError, WorkflowQueryFailedError) as error:
@@ -176,7 +177,7 @@ class Slots:
         return await answer(query, seconds=seconds)
 
     async def change(self, change: SlotChange) -> SlotView:
-        """Set limit or pause, on a semaphore that is started when there is none."""
+        """Set limit or pause; start the semaphore if there is none."""
         TEMPORAL_CALLS.labels("change_slots").inc()
         try:
             view = await self._update(CHANGE_UPDATE, change)
@@ -189,9 +190,9 @@ class Slots:
         return view
 
     async def free(self, run_id: RunId) -> SlotView:
-        """Give up the drain of a run, whose place is free at once; NotDraining.
+        """Give up the drain of a run, whose place is free at once; raise NotDraining.
 
-        What it left at a vendor may run on, beside that of the next holder.
+        What it left at a vendor may run on, beside the next holder.
         """
         TEMPORAL_CALLS.labels("free_slot").inc()
         try:
@@ -199,8 +200,8 @@ class Slots:
         except RPCError as error:
             if not is_missing(error):
                 raise TemporalUnavailable("The semaphore does not answer.") from error
-            raise NotDraining("There is no semaphore, and so no run that drains.") from error
-        log.warning("a place was freed by an operator", gate=self._gate, run_id=run_id)
+            raise NotDraining("There is no semaphore, so no run drains.") from error
+        log.warning("operator freed a place", gate=self._gate, run_id=run_id)
         view = await self._with_drains(view)
         self._remember(view)
         return view
@@ -219,16 +220,16 @@ class Slots:
         async def known() -> SlotView:
             return view
 
-        # In place of a question that is still under way, whose answer may be from before.
+        # Replaces a query under way, whose answer may be from before.
         self._seen = view
         self._asking = asyncio.create_task(known())
         self._asked_at = time.monotonic()
 
     async def require_room(self) -> None:
-        """QueueFull while the semaphore refuses whoever asks.
+        """Raise QueueFull while the semaphore refuses requests.
 
-        Its last word decides, so that no submission waits for it; only one that said "full" is
-        asked for again, since it may be out of date.
+        Its last answer counts, so that no submission waits; only an answer "full" is asked for
+        again, because it may be out of date.
         """
         asking = self._current()
         view = self._seen
@@ -239,18 +240,19 @@ class Slots:
                 view = await asyncio.shield(asking)
         if view.is_full:
             raise QueueFull(
-                f"{view.waiting_count} jobs wait, and no more may; nothing was started.",
+                f"{view.waiting_count} jobs wait, which is the limit; nothing was started.",
                 retry_after=FULL_RETRY_SECONDS,
             )
 
     async def with_positions(self, jobs: list[Job]) -> list[Job]:
-        """The jobs with their positions in the queue, from 1; none where it is silent."""
+        """Return the jobs with their queue positions, from 1; without them if the semaphore is
+        silent."""
         if any(job.status is Status.QUEUED for job in jobs) and await self.look():
             return [self.placed(job) for job in jobs]
         return jobs
 
     async def look(self) -> bool:
-        """Whether the queue has told, up to a second ago, who stands where."""
+        """True if the queue's order is known, up to a second old."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.view()
@@ -259,7 +261,7 @@ class Slots:
         return True
 
     def placed(self, job: Job) -> Job:
-        """The job with the position that the last look has shown."""
+        """Return the job with its position by the last answer."""
         positions = {} if self._seen is None else self._positions_in(self._seen)
         position = positions.get(job.job_id) if job.status is Status.QUEUED else None
         return job if position is None else job.model_copy(update={"queue_position": position})
@@ -272,7 +274,7 @@ class Slots:
 
 
 def _refusal(cause: BaseException) -> GenvideoError:
-    """Why the semaphore did not do what it was told."""
+    """Return why the semaphore did not do what was asked."""
     kind = cause.type if isinstance(cause, ApplicationError) else None
     if kind == NotDraining.code:
         return NotDraining("This run is not draining.")
@@ -283,7 +285,7 @@ def _refusal(cause: BaseException) -> GenvideoError:
 
 
 async def refresh_metrics(slots: Slots) -> None:
-    """Set all of them; where the semaphore does not answer, or rebuilds, they stay, and `SEEN` is
+    """Set all metrics; if the semaphore does not answer, or rebuilds, they stay, and `SEEN` is
     0."""
     try:
         view: SlotView | None = await asyncio.wait_for(slots.view(), METRICS_SECONDS)

@@ -1,6 +1,6 @@
-"""What the API asks of Temporal, and what Temporal knows of a job, as a record.
+"""The API's calls to Temporal, and Temporal's data of a job as a record.
 
-Each call is counted and bounded in time, or TemporalUnavailable.
+Each call is counted and limited in time, or raises TemporalUnavailable.
 """
 
 import asyncio
@@ -55,8 +55,8 @@ T = TypeVar("T")
 Handle = WorkflowHandle[object, Progress]
 
 RPC_TIMEOUT = timedelta(seconds=3)
-# So many starts are with the server at a time, so that whatever else it is asked stands behind no
-# more than these; and for so long one waits for its turn.
+# At most this many starts are with the server at a time, so that other calls wait for no more than
+# these; and a start waits this long for its turn.
 STARTS_AT_ONCE = 2
 START_PATIENCE = 10.0
 MEMO_INPUT = "input"
@@ -64,13 +64,13 @@ ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed_out",
 }
-# A list of what changed is read in pages of so many, and so many of them at the most.
+# The size of a page of changes, and the most pages.
 PAGE = 1000
 MOST_PAGES = 20
 
 
 class Temporal:
-    """What the API asks of Temporal about jobs."""
+    """The API's calls about jobs."""
 
     def __init__(self, client: Client, pipelines: Iterable[Definition] = (GENVIDEO,)) -> None:
         self.client = client
@@ -78,13 +78,13 @@ class Temporal:
         self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
 
     def handle(self, job_id: str) -> Handle:
-        """The newest run of a job."""
+        """Return the newest run of a job."""
         return self.client.get_workflow_handle(job_id, result_type=Progress)
 
     async def start(self, job_id: str, job: JobInput, pipeline: Definition = GENVIDEO) -> None:
-        """Start a job's workflow; WorkflowAlreadyStartedError when the id was ever used.
+        """Start a job's workflow; raise WorkflowAlreadyStartedError if the id was ever used.
 
-        One of too many starts at once waits, and hears TemporalUnavailable where that lasts.
+        With too many starts at once it waits, and raises TemporalUnavailable if that takes long.
         """
         attributes = TypedSearchAttributes(
             [
@@ -114,14 +114,14 @@ class Temporal:
         try:
             await asyncio.wait_for(self._starts.acquire(), START_PATIENCE)
         except TimeoutError as error:
-            raise TemporalUnavailable("Temporal takes in jobs too slowly.") from error
+            raise TemporalUnavailable("Temporal accepts jobs too slowly.") from error
         try:
             yield
         finally:
             self._starts.release()
 
     async def describe(self, job_id: str) -> WorkflowExecutionDescription | None:
-        """The newest run as the server knows it, or None where it knows no such id."""
+        """Describe the newest run, or return None if the server knows no such id."""
         call = self.handle(job_id).describe(rpc_timeout=RPC_TIMEOUT)
         try:
             return await _counted("describe", call)
@@ -131,13 +131,13 @@ class Temporal:
             raise
 
     async def start_time(self, job_id: str) -> datetime:
-        """When the server has started a job. No more of its answer is read: with all of it, as in
-        `describe`, the call costs two thirds more of our processor."""
+        """Return the server's start time of a job. Only that is read, because reading the whole
+        answer costs two thirds more of our processor."""
         found = await self._looked_up("describe", job_id)
         return found.workflow_execution_info.start_time.ToDatetime(UTC)
 
     async def knows(self, job_id: str) -> bool:
-        """Whether the server knows a job, however it stands; as cheap as `start_time`."""
+        """True if the server knows a job in any state; as cheap as `start_time`."""
         try:
             await self._looked_up("look_for", job_id)
         except RPCError as error:
@@ -171,7 +171,7 @@ class Temporal:
         await _counted("drain", asked)
 
     async def cancel(self, job_id: str) -> bool:
-        """Ask a job to end; False when it has ended, or never was."""
+        """Ask a job to end; return False if it has ended, or there is none."""
         try:
             await _counted("cancel", self.handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
@@ -181,14 +181,15 @@ class Temporal:
         return True
 
     async def record(self, job_id: str, run_id: str | None = None) -> Record:
-        """The record as the newest run holds it, or `run_id`; a worker must be there to answer."""
+        """Query the record of the newest run, or of `run_id`; a worker must answer."""
         query = self.client.get_workflow_handle(job_id, run_id=run_id).query(
             GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
         )
         return await _counted("query_record", query, seconds=QUERY_TIMEOUT.total_seconds())
 
     async def changed_jobs(self, since: datetime) -> list[WorkflowExecution]:
-        """Jobs that began or closed after `since`, oldest first; at most MOST_PAGES of PAGE."""
+        """Return jobs that began or closed after `since`, oldest first; at most MOST_PAGES of
+        PAGE."""
         moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         types = ", ".join(f"'{each.workflow}'" for each in self._pipelines.values())
         query = f"WorkflowType IN ({types}) AND (StartTime>'{moment}' OR CloseTime>'{moment}')"
@@ -222,7 +223,7 @@ class NotRecorded(JobInput):
 
 
 async def first_record(temporal: Temporal, found: WorkflowExecution) -> Record:
-    """A job before its first change, from what it was started with."""
+    """Return a job before its first change, by its input."""
     pipeline, job = await temporal.order_of(found)
     return Record.of(
         pipeline,
@@ -235,9 +236,9 @@ async def first_record(temporal: Temporal, found: WorkflowExecution) -> Record:
 
 
 async def from_workflow(temporal: Temporal, found: WorkflowExecutionDescription) -> Record:
-    """The record as the workflow tells it, with an end that it had no code left to record.
+    """Return the record by the workflow's query, with an end that it could not record itself.
 
-    A run that was reset can't be asked, because its replay deviates on purpose: the first one is.
+    A run that was reset can't be queried, because its replay deviates: the first run is asked.
     """
     first = found.raw_description.workflow_execution_info.first_run_id
     if first in ("", found.run_id):
@@ -249,20 +250,20 @@ async def from_workflow(temporal: Temporal, found: WorkflowExecutionDescription)
 
 
 def closed(record: Record, status: WorkflowExecutionStatus | None) -> Record:
-    """The record with its end, where the job was ended from outside."""
+    """Return the record with its end, if the job was ended from outside."""
     if status in ABNORMAL and not record.status.ended:
         return close_record(record, ABNORMAL[status])
     return record
 
 
 async def outcome(temporal: Temporal, found: WorkflowExecutionDescription) -> dict[str, object]:
-    """The fields of a closed job that tell how it ended, from its last history event."""
+    """Return how a closed job ended, by its last history event."""
     try:
         end = await answer(temporal.handle(found.id).result(rpc_timeout=RPC_TIMEOUT))
     except WorkflowFailureError as failure:
         return _failed(failure.cause)
     except ValueError:
-        # It has ended well, with something else than our result.
+        # It completed with a result that is not ours.
         return {"status": Status.SUCCEEDED}
     return {
         "status": end.status,
@@ -285,14 +286,14 @@ def _failed(cause: BaseException) -> dict[str, object]:
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether the server said that there is no such execution, or none that is open."""
+    """True if the server says that there is no such execution, or no open one."""
     return isinstance(error, RPCError) and is_gone(error)
 
 
 async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:
-    """An answer, or TemporalUnavailable for whatever the server refuses but a missing execution.
+    """Return an answer, or raise TemporalUnavailable for any refusal but a missing execution.
 
-    TemporalRefuses where no call of ours is let in.
+    Raises TemporalRefuses if the server refuses every call of ours.
     """
     TEMPORAL_CALLS.labels(name).inc()
     try:

@@ -1,7 +1,7 @@
-"""The process that opens one stored picture and writes a small one to its output.
+"""The process that opens one stored picture and writes a thumbnail to its output.
 
-It can open no further file to write, take little memory and little time of the processor; what a
-picture does to it is told by its status alone.
+It can open no file for writing, and has limits of memory and processor time; only its status
+reports a failure.
 """
 
 import resource
@@ -15,7 +15,7 @@ CPU_SECONDS = 10
 
 
 def main(path: str) -> None:
-    """Confine this process, then make the picture."""
+    """Confine this process, then make the thumbnail."""
     Image.init()
     for what, limit in (
         (resource.RLIMIT_AS, MEMORY_BYTES),

@@ -1,4 +1,4 @@
-"""Small pictures of stored ones: made when they are first asked for, and kept, so many of them."""
+"""Thumbnails of stored pictures: made on first request, and kept in memory, up to a limit."""
 
 import asyncio
 import contextlib
@@ -10,15 +10,15 @@ from pathlib import Path
 from shared.errors import GenvideoError
 
 THUMBNAIL_TYPE = "image/jpeg"
-# So many may wait for theirs; whoever comes beyond them asks again later.
+# This many requests may wait; further ones ask again later.
 MOST_WAITING = 500
 # Some kilobytes each.
 MOST_KEPT = 2000
 WALL_SECONDS = 20.0
-# What a picture of this size can't be.
+# The largest picture that is opened.
 MOST_BYTES = 256 * 1024
 ROOT = Path(__file__).parents[2]
-# Nothing of the environment, not even where modules are looked for.
+# Nothing of the environment, not even module paths.
 CODE = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -31,11 +31,12 @@ Key = tuple[str, int]
 
 
 class TooMany(GenvideoError, code="busy", status=503, title="Busy", retryable=True):
-    """Too many pictures are asked for at a time."""
+    """Too many thumbnails are requested at a time."""
 
 
 class Thumbnails:
-    """One is made at a time; a picture that can't be opened has none, and isn't tried again."""
+    """Makes one thumbnail at a time; a picture that can't be opened has none, and isn't tried
+    again."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -43,7 +44,7 @@ class Thumbnails:
         self._waiting = 0
 
     async def of(self, path: Path) -> bytes | None:
-        """The small picture of a stored one; None where none can be made. TooMany."""
+        """Return the thumbnail of a stored picture, or None; raise TooMany."""
         key = str(path), (await asyncio.to_thread(path.stat)).st_mtime_ns
         if key not in self._kept:
             await self._make(key, path)
@@ -54,7 +55,7 @@ class Thumbnails:
 
     async def _make(self, key: Key, path: Path) -> None:
         if self._waiting >= MOST_WAITING:
-            raise TooMany(f"{MOST_WAITING} small pictures are waited for already.")
+            raise TooMany(f"{MOST_WAITING} thumbnails are waiting already.")
         self._waiting += 1
         try:
             async with self._turn:
@@ -65,7 +66,7 @@ class Thumbnails:
 
 
 async def _made(path: Path) -> bytes:
-    """Nothing where the process dies of it, or takes too long."""
+    """Return nothing if the process dies, or takes too long."""
     child = await asyncio.create_subprocess_exec(
         *COMMAND, str(path), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env={}
     )

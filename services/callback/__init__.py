@@ -1,1 +1,1 @@
-"""The callback receiver: takes the video vendor's word, notes it down, and tells the job."""
+"""The callback receiver: takes the video vendor's callbacks, stores receipts, and signals jobs."""

@@ -5,14 +5,14 @@ from shared.quick_start import quick_start
 from shared.settings.common import load_to_start
 
 SHUTDOWN_SECONDS = 3
-# Each holds some memory, and a vendor needs some tens; one more gets 503.
+# Each takes some memory, and a vendor needs some tens; one more gets 503.
 CONNECTIONS = 1000
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = load_to_start(CallbackSettings)
-    # Not before: a mistake in the settings is told at once.
+    # Imported here, so that a mistake in the settings is reported at once.
     with quick_start():
         from services.callback.app import create_app
         from shared.http.web import server

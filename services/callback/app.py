@@ -1,4 +1,4 @@
-"""The receiver as an app; it starts, and refuses with 503, while Temporal is away."""
+"""The receiver as an app; it starts while Temporal is away, and answers 503 then."""
 
 import asyncio
 import hmac
@@ -31,7 +31,7 @@ DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/probl
 
 
 def create_app(settings: CallbackSettings, client: Client | None = None) -> FastAPI:
-    """The app; without a client it makes one of its own, by the SDK's standard settings."""
+    """Create the app; without a client it makes one by the SDK's standard settings."""
     clients: list[Client] = []
     store, secret = chosen_store(settings), settings.callback_secret.get_secret_value()
     folder = settings.data_dir / "callbacks"
@@ -78,8 +78,8 @@ class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not
 
 
 class OperatorsOnly:
-    """Before any route of a guarded receiver: what is not for everybody takes the operator's key,
-    which is derived from CALLBACK_SECRET."""
+    """Require the operator's key, derived from CALLBACK_SECRET, before any other route of a guarded
+    receiver."""
 
     def __init__(self, app: ASGIApp, secret: str, forms: Iterable[str]) -> None:
         self._app = app

@@ -19,10 +19,10 @@ class NotKept(
     GenvideoError,
     code="not_kept",
     status=503,
-    title="The callback could not be kept",
+    title="The callback could not be stored",
     retryable=True,
 ):
-    """The store does not take its receipt, or has too many of its job."""
+    """The store does not take the receipt, or has too many of this job."""
 
 
 class Fate(StrEnum):
@@ -58,10 +58,10 @@ def parse(raw: bytes, read: Reader) -> Reported:
 
 
 class Receipt(Message):
-    """One callback as it was noted; `task_id` is null where the body was not looked at.
+    """A callback as it was noted; `task_id` is null if the body was not read.
 
-    `decided` is false while its fate is being found out, and for good if the receiver was killed
-    meanwhile: then its fate is `unknown`.
+    `decided` is false while its fate is open, and for good if the receiver was killed then; its
+    fate is `unknown` in that case.
     """
 
     received_at: datetime
@@ -75,19 +75,19 @@ class Receipt(Message):
 
 
 class JobView(BaseModel):
-    """What a fate depends on of a job's record."""
+    """The parts of a job's record that a fate depends on."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     job_id: str
     status: Status
     attempts: Attempts
-    # The vendor's id of each task by our id.
+    # The vendor's id of each task, by our id.
     tasks: dict[str, str] = {}
 
 
 class Decision(NamedTuple):
-    """A fate by what is on record; `signal`: the workflow gets the event if it is an end."""
+    """A fate by the records; `signal`: the workflow gets the event if it is an end."""
 
     fate: Fate
     signal: bool
@@ -96,12 +96,12 @@ class Decision(NamedTuple):
 def decide(
     callback: Reported, external_id: str, *, job: JobView | None, past: Sequence[Receipt]
 ) -> Decision:
-    """The fate of a callback for this task of ours; the first reason that holds decides.
+    """Return the fate of a callback for this task; the first reason that fits decides.
 
     `past` are the receipts of the job that count: those with a settled fate, and those that another
-    receiver is still deciding on. If that one dies, nobody has signalled: so this one does, and one
-    signal too many changes nothing. `applied` and `early` may turn into `late` or `unknown` by
-    Temporal's word.
+    receiver is still deciding. If that receiver dies, it has not signalled, so this one signals as
+    well; a second signal changes nothing. Temporal may change `applied` and `early` into `late` or
+    `unknown`.
     """
     tasks = {} if job is None else job.tasks
     _, stage, number = external_id.split(".")
@@ -132,7 +132,7 @@ def _repeats(callback: Reported, receipt: Receipt) -> bool:
 
 
 def _is_older(callback: Reported, receipt: Receipt) -> bool:
-    """An end absorbs whatever comes after it; else the vendor's own time decides."""
+    """True if an end came before, or the vendor's own time is older."""
     if receipt.task_status is not None and receipt.task_status.ended:
         return True
     if callback.updated_at is None or receipt.updated_at is None:

@@ -1,7 +1,7 @@
 """Receipts in the store: `callbacks/<job_id>/<number>.json`, one object an event.
 
 Several receivers share the store without a lock. The number is the order: a receiver takes the next
-free one, and the store lets one receiver alone have it. What has a lower number came before.
+free one, and the store gives it to one receiver only.
 """
 
 import re
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 # Receipts of one job, and of its forged callbacks, which anybody can send.
 MOST, MOST_FORGED = 100, 50
-# A receipt that is undecided for so long is one whose receiver was killed.
+# A receipt that is undecided for this long is one whose receiver was killed.
 ABANDONED = timedelta(seconds=5)
 _KEY = re.compile(r"/(\d{3}|forged-\d{2})\.json$")
 
@@ -32,7 +32,8 @@ class Receipts:
         self._records = Records(store)
 
     def add(self, receipt: Receipt) -> tuple[str, list[Receipt]]:
-        """Keep an undecided receipt; its key, and those before it that count for its fate."""
+        """Store an undecided receipt; return its key, and the earlier ones that count for its
+        fate."""
         before = [key for key in self._keys(receipt.job_id) if "forged" not in key]
         first = int(before[-1][-8:-5]) + 1 if before else 0
         for number in range(first, MOST):
@@ -45,7 +46,7 @@ class Receipts:
             # An object store may have taken it, and its answer was lost.
             if self._read(key) == receipt:
                 break
-            # Another receiver was faster; its receipt is one of those before.
+            # Another receiver was faster; its receipt is one of the earlier ones.
             before.append(key)
         else:
             raise NotKept(f"There are {MOST} receipts of this job already.")
@@ -53,7 +54,7 @@ class Receipts:
         return key, [each for each in found if _counts(each, receipt.received_at)]
 
     def decide(self, key: str, receipt: Receipt, fate: Fate) -> None:
-        """Note the fate of a receipt; only the receiver that added it does."""
+        """Write the fate of a receipt; only the receiver that added it does."""
         decided = receipt.model_copy(update={"fate": fate, "decided": True})
         try:
             self._store.put(key, _to_json(decided))
@@ -63,7 +64,7 @@ class Receipts:
     def add_forged(self, receipt: Receipt) -> None:
         """Note that a callback with a wrong token came for a job that has a record.
 
-        Jobs that don't exist have no receipts: a forger can make up any number of them.
+        Unknown jobs get no receipts, because a forger can invent any number of them.
         """
         try:
             if not self._records.known(receipt.job_id):
@@ -73,15 +74,15 @@ class Receipts:
                 key = f"{callbacks_prefix(receipt.job_id)}forged-{len(forged):02d}.json"
                 self._store.put_if_absent(key, _to_json(receipt))
         except OSError as error:
-            log.warning("a forged callback was not noted", reason=_reason(error))
+            log.warning("forged callback not noted", reason=_reason(error))
 
     def of_job(self, job_id: str) -> list[Receipt]:
-        """All receipts of a job, the oldest first; at most MOST and MOST_FORGED."""
+        """Return all receipts of a job, oldest first; at most MOST and MOST_FORGED."""
         found = [each for each in map(self._read, self._keys(job_id)) if each is not None]
         return sorted(found, key=lambda each: each.received_at)
 
     def job(self, job_id: str) -> JobView | None:
-        """The job's record, or None if there is none or it is damaged."""
+        """Return the job's record, or None if it is missing or damaged."""
         try:
             held = self._records.raw(job_id)
             view = None if held is None else JobView.model_validate_json(held.data)
@@ -99,7 +100,7 @@ class Receipts:
         return sorted(key for key in found if _KEY.search(key))
 
     def _read(self, key: str) -> Receipt | None:
-        """A receipt; None if it is gone or damaged, as after a power cut."""
+        """Return a receipt; None if it is gone or damaged, as after a power cut."""
         try:
             held = self._store.read(key)
         except OSError as error:
@@ -107,12 +108,12 @@ class Receipts:
         try:
             return None if held is None else Receipt.model_validate_json(held.data)
         except ValidationError:
-            log.warning("a receipt can't be read", key=key)
+            log.warning("receipt can't be read", key=key)
             return None
 
 
 def _counts(receipt: Receipt, now: datetime) -> bool:
-    """Whether it is settled, or its receiver is still at work on it."""
+    """True if it is settled, or its receiver is still at work on it."""
     if receipt.decided:
         return receipt.fate in SETTLED
     return now - receipt.received_at < ABANDONED
@@ -124,7 +125,7 @@ def _to_json(receipt: Receipt) -> bytes:
 
 def _not_kept(error: OSError) -> NotKept:
     log.error("receipts can't be kept", reason=_reason(error))
-    return NotKept("The callback can't be kept now.", retry_after=1)
+    return NotKept("The callback can't be stored now.", retry_after=1)
 
 
 def _reason(error: OSError) -> str:

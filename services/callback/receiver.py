@@ -1,4 +1,4 @@
-"""A callback's way: its receipt is kept, its fate decided, its job signalled, the fate noted."""
+"""Receive a callback: store its receipt, decide its fate, signal its job, write the fate."""
 
 import asyncio
 from collections.abc import Iterable
@@ -29,12 +29,12 @@ log = structlog.get_logger(__name__)
 FATES = Counter("genvideo_callbacks", "Callbacks by their fate", ["fate"])
 # The vendor gets an answer within about a second, whatever Temporal does.
 SIGNAL_SECONDS = 1.0
-# Callbacks at work at once; further ones wait, their bodies unread. Forged ones have half of it.
+# Callbacks at work at once; further ones wait, their bodies unread. Forged ones get half of these.
 AT_ONCE = 64
 
 
 class Receiver:
-    """Decides what becomes of each callback; any number of receivers share one store."""
+    """Decides the fate of each callback; any number of receivers share one store."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Receiver:
         return False
 
     async def forged(self, external_id: str) -> None:
-        """Note a callback whose token or signature is not the vendor's, unless many come."""
+        """Note a callback with a wrong token or signature, unless there are many."""
         FATES.labels(Fate.REJECTED).inc()
         if self._forged < AT_ONCE // 2:
             self._forged += 1
@@ -80,13 +80,14 @@ class Receiver:
                 self._forged -= 1
 
     async def refused(self, external_id: str) -> None:
-        """Note an authentic callback that can't be read. NotKept."""
+        """Note an authentic callback that can't be read; raise NotKept."""
         receipt = self._receipt(external_id)
         key, _ = await asyncio.to_thread(self.receipts.add, receipt)
         await self._settle(key, receipt, Fate.REJECTED)
 
     async def receive(self, external_id: str, callback: Reported, *, form: str = "kling") -> Fate:
-        """The fate of an authentic callback. NotKept, TemporalUnavailable: it is to come again."""
+        """Return the fate of an authentic callback; raise NotKept or TemporalUnavailable if it must
+        come again."""
         receipt = self._receipt(
             external_id,
             task_id=callback.task_id,
@@ -101,7 +102,7 @@ class Receiver:
             decision = decide(callback, external_id, job=job, past=past)
             try:
                 signal = self._signals[form, external_id.split(".")[1]]
-                fate = await self._told(
+                fate = await self._signal(
                     receipt, callback, decision, signal=signal, known=job is not None
                 )
             except TemporalUnavailable:
@@ -132,7 +133,7 @@ class Receiver:
             fate=fate,
         )
 
-    async def _told(
+    async def _signal(
         self,
         receipt: Receipt,
         callback: Reported,
@@ -141,7 +142,7 @@ class Receiver:
         signal: str,
         known: bool,
     ) -> Fate:
-        """The fate by what Temporal says of the workflow, which gets an end as a signal."""
+        """Signal an end to the workflow, and return the fate by Temporal's answer."""
         fate = decision.fate
         if not decision.signal:
             return fate
@@ -167,12 +168,13 @@ class Receiver:
                 return Fate.LATE if known else await self._by_run(receipt.job_id, Fate.LATE)
             return fate
         except (RPCError, TemporalRefuses) as error:
-            # A right that we lack, a namespace that is missing: an operator will mend it.
+            # A missing right or namespace, which an operator has to fix.
             log.error("Temporal refuses", reason=error.message)
-            raise TemporalUnavailable("Temporal refuses; the poll makes it good.") from error
+            raise TemporalUnavailable("Temporal refuses; the poll finds the end.") from error
 
     async def _by_run(self, job_id: str, fate: Fate) -> Fate:
-        """`fate` if the job runs, `late` if it has ended, `unknown` if it never was."""
+        """Return `fate` if the job runs, `late` if it has ended, `unknown` if there is no such
+        job."""
         call = self._client.get_workflow_handle(job_id).describe(
             rpc_timeout=timedelta(seconds=SIGNAL_SECONDS)
         )

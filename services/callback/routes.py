@@ -1,4 +1,4 @@
-"""The address that the vendor calls back, and the list of receipts."""
+"""The callback address, and the list of receipts."""
 
 import asyncio
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from shared.jobs.ids import is_job_id
 from shared.jobs.messages import Message
 
 MAX_BODY = 256 * 1024
-# Within this the whole body must have come; a vendor needs milliseconds.
+# The whole body must come within this time; a vendor needs milliseconds.
 READ_SECONDS = 5.0
 router = APIRouter(tags=["callbacks"])
 
@@ -25,7 +25,7 @@ router = APIRouter(tags=["callbacks"])
 class BodyTooSlow(
     GenvideoError, code="body_too_slow", status=408, title="The body came too slowly"
 ):
-    """It did not come within the time that the service holds a connection for it."""
+    """The body did not come in time."""
 
 
 class Taken(Message):
@@ -44,7 +44,7 @@ ReceiverDep = Annotated[Receiver, Depends(_receiver)]
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A schema without references, as it stands outside the document's own components."""
+    """Return a schema without references, for use outside of the document's components."""
     if isinstance(schema, list):
         return [_inlined(each, definitions) for each in schema]
     if not isinstance(schema, dict):
@@ -61,7 +61,7 @@ _EXAMPLE: dict[str, Any] = {
     "updated_at": 1722769557708,
     "task_info": {"external_task_id": "job-0123456789abcdef01234567.video.1"},
 }
-# One of each message, for the documentation.
+# One example of each message, for the documentation.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "Taken": {"fate": "applied"},
     "Receipt": {
@@ -75,7 +75,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "decided": True,
     },
 }
-# Read by hand, since the token is looked at before the body.
+# Read by hand, because the token is checked before the body.
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -89,7 +89,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-_FromUs = Annotated[str, Query(description="As our callback address carries it.")]
+_FromUs = Annotated[str, Query(description="As in our callback address.")]
 
 
 @router.post(
@@ -103,8 +103,8 @@ async def receive_callback(
 ) -> Taken:
     """Take a callback, bare or inside `{code, message, request_id, data}`.
 
-    200: noted, with its fate; 404: the token or the signature isn't this task's, or no such job or
-    task is known; 503 with Retry-After: Temporal or the store is away, and the poll makes it good.
+    200: noted, with its fate; 404: the token or the signature is wrong, or no such job or task is
+    known; 503 with Retry-After: Temporal or the store is away, and the poll finds the end.
     """
     return await _receive("kling", request, receiver, task=task, token=token)
 
@@ -139,7 +139,7 @@ async def _receive(
 
 
 async def _read(request: Request) -> bytes:
-    """The raw body. NotJson, BodyTooLarge, BodyTooSlow."""
+    """Return the raw body; raise NotJson, BodyTooLarge or BodyTooSlow."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
@@ -166,7 +166,7 @@ async def _read(request: Request) -> bytes:
 async def list_receipts(
     receiver: ReceiverDep, job_id: Annotated[str, Query(max_length=64)]
 ) -> list[Receipt]:
-    """The receipts of one job, the oldest first; at most 150."""
+    """The receipts of one job, oldest first; at most 150."""
     if not is_job_id(job_id):
         return []
     return await asyncio.to_thread(receiver.receipts.of_job, job_id)

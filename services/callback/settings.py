@@ -1,4 +1,4 @@
-"""What the callback receiver reads from the environment; nothing is read before `load`."""
+"""Settings of the receiver; nothing is read before `load`."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -25,17 +25,17 @@ class CallbackSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSet
     callback_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8001")
     callback_secret: CallbackSecret
     kling_webhook_secret: Annotated[SecretStr, AfterValidator(_is_secret)] | None = None
-    # Whether all but the callback itself takes the operator's key; the stack knows who reaches the
-    # port from where.
+    # Whether everything but the callback needs the operator's key; the stack knows who reaches the
+    # port.
     callback_guarded: bool = Field(default_factory=lambda known: not _only_here(known))
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Those of the settings, and the one that the video service calls."""
+        """The hosts of the settings, and the one that the video service calls."""
         return super().hosts | {host_of_url(str(self.callback_url))}
 
 
 def _only_here(known: Mapping[str, Any]) -> bool:
-    """Whether neither the port nor the address that is called back leads beyond this machine."""
+    """True if neither the port nor the callback address leads beyond this machine."""
     called = host_of_url(str(known.get("callback_url"))).strip("[]")
     return is_loopback(known["listen_host"]) and is_loopback(called)

@@ -1,6 +1,6 @@
-"""Signatures of callbacks (Standard Webhooks), verified before a body is looked at.
+"""Verify signatures of callbacks (Standard Webhooks) before a body is read.
 
-One that fits proves nothing about the task: a callback stays a hint.
+A valid one proves nothing about the task: a callback stays a hint.
 """
 
 import base64
@@ -15,12 +15,12 @@ from pydantic import SecretStr
 PREFIX = "whsec_"
 VERSION = "v1,"
 TOLERANCE_SECONDS = 300
-# Of one header: a vendor sends one signature, and a second one while it changes its secret.
+# Of one header; a vendor sends two signatures only while it rotates its secret.
 MOST_SIGNATURES = 10
 
 
 def keys_of(secrets: str) -> list[bytes]:
-    """The keys of secrets with commas between them; ValueError if one is no base64, or empty."""
+    """Return the keys of secrets with commas between them; raise ValueError for an invalid one."""
     try:
         keys = [
             base64.b64decode(each.strip().removeprefix(PREFIX), validate=True)
@@ -34,13 +34,13 @@ def keys_of(secrets: str) -> list[bytes]:
 
 
 class Signatures:
-    """Those of one vendor; without its secret none is verified."""
+    """The signatures of one vendor; without its secret none is verified."""
 
     def __init__(self, secret: SecretStr | None) -> None:
         self._keys = keys_of(secret.get_secret_value()) if secret else []
 
     def fits(self, headers: Mapping[str, str], raw: bytes) -> bool:
-        """Whether the vendor has signed this body; True as well if no signature came."""
+        """True if the vendor has signed this body, or no signature came."""
         given = headers.get("webhook-signature")
         if given is None or not self._keys:
             return True
@@ -56,7 +56,7 @@ class Signatures:
             for each in given.split()
             if each.startswith(VERSION)
         ][:MOST_SIGNATURES]
-        # A list: all of them are compared, whichever fits.
+        # A list, because all of them are compared in any case.
         return any(
             [hmac.compare_digest(base64.b64encode(mac), each) for mac in macs for each in found]
         )

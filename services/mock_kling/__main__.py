@@ -5,7 +5,7 @@ from services.mock_kling.settings import KlingSettings
 
 if __name__ == "__main__":
     settings = load(KlingSettings)
-    # Not before: a mistake in the settings is told at once.
+    # Imported here, so that a mistake in the settings is reported at once.
     from services.mock_core.app import serve
     from services.mock_kling.app import create_app
 

@@ -1,4 +1,4 @@
-"""Puts the video service together; nothing is read from the environment here."""
+"""Assemble the video service; nothing is read from the environment here."""
 
 import time
 from pathlib import Path
@@ -27,7 +27,7 @@ _EXAMPLES = Path(__file__).with_name("examples.json")
 def refuse(
     status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
 ) -> Response:
-    """A refusal of the plain wire; the vendor's table fills in what was not told."""
+    """Send a refusal of the plain wire; the vendor's table fills in missing members."""
     status, code, usual = resolve(status, code)
     return problem_reply(status, code, detail=message or usual, headers=headers)
 
@@ -58,7 +58,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
         title="Mock video service",
         routers=(router, native.router),
         examples=_EXAMPLES,
-        # A picture may come as base64.
+        # A picture may be sent as base64.
         limits={"/v1/": Limit(16 * MEBIBYTE, values=1000)},
         shapes=dict.fromkeys(native.PREFIXES, wire.refuse),
         on_start=(maker.open,),

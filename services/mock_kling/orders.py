@@ -1,4 +1,4 @@
-"""What a caller orders, by either wire: whom the vendor turns away, and by which of its codes."""
+"""A caller's order, by either wire: whom the vendor refuses, and with which of its codes."""
 
 import ipaddress
 from typing import Any, cast
@@ -54,7 +54,7 @@ _BY_STATUS = {
 
 
 def resolve(status: int | None, code: int | str | None) -> tuple[int, int | str, str]:
-    """Status, code and message of a refusal of which one or the other may be told; else 5001."""
+    """Fill in status, code and message of a refusal; 5001 by default."""
     if code is None:
         code = _BY_STATUS.get(status or 503, 5000)
     listed = CODES.get(int(code)) if str(code).isdecimal() else None
@@ -67,31 +67,31 @@ _INSIDE = (".localhost", ".local", ".internal", ".localdomain")
 
 
 class Reach:
-    """Says of an address, before it is called, whether it may be."""
+    """Says of an address whether it may be called."""
 
     def __init__(self, settings: KlingSettings) -> None:
         self._callbacks = called(settings.mock_callback_hosts)
         self._pictures = called(settings.mock_picture_hosts)
 
     def check_callback(self, url: str | None, *, public: bool = False) -> None:
-        """Problem (400, code 1201) where a task of this address is not to be accepted.
+        """Raise a Problem (400, code 1201) if this callback address is not allowed.
 
-        `public`: nor where nobody but this machine or its network has that address.
+        `public`: refuse also addresses that only this machine or its network has.
         """
         if url is not None and public and not _is_public(url):
             raise Problem(400, BAD_MEMBER, detail="callback_url is not a public address")
         if url is not None and not may_call(url, self._callbacks):
-            reason = "the callback_url's host is none of MOCK_CALLBACK_HOSTS"
+            reason = "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
             raise Problem(400, BAD_MEMBER, detail=reason)
 
     def check_picture(self, url: str) -> None:
-        """GenerationError where nothing is fetched from there; the vendor, too, finds out late."""
+        """Raise GenerationError if this address is not allowed; the vendor finds out late, too."""
         if not may_call(url, self._pictures):
-            raise GenerationError("image download failed: its host is none of MOCK_PICTURE_HOSTS")
+            raise GenerationError("image download failed: its host is not in MOCK_PICTURE_HOSTS")
 
 
 def _is_public(address: str) -> bool:
-    """By its name alone; nothing is resolved."""
+    """True by the name only; nothing is resolved."""
     try:
         host = httpx.URL(address).host
     except (httpx.InvalidURL, ValueError):
@@ -110,7 +110,7 @@ _RATE = ""
 
 
 async def take(request: Request, generation: Generation, *, reply: Reply, shape: Shape) -> Response:
-    """Accept a task, or turn it away in the words of the wire that is spoken."""
+    """Accept a task, or refuse it in the words of the wire."""
     mock = mock_of(request)
     account: Account = request.app.state.account
 
@@ -144,9 +144,10 @@ def ordered(
     public: bool = False,
     detail: dict[str, Any],
 ) -> Generation:
-    """`image` is an address or the picture itself.
+    """Check and price an order; `image` is an address or the picture itself.
 
-    Problem (1201) where nobody calls back there; with `public`, neither this machine's network.
+    Raises a Problem (1201) if the callback address is not allowed; with `public` also if only this
+    machine or its network has it.
     """
     request.app.state.reach.check_callback(callback_url, public=public)
     job, attempt = mock.jobs.find(external_id, prompt)

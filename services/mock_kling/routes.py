@@ -69,7 +69,7 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
     responses=documented(404),
 )
 async def video_status(request: Request, mock: TheMock, job_id: str) -> Response:
-    """Where a task stands; by the vendor's id or the caller's."""
+    """The state of a task; by the vendor's id or the caller's."""
     base = base_url(request)
     generation = mock.ledger.find(job_id)
     return await look_up(mock, generation, reply=lambda it, view: _status(it, view, base))
@@ -87,7 +87,7 @@ async def video_status(request: Request, mock: TheMock, job_id: str) -> Response
 async def video_file(
     mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
 ) -> Response:
-    """The video, whole or a range of it."""
+    """The video, whole or in a range."""
     return await serve_file(mock, name, range_header=range_)
 
 

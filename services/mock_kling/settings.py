@@ -16,22 +16,22 @@ Places = Annotated[int, Field(ge=0, le=100_000)]
 class KlingSettings(MockSettings):
     kling_port: Annotated[int, Field(ge=1, le=65535)] = 16882
     mock_video_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 70)
-    # What a second submit of one external_task_id gets; the vendor documents it nowhere.
+    # The answer to a second submit of one external_task_id, which the vendor does not document.
     kling_duplicates: Duplicates = "reject"
-    # Tasks that may be open at once before 1303 is answered; 0: any number.
+    # How many tasks may be open before 1303; 0: any number.
     kling_places: Places = 0
-    # Beside this machine's own: where callbacks may go, and where pictures may come from.
+    # Beside this machine: allowed hosts of callbacks and of pictures.
     mock_callback_hosts: Called = ""
     mock_picture_hosts: Called = ""
 
 
-# A stand-in guards nothing; a caller has to sign with something.
+# These guard nothing; a caller has to sign with something.
 DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
 DEFAULT_API_KEY = "api-key-kling-mock"
 
 Key = Annotated[str, Field(min_length=1, max_length=255)]
-# How this address answers: as the API, as that of a region that doesn't know the keys, as a web
-# site, or as a host that lets nobody through.
+# Who answers at this address: the API, that of a region without these keys, a web site, or a host
+# that refuses everybody.
 Address = Literal["right", "other-region", "page", "blocked"]
 
 
@@ -40,9 +40,9 @@ class _Part(BaseModel):
 
 
 class LookUp(_Part):
-    """How a task is found by the caller's own id, on the vendor's own wire.
+    """How the vendor's own wire finds a task by the caller's id.
 
-    `lag`: nominal seconds from its acceptance until it is.
+    `lag`: nominal seconds from its acceptance until it is found.
     """
 
     by_external_id: bool = True
@@ -50,7 +50,7 @@ class LookUp(_Part):
 
 
 class Rate(_Part):
-    """At most so many tasks in so many nominal seconds, else `code`; 0: any number."""
+    """At most `tasks` in `seconds` of nominal time, else `code`; 0: any number."""
 
     tasks: Annotated[int, Field(ge=0, le=100_000)] = 0
     seconds: Annotated[float, Field(gt=0, le=1e9)] = 1.0
@@ -58,17 +58,17 @@ class Rate(_Part):
 
 
 class Pack(_Part):
-    """What has been paid for: units, or no pack at all, and for how many days from the start on."""
+    """The paid pack: its units, or no pack, and its days from the start."""
 
     units: Annotated[float, Field(ge=0, le=1e12)] | None = 1_000_000.0
     days: Annotated[float, Field(ge=-36_500, le=36_500)] = 365.0
 
 
 class KlingConfig(RuntimeConfig):
-    """`clock_skew`: by how many seconds the clock that judges tokens, and dates replies, is ahead.
+    """`clock_skew`: by how many seconds the clock that checks tokens and dates replies is ahead.
 
     The keys are those of the vendor's own wire: one that is sent as it is, and two for a JWT.
-    `public_callbacks`: an address that only this machine or its network has is refused there.
+    `public_callbacks`: refuse addresses that only this machine or its network has.
     """
 
     duplicates: Duplicates

@@ -1,4 +1,4 @@
-"""Models, how the vendor tells of a task, and the account that pays (documented, not captured)."""
+"""Models, the vendor's form of a task, and the account that pays (documented, not captured)."""
 
 import secrets
 import time
@@ -28,7 +28,7 @@ class Model:
     last_frame: tuple[str, ...] = ()
 
     def refusal(self, *, mode: str, seconds: int, sound: bool, last_frame: bool) -> str | None:
-        """Why the vendor takes no such order of this model; None where it does."""
+        """Return why the vendor refuses such an order of this model, or None."""
         if mode not in self.units:
             return f"mode {mode} is not supported by the model"
         if seconds not in self.seconds:
@@ -40,7 +40,7 @@ class Model:
         return None
 
     def price(self, *, mode: str, seconds: int, sound: bool) -> Decimal:
-        """In units."""
+        """The price in units."""
         return Decimal((self.with_sound if sound else self.units)[mode]) * seconds
 
 
@@ -80,7 +80,7 @@ WORDS = {
 
 
 def new_task_id() -> str:
-    """Eighteen digits, as the vendor's ids have."""
+    """Return eighteen digits, as in the vendor's ids."""
     return str(800_000_000_000_000_000 + secrets.randbelow(100_000_000_000_000_000))
 
 
@@ -89,7 +89,7 @@ def word(generation: Generation) -> str:
 
 
 def units(generation: Generation) -> str:
-    """What the task has cost: by model, mode, duration and sound; a failed one nothing."""
+    """The cost of the task by model, mode, duration and sound; a failed one costs nothing."""
     if not generation.charged:
         return "0"
     ordered = generation.detail
@@ -114,17 +114,17 @@ def videos(generation: Generation, file_name: str | None, base: str) -> list[dic
 
 
 def truth(generation: Generation) -> View:
-    """How a task stands, whatever the fault plan makes of status calls."""
+    """Return the true state of a task, whatever the fault plan changes in status calls."""
     return View(generation.state, None, generation.error, generation.file_name)
 
 
 def created(generation: Generation) -> dict[str, Any]:
-    """What every answer about a task has."""
+    """Return the members that every answer about a task has."""
     return _common(generation, truth(generation))
 
 
-def told(generation: Generation, view: View, base: str) -> dict[str, Any]:
-    """Every documented member; `base` is that of the addresses of files."""
+def task_body(generation: Generation, view: View, base: str) -> dict[str, Any]:
+    """Return every documented member; `base` is the base of the files' addresses."""
     return {
         **_common(generation, view),
         "task_status_msg": view.error or "",
@@ -140,7 +140,7 @@ def _opposite(body: Body) -> Body:
 
 # The flat form of a callback.
 WORDING = Wording(
-    describe=lambda it: told(it, truth(it), it.base_url),
+    describe=lambda it: task_body(it, truth(it), it.base_url),
     rename=lambda body, task_id, ours: {
         **body,
         "task_id": task_id,
@@ -174,20 +174,20 @@ class Account:
         self._spent = _cost(rows)
 
     def note(self, generation: Generation) -> None:
-        """Deduct a task that has just ended well."""
+        """Deduct a task that has just succeeded."""
         if generation.state is State.SUCCEEDED and not generation.vanished:
             self._spent += _cost([generation])
 
     def clear(self) -> None:
-        """As if nothing had been ordered."""
+        """Forget all orders."""
         self._spent = 0.0
 
     def may_order(self, pack: Pack) -> bool:
-        """Whether the pack has something left, and time."""
+        """True if the pack has units and time left."""
         return pack.units is not None and self._status(pack, self._spent) == "online"
 
     def may_ask(self, now: float) -> bool:
-        """At most one question in a nominal second."""
+        """True at most once in a nominal second."""
         if now - self._asked_at < 1:
             return False
         self._asked_at = now
@@ -196,7 +196,7 @@ class Account:
     def packs(
         self, rows: Iterable[Generation], clock: Clock, *, pack: Pack, named: str
     ) -> dict[str, Any]:
-        """The list with the one pack, empty where another is named; no list where there is none."""
+        """Return the list with the one pack; empty if another is named; None if there is none."""
         if pack.units is None:
             return {}
         infos = "resource_pack_subscribe_infos"

@@ -1,4 +1,4 @@
-"""Makes the video of a generation: fetches its picture, checks and encodes it, stores the file."""
+"""Make the video of a generation: fetch its picture, check and encode it, store the file."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ from services.mock_core.runner import GenerationError
 
 
 class VideoMaker:
-    """`check` raises GenerationError for an address that nothing is fetched from."""
+    """Makes videos; `check` raises GenerationError for an address that is not allowed."""
 
     def __init__(self, files: FileStore, clock: Clock, *, check: Callable[[str], None]) -> None:
         self._files = files
@@ -36,7 +36,7 @@ class VideoMaker:
         await self._fetcher.close()
 
     async def make(self, generation: Generation) -> str:
-        """Fetch, encode, store, and return the file's name; nothing where the inputs are wrong."""
+        """Fetch, encode, store, and return the file's name; nothing if the inputs are wrong."""
         if "wrong" in generation.detail:
             raise GenerationError("invalid inputs")
         source = generation.image_source
@@ -53,7 +53,7 @@ class VideoMaker:
 
 
 def _demand(picture: bytes) -> None:
-    """On its own wire the vendor looks at a fetched picture as closely as at a sent one."""
+    """On its own wire, check a fetched picture as strictly as a sent one."""
     try:
         check(picture)
     except BadPicture as error:
@@ -62,7 +62,7 @@ def _demand(picture: bytes) -> None:
 
 MAX_BYTES = 10_000_000
 _USER_AGENT = "mock-kling"
-# Real seconds: whoever serves the picture does not run on the vendor's clock.
+# Real seconds, because the server of the picture does not run on the vendor's clock.
 _SECONDS = 10.0
 
 
@@ -82,7 +82,7 @@ class Fetcher:
             await self._client.aclose()
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes at this address; GenerationError with the reason otherwise."""
+        """Return the bytes at this address; raise GenerationError with the reason."""
         if self._client is None:
             raise RuntimeError("the fetcher is not open")
         self._check(url)
@@ -113,7 +113,7 @@ class BadPicture(ValueError):
 
 
 def decode(text: str) -> bytes:
-    """The bytes of bare base64; BadPicture for a `data:` prefix or anything else."""
+    """Decode bare base64; raise BadPicture for a `data:` prefix or anything else."""
     if text.startswith("data:"):
         raise BadPicture("image must be base64 without a data: prefix")
     try:
@@ -123,7 +123,7 @@ def decode(text: str) -> bytes:
 
 
 def check(picture: bytes) -> None:
-    """BadPicture when the vendor would not take these bytes."""
+    """Raise BadPicture if the vendor would refuse these bytes."""
     if len(picture) > MAX_BYTES:
         raise BadPicture("image is larger than 10 MB")
     try:
@@ -144,7 +144,7 @@ _FORMATS = ("PNG", "JPEG")
 
 
 def make_video(picture: bytes) -> bytes:
-    """MP4 bytes of about two seconds; GenerationError when the bytes are no picture."""
+    """Return an MP4 of about two seconds; raise GenerationError if the bytes are no picture."""
     frame = av.VideoFrame.from_image(_opened(picture))  # type: ignore[no-untyped-call]
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
@@ -172,7 +172,7 @@ def _opened(picture: bytes) -> Image.Image:
 
 
 def _fitted(image: Image.Image) -> Image.Image:
-    """No side longer than the limit, and both even, as the codec wants them."""
+    """Scale to the largest side, with both sides even for the codec."""
     scale = min(1.0, _LONGEST_SIDE / max(image.size))
     width, height = (max(2, int(side * scale) // 2 * 2) for side in image.size)
     return image if image.size == (width, height) else image.resize((width, height))

@@ -1,1 +1,1 @@
-"""Keeps the slot: the semaphore workflow and its activities, in a process and queue of its own."""
+"""The semaphore's process: its workflow and activities on a task queue of their own."""

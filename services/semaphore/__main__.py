@@ -1,4 +1,4 @@
-"""`python -m services.semaphore`: polls the semaphore' task queue until it is told to stop."""
+"""`python -m services.semaphore`: poll the semaphore's task queue until it is told to stop."""
 
 from services.semaphore.settings import SemaphoreProcessSettings
 from shared.quick_start import quick_start
@@ -7,7 +7,7 @@ from shared.settings.common import load_to_start
 
 def main() -> None:
     config = load_to_start(SemaphoreProcessSettings)
-    # Not before: a mistake in the settings is told at once.
+    # Imported here, so that a mistake in the settings is reported at once.
     with quick_start():
         from services.semaphore.worker import running_semaphore
         from shared.health import run_worker

@@ -1,4 +1,4 @@
-"""Our search attributes on a server that isn't the stack's own: added where they are missing."""
+"""Add our search attributes to another server, if they are missing."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Add what the namespace lacks; a server that forbids it must have been prepared by hand."""
+    """Add what the namespace lacks; a server that forbids it must be prepared by hand."""
     try:
         if missing := await missing_attributes(client):
             await add_search_attributes(client, missing)
@@ -23,7 +23,7 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def add_search_attributes(client: Client, names: Iterable[str]) -> None:
-    """Add these of ours; RPCError where we may not, or where one has another type."""
+    """Add these attributes; raise RPCError if it is forbidden, or one has another type."""
     request = AddSearchAttributesRequest(
         namespace=client.namespace, search_attributes={name: OURS[name] for name in names}
     )

@@ -1,8 +1,8 @@
 """`python -m services.semaphore.namespace look|add|make [DAYS]`: the namespace, and what it lacks.
 
-`look` changes nothing; `add` adds search attributes where we may; `make` makes the namespace, too,
-which keeps closed jobs for so many days. Its last line is an `Outlook` as JSON; AWAY where the
-server does not answer.
+`look` changes nothing; `add` adds search attributes if it may; `make` also creates the namespace,
+which keeps closed jobs for DAYS. The last line is an `Outlook` as JSON; AWAY if the server does not
+answer.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ from shared.temporal.refusals import refusal
 
 LOOK, ADD, MAKE = "look", "add", "make"
 USUAL_DAYS = 3
-# Every host of a server knows of what is new within so long.
+# Every host of a server knows new names within this time.
 SPREAD_SECONDS = 60.0
 POLL_SECONDS = 0.25
 
 
 class Outlook(BaseModel):
-    """What was found. `missing`: attributes and their types, `instead`: those that they have;
-    `forbidden`: why nothing was mended; `refused`: why we can't even look."""
+    """The findings. `missing`: attributes and their types; `instead`: the types that they have;
+    `forbidden`: why nothing was fixed; `refused`: why it could not be read."""
 
     namespace: str = ""
     there: bool = False
@@ -47,17 +47,17 @@ class Outlook(BaseModel):
 
     @computed_field
     def wrong(self) -> str:
-        """All of it in a sentence; empty where nothing is missing."""
+        """All of it in a sentence; empty if nothing is missing."""
         if self.refused or (self.there and not self.missing):
             return self.refused
         names = ", ".join(described(name, self.instead.get(name, "")) for name in self.missing)
         lacks = f"namespace {self.namespace} lacks search attributes: {names}"
         wrong = lacks if self.there else f"Temporal has no namespace {self.namespace}"
-        return f"{wrong}; we may not mend it ({self.forbidden})" if self.forbidden else wrong
+        return f"{wrong}; fixing it is not allowed ({self.forbidden})" if self.forbidden else wrong
 
 
 def namespace(what: str, days: int = USUAL_DAYS) -> int:
-    """Look or mend, and tell; AWAY where the server doesn't answer."""
+    """Read or fix the namespace, and report; AWAY if the server does not answer."""
     try:
         outlook = asyncio.run(_outlook(what, days))
     except TemporalRefuses as refused:
@@ -80,7 +80,7 @@ async def _outlook(what: str, days: int) -> Outlook:
 
 
 async def _see(client: Client, outlook: Outlook, *, what: str, days: int) -> None:
-    """Fill in what is there, and mend what is asked for; RPCError where we may not."""
+    """Fill in the findings, and fix what is asked for; raise RPCError if it is forbidden."""
     outlook.there = await _is_there(client)
     if not outlook.there:
         if what != MAKE:
@@ -99,7 +99,7 @@ async def _see(client: Client, outlook: Outlook, *, what: str, days: int) -> Non
 
 
 async def _is_there(client: Client) -> bool:
-    """TemporalRefuses where we may not know."""
+    """True if the namespace exists; raise TemporalRefuses if we may not know."""
     try:
         await see_namespace(client)
     except RPCError as error:
@@ -126,7 +126,7 @@ async def _make(client: Client, days: int) -> None:
 
 
 async def _is_known(client: Client) -> bool:
-    """Whether it is there for every part of the server."""
+    """True if every part of the server knows it."""
     try:
         await missing_attributes(client)
     except RPCError as error:
@@ -137,7 +137,7 @@ async def _is_known(client: Client) -> bool:
 
 
 async def _until(seen: Callable[[], Awaitable[bool]]) -> None:
-    """Return when it is seen; TemporalUnavailable where that takes too long."""
+    """Return when it is visible; raise TemporalUnavailable if that takes too long."""
     try:
         async with asyncio.timeout(SPREAD_SECONDS):
             while True:
@@ -145,7 +145,7 @@ async def _until(seen: Callable[[], Awaitable[bool]]) -> None:
                     return
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError as error:
-        raise TemporalUnavailable("What was made is not to be seen yet; try again.") from error
+        raise TemporalUnavailable("The namespace is not visible yet; try again.") from error
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`python -m services.semaphore.owner`: whose semaphore runs in the namespace, for `make up`.
 
-Its last line: `{"namespace": …, "stack": …}`, the name empty where there is none; in its place
-`unreadable` with the reason, where it was written under a key that we don't have.
+The last line is `{"namespace": …, "stack": …}`, with an empty name if there is none. If the name
+was encrypted with an unknown key, it has `unreadable` with the reason.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from shared.temporal.stacks import semaphore_stack
 
 
 def owner() -> int:
-    """Tell; AWAY where the server doesn't answer, 1 where it won't have us."""
+    """Report the owner; AWAY if the server does not answer, 1 if it refuses us."""
     try:
         tell(asyncio.run(_owner()))
     except TemporalRefuses as refused:

@@ -1,4 +1,4 @@
-"""`python -m services.semaphore.replay_open`: what open semaphores did against this code."""
+"""`python -m services.semaphore.replay_open`: replay the open semaphores with this code."""
 
 import sys
 
@@ -13,7 +13,7 @@ OPEN = f"WorkflowType = '{SEMAPHORE_WORKFLOW}' AND ExecutionStatus = 'Running'"
 
 
 async def open_semaphores(client: Client) -> Open:
-    """All of them: there is one for each gate."""
+    """Return all of them; there is one for each gate."""
     semaphores = [semaphore async for semaphore in client.list_workflows(OPEN)]
     return Open(
         len(semaphores), [RunRef(job_id=each.id, run_id=each.run_id) for each in semaphores]

@@ -11,12 +11,12 @@ from shared.temporal.pace import Pace
 
 
 class SemaphoreProcessSettings(CommonSettings):
-    """Read from the environment."""
+    """Settings from the environment."""
 
     semaphore_http_port: Port = 9099
     stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 3
-    # Below 20 a run would end before it has done anything.
+    # With fewer events a run would end before it has done anything.
     semaphore_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY
 
     semaphore_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY

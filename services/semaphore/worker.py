@@ -1,4 +1,4 @@
-"""The semaphore's process: the library's worker, for a stack that has the namespace to itself."""
+"""The semaphore's process: the library's worker, for a stack that owns its namespace."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,9 +29,9 @@ async def running_semaphore(
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
 ) -> AsyncIterator[Worker]:
-    """A worker of the semaphores for as long as the block runs, which keeps them running.
+    """Run a worker of semaphores during the block, and keep the semaphores running.
 
-    AnotherStack, and nothing is polled, where the semaphore that runs is that of another one.
+    Raise AnotherStack, and poll nothing, if the running semaphore belongs to another stack.
     """
     given = {"recalls": RECALLS, "ends_failing": True}
     rules = (rules or SemaphoreRules()).model_copy(update=given)

@@ -1,1 +1,1 @@
-"""Where jobs are learnt from, and who is told of their changes."""
+"""The sources of changes, and their listeners."""

@@ -10,12 +10,12 @@ from services.api.feed.index import JobIndex
 from services.api.metrics import CHANGES
 from shared.jobs.messages import Job, Record, started_at
 
-# So many jobs are looked up and written as JSON at a time.
+# This many jobs are looked up and written as JSON at a time.
 PAGE = 10
 
 
 class Retention:
-    """How long a job is kept after its end; without a number of days for good, as an open one."""
+    """How long a job is kept after its end; without a number of days for good."""
 
     def __init__(
         self,
@@ -27,11 +27,11 @@ class Retention:
         self._now = now
 
     def over(self, job: Job) -> bool:
-        """Whether a job, or the job of a record, ended so long ago that it is as if unknown."""
+        """True if a job, or the job of a record, ended so long ago that it counts as unknown."""
         return job.status.ended and self.past(job.finished_at)
 
     def past(self, end: datetime | None) -> bool:
-        """Whether an end lies so far back."""
+        """True if an end is older than the retention."""
         return self._kept is not None and end is not None and self._now() - end > self._kept
 
 
@@ -42,12 +42,12 @@ class Feed:
         self.retention = retention or Retention()
         self.index = JobIndex()
         self.hub = hub or Hub()
-        # Jobs whose record is to be made again, and jobs whose time is over: for whoever does it.
+        # Jobs whose record must be written again, and jobs to remove, for other tasks.
         self.damaged: dict[str, None] = {}
         self.expired: dict[str, None] = {}
 
     def put(self, job: Job) -> None:
-        """A job's state; one that is no newer than what is known changes nothing."""
+        """Take a job's state; one that is not newer than the known one changes nothing."""
         if self.retention.over(job) and self.index.get(job.job_id) is None:
             self.expired[job.job_id] = None
         elif self.index.put(job):
@@ -55,29 +55,30 @@ class Feed:
             self.hub.publish(job, self.index.change)
 
     def put_record(self, record: Record) -> Job:
-        """A record that was read: each version since the last one known; gives the newest."""
+        """Take a record: publish each version since the last known one, and return the newest."""
         known = self.index.get(record.job_id)
         for job in [record.job()] if known is None else versions_after(record, known.version):
             self.put(job)
         return self.index.get(record.job_id) or record.job()
 
     def forget_expired(self) -> None:
-        """Know no more of those whose time is over by now."""
+        """Forget the jobs whose retention is over."""
         over = [job.job_id for job in self.index.ended() if self.retention.over(job)]
         if over:
             self.index.forget(set(over))
             self.expired.update(dict.fromkeys(over))
 
     def changes(self, since: int = 0, shown: Callable[[Job], Job] = lambda job: job) -> "Changes":
-        """Every job that has changed after that change, then each change, for one listener."""
+        """Return every job that has changed after that change, then each change, for one
+        listener."""
         return Changes(self.hub, self.index, since=since, shown=shown)
 
 
 class Changes:
-    """A place in the numbered changes, for one listener; nothing is kept for it alone.
+    """A listener's position in the numbered changes; nothing is stored for it.
 
-    While the hub still has every change since then, each of them is given; else the newest state
-    of the jobs that have changed, page by page. What was known at the beginning is `shown` first.
+    While the hub still has every later change, each of them is sent; otherwise the newest state of
+    the changed jobs, page by page. What was known at the beginning is `shown` first.
     """
 
     def __init__(
@@ -91,15 +92,15 @@ class Changes:
 
     @property
     def mark(self) -> str:
-        """The end of what was known, as JSON: where to go on from, how many jobs there are."""
+        """Return the end of what was known, as JSON: where to continue, and the number of jobs."""
         known = {"complete": self._hub.named(self._change), "jobs": len(self._index)}
         return json.dumps(known)
 
     def add(self, frame: Frame) -> None:
-        """Nothing is kept: it is looked for when it is taken."""
+        """Store nothing, because it is looked up when it is taken."""
 
     def take(self) -> list[Frame]:
-        """The next of them, in the order of the changes."""
+        """Return the next changes in order."""
         frames = self._recent()
         if frames is None:
             frames = [
@@ -111,7 +112,7 @@ class Changes:
         return frames
 
     async def turn(self) -> None:
-        """Let others go on: of those who are behind, one at a time has a page."""
+        """Let others go on: of the listeners that are behind, one at a time gets a page."""
         if self._recent() is not None:
             await asyncio.sleep(0)
             return
@@ -123,7 +124,7 @@ class Changes:
 
 
 def versions_after(record: Record, version: int) -> list[Job]:
-    """Each version above `version` that the record knows of, the newest (whole) one last."""
+    """Yield each version above `version` of the record, the newest (whole) one last."""
     earlier = [
         _as_of(record, place)
         for place, change in enumerate(record.transitions)
@@ -133,7 +134,7 @@ def versions_after(record: Record, version: int) -> list[Job]:
 
 
 def _as_of(record: Record, place: int) -> Job:
-    """What the record showed right after its transition number `place`."""
+    """Return the record as it was right after its transition number `place`."""
     change = record.transitions[place]
     return record.job().model_copy(
         update={

@@ -1,7 +1,7 @@
-"""How the feed learns of jobs: the store has their records, visibility who began and ended.
+"""Follow jobs: the store has their records, visibility lists those that began and ended.
 
-What is asked depends on the jobs, never on who watches. Each API does it for itself; several that
-share a store write no record of another one over.
+The number of calls depends on the jobs, never on the listeners. Each API follows for itself;
+several that share a store overwrite no record of one another.
 """
 
 import asyncio
@@ -25,25 +25,25 @@ from shared.store.records import PREFIX, Records
 
 log = structlog.get_logger(__name__)
 
-# So many jobs are looked up in one round; those that are left come first in the next.
+# This many jobs are looked up in one round; the others come first in the next one.
 LOOK_UPS = 20
 READ_AT_ONCE = 8
-# A folder is listed again so soon, and takes so small a share of the time; a bucket, whose lists
-# cost money, seldom, since visibility and the slot tell which records may have changed.
+# A folder is listed again this soon, and takes this share of the time; a bucket rarely, because its
+# lists cost money, and visibility and the slot show which records may have changed.
 FOLDER_SECONDS, FOLDER_SHARE = 0.1, 0.05
 BUCKET_SECONDS = 300.0
-# Visibility is asked so seldom while no job is open, and a new one would show by its record.
+# Visibility is asked this rarely while no job is open, because a new job shows by its record.
 REST_SECONDS = 60.0
-# Visibility lags behind what happens.
+# Visibility lags behind events.
 LAG = timedelta(seconds=30)
-# Our clock may be ahead of the server's by so much, while nothing shows that it is less.
+# How far our clock may be ahead of the server's, unless a change shows that it is less.
 MOST_AHEAD = timedelta(minutes=5)
 
 
 class LookBack:
-    """From when on the next list must begin, whatever time our machine has; at first, everything.
+    """The time from which the next list must begin, by the server's clock; at first, everything.
 
-    Our clock is ahead by no more than a change was old, by that clock, when it was listed.
+    Our clock is ahead by no more than the age of a change, by that clock, when it was listed.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class LookBack:
         self._ahead = MOST_AHEAD
 
     def listed(self, asked_at: datetime, changes: Iterable[datetime]) -> None:
-        """A list that was asked for at `asked_at` told of changes at these instants."""
+        """Note that a list requested at `asked_at` had changes at these times."""
         now = datetime.now(UTC)
         least = min((now - each for each in changes), default=MOST_AHEAD)
         self._ahead = max(timedelta(0), min(self._ahead, least))
@@ -59,7 +59,7 @@ class LookBack:
 
 
 class Follower:
-    """`sweep` reads the records that have changed; `poll` asks for what no record tells."""
+    """`sweep` reads the changed records; `poll` asks for what no record shows."""
 
     def __init__(
         self,
@@ -78,28 +78,28 @@ class Follower:
         self._repairer = repairer
         self._dependencies = dependencies
         self._look_back = LookBack()
-        # Of each record the tag that it had when it was read.
+        # The tag of each record when it was read.
         self._seen: dict[str, str] = {}
         self._pause = 0.0
         self._polled_at = float("-inf")
         self._holders: tuple[str, ...] = ()
-        # Runs that have closed and whose record has no end yet, and all jobs to look up.
+        # Closed runs whose record has no end yet, and all jobs to look up.
         self._closed: set[str] = set()
         self._due: dict[str, None] = {}
 
     def pause(self) -> float:
-        """Seconds until the next sweep."""
+        """The seconds until the next sweep."""
         return self._pause
 
     async def sweep(self) -> None:
-        """Read each record that has changed since it was read; StoreAway."""
+        """Read each record that has changed since it was read; raise StoreAway."""
         began = time.monotonic()
         tags = await asyncio.to_thread(self._tags)
         took = time.monotonic() - began
         local = self._records.store.local
         self._pause = max(FOLDER_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
         changed = [job_id for job_id, tag in tags.items() if self._seen.get(job_id) != tag]
-        # Those that are gone are made again, unless their time is over.
+        # Missing ones are written again, unless their retention is over.
         gone = self._seen.keys() - tags.keys()
         changed += [job_id for job_id in gone if self._feed.index.get(job_id) is not None]
         for start in range(0, len(changed), READ_AT_ONCE):
@@ -114,7 +114,7 @@ class Follower:
         return {job_id: tag for job_id, tag in found if job_id is not None}
 
     async def _read(self, job_ids: list[str]) -> list[str]:
-        """Show what the records tell; the jobs that have no readable one. StoreAway."""
+        """Publish the records; return the jobs without a readable one. Raises StoreAway."""
         reads = (asyncio.to_thread(self._records.read, job_id) for job_id in job_ids)
         without = []
         for job_id, record in zip(job_ids, await asyncio.gather(*reads), strict=True):
@@ -126,18 +126,18 @@ class Follower:
         return without
 
     async def look(self) -> None:
-        """Poll, but seldom while nothing is open and a new job would show by its record."""
+        """Poll, but rarely while nothing is open and a new job would show by its record."""
         busy = self._feed.index.any_open() or self._due or self._feed.damaged
         rested = time.monotonic() - self._polled_at >= REST_SECONDS
         if busy or rested or not self._records.store.local:
             await self.poll()
 
     async def poll(self) -> None:
-        """One look: visibility, the holders if the store is elsewhere, and some jobs themselves."""
+        """Poll once: visibility, the holders if the store is remote, and some jobs themselves."""
         began, begins = datetime.now(UTC), time.monotonic()
         changed = await self._temporal.changed_jobs(self._look_back.since)
         jobs = [each for each in changed if is_job_id(each.id)]
-        # Whoever listened to a process before this one has seen more of a job than a list tells.
+        # A listener of an earlier process has seen more of a job than a list shows.
         unknown = [each.id for each in jobs if self._feed.index.get(each.id) is None]
         for start in range(0, len(unknown), READ_AT_ONCE):
             await self._read(unknown[start : start + READ_AT_ONCE])
@@ -163,15 +163,16 @@ class Follower:
             self._due[execution.id] = None
 
     async def _note_holders(self) -> None:
-        """Who holds the slot may change at any moment, and so may who has just left it."""
+        """Note the holders, because they may change at any moment, as may a run that has just
+        left."""
         view = await self._slots.view()
         holders = tuple(holder.job_id for holder in view.holders)
         self._due |= dict.fromkeys((*holders, *self._holders))
         self._holders = holders
 
     async def _look_up(self, job_id: str) -> None:
-        """Show the job's record; one that its run will not end any more is made from Temporal."""
-        # Before it is asked: news that come meanwhile make it due again.
+        """Show the job's record; if its run will not end it any more, make it from Temporal."""
+        # Before it is asked, so that news that come meanwhile make it due again.
         del self._due[job_id]
         try:
             await self._read([job_id])
@@ -179,15 +180,16 @@ class Follower:
             if job_id in self._closed and not (job and job.version > 0 and job.status.ended):
                 await self._repairer.recover(job_id)
         except (TemporalUnavailable, RPCError, StoreAway) as error:
-            log.warning("a job can't be looked up", job_id=job_id, reason=str(error))
+            log.warning("job can't be looked up", job_id=job_id, reason=str(error))
             self._due[job_id] = None
         else:
             self._closed.discard(job_id)
 
     async def _repair_damaged(self) -> None:
-        """Make records again, up to the first that can't be; what Temporal doesn't know stays."""
+        """Write damaged records again, up to the first failure; records unknown to Temporal
+        stay."""
         for job_id in list(self._feed.damaged)[:LOOK_UPS]:
-            # Before it is looked at: if it can't be made now it goes behind the others.
+            # Before it is read, so that after a failure it goes behind the others.
             del self._feed.damaged[job_id]
             await self._repairer.recover(job_id)
             if job_id in self._feed.damaged:

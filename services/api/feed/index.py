@@ -12,7 +12,7 @@ from shared.jobs.ids import is_job_id
 from shared.jobs.messages import Job
 from shared.jobs.states import Status
 
-# So many changes more than jobs twice over are kept before they are looked through.
+# Outdated changes beyond twice the number of jobs are dropped.
 SPARE = 1000
 
 
@@ -24,17 +24,17 @@ class Key(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some jobs, newest first, and the key behind which the next page begins."""
+    """Some jobs, newest first, and the key after which the next page begins."""
 
     jobs: list[Job]
     last: Key | None
 
 
 class JobIndex:
-    """Looked up by id, listed by age; one thread (the event loop's) uses it.
+    """Jobs by id and by age; only one thread (the event loop's) uses it.
 
-    A job keeps the place that it was first given: its record may correct its time by some
-    milliseconds, and a page in the middle of being read must neither repeat nor miss it.
+    A job keeps its first place: its record may correct its time by some milliseconds, and a page
+    that is being read must neither repeat nor miss it.
     """
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class JobIndex:
         self._keys: list[Key] = []
         self._tagged: dict[str, list[Key]] = {}
         self._open: set[str] = set()
-        # The number of the last change, and of each job's last one; all changes in their order,
-        # of which those that aren't a job's last one are dropped now and then.
+        # The number of the last change, and of each job's last one; all changes in order, of which
+        # outdated ones are dropped now and then.
         self.change = 0
         self._changes: dict[str, int] = {}
         self._order: list[tuple[int, str]] = []
@@ -52,11 +52,11 @@ class JobIndex:
         return len(self._jobs)
 
     def get(self, job_id: str) -> Job | None:
-        """The newest known state of a job."""
+        """Return the newest known state of a job."""
         return self._jobs.get(job_id)
 
     def put(self, job: Job) -> bool:
-        """Take a job's state unless it is known already; says whether it was news."""
+        """Take a job's state unless it is known already; return True if it was news."""
         known = self._jobs.get(job.job_id)
         if known is not None and known.version >= job.version:
             return False
@@ -74,7 +74,7 @@ class JobIndex:
         return self._changes.get(job_id) == change
 
     def amend(self, job: Job) -> None:
-        """Show a known job so from now on; what has its version or an older one is no news."""
+        """Replace the state of a known job; its version or an older one is no news."""
         self._jobs[job.job_id] = job
         if job.status.ended:
             self._open.discard(job.job_id)
@@ -82,11 +82,11 @@ class JobIndex:
             self._open.add(job.job_id)
 
     def ended(self) -> list[Job]:
-        """Every job that has ended."""
+        """Return every job that has ended."""
         return [job for job_id, job in self._jobs.items() if job_id not in self._open]
 
     def forget(self, job_ids: Set[str]) -> None:
-        """Know these jobs no more; each takes a walk through the list, so take many at once."""
+        """Forget these jobs; each costs a walk through the list, so pass many at once."""
         jobs = [self._jobs[job_id] for job_id in job_ids & self._jobs.keys()]
         for job_id in job_ids:
             self._jobs.pop(job_id, None)
@@ -99,11 +99,11 @@ class JobIndex:
                 del self._tagged[tag]
 
     def open(self) -> list[Job]:
-        """Every job that has not ended yet."""
+        """Return every open job."""
         return [self._jobs[job_id] for job_id in self._open]
 
     def any_open(self) -> bool:
-        """Whether some job has not ended yet."""
+        """True if some job is open."""
         return bool(self._open)
 
     def _place(self, job: Job) -> None:
@@ -113,7 +113,8 @@ class JobIndex:
             insort(self._tagged.setdefault(job.tag, []), key)
 
     def changed_after(self, change: int, limit: int) -> list[tuple[int, Job]]:
-        """The first jobs whose last change came after that one, in the order of those changes."""
+        """Return the first jobs whose last change came after that one, in the order of those
+        changes."""
         place = bisect_right(self._order, change, key=itemgetter(0))
         later = islice(self._order, place, None)
         found = (each for each in later if self._is_last(*each))
@@ -122,7 +123,7 @@ class JobIndex:
     def page(
         self, limit: int, *, status: Status | None, tag: str | None, after: Key | None
     ) -> Page:
-        """At most `limit` jobs that fit, older than `after`; newcomers shift nothing."""
+        """Return at most `limit` matching jobs, older than `after`; new jobs shift nothing."""
         keys = self._keys if tag is None else self._tagged.get(tag, [])
         end = len(keys) if after is None else bisect_left(keys, after)
         found: list[Job] = []
@@ -138,12 +139,12 @@ class JobIndex:
 
 
 def to_cursor(key: Key) -> str:
-    """A key as an opaque word."""
+    """Return a key as an opaque text."""
     return base64.urlsafe_b64encode(f"{key.created_at.isoformat()}|{key.job_id}".encode()).decode()
 
 
 def from_cursor(cursor: str) -> Key:
-    """The key in a cursor; ValueError for anything that isn't one of ours."""
+    """Return the key in a cursor; raise ValueError for an invalid one."""
     try:
         created_at, _, job_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
         key = Key(datetime.fromisoformat(created_at), job_id)

@@ -1,1 +1,1 @@
-"""The API's own HTTP: routes, sockets, streams, and who may call them."""
+"""The API's HTTP: routes, sockets, streams, and access control."""

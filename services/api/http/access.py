@@ -1,4 +1,4 @@
-"""Access control, before any route: the rate, the token or a session, the form of a body."""
+"""Access control before any route: the rate, the token or a session, the form of a body."""
 
 import hashlib
 import hmac
@@ -25,11 +25,11 @@ MOST_ADDRESSES = 10_000
 class TooFast(
     GenvideoError, code="too_fast", status=429, title="Too many requests", retryable=True
 ):
-    """One address asks more often than API_RATE allows."""
+    """One address sends more requests than API_RATE allows."""
 
 
 class RateLimit:
-    """Keeps, per address, the moment until which its allowance is used; 0 a second: no limit."""
+    """The time until which each address has used its allowance; 0 a second: no limit."""
 
     def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.rate = rate
@@ -43,7 +43,7 @@ class RateLimit:
             raise TooFast(f"At most {self.rate} requests a second.", retry_after=seconds)
 
     def delay(self, address: str) -> float:
-        """Count one request; 0 where one more may pass, else the seconds until one may."""
+        """Count one request; return 0 if it may pass, else the seconds until it may."""
         if self.rate == 0:
             return 0.0
         now = self._clock()
@@ -57,24 +57,24 @@ class RateLimit:
         return 0.0
 
     def _forget(self, now: float) -> None:
-        """Drop who has its whole allowance back; were there too many even so, all of them."""
+        """Drop addresses with their whole allowance; if too many are left, drop all."""
         left = {address: used for address, used in self._used_until.items() if used > now}
         self._used_until = left if len(left) <= MOST_ADDRESSES else {}
 
 
 SESSION_SECONDS = 12 * 3600
-# The only path at which a session is no substitute for the token: it would never end otherwise.
+# At this path a session does not replace the token, because it would never end otherwise.
 PATH = "/session"
 
 
 class TokenMissing(
     GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
 ):
-    """With API_TOKEN set, whoever changes something shows it; at an exposed API everybody does."""
+    """With API_TOKEN set, a change needs it; at an exposed API every call does."""
 
 
 class Sessions:
-    """Makes and checks cookies by a key that is derived from API_TOKEN; another token ends all."""
+    """Cookies under a key derived from API_TOKEN; a new token ends all sessions."""
 
     def __init__(self, settings: ApiSettings) -> None:
         token = settings.api_token
@@ -85,7 +85,7 @@ class Sessions:
         self._name = f"genvideo-session-{settings.api_port}"
 
     def begin(self, response: Response) -> None:
-        """Have the browser keep a new session."""
+        """Set the cookie of a new session."""
         response.set_cookie(
             self._name,
             self._signed(str(int(time.time()) + SESSION_SECONDS)),
@@ -96,7 +96,7 @@ class Sessions:
         )
 
     def fits(self, cookies: str) -> bool:
-        """Whether a session of ours that has not ended is among these cookies."""
+        """True if one of these cookies is a session that has not ended."""
         given = cookie_parser(cookies).get(self._name, "")
         end, _, _ = given.partition(".")
         expected = self._signed(end).encode()
@@ -108,17 +108,17 @@ class Sessions:
         return f"{end}.{signature.hexdigest()}"
 
 
-# Whoever watches over the process asks these, also while others ask for too much.
+# Health checks use these, also while others send too many requests.
 NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
-# The page's files have a suffix, what it asks for has none.
+# The page's files have a suffix, its calls have none.
 _OPEN = re.compile(r"/|/healthz|/readyz|/dashboard/([a-z/]+\.(js|css|svg)|(texts|errors)\.json)")
 CODEC = "/codec/decode"
-# What a script of another origin may read of an answer.
+# The headers that a script of another origin may read.
 READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
 
 
 class AccessControl:
-    """Lets a request in, or answers it with the first reason against it."""
+    """Pass a request on, or answer it with the first reason against it."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
@@ -165,17 +165,17 @@ class AccessControl:
             raise TokenMissing("Authorization: Bearer, and the value of API_TOKEN.")
 
     def _is_in_session(self, headers: Headers, path: str) -> bool:
-        """A cookie goes to all ports of a host: only our own page's calls may have it count."""
+        """True for our own page's session only, because a cookie goes to all ports of a host."""
         origin = headers.get("origin")
         ours = origin is None or origin.partition("://")[2] == headers.get("host")
         return (ours or path == CODEC) and self._sessions.fits(headers.get("cookie", ""))
 
 
 def _is_open(scope: Scope) -> bool:
-    """Whether a token is never asked for: signs of life, and the page that asks for the token."""
+    """True if a token is never needed: for health checks, and for the page that asks for it."""
     if scope["type"] == "websocket":
         return False
-    # Before a browser sends a token it asks whether it may; that question carries none.
+    # A browser's preflight carries no token.
     return scope["method"] == "OPTIONS" or bool(_OPEN.fullmatch(scope["path"]))
 
 
@@ -187,7 +187,7 @@ def _check_media_type(headers: Headers) -> None:
 
 
 class Cors(CORSMiddleware):
-    """Lets scripts of the listed origins read our answers; to all others it is as if not there."""
+    """Let scripts of the listed origins read our answers; for all others it does nothing."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         super().__init__(

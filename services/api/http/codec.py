@@ -16,16 +16,18 @@ from shared.http import problems
 from shared.temporal.codec import PayloadKeys
 
 PATH = "/codec"
-# What the UI's page sends along.
+# The headers that the UI's page sends.
 HEADERS = ("Authorization", "Content-Type", "X-Namespace")
 
 
-class NotTheUi(GenvideoError, code="not_the_ui", status=403, title="Only the Temporal UI may ask"):
-    """A page of any other origin has no business here."""
+class NotTheUi(
+    GenvideoError, code="not_the_ui", status=403, title="Only the Temporal UI may call this"
+):
+    """A page of another origin called the codec."""
 
 
 class CodecMiddleware:
-    """Behind access control, before all routes: what it answers is for another page."""
+    """After access control and before all routes, because its answers go to another page."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
@@ -37,14 +39,14 @@ class CodecMiddleware:
 
 
 def origin_of_ui(settings: ApiSettings) -> str:
-    """As a browser puts it into `Origin`: without a path, and without a default port."""
+    """Return the UI's `Origin`: without a path and a default port."""
     url = settings.temporal_ui_url
     default = {"http": 80, "https": 443}.get(url.scheme)
     return f"{url.scheme}://{url.host}" + ("" if url.port in (None, default) else f":{url.port}")
 
 
 def codec_app(keys: PayloadKeys, ui: str) -> FastAPI:
-    """`POST /codec/decode`: `{"payloads": […]}` in the proto's JSON, both ways."""
+    """Serve `POST /codec/decode`: `{"payloads": […]}` in the proto's JSON, both ways."""
 
     def from_the_ui(origin: Annotated[str | None, Header()] = None) -> None:
         if origin is not None and origin != ui:
@@ -57,7 +59,7 @@ def codec_app(keys: PayloadKeys, ui: str) -> FastAPI:
         allow_origins=[ui],
         allow_methods=["POST"],
         allow_headers=HEADERS,
-        # Where a token is set, the UI's page has it by the cookie of a session.
+        # If a token is set, the UI's page uses the cookie of a session.
         allow_credentials=True,
     )
 
@@ -69,7 +71,7 @@ def codec_app(keys: PayloadKeys, ui: str) -> FastAPI:
 
 
 async def _payloads(request: Request) -> Sequence[Payload]:
-    """The body's payloads."""
+    """Return the body's payloads."""
     try:
         body = json.loads(await request.body())
         if not isinstance(body, dict):

@@ -1,4 +1,4 @@
-"""What the page needs beside jobs and slots; only here does the API speak to the other services."""
+"""The page's calls beside jobs and slots; only here the API calls the other services."""
 
 import asyncio
 import re
@@ -22,14 +22,14 @@ from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Record
 from shared.telemetry.job_lines import LINES
 
-# So many of the last hits are told; the page keeps them.
+# The number of recent hits in one answer; the page keeps them.
 MOST_HITS = 5000
-# What of another service's answer is passed on.
+# The headers of another service's answer that are passed on.
 _JSON = re.compile(r"application/(problem\+)?json")
 
 
 class MocksOff(GenvideoError, code="mocks_off", status=409, title="The mocks are off"):
-    """Faults are armed in mocks; the real services are left alone."""
+    """Faults exist only in mocks, and the real services are in use."""
 
 
 class _State(TypedDict):
@@ -61,7 +61,7 @@ router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
     responses=documented(JobNotFound, 422, 503, NotReady),
 )
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:
-    """A job's record as it is kept: the Job, its transitions, its tasks and files."""
+    """A job's whole record: the Job, its transitions, its tasks and files."""
     await service.jobs.find(job_id)
     record = await service.jobs.record(job_id)
     if record is None:
@@ -102,7 +102,7 @@ async def get_callbacks(
 async def get_lines(
     job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
 ) -> Lines:
-    """The last log lines of one job, of every process of ours that answers."""
+    """The last log lines of one job, of every process that answers."""
     check_id(job_id)
     found = await upstream.gathered(http, service.settings, job_id)
     return found.with_own(LINES.of(job_id))
@@ -119,19 +119,19 @@ async def faults(
     query = None if name is None else {"name": name}
     body = await request.body()
     if body and not request.headers.get("content-type", "").startswith("application/json"):
-        # Also keeps other sites' pages out: a browser asks us before it lets them send JSON.
+        # This also blocks other sites' pages, because a browser asks first before it sends JSON.
         raise NotJson("Content-Type: application/json.")
     return _relayed(await upstream.forward(http, request.method, url, query=query, body=body))
 
 
 @router.get("/console/{mock}/stats", include_in_schema=False)
 async def stats(mock: Mock, service: ServiceDep, http: Http) -> Response:
-    """What a mock has counted."""
+    """A mock's counts."""
     return _relayed(await upstream.forward(http, "GET", f"{_mock(service, mock)}/admin/stats"))
 
 
 class ClockOrder(BaseModel):
-    """How many times faster than the wall's a mock's clock is to run."""
+    """How many times faster than real time a mock's clock runs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -140,7 +140,7 @@ class ClockOrder(BaseModel):
 
 @router.put("/console/{mock}/clock", include_in_schema=False)
 async def set_clock(mock: Mock, order: ClockOrder, *, service: ServiceDep, http: Http) -> Response:
-    """A mock's own answer to another speed; what is under way keeps its nominal length."""
+    """A mock's own answer to another speed; running delays keep their nominal length."""
     url = f"{_mock(service, mock)}/admin/config"
     body = order.model_dump_json().encode()
     return _relayed(await upstream.forward(http, "PUT", url, body=body))
@@ -150,7 +150,7 @@ async def set_clock(mock: Mock, order: ClockOrder, *, service: ServiceDep, http:
 async def trace(
     mock: Mock, service: ServiceDep, http: Http, *, after: Annotated[int, Field(ge=0), DIGITS] = 0
 ) -> Response:
-    """Which faults a mock has injected, behind the one of that number."""
+    """The faults that a mock has injected after that number."""
     query = {"after": str(after), "limit": str(MOST_HITS)}
     url = f"{_mock(service, mock)}/admin/trace"
     return _relayed(await upstream.forward(http, "GET", url, query=query))
@@ -164,7 +164,7 @@ def _mock(service: ServiceDep, mock: str) -> str:
 
 
 def _relayed(answer: httpx.Response) -> Response:
-    """The same status and body; whatever isn't JSON comes from no service of the stack."""
+    """Pass on status and body; an answer that isn't JSON is not from a service of the stack."""
     media_type = answer.headers.get("content-type", "").partition(";")[0]
     if not _JSON.fullmatch(media_type):
         raise upstream.UpstreamAway(f"{answer.url.host} answers, but not with JSON.")

@@ -1,7 +1,8 @@
-"""The stored results of a job, whole or in ranges, and small pictures of them.
+"""The stored results of a job, whole or in ranges, and thumbnails.
 
-A file is there only once it is whole. One of a store elsewhere comes through us, in pieces as they
-are asked for, or by an address of the store's own."""
+A file is available once it is whole. A file of a bucket passes through the API in pieces, or is
+served by an address of the store.
+"""
 
 import asyncio
 import re
@@ -29,7 +30,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class Unreadable(ValueError):
-    """`Range` is written in a way that nobody understands."""
+    """`Range` is malformed."""
 
 
 class OutOfFile(ValueError):
@@ -37,7 +38,7 @@ class OutOfFile(ValueError):
 
 
 def head_of(found: Listed, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of the whole file."""
+    """Return the headers of the whole file."""
     return {
         "Accept-Ranges": "bytes",
         "Content-Length": str(found.size),
@@ -55,9 +56,9 @@ async def streamed(
     media_type: str,
     headers: Mapping[str, str],
 ) -> Response:
-    """The file, or the range that is asked for; the whole one where several are.
+    """Return the file, or one range of it; the whole file for several ranges.
 
-    StoreAway before anything is sent. Unreadable, OutOfFile.
+    Raises StoreAway before anything is sent, Unreadable, or OutOfFile.
     """
     head = head_of(found, headers)
     wanted = _wanted(request, head["ETag"])
@@ -74,14 +75,14 @@ async def streamed(
 
 
 def _wanted(request: Request, etag: str) -> str | None:
-    """`Range`, unless it is for another file than this one, or asks for several parts."""
+    """Return `Range`, unless `If-Range` names another file, or it has several parts."""
     wanted = request.headers.get("range")
     other = request.headers.get("if-range", etag) != etag
     return None if wanted is None or other or "," in wanted else wanted
 
 
 def _within(wanted: str, size: int) -> tuple[int, int]:
-    """Where the range begins, and what it ends before."""
+    """Return the beginning and the end of a range."""
     fits = _RANGE.fullmatch(wanted.strip())
     if fits is None or not any(fits.groups()):
         raise Unreadable
@@ -127,7 +128,7 @@ def _binary(stage: Stage) -> dict[int | str, dict[str, object]]:
     return {
         200: {"description": "The whole file", "content": content},
         206: {
-            "description": "The range that was asked for, or several as parts",
+            "description": "The requested range, or several as parts",
             "content": {**content, "multipart/byteranges": {"schema": {"type": "string"}}},
         },
         304: {"description": "The same as the one with that ETag"},
@@ -164,9 +165,9 @@ def _result_of(stage: Stage) -> Callable[..., Awaitable[Response]]:
 
 @router.get("/jobs/{job_id}/thumbnail", include_in_schema=False)
 async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
-    """A small picture of the job's picture, for a list; the whole one where none can be made.
+    """A thumbnail of the job's picture, for a list; the whole picture if none can be made.
 
-    Of a store elsewhere none is.
+    With a bucket there is none.
     """
     whole = await _file(service, request, job_id=job_id, stage=IMAGE.name)
     if not isinstance(whole, RangedFile):
@@ -198,7 +199,7 @@ async def _file(service: Service, request: Request, *, job_id: str, stage: str) 
 
 
 def _has_it(request: Request, etag: str) -> bool:
-    """Whether the caller has this very file: one of several tags, or one that a proxy weakened."""
+    """True if the caller has this file: one of several tags, or one that a proxy weakened."""
     given = request.headers.get("if-none-match", "").split(",")
     return not {"*", etag}.isdisjoint(each.strip().removeprefix("W/") for each in given)
 
@@ -208,7 +209,7 @@ async def _from_elsewhere(
 ) -> Response:
     store = service.assets.store
     if service.settings.links and request.method == "GET":
-        # Good for this file alone. Without a key of ours the machine is asked for one.
+        # Valid for this file only. Without a key of ours the cloud is asked for a signature.
         address = await asyncio.to_thread(store.presigned, found.key, ADDRESS_SECONDS)
         return RedirectResponse(str(address), headers={"Cache-Control": "no-store"})
     if _has_it(request, (head := head_of(found, HEADERS))["ETag"]):

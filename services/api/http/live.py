@@ -1,4 +1,5 @@
-"""The live feed, by WebSocket and by server-sent events; a version never follows a newer one."""
+"""The live feed, by WebSocket and by server-sent events; an older version never follows a newer
+one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -22,14 +23,14 @@ from shared.http.problems import documented, from_error
 from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Job
 
-# So many frames are sent in a row before others get their turn.
+# This many frames are sent in a row before others get their turn.
 BURST = 50
-# No job comes near it.
+# More versions than any job has.
 MOST_VERSION = 10**9
 
 
 async def missed_versions(job: Job, since: int | None, *, service: Service) -> list[Job]:
-    """What to send first, as of after the subscription, so that no change falls between."""
+    """Return the versions to send first; read after the subscription, so that no change is lost."""
     if since is not None:
         record = await service.jobs.record(job.job_id)
         if record is not None:
@@ -40,34 +41,34 @@ async def missed_versions(job: Job, since: int | None, *, service: Service) -> l
 
 
 def has_it_all(job: Job, since: int | None) -> bool:
-    """Whether nothing comes after that version any more."""
+    """True if no version will follow that one."""
     return since is not None and job.status.ended and since >= job.version
 
 
-# 1000 is the normal end; 4404 is ours, as close codes from 4000 on are free to use.
+# 1000 is the normal end; codes from 4000 on are free, and 4404 is ours.
 NORMAL, GOING_AWAY, TRY_AGAIN_LATER, UNKNOWN_JOB = 1000, 1001, 1013, 4404
-# The reason of a close frame has no room for more.
+# The longest reason of a close frame.
 REASON_BYTES = 123
 
 _Version = Annotated[int, Field(ge=0, le=MOST_VERSION), DIGITS]
-Since = Annotated[_Version | None, Query(description="The version after which to go on")]
+Since = Annotated[_Version | None, Query(description="The last received version")]
 SinceChange = Annotated[
     str | None, Query(max_length=40, description="The `change` of the last frame received")
 ]
 
-Mark = Annotated[bool, Query(description="Tell by a frame that all was sent that was known")]
+Mark = Annotated[bool, Query(description="Send a frame when everything known was sent")]
 
 router = APIRouter(dependencies=[ONLY_KNOWN])
 
 
 class SocketSubscription(Subscription):
-    """A socket's listener: sends what is offered, and only then has something to do."""
+    """A socket's listener: sends what it gets, and only then has something to do."""
 
     def __init__(self, socket: WebSocket, waiting: Waiting, *, until_end: bool) -> None:
         super().__init__(waiting)
         self._socket = socket
         self._until_end = until_end
-        # Of one job: what was sent, so that no version follows a newer one.
+        # For one job: the last sent version, so that no older one follows.
         self._version = -1
         self._open = False
         self._sending: asyncio.Task[None] | None = None
@@ -78,13 +79,13 @@ class SocketSubscription(Subscription):
             self._sending = asyncio.create_task(self._send_all())
 
     async def serve(self, first: Iterable[Frame] = ()) -> None:
-        """Send these, then whatever comes, until the other side has left or the end is sent."""
+        """Send these, then whatever comes, until the client has left or the end is sent."""
         try:
             if await self._send(first):
                 await self._close(NORMAL)
             self._open = True
             self.wake()
-            # What the other side says is of no interest, only that it leaves.
+            # Messages of the client are ignored; only its leaving counts.
             while (await self._socket.receive())["type"] != "websocket.disconnect":
                 continue
         except WebSocketDisconnect:
@@ -100,15 +101,15 @@ class SocketSubscription(Subscription):
                 await self.turn()
             if self.closed:
                 await self._close(GOING_AWAY)
-        # Since the last pop nothing was awaited but the end: a wake in between can't be missed.
+        # No await since the last pop except for the end, so a wake in between can't be missed.
         self._sending = None
 
     async def _caught_up(self) -> bool:
-        """All was sent that there is; whether something was sent now, and more may have come."""
+        """Send all that there is; return True if something was sent, and more may have come."""
         return False
 
     async def _send(self, frames: Iterable[Frame]) -> bool:
-        """Whether the last thing to be sent was among them."""
+        """Send these; return True if the last frame was among them."""
         for number, frame in enumerate(frames, start=1):
             if self._until_end and frame.job.version <= self._version:
                 continue
@@ -121,7 +122,7 @@ class SocketSubscription(Subscription):
         return False
 
     async def _close(self, code: int) -> None:
-        """The server tells `receive` of it, which ends the whole."""
+        """Close the socket; the server reports it to `receive`, which ends everything."""
         self._open = False
         await self._socket.close(code)
 
@@ -133,7 +134,7 @@ class SocketSubscription(Subscription):
 
 
 class MarkedSubscription(SocketSubscription):
-    """A socket's listener to every job, which is told once when it has caught up."""
+    """A listener to every job that gets a mark once it has caught up."""
 
     def __init__(self, socket: WebSocket, changes: Changes) -> None:
         super().__init__(socket, changes, until_end=False)
@@ -152,9 +153,10 @@ class MarkedSubscription(SocketSubscription):
 async def every_job(
     socket: WebSocket, service: ServiceDep, *, since: SinceChange = None, mark: Mark = False
 ) -> None:
-    """Every job at once, in the order of their last changes, then each change of any.
+    """Every job at once, in the order of their last changes, then each change of any job.
 
-    With `since` only what has changed after that frame; one of a process that is gone is as none.
+    With `since` only what has changed after that frame; a frame of an earlier process counts as
+    none.
     """
     number = service.feed.hub.number_of(since)
     await _accepted(socket, service, _every_change(socket, service, since=number, mark=mark))
@@ -183,7 +185,7 @@ async def one_job(
 
 async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: int | None) -> None:
     subscription = SocketSubscription(socket, Versions(), until_end=True)
-    # Subscribed first and read then: what changes in between comes twice rather than never.
+    # Subscribe first and read then, so that a change in between comes twice rather than never.
     with service.feed.hub.subscribed(subscription, job_id):
         try:
             job = await service.jobs.find(job_id)
@@ -209,7 +211,7 @@ def _reason(error: GenvideoError) -> str:
 async def _accepted(
     socket: WebSocket, service: Service, serving: Coroutine[Any, Any, None]
 ) -> None:
-    """Serve from a place among the listeners, or refuse where there is none."""
+    """Serve in a place among the listeners, or refuse if there is none."""
     with closing(serving):
         try:
             with service.feed.hub.place(address_of(socket)):
@@ -221,10 +223,10 @@ async def _accepted(
 
 HEARTBEAT_SECONDS = 10.0
 HEARTBEAT = format_sse_event(comment="still here")
-# How soon a browser connects again, in milliseconds.
+# How soon a browser reconnects, in milliseconds.
 RETRY = format_sse_event(retry=1000)
 
-# A reader that has had no event yet may say so by an empty one.
+# A client that has had no event yet may send an empty id.
 LastVersion = Annotated[
     _Version | None,
     BeforeValidator(lambda given: given or None),
@@ -249,14 +251,14 @@ _EVENT = {
 
 
 def _stream(event_id: str) -> dict[str, Any]:
-    """What the document says of a stream whose events have such ids."""
+    """Return the documentation of a stream whose events have such ids."""
     job = Job.model_validate(EXAMPLES["Job"])
     example = {"id": event_id, "data": Frame(job).text}
     return {"text/event-stream": {"schema": _EVENT, "example": example}}
 
 
 class EventStream(StreamingResponse):
-    """Events for as long as they come, from a place among the listeners; TooManyListeners."""
+    """Send events as they come, in a place among the listeners; raise TooManyListeners."""
 
     def __init__(self, content: AsyncIterator[bytes], hub: Hub, address: str) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -274,7 +276,7 @@ JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "One event per version: `id` is the version, `data` the Job",
         "content": _stream(str(EXAMPLES["Job"]["version"])),
     },
-    204: {"description": "The job has ended, and nothing comes after that version"},
+    204: {"description": "The job has ended with that version"},
     **documented(JobNotFound, 422, TooManyListeners, 503, NotReady),
 }
 
@@ -296,19 +298,19 @@ async def job_events(
 ) -> Response:
     """One event per version, its id the version, its data the Job; ends after the last.
 
-    With `Last-Event-ID` the versions since then come first. Comments keep a quiet stream open.
+    With `Last-Event-ID` the missed versions come first. Comments keep a quiet stream open.
     """
     job = await service.jobs.find(job_id)
     version = since if last_event_id is None else last_event_id
     if has_it_all(job, version):
-        # A browser connects again after every end, unless it is told so.
+        # A browser reconnects after every end, unless it gets a 204.
         return Response(status_code=204)
     content = _versions(job, version, service=service)
     return EventStream(content, service.feed.hub, address_of(request))
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
-    # Subscribed first and read then: what changes in between comes twice, once of it is skipped.
+    # Subscribe first and read then; a change in between comes twice, and is skipped once.
     with service.feed.hub.mailbox(Versions(), job.job_id) as subscription:
         waiting = [Frame(each) for each in await missed_versions(job, since, service=service)]
         last = -1

@@ -1,4 +1,4 @@
-"""The dashboard and the reports: files that need no build and no other address."""
+"""The dashboard and the reports: files without a build step."""
 
 import asyncio
 import html
@@ -42,7 +42,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def index(service: ServiceDep) -> RangedFile:
-    """The page; pictures and videos may come from a store elsewhere, where that is set."""
+    """The page; pictures and videos may come from a bucket."""
     headers = HEADERS | {"Content-Security-Policy": await _policy(service)}
     return RangedFile(INDEX, headers=headers)
 
@@ -60,14 +60,14 @@ async def _policy(service: Service) -> str:
 
 @router.post(PATH, status_code=204)
 async def begin_session(service: ServiceDep, response: Response) -> None:
-    """Give a cookie to who has shown the token, for what a page can't send the token with."""
+    """Set a cookie in exchange for the token, for requests that can't carry the token."""
     if service.settings.api_token is not None:
         Sessions(service.settings).begin(response)
 
 
 @router.get("/dashboard/config")
 async def config(service: ServiceDep) -> PageConfig:
-    """What the page must know of its surroundings."""
+    """What the page must know about the stack."""
     return PageConfig(
         mocks=MOCKED[service.settings.mocks],
         pipelines={name: PipelineView.of(each) for name, each in service.settings.known.items()},
@@ -78,27 +78,27 @@ async def config(service: ServiceDep) -> PageConfig:
 
 @router.get("/dashboard/texts.json")
 async def texts() -> RangedFile:
-    """The page's texts in Chinese; in English it needs none."""
+    """The page's texts in Chinese; an English page needs none."""
     return RangedFile(PAGE, headers=HEADERS)
 
 
 @router.get("/dashboard/errors.json")
 async def errors() -> RangedFile:
-    """What the services answer where something went wrong, in Chinese."""
+    """The services' errors in Chinese."""
     return RangedFile(ERRORS, headers=HEADERS)
 
 
 @router.get("/dashboard/{name:path}")
 async def part(name: Annotated[str, FromPath(max_length=40)]) -> RangedFile:
-    """One of the page's files, at the top or in a room; a name with more than that is none."""
+    """One of the page's files, at the top or in a folder; deeper paths do not exist."""
     path = FOLDER / name
     if not _PART.fullmatch(name) or not path.is_file():
         raise RouteNotFound("Not found")
     return RangedFile(path, headers=HEADERS, media_type=TYPES[path.suffix])
 
 
-# A report brings its own styles, and prompts in it; nothing in it runs or gets at what is ours.
-# It keeps its origin: a browser sends no session along with a link of a page that has none.
+# A report has its own styles, and prompts in it; nothing in it can run or reach our data. It keeps
+# its origin, because a browser sends no session along with a link of a page without one.
 REPORT_HEADERS = {
     "Content-Security-Policy": (
         "sandbox allow-same-origin allow-popups; default-src 'none'; style-src 'unsafe-inline'"
@@ -117,9 +117,9 @@ def report(
     name: Annotated[str, FromPath(max_length=200)],
     service: ServiceDep,
 ) -> Response:
-    """The report of one run, one of the files that it links to, or the list of a folder of them.
+    """The report of one run, a file that it links to, or the list of a folder of files.
 
-    Nothing that is reached by a link of the file system. In a thread, for a disk may be slow.
+    Links of the file system are not followed. In a thread, because a disk may be slow.
     """
     path = service.settings.reports_dir.resolve() / run / name
     fits = _RUN.fullmatch(run) and _FILE.fullmatch(name) and path.resolve() == path
@@ -131,7 +131,7 @@ def report(
 
 
 def _kind(name: str) -> str:
-    """Text, whatever it is, but for the report itself and what a browser shows as well."""
+    """Return the media type: text, except for the report itself and what a browser can show."""
     if name == REPORT:
         return "text/html"
     kind, packed = mimetypes.guess_type(name)

@@ -1,4 +1,4 @@
-"""Jobs and slots over HTTP; every answer is JSON, a refusal a problem."""
+"""Jobs and slots over HTTP; every answer is JSON, every refusal a problem."""
 
 from collections.abc import Mapping
 from typing import Annotated, cast
@@ -43,7 +43,7 @@ from shared.semaphore.messages import SlotView
 
 
 async def _service(connection: HTTPConnection) -> Service:
-    # Not a plain function: that would be run in a thread for each request.
+    # Async, because a plain function would run in a thread for each request.
     service = connection.app.state.service
     assert isinstance(service, Service)  # noqa: S101 - the lifespan sets it before any request
     return service
@@ -54,7 +54,7 @@ JobId = Annotated[str, Path(examples=[EXAMPLE_ID])]
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """The address that the caller comes from; empty where there is none."""
+    """Return the caller's address; empty if there is none."""
     return "" if connection.client is None else connection.client.host
 
 
@@ -68,7 +68,7 @@ def _a_cursor(given: str) -> str:
 
 
 _Text = Annotated[str, Field(max_length=200)]
-# A form sends what was left blank as an empty value, which says nothing.
+# A form sends a blank field as an empty value, which counts as missing.
 _OrNone = BeforeValidator(lambda given: given or None)
 Limit = Annotated[
     int,
@@ -90,9 +90,9 @@ Cursor = Annotated[
 ]
 SlotName = Annotated[
     str,
-    Path(max_length=200, description="Of a semaphore; `job` is the slot", examples=["job"]),
+    Path(max_length=200, description="Name of a semaphore; `job` is the slot", examples=["job"]),
 ]
-# Says in the documentation what access control asks for, which itself knows of every route.
+# Documents access control, which itself knows of every route.
 _BEARER = HTTPBearer(
     scheme_name="token",
     description="The value of API_TOKEN, where it is set; calls that change nothing need it only"
@@ -100,7 +100,7 @@ _BEARER = HTTPBearer(
     auto_error=False,
 )
 CHANGES = [Depends(_BEARER)]
-# By what each call that changes something may be refused.
+# The errors of each call that changes something.
 CHECKED = (TokenMissing, 422, TooFast, 503)
 
 
@@ -180,7 +180,8 @@ async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     responses=documented(*CHECKED, NotReady, JobNotFound, JobEnded, OtherNamespace),
 )
 async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
-    """Ask a job to end. It ends as `cancelled` once its vendors are clear; what it made stays."""
+    """Ask a job to end. It ends as `cancelled` once its vendors are clear, and keeps its
+    results."""
     return await _with_position(service, await service.jobs.cancel(job_id))
 
 
@@ -206,15 +207,15 @@ async def retry_job(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
-    """Start a new job with the same input; only for one that failed, degraded or was cancelled."""
+    """Start a new job with the same input, for one that failed, degraded or was cancelled."""
     return _accepted(service, await service.jobs.retry(job_id, idempotency_key), response)
 
 
 @router.get("/slots", tags=["slots"], responses=documented(422, 503, SemaphoreSlow))
 async def get_slots(service: ServiceDep) -> SlotView:
-    """Who holds the slot and who waits, up to a second old.
+    """Holders and waiters of the slot, up to a second old.
 
-    503 where Temporal can't be reached, 504 where it can, but the semaphore is slow.
+    503 if Temporal can't be reached, 504 if it can, but the semaphore is slow.
     """
     return await service.slots.view()
 
@@ -236,7 +237,7 @@ async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
     responses=documented(SlotNotFound, 422, 503, SemaphoreSlow),
 )
 async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
-    """The same of the semaphore of this name."""
+    """The same for the semaphore of this name."""
     return await (await _named(service, name)).view()
 
 
@@ -260,14 +261,14 @@ async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> 
 async def free_slot(name: SlotName, order: FreeOrder, service: ServiceDep) -> SlotView:
     """Give up a drain that cannot end: the place of `run_id` is free at once.
 
-    What that run left at a vendor may then run beside the next holder's work. 409 where the run
-    does not drain.
+    What that run left at a vendor may then run beside the next holder. 409 if the run does not
+    drain.
     """
     return await (await _named(service, name)).free(order.run_id)
 
 
 async def _named(service: Service, name: str) -> Slots:
-    """Any semaphore that is there."""
+    """Return any semaphore that exists."""
     slots = service.gates.get(name) or Slots(service.client, name)
     if name not in service.gates:
         if not await slots.is_there():

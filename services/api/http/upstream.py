@@ -1,4 +1,4 @@
-"""Asks the other services on the page's behalf; a silent one is an answer too, never a crash."""
+"""Call the other services for the page; a silent one gives an answer, too, never a crash."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from shared.jobs.messages import Message
 from shared.telemetry.job_lines import JobLine
 
 PATIENCE_SECONDS = 2.0
-# One that waits for a silent Temporal says so at its own limit, and is not silent itself.
+# A service that waits for a silent Temporal answers at its own limit.
 HEALTH_SECONDS = READY_SECONDS + 1
 
 
@@ -27,7 +27,7 @@ class UpstreamAway(
     title="The service does not answer",
     retryable=True,
 ):
-    """A service that the page asks through us gives no answer."""
+    """A service that the page calls through the API does not answer."""
 
 
 class Health(Message):
@@ -50,7 +50,8 @@ async def forward(
     body: bytes = b"",
     key: SecretStr | None = None,
 ) -> httpx.Response:
-    """The other service's own answer, errors included; UpstreamAway when there is none."""
+    """Return the other service's own answer, errors included; raise UpstreamAway if there is
+    none."""
     headers = {"Content-Type": "application/json"} if body else {}
     if key is not None:
         headers["Authorization"] = f"Bearer {key.get_secret_value()}"
@@ -62,7 +63,7 @@ async def forward(
 
 
 async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
-    """What a service says of itself."""
+    """Return what a service reports about itself."""
     try:
         async with asyncio.timeout(HEALTH_SECONDS):
             answer = await http.get(f"{base}/readyz")
@@ -72,7 +73,7 @@ async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
 
 
 async def health_of_workers(http: httpx.AsyncClient, base: str, *, wanted: int) -> list[Health]:
-    """Every worker; each of the `wanted` ones that is not found there is told as missing."""
+    """Return every worker; each of the `wanted` ones that is not found is reported as missing."""
     asked = (health(http, "worker", each) for each in await workers(base, wanted))
     found = [*await asyncio.gather(*asked)]
     found += [MISSING] * (wanted - len(found))
@@ -85,7 +86,8 @@ async def health_of_workers(http: httpx.AsyncClient, base: str, *, wanted: int) 
 
 
 async def workers(base: str, wanted: int) -> list[str]:
-    """The bases of all workers: one per address of a container's name, or per port in a row."""
+    """Return the bases of all workers: one per address of a container's name, or per consecutive
+    port."""
     bases = await _addresses(base)
     return bases if len(bases) > 1 else [_beside(base, number) for number in range(wanted)]
 
@@ -96,7 +98,7 @@ def _beside(base: str, number: int) -> str:
 
 
 async def _addresses(base: str) -> list[str]:
-    """The base once per address of its host."""
+    """Return the base once per address of its host."""
     parts = urlsplit(base)
     loop = asyncio.get_running_loop()
     try:
@@ -118,13 +120,13 @@ def _detail(answer: httpx.Response) -> str:
     return str(known.get("detail") or f"HTTP {answer.status_code}")[:300]
 
 
-# So many of a job are shown, the newest ones.
+# The number of lines of a job, newest ones.
 MOST_SHOWN = 300
 _LINES = TypeAdapter(list[JobLine])
 
 
 class Lines(BaseModel):
-    """A job's lines, the oldest first; `silent`: who did not answer."""
+    """A job's lines, oldest first; `silent`: the services that did not answer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -132,13 +134,13 @@ class Lines(BaseModel):
     silent: tuple[str, ...] = ()
 
     def with_own(self, own: Sequence[JobLine]) -> Self:
-        """These and those of this process, by their times."""
+        """Merge these with those of this process, by time."""
         found = sorted([*self.lines, *own], key=lambda line: line.at)
         return self.model_copy(update={"lines": tuple(found[-MOST_SHOWN:])})
 
 
 async def gathered(http: httpx.AsyncClient, settings: ApiSettings, job_id: str) -> Lines:
-    """What the workers, the semaphore and the callback receiver have."""
+    """Return the lines of workers, semaphore and callback receiver."""
     bases = settings.upstreams
     found = await workers(bases["worker"], settings.workers)
     asked = {f"worker {number}": base for number, base in enumerate(found, 1)}

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response
 
 from services.mock_comfyui.native.wire import NativeJson, TheQueue, read_json
-from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, told_entry
+from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, entry_of
 from services.mock_comfyui.queue.events import Listener, encode
 from services.mock_comfyui.settings import native_config
 from services.mock_core.mock import TheMock
@@ -70,7 +70,7 @@ async def _listen(socket: WebSocket, listener: Listener) -> None:
 async def object_info(queue: TheQueue) -> Response:
     """Every node type with its inputs, and the files that these may be."""
     pictures = queue.saver.folders.pictures()
-    return NativeJson({name: told_entry(node, pictures) for name, node in queue.nodes.items()})
+    return NativeJson({name: entry_of(node, pictures) for name, node in queue.nodes.items()})
 
 
 @router.get("/object_info/{name}")
@@ -78,7 +78,7 @@ async def object_info_of(queue: TheQueue, name: str) -> Response:
     """One node type; `{}` for an unknown one."""
     node = queue.nodes.get(name)
     pictures = queue.saver.folders.pictures()
-    return NativeJson({} if node is None else {name: told_entry(node, pictures)})
+    return NativeJson({} if node is None else {name: entry_of(node, pictures)})
 
 
 @router.get("/models/{folder}")

@@ -94,7 +94,7 @@ def build_nodes(models: Models) -> dict[str, NodeType]:
     return {name: _type(name, entry, models) for name, entry in _catalogue().items()}
 
 
-def told_entry(node: NodeType, pictures: list[str]) -> Config:
+def entry_of(node: NodeType, pictures: list[str]) -> Config:
     """Return its entry in `/object_info`; `pictures` are the files of the input folder."""
     text = json.dumps(node.told)
     entry: Config = json.loads(text.replace(f'["{_INPUT}"]', json.dumps(pictures)))
@@ -109,7 +109,7 @@ def _catalogue() -> dict[str, Config]:
 
 
 def _type(name: str, entry: Config, models: Models) -> NodeType:
-    told = _told(name, entry, models)
+    told = _described(name, entry, models)
     return NodeType(
         _inputs(told["input"]),
         tuple(told["output"]),
@@ -135,7 +135,7 @@ def _input(shown: list[Any], *, required: bool) -> Input:
     return Input("COMBO" if isinstance(kind, list) else kind, shown, required)
 
 
-def _told(name: str, entry: Config, models: Models) -> Config:
+def _described(name: str, entry: Config, models: Models) -> Config:
     groups = {
         group: {each: _with_models(shown, models) for each, shown in inputs.items()}
         for group, inputs in entry["input"].items()

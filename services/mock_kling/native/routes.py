@@ -21,10 +21,10 @@ from services.mock_kling.native.wire import (
     succeed,
 )
 from services.mock_kling.orders import ordered, take
-from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, told, truth
+from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, task_body, truth
 from services.mock_kling.video import BadPicture, check, decode
 
-# What is empty was not given, as in the vendor's own examples.
+# An empty text counts as missing, as in the vendor's own examples.
 _or_none = BeforeValidator(lambda value: value or None)
 CallbackUrl = Annotated[
     Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)] | None, _or_none
@@ -33,7 +33,7 @@ ExternalId = Annotated[Annotated[str, Field(max_length=255)] | None, _or_none]
 
 
 def picture(image: str) -> str | bytes:
-    """The address as it is, or the picture; Problem (1201) where the vendor takes no such one."""
+    """Return the address, or the decoded picture; raise a Problem (1201) for an invalid one."""
     if image.startswith(("http://", "https://")):
         return image
     try:
@@ -48,7 +48,7 @@ Text = Annotated[str, Field(max_length=2500)]
 
 
 class CreateTask(BaseModel):
-    """Members that are not listed are ignored, as the vendor adds to them often."""
+    """Unknown members are ignored, because the vendor adds some often."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -66,7 +66,7 @@ class CreateTask(BaseModel):
 
     @property
     def detail(self) -> dict[str, Any]:
-        """What the price depends on."""
+        """Return what the price depends on."""
         return {
             "model": self.model_name,
             "mode": self.mode,
@@ -117,7 +117,7 @@ async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
     return await look_up(
         mock,
         found(mock, any_id),
-        reply=lambda it, view: succeed(told(it, view, base)),
+        reply=lambda it, view: succeed(task_body(it, view, base)),
         shape=refuse,
     )
 
@@ -129,11 +129,11 @@ async def list_tasks(
     page: Annotated[int, Query(alias="pageNum", ge=1, le=1000)] = 1,
     size: Annotated[int, Query(alias="pageSize", ge=1, le=500)] = 30,
 ) -> Response:
-    """Tasks, the newest first."""
+    """Tasks, newest first."""
     base = base_url(request)
     start = (page - 1) * size
     rows = itertools.islice(mock.ledger.newest(), start, start + size)
-    return succeed([told(row, truth(row), base) for row in rows])
+    return succeed([task_body(row, truth(row), base) for row in rows])
 
 
 @router.get("/account/costs", responses=ERRORS)

@@ -1,4 +1,4 @@
-"""What all calls of the vendor's own wire have in common (documented, not captured)."""
+"""What all calls of the vendor's own wire share (documented, not captured)."""
 
 import itertools
 import time
@@ -22,7 +22,7 @@ WRONG, EMPTY, INVALID, NOT_YET_VALID, EXPIRED = 1000, 1001, 1002, 1003, 1004
 
 
 class Wrong(NamedTuple):
-    """The vendor's code for a header; its message where that isn't the table's."""
+    """The vendor's code for a header, and a message that differs from the table's."""
 
     code: int
     message: str | None = None
@@ -32,15 +32,16 @@ UNKNOWN_KEY = Wrong(INVALID, "api key not found")
 
 
 class TokenCheck:
-    """A token's remaining life is measured when it is first seen and used up in nominal time."""
+    """Check tokens; a token's remaining life is measured at its first use, and then passes in
+    nominal time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # token -> nominal instant of its end
+        # token -> nominal time of its end
         self._ends: OrderedDict[str, float] = OrderedDict()
 
     def refusal(self, header: str | None, settings: KlingConfig) -> Wrong | None:
-        """What is wrong with an Authorization header, or None."""
+        """Return what is wrong with an Authorization header, or None."""
         if not header:
             return Wrong(EMPTY)
         if not header.lower().startswith(_BEARER):
@@ -75,7 +76,7 @@ class TokenCheck:
 
 
 def _claims(token: str, secret_key: str) -> dict[str, Any] | int:
-    """What the token says, whenever it is valid; else the code of the mistake."""
+    """Return the token's claims, whether valid now or not; else the code of the mistake."""
     try:
         return dict(
             jwt.decode(
@@ -122,7 +123,7 @@ ERRORS = in_words_of(
 
 
 class Instead(Exception):
-    """What answers is not the API; `reply` leaves as it is."""
+    """Something else than the API answers; `reply` is sent as it is."""
 
     def __init__(self, reply: Response) -> None:
         super().__init__()
@@ -130,12 +131,12 @@ class Instead(Exception):
 
 
 def settings_of(mock: Mock) -> KlingConfig:
-    """What can be changed while the service runs."""
+    """Return what can be changed while the service runs."""
     return cast(KlingConfig, mock.config)
 
 
 def found(mock: Mock, any_id: str) -> Generation | None:
-    """A task by the vendor's id, or by the caller's as far as the vendor finds it by that."""
+    """Find a task by the vendor's id, or by the caller's, as far as the vendor can."""
     task = mock.ledger.find(any_id)
     if task is None or task.id == any_id:
         return task
@@ -146,22 +147,22 @@ def found(mock: Mock, any_id: str) -> Generation | None:
 
 
 def request_id() -> str:
-    """A new one for each answer."""
+    """Return a new id for each answer."""
     return f"req-{next(_requests):012d}"
 
 
 def succeed(data: object) -> Response:
-    """An answer with what was asked for."""
+    """Send a successful answer."""
     return JSONResponse({"code": 0, "message": "SUCCEED", "request_id": request_id(), "data": data})
 
 
 def refuse(
     status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
 ) -> Response:
-    """An error of the vendor: no `data`; what was not told comes from the table."""
+    """Send an error without `data`; missing members come from the table."""
     if code is not None and not str(code).isdecimal():
         code = None
-    # What the framework refuses, in the vendor's words: a bad member or body, a bad method.
+    # The framework's refusals in the vendor's words: a bad member or body, a bad method.
     if status in (413, 422):
         is_whole = status == 413 or (message or "").startswith("body: ")
         status, code = 400, BAD_BODY if is_whole else BAD_MEMBER
@@ -173,7 +174,7 @@ def refuse(
 
 
 async def authorized(request: Request, mock: TheMock) -> None:
-    """Refuse whom the vendor doesn't know, before anything is read."""
+    """Refuse unknown callers before anything is read."""
     settings = settings_of(mock)
     if settings.address == "page":
         raise Instead(Response(_PAGE, media_type="text/html"))
@@ -190,6 +191,6 @@ Authorized = Depends(authorized)
 
 
 async def answered_instead(_: Request, error: Exception) -> Response:
-    """Sends what took the API's place."""
+    """Send the answer that replaces the API."""
     assert isinstance(error, Instead)  # noqa: S101 - registered for this type alone
     return error.reply

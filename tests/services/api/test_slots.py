@@ -295,7 +295,7 @@ async def test_a_drain_that_fails_tells_why_and_is_given_up(
         assert [each["job_id"] for each in freed.json()["holders"]] == [second.id]
         assert await the_holder(api, second.id, draining=False)
         [told] = [each for each in logs if each.get("run_id") == held["run_id"]]
-        assert (told["gate"], told["event"]) == ("job", "a place was freed by an operator")
+        assert (told["gate"], told["event"]) == ("job", "operator freed a place")
         again = await api.http.post("/slots/job/free", json=body)
         assert again.status_code == 409
 

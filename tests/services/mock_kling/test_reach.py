@@ -54,7 +54,7 @@ async def test_nobody_else_is_called_back(told: Service, url: str) -> None:
     assert plain.status_code == 400, plain.text
     problem = plain.json()
     assert (problem["code"], problem["status"]) == (1201, 400)
-    assert problem["detail"] == "the callback_url's host is none of MOCK_CALLBACK_HOSTS"
+    assert problem["detail"] == "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
 
     native = await create(told, callback_url=url)
     assert native.status_code == 400
@@ -70,7 +70,7 @@ async def test_pictures_come_from_nobody_else(told: Service, url: str) -> None:
     for task in (TASK, "native"):
         ended = await end(told, task)
         assert ended["status"] == "failed"
-        assert ended["message"].endswith("its host is none of MOCK_PICTURE_HOSTS")
+        assert ended["message"].endswith("its host is not in MOCK_PICTURE_HOSTS")
 
 
 @pytest.mark.parametrize(
