@@ -1,13 +1,18 @@
-"""The seven classes of failure, as the vendors' facts ask for them (section 4 of that page)."""
+"""The error tree and its seven classes, as the vendors' facts ask for them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
+import tests.messages.test_messages  # noqa: F401 - imports every module, so that every error is known
 from services.worker.policies import ATTEMPT_CODES
 from shared.errors import (
     AttemptTimedOut,
     BadResult,
     GenerationFailed,
     GenerationLost,
+    GenvideoError,
     GivenUp,
     NeverDelivered,
     NeverTold,
@@ -69,3 +74,24 @@ def test_there_are_seven_and_no_failure_is_outside_of_them() -> None:
     assert {kind for kind, *_ in ROWS} == set(VendorError.__subclasses__())
     assert {kind.failure for kind, *_ in ROWS} == set(FailureClass)
     assert MAX_ATTEMPTS == 4
+
+
+def _all(kind: type[GenvideoError]) -> Iterator[type[GenvideoError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _all(each)
+
+
+@pytest.mark.parametrize("kind", list(_all(GenvideoError)), ids=lambda kind: kind.__name__)
+def test_each_class_is_whole(kind: type[GenvideoError]) -> None:
+    assert kind.code == kind.code.lower()
+    assert 400 <= kind.status <= 599
+    assert kind.title
+
+
+def test_temporal_retries_what_may_help_at_the_vendors_pace() -> None:
+    again = to_application_error(OutcomeUnknown("?", retry_after=2.5))
+    never = to_application_error(RefusedForGood("no"))
+    assert (again.type, again.non_retryable) == ("outcome_unknown", False)
+    assert again.next_retry_delay == timedelta(seconds=2.5)
+    assert (never.type, never.non_retryable) == ("refused_for_good", True)

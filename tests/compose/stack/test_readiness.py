@@ -1,4 +1,4 @@
-"""Who must be ready, and what is said of those who are not."""
+"""What `make ps`, `make urls` and the end of `make up` say of each part."""
 
 import asyncio
 import os
@@ -9,6 +9,7 @@ import pytest
 
 from compose.stack import readiness
 from compose.stack.asking import why_not
+from compose.stack.commands import status
 from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.readiness import Unit
 from compose.stack.services import NAMES
@@ -102,3 +103,27 @@ async def test_the_answer_of_another_process_is_none() -> None:
         assert others == f"another process answers at {url}"
         none = await asyncio.to_thread(why_not, f"{base}/healthz", os.getpgrp())
         assert none == f"another process answers at {base}/healthz"
+
+
+SERVER = ["Temporal UI", "Temporal gRPC"]
+MOCKS = ["image service (mock ComfyUI)", "video service (mock Kling proxy)"]
+WHOLE = ["dashboard", "API reference", *SERVER, "callback receiver", *MOCKS]
+AWAY = {"TEMPORAL_ADDRESS": "203.0.113.5:7233"}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({}, WHOLE),
+        (AWAY, [what for what in WHOLE if what != "Temporal UI"]),
+        (AWAY | {"TEMPORAL_UI_URL": "http://203.0.113.5:8080"}, WHOLE),
+        ({"ROLES": "mock-kling"}, MOCKS[1:]),
+        ({"ROLES": "temporal"}, SERVER),
+    ],
+)
+def test_each_part_has_its_address(
+    settings: Load, capsys: pytest.CaptureFixture[str], given: dict[str, str], shown: list[str]
+) -> None:
+    status.urls(settings(**given))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("  ")[0].rstrip() for line in lines] == shown

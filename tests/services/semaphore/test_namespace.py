@@ -1,4 +1,4 @@
-"""What the program says that `make namespace`, `make doctor` and `make up` ask."""
+"""A namespace that was not prepared: what is added to it, and what `make namespace` hears."""
 
 import json
 from collections.abc import Callable
@@ -6,10 +6,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
 
+from services.semaphore.attributes import register_search_attributes
 from services.semaphore.namespace import ADD, LOOK, MAKE, namespace
 from shared.telling import AWAY
+from shared.temporal.namespace import OURS
 from tests.fixtures.processes import free_port
+from tests.fixtures.temporal import RETENTION
 
 Said = Callable[[str], Any]
 BOTH = {"CustomProgress": "Int", "CustomTag": "Keyword"}
@@ -58,3 +64,22 @@ def test_one_that_will_not_have_us_is_told_with_its_reason(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_TLS", "true")
     assert "speaks no TLS" in said(MAKE)["wrong"]
+
+
+async def known(client: Client) -> dict[str, int]:
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return {name: kind for name, kind in answer.custom_attributes.items() if name in OURS}
+
+
+async def test_what_is_missing_is_added_once(temporal_address: str) -> None:
+    name = f"test-{uuid4().hex[:12]}"
+    client = await Client.connect(temporal_address, namespace=name)
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=RETENTION)
+    )
+    assert await known(client) == {}
+    for _ in range(2):
+        await register_search_attributes(client)
+        assert await known(client) == OURS

@@ -1,4 +1,4 @@
-"""What doesn't fit must not stop the semaphore: neither messages nor jobs made by hand."""
+"""What doesn't fit, or is newer, must not stop the semaphore."""
 
 import json
 from itertools import product
@@ -15,11 +15,13 @@ from shared.semaphore.messages import (
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     WITHDRAW_SIGNAL,
+    SlotView,
     granted_signal,
 )
 from shared.semaphore.rebuild import AT_ONCE
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import NULL
+from tests.messages.test_messages import EXTRA, later
 from tests.shared.semaphore.standins import Jobs
 
 CHANGES: list[object] = [
@@ -152,3 +154,19 @@ async def test_more_jobs_than_are_looked_at_together_are_all_found(kept: Jobs) -
     await kept.kill_semaphore()
     view = await kept.until(lambda view: bool(view.holders))
     assert view.waiting == tuple(names[1:])
+
+
+async def test_a_request_with_a_field_more_loses_neither_itself_nor_its_batch(kept: Jobs) -> None:
+    await kept.change(paused=True)
+    runs = [await kept.foreign(name) for name in ("newer", "beside it")]
+    first, second = [await kept.request_of(each) for each in runs]
+    await kept.semaphore.signal(REQUEST_SIGNAL, [later(first), second])
+    view = await kept.until(lambda view: view.waiting_count > 0)
+    assert set(view.waiting) == {"newer", "beside it"}
+
+
+async def test_a_change_with_a_field_more_is_made(kept: Jobs) -> None:
+    view = await kept.semaphore.execute_update(
+        CHANGE_UPDATE, {"limit": 2} | EXTRA, result_type=SlotView
+    )
+    assert view.limit == 2

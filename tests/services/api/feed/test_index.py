@@ -1,13 +1,15 @@
-"""Paging: every job once, newest first, whatever arrives meanwhile."""
+"""A page has every job once, newest first, whatever arrives; what a job was at earlier versions."""
 
 from datetime import timedelta
 
 import pytest
 
+from services.api.feed.feed import versions_after
 from services.api.feed.index import SPARE, JobIndex, from_cursor, to_cursor
-from shared.jobs.messages import Job
+from shared.jobs.messages import Attempts, Job, JobError
 from shared.jobs.states import Status
-from tests.shared.standins import CREATED
+from tests.services.api.conftest import change
+from tests.shared.standins import CREATED, sample_record
 
 
 def job(number: int, *, version: int = 0, status: Status = Status.QUEUED) -> Job:
@@ -107,3 +109,40 @@ def test_changes_that_are_overtaken_are_forgotten() -> None:
 def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValueError, match="next_cursor"):
         from_cursor(cursor)
+
+
+JOB_ID = "job-0123456789abcdef01234567"
+
+
+def test_each_version_is_shown_as_it_was_then() -> None:
+    address = f"http://a/jobs/{JOB_ID}"
+    error = JobError(code="refused_for_good", message="no")
+    image, both = Attempts(image=1, video=0), Attempts(image=1, video=1)
+    record = sample_record(JOB_ID).model_copy(update={"version": 0, "transitions": ()})
+    records = [record := change(record, status=Status.QUEUED)]
+    for fields in (
+        {
+            "status": Status.RUNNING,
+            "step": "image",
+            "attempts": image,
+            "started_at": CREATED,
+        },
+        {"vendor_position": 3},
+        {"percent": 100, "vendor_position": None},
+        {"step": "video", "percent": 0, "attempts": both, "asset_url": f"{address}/image"},
+        {"percent": 40},
+        {"status": Status.FAILED, "error": error, "finished_at": CREATED},
+        {"attempts": Attempts(image=2, video=1)},
+        # It was reset, and its next run follows.
+        {"status": Status.QUEUED, "error": None, "finished_at": None},
+    ):
+        records.append(record := change(record, **fields))
+
+    assert versions_after(record, 0) == [each.job() for each in records]
+    assert versions_after(record, 5) == [each.job() for each in records[5:]]
+
+
+def test_nothing_comes_after_the_newest() -> None:
+    record = sample_record(JOB_ID)
+    assert versions_after(record, record.version) == []
+    assert versions_after(record, record.version + 7) == []
