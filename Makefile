@@ -51,6 +51,8 @@ chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 S
 	$(stack) chaos
 simulate: FORCE ## thousands of histories without a server, in virtual time: MINUTES=10 SEED=… KINDS=…
 	$(stack) simulate
+mutants: FORCE ## break the product in some fifty ways, and see each convicted by the judge: ONLY=name,name
+	$(stack) mutants
 fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name, ON=comfyui|kling|both
 	$(stack) fault
 faults: FORCE ## list the armed faults, or the presets there are

@@ -27,6 +27,7 @@ DEVELOPMENT = frozenset(
         "lock",
         "chaos",
         "simulate",
+        "mutants",
         "pictures",
         "prove",
         "wheel",

@@ -56,6 +56,7 @@ ReplayWith = Annotated[
     str, Option("--replay-with", help="A program that replays a folder of histories.")
 ]
 Reset = Annotated[bool, Option("--reset", help="Empty the mocks' ledgers first.")]
+Priorities = Annotated[bool, Option("--priorities", help="Draw a priority for each job.")]
 Check = Annotated[bool, Option("--check", help="Look at the options, and run nothing.")]
 
 
@@ -105,6 +106,7 @@ def run(
     preset: Presets = None,
     fault: Faults = None,
     reset: Reset = False,
+    priorities: Priorities = False,
     replay_with: ReplayWith = "",
     check: Check = False,
 ) -> None:
@@ -124,6 +126,7 @@ def run(
         concurrency=concurrency,
         on_video_failure=on_video_failure,
         reset=reset,
+        priorities=priorities,
         presets=tuple(preset or ()),
         faults=tuple(fault or ()),
     )

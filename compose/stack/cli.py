@@ -54,6 +54,7 @@ STANDALONE: dict[str, Callable[[], int]] = {
     "wheel": lambda: develop.wheel(ROOT),
     "example-exclusive": lambda: develop.example_exclusive(ROOT),
     "simulate": lambda: develop.simulate(ROOT, ENV),
+    "mutants": lambda: develop.mutants(ROOT, ENV),
     "test": lambda: develop.test(ROOT, ENV),
     "pictures": lambda: develop.pictures(ROOT),
     "check": lambda: develop.check(ROOT),

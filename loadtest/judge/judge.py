@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from loadtest.books.load import load
 from loadtest.books.model import ENDS, Books, StageBook, stage_name
@@ -92,6 +93,20 @@ class Judgement:
     stages: list[StageResult]
     findings: list[Finding]
     books: Books = field(repr=False)
+
+
+class Conviction(NamedTuple):
+    """One thing that can't be so: of which job, by which rule, in words."""
+
+    job: str
+    rule: str
+    message: str
+
+
+def convictions(path: Path) -> list[Conviction]:
+    """Everything in a run's folder that can't be so."""
+    found = judge(RunFolder.open(path)).findings
+    return [Conviction(each.job_id, each.kind, each.text) for each in found]
 
 
 def judge(folder: RunFolder) -> Judgement:

@@ -159,6 +159,7 @@ class Plan(BaseModel):
         tuple[Annotated[str, AfterValidator(_threshold)], ...], AfterValidator(_with_defaults)
     ]
     reset: bool
+    priorities: bool = False
     faults: tuple[Annotated[str, AfterValidator(_fault)], ...]
 
     @property
@@ -185,6 +186,7 @@ class Options(BaseModel):
     on_video_failure: str = "fail"
     thresholds: tuple[str, ...] = ()
     reset: bool = False
+    priorities: bool = False
     presets: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 

@@ -244,6 +244,7 @@ class Submitter:
             "style": style(*place),
             "tag": self._tracker.tag,
             "on_video_failure": self._plan.on_video_failure,
+            **({"priority": priority(*place)} if self._plan.priorities else {}),
         }
         words = (name for name in fields if fields[name].is_required() and name not in ours)
         other = {} if self._pipeline is GENVIDEO else {"pipeline": self._pipeline.name}
@@ -280,6 +281,12 @@ def prompt(seed: int, stage: int, index: int) -> str:
     pick = random.Random(f"{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
     words = _CHINESE if pick.random() < 0.35 else _LATIN
     return f"{pick.choice(words)} #{index + 1}"
+
+
+def priority(seed: int, stage: int, index: int) -> int:
+    """The priority of one job, where the plan draws them."""
+    pick = random.Random(f"priority/{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
+    return pick.choice((1, 3, 5))
 
 
 def style(seed: int, stage: int, index: int) -> str:

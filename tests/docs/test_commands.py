@@ -57,7 +57,15 @@ def given(command: str) -> dict[str, str]:
 PYTHON = ".venv/bin/python"
 STACK = "compose/stack.sh"
 # What commands take beside the settings.
-OPTIONS = (bench.Options, develop.Chaos, develop.Simulation, mocks.Fault, status.Logs, Options)
+OPTIONS = (
+    bench.Options,
+    develop.Chaos,
+    develop.Simulation,
+    develop.Mutants,
+    mocks.Fault,
+    status.Logs,
+    Options,
+)
 
 
 @pytest.fixture(scope="module")

@@ -271,8 +271,8 @@ def main() -> int:
         asyncio.run(answers(server))
 
         async def connected() -> Client:
-            namespace = await temporal._new_namespace(server.address)
-            return await temporal._connect(server.address, namespace)
+            namespace = await temporal.new_namespace(server.address)
+            return await temporal.connected(server.address, namespace)
 
         for name in wanted.services:
             part = Path(folder) / name

@@ -65,6 +65,18 @@ class Simulation(BaseModel):
     ] = ""
 
 
+class Mutants(BaseModel):
+    """ONLY these, by their names."""
+
+    only: Annotated[
+        str,
+        Field(
+            pattern="^([a-z0-9-]+(,[a-z0-9-]+)*)?$",
+            description="is not a list such as two-holders,one-film-for-all",
+        ),
+    ] = ""
+
+
 def test(root: Path, environ: Mapping[str, str]) -> int:
     """Every automated test, side by side; with ARGS for pytest, one after the other."""
     given = environ.get("ARGS", "")
@@ -103,6 +115,13 @@ def simulate(root: Path, environ: Mapping[str, str]) -> int:
     given = options(Simulation, environ).model_dump()
     words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
     return _run(root, "tests.simulation", words)
+
+
+def mutants(root: Path, environ: Mapping[str, str]) -> int:
+    """Small edits of the product, each run and judged; 0 when the judge convicts each as expected,
+    else 1."""
+    only = options(Mutants, environ).only
+    return _run(root, "tests.mutants", ["--only", only] if only else [])
 
 
 def pictures(root: Path) -> int:

@@ -21,6 +21,7 @@ _ANY = {
     "RULE": "--fault",
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
+_SWITCHES = {"RESET": "--reset", "PRIORITIES": "--priorities"}
 _PEERS = {"JOBS": "--jobs", "SEED": "--seed"}
 # A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -63,7 +64,8 @@ def report(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 def _options(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
-    return _given(environ, known) + (["--reset"] if environ.get("RESET") == "1" else [])
+    asked = [option for name, option in _SWITCHES.items() if environ.get(name) == "1"]
+    return _given(environ, known) + asked
 
 
 def _given(environ: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
@@ -96,7 +98,7 @@ def _replayed(
         settings = lifecycle.renewed(choice.settled(settings, stack))
     stack = choice.chosen(settings)
     program = ["--replay-with", shlex.join([stack.python, "-m", "services.worker.replay"])]
-    options = [*known, *(["RESET"] if "--reset" in arguments else [])]
+    options = [*known, *(name for name, option in _SWITCHES.items() if option in arguments)]
     line = make_line(target, settings, environ, options=options)
     return stack.loadtest([*arguments, *program], handed | {"MAKE_LINE": line})
 

@@ -56,6 +56,8 @@ GIVEN = {"MINUTES": "0.5", "SEED": "7"}
             GIVEN | {"HISTORIES": "9", "KINDS": "cancel,reset"},
             "--minutes 0.5 --seed 7 --histories 9 --kinds cancel,reset",
         ),
+        (develop.mutants, {}, ""),
+        (develop.mutants, {"ONLY": "two-holders,hash-wrong"}, "--only two-holders,hash-wrong"),
     ],
 )
 def test_a_suite_is_handed_what_is_given(
@@ -70,6 +72,7 @@ def test_a_suite_is_handed_what_is_given(
     [
         (develop.chaos, {"MINUTES": "0", "SEED": "x", "MODE": "cloud", "DECK": "tarot"}),
         (develop.simulate, {"MINUTES": "0", "SEED": "x", "HISTORIES": "0", "KINDS": "reset,"}),
+        (develop.mutants, {"ONLY": "hash-wrong,"}),
     ],
 )
 def test_all_that_is_wrong_is_named(

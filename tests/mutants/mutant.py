@@ -1,0 +1,71 @@
+"""A mutant is a small edit of the product, made in a copy of its source."""
+
+import compileall
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tests.mutants.site import Scene
+
+ROOT = Path(__file__).resolve().parents[2]
+# The vendors stand apart: their ledgers are a witness, and no mutant touches them.
+PRODUCT, VENDORS = ("services", "shared"), "mock_*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """`edits` are texts of the product with what replaces each; a text occurs there exactly once.
+
+    `rule` must convict `jobs`: `#2` is the second job of the plan, `stranger` a job that the plan
+    does not have, `run` the run as a whole. A mutant that changes nothing that a user or a vendor
+    could notice says why in `harmless`; no job may be convicted then.
+    """
+
+    name: str
+    breaks: str
+    edits: tuple[tuple[str, str], ...]
+    scene: Scene
+    rule: str = ""
+    jobs: tuple[str, ...] = ()
+    harmless: str = ""
+
+
+class Unfit(Exception):
+    """The text of an edit does not occur in the product exactly once."""
+
+
+def edited(mutant: Mutant) -> dict[Path, str]:
+    """The files that the mutant changes, by their path in the product; Unfit."""
+    changed: dict[Path, str] = {}
+    for old, new in mutant.edits:
+        texts = {**_product(), **changed}
+        found = [path for path, text in texts.items() for _ in range(text.count(old))]
+        if len(found) != 1:
+            raise Unfit(f"{mutant.name}: {len(found)} places have the text {old.strip()[:60]!r}")
+        changed[found[0]] = texts[found[0]].replace(old, new)
+    return changed
+
+
+@cache
+def _product() -> dict[Path, str]:
+    files = [file for part in PRODUCT for file in (ROOT / part).rglob("*.py")]
+    ours = [file for file in files if not any(each.match(VENDORS) for each in file.parents)]
+    return {file.relative_to(ROOT): file.read_text(encoding="utf-8") for file in ours}
+
+
+def copied(to: Path) -> Path:
+    """A compiled copy of the product's source."""
+    for part in PRODUCT:
+        unwanted = shutil.ignore_patterns("__pycache__", VENDORS)
+        shutil.copytree(ROOT / part, to / part, ignore=unwanted)
+    compileall.compile_dir(to, quiet=1)
+    return to
+
+
+def grown(mutant: Mutant, product: Path, to: Path) -> Path:
+    """The source of this mutant: the copied product with the edits applied."""
+    shutil.copytree(product, to)
+    for path, text in edited(mutant).items():
+        (to / path).write_text(text, encoding="utf-8")
+    return to

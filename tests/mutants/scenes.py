@@ -1,0 +1,225 @@
+"""What a run does so that a mistake of the product shows: jobs, faults, and what strikes them."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import semaphore_id
+from tests.fixtures.eventually import eventually
+from tests.mutants.site import Json, Scene, Site
+
+Look = Callable[[], Awaitable[bool]]
+
+
+def fault(where: str, do: str, *, service: str | None = None, **rest: Any) -> Json:
+    """A rule of the mocks' language."""
+    return {"where": where, "do": do, **rest} | ({"service": service} if service else {})
+
+
+def endless(service: str) -> Json:
+    """The first job's generation goes on until the vendor is told to hurry."""
+    return fault(
+        "start", "slow", service=service, **{"with": {"extra": 60_000}, "match": {"nth": 1}}
+    )
+
+
+async def submitted_again(site: Site) -> None:
+    """Each submission comes once more, with its key and body, as after a lost answer."""
+    count = SCENES["submitted again"].jobs
+    jobs = await site.jobs(count)
+    [book] = site.settings.reports_dir.glob("*/raw/submits.jsonl")
+    keys = {row["prompt"]: row["key"] for row in map(json.loads, book.read_text().splitlines())}
+    for job in jobs:
+        body = {name: job[name] for name in ("prompt", "style", "tag")}
+        headers = {"Idempotency-Key": keys[job["prompt"]]}
+        await site.api.post("/jobs", body, headers=headers)
+
+
+async def retried(site: Site) -> None:
+    """A job that has succeeded is asked to run again, which is refused."""
+    first = (await site.jobs(1))[0]["job_id"]
+    await ended(site, first)
+    await site.api.post(f"/jobs/{first}/retry")
+
+
+async def ended(site: Site, job_id: str) -> str:
+    """The status in which a job has ended."""
+
+    async def status() -> str:
+        return str((await site.api.get(f"/jobs/{job_id}")).body["status"])
+
+    return await eventually(status, lambda now: now not in ("queued", "running"))
+
+
+async def _first_under_way(site: Site, step: str) -> str:
+    job_id = str((await site.jobs(1))[0]["job_id"])
+    await site.generation(step, f"{job_id}.{step}.1", lambda row: bool(row["started_at"]))
+    return job_id
+
+
+async def _settled(site: Site, look: Look, *, after: float = 0.0) -> None:
+    """Return when the product has reacted, or when another job has begun beside the first one.
+
+    A broken build may do neither: it is left alone then after PATIENCE seconds. `after`: seconds
+    that a reaction is left before the vendor hurries.
+    """
+
+    async def reacted() -> bool:
+        accepted = (await site.mocks["image"].get("/admin/stats")).body["accepted"]
+        return accepted > 1 or await look()
+
+    with contextlib.suppress(TimeoutError):
+        await eventually(reacted, seconds=PATIENCE)
+        await asyncio.sleep(after)
+
+
+def _clearing(site: Site, job_id: str) -> Look:
+    """Whether the job waits until its vendors are clear."""
+
+    async def look() -> bool:
+        record = (await site.api.get(f"/jobs/{job_id}/record")).body
+        return "until the vendors are clear" in str(record)
+
+    return look
+
+
+def _draining(site: Site) -> Look:
+    async def look() -> bool:
+        slots = (await site.api.get("/slots")).body
+        return any(holder["draining"] for holder in slots.get("holders", ()))
+
+    return look
+
+
+async def cancelled_in_its_image(site: Site) -> None:
+    """The first job is cancelled in mid-image, which the vendor can stop."""
+    job_id = await _first_under_way(site, "image")
+    await site.api.post(f"/jobs/{job_id}/cancel")
+    await _settled(site, _clearing(site, job_id), after=STOP_SECONDS)
+    await site.hurry("image")
+
+
+async def cancelled_in_its_video(site: Site) -> None:
+    """The first job is cancelled in mid-video, which no vendor stops."""
+    job_id = await _first_under_way(site, "video")
+    await site.api.post(f"/jobs/{job_id}/cancel")
+    await _settled(site, _clearing(site, job_id))
+    await site.hurry("video")
+
+
+async def out_of_time(site: Site) -> None:
+    """The first job's video takes longer than the job may."""
+    job_id = await _first_under_way(site, "video")
+    await _settled(site, _clearing(site, job_id))
+    await site.hurry("video")
+
+
+async def terminated(site: Site) -> None:
+    """The first job's run is terminated in mid-video."""
+    job_id = await _first_under_way(site, "video")
+    await site.client.get_workflow_handle(job_id).terminate("on purpose")
+    await _settled(site, _draining(site))
+    await site.hurry("video")
+
+
+async def semaphore_terminated(site: Site) -> None:
+    """The semaphore is terminated while the first job's image is being made."""
+    job_id = await _first_under_way(site, "image")
+    handle = site.client.get_workflow_handle(semaphore_id(JOB_GATE))
+    await handle.terminate("on purpose")
+
+    async def rebuilt() -> bool:
+        slots = (await site.api.get("/slots")).body
+        holders = [holder["job_id"] for holder in slots.get("holders", ())]
+        return holders == [job_id] and not slots["rebuilding"] and slots["waiting_count"] > 0
+
+    await _settled(site, rebuilt)
+    await site.hurry("image")
+
+
+async def worker_killed(site: Site) -> None:
+    """The worker at work on the first image dies; the other one goes on."""
+    job_id = await _first_under_way(site, "image")
+    died = await _at_work(site, job_id)
+    [worker] = [each for each in site.workers if each.process.pid == died]
+    worker.process.kill()
+
+    async def taken_over() -> bool:
+        return await _at_work(site, job_id) not in (0, died)
+
+    await _settled(site, taken_over)
+    await site.hurry("image")
+
+
+async def _at_work(site: Site, job_id: str) -> int:
+    """The process id of the worker that runs the job's activity, or 0."""
+    described = await site.client.get_workflow_handle(job_id).describe()
+    workers = [each.last_worker_identity for each in described.raw_description.pending_activities]
+    return int(workers[0].partition("@")[0] or 0) if workers else 0
+
+
+async def all_wait(site: Site) -> None:
+    """The first image goes on until all others wait, so that their turns are told apart."""
+    count = SCENES["queue"].jobs
+
+    async def waiting() -> bool:
+        return len((await site.api.get("/slots")).body.get("waiting", ())) == count - 1
+
+    await _first_under_way(site, "image")
+    await _settled(site, waiting)
+    await site.hurry("image")
+
+
+# A vendor that is not told to stop works on for longer than this.
+STOP_SECONDS = 8.0
+PATIENCE = 30.0
+
+SCENES: dict[str, Scene] = {
+    "plain": Scene(),
+    "quick": Scene(speed=2000),
+    "slow": Scene(jobs=2, speed=30),
+    "queue": Scene(jobs=4, faults=(endless("image"),), act=all_wait),
+    "priorities": Scene(jobs=4, priorities=True, faults=(endless("image"),), act=all_wait),
+    "stands still": Scene(jobs=2, stall=3),
+    "out of time": Scene(
+        jobs=2,
+        faults=(endless("video"),),
+        settings={"JOB_SECONDS": "4"},
+        act=out_of_time,
+        ends={"#1": "failed"},
+    ),
+    "read by the API": Scene(from_api=True),
+    "submitted again": Scene(act=submitted_again),
+    "retried": Scene(act=retried),
+    "callbacks lost": Scene(presets=("lost-callbacks",)),
+    "callbacks repeated": Scene(presets=("duplicate-callbacks",)),
+    "callbacks forged": Scene(faults=(fault("callback", "token", service="video"),)),
+    "first generations fail": Scene(
+        jobs=2, faults=(fault("start", "fail", often={"attempts": "1"}),)
+    ),
+    "videos fail": Scene(
+        jobs=2,
+        faults=(fault("start", "fail", service="video", match={"nth": 1}),),
+    ),
+    "videos fail, the image will do": Scene(
+        jobs=2,
+        faults=(fault("start", "fail", service="video", match={"nth": 1}),),
+        on_video_failure="image",
+    ),
+    "replies lost": Scene(
+        faults=(fault("submit", "lose-reply", service="video", often={"first": 1}),),
+        vendor={"duplicates": "accept"},
+    ),
+    "cancelled in its image": Scene(
+        faults=(endless("image"),), act=cancelled_in_its_image, ends={"#1": "cancelled"}
+    ),
+    "cancelled in its video": Scene(
+        faults=(endless("video"),), act=cancelled_in_its_video, ends={"#1": "cancelled"}
+    ),
+    "terminated": Scene(faults=(endless("video"),), act=terminated, ends={"#1": "failed"}),
+    "semaphore terminated": Scene(faults=(endless("image"),), act=semaphore_terminated),
+    "worker killed": Scene(faults=(endless("image"),), workers=2, act=worker_killed),
+}
