@@ -1,11 +1,9 @@
-"""`python -m tests.fuzz.callbacks 20000`: so many made-up bodies for the callback receiver.
+"""Made-up bodies for the callback receiver, a process with a real server behind it.
 
-The receiver is a process with a real server behind it. No answer is a 500, none tells anything that
-it shouldn't, no forged one changes anything. Prints how many of each kind were answered how; exit
-status 1 at the first that is wrong. (`tests.fuzz.surface` sends what its OpenAPI file describes.)
+No answer is a 500, none tells anything that it shouldn't, and no forged one changes anything.
+(`surface` sends what the OpenAPI files describe.)
 """
 
-import argparse
 import asyncio
 import contextlib
 import http.client
@@ -14,7 +12,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -37,7 +34,6 @@ from shared.jobs.states import Status
 from shared.jobs.tokens import callback_token
 from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port
-from tests.fixtures.temporal import answers, running_server
 from tests.shared.standins import sample_record
 
 MAX_BODY = 256 * 1024
@@ -367,24 +363,3 @@ def run(folder: Path, address: str, namespace: str, *, count: int) -> tuple[Tall
     """Send so many; how they were answered, and what was wrong."""
     with receiving(folder, address, namespace, jobs=max(20, count // 20)) as target:
         return by_strategies(target, count), verdict(target)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("count", type=int, nargs="?", default=20_000)
-    count = parser.parse_args().count
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, running_server("--headless") as server:
-        asyncio.run(answers(server))
-        tally, wrong = run(Path(folder), server.address, "default", count=count)
-    for (kind, status), number in sorted(tally.items()):
-        sys.stdout.write(f"{kind:40} {status} {number:6}\n")
-    took = time.monotonic() - started
-    sys.stdout.write(f"{tally.total()} requests in {took:.0f} s, {len(wrong)} wrong\n")
-    for each in wrong:
-        sys.stdout.write(f"  {each}\n")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,20 +1,15 @@
 """Requests to every route of the four services, made from their OpenAPI documents and against them.
 
 No answer is a failure that was not asked for, and each has a status, a media type and a form that
-the document names. More of them by hand: `python -m tests.fuzz.surface 1000`, or with the names of
-the services that are meant.
+the document names.
 """
 
-import argparse
 import asyncio
-import sys
-import tempfile
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,9 +38,7 @@ from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.states import Status
 from shared.jobs.tokens import callback_token, operator_key
 from shared.store.records import RecordStore
-from tests.fixtures import temporal
 from tests.fixtures.processes import serving
-from tests.fixtures.temporal import answers, running_server
 from tests.services.api.conftest import ended
 from tests.services.callback.conftest import SECRET, settings_for
 from tests.services.mock_core.serving import comfyui, kling, served
@@ -256,43 +249,3 @@ def _checked(service: Service, operation: Any, seen: Seen) -> Callable[..., None
         case.validate_response(reply, checks=CHECKS)
 
     return check
-
-
-def main() -> int:
-    """A larger run by hand, with a server of its own."""
-    failed = False
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("examples", type=int)
-    parser.add_argument("services", nargs="*", default=list(NAMES), metavar="service")
-    wanted = parser.parse_args()
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        server = stack.enter_context(running_server("--headless"))
-        asyncio.run(answers(server))
-
-        async def connected() -> Client:
-            namespace = await temporal.new_namespace(server.address)
-            return await temporal.connected(server.address, namespace)
-
-        for name in wanted.services:
-            part = Path(folder) / name
-            part.mkdir()
-            service = stack.enter_context(running(name, connected, part))
-            started = time.monotonic()
-            seen, wrong = explore(service, examples=wanted.examples, always_the_same=False)
-            _tell(name, seen, wrong=wrong, seconds=time.monotonic() - started)
-            failed |= bool(wrong)
-    return 1 if failed else 0
-
-
-def _tell(name: str, seen: Seen, *, wrong: list[BaseException], seconds: float) -> None:
-    for (label, status), number in sorted(seen.items()):
-        sys.stdout.write(f"{number:6d}  {status}  {label}\n")
-    for error in wrong:
-        sys.stdout.write("\n".join(["", *traceback.format_exception_only(error)]))
-    total = f"{seen.total():6d}  requests to {name} in {seconds:.0f} s"
-    sys.stdout.write(f"{total}, {len(wrong)} operations wrong\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
