@@ -2,6 +2,7 @@
 
 import { Address } from "./data/address.js";
 import { Feed } from "./data/feed.js";
+import { PIPELINES } from "./data/jobs.js";
 import { Mocks } from "./data/mocks.js";
 import { Slots } from "./data/slots.js";
 import { JobStore } from "./data/store.js";
@@ -69,6 +70,8 @@ function start() {
   const learn = async () => {
     const config = await get("/dashboard/config");
     drawer.temporalUi = showSurroundings(config);
+    Object.assign(PIPELINES, config.pipelines);
+    jobs.form.offer(config.pipelines);
     if (config.mocks.length) mocks.follow(config.mocks);
     else views.withdraw("faults");
   };

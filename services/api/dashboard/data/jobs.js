@@ -1,11 +1,11 @@
 // What can be said of a job and of many: states, files, which are shown in which order, batches.
 
 import { between } from "../lib/format.js";
-import { t } from "../lib/texts.js";
+import { listed, t } from "../lib/texts.js";
 
 /** In the order in which the page lists them. */
 export const STATUSES = ["running", "queued", "succeeded", "degraded", "failed", "cancelled"];
-/** What a job is started with. */
+/** What a job of `genvideo` is started with. */
 export const INPUT = ["prompt", "style", "tag", "priority", "on_video_failure"];
 /** A generation may be tried so often in each stage. */
 export const ATTEMPTS = 4;
@@ -19,35 +19,61 @@ export const canRetry = (job) => RETRYABLE.has(job.status);
 /** How often the current stage was tried. */
 export const attempt = (job) => (job.step ? job.attempts[job.step] : 0);
 
-/** Whether its image is stored; what was paid for is kept, however the job ends. */
-export function hasImage(job) {
-  const isStored = job.step === "video" || ["succeeded", "degraded"].includes(job.status);
-  return isStored || job.asset_url !== null;
+/** Each pipeline's stages, with the kinds of their files: others come as the API knows them. */
+export const PIPELINES = {
+  genvideo: {
+    stages: [
+      { name: "image", media_type: "image/png" },
+      { name: "video", media_type: "video/mp4" },
+    ],
+  },
+};
+
+// A job's own stages, by the attempts that it counts, if its pipeline is not known.
+function stagesOf(job) {
+  const unknown = Object.keys(job.attempts).map((name) => ({ name, media_type: "" }));
+  return PIPELINES[job.pipeline]?.stages ?? unknown;
 }
 
-export const hasVideo = (job) =>
-  job.status === "succeeded" || (job.asset_url ?? "").endsWith("/video");
+/** The stages whose results are stored, in order; what was paid for is kept, however it ends. */
+export function storedStages(job) {
+  const stages = stagesOf(job);
+  if (job.status === "succeeded") return stages;
+  const place = (name) => stages.findIndex((stage) => stage.name === name);
+  // A stage begins when the one before it is stored.
+  const last = (job.asset_url ?? "").split("/").at(-1);
+  return stages.slice(0, Math.max(place(job.step), place(last) + 1, 0));
+}
+
+/** Whether a stage's result is of this sort: `image`, `video`, `audio`. */
+export const isA = (stage, sort) => stage.media_type.startsWith(`${sort}/`);
 
 /** The step in words. */
 export function stepOf(job) {
   if (job.status === "succeeded") return t("done");
-  if (job.status === "degraded") return t("image only");
+  if (job.status === "degraded")
+    return t("{stage} only", { stage: t(storedStages(job).at(-1)?.name ?? "–") });
   return t(job.step ?? (job.status === "queued" ? "waiting" : "–"));
 }
 
-/** The whole job's share in percent: the image is its first half, the video its second. */
+/** The whole job's share in percent, of which each stage has the same part. */
 export function overall(job) {
   if (job.status === "succeeded") return 100;
-  if (job.step === null) return 0;
-  return job.step === "image" ? job.percent / 2 : 50 + job.percent / 2;
+  const stages = stagesOf(job);
+  const place = stages.findIndex((stage) => stage.name === job.step);
+  return place < 0 ? 0 : ((place + job.percent / 100) / stages.length) * 100;
 }
+
+/** What was paid for, by the attempts at each stage. */
+export const paidFor = (attempts) =>
+  listed(Object.entries(attempts).map(([stage, n]) => `${n} × ${t(stage)}`));
 
 /** Whether a job fits the filters: statuses (comma-separated), tag, words of its text. */
 export function fits(job, { status, tag, q }) {
   if (status && !status.split(",").includes(job.status)) return false;
   if (tag && job.tag !== tag) return false;
   if (!q) return true;
-  const parts = [job.prompt, job.style, job.tag, job.job_id, job.error?.message];
+  const parts = [job.prompt, job.style, job.tag, job.pipeline, job.job_id, job.error?.message];
   const text = parts.join("\n").toLowerCase();
   return q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
@@ -107,9 +133,10 @@ function batch(tag, jobs) {
   // From the first submission to the last end, or to now.
   const seconds = between(from, ended === jobs.length ? finished.at(-1) : null);
   // A vendor charges for each generation that it accepted.
-  const paid = (step) => jobs.reduce((sum, job) => sum + job.attempts[step], 0);
-  const [image, video, atOnce] = [paid("image"), paid("video"), mostAtOnce(jobs)];
-  return { tag, jobs, counts, ended, from, newest, seconds, image, video, atOnce };
+  const paid = {};
+  for (const { attempts } of jobs)
+    for (const [stage, n] of Object.entries(attempts)) paid[stage] = (paid[stage] ?? 0) + n;
+  return { tag, jobs, counts, ended, from, newest, seconds, paid, atOnce: mostAtOnce(jobs) };
 }
 
 // How many ran at the same moment, at the most.

@@ -13,8 +13,8 @@ import {
   svg,
 } from "../lib/dom.js";
 import { call } from "../lib/api.js";
-import { batches } from "../data/jobs.js";
-import { between, count, dated, duration } from "../lib/format.js";
+import { batches, paidFor } from "../data/jobs.js";
+import { between, dated, duration } from "../lib/format.js";
 import { LANGUAGE, listed, t } from "../lib/texts.js";
 
 // Bars are drawn at most this often.
@@ -119,14 +119,14 @@ export class BatchesView {
   }
 }
 
-function figuresOf({ from, jobs, counts, ended, atOnce, image, video, seconds }) {
+function figuresOf({ from, jobs, counts, ended, atOnce, paid, seconds }) {
   return [
     dated(from),
     String(jobs.length),
     String(ended),
     ended ? `${Math.round((100 * (counts.succeeded ?? 0)) / ended)} %` : "–",
     String(atOnce),
-    listed([count(image, "image"), count(video, "video")]),
+    paidFor(paid),
     duration(seconds),
   ];
 }

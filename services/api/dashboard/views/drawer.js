@@ -2,7 +2,7 @@
 
 import { attemptTo, button, el, notify, outside, setOr, setText } from "../lib/dom.js";
 import { call, get, jobPath } from "../lib/api.js";
-import { canRetry, hasEnded, hasImage, hasVideo } from "../data/jobs.js";
+import { canRetry, hasEnded, isA, storedStages } from "../data/jobs.js";
 import { LogLines, facts, receipts, timeline } from "./story.js";
 import { t } from "../lib/texts.js";
 
@@ -149,7 +149,7 @@ export class Drawer {
   }
 }
 
-/** The image or the video of a job, as soon as each is there, and links to the files. */
+/** The last result of a job that can be shown, and links to all of them, as soon as each is there. */
 class Preview {
   #key = "";
   element = el("div", { class: "preview" });
@@ -161,30 +161,40 @@ class Preview {
 
   /** Draws only when a file has come: a playing video isn't begun anew. */
   show(job) {
-    const steps = [hasImage(job) && "image", hasVideo(job) && "video"].filter(Boolean);
-    const key = [job.job_id, ...steps].join(" ");
+    const stages = storedStages(job);
+    const key = [job.job_id, ...stages.map(({ name }) => name)].join(" ");
     if (key === this.#key) return;
     this.#key = key;
-    if (!steps.length) return this.element.replaceChildren();
-    const links = steps.map((step) =>
-      outside(jobPath(job.job_id, `/${step}`), t(step === "image" ? "Image" : "Video")),
+    const links = stages.map(({ name }) => outside(jobPath(job.job_id, `/${name}`), titled(t(name))));
+    const shown = stages.findLast((stage) => Object.keys(SHOWN).some((sort) => isA(stage, sort)));
+    const sort = Object.keys(SHOWN).find((each) => shown && isA(shown, each));
+    this.element.replaceChildren(
+      ...(shown ? [SHOWN[sort](job, shown.name, stages)] : []),
+      ...(links.length ? [el("p", { class: "links" }, ...links)] : []),
     );
-    const shown = hasVideo(job) ? video(job) : image(job);
-    this.element.replaceChildren(shown, el("p", { class: "links" }, ...links));
   }
 }
 
 const start = (job) => job.prompt.slice(0, 120);
 
-function image(job) {
+const titled = (text) => text[0].toUpperCase() + text.slice(1);
+
+function image(job, name) {
   const alt = t("Image of: {prompt}", { prompt: start(job) });
-  return el("img", { src: jobPath(job.job_id, "/image"), alt });
+  return el("img", { src: jobPath(job.job_id, `/${name}`), alt });
 }
 
-function video(job) {
+function audio(job, name) {
+  const label = t("Sound of: {prompt}", { prompt: start(job) });
+  const src = jobPath(job.job_id, `/${name}`);
+  return el("audio", { src, controls: true, preload: "metadata", "aria-label": label });
+}
+
+function video(job, name, stages) {
+  const poster = stages.find((stage) => isA(stage, "image"));
   const element = el("video", {
-    src: jobPath(job.job_id, "/video"),
-    poster: jobPath(job.job_id, "/image"),
+    src: jobPath(job.job_id, `/${name}`),
+    poster: poster ? jobPath(job.job_id, `/${poster.name}`) : null,
     controls: true,
     loop: true,
     playsinline: true,
@@ -194,6 +204,8 @@ function video(job) {
   element.muted = true;
   return element;
 }
+
+const SHOWN = { image, audio, video };
 
 /** What can be done with a job: cancel, retry, run again with edits, look into Temporal. */
 class Actions {

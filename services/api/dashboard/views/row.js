@@ -3,7 +3,16 @@
 import { el, opener, setOr, setText } from "../lib/dom.js";
 import { between, clock, count, dated, duration, rough, ticking } from "../lib/format.js";
 import { jobPath } from "../lib/api.js";
-import { ATTEMPTS, attempt, hasEnded, hasImage, overall, stepOf } from "../data/jobs.js";
+import {
+  ATTEMPTS,
+  PIPELINES,
+  attempt,
+  hasEnded,
+  isA,
+  overall,
+  stepOf,
+  storedStages,
+} from "../data/jobs.js";
 import { errorText, t } from "../lib/texts.js";
 
 export const COLUMNS = ["Status", "Job", "Progress", "Attempt", "Age", "Time", "Turn"];
@@ -59,7 +68,7 @@ export class Row {
     setText(this.#step, stepText(job, facts.hits(job.job_id)));
     const tried = { n: attempt(job), most: ATTEMPTS };
     setText(this.#attempt, tried.n ? t("{n} of {most}", tried) : "–");
-    if (hasImage(job) && !this.#thumb.hasAttribute("src")) {
+    if (storedStages(job).some((stage) => isA(stage, "image")) && !this.#thumb.hasAttribute("src")) {
       this.#thumb.src = jobPath(job.job_id, "/thumbnail");
       this.#thumb.hidden = false;
     }
@@ -85,7 +94,8 @@ export class Row {
 function describe(job) {
   if (job.error) return `${job.error.code}: ${errorText(job.error)}`;
   const priority = job.priority === 3 ? "" : t("priority {n}", { n: job.priority });
-  return [job.style, job.tag ? `#${job.tag}` : "", priority].filter(Boolean).join(" · ");
+  const pipeline = Object.keys(PIPELINES).length > 1 ? job.pipeline : "";
+  return [pipeline, job.style, job.tag ? `#${job.tag}` : "", priority].filter(Boolean).join(" · ");
 }
 
 function stepText(job, hits) {

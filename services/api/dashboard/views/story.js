@@ -2,11 +2,15 @@
 
 import { card, cards, el, setText } from "../lib/dom.js";
 import { get } from "../lib/api.js";
-import { between, bytes, clock, count, dated, duration } from "../lib/format.js";
+import { between, bytes, clock, dated, duration } from "../lib/format.js";
+import { paidFor } from "../data/jobs.js";
 import { hitText } from "../data/mocks.js";
 import { errorText, listed, sentenceText, t } from "../lib/texts.js";
 
-const FAILED = /^(image|video), attempt (\d+) failed: (.*)$/s;
+const FAILED = /^([a-z][a-z0-9_]*), attempt (\d+) failed: (.*)$/s;
+
+// Of fields that a pipeline's input has beside those of every job.
+const LABELS = { on_video_failure: "If the video fails" };
 
 // `job-….video.1` without the job.
 const shortId = (externalId) =>
@@ -15,7 +19,6 @@ const shortId = (externalId) =>
 /** The plain facts of a record, as a list of names and values, under its error. */
 export function facts(record) {
   const { created_at: created, started_at: started, finished_at: finished, attempts } = record;
-  const paid = [count(attempts.image, "image"), count(attempts.video, "video")];
   const assets = Object.entries(record.assets);
   const files = assets.map(([step, { size }]) => `${t(step)} ${bytes(size)}`);
   const rows = [
@@ -23,12 +26,15 @@ export function facts(record) {
     [t("Style"), record.style],
     [t("Tag"), record.tag],
     [t("Priority"), record.priority],
-    [t("If the video fails"), t(record.input.on_video_failure)],
+    ...Object.entries(record.input).map(([name, value]) => [
+      t(LABELS[name] ?? name),
+      typeof value === "string" ? t(value) : JSON.stringify(value),
+    ]),
     [t("Created"), dated(created)],
     [t("Waited"), started && duration(between(created, started))],
     [t("Took"), started && finished && duration(between(started, finished))],
     [t("Before it at the vendor"), record.vendor_position],
-    [t("Paid for"), listed(paid)],
+    [t("Paid for"), paidFor(attempts)],
     [t("Charged"), charged(record.units ?? {})],
     [t("Files"), listed(files)],
   ].flatMap(([name, value]) => [

@@ -16,6 +16,10 @@ export class SubmitPanel {
   #lead;
   #controls = controls();
   #errors = {};
+  #pipeline = select("new-pipeline", { genvideo: "genvideo" }, () => this.#choose());
+  #chooser = field(t("Pipeline"), this.#pipeline);
+  #fields = el("div", { class: "fields" });
+  #own = {};
   #times = el("input", { ...NUMBER, id: "new-times", max: MOST, value: 1, required: true });
   #send = el("button", { type: "submit", class: "primary" }, t("Submit"));
   #form;
@@ -24,11 +28,13 @@ export class SubmitPanel {
   /** `lead` gets the jobs' ids and their tag, and gives a link to them. */
   constructor({ lead }) {
     this.#lead = lead;
-    const fields = INPUT.map((name) => this.#field(name));
+    this.#chooser.hidden = true;
+    this.#fields.append(...INPUT.map((name) => this.#field(name)));
     this.#form = el(
       "form",
       { submit: (event) => this.#submit(event), keydown: (event) => this.#onKey(event) },
-      el("div", { class: "fields" }, ...fields),
+      this.#chooser,
+      this.#fields,
       el("div", { class: "inline" }, field(t("How many"), this.#times), this.#send),
     );
     // On a narrow screen the jobs come first; the form opens when it is wanted.
@@ -39,12 +45,45 @@ export class SubmitPanel {
 
   focus() {
     this.#fold.open = true;
-    this.#controls.prompt.focus();
+    this.#controls[this.#names()[0]].focus();
   }
 
   fill(input) {
-    for (const name of INPUT) this.#controls[name].value = input[name] ?? "";
+    if (Object.hasOwn(this.#own, input.pipeline)) this.#pipeline.value = input.pipeline;
+    this.#choose();
+    for (const name of this.#names()) this.#controls[name].value = input[name] ?? "";
     this.focus();
+  }
+
+  /** Lets the user choose among several pipelines, each with the fields of its own input. */
+  offer(pipelines) {
+    for (const [pipeline, { fields }] of Object.entries(pipelines)) {
+      if (pipeline === "genvideo") continue;
+      this.#own[pipeline] = fields.map(({ name }) => name);
+      this.#pipeline.append(el("option", { value: pipeline }, pipeline));
+      for (const { name, required } of fields) {
+        if (Object.hasOwn(this.#controls, name)) continue;
+        const attributes = { ...common(name), rows: 2, required };
+        this.#controls[name] = el("textarea", attributes);
+        this.#fields.prepend(this.#field(name));
+      }
+    }
+    this.#chooser.hidden = Object.keys(pipelines).length < 2;
+    this.#choose();
+  }
+
+  // The input of the chosen pipeline.
+  #names() {
+    const own = this.#own[this.#pipeline.value];
+    return own ? [...own, "tag", "priority"] : INPUT;
+  }
+
+  // A field that is not shown is disabled, so that the browser does not ask for it.
+  #choose() {
+    for (const [name, control] of Object.entries(this.#controls)) {
+      control.disabled = !this.#names().includes(name);
+      control.closest(".field").hidden = control.disabled;
+    }
   }
 
   #field(name) {
@@ -52,7 +91,7 @@ export class SubmitPanel {
     const error = el("span", { class: "error", id: `${control.id}-error`, hidden: true });
     control.setAttribute("aria-describedby", error.id);
     this.#errors[name] = error;
-    const made = field(t(LABELS[name]), control, error);
+    const made = field(t(LABELS[name] ?? name), control, error);
     made.classList.add(name);
     return made;
   }
@@ -83,26 +122,27 @@ export class SubmitPanel {
     }
   }
 
-  // An empty field is left out, the prompt apart.
+  // An empty field is left out, unless it is required.
   #values() {
-    const values = {};
-    for (const name of INPUT) {
-      const { value, type } = this.#controls[name];
-      if (value || name === "prompt") values[name] = type === "number" ? Number(value) : value;
+    const pipeline = this.#pipeline.value;
+    const values = pipeline === "genvideo" ? {} : { pipeline };
+    for (const name of this.#names()) {
+      const { value, type, required } = this.#controls[name];
+      if (value || required) values[name] = type === "number" ? Number(value) : value;
     }
     return values;
   }
 
   /** Shows mistakes beside their fields; gives those that belong to none. */
   #showErrors(mistakes) {
-    for (const name of INPUT) {
+    for (const name of Object.keys(this.#controls)) {
       const mistake = mistakes.find((each) => fieldOf(each) === name);
       this.#errors[name].hidden = mistake === undefined;
       this.#errors[name].textContent = mistake?.message ?? "";
       if (mistake) this.#controls[name].setAttribute("aria-invalid", "true");
       else this.#controls[name].removeAttribute("aria-invalid");
     }
-    return mistakes.filter((each) => !INPUT.includes(fieldOf(each)));
+    return mistakes.filter((each) => !this.#names().includes(fieldOf(each)));
   }
 }
 
@@ -114,8 +154,9 @@ const LABELS = {
   on_video_failure: "If the video fails",
 };
 
+const common = (name) => ({ id: `new-${name}`, name, dir: "auto", autocomplete: "off" });
+
 function controls() {
-  const common = (name) => ({ id: `new-${name}`, name, dir: "auto", autocomplete: "off" });
   const text = (name, attributes) => el("input", { ...common(name), type: "text", ...attributes });
   return {
     prompt: el("textarea", { ...common("prompt"), rows: 2, maxlength: 2500, required: true }),

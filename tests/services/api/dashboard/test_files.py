@@ -114,23 +114,46 @@ async def test_an_older_version_never_replaces_a_newer_one(page: Page) -> None:
 
 def job(status: str, **fields: Any) -> dict[str, Any]:
     known = {"job_id": "job-1", "status": status, "step": None, "asset_url": None, "percent": 0}
-    return {**known, **fields}
+    return {**known, "pipeline": "genvideo", "attempts": {"image": 1, "video": 0}, **fields}
+
+
+SPEECH = {"pipeline": "speech", "attempts": {"speech": 1}}
 
 
 @pytest.mark.parametrize(
     ("given", "files"),
     [
-        (job("cancelled", step="image"), [False, False]),
-        (job("cancelled", step="image", asset_url="/jobs/job-1/image"), [True, False]),
-        (job("failed", step="video", asset_url="/jobs/job-1/video"), [True, True]),
-        (job("succeeded", asset_url="/jobs/job-1/video"), [True, True]),
+        (job("queued"), []),
+        (job("cancelled", step="image"), []),
+        (job("cancelled", step="image", asset_url="/jobs/job-1/image"), ["image"]),
+        (job("running", step="video"), ["image"]),
+        (job("failed", step="video", asset_url="/jobs/job-1/video"), ["image", "video"]),
+        (job("succeeded", asset_url="/jobs/job-1/video"), ["image", "video"]),
+        (job("running", step="speech", **SPEECH), []),
+        (job("failed", step="speech", asset_url="/jobs/job-1/speech", **SPEECH), ["speech"]),
     ],
 )
 async def test_what_was_paid_for_is_there_however_the_job_ended(
-    page: Page, given: dict[str, Any], files: list[bool]
+    page: Page, given: dict[str, Any], files: list[str]
 ) -> None:
-    names = ("hasImage", "hasVideo")
-    assert [await compute(page, "data/jobs.js", name, given) for name in names] == files
+    found = await compute(page, "data/jobs.js", "storedStages", given)
+    assert [stage["name"] for stage in found] == files
+
+
+@pytest.mark.parametrize(
+    ("given", "share"),
+    [
+        (job("queued"), 0),
+        (job("running", step="image", percent=50), 25),
+        (job("running", step="video", percent=50), 75),
+        (job("running", step="speech", percent=50, **SPEECH), 50),
+        (job("succeeded"), 100),
+    ],
+)
+async def test_each_stage_is_the_same_part_of_the_job(
+    page: Page, given: dict[str, Any], share: float
+) -> None:
+    assert await compute(page, "data/jobs.js", "overall", given) == share
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,15 @@
 
 import asyncio
 import re
+from pathlib import Path
+from typing import Any
 
+import pytest
 from playwright.async_api import Page, Route, expect
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
+from examples.speech.definition import SPEECH, SpeechInput
+from examples.speech.mock import SECONDS_A_CHARACTER, tone
 from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Attempts, JobError, Record
@@ -14,10 +19,11 @@ from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, SlotV
 from shared.telemetry.job_lines import LINES
 from tests.fixtures.browser import NewPage
 from tests.fixtures.eventually import eventually
+from tests.fixtures.processes import free_port
 from tests.services.api.conftest import change, ended
 from tests.services.api.dashboard.conftest import Place, job_id, row
 from tests.services.worker.samples import mp4, png
-from tests.shared.standins import sample_record
+from tests.shared.standins import CREATED, sample_record
 
 HOSTILE = "<img src=x onerror=alert(1)> 雪地里的红狐狸 \u202eright to left"
 PLAY = "async (video) => { await video.play(); return video.videoWidth; }"
@@ -157,7 +163,7 @@ async def test_a_cancelled_jobs_paid_picture_is_reached_from_the_form(
             record.model_copy(update={"asset_url": f"{place.base}/jobs/{job}/image"})
         )
         drawer = page.get_by_role("dialog")
-        await expect(drawer).to_contain_text("1 image, 1 video")
+        await expect(drawer).to_contain_text("1 × image, 1 × video")
         link = drawer.get_by_role("link", name="Image", exact=True)
         await expect(link).to_have_attribute("href", f"/jobs/{job}/image")
 
@@ -352,3 +358,33 @@ async def test_many_jobs_come_in_pages_and_a_change_touches_only_its_line(
         await shown(page, 200, "600 jobs")
         await page.get_by_label("Search").fill("577 prompt")
         await shown(page, 1, "1 of 600 jobs")
+
+
+async def test_a_job_of_another_pipeline_has_a_form_and_a_result_of_its_own(
+    tmp_path: Path, client: Client, away: dict[str, Any], new_page: NewPage
+) -> None:
+    speech = {**away, "pipelines": "examples.speech.definition:SPEECH"}
+    place = Place(free_port(), tmp_path, client, speech)
+    async with place.running(), new_page(place.base) as page:
+        await page.get_by_label("Pipeline").select_option("speech")
+        await expect(page.get_by_label("Prompt", exact=True)).to_be_hidden()
+        await page.get_by_label("text", exact=True).fill("good morning")
+        await page.get_by_role("button", name="Submit").click()
+        await page.get_by_role("link", name="Open it").click()
+        job = await opened(page)
+        await expect(row(page, "good morning")).to_contain_text("speech")
+
+        path = asset_path(place.data_dir, job, SPEECH.stage("speech"))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(tone("good morning"))
+        text, url = SpeechInput(text="good morning"), f"{place.base}/jobs/{job}/speech"
+        record = Record.of(SPEECH, text, job_id=job, run_id="x", created_at=CREATED)
+        record = change(record, status=Status.RUNNING, step="speech", attempts={"speech": 1})
+        record = change(record, status=Status.SUCCEEDED, asset_url=url, finished_at=CREATED)
+        place.records.write(record)
+        drawer = page.get_by_role("dialog")
+        await expect(drawer).to_contain_text("1 × speech")
+        sound = drawer.locator("audio")
+        await expect(sound).to_have_attribute("src", f"/jobs/{job}/speech")
+        lasts = "async (audio) => { await audio.play(); return audio.duration; }"
+        assert await sound.evaluate(lasts) == pytest.approx(12 * SECONDS_A_CHARACTER, abs=0.01)

@@ -47,7 +47,7 @@ NOT_SAID = {
     "make test-10",
 }
 # Built from a word and a number, a name of a field, or a word of the API's.
-COUNTED = ("fault", "image", "job", "rule", "video")
+COUNTED = ("fault", "job", "rule")
 BUILT = {
     *(f"{{n}} {noun}{end}" for noun in COUNTED for end in ("", "s")),
     *(f"{{n}} {unit}" for unit in ("ms", "s", "min", "h", "d")),

@@ -83,7 +83,7 @@ async def test_a_line_that_moves_while_it_is_pressed_is_the_one_that_opens(
 async def test_a_batch_shows_its_figures_and_bars(filled: Place, new_page: NewPage) -> None:
     async with new_page(f"{filled.base}/?view=batches") as page:
         row = page.get_by_role("row").filter(has_text="tag-1")
-        figures = ["2", "2", "0 %", "2", "0 images, 0 videos", "0 ms"]
+        figures = ["2", "2", "0 %", "2", "0 × image, 0 × video", "0 ms"]
         await expect(row.get_by_role("cell")).to_have_text([re.compile(r"20\d\d"), *figures])
         await page.get_by_role("button", name="tag-0").click()
         opened = page.locator("tr:has([aria-expanded=true]) + tr")
