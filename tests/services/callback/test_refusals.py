@@ -111,25 +111,16 @@ async def test_another_media_type_is_refused(offline: Vendor) -> None:
     [
         (b"", "body"),
         (b"[", "body"),
-        (b"[]", "body"),
-        (b"null", "body"),
         (b"[" * 100_000, "body"),
-        (b"1" * 5000, "body"),
         (b'{"task_status": "succeed"}', "task_id"),
         (b'{"task_id": "t", "task_status": "cancelled"}', "task_status"),
         (b'{"task_id": "\\ud800", "task_status": "succeed"}', "body"),
-        (
-            b'{"task_id": "t", "task_status": "succeed", "task_info": {"external_task_id":'
-            b' "\\ud83d"}}',
-            "body",
-        ),
         (b'{"task_id": "t\xff", "task_status": "succeed"}', "body"),
         (b'{"task_id": "t\\u0000", "task_status": "succeed"}', "task_id"),
         (b'{"task_id": "t", "task_status": "succeed", "updated_at": 1e400}', "updated_at"),
         (b'{"task_id": "t", "task_status": "succeed", "updated_at": -1}', "updated_at"),
         (b'{"task_id": "t", "task_status": "succeed", "task_info": 7}', "task_info"),
         (b'{"data": {"task_id": "t"}}', "task_status"),
-        (b"\xff\xfe", "body"),
     ],
 )
 async def test_what_is_no_callback_is_refused_by_field(
@@ -155,9 +146,3 @@ async def test_no_token_reaches_a_file(offline: Vendor) -> None:
     assert b"rejected" in written
     assert offline.address().rpartition("=")[2].encode() not in written
     assert SECRET.encode() not in written
-
-
-async def test_the_page_for_programmers_shows_the_body(offline: Vendor) -> None:
-    document = (await offline.http.get("/openapi.json")).json()
-    assert "task_status" in json.dumps(document["paths"]["/callback/kling"]["post"])
-    assert "HTTPValidationError" not in json.dumps(document)

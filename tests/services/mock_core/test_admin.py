@@ -267,22 +267,6 @@ async def test_a_graph_of_any_size_is_refused_cheaply(image_mock: Service) -> No
         assert peak < 100_000_000
 
 
-@pytest.mark.parametrize(
-    ("path", "allowed"),
-    [
-        ("/admin/faults", "DELETE, GET, HEAD, POST, PUT"),
-        ("/queue", "GET, HEAD, POST"),
-        ("/api/history", "GET, HEAD, POST"),
-        ("/img/submit", "POST"),
-    ],
-)
-async def test_a_refused_method_hears_of_all_that_are_allowed(
-    image_mock: Service, path: str, allowed: str
-) -> None:
-    reply = await image_mock.http.patch(path)
-    assert (reply.status_code, reply.headers["allow"]) == (405, allowed)
-
-
 @pytest.mark.parametrize("odd", ['"\\ud800"', "NaN", "Infinity", "1e999"])
 async def test_what_json_has_no_form_for_gets_into_no_list(image_mock: Service, odd: str) -> None:
     """The real server answers a body that is no JSON with its trouble; the next one is unharmed."""

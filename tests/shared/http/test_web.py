@@ -151,17 +151,6 @@ async def test_a_stream_ends_with_its_head() -> None:
         await ended.wait()
 
 
-async def test_a_streamed_body_is_bounded_too(http: httpx.AsyncClient) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(3):
-            yield b" " * 5
-
-    answer = await http.post(
-        "/echo", content=chunks(), headers={"Content-Type": "application/json"}
-    )
-    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
-
-
 async def test_the_unexpected_tells_nothing(http: httpx.AsyncClient) -> None:
     answer = await http.get("/theirs")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")

@@ -47,20 +47,6 @@ def test_a_change_is_a_name_and_no_number() -> None:
     assert told["properties"]["change"]["type"] == "string"
 
 
-async def test_what_the_framework_refuses_is_a_problem_too(api: Api) -> None:
-    for answer in (
-        await api.http.get("/nowhere"),
-        await api.http.delete("/jobs"),
-        await api.http.get("/jobs?limit=x"),
-        await api.http.put("/slots", content=b"{", headers={"Content-Type": "application/json"}),
-        await api.http.post("/jobs", content=b"x=1"),
-    ):
-        assert answer.headers["content-type"] == "application/problem+json"
-        problem = answer.json()
-        assert problem["status"] == answer.status_code
-        assert {"type", "title", "status", "detail", "code"} <= set(problem)
-
-
 async def test_what_is_given_twice_is_refused_by_name(api: Api) -> None:
     sentence = "It is given more than once."
     answer = await api.http.get("/jobs?limit=1&limit=2&status=failed&status=queued&stat=x&cursor=y")
@@ -69,16 +55,6 @@ async def test_what_is_given_twice_is_refused_by_name(api: Api) -> None:
         "limit": sentence,
         "status": sentence,
     }
-
-
-async def test_a_query_parameter_that_no_route_knows_is_refused_by_name(api: Api) -> None:
-    answer = await api.http.get("/jobs?staus=failed&limit=5&tagg=x")
-    assert answer.status_code == 422
-    sentence = "There is no such parameter."
-    assert answer.json()["errors"] == [
-        {"field": "staus", "message": sentence},
-        {"field": "tagg", "message": sentence},
-    ]
 
 
 PAGE = "\n".join(

@@ -7,11 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.api.http.routes import router, submitting
 from services.api.temporal import Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
@@ -20,7 +18,6 @@ from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import OnVideoFailure
 from shared.semaphore.messages import MEMO, Mark
 from shared.temporal.client import CUSTOM_PROGRESS, CUSTOM_TAG
-from tests.messages.test_messages import ALL, BODIES
 from tests.services.api.conftest import BODY, Api
 from tests.shared.standins import sample_record
 
@@ -241,16 +238,6 @@ async def test_a_style_may_be_left_out_and_is_then_empty(api: Api) -> None:
     assert (await api.http.get(f"/jobs/{job_id}")).json()["style"] == ""
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [b"", b"{", b"null", b"[]", b"[" * 200_000, b'{"a":' * 50_000, b"1" * 5000, b"\xff", b"NaN"],
-)
-async def test_what_is_no_json_object_is_refused(offline: httpx.AsyncClient, raw: bytes) -> None:
-    answer = await offline.post("/jobs", content=raw, headers=JSON)
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-
-
 async def test_a_body_over_a_megabyte_is_refused(api: Api) -> None:
     answer = await api.http.post("/jobs", content=b" " * (1024 * 1024 + 1), headers=JSON)
     assert answer.status_code == 413
@@ -284,12 +271,3 @@ async def test_an_unknown_field_is_told(
     answer = await api.http.request(method, path, json=body)
     assert answer.status_code == 422
     assert field in answer.text
-
-
-def test_no_route_takes_another_body() -> None:
-    bodies = {
-        route.body_field.field_info.annotation
-        for route in (*router.routes, *submitting({}).routes)
-        if isinstance(route, APIRoute) and route.body_field
-    }
-    assert bodies == {ALL[name] for name in BODIES}
