@@ -1,1 +1,1 @@
-"""How the project is started, stopped and gated; nothing here is imported by a service."""
+"""Start, stop and gate the project; no service imports anything from here."""

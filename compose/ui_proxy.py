@@ -1,7 +1,7 @@
-"""Stands before the Temporal UI, which checks no `Host`: only who means us is let through.
+"""A proxy before the Temporal UI, which checks no `Host`: only known names pass.
 
 `python -m compose.ui_proxy LISTEN_HOST PORT UI_HOST UI_PORT SERVER_PID METRICS_PORT`, as long as
-that process lives. The server's own numbers are at `/metrics`, which the UI has not.
+that process lives. `/metrics` serves the server's metrics, which the UI does not have.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ MOST_CONNECTIONS = 512
 # The UI's own longest wait for news is far shorter.
 SILENT_SECONDS = 180.0
 WATCH_SECONDS = 0.5
-# Those of one connection, which is not the one to the UI.
+# Headers of the browser's connection, which is not the one to the UI.
 _OF_THE_CONNECTION = frozenset(
     {
         *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"),
@@ -54,9 +54,9 @@ def ui_app(
     public_url: str,
     further: Collection[str] = (),
 ) -> ASGIApp:
-    """The proxy of the UI and the metrics at these addresses, which the client calls.
+    """Return the proxy of the UI and the metrics at these addresses, which the client calls.
 
-    `public_url` is the address that browsers know, `further` are more names that we have.
+    `public_url` is the address for browsers, `further` are more names.
     """
     url = urlsplit(public_url.lower())
     public = f"{url.scheme}://{url.netloc}"
@@ -73,13 +73,12 @@ def ui_app(
 
 
 def _check_origin(request: Request, public: str) -> None:
-    """Stricter than between our services: a page on another port of this machine is no page of
-    the UI's."""
+    """Refuse more than our services do: a page on another port of this machine is foreign, too."""
     host, given = request.headers["host"].lower(), request.headers.get("origin", "").lower()
     if request.method in SAFE_METHODS or "origin" not in request.headers:
         return
     if given not in (f"http://{host}", f"https://{host}", public):
-        raise ForeignOrigin(f"Origin {given[:100]!r} is none of the Temporal UI's.")
+        raise ForeignOrigin(f"Origin {given[:100]!r} is foreign to the Temporal UI.")
 
 
 async def _passed_on(request: Request, client: httpx.AsyncClient, base: str) -> Response:
@@ -117,7 +116,7 @@ async def _bytes_of(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 
 async def main(arguments: list[str]) -> None:
-    """Be the proxy until the server has ended."""
+    """Run the proxy until the server has ended."""
     host, port, ui_host, ui_port, server_pid, metrics_port = arguments
     async with http_client(seconds=SILENT_SECONDS) as client:
         app = ui_app(
@@ -134,7 +133,7 @@ async def main(arguments: list[str]) -> None:
 
 
 async def _end_with(pid: int, serving: uvicorn.Server) -> None:
-    """Stop serving when there is no such process any more."""
+    """Stop serving when that process is gone."""
     while True:
         try:
             os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""Makes `.venv` match a hashed lock, then runs the stack script in it; needs nothing installed."""
+"""Make `.venv` match a hashed lock, then run the stack script in it; needs nothing installed."""
 
 import fcntl
 import hashlib
@@ -19,7 +19,7 @@ FOLDER = ROOT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
 STAMP = FOLDER / "stamp"
 LOG = FOLDER / "install.log"
-# Commands that use the tools of the development lock, which holds all of `local` besides.
+# Commands that use the tools of the development lock, which includes all of `local`.
 DEVELOPMENT = frozenset(
     {
         "test",
@@ -41,7 +41,7 @@ USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
 def main(arguments: list[str]) -> None:
     """Become `python -m compose.stack` with these arguments."""
     lock = "dev" if {*arguments[:1]} & DEVELOPMENT else "local"
-    # One command at a time; the kernel releases the lock however this one ends.
+    # One command at a time; the kernel releases the lock in any case.
     handle = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     if not _holds(lock):
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _holds(lock: str) -> bool:
-    """Whether everything of a lock is installed, for this version of Python."""
+    """True if everything of a lock is installed, for this version of Python."""
     found = STAMP.read_text(encoding="utf-8") if STAMP.is_file() else ""
     return os.access(PYTHON, os.X_OK) and found in {_stamp(lock), _stamp("dev")}
 
@@ -75,7 +75,7 @@ def _install(lock: str) -> None:
         FOLDER.mkdir()
         _must("making .venv", sys.executable, "-m", "venv", str(FOLDER))
     STAMP.unlink(missing_ok=True)
-    # Nothing of a package is run while it is installed.
+    # No code of a package runs during its installation.
     kinds = ("--only-binary", ":all:", "--require-hashes")
     pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *kinds)
     _must("installing packages", *pip, "-r", str(ROOT / "requirements" / f"{lock}.txt"))

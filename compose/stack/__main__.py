@@ -1,4 +1,4 @@
-"""Entry of `python -m compose.stack`; every way out has one of the exit statuses of `errors`."""
+"""Entry of `python -m compose.stack`; each way out has one of the documented exit statuses."""
 
 import sys
 

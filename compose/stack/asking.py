@@ -1,4 +1,4 @@
-"""What our own services answer on loopback; a refusal is told in their own words."""
+"""Call our own services on loopback; a refusal is reported in their words."""
 
 import http.client
 import json
@@ -14,12 +14,12 @@ from shared.http.guard import PROCESS_HEADER
 
 ANSWER_SECONDS = 10.0
 READY_SECONDS = 3.0
-# A service on loopback is never asked through a proxy.
+# A service on loopback is never called through a proxy.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Unanswered(StackError):
-    """Nobody answers, or not yet."""
+    """No answer, or not yet."""
 
 
 def api(
@@ -29,7 +29,7 @@ def api(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> Any:
-    """What the API answers to who knows its token."""
+    """Call the API with its token."""
     token = settings.values.get("API_TOKEN")
     ours = {"Authorization": f"Bearer {token}"} if token else {}
     return call(f"{settings.url(API.port)}{path}", body, headers={**ours, **(headers or {})})
@@ -42,7 +42,7 @@ def call(
     method: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Any:
-    """What one of our services answers; StackError in its own words where it refuses."""
+    """Return the answer of one of our services; raise StackError in its words if it refuses."""
     request = urllib.request.Request(  # noqa: S310 - our own http address
         url,
         method=method,
@@ -62,8 +62,8 @@ def call(
 
 
 def why_not(url: str, group: int) -> str | None:
-    """Why the address does not answer 200, or None where it does; that of another process group
-    than ours is no answer."""
+    """Return why the address does not answer 200, or None; an answer of another process group
+    counts as none."""
     try:
         with _DIRECT.open(url, timeout=READY_SECONDS) as answer:
             ours = answer.headers.get(PROCESS_HEADER) == str(group)
@@ -75,7 +75,7 @@ def why_not(url: str, group: int) -> str | None:
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
-    """The reason out of a problem body, else the status."""
+    """Return the reason in a problem body, else the status."""
     try:
         return str(json.loads(error.read())["detail"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,5 +1,5 @@
-"""What is looked at before anything is started, each with what mends it; `make doctor` shows the
-same findings."""
+"""The checks before anything is started, each with its fix; `make doctor` shows the same
+findings."""
 
 import hashlib
 import json
@@ -26,30 +26,30 @@ from shared.texts import spoken
 VENDORS_SECONDS = 120.0
 OWNER_SECONDS = 60.0
 REPLAY_SECONDS = 300.0
-ANYWAY = "VENDOR_CHECKS=off goes on all the same"
+ANYWAY = "VENDOR_CHECKS=off skips this check"
 RECEIVER = "receiver"
 STAGES = MOCKED["on"]
 _NEXT = {
     True: "their next generations would be real and paid",
     False: "their next generations would come from the mocks",
 }
-# So many jobs at work are counted.
+# At most this many open jobs are counted.
 _MOST = 100
-# Of what the runs' code is made; another version of the SDK is another code, too.
+# The packages that the runs' code depends on; another version of the SDK is other code, too.
 _RUNS = ("requirements/services.txt", "shared", "services/worker", "services/semaphore")
 _KINDS = {WORKER: "open jobs", SEMAPHORE: "open semaphores"}
 _ADVICE = {
-    WORKER: "let the jobs end with the code that they run by, or `make up FORCE=1` and they stand"
-    " still until they are terminated",
-    SEMAPHORE: "`make up FORCE=1` has such a semaphore rebuilt from Temporal",
+    WORKER: "let the jobs end with their old code, or run `make up FORCE=1`: they then stand still"
+    " until they are terminated",
+    SEMAPHORE: "`make up FORCE=1` rebuilds such a semaphore from Temporal",
 }
 
 
 @dataclass(frozen=True)
 class Start:
-    """What is about to be started: `before` is what runs now, `force` goes on where that is safe.
+    """What is about to be started: `before` is what runs now, `force` overrides where that is safe.
 
-    With `only_look`, for the doctor, nothing is started or changed, and nothing is known already.
+    With `only_look`, for the doctor, nothing is started or changed, and no earlier result is used.
     """
 
     settings: Settings
@@ -60,7 +60,7 @@ class Start:
     only_look: bool = False
 
     def has_past(self) -> bool:
-        """Whether Temporal may hold what was open; a server of our own that is down is started."""
+        """True if Temporal may hold open runs; a server of ours that is down is started."""
         if self.settings.own_temporal and not self.before:
             if not (self.settings.data_dir / "temporal" / "temporal.db").exists():
                 return False
@@ -70,7 +70,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `needed` tells what is bad from what is merely missing or suspicious."""
+    """The result of a check; `needed` tells wrong findings from warnings."""
 
     what: str
     good: bool
@@ -78,7 +78,7 @@ class Finding:
     fix: str = ""
     needed: bool = True
     status: int = VERDICT
-    # That mend it.
+    # The commands that fix it.
     commands: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -86,13 +86,14 @@ class Finding:
 
 
 def check(start: Start) -> None:
-    """Return where all is as it must be; StackError names what isn't. What runs is not touched."""
+    """Return if everything is right; raise StackError with all that is wrong. What runs is not
+    touched."""
     for probe in CHECKS:
         refuse(probe(start), "nothing was started or changed")
 
 
 def refuse(findings: Iterable[Finding], so: str) -> None:
-    """Tell of what is suspicious; StackError, in one line and the commands, where it is wrong."""
+    """Print warnings; raise StackError, in one line with the commands, for a wrong finding."""
     bad = [each for each in findings if not each.good]
     for each in bad:
         if not each.needed:
@@ -107,24 +108,24 @@ def refuse(findings: Iterable[Finding], so: str) -> None:
 
 
 def open_jobs(start: Start) -> Iterator[Finding]:
-    """Other vendors know nothing of what those before have accepted: open jobs would pay again."""
+    """Refuse other vendors while jobs are open, because they would generate and charge again."""
     settings = start.settings
     running = {unit.service for unit in start.before}
-    # Where the mocks are another machine's, none of them runs here.
+    # If the mocks run on another machine, none of them runs here.
     before = Saved.read(settings.run_dir).mocks | {m.mock for m in MOCKS if m.name in running}
     if running and before != settings.mocks and (reason := _open(settings, before)):
-        fix = "let them end, or cancel them; FORCE=1 goes on all the same"
+        fix = "let them end, or cancel them; FORCE=1 overrides"
         yield Finding("open jobs", good=False, found=reason, fix=fix, needed=not start.force)
 
 
 def _open(settings: Settings, mocks: frozenset[str]) -> str:
-    """How many jobs are open, and what they would lose with other mocks than these; or nothing."""
+    """Return how many jobs are open, and what they would lose with these mocks; or nothing."""
     try:
-        # By its record, which says at once that a job has ended.
+        # By its record, which shows at once that a job has ended.
         working = len(api(settings, f"/jobs?status=running&limit={_MOST}")["jobs"])
         waiting = api(settings, "/slots")["waiting_count"]
     except StackError as error:
-        return f"how many there are isn't known: {error}"
+        return f"their number is not known: {error}"
     if not working + waiting:
         return ""
     real = bool(mocks - settings.mocks)
@@ -136,7 +137,7 @@ def _open(settings: Settings, mocks: frozenset[str]) -> str:
 
 
 def ports(start: Start) -> Iterator[Finding]:
-    """The ports that starting would take; running services have theirs."""
+    """Check the ports that a start would take; running services have theirs."""
     running = [unit.service for unit in start.before]
     needed = machine.wanted_ports(start.settings, containers=start.containers, running=running)
     binds = start.settings.binds
@@ -145,8 +146,8 @@ def ports(start: Start) -> Iterator[Finding]:
         yield Finding(
             f"port {port}",
             good=False,
-            found=f"{name} is in use by somebody else",
-            fix="stop what uses it, or move ours with that setting",
+            found=f"{name} is in use by another program",
+            fix="stop that program, or use another port with that setting",
             status=USAGE,
         )
     if not taken:
@@ -154,7 +155,7 @@ def ports(start: Start) -> Iterator[Finding]:
 
 
 def disk(start: Start) -> Iterator[Finding]:
-    """A disk that takes no more would show as services that don't become ready."""
+    """Check the disk, because a full disk would show only as services that don't become ready."""
     data = start.settings.data_dir
     folder = next(each for each in (data, *data.parents) if each.exists())
     if not start.before and (reason := no_room(folder)):
@@ -163,8 +164,8 @@ def disk(start: Start) -> Iterator[Finding]:
 
 
 def temporal(start: Start) -> Iterator[Finding]:
-    """A server elsewhere must have the namespace and our search attributes, which are added where
-    we may. One that does not answer is waited for by whoever is started."""
+    """Check namespace and search attributes of another server, and add missing attributes if
+    allowed. The services wait for a server that does not answer."""
     if start.settings.own_temporal:
         return
     start.stack.prepare()
@@ -179,7 +180,7 @@ def temporal(start: Start) -> Iterator[Finding]:
 
 
 def vendors(start: Start) -> Iterator[Finding]:
-    """Real vendors, before a job can be submitted to them; mocks only where they run."""
+    """Check real vendors before a job can be submitted to them; mocks only if they run."""
     real = start.settings.real
     if start.only_look:
         if start.before or real:
@@ -197,7 +198,7 @@ def vendors(start: Start) -> Iterator[Finding]:
 
 
 def asks_vendors(start: Start) -> bool:
-    """Not mocks, nor those of a stack that runs and has asked them with the same settings."""
+    """True for real vendors, unless a running stack has checked them with the same settings."""
     settings = start.settings
     known = bool(start.before) and _vendors_note(settings).holds
     return settings.vendor_checks and bool(settings.real) and not known
@@ -214,22 +215,24 @@ def _has_receiver(units: Iterable[Unit]) -> bool:
 
 @dataclass(frozen=True)
 class Examination:
-    """What the worker's doctor found, and by stage what a generation is made with."""
+    """The findings of the worker's doctor, and by stage what a generation is made with."""
 
     findings: list[Finding]
     offers: Mapping[str, str]
 
 
 def examine(stack: Stack, stages: Sequence[str] = STAGES, *, receiver: bool) -> Examination:
-    """Look at the vendors of these stages, for nothing, with the code and environment of a worker,
-    after `prepare`; `receiver`: ours runs, and is looked for, too."""
+    """Check the vendors of these stages with free calls, with a worker's code and environment.
+
+    Call `prepare` first. `receiver`: the stack's receiver runs, and is checked, too.
+    """
     words = [] if len(stages) > 1 else ["--only", *stages]
     words += ["--receiver"] if receiver else []
     answer = stack.ask(WORKER, f"{WORKER.module}.doctor", *words, timeout=VENDORS_SECONDS)
-    # It prints all findings also if one is wrong, which is its status then.
+    # It prints all findings also if one is wrong, which is its exit status then.
     said = replace(answer, status=0).found if answer.status in (0, VERDICT) else None
     if said is None:
-        reason = f"they can't be looked at ({answer.last_line})"
+        reason = f"they can't be checked ({answer.last_line})"
         return Examination([Finding("vendors", good=False, found=reason, fix=ANYWAY)], {})
     findings = [
         Finding(
@@ -245,16 +248,16 @@ def examine(stack: Stack, stages: Sequence[str] = STAGES, *, receiver: bool) -> 
 
 
 def tell_of_callbacks(stack: Stack) -> None:
-    """Report what shows only once the receiver runs: whether it answers at CALLBACK_URL."""
+    """Warn if the running receiver does not answer at CALLBACK_URL."""
     for each in examine(stack, receiver=True).findings:
         if each.what == RECEIVER and not each.good:
             complain(f"{each}; until then polling finds the end of each video")
 
 
 def other_stacks(start: Start) -> Iterator[Finding]:
-    """Two stacks in one namespace would share slot, queues and jobs: the second isn't started.
+    """Refuse a second stack in a namespace, because both would share slot, queues and jobs.
 
-    Left out where it can't have changed: with a server of our own, or while the stack runs.
+    Skipped if it can't have changed: with a server of our own, or while the stack runs.
     """
     settings, ours = start.settings, stack_name(start.settings)
     names = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
@@ -263,20 +266,20 @@ def other_stacks(start: Start) -> Iterator[Finding]:
         start.stack.prepare()
         outcome = start.stack.ask(SEMAPHORE, f"{SEMAPHORE.module}.owner", timeout=OWNER_SECONDS)
         if outcome.status == UNREACHABLE:
-            say("Temporal does not answer: whether another stack uses it was not asked")
+            say("Temporal does not answer: not checked whether another stack uses it")
             return
         answer = outcome.found or {"unreadable": outcome.last_line}
         if reason := answer.get("unreadable"):
-            found = f"can't tell whether one uses this namespace ({reason})"
-            fix = "`make up FORCE=1` goes on all the same"
+            found = f"not known whether one uses this namespace ({reason})"
+            fix = "`make up FORCE=1` overrides"
             yield Finding("other stacks", False, found, fix, needed=not start.force)
             if not start.force:
                 return
         elif (other := answer["stack"]) not in ("", ours):
             found = f"another one, {other}, uses Temporal's namespace {answer['namespace']}"
             fix = (
-                "take one of your own with TEMPORAL_NAMESPACE=…, or, if it is this very stack,"
-                f" say `make up STACK={other}`"
+                "use another namespace with TEMPORAL_NAMESPACE=…, or, if it is this stack,"
+                f" `make up STACK={other}`"
             )
             yield Finding("other stacks", False, found, fix, status=USAGE)
             return
@@ -285,8 +288,8 @@ def other_stacks(start: Start) -> Iterator[Finding]:
 
 
 def replayed(start: Start) -> Iterator[Finding]:
-    """New code must not stop what is open, which is replayed by it before anything is replaced;
-    nothing is where it ran by this code."""
+    """Replay open histories with the new code before anything is replaced, unless this code ran
+    last."""
     if start.force or code_note(start.settings).holds or not start.has_past():
         return
     start.stack.prepare()
@@ -310,23 +313,23 @@ def replayed(start: Start) -> Iterator[Finding]:
 
 
 def code_note(settings: Settings) -> "Note":
-    """By which code what is open is run."""
+    """Return the note of the code that runs the open jobs."""
     return Note(settings, "replayed", digest(settings.root, _RUNS))
 
 
 def _replay_of(outcome: Outcome) -> dict[str, Any]:
-    """What the program printed last; one that can't be run would not run in a service either."""
+    """Return the program's result; one that can't run would not run in a service either."""
     if (found := outcome.found) is not None:
         return found
     raise StackError(
         f"this code can't replay what is open ({outcome.last_line}): nothing was started or"
-        " changed; `make up FORCE=1` goes on all the same",
+        " changed; `make up FORCE=1` overrides",
         VERDICT,
     )
 
 
 def _failing(service: Service, said: Mapping[str, Any]) -> str:
-    """`2 of 14 open jobs (job-…: why)`; where not all were replayed, of how many."""
+    """Return `2 of 14 open jobs (job-…: why)`; with the total if not all were replayed."""
     failures: dict[str, str] = said["failures"]
     first, why = next(iter(failures.items()))
     some = "" if said["replayed"] == said["open"] else f"the {said['replayed']} replayed of "
@@ -336,7 +339,7 @@ def _failing(service: Service, said: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Note:
-    """For what a check has passed last; it outlives `make down`."""
+    """The note of what a check has passed last; it survives `make down`."""
 
     settings: Settings
     name: str
@@ -348,15 +351,15 @@ class Note:
 
     @property
     def holds(self) -> bool:
-        """Whether it has passed for this."""
+        """True if the check has passed for this."""
         return self._path.is_file() and self._path.read_text(encoding="utf-8") == self.text
 
     def write(self) -> None:
-        """It has passed for this."""
+        """Note that the check has passed for this."""
         write_private(self._path, self.text)
 
 
-# In this order: what needs no program of the new code comes first.
+# In this order, because the first checks need no program of the new code.
 CHECKS: tuple[Callable[[Start], Iterator[Finding]], ...] = (
     open_jobs,
     ports,

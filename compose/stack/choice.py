@@ -1,4 +1,4 @@
-"""Which mode the stack runs in: that of the running one, the one asked for, or what works."""
+"""Choose the mode: that of the running stack, the requested one, or one that works."""
 
 from compose.stack import machine
 from compose.stack.docker import Docker, base_image
@@ -10,14 +10,14 @@ from compose.stack.settings import Mode, Settings
 
 
 def chosen(settings: Settings) -> Docker | Local:
-    """The stack in the mode it runs in; where it doesn't run, in the one to start it in."""
+    """Return the stack in the mode it runs in, or the one to start it in."""
     if (settings.running or _mode(settings)) == Mode.DOCKER:
         return Docker(settings)
     return Local(settings)
 
 
 def prepared(settings: Settings) -> Stack:
-    """A stack whose load test can be run, for what needs no running one."""
+    """Return a stack that can run the load test, for commands that need no running one."""
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stack = with_base_image(settings, chosen(settings))
@@ -26,18 +26,18 @@ def prepared(settings: Settings) -> Stack:
 
 
 def running_or_prepared(settings: Settings) -> Stack:
-    """The running stack, or what one would be; StackError where there can be none."""
+    """Return the running stack, or what one would be; raise StackError if there can be none."""
     return chosen(settings) if settings.running else prepared(settings)
 
 
 def settled(settings: Settings, stack: Stack) -> Settings:
-    """The settings with the mode that was found, so that it is not looked for again."""
+    """Return the settings with the chosen mode, so that it is not chosen again."""
     mode = Mode.LOCAL if isinstance(stack, Local) else Mode.DOCKER
     return settings.model_copy(update={"mode": mode})
 
 
 def with_base_image(settings: Settings, stack: Docker | Local) -> Docker | Local:
-    """See to the image that all others are built on; where there is none, `auto` does without."""
+    """Provide the base image; without one, `auto` uses processes."""
     if isinstance(stack, Local):
         return stack
     try:
@@ -46,7 +46,7 @@ def with_base_image(settings: Settings, stack: Docker | Local) -> Docker | Local
         if settings.mode is not Mode.AUTO or settings.running:
             raise
         say(f"{error}")
-        say("running the services as ordinary processes instead (MODE=local)")
+        say("running the services as processes (MODE=local)")
         return Local(settings)
 
 
@@ -58,5 +58,5 @@ def _mode(settings: Settings) -> str:
         return Mode.DOCKER
     if settings.mode is Mode.DOCKER:
         raise StackError(f"MODE=docker: {reason}; MODE=local needs none", UNREACHABLE)
-    say(f"{reason}: running the services as ordinary processes (MODE=local)")
+    say(f"{reason}: running the services as processes (MODE=local)")
     return Mode.LOCAL

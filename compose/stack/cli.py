@@ -1,4 +1,4 @@
-"""The commands behind the make targets; whatever goes wrong ends as one line and an exit status."""
+"""The commands behind the make targets; every failure ends as one line and an exit status."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ
 Command = Callable[[Settings, list[str]], int | None]
 
-# Name -> how many words it takes, and what it does; the settings are checked before.
+# Name -> number of words, and function; the settings are checked before.
 COMMANDS: dict[str, tuple[int, Command]] = {
     "up": (0, lambda settings, _: lifecycle.up(settings, force=ENV.get("FORCE") == "1")),
     "down": (0, lambda settings, _: lifecycle.down(settings)),
@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "namespace": (0, lambda settings, _: namespace.prepare(settings, ENV)),
     "doctor": (0, lambda settings, _: doctor.doctor(settings)),
 }
-# Commands that have nothing to do with a running stack and its settings.
+# Commands that need no running stack and no settings.
 STANDALONE: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
     "chaos": lambda: develop.chaos(ROOT, ENV),
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         complain(str(error), style="bad")
         return error.status
     except OSError as error:
-        # A folder that isn't ours to write into, a full disk, somebody who reads no more.
+        # A folder without write permission, a full disk, a closed pipe.
         complain(f"{error.filename or 'output'}: {reason_of(error)}", style="bad")
         return USAGE
     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
-"""The stack in containers, and the images that they are made of, which are built when the code that
-goes into them has changed. Compose is always given our files, project and settings."""
+"""The stack in containers, and their images, which are built when their code has changed.
+
+Compose always gets our files, project and settings.
+"""
 
 import json
 import os
@@ -15,7 +17,7 @@ from compose.stack.services import LOADTEST, TEMPORAL, WORKER, Service, overlays
 from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over, must
 
-# Who runs inside the containers where make is run by root.
+# The user inside the containers if root runs make.
 NOBODY = 10001
 
 LOCAL_BASE_IMAGE = "genvideo-base:trixie"
@@ -47,21 +49,21 @@ class Docker:
         self._must(self._starting(*words), env=env, doing="starting the containers")
 
     def _remove_others(self, env: dict[str, str]) -> None:
-        """What ran here and is no part any more, which Compose takes for no orphan."""
+        """Remove containers that are no part any more, which Compose does not take for orphans."""
         ours = {service.name for service in self.settings.parts}
         if others := sorted({unit.service for unit in self.units()} - ours):
             words = ("--profile", "*", "rm", "--stop", "--force", *others)
             self._must(self._compose(*words), env=env, doing="removing containers")
 
     def serve(self) -> None:
-        """Start the server alone and wait for it; the others come by `up`."""
+        """Start only the server and wait for it; `up` starts the others."""
         words = ("up", "--detach", "--no-build", "--wait", TEMPORAL.name)
         self._must(self._starting(*words), env=self._built(), doing="starting the server")
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-        """Run a module, with its arguments, of the image that a service would be started from.
+        """Run a module, with its arguments, in the image that a service would be started from.
 
-        After `prepare`.
+        Call `prepare` first.
         """
         words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", *program)
         self._folders()
@@ -74,14 +76,14 @@ class Docker:
         self._must(command, env=self._env(), doing="stopping the containers", log="compose-down")
 
     def units(self) -> list[Unit]:
-        """Every container of the stack that there is."""
+        """Return every container of the stack."""
         answer = self._ask("ps", "--all", "--format", "json")
         rows = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
         ours = {service.name for service in self.settings.every}
         return [_unit(row) for row in rows if row["Service"] in ours]
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
-        """Print the last lines of services, and what comes."""
+        """Print the last lines of services, and follow."""
         extra = ["--follow"] if follow else []
         command = self._compose("logs", "--tail", str(lines), *extra, *names)
         return hand_over(command, self._env())
@@ -93,7 +95,7 @@ class Docker:
 
     @property
     def reports(self) -> str:
-        """Where the reports are mounted, from the images' working folder."""
+        """The mount point of the reports, from the images' working folder."""
         return "reports"
 
     def prepare(self) -> None:
@@ -111,7 +113,7 @@ class Docker:
         return hand_over(command, self._env() | env)
 
     def _built(self) -> dict[str, str]:
-        """The environment of Compose, with the images and folders that it needs."""
+        """Return the environment of Compose, with the images and folders that it needs."""
         env = self._env()
         self._build(env)
         self._folders()
@@ -125,12 +127,12 @@ class Docker:
         env = env | {"SOURCE_HASH": source}
         command = self._compose("--profile", "*", "build")
         self._must(command, env=env, doing="building the images", log="build")
-        # Their predecessors have lost their names and would only take up space.
+        # Their predecessors have lost their names and only take up space.
         label = "label=genvideo.source"
         capture(["docker", "image", "prune", "--force", "--filter", label])
 
     def _folders(self) -> None:
-        """Make what is mounted, owned by whoever runs in the containers."""
+        """Make the mounted folders, owned by the user inside the containers."""
         made = [self.settings.data_dir / name for name in SERVICE_FOLDERS]
         for folder in made:
             private_folder(folder)
@@ -146,12 +148,13 @@ class Docker:
         return env | {"BASE_IMAGE": self.base or self.settings.base_image}
 
     def _starting(self, *words: str) -> list[str]:
-        """A command of Compose's that starts services, each with the environment that it reads."""
+        """Return a Compose command that starts services, each with the environment that it
+        reads."""
         services = [*self.settings.whole, LOADTEST]
         environments = {
             each.name: {
                 "environment": {
-                    # Compose would fill in what follows a `$`.
+                    # Compose would expand what follows a `$`.
                     name: value.replace("$", "$$")
                     for name, value in environment_of(self.settings, each, containers=True).items()
                 }
@@ -172,7 +175,7 @@ class Docker:
         files += [also] if also else []
         chosen = [word for file in files for word in ("--file", str(file))]
         plain = [] if colour_wanted() else ["--ansi", "never"]
-        # Settings come from us alone: Compose would read .env with other rules of quoting.
+        # Settings come only from us, because Compose reads .env with other rules of quoting.
         return [
             *tool[0],
             *plain,
@@ -205,12 +208,12 @@ def _unit(row: dict[str, str]) -> Unit:
 
 
 def present(image: str) -> bool:
-    """Whether the engine has an image."""
+    """True if the engine has an image."""
     return capture(["docker", "image", "inspect", "--format", "{{.Id}}", image]).good
 
 
 def base_image(settings: Settings) -> str:
-    """An image with Python to build on: the one that was named, or one made here in its place."""
+    """Return an image with Python to build on: the named one, or one made here."""
     wanted = settings.base_image
     if present(wanted):
         return wanted
@@ -243,12 +246,12 @@ def _make_base(settings: Settings, reason: str) -> str:
 
 
 def source_hash(root: Path, base: str) -> str:
-    """A digest of all that an image is made of."""
+    """Return a digest of everything that an image is made of."""
     return digest(root, _MADE_OF, salt=base)
 
 
 def up_to_date(settings: Settings, source: str) -> bool:
-    """Whether every image of the project was built from exactly these sources."""
+    """True if every image of the project was built from exactly these sources."""
     project = settings.compose_project_name
     names = [f"{project}-{service.name}" for service in (*settings.every, LOADTEST)]
     label = '{{index .Config.Labels "genvideo.source"}}'

@@ -1,6 +1,6 @@
-"""Which environment each service gets: what its own settings have a field for, and no more.
+"""The environment of each service: what its settings have a field for, and no more.
 
-The names and meanings are the same in both modes; what differs is how the parts reach one another.
+Names and meanings are the same in both modes; what differs is how the parts reach one another.
 """
 
 import json
@@ -33,8 +33,8 @@ from shared.http.hosts import is_loopback
 from shared.jobs import tokens
 from shared.settings.common import CommonSettings
 
-# How long the worker waits for a real vendor, in seconds, and the least that makes sense: the
-# mocks' clock runs faster, and what never ends there should not be waited for by ours.
+# How long the worker waits for a real vendor, in seconds, and the minimum with the mocks, whose
+# clock runs faster.
 PATIENCE = {
     "IMAGE_ATTEMPT_SECONDS": (300, 15),
     "VIDEO_ATTEMPT_SECONDS": (900, 20),
@@ -47,7 +47,7 @@ PATIENCE = {
     "ACCEPT_SECONDS": (30, 2),
     "DRAIN_SECONDS": (3600, 15),
 }
-# Of the mocks' clocks; a slower one would have our deadlines beyond what any may be.
+# The slowest clock of the mocks; with a slower one the deadlines would exceed their bounds.
 SLOWEST = 0.01
 HOST_GATEWAY = "host.docker.internal"
 # Addresses that are called from inside of a container.
@@ -58,14 +58,13 @@ _CROSSING = frozenset(
     }
 )
 # The keys of the video mock, which replace the user's own while it stands in for Kling. It gets the
-# key that is sent as it is: at MOCK_SPEED a token's half hour may be over within the second of its
-# date.
+# key that is sent as it is, because at MOCK_SPEED a token's half hour may pass within a second.
 STAND_IN = {
     "KLING_API_KEY": "api-key-kling-mock",
     "KLING_ACCESS_KEY": "",
     "KLING_SECRET_KEY": "",
 }
-# What any program may need of the user's own environment: no key, and no proxy, is among it.
+# What any program may need of the user's environment; no key and no proxy.
 _INHERITED = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|SSL_CERT_FILE|SSL_CERT_DIR"
 )
@@ -74,12 +73,12 @@ _INHERITED = re.compile(
 def environment_of(
     settings: Settings, service: Service, *, containers: bool = False, index: int = 0
 ) -> dict[str, str]:
-    """The environment of a service; `index` counts the workers of the local mode from 0."""
+    """Return the environment of a service; `index` counts the workers of the local mode from 0."""
     found = _inside(settings, service) if containers else _beside(settings, service, index=index)
     known = patience(settings) | found | _alike(settings)
     known |= _reach(settings, known, containers=containers)
     if service is LOADTEST:
-        # It asks for receipts where we have them, wherever vendors call.
+        # The load test asks for receipts at our address, wherever vendors call.
         known["CALLBACK_URL"] = known["CALLBACK_SERVICE_URL"]
     if "video" in settings.mocks and known.get("VIDEO_API") == "kling":
         known |= STAND_IN
@@ -87,12 +86,12 @@ def environment_of(
 
 
 def _alike(settings: Settings) -> dict[str, str]:
-    """What each mode tells in the same words."""
+    """Return what is the same in both modes."""
     known = {
         "API_PUBLIC_URL": public(settings),
         "TEMPORAL_UI_URL": settings.ui,
         "MOCKS": settings.mocks_word,
-        # In a container the API can't tell how far its port is published.
+        # In a container the API can't know how far its port is published.
         "API_EXPOSED": "true" if settings.exposed else "false",
         "CALLBACK_GUARDED": _guarded(settings),
         "CALLBACK_SECRET": callback_secret(settings),
@@ -102,13 +101,13 @@ def _alike(settings: Settings) -> dict[str, str]:
         "WORKERS": str(settings.workers),
     }
     if "PAYLOAD_KEY" in settings.values:
-        # Where a browser has what the Temporal UI shows decrypted.
+        # The address at which a browser decrypts what the Temporal UI shows.
         known["UI_CODEC_ENDPOINT"] = f"{public(settings).rstrip('/')}/codec"
     return known
 
 
 def _beside(settings: Settings, service: Service, *, index: int) -> dict[str, str]:
-    """Where the parts of the stack find one another on this machine."""
+    """Return the addresses of the stack's parts on this machine."""
     image, video = vendors(settings)
     given = settings.values
     ports = {name: str(number) for name, number in settings.ports.items()}
@@ -119,7 +118,7 @@ def _beside(settings: Settings, service: Service, *, index: int) -> dict[str, st
         **ports,
         "LISTEN_HOST": settings.binds.get(service.port, ""),
         "DATA_DIR": str(settings.data_dir),
-        # As short as it can be: the load test prints it.
+        # As short as possible, because the load test prints it.
         "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
         "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", settings.url(IMAGE.port)),
         "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", settings.url(VIDEO.port)),
@@ -134,11 +133,11 @@ def _beside(settings: Settings, service: Service, *, index: int) -> dict[str, st
 
 
 def _inside(settings: Settings, service: Service) -> dict[str, str]:
-    """The same for a container: by the names of services, on the ports that they have inside."""
+    """Return the same for a container: by service names, on inner ports."""
     web = {each: f"http://{each.name}:{each.inner}" for each in settings.every}
     image, video = vendors(settings)
     given = settings.values
-    # A real vendor reaches us from outside.
+    # A real vendor calls from outside.
     receiver = web[CALLBACK] if "video" in settings.mocks else settings.url(CALLBACK.port)
     reached = {settings.reach(each.port).strip("[]") for each in (API, CALLBACK)}
     names = [service.name, *([HOST_GATEWAY] if service.mock else [])]
@@ -184,8 +183,8 @@ def _brought(settings: Settings, addresses: Mapping[Service, str]) -> dict[str, 
 
 
 def _contained(known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Certificates by value, since no folder of the user's is mounted; this machine's loopback is
-    the gateway."""
+    """Replace certificates by their values, because no folder of the user's is mounted, and
+    loopback by the gateway."""
     loopback = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
     for name, value in known.items():
         if pem := re.fullmatch(r"(TEMPORAL_TLS_\w+)_PATH", name):
@@ -197,7 +196,7 @@ def _contained(known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) -> dict[str, str]:
-    """Whom the video mock may call: receiver, image service and API, and whom the user names."""
+    """Return whom the video mock may call: receiver, image service, API, and the user's hosts."""
 
     def hosts(name: str, urls: Iterable[str]) -> str:
         ours = [_parts(url).netloc.rpartition("@")[2] for url in urls]
@@ -205,7 +204,7 @@ def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) ->
 
     api = known["API_URL"] if containers else known["API_PUBLIC_URL"]
     pictures = [known["IMAGE_SERVICE_URL"], api]
-    # An address of the store's own is given to whoever makes the video.
+    # An address of the store may be given to the video vendor.
     if known.get("STORE_ENDPOINT") and known.get("STORE_LINKS") == "on":
         pictures.append(known["STORE_ENDPOINT"])
     return {
@@ -215,21 +214,21 @@ def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) ->
 
 
 def public(settings: Settings) -> str:
-    """The API's address for a person's browser, which is outside of any container."""
+    """Return the API's address for a browser outside of any container."""
     return settings.values.get("API_PUBLIC_URL", settings.url(API.port))
 
 
 def _guarded(settings: Settings) -> str:
-    """`on` where others than this machine can reach the callback port: by itself, or by a proxy.
+    """Return `on` if others than this machine can reach the callback port: directly, or by a proxy.
 
-    A proxy may change every word that a request has, so that a request of ours can't be recognized.
+    A proxy may change a request, so that our own can't be recognized.
     """
     proxied = _parts(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
     return "off" if is_loopback(settings.binds[CALLBACK.port]) and is_loopback(proxied) else "on"
 
 
 def _parts(url: str) -> SplitResult:
-    """Those of an address; of what is none nothing, for the service that reads it refuses it."""
+    """Return the parts of an address; empty for an invalid one, which the service refuses."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -237,7 +236,7 @@ def _parts(url: str) -> SplitResult:
 
 
 def vendors(settings: Settings) -> tuple[str | None, str | None]:
-    """The real image and video services; None for one that a mock stands in for."""
+    """Return the real image and video services; None for a mocked one."""
     real = {"image": settings.comfyui_url, "video": settings.kling_url}
     image, video = (
         None if stage in settings.mocks else (url or "").rstrip("/") for stage, url in real.items()
@@ -246,7 +245,7 @@ def vendors(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def patience(settings: Settings) -> dict[str, str]:
-    """The worker's deadlines by the mocks' clock; those that concern a real vendor are its own."""
+    """Return the worker's deadlines by the mocks' clock; those of a real vendor are unchanged."""
     try:
         speed = float(settings.values.get("MOCK_SPEED", "100"))
     except ValueError:
@@ -264,12 +263,12 @@ def patience(settings: Settings) -> dict[str, str]:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a process of ours gets beside its settings."""
+    """Return what a process gets beside its settings."""
     return {name: value for name, value in environ.items() if _INHERITED.fullmatch(name)}
 
 
 def for_compose(settings: Settings) -> dict[str, str]:
-    """What the compose files themselves are filled in with; it holds no secret."""
+    """Return the variables of the compose files; they hold no secret."""
     binds = {each.bind: settings.binds[each.port] for each in ALL if each.bind}
     return {
         "COMPOSE_PROJECT_NAME": settings.compose_project_name,
@@ -285,13 +284,13 @@ def for_compose(settings: Settings) -> dict[str, str]:
 
 
 def callback_secret(settings: Settings) -> str:
-    """What callback tokens and the operator's key come of: the user's, or ours from the folder."""
+    """Return the callback secret: the user's, or the one in the folder."""
     made = settings.data_dir / "secrets" / "callback_secret"
     return settings.values.get("CALLBACK_SECRET") or _made_once(made, secrets.token_urlsafe(32))
 
 
 def stack_name(settings: Settings) -> str:
-    """The stack's name in Temporal: the user's, or ours from the data folder."""
+    """Return the stack's name in Temporal: the user's, or the one in the data folder."""
     if given := settings.values.get("STACK"):
         return given
     path = settings.data_dir / "secrets" / "stack"
@@ -301,7 +300,7 @@ def stack_name(settings: Settings) -> str:
 
 
 def keep_secrets(settings: Settings) -> None:
-    """Have the operator's key where its owner finds it, and the name outlive `make down`."""
+    """Write the operator's key for its owner, and keep the name over `make down`."""
     kept = {
         "operator_key": tokens.operator_key(callback_secret(settings)),
         "stack": stack_name(settings),
@@ -319,13 +318,13 @@ def _made_once(path: Path, text: str) -> str:
 
 
 def check_services(settings: Settings) -> None:
-    """StackError, in one line, if a service that would be started refuses its settings."""
+    """Raise StackError, in one line, if a service that would be started refuses its settings."""
     raise_wrong(service_mistakes(settings))
 
 
 def service_mistakes(settings: Settings) -> list[str]:
-    """What the models of all services that would be started say of their settings; each once."""
-    # What is made once, is made later.
+    """Return what the models of all services that would be started refuse; each once."""
+    # Secrets that are made once are made later.
     given = {"CALLBACK_SECRET": "-" * 32, "STACK": "x"} | dict(settings.values)
     settings = settings.model_copy(update={"values": given})
     by_name: dict[str, str] = {}
@@ -340,7 +339,7 @@ def service_mistakes(settings: Settings) -> list[str]:
 
 
 def _refusals(settings: Settings, service: Service) -> Iterator[tuple[str, str]]:
-    """Name and reason of each; no name where it is one of several settings together."""
+    """Return name and reason of each refusal; no name for one about several settings."""
     with _environ(inherited(os.environ) | environment_of(settings, service)):
         try:
             found = service.settings()()
@@ -354,13 +353,13 @@ def _refusals(settings: Settings, service: Service) -> Iterator[tuple[str, str]]
 
 
 def _reason(message: str) -> str:
-    # What pydantic puts before the words of a validator of ours.
+    # The prefix that pydantic adds to a validator's message.
     return message.removeprefix("Value error, ")
 
 
 @contextmanager
 def _environ(only: Mapping[str, str]) -> Iterator[None]:
-    """As if this process had no other environment."""
+    """Run a block as if this process had no other environment."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(only)

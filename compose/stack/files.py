@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may look into; a folder's lock, and a source's digest."""
+"""Private files and folders; a folder's lock, and a source's digest."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def private_folder(folder: Path) -> None:
-    """Have a folder, closed to others; one that isn't ours to close stays as it is."""
+    """Make a folder that is closed to others; leave one that isn't ours unchanged."""
     folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & OTHERS:
@@ -24,20 +24,20 @@ def private_folder(folder: Path) -> None:
 
 
 def own_folder(folder: Path) -> Path:
-    """Have a private folder where anybody may make one; StackError where somebody else has."""
+    """Make a private folder in a public place; raise StackError if somebody else has made it."""
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=stat.S_IRWXU)
     found = folder.lstat()
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if not ours or found.st_mode & OTHERS:
-        raise StackError(f"{folder} is not a folder of ours alone: remove it, or set TMPDIR")
+        raise StackError(f"{folder} is not a private folder of this user: remove it, or set TMPDIR")
     return folder
 
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     private_folder(path.parent)
-    # Made for its owner alone.
+    # Made for its owner only.
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -45,14 +45,14 @@ def write_private(path: Path, text: str) -> None:
         Path(draft).replace(path)
     except OSError as error:
         Path(draft).unlink(missing_ok=True)
-        # Of a disk that is full the system names no file.
+        # For a full disk the system names no file.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def give(folder: Path, owner: int) -> None:
-    """Give a folder and what is in it to a user and the group of that number.
+    """Give a folder and its content to a user and the group of that number.
 
-    By open folders, never by path: whoever writes in there must not lead us elsewhere by a link.
+    By open folders, never by path, because a link in there could lead elsewhere.
     """
     for _, _, names, handle in os.fwalk(folder.resolve(), follow_symlinks=False):
         if os.fstat(handle).st_uid != owner:
@@ -65,13 +65,13 @@ def give(folder: Path, owner: int) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, for one command at a time; the kernel releases it however that ends."""
+    """Hold a folder's lock, for one command at a time; the kernel releases it in any case."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another command is at work here; waiting for it …")
+            say("another command is running here; waiting for it …")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -79,7 +79,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def digest(root: Path, names: Iterable[str], *, salt: str = "") -> str:
-    """Changes with the name or content of any of these files and folders, bytecode apart."""
+    """Return a digest that changes with the name or content of any of these files, except
+    bytecode."""
     found = hashlib.sha256(salt.encode())
     for path in sorted(path for name in names for path in _source(root / name)):
         found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")

@@ -1,5 +1,4 @@
-"""What was given beside the environment, in `.env` and at the last `make up`; and how mistakes in
-what was given are reported, all in one line."""
+"""Values from `.env` and the last `make up`, and one line for all mistakes in values."""
 
 import os
 import re
@@ -17,20 +16,20 @@ from shared.texts import spoken
 
 # In the run folder.
 SAVED = "stack.json"
-# Never shown, not even when wrong.
+# Never printed, not even when wrong.
 SECRET = re.compile(
     r"\w+_(KEY|SECRET|TOKEN|HEADERS|DATA|OPTIONS)|VENDOR_PROXY|TEMPORAL_GRPC_META_\w+"
 )
 
 
 def dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Names with their values; and what is wrong, with the line that it is about."""
+    """Return names with their values, and the mistakes with their lines."""
     if not os.path.lexists(path):
         return {}, {}
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        return {}, {f"{path.name} is no text in UTF-8": ""}
+        return {}, {f"{path.name} is not UTF-8 text": ""}
     except OSError as error:
         return {}, {f"{path.name} can't be read: {error.strerror}": ""}
     values: dict[str, str] = {}
@@ -50,9 +49,8 @@ def _is_name(key: str | None) -> bool:
 
 
 class Saved(BaseModel):
-    """What outlives a command: the mode the stack was started in (empty where none runs), what
-    overrides `.env` until `make down`, and the stages whose vendors are mocks, which may run on
-    another machine. It may hold keys."""
+    """What survives a command: the mode of the running stack (empty if none runs), the overrides of
+    `.env` until `make down`, and the stages whose vendors are mocks. It may hold keys."""
 
     mode: str = ""
     overrides: dict[str, str] = {}
@@ -60,7 +58,7 @@ class Saved(BaseModel):
 
     @classmethod
     def read(cls, run_dir: Path) -> "Saved":
-        """What was written last; nothing where nothing was, or where it can't be read."""
+        """Return what was written last; empty if there is nothing readable."""
         try:
             return cls.model_validate_json((run_dir / SAVED).read_bytes())
         except (OSError, ValueError):
@@ -75,8 +73,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def options(kind: type[M], environ: Mapping[str, str], **context: object) -> M:
-    """What a command was given by make's variables, of which some depend on the context; StackError
-    names all that is wrong."""
+    """Return a command's options from make's variables; raise StackError with all that is wrong."""
     given = {name: environ[name.upper()] for name in kind.model_fields if environ.get(name.upper())}
     values = {name.upper(): value for name, value in given.items()}
     try:
@@ -92,7 +89,7 @@ def mistakes_of(
     values: Mapping[str, str],
     origins: Mapping[str, str],
 ) -> dict[str, str]:
-    """What is wrong, by the setting's name; a field's description says it in plain words."""
+    """Return what is wrong by setting; a field's description says it in plain words."""
     found: dict[str, str] = {}
     for each in error.errors(include_url=False):
         field = str(each["loc"][0])
@@ -107,17 +104,17 @@ def mistakes_of(
 
 
 def refused(name: str, reason: str, values: Mapping[str, str], origins: Mapping[str, str]) -> str:
-    """What is wrong with a setting, with its value and where that came from."""
+    """Return what is wrong with a setting, with its value and source."""
     value = "…" if name in values and SECRET.fullmatch(name) else shown(values.get(name, ""))
     return f"{name}={value} ({origins.get(name, 'default')}) {reason}"
 
 
 def raise_wrong(mistakes: Sequence[str]) -> None:
-    """StackError, in one line, where there is one."""
+    """Raise StackError, in one line, if there is a mistake."""
     if mistakes:
         raise wrong_settings(mistakes)
 
 
 def wrong_settings(mistakes: Iterable[str]) -> StackError:
-    """The one line; each mistake is said by itself, or the words of one could be the next one's."""
+    """Return the one line; each mistake is translated separately."""
     return StackError("wrong settings: " + "; ".join(map(spoken, dict.fromkeys(mistakes))))

@@ -1,4 +1,4 @@
-"""The stack as plain processes under supervisor; only what it started itself is ever stopped."""
+"""The stack as processes under a supervisor; it stops only what it started itself."""
 
 import configparser
 import hashlib
@@ -33,20 +33,20 @@ ORPHAN_PATIENCE = 10.0
 STOP_SECONDS = 15
 # In the environment of every process of the local mode: the run folder of its stack.
 MARK = "GENVIDEO_RUN_DIR"
-# Of what the services are made; a change in it starts them again.
+# The services' source; a change in it restarts them.
 CODE = ("requirements/local.txt", "shared", "services", "examples")
 SERVER = (
     "requirements/server.txt",
     *(f"compose/{name}" for name in ("temporal.sh", "temporal.args", "ui_proxy.py")),
 )
-# The longest path that fits into a Unix socket's address, with some room.
+# The longest path of a Unix socket, with some room.
 _SOCKET_PATH = 100
 _TAIL_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Program:
-    """One process: a script that becomes it, with its settings and nobody else's."""
+    """A process: a script with its settings only, which becomes the program."""
 
     name: str
     service: Service
@@ -61,7 +61,7 @@ class Local:
     settings: Settings
 
     def up(self) -> None:
-        """Start supervisor, or have the running one apply what differs from the settings."""
+        """Start the supervisor, or have the running one apply the changed settings."""
         home = self._copy()
         self._bring(self.programs(home))
         for other in home.parent.glob("*"):
@@ -69,24 +69,24 @@ class Local:
                 shutil.rmtree(other)
 
     def serve(self) -> None:
-        """Start supervisor with the server alone, and wait for it; the others come by `up`."""
+        """Start the supervisor with only the server, and wait for it; `up` starts the others."""
         self._bring([each for each in self.programs(self._copy()) if each.service is TEMPORAL])
         deadline = time.monotonic() + SERVER_PATIENCE
         while not all(unit.ready for unit in self.units()) and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def prepare(self) -> None:
-        """Have the code that all is run from, without the stack."""
+        """Copy the code that everything is run from, without the stack."""
         self._copy()
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-        """Run a module, with its arguments, of the code that a service would be started from."""
+        """Run a module, with its arguments, from the code that a service would be started from."""
         env = inherited(os.environ) | self._env(service, self._copy())
         command = [str(PYTHON), "-P", "-m", *program]
         return capture(command, env, timeout=timeout, cwd=self.settings.root, whole=True)
 
     def programs(self, home: Path) -> list[Program]:
-        """Every process that the settings ask for, in the order of starting, run from `home`."""
+        """Return every process of the settings, in the order of starting, run from `home`."""
         return [
             self._program(service, home, index=index)
             for service in self.settings.parts
@@ -97,7 +97,7 @@ class Local:
         root = self.settings.root
         command, made_of = [str(PYTHON), "-P", "-m", service.module], ""
         if service is TEMPORAL:
-            # It knows none of the services' code, and does not end with a change in that.
+            # It uses none of the services' code, so a change in that does not restart it.
             home, made_of = root, digest(root, SERVER)
             command = [str(root / "compose" / "temporal.sh")]
         env = self._env(service, home, index=index) | {MARK: str(self.settings.run_dir)}
@@ -114,15 +114,15 @@ class Local:
         return environment_of(self.settings, service, index=index) | {
             "PATH": f"{PYTHON.parent}:{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(home),
-            # The SDK's own log lines are coloured otherwise, terminal or not.
+            # The SDK's own log lines would be coloured otherwise.
             "NO_COLOR": "1",
         }
 
     def _copy(self) -> Path:
-        """A copy of the services' code, named by its digest.
+        """Copy the services' code, into a folder named by its digest.
 
-        What dies is started again from what it was started from: without a copy, a crash in the
-        middle of a `git pull` would start half a release.
+        A dead process is restarted from its copy. Without a copy, a crash in the middle of a `git
+        pull` would start half a release.
         """
         root = self.settings.root
         home = self.settings.run_dir / "code" / digest(root, CODE)
@@ -147,11 +147,11 @@ class Local:
             ) from error
         if digest(draft, CODE) != home.name:
             shutil.rmtree(draft)
-            raise StackError("the code has changed while it was copied; again, please")
+            raise StackError("the code changed while it was copied; run the command again")
         return draft.rename(home)
 
     def _bring(self, items: list[Program]) -> None:
-        """Have exactly these run."""
+        """Run exactly these programs."""
         for folder in (*SERVICE_FOLDERS, "logs", "run"):
             private_folder(self.settings.data_dir / folder)
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class Local:
         if self.alive():
             supervisor.update(self._socket)
             return
-        # It opens its log before it takes to its umask.
+        # It opens its log before it sets its umask.
         (self.settings.log_dir / "supervisord.log").touch(mode=0o600)
         command = [str(PYTHON.with_name("supervisord")), "--configuration", str(self._conf)]
         started = capture(command, inherited(os.environ), cwd=self.settings.root, whole=True)
@@ -173,7 +173,7 @@ class Local:
         return self.settings.run_dir / "supervisord.conf"
 
     def supervisor_conf(self, items: list[Program]) -> str:
-        """supervisord's configuration for these processes; it holds no secret."""
+        """Return supervisord's configuration for these processes; it holds no secret."""
         run, logs = self.settings.run_dir, self.settings.log_dir
         socket = socket_path(run)
         conf = configparser.RawConfigParser()
@@ -191,12 +191,12 @@ class Local:
         }
         for item in items:
             conf[f"program:{item.name}"] = {
-                # The digest is there for supervisor to compare.
+                # The digest makes the supervisor notice a change.
                 "command": f'/bin/sh "{run / item.name}.sh" {item.digest}',
-                # Of the service, so that one more worker changes no other.
+                # Per service, so that one more worker changes no other.
                 "priority": str(self.settings.every.index(item.service) + 1),
                 "autorestart": "true",
-                # For ever: a service that can't run yet is tried again until it can.
+                # Without end: a service that can't run yet is retried until it can.
                 "startretries": "1000000000",
                 "startsecs": "1",
                 "stopasgroup": "true",
@@ -212,9 +212,9 @@ class Local:
         return text.getvalue()
 
     def end_orphans(self) -> None:
-        """A supervisor that was killed leaves its processes behind, and they hold our ports."""
+        """End the processes of a killed supervisor, because they hold our ports."""
         if not self.alive() and (left := end_marked(self.settings.run_dir)):
-            say(f"ended {left} processes that an earlier supervisor had left behind")
+            say(f"ended {left} processes of an earlier supervisor")
 
     def down(self) -> None:
         """Stop every process and the supervisor, the server last; data stays."""
@@ -225,7 +225,7 @@ class Local:
         end_marked(self.settings.run_dir)
 
     def units(self) -> list[Unit]:
-        """Every process that supervisor knows; of one that ends none, once it has ended."""
+        """Return every process that the supervisor knows, with the exit of the ended ones."""
         if not self.alive():
             return []
         try:
@@ -241,7 +241,7 @@ class Local:
         service, index = ("worker", int(number) - 1) if number else (service, 0)
         up = state == "RUNNING"
         reason = (
-            # Supervisor makes each process the leader of a group.
+            # The supervisor makes each process the leader of a group.
             readiness.probe(self.settings, service, group=row["pid"], index=index)
             if up
             else last_error(self.settings.log_dir / f"{name}.log")
@@ -255,7 +255,7 @@ class Local:
         )
 
     def alive(self) -> bool:
-        """Whether a supervisor of ours answers."""
+        """True if our supervisor answers."""
         return supervisor.answers(self._socket)
 
     @property
@@ -272,7 +272,7 @@ class Local:
             time.sleep(0.1)
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
-        """Print the last lines of services' log files, and what comes."""
+        """Print the last lines of services' log files, and follow."""
         root, every = self.settings.root, [each.name for each in self.settings.every]
         wanted = names or every
         found = [
@@ -292,7 +292,7 @@ class Local:
 
     @property
     def reports(self) -> str:
-        """The folder of the reports, as short as it can be: the load test prints it."""
+        """The folder of the reports, as short as possible, because the load test prints it."""
         return os.path.relpath(self.settings.reports_dir, self.settings.root)
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
@@ -302,7 +302,7 @@ class Local:
         )
 
     def bench(self, arguments: list[str]) -> int:
-        """Run a part of the benchmarks in the foreground; it is in the checkout alone."""
+        """Run a part of the benchmarks in the foreground, from the checkout."""
         return self._in_front(["tools.bench", *arguments], environment_of(self.settings, LOADTEST))
 
     def _in_front(self, module: list[str], known: dict[str, str]) -> int:
@@ -312,7 +312,7 @@ class Local:
 
 
 def socket_path(run_dir: Path) -> Path:
-    """Supervisor's socket; where the run folder's path is too long, in a private one elsewhere."""
+    """Return the supervisor's socket; in a private folder if the run folder's path is too long."""
     path = run_dir / "supervisor.sock"
     if len(os.fsencode(path)) <= _SOCKET_PATH:
         return path
@@ -321,7 +321,7 @@ def socket_path(run_dir: Path) -> Path:
 
 
 def marked(run_dir: Path) -> list[int]:
-    """Ids of the living processes of this stack (none where the system has no /proc)."""
+    """Return the ids of the living processes of this stack (none without /proc)."""
     wanted, found = os.fsencode(f"{MARK}={run_dir}"), []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -331,7 +331,7 @@ def marked(run_dir: Path) -> list[int]:
 
 
 def end_marked(run_dir: Path) -> int:
-    """End them, first politely, and say how many there were."""
+    """End them, with SIGTERM first, and return how many there were."""
     found = marked(run_dir)
     for signum in (signal.SIGTERM, signal.SIGKILL):
         for pid in marked(run_dir):
@@ -344,8 +344,10 @@ def end_marked(run_dir: Path) -> int:
 
 
 def last_error(log: Path) -> str | None:
-    """The last line of a log's end that tells of an error, without its JSON; None where none does:
-    the reason that the state of a process that ended does not give."""
+    """Return the last error line of a log, without its JSON; None if there is none.
+
+    The state of an ended process does not have the reason.
+    """
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
@@ -356,7 +358,7 @@ def last_error(log: Path) -> str | None:
 
 
 def _error(line: str) -> str | None:
-    """What is wrong by this line: a record says so by its level, other text by a word."""
+    """Return the error in this line: by a record's level, or by a word in other text."""
     words = ("error", "critical")
     try:
         record = json.loads(line)

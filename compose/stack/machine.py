@@ -19,21 +19,21 @@ OLDEST_ENGINE = (25, 0)
 
 
 def numbers(version: str) -> tuple[int, int]:
-    """The first two numbers of a version such as `26.1.5+dfsg1` or `v2.26.1-4`."""
+    """Return the first two numbers of a version such as `26.1.5+dfsg1` or `v2.26.1-4`."""
     found = re.search(r"(\d+)(?:\.(\d+))?", version)
     return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
 @cache
 def engine_version() -> str | None:
-    """The version of the engine that answers, or None."""
+    """Return the version of the engine, or None."""
     answer = capture(["docker", "version", "--format", "{{.Server.Version}}"], timeout=PATIENCE)
     return answer.out.strip() or None if answer.good else None
 
 
 @cache
 def compose() -> tuple[tuple[str, ...], str] | None:
-    """How Compose is called and its version, or None where there is none."""
+    """Return Compose's command and version, or None."""
     for command in (("docker", "compose"), ("docker-compose",)):
         answer = capture([*command, "version", "--short"], timeout=PATIENCE)
         if answer.good and numbers(answer.out.strip()) >= OLDEST_COMPOSE:
@@ -42,7 +42,7 @@ def compose() -> tuple[tuple[str, ...], str] | None:
 
 
 def missing() -> str | None:
-    """Why containers can't be used here, or None where they can."""
+    """Return why containers can't be used here, or None."""
     version = engine_version()
     if version is None:
         return "no Docker engine answers"
@@ -53,13 +53,14 @@ def missing() -> str | None:
     return None
 
 
-# Linux gives the ports from 32768 on to connections (ip_local_port_range): one from there may be
-# gone before its server listens.
+# Linux gives the ports from 32768 on to connections (ip_local_port_range), so one from there may be
+# taken before its server listens.
 LOWEST, HIGHEST = 10240, 32767
 
 
 def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
-    """Ports that starting would take, with their variables; running services have theirs."""
+    """Return the ports that a start would take, with their variables; running services have
+    theirs."""
     have = Counter(running)
     needed: dict[int, str] = {}
     for service in settings.parts:
@@ -74,7 +75,7 @@ def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]
 
 
 def is_free(bind: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+    """True if a server could listen there now."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,7 +87,7 @@ def is_free(bind: str, port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback, one after the other, that nobody has and no connection will be given."""
+    """Yield free ports of loopback outside of the range for connections."""
     for _ in range(1000):
         first = LOWEST + secrets.randbelow(HIGHEST + 2 - count - LOWEST)
         found = list(range(first, first + count))
@@ -96,6 +97,6 @@ def free_ports(count: int) -> list[int]:
 
 
 def ports_of_a_stack(workers: int = 1, more: Iterable[str] = ()) -> dict[str, int]:
-    """A free port for each variable; each further worker takes the next one, as it does later."""
+    """Return a free port for each variable; further workers take the next ones, as later."""
     names = [*more, *(name for name in DEFAULT_PORTS if name != WORKER.port), WORKER.port]
     return dict(zip(names, free_ports(len(names) + workers - 1), strict=False))

@@ -1,5 +1,5 @@
-"""Temporal's namespace elsewhere: what it lacks, with the commands that mend it, for a self-hosted
-server or for Temporal Cloud; and `make namespace`, which mends it where we may."""
+"""The namespace of another Temporal server: what it lacks, and the commands that fix it, for a
+self-hosted server or Temporal Cloud; `make namespace` runs them if it may."""
 
 import re
 import shlex
@@ -32,7 +32,7 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the semaphore's program found; `commands` mend what it could not."""
+    """The findings of the semaphore's program; `commands` fix what it could not."""
 
     wrong: str
     done: list[str] = field(default_factory=list)
@@ -41,21 +41,21 @@ class Outlook:
 
 
 def look(settings: Settings, stack: Stack, what: str, days: int = USUAL_DAYS) -> Outlook:
-    """What is wrong, nothing where all is there; after `prepare`. `what` is the program's word."""
+    """Return what is wrong, or nothing; call `prepare` first. `what` is the program's command."""
     answer = stack.ask(SEMAPHORE, PROGRAM, what, str(days), timeout=PATIENCE)
     if answer.status == UNREACHABLE:
         return Outlook(f"{settings.server}: {answer.last_line}", away=True)
     if (seen := answer.found) is None:
-        return Outlook(f"it can't be looked at ({answer.last_line})")
+        return Outlook(f"it can't be checked ({answer.last_line})")
     mends = _to_look(settings) if seen["refused"] else _commands(settings, seen, days)
     return Outlook(seen["wrong"], seen["done"], list(mends))
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Make what is missing; StackError with the commands that do where we may not."""
+    """Create what is missing; raise StackError with the commands if we may not."""
     days = options(Options, environ).days
     if settings.own_temporal and not settings.running:
-        raise StackError("no TEMPORAL_ADDRESS: a server of ours has all it needs by make up")
+        raise StackError("no TEMPORAL_ADDRESS: make up gives our own server everything it needs")
     found = look(settings, choice.running_or_prepared(settings), "make", days)
     for each in found.done:
         say(f"made: {each}")
@@ -63,7 +63,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
         status = UNREACHABLE if found.away else VERDICT
         commands = "".join(f"\n  {command}" for command in found.commands)
         raise StackError(f"{found.wrong}{commands}", status)
-    say(f"all that is needed is there, at {settings.server}")
+    say(f"everything needed is there, at {settings.server}")
 
 
 def _name(settings: Settings) -> str:
@@ -71,7 +71,7 @@ def _name(settings: Settings) -> str:
 
 
 def _commands(settings: Settings, seen: Mapping[str, Any], days: int) -> Iterator[str]:
-    """What makes all that is missing."""
+    """Return the commands that create everything missing."""
     if _CLOUD.search(settings.server):
         yield from _of_cloud(_name(settings), seen, days)
         return
@@ -84,7 +84,8 @@ def _commands(settings: Settings, seen: Mapping[str, Any], days: int) -> Iterato
 
 
 def _of_cloud(name: str, seen: Mapping[str, Any], days: int) -> Iterator[str]:
-    """The same there, where an attribute of another type is the support's to take away."""
+    """Return the same for Temporal Cloud; only its support can remove an attribute of another
+    type."""
     tcld = ("tcld", "namespace")
     if not seen["there"]:
         keep = ("--auth-method", "api_key", "--retention-days", str(days))
@@ -98,7 +99,7 @@ def _of_cloud(name: str, seen: Mapping[str, Any], days: int) -> Iterator[str]:
 
 
 def _to_look(settings: Settings) -> Iterator[str]:
-    """What shows somebody with more rights how it stands."""
+    """Return the command that shows the state to somebody with more rights."""
     if _CLOUD.search(settings.server):
         yield shlex.join(["tcld", "namespace", "get", "--namespace", _name(settings)])
     else:
@@ -106,7 +107,7 @@ def _to_look(settings: Settings) -> Iterator[str]:
 
 
 def _temporal(settings: Settings, *words: str) -> str:
-    """A command of Temporal's own program, by the way that our services take."""
+    """Return a command of Temporal's own program, with the connection of our services."""
     flags = ["--address", settings.server, "--namespace", _name(settings)]
     for setting, flag in (
         ("TEMPORAL_TLS_CLIENT_CERT_PATH", "--tls-cert-path"),

@@ -1,4 +1,4 @@
-"""What both modes can do, what is known of one running part, and the wait until all are ready."""
+"""What both modes can do, the state of one part, and the wait until all are ready."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ from compose.stack.services import TEMPORAL, UI_PORT, WORKER, Service
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 
-# What services write, each in its own folder below DATA_DIR.
+# The folders of services below DATA_DIR.
 SERVICE_FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
 PATIENCE = 90.0
 POLL_SECONDS = 0.25
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Unit:
-    """One container or process: whether it is ready, and a word on its state and its age."""
+    """A container or process: whether it is ready, its state and its age."""
 
     service: str
     name: str
@@ -29,21 +29,21 @@ class Unit:
 
 
 class Stack(Protocol):
-    """The stack in one mode; `python` and `reports` are spelt as the load test sees them."""
+    """The stack in one mode; `python` and `reports` are as the load test sees them."""
 
     def units(self) -> list[Unit]:
-        """All that there is of it."""
+        """Return all parts that exist."""
 
     def prepare(self) -> None:
-        """Have the images or the code that all is run from, without the stack."""
+        """Prepare the images or the code that everything is run from, without the stack."""
 
     def serve(self) -> None:
-        """Start the Temporal server alone and wait for it."""
+        """Start only the Temporal server and wait for it."""
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
-        """Run a module, with its arguments, of the code that a service would be started from.
+        """Run a module, with its arguments, from the code that a service would be started from.
 
-        After `prepare`.
+        Call `prepare` first.
         """
 
     @property
@@ -61,14 +61,14 @@ class Stack(Protocol):
         """Stop all of it."""
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
-        """Print the last lines of services, and what comes."""
+        """Print the last lines of services, and follow."""
 
     def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
         """Run the load test against it."""
 
 
 def probe(settings: Settings, service: str, *, group: int, index: int = 0) -> str | None:
-    """Why a process of the local mode, the leader of that group, is not ready; None where it is."""
+    """Return why a process of the local mode, the leader of that group, is not ready, or None."""
     if service == TEMPORAL.name:
         return why_not(f"{settings.url(UI_PORT)}/healthz", group)
     port = next(item.port for item in settings.every if item.name == service)
@@ -77,17 +77,17 @@ def probe(settings: Settings, service: str, *, group: int, index: int = 0) -> st
 
 
 def expected(settings: Settings) -> Counter[str]:
-    """How many of each service there must be."""
+    """Return how many of each service there must be."""
     return Counter({s.name: settings.workers if s is WORKER else 1 for s in settings.parts})
 
 
 def _missing(settings: Settings, units: list[Unit]) -> Counter[str]:
-    """Services of which there are too few that are ready."""
+    """Return the services of which too few are ready."""
     return expected(settings) - Counter(unit.service for unit in units if unit.ready)
 
 
 def all_ready(settings: Settings, units: list[Unit]) -> bool:
-    """Whether nothing is missing, and no more workers run than were asked for."""
+    """True if nothing is missing, and no more workers run than requested."""
     extra = Counter(unit.service for unit in units) - expected(settings)
     return not _missing(settings, units) and not extra
 

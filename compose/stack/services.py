@@ -1,4 +1,4 @@
-"""The services by the one name that each has everywhere; the order is the order of starting."""
+"""The services by their names; the order is the order of starting."""
 
 import re
 from contextlib import suppress
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
-# What the SDK's client configuration reads by itself; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
+# Variables of the SDK's client configuration; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
 CLIENT = re.compile(r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|TLS|TLS_\w+|GRPC_META_\w+)")
 
 
@@ -18,9 +18,9 @@ class Service:
     """`port` is the variable of its published port, `inner` its port in a container.
 
     `bind` is the variable of the address that the port is opened on; without one it is loopback.
-    `model` names the class of its settings, which says what it reads; `client`: so does the SDK.
-    `mock`: the stage whose vendor it stands in for. `program`: what `python -m` starts, where that
-    is not the folder of its name.
+    `model` names the class of its settings; `client`: it reads the SDK's variables, too. `mock`:
+    the stage whose vendor it replaces. `program`: what `python -m` starts, if that is not the
+    folder of its name.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Service:
         return kind
 
     def reads(self, name: str) -> bool:
-        """Whether it has a use for a variable of this name; it gets no others."""
+        """True if it reads a variable of this name; it gets no others."""
         return name in _fields(self) or (self.client and bool(CLIENT.fullmatch(name)))
 
 

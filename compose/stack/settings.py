@@ -51,21 +51,21 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
 MOST_WORKERS, MOST_PORT = 64, 65535
 STACK_NAME = "[a-z0-9-]{1,40}"
-# By which a stack is found.
+# The settings that identify a stack.
 NAMING = frozenset({"COMPOSE_PROJECT_NAME", "DATA_DIR"})
-# Another way to the mocks for the workers alone, such as a wire that can be disturbed.
+# Another way to the mocks for the workers only, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
-# What parts on different machines must have in common, and who uses it.
+# What parts on different machines must share, and who uses it.
 _IN_COMMON = {
     "CALLBACK_SECRET": frozenset({WORKER.name, CALLBACK.name, API.name}),
     "STACK": frozenset({WORKER.name, SEMAPHORE.name}),
 }
-# What only a server elsewhere has a use for.
+# Useful only with another server.
 _ELSEWHERE = ("TEMPORAL_API_KEY", "TEMPORAL_TLS")
 
 
 class Mode(StrEnum):
-    """Where the services run; `auto` asks the machine."""
+    """How the services run; `auto` asks the machine."""
 
     AUTO = "auto"
     DOCKER = "docker"
@@ -100,7 +100,7 @@ def _names(value: str, info: ValidationInfo) -> frozenset[str]:
 
 
 def _folder(path: Path) -> Path:
-    # Supervisor and Compose take these for something of their own.
+    # Supervisor and Compose give these a meaning of their own.
     if re.search('["%:;#]', str(path)):
         raise ValueError(f"can't be: {shown(str(path))} has a sign of \" % : ; # in it")
     if not next(each for each in (path, *path.parents) if os.path.exists(each)).is_dir():
@@ -116,7 +116,7 @@ def _file(path: str) -> str:
 
 def _url(value: str) -> str:
     with contextlib.suppress(ValueError):
-        # A ValueError of its own for a number that is no port, and for half of a bracket.
+        # The parser raises its own ValueError for an invalid port, and for half of a bracket.
         _ = urlsplit(value).port
         if re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
             return value
@@ -124,14 +124,14 @@ def _url(value: str) -> str:
 
 
 def _server(value: str) -> str:
-    # Whose port is out of bounds is no address to any client, which ends of it.
+    # A port out of bounds makes a client fail later.
     with contextlib.suppress(ValueError):
         if re.fullmatch(r"([^\s/:]+|\[[0-9a-fA-F:]+\]):\d+", value) and urlsplit(f"//{value}").port:
             return value
     raise ValueError("is not host:port")
 
 
-# A description is what is wrong with any other value.
+# A description says what is wrong with any other value.
 OnOff = Annotated[bool, BeforeValidator(_on)]
 Port = Annotated[
     int, Field(ge=1, le=MOST_PORT, description=f"is not a whole number from 1 to {MOST_PORT}")
@@ -144,7 +144,10 @@ Url = Annotated[str, AfterValidator(_url)]
 
 class Settings(BaseModel):
     """`values` is everything given, `overrides` what is saved until `make down`, `mistakes` what is
-    wrong. What is handed on to the services is checked by their own models; see `environment`."""
+    wrong.
+
+    The services' own models check what is passed on to them; see `environment`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -155,7 +158,7 @@ class Settings(BaseModel):
     overrides: Mapping[str, str] = {}
     unknown: tuple[str, ...] = ()
     mistakes: tuple[str, ...] = ()
-    # Whether it is sure which stack this is.
+    # Whether it is certain which stack this is.
     is_found: bool = True
 
     mode: Mode = Mode.AUTO
@@ -219,14 +222,14 @@ class Settings(BaseModel):
         return given | {each.port: self._port(each) or each.inner for each in self.further}
 
     def _port(self, service: Service) -> int | None:
-        """The port that is given for what a pipeline brings; None for what is none."""
+        """Return the port of a service that a pipeline brings; None for an invalid one."""
         text = self.values.get(service.port, str(service.inner))
         fits = text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PORT
         return int(text) if fits else None
 
     @property
     def binds(self) -> dict[str, str]:
-        """The address that each port is opened on: loopback, whatever is said, but for two."""
+        """Return the address that each port is opened on: loopback, except for two services."""
         given = {each.port: getattr(self, each.bind.lower()) for each in ALL if each.bind}
         return dict.fromkeys(self.ports, LOOPBACK) | {
             port: bind or self.bind_address for port, bind in given.items()
@@ -234,7 +237,7 @@ class Settings(BaseModel):
 
     @property
     def own_temporal(self) -> bool:
-        """Whether the stack brings a server of its own."""
+        """True if the stack starts its own server."""
         return "TEMPORAL_ADDRESS" not in self.values
 
     @property
@@ -244,7 +247,8 @@ class Settings(BaseModel):
 
     @property
     def whole(self) -> tuple[Service, ...]:
-        """Those that are ours to run; a mock or server is left away where another does its work."""
+        """Return the services that are ours to run; a mock or server is left out if another one
+        does its work."""
         ours = (
             each
             for each in ALL
@@ -255,17 +259,17 @@ class Settings(BaseModel):
 
     @property
     def real(self) -> tuple[str, ...]:
-        """The stages whose vendors are real."""
+        """Return the stages whose vendors are real."""
         return tuple(stage for stage in MOCKED["on"] if stage not in self.mocks)
 
     @property
     def mocks_word(self) -> str:
-        """`mocks` as a setting."""
+        """Return `mocks` as a setting."""
         return next(word for word, stages in MOCKED.items() if self.mocks == {*stages})
 
     @property
     def run_dir(self) -> Path:
-        """Where the stack keeps what it needs to find its own processes again."""
+        """The folder in which the stack finds its own processes again."""
         return self.data_dir / "run"
 
     @property
@@ -275,11 +279,11 @@ class Settings(BaseModel):
 
     @property
     def exposed(self) -> bool:
-        """Whether the API is open to other machines."""
+        """True if the API is open to other machines."""
         return not is_loopback(self.binds[API.port])
 
     def reach(self, port: str) -> str:
-        """The host under which a published port answers on this machine, by its variable."""
+        """Return the host of a published port on this machine, by its variable."""
         anywhere = {"0.0.0.0": LOOPBACK, "::": "[::1]"}  # noqa: S104
         bind = self.binds[port]
         return anywhere.get(bind, f"[{bind}]" if ":" in bind else bind)
@@ -290,21 +294,21 @@ class Settings(BaseModel):
 
     @property
     def server(self) -> str:
-        """The address of Temporal, as the user's own programs reach it."""
+        """The address of Temporal for the user's own programs."""
         own = f"{self.reach(TEMPORAL.port)}:{self.temporal_port}"
         return self.values.get("TEMPORAL_ADDRESS", own)
 
     @property
     def ui(self) -> str:
-        """The address of Temporal's UI, as a browser reaches it."""
+        """The address of Temporal's UI for a browser."""
         return self.values.get("TEMPORAL_UI_URL", self.url(UI_PORT))
 
     def refused(self, name: str, reason: str) -> str:
-        """What is wrong with a setting, with its value and where that came from."""
+        """Return what is wrong with a setting, with its value and source."""
         return refused(name, reason, self.values, self.origins)
 
     def conflicts(self) -> Iterator[str]:
-        """What is wrong with settings beside one another."""
+        """Return conflicts between settings."""
         yield from self._wrong_ports()
         addresses = {"image": "COMFYUI_URL", "video": "KLING_URL"}
         for stage, name in addresses.items():
@@ -312,7 +316,7 @@ class Settings(BaseModel):
             if stage not in self.mocks and url is None and name not in self.values:
                 yield f"MOCKS={self.mocks_word} needs {name}, which is not set"
             elif url and ("?" in url or "#" in url):
-                # Such a thing is often a key.
+                # A query is often a key.
                 origin = self.origins[name]
                 yield f"{name} ({origin}) has a query or a fragment: routes go behind it"
         yield from self._wrong_roles()
@@ -335,12 +339,12 @@ class Settings(BaseModel):
         there = {each.name for each in self.whole}
         if away := sorted(self.roles - there):
             yield self.refused(
-                "ROLES", f"names {', '.join(away)}, which is elsewhere by the settings"
+                "ROLES", f"names {', '.join(away)}, which is elsewhere according to the settings"
             )
         clients = {each.name for each in self.whole if each.client}
         if self.own_temporal and TEMPORAL.name not in self.roles and self.roles & clients:
-            yield self.refused("ROLES", "needs TEMPORAL_ADDRESS where temporal is not among them")
-        # On one machine each is made once for all; on several everybody would make another one.
+            yield self.refused("ROLES", "needs TEMPORAL_ADDRESS unless temporal is one of them")
+        # On one machine each is made once for all; on several machines each would make its own.
         host = self.values.get("TEMPORAL_ADDRESS", "localhost:0").rpartition(":")[0].strip("[]")
         for name, users in _IN_COMMON.items():
             if not is_loopback(host) and name not in self.values and self.roles & users:
@@ -350,29 +354,29 @@ class Settings(BaseModel):
                 )
 
     def _wrong_client(self) -> Iterator[str]:
-        """What the SDK reads in each service, and no service of ours looks at."""
+        """Check the SDK's variables, which no service of ours checks."""
         on = [name for name, value in self.values.items() if value.lower() not in ("false", "0")]
         for name in on if self.own_temporal else ():
             if name.startswith(_ELSEWHERE):
-                yield self.refused(name, "is for a server elsewhere: name it with TEMPORAL_ADDRESS")
+                yield self.refused(name, "is only for another server: set TEMPORAL_ADDRESS")
         pair = ("TEMPORAL_TLS_CLIENT_CERT", "TEMPORAL_TLS_CLIENT_KEY")
         if len({any(each.startswith(f"{name}_") for each in self.values) for name in pair}) > 1:
-            yield f"{pair[0]}_PATH and {pair[1]}_PATH need one another"
+            yield f"{pair[0]}_PATH and {pair[1]}_PATH must both be set"
         unchecked = "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
         if unchecked in on:
             yield self.refused(
-                unchecked, "can't be: name what the certificate has in …_SERVER_NAME"
+                unchecked, "is not supported: set the certificate's name in …_SERVER_NAME"
             )
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
-    """The environment before what was saved at `up`, before `.env`, before the defaults.
+    """Load the environment before what was saved at `up`, before `.env`, before the defaults.
 
-    StackError names every mistake, those of the services as well.
+    Raise StackError with every mistake, including those of the services.
     """
     settings = read(root, environ)
     if settings.mistakes:
-        # Not before: it needs the models of all services.
+        # Imported here, because it needs the models of all services.
         from compose.stack.environment import service_mistakes
 
         raise_wrong([*settings.mistakes, *service_mistakes(settings)])
@@ -380,8 +384,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
-    """The same, but mistakes are printed and what is right counts: a slip in `.env` must not keep a
-    stack running. StackError if a mistake leaves open which stack this is."""
+    """Load the same, but print mistakes and use what is right, because a typo in `.env` must not
+    keep a stack running. Raise StackError if it is not certain which stack this is."""
     settings = read(root, environ)
     if not settings.is_found:
         raise_wrong(settings.mistakes)
@@ -391,7 +395,7 @@ def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def read(root: Path, environ: Mapping[str, str]) -> Settings:
-    """All that was given, with its mistakes; what is wrong counts as not given."""
+    """Return all values, with mistakes; a wrong value counts as missing."""
     example = (root / ".env.example").read_text(encoding="utf-8")
     documented = {*re.findall(r"^#([A-Z][A-Z0-9_]*)=", example, re.MULTILINE), *WIRED}
     lines, unread = dotenv(root / ".env")
@@ -437,5 +441,5 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def _known(values: Mapping[str, str], documented: Iterable[str]) -> dict[str, str]:
-    """Those of our settings that have a value; an empty one counts as not set."""
+    """Return our settings that have a value; an empty one counts as missing."""
     return {k: v for k, v in values.items() if v and (k in documented or CLIENT.fullmatch(k))}

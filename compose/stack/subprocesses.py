@@ -1,4 +1,4 @@
-"""Runs other programs; what they say is passed through or kept, never lost."""
+"""Run other programs; their output is passed through or kept, never lost."""
 
 import json
 import os
@@ -14,23 +14,23 @@ from compose.stack.output import UNREACHABLE, StackError, complain
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: an interrupt that has reached this process alone."""
+    """SIGTERM: an interrupt that has reached only this process."""
 
 
 def heed_sigterm() -> None:
-    """Take SIGTERM for an interrupt, so that what was begun is ended, too."""
+    """Treat SIGTERM as an interrupt, so that what was begun is ended, too."""
 
     def terminated(*_: object) -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminated)
-    # A job in the background of a script is born with interrupts ignored, and would hand that on.
+    # A background job of a script starts with interrupts ignored, and would pass that on.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit status and output of a program that has ended (127 where there is none by that name)."""
+    """Exit status and output of a program that has ended (127 if there is none by that name)."""
 
     status: int
     out: str
@@ -38,18 +38,18 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether the program says that it did its work."""
+        """True if the program succeeded."""
         return self.status == 0
 
     @property
     def last_line(self) -> str:
-        """The last thing that was said, which is mostly the reason."""
+        """The last line of output, which is mostly the reason."""
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return lines[-1].strip() if lines else f"exit status {self.status}"
 
     @property
     def found(self) -> dict[str, Any] | None:
-        """The JSON object that a program of ours printed last; None where it did not come to it."""
+        """Return the JSON object that a program of ours printed last, or None."""
         try:
             return dict(json.loads(self.out.splitlines()[-1])) if self.good else None
         except (ValueError, IndexError, TypeError):
@@ -64,9 +64,9 @@ def capture(
     cwd: Path | None = None,
     whole: bool = False,
 ) -> Outcome:
-    """Run and keep what it says; a missing program or a time-out is an outcome, too.
+    """Run and keep the output; a missing program or a time-out is an outcome, too.
 
-    `env` is added to our own environment, or is the `whole` of it.
+    `env` is added to our own environment, or replaces it with `whole`.
     """
     try:
         done = subprocess.run(
@@ -83,7 +83,7 @@ def capture(
 def must(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, doing: str, log: Path
 ) -> None:
-    """Run with the output in a log file; where it fails, say what was done and why it failed."""
+    """Run with the output in a log file; if it fails, report what failed and why."""
     private_folder(log.parent)
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(
@@ -105,7 +105,7 @@ def hand_over(
 ) -> int:
     """Run in the foreground on the user's terminal and return its exit status.
 
-    `env` is added to our own environment, or is the `whole` of it.
+    `env` is added to our own environment, or replaces it with `whole`.
 
     An interrupt reaches the program through the terminal, SIGTERM through us; it decides what to do
     and we wait for it.
@@ -123,9 +123,9 @@ def hand_over(
 
 
 def to_its_end(step: Callable[[], object]) -> None:
-    """Do what must not be left half done: an interrupt meanwhile has it begun anew.
+    """Complete a step that must not be left half done: after an interrupt it is repeated.
 
-    From a terminal it reaches the programs of the step as well, so none of them is relied on.
+    From a terminal an interrupt reaches the programs of the step as well.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Talks to the running supervisord over its socket, in its own protocol (XML-RPC)."""
+"""Call the running supervisord over its socket, in its own protocol (XML-RPC)."""
 
 import http.client
 import socket
@@ -10,7 +10,7 @@ from compose.stack.output import UNREACHABLE, StackError
 
 # Longer than it gives a process to stop.
 PATIENCE = 30.0
-# Its own code for a call that comes while it stops everything.
+# Its code for a call that comes while it stops everything.
 SHUTDOWN_STATE = 6
 
 
@@ -32,7 +32,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def answers(path: Path) -> bool:
-    """Whether a supervisor listens there."""
+    """True if a supervisor listens there."""
     connection = _Connection(path)
     try:
         connection.connect()
@@ -44,7 +44,7 @@ def answers(path: Path) -> bool:
 
 
 def update(path: Path) -> None:
-    """Have it run what its configuration says by now; what is as before runs on."""
+    """Apply the present configuration; unchanged programs run on."""
     [[added, changed, removed]] = call(path, "supervisor.reloadConfig")
     for name in (*removed, *changed):
         call(path, "supervisor.stopProcessGroup", name)
@@ -54,7 +54,7 @@ def update(path: Path) -> None:
 
 
 def call(path: Path, method: str, *given: str) -> Any:
-    """The answer to a call such as `supervisor.getAllProcessInfo`; IsEnding."""
+    """Return the answer to a call such as `supervisor.getAllProcessInfo`; raise IsEnding."""
     body = xmlrpc.client.dumps(given, method).encode()
     connection = _Connection(path)
     try:

@@ -208,7 +208,7 @@ class Jobs:
             order = self._order_of(record)
             if order is None:
                 known = ", ".join(self._pipelines)
-                raise JobNotRetryable(f"Its pipeline {record.pipeline} is none of {known}.")
+                raise JobNotRetryable(f"Its pipeline {record.pipeline} is not one of {known}.")
             return order
         found = await self._temporal.describe(job.job_id)
         order = None if found is None else await self._temporal.order_of(found)

@@ -63,7 +63,7 @@ def one_job_is_tried(stack: Stack) -> None:
     assert "YES=1" in stack.make("try", good=False)
     before = len(stack.ledger())
     said = stack.make("try", "YES=1", "PROMPT=雪地里的红狐狸")
-    assert "cost   nothing, for these are mocks" in said
+    assert "cost   nothing, because these are mocks" in said
     assert "\nsucceeded after " in said
     assert "1 image and 1 video\n" in said
     assert "2 of 2 would have been charged" in said

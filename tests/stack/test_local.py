@@ -138,7 +138,7 @@ def test_taken_ports_are_named_and_nothing_is_half_started(stack: Stack, tmp_pat
     second = Stack(stack.settings | {"DATA_DIR": str(tmp_path / "data")})
     said = second.make("up", good=False)
     for name in ("API_PORT", "TEMPORAL_UI_PORT"):
-        taken = f"port {stack.settings[name]}: {name} is in use by somebody else"
+        taken = f"port {stack.settings[name]}: {name} is in use by another program"
         assert taken in said.splitlines()[0]
     assert "not running" in second.make("ps")
 
@@ -219,7 +219,7 @@ def refuses_wrong_vendors(stack: Stack, gone: list[str]) -> None:
     said = stack.make("mocks-off", *gone, good=False)
     start = "video service: nobody answers at http://127.0.0.1:1 (KLING_URL): "
     [line] = [each for each in said.splitlines() if each.startswith(start)]
-    assert line.endswith("nothing was started or changed; VENDOR_CHECKS=off goes on all the same")
+    assert line.endswith("nothing was started or changed; VENDOR_CHECKS=off skips this check")
     assert "mock-kling" in stack.make("ps")
     found = stack.make("doctor", "MOCKS=off", *gone, good=False)
     assert re.search(r"^ok +image service +answers at ", found, re.MULTILINE)

@@ -1,1 +1,1 @@
-"""What the make targets do, a family of them in each file."""
+"""The make targets, a family of them in each file."""

@@ -1,4 +1,4 @@
-"""`make bench`: each part on a stack of its own, as processes, that is taken away again."""
+"""`make bench`: each part on a stack of its own, as processes, that is removed afterwards."""
 
 import shutil
 import tempfile
@@ -31,9 +31,9 @@ OPTIONS = {
     "throughput": {"RUNS": "--runs", "JOBS": "--jobs"},
 }
 MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
-# An image of 0.1 s and a video of 0.2 s; in a flood they last as by default, 1 s together.
+# An image of 0.1 s and a video of 0.2 s; in a flood the default, 1 s together.
 QUICK = MOCKS | {"MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
-# Some milliseconds each, so that the rest of a job is what is measured.
+# Some milliseconds each, so that the rest of a job is measured.
 SWIFT = MOCKS | {"MOCK_IMAGE_SECONDS": "0.3", "MOCK_VIDEO_SECONDS": "0.5"}
 WORK = {"flood": MOCKS, "throughput": SWIFT}
 
@@ -41,7 +41,7 @@ WORK = {"flood": MOCKS, "throughput": SWIFT}
 def _parts(value: str) -> list[str]:
     names = [word.strip() for word in value.split(",") if word.strip()]
     if strange := [name for name in names if name not in WORKERS]:
-        raise ValueError(f"names no part with {', '.join(strange)}: {', '.join(WORKERS)}")
+        raise ValueError(f"has no part {', '.join(strange)}: {', '.join(WORKERS)}")
     return [part for part in WORKERS if part in names or not names]
 
 
@@ -55,7 +55,7 @@ Several = Annotated[
 
 
 class Options(BaseModel):
-    """Which parts, and their options."""
+    """The chosen parts, and their options."""
 
     only: Annotated[list[str], BeforeValidator(_parts)] = list(WORKERS)
     runs: Number = ""
@@ -76,7 +76,7 @@ class Options(BaseModel):
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:
-    """Measure the parts that ONLY names, by default all, and print one table; its exit status."""
+    """Measure the parts of ONLY, by default all, and print one table; return its exit status."""
     asked = options(Options, environ)
     given = {name.upper(): value for name, value in asked.model_dump().items() if value}
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
@@ -92,9 +92,9 @@ def bench(root: Path, environ: Mapping[str, str]) -> int:
 
 @contextmanager
 def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterator[Local]:
-    """A stack of processes on free ports, with a data folder that goes with it.
+    """Start a stack of processes on free ports, with a temporary data folder.
 
-    Jobs that still wait are not waited for: the processes are ended, and their data is removed.
+    Waiting jobs are abandoned: the processes are ended, and their data is removed.
     """
     data = Path(tempfile.mkdtemp(prefix="genvideo-bench-"))
     settings = own_settings(root, data, workers=workers, mocks=mocks)
@@ -110,7 +110,7 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
 
 
 def _callback_url(ports: Mapping[str, int], mode: str) -> str:
-    """As the video mock reaches the receiver; loopback is a container's own."""
+    """Return the address of the receiver for the video mock; loopback is a container's own."""
     if mode == "docker":
         return f"http://{CALLBACK.name}:{CALLBACK.inner}"
     return f"http://{LOOPBACK}:{ports[CALLBACK.port]}"
@@ -119,8 +119,7 @@ def _callback_url(ports: Mapping[str, int], mode: str) -> str:
 def own_settings(
     root: Path, data: Path, *, workers: int, mocks: Mapping[str, str] = QUICK
 ) -> Settings:
-    """What is said here counts before `.env`; a server elsewhere would not be ours to load, nor
-    a bucket ours to fill."""
+    """Return settings that override `.env`: no server elsewhere, and no bucket."""
     ports = ports_of_a_stack(workers)
     own = {name: str(port) for name, port in ports.items()} | {
         "MODE": "local",
@@ -137,7 +136,7 @@ def own_settings(
     settings = load(root, own)
     if not settings.own_temporal or settings.roles:
         raise StackError(
-            "make bench and make prove have a server of its own, and all parts, for each stack;"
-            " take TEMPORAL_ADDRESS and ROLES out of .env"
+            "make bench and make prove start a server and all parts for each stack; remove"
+            " TEMPORAL_ADDRESS and ROLES from .env"
         )
     return settings

@@ -19,7 +19,7 @@ from compose.stack.output import VERDICT, StackError, paint, say, shown
 from compose.stack.settings import Mode
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
-# Most of a test's time is waiting. With five, the two cores are never idle, and nothing is faster.
+# Most of a test's time is waiting. Five processes are no faster than four.
 SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
 Minutes = Annotated[
     str,
@@ -31,7 +31,7 @@ Minutes = Annotated[
 
 
 class Seed(BaseModel):
-    """Of what is drawn; none: one is drawn, too."""
+    """The seed; without one it is drawn."""
 
     seed: Annotated[
         str,
@@ -40,7 +40,7 @@ class Seed(BaseModel):
 
 
 class Chaos(Seed):
-    """Only processes have a wire of ours to cut, so they are the default here."""
+    """The default mode is processes, because only these have a wire to cut."""
 
     minutes: Minutes = "5"
     mode: Mode = Mode.LOCAL
@@ -49,7 +49,7 @@ class Chaos(Seed):
 
 
 class Simulation(BaseModel):
-    """Strikes of KINDS alone, where they are given."""
+    """Only strikes of KINDS, if given."""
 
     minutes: Minutes = "10"
     seed: Annotated[
@@ -78,29 +78,29 @@ class Mutants(BaseModel):
 
 
 def test(root: Path, environ: Mapping[str, str]) -> int:
-    """Every automated test, side by side; with ARGS for pytest, one after the other."""
+    """Run every automated test, side by side; with ARGS for pytest, one after the other."""
     given = environ.get("ARGS", "")
     try:
         words = shlex.split(given)
     except ValueError:
-        raise StackError(f"ARGS={shown(given)} has a quote that is left open") from None
+        raise StackError(f"ARGS={shown(given)} has an unclosed quote") from None
     return _run(root, "pytest", words or SIDE_BY_SIDE)
 
 
 def wheel(root: Path) -> int:
-    """`dist/temporal_semaphore-*.whl`: the semaphore for anybody with a Temporal server."""
+    """Build `dist/temporal_semaphore-*.whl`, the semaphore as a library."""
     return _run(root, "tools.wheel", [])
 
 
 def example_exclusive(root: Path) -> int:
-    """Its example, through kill -9, cancel, terminate; 1 where two were at work at once."""
+    """Run the example through kill -9, cancel, terminate; return 1 if two runs overlapped."""
     return _run(root, "examples.exclusive.check", [])
 
 
 def chaos(root: Path, environ: Mapping[str, str]) -> int:
-    """MINUTES of strikes from a SEED, on a stack of its own; 0 when no rule was broken, else 1.
+    """Strike a stack of its own for MINUTES from a SEED; return 0 if no rule was broken, else 1.
 
-    With DECK=kills each part of the stack is killed once, and MINUTES says nothing.
+    With DECK=kills each part of the stack is killed once, and MINUTES is ignored.
     """
     given = options(Chaos, environ)
     mode = Mode.LOCAL if given.mode is Mode.AUTO else given.mode
@@ -110,8 +110,8 @@ def chaos(root: Path, environ: Mapping[str, str]) -> int:
 
 
 def simulate(root: Path, environ: Mapping[str, str]) -> int:
-    """MINUTES of histories, or so many HISTORIES, their seeds from SEED on; 0 when no rule was
-    broken, else 1."""
+    """Run MINUTES of histories, or HISTORIES of them, with seeds from SEED on; return 0 if no rule
+    was broken, else 1."""
     given = options(Simulation, environ).model_dump()
     words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
     return _run(root, "tests.simulation", words)
@@ -125,7 +125,7 @@ def mutants(root: Path, environ: Mapping[str, str]) -> int:
 
 
 def pictures(root: Path) -> int:
-    """The documentation's pictures, of a stack of its own."""
+    """Draw the documentation's pictures with a stack of its own."""
     return _run(root, "tools.pictures", [])
 
 
@@ -134,13 +134,13 @@ def _run(root: Path, module: str, words: Sequence[str]) -> int:
 
 
 BIN = Path(sys.executable).parent
-# Each name that must have a value before the compose files can be read as a whole.
+# Names that need a value before the compose files can be read.
 _COMPOSE_ENV = {
     "COMPOSE_PROFILES": "server,tools,ui",
     "POSTGRES_PASSWORD": "x",
     "CERTIFICATES": "/certificates",
 }
-# What `make check` counts, by its files.
+# What `make check` counts, by file.
 _COUNTED = {
     "product": r"(compose|loadtest|services|shared)/.*\.py$",
     "tests": r"tests/.*\.py$",
@@ -151,7 +151,7 @@ _COUNTED = {
 
 @dataclass(frozen=True)
 class Check:
-    """One tool and how it is called."""
+    """A tool and its command."""
 
     name: str
     command: tuple[str, ...]
@@ -159,9 +159,9 @@ class Check:
 
 
 def check(root: Path) -> int:
-    """Run every check, show what the failing ones say, and say which those were.
+    """Run every check, print the output of the failing ones, and name them.
 
-    As many at once as there are processors; each line comes when its tool has ended.
+    As many run at once as there are processors; each line is printed when its tool has ended.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {
@@ -180,9 +180,9 @@ def check(root: Path) -> int:
 
 
 def size_line(root: Path) -> str:
-    """Say how large the project is, in lines and files; "" outside a git clone.
+    """Return the size of the project, in lines and files; "" outside a git clone.
 
-    Nothing fails by it: it is there so that growth is seen.
+    It fails nothing; it makes growth visible.
     """
     listed = capture(("git", "ls-files"), cwd=root)
     if not listed.good:
@@ -199,7 +199,7 @@ def size_line(root: Path) -> str:
 
 
 def _is_good(name: str, outcome: Outcome) -> bool:
-    """Whether it is, which is said, too."""
+    """Print whether the check passed, and return that."""
     say(f"{paint('ok  ', 'good') if outcome.good else paint('BAD ', 'bad')} {name}")
     if not outcome.good:
         say((outcome.out + outcome.err).rstrip())
@@ -241,7 +241,7 @@ def _compose(root: Path) -> Iterator[Check]:
 
 
 def lock(root: Path) -> int:
-    """Write the hashed locks anew; the development lock comes first and binds the others."""
+    """Write the hashed locks again; the development lock comes first and binds the others."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
     for extra in sorted(extras, key=lambda name: name != "dev"):

@@ -1,5 +1,4 @@
-"""Says what is wrong with this machine, with the fix beside it, and with the vendors; it starts
-nothing, and submits nothing."""
+"""Check this machine and the vendors, with a fix for each finding; start and submit nothing."""
 
 import ipaddress
 import os
@@ -23,13 +22,13 @@ from compose.stack.settings import DEFAULT_BASE_IMAGE, LOOPBACK, Mode, Settings
 from shared.texts import spoken
 
 DISK_GIB = 3
-# Of the disk; where less is free it is soon full.
+# Share of the disk; with less free space it is soon full.
 DISK_SHARE = 0.05
 MEMORY_GIB = 2
 
 
 def doctor(settings: Settings) -> int:
-    """Print every finding; 1 where something that is needed is wrong."""
+    """Print every finding; return 1 if something needed is wrong."""
     findings = [*_machine(settings), *_exposure(settings), *_stack(settings)]
     width = max(wide(spoken(finding.what)) for finding in findings)
     for finding in findings:
@@ -38,7 +37,7 @@ def doctor(settings: Settings) -> int:
     say(
         paint("something needs fixing", "bad")
         if bad
-        else paint("all that is needed is here", "good")
+        else paint("everything needed is here", "good")
     )
     return VERDICT if bad else 0
 
@@ -76,7 +75,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 
 
 def base_image(settings: Settings) -> Finding:
-    """What ours are built on; nothing takes the place of one that was named."""
+    """Check the base image; a named one is never replaced."""
     wanted = settings.base_image
     places = [wanted] + ([docker.LOCAL_BASE_IMAGE] if wanted == DEFAULT_BASE_IMAGE else [])
     if here := next(filter(docker.present, places), None):
@@ -88,7 +87,7 @@ def base_image(settings: Settings) -> Finding:
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
-    """Keys in `.env` are for its owner."""
+    """Check that only the owner can read the keys in `.env`."""
     path = settings.root / ".env"
     keys = [name for name in dotenv(path)[0] if SECRET.fullmatch(name)]
     if keys and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
@@ -97,7 +96,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
-    """The one that DATA_DIR is on."""
+    """Check the disk of DATA_DIR."""
     folder = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
     usage = shutil.disk_usage(folder)
     free, share = usage.free / 2**30, usage.free / usage.total
@@ -117,7 +116,7 @@ def _free_memory() -> float:
 
 
 def _exposure(settings: Settings) -> Iterator[Finding]:
-    """For each port that there would be: who can reach it."""
+    """Report for each port who can reach it."""
     local = Mode.LOCAL in (settings.mode, settings.running) or machine.missing() is not None
     ports = machine.wanted_ports(settings, containers=not local, running=())
     about = ABOUT | {each.port: each.about for each in settings.further}
@@ -134,11 +133,11 @@ def _who(bind: str) -> str:
     if address.is_loopback:
         return "loopback only" if bind == LOOPBACK else f"loopback only ({bind})"
     every = " (every address of this machine)" if address.is_unspecified else ""
-    return f"whoever reaches {bind}{every}"
+    return f"everybody who reaches {bind}{every}"
 
 
 def _stack(settings: Settings) -> Iterator[Finding]:
-    """What `make up` checks and what shows without starting anything."""
+    """Run the checks of `make up` that start nothing."""
     mistakes = service_mistakes(settings)
     for each in mistakes:
         yield Finding("settings", good=False, found=each)
@@ -152,7 +151,7 @@ def _stack(settings: Settings) -> Iterator[Finding]:
             stack = choice.running_or_prepared(settings)
         before = stack.units() if settings.running else []
     except StackError as error:
-        yield Finding("stack", good=False, found=f"it can't be looked at ({error})")
+        yield Finding("stack", good=False, found=f"it can't be checked ({error})")
         return
     containers = settings.running != Mode.LOCAL
     start = Start(settings, stack, before, containers=containers, only_look=True)

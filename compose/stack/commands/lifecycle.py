@@ -1,4 +1,4 @@
-"""Starts, changes and stops the stack; when `up` ends well, every service is ready."""
+"""Start, change and stop the stack; when `up` succeeds, every service is ready."""
 
 import shutil
 import sys
@@ -16,15 +16,15 @@ from compose.stack.readiness import SERVICE_FOLDERS, Stack
 from compose.stack.settings import Mode, Settings, load
 from compose.stack.subprocesses import to_its_end
 
-# All that is ever written below DATA_DIR, and all that `clean` removes.
+# Everything that is written below DATA_DIR, and that `clean` removes.
 DATA_FOLDERS = (*SERVICE_FOLDERS, "logs", "run", "secrets")
 
 
 def up(settings: Settings, *, force: bool = False) -> None:
-    """Bring the stack to what the settings say, wait until it is ready, print the addresses.
+    """Bring the stack to the settings, wait until it is ready, print the addresses.
 
-    Nothing is touched where a service refuses a setting, or a check fails; `force` goes on where
-    open jobs or semaphores don't replay by the present code, or would go on with other vendors.
+    Nothing is touched if a service refuses a setting, or a check fails. `force` goes on although
+    open jobs or semaphores don't replay with the present code, or would go on with other vendors.
     """
     if settings.running and settings.mode not in (Mode.AUTO, settings.running):
         raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
@@ -59,11 +59,11 @@ def up(settings: Settings, *, force: bool = False) -> None:
 
 
 def _warn(settings: Settings) -> None:
-    """What is not wrong and still may not be what was meant."""
+    """Warn of settings that are valid but may be a mistake."""
     for name in settings.unknown:
-        complain(f".env: {name} is no setting of this project; .env.example lists them all")
+        complain(f".env: {name} is not a setting; .env.example lists all")
     if settings.roles and settings.values.get("STORE_URL", "file:") == "file:":
-        complain("STORE_URL=file: is this machine's folder: parts elsewhere don't see it")
+        complain("STORE_URL=file: is this machine's folder, which other machines can't see")
 
 
 def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> None:
@@ -77,14 +77,14 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
 
 
 def is_as_asked(settings: Settings) -> bool:
-    """Whether the stack runs, is ready, and this command asks for nothing else."""
+    """True if the stack runs, is ready, and this command changes nothing."""
     if not settings.running or Saved.read(settings.run_dir).overrides != settings.overrides:
         return False
     return readiness.all_ready(settings, choice.chosen(settings).units())
 
 
 def renewed(settings: Settings) -> Settings:
-    """Apply the settings to what runs, even if all of it is ready by those it has."""
+    """Apply the settings to what runs, even if all of it is ready with its present ones."""
     up(settings)
     return settings.model_copy(update={"running": Saved.read(settings.run_dir).mode})
 
@@ -109,7 +109,7 @@ def clean(settings: Settings, *, sure: bool) -> None:
     folders = [settings.data_dir / name for name in DATA_FOLDERS]
     if not sure:
         if not sys.stdin.isatty():
-            raise StackError("make clean removes data and asks first; without a terminal say YES=1")
+            raise StackError("make clean removes data and asks first; without a terminal use YES=1")
         what = f"all jobs, files, logs and Temporal's database below {settings.data_dir}"
         if not agreed(f"remove {what}?"):
             raise StackError("nothing removed")
@@ -117,5 +117,5 @@ def clean(settings: Settings, *, sure: bool) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     if left := [str(folder) for folder in folders if folder.exists()]:
-        raise StackError(f"could not remove {', '.join(left)}: not ours to remove?")
+        raise StackError(f"could not remove {', '.join(left)}: owned by another user?")
     say("data removed; reports stay")

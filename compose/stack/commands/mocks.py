@@ -1,4 +1,4 @@
-"""Faults of the running mocks, and the way out of a drain that cannot end."""
+"""Faults of the running mocks, and `make slot-free`."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def _plan(value: str) -> object:
 
 
 class Fault(BaseModel):
-    """A rule, or a plan, or the name of a preset, and which mocks take it."""
+    """A rule, a plan or the name of a preset, and which mocks take it."""
 
     rule: Annotated[object, BeforeValidator(_plan)] = None
     preset: Annotated[str, Field(validate_default=True)] = ""
@@ -57,7 +57,8 @@ def clear(settings: Settings) -> None:
 
 
 def show(settings: Settings) -> None:
-    """Every armed rule with its number of hits, or the names of the presets where none is armed."""
+    """Print every armed rule with its number of hits, or the names of the presets if none is
+    armed."""
     answers = {service: _call(settings, service, "GET") for service in _there(settings)}
     rows = [
         (service.name, str(rule["name"]), _effects(rule), str(rule["fired"]))
@@ -79,7 +80,7 @@ def _effects(rule: Mapping[str, Any]) -> str:
 
 
 def _there(settings: Settings) -> list[Service]:
-    """The mocks that there are, one at least."""
+    """Return the mocks in use; at least one."""
     if not settings.mocks:
         raise StackError("the mocks are switched off; make mocks-on switches them on")
     return [service for service in settings.whole if service.mock]
@@ -87,19 +88,18 @@ def _there(settings: Settings) -> list[Service]:
 
 def _call(settings: Settings, service: Service, method: str, *, plan: object = None) -> Any:
     if service not in _there(settings):
-        raise StackError(f"the {service.mock} service is real, and only a mock can misbehave")
+        raise StackError(f"the {service.mock} service is real, and only mocks have faults")
     try:
         return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
     except Unanswered:
         raise
     except StackError as error:
-        # A rule that does not fit is wrong usage.
+        # An invalid rule is wrong usage.
         raise StackError(str(error)) from error
 
 
 def free_slot(settings: Settings, environ: Mapping[str, str]) -> None:
-    """An operator's way out of a drain that cannot end: give up that of the run RUN at the slot
-    NAME; its place is free at once."""
+    """Give up the drain of run RUN at the slot NAME; its place is free at once."""
     name, run_id = environ.get("NAME") or "job", environ.get("RUN")
     if not run_id:
         raise StackError("make slot-free needs RUN=, a run_id that GET /slots shows as draining")

@@ -1,7 +1,8 @@
-"""`make prove`: parts, each on a stack of its own, one after the other, and one page over them all.
+"""`make prove`: parts, each on a stack of its own, one after the other, and one page about all of
+them.
 
-Whatever becomes of a part is noted, and the page is drawn again; what it means is for
-`loadtest.prove` to judge, from what the parts have left behind.
+The end of each part is noted, and the page is drawn again; `loadtest.prove` judges what the parts
+have left.
 """
 
 import json
@@ -25,13 +26,13 @@ from compose.stack.subprocesses import capture, hand_over, to_its_end
 
 WORKERS = 2
 SPEED = "100"
-# What a part's report and display look at, besides what the part is told.
+# Environment of a part's report and display, beside its settings.
 SHOWN = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM")
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One proof under way: `folder` is what it leaves."""
+    """A proof under way: `folder` is its result."""
 
     root: Path
     folder: Path
@@ -47,7 +48,7 @@ class Proof:
 
     @contextmanager
     def stack(self, name: str) -> Iterator[Settings]:
-        """Settings of a stack that nobody else knows; whoever runs jobs on it brings it up."""
+        """Settings of a private stack; the command that runs jobs starts it."""
         data = self.folder / "stacks" / name
         given = {"MODE": self.mode, "COMPOSE_PROJECT_NAME": self.project, "MOCKS": "on"}
         given |= {"MOCK_SPEED": SPEED, "REPORTS_DIR": str(self.folder / name)}
@@ -58,12 +59,12 @@ class Proof:
             to_its_end(lambda: lifecycle.down(settings))
 
     def note(self, name: str, row: Mapping[str, object]) -> None:
-        """Add a line to a file of what was seen."""
+        """Add a line to a file of observations."""
         with (self.folder / "raw" / name).open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
 
     def page(self, *options: str) -> list[str]:
-        """The command that judges all that there is, and draws the page."""
+        """Return the command that judges everything, and draws the page."""
         return [sys.executable, "-m", "loadtest", "prove", str(self.folder), *options]
 
 
@@ -76,9 +77,9 @@ class Part:
 
 
 def _jobs(name: str, run: Callable[[Settings, Mapping[str, str]], int], **given: str) -> Part:
-    """A command that runs jobs, as a user would give it.
+    """Run a command that runs jobs, as a user would.
 
-    The stack's data, and with them its logs, stay where the part has failed.
+    The stack's data and logs stay if the part has failed.
     """
 
     def carried_out(proof: Proof) -> int:
@@ -92,7 +93,7 @@ def _jobs(name: str, run: Callable[[Settings, Mapping[str, str]], int], **given:
 
 
 def _chaos(name: str, **given: str) -> Part:
-    """A chaos run, which brings its stack by itself."""
+    """Run chaos, which starts its own stack."""
 
     def carried_out(proof: Proof) -> int:
         there = {"MODE": proof.mode, "REPORTS_DIR": str(proof.folder / name), "SEED": proof.seed}
@@ -111,10 +112,9 @@ PARTS = (
 
 
 def prove(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Carry out every part, also behind one that failed; the exit status is the page's verdict.
+    """Carry out every part, also after a failed one; the exit status is the page's verdict.
 
-    Whatever stack the user has is left alone. An interrupt ends the part and the proof; the page
-    then says so.
+    The user's stack is left alone. An interrupt ends the part and the proof, and the page says so.
     """
     proof = _begun(settings, environ)
     try:
@@ -129,7 +129,7 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 def _begun(settings: Settings, environ: Mapping[str, str]) -> Proof:
-    """What was asked, checked and noted; with an environment that has all that parts need."""
+    """Check and note the options; return the proof with the environment of all parts."""
     seed = options(develop.Seed, environ).seed or str(secrets.randbelow(1_000_000))
     began = datetime.now(UTC)
     proof = Proof(
@@ -148,7 +148,7 @@ def _begun(settings: Settings, environ: Mapping[str, str]) -> Proof:
 
 
 def _mode(settings: Settings) -> Mode:
-    """The one that is asked for, or that works here; not that of a stack which runs already."""
+    """Return the requested mode, or one that works; not that of a running stack."""
     apart = settings.model_copy(update={"running": ""})
     stack = choice.with_base_image(apart, choice.chosen(apart))
     return Mode.DOCKER if isinstance(stack, Docker) else Mode.LOCAL
@@ -170,7 +170,7 @@ def _carried_out(proof: Proof, part: Part) -> int:
 
 
 def _leave_nothing(proof: Proof) -> None:
-    """The images of its project, and the folder of the stacks where all have gone."""
+    """Remove the images of the project, and the folder of the stacks if it is empty."""
     with suppress(OSError):
         (proof.folder / "stacks").rmdir()
     if proof.mode is Mode.DOCKER:

@@ -10,7 +10,7 @@ from compose.stack.output import StackError, shown
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import capture
 
-# make's variable -> the load test's option; `ladder` takes the first group alone.
+# make's variable -> the load test's option; `ladder` takes only the first group.
 _ANY = {
     "PIPELINE": "--pipeline",
     "SEED": "--seed",
@@ -25,7 +25,7 @@ _SWITCHES = {"RESET": "--reset", "PRIORITIES": "--priorities"}
 _PEERS = {"JOBS": "--jobs", "SEED": "--seed"}
 # A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# Settings that decide how jobs run. Where a stack is, and its secrets, are not the run's.
+# Settings that decide how jobs run. Ports and secrets of a stack do not belong to the run.
 _SHAPING = re.compile(
     r"WORKERS|MOCKS|GATES|PIPELINES|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
 )
@@ -49,7 +49,7 @@ def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
-    """The same work by a build that is broken on purpose, in one page."""
+    """Run the same work on a build that is broken on purpose, in one page."""
     arguments = ["bench-peers", *_given(environ, _PEERS)]
     return _replayed(settings, "bench-peers", environ, arguments=arguments, known=_PEERS)
 
@@ -58,7 +58,7 @@ def report(settings: Settings, environ: Mapping[str, str]) -> int:
     """Judge and draw a run again from its raw records; RUN is its name, by default the latest."""
     run = environ.get("RUN") or "latest"
     if not _NAME.fullmatch(run):
-        raise StackError(f"RUN={shown(run)}: say a run's name, such as latest, not a path")
+        raise StackError(f"RUN={shown(run)}: give a run's name, such as latest, not a path")
     stack = choice.prepared(settings)
     return stack.loadtest(["report", f"{stack.reports}/{run}"], _handed(settings, environ))
 
@@ -85,10 +85,11 @@ def _replayed(
     arguments: list[str],
     known: Mapping[str, str],
 ) -> int:
-    """A run whose histories are replayed with the worker's code, which the load test has not.
+    """Run the load test, then replay its histories with the worker's code, which the load test
+    lacks.
 
     Its report prints the make line that repeats it: `target` with the `known` options. Nothing is
-    started or changed where an option is wrong.
+    started or changed if an option is wrong.
     """
     handed = _handed(settings, environ)
     if not lifecycle.is_as_asked(settings):
@@ -106,9 +107,9 @@ def _replayed(
 def make_line(
     target: str, settings: Settings, environ: Mapping[str, str], *, options: Iterable[str]
 ) -> str:
-    """The line that repeats a run, for its report to print.
+    """Return the make line that repeats a run, for its report.
 
-    `make TARGET` with those of its options that were given, and the overrides of the stack.
+    It is `make TARGET` with the given options, and the overrides of the stack.
     """
     given = {name: environ[name] for name in options if environ.get(name)}
     overrides = {
@@ -121,7 +122,8 @@ def make_line(
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the load test's display and report look at, and which code it was (no git in there)."""
+    """Return the environment of the load test's display and report, with the commit (it has no
+    git)."""
     names = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE")
     described = capture(
         ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=settings.root

@@ -1,4 +1,4 @@
-"""Shows the running stack: its state, its logs, and where everything answers."""
+"""Show the running stack: its state, its logs, and its addresses."""
 
 import sys
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from compose.stack.settings import Settings
 
 
 def ps(settings: Settings) -> None:
-    """A row per container or process, and one for each that should be there and isn't."""
+    """Print a row per container or process, and one for each that is missing."""
     found = choice.chosen(settings).units() if settings.running else []
     services = {each.name: each for each in settings.every}
     units = sorted(found, key=lambda unit: ([*services].index(unit.service), unit.name))
@@ -51,17 +51,17 @@ class Logs(BaseModel):
 
 
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:
-    """The last LINES lines of the services in S; followed on a terminal."""
+    """Print the last LINES lines of the services in S; follow them on a terminal."""
     asked = options(Logs, environ, services=[each.name for each in settings.every])
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
-    # Log files of the local mode are still there when it has stopped; containers' logs are not.
+    # Log files of the local mode stay when it has stopped; containers' logs do not.
     stack = choice.chosen(settings) if settings.running else Local(settings)
     return stack.logs(asked.s, lines=asked.lines, follow=follow)
 
 
 def urls(settings: Settings) -> None:
-    """What there is, with its address."""
+    """Print every address."""
     image, video = vendors(settings)
     own_ui = "TEMPORAL_UI_URL" not in settings.values
     rows = [

@@ -1,5 +1,7 @@
-"""`make try`: one job by the vendors as they are, after saying what it takes and asking; it is
-followed to its end, and told with its files and with what was charged."""
+"""`make try`: one job by the current vendors, after saying what it uses and asking.
+
+It is followed to its end, and reported with its files and charges.
+"""
 
 import secrets
 import sys
@@ -22,19 +24,19 @@ TAG = "try"
 POLL_SECONDS = 0.5
 # A submit without an answer is sent again under the same key, and is the same job.
 SUBMITS, SUBMIT_PAUSE = 3, 1.0
-# For so long the API may be away while the job goes on.
+# The API may be away for this long while the job goes on.
 PATIENCE = 120.0
 STAGES = ("image", "video")
-AGAIN = "a generation that fails at the vendor is made anew, three times at the most"
+AGAIN = "a generation that fails at the vendor is repeated, at most three times"
 
 
 def run(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Submit PROMPT in STYLE once that is agreed to, by a person or by YES=1; 0 for a success."""
+    """Submit PROMPT in STYLE after a person or YES=1 has agreed; return 0 for a success."""
     sure = environ.get("YES") == "1"
     if not sure and not sys.stdin.isatty():
-        raise StackError("make try may cost money and asks first; without a terminal say YES=1")
+        raise StackError("make try may cost money and asks first; without a terminal use YES=1")
     order = {name.lower(): environ.get(name) or usual for name, usual in ORDER.items()}
-    # What is announced is what the workers that run are told, also of an `.env` changed since.
+    # Announce what the running workers were started with, also if `.env` has changed since.
     settings = lifecycle.renewed(settings)
     found = checks.examine(choice.chosen(settings), receiver=True)
     findings = [each for each in found.findings if settings.vendor_checks or not each.needed]
@@ -46,21 +48,21 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 def _announce(settings: Settings, order: Mapping[str, str], found: Examination) -> None:
-    """What would be made, by whom, and what that takes, as far as it is known."""
+    """Print what would be made, by whom, and what it costs, as far as it is known."""
     say(f"one job: {order['prompt']} ({order['style']})")
     for stage, offer in found.offers.items():
         say(f"  {stage}  {offer}")
     if not settings.real:
-        cost = "nothing, for these are mocks"
+        cost = "nothing, because these are mocks"
     elif settings.mocks:
-        cost = f"one {settings.real[0]}, for the other vendor is a mock; {AGAIN}"
+        cost = f"one {settings.real[0]}, because the other vendor is a mock; {AGAIN}"
     else:
         cost = f"one generation of each; {AGAIN}"
     say(f"  cost   {cost}")
 
 
 def _submitted(settings: Settings, order: Mapping[str, str]) -> str:
-    """The id of the new job; where no answer tells it, how it is found and ended."""
+    """Return the id of the new job; without an answer, print how to find and end it."""
     key = {"Idempotency-Key": secrets.token_hex(16)}
     for left in reversed(range(SUBMITS)):
         try:
@@ -82,7 +84,7 @@ def _unsubmitted(settings: Settings, error: Unanswered) -> StackError:
 
 
 def _followed(settings: Settings, job_id: str) -> dict[str, Any]:
-    """The record of the job when it has ended; each of its changes is told meanwhile."""
+    """Return the record of the job when it has ended; print each change meanwhile."""
     say(f"{job_id}: {settings.url(API.port)}/jobs/{job_id}")
     told = 0
     try:
@@ -96,13 +98,11 @@ def _followed(settings: Settings, job_id: str) -> dict[str, Any]:
     except KeyboardInterrupt:
         complain(f"the job goes on; POST {settings.url(API.port)}/jobs/{job_id}/cancel ends it")
         raise
-    raise StackError(
-        f"the API does not answer any more, and {job_id} may go on; make ps", UNREACHABLE
-    )
+    raise StackError(f"the API does not answer, and {job_id} may go on; make ps", UNREACHABLE)
 
 
 def _records(settings: Settings, job_id: str) -> Iterator[dict[str, Any]]:
-    """The record again and again, from when it is there; no more where nobody gives it."""
+    """Yield the record again and again, once it exists; stop if the API gives none."""
     answered = time.monotonic()
     while time.monotonic() - answered < PATIENCE:
         try:
@@ -124,7 +124,7 @@ def _moment(text: str) -> datetime:
 
 
 def _told(settings: Settings, record: Mapping[str, Any]) -> int:
-    """How it ended, where its files are, what was charged."""
+    """Print how it ended, where its files are, what was charged."""
     good = record["status"] == "succeeded"
     took = _moment(record["finished_at"]) - _moment(record["created_at"])
     error = f": {record['error']['message']}" if record["error"] else ""
@@ -134,7 +134,7 @@ def _told(settings: Settings, record: Mapping[str, Any]) -> int:
             "good" if good else "bad",
         )
     )
-    # Where the workers keep them elsewhere, the API alone knows.
+    # If the workers keep them elsewhere, only the API knows.
     for place in _files(settings, record["job_id"]) or filter(None, [record["asset_url"]]):
         say(f"  {place}")
     for line in _charged(settings, record):
@@ -150,7 +150,7 @@ def _files(settings: Settings, job_id: str) -> list[Path]:
 
 
 def _charged(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
-    """What was accepted; what that cost by the vendors' own words, and by the mocks' ledgers."""
+    """Print what was accepted, and what it cost by the vendors and the mocks' ledgers."""
     accepted = " and ".join(f"{record['attempts'][stage]} {stage}" for stage in STAGES)
     yield f"accepted by the {'vendors' if settings.real else 'mocks'}: {accepted}"
     for generation, units in record.get("units", {}).items():
@@ -163,4 +163,4 @@ def _charged(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
         told = f"{paid} of {len(mine)} would have been charged"
         yield f"{told}: the {mocks[0].mock} service is a mock" if settings.real else told
     if settings.real and not record.get("units"):
-        yield "charged: no vendor says; look into its own account"
+        yield "charged: no vendor reports it; look into its account"

@@ -90,7 +90,7 @@ def read_graph(path: Path) -> Graph:
     except OSError as error:
         raise GraphError(f"it can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise GraphError("it is no text in UTF-8") from None
+        raise GraphError("it is not UTF-8 text") from None
     return parse_graph(text)
 
 

@@ -93,7 +93,7 @@ def test_open_jobs_are_counted_in_one_line_that_says_what_would_happen(
     assert str(error) == (
         "open jobs: 3 (1 at work, 2 waiting): their next generations would be real and paid,"
         " and what the mocks had accepted would count as lost: nothing was started or changed;"
-        " let them end, or cancel them; FORCE=1 goes on all the same"
+        " let them end, or cancel them; FORCE=1 overrides"
     )
 
 
@@ -125,7 +125,7 @@ def test_where_nobody_tells_of_open_jobs_nothing_is_changed(
 ) -> None:
     slots["view"] = StackError("http://api does not answer; make ps", UNREACHABLE)
     line = str(refused(checks.open_jobs, real, before=WITH_MOCKS))
-    assert "how many there are isn't known: http://api does not answer" in line
+    assert "their number is not known: http://api does not answer" in line
 
 
 @pytest.mark.parametrize("units", [[], WITH_MOCKS], ids=["down", "the same"])
@@ -174,7 +174,7 @@ def test_every_taken_port_is_named_with_its_variable(settings: Load) -> None:
         taken = {n: str(s.getsockname()[1]) for n, s in zip(names, opened, strict=True)}
         error = refused(checks.ports, settings(**taken), before=[])
     for name, port in taken.items():
-        assert f"port {port}: {name} is in use by somebody else" in str(error)
+        assert f"port {port}: {name} is in use by another program" in str(error)
     assert error.status == USAGE
 
 
@@ -233,7 +233,7 @@ def test_a_server_that_is_away_is_told_and_asked_the_next_time(
     away = Fake({"semaphore.owner": Outcome(UNREACHABLE, "", "away")})
     run(checks.other_stacks, elsewhere, away, before=[])
     assert capsys.readouterr().out.splitlines() == [
-        "Temporal does not answer: whether another stack uses it was not asked"
+        "Temporal does not answer: not checked whether another stack uses it"
     ]
     stack = owner(stack="")
     run(checks.other_stacks, elsewhere, stack)
@@ -426,7 +426,7 @@ def test_what_is_wrong_with_a_vendor_is_refused_with_the_way_to_go_on(real: Sett
     assert error.status == VERDICT
     assert str(error) == (
         "video service: nobody answers; ComfyUI graph: it lacks a seed:"
-        " nothing was started or changed; VENDOR_CHECKS=off goes on all the same"
+        " nothing was started or changed; VENDOR_CHECKS=off skips this check"
     )
 
 
@@ -446,7 +446,7 @@ def test_a_warning_is_told_and_goes_on(real: Settings, capsys: pytest.CaptureFix
 )
 def test_that_nothing_can_be_found_is_wrong(real: Settings, answer: Outcome, why: str) -> None:
     line = str(refused(checks.vendors, real, Fake({"worker.doctor": answer}), before=[]))
-    assert line.startswith("vendors: they can't be looked at (")
+    assert line.startswith("vendors: they can't be checked (")
     assert line.endswith("goes on all the same")
     assert why in line
 

@@ -136,7 +136,7 @@ def test_what_was_made_is_told(
     assert made.asked == [("services.semaphore.namespace", "make", "7")]
     assert capsys.readouterr().out.splitlines() == [
         "made: namespace ours",
-        f"all that is needed is there, at {ELSEWHERE}",
+        f"everything needed is there, at {ELSEWHERE}",
     ]
 
 

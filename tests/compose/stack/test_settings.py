@@ -98,11 +98,11 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"TEMPORAL_TLS_SERVER_NAME": "x"}, "name it with TEMPORAL_ADDRESS"),
         (
             {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_CLIENT_CERT_DATA": "x"},
-            "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH need one another",
+            "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH must both be set",
         ),
         (
             {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION": "true"},
-            "can't be: name what the certificate has in …_SERVER_NAME",
+            "is not supported: set the certificate's name in …_SERVER_NAME",
         ),
         ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
         ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
@@ -262,7 +262,7 @@ def test_what_is_no_file_of_text_is_told(root: Path) -> None:
     assert read(root, {}).mistakes == (".env can't be read: No such file or directory",)
     (root / ".env").unlink()
     (root / ".env").write_bytes("STACK=café".encode("latin-1"))
-    assert read(root, {}).mistakes == (".env is no text in UTF-8",)
+    assert read(root, {}).mistakes == (".env is not UTF-8 text",)
     (root / ".env").unlink()
     (root / ".env").mkdir()
     assert read(root, {}).mistakes == (".env can't be read: Is a directory",)
@@ -307,8 +307,11 @@ def test_a_server_alone_needs_nothing(settings: Load) -> None:
     ("given", "said"),
     [
         ({"ROLES": "worker,api2"}, "names api2; known are temporal, mock-comfyui, mock-kling"),
-        ({"ROLES": "worker"}, "needs TEMPORAL_ADDRESS where temporal is not among them"),
-        (ELSEWHERE | {"ROLES": "temporal"}, "names temporal, which is elsewhere by the settings"),
+        ({"ROLES": "worker"}, "needs TEMPORAL_ADDRESS unless temporal is one of them"),
+        (
+            ELSEWHERE | {"ROLES": "temporal"},
+            "names temporal, which is elsewhere according to the settings",
+        ),
     ],
 )
 def test_what_can_not_be_is_one_line(settings: Load, given: dict[str, str], said: str) -> None:

@@ -92,4 +92,4 @@ async def test_nobody_at_either_address(settings: Load, here: Given) -> None:
     line = await refused(settings(**here | nobody, **COMFYUI, **KLING))
     assert line.startswith("ComfyUI: nobody answers at http://127.0.0.1:1 (COMFYUI_URL): ")
     assert "; Kling key: nobody answers at http://127.0.0.1:1 (KLING_URL): " in line
-    assert line.endswith("VENDOR_CHECKS=off goes on all the same")
+    assert line.endswith("VENDOR_CHECKS=off skips this check")

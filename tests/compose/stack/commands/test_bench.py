@@ -84,7 +84,7 @@ def test_every_mistake_is_named_before_anything_starts(root: Path, stacks: Stack
         bench.bench(root, {**wrong, "LEVELS": "5,", "MOMENT": "A; b"})
 
     said = str(caught.value)
-    assert "ONLY=handover,speed (environment) names no part with speed: handover, tak" in said
+    assert "ONLY=handover,speed (environment) has no part speed: handover, tak" in said
     assert "RUNS=0 (environment) is not a whole number from 1 on" in said
     assert all(f"{name}=" in said for name in (*wrong, "LEVELS", "MOMENT"))
     assert stacks.up == []

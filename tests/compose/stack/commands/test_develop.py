@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_options_with_an_open_quote_are_told(asked: list[list[str]], tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="ARGS=it's has a quote that is left open"):
+    with pytest.raises(StackError, match="ARGS=it's has an unclosed quote"):
         develop.test(tmp_path, {"ARGS": "it's"})
     assert asked == []
 

@@ -51,9 +51,9 @@ def test_what_is_open_is_told_with_its_address(
 ) -> None:
     opened = {"BIND_ADDRESS": "0.0.0.0", "CALLBACK_BIND_ADDRESS": "10.1.2.3"}
     lines = said(settings, capsys, API_TOKEN="x" * 16, **opened)
-    everywhere = "whoever reaches 0.0.0.0 (every address of this machine)"
+    everywhere = "everybody who reaches 0.0.0.0 (every address of this machine)"
     assert lines.pop(8000) == f"ok API, WebSocket, dashboard: {everywhere}"
-    assert lines.pop(8001) == "ok callback receiver: whoever reaches 10.1.2.3"
+    assert lines.pop(8001) == "ok callback receiver: everybody who reaches 10.1.2.3"
     assert all(line.endswith(": loopback only") for line in lines.values())
 
 
@@ -89,7 +89,7 @@ def test_an_open_api_without_a_token_is_bad(
     settings: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = said(settings, capsys, API_BIND_ADDRESS="10.1.2.3")[8000]
-    assert line.startswith("bad API, WebSocket, dashboard: whoever reaches 10.1.2.3, without")
+    assert line.startswith("bad API, WebSocket, dashboard: everybody who reaches 10.1.2.3, without")
     assert "API_TOKEN" in line.partition("->")[2]
 
 
@@ -157,7 +157,7 @@ VENDOR = re.compile(r"^(ok|bad|-) +(image service|callbacks|video service) +(.+)
 FOUND = [
     ("ok", "image service", "answers"),
     ("-", "callbacks", "polling alone"),
-    ("bad", "video service", "nobody answers  ->  VENDOR_CHECKS=off goes on all the same"),
+    ("bad", "video service", "nobody answers  ->  VENDOR_CHECKS=off skips this check"),
 ]
 
 

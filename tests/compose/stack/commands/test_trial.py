@@ -40,7 +40,7 @@ def test_a_job_is_announced_followed_and_told_with_its_files(
         f"  data/assets/{JOB}/image.png",
         f"  data/assets/{JOB}/video.mp4",
         "  accepted by the vendors: 1 image and 2 video",
-        "  charged: no vendor says; look into its own account",
+        "  charged: no vendor reports it; look into its account",
     ]
 
 
@@ -88,7 +88,7 @@ def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
     ]
     assert trial.run(given, YES) == 0
     said = capsys.readouterr().out
-    assert "cost   nothing, for these are mocks" in said
+    assert "cost   nothing, because these are mocks" in said
     # Both ports are one and the same here.
     assert "accepted by the mocks: 1 image and 2 video\n" in said
     assert "  2 of 4 would have been charged\n" in said
@@ -103,10 +103,10 @@ def test_beside_a_mock_it_is_said_which_side_costs(
     api.ledger = [{"external_id": f"{JOB}.{mock}.1", "charged": True}]
     assert trial.run(given.model_copy(update=both), YES) == 0
     said = capsys.readouterr().out
-    assert f"  cost   one {real}, for the other vendor is a mock; {trial.AGAIN}\n" in said
+    assert f"  cost   one {real}, because the other vendor is a mock; {trial.AGAIN}\n" in said
     assert "accepted by the vendors: 1 image and 2 video\n" in said
     assert f"  1 of 1 would have been charged: the {mock} service is a mock\n" in said
-    assert "  charged: no vendor says; look into its own account\n" in said
+    assert "  charged: no vendor reports it; look into its account\n" in said
 
 
 @pytest.mark.parametrize(("word", "submitted"), [("y", 1), ("Yes", 1), ("", 0), ("n", 0)])
