@@ -371,11 +371,11 @@ def test_a_server_that_is_away_holds_nothing_up(
         (replays(MANY), ("1 of the 204 replayed of 900 open jobs", "FORCE=1")),
         (
             replays(semaphore=SEMAPHORES),
-            ("1 of 3 open semaphores (semaphore-job: no)", "rebuilt"),
+            ("1 of 3 open semaphores (semaphore-job: no)", "rebuilds"),
         ),
         (
             replays(JOBS, SEMAPHORES),
-            ("2 of 14 open jobs", "1 of 3 open semaphores", "jobs end", "rebuilt"),
+            ("2 of 14 open jobs", "1 of 3 open semaphores", "jobs end", "rebuilds"),
         ),
         (replays(Outcome(1, "", "T\nImportError: no seat")), ("ImportError: no seat",)),
         (replays(Outcome(0, "", "")), ("exit status 0",)),
@@ -447,7 +447,7 @@ def test_a_warning_is_told_and_goes_on(real: Settings, capsys: pytest.CaptureFix
 def test_that_nothing_can_be_found_is_wrong(real: Settings, answer: Outcome, why: str) -> None:
     line = str(refused(checks.vendors, real, Fake({"worker.doctor": answer}), before=[]))
     assert line.startswith("vendors: they can't be checked (")
-    assert line.endswith("goes on all the same")
+    assert line.endswith("skips this check")
     assert why in line
 
 

@@ -56,7 +56,7 @@ def test_a_folder_where_anybody_may_make_one_is_taken_only_if_it_is_ours(tmp_pat
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     for name in ("led", "file", "open"):
-        with pytest.raises(StackError, match="not a folder of ours"):
+        with pytest.raises(StackError, match="not a private folder"):
             own_folder(tmp_path / name)
 
 
@@ -65,7 +65,7 @@ def test_a_folder_of_somebody_elses_is_not_taken(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir(mode=0o700)
     os.chown(theirs, OTHER, OTHER)
-    with pytest.raises(StackError, match="not a folder of ours"):
+    with pytest.raises(StackError, match="not a private folder"):
         own_folder(theirs)
 
 

@@ -92,10 +92,10 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"COMFYUI_WORKFLOW": "nowhere.json"}, "nowhere.json (environment) is not a file that can"),
         (
             {"TEMPORAL_API_KEY": "a-key"},
-            "TEMPORAL_API_KEY=… (environment) is for a server elsewhere",
+            "TEMPORAL_API_KEY=… (environment) is only for another server",
         ),
-        ({"TEMPORAL_TLS": "true"}, "TEMPORAL_TLS=true (environment) is for a server elsewhere"),
-        ({"TEMPORAL_TLS_SERVER_NAME": "x"}, "name it with TEMPORAL_ADDRESS"),
+        ({"TEMPORAL_TLS": "true"}, "TEMPORAL_TLS=true (environment) is only for another server"),
+        ({"TEMPORAL_TLS_SERVER_NAME": "x"}, "set TEMPORAL_ADDRESS"),
         (
             {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_CLIENT_CERT_DATA": "x"},
             "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH must both be set",

@@ -129,7 +129,7 @@ def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> N
 def test_a_server_elsewhere_is_not_loaded(root: Path, tmp_path: Path) -> None:
     (root / ".env").write_text("TEMPORAL_ADDRESS=prod:7233\n")
 
-    with pytest.raises(StackError, match="a server of its own"):
+    with pytest.raises(StackError, match="start a server and all parts"):
         bench.own_settings(root, tmp_path, workers=1)
 
 

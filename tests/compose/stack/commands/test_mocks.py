@@ -127,7 +127,7 @@ def test_beside_a_real_service_the_other_ones_mock_is_armed(mock: Any, settings:
     mocks.arm(found, {"PRESET": "x"})
     mocks.clear(found)
     assert [method for method, _ in mock.calls] == ["POST", "GET", "DELETE"]
-    with pytest.raises(StackError, match="the image service is real, and only a mock can"):
+    with pytest.raises(StackError, match="the image service is real, and only mocks have"):
         mocks.arm(found, {"PRESET": "x", "ON": "comfyui"})
 
 

@@ -114,7 +114,7 @@ def test_what_is_not_a_whole_stack_of_its_own_is_refused_in_one_line(
     settings: Load, root: Path, recorder: Recorder, line: str
 ) -> None:
     (root / ".env").write_text(f"{line}\n")
-    with pytest.raises(StackError, match="a server of its own"):
+    with pytest.raises(StackError, match="start a server and all parts"):
         prove.prove(settings(MODE="local"), {})
 
     assert not (root / "reports").exists()
