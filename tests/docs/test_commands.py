@@ -103,12 +103,6 @@ def test_a_variable_is_one_that_somebody_reads() -> None:
     assert said - known == set()
 
 
-def test_a_run_is_named_without_being_taken_for_a_variable_of_makes(folder: Path) -> None:
-    [asked] = made("make report RUN=20261125-a9a4", folder)
-    assert asked.words == ["report"]
-    assert asked.environ["RUN"] == "20261125-a9a4"
-
-
 def test_variables_of_the_makefile_can_not_be_the_users() -> None:
     own = re.findall(r"^(\w+) *[:+?]?=", read(ROOT / "Makefile"), re.MULTILINE)
     assert own
@@ -127,17 +121,6 @@ def test_programs_of_ours_are_called_by_the_environments_python(page: Path) -> N
         assert words[0] == PYTHON or words[2].startswith("services."), line
         module = re.sub(r"NAME|<name>", "api", words[2])
         assert importlib.util.find_spec(module) is not None, line
-
-
-def test_the_search_for_commands_finds_them() -> None:
-    text = (
-        "Say `make\nup MODE=local` or `make`.\n\n"
-        "```sh\nA=1 make test-7 \\\n  SEED=7   # no\ncd x && make down RULE='a$b c'\n```\n"
-    )
-    found = of_make(text)
-    assert found == ["make up MODE=local", "A=1 make test-7    SEED=7", "make down RULE='a$b c'"]
-    assert given(found[1]) == {"A": "1", "SEED": "7"}
-    assert given(found[2]) == {"RULE": "a$b c"}
 
 
 MAKEFILE = ROOT / "Makefile"
