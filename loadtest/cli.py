@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.control.session import run_both
-from loadtest.judge.findings import OVERLAP
+from loadtest.judge.judge import OVERLAP
 from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
 from loadtest.prove import page
@@ -185,7 +185,7 @@ def bench_peers(
         say(f"{name}: {judgement.headline}")
         say(f"report: {folder.path / 'report.html'}")
     # A control that failed of something else was not caught.
-    caught = any(finding.kind == OVERLAP for finding in control.findings)
+    caught = any(finding.rule == OVERLAP for finding in control.findings)
     raise typer.Exit(PASSED if ours.passed and caught else FAILED)
 
 

@@ -12,7 +12,7 @@ from loadtest.times import instant
 
 # A fact is made from a row by the row's names, and in tests by its own.
 FACT = ConfigDict(populate_by_name=True)
-_EXTERNAL = re.compile(r"(.+)\.(image|video)\.(\d+)")
+_EXTERNAL = re.compile(r"([^.]+)\.([a-z][a-z0-9_]*)\.(\d+)")
 Row = dict[str, Any]
 Fact = TypeVar("Fact")
 
@@ -150,39 +150,6 @@ class Record(_Job):
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
-class Activity:
-    """One activity in a history."""
-
-    kind: String = Field(default="", validation_alias="type")
-    scheduled: Instant = None
-    started: Instant = None
-    ended: Instant = None
-    attempt: Whole = 0
-    outcome: String = ""
-    error_class: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "class"))
-    error_message: ErrorMessage = None
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
-class Ordered:
-    """An attempt that a workflow ordered of a stage, and the number of its permit."""
-
-    step: String = ""
-    attempt: Whole = 0
-    token: WholeOrNone = None
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
-class Result:
-    """What an activity brought back: the vendor's task, and the file."""
-
-    vendor_id: Task = ""
-    token: WholeOrNone = None
-    """Its permit, in the recorded runs of the tests; since then an order has it."""
-    sha256: StringOrNone = None
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
 class Listed:
     """A run as Temporal's list of runs shows it."""
 
@@ -190,29 +157,6 @@ class Listed:
     status: String = ""
     started: Instant = None
     closed: Instant = None
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
-class Execution:
-    """One run in Temporal, as its history tells it.
-
-    `asked`: it wanted the slot; `granted`: it heard that the slot is its own.
-    """
-
-    run_id: String = ""
-    status: String = ""
-    started: Instant = None
-    closed: Instant = None
-    granted: Instant = None
-    signals: Annotated[tuple[tuple[String, float], ...], Several] = ()
-    activities: Annotated[tuple[Activity, ...], Mappings] = ()
-    orders: Annotated[tuple[Ordered, ...], Mappings] = ()
-    results: Annotated[tuple[Result, ...], Mappings] = ()
-    hops: Annotated[tuple[float, ...], Several] = ()
-    events: Whole = 0
-    workflow_tasks: Whole = 0
-    bytes: Whole = 0
-    asked: Instant = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -256,6 +200,12 @@ class Generation:
     source_sha256: StringOrNone = None
     shows: StringOrNone = None
     source_shows: StringOrNone = None
+    duplicate: Truth = False
+
+    @property
+    def wanted(self) -> str:
+        """The stage that it was asked for, by our id; its vendor's where that is not ours."""
+        return step_of(self.external_id) or self.step
 
     @property
     def good(self) -> bool:

@@ -1,128 +1,355 @@
-"""A kept history read again from its file; by nothing that the summary of it was made with."""
+"""A kept history, read from its file: orders, results, permits, signals and what was recorded.
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+It is the server's own export. The judge holds every other book against it, so nothing else reads
+a history, and no summary of one is kept.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loadtest.books.facts import Row, mapping
 from loadtest.books.raw import parsed
 from loadtest.times import instant
 
-_CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
+Row = dict[str, Any]
+PERMIT, KLING_DONE, PROGRESS = "granted:job", "kling_done", "report_progress"
+"""The slot's permit, an end by callback, and an activity's report."""
+SLOT = "job"
+_EXECUTION, _ACTIVITY = "EVENT_TYPE_WORKFLOW_EXECUTION_", "EVENT_TYPE_ACTIVITY_TASK_"
+_TASK, _MARKER = "EVENT_TYPE_WORKFLOW_TASK_", "EVENT_TYPE_MARKER_RECORDED"
 _CLOSES = ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW")
-_ACTIVITY = "EVENT_TYPE_ACTIVITY_TASK_"
-_THROWN = {f"EVENT_TYPE_WORKFLOW_TASK_{how}" for how in ("TIMED_OUT", "FAILED")}
 _OUTCOMES = {
     "COMPLETED": "completed",
     "FAILED": "failed",
     "TIMED_OUT": "timed_out",
     "CANCELED": "cancelled",
 }
-
-
+_CONTINUED = "request-from-RespondWorkflowTaskCompleted"
+_RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
+_VERSION = re.compile(r"version (\d+): (.*)", re.DOTALL)
+# What a workflow's own step leaves between two activities.
+_OF_A_STEP = {
+    *(f"{_TASK}{kind}" for kind in ("SCHEDULED", "STARTED", "COMPLETED")),
+    _MARKER,
+    "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+    "EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED",
+}
 _UNREADABLE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError),
     *(RecursionError, OverflowError, StopIteration),
 )
 
 
-class ToldActivity(NamedTuple):
-    """An activity by the events of its life."""
-
-    kind: str
-    attempt: int
-    outcome: str
-    moments: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one file says; `problem` where it can't be read or lacks events."""
+class Signal(NamedTuple):
+    """A signal as the server took it."""
 
     name: str
+    at: float
+    body: Row
+
+
+class Written(NamedTuple):
+    """A version of the record, and when it was so: as its workflow task began, or as the local
+    activity before it in that task was done."""
+
+    version: int
+    note: str
+    since: float
+    """A slow local activity outlasts workflow tasks: the first of them has the version's time."""
+    at: float
+
+
+class Order(NamedTuple):
+    """An attempt that the workflow ordered of a stage."""
+
+    step: str
+    attempt: int
+    token: int | None
+    at: float
+    task: int
+
+
+@dataclass(slots=True)
+class Activity:
+    """An activity by the events of its life; of its tries the history keeps the last one."""
+
+    kind: str
+    body: Row
+    scheduled: float
+    task: int
+    started: float | None = None
+    ended: float | None = None
+    attempt: int = 0
+    outcome: str = "open"
+    error_class: str | None = None
+    error_message: str | None = None
+    result: Row = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Execution:
+    """One run in Temporal; `problem` where its file can't be read or lacks events."""
+
+    job_id: str
+    run_id: str = ""
     problem: str | None = None
+    kind: str = ""
+    body: Row = field(default_factory=dict)
+    tag: str | None = None
     status: str = "RUNNING"
     started: float | None = None
     closed: float | None = None
+    asked: float | None = None
+    granted: float | None = None
+    token: int | None = None
+    result: Row = field(default_factory=dict)
+    failure: tuple[str, str] | None = None
+    signals: list[Signal] = field(default_factory=list)
+    activities: list[Activity] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    results: list[Row] = field(default_factory=list)
+    versions: list[Written] = field(default_factory=list)
+    tasks: dict[int, float] = field(default_factory=dict)
+    """The time in each workflow task, by the number of the event that began or completed it."""
+    since: dict[int, float] = field(default_factory=dict)
+    """Of a workflow task that goes on with the one before it: when the first of them began."""
     events: int = 0
+    workflow_tasks: int = 0
     thrown: int = 0
     """Workflow tasks whose work the server threw away: they had come too late, or failed."""
-    signals: tuple[tuple[str, float], ...] = ()
-    activities: tuple["ToldActivity", ...] = ()
+    bytes: int = 0
     clients: frozenset[str] = frozenset()
     """Processes that wrote to it, as `pid@host`."""
     workers: frozenset[str] = frozenset()
     """Of them, those that took a task of it."""
+    hops: list[float] = field(default_factory=list)
+
+    def signalled(self, name: str) -> list[Signal]:
+        return [signal for signal in self.signals if signal.name == name]
 
 
-def read_again(path: Path) -> Told:
-    """The history of one run, as its file tells it."""
+def read_file(path: Path, job_id: str) -> Execution:
+    """The run that a file is the history of."""
     try:
-        events = parsed(path.read_text(encoding="utf-8"))["events"]
-        return _told(path.name, [mapping(event) for event in events])
+        text = path.read_text(encoding="utf-8")
+        return read_events(job_id, parsed(text)["events"], size=len(text))
     except _UNREADABLE as error:
-        return Told(path.name, problem=f"can't be read: {type(error).__name__}")
+        return Execution(job_id, problem=f"can't be read: {type(error).__name__}")
 
 
-def _told(name: str, events: list[Row]) -> Told:
+def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Execution:
+    """The run that these events are of, as the server's JSON has them."""
     if [str(event.get("eventId")) for event in events] != [
         str(number) for number in range(1, len(events) + 1)
     ]:
-        return Told(name, problem="lacks events")
-    last = str(events[-1].get("eventType"))
-    status = last.removeprefix(_CLOSED) if last.startswith(_CLOSED) else "RUNNING"
-    closed = status in _CLOSES
-    return Told(
-        name,
-        status=status if closed else "RUNNING",
-        started=instant(events[0].get("eventTime")),
-        closed=instant(events[-1].get("eventTime")) if closed else None,
+        return Execution(job_id, problem="lacks events")
+    first, last = events[0], events[-1]
+    begun = first["workflowExecutionStartedEventAttributes"]
+    run_id, own = _own(events)
+    run = Execution(
+        job_id,
+        run_id,
+        kind=begun["workflowType"]["name"],
+        body=_first(begun.get("input")),
+        tag=_text(_fields(begun.get("searchAttributes"), "indexedFields").get("CustomTag")),
+        started=_at(first),
         events=len(events),
-        thrown=sum(event.get("eventType") in _THROWN for event in events),
-        signals=tuple(_signals(events)),
-        activities=_activities(events),
+        bytes=size,
         clients=frozenset(_named(events, "EventAttributes")),
         workers=frozenset(_named(events, "TaskStartedEventAttributes")),
+        hops=list(_hops(events)),
     )
+    status = str(last["eventType"]).removeprefix(_EXECUTION)
+    if status in _CLOSES:
+        run.status, run.closed = status, _at(last)
+        _close(run, _attributes(last))
+    scheduled: dict[str, Activity] = {}
+    since = 0.0
+    for place, event in enumerate(events):
+        kind, body = str(event["eventType"]), _attributes(event)
+        if kind == f"{_EXECUTION}SIGNALED":
+            input_ = _first(body.get("input"))
+            run.signals.append(Signal(str(body.get("signalName")), _at(event), input_))
+        elif kind == _MARKER:
+            _marker(run, event, body)
+        elif kind.startswith(_ACTIVITY):
+            _activity(run, event, kind.removeprefix(_ACTIVITY), known=scheduled)
+        elif kind == f"{_TASK}STARTED":
+            run.tasks[int(event["eventId"])] = _at(event)
+            if body.get("requestId") == _CONTINUED:
+                run.since[int(event["eventId"])] = since
+            else:
+                since = _at(event)
+        elif kind == f"{_TASK}COMPLETED":
+            run.workflow_tasks += 1
+            begun_by = int(body["startedEventId"])
+            run.tasks[int(event["eventId"])] = run.tasks[begun_by]
+            if begun_by in run.since:
+                run.since[int(event["eventId"])] = run.since[begun_by]
+        elif kind in (f"{_TASK}TIMED_OUT", f"{_TASK}FAILED"):
+            run.thrown += 1
+        elif kind not in _KNOWN and place and not kind.startswith("EVENT_TYPE_"):
+            raise ValueError(kind)
+    _permit(run, {int(event["eventId"]) for event in own})
+    return run
+
+
+_KNOWN = {f"{_EXECUTION}STARTED", f"{_TASK}SCHEDULED"}
+
+
+def _own(events: Sequence[Row]) -> tuple[str, Sequence[Row]]:
+    """The run's id, and what is its own: a reset copies the events of the run before it."""
+    for place in range(len(events) - 1, -1, -1):
+        failed = events[place].get("workflowTaskFailedEventAttributes") or {}
+        if failed.get("cause") == _RESET:
+            return str(failed.get("newRunId")), events[place + 1 :]
+    begun = events[0]["workflowExecutionStartedEventAttributes"]
+    return str(begun.get("originalExecutionRunId")), events
+
+
+def _close(run: Execution, body: Row) -> None:
+    run.result = _first(body.get("result"))
+    failure = body.get("failure")
+    if failure is not None:
+        kind = (failure.get("applicationFailureInfo") or {}).get("type") or ""
+        run.failure = (kind, str(failure.get("message") or ""))
+
+
+def _marker(run: Execution, event: Row, body: Row) -> None:
+    """A local activity: what it brought back, and the version that it has written."""
+    details = body.get("details") or {}
+    data, task = _first(details.get("data")), int(body["workflowTaskCompletedEventId"])
+    result = _first(details.get("result"))
+    if result.get("vendor_id"):
+        run.results.append(result)
+    done = data.get("complete_time") or {}
+    ended = float(done.get("seconds") or 0) + float(done.get("nanos") or 0) / 1e9
+    now = run.tasks[task]
+    run.tasks[task] = max(now, ended)
+    said = _VERSION.fullmatch(_text((event.get("userMetadata") or {}).get("summary")) or "")
+    if said is not None:
+        run.versions.append(Written(int(said[1]), said[2], run.since.get(task, now), now))
+        if run.asked is None and data.get("activity_type") == "enter_queue":
+            run.asked = ended
+
+
+def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activity]) -> None:
+    body, at = _attributes(event), _at(event)
+    if kind == "SCHEDULED":
+        input_ = _first(body.get("input"))
+        task = int(body.get("workflowTaskCompletedEventId") or 0)
+        activity = Activity(body["activityType"]["name"], input_, at, task)
+        known[str(event["eventId"])] = activity
+        run.activities.append(activity)
+        if isinstance(number := input_.get("attempt"), int):
+            run.orders.append(Order(str(input_["step"]), number, input_.get("token"), at, task))
+            _version(run, input_.get("record"), task)
+        return
+    activity = known.get(str(body.get("scheduledEventId"))) or Activity("", {}, at, 0)
+    if kind == "STARTED":
+        activity.started, activity.attempt = at, int(body.get("attempt") or 0)
+        _fail(activity, body.get("lastFailure"))
+    elif kind in _OUTCOMES:
+        activity.ended, activity.outcome = at, _OUTCOMES[kind]
+        activity.result = _first(body.get("result"))
+        if activity.result.get("vendor_id"):
+            run.results.append(activity.result)
+        _fail(activity, body.get("failure"))
+
+
+def _version(run: Execution, record: Any, task: int) -> None:
+    """The version of the record that an activity writes before it submits."""
+    changes = record.get("transitions") if isinstance(record, dict) else None
+    if changes:
+        number, note = int(changes[-1]["version"]), str(changes[-1]["note"])
+        if all(number != each.version for each in run.versions):
+            now = run.tasks[task]
+            run.versions.append(Written(number, note, run.since.get(task, now), now))
+
+
+def _fail(activity: Activity, failure: Row | None) -> None:
+    """The failure's own class and message; an activity's wrapper adds nothing."""
+    if failure is not None:
+        kind = (failure.get("applicationFailureInfo") or {}).get("type")
+        other = next((key for key in failure if key.endswith("FailureInfo")), "")
+        activity.error_class = kind or other.removesuffix("FailureInfo").lower()
+        activity.error_message = str(failure.get("message") or "")[:500]
+
+
+def _permit(run: Execution, own: set[int]) -> None:
+    """The first signal that is the slot's permit of this very run.
+
+    A stage's gate has permits, too, and a run that was reset gets those of the run before it.
+    """
+    for signal in run.signalled(PERMIT):
+        if (signal.body.get("run_id"), signal.body.get("name")) == (run.run_id, SLOT):
+            run.granted, run.token = signal.at, signal.body.get("token")
+            return
+
+
+def _hops(events: Iterable[Row]) -> Iterator[float]:
+    """From an activity's completion to the next one's start, where nothing else woke the job."""
+    completed: float | None = None
+    scheduled: str | None = None
+    for event in events:
+        kind, body = str(event["eventType"]), _attributes(event)
+        if kind == f"{_ACTIVITY}COMPLETED":
+            completed, scheduled = _at(event), None
+        elif kind == f"{_ACTIVITY}SCHEDULED" and completed is not None:
+            scheduled = str(event["eventId"])
+        elif kind == f"{_ACTIVITY}STARTED":
+            first = str(body.get("scheduledEventId")) == scheduled and body.get("attempt") == 1
+            if completed is not None and first:
+                yield round(_at(event) - completed, 6)
+            completed = scheduled = None
+        elif kind not in _OF_A_STEP:
+            completed = scheduled = None
 
 
 def _named(events: Iterable[Row], kind: str) -> Iterator[str]:
-    """Who has made events of a kind by its own word; the server's parts are no process."""
+    """The processes that made events of a kind, by their own word; the server's parts are none."""
     for event in events:
         for key, body in event.items():
-            if key.endswith(kind) and "@" in (name := str(mapping(body).get("identity"))):
+            if key.endswith(kind) and "@" in (name := str(body.get("identity"))):
                 yield name
 
 
-def _signals(events: Iterable[Row]) -> Iterator[tuple[str, float]]:
-    for event in events:
-        found = event.get("workflowExecutionSignaledEventAttributes")
-        if found is not None:
-            yield str(found.get("signalName")), instant(event.get("eventTime")) or 0.0
+def _attributes(event: Row) -> Row:
+    found = next((body for key, body in event.items() if key.endswith("EventAttributes")), None)
+    return found if isinstance(found, dict) else {}
 
 
-def _activities(events: Iterable[Row]) -> tuple[ToldActivity, ...]:
-    """Each activity by the order of its scheduling: its type, deliveries, and how it ended."""
-    found: dict[str, list[Any]] = {}
-    for event in events:
-        kind = str(event.get("eventType")).removeprefix(_ACTIVITY)
-        at = instant(event.get("eventTime"))
-        scheduled = event.get("activityTaskScheduledEventAttributes")
-        if scheduled is not None:
-            found[str(event["eventId"])] = [
-                scheduled["activityType"]["name"],
-                0,
-                "open",
-                at,
-                None,
-                None,
-            ]
-        elif (started := event.get("activityTaskStartedEventAttributes")) is not None:
-            row = found[str(started["scheduledEventId"])]
-            row[1], row[4] = int(started.get("attempt") or 0), at
-        elif kind in _OUTCOMES and str(event.get("eventType")).startswith(_ACTIVITY):
-            ended = next(value for key, value in event.items() if key.endswith("Attributes"))
-            row = found[str(ended["scheduledEventId"])]
-            row[2], row[5] = _OUTCOMES[kind], at
-    return tuple(ToldActivity(a, b, c, tuple(moments)) for a, b, c, *moments in found.values())
+def _at(event: Row) -> float:
+    at = instant(event.get("eventTime"))
+    if at is None:
+        raise ValueError("an event without an instant")
+    return at
+
+
+def _fields(holder: Row | None, name: str) -> Row:
+    return (holder or {}).get(name) or {}
+
+
+def _first(payloads: Row | None) -> Row:
+    """The first payload, where it is an object."""
+    found = _decoded(next(iter(_fields(payloads, "payloads") or ()), None))
+    return found if isinstance(found, dict) else {}
+
+
+def _text(payload: Row | None) -> str | None:
+    found = _decoded(payload)
+    return found if isinstance(found, str) else None
+
+
+def _decoded(payload: Any) -> Any:
+    """What a payload says, or None where that is no JSON."""
+    if not isinstance(payload, dict) or "data" not in payload:
+        return None
+    try:
+        return json.loads(base64.b64decode(payload["data"]))
+    except ValueError:
+        return None

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from loadtest.books import raw, seal
 from loadtest.books.facts import (
     ApiJob,
-    Execution,
     Frame,
     Generation,
     Injected,
@@ -25,10 +24,13 @@ from loadtest.books.facts import (
     read,
     whole,
 )
-from loadtest.books.histories import read_again
+from loadtest.books.histories import read_file
 from loadtest.books.model import STEPS, Books, JobFacts, StageBook
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.times import instant
+
+_SEMAPHORE = "semaphore-"
+"""The workflows that grant; a chaos run keeps theirs, too."""
 
 
 def load(folder: RunFolder) -> Books:
@@ -98,6 +100,7 @@ def _stage(row: Row) -> StageBook:
         limit=max(limits) if limits else None,
         limits_seen=limits,
         feeds=whole(row.get("feed_connections")),
+        row=row,
     )
 
 
@@ -114,7 +117,9 @@ def _submits(folder: RunFolder, stages: dict[int, StageBook]) -> None:
         if submit.job_id is None:
             stage.refused.append(submit)
         else:
-            _facts(stage, submit.job_id).submissions.append(submit)
+            job = _facts(stage, submit.job_id)
+            job.submissions.append(submit)
+            job.rows.setdefault(raw.SUBMITS, []).append(row)
 
 
 def _api(folder: RunFolder, stages: dict[int, StageBook]) -> dict[str, Row]:
@@ -125,7 +130,9 @@ def _api(folder: RunFolder, stages: dict[int, StageBook]) -> dict[str, Row]:
         shown = mapping(row.get("job"))
         if stage is not None and shown.get("job_id") is not None:
             job = read(ApiJob, shown | {"listed": row.get("listed")})
-            _facts(stage, str(shown["job_id"])).api.append(job)
+            facts = _facts(stage, str(shown["job_id"]))
+            facts.api.append(job)
+            facts.rows.setdefault(raw.JOBS, []).append(row)
             found.setdefault(str(shown["job_id"]), shown)
     return found
 
@@ -136,15 +143,13 @@ def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
         if stage is not None and row.get("job_id"):
             job = _facts(stage, str(row["job_id"]))
             job.listed.append(read(Listed, row))
+            job.rows.setdefault(raw.EXECUTIONS, []).append(row)
             job.runs.add(job.listed[-1].run_id)
 
 
 def _details(
     folder: RunFolder, jobs: dict[str, JobFacts], books: Books, *, shown: dict[str, Row]
 ) -> None:
-    for row, job in _of_jobs(folder, raw.TEMPORAL, jobs):
-        job.executions.append(read(Execution, row))
-        job.runs.add(job.executions[-1].run_id)
     for row, job in _of_jobs(folder, raw.STATES, jobs):
         job.record = _record(row)
         body, listed = mapping(row.get("record")), shown.get(job.job_id, {})
@@ -158,6 +163,7 @@ def _details(
             books.stray_receipts.append(str(row.get("job_id")))
         else:
             owner.receipts.append(read(Receipt, row))
+            owner.rows.setdefault(raw.RECEIPTS, []).append(row)
 
 
 def _frames(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
@@ -175,17 +181,24 @@ def _frames(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
             percent=whole(row.get("percent")),
         )
         job.frames.append(frame)
+        job.rows.setdefault(raw.FRAMES, []).append(row)
 
 
 def _kept(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
-    """Histories read again: `JOB.json` is a job's newest run, `JOB.RUN.json` one before it."""
-    for path in sorted(folder.histories.glob("*.json")):
-        job_id, _, run_id = path.stem.partition(".")
+    """`JOB.json` is the history of a job's newest run, `JOB.RUN.json` that of one before it."""
+    # What is before the newest sorts behind it.
+    for path in sorted(folder.histories.glob("*.json"), reverse=True):
+        books.histories += 1
+        job_id = path.stem.partition(".")[0]
         job = jobs.get(job_id)
-        if job is None:
+        if job is not None:
+            run = read_file(path, job_id)
+            job.executions.append(run)
+            job.runs |= {run.run_id} - {""}
+        elif not job_id.startswith(_SEMAPHORE):
             books.stray_histories.append(path.name)
-        else:
-            job.told[run_id] = read_again(path)
+    for job in jobs.values():
+        job.executions.sort(key=lambda run: run.started or 0.0)
 
 
 def _of_jobs(
@@ -194,6 +207,7 @@ def _of_jobs(
     for row in folder.rows(name):
         job = jobs.get(str(row.get("job_id")))
         if job is not None:
+            job.rows.setdefault(name, []).append(row)
             yield row, job
 
 
@@ -205,13 +219,14 @@ def _record(row: Row) -> Record:
 
 
 def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
-    for step in STEPS:
-        for row in folder.rows(raw.LEDGERS[step]):
+    for step in sorted({each.vendor for each in books.pipeline} | set(STEPS)):
+        for row in folder.rows(raw.ledger(step)):
             generation = _generation(step, row)
             books.ledgers.setdefault(step, []).append(generation)
             job = jobs.get(generation.job_id or "")
             if job is not None:
                 job.generations.append(generation)
+                job.ledger.append(row)
             elif _during(generation, books):
                 books.foreign.append(generation)
     for row in folder.rows(raw.FAULTS):
@@ -220,13 +235,18 @@ def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> 
         fault = read(Injected, row | {"service": service, "job_id": job_id})
         if fault.job_id in jobs:
             jobs[fault.job_id].faults.append(fault)
+            jobs[fault.job_id].rows.setdefault(raw.FAULTS, []).append(row)
     for job in jobs.values():
-        job.generations.sort(key=lambda generation: generation.accepted or 0.0)
+        both = sorted(
+            zip(job.generations, job.ledger, strict=True), key=lambda pair: pair[0].accepted or 0.0
+        )
+        job.generations, job.ledger = [each for each, _ in both], [row for _, row in both]
     for row in folder.rows(raw.FOREIGN):
         books.foreign_jobs[str(row["job_id"])] = bool(row.get("known"))
         ended = instant(row.get("finished_at"))
         if ended is not None:
             books.foreign_ends[str(row["job_id"])] = ended
+        books.foreign_tags[str(row["job_id"])] = str(row.get("tag"))
 
 
 def _generation(step: str, row: Row) -> Generation:
@@ -255,6 +275,7 @@ def _samples(folder: RunFolder, stages: dict[int, StageBook]) -> None:
         stage = stages.get(whole(row.get("stage")))
         if stage is not None:
             stage.samples.append(read(SlotSample, row))
+            stage.sample_rows.append(row)
     for stage in stages.values():
         seen = {sample.limit for sample in stage.samples if sample.limit is not None}
         stage.limits_seen |= seen

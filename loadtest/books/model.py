@@ -1,12 +1,12 @@
 """All that the books say of a job, of a stage and of a run, and who keeps which book."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 from loadtest.books.facts import (
     ApiJob,
-    Execution,
     Frame,
     Generation,
     Injected,
@@ -18,12 +18,26 @@ from loadtest.books.facts import (
     StoredFile,
     Submission,
     Transition,
+    mapping,
 )
-from loadtest.books.histories import Told
+from loadtest.books.histories import Execution, Row
 from loadtest.books.seal import Seal
 
 ENDS = ("succeeded", "degraded", "failed", "cancelled")
 STEPS = ("image", "video")
+DEFAULT = "genvideo"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of the pipeline: its vendor, and whether that calls back."""
+
+    name: str
+    vendor: str
+    called_back: bool
+
+
+PIPELINE = (Step("image", "image", False), Step("video", "video", True))
 
 
 def stage_name(number: int, jobs: int) -> str:
@@ -43,11 +57,14 @@ class JobFacts:
     executions: list[Execution] = field(default_factory=list)
     runs: set[str] = field(default_factory=set)
     listed: list[Listed] = field(default_factory=list)
-    told: dict[str, Told] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
     unlike: list[str] = field(default_factory=list)
     """The fields that list and record both have, and not alike."""
     generations: list[Generation] = field(default_factory=list)
+    ledger: list[Row] = field(default_factory=list)
+    """The rows of these generations, in the same order."""
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    """What each raw file says of the job, as it says it."""
     faults: list[Injected] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     files: dict[str, StoredFile] = field(default_factory=dict)
@@ -87,7 +104,7 @@ class JobFacts:
 
     def of(self, step: str) -> list[Generation]:
         """The generations of one stage, in the order of their acceptance."""
-        return [generation for generation in self.generations if generation.step == step]
+        return [generation for generation in self.generations if generation.wanted == step]
 
 
 @dataclass(slots=True)
@@ -107,6 +124,8 @@ class StageBook:
     jobs: dict[str, JobFacts] = field(default_factory=dict)
     refused: list[Submission] = field(default_factory=list)
     samples: list[SlotSample] = field(default_factory=list)
+    sample_rows: list[Row] = field(default_factory=list)
+    row: Row = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -118,7 +137,7 @@ class StageBook:
         return sum(len(job.submissions) for job in self.jobs.values())
 
 
-@dataclass(slots=True)
+@dataclass
 class Books:
     """All books of a run."""
 
@@ -128,6 +147,7 @@ class Books:
     foreign: list[Generation] = field(default_factory=list)
     foreign_jobs: dict[str, bool] = field(default_factory=dict)
     foreign_ends: dict[str, float] = field(default_factory=dict)
+    foreign_tags: dict[str, str] = field(default_factory=dict)
     vendors: dict[str, Any] = field(default_factory=dict)
     stray_receipts: list[str] = field(default_factory=list)
     stray_frames: list[str] = field(default_factory=list)
@@ -136,6 +156,8 @@ class Books:
     seal: Seal = field(default_factory=Seal)
     torn: dict[str, int] = field(default_factory=dict)
     replay: dict[str, Any] | None = None
+    histories: int = 0
+    """How many are kept."""
     processes: dict[str, list[float]] = field(default_factory=dict)
     """Seconds of processor time of each process, sample by sample."""
 
@@ -145,19 +167,68 @@ class Books:
 
     @property
     def mocks(self) -> tuple[str, ...]:
-        """The stages whose vendors were mocks, which showed their books."""
+        """The vendors that were mocks, which showed their books."""
         told = self.run.get("mocks")
-        return tuple(step for step in STEPS if isinstance(told, list) and step in told)
+        vendors = dict.fromkeys(each.vendor for each in self.pipeline)
+        return tuple(each for each in vendors if isinstance(told, list) and each in told)
 
     @property
     def mocked(self) -> bool:
-        """Whether both vendors were."""
-        return self.mocks == STEPS
+        """Whether every vendor was."""
+        return all(each.vendor in self.mocks for each in self.pipeline)
 
     @property
     def done(self) -> bool:
         """Whether the run went to its end: of one that did not, books are of different moments."""
         return self.run.get("why") == "done"
+
+    @property
+    def pipeline(self) -> tuple[Step, ...]:
+        """The stages of a job in their order, as the plan has them."""
+        told = [row for row in self.run.get("stages") or [] if isinstance(row, dict)]
+        steps = (
+            Step(str(row.get("name")), str(row.get("vendor")), bool(row.get("called_back")))
+            for row in told
+        )
+        return tuple(steps) or PIPELINE
+
+    def shows(self, step: str) -> bool:
+        """Whether the vendor of this stage shows its book."""
+        return any(each.name == step and each.vendor in self.mocks for each in self.pipeline)
+
+    @property
+    def telling(self) -> bool:
+        """Whether it is known what callbacks were sent."""
+        return all(each.vendor in self.mocks for each in self.pipeline if each.called_back)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether jobs are started with a prompt and a style."""
+        return bool(self.run.get("pipeline", DEFAULT) == DEFAULT)
+
+    @property
+    def called_back(self) -> bool:
+        """Whether vendors were told where to call; a stack that polls alone tells none."""
+        return any(bool(row.calls_back) for rows in self.ledgers.values() for row in rows)
+
+    @cached_property
+    def changes(self) -> frozenset[str]:
+        """What a vendor tells of a good task: its end alone, or that work has begun, too."""
+        rows = (row for rows in self.ledgers.values() for row in rows)
+        begun = any(told.status == "processing" for row in rows for told in row.callbacks)
+        return frozenset({"processing", "succeed"} if begun else {"succeed"})
+
+    @cached_property
+    def rules(self) -> dict[tuple[str, str], set[str]]:
+        """The effects of each fault rule that was armed, by service and name."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for service, body in (self.run.get("faults") or {}).items():
+            rules = body.get("rules") if isinstance(body, dict) else None
+            for rule in map(mapping, rules if isinstance(rules, list) else ()):
+                effects = map(mapping, rule.get("effects") or [rule])
+                places = {f"{each.get('where')}.{each.get('do')}" for each in effects}
+                found[service, str(rule.get("name"))] = places
+        return found
 
     @property
     def limit(self) -> int | None:

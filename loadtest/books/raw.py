@@ -6,12 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA = 2
+SCHEMA = 3
 Number = TypeVar("Number", int, float)
-
-KEEP_ALL_HISTORIES = 1000
-"""Up to so many jobs of a stage each history is kept as a file; beyond, a sample and failures."""
-KEEP_EVERY = 50
 
 # Beyond whatever a run of ours notes: what is larger is not read.
 LARGEST_ROWS, LARGEST_FILE, LONGEST_ROW = 1024**3, 64 * 1024**2, 16 * 1024**2
@@ -30,7 +26,6 @@ FAULTS = "faults.jsonl"
 RECEIPTS = "receipts.jsonl"
 STATES = "states.jsonl"
 FILES = "files.jsonl"
-TEMPORAL = "temporal.jsonl"
 EXECUTIONS = "executions.jsonl"
 PROCESSES = "processes.jsonl"
 REPLAY = "replay.json"

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
+import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -11,17 +12,18 @@ from typing import Any
 
 import av
 from PIL import Image, UnidentifiedImageError
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from loadtest.books import raw
 from loadtest.books.facts import owner
+from loadtest.books.histories import read_events
 from loadtest.books.raw import RunFolder
-from loadtest.collect.histories import is_closed, summarise
 from loadtest.collect.tracker import Tracker
 from loadtest.times import instant
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
-from loadtest.wire.temporal import Temporal, history_json
+from loadtest.wire.temporal import Temporal, history_rows
 from loadtest.wire.vendor import Vendor, receipts
 
 SETTLE_SECONDS = 5.0
@@ -114,8 +116,8 @@ class Collector:
         try:
             for job_id in sorted(job_ids):
                 job = await self._api.job(job_id)
-                row = {"job_id": job_id, "known": job is not None}
-                row["finished_at"] = job.get("finished_at") if job else None
+                row: dict[str, Any] = {"job_id": job_id, "known": job is not None}
+                row |= {key: job.get(key) if job else None for key in ("finished_at", "tag")}
                 self._folder.append(raw.FOREIGN, [row])
         except Unreachable as error:
             self.problems.append(f"other jobs: {error}")
@@ -159,8 +161,8 @@ class Collector:
     async def _histories(
         self, job_ids: list[str], tracker: Tracker, *, runs: dict[str, list[str]]
     ) -> None:
-        many = len(job_ids) > raw.KEEP_ALL_HISTORIES
-        for place, job_id in enumerate(job_ids):
+        """Keep the history of each run, readable: the judge reads nothing else of it."""
+        for job_id in job_ids:
             events = await self._temporal.history(job_id)
             # The record shows a job's end a moment before its run closes.
             if events and not is_closed(events) and job_id not in tracker.open:
@@ -168,25 +170,19 @@ class Collector:
                 events = await self._temporal.history(job_id)
             if not events:
                 continue
-            newest = summarise(job_id, await self._temporal.readable(events))
-            await self._older(job_id, [r for r in runs.get(job_id, ()) if r != newest["run_id"]])
-            self._folder.append(raw.TEMPORAL, [newest])
-            failed = tracker.jobs.get(job_id, {}).get("status") != "succeeded"
-            if not many or failed or place % raw.KEEP_EVERY == 0:
-                await self._keep(job_id, events, name=job_id)
+            newest = await self._keep(job_id, events, name=job_id)
+            for run_id in (each for each in runs.get(job_id, ()) if each != newest):
+                older = await self._temporal.history(job_id, run_id)
+                if older:
+                    await self._keep(job_id, older, name=f"{job_id}.{run_id}")
 
-    async def _older(self, job_id: str, run_ids: Iterable[str]) -> None:
-        """Runs that a reset has ended; each history is kept."""
-        for run_id in run_ids:
-            events = await self._temporal.history(job_id, run_id)
-            if events:
-                row = summarise(job_id, await self._temporal.readable(events))
-                self._folder.append(raw.TEMPORAL, [row])
-                await self._keep(job_id, events, name=f"{job_id}.{run_id}")
-
-    async def _keep(self, job_id: str, events: Sequence[HistoryEvent], *, name: str) -> None:
+    async def _keep(self, job_id: str, events: Sequence[HistoryEvent], *, name: str) -> str:
+        """Keep a history as a file; returns its run's id."""
+        rows = history_rows(job_id, await self._temporal.readable(events))
+        text = json.dumps({"events": rows}, ensure_ascii=False, separators=(",", ":"))
         target = self._folder.histories / f"{name}.json"
-        await asyncio.to_thread(target.write_text, history_json(job_id, events), encoding="utf-8")
+        await asyncio.to_thread(target.write_text, text, encoding="utf-8")
+        return read_events(job_id, rows).run_id
 
     async def _receipts(self, job_ids: list[str]) -> None:
         async def fetch(job_id: str) -> list[dict[str, Any]]:
@@ -218,6 +214,16 @@ class Collector:
                 )
                 row = await asyncio.to_thread(examine, job_id, kind, data)
                 self._folder.append(raw.FILES, [row])
+
+
+_CLOSES = {
+    getattr(EventType, f"EVENT_TYPE_WORKFLOW_EXECUTION_{how}")
+    for how in ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW")
+}
+
+
+def is_closed(events: Sequence[HistoryEvent]) -> bool:
+    return bool(events) and events[-1].event_type in _CLOSES
 
 
 async def _each(
@@ -264,6 +270,21 @@ def _stored(folder: Path, kind: str) -> bytes | None:
         return path.read_bytes()
     except (OSError, ValueError):
         return None
+
+
+RUNNER = "runner"
+QUICK = 0.002
+
+
+def own_clock() -> list[dict[str, Any]]:
+    """The runner's clock beside one that only runs; nothing where the machine paused between."""
+    ran = time.clock_gettime(time.CLOCK_MONOTONIC)
+    now = time.time()
+    if time.clock_gettime(time.CLOCK_MONOTONIC) - ran > QUICK:
+        return []
+    return [
+        {"service": RUNNER, "moment": "sample", "sent_at": now, "answered_at": now, "theirs": ran}
+    ]
 
 
 PROBES = 5

@@ -1,18 +1,30 @@
-"""How far each vendor's clock is from the runner's, and how exactly that is known."""
+"""How far each clock is from the runner's, how exactly that is known, and whether one has stepped.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+A vendor's clock is read before and after the run. That of Temporal's server is known by every
+submission: the run was started between the runner's sending and its answer. The runner's own is
+held against one that nobody can set.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from loadtest.books.facts import Reading
-from loadtest.books.model import STEPS, Books
+from loadtest.books.model import Books
+from loadtest.times import duration, timestamp
 
-SLACK = 0.25
-"""Seconds that the clocks of a stack may differ by, where nothing is measured."""
+SERVER, RUNNER = "server", "runner"
+JUMP, DRIFT = 0.02, 5e-4
+"""Seconds that a clock may move in a run, and for each second of it: a slewed one does."""
+FAR = 0.25
+"""Seconds that a clock may be off the runner's before instants can't be compared."""
+OWN = 0.005
+"""Seconds that clocks of one machine may differ by, as processes read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """A vendor's clock minus the runner's is between these; both are 0 where nobody knows."""
+    """A clock minus the runner's is between these; both are 0 where nobody knows."""
 
     low: float = 0.0
     high: float = 0.0
@@ -23,7 +35,7 @@ class Offset:
         return (self.high - self.low) / 2
 
     def latest(self, at: float) -> float:
-        """An instant of the vendor's by the runner's clock, at the latest."""
+        """An instant of this clock by the runner's, at the latest."""
         return at - self.low
 
     def earliest(self, at: float) -> float:
@@ -33,21 +45,71 @@ class Offset:
 Offsets = dict[str, Offset]
 
 
-def offsets(books: Books) -> Offsets:
-    """What the readings at both ends of a run say together, for each vendor."""
-    return {step: _both(books, step) for step in STEPS}
+@dataclass(slots=True)
+class Clocks:
+    """Every clock of a run by the runner's."""
+
+    offsets: Offsets
+    stepped: list[str] = field(default_factory=list)
+    """When a clock was set in the run, and by how much: then no instant says anything."""
+    unknown: list[str] = field(default_factory=list)
+    """Clocks that nobody has read at both ends."""
+
+    def latest(self, book: str, at: float) -> float:
+        """An instant of a book's clock by the runner's, at the latest."""
+        return self.offsets.get(book, Offset()).latest(at) + OWN
+
+    def earliest(self, book: str, at: float) -> float:
+        return self.offsets.get(book, Offset()).earliest(at) - OWN
+
+    def between(self, book: str, other: str) -> float:
+        """Seconds by which an instant of one may lie behind an effect of it by the other."""
+        ours, theirs = self.offsets.get(book, Offset()), self.offsets.get(other, Offset())
+        return max(0.0, ours.high - theirs.low) + OWN
+
+
+def clocks(books: Books) -> Clocks:
+    """What readings and submissions say of every clock."""
+    found = Clocks({step: _both(books, step) for step in books.mocks})
+    found.offsets[SERVER] = _server(books, found.offsets)
+    found.stepped = [*_runner_stepped(books)]
+    for step in books.mocks if books.done else ():
+        begin, end = at_moment(books, step, "begin"), at_moment(books, step, "end")
+        if begin is None or end is None:
+            found.unknown.append(f"the {step} service's clock was not read at both ends of the run")
+            continue
+        moved = max(begin.low - end.high, end.low - begin.high)
+        if moved > JUMP + DRIFT * _seconds(books):
+            text = f"the {step} service's clock moved by {duration(moved)} in the run"
+            found.stepped.append(text)
+    return found
+
+
+def far(books: Books, found: Clocks) -> Iterator[str]:
+    """Clocks that are too far off the runner's, and readings that no clock can have given."""
+    for name, offset in found.offsets.items():
+        off = max(offset.low, -offset.high)
+        if off > FAR:
+            yield f"the clock of the {name} is {duration(off)} off the runner's"
+    for step in books.mocks:
+        for moment in ("begin", "end"):
+            known = _known(r for r in books.clocks if (r.service, r.moment) == (step, moment))
+            if known and max(low for low, _ in known) > min(high for _, high in known) + OWN:
+                yield f"the {step} service's clock can't be what its readings say at the {moment}"
 
 
 def at_moment(books: Books, step: str, moment: str) -> Offset | None:
     """What the readings of one moment say; None without any."""
-    own = [r for r in books.clocks if (r.service, r.moment) == (step, moment)]
-    return _narrowed(own)
-
-
-def contradict(books: Books, step: str, moment: str) -> bool:
-    """Whether no single offset fits all readings of a moment."""
     known = _known(r for r in books.clocks if (r.service, r.moment) == (step, moment))
-    return bool(known) and max(low for low, _ in known) > min(high for _, high in known)
+    if not known:
+        return None
+    low, high = max(low for low, _ in known), min(high for _, high in known)
+    return Offset(min(low, high), max(low, high))
+
+
+def _seconds(books: Books) -> float:
+    began = float(books.run.get("began_at") or 0.0)
+    return max(0.0, float(books.run.get("ended_at") or began) - began)
 
 
 def _both(books: Books, step: str) -> Offset:
@@ -61,14 +123,47 @@ def _both(books: Books, step: str) -> Offset:
     return Offset(min(o.low for o in found), max(o.high for o in found))
 
 
-def _narrowed(readings: Iterable[Reading]) -> Offset | None:
-    """All readings of a moment hold at once; the quickest says most."""
-    known = _known(readings)
-    if not known:
-        return None
-    low, high = max(low for low, _ in known), min(high for _, high in known)
-    return Offset(min(low, high), max(low, high))
-
-
 def _known(readings: Iterable[Reading]) -> list[tuple[float, float]]:
     return [(r.theirs - r.answered, r.theirs - r.sent) for r in readings if r.theirs is not None]
+
+
+def _server(books: Books, vendors: Offsets) -> Offset:
+    """What most submissions and most orders of a film say together: a liar does not move it."""
+    brackets = [
+        (started - sent.answered, started - sent.sent)
+        for job in books.jobs
+        for sent in job.submissions[:1]
+        if job.executions and (started := job.executions[0].started) is not None
+    ]
+    # An activity that only orders is short, and its vendor accepts while it runs.
+    for job in books.jobs:
+        made = {g.vendor_id: g for g in job.generations if g.accepted is not None}
+        for each in (each for run in job.executions for each in run.activities):
+            row = made.get(str(each.result.get("vendor_id")))
+            whole = each.started is not None and each.ended is not None and each.attempt == 1
+            if row is not None and whole and each.result.get("accepted_at"):
+                off, at = vendors.get(row.step, Offset()), row.accepted or 0.0
+                low, high = (each.started or 0.0) - at, (each.ended or 0.0) - at
+                brackets.append((low + off.low, high + off.high))
+    if not brackets:
+        return Offset()
+    # The offset that the most brackets allow: their overlap around it.
+    edges = sorted([(low, 0) for low, _ in brackets] + [(high, 1) for _, high in brackets])
+    depth = deepest = 0
+    best = edges[0][0]
+    for at, ends in edges:
+        depth += -1 if ends else 1
+        if depth > deepest:
+            deepest, best = depth, at
+    inside = [(low, high) for low, high in brackets if low <= best <= high]
+    return Offset(max(low for low, _ in inside), min(high for _, high in inside))
+
+
+def _runner_stepped(books: Books) -> Iterator[str]:
+    """The runner's clock against one that only runs: where they part, it was set."""
+    readings = [r for r in books.clocks if r.service == RUNNER and r.theirs is not None]
+    for before, after in pairwise(readings):
+        ran = (after.theirs or 0.0) - (before.theirs or 0.0)
+        moved = (after.sent - before.sent) - ran
+        if abs(moved) > JUMP + DRIFT * max(0.0, ran):
+            yield f"the clock stepped by {duration(moved)} at {timestamp(after.sent)}"

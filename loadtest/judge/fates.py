@@ -1,14 +1,14 @@
 """What became of every callback, every injected fault and every failed generation."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from loadtest.books.facts import Callback, Generation, Injected, Receipt
-from loadtest.books.model import ENDS, STEPS, JobFacts
+from loadtest.books.facts import Callback, Generation, Injected, Receipt, step_of
+from loadtest.books.model import ENDS, JobFacts
 
 FATES = ("applied", "duplicate", "late", "early", "out_of_order", "rejected", "unknown")
-AGAIN, MADE_GOOD, LOST = "sent again", "lost, made good by a poll", "lost"
+AGAIN, MADE_GOOD, GONE = "sent again", "lost, made good by a poll", "lost"
 
 
 Sent = tuple[Generation, Callback]
@@ -92,13 +92,13 @@ def _miss(job: JobFacts, generation: Generation, callback: Callback, *, book: Ca
     name, reply = f"{generation.external_id} {callback.status}", callback.reply
     if callback.answered:
         book.lost.append((job.job_id, f"{name}: answered {reply}, yet there is no receipt"))
-        return LOST
+        return GONE
     if reply is not None and 400 <= reply < 500:
         return "rejected"
     if job.status in ENDS:
         return MADE_GOOD
     book.lost.append((job.job_id, f"{name}: not delivered, and the job has not ended"))
-    return LOST
+    return GONE
 
 
 BY_RETRY, BY_POLL, ABSORBED = "recovered by retry", "recovered by poll", "absorbed"
@@ -172,14 +172,14 @@ def _good(job: JobFacts, step: str) -> bool:
 
 
 def _step(fault: Injected) -> str:
-    return "image" if fault.service == "image" else "video"
+    return step_of(fault.external_id) or fault.service
 
 
 @dataclass(slots=True)
 class RetryBook:
     """Attempts per stage, errors by class, and the fate of each failed generation."""
 
-    attempts: dict[str, Counter[int]] = field(default_factory=lambda: {s: Counter() for s in STEPS})
+    attempts: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     fates: Counter[str] = field(default_factory=Counter)
@@ -192,7 +192,7 @@ def retry_book(jobs: list[JobFacts]) -> RetryBook:
     """Read ledgers for failed generations and histories for calls that had to be repeated."""
     book = RetryBook()
     for job in jobs:
-        for step in STEPS:
+        for step in dict.fromkeys(each.wanted for each in job.generations):
             made = job.of(step)
             if made:
                 book.attempts[step][len(made)] += 1

@@ -4,9 +4,8 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from loadtest.books.facts import Execution
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook
-from loadtest.judge.clocks import Offset, Offsets, offsets
+from loadtest.judge.clocks import Offset, Offsets
 
 VENDORS, RECORDS, TEMPORAL = "vendors", "records", "temporal"
 
@@ -22,7 +21,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """The first two that ran at once though the limit forbade it."""
+    """Two that ran at once though the limit forbade it."""
 
     first: str
     second: str
@@ -32,13 +31,16 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep found: the most at once, when, and the first violation of the limit."""
+    """What a sweep found: the most at once, when, and each time that the limit was broken."""
 
     intervals: int
     most: int
     at: float | None
-    violation: Overlap | None
-    violations: int
+    pairs: tuple[Overlap, ...]
+
+    @property
+    def violations(self) -> int:
+        return len(self.pairs)
 
 
 def vendor_interval(
@@ -95,24 +97,27 @@ def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
 def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
     """From the permit to the close of each run, by Temporal's histories."""
     for run in job.executions:
-        if (begin := permit_at_latest(run)) is not None:
-            yield Interval(job.job_id, begin, run.closed or horizon)
+        if run.granted is not None:
+            yield Interval(job.job_id, run.granted, run.closed or horizon)
 
 
-def by_book(books: Books) -> dict[str, list[Interval]]:
+def by_book(books: Books, clocks: Offsets) -> dict[str, list[Interval]]:
     """All intervals of a run; foreign generations count in the vendors' book."""
     horizon = max((stage.ended for stage in books.stages), default=0.0)
-    found: dict[str, list[Interval]] = {VENDORS: vendor_intervals(books), RECORDS: [], TEMPORAL: []}
+    found: dict[str, list[Interval]] = {
+        VENDORS: vendor_intervals(books, clocks),
+        RECORDS: [],
+        TEMPORAL: [],
+    }
     for job in books.jobs:
         found[RECORDS] += record_intervals(job, horizon)
         found[TEMPORAL] += temporal_intervals(job, horizon)
     return found
 
 
-def vendor_intervals(books: Books, *, at_most: bool = False) -> list[Interval]:
+def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) -> list[Interval]:
     """The vendors' book of a run, by the runner's clock; as far as is certain, or `at_most`."""
     horizon = max((stage.ended for stage in books.stages), default=0.0)
-    clocks = offsets(books)
     jobs = (vendor_interval(job, horizon, clocks, at_most=at_most) for job in books.jobs)
     own = [interval for interval in jobs if interval is not None]
     return own + list(_foreign(books, horizon))
@@ -137,53 +142,20 @@ def _foreign(books: Books, horizon: float) -> Iterator[Interval]:
             yield interval
 
 
-def permit_tokens(run: Execution) -> set[int]:
-    """The numbers of the permits under which it ordered its attempts."""
-    found = {one.token for one in run.orders} | {one.token for one in run.results}
-    return {token for token in found if token is not None}
-
-
-def permit_at_latest(run: Execution) -> float | None:
-    """From when on it had it; without the signal since the end of the first activity."""
-    if run.granted is not None or not permit_tokens(run):
-        return run.granted
-    return next((each.ended for each in run.activities if each.ended is not None), None)
-
-
-def permit_at_earliest(run: Execution) -> float | None:
-    """From when on it may have had it: since its first activity was at work.
-
-    Of an activity that was begun again the history tells the last try alone: then, since it was
-    scheduled.
-    """
-    begun = [one.scheduled if one.attempt > 1 else one.started for one in run.activities[:1]]
-    return min((at for at in (run.granted, *begun) if at is not None), default=None)
-
-
-def has_no_grant(job: JobFacts) -> bool:
-    """Whether no history of the job has the signal."""
-    return all(run.granted is None for run in job.executions)
-
-
 def sweep(intervals: Iterable[Interval], limit: int) -> Sweep:
     """Sweep over the intervals in the order of their beginnings."""
     active: list[tuple[float, str]] = []
-    most, at, count, violations = 0, None, 0, 0
-    first: Overlap | None = None
+    most, at, count = 0, None, 0
+    pairs: list[Overlap] = []
     for interval in sorted(intervals, key=lambda i: (i.begin, i.end)):
         count += 1
         while active and active[0][0] <= interval.begin:
             heapq.heappop(active)
         if len(active) >= limit:
-            violations += 1
             # The one that ends last: its overlap with this one is the longest there is.
-            first = first or _overlap(max(active), interval)
+            end, name = max(active)
+            pairs.append(Overlap(name, interval.name, interval.begin, min(end, interval.end)))
         heapq.heappush(active, (interval.end, interval.name))
         if len(active) > most:
             most, at = len(active), interval.begin
-    return Sweep(count, most, at, first, violations)
-
-
-def _overlap(active: tuple[float, str], late: Interval) -> Overlap:
-    end, name = active
-    return Overlap(name, late.name, late.begin, min(end, late.end))
+    return Sweep(count, most, at, tuple(pairs))

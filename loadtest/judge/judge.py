@@ -1,16 +1,18 @@
-"""The verdict: thresholds held against every stage, the worst stage shown; no jobs, no pass."""
+"""The verdict: the books against the reference model, and thresholds against every stage."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadtest.books.load import load
-from loadtest.books.model import ENDS, Books, StageBook, stage_name
+from loadtest.books.model import ENDS, Books, JobFacts, StageBook, stage_name
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge import findings as kinds
-from loadtest.judge import rules
+from loadtest.judge import reference, whole, witness
+from loadtest.judge.clocks import Clocks, clocks
+from loadtest.judge.compare import Finding
 from loadtest.judge.fates import (
     CallbackBook,
     FaultBook,
@@ -19,21 +21,28 @@ from loadtest.judge.fates import (
     fault_book,
     retry_book,
 )
-from loadtest.judge.findings import (
-    CALLBACK_LOST,
-    ORPHANED,
-    OVERLAP,
-    UNACCOUNTED,
-    Finding,
-    findings,
-)
 from loadtest.judge.intervals import TEMPORAL, VENDORS, Interval, Sweep, by_book, sweep, within
 from loadtest.judge.pace import Spread, Timing, breakdown, schedule, spread, timing
-from loadtest.judge.self_checks import SelfCheck, checks_of_run, checks_of_stage
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import duration, timestamp
 
 SHOWN, NAMED = 20, 200
+LOST, DUPLICATED, ORPHANED, CHARGED_TWICE = "lost", "duplicated", "orphaned", "charged_twice"
+CALLBACK_LOST, UNACCOUNTED, OVERLAP = "callbacks_lost", "faults_unaccounted", "overlap"
+STILL_OPEN, LEFT_OPEN = "still_open", "left_open"
+CONDITIONED = (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, CALLBACK_LOST, UNACCOUNTED, OVERLAP)
+"""Rules that have a condition of their own, by which a plan may loosen them."""
+REPORTED = (STILL_OPEN, LEFT_OPEN)
+"""What a fault may leave behind, and what a condition counts by the list's own word."""
+
+
+class Verdict(StrEnum):
+    """PASS is what the run has shown; without a proof or with a stepped clock it has not."""
+
+    PASS = "PASS"  # noqa: S105 - the verdict
+    FAIL = "FAIL"
+    NOT_DECIDED = "NOT DECIDED"
+    VOID = "VOID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,6 @@ class StageResult:
     history_events: Spread
     history_tasks: Spread
     history_bytes: Spread
-    checks: list[SelfCheck]
     metrics: dict[str, float | None]
 
     @property
@@ -84,19 +92,31 @@ class StageResult:
 class Judgement:
     """Everything that the report shows."""
 
-    passed: bool
+    verdict: Verdict
     headline: str
     reasons: list[str]
     run: dict[str, Any]
     conditions: list[Condition]
-    checks: list[SelfCheck]
+    undecided: list[str]
+    """What the run should have shown, and did not."""
+    stepped: list[str]
+    """Clocks that were set in the run: nobody is blamed then."""
     stages: list[StageResult]
     findings: list[Finding]
     books: Books = field(repr=False)
 
+    @property
+    def passed(self) -> bool:
+        return self.verdict is Verdict.PASS
+
+    @property
+    def convicted(self) -> list[Finding]:
+        """Findings that fail the run whatever its conditions."""
+        return [f for f in self.findings if f.rule not in (*CONDITIONED, *REPORTED)]
+
 
 class Conviction(NamedTuple):
-    """One thing that can't be so: of which job, by which rule, in words."""
+    """One thing that can't be so: of which job (or `the run`), by which rule, in words."""
 
     job: str
     rule: str
@@ -104,9 +124,14 @@ class Conviction(NamedTuple):
 
 
 def convictions(path: Path) -> list[Conviction]:
-    """Everything in a run's folder that can't be so."""
-    found = judge(RunFolder.open(path)).findings
-    return [Conviction(each.job_id, each.kind, each.text) for each in found]
+    """Everything in a run's folder that its witnesses forbid, and what it failed to show."""
+    judged = judge(RunFolder.open(path))
+    found = [Conviction(f.job_id, f.rule, f.text) for f in judged.findings if f.rule != LEFT_OPEN]
+    found += [
+        Conviction("the run", "condition", c.text) for c in judged.conditions if c.ok is False
+    ]
+    found += [Conviction("the run", "undecided", text) for text in judged.undecided]
+    return found + [Conviction("the run", "void", text) for text in judged.stepped]
 
 
 def judge(folder: RunFolder) -> Judgement:
@@ -117,26 +142,91 @@ def judge(folder: RunFolder) -> Judgement:
 def judge_books(books: Books) -> Judgement:
     """Judge books that were already read."""
     thresholds = list(_thresholds(books))
-    found = findings(books)
-    intervals = by_book(books)
+    known = clocks(books)
+    found = [] if known.stepped else list(findings(books, known))
+    intervals = by_book(books, known.offsets)
     stages = [judge_stage(stage, books, intervals, found=found) for stage in books.stages]
-    found += [finding for stage in stages for finding in _of_stage(stage)]
-    found += (bent := rules.broken(books))
-    checks = [*checks_of_run(books), *rules.checks(bent)]
+    if not known.stepped:
+        found += [finding for stage in stages for finding in _of_stage(stage)]
+    for stage in stages:
+        stage.metrics = _metrics(stage, books, found)
     conditions = [_condition(threshold, stages) for threshold in thresholds]
-    reasons = _reasons(conditions, checks, stages=stages)
-    passed = not reasons
-    return Judgement(
-        passed=passed,
-        headline=_headline(passed, books, stages),
-        reasons=reasons + _named(found) + _unsuccessful(conditions, books),
+    undecided = [] if known.stepped else list(whole.undecided(books, known))
+    judged = Judgement(
+        verdict=Verdict.PASS,
+        headline="",
+        reasons=[],
         run=books.run,
         conditions=conditions,
-        checks=checks,
+        undecided=undecided,
+        stepped=known.stepped,
         stages=stages,
         findings=found,
         books=books,
     )
+    broken = _broken(judged)
+    judged.verdict = _verdict(judged, broken)
+    judged.reasons = broken + _named(judged) + _unsuccessful(conditions, books)
+    judged.headline = _headline(judged)
+    return judged
+
+
+def findings(books: Books, known: Clocks) -> Iterator[Finding]:
+    """Everything that does not fit, over all books."""
+    yield from whole.of_run(books, known)
+    yield from witness.stray(books)
+    for stage in books.stages:
+        for job in stage.jobs.values():
+            yield from _conserved(job, books)
+            if not job.executions or "Temporal" in books.unread:
+                continue
+            model = reference.model_of(job, stage, books, known)
+            yield from reference.of_job(model)
+            yield from witness.of_job(model)
+            yield from witness.faults(model)
+
+
+def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
+    """One submission, one job in the list, one run, one record."""
+
+    def found(rule: str, text: str) -> Finding:
+        return Finding(rule, job.job_id, job.stage, text)
+
+    if not job.submissions:
+        text = "carries the run's tag, yet no submission was given it: one job too many"
+        yield found(DUPLICATED, text)
+    elif len(job.submissions) > 1:
+        yield found(DUPLICATED, f"{len(job.submissions)} submissions were given this one job")
+    if not job.api and "API" not in books.unread:
+        yield found(LOST, "accepted by the API, which no longer knows it")
+    elif job.api and not job.api[0].listed:
+        yield found(LOST, "known to the API, yet missing from its list")
+    if len(job.api) > 1:
+        yield found(DUPLICATED, f"the API lists it {len(job.api)} times")
+    if not job.executions and "Temporal" not in books.unread:
+        yield found(LOST, "no history in Temporal")
+    if len(job.runs) > 1:
+        yield found(DUPLICATED, f"{len(job.runs)} runs in Temporal")
+    for run in job.executions:
+        if run.problem is not None:
+            yield found("history", f"the history of run {run.run_id or 'unknown'} {run.problem}")
+    if (job.record is None or job.record.problem) and "records" not in books.unread:
+        yield found(LOST, f"no JSON record ({job.record.problem if job.record else 'missing'})")
+    if job.status is not None and not job.ended:
+        yield found(STILL_OPEN, f"the API shows it {job.status} after the stage")
+    elif job.ended:
+        for generation in job.generations:
+            if generation.finished is None and generation.outcome is None:
+                text = f"{generation.external_id} was accepted and has not ended"
+                yield found(LEFT_OPEN, text)
+
+
+def _verdict(judged: Judgement, broken: list[str]) -> Verdict:
+    if judged.stepped:
+        return Verdict.VOID
+    if broken or judged.convicted:
+        return Verdict.FAIL
+    return Verdict.NOT_DECIDED if judged.undecided else Verdict.PASS
 
 
 def _thresholds(books: Books) -> Iterator[Threshold]:
@@ -169,31 +259,27 @@ def _limit(threshold: Threshold, stage: StageResult) -> float | None:
     return threshold.limit_in({"limit": limit, "jobs": jobs, "expected": min(jobs, limit)})
 
 
-def _reasons(
-    conditions: list[Condition], checks: list[SelfCheck], *, stages: list[StageResult]
-) -> list[str]:
-    """Why a run fails; a threshold that was asked for and never measured is not met."""
-    reasons, names = [], {stage.number: stage.name for stage in stages}
-    for condition in conditions:
+def _broken(judged: Judgement) -> list[str]:
+    """The conditions that do not hold."""
+    names = {stage.number: stage.name for stage in judged.stages}
+    reasons = list(judged.stepped)
+    for condition in judged.conditions:
+        if judged.stepped:
+            continue
         if condition.ok is False:
             where = f" in stage {names[condition.stage]}" if condition.stage is not None else ""
             reasons.append(f"{condition.text}: measured {condition.measured:g}{where}")
         elif condition.ok is None and condition.asked:
             reasons.append(f"{condition.text}: could not be measured")
-    reasons += [
-        f"check failed: {check.name}: {check.text}" for check in checks if check.ok is False
-    ]
-    for stage in stages:
-        for check in stage.checks:
-            if check.ok is False:
-                reasons.append(f"check failed in stage {stage.name}: {check.name}: {check.text}")
+    if not judged.stages:
+        reasons.append("there is no stage")
     return reasons
 
 
 def _of_stage(stage: StageResult) -> Iterator[Finding]:
     """What a stage's own reckoning found, by name like the rest."""
     for book, swept in stage.at_once.items():
-        if (pair := swept.violation) is not None:
+        for pair in swept.pairs:
             text = (
                 f"ran beside {pair.first} for {duration(pair.end - pair.begin)} from "
                 f"{timestamp(pair.begin)} by the {book}' clock, the limit being {stage.limit}"
@@ -207,11 +293,12 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
         yield Finding(UNACCOUNTED, job_id, stage.number, text)
 
 
-def _named(found: list[Finding]) -> list[str]:
-    """The first findings in full, and every other job by its name."""
-    # What the rules found is said nowhere else so plainly: it comes first.
-    ordered = sorted(found, key=lambda finding: finding.kind not in rules.KINDS)
-    shown = [f"{finding.kind}: {finding.job_id}: {finding.text}" for finding in ordered[:SHOWN]]
+def _named(judged: Judgement) -> list[str]:
+    """What is not decided, the first findings in full, and every other job by its name."""
+    # What fails the run whatever its conditions comes first.
+    ordered = sorted(judged.findings, key=lambda f: (f.rule in REPORTED, f.rule in CONDITIONED))
+    shown = [f"not decided: {text}" for text in judged.undecided]
+    shown += [f"{f.rule}: {f.job_id}: {f.text}" for f in ordered[:SHOWN]]
     rest = ordered[SHOWN:]
     if rest:
         shown.append(f"and {len(rest)} more findings, of {_jobs(f.job_id for f in rest)}")
@@ -235,12 +322,24 @@ def _jobs(job_ids: Iterable[str]) -> str:
     return ", ".join(named[:NAMED]) + (f" and {more} more (results.json)" if more > 0 else "")
 
 
-def _headline(passed: bool, books: Books, stages: list[StageResult]) -> str:
-    jobs = sum(stage.counts["submitted"] for stage in stages)
-    good = sum(stage.counts["succeeded"] for stage in stages)
-    most = [value for stage in stages if (value := stage.metrics["max_at_once"]) is not None]
+def _headline(judged: Judgement) -> str:
+    if judged.stepped:
+        return f"VOID: {judged.stepped[0]}: repeat the run"
+    jobs = sum(stage.counts["submitted"] for stage in judged.stages)
+    good = sum(stage.counts["succeeded"] for stage in judged.stages)
+    most = [value for s in judged.stages if (value := s.metrics["max_at_once"]) is not None]
     at_once = f", at most {max(most):.0f} at once" if most else ""
-    return f"{'PASS' if passed else 'FAIL'}: {good} of {jobs} jobs succeeded{at_once}"
+    text = f"{judged.verdict}: {good} of {jobs} jobs succeeded{at_once}"
+    if judged.passed and (loose := loosened(judged.run)):
+        text += f"; by conditions that were loosened: {', '.join(loose)}"
+    return text
+
+
+def loosened(run: dict[str, Any]) -> list[str]:
+    """The conditions that stand where a default would."""
+    metrics = {parse(text).metric for text in DEFAULTS}
+    asked = [text for text in run["plan"]["thresholds"] if text not in DEFAULTS]
+    return [text for text in asked if parse(text).metric in metrics]
 
 
 def judge_stage(
@@ -271,19 +370,14 @@ def judge_stage(
         history_events=spread(run.events for run in runs),
         history_tasks=spread(run.workflow_tasks for run in runs),
         history_bytes=spread(run.bytes for run in runs),
-        checks=list(checks_of_stage(stage, callbacks, scheduled)),
         metrics={},
     )
-    result.metrics = _metrics(result, books)
     return result
 
 
 def _counts(stage: StageBook, found: list[Finding]) -> dict[str, int]:
     status = Counter(job.status for job in stage.jobs.values())
-    affected: dict[str, set[str]] = {}
-    for finding in found:
-        if finding.stage == stage.number:
-            affected.setdefault(finding.kind, set()).add(finding.job_id)
+    own = [finding for finding in found if finding.stage == stage.number]
     return {
         "planned": stage.planned_jobs,
         "submitted": stage.accepted,
@@ -291,20 +385,14 @@ def _counts(stage: StageBook, found: list[Finding]) -> dict[str, int]:
         **{end: status[end] for end in ENDS},
         "still open": sum(n for name, n in status.items() if name is not None and name not in ENDS),
         **{
-            kind: len(affected.get(kind, ()))
-            for kind in (
-                kinds.LOST,
-                kinds.DUPLICATED,
-                kinds.ORPHANED,
-                kinds.CHARGED_TWICE,
-                kinds.CONTRADICTION,
-                kinds.LEFT_OPEN,
-            )
+            rule: len({f.job_id for f in own if f.rule == rule})
+            for rule in (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, LEFT_OPEN)
         },
+        "disagreements": len({f.job_id for f in own if f.rule not in (*CONDITIONED, *REPORTED)}),
     }
 
 
-def _metrics(result: StageResult, books: Books) -> dict[str, float | None]:
+def _metrics(result: StageResult, books: Books, found: list[Finding]) -> dict[str, float | None]:
     counts, latency = result.counts, result.timing.latency
     mocked, told = bool(books.mocks), "video" in books.mocks
     most = _most(result, books)
@@ -315,16 +403,15 @@ def _metrics(result: StageResult, books: Books) -> dict[str, float | None]:
         **{end: counts[end] for end in ENDS},
         "still_open": counts["still open"],
         "refused": counts["refused"],
-        "lost": counts[kinds.LOST],
-        "duplicated": counts[kinds.DUPLICATED],
-        "orphaned": counts[kinds.ORPHANED],
-        "charged_twice": counts[kinds.CHARGED_TWICE] if mocked else None,
-        "disagreements": counts[kinds.CONTRADICTION],
+        "lost": counts[LOST],
+        "duplicated": counts[DUPLICATED],
+        "orphaned": counts[ORPHANED],
+        "charged_twice": counts[CHARGED_TWICE] if mocked else None,
+        "disagreements": counts["disagreements"],
         "callbacks_lost": len(result.callbacks.lost) if told else None,
         "faults_unaccounted": (
             len(result.retries.unaccounted) + len(result.faults.unaccounted) if mocked else None
         ),
-        "self_checks_failed": sum(check.ok is False for check in result.checks),
         "max_at_once": max(most) if most else None,
         "reached_at_once": min(most) if most else None,
         "min": latency.min,

@@ -23,7 +23,6 @@ METRICS = {
     "disagreements": "jobs whose books contradict each other",
     "callbacks_lost": "callbacks sent, never received, not made good by a poll",
     "faults_unaccounted": "injected faults and failed generations that nothing explains",
-    "self_checks_failed": "checks of the report's own data that do not hold",
     "max_at_once": "most jobs at once, the highest of all books",
     "reached_at_once": "most jobs at once, the lowest of all books",
     "min": "shortest time from planned submission to end",

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 from loadtest.books.facts import mapping
 from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, TEMPORAL, Witness
-from loadtest.judge import findings as kinds
-from loadtest.judge.fates import AGAIN, LOST, MADE_GOOD
-from loadtest.judge.judge import Judgement
-from loadtest.judge.rules.jobs import FILE
+from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
+from loadtest.judge.judge import (
+    CALLBACK_LOST,
+    CHARGED_TWICE,
+    DUPLICATED,
+    LOST,
+    ORPHANED,
+    STILL_OPEN,
+    Judgement,
+)
 
 # An early one is no harm: a vendor may be quicker than its answer.
-HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, LOST)
+HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, GONE)
 TIMEOUT = "timeout"
 
 
@@ -88,8 +94,8 @@ def _effects(rule: dict[str, object]) -> str:
 
 def workers(judgement: Judgement) -> set[str]:
     """The processes that took tasks, by the histories that were kept."""
-    told = (each for job in judgement.books.jobs for each in job.told.values())
-    return {name for each in told for name in each.workers}
+    runs = (run for job in judgement.books.jobs for run in job.executions)
+    return {name for run in runs for name in run.workers}
 
 
 def kills(judgement: Judgement) -> int:
@@ -130,8 +136,8 @@ def _workers(judgement: Judgement) -> Tried:
 
 
 def _mode(judgement: Judgement) -> Tried:
-    told = (each for job in judgement.books.jobs for each in job.told.values())
-    hosts = {name.partition("@")[2] for each in told for name in each.clients}
+    runs = (run for job in judgement.books.jobs for run in job.executions)
+    hosts = {name.partition("@")[2] for run in runs for name in run.clients}
     text = {
         0: "no history tells",
         1: "all services by one host name: processes of one machine",
@@ -164,7 +170,7 @@ def _kills(judgement: Judgement) -> Tried:
     anew = {name: n for name in judgement.books.processes if (n := judgement.books.restarts(name))}
     text = ", ".join(f"{name} began anew {count} time(s)" for name, count in anew.items())
     more = len(workers(judgement)) - len(_workers_seen(judgement))
-    if more > 0:
+    if more > 0 and _workers_seen(judgement):
         text += f"{'; ' if text else ''}{more} worker(s) more than showed metrics at a time"
     by = _by(RUNNER, TEMPORAL)
     return Tried("kills and restarts", bool(text), text or "no process began anew", by)
@@ -270,18 +276,18 @@ def _at_once(judgement: Judgement) -> Told:
 
 
 def _none_lost(judgement: Judgement) -> Told:
-    if named := _found(judgement, kinds.LOST, kinds.DUPLICATED, kinds.ORPHANED):
+    if named := _found(judgement, LOST, DUPLICATED, ORPHANED):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     jobs = sum(stage.counts["submitted"] for stage in judgement.stages)
     if unread := sorted(judgement.books.unread):
         return NOT_TRIED, f"not all books could be read: {', '.join(unread)}"
-    if not jobs or _found(judgement, kinds.STILL_OPEN):
+    if not jobs or _found(judgement, STILL_OPEN):
         return NOT_TRIED, "jobs are missing or still open"
     return SHOWN, f"{jobs} jobs submitted, and the same {jobs} in every book"
 
 
 def _paid_once(judgement: Judgement) -> Told:
-    if named := _found(judgement, kinds.CHARGED_TWICE):
+    if named := _found(judgement, CHARGED_TWICE):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     if not judgement.books.mocked:
         return NOT_TRIED, "the vendors' own books are absent"
@@ -295,7 +301,7 @@ def _paid_once(judgement: Judgement) -> Told:
 
 
 def _callbacks_harmless(judgement: Judgement) -> Told:
-    if named := _found(judgement, kinds.CALLBACK_LOST, kinds.ORPHANED):
+    if named := _found(judgement, CALLBACK_LOST, ORPHANED):
         return BROKEN, f"{named} finding(s), see the callback fates"
     found = fates(judgement)
     counts = {"lost": found[MADE_GOOD], "late": found["late"], "doubled": found["duplicate"]}
@@ -321,7 +327,7 @@ def _taken_over(judgement: Judgement) -> Told:
 
 
 def _whole(judgement: Judgement) -> Told:
-    if named := _found(judgement, FILE):
+    if named := _found(judgement, "files"):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     jobs = judgement.books.jobs
     stored = [stored for job in jobs if job.ended for stored in job.files.values()]
@@ -334,7 +340,7 @@ def _whole(judgement: Judgement) -> Told:
 
 
 def _found(judgement: Judgement, *of: str) -> int:
-    return sum(finding.kind in of for finding in judgement.findings)
+    return sum(finding.rule.startswith(of) for finding in judgement.findings)
 
 
 CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {

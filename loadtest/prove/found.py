@@ -12,8 +12,7 @@ from loadtest.books import seal
 from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge.findings import CHARGED_TWICE, OVERLAP
-from loadtest.judge.judge import Judgement, judge
+from loadtest.judge.judge import CHARGED_TWICE, OVERLAP, Judgement, judge
 
 RESULT, CHAOS = "result.json", "chaos.json"
 KILL = "kill"
@@ -69,7 +68,7 @@ def two_builds(part: Path) -> Found:
     ours, control = sorted(runs, key=lambda path: not (path / "control").is_dir())
     sound, broken = judge(RunFolder.open(ours)), judge(RunFolder.open(control))
     reasons = [*_unmet(sound), *_unsealed([sound.books, broken.books])]
-    if broken.passed or OVERLAP not in {finding.kind for finding in broken.findings}:
+    if broken.passed or OVERLAP not in {finding.rule for finding in broken.findings}:
         reasons.append("the wrong build was not convicted of running two jobs at once")
     return _of_books(
         [sound.books],

@@ -68,7 +68,8 @@ def results(judgement: Judgement) -> str:
         "run": judgement.run,
         "seal": judgement.books.seal.root,
         "conditions": _plain(judgement.conditions),
-        "checks": _plain(judgement.checks),
+        "verdict": judgement.verdict,
+        "undecided": judgement.undecided,
         "claims": _plain(claims(judgement)),
         "tried": _plain(tried(judgement)),
         "stages": _plain(judgement.stages),
@@ -115,12 +116,9 @@ def junit(judgement: Judgement) -> str:
         (c.text, c.ok, f"measured {c.measured}, limit {c.limit}", c.asked)
         for c in judgement.conditions
     ]
-    cases += [(check.name, check.ok, check.text, False) for check in judgement.checks]
-    cases += [
-        (f"stage {stage.name}: {check.name}", check.ok, check.text, False)
-        for stage in judgement.stages
-        for check in stage.checks
-    ]
+    rules = Counter(f.rule for f in judgement.convicted)
+    cases += [(rule, False, f"{count} finding(s)", True) for rule, count in sorted(rules.items())]
+    cases += [("the run decides", False, text, True) for text in judgement.undecided]
     tally: Counter[str] = Counter(tests=len(cases), failures=0, skipped=0)
     for name, ok, text, must in cases:
         case = ElementTree.SubElement(suite, "testcase", classname="loadtest", name=name)

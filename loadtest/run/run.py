@@ -158,7 +158,7 @@ class Run:
             "began_at": began,
             "mocks": [each.name for each in self._stack.vendors],
             "temporal_ui": settings.temporal_ui_url,
-            "namespace": settings.temporal_namespace,
+            "namespace": self._stack.temporal.namespace,
             "environment": environment(self._stack.server_version),
             "faults": await self._faults(),
             "limit": await self._limit(),

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.prompts import priority, prompt, style
 from loadtest.books.raw import RunFolder
+from loadtest.collect.collector import own_clock
 from loadtest.collect.tracker import Poller, Tracker
 from loadtest.run.plan import Plan
 from loadtest.run.progress import Display, Snapshot, snapshot
@@ -120,6 +121,7 @@ class Stage:
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             self._folder.append(raw.FRAMES, self.tracker.take_frames())
+            self._folder.append(raw.CLOCKS, own_clock())
             slots = await self._slots()
             if slots is not None:
                 self._folder.append(raw.SLOTS, [{"at": time.time(), "stage": self.number, **slots}])
@@ -253,43 +255,3 @@ class Submitter:
             **dict.fromkeys(words, prompt(*place)),
             **{name: value for name, value in ours.items() if name in fields},
         }
-
-
-_LATIN = (
-    "a paper boat crossing a flooded square",
-    "an old tram climbing into the fog",
-    "a lighthouse drawn in chalk",
-    "two cranes dancing over a frozen lake",
-    "a red kite above a field of solar panels",
-    "a clockmaker's bench by candlelight",
-    "steam over a noodle stall at dawn",
-    "a fox asleep on a warm server rack",
-)
-_CHINESE = (
-    "雨夜里的霓虹小巷",
-    "黄山云海上的日出",
-    "江南水乡,一只乌篷船",
-    "敦煌壁画里飞天起舞",
-    "雪后长城,红色风筝",
-    "熊猫在竹林里打太极",
-)
-_STYLES = ("cinematic", "watercolour", "ink", "水墨")
-
-
-def prompt(seed: int, stage: int, index: int) -> str:
-    """The prompt of one job; it depends on nothing but its place in the plan."""
-    pick = random.Random(f"{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
-    words = _CHINESE if pick.random() < 0.35 else _LATIN
-    return f"{pick.choice(words)} #{index + 1}"
-
-
-def priority(seed: int, stage: int, index: int) -> int:
-    """The priority of one job, where the plan draws them."""
-    pick = random.Random(f"priority/{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
-    return pick.choice((1, 3, 5))
-
-
-def style(seed: int, stage: int, index: int) -> str:
-    """The style of one job."""
-    pick = random.Random(f"style/{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
-    return pick.choice(_STYLES)

@@ -1,5 +1,6 @@
 """Temporal's own book: executions and histories, read and never changed."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -44,6 +45,10 @@ class Temporal:
         """A reader on a connection of its own; raises Unreachable."""
         return cls(await connect(settings), settings.payload_keys)
 
+    @property
+    def namespace(self) -> str:
+        return self._client.namespace
+
     async def server_version(self) -> str:
         try:
             answer = await self._client.workflow_service.get_system_info(
@@ -82,7 +87,7 @@ class Temporal:
             raise Unreachable(f"Temporal history: {error.message}") from error
 
     async def readable(self, events: Sequence[HistoryEvent]) -> Sequence[HistoryEvent]:
-        """The same events, decrypted; what is kept as a file stays as the server has it."""
+        """The same events, decrypted."""
         if not self._keys.encrypts:
             return events
         plain = [HistoryEvent.FromString(event.SerializeToString()) for event in events]
@@ -94,6 +99,7 @@ class Temporal:
         return plain
 
 
-def history_json(job_id: str, events: Sequence[HistoryEvent]) -> str:
-    """A history as the JSON that the SDK's replayer and the Temporal UI read."""
-    return WorkflowHistory(job_id, events).to_json()
+def history_rows(job_id: str, events: Sequence[HistoryEvent]) -> list[dict[str, Any]]:
+    """Events as the JSON that the SDK's replayer and the Temporal UI read."""
+    rows: list[dict[str, Any]] = json.loads(WorkflowHistory(job_id, events).to_json())["events"]
+    return rows

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from loadtest.books import raw
 from loadtest.books.load import load
 from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
+from loadtest.judge.clocks import clocks
+from loadtest.judge.compare import Finding
+from loadtest.judge.judge import findings
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
@@ -63,6 +67,11 @@ class Evidence:
     tail: frozenset[str] = frozenset()
     struck: Sequence[Mapping[str, Any]] = ()
     grants: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What the load test's judge holds against these books."""
+        return list(findings(self.books, clocks(self.books)))
 
     def done_to(self, job_id: str) -> frozenset[Done]:
         """What was done to a job; mostly nothing."""

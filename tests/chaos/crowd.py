@@ -9,10 +9,11 @@ from random import Random
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import job_of
 from loadtest.collect.tracker import Poller, Tracker
-from loadtest.run.stage import background, prompt, style
+from loadtest.run.stage import background
 from loadtest.wire.api import Api, Feed
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor

@@ -7,8 +7,6 @@ from typing import Any
 
 from loadtest.books.facts import Record
 from loadtest.books.model import ENDS, JobFacts
-from loadtest.judge import findings as kinds
-from loadtest.judge.findings import findings
 from tests.chaos.books import Done, Evidence
 from tests.chaos.schedule import (
     IMAGES,
@@ -44,6 +42,8 @@ BY_HAND = {
     "bad_completion": Done.COMPLETE,
     "forgotten": Done.DELETE,
 }
+# The judge's rules by which books tell different ends.
+ENDS_APART = ("history.status", "jobs.job.status", "files.problem", "files", "ledger")
 # What a record gives as the reason where another run than its own was ended from outside.
 OF_ANOTHER_RUN = (Done.RESET, Done.START_AGAIN)
 # Ends from outside, and the reasons that a record then gives.
@@ -56,8 +56,9 @@ def badly_ended(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Ends that don't fit what was done, and books that tell different ends."""
     both = {job.job_id for job in evidence.books.jobs if _ended_both_ways(job)}
     again = {job.job_id for job in evidence.books.jobs if _of_another_run(job, evidence)}
-    for finding in findings(evidence.books):
-        if finding.kind == kinds.CONTRADICTION and finding.job_id not in both | again:
+    for finding in evidence.findings:
+        apart = finding.rule in ENDS_APART
+        if apart and finding.job_id not in both | again:
             yield finding.job_id, finding.text
     for job in evidence.books.jobs:
         for text in _bad(job, evidence):

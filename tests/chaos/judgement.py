@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loadtest.books.model import ENDS, JobFacts
-from loadtest.judge import findings as kinds
-from loadtest.judge.findings import Finding, findings
+from loadtest.judge import judge as kinds
+from loadtest.judge.clocks import clocks
+from loadtest.judge.compare import Finding
 from loadtest.judge.intervals import Interval, by_book, sweep
 from loadtest.times import duration, timestamp
 from tests.chaos.books import Done, Evidence
@@ -53,10 +54,10 @@ def _at_once(evidence: Evidence) -> Found:
     books = evidence.books
     limit = max((stage.limit or 1 for stage in books.stages), default=1)
     for book, intervals in (
-        by_book(books) | {"semaphores": list(_by_semaphores(evidence))}
+        by_book(books, clocks(books).offsets) | {"semaphores": list(_by_semaphores(evidence))}
     ).items():
         swept = sweep(intervals, limit)
-        if (pair := swept.violation) is not None:
+        for pair in swept.pairs[:1]:
             yield (
                 pair.second,
                 f"ran beside {pair.first} for {duration(pair.end - pair.begin)} from"
@@ -99,8 +100,8 @@ def _tokens(evidence: Evidence) -> Found:
 
 
 def _of_kinds(evidence: Evidence, *wanted: str) -> Found:
-    for finding in findings(evidence.books):
-        if finding.kind in wanted and not _is_by_hand(finding, evidence):
+    for finding in evidence.findings:
+        if finding.rule in wanted and not _is_by_hand(finding, evidence):
             yield finding.job_id, finding.text
 
 

@@ -1,16 +1,21 @@
 """Raw records of a healthy run without any stack, to be forged by tests."""
 
+import base64
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadtest.books import raw, seal
+from loadtest.books.histories import read_file
+from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement
 from loadtest.run.plan import Options, Plan
-from loadtest.times import instant, timestamp
+from loadtest.times import instant
 
 STEPS = ("image", "video")
 IMAGE, VIDEO = 0.3, 0.7
@@ -44,6 +49,31 @@ class Times:
     def granted(self) -> float:
         return self.start - 0.01
 
+    @property
+    def changes(self) -> tuple[float, ...]:
+        """When each version was so."""
+        return (
+            self.made + 0.01,
+            self.start - 0.008,
+            self.image_end + 0.006,
+            self.video_start + 0.006,
+            self.video_end + 0.02,
+        )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a job is started with."""
+
+    prompt: str
+    style: str
+    tag: str
+
+    @property
+    def body(self) -> Row:
+        said: Row = {"prompt": self.prompt, "style": self.style, "tag": self.tag}
+        return said | {"priority": 3, "on_video_failure": "fail"}
+
 
 def token(name: str) -> int:
     """A whole number that grows from job to job, as the semaphore's tokens do."""
@@ -63,43 +93,82 @@ def job_submit(name: str, prompt: str, times: Times) -> Row:
     }
 
 
-def job_record(name: str, prompt: str, times: Times) -> Row:
+NOTES = (
+    "queued",
+    "image, attempt 1 of 4",
+    "image stored; video, attempt 1 of 4",
+    "video accepted, waiting for its callback",
+    "video stored",
+)
+
+
+def url(name: str, step: str) -> str:
+    return f"http://127.0.0.1:8000/jobs/{name}/{step}"
+
+
+def asset(name: str, step: str) -> Row:
+    kind = "image/png" if step == "image" else "video/mp4"
+    return {"size": BYTES, "sha256": f"{step}{name}", "media_type": kind}
+
+
+def job_record(name: str, told: Told, times: Times) -> Row:
     """The job's JSON record; without its last fields, the job as the API lists it."""
-    made, begun = timestamp(times.made), timestamp(times.start - 0.005)
-    ended = timestamp(times.end - 0.005)
+    image, video = url(name, "image"), url(name, "video")
     changes = [
-        (1, made, "queued", None, 0),
-        (2, begun, "running", "image", 0),
-        (3, ended, "succeeded", "video", 100),
+        ("queued", None, 0, 0, 0, None),
+        ("running", "image", 0, 1, 0, None),
+        ("running", "video", 0, 1, 1, image),
+        ("running", "video", 0, 1, 1, image),
+        ("succeeded", "video", 100, 1, 1, video),
     ]
     transitions = [
-        {"version": v, "at": at, "status": status, "step": step, "percent": percent}
-        | {"attempt": 1 if step else 0}
-        for v, at, status, step, percent in changes
+        {"version": v, "at": exactly(at), "status": status, "step": step, "percent": percent}
+        | {"attempt": 1 if step else 0, "note": NOTES[v - 1]}
+        | {"attempts": {"image": images, "video": videos}, "asset_url": asset_url}
+        | {"vendor_position": None, "error": None}
+        for v, (at, (status, step, percent, images, videos, asset_url)) in enumerate(
+            zip(times.changes, changes, strict=True), 1
+        )
     ]
     return {
         "job_id": name,
-        "prompt": prompt,
+        "prompt": told.prompt,
+        "style": told.style,
+        "tag": told.tag,
+        "priority": 3,
         "status": "succeeded",
         "step": "video",
         "percent": 100,
+        "asset_url": video,
+        "queue_position": None,
+        "vendor_position": None,
         "attempts": {"image": 1, "video": 1},
         "error": None,
-        "created_at": made,
-        "started_at": begun,
-        "finished_at": ended,
-        "version": 3,
+        "created_at": exactly(times.made),
+        "started_at": exactly(times.changes[1]),
+        "finished_at": exactly(times.changes[-1]),
+        "version": 5,
+        "on_video_failure": "fail",
+        "namespace": "default",
+        "run_id": f"r-{name}",
         "token": token(name),
         "tasks": {f"{name}.video.1": f"video-{name}"},
+        "units": {},
         "transitions": transitions,
-        "assets": {kind: {"sha256": f"{kind}{name}", "size": BYTES} for kind in STEPS},
+        "assets": {kind: asset(name, kind) for kind in STEPS},
     }
+
+
+RECORD_ONLY = (
+    *("on_video_failure", "namespace", "run_id", "token"),
+    *("tasks", "units", "transitions", "assets"),
+)
 
 
 def job_frames(record: Row) -> list[Row]:
     keys = ("version", "status", "step", "percent")
     return [
-        {"source": "ws", "at": instant(change["at"]), "job_id": record["job_id"]}
+        {"source": "ws", "at": (instant(change["at"]) or 0.0) + 0.002, "job_id": record["job_id"]}
         | {key: change[key] for key in keys}
         for change in record["transitions"]
     ]
@@ -107,76 +176,160 @@ def job_frames(record: Row) -> list[Row]:
 
 def job_files(name: str) -> list[Row]:
     return [
-        {"job_id": name, "kind": kind, "bytes": BYTES, "sha256": f"{kind}{name}", "problem": None}
+        {"job_id": name, "kind": kind, "bytes": BYTES, "sha256": f"{kind}{name}"}
+        | {"shows": f"{kind} of {name}", "problem": None}
         for kind in STEPS
     ]
 
 
 def job_listed(name: str, times: Times) -> Row:
     row = {"job_id": name, "run_id": f"r-{name}", "status": "COMPLETED"}
-    return row | {"started": times.made, "closed": times.end}
+    return row | {"type": "GenVideoWorkflow", "started": times.made, "closed": times.end}
 
 
-def job_summary(name: str, times: Times) -> Row:
-    activities = [
-        {"type": kind, "scheduled": begin, "started": begin, "ended": end}
-        | {"attempt": 1, "outcome": "completed"}
-        for kind, begin, end in _activities(times)
-    ]
-    return {
-        **job_listed(name, times),
-        "asked": times.planned + 0.01,
-        "granted": times.granted,
-        "signals": [["slot_granted", times.granted], ["kling_done", times.video_end + 0.01]],
-        "activities": activities,
-        "orders": [{"step": step, "attempt": 1, "token": token(name)} for step in STEPS],
-        "results": [{"vendor_id": f"{s}-{name}", "sha256": f"{s}{name}"} for s in STEPS],
-        "hops": [0.012, 0.013],
-        "events": len(job_events(times)),
-        "workflow_tasks": 8,
-        "bytes": 9000,
-    }
+class Story:
+    """Events of a history, one behind the other."""
 
+    def __init__(self) -> None:
+        self.events: list[Row] = []
 
-def _activities(times: Times) -> list[tuple[str, float, float]]:
-    return [
-        ("gen_image", times.start - 0.005, times.image_end + 0.005),
-        ("request_video", times.image_end + 0.01, times.video_start + 0.005),
-    ]
+    def add(self, at: float, kind: str, **attributes: Any) -> str:
+        """Add an event; its number."""
+        number = str(len(self.events) + 1)
+        head, *rest = kind.lower().split("_")
+        name = f"{head}{''.join(map(str.capitalize, rest))}EventAttributes"
+        summary = attributes.pop("summary", None)
+        event: Row = {
+            "eventId": number,
+            "eventTime": exactly(at),
+            "eventType": f"EVENT_TYPE_{kind}",
+        }
+        self.events.append(event | {name: attributes})
+        if summary is not None:
+            self.events[-1]["userMetadata"] = {"summary": payload(summary)}
+        return number
 
+    def task(self, at: float) -> str:
+        """A workflow task that begins now; the number of its completion."""
+        scheduled = self.add(at - 0.001, "WORKFLOW_TASK_SCHEDULED")
+        started = self.add(
+            at, "WORKFLOW_TASK_STARTED", scheduledEventId=scheduled, identity="2@worker"
+        )
+        return self.add(
+            at + 0.001,
+            "WORKFLOW_TASK_COMPLETED",
+            scheduledEventId=scheduled,
+            startedEventId=started,
+        )
 
-def job_events(times: Times) -> list[Row]:
-    """The history that the summary was made of, as far as it is read again."""
-    found: list[tuple[float, str, Row]] = [
-        (times.made, "WORKFLOW_EXECUTION_STARTED", {}),
-        _signal("slot_granted", times.granted),
-    ]
-    for kind, begin, end in _activities(times):
-        place = str(len(found) + 1)
-        scheduled = {"activityTaskScheduledEventAttributes": {"activityType": {"name": kind}}}
-        started = {"scheduledEventId": place, "attempt": 1}
-        found += [
-            (begin, "ACTIVITY_TASK_SCHEDULED", scheduled),
-            (begin, "ACTIVITY_TASK_STARTED", {"activityTaskStartedEventAttributes": started}),
-            (
+    def local(self, task: str, kind: str, done: float, *, result: Row, summary: str) -> None:
+        data = {
+            "activity_type": kind,
+            "complete_time": {"seconds": int(done), "nanos": round(done % 1 * 1e9)},
+        }
+        self.add(
+            done,
+            "MARKER_RECORDED",
+            workflowTaskCompletedEventId=task,
+            details={"data": payloads(data), "result": payloads(result)},
+            summary=summary,
+        )
+
+    def activity(self, task: str, kind: str, begin: float, end: float | None, **more: Row) -> None:
+        number = self.add(
+            begin,
+            "ACTIVITY_TASK_SCHEDULED",
+            activityType={"name": kind},
+            workflowTaskCompletedEventId=task,
+            input=payloads(more["input"]),
+        )
+        if end is not None:
+            self.add(
+                begin,
+                "ACTIVITY_TASK_STARTED",
+                scheduledEventId=number,
+                attempt=1,
+                identity="2@worker",
+            )
+            self.add(
                 end,
                 "ACTIVITY_TASK_COMPLETED",
-                {"activityTaskCompletedEventAttributes": {"scheduledEventId": place}},
-            ),
-        ]
-    found += [
-        _signal("kling_done", times.video_end + 0.01),
-        (times.end, "WORKFLOW_EXECUTION_COMPLETED", {}),
-    ]
-    return [
-        {"eventId": str(number), "eventTime": at, "eventType": f"EVENT_TYPE_{kind}", **attributes}
-        for number, (at, kind, attributes) in enumerate(found, 1)
-    ]
+                scheduledEventId=number,
+                result=payloads(more["result"]),
+            )
+
+    def signal(self, name: str, at: float, body: Row) -> None:
+        self.add(at, "WORKFLOW_EXECUTION_SIGNALED", signalName=name, input=payloads(body))
 
 
-def _signal(name: str, at: float) -> tuple[float, str, Row]:
-    attributes = {"workflowExecutionSignaledEventAttributes": {"signalName": name}}
-    return at, "WORKFLOW_EXECUTION_SIGNALED", attributes
+def payload(value: object) -> Row:
+    data = base64.b64encode(json.dumps(value, ensure_ascii=False).encode()).decode()
+    return {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": data}
+
+
+def payloads(value: object) -> Row:
+    return {"payloads": [payload(value)]}
+
+
+def job_events(name: str, told: Told, times: Times) -> list[Row]:
+    """The history of a job that nothing disturbed."""
+    story, at = Story(), times.changes
+    run = {"job_id": name, "run_id": f"r-{name}"}
+    kept = {"attempts": {"image": 0, "video": 0}}
+    story.add(
+        times.made,
+        "WORKFLOW_EXECUTION_STARTED",
+        workflowType={"name": "GenVideoWorkflow"},
+        originalExecutionRunId=f"r-{name}",
+        identity="1@api",
+        input=payloads(told.body),
+        searchAttributes={"indexedFields": {"CustomTag": payload(told.tag)}},
+    )
+    task = story.task(at[0])
+    done = times.planned + 0.02
+    story.local(
+        task, "enter_queue", done, result={"recorded": kept}, summary=f"version 1: {NOTES[0]}"
+    )
+    story.signal("granted:job", times.granted, run | {"name": "job", "token": token(name)})
+    order: Row = {"request": run, "attempt": 1, "token": token(name), "job": told.body}
+    task = story.task(at[1])
+    story.local(task, "record_state", at[1], result=kept, summary=f"version 2: {NOTES[1]}")
+    image = {"vendor_id": f"image-{name}", "asset": asset(name, "image"), "units": {}}
+    story.activity(
+        task,
+        "gen_image",
+        times.start - 0.005,
+        times.image_end + 0.005,
+        input=order | {"step": "image"},
+        result=image | {"asset_url": url(name, "image")},
+    )
+    task = story.task(at[2])
+    story.local(task, "record_state", at[2], result=kept, summary=f"version 3: {NOTES[2]}")
+    accepted: Row = {"vendor_id": f"video-{name}", "accepted_at": times.video_start}
+    story.activity(
+        task,
+        "request_video",
+        times.image_end + 0.01,
+        times.video_start + 0.005,
+        input=order | {"step": "video"},
+        result=accepted,
+    )
+    task = story.task(at[3])
+    story.local(task, "record_state", at[3], result=kept, summary=f"version 4: {NOTES[3]}")
+    watch = {"order": order | {"step": "video"}, "accepted": accepted}
+    story.activity(task, "collect_video", times.video_start + 0.008, None, input=watch)
+    ended: Row = {"external_id": f"{name}.video.1", "task_id": f"video-{name}"}
+    ended |= {"task_status": "succeed", "updated_at": round(times.video_end * 1000)}
+    story.signal("kling_done", times.video_end + 0.01, ended)
+    task = story.task(times.video_end + 0.012)
+    video = {"vendor_id": f"video-{name}", "asset": asset(name, "video"), "units": {}}
+    video["asset_url"] = url(name, "video")
+    story.local(task, "fetch_video", at[4], result=video, summary="video: it has ended, fetch")
+    story.local(task, "record_state", at[4], result=kept, summary=f"version 5: {NOTES[4]}")
+    result: Row = {"step": "video", "status": "succeeded", "percent": 100, "version": 5}
+    result |= {"asset_url": url(name, "video"), "attempts": {"image": 1, "video": 1}}
+    story.add(times.end, "WORKFLOW_EXECUTION_COMPLETED", result=payloads(result))
+    return story.events
 
 
 def job_generation(name: str, step: str, prompt: str, *, times: Times) -> Row:
@@ -184,36 +337,55 @@ def job_generation(name: str, step: str, prompt: str, *, times: Times) -> Row:
     accepted, end = (
         (times.start, times.image_end) if image else (times.video_start, times.video_end)
     )
-    sent = [("submitted", accepted), ("processing", accepted + 0.01), ("succeed", end)]
+    sent = [("processing", accepted + 0.01), ("succeed", end)]
     callbacks = [
-        {"status": status, "sent_at": at, "reply": 200, "error": None} for status, at in sent
+        {"delivery_id": f"msg_{name}_{status}", "status": status, "note": "", "sent_at": at}
+        | {"reply": 200, "error": None}
+        for status, at in sent
     ]
     return {
         "job_id": f"{step}-{name}",
         "external_id": f"{name}.{step}.1",
+        "job_key": f"key-{name}",
+        "attempt": 1,
         "prompt": prompt,
         "token": token(name),
         "accepted_at": accepted,
         "started_at": accepted + 0.001,
         "finished_at": end,
+        "accepted_ts": accepted,
+        "started_ts": accepted + 0.001,
+        "finished_ts": end,
+        "seconds": round(end - accepted, 6),
         "outcome": "succeeded",
+        "error": None,
         "charged": True,
+        "duplicate": False,
+        "calls_back": not image,
         "sha256": f"{step}{name}",
         "source_sha256": None if image else f"image{name}",
+        "shows": f"{step} of {name}",
+        "source_shows": None if image else f"image of {name}",
         "callbacks": [] if image else callbacks,
     }
 
 
 def job_receipts(name: str, times: Times) -> list[Row]:
     return [
-        {"received_at": at, "job_id": name, "task_id": f"video-{name}"}
-        | {"task_status": status, "fate": "applied"}
-        for status, at in (
-            ("submitted", times.video_start + 0.002),
-            ("processing", times.video_start + 0.012),
-            ("succeed", times.video_end + 0.005),
+        {"received_at": exactly(at), "job_id": name, "task_id": f"video-{name}"}
+        | {"task_status": status, "fate": "applied", "external_id": f"{name}.video.1"}
+        | {"updated_at": round(so * 1000), "decided": True}
+        for status, at, so in (
+            ("processing", times.video_start + 0.012, times.video_start + 0.01),
+            ("succeed", times.video_end + 0.005, times.video_end),
         )
     ]
+
+
+def exactly(at: float) -> str:
+    """An instant as the services write it, to the microsecond."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 T0 = 1_790_000_000.0
@@ -267,8 +439,19 @@ class Synthetic:
                 "unread": [],
             },
         )
+        kept = self.plan.jobs
+        self.folder.write(raw.REPLAY, {"replayed": kept, "kept": kept, "failures": {}})
         seal.write(self.folder)
         return self
+
+    def history(self, name: str, change: Callable[[list[Row]], object]) -> None:
+        """Forge one history: `change` edits its events in place; they are numbered anew."""
+        path = self.folder.histories / f"{name}.json"
+        events = json.loads(path.read_text("utf-8"))["events"]
+        change(events)
+        told = [event | {"eventId": str(number)} for number, event in enumerate(events, 1)]
+        path.write_text(json.dumps({"events": told}), "utf-8")
+        seal.write(self.folder)
 
     def edit(self, name: str, change: Callable[[list[Row]], object]) -> None:
         """Forge one raw file: `change` edits its rows in place."""
@@ -278,9 +461,43 @@ class Synthetic:
         self.folder.append(name, rows)
         seal.write(self.folder)
 
+    def edit_runs(self, change: Callable[[list[Row]], object]) -> None:
+        """Forge a few instants of each history; a row that is new is a run without work."""
+        paths = sorted(self.folder.histories.glob("*.json"))
+        rows = [_run_of(path) for path in paths]
+        before = [dict(row) for row in rows]
+        change(rows)
+        for path, was in zip(paths, before, strict=True):
+            now = next((row for row in rows if row["run_id"] == was["run_id"]), None)
+            if now is None:
+                path.unlink()
+            elif now != was:
+                self.history(was["job_id"], partial(_bend, now=now))
+        known = {was["run_id"] for was in before}
+        for row in (row for row in rows if row["run_id"] not in known):
+            told = Told("", "", "")
+            events = job_events(row["job_id"], told, Times.of(row["started"], start=row["started"]))
+            events = [events[0], events[-1]]
+            events[0]["workflowExecutionStartedEventAttributes"]["originalExecutionRunId"] = row[
+                "run_id"
+            ]
+            events[0]["eventTime"] = exactly(row["started"])
+            name = f"{row['job_id']}.{row['run_id']}"
+            (self.folder.histories / f"{name}.json").write_text(
+                json.dumps({"events": events}), "utf-8"
+            )
+            self.history(name, partial(_bend, now=row))
+        seal.write(self.folder)
+
     def add(self, name: str, rows: list[Row]) -> None:
         """Forge one raw file by rows behind its last."""
         self.edit(name, lambda there: there.extend(rows))
+
+    def arm(self, service: str, rule: str, where: str, do: str) -> None:
+        """Note that a fault rule was armed as the run began."""
+        run = self.folder.read(raw.RUN)
+        run["faults"][service]["rules"].append({"name": rule, "where": where, "do": do})
+        self.replace(raw.RUN, run)
 
     def replace(self, name: str, value: object) -> None:
         """Forge one raw JSON file."""
@@ -290,51 +507,98 @@ class Synthetic:
     def _stage(self, stage: int, count: int) -> None:
         began, planned = self.at, self.at + 0.01
         self.at = planned + 0.05
-        many = count > raw.KEEP_ALL_HISTORIES
         samples: list[Row] = []
         for index in range(count):
             times = self._job(stage, index, planned + self.plan.offset(index))
             samples.append({"at": times.start + 0.1, "stage": stage, "limit": 1})
-            samples[-1] |= {"holders": [job_id(stage, index)], "waiting": None}
-            if not many or index % raw.KEEP_EVERY == 0:
-                self._history(job_id(stage, index), times)
+            samples[-1] |= {"paused": False, "holders": [job_id(stage, index)]}
+            samples[-1] |= {"draining": 0, "waiting": None}
             self.at += GAP
         self.folder.append(raw.SLOTS, samples)
         slots = {"limit": 1, "paused": False, "holders": [], "draining": 0, "waiting": 0}
-        row = {"stage": stage, "jobs": count, "tag": f"load-run-{stage + 1}", "began_at": began}
+        row = {
+            "stage": stage,
+            "jobs": count,
+            "tag": f"load-{self.folder.path.name}-{stage + 1}",
+            "began_at": began,
+        }
         row |= {"ended_at": self.at, "why": "done", "slots_before": slots, "slots_after": slots}
+        row |= {"feed_connections": 1}
         self.folder.append(raw.STAGES, [row])
 
     def _job(self, stage: int, index: int, planned: float) -> Times:
-        name, prompt = job_id(stage, index), f"纸船 {index + 1}"
+        name, seed = job_id(stage, index), self.plan.seed
+        tag = f"load-{self.folder.path.name}-{stage + 1}"
+        told = Told(prompt(seed, stage, index), style(seed, stage, index), tag)
         times = Times.of(planned, start=max(self.at, planned + 0.05))
         self.at = times.end
         key = f"{self.folder.path.name}-{stage}-{index}"
-        submit = job_submit(name, prompt, times)
+        submit = job_submit(name, told.prompt, times)
         self.folder.append(raw.SUBMITS, [submit | {"stage": stage, "index": index, "key": key}])
-        record = job_record(name, prompt, times)
-        job = {k: v for k, v in record.items() if k not in ("transitions", "assets", "tasks")}
+        record = job_record(name, told, times)
+        job = {k: v for k, v in record.items() if k not in RECORD_ONLY}
         self.folder.append(raw.JOBS, [{"stage": stage, "listed": True, "job": job}])
         self.folder.append(raw.STATES, [{"job_id": name, "problem": None, "record": record}])
         self.folder.append(raw.FRAMES, job_frames(record))
         listed = job_listed(name, times)
-        self.folder.append(raw.EXECUTIONS, [listed | {"tag": f"load-run-{stage + 1}"}])
-        self.folder.append(raw.TEMPORAL, [job_summary(name, times)])
+        self.folder.append(raw.EXECUTIONS, [listed | {"tag": tag}])
+        self._history(name, told, times)
         self.folder.append(raw.FILES, job_files(name))
         for step in self.mocks:
-            row = job_generation(name, step, prompt, times=times)
+            row = job_generation(name, step, told.prompt, times=times)
             self.folder.append(raw.LEDGERS[step], [row])
         self.folder.append(raw.RECEIPTS, job_receipts(name, times))
         return times
 
-    def _history(self, name: str, times: Times) -> None:
-        text = json.dumps({"events": job_events(times)})
+    def _history(self, name: str, told: Told, times: Times) -> None:
+        text = json.dumps({"events": job_events(name, told, times)})
         (self.folder.histories / f"{name}.json").write_text(text, "utf-8")
 
 
+def _run_of(path: Path) -> Row:
+    run = read_file(path, path.stem.partition(".")[0])
+    names = ("job_id", "run_id", "status", "started", "granted", "closed")
+    return {name: getattr(run, name) for name in names}
+
+
+def _bend(events: list[Row], *, now: Row) -> None:
+    """Make a history tell these instants and this end."""
+    events[0]["eventTime"] = exactly(now["started"])
+    permit = [e for e in events if signal_of(e) == "granted:job"]
+    for event in permit:
+        if now["granted"] is None:
+            event["workflowExecutionSignaledEventAttributes"]["signalName"] = "unheard"
+        else:
+            event["eventTime"] = exactly(now["granted"])
+    if now["closed"] is None:
+        del events[-1]
+        return
+    kind = now["status"]
+    name = f"workflowExecution{''.join(map(str.capitalize, kind.split('_')))}EventAttributes"
+    body = next(value for key, value in events[-1].items() if key.endswith("EventAttributes"))
+    last = {
+        "eventTime": exactly(now["closed"]),
+        "eventType": f"EVENT_TYPE_WORKFLOW_EXECUTION_{kind}",
+    }
+    events[-1] = last | {name: body if kind == "COMPLETED" else {}}
+
+
+def signal_of(event: Row) -> str | None:
+    """The name of the signal that an event is."""
+    found = event.get("workflowExecutionSignaledEventAttributes") or {}
+    name = found.get("signalName")
+    return str(name) if name is not None else None
+
+
 def _readings(began: float, ended: float, mocks: Collection[str]) -> list[Row]:
-    """Both vendors' clocks are the runner's, as far as a request's way lets anybody see."""
-    return [
+    """Both vendors' clocks are the runner's, as far as a request's way lets anybody see; nobody has
+    set that of the runner."""
+    own = [
+        {"service": "runner", "moment": "sample", "sent_at": at, "answered_at": at}
+        | {"theirs": at - began + 1000.0}
+        for at in (began, ended)
+    ]
+    return own + [
         {"service": step, "moment": moment, "sent_at": at, "answered_at": at, "theirs": at}
         for moment, at in (("begin", began), ("end", ended))
         for step in mocks
@@ -343,15 +607,16 @@ def _readings(began: float, ended: float, mocks: Collection[str]) -> list[Row]:
 
 def _totals(made: int) -> Row:
     counts = {"accepted": made, "charged": made, "in_flight": 0, "max_in_flight": min(made, 1)}
-    return counts | {"duplicates": 0, "ledger_dropped": 0}
+    return counts | {"duplicates": 0, "ledger_dropped": 0, "faults_injected": 0}
 
 
 def _vendors(made: int, mocks: Collection[str]) -> Row:
     verdict = {"ok": True, "charged_twice": [], "charged": made, "open": 0}
     fine = {"verdict": verdict, "faults_recorded": 0, "faults_remembered": 0}
+    verdict["callbacks_unanswered"] = []
     return {step: {"stats": _totals(made), **fine} for step in mocks}
 
 
 def named(judgement: Judgement, kind: str) -> list[str]:
-    """The jobs of all findings of one kind, in their order."""
-    return [finding.job_id for finding in judgement.findings if finding.kind == kind]
+    """The jobs of all findings by one rule, in their order."""
+    return [finding.job_id for finding in judgement.findings if finding.rule == kind]

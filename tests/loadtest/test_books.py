@@ -229,6 +229,9 @@ def test_an_odd_leaf_counts() -> None:
 OF_SHARED = {
     "shared.temporal.codec",
     "shared.errors",
+    "shared.jobs.genvideo",
+    "shared.pipeline.definition",
+    "shared.settings.pipelines",
     "shared.files",
     "shared.redact",
     "shared.settings.common",

@@ -210,7 +210,7 @@ def test_torn_lines_are_counted_and_the_rest_is_judged(tmp_path: Path) -> None:
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
     assert line.endswith(f"{raw.SLOTS}, 2 line(s)")
-    assert "check failed: every line of the raw records is whole" in result.stdout
+    assert "damaged line(s)" in result.stdout
     assert (folder.path / "report.html").is_file()
 
 
@@ -222,7 +222,7 @@ def test_whom_a_rule_convicts_is_named_in_the_terminal_and_in_the_first_section(
     result = runner.invoke(app, ["report", str(run.folder.path)])
 
     assert result.exit_code == 1
-    assert f"file: {job_id(0, 1)}: its prompt" in result.stdout
+    assert f"states.record.prompt: {job_id(0, 1)}: " in result.stdout
     first, _, _ = (run.folder.path / "report.md").read_text("utf-8").partition("## 2.")
     assert job_id(0, 1) in first
 

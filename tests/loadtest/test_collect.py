@@ -1,25 +1,16 @@
 """What is read of the stack: histories, the jobs that are followed, files."""
 
-import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.api.history.v1 import (
-    ActivityTaskCompletedEventAttributes,
-    ActivityTaskStartedEventAttributes,
-    HistoryEvent,
-    WorkflowExecutionSignaledEventAttributes,
-    WorkflowExecutionStartedEventAttributes,
-    WorkflowTaskFailedEventAttributes,
-)
 
+from loadtest.books.histories import read_events
 from loadtest.collect.collector import _stored
-from loadtest.collect.histories import summarise
 from loadtest.collect.tracker import Tracker
+from tests.loadtest.synthetic import Row, Story
 
 
 @pytest.mark.parametrize("end", ["png", "jpg", "webp"])
@@ -40,148 +31,96 @@ def test_of_two_the_newer_one_is_the_jobs(tmp_path: Path) -> None:
     assert _stored(tmp_path, "image") == b"png"
 
 
-def signalled(at: int, name: str, body: object = None) -> HistoryEvent:
-    event = HistoryEvent(
-        event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-        workflow_execution_signaled_event_attributes=WorkflowExecutionSignaledEventAttributes(
-            signal_name=name,
-            input=Payloads(payloads=[Payload(data=json.dumps(body).encode())]),
-        ),
+def permit(at: float, **body: object) -> Callable[[Story], None]:
+    said = {"job_id": "job-0", "run_id": "run-9", "name": "job", "token": 7} | body
+    return lambda story: story.signal("granted:job", at, said)
+
+
+def begun(run_id: str = "run-9") -> Story:
+    story = Story()
+    story.add(
+        1.0,
+        "WORKFLOW_EXECUTION_STARTED",
+        workflowType={"name": "GenVideoWorkflow"},
+        originalExecutionRunId=run_id,
     )
-    event.event_time.FromSeconds(at)
-    return event
-
-
-def started() -> HistoryEvent:
-    event = HistoryEvent(
-        event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
-        workflow_execution_started_event_attributes=WorkflowExecutionStartedEventAttributes(),
-    )
-    event.event_time.FromSeconds(1)
-    return event
-
-
-PERMIT = {"gate": "job", "token": 7}
+    return story
 
 
 @pytest.mark.parametrize(
     ("signals", "granted"),
     [
-        ([(5, "slot_granted", PERMIT)], 5.0),
-        ([(5, "slot_granted", PERMIT), (8, "slot_granted", PERMIT)], 5.0),
-        ([(5, "slot_granted", {**PERMIT, "gate": "image"}), (6, "slot_granted", PERMIT)], 6.0),
-        ([(5, "queue_full", 12_000)], None),
-        ([(5, "kling_done", {})], None),
+        ([permit(5)], 5.0),
+        ([permit(5), permit(8)], 5.0),
+        ([permit(5, name="image"), permit(6)], 6.0),
+        ([permit(5, run_id="run-8")], None),
+        ([lambda story: story.signal("refused:job", 5, {})], None),
+        ([lambda story: story.signal("granted:image", 5, {"run_id": "run-9"})], None),
     ],
 )
 def test_the_slot_begins_when_it_is_the_jobs(
-    signals: list[tuple[int, str, object]], granted: float | None
+    signals: list[Callable[[Story], None]], granted: float | None
 ) -> None:
-    events = [started(), *(signalled(*signal) for signal in signals)]
-    assert summarise("job-0", events)["granted"] == granted
+    story = begun()
+    for signal in signals:
+        signal(story)
 
-
-def reset(at: int, new_run_id: str) -> HistoryEvent:
-    event = HistoryEvent(
-        event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
-        workflow_task_failed_event_attributes=WorkflowTaskFailedEventAttributes(
-            cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
-            new_run_id=new_run_id,
-        ),
-    )
-    event.event_time.FromSeconds(at)
-    return event
+    assert read_events("job-0", story.events).granted == granted
 
 
 def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
-    others, own = {**PERMIT, "run_id": "run-8"}, {**PERMIT, "run_id": "run-9"}
-    events = [
-        started(),
-        signalled(5, "slot_granted", others),
-        reset(7, "run-9"),
-        signalled(8, "slot_granted", others),
-        signalled(11, "slot_granted", own),
-    ]
+    story = begun("run-8")
+    permit(5, run_id="run-8")(story)
+    cause = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
+    story.add(7.0, "WORKFLOW_TASK_FAILED", cause=cause, newRunId="run-9")
+    permit(8, run_id="run-8")(story)
+    permit(11)(story)
 
-    row = summarise("job-0", events)
+    run = read_events("job-0", story.events)
 
-    assert (row["run_id"], row["granted"]) == ("run-9", 11.0)
-
-
-def scheduled(at: int, number: int) -> HistoryEvent:
-    event = HistoryEvent(event_id=number, event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
-    event.event_time.FromSeconds(at)
-    return event
-
-
-def ordered(at: int, number: int, body: object) -> HistoryEvent:
-    event = scheduled(at, number)
-    payload = Payload(data=json.dumps(body).encode())
-    event.activity_task_scheduled_event_attributes.input.payloads.append(payload)
-    return event
-
-
-def asked(at: int, activity: str) -> HistoryEvent:
-    event = HistoryEvent(event_type=EventType.EVENT_TYPE_MARKER_RECORDED)
-    payload = Payload(data=json.dumps({"activity_type": activity}).encode())
-    details = event.marker_recorded_event_attributes.details
-    details["data"].CopyFrom(Payloads(payloads=[payload]))
-    event.event_time.FromSeconds(at)
-    return event
+    assert (run.run_id, run.granted) == ("run-9", 11.0)
 
 
 def test_an_order_tells_its_attempt_and_its_permit() -> None:
+    story = begun()
     order = {"step": "video", "attempt": 2, "token": 7, "request": {"job_id": "job-0"}}
-    events = [started(), ordered(3, 10, order), ordered(4, 20, {"accepted": {}})]
+    story.activity("1", "request_video", 3.0, None, input=order)
+    story.activity("1", "collect_video", 4.0, None, input={"accepted": {}})
 
-    assert summarise("job-0", events)["orders"] == [{"step": "video", "attempt": 2, "token": 7}]
-
-
-def test_a_job_asks_as_it_enters_the_queue() -> None:
-    events = [started(), asked(2, "record_state"), asked(3, "enter_queue")]
-
-    assert summarise("job-0", events)["asked"] == 3.0
+    assert [each[:4] for each in read_events("job-0", story.events).orders] == [
+        ("video", 2, 7, 3.0)
+    ]
 
 
-def began(at: int, number: int) -> HistoryEvent:
-    event = HistoryEvent(
-        event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
-        activity_task_started_event_attributes=ActivityTaskStartedEventAttributes(
-            scheduled_event_id=number, attempt=1
-        ),
-    )
-    event.event_time.FromSeconds(at)
-    return event
+def test_a_version_is_of_the_moment_that_its_task_had_come_to() -> None:
+    story = begun()
+    task = story.task(2.0)
+    story.local(task, "enter_queue", 3.0, result={}, summary="version 1: queued")
+    story.local(task, "record_state", 4.0, result={}, summary="version 2: image, attempt 1 of 4")
+    run = read_events("job-0", story.events)
 
-
-def completed(at: int, number: int) -> HistoryEvent:
-    event = HistoryEvent(
-        event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
-        activity_task_completed_event_attributes=ActivityTaskCompletedEventAttributes(
-            scheduled_event_id=number
-        ),
-    )
-    event.event_time.FromSeconds(at)
-    return event
+    assert [(each.version, each.at) for each in run.versions] == [(1, 2.0), (2, 3.0)]
+    assert run.asked == 3.0
 
 
 def test_only_one_activity_straight_behind_another_is_a_plain_hop() -> None:
     """An activity that a permit brought about is none."""
-    events = [
-        started(),
-        signalled(2, "slot_granted", PERMIT),
-        scheduled(3, 10),
-        began(4, 10),
-        signalled(50, "report_progress", {"percent": 50}),
-        completed(60, 10),
-        scheduled(61, 20),
-        began(62, 20),
-        completed(70, 20),
-        signalled(71, "slot_granted", {**PERMIT, "gate": "video"}),
-        scheduled(72, 30),
-        began(73, 30),
-    ]
-    assert summarise("job-0", events)["hops"] == [2.0]
+    story = begun()
+    nothing: Row = {"input": {}, "result": {}}
+    story.activity("1", "gen_image", 3.0, 60.0, **nothing)
+    story.activity("1", "request_video", 61.0, 70.0, **nothing)
+    permit(71, name="video")(story)
+    story.activity("1", "collect_video", 72.0, 73.0, **nothing)
+
+    assert read_events("job-0", story.events).hops == [1.0]
+
+
+def test_a_history_without_all_its_events_is_no_history() -> None:
+    story = begun()
+    permit(5)(story)
+    del story.events[0]
+
+    assert read_events("job-0", story.events).problem == "lacks events"
 
 
 def job(job_id: str, version: int, status: str, *, tag: str = "mine") -> dict[str, Any]:

@@ -16,10 +16,9 @@ import pytest
 
 from loadtest.books.model import WITNESSES, codes
 from loadtest.cli import app
-from loadtest.judge.findings import Finding
+from loadtest.judge.compare import Finding
 from loadtest.judge.judge import Condition, StageResult, judge
 from loadtest.judge.pace import Spread
-from loadtest.judge.self_checks import SelfCheck
 from loadtest.judge.threshold import DEFAULTS, METRICS
 from loadtest.judge.tried import Claim, Tried
 from loadtest.report.write import jobs_csv, results, sections, write_report
@@ -101,7 +100,6 @@ def test_the_chinese_page_counts_them_alike() -> None:
 RESULTS = Path("docs/results.md").read_text(encoding="utf-8")
 LISTS: dict[str, type] = {
     "conditions": Condition,
-    "checks": SelfCheck,
     "claims": Claim,
     "tried": Tried,
     "stages": StageResult,
@@ -156,7 +154,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_each_field_of_the_results_has_its_line_and_no_other(written: dict[str, str]) -> None:
     body = json.loads(written["results"])
-    top = {f"{name}[]" if name in LISTS or name == "reasons" else name for name in body}
+    top = {
+        f"{name}[]" if name in LISTS or name in ("reasons", "undecided") else name for name in body
+    }
     below = {path for name, kind in LISTS.items() for path in of_type(kind, f"{name}[]")}
     noted = {path for name in ("run", "vendors") for path in of_value(body[name], name)}
     spread = {f"spread.{field.name}" for field in dataclasses.fields(Spread)}

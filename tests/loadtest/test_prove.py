@@ -49,6 +49,7 @@ class Made:
         made.raw.write(PLAN, plan | {"command": "make prove SEED=7"})
         _run(folder / "ladder")
         faults = _run(folder / "faults")
+        faults.arm("image", "slow", "start", "slow")
         faults.add(raw.FAULTS, [_fault(faults)])
         for name in ("kills", "chaos"):
             chaos = _run(folder / name)
@@ -95,8 +96,9 @@ def _run(part: Path, *, name: str = RUN) -> Synthetic:
 def _fault(run: Synthetic) -> dict[str, Any]:
     """One that slowed the first image down, and was borne."""
     made = next(iter(run.folder.rows(raw.LEDGERS["image"])))
-    fault = {"service": "image", "rule": "slow", "where": "progress", "do": "slow"}
-    return fault | {"external_id": made["external_id"], "at": made["accepted_at"]}
+    fault = {"service": "image", "rule": "slow", "where": "start", "do": "slow"}
+    same = {name: made[name] for name in ("external_id", "attempt", "job_key", "prompt")}
+    return fault | same | {"at": made["accepted_at"]}
 
 
 def _into_the_next(videos: list[dict[str, Any]]) -> None:

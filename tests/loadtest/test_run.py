@@ -17,17 +17,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
 from examples.speech.definition import SPEECH
-from loadtest.books import raw
+from loadtest.books import raw, seal
 from loadtest.books.model import STEPS
+from loadtest.books.prompts import prompt
 from loadtest.collect.tracker import Tracker
-from loadtest.judge.judge import Judgement, judge
+from loadtest.judge.judge import Judgement, Verdict, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
 from loadtest.run.plan import LADDER, Options, Plan, PlanError
 from loadtest.run.progress import Display
 from loadtest.run.run import Run, Stack
 from loadtest.run.session import NotReachable, armed, preflight, replay
-from loadtest.run.stage import Submitter, prompt
+from loadtest.run.stage import Submitter
 from loadtest.settings import Settings
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http
@@ -237,8 +238,9 @@ async def test_two_stages_pass_whatever_the_api_does_meanwhile(
         {"name": "image", "vendor": "image", "called_back": False},
         {"name": "video", "vendor": "video", "called_back": True},
     ]
-    assert judgement.reasons == []
-    assert judgement.headline == "PASS: 7 of 7 jobs succeeded, at most 1 at once"
+    # Nothing replays here.
+    assert judgement.findings == []
+    assert judgement.headline == "NOT DECIDED: 7 of 7 jobs succeeded, at most 1 at once"
     assert sum(submit.tries for job in judgement.books.jobs for submit in job.submissions) == 10
     assert judgement.books.stages[1].feeds > 1
     assert {sweep.most for sweep in judgement.stages[1].at_once.values()} == {1}
@@ -300,7 +302,7 @@ async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
 
     assert run.why.startswith("unreachable")
     assert not judgement.passed
-    assert any("every book could be read" in reason for reason in judgement.reasons)
+    assert "run.unread" in {found.rule for found in judgement.findings}
     assert "partial: unreachable" in (run.folder.path / "report.md").read_text("utf-8")
 
 
@@ -329,8 +331,8 @@ def command(tmp_path: Path, body: str) -> str:
     return f"{sys.executable} {script}"
 
 
-def verdict(run: Synthetic) -> bool | None:
-    return next(check.ok for check in judge(run.folder).checks if "replays" in check.name)
+def verdict(run: Synthetic) -> Verdict:
+    return judge(run.folder).verdict
 
 
 def test_all_replayed(run: Synthetic, tmp_path: Path) -> None:
@@ -342,7 +344,7 @@ print(json.dumps({"replayed": len(os.listdir(sys.argv[1])), "failures": {}}))
     replay(run.folder, command(tmp_path, body))
 
     assert run.folder.read(raw.REPLAY) == {"replayed": 3, "failures": {}, "kept": 3}
-    assert verdict(run) is True
+    assert verdict(run) is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -357,16 +359,17 @@ print(json.dumps({"replayed": len(os.listdir(sys.argv[1])), "failures": {}}))
 def test_what_is_not_replayed_fails_the_run(run: Synthetic, tmp_path: Path, body: str) -> None:
     replay(run.folder, command(tmp_path, body))
 
-    assert verdict(run) is False
-    assert not judge(run.folder).passed
+    assert verdict(run) is Verdict.FAIL
 
 
 def test_a_program_that_is_not_there_fails_the_run(run: Synthetic) -> None:
     replay(run.folder, "/nowhere/replay")
 
-    assert verdict(run) is False
+    assert verdict(run) is Verdict.FAIL
 
 
-def test_without_a_program_nothing_is_said(run: Synthetic) -> None:
-    assert verdict(run) is None
-    assert judge(run.folder).passed
+def test_without_a_program_it_is_not_decided(run: Synthetic) -> None:
+    (run.folder.raw / raw.REPLAY).unlink()
+    seal.write(run.folder)
+
+    assert verdict(run) is Verdict.NOT_DECIDED

@@ -13,10 +13,10 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 
-from loadtest.collect.histories import summarise
+from loadtest.books.histories import read_events
 from loadtest.wire.http import Unreachable
 from loadtest.wire.temporal import Temporal as LoadtestTemporal
-from loadtest.wire.temporal import history_json
+from loadtest.wire.temporal import history_rows
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.worker.worker import running_worker
@@ -151,7 +151,7 @@ async def failed_task(client: Client, job_id: str) -> str:
 
 async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> None:
     record = await line.run(PROMPT)
-    kept = history_json(record.job_id, await history(line.client, record.job_id))
+    kept = WorkflowHistory(record.job_id, await history(line.client, record.job_id)).to_json()
     assert PROMPT not in kept
     for keys, readable in ((NEW, True), (OLD, False)):
         replayer = Replayer(
@@ -172,8 +172,10 @@ async def test_the_load_test_reads_permits_and_reasons(line: Pipeline) -> None:
     await line.ended(second)
     events = await history(line.client, second)
     reader = LoadtestTemporal(line.client, PayloadKeys.parse(NEW))
-    row = summarise(second, await reader.readable(events))
-    assert row["granted"] is not None
-    assert row["asked"] < row["granted"]
+    run = read_events(second, history_rows(second, await reader.readable(events)))
+    assert run.granted is not None
+    assert run.asked is not None
+    assert run.asked < run.granted
+    assert run.body["prompt"] == PROMPT
     with pytest.raises(Unreachable, match="PAYLOAD_KEY"):
         await LoadtestTemporal(line.client, PayloadKeys.parse(OLD)).readable(events)

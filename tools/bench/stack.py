@@ -12,14 +12,14 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from loadtest.collect.histories import summarise
+from loadtest.books.histories import read_events
 from loadtest.run.session import preflight
 from loadtest.run.stage import background
 from loadtest.settings import Settings
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import addresses
-from loadtest.wire.temporal import Temporal, connect
+from loadtest.wire.temporal import Temporal, connect, history_rows
 from loadtest.wire.vendor import Vendor
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import VIEW_QUERY, semaphore_id
@@ -193,4 +193,4 @@ async def _one(client: Client, temporal: Temporal) -> list[float]:
     """The time from the first activity's end to the second one's start, by the server's clock."""
     name = await bare(client)
     events = await temporal.history(name)
-    return list(summarise(name, events)["hops"]) if events else []
+    return read_events(name, history_rows(name, events)).hops if events else []

@@ -14,9 +14,9 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.client import Client, WorkflowFailureError
 
-from loadtest.books.facts import Activity, Execution, read
-from loadtest.collect.histories import summarise
+from loadtest.books.histories import Activity, Execution, read_events
 from loadtest.times import instant
+from loadtest.wire.temporal import history_rows
 from shared.jobs.genvideo import GENVIDEO
 from tools.bench.stack import StackUnderTest, hops
 from tools.bench.table import Figure, milliseconds
@@ -243,7 +243,8 @@ async def _measured(
     stack: StackUnderTest, moment: Moment, jobs: tuple[str, str], *, at: float
 ) -> TakeOver:
     first, second = jobs
-    run = read(Execution, summarise(first, await stack.temporal.history(first) or ()))
+    events = await stack.temporal.history(first) or ()
+    run = read_events(first, history_rows(first, events))
     rows = {step: await stack.rows(step, first) for step in ("image", "video")}
     [after] = await stack.rows("image", second)
     begun = float(instant(after["accepted_at"]) or 0.0)

@@ -21,7 +21,7 @@ from loadtest.judge.fates import (
     BY_RETRY,
     DEGRADED,
     FATES,
-    LOST,
+    GONE,
     MADE_GOOD,
     OUTCOMES,
     SURFACED,
@@ -32,6 +32,7 @@ from loadtest.report.page import (
     BAD,
     GOOD,
     INFO,
+    WARN,
     Block,
     Cell,
     Cells,
@@ -46,7 +47,7 @@ from loadtest.report.sections.jobs import history_link
 from loadtest.times import duration
 
 MOST_FINDINGS = 100
-_KINDS = ("lost", "duplicated", "orphaned", "charged twice", "contradiction", "still open")
+_KINDS = ("lost", "duplicated", "orphaned", "charged_twice", "disagreements", "still open")
 _COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
     (RUNNER, "accepted by the API", lambda job: bool(job.submissions)),
     (
@@ -101,7 +102,7 @@ def conservation(judgement: Judgement) -> Section:
         jobs = {job.job_id: history_link(job) for job in judgement.books.jobs}
         rows = [
             row(
-                f.kind,
+                f.rule,
                 own(f.job_id, href=jobs.get(f.job_id, "")),
                 judgement.books.stage_name(f.stage),
                 f.text,
@@ -208,12 +209,12 @@ def callbacks(judgement: Judgement) -> Section:
     )
     blocks: list[Block] = [Text("Without mocks it is not known what was sent.")]
     if "video" in judgement.books.mocks:
-        fates = (*FATES, AGAIN, MADE_GOOD, LOST)
+        fates = (*FATES, AGAIN, MADE_GOOD, GONE)
         rows = [
             row(
                 stage.name,
                 str(stage.callbacks.sent),
-                *(_none(stage.callbacks.fates[fate], bad=fate == LOST) for fate in fates),
+                *(_none(stage.callbacks.fates[fate], bad=fate == GONE) for fate in fates),
             )
             for stage in judgement.stages
         ]
@@ -224,8 +225,11 @@ def callbacks(judgement: Judgement) -> Section:
 
 def history(judgement: Judgement) -> Section:
     """Events, workflow tasks and bytes per job, and what the replay of the histories gave."""
-    check = next(each for each in judgement.checks if "replays" in each.name)
-    tone = {True: GOOD, False: BAD, None: INFO}[check.ok]
+    replay = judgement.books.replay or {}
+    kept, replayed = judgement.books.histories, int(replay.get("replayed") or 0)
+    whole = replayed == kept and not replay.get("failures")
+    tone = GOOD if whole and kept else BAD if replayed else WARN
+    text = f"{replayed} of {kept} kept histories replayed with the current code."
     rows = [
         row(stage.name, name, str(found.n), *(None if v is None else f"{v:,.0f}" for v in values))
         for stage in judgement.stages
@@ -237,7 +241,7 @@ def history(judgement: Judgement) -> Section:
         for values in ((found.min, found.median, found.max),)
     ]
     blocks: list[Block] = [
-        Notice(tone, f"{check.name[0].upper()}{check.name[1:]}: {check.text}."),
+        Notice(tone, text),
         Table(("stage", "per job", "#n", "#min", "#median", "#max"), rows),
     ]
     lead = "What one job leaves in Temporal: a history that grows without need costs every replay."

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from loadtest.books.facts import Generation
-from loadtest.books.model import LEDGERS, SLOT, STEPS, JobFacts, StageBook, codes
+from loadtest.books.model import LEDGERS, SLOT, JobFacts, StageBook, codes
 from loadtest.books.model import RECORDS as JOURNAL
 from loadtest.books.model import TEMPORAL as HISTORIES
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS
@@ -57,7 +57,7 @@ def workflow_link(run: dict[str, Any], job_id: str) -> str:
 
 def history_link(job: JobFacts) -> str:
     """A job's history in the run's own folder; empty if it was not kept."""
-    return f"histories/{quote(job.job_id, safe='')}.json" if "" in job.told else ""
+    return f"histories/{quote(job.job_id, safe='')}.json" if job.executions else ""
 
 
 def over_time(judgement: Judgement) -> Section:
@@ -123,7 +123,7 @@ def proof(judgement: Judgement) -> Section:
     blocks: list[Block] = [Table(heads, rows)]
     for result in judgement.stages:
         for name in books:
-            if (pair := result.at_once[name].violation) is not None:
+            for pair in result.at_once[name].pairs:
                 text = (
                     f"Stage {result.name}, {_BOOKS[name][0].name}: {pair.second} began at "
                     f"{timestamp(pair.begin)} while {pair.first} still ran, for "
@@ -183,14 +183,18 @@ def _lanes(stage: StageBook) -> Block | None:
         f"Stage {stage.name}: what each vendor worked on, by its own clock. What overlaps has a "
         "lane of its own."
     )
-    lanes = [Lane(step, list(map(_generation, g))) for step in STEPS for g in _packed(made, step)]
+    lanes = [
+        Lane(step, list(map(_generation, g)))
+        for step in dict.fromkeys(g.wanted for g in made)
+        for g in _packed(made, step)
+    ]
     return Chart(text, lanes, _VENDORS, height=26)
 
 
 def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
     """As few lanes as show every generation of a step; the last one takes what is beyond."""
     lanes: list[list[Generation]] = []
-    of_step = (each for each in made if each.step == step)
+    of_step = (each for each in made if each.wanted == step)
     for g in sorted(of_step, key=lambda each: each.accepted or 0.0):
         free = (each for each in lanes if (each[-1].finished or 0.0) <= (g.accepted or 0.0))
         lane = next(free, None)

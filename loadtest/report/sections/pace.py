@@ -2,14 +2,13 @@
 
 from itertools import pairwise
 
-from loadtest.judge import findings as kinds
-from loadtest.judge.judge import Judgement, StageResult
+from loadtest.judge.judge import DUPLICATED, LOST, Judgement, StageResult
 from loadtest.judge.pace import FORMULA, PARTS, SERVICE, Spread
 from loadtest.report.page import BAD, GOOD, Block, Cell, Cells, Section, Table, Text, row
 from loadtest.times import duration
 
 _ENDS = ("submitted", "succeeded", "degraded", "failed", "cancelled")
-_COUNTS = (*_ENDS, kinds.LOST, kinds.DUPLICATED)
+_COUNTS = (*_ENDS, LOST, DUPLICATED)
 _SPREAD = ("#n", "#min", "#median", "#p95", "#p99", "#max")
 
 
@@ -33,7 +32,7 @@ def ladder(judgement: Judgement) -> Section:
 
 
 def _outcome(stage: StageResult) -> Cells:
-    counts, bad = stage.counts, ("failed", kinds.LOST, kinds.DUPLICATED)
+    counts, bad = stage.counts, ("failed", LOST, DUPLICATED)
     cells = [Cell(str(counts[n]), BAD if counts[n] and n in bad else "") for n in _COUNTS]
     rate, retries = stage.metrics["success_rate"] or 0.0, stage.metrics["retries"]
     success = Cell(f"{rate:.1%}", GOOD if rate == 1 else BAD)

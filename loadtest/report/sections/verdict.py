@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 from loadtest.books.seal import NAME, NONE
-from loadtest.judge.judge import Condition, Judgement, StageResult
-from loadtest.judge.self_checks import SelfCheck
+from loadtest.judge.judge import Condition, Judgement
 from loadtest.judge.threshold import DEFAULTS, METRICS, parse
 from loadtest.judge.tried import BROKEN, NOT_TRIED, PARTLY, SHOWN, claims, rules, tried
 from loadtest.report.page import (
@@ -54,11 +53,6 @@ def verdict(judgement: Judgement) -> Section:
         Table(("of this run", "value"), _facts(run, root)),
         Text("Files of this run, beside this page:"),
         Links(_FILES if root == NONE else (*_FILES, (NAME, "the seal"))),
-        Table(
-            ("check of the whole run", "result", "what was seen"),
-            [row(check.name, _result(check), check.text) for check in judgement.checks],
-        ),
-        *_stage_checks(judgement.stages),
     ]
     lead = (
         "Each condition is held against every stage; the stage with the smallest margin is shown."
@@ -170,31 +164,6 @@ def _faults(armed: dict[str, Any]) -> Cell | str:
                 often = json.dumps(rule["often"]) if rule.get("often") else "always"
                 found.append(f"{service}: {rule.get('name')} ({', '.join([*effects, often])})")
     return own("; ".join(found)) if found else "none"
-
-
-def _stage_checks(stages: list[StageResult]) -> list[Block]:
-    """The checks of the report's own data: a row each, a column per stage."""
-    if not stages:
-        return []
-    results = {(s.number, check.name): check for s in stages for check in s.checks}
-    rows = [
-        row(check.name, *(_result(results.get((s.number, check.name))) for s in stages))
-        for check in stages[0].checks
-    ]
-    broken = [
-        Notice(BAD, f"Stage {s.name}: {check.name}: {check.text}")
-        for s in stages
-        for check in s.checks
-        if check.ok is False
-    ]
-    heads = ("check of the report's own data", *(f"stage {s.name}" for s in stages))
-    return [Table(heads, rows), *broken]
-
-
-def _result(check: SelfCheck | None) -> Cell:
-    if check is None or check.ok is None:
-        return Cell("not measured", WARN)
-    return Cell("holds", GOOD) if check.ok else Cell("broken", BAD)
 
 
 def not_tried(judgement: Judgement) -> Section:

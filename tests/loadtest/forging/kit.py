@@ -1,17 +1,18 @@
 """What a forger has: every raw record and history of a finished run, and the means to seal it."""
 
+import base64
 import json
 import random
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.times import instant
+from tests.loadtest.synthetic import exactly, signal_of
 
 Row = dict[str, Any]
 LEDGERS = (raw.LEDGERS["image"], raw.LEDGERS["video"])
@@ -73,6 +74,38 @@ class Forger:
         change(body["events"])
         path.write_text(json.dumps(body), "utf-8")
 
+    def orders(self, job_id: str, change: Callable[[Row], object]) -> None:
+        """`change` edits the input of each activity in a job's history."""
+
+        def edit(events: list[Row]) -> None:
+            for event in events:
+                scheduled = event.get("activityTaskScheduledEventAttributes") or {}
+                rewrite(scheduled.get("input"), change)
+
+        self.history(job_id, edit)
+
+    def results(self, job_id: str, change: Callable[[Row], object], *, key: str = "asset") -> None:
+        """`change` edits what activities brought back that has this key, local ones included."""
+
+        def edit(events: list[Row]) -> None:
+            for event in events:
+                completed = event.get("activityTaskCompletedEventAttributes") or {}
+                marker = event.get("markerRecordedEventAttributes") or {}
+                for holder in (completed, marker.get("details") or {}):
+                    rewrite(holder.get("result"), lambda body: key in body and change(body))
+
+        self.history(job_id, edit)
+
+    def signals(self, job_id: str, name: str, change: Callable[[Row], object]) -> None:
+        """`change` edits each event that is a signal of this name."""
+
+        def edit(events: list[Row]) -> None:
+            for event in events:
+                if signal_of(event) == name:
+                    change(event)
+
+        self.history(job_id, edit)
+
     def job(self) -> str:
         """Any job, but not the first or the last."""
         return self.random.choice(self.order[1:-1])
@@ -84,6 +117,15 @@ class Forger:
 
     def seal(self) -> None:
         seal.write(self.folder)
+
+
+def rewrite(holder: Row | None, change: Callable[[Row], object]) -> None:
+    """Edit the object in the first payload."""
+    for payload in ((holder or {}).get("payloads") or [])[:1]:
+        body = json.loads(base64.b64decode(payload["data"]))
+        if isinstance(body, dict):
+            change(body)
+            payload["data"] = base64.b64encode(json.dumps(body).encode()).decode()
 
 
 Lie = Callable[[Forger], Iterable[str]]
@@ -136,9 +178,3 @@ def moved(text: str, seconds: float) -> str:
     at = instant(text)
     assert at is not None
     return exactly(at + seconds)
-
-
-def exactly(at: float) -> str:
-    """An instant as the services write it, to the microsecond."""
-    moment = datetime.fromtimestamp(at, UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

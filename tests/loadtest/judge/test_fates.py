@@ -12,7 +12,7 @@ from loadtest.judge.fates import (
     BY_POLL,
     BY_RETRY,
     DEGRADED,
-    LOST,
+    GONE,
     MADE_GOOD,
     SURFACED,
     UNACCOUNTED,
@@ -52,7 +52,7 @@ def judged(
         ([callback(503), callback(200)], [receipt("applied")], {"applied": 1, AGAIN: 1}),
         ([callback(None)], [], {MADE_GOOD: 1}),
         ([callback(404)], [], {"rejected": 1}),
-        ([callback(200)], [], {LOST: 1}),
+        ([callback(200)], [], {GONE: 1}),
         ([callback(200)], [receipt("something new")], {"unknown": 1}),
     ],
 )  # fmt: skip
@@ -61,7 +61,7 @@ def test_fates(callbacks: list[Callback], receipts: list[Receipt], fates: dict[s
 
     assert dict(book.fates) == fates
     assert book.adds_up
-    assert bool(book.lost) == (LOST in fates)
+    assert bool(book.lost) == (GONE in fates)
 
 
 def test_a_bent_callback_is_matched_by_what_it_was_addressed_to() -> None:

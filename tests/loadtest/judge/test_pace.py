@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from loadtest.books.facts import ApiJob, Generation, Submission
 from loadtest.books.model import JobFacts, StageBook
-from loadtest.judge.fates import CallbackBook
 from loadtest.judge.intervals import Interval, sweep
 from loadtest.judge.pace import (
     BACK_OFF,
@@ -22,7 +21,6 @@ from loadtest.judge.pace import (
     schedule,
     spread,
 )
-from loadtest.judge.self_checks import checks_of_stage
 
 
 def made(
@@ -135,17 +133,6 @@ def test_the_parts_always_add_up(jobs: list[tuple[float, ...]], limit: int) -> N
     if swept.violations == 0:
         whole = limit * (found.end - found.begin)
         assert abs(sum(breakdown(found).values()) - whole) < 1e-6
-
-
-@pytest.mark.parametrize(("late", "holds"), [(0.0, True), (0.5, False)])
-def test_parts_that_leave_time_out_are_seen(late: float, holds: bool) -> None:
-    stage = book([fact("a", 0, [made("image", 1, 2)], end=3), fact("b", 0, [], end=2.5)])
-    found = schedule(stage)
-    assert found is not None
-    found.begin += late
-    checks = {check.name: check.ok for check in checks_of_stage(stage, CallbackBook(), found)}
-
-    assert checks["the parts add up to the slots' time"] is holds
 
 
 PLANNED = st.lists(

@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from loadtest.books import raw
+from loadtest.books.prompts import prompt
 from loadtest.judge.judge import Judgement, judge
 from loadtest.report.page import POLICY, Section, Table
 from loadtest.report.sections import jobs, pace
@@ -65,7 +66,7 @@ def test_the_page_has_all_sections_and_needs_nothing_from_elsewhere(written: Pat
     assert outline.fetched == []
     assert "url(" not in page
     assert POLICY in html.unescape(page)
-    assert "纸船" in page
+    assert any(prompt(7, 1, place) in html.unescape(page) for place in range(150))
 
 
 def test_what_it_links_to_beside_it_is_there(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_ci_sees_a_rule_that_is_broken(tmp_path: Path) -> None:
     suite = ElementTree.fromstring((run.folder.path / "junit.xml").read_text("utf-8"))  # noqa: S314
 
     failed = [case.get("name") for case in suite if case.find("failure") is not None]
-    assert failed == ["the rules of life"]
+    assert "states.record.transitions[].version" in failed
 
 
 def test_conditions_that_were_loosened_are_said_at_the_head(tmp_path: Path) -> None:
@@ -269,11 +270,11 @@ def test_the_slowest_are_those_that_worked_longest(tmp_path: Path) -> None:
         """The third job had its permit half a second sooner, and used it worse."""
         rows[2]["granted"] -= 0.5
 
-    run.edit(raw.TEMPORAL, early)
+    run.edit_runs(early)
     table = tables([jobs.worst(judge(run.folder))])[0]
 
     assert table.rows[0][0].text == job_id(0, 2)
-    assert table.rows[0][3].text == "1.56 s"
+    assert table.rows[0][3].text == "1.55 s"
     assert table.rows[0][6].text.startswith("image 1 ")
 
 

@@ -59,21 +59,13 @@ def callbacks_that_never_arrived(f: Forger) -> Iterable[str]:
         for told in row["callbacks"]:
             told.update(reply=None, error="ConnectError")
 
-    def unwoken(events: list[Row]) -> None:
-        for event in events:
-            found = event.get("workflowExecutionSignaledEventAttributes", {})
-            if found.get("signalName") == "kling_done":
-                event["eventType"] = "EVENT_TYPE_MARKER_RECORDED"
-                del event["workflowExecutionSignaledEventAttributes"]
+    def unwoken(event: Row) -> None:
+        event["workflowExecutionSignaledEventAttributes"]["signalName"] = "resume"
 
     f.each(VIDEO, unheard)
     f.put(raw.RECEIPTS, [])
-    f.each(
-        raw.TEMPORAL,
-        lambda row: row.update(signals=[s for s in row["signals"] if s[0] != "kling_done"]),
-    )
     for job_id in f.order:
-        f.history(job_id, unwoken)
+        f.signals(job_id, "kling_done", unwoken)
     return f.order
 
 

@@ -97,11 +97,16 @@ def a_callback_received_before_it_was_sent(f: Forger) -> Iterable[str]:
 
 @forgery
 def an_activity_that_ended_before_it_began(f: Forger) -> Iterable[str]:
-    def change(row: Row) -> None:
-        first = row["activities"][0]
-        first["ended"] = first["started"] - 0.01
+    job_id = f.job()
 
-    return f.of_any_job(raw.TEMPORAL, change)
+    def change(events: list[Row]) -> None:
+        kind = "EVENT_TYPE_ACTIVITY_TASK_{}"
+        begun = next(e for e in events if e["eventType"] == kind.format("STARTED"))
+        ended = next(e for e in events if e["eventType"] == kind.format("COMPLETED"))
+        ended["eventTime"] = moved(begun["eventTime"], -0.01)
+
+    f.history(job_id, change)
+    return [job_id]
 
 
 @forgery
@@ -166,6 +171,15 @@ def a_job_due_before_its_stage(f: Forger) -> Iterable[str]:
     return [job_id]
 
 
+@forgery
+def a_run_that_closed_before_its_permit(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.signals(
+        job_id, "granted:job", lambda event: event.update(eventTime=moved(event["eventTime"], 60))
+    )
+    return [job_id]
+
+
 forgeries(
     {
         "a job that ended before it was made": lambda f: _behind_its_making(f, "finished_at", -1),
@@ -173,9 +187,6 @@ forgeries(
         "a job made before it was asked for": lambda f: _behind_its_making(f, "created_at", -2),
         "an answer before its question": lambda f: f.of_any_job(
             raw.SUBMITS, lambda row: row.update(answered_at=row["sent_at"] - 0.05)
-        ),
-        "a run that closed before its permit": lambda f: f.of_any_job(
-            raw.TEMPORAL, lambda row: row.update(granted=row["closed"] + 0.2)
         ),
     }
 )

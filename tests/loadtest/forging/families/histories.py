@@ -4,7 +4,15 @@ import shutil
 from collections.abc import Callable, Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery, Row, forgeries, forgery
+from tests.loadtest.forging.kit import (
+    FORGERIES,
+    Forger,
+    Forgery,
+    Row,
+    forgeries,
+    forgery,
+    rewrite,
+)
 
 CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
 
@@ -85,28 +93,12 @@ def a_signal_that_only_the_history_knows(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def no_permit_in_any_summary(f: Forger) -> Iterable[str]:
-    f.each(raw.TEMPORAL, lambda row: row.update(granted=None))
-    return f.order[:1]
-
-
-@forgery
 def no_permit_in_any_history(f: Forger) -> Iterable[str]:
-    def forget(row: Row) -> None:
-        row["granted"] = None
-        row["signals"] = [pair for pair in row["signals"] if pair[0] != "slot_granted"]
-
-    f.each(raw.TEMPORAL, forget)
-
-    def rename(events: list[Row]) -> None:
-        for event in events:
-            found = event.get("workflowExecutionSignaledEventAttributes", {})
-            if found.get("signalName") == "slot_granted":
-                event["eventType"] = "EVENT_TYPE_MARKER_RECORDED"
-                del event["workflowExecutionSignaledEventAttributes"]
+    def rename(event: Row) -> None:
+        event["workflowExecutionSignaledEventAttributes"]["signalName"] = "resume"
 
     for job_id in f.order:
-        f.history(job_id, rename)
+        f.signals(job_id, "granted:job", rename)
     return f.order[:1]
 
 
@@ -114,12 +106,16 @@ def no_permit_in_any_history(f: Forger) -> Iterable[str]:
 def permits_that_fall(f: Forger) -> Iterable[str]:
     job_id = f.job()
 
-    def change(row: Row) -> None:
-        for named in (*row["orders"], *row["results"]):
-            if "token" in named:
-                named["token"] -= 1000
+    def change(body: Row) -> None:
+        if "token" in body:
+            body["token"] -= 1000
 
-    f.each(raw.TEMPORAL, change, of=job_id)
+    f.orders(job_id, change)
+    f.signals(
+        job_id,
+        "granted:job",
+        lambda event: rewrite(event["workflowExecutionSignaledEventAttributes"]["input"], change),
+    )
     for name in raw.LEDGERS.values():
         f.each(name, lambda row: row.update(token=row["token"] - 1000), of=job_id)
     f.each(
@@ -143,26 +139,21 @@ def a_replay_that_failed(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def an_activity_of_another_time(f: Forger) -> Iterable[str]:
-    job_id, name = f.job(), f.random.choice(("scheduled", "started"))
-
-    def change(row: Row) -> None:
-        first = row["activities"][0]
-        first[name] -= 0.001 if name == "scheduled" else -0.001
-
-    f.each(raw.TEMPORAL, change, of=job_id)
+def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
+    job_id, key = f.job(), f.random.choice(("asset", "accepted_at"))
+    f.results(job_id, lambda body: body.update(vendor_id="other"), key=key)
     return [job_id]
 
 
 @forgery
-def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
-    job_id, place = f.job(), f.random.choice((0, 1, 2))
-    f.each(raw.TEMPORAL, lambda row: row["results"][place].update(vendor_id="other"), of=job_id)
+def another_file_in_the_history(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.results(job_id, lambda body: body["asset"].update(sha256="0" * 64))
     return [job_id]
 
 
 BOOKS = (
-    *(raw.SUBMITS, raw.JOBS, raw.EXECUTIONS, raw.TEMPORAL, raw.STATES, raw.FILES, raw.RECEIPTS),
+    *(raw.SUBMITS, raw.JOBS, raw.EXECUTIONS, raw.STATES, raw.FILES, raw.RECEIPTS),
     *(raw.LEDGERS["image"], raw.LEDGERS["video"], raw.SLOTS, raw.FRAMES, raw.CLOCKS, raw.STAGES),
     raw.VENDORS,
 )
@@ -181,17 +172,11 @@ FORGERIES.extend(Forgery(f"without {name}", _emptied(name)) for name in BOOKS)
 
 forgeries(
     {
-        "a summary that says failed": lambda f: f.of_any_job(
-            raw.TEMPORAL, lambda row: row.update(status="FAILED")
-        ),
         "another run in the list": lambda f: f.of_any_job(
             raw.EXECUTIONS, lambda row: row.update(run_id="another")
         ),
         "another end in the list": lambda f: f.of_any_job(
             raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] - 0.2)
-        ),
-        "another file in the history": lambda f: f.of_any_job(
-            raw.TEMPORAL, lambda row: row["results"][0].update(sha256="0" * 64)
         ),
         "a record of another run": lambda f: f.of_any_job(
             raw.STATES, lambda row: row["record"].update(run_id="another")

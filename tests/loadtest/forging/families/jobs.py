@@ -100,7 +100,7 @@ def a_video_first_by_record_and_feed(f: Forger) -> Iterable[str]:
 
     f.each(raw.STATES, change, of=job_id)
     f.each(raw.JOBS, lambda row: row["job"]["attempts"].update(image=0), of=job_id)
-    f.each(raw.TEMPORAL, lambda row: row["orders"].pop(0), of=job_id)
+    f.orders(job_id, lambda body: body.pop("attempt") if body.get("step") == "image" else None)
 
     _show(f, job_id, 2, step="video")
     return [job_id]
@@ -181,23 +181,30 @@ def one_file_for_all_jobs(f: Forger) -> Iterable[str]:
 @forgery
 def one_file_for_all_jobs_and_all_ledgers(f: Forger) -> Iterable[str]:
     kind = f.random.choice(KINDS)
-    like = _file(f, f.job(), kind)
+    job_id = f.job()
+    like = _file(f, job_id, kind)
     for other in f.order:
         _store(f, other, kind, like=like)
     f.each(raw.LEDGERS[kind], lambda row: row.update(_made(like)))
     if kind == "image":
         f.each(raw.LEDGERS["video"], lambda row: row.update(_made(like, "source_")))
-    return [f.order[1]]
+    return [other for other in f.order if other != job_id]
 
 
 @forgery
 def one_file_for_all_jobs_in_every_book(f: Forger) -> Iterable[str]:
-    like = _file(f, f.job(), "video")
+    job_id = f.job()
+    like = _file(f, job_id, "video")
+
+    def film(body: Row) -> None:
+        if str(body["asset_url"]).endswith("video"):
+            body["asset"].update(sha256=like["sha256"], size=like["bytes"])
+
     for other in f.order:
         _store(f, other, "video", like=like)
+        f.results(other, film)
     f.each(raw.LEDGERS["video"], lambda row: row.update(_made(like)))
-    f.each(raw.TEMPORAL, lambda row: row["results"][-1].update(sha256=like["sha256"]))
-    return [f.order[1]]
+    return [other for other in f.order if other != job_id]
 
 
 @forgery

@@ -7,13 +7,13 @@ from loadtest.times import instant
 from tests.loadtest.forging.kit import (
     Forger,
     Row,
-    exactly,
     forgeries,
     forgery,
     job_in,
     moved,
     shift,
 )
+from tests.loadtest.synthetic import exactly
 
 
 def _plan(f: Forger, **other: object) -> Iterable[str]:
@@ -133,6 +133,9 @@ def skew(f: Forger, service: str, seconds: float) -> None:
             row["theirs"] = moved(row["theirs"], seconds)
 
     f.each(raw.CLOCKS, change)
+    if service == "video":
+        told = round(seconds * 1000)
+        f.each(raw.RECEIPTS, lambda row: row.update(updated_at=row["updated_at"] + told))
 
 
 def touch(f: Forger, *, overlap: float) -> tuple[str, str]:

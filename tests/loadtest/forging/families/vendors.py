@@ -235,7 +235,7 @@ def claim(f: Forger, job_id: str, step: str) -> None:
 
     f.each(raw.JOBS, lambda row: row["job"]["attempts"].update({step: 2}), of=job_id)
     f.each(raw.STATES, change, of=job_id)
-    f.each(raw.TEMPORAL, lambda r: r["orders"].append({"step": step, "attempt": 2}), of=job_id)
+    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("step") == step else None)
 
 
 @forgery
@@ -248,17 +248,14 @@ def more_everywhere_but_at_the_vendor(f: Forger) -> Iterable[str]:
 @forgery
 def more_in_the_history(f: Forger) -> Iterable[str]:
     job_id, step = f.job(), f.random.choice(STEPS)
-    f.each(
-        raw.TEMPORAL,
-        lambda row: row["orders"].append({"step": step, "attempt": 2}),
-        of=job_id,
-    )
+    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("step") == step else None)
     return [job_id]
 
 
 @forgery
 def none_in_any_history(f: Forger) -> Iterable[str]:
-    f.each(raw.TEMPORAL, lambda row: row.update(orders=[], results=[]))
+    for job_id in f.order:
+        f.orders(job_id, lambda body: body.pop("attempt", None))
     return f.order[:1]
 
 
@@ -279,11 +276,5 @@ forgeries(
         "fewer in the list": lambda f: _tell(f, raw.JOBS, "job", number=0),
         "more in the record": lambda f: _tell(f, raw.STATES, "record", number=3),
         "fewer in the record": lambda f: _tell(f, raw.STATES, "record", number=0),
-        "none in the history": lambda f: f.of_any_job(
-            raw.TEMPORAL, lambda row: row.update(orders=[])
-        ),
-        "a delivery more than the history has": lambda f: f.of_any_job(
-            raw.TEMPORAL, lambda row: row["activities"][0].update(attempt=3)
-        ),
     }
 )

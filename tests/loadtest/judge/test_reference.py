@@ -1,0 +1,198 @@
+"""Lies about a finished run are convicted by name, and no run that nobody has bent."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtest.books import raw
+from loadtest.books.raw import RunFolder
+from loadtest.judge.judge import LEFT_OPEN, STILL_OPEN, Judgement, Verdict, convictions, judge
+from loadtest.judge.threshold import DEFAULTS
+from loadtest.report.page import BAD, Block, Notice, Table, Tiles
+from loadtest.report.write import sections
+from loadtest.run.plan import Options
+from tests.loadtest.forging import families
+from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery
+from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
+from tests.loadtest.synthetic import Row, Synthetic, job_id, named
+
+assert families
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return unpack(PLAIN, tmp_path_factory.mktemp("run") / "plain")
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(FORGERIES) >= 120
+    assert len({lie.name for lie in FORGERIES}) == len(FORGERIES)
+
+
+@pytest.mark.parametrize("lie", FORGERIES, ids=lambda lie: lie.name)
+def test_it_is_convicted(finished: RunFolder, tmp_path: Path, lie: Forgery) -> None:
+    forger = Forger(finished, tmp_path / "run", seed=1)
+    suspects = set(lie.tell(forger))
+    forger.seal()
+
+    found = convictions(forger.folder.path)
+
+    said = "\n".join(f"{c.rule}: {c.job}: {c.message}" for c in found)
+    assert found
+    assert not suspects or any(job in said for job in suspects), f"{suspects} in:\n{said}"
+
+
+INTERRUPTED = "interrupted"
+GOOD = [kind for kind in KINDS if kind != INTERRUPTED]
+
+
+def test_there_are_enough_good_runs() -> None:
+    assert len(GOOD) >= 30
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_nobody_is_convicted(kind: str, tmp_path: Path) -> None:
+    judgement = judge(unpack(kind, tmp_path / kind))
+
+    assert [f for f in judgement.findings if f.rule != LEFT_OPEN] == []
+    assert judgement.undecided == []
+    broken = [c.text for c in judgement.conditions if c.ok is False]
+    assert broken in ([], ["success_rate>=1"])
+    assert judgement.passed or broken
+    if {condition.text for condition in judgement.conditions} == set(DEFAULTS) and not broken:
+        assert list(reds(judgement)) == []
+
+
+def reds(judgement: Judgement) -> Iterator[str]:
+    for section in sections(judgement):
+        for block in section.blocks:
+            for text in _reds(block):
+                yield f"{section.title}: {text}"
+
+
+def _reds(block: Block) -> Iterator[str]:
+    match block:
+        case Notice(tone=tone, text=text) if tone == BAD:
+            yield text
+        case Table(rows=rows):
+            yield from (str(cells) for cells in rows if any(cell.tone == BAD for cell in cells))
+        case Tiles(tiles=tiles):
+            yield from (name for name, _, tone in tiles if tone == BAD)
+
+
+def test_one_that_was_interrupted_says_so_and_nothing_else(tmp_path: Path) -> None:
+    judgement = judge(unpack(INTERRUPTED, tmp_path / "run"))
+
+    assert judgement.verdict is Verdict.FAIL
+    assert {f.rule for f in judgement.findings} <= {STILL_OPEN, LEFT_OPEN, "run.why", "stages"}
+
+
+NAME = job_id(0, 0)
+TIMED_OUT = "EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT"
+VIDEO = raw.LEDGERS["video"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Synthetic:
+    return Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+
+
+def throw_away(run: Synthetic) -> None:
+    """The server threw a workflow task of the job away, whose writes remain."""
+
+    def insert(events: list[Row]) -> None:
+        events.insert(-1, {"eventTime": events[-1]["eventTime"], "eventType": TIMED_OUT})
+
+    run.history(NAME, insert)
+
+
+def rules(run: Synthetic) -> set[str]:
+    return {finding.rule for finding in judge(run.folder).findings}
+
+
+def test_a_version_may_be_shown_before_it_was_so_in_the_end(run: Synthetic) -> None:
+    """Its first version is written by a task that comes too late, and then once more."""
+
+    def early(rows: list[Row]) -> None:
+        for row in rows:
+            row["at"] -= 2.0 * (row["version"] == 1)
+
+    run.edit(raw.FRAMES, early)
+    assert rules(run) == {"frames.at"}
+
+    throw_away(run)
+    assert rules(run) == set()
+
+
+def test_an_order_before_the_permit_is_convicted(run: Synthetic) -> None:
+    run.edit_runs(lambda rows: rows[0].update(granted=rows[0]["granted"] + 0.1))
+    assert "permit" in rules(run)
+
+
+def test_a_permit_of_a_stages_gate_is_not_the_slots(run: Synthetic) -> None:
+    run.edit_runs(lambda rows: rows[0].update(granted=None))
+    assert "permit" in rules(run)
+
+
+def unheard(run: Synthetic, **more: object) -> None:
+    def change(rows: list[Row]) -> None:
+        for row in rows:
+            row |= more
+            for told in row["callbacks"]:
+                told |= {"reply": None, "error": "ConnectError"}
+
+    run.edit(VIDEO, change)
+    run.edit(raw.RECEIPTS, list.clear)
+    for path in sorted(run.folder.histories.glob("*.json")):
+        run.history(path.stem, unwoken)
+
+
+def unwoken(events: list[Row]) -> None:
+    for event in events:
+        signal = event.get("workflowExecutionSignaledEventAttributes") or {}
+        if signal.get("signalName") == "kling_done":
+            signal["signalName"] = "resume"
+
+
+def test_callbacks_that_get_lost_are_made_good_by_polls(honest: Synthetic) -> None:
+    unheard(honest)
+    assert named(judge(honest.folder), "receipts") == []
+
+
+def test_where_every_callback_is_lost_and_no_fault_is_why_the_receiver_is_convicted(
+    honest: Synthetic,
+) -> None:
+    unheard(honest)
+    honest.add(raw.PROCESSES, [{"name": "callback", "at": at, "cpu": float(at)} for at in (1, 2)])
+
+    found = named(judge(honest.folder), "callbacks")
+    assert len(found) == len(judge(honest.folder).stages)
+
+
+def test_a_receiver_that_was_killed_may_have_lost_them(honest: Synthetic) -> None:
+    unheard(honest)
+    honest.add(raw.PROCESSES, [{"name": "callback", "at": 1, "cpu": 2.0}])
+    honest.add(raw.PROCESSES, [{"name": "callback", "at": 2, "cpu": 0.1}])
+
+    assert named(judge(honest.folder), "callbacks") == []
+
+
+@pytest.mark.parametrize("reply", [200, 503, None])
+def test_a_receipt_without_a_fate_needs_a_delivery_without_a_good_answer(
+    honest: Synthetic, reply: int | None
+) -> None:
+    """As of a receiver that was killed over it, or that had no Temporal."""
+    honest.edit(raw.RECEIPTS, lambda rows: rows[0].update(fate="unknown", decided=False))
+    honest.edit(VIDEO, lambda rows: rows[0]["callbacks"][0].update(reply=reply))
+
+    fates = named(judge(honest.folder), "receipts.fate")
+    assert bool(fates) == (reply == 200)
+
+
+def test_the_history_is_read_as_json(run: Synthetic) -> None:
+    path = run.folder.histories / f"{NAME}.json"
+    path.write_text(json.dumps({"events": []}), "utf-8")
+
+    assert "history" in rules(run)
