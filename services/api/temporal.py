@@ -55,10 +55,10 @@ T = TypeVar("T")
 Handle = WorkflowHandle[object, Progress]
 
 RPC_TIMEOUT = timedelta(seconds=3)
-# At most this many starts are with the server at a time, so that other calls wait for no more than
-# these; and a start waits this long for its turn.
-STARTS_AT_ONCE = 2
-START_PATIENCE = 10.0
+# At most this many starts, and this many cancels, are with the server at a time, so that other calls
+# wait for no more than these, and each is answered in time; and one waits this long for its turn.
+STARTS_AT_ONCE = CANCELS_AT_ONCE = 2
+START_PATIENCE, CANCEL_PATIENCE = 10.0, 60.0
 MEMO_INPUT = "input"
 ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
@@ -76,6 +76,7 @@ class Temporal:
         self.client = client
         self._pipelines = {each.name: each for each in pipelines}
         self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._cancels = asyncio.Semaphore(CANCELS_AT_ONCE)
 
     def handle(self, job_id: str) -> Handle:
         """Return the newest run of a job."""
@@ -92,7 +93,7 @@ class Temporal:
                 SearchAttributePair(CUSTOM_TAG, job.tag or UNTAGGED),
             ]
         )
-        async with self._turn_to_start():
+        async with _turn(self._starts, START_PATIENCE):
             start = self.client.start_workflow(
                 pipeline.workflow,
                 job,
@@ -108,17 +109,6 @@ class Temporal:
                 rpc_timeout=RPC_TIMEOUT,
             )
             await _counted("start", start)
-
-    @asynccontextmanager
-    async def _turn_to_start(self) -> AsyncIterator[None]:
-        try:
-            await asyncio.wait_for(self._starts.acquire(), START_PATIENCE)
-        except TimeoutError as error:
-            raise TemporalUnavailable("Temporal accepts jobs too slowly.") from error
-        try:
-            yield
-        finally:
-            self._starts.release()
 
     async def describe(self, job_id: str) -> WorkflowExecutionDescription | None:
         """Describe the newest run, or return None if the server knows no such id."""
@@ -173,7 +163,8 @@ class Temporal:
     async def cancel(self, job_id: str) -> bool:
         """Ask a job to end; return False if it has ended, or there is none."""
         try:
-            await _counted("cancel", self.handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT))
+            async with _turn(self._cancels, CANCEL_PATIENCE):
+                await _counted("cancel", self.handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
             if is_missing(error):
                 return False
@@ -288,6 +279,19 @@ def _failed(cause: BaseException) -> dict[str, object]:
 def is_missing(error: BaseException) -> bool:
     """True if the server says that there is no such execution, or no open one."""
     return isinstance(error, RPCError) and is_gone(error)
+
+
+@asynccontextmanager
+async def _turn(places: asyncio.Semaphore, seconds: float) -> AsyncIterator[None]:
+    """Take one of the places for a block; raise TemporalUnavailable if none is free in time."""
+    try:
+        await asyncio.wait_for(places.acquire(), seconds)
+    except TimeoutError as error:
+        raise TemporalUnavailable("Temporal answers too slowly.") from error
+    try:
+        yield
+    finally:
+        places.release()
 
 
 async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:

@@ -1,6 +1,8 @@
-"""How jobs are started: few at a time, and refused for good if Temporal will never take them."""
+"""How jobs are started and cancelled: few at a time, and refused for good if Temporal will never
+take them."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, cast
 from uuid import uuid4
 
@@ -8,7 +10,7 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.api import temporal
-from services.api.temporal import STARTS_AT_ONCE, Temporal
+from services.api.temporal import CANCELS_AT_ONCE, STARTS_AT_ONCE, Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
@@ -17,7 +19,7 @@ from tests.services.api.conftest import BODY, Api, NewApi
 
 
 class SlowServer:
-    """Answers a start when it is told to."""
+    """Answers a start or a cancel when it is told to."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -27,45 +29,64 @@ class SlowServer:
         self.asked += 1
         await self.answers.acquire()
 
+    def get_workflow_handle(self, *_: object, **__: object) -> "SlowServer":
+        return self
 
-def started(server: SlowServer, count: int) -> list["asyncio.Task[None]"]:
+    async def cancel(self, **_: object) -> None:
+        await self.start_workflow()
+
+
+def begun(server: SlowServer, count: int, what: str) -> list["asyncio.Task[object]"]:
     ours = Temporal(cast(Any, server))
-    return [
-        asyncio.create_task(ours.start(f"job-{number}", GenVideoInput(prompt="p", style="")))
-        for number in range(count)
-    ]
+
+    def call(job_id: str) -> Coroutine[Any, Any, object]:
+        if what == "cancel":
+            return ours.cancel(job_id)
+        return ours.start(job_id, GenVideoInput(prompt="p", style=""))
+
+    return [asyncio.create_task(call(f"job-{number}")) for number in range(count)]
 
 
-async def all_that_can(tasks: list["asyncio.Task[None]"]) -> None:
+async def all_that_can(tasks: list["asyncio.Task[object]"]) -> None:
     """Return when none of them can go on by itself."""
     for _ in range(10 * len(tasks)):
         await asyncio.sleep(0)
 
 
-async def test_one_more_waits_for_an_answer() -> None:
+AT_ONCE = pytest.mark.parametrize(
+    ("what", "most"), [("start", STARTS_AT_ONCE), ("cancel", CANCELS_AT_ONCE)]
+)
+
+
+@AT_ONCE
+async def test_one_more_waits_for_an_answer(what: str, most: int) -> None:
     server = SlowServer()
-    tasks = started(server, STARTS_AT_ONCE + 1)
+    tasks = begun(server, 160, what)
     await all_that_can(tasks)
-    assert server.asked == STARTS_AT_ONCE
+    assert server.asked == most
     server.answers.release()
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     await all_that_can(tasks)
-    assert server.asked == STARTS_AT_ONCE + 1
+    assert server.asked == most + 1
     for _ in tasks:
         server.answers.release()
     await asyncio.gather(*tasks)
+    assert server.asked == len(tasks)
 
 
-async def test_patience_ends_with_what_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(temporal, "START_PATIENCE", 0.01)
+@AT_ONCE
+async def test_patience_ends_with_what_can_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch, what: str, most: int
+) -> None:
+    monkeypatch.setattr(temporal, f"{what.upper()}_PATIENCE", 0.01)
     server = SlowServer()
-    *begun, late = started(server, STARTS_AT_ONCE + 1)
+    *first, late = begun(server, most + 1, what)
     with pytest.raises(TemporalUnavailable, match="too slowly"):
         await late
-    assert server.asked == STARTS_AT_ONCE
-    for _ in begun:
+    assert server.asked == most
+    for _ in first:
         server.answers.release()
-    await asyncio.gather(*begun)
+    await asyncio.gather(*first)
 
 
 async def test_without_the_namespace(new_api: NewApi, new_client: NewClient) -> None:
