@@ -71,7 +71,7 @@ _MARKUP = re.compile(
     r"|(?<=\bwww)\.",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 
 
 def as_markdown(text: str) -> str:

@@ -1,4 +1,5 @@
-"""The whole stack with its Temporal behind a real nginx: client certificates, and an API key.
+"""The whole stack and a real nginx: before its Temporal, with client certificates or an API key,
+and before its API and its callback receiver.
 
 By hand, for nginx (1.25 or newer) is no part of this machine:
 `.venv/bin/python -m pytest -q -p tests.fixtures.temporal tools/behind_nginx.py`.
@@ -7,9 +8,11 @@ By hand, for nginx (1.25 or newer) is no part of this machine:
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +20,10 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from compose.stack.machine import free_ports
+from shared.jobs.tokens import callback_token
 from tests.fixtures.streams import Authority
 from tests.fixtures.temporal import Server
 from tests.stack.driver import ENDED, ROOT, Stack, own_settings
@@ -26,6 +31,9 @@ from tests.stack.driver import ENDED, ROOT, Stack, own_settings
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 FRONT = ROOT / "compose" / "cluster" / "front.conf.template"
+PROXY = ROOT / "compose" / "proxy" / "nginx.conf.template"
+API_NAME, CALLBACK_NAME = "video.example", "callbacks.example"
+TOKEN, SECRET = "t" * 16, "s" * 32
 NAME = "temporal.example"
 KEY = "sesame"
 HEAD = """daemon off;
@@ -73,7 +81,8 @@ server {
   }
 }
 """
-Front = Callable[[str], AbstractContextManager["Nginx"]]
+Front = Callable[..., AbstractContextManager["Nginx"]]
+NOWHERE: Mapping[str, str] = {}
 
 
 @pytest.fixture
@@ -106,7 +115,7 @@ def front(temporal_server: Server, authority: Authority, tmp_path: Path) -> Fron
     """Starts nginx with a configuration."""
 
     @contextmanager
-    def started(template: str) -> Iterator[Nginx]:
+    def started(template: str, addresses: Mapping[str, str] = NOWHERE) -> Iterator[Nginx]:
         [port] = free_ports(1)
         told = {
             "FRONT_LISTEN": f"127.0.0.1:{port}",
@@ -114,6 +123,11 @@ def front(temporal_server: Server, authority: Authority, tmp_path: Path) -> Fron
             "FRONT_CERTIFICATES": str(tmp_path),
             "KEY": KEY,
             "NAMESPACE": namespace(tmp_path),
+            "FRONT_LOG": str(tmp_path / "access.log"),
+            "FRONT_ERRORS": str(tmp_path / "error.log"),
+            "FRONT_API_NAME": API_NAME,
+            "FRONT_CALLBACK_NAME": CALLBACK_NAME,
+            **addresses,
         }
 
         def write(text: str) -> None:
@@ -235,3 +249,108 @@ def until_ended(stack: Stack, job_id: str) -> dict[str, Any]:
 def _inside(command: str, server: Server, address: str) -> str:
     """The same by who needs no key, for the server is his."""
     return command.replace(address, server.address).partition(" --tls-ca-path")[0]
+
+
+def test_the_api_and_the_receiver_behind_a_proxy(
+    front: Front, authority: Authority, tmp_path: Path
+) -> None:
+    own = own_settings(tmp_path, mode="local", project="unused") | {
+        "API_PUBLIC_URL": f"https://{API_NAME}",
+        "API_TOKEN": TOKEN,
+        "CALLBACK_URL": f"https://{CALLBACK_NAME}",
+        "CALLBACK_SECRET": SECRET,
+        "TRUSTED_PROXIES": "127.0.0.1",
+    }
+    found = Stack(own)
+    hosts = {
+        "FRONT_API": f"127.0.0.1:{own['API_PORT']}",
+        "FRONT_CALLBACK": f"127.0.0.1:{own['CALLBACK_PORT']}",
+    }
+    trusted = ssl.create_default_context(cafile=str(authority.root))
+    try:
+        found.make("up")
+        with front(PROXY.read_text(encoding="utf-8"), hosts) as nginx:
+            url = f"https://{nginx.address}"
+            with httpx.Client(base_url=url, verify=trusted, timeout=60) as http:
+                job = serves_the_api(http, nginx.address, trusted)
+                takes_callbacks(http, job)
+                stays_closed(http)
+                ends_what_is_slow(nginx.address, trusted)
+            said = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+            assert '200 "POST /callback/kling"' in said
+            assert "token=" not in said
+    finally:
+        found.make("clean", "YES=1")
+
+
+def serves_the_api(http: httpx.Client, address: str, trusted: ssl.SSLContext) -> str:
+    """With its token, live events and sockets, too; the job that was made."""
+    here = {"Host": API_NAME, "Origin": f"https://{API_NAME}"}
+    ours = {**here, "Authorization": f"Bearer {TOKEN}"}
+    assert http.get("/", headers=here).status_code == 200
+    assert http.get("/jobs", headers=here).status_code == 401
+    foreign = {**ours, "Origin": "https://evil.example"}
+    order = {"prompt": "a fox", "style": "ink"}
+    assert http.post("/jobs", json=order, headers=foreign).status_code == 403
+    made = http.post("/jobs", json=order, headers=ours)
+    assert made.status_code == 202
+    assert made.headers["location"].startswith(f"https://{API_NAME}/jobs/")
+    job = str(made.json()["job_id"])
+    with http.stream("GET", f"/jobs/{job}/events", headers=ours) as events:
+        assert '"status":"succeeded"' in "".join(events.iter_text())
+    host, port = address.split(":")
+    key = {"Authorization": ours["Authorization"]}
+    with socket.create_connection((host, int(port))) as plain:
+        sock = trusted.wrap_socket(plain, server_hostname="127.0.0.1")
+        with connect(f"ws://{API_NAME}/ws/jobs/{job}", sock=sock, additional_headers=key) as ws:
+            assert '"succeeded"' in ws.recv(timeout=30)
+    body = {"prompt": "x" * 2**20, "style": ""}
+    assert http.post("/jobs", json=body, headers=ours).status_code == 413
+    for path in ("/metrics", "/lines", "/console/lines"):
+        assert http.get(path, params={"job_id": job}, headers=ours).status_code == 404
+    return job
+
+
+def takes_callbacks(http: httpx.Client, job: str) -> None:
+    """By their token, and nothing else."""
+    here, task = {"Host": CALLBACK_NAME}, f"{job}.video.1"
+    body = {"task_id": "1", "task_status": "succeed", "updated_at": 1}
+    for token, status in ((callback_token(SECRET, task), 200), ("wrong", 404)):
+        query = {"task": task, "token": token}
+        answer = http.post("/callback/kling", params=query, json=body, headers=here)
+        assert answer.status_code == status
+    assert http.get("/callback/kling", headers=here).status_code == 403
+    for path in ("/callbacks", "/metrics", "/docs", "/healthz"):
+        assert http.get(path, headers=here).status_code == 404
+
+
+def stays_closed(http: httpx.Client) -> None:
+    """To names of neither."""
+    with pytest.raises(httpx.RemoteProtocolError):
+        http.get("/", headers={"Host": "evil.example"})
+
+
+def ends_what_is_slow(address: str, trusted: ssl.SSLContext) -> None:
+    """A head that never ends, and more connections than one address has."""
+    host, port = address.split(":")
+
+    def opened() -> ssl.SSLSocket:
+        plain = socket.create_connection((host, int(port)), timeout=60)
+        return trusted.wrap_socket(plain, server_hostname="127.0.0.1")
+
+    with opened() as slow:
+        slow.sendall(f"GET / HTTP/1.1\r\nHost: {API_NAME}\r\nX: ".encode())
+        assert slow.recv(1) == b""
+    head = f"GET /ws/jobs HTTP/1.1\r\nHost: {API_NAME}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    head += "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    sockets, statuses = [], []
+    try:
+        for _ in range(101):
+            sockets.append(opened())
+            sockets[-1].sendall(head.encode())
+            statuses.append(sockets[-1].recv(12).decode()[9:])
+    finally:
+        for each in sockets:
+            each.close()
+    assert statuses == ["101"] * 100 + ["503"]

@@ -279,8 +279,12 @@ class Settings(BaseModel):
 
     @property
     def exposed(self) -> bool:
-        """True if the API is open to other machines."""
-        return not is_loopback(self.binds[API.port])
+        """True if the API is open to other machines: by itself, or by a proxy in front of it."""
+        public = ""
+        # The API itself refuses what is no address.
+        with contextlib.suppress(ValueError):
+            public = urlsplit(self.values.get("API_PUBLIC_URL", "//localhost")).hostname or ""
+        return not (is_loopback(self.binds[API.port]) and is_loopback(public))
 
     def reach(self, port: str) -> str:
         """Return the host of a published port on this machine, by its variable."""

@@ -73,8 +73,9 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
     ) -> SecretStr | None:
         if token is None and known.data.get("api_exposed"):
             raise ValueError(
-                "is needed where the API is open to other machines: set it, or"
-                " API_BIND_ADDRESS=127.0.0.1; CALLBACK_BIND_ADDRESS opens the callback receiver"
+                "is needed where the API is open to other machines: set it, or have"
+                " API_BIND_ADDRESS and API_PUBLIC_URL on this one; CALLBACK_BIND_ADDRESS opens the"
+                " callback receiver"
             )
         return token
 

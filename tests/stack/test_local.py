@@ -208,8 +208,16 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
     rows = httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=60).json()
     assert [row["outcome"] for row in rows] == ["succeeded"]
 
+    stack.make("up", "MOCKS=video")
+    assert [each for each in ("comfyui", "kling") if f"mock-{each}" in stack.make("ps")] == [
+        "kling"
+    ]
+    said = stack.make("try", "YES=1")
+    assert "cost   one image, for the other vendor is a mock" in said
+    assert "PASS: 1 of 1 jobs succeeded" in stack.make("test-1")
+
     stack.make("mocks-on")
-    assert "mock-kling" in stack.make("ps")
+    assert "mock-comfyui" in stack.make("ps")
     assert stack.follow(stack.submit("a fox"), until=ENDED)["status"] == "succeeded"
     assert len(httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=60).json()) == 1
 

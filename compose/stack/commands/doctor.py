@@ -124,7 +124,7 @@ def _exposure(settings: Settings) -> Iterator[Finding]:
         bind = settings.binds[name]
         missing = name == API.port and settings.exposed and "API_TOKEN" not in settings.values
         found = f"{about[name]}: {_who(bind)}" + (", without API_TOKEN" if missing else "")
-        fix = f"set API_TOKEN, or {API.bind}={LOOPBACK}"
+        fix = f"set API_TOKEN, or have {API.bind} and API_PUBLIC_URL on this machine"
         yield Finding(f"port {port}", good=not missing, found=found, fix=fix)
 
 

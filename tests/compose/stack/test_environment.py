@@ -300,7 +300,11 @@ def test_a_container_is_told_the_names_and_addresses_that_it_is_asked_by(setting
     [
         ({"PAYLOAD_KEY": KEY, "API_PORT": "9000"}, "http://127.0.0.1:9000/codec"),
         (
-            {"PAYLOAD_KEY": KEY, "API_PUBLIC_URL": "https://api.example/"},
+            {
+                "PAYLOAD_KEY": KEY,
+                "API_PUBLIC_URL": "https://api.example/",
+                "API_TOKEN": "t" * 16,
+            },
             "https://api.example/codec",
         ),
         ({}, None),
@@ -519,6 +523,18 @@ def test_the_services_models_name_every_mistake_once_with_its_origin(
         assert f"{name}=… (environment)" in line
 
 
+@pytest.mark.parametrize("name", ["https://video.example", "http://10.1.2.3:8000"])
+def test_an_api_behind_a_proxy_is_as_open_as_one_without(settings: Load, name: str) -> None:
+    """On loopback everybody may read, and the proxy would hand that on."""
+    assert "API_TOKEN= (default) is refused: is needed where the API is open" in wrong(
+        settings(API_PUBLIC_URL=name)
+    )
+    found = settings(API_PUBLIC_URL=name, API_TOKEN="t" * 16)
+    assert environment_of(found, API)["API_EXPOSED"] == "true"
+    here = settings(API_PUBLIC_URL="http://localhost:8000")
+    assert environment_of(here, API)["API_EXPOSED"] == "false"
+
+
 @pytest.mark.parametrize("address", ["http://[x", "http://a]"])
 @pytest.mark.parametrize("name", ["CALLBACK_URL", "API_PUBLIC_URL"])
 def test_an_address_that_cannot_be_taken_apart_is_refused_like_any_other(
@@ -591,7 +607,7 @@ def test_without_a_token_the_api_stays_on_loopback(
 ) -> None:
     line = wrong(settings(**environ))
     assert line.startswith("wrong settings: API_TOKEN= (default) is refused: is needed where")
-    for way in ("API_BIND_ADDRESS=127.0.0.1", "CALLBACK_BIND_ADDRESS"):
+    for way in ("API_BIND_ADDRESS", "API_PUBLIC_URL", "CALLBACK_BIND_ADDRESS"):
         assert way in line
 
 
