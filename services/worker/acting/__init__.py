@@ -1,1 +1,0 @@
-"""What activities do at semaphore, vendors and Temporal while they keep themselves alive."""

@@ -1,1 +1,0 @@
-"""What the workflow is made of: from one history the same commands; no HTTP, clock or setting."""
