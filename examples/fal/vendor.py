@@ -12,21 +12,12 @@ from typing import Annotated, Any
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.answers import ask, json_object, member, said, sort_response
-from services.worker.vendors.vendor import (
-    ANOTHER,
-    Bounds,
-    Finding,
-    Picture,
-    State,
-    Traits,
-    VendorStatus,
-    is_id,
-    ok,
-    unasked,
-)
+from services.worker.vendors.findings import Finding, ok, unasked
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
+from shared.pipeline.vendor import ANOTHER, SourceFile, State, Traits, VendorStatus, is_id
 from shared.redact import redacted
 
 BOUNDS = Bounds(max_bytes=10 * 1000 * 1000, min_side=300, max_ratio=2.5, kinds=("JPEG", "PNG"))
@@ -66,10 +57,10 @@ class FalVideos:
         self._app = "/".join(self._options.model.split("/")[:2])
 
     async def submit(
-        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
+        self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
         """The path of the new request below the queue's address: its id in the job's record."""
-        image = (await picture.fitted(BOUNDS)).data
+        image = (await source.fitted(BOUNDS)).data
         kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
         address = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
         inputs = {

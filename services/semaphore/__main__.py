@@ -19,6 +19,7 @@ def main() -> None:
         lambda client: running_semaphore(
             client,
             rules=config.rules(),
+            pipelines=config.known.values(),
             shutdown_seconds=config.shutdown_seconds,
         ),
         keys=config.payload_keys,

@@ -7,10 +7,11 @@ from pydantic import Field
 from shared.semaphore.messages import CAPACITY
 from shared.semaphore.state import MAX_HISTORY, SemaphoreRules
 from shared.settings.common import CommonSettings, Port, Seconds, StackName
+from shared.settings.pipelines import PipelineSettings
 from shared.temporal.pace import Pace
 
 
-class SemaphoreProcessSettings(CommonSettings):
+class SemaphoreProcessSettings(PipelineSettings, CommonSettings):
     """Settings from the environment."""
 
     semaphore_http_port: Port = 9099

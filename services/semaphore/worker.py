@@ -1,6 +1,6 @@
 """The semaphore's process: the library's worker, for a stack that owns its namespace."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from prometheus_client import Gauge
@@ -8,7 +8,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from services.semaphore.attributes import register_search_attributes
-from shared.jobs.slots import JOB_GATE, RECALLS, STAGE_GATES
+from shared.jobs.genvideo import GENVIDEO
+from shared.jobs.slots import recalls_of, semaphores_of
+from shared.pipeline.definition import Definition
 from shared.semaphore import worker as library
 from shared.semaphore.messages import SEMAPHORE_QUEUE
 from shared.semaphore.state import SemaphoreRules
@@ -26,6 +28,7 @@ async def running_semaphore(
     client: Client,
     *,
     rules: SemaphoreRules | None = None,
+    pipelines: Collection[Definition] = (GENVIDEO,),
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
 ) -> AsyncIterator[Worker]:
@@ -33,7 +36,7 @@ async def running_semaphore(
 
     Raise AnotherStack, and poll nothing, if the running semaphore belongs to another stack.
     """
-    given = {"recalls": RECALLS, "ends_failing": True}
+    given = {"recalls": recalls_of(pipelines), "ends_failing": True}
     rules = (rules or SemaphoreRules()).model_copy(update=given)
     await check_alone(client, rules.stack)
     await register_search_attributes(client)
@@ -46,7 +49,7 @@ async def running_semaphore(
         rules=rules,
         task_queue=task_queue,
         shutdown_seconds=shutdown_seconds,
-        names=(JOB_GATE, *STAGE_GATES),
+        names=semaphores_of(pipelines),
         on_failing_drains=failing,
     ) as worker:
         yield worker

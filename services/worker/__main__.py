@@ -9,9 +9,9 @@ def main() -> None:
     config = load_to_start(WorkerSettings)
     # Not before: a mistake in the settings is told at once.
     with quick_start():
-        from services.worker.results.disk import Disk
         from services.worker.worker import running_worker
         from shared.health import run_worker
+        from shared.pipeline.disk import Disk
         from shared.store.chosen import chosen_store, store_reason
         from shared.telemetry import logs, tracing
 

@@ -10,6 +10,13 @@ from shared.telemetry import tracing
 
 CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0
+# Answers that pass by themselves.
+CLEARING_STATUSES = frozenset({408, 425, 429, 503})
+# A proxy that refuses has opened no way to the host; what may not be said is never begun with.
+NOT_SENT = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
+    *(httpx.ProxyError, httpx.UnsupportedProtocol, httpx.LocalProtocolError),
+)
 
 
 class TracedClient(httpx.AsyncClient):

@@ -1,34 +1,15 @@
-"""The activities of a job; each may run again at any point, and none pays twice."""
+"""The activities of a stage; each may run again at any point, and none pays twice."""
 
 import asyncio
-from collections.abc import Awaitable
-from contextlib import suppress
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import wraps
+from typing import Any, TypeVar
 
 import structlog
 from temporalio import activity
 
-from services.worker.acting.heartbeat import Pulse, beating, check_run
-from services.worker.acting.polling import Ended, asked_by, end_of, image_pace, until_ended
-from services.worker.acting.records import StateActivities
-from services.worker.acting.submitting import Send, begin, check_current
-from services.worker.dependencies import Dependencies
-from services.worker.models import (
-    COLLECT_VIDEO,
-    FETCH_VIDEO,
-    GEN_IMAGE,
-    REQUEST_VIDEO,
-    Accepted,
-    Order,
-    Stored,
-    VideoOrder,
-    VideoWatch,
-)
-from services.worker.policies import AT_ONCE_SECONDS
-from services.worker.results import storage
-from services.worker.vendors.vendor import Picture, Vendor
 from shared.errors import (
-    BadResult,
     GenvideoError,
     NeverDelivered,
     OutcomeUnknown,
@@ -37,9 +18,28 @@ from shared.errors import (
     VendorError,
 )
 from shared.jobs.assets import asset_url
-from shared.jobs.genvideo import VIDEO
 from shared.jobs.messages import Asset
 from shared.jobs.tokens import callback_url
+from shared.pipeline.definition import Stage
+from shared.pipeline.heartbeat import Pulse, beating, check_run
+from shared.pipeline.messages import (
+    Accepted,
+    Order,
+    Source,
+    Stored,
+    Watch,
+    collect_activity,
+    fetch_activity,
+    gen_activity,
+    request_activity,
+)
+from shared.pipeline.parts import Parts
+from shared.pipeline.policies import AT_ONCE_SECONDS
+from shared.pipeline.polling import Ended, asked_by, end_of, share_pace, until_ended
+from shared.pipeline.records import StateActivities
+from shared.pipeline.storage import count, count_from_none
+from shared.pipeline.submitting import begin, check_current
+from shared.pipeline.vendor import SourceFile
 from shared.redact import is_plain
 from shared.telemetry import tracing
 
@@ -49,54 +49,120 @@ T = TypeVar("T")
 
 
 class StageActivities:
-    """The two stages: what is asked of the vendors, awaited and stored."""
+    """One stage: what is asked of its vendor, awaited and stored."""
 
-    def __init__(self, parts: Dependencies, state: StateActivities) -> None:
+    def __init__(self, parts: Parts, stage: Stage, state: StateActivities) -> None:
+        count_from_none(stage)
         self._state = state
+        self._parts = parts
         self._settings = parts.settings
         self._client = parts.client
-        self._images = parts.images
-        self._videos = parts.videos
         self._storage = parts.storage
-        # By our id: set when the video that is polled for was fetched meanwhile.
+        self._stage = stage
+        self._vendor = parts.vendor(stage.name)
+        # By our id: set when what is polled for was fetched meanwhile.
         self._fetched: dict[str, asyncio.Event] = {}
 
-    @activity.defn(name=GEN_IMAGE)
-    async def gen_image(self, order: Order) -> Stored:
-        """Make the image of one attempt, or go on with the one that was begun, and store it."""
-        check_run(order.request.run_id)
-        images, ours, job = self._images, order.external_id, order.job
+    def all(self) -> list[Callable[..., Any]]:
+        """The activities, under the names that the workflow knows."""
+        name = self._stage.name
+        if not self._stage.called_back:
+            return [_named(gen_activity(name), self.gen)]
+        return [
+            _named(request_activity(name), self.request),
+            _named(collect_activity(name), self.collect),
+            _named(fetch_activity(name), self.fetch),
+        ]
 
-        async def send() -> str:
-            return await images.submit(ours, order.token, prompt=job.prompt, style=job.style)
+    async def gen(self, order: Order) -> Stored:
+        """Make the result of one attempt, or go on with what was begun, and store it."""
+        check_run(order.request.run_id)
 
         async def stop(vendor_id: str) -> None:
             with suppress(VendorError):
-                await images.cancel(vendor_id)
+                await self._vendor.cancel(vendor_id)
 
-        async with beating(self._client, ours, submits=True) as pulse:
-            accepted = await self._begun(order, pulse, images, send)
+        async with self._beating(order, submits=True) as pulse:
+            accepted = await self._begun(order, pulse)
             pulse.accept(accepted)
             end = await until_ended(
-                images,
-                ours,
+                self._vendor,
+                order.external_id,
                 accepted,
                 pulse=pulse,
-                patience=self._settings.patience(order),
-                pace=image_pace,
+                limits=order.limits,
+                pace=share_pace,
                 stop=stop,
             )
-            return await self._store(order, end, vendor=images)
+            return await self._store(order, end)
 
-    async def _begun(self, order: Order, pulse: Pulse, vendor: Vendor, send: Send) -> Accepted:
+    async def request(self, order: Order) -> Accepted:
+        """Submit one generation, or adopt the one that an earlier try submitted."""
+        check_run(order.request.run_id)
+        async with self._beating(order, submits=True) as pulse:
+            return await self._begun(order, pulse)
+
+    async def collect(self, watch: Watch) -> Stored | None:
+        """Wait for what was accepted by polling; None as soon as it is there to be fetched.
+
+        The hinted form polls at once and quickly, believes the vendor, and stores the result:
+        whoever waits is seldom heard of, and whoever fetches is to be taken over quickly.
+        """
+        order, poll = watch.order, watch.order.limits.poll
+        check_run(order.request.run_id)
+
+        def pace(waited: float, _percent: int) -> float:
+            return min(poll, max(0.05, waited)) if watch.hinted else poll
+
+        async with self._beating(order) as pulse:
+            accepted = pulse.accepted or watch.accepted
+            pulse.accept(accepted)
+            ended = until_ended(
+                self._vendor,
+                order.external_id,
+                accepted,
+                pulse=pulse,
+                limits=order.limits,
+                pace=pace,
+            )
+            if watch.hinted:
+                return await self._store(order, await ended)
+            await self._unless_fetched(order.external_id, ended)
+            return None
+
+    async def fetch(self, watch: Watch) -> Stored | None:
+        """Store what is said to have ended; None where it is not to be had at once, whatever the
+        reason: the hinted form of the wait finds that out.
+
+        A local activity, so that no task queue stands between the callback and the end of the job.
+        """
+        ours = watch.order.external_id
+        try:
+            async with asyncio.timeout(AT_ONCE_SECONDS):
+                stored = await self._fetch_at_once(watch)
+        except (GenvideoError, TimeoutError) as error:
+            log.info("not to be had at once", external_id=ours, reason=str(error))
+            return None
+        waiting = self._fetched.get(ours)
+        if stored is not None and waiting is not None:
+            waiting.set()
+        return stored
+
+    def _beating(
+        self, order: Order, *, submits: bool = False
+    ) -> AbstractAsyncContextManager[Pulse]:
+        points = self._stage.points
+        return beating(self._client, order.external_id, points=points, submits=submits)
+
+    async def _begun(self, order: Order, pulse: Pulse) -> Accepted:
         """What this try, or the last one, has the vendor working at."""
         return pulse.accepted or await begin(
             order,
             pulse,
             client=self._client,
-            vendor=vendor,
+            vendor=self._vendor,
             accept_seconds=self._settings.accept_seconds,
-            send=send,
+            send=lambda: self._submit(order),
             write=lambda: self._write(order),
         )
 
@@ -108,29 +174,19 @@ class StageActivities:
         if found.stands or found.own:
             raise RecordStands("The record has ended, is another run's, or is later than this.")
 
-    @activity.defn(name=REQUEST_VIDEO)
-    async def request_video(self, order: VideoOrder) -> Accepted:
-        """Submit one video task, or adopt the one that an earlier try submitted."""
-        check_run(order.request.run_id)
-        async with beating(self._client, order.external_id, submits=True) as pulse:
-            return await self._begun(order, pulse, self._videos, lambda: self._submit_video(order))
-
-    async def _submit_video(self, order: VideoOrder) -> str:
-        secret = self._settings.callback_secret.get_secret_value()
-        return await self._videos.submit(
-            order.external_id,
-            order.token,
-            prompt=order.job.prompt,
-            picture=Picture(
-                fitted=lambda bounds: self._in_time(
-                    self._storage.fitted(order.request.job_id, bounds)
-                ),
-                address=lambda: self._in_time(self._image_url(order)),
-            ),
-            callback_url=callback_url(
-                self._settings.callback_url, secret, order.external_id, VIDEO.callback
-            ),
-        )
+    async def _submit(self, order: Order) -> str:
+        given: dict[str, Any] = dict(order.inputs)
+        if (source := order.source) is not None:
+            job_id, stage = order.request.job_id, source.stage
+            given["source"] = SourceFile(
+                fitted=lambda bounds: self._in_time(self._storage.fitted(job_id, stage, bounds)),
+                address=lambda: self._in_time(self._address(job_id, source)),
+            )
+        if self._stage.called_back:
+            secret = self._settings.callback_secret.get_secret_value()
+            base, vendor = self._settings.callback_url, self._stage.callback
+            given["callback_url"] = callback_url(base, secret, order.external_id, vendor)
+        return await self._vendor.submit(order.external_id, order.token, **given)
 
     async def _in_time(self, prepared: Awaitable[T]) -> T:
         """What had to be prepared before the submit; that may have taken longer than the server's
@@ -139,52 +195,26 @@ class StageActivities:
         await check_current(self._client)
         return result
 
-    async def _image_url(self, order: VideoOrder) -> str:
-        """The image's address; asked for anew where it may be good for a while alone."""
-        if self._settings.links and (ours := await self._storage.address(order.request.job_id)):
+    async def _address(self, job_id: str, source: Source) -> str:
+        """The address of the source; asked for anew where it may be good for a while alone."""
+        if self._settings.links and (ours := await self._storage.address(job_id, source.stage)):
             return ours
-        if order.image_url is not None:
-            return order.image_url
+        if source.url is not None:
+            return source.url
+        vendor = self._parts.vendor(source.stage)
         try:
-            return await self._images.result_url(order.image_id)
-        except BadResult as error:
-            # Nothing was submitted, so no attempt is used up.
-            raise RefusedForGood(f"The image service has lost the image: {error.message}") from None
+            status = await vendor.status(source.vendor_id)
+            url = None if status is None else await vendor.address(status)
         except OutcomeUnknown as error:
-            raise NeverDelivered(f"The image's address is not known: {error.message}") from None
-
-    @activity.defn(name=COLLECT_VIDEO)
-    async def collect_video(self, watch: VideoWatch) -> Stored | None:
-        """Wait for an accepted video by polling; None as soon as it is there to be fetched.
-
-        The hinted form polls at once and quickly, believes the vendor, and stores the video:
-        whoever waits is seldom heard of, and whoever fetches is to be taken over quickly.
-        """
-        order = watch.order
-        check_run(order.request.run_id)
-        poll = self._settings.video_poll_seconds
-
-        def pace(waited: float, _percent: int) -> float:
-            return min(poll, max(0.05, waited)) if watch.hinted else poll
-
-        async with beating(self._client, order.external_id) as pulse:
-            accepted = pulse.accepted or watch.accepted
-            pulse.accept(accepted)
-            ended = until_ended(
-                self._videos,
-                order.external_id,
-                accepted,
-                pulse=pulse,
-                patience=self._settings.patience(order),
-                pace=pace,
-            )
-            if watch.hinted:
-                return await self._store(order, await ended, vendor=self._videos)
-            await self._unless_fetched(order.external_id, ended)
-            return None
+            what = f"The address of the {source.stage} is not known"
+            raise NeverDelivered(f"{what}: {error.message}") from None
+        if url is None:
+            # Nothing was submitted, so no attempt is used up.
+            raise RefusedForGood(f"The {source.stage} service has lost the {source.stage}.")
+        return url
 
     async def _unless_fetched(self, ours: str, waiting: Awaitable[Ended]) -> None:
-        """Wait until a video has ended.
+        """Wait until a generation has ended.
 
         Where it is fetched meanwhile, poll no more and stay silent: the run is about to close, and
         one more event would have it do its last task again.
@@ -203,27 +233,7 @@ class StageActivities:
             if self._fetched.get(ours) is fetched:
                 del self._fetched[ours]
 
-    @activity.defn(name=FETCH_VIDEO)
-    async def fetch_video(self, watch: VideoWatch) -> Stored | None:
-        """Store a video that is said to have ended; None where it is not to be had at once,
-        whatever the reason: the hinted form of the wait finds that out.
-
-        A local activity, so that no task queue stands between the callback and the end of the job.
-        """
-        try:
-            async with asyncio.timeout(AT_ONCE_SECONDS):
-                stored = await self._fetch_at_once(watch)
-        except (GenvideoError, TimeoutError) as error:
-            log.info(
-                "not to be had at once", external_id=watch.order.external_id, reason=str(error)
-            )
-            return None
-        waiting = self._fetched.get(watch.order.external_id)
-        if stored is not None and waiting is not None:
-            waiting.set()
-        return stored
-
-    async def _fetch_at_once(self, watch: VideoWatch) -> Stored | None:
+    async def _fetch_at_once(self, watch: Watch) -> Stored | None:
         order, accepted = watch.order, watch.accepted
         check_run(order.request.run_id)
         tracing.note(
@@ -232,27 +242,37 @@ class StageActivities:
             vendor_task_id=accepted.vendor_id,
         )
         known = accepted.vendor_id
-        asked = asked_by(self._videos, order.external_id, known) or known
-        end = await end_of(self._videos, asked, known=known)
+        asked = asked_by(self._vendor, order.external_id, known) or known
+        end = await end_of(self._vendor, asked, known=known)
         if end is None:
             return None
         asset = await self._storage.store_at_once(
-            end.url, order.request.job_id, step=order.step, vendor=self._videos
+            end.url, order.request.job_id, self._stage, vendor=self._vendor
         )
         return self._stored(order, end, asset=asset)
 
-    async def _store(self, order: Order, end: Ended, *, vendor: Vendor) -> Stored:
-        job_id = order.request.job_id
-        asset = await self._storage.store(end.url, job_id, step=order.step, vendor=vendor)
+    async def _store(self, order: Order, end: Ended) -> Stored:
+        asset = await self._storage.store(
+            end.url, order.request.job_id, self._stage, vendor=self._vendor
+        )
         return self._stored(order, end, asset=asset)
 
     def _stored(self, order: Order, end: Ended, *, asset: Asset) -> Stored:
-        job_id = order.request.job_id
-        storage.count(order.step, end.units)
+        count(order.stage, end.units)
         return Stored(
             vendor_id=end.vendor_id,
             source_url=end.url if is_plain(end.url) else None,
-            asset_url=asset_url(self._settings.api_public_url, job_id, order.step),
+            asset_url=asset_url(self._settings.api_public_url, order.request.job_id, order.stage),
             asset=asset,
             units={order.external_id: end.units} if end.units is not None else {},
         )
+
+
+def _named(name: str, method: Callable[[Any], Awaitable[Any]]) -> Callable[..., Any]:
+    """An activity of this name."""
+
+    @wraps(method)
+    async def run(argument: Any) -> Any:
+        return await method(argument)
+
+    return activity.defn(name=name)(run)

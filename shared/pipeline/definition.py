@@ -58,7 +58,8 @@ class Stage:
 
     `vendor`: the role of the vendor that makes it; two stages may have the same one. `deadline`: of
     the vendor's work, after which it is late; `give_up`: in all. `lost`: how long the vendor may
-    deny what it has accepted; `address`: how long it may withhold where the result is.
+    deny what it has accepted; `address`: how long it may withhold where the result is. `poll`:
+    between two polls, if a callback ends the wait as well.
     `callback`: the vendor reports the end to `/callback/` and this word, beside being polled; empty
     where it does not. `points`: a percent is reported when it has risen by so many, because each
     report costs history. The semaphore of the stage's name is its gate, if the worker's settings
@@ -72,6 +73,7 @@ class Stage:
     give_up: float
     lost: float = 60
     address: float = 60
+    poll: float = 2
     callback: str = ""
     points: int = 51
 

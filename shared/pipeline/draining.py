@@ -10,21 +10,20 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.worker.acting.heartbeat import beating
-from services.worker.acting.polling import asked_by, end_of
-from services.worker.dependencies import Dependencies
-from services.worker.models import GEN_IMAGE, REQUEST_VIDEO, Kept, Order
-from services.worker.policies import KEEP_SECONDS
-from services.worker.vendors.vendor import Vendor, VendorStatus
 from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_url
 from shared.jobs.closing import amend_accepted, close_record
-from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.ids import external_id, is_job_id, parse_external_id
 from shared.jobs.messages import Asset, Attempts, Record, raised
 from shared.jobs.states import Status
-from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
+from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY, Definition, Stage
+from shared.pipeline.heartbeat import beating
+from shared.pipeline.messages import Kept, Order, submit_activity
+from shared.pipeline.parts import Parts
+from shared.pipeline.policies import KEEP_SECONDS
+from shared.pipeline.polling import asked_by, end_of
+from shared.pipeline.vendor import Vendor, VendorStatus
 from shared.semaphore.messages import Closed, Drain, OpenRecords, RunRef
 from shared.semaphore.server import is_gone
 from shared.store.chosen import chosen_store
@@ -32,7 +31,6 @@ from shared.store.records import Records
 
 log = structlog.get_logger(__name__)
 
-SUBMITS = (GEN_IMAGE, REQUEST_VIDEO)
 BEGUN = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 FORGOTTEN = "forgotten"
 # A result on our disk, and what it cost by our id.
@@ -45,10 +43,12 @@ POLL_GROWTH = 1.1
 class DrainActivities:
     """Run for a cancelled job by its own workflow, and for a terminated one by the semaphore."""
 
-    def __init__(self, parts: Dependencies) -> None:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._pipeline = parts.pipeline
         self._settings = parts.settings
+        self._limits = parts.settings.limits()
         self._client = parts.client
-        self._vendors: dict[str, Vendor] = {IMAGE.name: parts.images, VIDEO.name: parts.videos}
         self._storage = parts.storage
         self._records = Records(chosen_store(parts.settings), namespace=parts.client.namespace)
 
@@ -66,7 +66,7 @@ class DrainActivities:
             now, since = pulse.now, _since(drain)
             if not is_job_id(drain.job_id):
                 await asyncio.sleep(max(0.0, since - now()))
-                return Kept(attempts=GENVIDEO.attempts(), assets={}, asset_url=None)
+                return Kept(attempts=self._pipeline.attempts(), assets={}, asset_url=None)
             code = await self._close_code(drain)
             if code is not None and code != FORGOTTEN:
                 await asyncio.to_thread(self._close, drain, code)
@@ -82,7 +82,7 @@ class DrainActivities:
 
     @activity.defn(name=OPEN_RECORDS_ACTIVITY)
     async def open_records(self) -> OpenRecords:
-        """The runs of this namespace's records that have begun and have no end."""
+        """The runs of this pipeline's records in this namespace that have begun and have no end."""
         async with beating(self._client, "records"):
             runs = await asyncio.to_thread(self._open_records)
         log.info("open records", job_ids=[run.job_id for run in runs])
@@ -95,6 +95,7 @@ class DrainActivities:
             for each in records
             if each is not None
             and each.run_id
+            and each.pipeline == self._pipeline.name
             and each.status is Status.RUNNING
             and each.is_of(self._client.namespace)
         ]
@@ -124,7 +125,7 @@ class DrainActivities:
         """
         until = since + self._settings.drain_seconds
         record = await asyncio.to_thread(self._records.read, drain.job_id)
-        latest = _latest(drain.job_id, await self._begun(drain, record))
+        latest = _latest(self._pipeline, drain.job_id, await self._begun(drain, record))
         # What a vendor is known to have accepted: its ids by ours.
         tasks = record.tasks if record else {}
         doubt = since
@@ -132,10 +133,11 @@ class DrainActivities:
             # One that can't be asked for may run for as long as it is waited for at all.
             asked = self._asked(latest, tasks) is not None
             doubt = since + self._settings.accept_seconds if asked else until
-        seen, pause = Seen(tasks, self._lost), POLL_SECONDS
+        seen, pause = Seen(self._pipeline, tasks, self._lost), POLL_SECONDS
+        longest = min(limits.poll for limits in self._limits.stages.values())
         if drain.in_doubt:
             seen.doubted.add(latest)
-        await self._look(all_of(drain.job_id), seen, tasks)
+        await self._look(all_of(self._pipeline, drain.job_id), seen, tasks)
         while True:
             in_doubt = now() < doubt and latest not in seen.known
             if not seen.running and not in_doubt:
@@ -144,7 +146,7 @@ class DrainActivities:
                 log.warning("given up on what may still run", generations=sorted(seen.running))
                 return seen
             await asyncio.sleep(pause)
-            pause = min(pause * POLL_GROWTH, self._settings.video_poll_seconds)
+            pause = min(pause * POLL_GROWTH, longest)
             await self._look(seen.running | {latest}, seen, tasks)
 
     async def _begun(self, drain: Drain, record: Record | None) -> Attempts:
@@ -153,25 +155,26 @@ class DrainActivities:
         It is recorded before, but where the write outlives the workflow task, whose end begins the
         submit: a run that is closed from outside then is known by its history alone.
         """
-        attempts = record.attempts if record else GENVIDEO.attempts()
+        attempts = record.attempts if record else self._pipeline.attempts()
         if drain.closed is None:
             return attempts
-        return raised(attempts, await submitted(self._client, drain.job_id, drain.run_id))
+        run = RunRef(job_id=drain.job_id, run_id=drain.run_id)
+        return raised(attempts, await submitted(self._pipeline, self._client, run))
 
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
         """By which id a generation is asked for; None where there is no way to."""
-        return asked_by(self._vendors[step_of(ours)], ours, tasks.get(ours))
+        return asked_by(self._parts.vendor(step_of(ours)), ours, tasks.get(ours))
 
     def _lost(self, ours: str) -> float:
         """The seconds after which one that its vendor denies counts as lost."""
-        return self._settings.lost_seconds(step_of(ours))
+        return self._limits.stages[step_of(ours)].lost
 
     async def _look(
         self, generations: Iterable[str], seen: "Seen", tasks: Mapping[str, str]
     ) -> None:
         """Take note of each generation that has not ended; it is cancelled where that can be."""
         for ours in sorted(set(generations) - seen.ended):
-            vendor = self._vendors[step_of(ours)]
+            vendor = self._parts.vendor(step_of(ours))
             seen.note(ours, status := await _status(vendor, self._asked(ours, tasks)))
             if ours in seen.running and isinstance(status, VendorStatus):
                 await _cancel(vendor, status)
@@ -211,60 +214,65 @@ class DrainActivities:
         there = record.assets if record else {}
         tasks = record.tasks if record else {}
         found = {
-            step: await self._kept(job_id, step, tasks)
-            for step in GENVIDEO.names
-            if step not in there
+            stage.name: await self._kept(job_id, stage, tasks)
+            for stage in self._pipeline.stages
+            if stage.name not in there
         }
         kept = {step: each for step, each in found.items() if each is not None}
         assets = {step: asset for step, (asset, _) in kept.items()}
         units = {ours: spent for _, charged in kept.values() for ours, spent in charged.items()}
-        last = max({*there, *assets}, key=GENVIDEO.names.index, default=None)
-        url = last and asset_url(self._settings.api_public_url, job_id, last)
+        kept_now = [name for name in self._pipeline.names if name in {*there, *assets}]
+        url = kept_now and asset_url(self._settings.api_public_url, job_id, kept_now[-1])
         return Kept(
-            attempts=seen.attempts(), assets=assets, asset_url=url, units=units, tasks=seen.tasks
+            attempts=seen.attempts(),
+            assets=assets,
+            asset_url=url or None,
+            units=units,
+            tasks=seen.tasks,
         )
 
-    async def _kept(self, job_id: str, step: str, tasks: Mapping[str, str]) -> Bought | None:
+    async def _kept(self, job_id: str, stage: Stage, tasks: Mapping[str, str]) -> Bought | None:
         """The newest attempt's file, if one has succeeded and can be had."""
         for attempt in range(MAX_ATTEMPTS, 0, -1):
             try:
                 async with asyncio.timeout(KEEP_SECONDS):
-                    ours, vendor = external_id(job_id, step, attempt), self._vendors[step]
+                    ours = external_id(job_id, stage.name, attempt)
+                    vendor = self._parts.vendor(stage.name)
                     asked = self._asked(ours, tasks)
                     if asked and (end := await end_of(vendor, asked, known=None)):
                         units = {} if end.units is None else {ours: end.units}
-                        asset = await self._storage.store(end.url, job_id, step=step, vendor=vendor)
+                        asset = await self._storage.store(end.url, job_id, stage, vendor=vendor)
                         return asset, units
             except (GenvideoError, TimeoutError) as error:
-                log.warning("what was paid for could not be kept", step=step, reason=str(error))
+                why = str(error)
+                log.warning("what was paid for could not be kept", step=stage.name, reason=why)
         return None
 
 
-async def submitted(client: Client, job_id: str, run_id: str) -> Attempts:
+async def submitted(pipeline: Definition, client: Client, run: RunRef) -> Attempts:
     """By stage, the highest attempt whose submit a run has begun, by its history.
 
     Read as far as that goes; only a server that is away is asked again, by the next try.
     """
-    found = GENVIDEO.attempts()
-    handle = client.get_workflow_handle(job_id, run_id=run_id)
+    found, submits = pipeline.attempts(), set(map(submit_activity, pipeline.stages))
+    handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
         async for event in handle.fetch_history_events():
             begun = event.activity_task_scheduled_event_attributes
-            if event.event_type == BEGUN and begun.activity_type.name in SUBMITS:
+            if event.event_type == BEGUN and begun.activity_type.name in submits:
                 [order] = await client.data_converter.decode(begun.input.payloads, [Order])
-                found = raised(found, {order.step: order.attempt})
+                found = raised(found, {order.stage: order.attempt})
     except Exception as error:  # what a converter or a codec raises is open
         if isinstance(error, RPCError) and error.status is RPCStatusCode.UNAVAILABLE:
             raise
-        log.warning("unreadable history", job_id=job_id, run_id=run_id, reason=type(error).__name__)
+        log.warning("unreadable history", reason=type(error).__name__, **run.model_dump())
     return found
 
 
-def _latest(job_id: str, attempts: Attempts) -> str:
-    """The generation that the job had come to; of none at all, the first image."""
-    step = next(
-        (step for step in reversed(GENVIDEO.names) if attempts.get(step)), GENVIDEO.names[0]
-    )
+def _latest(pipeline: Definition, job_id: str, attempts: Attempts) -> str:
+    """The generation that the job had come to; of none at all, the first one."""
+    names = pipeline.names
+    step = next((name for name in reversed(names) if attempts.get(name)), names[0])
     return external_id(job_id, step, max(1, attempts.get(step, 0)))
 
 
@@ -274,7 +282,10 @@ class Seen:
     `doubted`: whose submit may have arrived. `tasks`: the vendors' ids by ours.
     """
 
-    def __init__(self, known: Iterable[str], lost: Callable[[str], float]) -> None:
+    def __init__(
+        self, pipeline: Definition, known: Iterable[str], lost: Callable[[str], float]
+    ) -> None:
+        self._pipeline = pipeline
         self.known: set[str] = set(known)
         self.doubted: set[str] = set()
         self.ended: set[str] = set()
@@ -307,7 +318,7 @@ class Seen:
 
     def attempts(self) -> Attempts:
         """By stage, the highest attempt that a vendor has known."""
-        found = GENVIDEO.attempts()
+        found = self._pipeline.attempts()
         for each in map(parse_external_id, self.known):
             if each is not None:
                 found = raised(found, {each.step: each.attempt})
@@ -319,10 +330,10 @@ def step_of(ours: str) -> str:
     return ours.rsplit(".", 2)[1]
 
 
-def all_of(job_id: str) -> list[str]:
+def all_of(pipeline: Definition, job_id: str) -> list[str]:
     """Every generation that a job can have."""
     attempts = range(1, MAX_ATTEMPTS + 1)
-    return [external_id(job_id, step, attempt) for step in GENVIDEO.names for attempt in attempts]
+    return [external_id(job_id, step, attempt) for step in pipeline.names for attempt in attempts]
 
 
 async def _status(vendor: Vendor, asked: str | None) -> VendorStatus | VendorError | None:

@@ -5,8 +5,10 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.deterministic import stages
-    from services.worker.deterministic.cancellation import (
+    from shared.jobs.messages import JobError, raised
+    from shared.jobs.states import Status
+    from shared.pipeline import starting
+    from shared.pipeline.cancellation import (
         Cancellation,
         Interrupted,
         Limits,
@@ -15,11 +17,9 @@ with workflow.unsafe.imports_passed_through():
         Tasks,
         to_its_end,
     )
-    from services.worker.deterministic.journal import Journal
-    from services.worker.deterministic.state import job_error
-    from services.worker.models import Kept
-    from shared.jobs.messages import JobError, raised
-    from shared.jobs.states import Status
+    from shared.pipeline.journal import Journal
+    from shared.pipeline.messages import Kept
+    from shared.pipeline.state import job_error
     from shared.semaphore.holding import Semaphore
     from shared.semaphore.messages import Closed, Drain, RunRef, SlotRequest
 
@@ -121,7 +121,7 @@ class Ending:
         pause = DRAIN_AGAIN
         while True:
             try:
-                return await to_its_end(stages.start_drain(drain, self._limits.all))
+                return await to_its_end(starting.start_drain(drain, self._limits.all))
             except StageFailed as failure:
                 workflow.logger.error("the vendors are cleared once more: %s", failure)
             await workflow.sleep(pause, summary="until the vendors are cleared once more")

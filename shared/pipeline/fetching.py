@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from services.worker.settings.hosts import Address, is_below, is_near, is_public, written
-from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.vendor import Vendor
 from shared.errors import BadResult, ResultNotAllowed
+from shared.pipeline.hosts import Address, is_below, is_near, is_public, written
+from shared.pipeline.settings import PipelineWorkerSettings
+from shared.pipeline.vendor import Vendor
 
 # Every address of a host; OSError where the name leads nowhere.
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
@@ -131,7 +131,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         return found
 
 
-def result_transport(settings: WorkerSettings, *vendors: Vendor) -> CheckedTransport:
+def result_transport(settings: PipelineWorkerSettings, *vendors: Vendor) -> CheckedTransport:
     """The way to results of these vendors under the worker's settings; a connection serves one."""
     hosts = [host for vendor in vendors for host in vendor.traits.result_hosts]
     proxy = settings.proxy()

@@ -11,15 +11,14 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from services.worker.models import Accepted, Left
-from services.worker.policies import (
+from shared.errors import Fenced, GenvideoError, NotThisRun, Stopped, VendorError, what_kind
+from shared.jobs.ids import parse_external_id
+from shared.jobs.messages import ProgressReport
+from shared.pipeline.messages import Accepted, Left
+from shared.pipeline.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.errors import Fenced, GenvideoError, NotThisRun, Stopped, VendorError, what_kind
-from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.ids import parse_external_id
-from shared.jobs.messages import ProgressReport
 from shared.semaphore.server import is_first_try
 from shared.telemetry import tracing
 from shared.temporal.client import PROGRESS_SIGNAL
@@ -46,7 +45,7 @@ class Pulse:
     last try ended by itself and knew that none was; a killed one could not say so.
     """
 
-    def __init__(self, client: Client, external_id: str) -> None:
+    def __init__(self, client: Client, external_id: str, points: int) -> None:
         self.accepted: Accepted | None = None
         self.percent = 0
         self.position: int | None = None
@@ -60,7 +59,7 @@ class Pulse:
         if generation:
             tracing.note(external_id=external_id, attempt=generation.attempt)
         self._step = generation.step if generation else None
-        self._points = GENVIDEO.stage(generation.step).points if generation else NEVER
+        self._points = points if generation else NEVER
         self._reported_at = time.monotonic()
         self._reported = 0
 
@@ -199,14 +198,14 @@ async def outlast(task: asyncio.Task[T]) -> bool:
 
 @asynccontextmanager
 async def beating(
-    client: Client, external_id: str, *, submits: bool = False
+    client: Client, external_id: str, *, points: int = NEVER, submits: bool = False
 ) -> AsyncIterator[Pulse]:
     """Heartbeats for as long as the block runs; the pulse starts with what the last try knew.
 
     Where the block `submits`, each failure says what it leaves at the vendor, a cancellation as
     Stopped: of a plain one the workflow does not know what was left.
     """
-    pulse = Pulse(client, external_id)
+    pulse = Pulse(client, external_id, points)
     info = activity.info()
     pulse.follow(info.heartbeat_details, is_first=is_first_try())
     if info.heartbeat_details:

@@ -5,9 +5,12 @@ import asyncio
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.deterministic import stages
-    from services.worker.deterministic.state import JobState
-    from services.worker.models import (
+    from shared.failures import MAX_ATTEMPTS
+    from shared.jobs.messages import ProgressReport, Record
+    from shared.jobs.states import Status
+    from shared.pipeline import starting
+    from shared.pipeline.definition import Definition, JobInput
+    from shared.pipeline.messages import (
         ENTER_QUEUE,
         RECORD_STATE,
         Enter,
@@ -16,11 +19,8 @@ with workflow.unsafe.imports_passed_through():
         Recorded,
         Stored,
     )
-    from services.worker.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
-    from shared.failures import MAX_ATTEMPTS
-    from shared.jobs.genvideo import GENVIDEO, GenVideoInput
-    from shared.jobs.messages import ProgressReport, Record
-    from shared.jobs.states import Status
+    from shared.pipeline.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
+    from shared.pipeline.state import JobState
     from shared.redact import as_markdown
     from shared.semaphore.messages import RunRef, SlotRequest
     from shared.temporal.client import CUSTOM_PROGRESS, summary
@@ -45,10 +45,10 @@ class AnothersRecord(Exception):
 class Journal:
     """Serialises the changes, so that versions reach the store in their order."""
 
-    def __init__(self, job: GenVideoInput) -> None:
+    def __init__(self, pipeline: Definition, job: JobInput) -> None:
         info = workflow.info()
         self.state = JobState(
-            GENVIDEO,
+            pipeline,
             job,
             job_id=info.workflow_id,
             run_id=info.original_execution_run_id,
@@ -71,7 +71,7 @@ class Journal:
         note = "queued"
         record = self.state.change(workflow.now(), note, status=Status.QUEUED)
         workflow.set_current_details(details_of(record, note))
-        entered = await stages.local(
+        entered = await starting.local(
             ENTER_QUEUE,
             Enter(record=record, request=request),
             Entered,
@@ -114,11 +114,11 @@ class Journal:
             self.check()
             return self.record
 
-    def stored(self, step: str, stored: Stored) -> dict[str, object]:
+    def stored(self, stage: str, stored: Stored) -> dict[str, object]:
         """What a stage's result changes."""
         return {
             "asset_url": stored.asset_url,
-            "assets": {**self.record.assets, step: stored.asset},
+            "assets": {**self.record.assets, stage: stored.asset},
             "units": {**self.record.units, **stored.units},
         }
 
@@ -158,13 +158,13 @@ class Journal:
         try:
             while self._take(await self._recorded()):
                 pass
-        except stages.LocalFailed as failure:
+        except starting.LocalFailed as failure:
             # The job goes on; the record can be made again from Temporal, a later one is newer.
             version = self.record.version
             workflow.logger.warning("version %d could not be recorded: %s", version, failure)
 
     async def _recorded(self) -> Recorded:
-        return await stages.local(
+        return await starting.local(
             RECORD_STATE,
             self.record,
             Recorded,
@@ -194,8 +194,8 @@ def _place(position: int | None) -> str:
 SAYS = {
     Status.QUEUED: "The job waits for its turn.",
     Status.RUNNING: "The job runs.",
-    Status.SUCCEEDED: "The job has succeeded: its image and its video are stored.",
-    Status.DEGRADED: "The job has ended with its image alone.",
+    Status.SUCCEEDED: "The job has succeeded: all its results are stored.",
+    Status.DEGRADED: "The job has ended with a part of its results.",
     Status.FAILED: "The job has failed.",
     Status.CANCELLED: "The job was cancelled.",
 }

@@ -1,31 +1,57 @@
-"""What the workflow and its activities tell each other; one model in, one model out."""
+"""What a workflow and its activities tell each other; one model in, one model out."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import external_id
 from shared.jobs.messages import Asset, Attempts, Message, Record, Transition
-from shared.pipeline.definition import StageName
+from shared.pipeline.definition import Stage, StageName
 from shared.semaphore.messages import Drained, RunRef, SlotRequest, Token
 from shared.temporal.pace import Pace
 
 # The names of the activities; the workflow knows no more of them, so that it imports no client.
-GEN_IMAGE = "gen_image"
-REQUEST_VIDEO = "request_video"
-COLLECT_VIDEO = "collect_video"
-FETCH_VIDEO = "fetch_video"
 RECORD_STATE = "record_state"
 ENTER_QUEUE = "enter_queue"
 
 
+def gen_activity(stage: str) -> str:
+    """Makes and stores the result of a stage that is not called back."""
+    return f"gen_{stage}"
+
+
+def request_activity(stage: str) -> str:
+    """Submits a generation of a stage that is called back."""
+    return f"request_{stage}"
+
+
+def collect_activity(stage: str) -> str:
+    """Polls for the end of what was requested."""
+    return f"collect_{stage}"
+
+
+def fetch_activity(stage: str) -> str:
+    """Stores what is said to have ended."""
+    return f"fetch_{stage}"
+
+
+def submit_activity(stage: Stage) -> str:
+    """The activity of a stage that submits."""
+    return request_activity(stage.name) if stage.called_back else gen_activity(stage.name)
+
+
 class StageLimits(Message):
-    """What one generation of a stage is allowed, in seconds; as of `Stage`."""
+    """What one generation of a stage is allowed, in seconds; as of `Stage`.
+
+    `setting`: where the deadline comes from, for whoever reads that it was passed.
+    """
 
     deadline: float
     give_up: float
+    lost: float
+    address: float
+    poll: float
+    setting: str
 
 
 class JobLimits(Message):
@@ -77,50 +103,37 @@ class Entered(Message):
     limits: JobLimits
 
 
+class Source(Message):
+    """What the stage before has made: the vendor's id of it, and its address there if that is no
+    secret."""
+
+    stage: StageName
+    vendor_id: str
+    url: str | None
+
+
 class Order(Message):
     """One generation attempt of one stage, for a run that holds the slot.
 
-    `token`: of the permit, for the vendor. `record`: the version of the job's record that says so;
-    the activity writes it before it submits. `in_doubt`: an earlier activity may have submitted it.
+    `token`: of the permit, for the vendor. `inputs`: what the vendor makes it of, beside the
+    `source`. `record`: the version of the job's record that says so; the activity writes it before
+    it submits. `in_doubt`: an earlier activity may have submitted it.
     """
 
     request: SlotRequest
-    step: StageName
+    stage: StageName
     attempt: int
     token: Token
-    job: GenVideoInput
-    deadline_seconds: float
-    give_up_seconds: float
+    inputs: dict[str, Any]
+    limits: StageLimits
+    source: Source | None = None
     pace: Pace = Pace.FAST
     record: Record | None = None
     in_doubt: bool = False
 
     @property
     def external_id(self) -> str:
-        return external_id(self.request.job_id, self.step, self.attempt)
-
-
-class VideoOrder(Order):
-    """A video from an image: the vendor's id of it, and its address where that is no secret."""
-
-    image_id: str
-    image_url: str | None
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Seconds that one generation is allowed.
-
-    `deadline`: of the vendor's working on it, by the `setting` of that name; then it is asked for
-    less often, and stopped where that can be and it makes no progress. `give_up`: in all. `lost`:
-    unknown to the vendor. `address`: a success that doesn't say where its result is.
-    """
-
-    deadline: float
-    setting: str
-    give_up: float
-    lost: float
-    address: float
+        return external_id(self.request.job_id, self.stage, self.attempt)
 
 
 class Accepted(Message):
@@ -140,10 +153,10 @@ class Left(Message):
     vendor_id: str | None = None
 
 
-class VideoWatch(Message):
-    """Wait for an accepted video; `hinted`: something says that it has ended, so store it, too."""
+class Watch(Message):
+    """Wait for what was accepted; `hinted`: something says that it has ended, so store it, too."""
 
-    order: VideoOrder
+    order: Order
     accepted: Accepted
     hinted: bool = False
 

@@ -1,59 +1,70 @@
-"""GenVideoWorkflow: one job from queue to end; the only author of the job's state."""
+"""A job from queue to end, whatever its stages are: the base of each pipeline's workflow."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.deterministic import stages
-    from services.worker.deterministic.attempts import after_failure, collected
-    from services.worker.deterministic.cancellation import (
+    from shared.errors import QueueFull, RecordStands, RefusedForGood
+    from shared.failures import MAX_ATTEMPTS
+    from shared.jobs.closing import MESSAGES
+    from shared.jobs.messages import Progress, ProgressReport, Record, StageDone
+    from shared.jobs.states import Status
+    from shared.pipeline import starting
+    from shared.pipeline.cancellation import (
         Cancellation,
         Interrupted,
         Limits,
         StageFailed,
+        drop,
     )
-    from services.worker.deterministic.ending import Ending
-    from services.worker.deterministic.journal import AnothersRecord, EndedBefore, Journal
-    from services.worker.models import Order, Stored, VideoOrder, VideoWatch
-    from shared.errors import QueueFull, RecordStands
-    from shared.failures import MAX_ATTEMPTS
-    from shared.jobs.closing import MESSAGES
-    from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
-    from shared.jobs.messages import Progress, ProgressReport, Record, StageDone
-    from shared.jobs.states import OnVideoFailure, Status
-    from shared.pipeline.definition import Stage
+    from shared.pipeline.definition import Definition, JobInput, Stage
+    from shared.pipeline.ending import Ending
+    from shared.pipeline.journal import AnothersRecord, EndedBefore, Journal
+    from shared.pipeline.messages import Order, Source, Stored, Watch
+    from shared.pipeline.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
     from shared.semaphore.holding import Semaphore
-    from shared.temporal.client import (
-        GET_PROGRESS_QUERY,
-        GET_RECORD_QUERY,
-        PROGRESS_SIGNAL,
-    )
+    from shared.temporal.client import GET_PROGRESS_QUERY, GET_RECORD_QUERY, PROGRESS_SIGNAL
 
-Ordered = TypeVar("Ordered", bound=Order)
+Input = TypeVar("Input", bound=JobInput)
 T = TypeVar("T")
-# One attempt at a stage, by its number from 1.
-Attempt = Callable[[int], Awaitable[Stored]]
 STARTED_AGAIN = "started_again"
 
 
-@workflow.defn(name=GENVIDEO.workflow)
-class GenVideoWorkflow:
-    """Queue, image, video, end. It holds the slot from its grant until its run closes."""
+class Degraded(Exception):
+    """The job ends with what it has made, because the rest can't be made."""
 
-    @workflow.init
-    def __init__(self, job: GenVideoInput) -> None:
+    def __init__(self, note: str, failure: StageFailed) -> None:
+        super().__init__(note)
+        self.note = note
+        self.failure = failure
+
+
+class Pipeline(Generic[Input]):
+    """Queue, stages, end. It holds the slot from its grant until its run closes.
+
+    A pipeline's workflow sets `definition` and makes its stages in `stages`. It is the only author
+    of its job's state. Temporal wants `__init__` and `run` on the workflow's own class: the first
+    calls this one, the second returns `until_ended()`.
+    """
+
+    definition: ClassVar[Definition]
+
+    def __init__(self, job: Input) -> None:
         self._job = job
-        self._journal = Journal(job)
+        self._journal = Journal(self.definition, job)
         self._cancellation = Cancellation()
         workflow.register_random_seed_callback(self._cancellation.reset)
-        self._slot = self._semaphore(GENVIDEO.slot)
+        self._slot = self._semaphore(self.definition.slot)
         self._request = self._slot.request
-        self._gates = {name: self._semaphore(name) for name in GENVIDEO.names}
-        self._callbacks: dict[str, StageDone] = {}
+        self._gates = {name: self._semaphore(name) for name in self.definition.names}
+        # What the latest stage has made, and which one that was.
+        self._made: tuple[Stage, Stored] | None = None
+        self._called_back: set[str] = set()
+        workflow.set_signal_handler(self.definition.done, self._take_callback)
         self._limits = Limits(self._cancellation)
         self._ending = Ending(
             self._request,
@@ -64,18 +75,43 @@ class GenVideoWorkflow:
         )
         self._started_again = False
 
+    async def stages(self, job: Input) -> None:
+        """Make the stages of a job, in order. Degraded: the job ends with what it has made."""
+        raise NotImplementedError
+
+    async def until_ended(self) -> Progress:
+        """The job's last progress; raises when it failed or was cancelled, as Temporal shows it."""
+        await self._cancellation.watch(asyncio.create_task(self._until_recorded()))
+        return self._outcome()
+
+    async def make(self, stage: Stage, **inputs: Any) -> Stored:
+        """The stored result of a stage, made of the inputs and of what the stage before has made.
+
+        An attempt that failed is followed by another generation, MAX_ATTEMPTS in all. StageFailed.
+        """
+        if self._made is not None:
+            # The last stage's gate goes back with the run itself, which closes behind that stage.
+            self._gates[self._made[0].name].release()
+        await self._pass_gate(stage)
+        number = 1
+        while True:
+            self._cancellation.check()
+            try:
+                await self._begin_attempt(stage, number)
+                stored = await self._attempt(stage, self._order(stage, number, inputs))
+            except StageFailed as failure:
+                await self._after_failure(failure, stage, number)
+                number += 1
+            else:
+                self._made = stage, stored
+                return stored
+
     @property
     def is_reset(self) -> bool:
         """Whether this run was reset: it begins nothing of its own."""
         return self._cancellation.is_reset
 
-    @workflow.run
-    async def run(self, job: GenVideoInput) -> Progress:
-        """The job's last progress; raises when it failed or was cancelled, as Temporal shows it."""
-        await self._cancellation.watch(asyncio.create_task(self._until_ended()))
-        return self._outcome()
-
-    async def _until_ended(self) -> None:
+    async def _until_recorded(self) -> None:
         try:
             await self._work()
         except EndedBefore:
@@ -93,12 +129,16 @@ class GenVideoWorkflow:
             self._cancellation.check()
             await self._until_held(self._slot)
             self._limits.start_timer()
-            await self._both_stages()
+            await self.stages(self._job)
+            note, fields = self._with_made("")
+            await self._journal.change(note, **fields, status=Status.SUCCEEDED, percent=100)
         except Interrupted as interrupted:
             await self._ending.early(interrupted)
+        except Degraded as degraded:
+            await self._ending.badly(Status.DEGRADED, degraded.note, degraded.failure)
         except StageFailed as failure:
             await self._ending.badly(Status.FAILED, "failed", failure)
-        except stages.LocalFailed as local:
+        except starting.LocalFailed as local:
             await self._ending.badly(
                 Status.FAILED, "failed", StageFailed(local.code, local.message)
             )
@@ -115,9 +155,8 @@ class GenVideoWorkflow:
         return self._journal.state.progress()
 
     def _semaphore(self, name: str) -> Semaphore:
-        start = workflow.info().workflow_start_time
-        priority = self._job.priority
-        return Semaphore(name, priority=priority, clean_up=GENVIDEO.clean_up, requested_at=start)
+        start, clean_up = workflow.info().workflow_start_time, self.definition.clean_up
+        return Semaphore(name, priority=self._job.priority, clean_up=clean_up, requested_at=start)
 
     async def _until_held(
         self, semaphore: Semaphore, *, asking: asyncio.Task[None] | None = None
@@ -134,54 +173,62 @@ class GenVideoWorkflow:
             message = f"{semaphore.full} jobs wait already."
             raise StageFailed(QueueFull.code, message, in_doubt=False)
 
-    async def _both_stages(self) -> None:
-        image = await self._stage(IMAGE, self._image_attempt)
-        # The video's gate goes back with the run itself, which closes behind that stage.
-        self._gates[IMAGE.name].release()
-
-        async def attempt(number: int) -> Stored:
-            return await self._video_attempt(number, image)
-
-        try:
-            video = await self._stage(VIDEO, attempt, image=image)
-        except StageFailed as failure:
-            if self._job.on_video_failure is not OnVideoFailure.IMAGE:
-                raise
-            await self._ending.badly(Status.DEGRADED, "ended with the image alone", failure)
-            return
-        await self._journal.change(
-            "video stored",
-            status=Status.SUCCEEDED,
-            percent=100,
-            **self._journal.stored(VIDEO.name, video),
-        )
-
-    async def _stage(
-        self, stage: Stage, attempt: Attempt, *, image: Stored | None = None
-    ) -> Stored:
-        """One stage with its attempts, behind its gate where that is on."""
+    async def _pass_gate(self, stage: Stage) -> None:
+        """Wait for the gate of a stage, where that is on."""
         gate = self._gates[stage.name]
         if gate.name in self._limits.all.gates:
-            note, fields = self._with_stored(image, f"waiting for the {gate.name} gate")
+            note, fields = self._with_made(f"waiting for the {gate.name} gate")
             await self._journal.change(note, **fields)
-            stages.check_not_reset()
+            starting.check_not_reset()
             await self._until_held(gate, asking=asyncio.create_task(gate.ask()))
-        number = 1
-        while True:
-            self._cancellation.check()
-            try:
-                await self._begin_attempt(stage.name, number, image=image)
-                return await attempt(number)
-            except StageFailed as failure:
-                await after_failure(
-                    self._journal, failure, self._cancellation, step=stage.name, number=number
-                )
-                number += 1
 
-    async def _image_attempt(self, number: int) -> Stored:
-        return await self._submitted(stages.start_image, self._order(IMAGE, number))
+    async def _begin_attempt(self, stage: Stage, number: int) -> None:
+        permit = self._slot.permit
+        note, fields = self._with_made(f"{stage.name}, attempt {number} of {MAX_ATTEMPTS}")
+        await self._journal.begin(
+            note,
+            **fields,
+            status=Status.RUNNING,
+            step=stage.name,
+            percent=0,
+            token=permit.token if permit else None,
+            attempts=self._journal.state.attempts_with(stage.name, number),
+        )
+        self._cancellation.check()
 
-    async def _submitted(self, start: Callable[[Ordered], stages.Started[T]], order: Ordered) -> T:
+    def _order(self, stage: Stage, number: int, inputs: dict[str, Any]) -> Order:
+        if (permit := self._slot.permit) is None:
+            raise RuntimeError("a stage begins with the slot's permit")
+        source = None
+        if self._made is not None:
+            before, made = self._made
+            source = Source(stage=before.name, vendor_id=made.vendor_id, url=made.source_url)
+        limits = self._limits.all
+        return Order(
+            request=self._request,
+            stage=stage.name,
+            attempt=number,
+            token=permit.token,
+            inputs=inputs,
+            limits=limits.stages[stage.name],
+            source=source,
+            pace=limits.pace,
+            record=self._journal.record,
+        )
+
+    async def _attempt(self, stage: Stage, order: Order) -> Stored:
+        ours = order.external_id
+        if not stage.called_back:
+            return await self._submitted(starting.start_making, order)
+        accepted = await self._submitted(starting.start_submit, order)
+        await self._journal.change(
+            f"{stage.name} accepted, waiting for its callback",
+            tasks={**self._journal.record.tasks, ours: accepted.vendor_id},
+        )
+        watch = Watch(order=order.model_copy(update={"record": None}), accepted=accepted)
+        return await self._collected(watch)
+
+    async def _submitted(self, start: Callable[[Order], starting.Started[T]], order: Order) -> T:
         """The result of an activity that writes the order's record, then submits the order."""
         while True:
             try:
@@ -193,62 +240,68 @@ class GenVideoWorkflow:
                 in_doubt = order.in_doubt or failure.in_doubt
                 order = order.model_copy(update={"record": record, "in_doubt": in_doubt})
 
-    async def _video_attempt(self, number: int, image: Stored) -> Stored:
-        order = VideoOrder(
-            **self._order(VIDEO, number).model_dump(),
-            image_id=image.vendor_id,
-            image_url=image.source_url,
-        )
-        accepted = await self._submitted(stages.start_submit, order)
-        await self._journal.change(
-            "video accepted, waiting for its callback",
-            tasks={**self._journal.record.tasks, order.external_id: accepted.vendor_id},
-        )
-        order = order.model_copy(update={"record": None})
-        watch = VideoWatch(order=order, accepted=accepted)
-        return await collected(watch, self._callbacks, self._cancellation)
+    async def _collected(self, watch: Watch) -> Stored:
+        """The stored result of what was accepted, once a callback or the poll tells of its end.
 
-    def _order(self, stage: Stage, number: int) -> Order:
-        limits, permit = self._limits.all, self._slot.permit
-        if permit is None:
-            raise RuntimeError("a stage begins with the slot's permit")
-        return Order(
-            request=self._request,
-            step=stage.name,
-            attempt=number,
-            token=permit.token,
-            job=self._job,
-            deadline_seconds=limits.stages[stage.name].deadline,
-            give_up_seconds=limits.stages[stage.name].give_up,
-            pace=limits.pace,
-            record=self._journal.record,
-        )
+        A poll that lost is not stopped where the result could be fetched: the run closes in this
+        very task, and the poll with it, for one event less.
+        """
+        ours, cancellation = watch.order.external_id, self._cancellation
+        polling = starting.start_collect(watch)
+        await cancellation.until_any(lambda: polling.handle.done() or ours in self._called_back)
+        if polling.handle.done() or ours not in self._called_back:
+            await cancellation.finish(polling, ours=ours)
+        cancellation.check()
+        stored = None
+        try:
+            # What has ended, if it can be had at once.
+            stored = await starting.fetch(watch)
+        except starting.LocalFailed as failure:
+            workflow.logger.warning("the result could not be fetched at once: %s", failure)
+        cancellation.check()
+        if stored is None:
+            if not polling.handle.done():
+                await drop(polling)
+            hinted = starting.start_collect(watch.model_copy(update={"hinted": True}))
+            stored = await cancellation.finish(hinted, ours=ours)
+        elif not self._is_last(watch.order.stage) and not polling.handle.done():
+            await drop(polling)
+        if stored is None:
+            raise RuntimeError("the hinted form stores the result, or fails")
+        return stored
 
-    async def _begin_attempt(self, step: str, number: int, *, image: Stored | None) -> None:
-        permit = self._slot.permit
-        note, fields = self._with_stored(image, f"{step}, attempt {number} of {MAX_ATTEMPTS}")
-        await self._journal.begin(
-            note,
-            **fields,
-            status=Status.RUNNING,
-            step=step,
-            percent=0,
-            token=permit.token if permit else None,
-            attempts=self._journal.state.attempts_with(step, number),
-        )
-        self._cancellation.check()
+    def _is_last(self, stage: str) -> bool:
+        return stage == self.definition.names[-1]
 
-    def _with_stored(self, image: Stored | None, note: str) -> tuple[str, dict[str, object]]:
-        """The note and fields of a change, with the image that has just been stored: one change
+    async def _after_failure(self, failure: StageFailed, stage: Stage, number: int) -> None:
+        """Return when another attempt is due; raise the failure when the stage has failed."""
+        name, journal = stage.name, self._journal
+        if failure.code == RefusedForGood.code:
+            await journal.change(
+                f"{name} refused: {failure.message} ({failure.code}; not asked again)",
+                attempts=journal.state.attempts_with(name, number - 1),
+            )
+        if failure.code not in ATTEMPT_CODES or number == MAX_ATTEMPTS:
+            raise failure
+        follows = f"attempt {number + 1} of {MAX_ATTEMPTS} follows"
+        await journal.change(
+            f"{name}, attempt {number} failed: {failure.message} ({failure.code}; {follows})"
+        )
+        pause = f"the pause before {name} {number + 1}"
+        await self._cancellation.sleep(ATTEMPT_BACKOFF * number, pause)
+
+    def _with_made(self, note: str) -> tuple[str, dict[str, object]]:
+        """The note and fields of a change, with the result that has just been stored: one change
         for both, because the vendor waits for it."""
-        if image is None or IMAGE.name in self._journal.record.assets:
+        if self._made is None or self._made[0].name in self._journal.record.assets:
             return note, {}
-        return f"image stored; {note}", self._journal.stored(IMAGE.name, image)
+        stage, stored = self._made
+        fields = self._journal.stored(stage.name, stored)
+        return f"{stage.name} stored; {note}".removesuffix("; "), fields
 
-    @workflow.signal(name=GENVIDEO.done)
-    def kling_done(self, done: StageDone) -> None:
-        """A callback says that a task has ended; kept per attempt, the first one counts."""
-        self._callbacks.setdefault(done.external_id, done)
+    def _take_callback(self, done: StageDone) -> None:
+        """A callback says that a task has ended; kept per attempt."""
+        self._called_back.add(done.external_id)
 
     @workflow.signal(name=PROGRESS_SIGNAL)
     async def report_progress(self, report: ProgressReport) -> None:

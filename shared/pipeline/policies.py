@@ -38,14 +38,14 @@ REQUEST_RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
 )
 
-# One call to submit a video: a look-up for as long as a submit may be on its way, the fence, the
-# submit itself.
+# One call to submit: a look-up for as long as a submit may be on its way, the fence, the submit.
 SUBMIT_TIMEOUT = timedelta(hours=1)
 
-# A video past its deadline is asked for this many times less often.
+# A generation past its deadline is asked for this many times less often.
 LATE_PACE = 5
-# Past its deadline an image is stopped when its percent has not risen during so much more work, as
-# a share of the deadline. A slow one that makes progress would only be as slow again.
+# Past its deadline one that is not called back is stopped when its percent has not risen during so
+# much more work, as a share of the deadline. A slow one that makes progress would only be as slow
+# again.
 STILL_SHARE = 1 / 3
 # A submit that may still be on its way to the vendor is looked for this often.
 LOOK_SECONDS = 0.5
@@ -71,18 +71,19 @@ AT_ONCE_SECONDS = 1.0
 ABANDONED_SECONDS = 1.0
 
 # Percent travels as a signal only this seldom, and in steps of the stage's points: each costs six
-# events of history, and an undisturbed job has 32 without; one for the image and two for the video
-# keep it far below 80.
+# events of history, and an undisturbed job of two stages has 32 without; a few for
+# each stage keep it far below 80.
 REPORT_SECONDS = 2.0
 
-# The image service has no callback: it is asked again when its percent foretells the end, and at
-# the latest after a tenth of the time waited so far.
-IMAGE_POLL_SHARE = 0.1
-IMAGE_POLL_MIN_SECONDS = 0.01
-IMAGE_POLL_MAX_SECONDS = 2.0
+# A vendor that does not call back is asked again when its percent foretells the end, and at the
+# latest after a tenth of the time waited so far.
+POLL_SHARE = 0.1
+POLL_MIN_SECONDS = 0.01
+POLL_MAX_SECONDS = 2.0
 
 
 # After a job was ended early, what is paid for is fetched for so long per attempt.
 KEEP_SECONDS = 20.0
-# What a clean-up may take beyond its bound, the fetching of what it keeps included.
-DRAIN_MARGIN = timedelta(seconds=30 + 2 * MAX_ATTEMPTS * KEEP_SECONDS)
+# What a clean-up may take beyond its bound, for a stage and beside them.
+KEEP_MARGIN = timedelta(seconds=MAX_ATTEMPTS * KEEP_SECONDS)
+DRAIN_MARGIN = timedelta(seconds=30)

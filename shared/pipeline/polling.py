@@ -5,17 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from services.worker.acting.heartbeat import Pulse
-from services.worker.models import Accepted, Patience
-from services.worker.policies import (
-    IMAGE_POLL_MAX_SECONDS,
-    IMAGE_POLL_MIN_SECONDS,
-    IMAGE_POLL_SHARE,
-    LATE_PACE,
-    STILL_SHARE,
-    WAITING_SECONDS,
-)
-from services.worker.vendors.vendor import ANOTHER, Vendor, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
@@ -25,6 +14,17 @@ from shared.errors import (
     RefusedForGood,
     VendorError,
 )
+from shared.pipeline.heartbeat import Pulse
+from shared.pipeline.messages import Accepted, StageLimits
+from shared.pipeline.policies import (
+    LATE_PACE,
+    POLL_MAX_SECONDS,
+    POLL_MIN_SECONDS,
+    POLL_SHARE,
+    STILL_SHARE,
+    WAITING_SECONDS,
+)
+from shared.pipeline.vendor import ANOTHER, Vendor, VendorStatus
 
 # What a look tells; None: the vendor doesn't know the generation.
 News = VendorStatus | VendorError | None
@@ -69,7 +69,7 @@ async def until_ended(
     accepted: Accepted,
     *,
     pulse: Pulse,
-    patience: Patience,
+    limits: StageLimits,
     pace: Pace,
     stop: Stop | None = None,
 ) -> Ended:
@@ -82,7 +82,7 @@ async def until_ended(
     is stopped as soon as its percent stands still. An answer that names another generation is
     believed when it comes twice in a row: then the answer to the submit was the wrong one.
     """
-    wait, percent, other = _Wait(accepted, patience, now=pulse.now()), 0, ""
+    wait, percent, other = _Wait(accepted, limits, now=pulse.now()), 0, ""
     stopped = False
     asked = asked_by(vendor, ours, accepted.vendor_id) or accepted.vendor_id
     while True:
@@ -97,7 +97,7 @@ async def until_ended(
             if news.state == "succeeded" and (url := await vendor.address(news)):
                 return Ended(news.vendor_id, url, news.units)
             if news.state == "failed":
-                raise _failure(news, patience, stopped=stopped)
+                raise _failure(news, limits, stopped=stopped)
             percent = news.percent
             await pulse.progress(percent, position=news.position)
         elif isinstance(news, VendorError) and wait.silent > WAITING_SECONDS:
@@ -105,7 +105,7 @@ async def until_ended(
         wait.check()
         seconds = pace(wait.seconds, percent)
         if wait.is_late and not wait.is_over:
-            await pulse.is_late(patience.deadline)
+            await pulse.is_late(limits.deadline)
             if stop is not None and wait.is_still:
                 stopped = True
                 await stop(accepted.vendor_id)
@@ -116,8 +116,8 @@ async def until_ended(
 class _Wait:
     """How long one generation has been waited for, and what of that counts against it."""
 
-    def __init__(self, accepted: Accepted, patience: Patience, *, now: float) -> None:
-        self._patience = patience
+    def __init__(self, accepted: Accepted, limits: StageLimits, *, now: float) -> None:
+        self._limits = limits
         self._began = self._now = self._heard_at = time.monotonic()
         self._accepted = self._began - (now - accepted.accepted_at)
         self._worked = accepted.worked_seconds
@@ -140,12 +140,12 @@ class _Wait:
     @property
     def is_late(self) -> bool:
         """Whether the vendor has worked on it for longer than the deadline."""
-        return self._worked > self._patience.deadline
+        return self._worked > self._limits.deadline
 
     @property
     def is_still(self) -> bool:
         """Whether the percent has not risen during the vendor's last work."""
-        return self._worked - self._rose_at > STILL_SHARE * self._patience.deadline
+        return self._worked - self._rose_at > STILL_SHARE * self._limits.deadline
 
     @property
     def is_over(self) -> bool:
@@ -169,27 +169,27 @@ class _Wait:
 
     def check(self) -> None:
         """Raise where it makes no sense to wait on."""
-        patience = self._patience
-        if self._news is None and self._longer(patience.lost, self._missing_since):
+        limits = self._limits
+        if self._news is None and self._longer(limits.lost, self._missing_since):
             raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
-        if self._longer(patience.address, self._succeeded_at):
+        if self._longer(limits.address, self._succeeded_at):
             raise GenerationFailed("The vendor reports success and not where the result is.")
-        if self._longer(patience.give_up, self._accepted):
-            raise GivenUp(f"No result within {patience.give_up:g} s.")
+        if self._longer(limits.give_up, self._accepted):
+            raise GivenUp(f"No result within {limits.give_up:g} s.")
 
     def _longer(self, seconds: float, since: float | None) -> bool:
         return since is not None and self._now - since > seconds
 
     def pause(self, wanted: float) -> float:
         """The seconds until the next look; one falls just behind the deadline."""
-        left = self._patience.deadline - self._worked
+        left = self._limits.deadline - self._worked
         return min(wanted, left + 0.001) if left >= 0 else wanted
 
 
-def _failure(news: VendorStatus, patience: Patience, *, stopped: bool) -> VendorError:
+def _failure(news: VendorStatus, limits: StageLimits, *, stopped: bool) -> VendorError:
     message = news.message or "The vendor reports a failure."
     if stopped:
-        limit = f"{patience.deadline:g} s ({patience.setting})"
+        limit = f"{limits.deadline:g} s ({limits.setting})"
         return AttemptTimedOut(
             f"We stopped it: it had worked for more than {limit} and made no progress: {message}"
         )
@@ -209,8 +209,8 @@ async def _look(vendor: Vendor, vendor_id: str) -> News:
         return error
 
 
-def image_pace(waited: float, percent: int) -> float:
-    """Until the percent foretells the end, so that a finished image is not left lying."""
-    longest = waited * IMAGE_POLL_SHARE
+def share_pace(waited: float, percent: int) -> float:
+    """Until the percent foretells the end, so that a finished result is not left lying."""
+    longest = waited * POLL_SHARE
     foretold = waited * (100 - percent) / percent if percent else longest
-    return min(max(min(foretold, longest), IMAGE_POLL_MIN_SECONDS), IMAGE_POLL_MAX_SECONDS)
+    return min(max(min(foretold, longest), POLL_MIN_SECONDS), POLL_MAX_SECONDS)

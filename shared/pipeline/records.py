@@ -4,19 +4,18 @@ import asyncio
 
 from temporalio import activity
 
-from services.worker.models import (
+from shared.errors import TemporalRefuses, TemporalUnavailable
+from shared.jobs.messages import Record
+from shared.pipeline.disk import Disk
+from shared.pipeline.messages import (
     ENTER_QUEUE,
     RECORD_STATE,
     Enter,
     Entered,
     Recorded,
 )
-from services.worker.policies import RECORD_SECONDS
-from services.worker.results.disk import Disk
-from services.worker.settings.worker import WorkerSettings
-from shared.errors import TemporalRefuses, TemporalUnavailable
-from shared.jobs.messages import Record
-from shared.jobs.slots import JOB_GATE
+from shared.pipeline.policies import RECORD_SECONDS
+from shared.pipeline.settings import PipelineWorkerSettings
 from shared.semaphore import client
 from shared.semaphore.messages import RunRef, SlotRequest
 from shared.store.chosen import chosen_store
@@ -39,7 +38,7 @@ class Requests(client.Requests):
 class StateActivities:
     """What a workflow does on its own worker, without a task queue between."""
 
-    def __init__(self, settings: WorkerSettings, disk: Disk, *, requests: Requests) -> None:
+    def __init__(self, settings: PipelineWorkerSettings, disk: Disk, *, requests: Requests) -> None:
         self._settings = settings
         self._disk = disk
         self._requests = requests
@@ -55,7 +54,7 @@ class StateActivities:
         """
         recorded = await self.record_state(enter.record)
         if not recorded.stands:
-            await self._requests.send(enter.request, name=JOB_GATE)
+            await self._requests.send(enter.request, name=self._settings.pipeline.slot)
         return Entered(recorded=recorded, limits=self._settings.limits())
 
     @activity.defn(name=RECORD_STATE)

@@ -10,29 +10,29 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from services.worker.models import (
-        COLLECT_VIDEO,
-        FETCH_VIDEO,
-        GEN_IMAGE,
-        REQUEST_VIDEO,
+    from shared.jobs.closing import MESSAGES, RESET
+    from shared.jobs.messages import Message
+    from shared.pipeline.definition import DRAIN_ACTIVITY
+    from shared.pipeline.messages import (
         Accepted,
         JobLimits,
         Kept,
         Order,
         Stored,
-        VideoOrder,
-        VideoWatch,
+        Watch,
+        collect_activity,
+        fetch_activity,
+        gen_activity,
+        request_activity,
     )
-    from services.worker.policies import (
+    from shared.pipeline.policies import (
         DRAIN_MARGIN,
+        KEEP_MARGIN,
         LOCAL_TIMEOUT,
         RETRY_POLICY,
         SUBMIT_TIMEOUT,
         TRANSFER_TIMEOUT,
     )
-    from shared.jobs.closing import MESSAGES, RESET
-    from shared.jobs.messages import Message
-    from shared.pipeline.definition import DRAIN_ACTIVITY
     from shared.semaphore.messages import Drain
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class LocalFailed(Exception):
         self.message = message
 
 
-IMAGE, VIDEO = TypeAdapter(Stored), TypeAdapter[Stored | None](Stored | None)
+STORED, COLLECTED = TypeAdapter(Stored), TypeAdapter[Stored | None](Stored | None)
 ACCEPTED, KEPT = TypeAdapter(Accepted), TypeAdapter(Kept)
 
 
@@ -74,27 +74,29 @@ def check_not_reset() -> None:
         raise ApplicationError(MESSAGES[RESET], type=RESET, non_retryable=True)
 
 
-def start_image(order: Order) -> Started[Stored]:
-    """One attempt at an image, from the submit to the stored file."""
-    summary, beats = f"{order.step}, attempt {order.attempt}", order.pace.times.work
-    return _start(GEN_IMAGE, order, IMAGE, summary, _time_for(order), beats=beats)
+def start_making(order: Order) -> Started[Stored]:
+    """One attempt at a stage, from the submit to the stored file."""
+    summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
+    name = gen_activity(order.stage)
+    return _start(name, order, STORED, summary, _time_for(order), beats=beats)
 
 
-def start_submit(order: VideoOrder) -> Started[Accepted]:
-    """One attempt at the video, up to the vendor's acceptance."""
-    summary, beats = f"video, attempt {order.attempt}", order.pace.times.work
-    return _start(REQUEST_VIDEO, order, ACCEPTED, summary, SUBMIT_TIMEOUT, beats=beats)
+def start_submit(order: Order) -> Started[Accepted]:
+    """One attempt at a stage that is called back, up to the vendor's acceptance."""
+    summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
+    name = request_activity(order.stage)
+    return _start(name, order, ACCEPTED, summary, SUBMIT_TIMEOUT, beats=beats)
 
 
-def start_collect(watch: VideoWatch) -> Started[Stored | None]:
-    """Wait for an accepted video: seldom heard of, for a callback ends the wait as well. Hinted,
+def start_collect(watch: Watch) -> Started[Stored | None]:
+    """Wait for what was accepted: seldom heard of, for a callback ends the wait as well. Hinted,
     store it, too."""
-    times = watch.order.pace.times
+    stage, times = watch.order.stage, watch.order.pace.times
     return _start(
-        COLLECT_VIDEO,
+        collect_activity(stage),
         watch,
-        VIDEO,
-        "video: it has ended, poll" if watch.hinted else "video: wait for callback, poll",
+        COLLECTED,
+        f"{stage}: it has ended, poll" if watch.hinted else f"{stage}: wait for callback, poll",
         _time_for(watch.order),
         beats=times.work if watch.hinted else times.wait,
         cancellation=AT_ONCE,
@@ -103,7 +105,8 @@ def start_collect(watch: VideoWatch) -> Started[Stored | None]:
 
 def start_drain(drain: Drain, limits: JobLimits) -> Started[Kept]:
     """Clear the vendors of the job: until nothing of it runs there, or the bound has passed."""
-    summary, limit = "clear the vendors", timedelta(seconds=limits.drain_bound) + DRAIN_MARGIN
+    summary, margin = "clear the vendors", DRAIN_MARGIN + len(limits.stages) * KEEP_MARGIN
+    limit = timedelta(seconds=limits.drain_bound) + margin
     return _start(DRAIN_ACTIVITY, drain, KEPT, summary, limit, beats=limits.pace.times.work)
 
 
@@ -131,14 +134,15 @@ def _start(
 
 
 def _time_for(order: Order) -> timedelta:
-    return timedelta(seconds=order.give_up_seconds) + TRANSFER_TIMEOUT
+    return timedelta(seconds=order.limits.give_up) + TRANSFER_TIMEOUT
 
 
-async def fetch(watch: VideoWatch) -> Stored | None:
-    """Store a video that has ended, in the workflow task at hand; None where that can't be."""
+async def fetch(watch: Watch) -> Stored | None:
+    """Store what has ended, in the workflow task at hand; None where that can't be."""
     once = RetryPolicy(maximum_attempts=1)
     kind: type[Stored] = Stored | None  # type: ignore[assignment]
-    return await local(FETCH_VIDEO, watch, kind, summary="video: it has ended, fetch", retry=once)
+    name, summary = fetch_activity(watch.order.stage), f"{watch.order.stage}: it has ended, fetch"
+    return await local(name, watch, kind, summary=summary, retry=once)
 
 
 async def local(

@@ -6,16 +6,25 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 import httpx
 import structlog
 from prometheus_client import Counter
 
-from services.worker.policies import (
+from shared.errors import BadResult, StorageFailed
+from shared.files import forget_partials
+from shared.http.client import CLEARING_STATUSES, NOT_SENT, is_identity
+from shared.jobs.assets import assets_folder
+from shared.jobs.messages import Asset
+from shared.pipeline.definition import Stage
+from shared.pipeline.disk import Disk, explained
+from shared.pipeline.fetching import Credentials, asked
+from shared.pipeline.policies import (
     ABANDONED_SECONDS,
     FETCH_PATIENCE_SECONDS,
     FETCH_PAUSE_MAX_SECONDS,
@@ -23,17 +32,7 @@ from services.worker.policies import (
     FETCH_SECONDS,
     FETCH_TRIES,
 )
-from services.worker.results.checker import Checker
-from services.worker.results.disk import Disk, explained
-from services.worker.results.fetching import Credentials, asked
-from services.worker.vendors.answers import CLEARING_STATUSES, NOT_SENT
-from services.worker.vendors.vendor import Bounds, Fitted, Vendor
-from shared.errors import BadResult, StorageFailed
-from shared.files import forget_partials
-from shared.http.client import is_identity
-from shared.jobs.assets import assets_folder
-from shared.jobs.genvideo import GENVIDEO, IMAGE
-from shared.jobs.messages import Asset
+from shared.pipeline.vendor import Fitted, Vendor
 from shared.store.assets import Assets
 from shared.store.folder import Folder
 from shared.store.protocol import Listed, Store
@@ -42,14 +41,26 @@ log = structlog.get_logger(__name__)
 
 STORED = Counter("genvideo_worker_stored", "Results that were checked and stored", ["step"])
 UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", ["step"])
-# An alert sees no rise from a number that isn't there to one that is.
-for _step in GENVIDEO.names:
-    STORED.labels(_step)
-    UNITS.labels(_step)
 
 CHUNK = 256 * 1024
-# A vendor fetches a picture when its turn comes there, which may take hours.
+# A vendor fetches a source when its turn comes there, which may take hours.
 ADDRESS_SECONDS = 24 * 3600.0
+
+
+class Checker(ABC):
+    """Says whether a vendor's file is what it should be; the worker's process opens none."""
+
+    @abstractmethod
+    async def check(self, path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
+        """Return if this is a good file of one of these kinds; what is written to `out` is stored
+        in its place.
+
+        BadResult, WrongKind: it is none. StorageFailed: it can't be checked now.
+        """
+
+    async def fitted(self, path: Path, bounds: Any) -> Fitted:
+        """A stored file within a vendor's bounds; RefusedForGood, StorageFailed."""
+        return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
 
 
 class _NotGiven(Exception):
@@ -63,20 +74,20 @@ class _Order:
     url: str
     job_id: str
     folder: Path
-    step: str
+    stage: Stage
     kinds: tuple[str, ...]
     credentials: Credentials
     name: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def partial(self, end: str) -> Path:
-        return self.folder / f".{self.step}.{self.name}.{end}"
+        return self.folder / f".{self.stage.name}.{self.name}.{end}"
 
 
 class Storage:
     """Copies vendors' results to the store, by `<data>/assets`.
 
-    `http` knows which hosts may be asked; `vendors` are the two vendors' own addresses. Without a
-    store it is the folder.
+    `http` knows which hosts may be asked; `vendors` are the vendors' own addresses, by their roles.
+    Without a store it is the folder.
     """
 
     def __init__(
@@ -98,15 +109,15 @@ class Storage:
         self._assets = Assets(store or Folder(data_dir))
         self._max_bytes = max_bytes
 
-    async def store(self, url: str, job_id: str, *, step: str, vendor: Vendor) -> Asset:
-        """Fetch, check and keep one result of this vendor; of a picture only its pixels.
+    async def store(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> Asset:
+        """Fetch, check and keep one result of this vendor.
 
         BadResult: the file is not what it should be after FETCH_TRIES, not to be had for
         FETCH_PATIENCE_SECONDS, or not here and checked after FETCH_SECONDS in all.
         ResultNotAllowed: it lies where we fetch nothing from. StorageFailed: its host is away, or
         our disk; trying again can help.
         """
-        order = self._order(url, job_id, step=step, vendor=vendor)
+        order = self._order(url, job_id, stage, vendor=vendor)
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 return await self._store(order)
@@ -130,23 +141,23 @@ class Storage:
                         f"{error} So it was for {FETCH_PATIENCE_SECONDS:g} s."
                     ) from None
                 reason = str(error)
-            log.warning("fetching the result again", step=order.step, reason=reason)
+            log.warning("fetching the result again", step=order.stage.name, reason=reason)
             await asyncio.sleep(pause)
             pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
 
-    async def store_at_once(self, url: str, job_id: str, *, step: str, vendor: Vendor) -> Asset:
+    async def store_at_once(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> Asset:
         """As `store`, with one try and no patience."""
         try:
-            return await self._store_once(self._order(url, job_id, step=step, vendor=vendor))
+            return await self._store_once(self._order(url, job_id, stage, vendor=vendor))
         except _NotGiven as error:
             raise BadResult(str(error)) from None
 
-    async def fitted(self, job_id: str, bounds: Bounds) -> Fitted:
-        """The stored image of a job within a vendor's bounds; as `Checker.fitted`."""
-        found = await self._image(job_id)
+    async def fitted(self, job_id: str, stage: str, bounds: Any) -> Fitted:
+        """The stored result of a stage within a vendor's bounds; as `Checker.fitted`."""
+        found = await self._found(job_id, stage)
         if (path := self._assets.store.path(found.key)) is not None:
             return await self._checker.fitted(path, bounds)
-        path = assets_folder(self._data_dir, job_id) / f".{IMAGE.name}.{secrets.token_hex(4)}.part"
+        path = assets_folder(self._data_dir, job_id) / f".{stage}.{secrets.token_hex(4)}.part"
         try:
             await asyncio.to_thread(self._copy_here, found, path)
             return await self._checker.fitted(path, bounds)
@@ -154,22 +165,22 @@ class Storage:
             await asyncio.to_thread(_forget, path)
             await asyncio.to_thread(self._tidy, path.parent)
 
-    async def address(self, job_id: str) -> str | None:
-        """An address of the stored image that is good for a while; None where there is none."""
-        found = await self._image(job_id)
+    async def address(self, job_id: str, stage: str) -> str | None:
+        """An address of a stored result that is good for a while; None where there is none."""
+        found = await self._found(job_id, stage)
         presigned = self._assets.store.presigned
         try:
             return await asyncio.to_thread(presigned, found.key, ADDRESS_SECONDS)
         except OSError as error:
             raise StorageFailed(explained(error)) from None
 
-    async def _image(self, job_id: str) -> Listed:
+    async def _found(self, job_id: str, stage: str) -> Listed:
         try:
-            found = await asyncio.to_thread(self._assets.find, job_id, IMAGE.name)
+            found = await asyncio.to_thread(self._assets.find, job_id, stage)
         except OSError as error:
             raise StorageFailed(explained(error)) from None
         if found is None:
-            raise StorageFailed("Our disk: the stored image is not there.")
+            raise StorageFailed(f"Our disk: the stored {stage} is not there.")
         return found
 
     def _copy_here(self, found: Listed, path: Path) -> None:
@@ -179,27 +190,25 @@ class Storage:
         except OSError as error:
             raise StorageFailed(explained(error)) from None
 
-    def _order(self, url: str, job_id: str, *, step: str, vendor: Vendor) -> _Order:
-        kinds = vendor.traits.image_kinds if step == IMAGE.name else ("MP4",)
-        credentials = Credentials(self._vendors[step], vendor.credentials())
+    def _order(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> _Order:
+        kinds = vendor.traits.kinds or (stage.file.name,)
+        credentials = Credentials(self._vendors[stage.vendor], vendor.credentials())
         folder = assets_folder(self._data_dir, job_id)
-        return _Order(url, job_id, folder, step, kinds, credentials)
+        return _Order(url, job_id, folder, stage, kinds, credentials)
 
     async def _store_once(self, order: _Order) -> Asset:
         fetched, made = order.partial("part"), order.partial("made.part")
+        stage = order.stage
         try:
             await asyncio.to_thread(_make_room, order)
             await self._download(order, fetched)
             # Not in a thread: a cancellation would lose the handle while the file is being opened.
             with made.open("w+b") as out:
-                await self._checker.check(fetched, order.step, order.kinds, out)
-            # A picture is made anew, and a video is kept as it came.
-            file = made if order.step == IMAGE.name else fetched
-            size, digest = await asyncio.to_thread(_measured, file)
-            stage = GENVIDEO.stage(order.step)
+                await self._checker.check(fetched, stage.name, order.kinds, out)
+            file, size, digest = await asyncio.to_thread(_measured, made, fetched)
             await asyncio.to_thread(self._assets.keep, file, order.job_id, stage, digest=digest)
         except OSError as error:
-            self._disk.refused("assets", error, step=order.step)
+            self._disk.refused("assets", error, step=stage.name)
             raise StorageFailed(explained(error)) from None
         finally:
             await asyncio.to_thread(_forget, fetched, made)
@@ -236,15 +245,17 @@ class Storage:
             await asyncio.to_thread(file.write, chunk)
 
 
-def _measured(path: Path) -> tuple[int, str]:
+def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:
+    """What is to be stored: what the check has made, or else the file as it came."""
+    path = made if made.stat().st_size else fetched
     with path.open("rb") as file:
-        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        return path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _make_room(order: _Order) -> None:
     order.folder.mkdir(parents=True, exist_ok=True)
     # What a worker that died has left; callback and poll may both be fetching just now.
-    forget_partials(order.folder, f".{order.step}.*.part", seconds=ABANDONED_SECONDS)
+    forget_partials(order.folder, f".{order.stage.name}.*.part", seconds=ABANDONED_SECONDS)
 
 
 def _forget(*partials: Path) -> None:
@@ -265,6 +276,12 @@ def _check_head(response: httpx.Response) -> None:
         raise BadResult(f"The result's address answered {response.status_code}.")
     if not is_identity(response):
         raise BadResult("The result is encoded, which was not asked for.")
+
+
+def count_from_none(stage: Stage) -> None:
+    """An alert sees no rise from a number that isn't there to one that is."""
+    STORED.labels(stage.name)
+    UNITS.labels(stage.name)
 
 
 def count(step: str, units: str | None) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 import structlog
 from temporalio.client import Client
 
-from services.worker.acting.heartbeat import Pulse, outlast
-from services.worker.models import Accepted, Order
-from services.worker.policies import LOOK_SECONDS
-from services.worker.vendors.vendor import Vendor
 from shared.errors import Fenced, GenvideoError, NeverTold, OutcomeUnknown
+from shared.pipeline.heartbeat import Pulse, outlast
+from shared.pipeline.messages import Accepted, Order
+from shared.pipeline.policies import LOOK_SECONDS
+from shared.pipeline.vendor import Vendor
 from shared.temporal.activities import is_current_try
 from shared.temporal.client import is_away
 

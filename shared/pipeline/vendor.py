@@ -1,15 +1,13 @@
-"""What the worker asks of a vendor, whichever it is: protocols, traits, and findings."""
+"""What the engine asks of a vendor, whichever it is."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Literal, Protocol, TypeGuard, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, TypeGuard
 
 from pydantic import BaseModel, Field, field_validator
 
-from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
+from shared.errors import OutcomeUnknown
 from shared.jobs.ids import parse_external_id
-from shared.redact import printable
 
 State = Literal["queued", "running", "succeeded", "failed"]
 # Ten times as long as any vendor's; it is kept in the job's history and sent with each heartbeat.
@@ -54,14 +52,14 @@ class Traits:
     `looked_up`: it finds a generation by our id, so that a submit of unknown outcome can be told
     from one that never came. `pushes`: it takes an address to call back at. `result_hosts`: `host`
     or `host:port` of its results beside its own address, `*.domain` for every name below a domain.
-    `image_kinds`: what its images may be, by Pillow's names; each attempt would bring another kind
-    again, so that it is refused for good.
+    `kinds`: what its results may be, if that is not the kind in which the stage's are stored; each
+    attempt would bring another kind again, so that it is refused for good.
     """
 
     looked_up: bool = True
     pushes: bool = False
     result_hosts: tuple[str, ...] = ()
-    image_kinds: tuple[str, ...] = ("PNG",)
+    kinds: tuple[str, ...] = ()
 
 
 class Vendor(Protocol):
@@ -71,6 +69,13 @@ class Vendor(Protocol):
     @property
     def traits(self) -> Traits:
         """What it can do."""
+
+    def submit(self, external_id: str, token: int, /, *args: Any, **inputs: Any) -> Awaitable[str]:
+        """The vendor's id of a new generation; of the one it has where it refuses a duplicate.
+
+        It gets the stage's inputs by their names, `source` if a stage was before it, and
+        `callback_url` if the stage is called back.
+        """
 
     async def status(self, task_id: str) -> VendorStatus | None:
         """A generation by the vendor's id or by ours; None where the vendor doesn't know it."""
@@ -85,54 +90,25 @@ class Vendor(Protocol):
         """The headers without which it gives no result, for its own address alone."""
 
 
-class ImageVendor(Vendor, Protocol):
-    """Makes an image of words."""
-
-    async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
-        """The vendor's id of a new image; of the one it has where it refuses a duplicate."""
-
-    async def result_url(self, vendor_id: str) -> str:
-        """Where a finished image can be fetched, asked for anew; BadResult where it is gone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """What pictures a vendor takes: `kinds` by Pillow's names, sides in pixels, and how many times
-    as long as the other one a side may be."""
-
-    kinds: tuple[str, ...]
-    max_bytes: int
-    min_side: int
-    max_ratio: float
-
-
 @dataclass(frozen=True)
 class Fitted:
-    """A picture within bounds; `is_new`: it is our file as another JPEG."""
+    """A file within what a vendor takes; `is_new`: it is our file in another form."""
 
     data: bytes
     is_new: bool
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The image that a video is made of: our file, and its address at who made it.
+class SourceFile:
+    """What the stage before has made: our file, and its address at who made it.
 
-    `fitted` reads our file; RefusedForGood where it can't be brought within the bounds. `address`
-    is asked for where a vendor fetches it by itself; RefusedForGood where it is gone.
+    `fitted` reads our file, as the pipeline's checker brings it within bounds of its own kind;
+    RefusedForGood where that can't be. `address` is asked for where a vendor fetches it by itself;
+    RefusedForGood where it is gone.
     """
 
-    fitted: Callable[[Bounds], Awaitable[Fitted]]
+    fitted: Callable[[Any], Awaitable[Fitted]]
     address: Callable[[], Awaitable[str]]
-
-
-class VideoVendor(Vendor, Protocol):
-    """Makes a video of an image and words."""
-
-    async def submit(
-        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
-    ) -> str:
-        """The vendor's id of a new video; of the one it has where it refuses a duplicate."""
 
 
 ANOTHER = "The vendor's answer is about another generation."
@@ -147,69 +123,3 @@ def check_about(asked: str, named: tuple[object, object]) -> None:
     """
     if asked not in named and (named[1] or not parse_external_id(asked)):
         raise OutcomeUnknown(ANOTHER)
-
-
-LONGEST = 1000
-
-
-class Verdict(StrEnum):
-    """`wrong`: no job can end well as it is, or it would cost what it should not."""
-
-    OK = "ok"
-    WARNING = "warning"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check has found, in one sentence; it names the setting that would change it."""
-
-    check: str
-    verdict: Verdict
-    says: str
-
-
-def ok(check: str, says: str) -> Finding:
-    """All is as it should be."""
-    return Finding(check, Verdict.OK, _line(says))
-
-
-def warning(check: str, says: str) -> Finding:
-    """Jobs can end well, and still it may not be what was meant."""
-    return Finding(check, Verdict.WARNING, _line(says))
-
-
-def wrong(check: str, says: str) -> Finding:
-    """Nothing should be submitted as it is."""
-    return Finding(check, Verdict.WRONG, _line(says))
-
-
-def unasked(check: str, error: VendorError, *, at: str) -> Finding:
-    """A video vendor at this address that told nothing of what it was asked."""
-    if isinstance(error, NeverDelivered):
-        return wrong(check, f"nobody answers at {at} (KLING_URL): {error.message}")
-    if isinstance(error, RefusedForNow | OutcomeUnknown):
-        return warning(check, f"{at} does not tell for now: {error.message}")
-    return wrong(check, f"{at}: {error.message}")
-
-
-def _line(text: str) -> str:
-    """One line of a terminal, whatever a server's own words have in them."""
-    text = printable(text)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-
-
-@runtime_checkable
-class Examined(Protocol):
-    """A vendor of which something can be checked."""
-
-    async def examined(self) -> list[Finding]:
-        """A finding for each check; also that it doesn't answer is one, and no error."""
-
-
-@runtime_checkable
-class Offering(Protocol):
-    """A vendor that knows what one generation is made with, and perhaps what it costs."""
-
-    def offer(self) -> str:
-        """In a few words, such as `kling-v2-1, std, 5 s`."""

@@ -193,7 +193,7 @@ def memo_of(name: str, mark: Wait) -> dict[str, object]:
 
 
 class Recall(CleanUp):
-    """The activity that tells a semaphore without predecessor which runs may still hold a place.
+    """An activity that tells a semaphore without predecessor which runs may still hold a place.
 
     It returns `OpenRecords`. `drain` clears up after those runs, on the same queue.
     """

@@ -20,7 +20,6 @@ from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from services.worker.models import COLLECT_VIDEO, GEN_IMAGE, REQUEST_VIDEO
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.slots import JOB_GATE
 from shared.pipeline.definition import DRAIN_ACTIVITY
@@ -29,7 +28,7 @@ from shared.semaphore.state import WATCH_RUN
 from tests.chaos.schedule import Kind
 
 # Of a job: at a stage, or while it clears the vendors.
-STAGES = (GEN_IMAGE, REQUEST_VIDEO, COLLECT_VIDEO, DRAIN_ACTIVITY)
+STAGES = ("gen_image", "request_video", "collect_video", DRAIN_ACTIVITY)
 SEMAPHORES = (WATCH_RUN, DRAIN_ACTIVITY)
 SEMAPHORE = semaphore_id(JOB_GATE)
 GARBAGE = {"chaos": True}

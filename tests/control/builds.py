@@ -15,11 +15,11 @@ from loadtest.control.api import create_app as create_naive_api
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
-from services.worker.deterministic.ending import Ending
-from services.worker.models import Kept
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
 from shared.jobs.slots import JOB_GATE
+from shared.pipeline.ending import Ending
+from shared.pipeline.messages import Kept
 from shared.semaphore import activities as semaphore_activities
 from shared.semaphore import queue as permits
 from shared.semaphore import starts

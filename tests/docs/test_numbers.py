@@ -8,16 +8,16 @@ import pytest
 from compose.stack.commands.lifecycle import DATA_FOLDERS
 from services.callback import __main__ as program
 from services.callback import app, receipts, receiver, routes
-from services.worker.deterministic.cancellation import BAD_COMPLETION, UNCLASSED
-from services.worker.policies import (
-    ATTEMPT_CODES,
-    FETCH_SECONDS,
-    REPORT_SECONDS,
-)
 from services.worker.results.child import MAX_PIXELS, MAX_SECONDS, MAX_SIDE
 from services.worker.settings.worker import WorkerSettings
 from shared.errors import Fenced, GenvideoError, NotThisRun, StorageFailed, VendorError
 from shared.http import web
+from shared.pipeline.cancellation import BAD_COMPLETION, UNCLASSED
+from shared.pipeline.policies import (
+    ATTEMPT_CODES,
+    FETCH_SECONDS,
+    REPORT_SECONDS,
+)
 from shared.semaphore.queue import AGEING_SECONDS
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.test_callbacks import DECIDED

@@ -10,8 +10,9 @@ import pytest
 from examples.fal.vendor import FalVideos
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_videos
-from services.worker.vendors.vendor import Fitted, VendorStatus, Verdict
+from services.worker.vendors.findings import Verdict
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.pipeline.vendor import Fitted, VendorStatus
 from tests.services.worker.vendors.stub import (
     Answer,
     StubVendor,

@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from services.worker import activities
-from services.worker.acting.records import StateActivities
-from services.worker.activities import StageActivities
-from services.worker.deterministic import stages
-from services.worker.models import Recorded, Stored, VideoWatch
 from shared.jobs.messages import ProgressReport, Record
 from shared.jobs.slots import JOB_GATE
+from shared.pipeline import activities, starting
+from shared.pipeline.activities import StageActivities
+from shared.pipeline.messages import Recorded, Stored, Watch
+from shared.pipeline.records import StateActivities
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import PROGRESS_SIGNAL
 from tests.fixtures.temporal import reset, running_server
@@ -124,7 +123,7 @@ class Slowness:
                 self._has_written.set()
             return recorded
 
-        async def slower(activities: StageActivities, watch: VideoWatch) -> Stored | None:
+        async def slower(activities: StageActivities, watch: Watch) -> Stored | None:
             self._fetches.set()
             await asyncio.to_thread(self._has_written.wait, LONG_SECONDS)
             return await fetch(activities, watch)
@@ -132,7 +131,7 @@ class Slowness:
         patch.setattr(StateActivities, "_record", slow)
         patch.setattr(StageActivities, "_fetch_at_once", slower)
         patch.setattr(activities, "AT_ONCE_SECONDS", LONG_SECONDS)
-        patch.setattr(stages, "LOCAL_TIMEOUT", timedelta(seconds=LONG_SECONDS))
+        patch.setattr(starting, "LOCAL_TIMEOUT", timedelta(seconds=LONG_SECONDS))
 
 
 @contextlib.asynccontextmanager

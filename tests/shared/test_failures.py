@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 import tests.messages.test_messages  # noqa: F401 - imports every module, so that every error is known
-from services.worker.policies import ATTEMPT_CODES
 from shared.errors import (
     AttemptTimedOut,
     BadResult,
@@ -25,6 +24,7 @@ from shared.errors import (
     explained,
 )
 from shared.failures import MAX_ATTEMPTS, RULES, Counted, FailureClass
+from shared.pipeline.policies import ATTEMPT_CODES
 from shared.temporal.activities import to_application_error
 
 # The class, which counter, whether the same call is repeated, and a word of what happens next.

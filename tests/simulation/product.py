@@ -7,7 +7,7 @@ import logging
 import sys
 import time as time_module
 import warnings
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
@@ -22,19 +22,20 @@ from temporalio.workflow import (
 )
 
 from services.api.feed.feed import versions_after
-from services.worker.acting.draining import DrainActivities
-from services.worker.acting.records import Requests, StateActivities
-from services.worker.activities import StageActivities
-from services.worker.dependencies import Dependencies
-from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service import ImageService, VideoService
-from services.worker.vendors.vendor import Vendor as VendorClient
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import BadResult
-from shared.jobs.genvideo import GENVIDEO
+from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.messages import Asset, Job, Record
-from shared.jobs.slots import JOB_GATE, RECALLS
+from shared.jobs.slots import JOB_GATE, recalls_of
+from shared.pipeline.definition import Stage
+from shared.pipeline.disk import Disk
+from shared.pipeline.draining import DrainActivities
+from shared.pipeline.parts import Parts
+from shared.pipeline.records import Requests, StateActivities
+from shared.pipeline.vendor import Vendor as VendorClient
+from shared.pipeline.worker import activities_of
 from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, semaphore_id
 from shared.semaphore.queue import turn
@@ -51,7 +52,7 @@ from tests.simulation.world import CLOCK, World
 
 PRODUCT = ("services.", "shared.")
 # A vendor is asked less often than it really is: that is half of all that happens otherwise.
-SELDOM = {"IMAGE_POLL_MIN_SECONDS": 0.15, "IMAGE_POLL_SHARE": 0.3}
+SELDOM = {"POLL_MIN_SECONDS": 0.15, "POLL_SHARE": 0.3}
 UNFINISHED = (UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning)
 _TRANSFER = (0.01, 0.06)
 # The share of results that can't be had at once.
@@ -111,16 +112,16 @@ class Store:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def store(self, url: str, job_id: str, *, step: str, vendor: VendorClient) -> Asset:
+    async def store(self, url: str, job_id: str, stage: Stage, *, vendor: VendorClient) -> Asset:
         await asyncio.sleep(self._world.chance.between("transfer", *_TRANSFER))
-        return Asset(size=1, sha256="0" * 64, media_type=f"{step}/any")
+        return Asset(size=1, sha256="0" * 64, media_type=stage.file.media_type)
 
     async def store_at_once(
-        self, url: str, job_id: str, *, step: str, vendor: VendorClient
+        self, url: str, job_id: str, stage: Stage, *, vendor: VendorClient
     ) -> Asset:
         if self._world.chance.often("not at once", _LARGE):
             raise BadResult("It takes longer.")
-        return await self.store(url, job_id, step=step, vendor=vendor)
+        return await self.store(url, job_id, stage, vendor=vendor)
 
 
 class _Time(ModuleType):
@@ -232,11 +233,13 @@ def job_worker(
     )
     client: Any = SimulatedClient(server, worker)
     settings = _settings(options)
-    parts = Dependencies(
+    parts = Parts(
         settings=settings,
         client=client,
-        images=ImageService(cast(Any, images.at(worker))),
-        videos=VideoService(cast(Any, videos.at(worker))),
+        vendors={
+            IMAGE.vendor: ImageService(cast(Any, images.at(worker))),
+            VIDEO.vendor: VideoService(cast(Any, videos.at(worker))),
+        },
         storage=cast(Any, Store(server.world)),
     )
     requests = Requests(client)
@@ -244,13 +247,7 @@ def job_worker(
     drain = DrainActivities(parts)
     for each in (state, drain):
         each._records = cast(Any, records)
-    _install(
-        worker,
-        StageActivities(parts, state),
-        drain,
-        state,
-        requests,
-    )
+    _install(worker, activities_of(parts, state, drain))
     return worker
 
 
@@ -262,10 +259,21 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
     client: Any = SimulatedClient(server, worker)
     worker.fails_runs = True
     rules = SemaphoreRules(
-        max_history=options.max_history, beat_seconds=1.4, ends_failing=True, recalls=RECALLS
+        max_history=options.max_history,
+        beat_seconds=1.4,
+        ends_failing=True,
+        recalls=recalls_of([GENVIDEO]),
     )
     activities = SemaphoreActivities(client, rules)
-    _install(worker, activities)
+    _install(
+        worker,
+        (
+            activities.ask,
+            activities.grant_and_watch,
+            activities.find_jobs,
+            activities.semaphore_rules,
+        ),
+    )
 
     async def care() -> None:
         await end_stale_tries(client, gates(options))
@@ -283,17 +291,10 @@ def gates(options: Options) -> list[str]:
     return [JOB_GATE, *(name for name in options.gates.split(",") if name)]
 
 
-def _install(worker: Worker, *holders: object) -> None:
-    for holder in holders:
-        for name, function in _activities(holder):
-            worker.functions[name] = function
-
-
-def _activities(holder: object) -> Iterator[tuple[str, Callable[..., Any]]]:
-    for attribute in vars(type(holder)).values():
-        definition = getattr(attribute, "__temporal_activity_definition", None)
-        if definition is not None:
-            yield definition.name, getattr(holder, attribute.__name__)
+def _install(worker: Worker, functions: Iterable[Callable[..., Any]]) -> None:
+    for function in functions:
+        definition = getattr(function, "__temporal_activity_definition")
+        worker.functions[definition.name] = function
 
 
 class SemaphoreBook:

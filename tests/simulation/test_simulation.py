@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.worker.acting import submitting
 from shared.jobs.slots import JOB_GATE
+from shared.pipeline import submitting
 from shared.semaphore.messages import semaphore_id
 from shared.semaphore.queue import Permits
 from tests.simulation.__main__ import main

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 CODE = ("compose", "shared", "services", "loadtest", "requirements", "Makefile", ".env.example")
 # A change of what a workflow does, in the one file and in the other.
-JOBS = ("services/worker/models.py", 'ENTER_QUEUE = "enter_queue"', 'ENTER_QUEUE = "enter"')
+JOBS = ("shared/pipeline/messages.py", 'ENTER_QUEUE = "enter_queue"', 'ENTER_QUEUE = "enter"')
 SEMAPHORES = (
     "shared/semaphore/state.py",
     'SEMAPHORE_RULES = "semaphore_rules"',

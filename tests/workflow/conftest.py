@@ -7,8 +7,9 @@ import pytest
 from temporalio.client import Client
 
 from services.mock_comfyui import pictures
-from services.worker.results import checker, storage
+from services.worker.results import checker
 from services.worker.vendors.kling import videos
+from shared.pipeline import storage
 from shared.semaphore import rebuild
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, working

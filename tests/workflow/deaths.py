@@ -20,8 +20,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting import heartbeat, interceptor, submitting
-from services.worker.results import checker, storage
+from services.worker.results import checker
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors import service
 from services.worker.vendors.comfyui import calls as comfyui
@@ -33,6 +32,7 @@ from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
+from shared.pipeline import heartbeat, interceptor, storage, submitting
 from shared.store.records import Records
 from shared.telemetry import logs
 from shared.temporal.client import GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT

@@ -22,13 +22,12 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
-from services.worker.models import GEN_IMAGE
-from services.worker.workflows import STARTED_AGAIN
 from shared.jobs.closing import close_record
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
+from shared.pipeline.pipeline import STARTED_AGAIN
 from shared.semaphore import starts, watchdog
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
@@ -268,7 +267,7 @@ async def reset_activity(line: Pipeline, job_id: str, *, forget: bool) -> None:
         ResetActivityRequest(
             namespace=line.client.namespace,
             execution=WorkflowExecution(workflow_id=job_id),
-            type=GEN_IMAGE,
+            type="gen_image",
             reset_heartbeat=forget,
         )
     )
@@ -280,7 +279,7 @@ async def pause_activity(line: Pipeline, job_id: str) -> None:
         PauseActivityRequest(
             namespace=line.client.namespace,
             execution=WorkflowExecution(workflow_id=job_id),
-            type=GEN_IMAGE,
+            type="gen_image",
         )
     )
 

@@ -15,14 +15,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from services.callback.models import Fate
-from services.worker import activities, policies
-from services.worker.deterministic import stages
-from services.worker.models import COLLECT_VIDEO
 from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record, StageDone
 from shared.jobs.states import Status
 from shared.jobs.tokens import callback_url
+from shared.pipeline import activities, policies, starting
 from shared.temporal.client import PROGRESS_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NULL
@@ -62,7 +60,7 @@ DECIDED: dict[str, Outcome] = {
 @pytest.fixture(autouse=True)
 def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activities, "AT_ONCE_SECONDS", 30)
-    monkeypatch.setattr(stages, "LOCAL_TIMEOUT", timedelta(seconds=60))
+    monkeypatch.setattr(starting, "LOCAL_TIMEOUT", timedelta(seconds=60))
 
 
 @pytest.fixture
@@ -138,7 +136,7 @@ async def collections(line: Pipeline, job_id: str) -> int:
     history = await line.job(job_id).fetch_history()
     return sum(
         event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-        and event.activity_task_scheduled_event_attributes.activity_type.name == COLLECT_VIDEO
+        and event.activity_task_scheduled_event_attributes.activity_type.name == "collect_video"
         for event in history.events
     )
 

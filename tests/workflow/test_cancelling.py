@@ -8,13 +8,13 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting import draining
 from services.worker.worker import running_worker
 from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
+from shared.pipeline import draining
 from shared.semaphore import starts
 from shared.semaphore.messages import semaphore_id
 from shared.store.records import Records

@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.worker.activities import StageActivities
 from shared.errors import RefusedForGood, explained
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
+from shared.pipeline.activities import StageActivities
 from shared.store.records import Records
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json

@@ -15,15 +15,13 @@ import pytest_asyncio
 from PIL import Image
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from services.worker import activities
-from services.worker.acting import heartbeat
-from services.worker.deterministic import stages
 from services.worker.results import child
 from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Attempts, Progress, Record
 from shared.jobs.slots import JOB_GATE, STAGE_GATES
 from shared.jobs.states import Status
+from shared.pipeline import activities, heartbeat, starting
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
@@ -188,7 +186,7 @@ MOST = {Pace.FAST: 100, Pace.CLOUD: 40}
 @pytest.fixture
 def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activities, "AT_ONCE_SECONDS", 30)
-    monkeypatch.setattr(stages, "LOCAL_TIMEOUT", timedelta(seconds=60))
+    monkeypatch.setattr(starting, "LOCAL_TIMEOUT", timedelta(seconds=60))
 
 
 # What it costs

@@ -12,11 +12,11 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
-from services.worker.policies import RETRY_POLICY
 from services.worker.worker import running_worker
 from shared.health import EX_TEMPFAIL
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
+from shared.pipeline.policies import RETRY_POLICY
 from shared.temporal.pace import Pace
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service

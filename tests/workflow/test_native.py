@@ -8,10 +8,10 @@ import pytest
 from temporalio.client import Client
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting import heartbeat
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
+from shared.pipeline import heartbeat
 from tests.fixtures.eventually import eventually
 from tests.services.mock_comfyui.test_graphs import SAVERS
 from tests.services.mock_core.serving import Json, Service

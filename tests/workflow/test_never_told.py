@@ -12,13 +12,13 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting.records import Requests, StateActivities
-from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
+from shared.pipeline.disk import Disk
+from shared.pipeline.records import Requests, StateActivities
 from shared.semaphore.sandbox import WorkflowRunner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json

@@ -12,8 +12,6 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.semaphore.worker import running_semaphore
-from services.worker.acting import heartbeat, polling, submitting
-from services.worker.acting.heartbeat import Pulse
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
@@ -21,6 +19,8 @@ from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
+from shared.pipeline import heartbeat, polling, submitting
+from shared.pipeline.heartbeat import Pulse
 from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, semaphore_id
 from shared.semaphore.state import DRAIN_HOLD_SECONDS
 from shared.temporal import activities

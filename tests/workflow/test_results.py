@@ -18,14 +18,14 @@ from temporalio.client import Client
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
-from services.worker.acting import heartbeat
-from services.worker.policies import FETCH_TRIES
-from services.worker.results.disk import Disk
 from services.worker.worker import running_worker
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
+from shared.pipeline import heartbeat
+from shared.pipeline.disk import Disk
+from shared.pipeline.policies import FETCH_TRIES
 from tests.chaos.wires import Request, Route, VendorWire
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import children, peak

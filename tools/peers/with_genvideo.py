@@ -15,10 +15,9 @@ import httpx
 from temporalio import activity
 
 from services.worker.__main__ import main as worker
-from services.worker.models import COLLECT_VIDEO
 from services.worker.vendors import chosen
 from services.worker.vendors.service import ImageService, VideoService
-from services.worker.vendors.vendor import Picture, VendorStatus
+from shared.pipeline.vendor import SourceFile, VendorStatus
 from tests.fixtures.processes import free_port
 from tools.peers import vendors
 from tools.peers.servers import until
@@ -40,16 +39,16 @@ class Images(ImageService):
 
 class Videos(VideoService):
     async def submit(
-        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
+        self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
         vendors.tell("order", prompt)
         return await super().submit(
-            external_id, token, prompt=prompt, picture=picture, callback_url=callback_url
+            external_id, token, prompt=prompt, source=source, callback_url=callback_url
         )
 
     async def status(self, task_id: str) -> VendorStatus | None:
         info = activity.info()
-        if info.activity_type == COLLECT_VIDEO:
+        if info.activity_type == "collect_video":
             tell_once("video", info.workflow_id or "")
         found = await super().status(task_id)
         if found and found.state == "succeeded":

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from services.worker.doctor.checks import Examination, examine
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.vendor import Verdict
+from services.worker.vendors.findings import Verdict
 from shared.jobs.genvideo import GENVIDEO
 from shared.settings.common import load
 from shared.telemetry import logs

@@ -10,25 +10,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.worker.results.fetching import Resolve, resolved
-from services.worker.settings.hosts import Address, is_near, is_public
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.answers import ask, json_object
 from services.worker.vendors.chosen import chosen_images, chosen_videos
-from services.worker.vendors.vendor import (
-    Examined,
-    Finding,
-    ImageVendor,
-    Offering,
-    Vendor,
-    VideoVendor,
-    ok,
-    warning,
-    wrong,
-)
+from services.worker.vendors.findings import Examined, Finding, Offering, ok, warning, wrong
 from shared.errors import VendorError
 from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
+from shared.pipeline.fetching import Resolve, resolved
+from shared.pipeline.hosts import Address, is_near, is_public
+from shared.pipeline.vendor import Vendor
 from shared.redact import redacted
 
 UNSAID = "it does not say what it makes them with"
@@ -55,8 +46,8 @@ class Subject:
     `receiver`: ours runs, and is to answer where vendors are told."""
 
     settings: WorkerSettings
-    images: ImageVendor
-    videos: VideoVendor
+    images: Vendor
+    videos: Vendor
     stages: Collection[str] = GENVIDEO.names
     receiver: bool = False
     resolve: Resolve = resolved
@@ -188,8 +179,8 @@ async def _result_hosts(subject: Subject) -> list[Finding]:
     name, settings, resolve = "result hosts", subject.settings, subject.resolve
     at = settings.vendor_addresses()
     pairs: tuple[tuple[Vendor, str], ...] = (
-        (subject.images, at[IMAGE.name]),
-        (subject.videos, at[VIDEO.name]),
+        (subject.images, at[IMAGE.vendor]),
+        (subject.videos, at[VIDEO.vendor]),
     )
     # What stands in for a vendor nearby has its results with it.
     far = [each for each, url in pairs if not is_near(urlsplit(url).hostname or "")]

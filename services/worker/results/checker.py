@@ -8,14 +8,15 @@ import json
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import structlog
 
-from services.worker.vendors.vendor import Bounds, Fitted
 from shared.errors import BadResult, GenvideoError, RefusedForGood, StorageFailed, WrongKind
+from shared.pipeline import storage
+from shared.pipeline.vendor import Fitted
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,18 @@ FAILURES: dict[str, type[GenvideoError]] = {
 }
 
 
-class Checker:
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What pictures a vendor takes: `kinds` by Pillow's names, sides in pixels, and how many times
+    as long as the other one a side may be."""
+
+    kinds: tuple[str, ...]
+    max_bytes: int
+    min_side: int
+    max_ratio: float
+
+
+class Checker(storage.Checker):
     """One child process that checks files one at a time; it is there before it is needed."""
 
     def __init__(self) -> None:

@@ -185,10 +185,10 @@ def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
     if kind not in kinds:
         raise RefusedKind(f"The {step} is a file of the kind {kind}, not {wanted}.")
     try:
-        if step == "video":
-            _check_video(path)
+        if kind == "MP4":
+            _check_video(path, step)
         else:
-            _copy_picture(path, kind, out)
+            _copy_picture(path, kind, step, out)
     except MemoryError:
         raise Refused(f"The {step} needs more memory than a result may.") from None
 
@@ -202,66 +202,66 @@ def _kind_of(beginning: bytes) -> str | None:
     return next((kind for start, kind in STARTS.items() if beginning.startswith(start)), None)
 
 
-def _copy_picture(path: Path, kind: str, out: IO[bytes]) -> None:
+def _copy_picture(path: Path, kind: str, step: str, out: IO[bytes]) -> None:
     try:
         with Image.open(path, formats=(kind,)) as picture:
-            _check_size(picture.width, picture.height, "image")
+            _check_size(picture.width, picture.height, step, MAX_PIXELS["image"])
             # Of an animated PNG the first frame is the picture; nothing says so of a WEBP.
             if kind == "WEBP" and getattr(picture, "is_animated", False):
-                raise RefusedKind("The image is an animated WEBP, and not a still one.")
+                raise RefusedKind(f"The {step} is an animated WEBP, and not a still one.")
             picture.load()
             plain: Image.Image = picture
             if picture.mode == "CMYK":
                 plain = picture.convert("RGB")
                 plain.info.pop("icc_profile", None)
     except BAD_PICTURE as error:
-        raise Refused(f"The image can't be decoded as {kind}: {type(error).__name__}.") from None
+        raise Refused(f"The {step} can't be decoded as {kind}: {type(error).__name__}.") from None
     plain.save(out, "PNG", compress_level=COMPRESS_LEVEL)
 
 
-def _check_size(width: int, height: int, step: str) -> None:
-    if width * height > MAX_PIXELS[step] or max(width, height) > MAX_SIDE:
+def _check_size(width: int, height: int, step: str, most: int) -> None:
+    if width * height > most or max(width, height) > MAX_SIDE:
         raise Refused(f"The {step} is too large: {width}x{height}.")
 
 
-def _check_video(path: Path) -> None:
+def _check_video(path: Path, step: str) -> None:
     """Return if it can be decoded and has the frames that its index promises."""
     try:
         with av.open(str(path), format="mp4", options=OPTIONS) as video:
-            promised = _check_claims(video)
+            promised = _check_claims(video, step)
             next(video.decode(video=0))
             video.seek(0)
-            present = _count(video)
+            present = _count(video, step)
     except (FFmpegError, IndexError, StopIteration, ValueError) as error:
-        raise Refused(f"The video can't be decoded: {type(error).__name__}.") from None
+        raise Refused(f"The {step} can't be decoded: {type(error).__name__}.") from None
     if present < promised:
-        raise Refused(f"The video is cut short: {present} of {promised} frames.")
+        raise Refused(f"The {step} is cut short: {present} of {promised} frames.")
 
 
-def _check_claims(video: InputContainer) -> int:
+def _check_claims(video: InputContainer, step: str) -> int:
     """What the index says, before anything is decoded; the frames that it promises."""
     stream = video.streams.video[0]
     if stream.codec_context is None or stream.codec_context.name not in DECODERS:
-        raise Refused("The video is of a kind that we don't decode.")
-    _check_size(stream.width, stream.height, "video")
+        raise Refused(f"The {step} is of a kind that we don't decode.")
+    _check_size(stream.width, stream.height, step, MAX_PIXELS["video"])
     if max(each.frames for each in video.streams) > MAX_FRAMES:
-        raise Refused(f"The video claims more than {MAX_FRAMES} frames.")
+        raise Refused(f"The {step} claims more than {MAX_FRAMES} frames.")
     # One thread each: what it may take is bounded for all of them together.
     stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
     return stream.frames
 
 
-def _count(video: InputContainer) -> int:
+def _count(video: InputContainer, step: str) -> int:
     """The whole frames that are there, by what is there and not by what the index says."""
     present, base = 0, video.streams.video[0].time_base
     longest = MAX_SECONDS / base if base else 0
     for packet in video.demux(video=0):
         present += packet.size > 0 and not packet.is_corrupt
         if present > MAX_FRAMES:
-            raise Refused(f"The video has more than {MAX_FRAMES} frames.")
+            raise Refused(f"The {step} has more than {MAX_FRAMES} frames.")
         if (packet.pts or 0) > longest:
-            raise Refused(f"The video lasts longer than {MAX_SECONDS} s.")
+            raise Refused(f"The {step} lasts longer than {MAX_SECONDS} s.")
     return present
 
 

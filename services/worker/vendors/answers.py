@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 
-from services.worker.vendors.vendor import LOST
 from shared.errors import (
     NeverDelivered,
     OutcomeUnknown,
@@ -18,7 +17,8 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
-from shared.http.client import CONNECT_SECONDS, is_identity
+from shared.http.client import CLEARING_STATUSES, CONNECT_SECONDS, NOT_SENT, is_identity
+from shared.pipeline.vendor import LOST
 from shared.redact import redacted
 
 # A hundred times the longest one that a vendor of ours gives.
@@ -106,12 +106,6 @@ BEGINNINGS = (b",", b"[", b"{")
 _ESCAPES = re.compile(
     r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<half>ud[89a-f][0-9a-f]{2})|.)",
     re.IGNORECASE,
-)
-CLEARING_STATUSES = frozenset({408, 425, 429, 503})
-# A proxy that refuses has opened no way to the vendor; what may not be said is never begun with.
-NOT_SENT = (
-    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
-    *(httpx.ProxyError, httpx.UnsupportedProtocol, httpx.LocalProtocolError),
 )
 # 1303 clears when a place in the pack falls free; the documentation says to wait 1 s or more.
 POOL_PAUSE_SECONDS = 1.0

@@ -8,12 +8,12 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.comfyui.images import comfyui_images
 from services.worker.vendors.kling.videos import KlingVideos
 from services.worker.vendors.service import ImageService, VideoService
-from services.worker.vendors.vendor import ImageVendor, VideoVendor
 from shared.http.client import http_client
+from shared.pipeline.vendor import Vendor
 
 
 @asynccontextmanager
-async def chosen_images(settings: WorkerSettings) -> AsyncIterator[ImageVendor]:
+async def chosen_images(settings: WorkerSettings) -> AsyncIterator[Vendor]:
     """The image vendor, for as long as the block runs."""
     if settings.image_api == "comfyui":
         async with comfyui_images(settings) as images:
@@ -25,7 +25,7 @@ async def chosen_images(settings: WorkerSettings) -> AsyncIterator[ImageVendor]:
 
 
 @asynccontextmanager
-async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[VideoVendor]:
+async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[Vendor]:
     """The video vendor, for as long as the block runs."""
     url = settings.video_service_url
     async with http_client(url, proxy=settings.proxy_for(url)) as http:

@@ -9,19 +9,7 @@ import httpx
 from pydantic import ValidationError
 
 from services.worker.vendors.answers import ask, json_object, said, sort_response
-from services.worker.vendors.vendor import (
-    LOST,
-    Finding,
-    Picture,
-    State,
-    Traits,
-    VendorStatus,
-    check_about,
-    is_id,
-    ok,
-    warning,
-    wrong,
-)
+from services.worker.vendors.findings import Finding, ok, warning, wrong
 from shared.errors import (
     BadResult,
     NeverDelivered,
@@ -30,6 +18,7 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
+from shared.pipeline.vendor import LOST, SourceFile, State, Traits, VendorStatus, check_about, is_id
 from shared.redact import redacted
 
 DURATION = "5"
@@ -212,11 +201,11 @@ class VideoService(ServiceClient):
     traits: ClassVar = Traits(pushes=True)
 
     async def submit(
-        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
+        self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
         """The vendor's id of the task."""
         body = {
-            "image_url": await picture.address(),
+            "image_url": await source.address(),
             "prompt": prompt,
             "duration": DURATION,
             "callback_url": callback_url,

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from services.worker.results.fetching import result_transport
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from shared.errors import NeverDelivered, OutcomeUnknown, ResultNotAllowed
 from shared.http.client import http_client
+from shared.pipeline.fetching import result_transport
 from tests.fixtures.streams import Proxy, proxy_to, tls_host
 from tests.services.mock_core.serving import Receiver, served
 from tests.services.worker import samples

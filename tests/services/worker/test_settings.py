@@ -2,10 +2,11 @@
 
 import pytest
 
-from services.worker.models import Order, Patience
-from services.worker.settings.worker import WorkerSettings, host_of
+from services.worker.settings.worker import WorkerSettings
+from shared.jobs.genvideo import GENVIDEO
+from shared.pipeline.messages import StageLimits
+from shared.pipeline.settings import host_of
 from shared.settings.common import USAGE, load
-from tests.services.worker.acting.ordered import ORDER
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -44,19 +45,18 @@ def test_a_clean_up_may_take_as_long_as_what_runs_and_what_is_accepted_late(
 
 
 @pytest.mark.parametrize(("step", "lost", "address"), [("image", 60, 60), ("video", 300, 7)])
-def test_the_patience_is_the_orders_and_the_stages(
+def test_a_time_of_a_stage_is_its_setting_or_its_own(
     monkeypatch: pytest.MonkeyPatch, step: str, lost: float, address: float
 ) -> None:
     monkeypatch.setenv("VIDEO_ADDRESS_SECONDS", "7")
-    limits = {"step": step, "deadline_seconds": 5.0, "give_up_seconds": 50.0}
-    order: Order = ORDER.model_copy(update=limits)
-    patience = load(WorkerSettings).patience(order)
-    assert patience == Patience(
-        deadline=5,
+    stage = GENVIDEO.stage(step)
+    assert load(WorkerSettings).limits().stages[step] == StageLimits(
+        deadline=stage.deadline,
         setting=f"{step.upper()}_ATTEMPT_SECONDS",
-        give_up=50,
+        give_up=stage.give_up,
         lost=lost,
         address=address,
+        poll=2,
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from temporalio.worker import SlotPermit, SlotReleaseContext
 
-from services.worker.worker import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import external_id, new_job_id, parse_external_id
+from shared.pipeline.worker import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
 from tests.replay.test_replay import HISTORIES
 
 
@@ -58,10 +58,18 @@ async def test_one_that_stops_waiting_takes_nothing(is_sticky: bool) -> None:
     await asked(slots, is_sticky=is_sticky)
 
 
-SHOW = (
-    "import services.worker.results.storage; from prometheus_client import generate_latest;"
-    " print(generate_latest().decode())"
-)
+SHOW = """
+from types import SimpleNamespace
+from prometheus_client import generate_latest
+from services.worker.settings.worker import WorkerSettings
+from shared.pipeline.parts import Parts
+from shared.pipeline.worker import activities_of
+settings = WorkerSettings(callback_secret="x" * 32)
+vendors = {"image": None, "video": None}
+drain = state = SimpleNamespace(drain_job=0, open_records=0, record_state=0, enter_queue=0)
+activities_of(Parts(settings=settings, client=None, vendors=vendors, storage=None), state, drain)
+print(generate_latest().decode())
+"""
 
 
 @pytest.fixture(scope="module")

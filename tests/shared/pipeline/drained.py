@@ -14,15 +14,15 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from services.worker.acting.draining import DrainActivities
-from services.worker.dependencies import Dependencies
-from services.worker.models import Kept
-from services.worker.results.storage import Storage
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service import ImageService, VideoService
-from services.worker.vendors.vendor import State, Traits, VendorStatus
 from shared.errors import VendorError
 from shared.jobs.messages import Message, Record
+from shared.pipeline.draining import DrainActivities
+from shared.pipeline.messages import Kept
+from shared.pipeline.parts import Parts
+from shared.pipeline.storage import Storage
+from shared.pipeline.vendor import State, Traits, VendorStatus
 from shared.semaphore.messages import Closed, Drain
 from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys, data_converter
@@ -129,11 +129,13 @@ class Scene:
             video_lost_seconds=LOST,
         )
         self._activities = DrainActivities(
-            Dependencies(
+            Parts(
                 settings=settings,
                 client=cast(Client, self.latest),
-                images=cast(ImageService, self.images),
-                videos=cast(VideoService, self.videos),
+                vendors={
+                    "image": cast(ImageService, self.images),
+                    "video": cast(VideoService, self.videos),
+                },
                 storage=cast(Storage, None),
             )
         )

@@ -7,18 +7,18 @@ from temporalio import activity
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowExecutionStatus
 
-from services.worker.models import Order
-from shared.jobs.genvideo import GenVideoInput
+from shared.pipeline.messages import Order, StageLimits
 from shared.semaphore.messages import SlotRequest
 
 ORDER = Order(
     request=SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC)),
-    step="video",
+    stage="video",
     attempt=2,
     token=7,
-    job=GenVideoInput(prompt="p", style=""),
-    deadline_seconds=1,
-    give_up_seconds=1,
+    inputs={"prompt": "p"},
+    limits=StageLimits(
+        deadline=1, give_up=1, lost=1, address=1, poll=1, setting="VIDEO_ATTEMPT_SECONDS"
+    ),
 )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from services.worker.acting.heartbeat import Pulse
-from services.worker.acting.polling import until_ended
-from services.worker.models import Accepted, Patience
-from services.worker.vendors.vendor import State, Traits, Vendor, VendorStatus
 from shared.errors import GenvideoError, OutcomeUnknown, VendorError
+from shared.pipeline.heartbeat import Pulse
+from shared.pipeline.messages import Accepted, StageLimits
+from shared.pipeline.polling import until_ended
+from shared.pipeline.vendor import State, Traits, Vendor, VendorStatus
 
 News = VendorStatus | VendorError | None
 NOW = 1_000_000.0
@@ -20,13 +20,14 @@ def accepted_at(seconds: float, *, worked: float = 0) -> Accepted:
     return Accepted(vendor_id="v1", accepted_at=seconds, worked_seconds=worked)
 
 
-def patience_of(deadline: float = 60, *, give_up: float = GIVE_UP) -> Patience:
-    return Patience(
+def limits_of(deadline: float = 60, *, give_up: float = GIVE_UP) -> StageLimits:
+    return StageLimits(
         deadline=deadline,
         setting="IMAGE_ATTEMPT_SECONDS",
         give_up=give_up,
         lost=LOST,
         address=ADDRESS,
+        poll=2,
     )
 
 
@@ -129,7 +130,7 @@ async def wait(
         OURS,
         accepted or accepted_at(NOW),
         pulse=pulse or Percents(),
-        patience=patience_of(deadline, give_up=give_up),
+        limits=limits_of(deadline, give_up=give_up),
         pace=lambda waited, percent: pace,
         stop=stop,
     )

@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from services.worker.results.disk import Disk
+from shared.pipeline.disk import Disk
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

@@ -5,15 +5,14 @@ from pathlib import Path
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from services.worker.acting import draining, heartbeat
-from services.worker.models import GEN_IMAGE, REQUEST_VIDEO
-from services.worker.vendors.vendor import Traits
 from shared.errors import NeverDelivered, RefusedForGood
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
+from shared.pipeline import draining, heartbeat
+from shared.pipeline.vendor import Traits
 from shared.semaphore.messages import Closed
 from shared.store.records import Records
-from tests.services.worker.acting.drained import (
+from tests.shared.pipeline.drained import (
     ACCEPT,
     BOUND,
     IMAGE,
@@ -26,7 +25,7 @@ from tests.services.worker.acting.drained import (
     now,
     running_until,
 )
-from tests.services.worker.acting.ordered import ORDER
+from tests.shared.pipeline.ordered import ORDER
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ async def test_a_job_that_cleans_up_by_itself_hears_the_vendors_ids(scene: Scene
 def ahead(scene: Scene) -> Scene:
     """A run has begun its video's submit; its record knows only of the image, which is over."""
     scene.record(**RUNNING)
-    orders = {GEN_IMAGE: ("image", 1), REQUEST_VIDEO: ("video", 1)}
+    orders = {"gen_image": ("image", 1), "request_video": ("video", 1)}
     for name, (step, attempt) in orders.items():
         order = ORDER.model_copy(update={"step": step, "attempt": attempt})
         scene.latest.begun.append((name, order))

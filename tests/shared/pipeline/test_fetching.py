@@ -11,27 +11,28 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.worker.policies import FETCH_TRIES
-from services.worker.results import storage as module
-from services.worker.results.disk import Disk
-from services.worker.results.fetching import (
+from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.service import ImageService
+from shared.errors import BadResult, ResultNotAllowed
+from shared.http.client import http_client
+from shared.jobs.genvideo import IMAGE
+from shared.pipeline import storage as module
+from shared.pipeline.disk import Disk
+from shared.pipeline.fetching import (
     MAX_REDIRECTS,
     CheckedTransport,
     Credentials,
     resolved,
     result_transport,
 )
-from services.worker.results.storage import Storage
-from services.worker.settings.hosts import Address, is_public
-from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.service import ImageService
-from services.worker.vendors.vendor import Traits, Vendor
-from shared.errors import BadResult, ResultNotAllowed
-from shared.http.client import http_client
+from shared.pipeline.hosts import Address, is_public
+from shared.pipeline.policies import FETCH_TRIES
+from shared.pipeline.storage import Storage
+from shared.pipeline.vendor import Traits, Vendor
 from tests.services.mock_core.serving import Receiver, served
 from tests.services.worker import samples
 from tests.services.worker.results.helpers import KEY, LOCKED, VENDOR, Unconfined
-from tests.services.worker.results.test_storage import JOB, left_behind
+from tests.shared.pipeline.test_storage import JOB, left_behind
 
 PUBLIC = "93.184.216.34"
 
@@ -311,7 +312,7 @@ class Line:
     data_dir: Path
 
     async def store(self, path: str = "/view", vendor: Vendor = LOCKED, at: str = "vendor") -> None:
-        await self.storage.store(self.bases[at] + path, JOB, step="image", vendor=vendor)
+        await self.storage.store(self.bases[at] + path, JOB, stage=IMAGE, vendor=vendor)
 
 
 @asynccontextmanager

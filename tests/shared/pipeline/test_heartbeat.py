@@ -10,12 +10,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from services.worker.acting import heartbeat
-from services.worker.acting.heartbeat import Pulse, beating, check_run, outlast
-from services.worker.models import Accepted
-from services.worker.policies import WAITING_TRIES
 from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown, Stopped
 from shared.jobs.messages import ProgressReport
+from shared.pipeline import heartbeat
+from shared.pipeline.heartbeat import Pulse, beating, check_run, outlast
+from shared.pipeline.messages import Accepted
+from shared.pipeline.policies import WAITING_TRIES
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
 
@@ -262,7 +262,7 @@ async def test_what_is_outlasted_is_cancelled_by_nobody() -> None:
 
 async def test_work_of_the_vendor_adds_up() -> None:
     async def work() -> float:
-        pulse = Pulse(cast(Client, Reports()), IMAGE)
+        pulse = Pulse(cast(Client, Reports()), IMAGE, 51)
         pulse.worked(9)
         pulse.accept(ACCEPTED)
         pulse.worked(1.5)
@@ -288,7 +288,7 @@ async def told(reports: Reports, percents: list[int], *, what: str = IMAGE) -> P
     """A pulse that an activity has told these percents."""
 
     async def tell() -> Pulse:
-        pulse = Pulse(cast(Client, reports), what)
+        pulse = Pulse(cast(Client, reports), what, 51)
         for percent in percents:
             await pulse.progress(percent)
         return pulse
@@ -330,7 +330,7 @@ async def test_a_place_in_the_vendors_queue_is_signalled_when_it_has_halved_or_d
     reports = Reports()
 
     async def tell() -> None:
-        pulse = Pulse(cast(Client, reports), IMAGE)
+        pulse = Pulse(cast(Client, reports), IMAGE, 51)
         for place in places:
             await pulse.progress(0, position=place)
 
@@ -356,7 +356,7 @@ async def test_a_late_vendor_is_told_once() -> None:
     reports = Reports()
 
     async def late() -> None:
-        pulse = Pulse(cast(Client, reports), IMAGE)
+        pulse = Pulse(cast(Client, reports), IMAGE, 51)
         for _ in range(3):
             await pulse.is_late(300)
 

@@ -9,7 +9,6 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from services.worker.acting.interceptor import JobInterceptor
 from shared.errors import (
     GenerationFailed,
     NeverDelivered,
@@ -17,6 +16,7 @@ from shared.errors import (
     Stopped,
     StorageFailed,
 )
+from shared.pipeline.interceptor import JobInterceptor
 
 
 class Raises(ActivityInboundInterceptor):

@@ -1,7 +1,6 @@
 """Which records a semaphore without a memory takes for holders: those that have begun."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,11 +8,12 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from services.worker.acting.draining import DrainActivities
-from services.worker.dependencies import Dependencies
 from services.worker.settings.worker import WorkerSettings
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
+from shared.pipeline.draining import DrainActivities
+from shared.pipeline.parts import Parts
+from shared.pipeline.storage import Storage
 from shared.semaphore.messages import OpenRecords, RunRef
 from shared.store.records import RecordStore
 from tests.shared.standins import sample_record
@@ -28,10 +28,8 @@ def a_record(number: int, **fields: Any) -> Record:
 
 async def open_records(client: Client, folder: Path) -> OpenRecords:
     settings = WorkerSettings(callback_secret=SECRET, data_dir=folder)
-    parts = SimpleNamespace(
-        settings=settings, client=client, images=None, videos=None, storage=None
-    )
-    drain = DrainActivities(cast(Dependencies, parts))
+    nowhere = cast(Storage, None)
+    drain = DrainActivities(Parts(settings=settings, client=client, vendors={}, storage=nowhere))
     found: OpenRecords = await ActivityEnvironment().run(drain.open_records)
     return found
 

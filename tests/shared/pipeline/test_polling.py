@@ -4,15 +4,6 @@ from typing import cast
 
 import pytest
 
-from services.worker.acting import polling
-from services.worker.acting.polling import image_pace, until_ended
-from services.worker.policies import (
-    IMAGE_POLL_MAX_SECONDS,
-    IMAGE_POLL_MIN_SECONDS,
-    LATE_PACE,
-    WAITING_SECONDS,
-)
-from services.worker.vendors.vendor import Traits, Vendor, VendorStatus
 from shared.errors import (
     AttemptTimedOut,
     GenerationFailed,
@@ -23,7 +14,16 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
-from tests.services.worker.acting.polled import (
+from shared.pipeline import polling
+from shared.pipeline.policies import (
+    LATE_PACE,
+    POLL_MAX_SECONDS,
+    POLL_MIN_SECONDS,
+    WAITING_SECONDS,
+)
+from shared.pipeline.polling import share_pace, until_ended
+from shared.pipeline.vendor import Traits, Vendor, VendorStatus
+from tests.shared.pipeline.polled import (
     ADDRESS,
     DOWN,
     GIVE_UP,
@@ -38,7 +38,7 @@ from tests.services.worker.acting.polled import (
     accepted_at,
     in_turn,
     is_now,
-    patience_of,
+    limits_of,
     wait,
 )
 
@@ -291,7 +291,7 @@ async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
         OURS,
         accepted_at(NOW),
         pulse=Percents(),
-        patience=patience_of(),
+        limits=limits_of(),
         pace=pace,
     )
     assert asked == [(0, 0), (1, 40), (2, 40)]
@@ -305,7 +305,7 @@ async def test_what_the_vendor_charged_comes_with_the_end(clock: Clock, units: s
         OURS,
         accepted_at(NOW),
         pulse=Percents(),
-        patience=patience_of(),
+        limits=limits_of(),
         pace=lambda waited, percent: 1,
     )
     assert end.units == units
@@ -314,16 +314,16 @@ async def test_what_the_vendor_charged_comes_with_the_end(clock: Clock, units: s
 @pytest.mark.parametrize(
     ("waited", "percent", "seconds"),
     [
-        (0, 0, IMAGE_POLL_MIN_SECONDS),
+        (0, 0, POLL_MIN_SECONDS),
         (10, 0, 1),
         (10, 50, 1),
         (10, 95, 10 * 5 / 95),
-        (0.3, 99, IMAGE_POLL_MIN_SECONDS),
-        (10, 100, IMAGE_POLL_MIN_SECONDS),
-        (100, 50, IMAGE_POLL_MAX_SECONDS),
+        (0.3, 99, POLL_MIN_SECONDS),
+        (10, 100, POLL_MIN_SECONDS),
+        (100, 50, POLL_MAX_SECONDS),
     ],
 )
 def test_an_image_is_asked_for_when_its_percent_foretells_its_end(
     waited: float, percent: int, seconds: float
 ) -> None:
-    assert image_pace(waited, percent) == pytest.approx(seconds)
+    assert share_pace(waited, percent) == pytest.approx(seconds)

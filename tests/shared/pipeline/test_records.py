@@ -15,16 +15,16 @@ from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWor
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from services.worker.acting import records as module
-from services.worker.acting.records import Requests, StateActivities
-from services.worker.models import Enter, Entered, Recorded
-from services.worker.results.disk import Disk
 from services.worker.settings.worker import WorkerSettings
 from shared.errors import TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
+from shared.pipeline import records as module
+from shared.pipeline.disk import Disk
+from shared.pipeline.messages import Enter, Entered, Recorded
+from shared.pipeline.records import Requests, StateActivities
 from shared.semaphore import client as client_module
 from shared.semaphore.messages import RunRef, SlotRequest, semaphore_id
 from shared.store.records import Records

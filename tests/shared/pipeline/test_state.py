@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.exceptions import ApplicationError, CancelledError, TimeoutError
 
-from services.worker.deterministic.cancellation import (
-    _left,
-)
-from services.worker.deterministic.journal import SAYS, details_of, summary_of
-from services.worker.deterministic.state import JobState, job_error
-from services.worker.models import Left
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Attempts, JobError, Record
 from shared.jobs.states import ALLOWED, END_STATES, Status, may_follow
+from shared.pipeline.cancellation import (
+    _left,
+)
+from shared.pipeline.journal import SAYS, details_of, summary_of
+from shared.pipeline.messages import Left
+from shared.pipeline.state import JobState, job_error
 from shared.temporal.client import summary
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)

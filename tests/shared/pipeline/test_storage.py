@@ -16,18 +16,19 @@ import httpx
 import pytest
 from PIL import Image
 
-from services.worker.policies import ABANDONED_SECONDS, FETCH_TRIES
-from services.worker.results import storage as module
-from services.worker.results.disk import Disk
-from services.worker.results.fetching import CheckedTransport
-from services.worker.results.storage import Storage
-from services.worker.settings.hosts import Address
-from services.worker.vendors.vendor import Bounds, Fitted
+from services.worker.results.checker import Bounds
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http.client import http_client
 from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.ids import new_job_id
+from shared.pipeline import storage as module
+from shared.pipeline.disk import Disk
+from shared.pipeline.fetching import CheckedTransport
+from shared.pipeline.hosts import Address
+from shared.pipeline.policies import ABANDONED_SECONDS, FETCH_TRIES
+from shared.pipeline.storage import Storage
+from shared.pipeline.vendor import Fitted
 from shared.store.chosen import chosen_store
 from shared.store.protocol import Store
 from tests.fixtures.object_store import settings_for
@@ -93,7 +94,7 @@ def left_behind(data_dir: Path) -> list[Path]:
 async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, step: str) -> None:
     body = STEPS[step]
     asset = await storage_of(answered(file_of(body)), tmp_path).store(
-        URL, JOB, step=step, vendor=VENDOR
+        URL, JOB, stage=GENVIDEO.stage(step), vendor=VENDOR
     )
     assert asset_path(tmp_path, JOB, GENVIDEO.stage(step)).read_bytes() == body
     assert (asset.size, asset.sha256) == (len(body), hashlib.sha256(body).hexdigest())
@@ -119,7 +120,7 @@ BAD = {
 async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer)
     with pytest.raises(BadResult):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step="video", vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(URL, JOB, stage=VIDEO, vendor=VENDOR)
     assert vendor.asked == [PATH] * FETCH_TRIES
     assert left_behind(tmp_path) == []
 
@@ -127,14 +128,14 @@ async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer
 @pytest.mark.parametrize("answer", BAD.values(), ids=list(BAD))
 async def test_a_good_file_after_a_bad_one_is_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer, file_of(samples.mp4()))
-    await storage_of(vendor, tmp_path).store(URL, JOB, step="video", vendor=VENDOR)
+    await storage_of(vendor, tmp_path).store(URL, JOB, stage=VIDEO, vendor=VENDOR)
     assert asset_path(tmp_path, JOB, VIDEO).read_bytes() == samples.mp4()
 
 
 async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> None:
     vendor = answered(file_of(samples.jpeg()), file_of(samples.png()))
     with pytest.raises(WrongKind):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     assert vendor.asked == [PATH]
     assert left_behind(tmp_path) == []
 
@@ -142,9 +143,9 @@ async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> No
 async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
     bad = file_of(samples.png()[:500])
     storage = storage_of(answered(file_of(samples.png()), bad), tmp_path)
-    await storage.store(URL, JOB, step="image", vendor=VENDOR)
+    await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     with pytest.raises(BadResult):
-        await storage.store(URL, JOB, step="image", vendor=VENDOR)
+        await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     assert asset_path(tmp_path, JOB, IMAGE).read_bytes() == samples.png()
 
 
@@ -162,7 +163,7 @@ async def test_a_file_that_is_not_given_for_a_while_is_waited_for(
     tmp_path: Path, answer: Answer
 ) -> None:
     vendor = answered(*[answer] * (FETCH_TRIES + 2), file_of(samples.png()))
-    await storage_of(vendor, tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
+    await storage_of(vendor, tmp_path).store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, IMAGE)]
 
 
@@ -173,7 +174,7 @@ async def test_a_file_that_is_never_given_is_a_bad_one(
     """Or the job would ask for it until its own time is up."""
     monkeypatch.setattr(module, "FETCH_PATIENCE_SECONDS", 0.01)
     with pytest.raises(BadResult, match=r"So it was for 0\.01 s"):
-        await storage_of(answered(answer), tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
+        await storage_of(answered(answer), tmp_path).store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     assert left_behind(tmp_path) == []
 
 
@@ -185,7 +186,7 @@ async def test_a_host_that_is_away_is_left_to_the_activitys_retry(
 ) -> None:
     vendor = answered(answer)
     with pytest.raises(StorageFailed):
-        await storage_of(vendor, tmp_path).store(URL, JOB, step="image", vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     assert vendor.asked == [PATH]
 
 
@@ -198,7 +199,7 @@ async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_pat
     before = time.time() - 2 * ABANDONED_SECONDS
     os.utime(abandoned, (before, before))
     await storage_of(answered(file_of(samples.png())), tmp_path).store(
-        URL, JOB, step="image", vendor=VENDOR
+        URL, JOB, stage=IMAGE, vendor=VENDOR
     )
     assert set(left_behind(tmp_path)) == {path, other}
 
@@ -223,7 +224,7 @@ async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_pat
 async def test_no_other_address_is_asked(tmp_path: Path, url: str) -> None:
     vendor = StubVendor({})
     with pytest.raises((ResultNotAllowed, BadResult)):
-        await storage_of(vendor, tmp_path).store(url, JOB, step="image", vendor=VENDOR)
+        await storage_of(vendor, tmp_path).store(url, JOB, stage=IMAGE, vendor=VENDOR)
     assert vendor.asked == []
 
 
@@ -236,14 +237,14 @@ async def test_a_full_disk_is_no_fault_of_the_vendor(tmp_path: Path) -> None:
     (tmp_path / "assets").write_text("in the way")
     with pytest.raises(StorageFailed, match="Our disk"):
         await storage_of(answered(file_of(samples.png())), tmp_path).store(
-            URL, JOB, step="image", vendor=VENDOR
+            URL, JOB, stage=IMAGE, vendor=VENDOR
         )
 
 
 async def test_a_job_id_from_outside_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a job id"):
         await storage_of(answered(reply()), tmp_path).store(
-            URL, "../../etc", step="image", vendor=VENDOR
+            URL, "../../etc", stage=IMAGE, vendor=VENDOR
         )
 
 
@@ -254,7 +255,7 @@ OTHER_KINDS = [samples.picture("JPEG", comment=SECRET), samples.picture("WEBP", 
 @pytest.mark.parametrize("body", OTHER_KINDS, ids=["jpeg", "webp"])
 async def test_an_image_of_another_kind_is_stored_as_png(tmp_path: Path, body: bytes) -> None:
     storage = storage_of(answered(file_of(body)), tmp_path)
-    asset = await storage.store(URL, JOB, step="image", vendor=ANY_KIND)
+    asset = await storage.store(URL, JOB, stage=IMAGE, vendor=ANY_KIND)
     stored = asset_path(tmp_path, JOB, IMAGE).read_bytes()
     assert asset.media_type == "image/png"
     assert (asset.size, asset.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
@@ -262,7 +263,7 @@ async def test_an_image_of_another_kind_is_stored_as_png(tmp_path: Path, body: b
     with Image.open(io.BytesIO(stored)) as new, Image.open(io.BytesIO(body)) as sent:
         assert (new.format, new.tobytes()) == ("PNG", sent.tobytes())
     with pytest.raises(WrongKind, match="not PNG"):
-        await storage.store(URL, JOB, step="image", vendor=VENDOR)
+        await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
 
 
 Headers = dict[bytes, bytes]
@@ -320,7 +321,7 @@ async def storing(host: Host, data_dir: Path) -> AsyncIterator[tuple[Storage, st
                 http,
                 Disk(data_dir),
                 checker=Unconfined(),
-                vendors=dict.fromkeys(GENVIDEO.names, base),
+                vendors={"image": base},
                 data_dir=data_dir,
                 max_bytes=10**6,
             )
@@ -331,14 +332,14 @@ async def refused(host: Host, data_dir: Path, reason: str) -> None:
     """The file is a bad one for this reason, and nothing of it is kept."""
     async with storing(host, data_dir) as (storage, url):
         with pytest.raises(BadResult, match=reason):
-            await storage.store(url, JOB, step="image", vendor=VENDOR)
+            await storage.store(url, JOB, stage=IMAGE, vendor=VENDOR)
     assert left_behind(data_dir) == []
 
 
 async def test_a_file_is_asked_for_as_it_is(tmp_path: Path) -> None:
     host = Host(whole(samples.png()), content_encoding="identity")
     async with storing(host, tmp_path) as (storage, url):
-        await storage.store(url, JOB, step="image", vendor=VENDOR)
+        await storage.store(url, JOB, stage=IMAGE, vendor=VENDOR)
     assert [headers[b"accept-encoding"] for headers in host.asked] == [b"identity"]
     assert asset_path(tmp_path, JOB, IMAGE).read_bytes() == samples.png()
 
@@ -390,14 +391,14 @@ async def test_a_result_is_in_the_bucket_and_nothing_of_it_here(
 ) -> None:
     store = chosen_store(settings_for(moto, prefix=new_job_id()))
     storage = storage_over(store, tmp_path)
-    asset = await storage.store(URL, JOB, step="image", vendor=VENDOR)
+    asset = await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     (listed,) = store.list("assets/")
     assert listed.key == f"assets/{JOB}/image-{asset.sha256}.png"
     assert left_behind(tmp_path) == []
 
-    fitted = await storage.fitted(JOB, BOUNDS)
+    fitted = await storage.fitted(JOB, "image", BOUNDS)
     assert hashlib.sha256(fitted.data).hexdigest() == asset.sha256
-    address = await storage.address(JOB)
+    address = await storage.address(JOB, "image")
     assert address is not None
     async with httpx.AsyncClient() as anybody:
         assert (await anybody.get(address)).content == fitted.data
@@ -407,8 +408,8 @@ async def test_a_result_is_in_the_bucket_and_nothing_of_it_here(
 async def test_a_store_that_is_away_is_as_a_full_disk(tmp_path: Path) -> None:
     storage = storage_over(chosen_store(settings_for("http://127.0.0.1:9")), tmp_path)
     with pytest.raises(StorageFailed, match="the store does not answer"):
-        await storage.store(URL, JOB, step="image", vendor=VENDOR)
-    for call in (storage.fitted(JOB, BOUNDS), storage.address(JOB)):
+        await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
+    for call in (storage.fitted(JOB, "image", BOUNDS), storage.address(JOB, "image")):
         with pytest.raises(StorageFailed, match="the store does not answer"):
             await call
     assert left_behind(tmp_path) == []

@@ -13,11 +13,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from services.worker.acting import submitting
-from services.worker.acting.heartbeat import beating
-from services.worker.acting.submitting import begin
-from services.worker.models import Accepted, Order
-from services.worker.vendors.vendor import Traits, Vendor, VendorStatus
 from shared.errors import (
     Fenced,
     NeverTold,
@@ -27,7 +22,12 @@ from shared.errors import (
     Stopped,
     VendorError,
 )
-from tests.services.worker.acting.ordered import ORDER, Described, Server
+from shared.pipeline import submitting
+from shared.pipeline.heartbeat import beating
+from shared.pipeline.messages import Accepted, Order
+from shared.pipeline.submitting import begin
+from shared.pipeline.vendor import Traits, Vendor, VendorStatus
+from tests.shared.pipeline.ordered import ORDER, Described, Server
 
 ACCEPT_SECONDS = 20.0
 

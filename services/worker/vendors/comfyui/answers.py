@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import httpx
 
 from services.worker.vendors.answers import json_object, said, sort_response
-from services.worker.vendors.vendor import State
 from shared.errors import RefusedForGood, VendorError
+from shared.pipeline.vendor import State
 from shared.redact import redacted
 
 Json = Mapping[str, Any]

@@ -10,8 +10,8 @@ import httpx
 
 from services.worker.vendors.answers import ANSWER_SECONDS, ask, json_object, said, sort_exception
 from services.worker.vendors.comfyui.answers import File, refusal
-from services.worker.vendors.vendor import ANOTHER, LOST, check_about
 from shared.errors import OutcomeUnknown
+from shared.pipeline.vendor import ANOTHER, LOST, check_about
 
 # Beside the graph, which a job that has failed tells three times.
 JOB_BYTES, GRAPHS = 4 * 1024 * 1024, 3

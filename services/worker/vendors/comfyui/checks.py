@@ -7,7 +7,7 @@ from services.worker.graphs.binding import Role, Target
 from services.worker.graphs.graph import Node
 from services.worker.graphs.plan import MOST_SEED, Plan
 from services.worker.vendors.comfyui.calls import Calls
-from services.worker.vendors.vendor import Finding, ok, warning, wrong
+from services.worker.vendors.findings import Finding, ok, warning, wrong
 from shared.errors import NeverDelivered, RefusedForNow, VendorError
 
 SERVER, VERSION, NODES = "ComfyUI", "ComfyUI version", "ComfyUI nodes"

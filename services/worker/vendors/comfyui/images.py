@@ -23,9 +23,10 @@ from services.worker.vendors.comfyui.answers import (
 )
 from services.worker.vendors.comfyui.calls import Calls, NoRoute
 from services.worker.vendors.comfyui.percents import Percents
-from services.worker.vendors.vendor import ANOTHER, Finding, Traits, VendorStatus
-from shared.errors import BadResult, OutcomeUnknown, RefusedForGood, VendorError
+from services.worker.vendors.findings import Finding
+from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.http.client import http_client
+from shared.pipeline.vendor import ANOTHER, Traits, VendorStatus
 from shared.redact import redacted
 
 # The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
@@ -35,7 +36,7 @@ HEEDS_INTERRUPT = (0, 3, 64)
 class ComfyuiImages:
     """Its id of a generation is the prompt's, which is made of ours, and so is the file's name."""
 
-    traits: ClassVar = Traits(image_kinds=("PNG", "JPEG", "WEBP"))
+    traits: ClassVar = Traits(kinds=("PNG", "JPEG", "WEBP"))
 
     def __init__(
         self, calls: Calls, plan: Plan, percents: Percents, headers: Mapping[str, str]
@@ -176,13 +177,6 @@ class ComfyuiImages:
 
     async def address(self, status: VendorStatus) -> str | None:
         """A success has its file."""
-        return status.url
-
-    async def result_url(self, vendor_id: str) -> str:
-        """Where the finished image can be fetched, as long as it is there."""
-        status = await self.status(vendor_id)
-        if status is None or status.url is None:
-            raise BadResult("The ComfyUI doesn't have the image any more.")
         return status.url
 
     async def cancel(self, vendor_id: str) -> None:

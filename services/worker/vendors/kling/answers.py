@@ -8,8 +8,8 @@ import httpx
 from pydantic import ValidationError
 
 from services.worker.vendors.answers import json_object, member, said, sort_response
-from services.worker.vendors.vendor import State, VendorStatus
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
+from shared.pipeline.vendor import State, VendorStatus
 from shared.redact import printable, redacted
 
 NOT_YET_VALID, EXPIRED = 1003, 1004

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 import structlog
 
+from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.answers import member
+from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
 from services.worker.vendors.kling.answers import data_of
-from services.worker.vendors.vendor import Bounds, Finding, ok, unasked, warning, wrong
 from shared.errors import VendorError
 from shared.http.hosts import is_loopback
 from shared.redact import redacted

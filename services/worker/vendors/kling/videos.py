@@ -10,9 +10,11 @@ from urllib.parse import quote
 import httpx
 import structlog
 
+from services.worker.results.checker import Bounds
 from services.worker.settings.vendors import extra_of
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.answers import ask
+from services.worker.vendors.findings import Finding
 from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import (
     BAD_PARAMETER,
@@ -25,16 +27,8 @@ from services.worker.vendors.kling.answers import (
     status_of,
 )
 from services.worker.vendors.kling.keys import Keys
-from services.worker.vendors.vendor import (
-    Bounds,
-    Finding,
-    Picture,
-    Traits,
-    VendorStatus,
-    check_about,
-    is_id,
-)
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.pipeline.vendor import SourceFile, Traits, VendorStatus, check_about, is_id
 from shared.redact import redacted
 
 log = structlog.get_logger(__name__)
@@ -75,11 +69,11 @@ class KlingVideos:
         self.traits = Traits(looked_up=looked_up, pushes=pushes, result_hosts=RESULT_HOSTS)
 
     async def submit(
-        self, external_id: str, token: int, *, prompt: str, picture: Picture, callback_url: str
+        self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
         """The vendor's id of the task; of the one it has where it refuses a duplicate."""
         # Found good before anything is paid.
-        image = base64.b64encode((await picture.fitted(BOUNDS)).data).decode()
+        image = base64.b64encode((await source.fitted(BOUNDS)).data).decode()
         body = {
             **self._fixed,
             "image": image,

@@ -15,18 +15,12 @@ from starlette.types import ASGIApp
 
 from services.worker.doctor import checks
 from services.worker.doctor.checks import CHECKS, UNSAID, Subject, examined
-from services.worker.results.fetching import Resolve
-from services.worker.settings.hosts import Address
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.vendor import (
-    Finding,
-    ImageVendor,
-    Traits,
-    Verdict,
-    VideoVendor,
-    ok,
-)
+from services.worker.vendors.findings import Finding, Verdict, ok
 from shared.errors import RefusedForGood
+from shared.pipeline.fetching import Resolve
+from shared.pipeline.hosts import Address
+from shared.pipeline.vendor import Traits, Vendor
 from tests.services.mock_core.serving import Service, served
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
 
@@ -87,8 +81,8 @@ def subject(
     """Plain vendors under these settings."""
     return Subject(
         settings=given,
-        images=cast(ImageVendor, Plain(headers=headers or {})),
-        videos=cast(VideoVendor, Plain(videos)),
+        images=cast(Vendor, Plain(headers=headers or {})),
+        videos=cast(Vendor, Plain(videos)),
         receiver=receiver,
         resolve=resolve,
     )
@@ -146,8 +140,8 @@ async def test_wrong_settings_are_a_line_of_their_own() -> None:
 async def test_a_vendor_need_not_be_examined_and_what_fails_is_a_finding() -> None:
     looked_at = Subject(
         settings=settings(),
-        images=cast(ImageVendor, Plain()),
-        videos=cast(VideoVendor, Refusing()),
+        images=cast(Vendor, Plain()),
+        videos=cast(Vendor, Refusing()),
         resolve=resolve,
     )
     found = await examined(looked_at)

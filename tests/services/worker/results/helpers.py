@@ -10,7 +10,7 @@ import httpx
 from services.worker.results import child
 from services.worker.results.checker import COMMAND, FAILURES, Checker
 from services.worker.vendors.service import ImageService
-from services.worker.vendors.vendor import Traits
+from shared.pipeline.vendor import Traits
 from tests.fixtures.eventually import eventually
 
 KINDS = {"image": ("PNG", "JPEG", "WEBP"), "video": ("MP4",)}
@@ -77,7 +77,7 @@ def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
 class AnyKind(ImageService):
     """Its images are of every kind that there is."""
 
-    traits: ClassVar = Traits(image_kinds=KINDS["image"])
+    traits: ClassVar = Traits(kinds=KINDS["image"])
 
 
 class Locked(ImageService):

@@ -11,14 +11,13 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from services.worker.results.checker import COMMAND, Checker, running_checker
-from services.worker.results.disk import Disk
-from services.worker.results.storage import Storage
-from services.worker.vendors.vendor import Bounds
+from services.worker.results.checker import COMMAND, Bounds, Checker, running_checker
 from shared.errors import RefusedForGood, StorageFailed
 from shared.jobs.assets import asset_path
-from shared.jobs.genvideo import GENVIDEO, IMAGE
+from shared.jobs.genvideo import IMAGE
 from shared.jobs.ids import new_job_id
+from shared.pipeline.disk import Disk
+from shared.pipeline.storage import Storage
 from tests.fixtures.processes import peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import pid_of, put
@@ -73,15 +72,15 @@ async def test_what_is_fitted_is_the_image_that_was_stored(
             http,
             Disk(tmp_path),
             checker=checker,
-            vendors=dict.fromkeys(GENVIDEO.names, "http://vendor"),
+            vendors={"image": "http://vendor"},
             data_dir=tmp_path,
             max_bytes=10**6,
         )
-        fitted = await storage.fitted(job_id, BOUNDS)
+        fitted = await storage.fitted(job_id, "image", BOUNDS)
         assert (fitted.data, fitted.is_new) == (body, False)
         path.unlink()
         with pytest.raises(StorageFailed, match="not there"):
-            await storage.fitted(job_id, BOUNDS)
+            await storage.fitted(job_id, "image", BOUNDS)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 
+from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.vendor import Bounds, Fitted, Picture, VideoVendor
 from shared.errors import GenvideoError
+from shared.pipeline.vendor import Fitted, SourceFile, Vendor
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
@@ -62,7 +63,7 @@ FITTED = Fitted(b"our picture", is_new=False)
 UNKNOWN = reply(404, code="not_found")
 
 
-def picture_at(address: str, *, fitted: Fitted | GenvideoError = FITTED) -> Picture:
+def picture_at(address: str, *, fitted: Fitted | GenvideoError = FITTED) -> SourceFile:
     """An image that its vendor has at an address, and our file within any bounds, or not."""
 
     async def asked() -> str:
@@ -73,7 +74,7 @@ def picture_at(address: str, *, fitted: Fitted | GenvideoError = FITTED) -> Pict
             raise fitted
         return fitted
 
-    return Picture(within, asked)
+    return SourceFile(within, asked)
 
 
 OURS = "job-0123456789abcdef01234567.video.1"
@@ -91,13 +92,13 @@ def usual_settings(**of_vendor: Any) -> WorkerSettings:
 
 
 async def submit_usual(
-    videos: VideoVendor, picture: Picture | None = None, *, callback_url: str
+    videos: Vendor, picture: SourceFile | None = None, *, callback_url: str
 ) -> str:
     """A submit of the usual video."""
     return await videos.submit(
         OURS,
         7,
         prompt="猫",
-        picture=picture or picture_at("https://images.example/1.png"),
+        source=picture or picture_at("https://images.example/1.png"),
         callback_url=callback_url,
     )

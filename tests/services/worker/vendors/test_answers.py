@@ -24,7 +24,6 @@ from services.worker.vendors.answers import (
     sort_response,
 )
 from services.worker.vendors.service import VideoService
-from services.worker.vendors.vendor import MAX_ID
 from shared.errors import (
     NeverDelivered,
     OutcomeUnknown,
@@ -33,6 +32,7 @@ from shared.errors import (
     VendorError,
 )
 from shared.http.client import http_client
+from shared.pipeline.vendor import MAX_ID
 from shared.temporal.activities import to_application_error
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
@@ -112,7 +112,7 @@ async def test_a_submit_that_is_answered_so_may_have_arrived() -> None:
     vendor = Vendor(json.dumps({"job_id": "v" * (MAX_ID + 1)}).encode())
     async with asking(vendor) as videos:
         with pytest.raises(OutcomeUnknown, match="without a job_id"):
-            await videos.submit(OURS, 1, prompt="a", picture=picture_at("b"), callback_url="c")
+            await videos.submit(OURS, 1, prompt="a", source=picture_at("b"), callback_url="c")
 
 
 REFUSALS = {

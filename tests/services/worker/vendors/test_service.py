@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.service import ImageService, VideoService
-from services.worker.vendors.vendor import Finding, Verdict
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
 from tests.services.mock_core.serving import Service
 from tests.services.worker.vendors.stub import CUT, UNKNOWN, Answer, StubVendor, picture_at, reply
@@ -30,7 +30,7 @@ async def submit_video(vendor: StubVendor) -> str:
             VIDEO,
             7,
             prompt="猫",
-            picture=picture_at("http://vendor/i.png"),
+            source=picture_at("http://vendor/i.png"),
             callback_url="http://us/cb",
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.comfyui.percents import Percents
-from services.worker.vendors.vendor import VendorStatus
+from shared.pipeline.vendor import VendorStatus
 from tests.services.worker.graphs.examples import example, plan_of
 from tests.services.worker.vendors.comfyui.bodies import ID, JOB, OURS, STATS, VERSION
 from tests.services.worker.vendors.stub import Answer, StubVendor

@@ -10,7 +10,7 @@ from services.worker.graphs.graph import MAX_BYTES
 from services.worker.vendors.comfyui.answers import refusal, touches
 from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.vendor import VendorStatus
+from shared.pipeline.vendor import VendorStatus
 from tests.services.worker.graphs.examples import example, plan_of
 from tests.services.worker.vendors.comfyui import bodies
 from tests.services.worker.vendors.comfyui.bodies import CANCEL, DONE, FREE, ID, IMAGE, JOB, OURS

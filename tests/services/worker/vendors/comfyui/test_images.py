@@ -16,8 +16,8 @@ from services.worker.vendors.chosen import chosen_images
 from services.worker.vendors.comfyui.calls import IEND, JOB_BYTES
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service import ImageService
-from services.worker.vendors.vendor import ImageVendor, VendorStatus
-from shared.errors import BadResult, OutcomeUnknown, RefusedForGood
+from shared.errors import OutcomeUnknown, RefusedForGood
+from shared.pipeline.vendor import Vendor, VendorStatus
 from tests.services.mock_core.serving import Json, served
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
 from tests.services.worker.vendors.comfyui import bodies
@@ -262,11 +262,9 @@ async def test_no_more_is_read_of_an_answer_than_the_graph_accounts_for(asked: s
 
 async def test_a_result_can_be_asked_for_anew() -> None:
     async with images_at(StubVendor({JOB: [NO_JOB], VIEW: [WHOLE]})) as images:
-        assert await images.result_url(OURS) == URL
-    for answers in ({JOB: [NO_JOB], VIEW: [NO_FILE]}, {JOB: [bodies.job("in_progress")]}):
-        async with images_at(StubVendor(answers)) as images:
-            with pytest.raises(BadResult):
-                await images.result_url(OURS)
+        found = await images.status(OURS)
+        assert found is not None
+        assert await images.address(found) == URL
 
 
 async def test_its_results_need_the_headers() -> None:
@@ -297,7 +295,7 @@ class Guarded:
 @asynccontextmanager
 async def reached(
     guarded: Guarded, headers: str = "", *, password: str = ""
-) -> AsyncIterator[ImageVendor]:
+) -> AsyncIterator[Vendor]:
     async with served(guarded) as base:
         settings = WorkerSettings.model_validate(
             {

@@ -4,7 +4,7 @@ from typing import Any
 
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.kling.videos import KlingVideos
-from services.worker.vendors.vendor import Picture, VendorStatus
+from shared.pipeline.vendor import SourceFile, VendorStatus
 from tests.services.worker.vendors.stub import (
     OURS,
     Answer,
@@ -33,7 +33,7 @@ def settings_of(**changes: Any) -> WorkerSettings:
     return usual_settings(**(given | changes))
 
 
-async def submit(vendor: StubVendor, picture: Picture | None = None, **changes: Any) -> str:
+async def submit(vendor: StubVendor, picture: SourceFile | None = None, **changes: Any) -> str:
     """A submit of the usual video."""
     async with vendor.client() as http:
         videos = KlingVideos(http, settings_of(**changes))

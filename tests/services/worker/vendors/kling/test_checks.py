@@ -9,8 +9,8 @@ import pytest
 
 from services.mock_kling.settings import DEFAULT_API_KEY
 from services.worker.vendors.chosen import chosen_videos
+from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.kling.videos import KlingVideos
-from services.worker.vendors.vendor import Finding, Verdict
 from tests.services.mock_core.serving import Service
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
 from tests.services.worker.vendors.kling.clients import settings_of

@@ -9,7 +9,6 @@ from structlog.testing import capture_logs
 
 from services.worker.vendors.answers import KLING_CODES, SLOWEST
 from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
-from services.worker.vendors.vendor import Fitted, Traits, VendorStatus
 from shared.errors import (
     GenvideoError,
     NeverDelivered,
@@ -19,6 +18,7 @@ from shared.errors import (
     StorageFailed,
     VendorError,
 )
+from shared.pipeline.vendor import Fitted, Traits, VendorStatus
 from tests.services.worker.vendors.kling.clients import (
     CALLBACK,
     LOOK,
@@ -251,7 +251,7 @@ async def test_pauses_grow_with_each_refusal_and_begin_anew_behind_a_success() -
 async def _pause(videos: KlingVideos) -> float | None:
     """After which a submit is to be tried again; None where it was taken."""
     try:
-        await videos.submit(OURS, 7, prompt="a", picture=picture_at("x"), callback_url=CALLBACK)
+        await videos.submit(OURS, 7, prompt="a", source=picture_at("x"), callback_url=CALLBACK)
     except RefusedForNow as error:
         return error.retry_after
     return None

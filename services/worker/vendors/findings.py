@@ -1,0 +1,73 @@
+"""What the checks of a vendor find, and what it would make a generation with."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
+from shared.redact import printable
+
+LONGEST = 1000
+
+
+class Verdict(StrEnum):
+    """`wrong`: no job can end well as it is, or it would cost what it should not."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check has found, in one sentence; it names the setting that would change it."""
+
+    check: str
+    verdict: Verdict
+    says: str
+
+
+def ok(check: str, says: str) -> Finding:
+    """All is as it should be."""
+    return Finding(check, Verdict.OK, _line(says))
+
+
+def warning(check: str, says: str) -> Finding:
+    """Jobs can end well, and still it may not be what was meant."""
+    return Finding(check, Verdict.WARNING, _line(says))
+
+
+def wrong(check: str, says: str) -> Finding:
+    """Nothing should be submitted as it is."""
+    return Finding(check, Verdict.WRONG, _line(says))
+
+
+def unasked(check: str, error: VendorError, *, at: str) -> Finding:
+    """A video vendor at this address that told nothing of what it was asked."""
+    if isinstance(error, NeverDelivered):
+        return wrong(check, f"nobody answers at {at} (KLING_URL): {error.message}")
+    if isinstance(error, RefusedForNow | OutcomeUnknown):
+        return warning(check, f"{at} does not tell for now: {error.message}")
+    return wrong(check, f"{at}: {error.message}")
+
+
+def _line(text: str) -> str:
+    """One line of a terminal, whatever a server's own words have in them."""
+    text = printable(text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A vendor of which something can be checked."""
+
+    async def examined(self) -> list[Finding]:
+        """A finding for each check; also that it doesn't answer is one, and no error."""
+
+
+@runtime_checkable
+class Offering(Protocol):
+    """A vendor that knows what one generation is made with, and perhaps what it costs."""
+
+    def offer(self) -> str:
+        """In a few words, such as `kling-v2-1, std, 5 s`."""

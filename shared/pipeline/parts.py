@@ -1,0 +1,33 @@
+"""What a worker's activities work with; one set, made once for the process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from shared.pipeline.definition import Definition
+from shared.pipeline.settings import PipelineWorkerSettings
+from shared.pipeline.storage import Storage
+from shared.pipeline.vendor import Vendor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The settings, and the ways to Temporal, to the pipeline's vendors and to the disk.
+
+    `vendors`: by their roles.
+    """
+
+    settings: PipelineWorkerSettings
+    client: Client
+    vendors: Mapping[str, Vendor]
+    storage: Storage
+
+    @property
+    def pipeline(self) -> Definition:
+        """Whose jobs are run."""
+        return self.settings.pipeline
+
+    def vendor(self, stage: str) -> Vendor:
+        """The vendor of a stage."""
+        return self.vendors[self.pipeline.stage(stage).vendor]

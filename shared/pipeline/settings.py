@@ -1,0 +1,135 @@
+"""Settings of any pipeline's worker; its addresses of the vendors are the only ones it calls."""
+
+import re
+from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+
+from shared.pipeline.definition import Definition, Stage
+from shared.pipeline.hosts import is_near, result_hosts
+from shared.pipeline.messages import JobLimits, StageLimits
+from shared.settings.common import CallbackSecret, Port, Seconds, StackName
+from shared.settings.traces import TraceSettings
+from shared.store.settings import StoreSettings
+from shared.temporal.pace import Pace
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+_PROXY = re.compile(r"https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]{1,5})?/?")
+
+
+def _is_proxy(setting: SecretStr) -> SecretStr:
+    """Its value may hold a password, so that nothing of it is said."""
+    text = setting.get_secret_value()
+    if not _PROXY.fullmatch(text):
+        raise ValueError(
+            "no proxy: it is http(s)://host:port, or http(s)://user:password@host:port"
+        )
+    # A ValueError of its own for a number that is no port.
+    _ = urlsplit(text).port
+    return setting
+
+
+VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
+
+
+class PipelineWorkerSettings(StoreSettings, TraceSettings):
+    """Read from the environment; times are in seconds.
+
+    A pipeline's own settings set `pipeline` and tell the addresses of its vendors. A time of a
+    stage is the setting `<stage>_attempt_seconds` (the deadline), `<stage>_give_up_seconds`,
+    `<stage>_lost_seconds`, `<stage>_address_seconds` or `<stage>_poll_seconds` if there is one,
+    and the stage's own otherwise.
+    """
+
+    pipeline: ClassVar[Definition]
+
+    callback_url: Url = "http://127.0.0.1:8001"
+    callback_secret: CallbackSecret
+    api_public_url: Url = "http://127.0.0.1:8000"
+    result_hosts: str = ""
+    vendor_proxy: VendorProxy | None = None
+
+    accept_seconds: Seconds = 30
+    job_seconds: Seconds = 6 * 3600
+    drain_seconds: Seconds = 3600
+    gates: str = ""
+    max_result_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
+
+    pace: Pace = Pace.FAST
+    stack: StackName = ""
+    worker_http_port: Port = 9100
+    stall_seconds: Seconds = 10
+    shutdown_seconds: Seconds = 5
+
+    @field_validator("result_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        result_hosts(_listed(value))
+        return value
+
+    @field_validator("gates")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        unknown = sorted(set(_listed(value)).difference(cls.pipeline.names))
+        if unknown:
+            known = ", ".join(cls.pipeline.names)
+            raise ValueError(f"no such gate: {', '.join(unknown)}; known are {known}")
+        return value
+
+    def limits(self) -> JobLimits:
+        """The limits that a job takes along when it begins."""
+        gates = _listed(self.gates)
+        return JobLimits(
+            stages={stage.name: self._limits_of(stage) for stage in self.pipeline.stages},
+            job_seconds=self.job_seconds,
+            drain_seconds=self.drain_seconds,
+            accept_seconds=self.accept_seconds,
+            gates=tuple(name for name in self.pipeline.names if name in gates),
+            pace=self.pace,
+        )
+
+    def _limits_of(self, stage: Stage) -> StageLimits:
+        def of(name: str, default: float) -> float:
+            return float(getattr(self, f"{stage.name}_{name}_seconds", default))
+
+        setting = f"{stage.name}_attempt_seconds"
+        return StageLimits(
+            deadline=of("attempt", stage.deadline),
+            setting=setting.upper() if hasattr(self, setting) else "its deadline",
+            give_up=of("give_up", stage.give_up),
+            lost=of("lost", stage.lost),
+            address=of("address", stage.address),
+            poll=of("poll", stage.poll),
+        )
+
+    def vendor_addresses(self) -> dict[str, str]:
+        """The vendors' own, by their roles."""
+        return {}
+
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy by which a vendor at this address is called; None where that is near, or
+        there is none."""
+        return None if is_near(urlsplit(url).hostname or "") else self.proxy()
+
+    def proxy(self) -> str | None:
+        """The address of the proxy, with its password."""
+        return self.vendor_proxy.get_secret_value() if self.vendor_proxy else None
+
+    def inside_hosts(self) -> frozenset[str]:
+        """`host:port` of the vendors; results may come from there wherever that is."""
+        return frozenset(map(host_of, self.vendor_addresses().values()))
+
+    def outside_hosts(self, *vendors_own: str) -> frozenset[str]:
+        """Every further host that results may come from, by the setting and by the vendors."""
+        return result_hosts([*_listed(self.result_hosts), *vendors_own])
+
+
+def _listed(text: str) -> list[str]:
+    """The items of a list with commas."""
+    return [item for item in map(str.strip, text.split(",")) if item]
+
+
+def host_of(url: str) -> str:
+    """The `host:port` part of an address, as written but for capitals and a password."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()

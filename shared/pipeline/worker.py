@@ -1,0 +1,155 @@
+"""The worker of a pipeline: one Temporal worker, with all that its activities work with."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import (
+    CustomSlotSupplier,
+    FixedSizeSlotSupplier,
+    SlotMarkUsedContext,
+    SlotPermit,
+    SlotReleaseContext,
+    SlotReserveContext,
+    Worker,
+    WorkerTuner,
+)
+
+from shared.http.client import http_client
+from shared.pipeline.activities import StageActivities
+from shared.pipeline.disk import Disk
+from shared.pipeline.draining import DrainActivities
+from shared.pipeline.fetching import result_transport
+from shared.pipeline.interceptor import JobInterceptor
+from shared.pipeline.parts import Parts
+from shared.pipeline.pipeline import Pipeline
+from shared.pipeline.policies import HEARTBEAT_THROTTLE
+from shared.pipeline.records import Requests, StateActivities
+from shared.pipeline.settings import PipelineWorkerSettings
+from shared.pipeline.storage import Checker, Storage
+from shared.pipeline.vendor import Vendor
+from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
+from shared.store.chosen import chosen_store
+from shared.temporal.client import BUILD_ID
+from shared.temporal.stacks import check_alone
+
+
+@asynccontextmanager
+async def pipeline_worker(
+    workflow: type[Pipeline[Any]],
+    settings: PipelineWorkerSettings,
+    client: Client,
+    *,
+    vendors: Mapping[str, Vendor],
+    checker: Checker,
+    disk: Disk | None = None,
+    task_queue: str | None = None,
+) -> AsyncIterator[Worker]:
+    """A worker that polls for as long as the block runs; `vendors` by their roles.
+
+    AnotherStack, and nothing is polled, where the semaphore that runs is that of another one.
+    """
+    await check_alone(client, settings.stack)
+    transport = result_transport(settings, *vendors.values())
+    async with http_client(seconds=30, transport=transport) as result_http:
+        disk = disk or Disk(settings.data_dir)
+        storage = Storage(
+            result_http,
+            disk,
+            checker=checker,
+            vendors=settings.vendor_addresses(),
+            data_dir=settings.data_dir,
+            store=chosen_store(settings),
+            max_bytes=settings.max_result_bytes,
+        )
+        parts = Parts(settings=settings, client=client, vendors=vendors, storage=storage)
+        state = StateActivities(settings, disk, requests=Requests(client))
+        runner = WorkflowRunner(workflow.__module__.partition(".")[0])
+        worker = Worker(
+            client,
+            task_queue=task_queue or parts.pipeline.name,
+            workflows=[workflow],
+            activities=activities_of(parts, state, DrainActivities(parts)),
+            interceptors=[JobInterceptor(), DropInvalidSignals()],
+            workflow_runner=runner,
+            tuner=tuner(),
+            sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,
+            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
+            build_id=BUILD_ID,
+        )
+        runner.serve(worker)
+        async with worker:
+            yield worker
+
+
+def activities_of(
+    parts: Parts, state: StateActivities, drain: DrainActivities
+) -> list[Callable[..., Any]]:
+    """All activities of a pipeline."""
+    stages = [StageActivities(parts, each, state) for each in parts.pipeline.stages]
+    return [
+        *(each for stage in stages for each in stage.all()),
+        drain.drain_job,
+        drain.open_records,
+        state.record_state,
+        state.enter_queue,
+    ]
+
+
+# A job awaits little else than its turn; a worker can hold many.
+MAX_ACTIVITIES = 200
+MAX_LOCAL_ACTIVITIES = 100
+# A workflow task of ours takes 10 to 30 ms of this process, and all in hand take their time from
+# one another: 100 of them (the SDK's default), in a flood of new jobs, come near their time-out.
+MAX_KNOWN, MAX_NEW = 18, 1
+
+
+def tuner() -> WorkerTuner:
+    """A worker's bounds."""
+    return WorkerTuner.create_composite(
+        workflow_supplier=WorkflowTaskSlots(),
+        activity_supplier=FixedSizeSlotSupplier(MAX_ACTIVITIES),
+        local_activity_supplier=FixedSizeSlotSupplier(MAX_LOCAL_ACTIVITIES),
+        nexus_supplier=FixedSizeSlotSupplier(1),
+    )
+
+
+@dataclass(frozen=True)
+class _Permit(SlotPermit):
+    slots: asyncio.Semaphore
+
+
+class WorkflowTaskSlots(CustomSlotSupplier):
+    """Slots for the tasks of workflows that this worker knows (sticky ones), and one for others.
+
+    The first task of a job is one of the others, and so is each one that had to leave the cache.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._known = asyncio.Semaphore(MAX_KNOWN)
+        self._new = asyncio.Semaphore(MAX_NEW)
+
+    async def reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit:
+        """Called on the worker's loop, before a poll."""
+        slots = self._known if ctx.is_sticky else self._new
+        await slots.acquire()
+        return _Permit(slots)
+
+    def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
+        """No workflow is started by its own worker."""
+        return None
+
+    def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
+        """Nothing depends on it."""
+
+    def release_slot(self, ctx: SlotReleaseContext) -> None:
+        """Called from a thread of the SDK's core."""
+        if isinstance(ctx.permit, _Permit):
+            self._loop.call_soon_threadsafe(ctx.permit.slots.release)
