@@ -33,29 +33,29 @@ mocks-off: FORCE ## switch it to the real services (COMFYUI_URL, KLING_URL)
 	$(stack) mocks off
 
 ##@ Prove
-try: FORCE ## one real job, after saying what it takes and asking (YES=1): PROMPT=… STYLE=…
+try: FORCE ## run one real job, after saying what it uses and asking (YES=1): PROMPT=… STYLE=…
 	$(stack) try
-prove: FORCE ## the whole answer: ladder, faults, kills, chaos, negative control, in one report: SEED=…
+prove: FORCE ## prove everything in one report: ladder, faults, kills, chaos, negative control: SEED=…
 	$(stack) prove
 test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-50 test-100, any N
 	$(stack) jobs '$(subst ','\'',$*)'
-ladder: FORCE ## all six stages in one report
+ladder: FORCE ## run all six stages in one report
 	$(stack) ladder
 report: FORCE ## judge and draw a run again: RUN=name, by default the latest
 	$(stack) report
-bench-peers: FORCE ## the same work by a build that is broken on purpose: JOBS=20
+bench-peers: FORCE ## run the same work on a build that is broken on purpose: JOBS=20
 	$(stack) bench-peers
-bench: FORCE ## time hand-over, take-over, long queues, throughput: ONLY=handover,takeover,waiting,intake,flood,throughput RUNS=5
+bench: FORCE ## measure hand-over, take-over, long queues, throughput: ONLY=handover,takeover,waiting,intake,flood,throughput RUNS=5
 	$(stack) bench
 chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 SEED=…
 	$(stack) chaos
-simulate: FORCE ## thousands of histories without a server, in virtual time: MINUTES=10 SEED=… KINDS=…
+simulate: FORCE ## run thousands of histories in virtual time, without a server: MINUTES=10 SEED=… KINDS=…
 	$(stack) simulate
 mutants: FORCE ## break the product in some fifty ways, and see each convicted by the judge: ONLY=name,name
 	$(stack) mutants
 fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name, ON=comfyui|kling|both
 	$(stack) fault
-faults: FORCE ## list the armed faults, or the presets there are
+faults: FORCE ## list the armed faults, or all presets
 	$(stack) faults
 faults-clear: FORCE ## disarm all of them
 	$(stack) faults-clear
@@ -67,25 +67,25 @@ ps: FORCE ## state of every service
 	$(stack) ps
 logs: FORCE ## logs of a service: S=worker; LINES=100, FOLLOW=0|1
 	$(stack) logs
-urls: FORCE ## where everything answers
+urls: FORCE ## print every address
 	$(stack) urls
-namespace: FORCE ## make Temporal's namespace elsewhere fit for us, or tell the commands that do: DAYS=3
+namespace: FORCE ## create the namespace on another Temporal server, or print the commands: DAYS=3
 	$(stack) namespace
-doctor: FORCE ## what is wrong with this machine, and the fix, and with the real services
+doctor: FORCE ## check this machine and the real services, with a fix for each finding
 	$(stack) doctor
 
 ##@ Develop
-wheel: FORCE ## dist/temporal_semaphore-*.whl: the semaphore as a library of its own
+wheel: FORCE ## build dist/temporal_semaphore-*.whl, the semaphore as a library
 	$(stack) wheel
-example-exclusive: FORCE ## any workflow of one's own, one at a time, with that wheel: what it withstands
+example-exclusive: FORCE ## the example of the semaphore as a library, through kill -9, cancel and terminate
 	$(stack) example-exclusive
-test: FORCE ## every automated test; ARGS='…' goes to pytest
+test: FORCE ## run every automated test; ARGS='…' goes to pytest
 	$(stack) test
-check: FORCE ## formatting, lint, types, layers, documentation
+check: FORCE ## check format, lint, types, layers, documentation
 	$(stack) check
-pictures: FORCE ## draw the pictures of the documentation anew, on a stack of its own
+pictures: FORCE ## draw the pictures of the documentation again, with a separate stack
 	$(stack) pictures
-lock: FORCE ## write the hashed locks anew
+lock: FORCE ## write the hashed locks again
 	$(stack) lock
 help: FORCE ## this list
 	+@awk 'BEGIN {FS = ":.*## "; print "make TARGET [NAME=value …]"} \

@@ -60,7 +60,7 @@ class Start:
     only_look: bool = False
 
     def has_past(self) -> bool:
-        """True if Temporal may hold open runs; a server of ours that is down is started."""
+        """True if Temporal may hold open runs; start our own server if it is down."""
         if self.settings.own_temporal and not self.before:
             if not (self.settings.data_dir / "temporal" / "temporal.db").exists():
                 return False

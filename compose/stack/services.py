@@ -93,7 +93,7 @@ MOCKS = (IMAGE, VIDEO)
 @cache
 def further(pipelines: str) -> tuple[Service, ...]:
     """What these pipelines bring, as PIPELINES names them: SERVICES of the module `stack` beside
-    each definition. A wrong name is told by the services that read the setting."""
+    each definition. The services report a wrong name that read the setting."""
     found: list[Service] = []
     for package in _packages(pipelines):
         with suppress(ModuleNotFoundError):

@@ -358,7 +358,7 @@ class Settings(BaseModel):
                 )
 
     def _wrong_client(self) -> Iterator[str]:
-        """Check the SDK's variables, which no service of ours checks."""
+        """Check the SDK's variables, which our services do not check."""
         on = [name for name, value in self.values.items() if value.lower() not in ("false", "0")]
         for name in on if self.own_temporal else ():
             if name.startswith(_ELSEWHERE):

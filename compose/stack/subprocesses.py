@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def found(self) -> dict[str, Any] | None:
-        """Return the JSON object that a program of ours printed last, or None."""
+        """Return the JSON object that our program printed last, or None."""
         try:
             return dict(json.loads(self.out.splitlines()[-1])) if self.good else None
         except (ValueError, IndexError, TypeError):

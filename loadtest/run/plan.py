@@ -202,7 +202,7 @@ class Options(BaseModel):
         }
         problems = []
         if asked["faults"] and not mocks:
-            problems.append("--preset/--fault: the mocks are off, and only they can misbehave")
+            problems.append("--preset/--fault: the mocks are off, and only they have faults")
         try:
             found = Plan.model_validate(asked, context={"pipelines": pipelines})
         except ValidationError as error:

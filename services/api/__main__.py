@@ -1,10 +1,10 @@
-"""`python -m services.api` runs the API until it is told to stop."""
+"""`python -m services.api` runs the API until it is asked to stop."""
 
 from services.api.settings import ApiSettings
 from shared.quick_start import quick_start
 from shared.settings.common import load_to_start
 
-# Streams are told to end at once; this limits those that don't listen.
+# Streams are asked to end at once; this limits those that don't listen.
 SHUTDOWN_SECONDS = 3
 
 

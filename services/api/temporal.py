@@ -297,7 +297,7 @@ async def _turn(places: asyncio.Semaphore, seconds: float) -> AsyncIterator[None
 async def _counted(name: str, call: Awaitable[T], *, seconds: float = 3.0) -> T:
     """Return an answer, or raise TemporalUnavailable for any refusal but a missing execution.
 
-    Raises TemporalRefuses if the server refuses every call of ours.
+    Raises TemporalRefuses if the server refuses all our calls.
     """
     TEMPORAL_CALLS.labels(name).inc()
     try:

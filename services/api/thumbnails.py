@@ -72,10 +72,10 @@ async def _made(path: Path) -> bytes:
     )
     try:
         async with asyncio.timeout(WALL_SECONDS):
-            told, _ = await child.communicate()
+            output, _ = await child.communicate()
     except TimeoutError:
         return b""
     finally:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
-    return told if child.returncode == 0 and len(told) <= MOST_BYTES else b""
+    return output if child.returncode == 0 and len(output) <= MOST_BYTES else b""

@@ -1,4 +1,4 @@
-"""`python -m services.callback` runs the receiver until it is told to stop."""
+"""`python -m services.callback` runs the receiver until it is asked to stop."""
 
 from services.callback.settings import CallbackSettings
 from shared.quick_start import quick_start

@@ -25,7 +25,7 @@ from shared.http.web import service_app
 from shared.jobs.tokens import operator_key
 from shared.store.chosen import chosen_store, store_reason
 
-# For vendors, whose token is in the address, and for whoever watches over the process.
+# For vendors, whose token is in the address, and for health checks.
 FOR_EVERYBODY = frozenset({"/callback/kling", "/healthz", "/readyz"})
 DESCRIPTION = "Takes the video vendor's callbacks. Errors are `application/problem+json`."
 

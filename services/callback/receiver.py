@@ -57,8 +57,8 @@ class Receiver:
         }
 
     async def authentic(self, external_id: str, token: str, *, form: str = "kling") -> bool:
-        """Whether the token is that of this task of ours, whose callbacks have that form; a forged
-        one is noted."""
+        """True if the token belongs to this task, whose callbacks have that form; a forged one
+        is noted."""
         generation = parse_external_id(external_id)
         if generation is None or (form, generation.step) not in self._signals:
             FATES.labels(Fate.REJECTED).inc()

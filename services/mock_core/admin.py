@@ -85,7 +85,7 @@ async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
     return faults_answer(mock)
 
 
-@router.delete("/faults", responses=documented(404, told={404: _NO_RULE}))
+@router.delete("/faults", responses=documented(404, texts={404: _NO_RULE}))
 async def delete_faults(mock: TheMock, name: str | None = None) -> dict[str, Any]:
     """Remove every rule, or the one of this name."""
     if name is None:
@@ -179,7 +179,7 @@ async def put_config(mock: TheMock, changes: JsonObject) -> dict[str, Any]:
 @router.post(
     "/callbacks/{delivery_id}/replay",
     status_code=202,
-    responses=documented(404, told={404: _NO_DELIVERY}),
+    responses=documented(404, texts={404: _NO_DELIVERY}),
 )
 async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
     """Send one callback of the ledger once more, as it was."""

@@ -112,7 +112,7 @@ _CONNECTIONS = 5000
 
 
 def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None:
-    """Serve until the process is told to stop."""
+    """Serve until the process is asked to stop."""
     configure_logs(settings, service=name)
     config = uvicorn.Config(
         app,

@@ -16,10 +16,10 @@ Responses = dict[int | str, dict[str, Any]]
 Mistakes = Sequence[Mapping[str, str]]
 # Answers that both mocks share.
 _COMMON = Path(__file__).with_name("examples.json")
-# The framework's entry for parameters, which no route of ours answers.
+# The framework's entry for parameters, which our routes never send.
 _FRAMEWORKS = ("HTTPValidationError", "ValidationError")
 _INJECTED = 503
-_TOLD: dict[int, tuple[str | int, str]] = {
+_TEXTS: dict[int, tuple[str | int, str]] = {
     404: ("not_found", "no such job"),
     409: ("not_finished", "the job is running"),
     415: ("not_json", "Content-Type: application/json"),
@@ -58,15 +58,15 @@ def problem_reply(
 
 
 def documented(
-    *statuses: int, told: Mapping[int, tuple[str | int, str]] = MappingProxyType({})
+    *statuses: int, texts: Mapping[int, tuple[str | int, str]] = MappingProxyType({})
 ) -> Responses:
     """Document the refusals of a plain route: the usual ones, and whatever a fault asks for.
 
-    `told`: code and detail by status, if they differ from the usual ones.
+    `texts`: code and detail by status, if they differ from the usual ones.
     """
 
     def example(status: int) -> dict[str, Any]:
-        code, detail = {**_TOLD, **told}[status]
+        code, detail = {**_TEXTS, **texts}[status]
         problem = Problem(status, code, detail=detail)
         body: dict[str, Any] = json.loads(bytes(problem_response(problem.refusal).body))
         return body

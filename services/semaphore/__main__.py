@@ -1,4 +1,4 @@
-"""`python -m services.semaphore`: poll the semaphore's task queue until it is told to stop."""
+"""`python -m services.semaphore`: poll the semaphore's task queue until it is asked to stop."""
 
 from services.semaphore.settings import SemaphoreProcessSettings
 from shared.quick_start import quick_start

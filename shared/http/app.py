@@ -80,9 +80,9 @@ class AnswersHead:
 def illustrate(document: dict[str, Any], examples: Examples) -> None:
     """Add `examples` by schema name to bodies that have none."""
     for name, schema in document["components"]["schemas"].items():
-        for field, told in schema.get("properties", {}).items():
+        for field, details in schema.get("properties", {}).items():
             if field in examples.get(name, {}):
-                told["examples"] = [examples[name][field]]
+                details["examples"] = [examples[name][field]]
     for content in _contents(document):
         shown = _example(content.get("schema", {}), examples)
         if shown is not None and not {"example", "examples"} & set(content):

@@ -137,10 +137,10 @@ def documented(*errors: int | type[GenvideoError]) -> dict[int | str, dict[str, 
     for error in errors:
         kind = _USUAL[error] if isinstance(error, int) else error
         named.setdefault(kind.status, []).append(kind)
-    told: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         status: _response(phrase_of(int(status)), kinds) for status, kinds in named.items()
     }
-    return told | {"default": _response("Any other error", [GenvideoError])}
+    return responses | {"default": _response("Any other error", [GenvideoError])}
 
 
 def _response(description: str, kinds: Sequence[type[GenvideoError]]) -> dict[str, Any]:

@@ -146,11 +146,11 @@ class SemaphoreBook:
         if state is not None and not state.is_new:
             self._learn(state)
 
-    def _learn(self, told: SemaphoreState | Found) -> None:
+    def _learn(self, state: SemaphoreState | Found) -> None:
         self.known = True
-        self.settings = told.settings or self.settings
-        self._wait(told.waiting)
-        for holder in told.holders:
+        self.settings = state.settings or self.settings
+        self._wait(state.waiting)
+        for holder in state.holders:
             self._granted(holder)
 
     def _wait(self, requests: Iterable[SlotRequest]) -> None:

@@ -174,11 +174,11 @@ async def merged(client: Client, seen: list[Seen], before: Predecessor, *, now: 
     """
     runs = {item.request.run_id: item for item in seen}
     # The semaphore's own note of a holder comes last, and the later one wins.
-    told = [_holder(item, item.permit, now) for item in seen if item.permit]
+    known = [_holder(item, item.permit, now) for item in seen if item.permit]
     anew = {"drain": None, "drains_since": None, "drains_until": None}
     noted = [each.model_copy(update=anew) for each in before.holders]
-    told = sorted([*told, *noted], key=lambda each: each.token)
-    held = {each.run.run_id: each for each in told if not _is_given_back(each, runs)}
+    known = sorted([*known, *noted], key=lambda each: each.token)
+    held = {each.run.run_id: each for each in known if not _is_given_back(each, runs)}
     holders = [
         each
         for run_id, each in held.items()

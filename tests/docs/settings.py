@@ -19,19 +19,19 @@ COMMAND = ".venv/bin/python -m tests.docs.settings"
 NONE = "–"
 ABOVE = """# Settings
 
-Copy `.env.example` to `.env` and change what you need. The environment and the command line go
-before the file: `make up WORKERS=2` sets for the running stack what `.env` sets for good, until
-`make down`. `make up` first checks the settings of all services; one line names every mistake.
+Copy `.env.example` to `.env` and change what you need. The environment and the command line win
+over the file: `make up WORKERS=2` changes the running stack until `make down`. `make up` first
+checks the settings of all services; one line names every mistake.
 
-The last column names the services that get a setting, and no other does. A dash: only `make` reads
-it. *Clients* are all that speak to Temporal.
+The last column names the services that read a setting; no other service gets it. A dash: only
+`make` reads it. *Clients* are all services that call Temporal.
 
 `{command}` writes this page from `.env.example` and the code.
 """
 BELOW = """
 ## What the stack sets
 
-Of the ones above, for its services: {names}.
+The stack sets these for its services: {names}.
 """
 _SECTION = re.compile(r"^# --- (.+?) -+\n((?:# .+\n)+#\n)?", re.MULTILINE)
 _SETTING = re.compile(r"((?:^# .+\n)+)^#([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)

@@ -116,7 +116,7 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
 
     The user's stack is left alone. An interrupt ends the part and the proof, and the page says so.
     """
-    proof = _begun(settings, environ)
+    proof = _prepared(settings, environ)
     try:
         for number, part in enumerate(PARTS, 1):
             say(f"part {number} of {len(PARTS)}: {part.name} …")
@@ -128,7 +128,7 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
     return hand_over(proof.page("--seal"), cwd=proof.root)
 
 
-def _begun(settings: Settings, environ: Mapping[str, str]) -> Proof:
+def _prepared(settings: Settings, environ: Mapping[str, str]) -> Proof:
     """Check and note the options; return the proof with the environment of all parts."""
     seed = options(develop.Seed, environ).seed or str(secrets.randbelow(1_000_000))
     began = datetime.now(UTC)

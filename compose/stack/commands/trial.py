@@ -44,7 +44,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     _announce(settings, order, found)
     if not sure and not agreed("submit it?"):
         raise StackError("nothing was submitted")
-    return _told(settings, _followed(settings, _submitted(settings, order)))
+    return _report(settings, _followed(settings, _submitted(settings, order)))
 
 
 def _announce(settings: Settings, order: Mapping[str, str], found: Examination) -> None:
@@ -86,12 +86,12 @@ def _unsubmitted(settings: Settings, error: Unanswered) -> StackError:
 def _followed(settings: Settings, job_id: str) -> dict[str, Any]:
     """Return the record of the job when it has ended; print each change meanwhile."""
     say(f"{job_id}: {settings.url(API.port)}/jobs/{job_id}")
-    told = 0
+    printed = 0
     try:
         for record in _records(settings, job_id):
             for change in record["transitions"]:
-                if change["version"] > told:
-                    told = change["version"]
+                if change["version"] > printed:
+                    printed = change["version"]
                     say(_line(record, change))
             if record["finished_at"]:
                 return record
@@ -123,7 +123,7 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _told(settings: Settings, record: Mapping[str, Any]) -> int:
+def _report(settings: Settings, record: Mapping[str, Any]) -> int:
     """Print how it ended, where its files are, what was charged."""
     good = record["status"] == "succeeded"
     took = _moment(record["finished_at"]) - _moment(record["created_at"])
@@ -160,7 +160,7 @@ def _charged(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
         rows = [row for ledger in ledgers for row in ledger]
         mine = [row for row in rows if str(row["external_id"]).startswith(f"{record['job_id']}.")]
         paid = sum(row["charged"] for row in mine)
-        told = f"{paid} of {len(mine)} would have been charged"
-        yield f"{told}: the {mocks[0].mock} service is a mock" if settings.real else told
+        printed = f"{paid} of {len(mine)} would have been charged"
+        yield f"{printed}: the {mocks[0].mock} service is a mock" if settings.real else printed
     if settings.real and not record.get("units"):
         yield "charged: no vendor reports it; look into its account"

@@ -209,7 +209,7 @@ async def _from_elsewhere(
 ) -> Response:
     store = service.assets.store
     if service.settings.links and request.method == "GET":
-        # Valid for this file only. Without a key of ours the cloud is asked for a signature.
+        # Valid for this file only. Without our own key the cloud is asked for a signature.
         address = await asyncio.to_thread(store.presigned, found.key, ADDRESS_SECONDS)
         return RedirectResponse(str(address), headers={"Cache-Control": "no-store"})
     if _has_it(request, (head := head_of(found, HEADERS))["ETag"]):

@@ -55,7 +55,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """`told` is its whole entry in the catalogue."""
+    """`info` is its whole entry in the catalogue."""
 
     inputs: dict[str, Input]
     outputs: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class NodeType:
     is_output: bool = False
     # It reports its own steps, by the input of this name.
     steps: str | None = None
-    told: Config = field(default_factory=dict)
+    info: Config = field(default_factory=dict)
 
     def takes(self, given: Config) -> dict[str, Input]:
         """Return its inputs, with those that its choices add; an invalid choice is ignored."""
@@ -96,7 +96,7 @@ def build_nodes(models: Models) -> dict[str, NodeType]:
 
 def entry_of(node: NodeType, pictures: list[str]) -> Config:
     """Return its entry in `/object_info`; `pictures` are the files of the input folder."""
-    text = json.dumps(node.told)
+    text = json.dumps(node.info)
     entry: Config = json.loads(text.replace(f'["{_INPUT}"]', json.dumps(pictures)))
     return entry
 
@@ -109,13 +109,13 @@ def _catalogue() -> dict[str, Config]:
 
 
 def _type(name: str, entry: Config, models: Models) -> NodeType:
-    told = _described(name, entry, models)
+    info = _described(name, entry, models)
     return NodeType(
-        _inputs(told["input"]),
-        tuple(told["output"]),
-        told["output_node"],
+        _inputs(info["input"]),
+        tuple(info["output"]),
+        info["output_node"],
         steps=_STEPS.get(name),
-        told=told,
+        info=info,
     )
 
 
@@ -252,18 +252,18 @@ def _as(kind: str, value: Any) -> Any:
 def outside(name: str, wanted: Input, value: Any) -> Mistake | None:
     """Return what is wrong with a value of the right type, or None."""
     config = wanted.config
-    told = {"input_name": name, "input_config": wanted.shown, "received_value": value}
+    info = {"input_name": name, "input_config": wanted.shown, "received_value": value}
     if "min" in config and value < config["min"]:
         message = f"Value {value} smaller than min of {config['min']}"
-        return mistake("value_smaller_than_min", message, name, **told)
+        return mistake("value_smaller_than_min", message, name, **info)
     if "max" in config and value > config["max"]:
         message = f"Value {value} bigger than max of {config['max']}"
-        return mistake("value_bigger_than_max", message, name, **told)
+        return mistake("value_bigger_than_max", message, name, **info)
     choices = wanted.choices
     if wanted.kind == "COMBO" and choices is not None and value not in choices:
         listed = str(choices)
         if len(choices) > _MOST_CHOICES:
-            listed, told["input_config"] = f"(list of length {len(choices)})", None
+            listed, info["input_config"] = f"(list of length {len(choices)})", None
         details = f"{name}: '{value}' not in {listed}"
-        return mistake("value_not_in_list", "Value not in list", details, **told)
+        return mistake("value_not_in_list", "Value not in list", details, **info)
     return None

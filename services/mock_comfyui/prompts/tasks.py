@@ -107,13 +107,13 @@ def sign(
     for node_id in order:
         kind = graph[node_id]["class_type"]
         inputs = graph[node_id].get("inputs", {})
-        told = [
+        sources = [
             [name, [signatures[value[0]], *value[1:]]]
             if isinstance(value, list) and value and str(value[0]) in signatures
             else [name, value]
             for name, value in sorted(inputs.items())
         ]
-        text = json.dumps([kind, told, changed(graph[node_id])], sort_keys=True)
+        text = json.dumps([kind, sources, changed(graph[node_id])], sort_keys=True)
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
         signatures[node_id] = digest.hexdigest()
     return signatures
@@ -178,7 +178,7 @@ class Task:
     # Decided when it begins, by what is cached then.
     work: Work | None = None
     # Nodes reported so far: node id -> (value, max)
-    told: dict[str, tuple[float, float]] = field(default_factory=dict)
+    progress: dict[str, tuple[float, float]] = field(default_factory=dict)
     current: str | None = None
     executed: list[str] = field(default_factory=list)
     # What its output nodes have made so far.

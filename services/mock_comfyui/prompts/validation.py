@@ -21,7 +21,7 @@ from services.mock_comfyui.prompts.nodes import (
 Graph = dict[str, Any]
 Nodes = dict[str, NodeType]
 # The real server reports all of them; an answer must not grow with the input.
-_MOST_TOLD = 100
+_MOST_REPORTED = 100
 # A real traceback names the server's own files; clients must not pass it on.
 SERVER_FILE = "/opt/ComfyUI/execution.py"
 
@@ -54,18 +54,18 @@ def validate(graph: Graph, rules: Rules) -> Validation:
     if refused is not None:
         return Validation(error=refused)
     validation, check = Validation(), _Check(graph, rules)
-    told: list[str] = []
+    reported: list[str] = []
     for node_id in _outputs(graph, rules):
         if check.is_good(node_id):
             validation.outputs.append(node_id)
-        elif len(told) < _MOST_TOLD:
-            told += [f"{it['message']}: {it['details']}" for it in check.found[node_id][1]]
+        elif len(reported) < _MOST_REPORTED:
+            reported += [f"{it['message']}: {it['details']}" for it in check.found[node_id][1]]
             _blame(validation, graph, check, output=node_id)
     if not validation.outputs:
         validation.error = mistake(
             "prompt_outputs_failed_validation",
             "Prompt outputs failed validation",
-            "\n".join(told),
+            "\n".join(reported),
         )
     return validation
 
@@ -166,8 +166,8 @@ class _Check:
         try:
             return self._node(link[0], above)
         except _CRASHES as error:
-            told = {"input_name": name, "input_config": wanted.shown, "linked_node": link}
-            self.found[link[0]] = (False, [_crash(error, **told)])
+            reported = {"input_name": name, "input_config": wanted.shown, "linked_node": link}
+            self.found[link[0]] = (False, [_crash(error, **reported)])
             return False
 
     def _link(self, name: str, wanted: Input, link: list[Any]) -> Mistake | None:
@@ -192,14 +192,14 @@ class _Check:
     def _circle(self, circle: tuple[str, ...]) -> None:
         steps = [f"{it} ({self._graph[it]['class_type']})" for it in (*circle, circle[0])]
         for node_id in circle:
-            told = mistake(
+            reported = mistake(
                 "dependency_cycle",
                 "Dependency cycle detected",
                 " -> ".join(steps),
                 node_id=node_id,
                 cycle_nodes=list(circle),
             )
-            self.found[node_id] = (False, [told])
+            self.found[node_id] = (False, [reported])
 
 
 _CRASHES = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
@@ -208,20 +208,20 @@ _CRASHES = (KeyError, IndexError, TypeError, ValueError, AttributeError, Recursi
 def _crash(error: Exception, **inner: Any) -> Mistake:
     """Report an internal error; `inner`: by which link the node was reached, unless it is an
     output."""
-    told = {
+    reported = {
         "exception_type": type(error).__name__,
         "traceback": [f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
     }
     if not inner:
         what = "Exception when validating node"
-        return mistake("exception_during_validation", what, str(error), **told)
+        return mistake("exception_during_validation", what, str(error), **reported)
     return mistake(
         "exception_during_inner_validation",
         "Exception when validating inner node",
         str(error),
         **inner,
         exception_message=str(error),
-        **told,
+        **reported,
     )
 
 
@@ -230,8 +230,8 @@ def _blame(validation: Validation, graph: Graph, check: _Check, *, output: str) 
     for node_id, (good, found) in check.found.items():
         if good or not found:
             continue
-        told = validation.node_errors.setdefault(
+        reported = validation.node_errors.setdefault(
             node_id,
             {"errors": found, "dependent_outputs": [], "class_type": graph[node_id]["class_type"]},
         )
-        told["dependent_outputs"].append(output)
+        reported["dependent_outputs"].append(output)

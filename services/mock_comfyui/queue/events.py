@@ -122,28 +122,28 @@ class ExecutionEvents:
         for node_id, output in work.results.items():
             if node_id in task.outputs:
                 self._send_executed(task, node_id, output)
-                task.told[node_id] = (1, 1)
+                task.progress[node_id] = (1, 1)
                 self._send_node_states(task)
 
     def start_node(self, task: Task, node_id: str) -> None:
         task.current = node_id
-        task.told[node_id] = (0.0, 1.0)
+        task.progress[node_id] = (0.0, 1.0)
         self._send_node_states(task)
         self._send(task, "executing", _node(task, node_id))
 
     def step(self, task: Task, node_id: str, *, value: int, steps: int) -> None:
         """Report a step of a node that takes several."""
-        task.told[node_id] = (float(value), float(steps))
+        task.progress[node_id] = (float(value), float(steps))
         self._send_node_states(task, running=node_id)
-        told = {"value": value, "max": steps, "prompt_id": task.id, "node": node_id}
-        self._hub.send(task.client_id, "progress", told)
+        payload = {"value": value, "max": steps, "prompt_id": task.id, "node": node_id}
+        self._hub.send(task.client_id, "progress", payload)
 
     def finish_node(self, task: Task, node_id: str, output: Output | None) -> None:
         task.executed.append(node_id)
         if output is not None:
             self._send_executed(task, node_id, output)
-        most = max(task.told[node_id][1], 1.0)
-        task.told[node_id] = (most, most)
+        most = max(task.progress[node_id][1], 1.0)
+        task.progress[node_id] = (most, most)
         self._send_node_states(task)
 
     def success(self, task: Task) -> None:
@@ -158,7 +158,7 @@ class ExecutionEvents:
         where = _where(task)
         inputs = task.graph[where["node_id"]].get("inputs", {})
         known = task.work.cached if task.work is not None else []
-        told = {
+        payload = {
             **where,
             "exception_message": message,
             "exception_type": kind,
@@ -166,15 +166,15 @@ class ExecutionEvents:
             "current_inputs": {k: [v] for k, v in inputs.items() if not isinstance(v, list)},
             "current_outputs": [*known, *task.executed],
         }
-        self._send_and_record(task, "execution_error", told)
+        self._send_and_record(task, "execution_error", payload)
 
     def after(self, task: Task) -> None:
         """Send the last event after every prompt, however it ended."""
         self._send(task, "executing", {"node": None, "prompt_id": task.id})
 
     def _send_executed(self, task: Task, node_id: str, output: Output) -> None:
-        told = {"node": node_id, "display_node": node_id, "output": output}
-        self._send(task, "executed", {**told, "prompt_id": task.id})
+        payload = {"node": node_id, "display_node": node_id, "output": output}
+        self._send(task, "executed", {**payload, "prompt_id": task.id})
 
     def _send_node_states(self, task: Task, *, running: str | None = None) -> None:
         nodes = {
@@ -184,10 +184,10 @@ class ExecutionEvents:
                 "state": "running" if node_id == running or value < most else "finished",
                 **_places(task, node_id),
             }
-            for node_id, (value, most) in task.told.items()
+            for node_id, (value, most) in task.progress.items()
         }
-        told = {"prompt_id": task.id, "nodes": nodes}
-        self._hub.send(task.client_id, "progress_state", told)
+        payload = {"prompt_id": task.id, "nodes": nodes}
+        self._hub.send(task.client_id, "progress_state", payload)
 
     def _send_and_record(
         self, task: Task, kind: str, data: dict[str, Any], *, to_all: bool = False
@@ -196,12 +196,12 @@ class ExecutionEvents:
         stamp = milliseconds(time.time())
         first = {"nodes": data["nodes"]} if "nodes" in data else {}
         rest = {name: value for name, value in data.items() if name != "nodes"}
-        told = {**first, "prompt_id": task.id, **rest, "timestamp": stamp}
-        task.messages.append([kind, told])
+        payload = {**first, "prompt_id": task.id, **rest, "timestamp": stamp}
+        task.messages.append([kind, payload])
         if to_all:
-            self._hub.send(task.client_id, kind, told)
+            self._hub.send(task.client_id, kind, payload)
         else:
-            self._send(task, kind, told)
+            self._send(task, kind, payload)
 
     def _send(self, task: Task, kind: str, data: dict[str, Any]) -> None:
         if task.client_id is not None:

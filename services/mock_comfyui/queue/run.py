@@ -165,10 +165,10 @@ def _shown(value: Any) -> str:
 def _chunks(task: Task) -> dict[str, str]:
     """Return what the real server writes into a picture: the whole graph, and its extra data."""
     extra = task.extra.get("extra_pnginfo")
-    told = extra if isinstance(extra, dict) else {}
+    fields = extra if isinstance(extra, dict) else {}
     return {
         "prompt": json.dumps(task.graph),
-        **{str(name): json.dumps(value) for name, value in told.items()},
+        **{str(name): json.dumps(value) for name, value in fields.items()},
     }
 
 
@@ -227,10 +227,10 @@ class PromptRun:
     async def _steps(self, node_id: str, events: ExecutionEvents) -> None:
         strides = self._strides[node_id]
         steps = steps_of(self._task, node_id, self._saver.nodes)
-        told = self._kind(node_id).steps is not None
+        fields = self._kind(node_id).steps is not None
         for stride in range(1, strides + 1):
             await self._pass()
-            if told:
+            if fields:
                 value = steps * stride // strides
                 events.step(self._task, node_id, value=value, steps=steps)
                 if stride < strides:

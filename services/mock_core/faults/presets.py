@@ -19,8 +19,8 @@ class Preset:
 def rule(name: str, point: str, members: Raw | None = None, /, **rest: Any) -> Raw:
     """Build a rule: `point` is `where.do`, `members` go under `with`."""
     where, _, do = point.partition(".")
-    told = {"with": members} if members else {}
-    return {"name": name, "where": where, "do": do, **told, **rest}
+    parameters = {"with": members} if members else {}
+    return {"name": name, "where": where, "do": do, **parameters, **rest}
 
 
 SUBMITS: dict[str, Preset] = {

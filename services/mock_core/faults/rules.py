@@ -119,8 +119,8 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
         names.add(label)
     if found:
         found = found[:MOST]
-        told = (f"rule {it['rule'] or '-'}: {it['field']}: {it['message']}" for it in found)
-        raise Problem(422, "bad_fault_plan", detail=" ".join(told), errors=found)
+        reported = (f"rule {it['rule'] or '-'}: {it['field']}: {it['message']}" for it in found)
+        raise Problem(422, "bad_fault_plan", detail=" ".join(reported), errors=found)
     return PlanRequest(rules, body.get("seed"))
 
 

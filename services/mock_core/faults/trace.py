@@ -138,8 +138,8 @@ def _exact_effect(row: Injected) -> dict[str, Any]:
     """Replace what depended on the moment by the refusal that it was."""
     match row.fault:
         case SubmitQuota(retry_after=seconds):
-            told = {"status": 429, "code": 1302, "retry_after": seconds}
-            return {"do": "refuse", "with": told}
+            refusal = {"status": 429, "code": 1302, "retry_after": seconds}
+            return {"do": "refuse", "with": refusal}
         case SubmitPool():
             return {"do": "refuse", "with": {"status": 429, "code": 1303}}
     return {"do": row.fault.do, "with": row.exact_members()}

@@ -52,7 +52,7 @@ async function send(path, options) {
     const sentence =
       options.method === "GET"
         ? "The API gave no answer for {n} s. Is it frozen, or busy? Try: make ps"
-        : "The API gave no answer for {n} s. It may still do it: look before you ask again.";
+        : "The API gave no answer for {n} s. The request may still take effect: check before you repeat it.";
     throw new Failure(t(sentence, { n: seconds }));
   }
 }
@@ -127,8 +127,8 @@ async function askForToken() {
       return true;
     }
     sentence = answer
-      ? t("That was not the API's token (API_TOKEN):")
-      : t("The API does not answer. Its token (API_TOKEN) once more:");
+      ? t("This is not the API's token (API_TOKEN):")
+      : t("The API does not answer. Enter its token (API_TOKEN) again:");
   }
 }
 

@@ -138,7 +138,7 @@ const MOST_NOTICES = 4;
 /** Shows a sentence for some seconds, perhaps with a link; an error stays until it is put away. */
 export function notify(sentence, kind = "good", link = null) {
   const place = document.getElementById("notices");
-  const close = button("×", () => notice.remove(), { class: "quiet", "aria-label": t("Put away") });
+  const close = button("×", () => notice.remove(), { class: "quiet", "aria-label": t("Dismiss") });
   const notice = el(
     "p",
     { class: `notice ${kind}`, role: kind === "bad" ? "alert" : null },

@@ -103,7 +103,7 @@ export class BatchesView {
 
   async #link(tag) {
     this.#linked = tag;
-    const inTable = linkTo(this.#address, { view: "jobs", tag }, t("These jobs in the table"));
+    const inTable = linkTo(this.#address, { view: "jobs", tag }, t("Show in the table"));
     this.#links.replaceChildren(inTable);
     const run = RUN.exec(tag)?.[1];
     if (run === undefined) return;

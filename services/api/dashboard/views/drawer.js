@@ -253,7 +253,7 @@ class Actions {
     return attemptTo(async () => {
       const { job_id: jobId } = await call("POST", jobPath(this.#job.job_id, "/cancel"));
       this.#store.noteCancelling(jobId);
-      notify(t("Asked to cancel; it ends once the vendors are clear."));
+      notify(t("Cancellation requested; the job ends once the vendors are clear."));
     });
   }
 

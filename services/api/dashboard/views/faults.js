@@ -17,13 +17,13 @@ import { MOCKS, oftenOf, whomOf } from "../data/mocks.js";
 import { listed, t } from "../lib/texts.js";
 
 const MILLISECONDS = 1500;
-const FIELDS = ["Rule", "Mock", "Where", "Does", "Whom", "How often", "Fired"];
+const FIELDS = ["Rule", "Mock", "Where", "Does", "Matches", "How often", "Fired"];
 const COLUMNS = [...FIELDS.map((name) => t(name)), ""];
 // At `demo` an image takes 3 s and a video 7 s: long enough to watch, within the time limits.
 const SPEEDS = { demo: 10, usual: 100, fast: 1000 };
 const TARGETS = ["both", ...Object.values(MOCKS)];
 const NONE =
-  "None: the mocks behave. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks";
+  "No fault is armed. Arm a preset or a rule below, or: make fault PRESET=lost-callbacks";
 const FIGURES =
   "{mock}: {in_flight} now, {accepted} accepted, {charged} charged, {faults_injected} faults injected";
 const EXAMPLE = {
@@ -177,12 +177,12 @@ export class FaultsView {
 
   #clear() {
     const clear = (mock) => call("DELETE", `/console/${mock}/faults`);
-    return this.#change(() => Promise.all(this.#mocks.names.map(clear)), t("The mocks behave again."));
+    return this.#change(() => Promise.all(this.#mocks.names.map(clear)), t("All faults are cleared."));
   }
 
   #setSpeed(speed) {
     const set = (mock) => call("PUT", `/console/${mock}/clock`, { body: { speed } });
-    const sentence = t("The mocks' clocks run {speed} times as fast as the wall's.", { speed });
+    const sentence = t("The mocks' clocks run {speed} times as fast as real time.", { speed });
     return this.#change(() => Promise.all(this.#mocks.names.map(set)), sentence);
   }
 

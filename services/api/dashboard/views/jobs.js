@@ -49,7 +49,7 @@ export class JobsView {
 
   // One job opens in the drawer, several of a tag as a batch.
   #lead(ids, tag) {
-    if (ids.length === 1) return linkTo(this.#address, { job: ids[0] }, t("Open it"));
+    if (ids.length === 1) return linkTo(this.#address, { job: ids[0] }, t("Open"));
     return tag ? linkTo(this.#address, { view: "batches", tag }, t("Show the batch")) : null;
   }
 
@@ -65,7 +65,7 @@ export class JobsView {
     if (this.#store.size > 0) {
       const all = { status: "", tag: "", q: "", page: "1" };
       const show = button(t("Show all jobs"), () => this.#address.go(all));
-      this.#say(t("No job fits these filters."), show);
+      this.#say(t("No job matches these filters."), show);
     } else if (this.#complete) {
       const hint = el("p", { class: "hint" }, t("In a terminal: "), el("code", {}, "make test-10"));
       this.#say(t("No jobs yet."), hint, button(t("Write a prompt"), () => this.form.focus()));

@@ -27,7 +27,7 @@ export class SlotPanel {
     const form = el(
       "form",
       { class: "inline", submit: (event) => this.#setLimit(event) },
-      el("label", { for: "limit" }, t("At once, at most")),
+      el("label", { for: "limit" }, t("Limit")),
       this.#limit,
       el("button", { type: "submit" }, t("Set")),
       this.#pause,
@@ -37,7 +37,7 @@ export class SlotPanel {
 
   draw() {
     const { view, error } = this.#slots;
-    setText(this.#state, error ?? (view ? sentence(view) : t("Asking…")));
+    setText(this.#state, error ?? (view ? sentence(view) : t("Loading…")));
     if (view === null) return;
     this.#state.classList.toggle("warn", view.paused || error !== null);
     setText(this.#pause, t(view.paused ? "Resume" : "Pause"));
@@ -75,7 +75,7 @@ export class SlotPanel {
     }
     const job = this.#store.get(jobId);
     const step = job ? `${stepOf(job)} ${job.percent} %` : "";
-    const held = draining ? "clearing up, held for {time}" : "held for {time}";
+    const held = draining ? "draining, held for {time}" : "held for {time}";
     const parts = [step, t(held, { time: ticking(between(since)) }), why];
     setText(item.note, parts.filter(Boolean).join(" · "));
     setOr(item.bar, "value", job ? overall(job) : 0);
@@ -85,7 +85,7 @@ export class SlotPanel {
     const paused = !this.#slots.paused;
     return attemptTo(async () => {
       await this.#slots.change({ paused });
-      notify(t(paused ? "Paused: the running job ends, none starts." : "Resumed."));
+      notify(t(paused ? "Paused: the running job ends, no other one starts." : "Resumed."));
     });
   }
 
@@ -104,6 +104,6 @@ function sentence(view) {
   const used = { n: view.holders.length, limit: view.limit };
   const running = view.holders.length ? t("{n} of {limit} in use", used) : t("free");
   const n = view.waiting_count.toLocaleString(LOCALE);
-  const waiting = view.waiting_count ? t("{n} waiting", { n }) : t("none waits");
+  const waiting = view.waiting_count ? t("{n} waiting", { n }) : t("none waiting");
   return (view.paused ? t("Paused; ") : "") + listed([running, waiting]);
 }

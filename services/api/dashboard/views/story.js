@@ -33,7 +33,7 @@ export function facts(record) {
     [t("Created"), dated(created)],
     [t("Waited"), started && duration(between(created, started))],
     [t("Took"), started && finished && duration(between(started, finished))],
-    [t("Before it at the vendor"), record.vendor_position],
+    [t("Ahead at the vendor"), record.vendor_position],
     [t("Paid for"), paidFor(attempts)],
     [t("Charged"), charged(record.units ?? {})],
     [t("Files"), listed(files)],
@@ -132,7 +132,7 @@ function fault(hit) {
 export function receipts(rows) {
   const title = el("h3", { id: "receipts" }, t("Callbacks"));
   if (typeof rows === "string") return el("section", {}, title, hint(rows));
-  if (!rows.length) return el("section", {}, title, hint(t("None has come.")));
+  if (!rows.length) return el("section", {}, title, hint(t("No callback has arrived.")));
   const columns = ["Received", "Task", "Says", "Fate"].map((name) => t(name));
   const lines = rows.map(({ received_at: at, external_id: task, task_status: says, fate }) =>
     card(columns, [
@@ -179,7 +179,7 @@ export class LogLines {
 
   #show({ lines, silent }) {
     const away = silent.length ? t("No answer: {services}.", { services: silent.join(", ") }) : "";
-    const before = t("What a process said before it was started again is in make logs.");
+    const before = t("Earlier lines of a restarted process are in make logs.");
     setText(this.#hint, [away, lines.length ? "" : t("None."), before].filter(Boolean).join(" "));
     const rows = lines.map(({ at, level, service, text }) => {
       const isBad = level !== "info" && level !== "debug";

@@ -118,7 +118,7 @@ export class JobTable {
         text,
       );
     return [
-      step(t("← Before"), page - 1),
+      step(t("← Previous"), page - 1),
       el("span", {}, t("page {page} of {pages}", { page, pages })),
       step(t("Next →"), page + 1),
     ];
@@ -148,14 +148,14 @@ class Bulk {
   }
 
   #cancelAll() {
-    return each(this.#open, "Cancel {jobs}?", "{jobs} asked to cancel.", async (jobId) => {
+    return each(this.#open, "Cancel {jobs}?", "Cancellation of {jobs} requested.", async (jobId) => {
       await call("POST", jobPath(jobId, "/cancel"));
       this.#store.noteCancelling(jobId);
     });
   }
 
   #retryAll() {
-    const question = "Retry {jobs}? What they make is paid for anew.";
+    const question = "Retry {jobs}? New generations are charged again.";
     return each(this.#again, question, "{jobs} started again as new jobs.", (jobId) =>
       call("POST", jobPath(jobId, "/retry")),
     );

@@ -151,7 +151,7 @@ async def test_a_cancelled_jobs_paid_picture_is_reached_from_the_form(
 
     async with new_page(place.base) as page:
         await submit(page, "to be kept")
-        await page.get_by_role("link", name="Open it").click()
+        await page.get_by_role("link", name="Open").click()
         job = await opened(page)
 
         store_files(place, job, image=png())
@@ -221,7 +221,7 @@ async def test_filtered_jobs_are_cancelled_and_run_again_together(
             place.records.write(ended(record, Status.CANCELLED))
         await page.get_by_role("button", name="Retry 2").click()
         await expect(page.get_by_text("2 jobs started again as new jobs.")).to_be_visible()
-    assert asked == ["Cancel 2 jobs?", "Retry 2 jobs? What they make is paid for anew."]
+    assert asked == ["Cancel 2 jobs?", "Retry 2 jobs? New generations are charged again."]
 
 
 async def test_pause_and_limit_reach_the_semaphore(place: Place, new_page: NewPage) -> None:
@@ -229,7 +229,7 @@ async def test_pause_and_limit_reach_the_semaphore(place: Place, new_page: NewPa
         panel = page.get_by_role("region", name="Slot")
         await panel.get_by_role("button", name="Pause").click()
         await expect(panel).to_contain_text("Paused; free")
-        await panel.get_by_label("At once, at most").fill("3")
+        await panel.get_by_label("Limit").fill("3")
         await panel.get_by_role("button", name="Set").click()
         await expect(page.get_by_text("At most 3 jobs at once.")).to_be_visible()
 
@@ -285,7 +285,7 @@ NOTIFY = """async () => {
   const { notify } = await import("/dashboard/lib/dom.js");
   const link = document.createElement("a");
   link.href = "/";
-  link.textContent = "Open it";
+  link.textContent = "Open";
   notify("Submitted.", "good", link);
   notify("Said.");
 }"""
@@ -298,7 +298,7 @@ async def test_a_notice_does_not_vanish_from_under_the_focus(
         await page.clock.install()
         await page.goto(lonely.base)
         await page.evaluate(NOTIFY)
-        link = page.get_by_role("link", name="Open it")
+        link = page.get_by_role("link", name="Open")
         await page.clock.run_for(10_000)
         await expect(page.get_by_text("Said.")).to_have_count(0)
         await link.focus()
@@ -370,7 +370,7 @@ async def test_a_job_of_another_pipeline_has_a_form_and_a_result_of_its_own(
         await expect(page.get_by_label("Prompt", exact=True)).to_be_hidden()
         await page.get_by_label("text", exact=True).fill("good morning")
         await page.get_by_role("button", name="Submit").click()
-        await page.get_by_role("link", name="Open it").click()
+        await page.get_by_role("link", name="Open").click()
         job = await opened(page)
         await expect(row(page, "good morning")).to_contain_text("speech")
 

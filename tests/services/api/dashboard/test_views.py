@@ -102,7 +102,7 @@ async def test_the_report_of_a_load_test_is_reached_from_its_batch(
     job = GenVideoInput(prompt="of a load test", style="", tag=f"load-{run}-10")
     lonely.records.write(sample_record(job_id(1), job))
     async with lonely.running(), new_page(f"{lonely.base}/?view=batches") as page:
-        await expect(page.get_by_role("link", name="These jobs in the table")).to_be_visible()
+        await expect(page.get_by_role("link", name="Show in the table")).to_be_visible()
         await expect(page.get_by_role("link", name="Report of this run")).to_have_count(0)
         (reports / run).mkdir(parents=True)
         (reports / run / "report.html").write_text("<p>a report", "utf-8")
