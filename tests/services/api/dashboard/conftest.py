@@ -1,7 +1,5 @@
 """The page of a real API; records are written as the worker would."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,9 +13,8 @@ from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from shared.http.web import server
 from shared.store.records import RecordStore
-from tests.fixtures.processes import free_port
+from tests.fixtures.processes import free_port, serving
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Service, comfyui, kling, running
 from tests.shared.standins import client_of_nobody, standing_in
@@ -44,19 +41,8 @@ class Place:
     async def running(self) -> AsyncIterator[None]:
         """The API, until the end of the block."""
         settings = ApiSettings(data_dir=self.data_dir, api_port=self.port, **self.settings)
-        listener = socket.create_server(("127.0.0.1", self.port))
-        program = server(create_app(settings, self.client), "127.0.0.1", port=0, shutdown_seconds=1)
-        task = asyncio.create_task(program.serve(sockets=[listener]))
-        try:
-            while not program.started:
-                if task.done():
-                    task.result()
-                await asyncio.sleep(0.01)
+        async with serving(create_app(settings, self.client), at=self.port):
             yield
-        finally:
-            program.should_exit = True
-            await task
-            listener.close()
 
 
 def nobody_else() -> dict[str, Any]:
