@@ -10,7 +10,7 @@ from shared.store.chosen import StoreRefused, chosen_store, probe, store_reason
 from shared.store.folder import Folder
 from shared.store.protocol import Held, Store, StoreAway
 from shared.store.settings import StoreSettings
-from tests.fixtures.object_store import given_for, localbucket, moto_server, settings_for
+from tests.fixtures.object_store import given_for, moto_server, settings_for
 from tests.shared.store.conftest import objects_at
 
 
@@ -27,11 +27,6 @@ def test_one_that_ignores_a_condition_is_refused(ignored: str) -> None:
             with pytest.raises(StoreRefused, match=f"ignores {ignored} of a write") as refused:
                 write(objects_at(address))
             assert "\n" not in str(refused.value)
-
-
-def test_localbucket_is_refused(tmp_path: Path) -> None:
-    with localbucket(tmp_path) as address, pytest.raises(StoreRefused, match="ignores If-Match"):
-        probe(objects_at(address))
 
 
 def test_a_bucket_that_is_not_there_is_named_so(moto: str) -> None:
