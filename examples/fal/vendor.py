@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.answers import ask, json_object, member, said, sort_response
 from services.worker.vendors.findings import Finding, ok, unasked
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
+from shared.pipeline.answers import ask, json_object, member, said, sort_response
 from shared.pipeline.vendor import ANOTHER, SourceFile, State, Traits, VendorStatus, is_id
 from shared.redact import redacted
 
@@ -69,7 +69,7 @@ class FalVideos:
             self._options.image_input: address,
         }
         response = await self._call(
-            "POST", self._options.model, json=inputs, picture_bytes=len(address)
+            "POST", self._options.model, json=inputs, sent_bytes=len(address)
         )
         request_id = _body(response).get("request_id")
         if not is_id(request_id) or "/" in request_id:

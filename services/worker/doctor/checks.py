@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.answers import ask, json_object
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.vendors.findings import Examined, Finding, Offering, ok, warning, wrong
 from shared.errors import VendorError
 from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
+from shared.pipeline.answers import ask, json_object
 from shared.pipeline.fetching import Resolve, resolved
 from shared.pipeline.hosts import Address, is_near, is_public
 from shared.pipeline.vendor import Vendor

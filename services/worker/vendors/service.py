@@ -8,8 +8,8 @@ from uuid import uuid4
 import httpx
 from pydantic import ValidationError
 
-from services.worker.vendors.answers import ask, json_object, said, sort_response
 from services.worker.vendors.findings import Finding, ok, warning, wrong
+from services.worker.vendors.kling.answers import KLING_CODES
 from shared.errors import (
     BadResult,
     NeverDelivered,
@@ -18,6 +18,7 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
+from shared.pipeline.answers import ask, json_object, said, sort_response
 from shared.pipeline.vendor import LOST, SourceFile, State, Traits, VendorStatus, check_about, is_id
 from shared.redact import redacted
 
@@ -115,7 +116,7 @@ class ServiceClient:
                 return ok(self.name, f"answers at {at}")
             lacks = f"{at} has no {self.root}/status: another server answers"
             return wrong(self.name, f"{lacks}; {self.native}")
-        failure = sort_response(answer)
+        failure = sort_response(answer, KLING_CODES)
         if isinstance(failure, RefusedForNow):
             return warning(self.name, f"{at} is out or full for now: {failure.message}")
         return wrong(self.name, f"{at} refuses to be asked: {failure.message}; {self.native}")
@@ -130,7 +131,7 @@ class ServiceClient:
 
 def _json(response: httpx.Response) -> dict[str, Any]:
     if not response.is_success:
-        raise sort_response(response)
+        raise sort_response(response, KLING_CODES)
     body = json_object(response)
     if body is None:
         raise OutcomeUnknown("The vendor's answer is not a JSON object.")

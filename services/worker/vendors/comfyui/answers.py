@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from services.worker.vendors.answers import json_object, said, sort_response
 from shared.errors import RefusedForGood, VendorError
+from shared.pipeline.answers import json_object, said, sort_response
 from shared.pipeline.vendor import State
 from shared.redact import redacted
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import httpx
 
-from services.worker.vendors.answers import ANSWER_SECONDS, ask, json_object, said, sort_exception
 from services.worker.vendors.comfyui.answers import File, refusal
 from shared.errors import OutcomeUnknown
+from shared.pipeline.answers import ANSWER_SECONDS, ask, json_object, said, sort_exception
 from shared.pipeline.vendor import ANOTHER, LOST, check_about
 
 # Beside the graph, which a job that has failed tells three times.

@@ -7,13 +7,24 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from services.worker.vendors.answers import json_object, member, said, sort_response
-from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
+from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.pipeline.answers import json_object, member, said, sort_response
 from shared.pipeline.vendor import State, VendorStatus
 from shared.redact import printable, redacted
 
 NOT_YET_VALID, EXPIRED = 1003, 1004
 BAD_PARAMETER, NO_SUCH_RESOURCE = 1201, 1203
+# Kling's service codes (documented): the code decides, never HTTP 429 alone, for 1102 and its
+# like answer 429 and never clear.
+KLING_CODES: dict[int, type[VendorError]] = {
+    **dict.fromkeys((1000, 1001, 1002, 1003, 1004), RefusedForGood),
+    **dict.fromkeys((1100, 1101, 1102, 1103), RefusedForGood),
+    **dict.fromkeys((1200, 1201, 1202, 1203), RefusedForGood),
+    **dict.fromkeys((1300, 1301, 1304), RefusedForGood),
+    **dict.fromkeys((1302, 1303), RefusedForNow),
+    5001: RefusedForNow,
+    **dict.fromkeys((5000, 5002), OutcomeUnknown),
+}
 # What the vendor's network answers where a host isn't that of the API.
 WRONG_HOST = 446
 # What to look at, where the message alone doesn't say.
@@ -60,7 +71,7 @@ def refusal(response: httpx.Response) -> VendorError:
         )
     if body is None and response.is_success:
         return OutcomeUnknown("The vendor's answer is not a JSON object.")
-    return numbered(sort_response(response), response)
+    return numbered(sort_response(response, KLING_CODES), response)
 
 
 def numbered(error: VendorError, response: httpx.Response) -> VendorError:

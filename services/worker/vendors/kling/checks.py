@@ -13,11 +13,11 @@ import structlog
 
 from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.answers import member
 from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
 from services.worker.vendors.kling.answers import data_of
 from shared.errors import VendorError
 from shared.http.hosts import is_loopback
+from shared.pipeline.answers import member
 from shared.redact import redacted
 
 log = structlog.get_logger(__name__)

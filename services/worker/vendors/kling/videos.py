@@ -13,7 +13,6 @@ import structlog
 from services.worker.results.checker import Bounds
 from services.worker.settings.vendors import extra_of
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.answers import ask
 from services.worker.vendors.findings import Finding
 from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import (
@@ -28,6 +27,7 @@ from services.worker.vendors.kling.answers import (
 )
 from services.worker.vendors.kling.keys import Keys
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.pipeline.answers import ask
 from shared.pipeline.vendor import SourceFile, Traits, VendorStatus, check_about, is_id
 from shared.redact import redacted
 
@@ -86,7 +86,7 @@ class KlingVideos:
             PATH,
             json=body,
             headers={"X-Slot-Token": str(token)},
-            picture_bytes=len(image),
+            sent_bytes=len(image),
         )
         try:
             task = data_of(response)

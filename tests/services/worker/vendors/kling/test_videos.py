@@ -7,7 +7,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from services.worker.vendors.answers import KLING_CODES, SLOWEST
+from services.worker.vendors.kling.answers import KLING_CODES
 from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
 from shared.errors import (
     GenvideoError,
@@ -18,6 +18,7 @@ from shared.errors import (
     StorageFailed,
     VendorError,
 )
+from shared.pipeline.answers import SLOWEST
 from shared.pipeline.vendor import Fitted, Traits, VendorStatus
 from tests.services.worker.vendors.kling.clients import (
     CALLBACK,

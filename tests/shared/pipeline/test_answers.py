@@ -16,13 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.worker.vendors import answers as module
-from services.worker.vendors.answers import (
-    MOST_VALUES,
-    json_object,
-    sort_exception,
-    sort_response,
-)
+from services.worker.vendors.kling.answers import KLING_CODES
 from services.worker.vendors.service import VideoService
 from shared.errors import (
     NeverDelivered,
@@ -32,6 +26,13 @@ from shared.errors import (
     VendorError,
 )
 from shared.http.client import http_client
+from shared.pipeline import answers as module
+from shared.pipeline.answers import (
+    MOST_VALUES,
+    json_object,
+    sort_exception,
+    sort_response,
+)
 from shared.pipeline.vendor import MAX_ID
 from shared.temporal.activities import to_application_error
 from tests.services.mock_core.serving import served
@@ -204,7 +205,7 @@ TRANSPORT = [
 @pytest.mark.parametrize("as_text", [False, True], ids=["number", "text"])
 def test_the_code_decides(status: int, code: int, kind: type[VendorError], as_text: bool) -> None:
     body = {"code": str(code) if as_text else code, "message": "because", "request_id": "r"}
-    error = sort_response(httpx.Response(status, json=body))
+    error = sort_response(httpx.Response(status, json=body), KLING_CODES)
     assert type(error) is kind
     assert f"code {code}" in error.message
     assert "because" in error.message
@@ -215,7 +216,7 @@ def test_the_code_decides(status: int, code: int, kind: type[VendorError], as_te
 def test_without_a_code_the_status_decides(
     status: int, kind: type[VendorError], body: bytes
 ) -> None:
-    assert type(sort_response(httpx.Response(status, content=body))) is kind
+    assert type(sort_response(httpx.Response(status, content=body), KLING_CODES)) is kind
 
 
 @pytest.mark.parametrize(("error", "kind"), TRANSPORT, ids=lambda it: type(it).__name__)
@@ -233,13 +234,13 @@ def test_what_never_left_is_told_from_what_may_have_arrived(
 )
 def test_the_vendor_sets_the_pace_within_reason(header: str | None, seconds: float) -> None:
     headers = [] if header is None else [(b"retry-after", header.encode())]
-    error = sort_response(httpx.Response(429, headers=headers, json={"code": 1303}))
+    error = sort_response(httpx.Response(429, headers=headers, json={"code": 1303}), KLING_CODES)
     assert error.retry_after == seconds
 
 
 def test_only_a_refusal_that_may_clear_has_a_pace() -> None:
     response = httpx.Response(429, headers={"retry-after": "9"}, json={"code": 1102})
-    assert sort_response(response).retry_after is None
+    assert sort_response(response, KLING_CODES).retry_after is None
 
 
 @pytest.mark.parametrize("kind", [NeverDelivered, RefusedForNow, OutcomeUnknown])
@@ -255,7 +256,7 @@ def test_a_final_refusal_is_not_retried() -> None:
 
 @given(st.integers(300, 599), st.binary(max_size=200))
 def test_any_answer_is_sorted(status: int, body: bytes) -> None:
-    assert isinstance(sort_response(httpx.Response(status, content=body)), VendorError)
+    assert isinstance(sort_response(httpx.Response(status, content=body), KLING_CODES), VendorError)
 
 
 @pytest.mark.parametrize("value", [b"[],", b'{"a":0},'])

@@ -6,6 +6,7 @@ A failure is sorted here; whatever the table doesn't know counts as outcome unkn
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -25,7 +26,7 @@ from shared.redact import redacted
 MAX_BYTES = 1024 * 1024
 # From the first byte of the call to the last one of the answer, however slowly that comes.
 ANSWER_SECONDS = 30.0
-# A slow line takes so many bytes of a picture in a second.
+# A slow line takes so many bytes of a file in a second.
 SLOWEST = 50_000
 # What is read of an answer's head, beside its status.
 KEPT = ("retry-after", "date")
@@ -37,17 +38,17 @@ async def ask(
     path: str,
     *,
     most: int = MAX_BYTES,
-    picture_bytes: int = 0,
+    sent_bytes: int = 0,
     **kwargs: Any,
 ) -> httpx.Response:
     """The whole answer; a refusal that can't be read has no body, and its status alone counts.
 
     A VendorError where there is no answer; OutcomeUnknown for one that is encoded, of more than
-    `most` bytes, or not whole after ANSWER_SECONDS. Where a picture is sent along, there is the
+    `most` bytes, or not whole after ANSWER_SECONDS. Where a file is sent along, there is the
     time that it takes on a slow line, too, and each read and write may last as long as all of it.
     """
-    seconds = ANSWER_SECONDS + picture_bytes / SLOWEST
-    if picture_bytes:
+    seconds = ANSWER_SECONDS + sent_bytes / SLOWEST
+    if sent_bytes:
         kwargs["timeout"] = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
     try:
         async with (
@@ -86,17 +87,6 @@ async def _bounded(response: httpx.Response, most: int) -> bytes:
     return bytes(body)
 
 
-# Kling's service codes (documented): the code decides, never HTTP 429 alone, for 1102 and its
-# like answer 429 and never clear.
-KLING_CODES: dict[int, type[VendorError]] = {
-    **dict.fromkeys((1000, 1001, 1002, 1003, 1004), RefusedForGood),
-    **dict.fromkeys((1100, 1101, 1102, 1103), RefusedForGood),
-    **dict.fromkeys((1200, 1201, 1202, 1203), RefusedForGood),
-    **dict.fromkeys((1300, 1301, 1304), RefusedForGood),
-    **dict.fromkeys((1302, 1303), RefusedForNow),
-    5001: RefusedForNow,
-    **dict.fromkeys((5000, 5002), OutcomeUnknown),
-}
 LONGEST_CODE = 20
 # Of a JSON text so many values are read at the most: each takes a hundred bytes and more, however
 # few it is written with. More may begin than are there, for a text may have these bytes in it.
@@ -107,7 +97,7 @@ _ESCAPES = re.compile(
     r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<half>ud[89a-f][0-9a-f]{2})|.)",
     re.IGNORECASE,
 )
-# 1303 clears when a place in the pack falls free; the documentation says to wait 1 s or more.
+# What is refused for now and says no time is asked again after this.
 POOL_PAUSE_SECONDS = 1.0
 
 
@@ -117,12 +107,16 @@ def sort_exception(error: httpx.HTTPError) -> VendorError:
     return kind(redacted(f"{type(error).__name__}: {error}".rstrip(": ")))
 
 
-def sort_response(response: httpx.Response) -> VendorError:
+Codes = Mapping[int, type[VendorError]]
+NO_CODES: Codes = {}
+
+
+def sort_response(response: httpx.Response, codes: Codes = NO_CODES) -> VendorError:
     """An answer that isn't a success, by the code in its body, else by its HTTP status."""
     body, status = json_object(response) or {}, response.status_code
     code = said(body.get("code", "-"))
     known = code.isascii() and code.isdigit() and len(code) <= LONGEST_CODE
-    kind = KLING_CODES.get(int(code)) if known else None
+    kind = codes.get(int(code)) if known else None
     if kind is None and status in CLEARING_STATUSES:
         kind = RefusedForNow
     elif kind is None:
