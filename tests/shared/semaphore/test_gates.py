@@ -13,22 +13,17 @@ from tests.fixtures.semaphore import drains, holders, watches
 from tests.fixtures.temporal import reset
 from tests.shared.semaphore.standins import JobHandle, Jobs, StandIn, semaphore_of
 
+GATE = "image"
 SETTLED = (
     EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
     EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
 )
 
 
-@pytest.fixture(params=["image", "video"])
-def gate(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
-
-
 @pytest.fixture
-async def passers(kept: Jobs, gate: str) -> Jobs:
+async def passers(kept: Jobs) -> Jobs:
     """Jobs at a stage's gate, where a semaphore has looked round."""
-    passers = kept.at(gate)
+    passers = kept.at(GATE)
     await passers.until(lambda view: True)
     await passers.change(limit=1)
     return passers
@@ -146,12 +141,12 @@ async def test_a_rebuilt_semaphore_knows_which_has_passed_which_holds_and_which_
     assert holders(after) == ["holder"]
 
 
-async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs, gate: str) -> None:
+async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs) -> None:
     """One asks and one passes while there is no semaphore that could hear them.
 
     That one is killed then: it has left nothing behind at a gate that it had passed.
     """
-    passers = jobs.at(gate)
+    passers = jobs.at(GATE)
     async with semaphore_of(jobs.client):
         # The slot's semaphore has looked round, and takes none of these for its own.
         await jobs.until(lambda view: True)
