@@ -131,7 +131,7 @@ WORDS = """() => {
 }"""
 NAMES = re.compile(
     r"（Failed client connect.*|genvideo|Temporal|temporal|API|\bapi\b|worker|semaphore|"
-    r"callback|mock-\w+|Escape|JSON|make [\w -]+|PRESET=[\w-]+|docs/faults\.md|job-\w+|\btag\b"
+    r"callback|mock-\w+|Escape|JSON|make [\w =-]+|PRESET=[\w-]+|docs/faults\.md|job-\w+|\btag\b"
 )
 
 
