@@ -262,6 +262,8 @@ class SlotSample:
     holders: Annotated[tuple[String, ...], Several] = ()
     waiting: WholeOrNone = None
     limit: WholeOrNone = None
+    places: Annotated[dict[str, WholeOrNone], Mapping] = Field(default_factory=dict)
+    """The places in the queue of some jobs that waited."""
 
 
 @dataclass(frozen=True, slots=True, config=FACT)

@@ -32,10 +32,11 @@ _CONTINUED = "request-from-RespondWorkflowTaskCompleted"
 _RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
 _VERSION = re.compile(r"version (\d+): (.*)", re.DOTALL)
 # What a workflow's own step leaves between two activities.
+_UPSERT = "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"
 _OF_A_STEP = {
     *(f"{_TASK}{kind}" for kind in ("SCHEDULED", "STARTED", "COMPLETED")),
     _MARKER,
-    "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+    _UPSERT,
     "EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED",
 }
 _UNREADABLE = (
@@ -106,6 +107,10 @@ class Execution:
     asked: float | None = None
     granted: float | None = None
     token: int | None = None
+    limit: float | None = None
+    """The seconds that the job may take from its permit on."""
+    progress: int = 0
+    """The search attribute CustomProgress at the end."""
     result: Row = field(default_factory=dict)
     failure: tuple[str, str] | None = None
     signals: list[Signal] = field(default_factory=list)
@@ -178,6 +183,10 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
             _marker(run, event, body)
         elif kind.startswith(_ACTIVITY):
             _activity(run, event, kind.removeprefix(_ACTIVITY), known=scheduled)
+        elif kind == _UPSERT:
+            fields = _fields(body.get("searchAttributes"), "indexedFields")
+            if isinstance(percent := _decoded(fields.get("CustomProgress")), int):
+                run.progress = percent
         elif kind == f"{_TASK}STARTED":
             run.tasks[int(event["eventId"])] = _at(event)
             if body.get("requestId") == _CONTINUED:
@@ -235,6 +244,8 @@ def _marker(run: Execution, event: Row, body: Row) -> None:
         run.versions.append(Written(int(said[1]), said[2], run.since.get(task, now), now))
         if run.asked is None and data.get("activity_type") == "enter_queue":
             run.asked = ended
+            limit = _fields(result, "limits").get("job_seconds")
+            run.limit = float(limit) if isinstance(limit, int | float) else None
 
 
 def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activity]) -> None:

@@ -193,7 +193,12 @@ FIELDS: dict[str, dict[str, Held]] = {
         "step": derived("that version of the record"),
         "percent": derived("that version of the record"),
     },
-    raw.SLOTS: {"at": bounded("the stage"), "stage": PLAN, **_SLOT},
+    raw.SLOTS: {
+        "at": bounded("the stage"),
+        "stage": PLAN,
+        **_SLOT,
+        "places.*": bounded("requests and permits in Temporal's histories"),
+    },
     raw.LEDGERS["image"]: _GENERATION,
     raw.LEDGERS["video"]: _GENERATION,
     raw.VENDORS: {

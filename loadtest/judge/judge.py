@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from loadtest.books.load import load
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook, stage_name
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge import reference, whole, witness
+from loadtest.judge import life, reference, whole, witness
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding
 from loadtest.judge.fates import (
@@ -183,6 +183,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
             model = reference.model_of(job, stage, books, known)
             yield from reference.of_job(model)
             yield from witness.of_job(model)
+            yield from life.of_job(model)
             yield from witness.faults(model)
 
 

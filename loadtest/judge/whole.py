@@ -11,6 +11,7 @@ from loadtest.books import raw
 from loadtest.books.facts import Generation, SlotSample, mapping, whole
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.books.seal import NONE
+from loadtest.judge import slot
 from loadtest.judge.clocks import Clocks, far
 from loadtest.judge.compare import RUN, Between, Finding, OneOf, differences
 from loadtest.judge.intervals import sweep, vendor_intervals
@@ -46,6 +47,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         yield from _heard(stage, books)
     yield from _shared(books)
     yield from _permits(books)
+    yield from slot.of_run(books, clocks)
     yield from _strangers(books)
     if books.done:
         for step in books.mocks:

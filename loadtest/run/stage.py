@@ -124,7 +124,8 @@ class Stage:
             self._folder.append(raw.CLOCKS, own_clock())
             slots = await self._slots()
             if slots is not None:
-                self._folder.append(raw.SLOTS, [{"at": time.time(), "stage": self.number, **slots}])
+                row = {"at": time.time(), "stage": self.number, **slots}
+                self._folder.append(raw.SLOTS, [row | {"places": await self._places()}])
 
     async def _slots(self) -> dict[str, Any] | None:
         try:
@@ -141,6 +142,13 @@ class Stage:
             "draining": sum(bool(holder.get("draining")) for holder in holders),
             "waiting": slots.get("waiting_count"),
         }
+
+    async def _places(self) -> dict[str, int | None]:
+        """The places in the queue that the API shows; of a long queue, those of the newest jobs."""
+        try:
+            return await self._api.places(self.tag)
+        except Unreachable:
+            return {}
 
     def _summary(self, elapsed: float) -> str:
         counts = self.tracker.counts

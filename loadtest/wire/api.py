@@ -76,6 +76,13 @@ class Api:
             if not cursor:
                 return
 
+    async def places(self, tag: str) -> dict[str, int | None]:
+        """The places in the queue of the newest jobs with this tag that wait."""
+        answer = await self._http.get("/jobs", {"tag": tag, "status": "queued", "limit": "20"})
+        if not answer.ok or not isinstance(answer.body, dict):
+            raise Unreachable(f"GET /jobs: {answer.problem}")
+        return {job["job_id"]: job.get("queue_position") for job in answer.body.get("jobs") or []}
+
     async def job(self, job_id: str) -> dict[str, Any] | None:
         """One job, or None when the API does not know it."""
         answer = await self._http.get(f"/jobs/{job_id}")

@@ -20,6 +20,7 @@ from loadtest.times import instant
 STEPS = ("image", "video")
 IMAGE, VIDEO = 0.3, 0.7
 BYTES = 9
+JOB_SECONDS = 60.0
 Row = dict[str, Any]
 
 
@@ -276,6 +277,7 @@ def job_events(name: str, told: Told, times: Times) -> list[Row]:
     story, at = Story(), times.changes
     run = {"job_id": name, "run_id": f"r-{name}"}
     kept = {"attempts": {"image": 0, "video": 0}}
+    entered = {"recorded": kept, "limits": {"job_seconds": JOB_SECONDS}}
     story.add(
         times.made,
         "WORKFLOW_EXECUTION_STARTED",
@@ -287,9 +289,7 @@ def job_events(name: str, told: Told, times: Times) -> list[Row]:
     )
     task = story.task(at[0])
     done = times.planned + 0.02
-    story.local(
-        task, "enter_queue", done, result={"recorded": kept}, summary=f"version 1: {NOTES[0]}"
-    )
+    story.local(task, "enter_queue", done, result=entered, summary=f"version 1: {NOTES[0]}")
     story.signal("granted:job", times.granted, run | {"name": "job", "token": token(name)})
     order: Row = {"request": run, "attempt": 1, "token": token(name), "job": told.body}
     task = story.task(at[1])
@@ -325,6 +325,8 @@ def job_events(name: str, told: Told, times: Times) -> list[Row]:
     video = {"vendor_id": f"video-{name}", "asset": asset(name, "video"), "units": {}}
     video["asset_url"] = url(name, "video")
     story.local(task, "fetch_video", at[4], result=video, summary="video: it has ended, fetch")
+    percent = {"indexedFields": {"CustomProgress": payload(100)}}
+    story.add(at[4], "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES", searchAttributes=percent)
     story.local(task, "record_state", at[4], result=kept, summary=f"version 5: {NOTES[4]}")
     result: Row = {"step": "video", "status": "succeeded", "percent": 100, "version": 5}
     result |= {"asset_url": url(name, "video"), "attempts": {"image": 1, "video": 1}}

@@ -43,10 +43,11 @@ MUTANTS = (
         breaks="the place is given back before the video is fetched",
         edits=(
             (
-                '        await self._journal.change(\n            "video stored",\n',
-                "        self._slot.release()\n"
-                "        await workflow.sleep(0.05)\n"
-                '        await self._journal.change(\n            "video stored",\n',
+                "            await self.stages(self._job)\n            note",
+                "            await self.stages(self._job)\n"
+                "            self._slot.release()\n"
+                "            await workflow.sleep(0.05)\n"
+                "            note",
             ),
         ),
         scene=SCENES["plain"],
@@ -58,12 +59,11 @@ MUTANTS = (
         breaks="each good video is paid a second time as attempt 2",
         edits=(
             (
-                "                return await attempt(number)\n",
-                "                made = await attempt(number)\n"
+                "stored = await self._attempt(stage, self._order(stage, number, inputs))\n",
+                "stored = await self._attempt(stage, self._order(stage, number, inputs))\n"
                 "                if stage.name == 'video' and number == 1:\n"
                 "                    number = 2\n"
-                "                    continue\n"
-                "                return made\n",
+                "                    continue\n",
             ),
         ),
         scene=SCENES["plain"],
@@ -75,13 +75,12 @@ MUTANTS = (
         breaks="the second job's good image is paid a second time as attempt 2",
         edits=(
             (
-                "                return await attempt(number)\n",
-                "                made = await attempt(number)\n"
-                '                second = self._job.prompt.endswith("#2")\n'
+                "stored = await self._attempt(stage, self._order(stage, number, inputs))\n",
+                "stored = await self._attempt(stage, self._order(stage, number, inputs))\n"
+                "                second = inputs['prompt'].endswith('#2')\n"
                 "                if second and stage.name == 'image' and number == 1:\n"
                 "                    number = 2\n"
-                "                    continue\n"
-                "                return made\n",
+                "                    continue\n",
             ),
         ),
         scene=SCENES["plain"],
@@ -109,9 +108,9 @@ MUTANTS = (
         breaks="the second job ends well without a video",
         edits=(
             (
-                "            video = await self._stage(VIDEO, attempt, image=image)\n",
-                '            video = image if self._job.prompt.endswith("#2") else '
-                "await self._stage(VIDEO, attempt, image=image)\n",
+                "            await self.make(VIDEO, prompt=job.prompt)\n",
+                "            if not job.prompt.endswith('#2'):\n"
+                "                await self.make(VIDEO, prompt=job.prompt)\n",
             ),
         ),
         scene=SCENES["plain"],
@@ -126,15 +125,13 @@ MUTANTS = (
                 "    async def _store_once(self, order: _Order) -> Asset:\n",
                 "    first: str | None = None\n\n"
                 "    async def _store_once(self, order: _Order) -> Asset:\n"
-                "        if order.step == 'video':\n"
+                "        if order.stage.name == 'video':\n"
                 "            Storage.first = Storage.first or order.url\n"
                 "            order = replace(order, url=Storage.first)\n",
             ),
             (
-                "from dataclasses import dataclass, field\nfrom pathlib import Path\n"
-                "from typing import BinaryIO\n",
-                "from dataclasses import dataclass, field, replace\nfrom pathlib import Path\n"
-                "from typing import BinaryIO\n",
+                "from dataclasses import dataclass, field\nfrom pathlib import Path\n",
+                "from dataclasses import dataclass, field, replace\nfrom pathlib import Path\n",
             ),
         ),
         scene=SCENES["plain"],
@@ -146,8 +143,8 @@ MUTANTS = (
         breaks="each video is made of the first job's picture",
         edits=(
             (
-                '            "image_url": await picture.address(),\n',
-                '            "image_url": PICTURES.setdefault(0, await picture.address()),\n',
+                '            "image_url": await source.address(),\n',
+                '            "image_url": PICTURES.setdefault(0, await source.address()),\n',
             ),
             ('DURATION = "5"\n', 'DURATION = "5"\nPICTURES: dict[int, str] = {}\n'),
         ),
@@ -189,12 +186,12 @@ MUTANTS = (
         breaks="the percent of an attempt goes down",
         edits=(
             (
-                "            step=step,\n            percent=0,\n",
-                "            step=step,\n            percent=50,\n",
+                "            step=stage.name,\n            percent=0,\n",
+                "            step=stage.name,\n            percent=50,\n",
             ),
             (
-                '            "video accepted, waiting for its callback",\n',
-                '            "video accepted, waiting for its callback",\n'
+                '            f"{stage.name} accepted, waiting for its callback",\n',
+                '            f"{stage.name} accepted, waiting for its callback",\n'
                 "            percent=10,\n",
             ),
         ),
@@ -207,9 +204,9 @@ MUTANTS = (
         breaks="the second job counts an attempt that no vendor had",
         edits=(
             (
-                "            attempts=self._journal.state.attempts_with(step, number),\n",
+                "            attempts=self._journal.state.attempts_with(stage.name, number),\n",
                 "            attempts=self._journal.state.attempts_with(\n"
-                '                step, number + self._job.prompt.endswith("#2")\n'
+                "                stage.name, number + self._job.prompt.endswith('#2')\n"
                 "            ),\n",
             ),
         ),
@@ -236,7 +233,7 @@ MUTANTS = (
         breaks="the record does not have the vendor's id of the video",
         edits=(
             (
-                "tasks={**self._journal.record.tasks, order.external_id: accepted.vendor_id},",
+                "tasks={**self._journal.record.tasks, ours: accepted.vendor_id},",
                 "tasks=self._journal.record.tasks,",
             ),
         ),
@@ -264,8 +261,8 @@ MUTANTS = (
         breaks="a job whose video fails ends the other way than it asked for",
         edits=(
             (
-                "if self._job.on_video_failure is not OnVideoFailure.IMAGE:\n",
-                "if self._job.on_video_failure is OnVideoFailure.IMAGE:\n",
+                "if job.on_video_failure is not OnVideoFailure.IMAGE:\n",
+                "if job.on_video_failure is OnVideoFailure.IMAGE:\n",
             ),
         ),
         scene=SCENES["videos fail"],
@@ -277,8 +274,8 @@ MUTANTS = (
         breaks="a job whose video fails ends the other way than it asked for",
         edits=(
             (
-                "if self._job.on_video_failure is not OnVideoFailure.IMAGE:\n",
-                "if self._job.on_video_failure is OnVideoFailure.IMAGE:\n",
+                "if job.on_video_failure is not OnVideoFailure.IMAGE:\n",
+                "if job.on_video_failure is OnVideoFailure.IMAGE:\n",
             ),
         ),
         scene=SCENES["videos fail, the image will do"],

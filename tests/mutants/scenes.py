@@ -176,17 +176,22 @@ async def all_wait(site: Site) -> None:
 # A vendor that is not told to stop works on for longer than this.
 STOP_SECONDS = 8.0
 PATIENCE = 30.0
+# Jobs that are submitted at this rate request the slot in the order of the plan.
+APART = "2"
 
 SCENES: dict[str, Scene] = {
     "plain": Scene(),
     "quick": Scene(speed=2000),
     "slow": Scene(jobs=2, speed=30),
-    "queue": Scene(jobs=4, faults=(endless("image"),), act=all_wait),
-    "priorities": Scene(jobs=4, priorities=True, faults=(endless("image"),), act=all_wait),
+    "queue": Scene(jobs=4, faults=(endless("image"),), rate=APART, act=all_wait),
+    "priorities": Scene(
+        jobs=4, priorities=True, faults=(endless("image"),), rate=APART, act=all_wait
+    ),
     "stands still": Scene(jobs=2, stall=3),
     "out of time": Scene(
         jobs=2,
         faults=(endless("video"),),
+        rate=APART,
         settings={"JOB_SECONDS": "4"},
         act=out_of_time,
         ends={"#1": "failed"},
@@ -214,12 +219,14 @@ SCENES: dict[str, Scene] = {
         vendor={"duplicates": "accept"},
     ),
     "cancelled in its image": Scene(
-        faults=(endless("image"),), act=cancelled_in_its_image, ends={"#1": "cancelled"}
+        faults=(endless("image"),), rate=APART, act=cancelled_in_its_image, ends={"#1": "cancelled"}
     ),
     "cancelled in its video": Scene(
-        faults=(endless("video"),), act=cancelled_in_its_video, ends={"#1": "cancelled"}
+        faults=(endless("video"),), rate=APART, act=cancelled_in_its_video, ends={"#1": "cancelled"}
     ),
-    "terminated": Scene(faults=(endless("video"),), act=terminated, ends={"#1": "failed"}),
-    "semaphore terminated": Scene(faults=(endless("image"),), act=semaphore_terminated),
-    "worker killed": Scene(faults=(endless("image"),), workers=2, act=worker_killed),
+    "terminated": Scene(
+        faults=(endless("video"),), rate=APART, act=terminated, ends={"#1": "failed"}
+    ),
+    "semaphore terminated": Scene(faults=(endless("image"),), rate=APART, act=semaphore_terminated),
+    "worker killed": Scene(faults=(endless("image"),), rate=APART, workers=2, act=worker_killed),
 }

@@ -95,6 +95,7 @@ class Scene:
     presets: tuple[str, ...] = ()
     on_video_failure: str = "fail"
     priorities: bool = False
+    rate: str | None = None
     speed: float = 200
     stall: float = 15
     workers: int = 1

@@ -94,6 +94,7 @@ async def played(site: Site, scene: Scene, *, name: str) -> RunFolder:
         stages=str(scene.jobs),
         seed="1",
         stall=str(scene.stall),
+        rate=scene.rate,
         concurrency="1",
         thresholds=("success_rate>=0",),
         on_video_failure=scene.on_video_failure,

@@ -1,0 +1,149 @@
+"""The order of grants, and what samples of the slot must have shown."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import inf
+
+from loadtest.books.facts import SlotSample
+from loadtest.books.histories import Execution
+from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.judge.clocks import Clocks
+from loadtest.judge.compare import RUN, Finding
+from loadtest.times import timestamp
+
+AGEING = 600.0
+"""Seconds of waiting that count as much as one priority."""
+PRIORITY = 3
+VIEW = 1.0
+"""The API asks the semaphore again when its last question is so many seconds old."""
+LOOKS = 1_000_000
+"""Of a long stage, not every sample is held against every run."""
+LONG = 3
+"""Samples behind one another in which no turn-over of the semaphore shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A run in the queue; `free`: when its place became free, by the server's clock."""
+
+    job: JobFacts
+    run: Execution
+    free: float | None
+
+    @property
+    def key(self) -> tuple[float, str]:
+        """As the semaphore has it: by priority, then submission; waiting raises a low priority."""
+        priority = self.run.body.get("priority")
+        weight = priority if isinstance(priority, int) else PRIORITY
+        return (self.run.started or 0.0) + weight * AGEING, self.run.run_id
+
+
+def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
+    """Grants out of turn, and views that lack what was so. Only with a limit of one it is known
+    which close freed a place."""
+    for stage in books.stages:
+        queue = _turns(stage) if books.limit == 1 else []
+        yield from _granted_in_turn(queue)
+        yield from _idle(stage)
+        # The request was sent behind the sample before, and answered by a question that was at most
+        # VIEW old then, or, where that was on its way, behind the request before.
+        samples = sorted(stage.samples, key=lambda sample: sample.at)
+        pairs = list(zip(samples, samples[2:], strict=False))
+        every = 1 + len(pairs) * len(queue) // LOOKS
+        for before, sample in pairs[::every]:
+            span = _Span(clocks, before.at - VIEW, sample.at)
+            yield from _shown(queue, sample, span)
+            # Others' jobs stand in the queue, too.
+            if not books.foreign_jobs:
+                yield from _places(queue, sample, span)
+
+
+def _turns(stage: StageBook) -> list[Turn]:
+    """Each run that was granted, in the order of the grants."""
+    jobs = stage.jobs.values()
+    runs = [(job, run) for job in jobs for run in job.executions if run.granted is not None]
+    runs.sort(key=lambda one: one[1].granted or 0.0)
+    frees = [run.asked for _, run in runs[:1]] + [
+        before.closed for (_, before), _ in pairwise(runs)
+    ]
+    return [Turn(job, run, free) for (job, run), free in zip(runs, frees, strict=True)]
+
+
+def _granted_in_turn(queue: list[Turn]) -> Iterator[Finding]:
+    """A place goes to the first in turn of all runs that had asked when it became free."""
+    firsts = list(accumulate((turn.key for turn in reversed(queue)), min))[::-1]
+    for place, (turn, first) in enumerate(zip(queue, firsts, strict=True), 1):
+        if first == turn.key or turn.free is None:
+            continue
+        for later in queue[place:]:
+            if later.key < turn.key and (later.run.asked or inf) < turn.free:
+                text = f"it was granted the slot before {later.job.job_id}, whose turn it was"
+                names = (later.job.job_id, turn.job.job_id)
+                yield Finding("turn", turn.job.job_id, turn.job.stage, text, *names)
+                break
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A time by the runner's clock in which a view was made."""
+
+    clocks: Clocks
+    since: float
+    until: float
+
+    def inside(self, begin: float | None, end: float | None) -> bool:
+        """Whether something was so all the while, as far as is certain, by the server's clock."""
+        return (
+            begin is not None
+            and self.clocks.latest("server", begin) < self.since
+            and (end is None or self.clocks.earliest("server", end) > self.until)
+        )
+
+    def touched(self, begin: float | None, end: float | None) -> bool:
+        """Whether something may have been so at some moment of it."""
+        late = begin is not None and self.clocks.earliest("server", begin) > self.until
+        return not late and (end is None or self.clocks.latest("server", end) > self.since)
+
+
+def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
+    """A view shows each run that held all the while, and counts each that waited."""
+    for turn in queue:
+        held = span.inside(turn.run.granted, turn.run.closed)
+        if held and turn.job.job_id not in sample.holders:
+            text = f"it held the slot at {timestamp(sample.at)}, and was not shown"
+            yield Finding("slots.holders", turn.job.job_id, turn.job.stage, text, turn.job.job_id)
+    waited = [turn for turn in queue if span.inside(turn.run.asked, turn.free)]
+    if sample.waiting is not None and sample.waiting < len(waited):
+        for turn in waited:
+            expected, found = str(len(waited)), str(sample.waiting)
+            text = f"{found} waited at {timestamp(sample.at)}, and it was one of {expected}"
+            yield Finding("slots.waiting", turn.job.job_id, turn.job.stage, text, expected, found)
+
+
+def _places(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
+    """A place in the queue is one behind all runs that waited with an earlier turn."""
+    least = most = 1
+    for turn in sorted(queue, key=lambda turn: turn.key) if sample.places else ():
+        place = sample.places.get(turn.job.job_id)
+        if place is not None and not least <= place <= most:
+            text = f"its place in the queue was {place} at {timestamp(sample.at)}"
+            bounds = f"{least} to {most}"
+            yield Finding("slots.places", turn.job.job_id, turn.job.stage, text, bounds, str(place))
+        least += span.inside(turn.run.asked, turn.free)
+        most += span.touched(turn.run.started, turn.run.granted)
+
+
+def _idle(stage: StageBook) -> Iterator[Finding]:
+    """No place stays free while a run waits; a semaphore that turns over grants a moment later."""
+    idle = [
+        sample.limit is not None and len(sample.holders) < sample.limit and bool(sample.waiting)
+        for sample in stage.samples
+    ]
+    for place in range(len(idle) - LONG + 1):
+        if all(idle[place : place + LONG]):
+            sample = stage.samples[place]
+            held = f"{len(sample.holders)} of {sample.limit} places were held"
+            text = f"{held} from {timestamp(sample.at)} on, and {sample.waiting} waited"
+            yield Finding("slots.limit", RUN, stage.number, text)
+            return

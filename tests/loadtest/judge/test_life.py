@@ -1,0 +1,145 @@
+"""Ends that the history, the plan and the ledgers forbid, and views that lack what was so."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loadtest.books import raw
+from loadtest.judge.judge import judge
+from tests.loadtest.forging.kit import Forger, rewrite
+from tests.loadtest.forging.recorded import unpack
+from tests.loadtest.synthetic import JOB_SECONDS, Row, Synthetic, exactly, job_id, payload
+
+SECOND, LAST = job_id(1, 1), job_id(1, 4)
+# Four jobs whose videos fail four times each.
+HOPELESS = "hopeless-generations"
+UPSERT = "upsertWorkflowSearchAttributesEventAttributes"
+COMPLETED = "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED"
+
+
+def convicted(run: Synthetic | Forger, rule: str) -> set[str]:
+    """The jobs that the rule convicts."""
+    return {found.job_id for found in judge(run.folder).findings if found.rule == rule}
+
+
+def granted(honest: Synthetic) -> float:
+    """When the last job but one began to hold the slot, by the ledger."""
+    rows = list(honest.folder.rows(raw.LEDGERS["image"]))
+    return float(rows[-2]["accepted_at"]) - 0.01
+
+
+def look(honest: Synthetic, *moments: float, **shown: object) -> None:
+    """Samples at these moments, and no others."""
+    row = {"stage": 1, "limit": 1, "paused": False, "draining": 0, "waiting": 1}
+    rows = [row | {"at": at, "holders": [job_id(1, 3)]} | shown for at in moments]
+    honest.edit(raw.SLOTS, lambda there: there.__setitem__(slice(None), rows))
+
+
+def test_a_job_that_goes_before_its_turn(honest: Synthetic) -> None:
+    def hurry(events: list[Row]) -> None:
+        started = events[0]["workflowExecutionStartedEventAttributes"]
+        rewrite(started["input"], lambda body: body.update(priority=1))
+
+    honest.history(LAST, hurry)
+
+    # The first of the stage was granted before the last one had asked.
+    assert convicted(honest, "turn") == {job_id(1, index) for index in (1, 2, 3)}
+
+
+def test_a_holder_that_is_not_shown(honest: Synthetic) -> None:
+    begin = granted(honest)
+    moments = [begin + after for after in (1.02, 1.03, 1.04)]
+    look(honest, *moments)
+    assert convicted(honest, "slots.holders") == set()
+
+    look(honest, *moments, holders=[])
+
+    assert convicted(honest, "slots.holders") == {job_id(1, 3)}
+
+
+@pytest.mark.parametrize(
+    ("shown", "rule", "accused"),
+    [
+        ({"waiting": 0}, "slots.waiting", LAST),
+        ({"places": {LAST: 2}}, "slots.places", LAST),
+        ({"limit": 2}, "slots.limit", "the run"),
+    ],
+)
+def test_a_view_of_the_queue_that_is_wrong(
+    honest: Synthetic, shown: Row, rule: str, accused: str
+) -> None:
+    begin = granted(honest)
+    moments = [begin + after for after in (1.02, 1.03, 1.04)]
+    look(honest, *moments, places={LAST: 1})
+    assert convicted(honest, rule) == set()
+
+    look(honest, *moments, **shown)
+
+    assert accused in convicted(honest, rule)
+
+
+def test_the_percent_in_temporal_is_not_that_of_the_record(honest: Synthetic) -> None:
+    def fall(events: list[Row]) -> None:
+        [upsert] = [event[UPSERT] for event in events if UPSERT in event]
+        upsert["searchAttributes"]["indexedFields"]["CustomProgress"] = payload(50)
+
+    honest.history(SECOND, fall)
+
+    assert convicted(honest, "history.progress") == {SECOND}
+
+
+def test_a_success_behind_the_jobs_own_time(honest: Synthetic) -> None:
+    end = granted(honest) + JOB_SECONDS + 10
+
+    def later(events: list[Row]) -> None:
+        assert events[-1]["eventType"] == COMPLETED
+        events[-1]["eventTime"] = exactly(end)
+
+    honest.history(LAST, later)
+
+    assert convicted(honest, "history.limit") == {LAST}
+
+
+def test_a_fifth_attempt(honest: Synthetic) -> None:
+    def many(events: list[Row]) -> None:
+        for event in events:
+            scheduled = event.get("activityTaskScheduledEventAttributes") or {}
+            rewrite(scheduled.get("input"), lambda body: "step" in body and body.update(attempt=5))
+
+    honest.history(SECOND, many)
+
+    assert convicted(honest, "attempts") >= {SECOND}
+
+
+def _asks_for_the_image(forger: Forger) -> None:
+    forger.json(raw.RUN, lambda run: run["plan"].update(on_video_failure="image"))
+
+
+def _gives_up_early(forger: Forger) -> None:
+    for job in forger.order:
+        forger.orders(job, lambda body: body.get("attempt") == 4 and body.update(attempt=3))
+
+
+@pytest.mark.parametrize(
+    ("bend", "rule"), [(_asks_for_the_image, "jobs.job.status"), (_gives_up_early, "attempts")]
+)
+def test_an_end_that_was_not_asked_for_or_came_too_early(
+    tmp_path: Path, bend: Callable[[Forger], None], rule: str
+) -> None:
+    forger = Forger(unpack(HOPELESS, tmp_path / "run"), tmp_path / "bent", seed=1)
+    bend(forger)
+    forger.seal()
+    assert convicted(forger, rule) == set(forger.order)
+
+
+def test_an_image_that_was_to_be_stopped(tmp_path: Path) -> None:
+    forger = Forger(unpack(HOPELESS, tmp_path / "run"), tmp_path / "bent", seed=1)
+    late = forger.job()
+
+    def finish(row: Row) -> None:
+        row["finished_at"] = exactly(row["finished_ts"] + 60)
+
+    forger.each(raw.LEDGERS["image"], finish, of=late)
+    forger.seal()
+    assert convicted(forger, "image_ledger.outcome") == {late}
