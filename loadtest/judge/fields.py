@@ -173,7 +173,7 @@ FIELDS: dict[str, dict[str, Held]] = {
         "job_id": HISTORY,
         "problem": derived("every job has a record"),
         **{f"record.{name}": held for name, held in _JOB.items()},
-        "record.on_video_failure": PLAN,
+        "record.input.*": derived("the input in Temporal's history"),
         "record.namespace": derived("the run's namespace"),
         "record.run_id": HISTORY,
         "record.token": derived("the permit in Temporal's history"),

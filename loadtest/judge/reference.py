@@ -275,12 +275,12 @@ def _record(model: Model) -> Iterator[Finding]:
 def _there(row: dict[str, Any], expected: dict[str, Any], part: str = "") -> dict[str, Any]:
     """What a pipeline's jobs may lack, such as a style, is expected only where it is."""
     body = row.get(part) if part else row
-    lacking = {f"{part}.{name}" if part else name for name in ("prompt", "style", "priority")}
     known = set(body) if isinstance(body, dict) else set()
+    lacking = {"prompt", "style", "priority", "input"} - known
     return {
         path: value
         for path, value in expected.items()
-        if path not in lacking or path.rpartition(".")[2] in known
+        if path.removeprefix(f"{part}.").partition(".")[0] not in lacking
     }
 
 
@@ -364,8 +364,8 @@ def _kept(model: Model) -> dict[str, Any]:
         "run_id": run.run_id,
         "namespace": model.books.run.get("namespace"),
     }
-    if (asked := planned(model)["on_video_failure"]) is not None:
-        expected["on_video_failure"] = asked
+    words = run.body.keys() - {"prompt", "style", "tag", "priority"}
+    expected |= {f"input.{word}": run.body[word] for word in words}
     if not model.plain:
         return expected
     begun = any(state.step for state in model.states.values())

@@ -133,6 +133,7 @@ def job_record(name: str, told: Told, times: Times) -> Row:
     ]
     return {
         "job_id": name,
+        "pipeline": "genvideo",
         "prompt": told.prompt,
         "style": told.style,
         "tag": told.tag,
@@ -149,7 +150,7 @@ def job_record(name: str, told: Told, times: Times) -> Row:
         "started_at": exactly(times.changes[1]),
         "finished_at": exactly(times.changes[-1]),
         "version": 5,
-        "on_video_failure": "fail",
+        "input": {"on_video_failure": "fail"},
         "namespace": "default",
         "run_id": f"r-{name}",
         "token": token(name),
@@ -161,7 +162,7 @@ def job_record(name: str, told: Told, times: Times) -> Row:
 
 
 RECORD_ONLY = (
-    *("on_video_failure", "namespace", "run_id", "token"),
+    *("input", "namespace", "run_id", "token"),
     *("tasks", "units", "transitions", "assets"),
 )
 
