@@ -24,6 +24,7 @@ from loadtest.judge.tried import Claim, Tried
 from loadtest.report.write import jobs_csv, results, sections, write_report
 from loadtest.run.plan import Options, Plan
 from loadtest.run.run import environment
+from tests.docs.pages import section, spans, tables
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
 
@@ -111,8 +112,13 @@ NAMED = re.compile(r"(run\.faults|run\.vendors_before|vendors)$")
 
 
 def documented(heading: str) -> set[str]:
-    part = RESULTS.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return set(re.findall(r"^\| `([^`]+)` \| .+ \|$", part, re.MULTILINE))
+    """Return the fields of a section; a row may have several."""
+    return {
+        field
+        for table in tables(section(RESULTS, heading))
+        for row in table.rows
+        for field in spans(row[0])
+    }
 
 
 def of_type(kind: Any, path: str) -> Iterator[str]:
