@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from compose.stack.given import (
+    DIGITS,
     Saved,
     dotenv,
     mistakes_of,
@@ -134,7 +135,9 @@ def _server(value: str) -> str:
 # A description says what is wrong with any other value.
 OnOff = Annotated[bool, BeforeValidator(_on)]
 Port = Annotated[
-    int, Field(ge=1, le=MOST_PORT, description=f"is not a whole number from 1 to {MOST_PORT}")
+    int,
+    Field(ge=1, le=MOST_PORT, description=f"is not a whole number from 1 to {MOST_PORT}"),
+    DIGITS,
 ]
 Address = Annotated[str, AfterValidator(_address)]
 Folder = Annotated[Path, AfterValidator(_folder)]
@@ -165,6 +168,7 @@ class Settings(BaseModel):
     workers: Annotated[
         int,
         Field(ge=1, le=MOST_WORKERS, description=f"is not a whole number from 1 to {MOST_WORKERS}"),
+        DIGITS,
     ] = 1
     pipelines: str = ""
     roles: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()

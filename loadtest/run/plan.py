@@ -45,10 +45,10 @@ def _mistake(text: str) -> PydanticCustomError:
 
 
 def _whole(text: object) -> int:
-    try:
-        return int(str(text))
-    except ValueError:
-        raise _mistake(f"'{text}' is not a whole number") from None
+    # int() takes `1_0` for 10.
+    if not re.fullmatch("-?[0-9]{1,1000}", str(text)):
+        raise _mistake(f"'{text}' is not a whole number")
+    return int(str(text))
 
 
 def _between(least: int, most: int) -> Callable[[int], int]:
@@ -66,7 +66,7 @@ def _seconds(text: str | None) -> float | None:
 
 def _above_0(text: str, unit: str) -> float:
     try:
-        value = float(text)
+        value = -1.0 if "_" in text else float(text)
     except ValueError:
         value = -1.0
     if not 0 < value < 1e7:

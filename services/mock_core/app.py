@@ -19,6 +19,7 @@ from services.mock_core.mock import CONTENT_TYPE, Mock, mock_of
 from services.mock_core.problems import MockApp, Problem, on_problem
 from services.mock_core.settings import MockSettings, configure_logs
 from shared.http import problems
+from shared.http.app import Sockets
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
 from shared.http.guard import PROCESS_HEADER
@@ -119,7 +120,7 @@ def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None
         host=settings.listen_host,
         port=port,
         http=ResettableProtocol,
-        ws="websockets-sansio",
+        ws=Sockets,
         log_config=None,
         access_log=False,
         date_header=False,

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from shared.http import problems
 from shared.http.bodies import BoundedBody, Limit
@@ -48,6 +49,15 @@ class ServiceApp(FastAPI):
             illustrate(document, {**problems.EXAMPLES, **self.examples})
             self.openapi_schema = document
         return self.openapi_schema
+
+
+class Sockets(WebSocketsSansIOProtocol):
+    """Takes a refusal for the end of a socket's handshake, which uvicorn 0.54 logs as an error."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
 
 class AnswersHead:

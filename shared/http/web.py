@@ -12,11 +12,10 @@ from fastapi import FastAPI, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from shared.errors import NotReady
 from shared.http import problems
-from shared.http.app import ServiceApp
+from shared.http.app import ServiceApp, Sockets
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
 from shared.http.guard import PROCESS_HEADER
@@ -133,15 +132,6 @@ def not_ready(reasons: Mapping[str, str | None]) -> NotReady | None:
     """Return the error that names what is not ready, and why; None if everything is ready."""
     wrong = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
     return NotReady("; ".join(wrong)) if wrong else None
-
-
-class Sockets(WebSocketsSansIOProtocol):
-    """Takes a refusal for the end of a socket's handshake, which uvicorn 0.54 logs as an error."""
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            self.handshake_complete = True
 
 
 class Server(uvicorn.Server):

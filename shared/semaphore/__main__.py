@@ -4,11 +4,12 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
@@ -67,10 +68,20 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=about)
         command.add_argument("name", metavar="NAME", type=_valid(Name))
         if name == "limit":
-            command.add_argument("limit", metavar="N", type=_valid(Limit))
+            command.add_argument("limit", metavar="N", type=_valid(Digits))
         if name == "free":
             command.add_argument("run_id", metavar="RUN", type=_valid(RunId))
     return root
+
+
+def _digits(word: str) -> str:
+    # pydantic takes `1_0` for 10.
+    if not re.fullmatch("[0-9]+", word):
+        raise ValueError("not a whole number in digits")
+    return word
+
+
+Digits = Annotated[Limit, BeforeValidator(_digits)]
 
 
 def _valid(kind: Any) -> Callable[[str], Any]:

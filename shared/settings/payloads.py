@@ -1,8 +1,9 @@
 """The setting of payload encryption, for every client of Temporal."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, get_args
 
-from pydantic import SecretStr, field_validator
+from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 if TYPE_CHECKING:
@@ -13,6 +14,15 @@ class PayloadSettings(BaseSettings):
     """`PAYLOAD_KEY`; wrong keys are named by their place in the list, never by their value."""
 
     payload_key: SecretStr | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_digits(cls, value: object, known: ValidationInfo) -> object:
+        """Refuse `1_0`, which pydantic takes for 10."""
+        kinds = {*_kinds(cls.model_fields[str(known.field_name)].annotation)}
+        if isinstance(value, str) and "_" in value and kinds & {int, float}:
+            raise ValueError("it is no number")
+        return value
 
     @field_validator("payload_key")
     @classmethod
@@ -25,6 +35,13 @@ class PayloadSettings(BaseSettings):
     def payload_keys(self) -> "PayloadKeys":
         """Return the keys."""
         return _parsed(self.payload_key)
+
+
+def _kinds(annotation: object) -> Iterator[object]:
+    """Yield a type and those that it is made of."""
+    yield annotation
+    for each in get_args(annotation):
+        yield from _kinds(each)
 
 
 def _parsed(text: SecretStr | None) -> "PayloadKeys":

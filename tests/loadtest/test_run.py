@@ -69,6 +69,8 @@ def test_an_open_loop_plans_each_instant() -> None:
         ({"stages": "1", "rate": "0.0000001"}, "--rate"),
         ({"stages": "1", "faults": ("[" * 100_000,)}, "not JSON"),
         ({"stages": "1", "stall": "soon"}, "--stall"),
+        ({"stages": "1", "stall": "1_0"}, "--stall"),
+        ({"stages": "1_0"}, "'1_0' is not a whole number"),
         ({"stages": "1", "concurrency": "0"}, "--concurrency"),
         ({"stages": "1", "on_video_failure": "cry"}, "--on-video-failure"),
         ({"stages": "1", "faults": ("{",)}, "not JSON"),

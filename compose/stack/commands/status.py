@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
 from compose.stack import choice, readiness
 from compose.stack.environment import public, vendors
-from compose.stack.given import options
+from compose.stack.given import DIGITS, options
 from compose.stack.local import Local
 from compose.stack.output import paint, say, table
 from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
@@ -47,7 +47,7 @@ class Logs(BaseModel):
     """The last lines of these services, by default of all."""
 
     s: Annotated[list[str], BeforeValidator(_names)] = []
-    lines: Annotated[int, Field(ge=0, le=10**9, description="is not a whole number")] = 100
+    lines: Annotated[int, Field(ge=0, le=10**9, description="is not a whole number"), DIGITS] = 100
 
 
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:

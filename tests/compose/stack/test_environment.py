@@ -521,6 +521,11 @@ def test_an_api_behind_a_proxy_is_as_open_as_one_without(settings: Load, name: s
     assert environment_of(here, API)["API_EXPOSED"] == "false"
 
 
+@pytest.mark.parametrize("name", ["API_RATE", "RETENTION_DAYS", "DRAIN_SECONDS"])
+def test_a_number_of_a_service_has_no_underscores(settings: Load, name: str) -> None:
+    assert f"{name}=1_0 (environment) is refused: " in wrong(settings(**{name: "1_0"}))
+
+
 @pytest.mark.parametrize("address", ["http://[x", "http://a]"])
 @pytest.mark.parametrize("name", ["CALLBACK_URL", "API_PUBLIC_URL"])
 def test_an_address_that_cannot_be_taken_apart_is_refused_like_any_other(

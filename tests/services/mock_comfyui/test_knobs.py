@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.fixtures.processes import running
 from tests.services.mock_comfyui.client import (
     history_of,
     listening,
@@ -179,3 +181,20 @@ async def test_pages_of_others_are_refused_on_every_route(image_mock: Service) -
         assert (origin, reply.status_code) == (origin, status)
     cross = {"Sec-Fetch-Site": "cross-site"}
     assert (await image_mock.http.get("/queue", headers=cross)).status_code == 403
+
+
+async def test_a_refused_socket_is_no_error_of_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    environment = {"DATA_DIR": str(tmp_path), "LOG_LEVEL": "DEBUG"}
+    async with running(
+        "services.mock_comfyui", "COMFYUI_PORT", environment=environment, log=log
+    ) as mock:
+        with pytest.raises(InvalidStatus):
+            await connect(
+                f"{mock.base.replace('http', 'ws', 1)}/ws?clientId=hunter2",
+                proxy=None,
+                origin="https://evil.example",  # type: ignore[arg-type]
+            )
+    said = log.read_text()
+    assert "ASGI" not in said
+    assert "hunter2" not in said

@@ -12,6 +12,8 @@ from shared.semaphore.__main__ import main
         ("limit", "pool", "1001"),
         ("limit", "pool", "-1"),
         ("limit", "pool", "two"),
+        ("limit", "pool", "1_0"),
+        ("limit", "pool", "+1"),
         ("limit", "", "1"),
         ("pause", "a'b"),
         ("show", "x" * 201),
