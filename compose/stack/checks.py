@@ -187,7 +187,7 @@ def vendors(start: Start) -> Iterator[Finding]:
             yield from examine(
                 start.stack,
                 STAGES if start.before else real,
-                receiver=_has_receiver(start.before),
+                receiver=any(unit.service == CALLBACK.name and unit.ready for unit in start.before),
             ).findings
     elif asks_vendors(start):
         start.stack.prepare()
@@ -207,10 +207,6 @@ def asks_vendors(start: Start) -> bool:
 def _vendors_note(settings: Settings) -> "Note":
     worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
     return Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
-
-
-def _has_receiver(units: Iterable[Unit]) -> bool:
-    return any(unit.service == CALLBACK.name and unit.ready for unit in units)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,8 @@ class Repairer:
             self._feed.index.forget({job_id})
             return None
         is_open = found.status == WorkflowExecutionStatus.RUNNING
-        if not is_open or _age(found.start_time) >= FRESH_SECONDS:
+        age = (datetime.now(UTC) - found.start_time).total_seconds()
+        if not is_open or age >= FRESH_SECONDS:
             record = await self._from_temporal(found, known)
             if record is not None:
                 await self._write(record, why="recovered")
@@ -268,7 +269,3 @@ class Forgetter:
         self._records.store.remove_below(callbacks_prefix(job_id))
         self._records.remove(job_id)
         return True
-
-
-def _age(moment: datetime) -> float:
-    return (datetime.now(UTC) - moment).total_seconds()

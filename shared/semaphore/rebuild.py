@@ -174,7 +174,11 @@ async def merged(client: Client, seen: list[Seen], before: Predecessor, *, now: 
     """
     runs = {item.request.run_id: item for item in seen}
     # The semaphore's own note of a holder comes last, and the later one wins.
-    known = [_holder(item, item.permit, now) for item in seen if item.permit]
+    known = [
+        Holder(request=item.request, token=item.permit.token, since=now)
+        for item in seen
+        if item.permit
+    ]
     anew = {"drain": None, "drains_since": None, "drains_until": None}
     noted = [each.model_copy(update=anew) for each in before.holders]
     known = sorted([*known, *noted], key=lambda each: each.token)
@@ -193,10 +197,6 @@ async def merged(client: Client, seen: list[Seen], before: Predecessor, *, now: 
         waiting=tuple(waiting),
         remembered=before.known or not before.recalls,
     )
-
-
-def _holder(item: Seen, permit: Permit, now: datetime) -> Holder:
-    return Holder(request=item.request, token=permit.token, since=now)
 
 
 def _is_given_back(holder: Holder, runs: dict[str, Seen]) -> bool:

@@ -18,7 +18,6 @@ from temporalio.api.enums.v1 import (
     WorkflowTaskFailedCause,
 )
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import (
     AsyncActivityHandle,
@@ -173,7 +172,11 @@ async def end_stuck(
             raise
         return False
     pending = described.raw_description.pending_activities
-    failing = [each for each in pending if _is_failing_drain(each)]
+    failing = [
+        each
+        for each in pending
+        if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
+    ]
     on_failing_drains(name, len(failing))
     for each in failing:
         reason = each.last_failure.message
@@ -188,10 +191,6 @@ async def end_stuck(
         handle = client.get_workflow_handle(semaphore_id(name), run_id=described.run_id)
         await handle.terminate(reason=STANDS)
     return True
-
-
-def _is_failing_drain(pending: PendingActivityInfo) -> bool:
-    return pending.activity_id.startswith(drain_id("")) and pending.attempt > FAILED_DRAINS
 
 
 async def end_failing(

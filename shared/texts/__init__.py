@@ -85,16 +85,12 @@ def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
     every = {key: text for file in files for key, text in json.loads(file.read_bytes()).items()}
     blanked = sorted(filter(_BLANK.search, every), key=_rank)
     plain = {key: text for key, text in every.items() if "{" not in key or "…" in key}
-    return plain, [(_said(key), every[key]) for key in blanked]
+    return plain, [(_BLANK.split(key)[::2], every[key]) for key in blanked]
 
 
 def _rank(key: str) -> tuple[bool, bool, int]:
     # A finding's kind and job precede its text, which is translated separately.
     return bool(_BLANK.match(key)), ": job-" not in key, -len(_BLANK.sub("", key))
-
-
-def _said(key: str) -> list[str]:
-    return _BLANK.split(key)[::2]
 
 
 def _between(said: list[str], text: str) -> list[str] | None:

@@ -65,7 +65,8 @@ def codec_app(keys: PayloadKeys, ui: str) -> FastAPI:
 
     @app.post(f"{PATH}/decode")
     async def decode(request: Request) -> Response:
-        return _answer(await keys.decode(await _payloads(request)))
+        decoded = Payloads(payloads=await keys.decode(await _payloads(request)))
+        return Response(MessageToJson(decoded), media_type="application/json")
 
     return app
 
@@ -79,7 +80,3 @@ async def _payloads(request: Request) -> Sequence[Payload]:
         return ParseDict(body, Payloads()).payloads
     except (ParseError, ValueError, RecursionError) as error:
         raise InvalidInput("body: not the JSON of Temporal's payloads.") from error
-
-
-def _answer(payloads: Sequence[Payload]) -> Response:
-    return Response(MessageToJson(Payloads(payloads=payloads)), media_type="application/json")

@@ -227,7 +227,8 @@ class PromptRun:
     async def _steps(self, node_id: str, events: ExecutionEvents) -> None:
         strides = self._strides[node_id]
         steps = steps_of(self._task, node_id, self._saver.nodes)
-        fields = self._kind(node_id).steps is not None
+        kind = self._saver.nodes[self._task.graph[node_id]["class_type"]]
+        fields = kind.steps is not None
         for stride in range(1, strides + 1):
             await self._pass()
             if fields:
@@ -235,9 +236,6 @@ class PromptRun:
                 events.step(self._task, node_id, value=value, steps=steps)
                 if stride < strides:
                     self._heed()
-
-    def _kind(self, node_id: str) -> NodeType:
-        return self._saver.nodes[self._task.graph[node_id]["class_type"]]
 
     async def _pass(self) -> None:
         """Pass one stride, unless the fault plan strikes in the middle of it."""
