@@ -257,7 +257,7 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
         known[str(event["eventId"])] = activity
         run.activities.append(activity)
         if isinstance(number := input_.get("attempt"), int):
-            run.orders.append(Order(str(input_["step"]), number, input_.get("token"), at, task))
+            run.orders.append(Order(stage_of(input_), number, input_.get("token"), at, task))
             _version(run, input_.get("record"), task)
         return
     activity = known.get(str(body.get("scheduledEventId"))) or Activity("", {}, at, 0)
@@ -280,6 +280,13 @@ def _version(run: Execution, record: Any, task: int) -> None:
         if all(number != each.version for each in run.versions):
             now = run.tasks[task]
             run.versions.append(Written(number, note, run.since.get(task, now), now))
+
+
+def stage_of(body: Row) -> str:
+    """The stage of an order, or of the order that is waited for; runs recorded before the pipelines
+    call it a step."""
+    order = body.get("order") or body
+    return str(order.get("stage") or order.get("step"))
 
 
 def _fail(activity: Activity, failure: Row | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from loadtest.books.histories import stage_of
 from loadtest.judge.compare import Finding
 from loadtest.judge.reference import Model
 from loadtest.times import duration
@@ -56,17 +57,12 @@ def _failure(model: Model) -> str | None:
     failed = [
         each.error_class
         for each in model.run.activities
-        if each.outcome == "failed" and last and _step(each.body) == last[0].step
+        if each.outcome == "failed" and last and stage_of(each.body) == last[0].step
     ]
     if not model.plain or not failed or status not in ("failed", "degraded"):
         return None
     ended_by = model.run.failure[0] if model.run.failure else failed[-1]
     return failed[-1] if failed[-1] == ended_by else None
-
-
-def _step(body: dict[str, object]) -> object:
-    order = body.get("order") or body
-    return order.get("step") if isinstance(order, dict) else None
 
 
 def _asked_end(model: Model) -> Iterator[Finding]:

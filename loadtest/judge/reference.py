@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.histories import PROGRESS, Activity, Execution, Written
+from loadtest.books.histories import PROGRESS, Activity, Execution, Written, stage_of
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import Clocks
@@ -405,7 +405,7 @@ def _units(model: Model) -> dict[str, Any]:
 
 def external_id(model: Model, activity: Activity) -> str:
     body = activity.body.get("order") or activity.body
-    return f"{model.job.job_id}.{body.get('step')}.{body.get('attempt')}"
+    return f"{model.job.job_id}.{stage_of(body)}.{body.get('attempt')}"
 
 
 def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:

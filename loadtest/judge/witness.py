@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Callback, Generation, owner
-from loadtest.books.histories import KLING_DONE, Signal
+from loadtest.books.histories import KLING_DONE, Signal, stage_of
 from loadtest.judge.clocks import OWN
 from loadtest.judge.compare import At, Between, Finding, OneOf, differences
 from loadtest.judge.reference import Model, planned
@@ -221,7 +221,7 @@ def _attempts(model: Model) -> Iterator[Finding]:
             ended = [
                 a
                 for a in run.activities
-                if a.body.get("attempt") == order.attempt and a.body.get("step") == order.step
+                if a.body.get("attempt") == order.attempt and stage_of(a.body) == order.step
             ]
             good = any(a.outcome == "completed" for a in ended)
             if good and not made and len(job.executions) == 1:
