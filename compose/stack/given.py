@@ -73,7 +73,7 @@ class Saved(BaseModel):
 def _digits(value: object) -> object:
     # pydantic takes `1_0` for 10, and blanks and signs, too.
     if isinstance(value, str) and not re.fullmatch("[0-9]+", value):
-        raise PydanticCustomError("int_parsing", "not digits alone")
+        raise PydanticCustomError("int_parsing", "is not a whole number")
     return value
 
 
