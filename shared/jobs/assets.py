@@ -3,12 +3,6 @@
 from pathlib import Path
 
 from shared.jobs.ids import checked
-from shared.pipeline.definition import Stage
-
-
-def asset_path(data_dir: Path, job_id: str, stage: Stage) -> Path:
-    """The file of one stage's result; ValueError for what is no job id."""
-    return assets_folder(data_dir, job_id) / f"{stage.name}.{stage.file.suffix}"
 
 
 def assets_prefix(job_id: str) -> str:

@@ -32,7 +32,6 @@ from services.api.app import create_app as create_api
 from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_callback
 from services.mock_kling.settings import DEFAULT_SECRET_KEY
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import IMAGE
 from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.states import Status
@@ -42,7 +41,7 @@ from tests.fixtures.processes import serving
 from tests.services.api.conftest import ended
 from tests.services.callback.conftest import SECRET, settings_for
 from tests.services.mock_core.serving import comfyui, kling, served
-from tests.shared.standins import sample_record, standing_in
+from tests.shared.standins import asset_path, sample_record, standing_in
 
 Connected = Callable[[], Awaitable[Client]]
 T = TypeVar("T")

@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from shared.jobs.assets import assets_folder
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Record, StageDone
+from shared.pipeline.definition import Stage
 from shared.semaphore.messages import (
     CAPACITY,
     CHANGE_UPDATE,
@@ -113,3 +116,8 @@ async def client_of_nobody(port: int) -> Client:
     return await Client.connect(
         f"127.0.0.1:{port}", lazy=True, data_converter=data_converter(PayloadKeys())
     )
+
+
+def asset_path(data_dir: Path, job_id: str, stage: Stage) -> Path:
+    """Where a folder has the result of a job's stage."""
+    return assets_folder(data_dir, job_id) / f"{stage.name}.{stage.file.suffix}"

@@ -27,7 +27,6 @@ from services.worker.vendors.comfyui import calls as comfyui
 from services.worker.vendors.kling import videos as kling
 from services.worker.worker import running_worker
 from shared.http.client import http_client
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, Record
@@ -38,6 +37,7 @@ from shared.telemetry import logs
 from shared.temporal.client import GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
+from tests.shared.standins import asset_path
 from tests.workflow.pipeline import Pipeline, pipeline, side_by_side
 
 ASKS = ContextVar("asks", default="poll")

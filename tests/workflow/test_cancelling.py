@@ -9,7 +9,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.slots import JOB_GATE
@@ -21,6 +20,7 @@ from shared.store.records import Records
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import HURRY
+from tests.shared.standins import asset_path
 from tests.workflow.pipeline import LONG, Pipeline, begun, check, pipeline, why, working
 from tests.workflow.scenarios import rule
 from tests.workflow.wires import over_both_image_apis, over_both_video_apis

@@ -11,7 +11,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from shared.errors import RefusedForGood, explained
 from shared.failures import MAX_ATTEMPTS
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
@@ -19,6 +18,7 @@ from shared.pipeline.activities import StageActivities
 from shared.store.records import Records
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
+from tests.shared.standins import asset_path
 from tests.workflow.pipeline import Pipeline, paid_once, why, working
 from tests.workflow.scenarios import ALL, FIRST_ATTEMPT, Crowd, Scenario, crowd_of, rule
 

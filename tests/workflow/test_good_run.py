@@ -16,7 +16,6 @@ from PIL import Image
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.worker.results import child
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Attempts, Progress, Record
 from shared.jobs.slots import JOB_GATE, STAGE_GATES
@@ -32,6 +31,7 @@ from shared.temporal.client import (
 from shared.temporal.pace import Pace, between_beats
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import ROUND_SECONDS, Counts, NewClient, Server, counts
+from tests.shared.standins import asset_path
 from tests.workflow.pipeline import Pipeline, working
 from tests.workflow.wires import APIS
 

@@ -16,7 +16,6 @@ from services.api.feed.feed import Feed, Retention
 from services.api.repair import Forgetter, Repairer, UnknownJobs
 from services.api.temporal import Temporal
 from shared.errors import NotReady
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
@@ -27,7 +26,7 @@ from shared.store.assets import Assets
 from shared.store.records import RecordStore
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import READY, Api, NewApi, change, ended
-from tests.shared.standins import CREATED, sample_record, standing_in
+from tests.shared.standins import CREATED, asset_path, sample_record, standing_in
 
 
 def waiting() -> Record:

@@ -19,7 +19,6 @@ from PIL import Image
 from services.worker.results.checker import Bounds
 from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http.client import http_client
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.ids import new_job_id
 from shared.pipeline import storage as module
@@ -36,6 +35,7 @@ from tests.services.mock_core.serving import served
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import ANY_KIND, VENDOR, Unconfined
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.shared.standins import asset_path
 
 JOB = "job-0123456789abcdef01234567"
 URL = "http://vendor/files/1"

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import VIDEO, GenVideoInput
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
@@ -19,7 +18,7 @@ from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import change, ended
 from tests.services.api.dashboard.conftest import Place
 from tests.services.worker.samples import mp4
-from tests.shared.standins import sample_record
+from tests.shared.standins import asset_path, sample_record
 
 FOLDER = Path("docs/examples")
 MOST_LINES = 30

@@ -11,7 +11,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from examples.speech.definition import SPEECH, SpeechInput
 from examples.speech.mock import SECONDS_A_CHARACTER, tone
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Attempts, JobError, Record
 from shared.jobs.states import Status
@@ -23,7 +22,7 @@ from tests.fixtures.processes import free_port
 from tests.services.api.conftest import change, ended
 from tests.services.api.dashboard.conftest import Place, job_id, row
 from tests.services.worker.samples import mp4, png
-from tests.shared.standins import CREATED, sample_record
+from tests.shared.standins import CREATED, asset_path, sample_record
 
 HOSTILE = "<img src=x onerror=alert(1)> 雪地里的红狐狸 \u202eright to left"
 PLAY = "async (video) => { await video.play(); return video.videoWidth; }"

@@ -16,7 +16,6 @@ from temporalio.client import Client
 from services.api import thumbnails
 from services.api.service import Service
 from services.api.thumbnails import Thumbnails
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
@@ -25,7 +24,7 @@ from tests.fixtures.object_store import given_for
 from tests.fixtures.processes import free_port
 from tests.services.api.conftest import Api, NewApi, ended
 from tests.services.worker.samples import png
-from tests.shared.standins import CREATED, client_of_nobody, sample_record
+from tests.shared.standins import CREATED, asset_path, client_of_nobody, sample_record
 
 BYTES = bytes(range(256)) * 4
 

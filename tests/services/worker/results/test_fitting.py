@@ -13,7 +13,6 @@ from PIL import Image
 
 from services.worker.results.checker import COMMAND, Bounds, Checker, running_checker
 from shared.errors import RefusedForGood, StorageFailed
-from shared.jobs.assets import asset_path
 from shared.jobs.genvideo import IMAGE
 from shared.jobs.ids import new_job_id
 from shared.pipeline.disk import Disk
@@ -22,6 +21,7 @@ from tests.fixtures.processes import peak
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import pid_of, put
 from tests.services.worker.results.test_checker import CHILD_MEGABYTES
+from tests.shared.standins import asset_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
