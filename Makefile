@@ -79,6 +79,8 @@ wheel: FORCE ## build dist/temporal_semaphore-*.whl, the semaphore as a library
 	$(stack) wheel
 example-exclusive: FORCE ## the example of the semaphore as a library, through kill -9, cancel and terminate
 	$(stack) example-exclusive
+example-speech: FORCE ## run two pipelines on one slot, through faults, kill -9 and terminate
+	$(stack) example-speech
 test: FORCE ## run every automated test; ARGS='…' goes to pytest
 	$(stack) test
 check: FORCE ## check format, lint, types, layers, documentation

@@ -32,6 +32,7 @@ DEVELOPMENT = frozenset(
         "prove",
         "wheel",
         "example-exclusive",
+        "example-speech",
     }
 )
 VERSION = ".".join(map(str, sys.version_info[:2]))

@@ -53,6 +53,7 @@ STANDALONE: dict[str, Callable[[], int]] = {
     "chaos": lambda: develop.chaos(ROOT, ENV),
     "wheel": lambda: develop.wheel(ROOT),
     "example-exclusive": lambda: develop.example_exclusive(ROOT),
+    "example-speech": lambda: develop.example_speech(ROOT),
     "simulate": lambda: develop.simulate(ROOT, ENV),
     "mutants": lambda: develop.mutants(ROOT, ENV),
     "test": lambda: develop.test(ROOT, ENV),

@@ -19,8 +19,8 @@ class Service:
 
     `bind` is the variable of the address that the port is opened on; without one it is loopback.
     `model` names the class of its settings; `client`: it reads the SDK's variables, too. `mock`:
-    the stage whose vendor it replaces. `program`: what `python -m` starts, if that is not the
-    folder of its name.
+    the stage whose vendor it replaces. Of what a pipeline brings, `program` is what `python -m`
+    starts, and `workflow` names the class whose jobs its worker runs.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Service:
     inside: bool = False
     bind: str = ""
     program: str = ""
+    workflow: str = ""
 
     @property
     def module(self) -> str:

@@ -1,10 +1,14 @@
-"""`python -m services.worker.replay FOLDER`: stored histories against the code as it is now."""
+"""`python -m services.worker.replay [WORKFLOW] FOLDER`: stored histories against the present code.
+
+WORKFLOW is `package.module:Class` of another pipeline's.
+"""
 
 import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 from temporalio.client import WorkflowHistory
 
@@ -25,13 +29,15 @@ async def _histories(files: Sequence[Path]) -> AsyncIterator[WorkflowHistory]:
 
 def main(arguments: list[str]) -> int:
     """Print what came of it; the exit status says only whether it could be done."""
-    folder = Path(arguments[0]) if len(arguments) == 1 else None
-    if folder is None or not folder.is_dir():
-        sys.stderr.write("usage: python -m services.worker.replay FOLDER (of <job_id>.json)\n")
+    *named, folder = arguments or ["?"]
+    if len(named) > 1 or not Path(folder).is_dir():
+        usage = "usage: python -m services.worker.replay [WORKFLOW] FOLDER (of <job_id>.json)"
+        sys.stderr.write(f"{usage}\n")
         return USAGE
+    workflow = resolve_name(named[0]) if named else GenVideoWorkflow
     keys = PayloadKeys.parse(os.environ.get("PAYLOAD_KEY", ""))
-    files = sorted(folder.glob("*.json"))
-    tell(asyncio.run(replay(GenVideoWorkflow, _histories(files), keys)))
+    files = sorted(Path(folder).glob("*.json"))
+    tell(asyncio.run(replay(workflow, _histories(files), keys)))
     return 0
 
 

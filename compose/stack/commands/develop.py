@@ -97,6 +97,12 @@ def example_exclusive(root: Path) -> int:
     return _run(root, "examples.exclusive.check", [])
 
 
+def example_speech(root: Path) -> int:
+    """Two pipelines on one slot, through faults, kill -9, terminate; 1 where two jobs were at work
+    at once, or one was paid twice."""
+    return _run(root, "examples.speech.check", [])
+
+
 def chaos(root: Path, environ: Mapping[str, str]) -> int:
     """Strike a stack of its own for MINUTES from a SEED; return 0 if no rule was broken, else 1.
 

@@ -98,7 +98,10 @@ def _replayed(
             return status
         settings = lifecycle.renewed(choice.settled(settings, stack))
     stack = choice.chosen(settings)
-    program = ["--replay-with", shlex.join([stack.python, "-m", "services.worker.replay"])]
+    pipeline = environ.get("PIPELINE", "")
+    workflows = [each.workflow for each in settings.further if each.name == pipeline]
+    replay = [stack.python, "-m", "services.worker.replay", *workflows]
+    program = ["--replay-with", shlex.join(replay)]
     options = [*known, *(name for name, option in _SWITCHES.items() if option in arguments)]
     line = make_line(target, settings, environ, options=options)
     return stack.loadtest([*arguments, *program], handed | {"MAKE_LINE": line})
