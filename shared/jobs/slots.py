@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from shared.jobs.genvideo import GENVIDEO
-from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY, Definition
+from shared.pipeline.definition import OPEN_RECORDS_ACTIVITY, Definition
 from shared.semaphore.messages import Recall
 
 # A job holds it from its grant to its close.
@@ -12,12 +12,19 @@ JOB_GATE = GENVIDEO.slot
 STAGE_GATES = GENVIDEO.names
 
 
-def recalls_of(pipelines: Iterable[Definition]) -> dict[str, tuple[Recall, ...]]:
-    """By slot, what knows of its jobs when Temporal does not: records outlive Temporal's memory."""
-    found: dict[str, tuple[Recall, ...]] = {}
+def recalls_of(pipelines: Iterable[Definition]) -> dict[str, Recall]:
+    """By slot, what knows of its jobs when Temporal does not: records outlive Temporal's memory.
+
+    The records of all pipelines lie in one store, so that a worker of the first one reads them: a
+    slot needs no worker of a pipeline that has no job.
+    """
+    found: dict[str, Recall] = {}
     for each in pipelines:
-        recall = Recall(task_queue=each.name, activity=OPEN_RECORDS_ACTIVITY, drain=DRAIN_ACTIVITY)
-        found[each.slot] = (*found.get(each.slot, ()), recall)
+        recall = found.get(each.slot) or Recall(
+            task_queue=each.name, activity=OPEN_RECORDS_ACTIVITY, clean_ups={}
+        )
+        clean_ups = {**recall.clean_ups, each.name: each.clean_up}
+        found[each.slot] = recall.model_copy(update={"clean_ups": clean_ups})
     return found
 
 

@@ -24,7 +24,7 @@ from shared.pipeline.parts import Parts
 from shared.pipeline.policies import KEEP_SECONDS
 from shared.pipeline.polling import asked_by, end_of
 from shared.pipeline.vendor import Vendor, VendorStatus
-from shared.semaphore.messages import Closed, Drain, OpenRecords, RunRef
+from shared.semaphore.messages import Closed, Drain, OpenRecords, OpenRun, RunRef
 from shared.semaphore.server import is_gone
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
@@ -82,20 +82,19 @@ class DrainActivities:
 
     @activity.defn(name=OPEN_RECORDS_ACTIVITY)
     async def open_records(self) -> OpenRecords:
-        """The runs of this pipeline's records in this namespace that have begun and have no end."""
+        """The runs of all records of this namespace that have begun and have no end."""
         async with beating(self._client, "records"):
             runs = await asyncio.to_thread(self._open_records)
         log.info("open records", job_ids=[run.job_id for run in runs])
         return OpenRecords(runs=tuple(runs))
 
-    def _open_records(self) -> list[RunRef]:
+    def _open_records(self) -> list[OpenRun]:
         records = map(self._records.read, self._records.job_ids())
         return [
-            RunRef(job_id=each.job_id, run_id=each.run_id)
+            OpenRun(job_id=each.job_id, run_id=each.run_id, pipeline=each.pipeline)
             for each in records
             if each is not None
             and each.run_id
-            and each.pipeline == self._pipeline.name
             and each.status is Status.RUNNING
             and each.is_of(self._client.namespace)
         ]

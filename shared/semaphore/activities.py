@@ -142,7 +142,7 @@ class SemaphoreActivities:
                 self._client,
                 str(info.workflow_run_id),
                 name=name,
-                recalls=len(self._rules.recalls.get(name, ())),
+                recalls=name in self._rules.recalls,
             )
             seen = await find_jobs(self._client, name, now=info.started_time)
             found = await merged(self._client, seen, before, now=info.started_time)

@@ -193,12 +193,13 @@ def memo_of(name: str, mark: Wait) -> dict[str, object]:
 
 
 class Recall(CleanUp):
-    """An activity that tells a semaphore without predecessor which runs may still hold a place.
+    """The activity that tells a semaphore without predecessor which runs may still hold a place.
 
-    It returns `OpenRecords`. `drain` clears up after those runs, on the same queue.
+    It returns `OpenRecords`. `clean_ups`: what clears up after those runs, by pipeline; a run of
+    another pipeline holds no place of this semaphore.
     """
 
-    drain: str
+    clean_ups: dict[str, CleanUp]
 
 
 class Permit(RunRef):
@@ -265,10 +266,16 @@ class Drained(Message):
     cleared: Literal[True]
 
 
-class OpenRecords(Message):
-    """The runs whose records have begun and not ended."""
+class OpenRun(RunRef):
+    """A run whose record has begun and not ended."""
 
-    runs: tuple[RunRef, ...] = ()
+    pipeline: Name
+
+
+class OpenRecords(Message):
+    """All such runs."""
+
+    runs: tuple[OpenRun, ...] = ()
 
 
 class SemaphoreSettings(Message):

@@ -38,7 +38,7 @@ MOST_RUNS = 10
 class Predecessor(NamedTuple):
     """The last run with a state; without one, the defaults, which are the safest.
 
-    `recalls`: how many may name runs that Temporal has forgotten. `cleared`: the runs whose
+    `recalls`: open records may name runs that Temporal has forgotten. `cleared`: the runs whose
     drain has ended, in that run or earlier ones.
     """
 
@@ -47,10 +47,10 @@ class Predecessor(NamedTuple):
     holders: tuple[Holder, ...] = ()
     waiting: tuple[SlotRequest, ...] = ()
     cleared: frozenset[str] = frozenset()
-    recalls: int = 0
+    recalls: bool = False
 
 
-async def find_predecessor(client: Client, run_id: str, *, name: str, recalls: int) -> Predecessor:
+async def find_predecessor(client: Client, run_id: str, *, name: str, recalls: bool) -> Predecessor:
     """Read limit and pause from the memo, and the rest from the histories, of the runs before
     `run_id`.
 
@@ -103,7 +103,7 @@ class SemaphoreBook:
     written for; after a reset another one than the run's own.
     """
 
-    def __init__(self, converter: DataConverter, *, recalls: int = 0) -> None:
+    def __init__(self, converter: DataConverter, *, recalls: bool = False) -> None:
         self.out: dict[str, Holder] = {}
         self.waiting: dict[str, SlotRequest] = {}
         self.cleared: set[str] = set()
@@ -118,9 +118,8 @@ class SemaphoreBook:
         self._frees: dict[int, str] = {}
         self._rebuilds: set[int] = set()
         self._records: set[int] = set()
-        # The result of a rebuild without predecessor, until all open records are read.
+        # The result of a rebuild without predecessor, until the open records are read.
         self._unsure: Found | None = None
-        self._recalled = 0
 
     async def read(self, events: AsyncIterator[HistoryEvent]) -> None:
         """Read a history from its beginning."""
@@ -217,10 +216,8 @@ class SemaphoreBook:
         elif number in self._records:
             records = await self._read(task.result, OpenRecords)
             if self._unsure is not None and records is not None:
-                self._recalled += 1
-                if self._recalled == self._recalls:
-                    self._learn(self._unsure)
-                    self._unsure = None
+                self._learn(self._unsure)
+                self._unsure = None
         elif run_id := self._drains.get(number):
             if await self._read(task.result, Drained):
                 self._cleared(run_id)

@@ -73,7 +73,7 @@ class SemaphoreRules(Message):
 
     `max_history`: events, roughly, after which a new run begins, apart from those of its watches.
     `capacity`: how many may wait. `stack`: the owner's name, or empty. `recalls`: by semaphore, the
-    activities that know of runs that Temporal has forgotten. `ends_failing`: terminate a holder
+    activity that knows of runs that Temporal has forgotten. `ends_failing`: terminate a holder
     whose code fails for a minute. Time-outs in seconds: `watch_seconds` of the process at a watch
     (the next process restarts it at once), `beat_seconds` of the worker at a drain,
     `sticky_seconds` of the worker that has the run in its cache. `care_seconds` and `look_seconds`:
@@ -84,7 +84,7 @@ class SemaphoreRules(Message):
     capacity: int = CAPACITY
     stack: str = ""
     ends_failing: bool = False
-    recalls: dict[str, tuple[Recall, ...]] = Field(default_factory=dict)
+    recalls: dict[str, Recall] = Field(default_factory=dict)
     watch_seconds: float = 60
     beat_seconds: float = 10
     sticky_seconds: float = 0.4

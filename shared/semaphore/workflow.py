@@ -24,7 +24,6 @@ with workflow.unsafe.imports_passed_through():
         Drained,
         Holder,
         OpenRecords,
-        Recall,
         Release,
         RunRef,
         SlotChange,
@@ -123,15 +122,12 @@ class SemaphoreWorkflow:
             waiting=found.waiting,
         )
         self._permits = Permits(state, permits.name, capacity=permits.capacity)
-        if not found.remembered:
-            for recall in self._rules.recalls.get(permits.name, ()):
-                await self._recall(recall)
-
-    async def _recall(self, recall: Recall) -> None:
-        rules, clean_up = self._rules, recall.model_copy(update={"activity": recall.drain})
-        records = await self._completed(lambda: starts.open_records(recall, rules), OpenRecords)
-        for run in records.runs:
-            self._adopt(run, clean_up)
+        recall, rules = self._rules.recalls.get(permits.name), self._rules
+        if recall is not None and not found.remembered:
+            records = await self._completed(lambda: starts.open_records(recall, rules), OpenRecords)
+            for run in records.runs:
+                if (clean_up := recall.clean_ups.get(run.pipeline)) is not None:
+                    self._adopt(run, clean_up)
 
     def _adopt(self, run: RunRef, clean_up: CleanUp) -> None:
         """Count the run of an open record as a holder.

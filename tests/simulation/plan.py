@@ -1,15 +1,17 @@
 """What happens in a history, drawn from its seed; any part of it can be left out."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from tests.simulation.world import Chance
 
-STEPS = ("image", "video")
+STEPS = ("image", "video", "sound")
 # Attempts that a plan has something to say about.
 ATTEMPTS = 4
+SALT = 0x5EED
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,17 @@ class Quirk:
 
 @dataclass(frozen=True)
 class JobPlan:
-    """One job: when it is submitted, and how the vendors treat its attempts at each step."""
+    """One job: when it is submitted, and how the vendors treat its attempts at each step.
+
+    A job of the pipeline `sounds` has one step, whose attempts are treated as those of an image.
+    """
 
     at: float
     priority: int = 3
     degrades: bool = False
     image: tuple[Quirk, ...] = (Quirk(),) * ATTEMPTS
     video: tuple[Quirk, ...] = (Quirk(),) * ATTEMPTS
+    pipeline: str = "genvideo"
 
 
 class Kind(StrEnum):
@@ -107,7 +113,8 @@ class Options:
     """Settings of the system, and how much of what is drawn.
 
     `overtakes`: the share of workflow tasks that a query overtakes; the run then sees one by one
-    what a replay sees together, unless its worker forgets it.
+    what a replay sees together, unless its worker forgets it. `sounds`: the share of jobs
+    of the other pipeline, which has a worker of its own and the same slot.
     """
 
     jobs: int = 3
@@ -125,6 +132,7 @@ class Options:
     odd: float = 0.35
     slow: float = 0.01
     overtakes: float = 0.0
+    sounds: float = 0.0
     kinds: tuple[str, ...] = ()
 
 
@@ -160,16 +168,25 @@ ALL_KINDS = tuple(kind for kind in Kind if kind is not Kind.BREAK)
 
 def drawn(seed: int, options: Options | None = None) -> Plan:
     """The plan of a seed; without options they are drawn, too."""
-    chance = Chance(seed ^ 0x5EED)
+    chance = Chance(seed ^ SALT)
     chosen = options or _options(chance)
     jobs = tuple(_job(chance, chosen) for _ in range(chosen.jobs))
     strikes: list[Strike] = []
     for _ in range(chosen.strikes):
-        strike = _strike(chance, chosen)
+        strike = _for_its_pipeline(_strike(chance, chosen), jobs)
         if strikes and chance.often("burst", 0.35):
             strike = _close_to(strikes[-1], strike, chance)
         strikes.append(strike)
     return Plan(seed, chosen, jobs, tuple(strikes))
+
+
+def _for_its_pipeline(strike: Strike, jobs: tuple[JobPlan, ...]) -> Strike:
+    """A job of the other pipeline comes by the places of its own step."""
+    near, _, place = strike.mark.partition(" ")
+    if not near.isdecimal() or jobs[int(near)].pipeline == "genvideo":
+        return strike
+    place = re.sub("request_video|collect_video|gen_image", "gen_sound", place)
+    return replace(strike, mark=f"{near} {re.sub('image|video', 'sound', place)}")
 
 
 def _close_to(before: Strike, strike: Strike, chance: Chance) -> Strike:
@@ -193,6 +210,7 @@ def _options(chance: Chance) -> Options:
         loses=chance.pick("loses", (0.0, 0.0, 0.02)),
         odd=chance.pick("oddity", (0.0, 0.1, 0.35)),
         slow=chance.pick("slow locals", (0.0, 0.0, 0.02)),
+        sounds=chance.pick("sounds", (0.0, 0.3, 0.6)),
     )
 
 
@@ -203,6 +221,7 @@ def _job(chance: Chance, options: Options) -> JobPlan:
         degrades=chance.often("degrades", 0.2),
         image=tuple(_quirk(chance, "image", options) for _ in range(ATTEMPTS)),
         video=tuple(_quirk(chance, "video", options) for _ in range(ATTEMPTS)),
+        pipeline="sounds" if chance.often("other pipeline", options.sounds) else "genvideo",
     )
 
 
@@ -322,7 +341,9 @@ class Stored:
     showed: str
 
     def plan(self) -> Plan:
-        return drawn(self.seed, self.options)
+        # They are older than the second pipeline.
+        options = self.options or replace(_options(Chance(self.seed ^ SALT)), sounds=0.0)
+        return drawn(self.seed, options)
 
 
 def stored() -> list[Stored]:

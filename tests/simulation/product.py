@@ -7,15 +7,16 @@ import logging
 import sys
 import time as time_module
 import warnings
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import SecretStr
+from temporalio import workflow
 from temporalio.workflow import (
     UnfinishedSignalHandlersWarning,
     UnfinishedUpdateHandlersWarning,
@@ -26,14 +27,16 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service import ImageService, VideoService
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import BadResult
-from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
-from shared.jobs.messages import Asset, Job, Record
+from shared.jobs.genvideo import GENVIDEO, VIDEO
+from shared.jobs.messages import Asset, Job, Progress, Record
 from shared.jobs.slots import JOB_GATE, recalls_of
-from shared.pipeline.definition import Stage
+from shared.pipeline.definition import Definition, FileKind, JobInput, Stage
 from shared.pipeline.disk import Disk
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.parts import Parts
+from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.records import Requests, StateActivities
+from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.vendor import Vendor as VendorClient
 from shared.pipeline.worker import activities_of
 from shared.semaphore.activities import SemaphoreActivities
@@ -197,25 +200,72 @@ def product_in_virtual_time() -> Iterator[None]:
 
 
 NOWHERE = Path("nowhere")
+SOUND = Stage(
+    name="sound", file=FileKind("WAV", "wav", "audio/wav"), vendor="sound", deadline=60, give_up=600
+)
 
 
-def _settings(options: Options) -> WorkerSettings:
+class SoundInput(JobInput):
+    """What a job of the other pipeline is started with."""
+
+    text: str
+
+
+# Another pipeline on the same slot, of one stage that is not called back.
+SOUNDS = Definition(name="sounds", workflow="SoundWorkflow", input=SoundInput, stages=(SOUND,))
+PIPELINES = {each.name: each for each in (GENVIDEO, SOUNDS)}
+TYPES = frozenset(each.workflow for each in PIPELINES.values())
+
+
+@workflow.defn(name=SOUNDS.workflow)
+class SoundWorkflow(Pipeline[SoundInput]):
+    """Queue, sound, end."""
+
+    definition = SOUNDS
+
+    @workflow.init
+    def __init__(self, job: SoundInput) -> None:
+        super().__init__(job)
+
+    @workflow.run
+    async def run(self, job: SoundInput) -> Progress:
+        return await self.until_ended()
+
+    async def stages(self, job: SoundInput) -> None:
+        await self.make(SOUND, prompt=job.text, style="")
+
+
+class SoundSettings(PipelineWorkerSettings):
+    """Those of its worker."""
+
+    pipeline: ClassVar[Definition] = SOUNDS
+    sound_attempt_seconds: float = SOUND.deadline
+    sound_give_up_seconds: float = SOUND.give_up
+
+
+def _settings(options: Options, pipeline: Definition) -> PipelineWorkerSettings:
+    kind = WorkerSettings if pipeline is GENVIDEO else SoundSettings
     return _settings_of(
+        kind,
         image_attempt_seconds=options.image_seconds,
+        sound_attempt_seconds=options.image_seconds,
+        sound_give_up_seconds=options.give_up_seconds,
         video_attempt_seconds=options.video_seconds,
         job_seconds=options.job_seconds,
         drain_seconds=options.drain_seconds,
         image_give_up_seconds=options.give_up_seconds,
         video_give_up_seconds=options.give_up_seconds,
-        gates=options.gates,
+        gates=options.gates if pipeline is GENVIDEO else "",
     )
 
 
 @cache
-def _settings_of(**fields: float | str) -> WorkerSettings:
+def _settings_of(
+    kind: type[PipelineWorkerSettings], **fields: float | str
+) -> PipelineWorkerSettings:
     """Made once for all histories that set the same: the environment is read each time."""
     secret = SecretStr("a-secret-of-32-characters-or-more")
-    return WorkerSettings.model_validate({"callback_secret": secret, "data_dir": NOWHERE, **fields})
+    return kind.model_validate({"callback_secret": secret, "data_dir": NOWHERE, **fields})
 
 
 def job_worker(
@@ -223,22 +273,23 @@ def job_worker(
     name: str,
     options: Options,
     *,
-    images: Vendor,
-    videos: Vendor,
+    pipeline: Definition,
+    vendors: Mapping[str, Vendor],
     records: Records,
 ) -> Worker:
-    """A process that runs jobs, as `services.worker.worker` puts it together."""
-    worker = new_worker(
-        server, name, GENVIDEO.name, workflows={GENVIDEO.workflow: GenVideoWorkflow}
-    )
+    """A process that runs jobs, as `shared.pipeline.worker` puts it together."""
+    kind = GenVideoWorkflow if pipeline is GENVIDEO else SoundWorkflow
+    worker = new_worker(server, name, pipeline.name, workflows={pipeline.workflow: kind})
     client: Any = SimulatedClient(server, worker)
-    settings = _settings(options)
+    settings = _settings(options, pipeline)
     parts = Parts(
         settings=settings,
         client=client,
         vendors={
-            IMAGE.vendor: ImageService(cast(Any, images.at(worker))),
-            VIDEO.vendor: VideoService(cast(Any, videos.at(worker))),
+            name: (VideoService if name == VIDEO.vendor else ImageService)(
+                cast(Any, vendor.at(worker))
+            )
+            for name, vendor in vendors.items()
         },
         storage=cast(Any, Store(server.world)),
     )
@@ -262,7 +313,7 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
         max_history=options.max_history,
         beat_seconds=1.4,
         ends_failing=True,
-        recalls=recalls_of([GENVIDEO]),
+        recalls=recalls_of(PIPELINES.values()),
     )
     activities = SemaphoreActivities(client, rules)
     _install(

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from tests.simulation import product
@@ -65,7 +64,7 @@ class Rules:
         return f"{index}.{generation.step}.{generation.attempt}"
 
     def _check_at_once(self, name: str) -> None:
-        vendors = (self._simulation.images, self._simulation.videos)
+        vendors = self._simulation.vendors.values()
         jobs = {each.job_id for vendor in vendors for each in vendor.running()}
         if len(jobs) > self._limit:
             others = sorted({self._name(g) for v in vendors for g in v.running()} - {name})
@@ -87,7 +86,7 @@ class Rules:
                 self.broken(Rule.PAID_ONCE, f"{name} while {self._name(other)} is {why}")
 
     def _vendor(self, step: str) -> Vendor:
-        return self._simulation.images if step == "image" else self._simulation.videos
+        return self._simulation.vendors[step]
 
     def _check_open(self, generation: Generation, name: str) -> None:
         run = self._simulation.server.current(generation.job_id)
@@ -208,7 +207,7 @@ class Rules:
 
     def closed(self, run: Run) -> None:
         """A run has closed."""
-        if run.type == GENVIDEO.workflow and run.status not in KILLED:
+        if run.type in product.TYPES and run.status not in KILLED:
             self._check_clear(run.workflow_id)
         if run.status is not Status.COMPLETED or run.closed_at is None:
             return
@@ -222,7 +221,7 @@ class Rules:
 
     def _check_clear(self, job_id: str) -> None:
         """The place is free at once; what an old run had begun is the semaphore's to clear."""
-        vendors = (self._simulation.images, self._simulation.videos)
+        vendors = self._simulation.vendors.values()
         running = [g for vendor in vendors for g in vendor.running() if g.job_id == job_id]
         if running and job_id not in self._reset:
             names = ", ".join(map(self._name, running))
@@ -266,9 +265,9 @@ class Rules:
             self._check_free(product.semaphore_of(gate))
 
     def _check_recorded(self, index: int, job_id: str, record: Record | None) -> None:
-        for step in GENVIDEO.names:
+        for step in self._simulation.vendors:
             paid = [g.attempt for g in self._vendor(step).ledger if g.job_id == job_id]
-            told = record.attempts[step] if record else 0
+            told = record.attempts.get(step, 0) if record else 0
             if paid and max(paid) > told:
                 text = f"job {index} has paid {max(paid)} of {step}, its record says {told}"
                 self.broken(Rule.RECORDED, text)

@@ -40,6 +40,8 @@ def _job(job: JobPlan) -> str:
     text = f", priority {job.priority}" if job.priority != JobPlan(0.0).priority else ""
     if job.degrades:
         text += ", degrades"
+    if job.pipeline != JobPlan(0.0).pipeline:
+        text += f", of {job.pipeline}"
     for name in ("image", "video"):
         quirks: tuple[Quirk, ...] = getattr(job, name)
         for number, quirk in enumerate(quirks, 1):
@@ -119,7 +121,7 @@ def _simpler_jobs(job: JobPlan) -> Iterator[JobPlan]:
             for simpler in _simpler_quirks(quirk):
                 changed = (*quirks[:place], simpler, *quirks[place + 1 :])
                 yield _with_quirks(job, name, changed)
-    for name in ("priority", "degrades"):
+    for name in ("priority", "degrades", "pipeline"):
         plain_value = getattr(JobPlan(0.0), name)
         if getattr(job, name) != plain_value:
             yield replace(job, **{name: plain_value})

@@ -8,10 +8,10 @@ from temporalio.service import RPCError
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import StageDone
 from shared.jobs.states import OnVideoFailure
-from shared.semaphore.messages import SEMAPHORE_QUEUE
+from shared.pipeline.definition import JobInput
 from tests.simulation import product
 from tests.simulation.history import Run
-from tests.simulation.plan import JobPlan, Kind, Plan, Quirk, Violation
+from tests.simulation.plan import STEPS, JobPlan, Kind, Plan, Quirk, Violation
 from tests.simulation.product import Records
 from tests.simulation.rules import Rules
 from tests.simulation.server import Server
@@ -54,8 +54,7 @@ class Simulation:
         self.server.overtakes = plan.options.overtakes
         self.told: list[str] | None = [] if tells else None
         self.records = Records(lambda rule, text: self.rules.broken(rule, text))
-        self.images = Vendor(self.world, "image", lambda name: self._quirk(name, "image"))
-        self.videos = Vendor(self.world, "video", lambda name: self._quirk(name, "video"))
+        self.vendors = {step: Vendor(self.world, step, self._quirk) for step in STEPS}
         self.processes: list[Worker] = []
         self.workers: list[Worker] = []
         self.semaphores: list[Worker] = []
@@ -73,22 +72,29 @@ class Simulation:
     def index(self, job_id: str) -> int:
         return int(job_id.removeprefix("job-"), 16)
 
-    def _quirk(self, external_id: str, step: str) -> Quirk:
-        job_id, _, attempt = external_id.split(".")
+    def _quirk(self, external_id: str) -> Quirk:
+        job_id, step, attempt = external_id.split(".")
         job = self.plan.jobs[self.index(job_id)]
         assert job is not None
-        return (job.image if step == "image" else job.video)[int(attempt) - 1]
+        return (job.video if step == "video" else job.image)[int(attempt) - 1]
 
-    def add_worker(self) -> Worker:
-        """One more process for jobs."""
+    def add_worker(self, pipeline: str = "genvideo") -> Worker:
+        """One more process for jobs of a pipeline."""
         worker = product.job_worker(
             self.server, f"worker-{self.server.number()}", self.plan.options,
-            images=self.images, videos=self.videos, records=self.records,
+            pipeline=product.PIPELINES[pipeline], vendors=self.vendors, records=self.records,
         )  # fmt: skip
         worker.breaks = lambda run: run.workflow_id in self.broken
         self.workers.append(worker)
         self._add(worker)
         return worker
+
+    def add_workers(self) -> None:
+        """As many processes as there are at first."""
+        for _ in range(WORKERS):
+            self.add_worker()
+        if any(job.pipeline == "sounds" for _, job in self.plan.present()):
+            self.add_worker("sounds")
 
     def add_semaphore(self) -> Worker:
         """One more process for the semaphore."""
@@ -119,8 +125,7 @@ class Simulation:
     def run(self) -> Outcome:
         """From the beginning to the verdict."""
         self._wire()
-        for _ in range(WORKERS):
-            self.add_worker()
+        self.add_workers()
         for _ in range(SEMAPHORES):
             self.add_semaphore()
         if self.plan.options.limit != 1:
@@ -147,7 +152,8 @@ class Simulation:
     def _replay_all(self) -> None:
         """Each run's whole history once more, as a release's check does it."""
         for run in self.server.all_runs():
-            process = (self.semaphores if run.queue == SEMAPHORE_QUEUE else self.workers)[-1]
+            both = (*self.workers, *self.semaphores)
+            process = [each for each in both if each.queue == run.queue][-1]
             if run.workflow_id not in self.broken:
                 process.again()
                 why = process.replay(run)
@@ -155,7 +161,7 @@ class Simulation:
                     self.rules.task_failed(run, f"replay: {why}")
 
     def _wire(self) -> None:
-        for vendor in (self.images, self.videos):
+        for vendor in self.vendors.values():
             vendor.on_arrive = self._arrived
             vendor.on_accept = self._accepted
             vendor.on_end = self._ended
@@ -189,15 +195,18 @@ class Simulation:
         )
 
     def _submit(self, index: int, job: JobPlan) -> None:
-        wanted = GenVideoInput(
-            prompt="a cat",
-            style="ink",
-            priority=job.priority,
-            on_video_failure=OnVideoFailure.IMAGE if job.degrades else OnVideoFailure.FAIL,
-        )
+        pipeline = product.PIPELINES[job.pipeline]
+        wanted: JobInput = product.SoundInput(text="a cat", priority=job.priority)
+        if pipeline is GENVIDEO:
+            wanted = GenVideoInput(
+                prompt="a cat",
+                style="ink",
+                priority=job.priority,
+                on_video_failure=OnVideoFailure.IMAGE if job.degrades else OnVideoFailure.FAIL,
+            )
         job_id = self.job_id(index)
         run = self.server.start(
-            GENVIDEO.workflow, job_id, queue=GENVIDEO.name,
+            pipeline.workflow, job_id, queue=pipeline.name,
             args=self.server.table.of(wanted), task_timeout=TASK_SECONDS,
         )  # fmt: skip
         self.server.tasks.schedule(run)

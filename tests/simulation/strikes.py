@@ -63,7 +63,6 @@ class Operator:
 SUBMITTED_BY = 2.5
 # A restore takes longer than a submit can be on its way.
 STOPPED_SECONDS = 31.0
-WORKERS = 2
 # Each of them is well-typed JSON.
 POISON: list[object] = [
     {"job_id": "", "run_id": "x", "priority": 3, "requested_at": "2027-01-01T00:00:00Z"},
@@ -231,16 +230,16 @@ class Striker:
             if run.queue == SEMAPHORE_QUEUE:
                 self._server.delete(run)
         self._simulation.rules.restored()
-        self._simulation.images.is_honest = self._simulation.videos.is_honest = True
-        for _ in range(WORKERS):
-            self._simulation.add_worker()
+        for vendor in self._simulation.vendors.values():
+            vendor.is_honest = True
+        self._simulation.add_workers()
         self._simulation.add_semaphore()
 
     # Processes
 
     def _kill_worker(self, strike: Strike) -> None:
         if victim := self._victim(strike, self._simulation.workers):
-            self._later(strike, self._simulation.add_worker)
+            self._later(strike, self._simulation.add_worker, victim.queue)
             self._simulation.tell(f"   {victim.name}")
             victim.kill()
 
@@ -297,9 +296,15 @@ class Striker:
     # All around
 
     def _vendor_away(self, strike: Strike) -> None:
-        vendor = self._simulation.images if strike.share < 0.5 else self._simulation.videos
+        vendor = self._simulation.vendors[self._step_of(strike)]
         vendor.away_until = self._world.now + strike.seconds
         self._later(strike, lambda: None)
+
+    def _step_of(self, strike: Strike) -> str:
+        job = self._simulation.plan.jobs[strike.job]
+        if job is not None and job.pipeline == "sounds":
+            return "sound"
+        return "image" if strike.share < 0.5 else "video"
 
     def _server_away(self, strike: Strike) -> None:
         self._server.is_away = True

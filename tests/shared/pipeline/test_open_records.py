@@ -14,7 +14,7 @@ from shared.jobs.states import Status
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.parts import Parts
 from shared.pipeline.storage import Storage
-from shared.semaphore.messages import OpenRecords, RunRef
+from shared.semaphore.messages import OpenRecords, OpenRun
 from shared.store.records import RecordStore
 from tests.shared.standins import sample_record
 
@@ -50,5 +50,5 @@ async def test_one_of_a_state(
     record = a_record(1, **fields)
     assert RecordStore(tmp_path).write(record)
     found = await open_records(client, tmp_path)
-    expected = RunRef(job_id=record.job_id, run_id=record.run_id)
+    expected = OpenRun(job_id=record.job_id, run_id=record.run_id, pipeline="genvideo")
     assert found.runs == ((expected,) if is_found else ())

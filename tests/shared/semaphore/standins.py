@@ -25,6 +25,7 @@ from shared.semaphore.messages import (
     REQUEST_SIGNAL,
     Drain,
     OpenRecords,
+    OpenRun,
     Permit,
     Release,
     RunRef,
@@ -136,7 +137,7 @@ class Book:
         self.drains: list[Drain] = []
         self.vendors_clear = asyncio.Event()
         self.drained: object = {"cleared": True}
-        self.open: tuple[RunRef, ...] = ()
+        self.open: tuple[OpenRun, ...] = ()
         self.records_asked = 0
         self.records_readable = asyncio.Event()
         self.records_readable.set()
@@ -355,3 +356,8 @@ async def stack_of(client: Client, stack: str = "") -> AsyncIterator[None]:
 def unknown_run(job_id: str = "unknown") -> RunRef:
     """A run that no server knows."""
     return RunRef(job_id=job_id, run_id=str(uuid4()))
+
+
+def open_run(job_id: str, pipeline: str = "genvideo") -> OpenRun:
+    """A run that Temporal does not know, and a record calls open."""
+    return OpenRun(pipeline=pipeline, **unknown_run(job_id).model_dump())

@@ -14,7 +14,7 @@ from shared.semaphore.workflow import SemaphoreWorkflow
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders, watches
 from tests.fixtures.temporal import reset
-from tests.shared.semaphore.standins import Jobs, semaphore_of, unknown_run
+from tests.shared.semaphore.standins import Jobs, open_run, semaphore_of
 
 # More requests than a run takes under a history that is bound to 25 events.
 MANY = 30
@@ -355,7 +355,7 @@ class TestOpenRecords:
     """Temporal remembers no semaphore: what the records call open is drained before any grant."""
 
     async def test_what_temporal_does_not_know_is_drained_first(self, jobs: Jobs) -> None:
-        lost = jobs.book.open = (unknown_run("lost-1"), unknown_run("lost-2"))
+        lost = jobs.book.open = (open_run("lost-1"), open_run("lost-2"))
         async with semaphore_of(jobs.client):
             await jobs.start("next")
             await jobs.book.has_drained("lost-1", "lost-2")
@@ -370,11 +370,19 @@ class TestOpenRecords:
         assert jobs.book.records_asked == 1
         assert sorted(jobs.book.drained_jobs) == ["lost-1", "lost-2"]
 
+    async def test_a_run_of_a_pipeline_with_another_slot_holds_nothing(self, jobs: Jobs) -> None:
+        jobs.book.open = (open_run("lost", "another"),)
+        async with semaphore_of(jobs.client):
+            await jobs.start("next")
+            await jobs.book.has_entered("next")
+        assert jobs.book.records_asked == 1
+        assert jobs.book.drains == []
+
     @pytest.mark.parametrize("while_it", ["asks", "drains"])
     async def test_a_semaphore_that_is_ended_before_they_are_drained_forgets_none(
         self, jobs: Jobs, while_it: str
     ) -> None:
-        jobs.book.open = (unknown_run("lost"),)
+        jobs.book.open = (open_run("lost"),)
         if while_it == "asks":
             jobs.book.records_readable.clear()
         async with semaphore_of(jobs.client):
