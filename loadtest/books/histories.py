@@ -16,7 +16,7 @@ from loadtest.books.raw import parsed
 from loadtest.times import instant
 
 Row = dict[str, Any]
-PERMIT, KLING_DONE, PROGRESS = "granted:job", "kling_done", "report_progress"
+PERMIT, PROGRESS = "granted:job", "report_progress"
 """The slot's permit, an end by callback, and an activity's report."""
 SLOT = "job"
 _EXECUTION, _ACTIVITY = "EVENT_TYPE_WORKFLOW_EXECUTION_", "EVENT_TYPE_ACTIVITY_TASK_"
@@ -135,6 +135,11 @@ class Execution:
 
     def signalled(self, name: str) -> list[Signal]:
         return [signal for signal in self.signals if signal.name == name]
+
+    @property
+    def called_back(self) -> list[Signal]:
+        """The signals that tell of a callback, whatever the pipeline calls them."""
+        return [signal for signal in self.signals if signal.body.get("task_status")]
 
 
 def read_file(path: Path, job_id: str) -> Execution:

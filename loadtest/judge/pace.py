@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.books.facts import Generation
-from loadtest.books.histories import KLING_DONE
 from loadtest.books.model import JobFacts, StageBook
 
 P95_FROM = 20
@@ -233,7 +232,7 @@ def _noticed(job: JobFacts, since: float) -> float:
     run = job.execution
     if run is None:
         return since
-    moments = [signal.at for signal in run.signalled(KLING_DONE)]
+    moments = [signal.at for signal in run.called_back]
     moments += [activity.ended for activity in run.activities if activity.ended is not None]
     return min((at for at in moments if at >= since), default=since)
 

@@ -304,7 +304,7 @@ def _is_plain(made: Generation, sent: Callback) -> bool:
 
 def _signals(model: Model) -> Iterator[Finding]:
     """Each end that a receipt calls applied woke the workflow once, and nothing else did."""
-    signals = [s for run in model.job.executions for s in run.signalled(KLING_DONE)]
+    signals = [s for run in model.job.executions for s in run.called_back]
     ends = [r for r in model.job.receipts if r.task_status in ENDS]
     for key in sorted(
         {_key(s) for s in signals} | {(str(r.task_id), str(r.task_status)) for r in ends}

@@ -149,7 +149,7 @@ class Run:
             "schema": raw.SCHEMA,
             "run_id": self.run_id,
             "command": self._command,
-            "plan": self._plan.model_dump(),
+            "plan": self._plan.model_dump() | self._unasked(),
             "pipeline": self._stack.pipeline.name,
             "stages": [
                 {"name": each.name, "vendor": each.vendor, "called_back": each.called_back}
@@ -165,6 +165,11 @@ class Run:
             "vendors_before": await self._totals(),
             "why": "unfinished",
         }
+
+    def _unasked(self) -> dict[str, None]:
+        """What the plan has, and the input of these jobs has not."""
+        known = "on_video_failure" in self._stack.pipeline.input.model_fields
+        return {} if known else {"on_video_failure": None}
 
     async def _limit(self) -> int | None:
         """The limit that the whole run is held against."""

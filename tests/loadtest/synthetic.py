@@ -301,7 +301,7 @@ def job_events(name: str, told: Told, times: Times) -> list[Row]:
         "gen_image",
         times.start - 0.005,
         times.image_end + 0.005,
-        input=order | {"step": "image"},
+        input=order | {"stage": "image"},
         result=image | {"asset_url": url(name, "image")},
     )
     task = story.task(at[2])
@@ -312,12 +312,12 @@ def job_events(name: str, told: Told, times: Times) -> list[Row]:
         "request_video",
         times.image_end + 0.01,
         times.video_start + 0.005,
-        input=order | {"step": "video"},
+        input=order | {"stage": "video"},
         result=accepted,
     )
     task = story.task(at[3])
     story.local(task, "record_state", at[3], result=kept, summary=f"version 4: {NOTES[3]}")
-    watch = {"order": order | {"step": "video"}, "accepted": accepted}
+    watch = {"order": order | {"stage": "video"}, "accepted": accepted}
     story.activity(task, "collect_video", times.video_start + 0.008, None, input=watch)
     ended: Row = {"external_id": f"{name}.video.1", "task_id": f"video-{name}"}
     ended |= {"task_status": "succeed", "updated_at": round(times.video_end * 1000)}

@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from rich.console import Console
 
-from loadtest.books.histories import KLING_DONE, Execution
+from loadtest.books.histories import Execution
 from loadtest.books.load import load
 from loadtest.books.model import Books, JobFacts
 from loadtest.judge.pace import percentile, schedule
@@ -141,7 +141,7 @@ def idle(before: JobFacts, begin: float) -> dict[str, float] | None:
         return None
     end = float(videos[-1].finished or 0.0)
     stored = _ended(run, "collect_video")
-    told = min((s.at for s in run.signalled(KLING_DONE) if s.at >= end), default=None)
+    told = min((s.at for s in run.called_back if s.at >= end), default=None)
     if told is not None and stored is not None and told > stored:
         told = None
     heard = [r.at for r in before.receipts if r.at is not None and r.at >= end]
