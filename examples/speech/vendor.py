@@ -7,8 +7,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from services.worker.vendors.answers import ask, json_object, said, sort_response
 from shared.errors import OutcomeUnknown
+from shared.pipeline.answers import ask, json_object, said, sort_response
 from shared.pipeline.vendor import State, Traits, VendorStatus, check_about, is_id
 from shared.redact import redacted
 
