@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Callback, Generation, owner
-from loadtest.books.histories import KLING_DONE, Signal, stage_of
+from loadtest.books.histories import Signal, stage_of
 from loadtest.judge.clocks import OWN
 from loadtest.judge.compare import At, Between, Finding, OneOf, differences
 from loadtest.judge.reference import Model, planned
