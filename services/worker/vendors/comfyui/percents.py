@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.protocol import Event
 
 log = structlog.get_logger(__name__)
 
@@ -19,8 +20,14 @@ KEPT_SECONDS = 60.0
 PAUSE_SECONDS = 5.0
 OPEN_SECONDS = 5.0
 # Pictures on the way may be among the frames; they are read, so that nobody waits for us.
-MAX_FRAME_BYTES = 32 * 1024 * 1024
+MAX_FRAME_BYTES = 4 * 1024 * 1024
 MOST_WAITING = 2
+# What a server may send: at once, and further for each second that a socket is open. A fast sampler
+# tells of some hundred steps in a second, and a picture with each.
+BURST_FRAMES, FRAMES_PER_SECOND = 5_000, 1_000
+BURST_BYTES, BYTES_PER_SECOND = 64 * 1024 * 1024, 8 * 1024 * 1024
+# The answers to a server's pings that it has not taken.
+MOST_UNTAKEN = 64 * 1024
 # Far beyond what a graph's progress takes.
 MAX_TEXT = 1024 * 1024
 # The end is for the server's own word.
@@ -49,7 +56,7 @@ class Percents:
     def of(self, prompt_id: str) -> int:
         """The percent as far as it was heard; from the first time on it is listened to."""
         listener = self._listeners.get(prompt_id)
-        if listener is None or listener.task.done():
+        if listener is None or listener.is_over:
             progress = Progress(prompt_id, self._weights)
             address = f"{self._address}{prompt_id}"
             listener = _Listener(address, progress, headers=self._headers, proxy=self._proxy)
@@ -78,6 +85,36 @@ class OnlyThere(connect):
     def process_redirect(self, exc: Exception) -> Exception | str:
         """It is a failure like any other."""
         return exc
+
+
+class Bounded(ClientConnection):
+    """Breaks off as soon as the server sends more than any progress has, pings and empty frames
+    included, or does not take our answers to its pings: nothing else would bound them."""
+
+    flooded = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._since = time.monotonic()
+        self._frames = self._bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Part of the protocol."""
+        super().data_received(data)
+        self._bytes += len(data)
+        seconds = time.monotonic() - self._since
+        self.flooded = (
+            self._frames > BURST_FRAMES + FRAMES_PER_SECOND * seconds
+            or self._bytes > BURST_BYTES + BYTES_PER_SECOND * seconds
+            or self.transport.get_write_buffer_size() > MOST_UNTAKEN
+        )
+        if self.flooded:
+            self.transport.abort()
+
+    def process_event(self, event: Event) -> None:
+        """Part of the protocol; a frame, or the answer to the handshake."""
+        self._frames += 1
+        super().process_event(event)
 
 
 class Progress:
@@ -121,7 +158,8 @@ class Progress:
 
 
 class _Listener:
-    """Listens as long as somebody asks, and comes back when the socket closes."""
+    """Listens as long as somebody asks, and comes back when the socket closes; a server that floods
+    it is not listened to any more."""
 
     def __init__(
         self, address: str, progress: Progress, *, headers: Mapping[str, str], proxy: str | None
@@ -131,7 +169,13 @@ class _Listener:
         self._address = address
         self._headers = headers
         self._proxy = proxy
+        self._given_up = False
         self.task = asyncio.create_task(self._listen())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether another one may begin."""
+        return self.task.done() and not self._given_up
 
     @property
     def _left(self) -> float:
@@ -139,7 +183,7 @@ class _Listener:
         return self.asked_at + KEPT_SECONDS - time.monotonic()
 
     async def _listen(self) -> None:
-        while self._left > 0:
+        while self._left > 0 and not self._given_up:
             try:
                 async with OnlyThere(
                     self._address,
@@ -149,6 +193,7 @@ class _Listener:
                     max_queue=MOST_WAITING,
                     compression=None,
                     proxy=self._proxy,
+                    create_connection=Bounded,
                 ) as socket:
                     await self._read(socket)
             except (OSError, WebSocketException, TimeoutError) as error:
@@ -156,8 +201,14 @@ class _Listener:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self, socket: ClientConnection) -> None:
-        while self._left > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(self._left, 0.0)):
-                    frame = await socket.recv()
-                self.progress.hear(frame)
+        try:
+            while self._left > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(self._left, 0.0)):
+                        frame = await socket.recv()
+                    self.progress.hear(frame)
+        except ConnectionClosed:
+            self._given_up = isinstance(socket, Bounded) and socket.flooded
+            if self._given_up:
+                log.warning("the ComfyUI floods its socket, which is given up; polling goes on")
+            raise

@@ -3,17 +3,24 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from services.worker.vendors.comfyui import percents as module
-from services.worker.vendors.comfyui.percents import MAX_TEXT, MOST, Percents, Progress
+from services.worker.vendors.comfyui.percents import (
+    MAX_FRAME_BYTES,
+    MAX_TEXT,
+    MOST,
+    Percents,
+    Progress,
+)
 from tests.fixtures.eventually import eventually
 from tests.fixtures.streams import proxy_to
 from tests.services.worker.vendors.comfyui.bodies import ID, OTHER
@@ -99,6 +106,11 @@ class Server:
     frames: list[str | bytes] = field(default_factory=list)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     closes: bool = False
+    # Bytes that are written behind the frames, again and again while the socket is open; and what
+    # is written before them.
+    flood: bytes = b""
+    first: bytes = b""
+    reads: bool = True
     came: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -107,8 +119,16 @@ class Server:
         assert "origin" not in socket.request.headers
         self.asked.append((socket.request.path, socket.request.headers.get("X-API-Key")))
         for each in list(self.frames):
-            await socket.send(each)
+            with suppress(ConnectionClosed):
+                await socket.send(each)
         self.came.set()
+        if not self.reads:
+            socket.transport.pause_reading()
+        if self.first:
+            socket.transport.write(self.first)
+        while self.flood and not socket.transport.is_closing():
+            socket.transport.write(self.flood)
+            await asyncio.sleep(0)
         if not self.closes:
             await socket.wait_closed()
             self.gone.set()
@@ -209,6 +229,40 @@ async def test_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch, how: str) -
         else:
             await percents.aclose()
         await server.gone.wait()
+
+
+FLOODS: dict[str, dict[str, Any]] = {
+    "pings": {"flood": b"\x89\x00" * 10_000},
+    "pings whose answers are not taken": {"flood": b"\x89\x7d" + b"p" * 125, "reads": False},
+    "empty frames": {"flood": b"\x81\x00" * 10_000},
+    "a message without end": {"flood": b"\x00\x00" * 10_000, "first": b"\x01\x00"},
+    "pictures without end": {"flood": b"\x82\x7e\xff\xff" + bytes(65_535)},
+}
+
+
+@pytest.mark.parametrize("how", FLOODS)
+async def test_a_server_that_floods_its_socket_is_not_listened_to_any_more(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Nor is the socket opened again, however often the percent is asked for."""
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
+    async with serving(frames=[states(n3=(10, 20))], **FLOODS[how]) as (server, percents):
+        percents.of(ID)
+        await server.gone.wait()
+        await percents._listeners[ID].task
+        assert [percents.of(ID), percents.of(ID)] == [41, 41]
+        assert len(server.asked) == 1
+
+
+async def test_frames_beyond_what_a_progress_has_close_a_socket_that_is_opened_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
+    async with serving(frames=[bytes(MAX_FRAME_BYTES + 1)]) as (server, percents):
+        percents.of(ID)
+        await server.gone.wait()
+        server.frames[:] = [states(n5=(1, 1))]
+        await reached(percents, 4)
 
 
 async def test_an_address_with_tls_and_a_path_stays_one() -> None:
