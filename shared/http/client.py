@@ -1,6 +1,7 @@
 """Make HTTP clients; every call has a time limit and follows no redirect."""
 
 import ssl
+from collections.abc import AsyncIterator
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,9 @@ from shared.telemetry import tracing
 
 CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0
+# However small they are, pieces of a body take time: so many may come, and further ones of so many
+# bytes each on the average.
+MOST_PIECES, LEAST_PIECE = 10_000, 1_000
 # Answers that pass by themselves.
 CLEARING_STATUSES = frozenset({408, 425, 429, 503})
 # A proxy that refuses has opened no way to the host; what may not be said is never begun with.
@@ -67,3 +71,14 @@ def _trusted() -> ssl.SSLContext:
 def is_identity(response: httpx.Response) -> bool:
     """True if an answer is not compressed, as was asked for."""
     return response.headers.get("content-encoding", "").strip().lower() in ("", "identity")
+
+
+async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """A body as it comes; a RemoteProtocolError where that is in ever so small pieces, each of
+    which takes its time."""
+    count = size = 0
+    async for piece in response.aiter_raw():
+        count, size = count + 1, size + len(piece)
+        if count > MOST_PIECES + size / LEAST_PIECE:
+            raise httpx.RemoteProtocolError(f"it comes in pieces of {size / count:.0f} bytes")
+        yield piece

@@ -18,7 +18,7 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
-from shared.http.client import CLEARING_STATUSES, CONNECT_SECONDS, NOT_SENT, is_identity
+from shared.http.client import CLEARING_STATUSES, CONNECT_SECONDS, NOT_SENT, is_identity, pieces
 from shared.pipeline.vendor import LOST
 from shared.redact import redacted
 
@@ -80,9 +80,11 @@ async def _bounded(response: httpx.Response, most: int) -> bytes:
     if not is_identity(response):
         raise OutcomeUnknown("The vendor's answer is encoded, which was not asked for.")
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
+    async for piece in pieces(response):
+        body += piece
         if len(body) > most:
+            # The error's frames would keep it.
+            body.clear()
             raise OutcomeUnknown(f"The vendor's answer is larger than {most} bytes.")
     return bytes(body)
 
@@ -90,7 +92,7 @@ async def _bounded(response: httpx.Response, most: int) -> bytes:
 LONGEST_CODE = 20
 # Of a JSON text so many values are read at the most: each takes a hundred bytes and more, however
 # few it is written with. More may begin than are there, for a text may have these bytes in it.
-MOST_VALUES = 1_000_000
+MOST_VALUES = 150_000
 BEGINNINGS = (b",", b"[", b"{")
 # Whole pairs come first, then halves; any other escape is passed, `\\` before a `u` included.
 _ESCAPES = re.compile(

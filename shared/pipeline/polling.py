@@ -206,7 +206,9 @@ async def _look(vendor: Vendor, vendor_id: str) -> News:
     try:
         return await vendor.status(vendor_id)
     except VendorError as error:
-        return error
+        # The frames of it, and of what it comes from, would keep the answer.
+        error.__context__ = None
+        return error.with_traceback(None)
 
 
 def share_pace(waited: float, percent: int) -> float:

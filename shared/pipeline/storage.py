@@ -18,7 +18,7 @@ from prometheus_client import Counter
 
 from shared.errors import BadResult, StorageFailed
 from shared.files import forget_partials
-from shared.http.client import CLEARING_STATUSES, NOT_SENT, is_identity
+from shared.http.client import CLEARING_STATUSES, NOT_SENT, is_identity, pieces
 from shared.jobs.assets import assets_folder
 from shared.jobs.messages import Asset
 from shared.pipeline.definition import Stage
@@ -237,12 +237,16 @@ class Storage:
             raise _NotGiven(f"The result could not be fetched: {error!r}.") from None
 
     async def _copy(self, response: httpx.Response, file: BinaryIO) -> None:
-        size = 0
-        async for chunk in response.aiter_raw(CHUNK):
-            size += len(chunk)
+        size, chunk = 0, bytearray()
+        async for piece in pieces(response):
+            size += len(piece)
+            chunk += piece
             if size > self._max_bytes:
                 raise BadResult(f"The result is larger than {self._max_bytes} bytes.")
-            await asyncio.to_thread(file.write, chunk)
+            if len(chunk) >= CHUNK:
+                await asyncio.to_thread(file.write, chunk)
+                chunk = bytearray()
+        await asyncio.to_thread(file.write, chunk)
 
 
 def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:

@@ -10,13 +10,14 @@ import httpx
 
 from services.worker.vendors.comfyui.answers import File, refusal
 from shared.errors import OutcomeUnknown
+from shared.http.client import pieces
 from shared.pipeline.answers import ANSWER_SECONDS, ask, json_object, said, sort_exception
 from shared.pipeline.vendor import ANOTHER, LOST, check_about
 
 # Beside the graph, which a job that has failed tells three times.
 JOB_BYTES, GRAPHS = 4 * 1024 * 1024, 3
 # The queue has everybody's graphs with it, and a type of node all of its models.
-LIST_BYTES = 8 * 1024 * 1024
+LIST_BYTES = 4 * 1024 * 1024
 NO_JOB = "Job not found"
 # A part of a version with more is none.
 MOST_DIGITS = 9
@@ -172,7 +173,7 @@ async def _is_whole(response: httpx.Response, end: bytes | None, *, may_lead: bo
         raise refusal(httpx.Response(response.status_code))
     # A server that gives no ranges is read to the end.
     first, last, size = b"", b"", 0
-    async for chunk in response.aiter_raw():
+    async for chunk in pieces(response):
         first = (first + chunk)[:RIFF_HEAD]
         last = (last + chunk)[-len(IEND) :]
         size += len(chunk)

@@ -25,11 +25,12 @@ MOST_WAITING = 2
 # What a server may send: at once, and further for each second that a socket is open. A fast sampler
 # tells of some hundred steps in a second, and a picture with each.
 BURST_FRAMES, FRAMES_PER_SECOND = 5_000, 1_000
-BURST_BYTES, BYTES_PER_SECOND = 64 * 1024 * 1024, 8 * 1024 * 1024
+BURST_BYTES, BYTES_PER_SECOND = 32 * 1024 * 1024, 8 * 1024 * 1024
 # The answers to a server's pings that it has not taken.
 MOST_UNTAKEN = 64 * 1024
 # Far beyond what a graph's progress takes.
 MAX_TEXT = 1024 * 1024
+MOST_MEMBERS = 50_000
 # The end is for the server's own word.
 MOST = 99
 # What comes of frames that do not fit, down to numbers beyond all bounds.
@@ -133,7 +134,7 @@ class Progress:
 
     def hear(self, frame: str | bytes) -> None:
         """Take in a frame; a picture, what does not fit, or another prompt's, says nothing."""
-        if len(frame) > MAX_TEXT:
+        if isinstance(frame, bytes) or len(frame) > MAX_TEXT or frame.count(",") > MOST_MEMBERS:
             return
         with suppress(*_STRANGE):
             message = json.loads(frame)
@@ -192,6 +193,7 @@ class _Listener:
                     max_size=MAX_FRAME_BYTES,
                     max_queue=MOST_WAITING,
                     compression=None,
+                    ping_interval=None,
                     proxy=self._proxy,
                     create_connection=Bounded,
                 ) as socket:

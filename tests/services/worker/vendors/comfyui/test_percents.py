@@ -18,6 +18,7 @@ from services.worker.vendors.comfyui.percents import (
     MAX_FRAME_BYTES,
     MAX_TEXT,
     MOST,
+    MOST_MEMBERS,
     Percents,
     Progress,
 )
@@ -88,6 +89,7 @@ def test_a_node_counts_as_much_as_it_has_steps(frames: list[str], percent: int) 
         frame("progress", node="\ud83d", value=5, max=20),
         frame("execution_cached", nodes=["\ud83d"]),
         frame("progress", node="3", value=20, max=20, more="x" * MAX_TEXT),
+        frame("progress", node="3", value=20, max=20, more=[0] * (MOST_MEMBERS + 1)),
         frame("progress", node=["3"], value=5, max=20),
         frame("progress_state", nodes=[1]),
         frame("execution_cached"),
