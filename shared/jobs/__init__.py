@@ -1,1 +1,1 @@
-"""What services tell each other about a job."""
+"""Messages between services about a job."""

@@ -1,4 +1,4 @@
-"""Where a job's results lie: `<data>/assets/<job_id>/image.png` and `video.mp4`."""
+"""The paths of a job's results: `<data>/assets/<job_id>/image.png` and `video.mp4`."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ from shared.jobs.ids import checked
 
 
 def assets_prefix(job_id: str) -> str:
-    """Below which a store has a job's results; ValueError for what is no job id."""
+    """Return the prefix of a job's results in a store; raise ValueError for an invalid job id."""
     return f"assets/{checked(job_id)}/"
 
 
 def assets_folder(data_dir: Path, job_id: str) -> Path:
-    """The folder of a job's results; ValueError for what is no job id."""
+    """Return the folder of a job's results; raise ValueError for an invalid job id."""
     return data_dir / assets_prefix(job_id)
 
 
 def asset_url(public_url: str, job_id: str, step: str) -> str:
-    """The address under which the API serves that file."""
+    """Return the address at which the API serves that file."""
     return f"{public_url.rstrip('/')}/jobs/{job_id}/{step}"

@@ -1,4 +1,4 @@
-"""The end of a job that had no code left to record it: ended from outside, or forgotten."""
+"""The end of a job that could not record it: ended from outside, or forgotten."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from shared.jobs.messages import Attempts, JobError, Record, raised
 from shared.jobs.states import Status
 
-# A run that was reset by hand ends with this.
+# The code of a run that was reset by hand.
 RESET = "reset_not_supported"
 MESSAGES = {
     "terminated": "The job was terminated from outside.",
@@ -18,7 +18,7 @@ MESSAGES = {
 
 
 def close_record(record: Record, code: str) -> Record:
-    """The next version of an open record, as failed with a code of `MESSAGES`."""
+    """Return the next version of an open record, as failed with a code of `MESSAGES`."""
     at = datetime.now(UTC)
     ended = record.model_copy(
         update={
@@ -33,9 +33,9 @@ def close_record(record: Record, code: str) -> Record:
 
 
 def amend_accepted(record: Record, attempts: Attempts, tasks: Mapping[str, str]) -> Record | None:
-    """The next version with what the vendors had accepted, and their ids of it by ours.
+    """Return the next version with what the vendors had accepted, and their ids of it by ours.
 
-    None where the record counts it.
+    None if the record counts it already.
     """
     counted = raised(record.attempts, attempts)
     if counted == record.attempts:

@@ -12,7 +12,7 @@ Style = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
 
 
 class GenVideoInput(JobInput):
-    """What a job is started with."""
+    """The input of a genvideo job."""
 
     prompt: Prompt
     style: Style

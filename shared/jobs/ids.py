@@ -1,4 +1,4 @@
-"""Ids of jobs and of generations; ours are deterministic, so a submit can be looked up."""
+"""Ids of jobs and of generations; ours are deterministic, so that a submit can be looked up."""
 
 import hashlib
 import re
@@ -21,49 +21,49 @@ class Generation(NamedTuple):
 
 
 def new_job_id() -> str:
-    """A fresh random job id, `job-` and 24 hex digits."""
+    """Return a new random job id, `job-` and 24 hex digits."""
     return f"job-{secrets.token_hex(12)}"
 
 
 def job_id_for_key(idempotency_key: str) -> str:
-    """The one job id that an Idempotency-Key stands for, on every API process."""
+    """Return the job id of an Idempotency-Key, the same on every API process."""
     return f"job-{hashlib.sha256(idempotency_key.encode()).hexdigest()[:24]}"
 
 
 def is_job_id(text: str) -> bool:
-    """Whether `text` has the form of a job id; anything else never reaches a path or a query."""
+    """True if `text` has the form of a job id; other texts never reach a path or a query."""
     return _JOB.fullmatch(text) is not None
 
 
 def checked(job_id: str) -> str:
-    """The id itself; ValueError for what is none (a path from outside)."""
+    """Return the id; raise ValueError for an invalid one (a path from outside)."""
     if not is_job_id(job_id):
         raise ValueError(f"not a job id: {job_id!r}")
     return job_id
 
 
 def key_of_job(prefix: str, job_id: str) -> str:
-    """Under which a store has what there is one of a job; ValueError for what is no job id."""
+    """Return a job's key in a store; raise ValueError for an invalid job id."""
     return f"{prefix}{checked(job_id)}.json"
 
 
 def job_of_key(prefix: str, key: str) -> str | None:
-    """The job whose key this is; None for all others."""
+    """Return the job of such a key, or None."""
     job_id = key.removeprefix(prefix).removesuffix(".json")
     return job_id if key == f"{prefix}{job_id}.json" and is_job_id(job_id) else None
 
 
 def callbacks_prefix(job_id: str) -> str:
-    """Below which a store has the receipts of a job; ValueError for what is no job id."""
+    """Return the prefix of a job's receipts in a store; raise ValueError for an invalid job id."""
     return f"callbacks/{checked(job_id)}/"
 
 
 def external_id(job_id: str, step: str, attempt: int) -> str:
-    """Our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
+    """Return our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
     return f"{job_id}.{step}.{attempt}"
 
 
 def parse_external_id(text: str) -> Generation | None:
-    """The generation behind an external id, or None where the id is not one of ours."""
+    """Return the generation of an external id, or None if it isn't ours."""
     found = _EXTERNAL.fullmatch(text)
     return Generation(found[1], found[2], int(found[3])) if found else None

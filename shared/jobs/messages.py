@@ -1,4 +1,4 @@
-"""What a job is on the wire and on disk; every message is frozen and passes over unknown fields."""
+"""A job on the wire and on disk; messages are frozen and ignore unknown fields."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,12 +14,12 @@ from shared.semaphore.messages import Message as Message
 UNTAGGED = "untagged"
 
 Percent = Annotated[int, Field(ge=0, le=100)]
-# Generation attempts that a vendor accepted, by stage; delivery problems don't count.
+# Accepted generation attempts by stage; delivery problems don't count.
 Attempts = dict[str, int]
 
 
 def raised(attempts: Mapping[str, int], known: Mapping[str, int]) -> Attempts:
-    """The attempts, with each count at least what is known from elsewhere."""
+    """Return the attempts, each at least as high as known from elsewhere."""
     higher = {stage: max(count, attempts.get(stage, 0)) for stage, count in known.items()}
     return {**attempts, **higher}
 
@@ -56,7 +56,7 @@ class Transition(Message):
 
 
 def started_at(transitions: tuple[Transition, ...]) -> datetime | None:
-    """When a job first ran; None where it has not yet."""
+    """Return when a job first ran, or None."""
     running = (change.at for change in transitions if change.status is Status.RUNNING)
     return next(running, None)
 
@@ -64,9 +64,9 @@ def started_at(transitions: tuple[Transition, ...]) -> datetime | None:
 class Job(Message):
     """A job as the API shows it; `version` rises by one with each change.
 
-    `prompt`: what the job is to make, in the words of its user, whatever its pipeline calls it.
+    `prompt`: what the job makes, in its user's words, whatever its pipeline calls it.
     `vendor_position`: how many are before its generation in the vendor's own queue, 0 for the next
-    one; None where it does not wait there, or the vendor doesn't say.
+    one; None if it does not wait there, or the vendor doesn't say.
     """
 
     job_id: str
@@ -92,9 +92,8 @@ class Job(Message):
 class Record(Job):
     """The JSON file of a job: the Job, its transitions, and what a recovery needs.
 
-    `input`: what the pipeline's own input has beside the fields of a Job. `units`: what a vendor
-    says that it charged, in its own units, by our id of the generation. `namespace`: the Temporal
-    namespace in which its workflow runs.
+    `input`: the pipeline's own input beside the fields of a Job. `units`: what a vendor charged, in
+    its own units, by external id. `namespace`: the Temporal namespace of its workflow.
     """
 
     input: dict[str, Any] = Field(default_factory=dict)
@@ -117,7 +116,7 @@ class Record(Job):
         created_at: datetime,
         namespace: str = "",
     ) -> Self:
-        """A job of a pipeline before its first change."""
+        """Return a job of a pipeline before its first change."""
         given = job.model_dump(mode="json")
         return cls.model_validate(
             {
@@ -134,11 +133,11 @@ class Record(Job):
         )
 
     def input_of(self, pipeline: Definition) -> JobInput:
-        """What the job was started with; ValidationError if it is of another pipeline."""
+        """Return the job's input; raise ValidationError if it belongs to another pipeline."""
         return pipeline.input.model_validate({**dict(self), **self.input})
 
     def is_of(self, namespace: str) -> bool:
-        """Whether its workflow runs in this namespace; True where one of the two is not known."""
+        """True if its workflow runs in this namespace, or one of the two is unknown."""
         return self.namespace == namespace or not (self.namespace and namespace)
 
     @property
@@ -147,7 +146,8 @@ class Record(Job):
         return self.attempts.get(self.step, 0) if self.step else 0
 
     def followed(self, at: datetime, note: str) -> "Record":
-        """This state as the record's last transition, under the version that it has."""
+        """Return the record with its present state as the last transition, under the same
+        version."""
         transition = Transition(
             version=self.version,
             at=at,
@@ -181,7 +181,7 @@ class Progress(Message):
 
 
 class ProgressReport(Message):
-    """A signal from an activity: how far the vendor is, in percent, or what holds it up.
+    """A signal from an activity: the vendor's progress in percent, or the reason of a wait.
 
     `position`: in the vendor's queue, as in the Job.
     """
@@ -193,7 +193,7 @@ class ProgressReport(Message):
 
 
 class StageDone(Message):
-    """The signal of a callback: a vendor's task has ended. A hint, never a proof."""
+    """The signal of a callback that a vendor's task has ended; a hint, never a proof."""
 
     external_id: str
     task_id: str

@@ -1,4 +1,4 @@
-"""The semaphores that jobs pass, and what clears up after a job that was closed from outside."""
+"""The semaphores that jobs pass, and the clean-up after a job that was closed from outside."""
 
 from collections.abc import Iterable
 
@@ -29,6 +29,6 @@ def recalls_of(pipelines: Iterable[Definition]) -> dict[str, Recall]:
 
 
 def semaphores_of(pipelines: Iterable[Definition]) -> list[str]:
-    """The slots of these pipelines, and the gates of their stages."""
+    """Return the slots of these pipelines, and the gates of their stages."""
     names = [name for each in pipelines for name in (each.slot, *each.names)]
     return list(dict.fromkeys(names))

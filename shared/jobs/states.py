@@ -1,10 +1,10 @@
-"""A job's states and the moves between them; an end state is never left."""
+"""A job's states and the moves between them; an end state is final."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a job stands; the last four are ends."""
+    """The state of a job; the last four are ends."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -21,22 +21,22 @@ class Status(StrEnum):
 END_STATES = frozenset({Status.SUCCEEDED, Status.DEGRADED, Status.FAILED, Status.CANCELLED})
 RETRYABLE_STATES = frozenset({Status.FAILED, Status.DEGRADED, Status.CANCELLED})
 
-# A running job went back to the queue in records before 1.0, behind a reset.
+# A running job went back to the queue in records before 1.0, after a reset.
 ALLOWED: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.RUNNING}) | END_STATES,
-    # What a vendor had accepted may be found out behind the end.
+    # What a vendor had accepted may become known after the end.
     **{end: frozenset({end}) for end in END_STATES},
 }
 
 
 def may_follow(before: Status, after: Status) -> bool:
-    """Whether a job in `before` may be recorded as `after`."""
+    """True if a job in `before` may be recorded as `after`."""
     return after in ALLOWED[before]
 
 
 class OnVideoFailure(StrEnum):
-    """What a job asks for when its image is there and its video can't be made."""
+    """What a job does when its image is there and its video can't be made."""
 
     FAIL = "fail"
     IMAGE = "image"

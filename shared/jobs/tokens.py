@@ -1,7 +1,7 @@
-"""What comes of CALLBACK_SECRET: a token per task, and the operator's key; neither tells of it.
+"""Keys derived from CALLBACK_SECRET: a token per task, and the operator's key; neither reveals it.
 
-A secret may be several with commas between them: the first makes, all are recognized. Tokens are
-derived and never stored, so that no history or log holds one.
+The secret may be several with commas between them: the first one makes tokens, all are accepted.
+Tokens are never stored, so that no history or log has one.
 """
 
 import hashlib
@@ -13,32 +13,33 @@ _OPERATOR = "genvideo: operator"
 
 
 def secrets_of(secret: str) -> list[str]:
-    """The secrets of the setting, the one that makes tokens first."""
+    """Return the secrets of the setting; the one that makes tokens is first."""
     return secret.split(",")
 
 
 def callback_token(secret: str, external_id: str) -> str:
-    """The unguessable token of one task: HMAC-SHA256 over our id of it, in hex."""
+    """Return the token of one task: HMAC-SHA256 of our id of it, in hex."""
     return _mac(_derived(secrets_of(secret)[0], _TOKENS), external_id).hex()
 
 
 def callback_url(base: str, secret: str, external_id: str, vendor: str = "kling") -> str:
-    """Where a vendor reports one task; task and token are readable before any body is parsed."""
+    """Return a task's callback address; task and token can be read before any body is parsed."""
     query = urlencode({"task": external_id, "token": callback_token(secret, external_id)})
     return f"{base.rstrip('/')}/callback/{vendor}?{query}"
 
 
 def token_fits(secret: str, external_id: str, token: str) -> bool:
-    """Whether a token is one of this task, compared in constant time."""
+    """True if a token belongs to this task; compared in constant time."""
     given = token.encode("utf-8", "replace")
-    # A list: all of them are compared, whichever fits.
+    # A list, because all of them are compared in any case.
     keys = (_derived(each, _TOKENS) for each in secrets_of(secret))
     expected = [_mac(key, external_id).hex().encode() for key in keys]
     return any([hmac.compare_digest(each, given) for each in expected])
 
 
 def operator_key(secret: str) -> str:
-    """What an operator shows instead of the secret; with another first secret it is another one."""
+    """Return the key that an operator shows instead of the secret; it changes with the first
+    secret."""
     return _derived(secrets_of(secret)[0], _OPERATOR).hex()
 
 

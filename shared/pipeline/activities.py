@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class StageActivities:
-    """One stage: what is asked of its vendor, awaited and stored."""
+    """The activities of one stage: submit, wait, fetch and store."""
 
     def __init__(self, parts: Parts, stage: Stage, state: StateActivities) -> None:
         count_from_none(stage)
@@ -60,11 +60,11 @@ class StageActivities:
         self._storage = parts.storage
         self._stage = stage
         self._vendor = parts.vendor(stage.name)
-        # By our id: set when what is polled for was fetched meanwhile.
+        # By external id: set when the polled generation was fetched meanwhile.
         self._fetched: dict[str, asyncio.Event] = {}
 
     def all(self) -> list[Callable[..., Any]]:
-        """The activities, under the names that the workflow knows."""
+        """Return the activities under their names for the workflow."""
         name = self._stage.name
         if not self._stage.called_back:
             return [_named(gen_activity(name), self.gen)]
@@ -75,7 +75,7 @@ class StageActivities:
         ]
 
     async def gen(self, order: Order) -> Stored:
-        """Make the result of one attempt, or go on with what was begun, and store it."""
+        """Make the result of one attempt, or continue an earlier try, and store it."""
         check_run(order.request.run_id)
 
         async def stop(vendor_id: str) -> None:
@@ -83,7 +83,7 @@ class StageActivities:
                 await self._vendor.cancel(vendor_id)
 
         async with self._beating(order, submits=True) as pulse:
-            accepted = await self._begun(order, pulse)
+            accepted = await self._generation(order, pulse)
             pulse.accept(accepted)
             end = await until_ended(
                 self._vendor,
@@ -100,13 +100,14 @@ class StageActivities:
         """Submit one generation, or adopt the one that an earlier try submitted."""
         check_run(order.request.run_id)
         async with self._beating(order, submits=True) as pulse:
-            return await self._begun(order, pulse)
+            return await self._generation(order, pulse)
 
     async def collect(self, watch: Watch) -> Stored | None:
-        """Wait for what was accepted by polling; None as soon as it is there to be fetched.
+        """Poll until an accepted generation has ended; return None once it can be fetched.
 
-        The hinted form polls at once and quickly, believes the vendor, and stores the result:
-        whoever waits is seldom heard of, and whoever fetches is to be taken over quickly.
+        The hinted form polls at once and quickly, and stores the result. The plain form has a long
+        heartbeat time-out because it only waits; a fetch has a short one, so that it is taken over
+        quickly.
         """
         order, poll = watch.order, watch.order.limits.poll
         check_run(order.request.run_id)
@@ -131,10 +132,10 @@ class StageActivities:
             return None
 
     async def fetch(self, watch: Watch) -> Stored | None:
-        """Store what is said to have ended; None where it is not to be had at once, whatever the
-        reason: the hinted form of the wait finds that out.
+        """Store a result that is said to have ended; return None if that is not possible at once.
 
-        A local activity, so that no task queue stands between the callback and the end of the job.
+        The hinted form of the wait then finds out why. This is a local activity, so that no task
+        queue stands between the callback and the end of the job.
         """
         ours = watch.order.external_id
         try:
@@ -154,8 +155,8 @@ class StageActivities:
         points = self._stage.points
         return beating(self._client, order.external_id, points=points, submits=submits)
 
-    async def _begun(self, order: Order, pulse: Pulse) -> Accepted:
-        """What this try, or the last one, has the vendor working at."""
+    async def _generation(self, order: Order, pulse: Pulse) -> Accepted:
+        """Return the generation that this try, or the last one, has at the vendor."""
         return pulse.accepted or await begin(
             order,
             pulse,
@@ -167,7 +168,7 @@ class StageActivities:
         )
 
     async def _write(self, order: Order) -> None:
-        """Write the order's version of the record; RecordStands where it takes nothing."""
+        """Write the order's version of the record; raise RecordStands if the record refuses it."""
         if order.record is None:
             return
         found = await self._state.record_state(order.record)
@@ -189,14 +190,13 @@ class StageActivities:
         return await self._vendor.submit(order.external_id, order.token, **given)
 
     async def _in_time(self, prepared: Awaitable[T]) -> T:
-        """What had to be prepared before the submit; that may have taken longer than the server's
-        word on this try is good for."""
+        """Repeat the fence if the preparation took longer than its answer is good for."""
         result = await prepared
         await check_current(self._client)
         return result
 
     async def _address(self, job_id: str, source: Source) -> str:
-        """The address of the source; asked for anew where it may be good for a while alone."""
+        """Return the address of the source; a new one if the old one may have expired."""
         if self._settings.links and (ours := await self._storage.address(job_id, source.stage)):
             return ours
         if source.url is not None:
@@ -216,8 +216,8 @@ class StageActivities:
     async def _unless_fetched(self, ours: str, waiting: Awaitable[Ended]) -> None:
         """Wait until a generation has ended.
 
-        Where it is fetched meanwhile, poll no more and stay silent: the run is about to close, and
-        one more event would have it do its last task again.
+        If it is fetched meanwhile, stop polling and stay silent, because the run is about to close,
+        and one more event would make it repeat its last task.
         """
         fetched = self._fetched[ours] = asyncio.Event()
         tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(fetched.wait())]
@@ -269,7 +269,7 @@ class StageActivities:
 
 
 def _named(name: str, method: Callable[[Any], Awaitable[Any]]) -> Callable[..., Any]:
-    """An activity of this name."""
+    """Return an activity of this name."""
 
     @wraps(method)
     async def run(argument: Any) -> Any:

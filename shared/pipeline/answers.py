@@ -1,6 +1,6 @@
-"""One call of a vendor and its answer: as it is sent, small and soon, in valid Unicode.
+"""One call of a vendor and its answer: unencoded, small, soon, in valid Unicode.
 
-A failure is sorted here; whatever the table doesn't know counts as outcome unknown.
+Failures are sorted here; whatever the table doesn't know counts as outcome unknown.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from shared.http.client import CLEARING_STATUSES, CONNECT_SECONDS, NOT_SENT, is_
 from shared.pipeline.vendor import LOST
 from shared.redact import redacted
 
-# A hundred times the longest one that a vendor of ours gives.
+# A hundred times the longest answer of our vendors.
 MAX_BYTES = 1024 * 1024
-# From the first byte of the call to the last one of the answer, however slowly that comes.
+# From the first byte of the call to the last one of the answer.
 ANSWER_SECONDS = 30.0
-# A slow line takes so many bytes of a file in a second.
+# The speed of a slow line, in bytes of a file a second.
 SLOWEST = 50_000
-# What is read of an answer's head, beside its status.
+# The headers that are read from an answer.
 KEPT = ("retry-after", "date")
 
 
@@ -41,11 +41,11 @@ async def ask(
     sent_bytes: int = 0,
     **kwargs: Any,
 ) -> httpx.Response:
-    """The whole answer; a refusal that can't be read has no body, and its status alone counts.
+    """Return the whole answer; a refusal with an unreadable body counts by its status only.
 
-    A VendorError where there is no answer; OutcomeUnknown for one that is encoded, of more than
-    `most` bytes, or not whole after ANSWER_SECONDS. Where a file is sent along, there is the
-    time that it takes on a slow line, too, and each read and write may last as long as all of it.
+    Raise a VendorError if there is no answer, and OutcomeUnknown for one that is encoded, longer
+    than `most` bytes, or not whole after ANSWER_SECONDS. If a file is sent along, the time that it
+    takes on a slow line is added.
     """
     seconds = ANSWER_SECONDS + sent_bytes / SLOWEST
     if sent_bytes:
@@ -90,21 +90,21 @@ async def _bounded(response: httpx.Response, most: int) -> bytes:
 
 
 LONGEST_CODE = 20
-# Of a JSON text so many values are read at the most: each takes a hundred bytes and more, however
-# few it is written with. More may begin than are there, for a text may have these bytes in it.
+# At most this many values of a JSON text are read, because each takes a hundred bytes and more.
+# More may seem to begin than there are, because strings may have these bytes, too.
 MOST_VALUES = 150_000
 BEGINNINGS = (b",", b"[", b"{")
-# Whole pairs come first, then halves; any other escape is passed, `\\` before a `u` included.
+# Whole pairs come first, then halves; any other escape is skipped, also `\\` before a `u`.
 _ESCAPES = re.compile(
     r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<half>ud[89a-f][0-9a-f]{2})|.)",
     re.IGNORECASE,
 )
-# What is refused for now and says no time is asked again after this.
+# The pause after a refusal without a time.
 POOL_PAUSE_SECONDS = 1.0
 
 
 def sort_exception(error: httpx.HTTPError) -> VendorError:
-    """A transport failure: it either never left, or nobody knows what became of it."""
+    """Sort a transport failure: the request never left, or its outcome is unknown."""
     kind = NeverDelivered if isinstance(error, NOT_SENT) else OutcomeUnknown
     return kind(redacted(f"{type(error).__name__}: {error}".rstrip(": ")))
 
@@ -114,7 +114,7 @@ NO_CODES: Codes = {}
 
 
 def sort_response(response: httpx.Response, codes: Codes = NO_CODES) -> VendorError:
-    """An answer that isn't a success, by the code in its body, else by its HTTP status."""
+    """Sort an answer that is no success, by the code in its body, else by its HTTP status."""
     body, status = json_object(response) or {}, response.status_code
     code = said(body.get("code", "-"))
     known = code.isascii() and code.isdigit() and len(code) <= LONGEST_CODE
@@ -134,8 +134,8 @@ def sort_response(response: httpx.Response, codes: Codes = NO_CODES) -> VendorEr
 
 
 def json_object(response: httpx.Response) -> dict[str, Any] | None:
-    """The body; None where it is no JSON object, or one of too many values or nested too deeply
-    to be read."""
+    """Return the body; None if it is no JSON object, has too many values or is nested too
+    deeply."""
     if sum(map(response.content.count, BEGINNINGS)) > MOST_VALUES:
         return None
     body = parsed(response.content.decode("utf-8-sig", "replace"))
@@ -143,9 +143,9 @@ def json_object(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def parsed(text: str) -> Any:
-    """What a vendor's JSON text says, in valid Unicode; None where it can't be read.
+    """Parse a vendor's JSON text into valid Unicode; None if that is impossible.
 
-    An escape may be half of a UTF-16 pair, with which a text can be neither kept nor sent.
+    An escape may be half of a UTF-16 pair, which can be neither stored nor sent.
     """
     try:
         return json.loads(_ESCAPES.sub(lambda it: LOST if it["half"] else it[0], text))
@@ -154,12 +154,12 @@ def parsed(text: str) -> Any:
 
 
 def member(value: object, name: str) -> Any:
-    """A member of an object; None of anything else."""
+    """Return a member of an object; None for anything else."""
     return value.get(name) if isinstance(value, dict) else None
 
 
 def said(value: object) -> str:
-    """A member in words, whatever it is."""
+    """Return a member as text, whatever it is."""
     try:
         return str(value)
     except (ValueError, RecursionError):

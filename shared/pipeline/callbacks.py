@@ -1,4 +1,4 @@
-"""What a vendor's callback says, in words that all vendors share; a vendor's reader makes it so."""
+"""A vendor's callback in a form that all vendors share; a vendor's reader makes it."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -14,7 +14,7 @@ VendorId = Annotated[
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands; the last two are ends."""
+    """The state of a task; the last two are ends."""
 
     SUBMITTED = "submitted"
     PROCESSING = "processing"
@@ -27,8 +27,10 @@ class TaskStatus(StrEnum):
 
 
 class Reported(Message):
-    """One callback: the vendor's id of the task, and ours if the body names it; `updated_at` in ms
-    since 1970 by the vendor's clock."""
+    """A callback: the vendor's task id, and ours if the body has it.
+
+    `updated_at` is in ms since 1970 by the vendor's clock.
+    """
 
     task_id: VendorId
     task_status: TaskStatus
@@ -37,5 +39,5 @@ class Reported(Message):
     external_id: VendorId | None = None
 
 
-# Reads a body, which is JSON; a ValidationError names each field that is wrong.
+# Reads a body, which is JSON; a ValidationError names each wrong field.
 Reader = Callable[[Any], Reported]

@@ -1,7 +1,7 @@
-"""Why a job is to end early, as a state that every wait of its code looks at.
+"""Cancellation as a state: why a job ends early, which every wait of its code checks.
 
-The job's own task is never cancelled by asyncio, so that no wait can lose a cancellation, be torn
-by it, or hear of it twice. No other module awaits an activity.
+asyncio never cancels the job's own task, so that no wait can lose a cancellation, be torn by it, or
+get it twice. No other module awaits an activity.
 """
 
 import asyncio
@@ -24,24 +24,24 @@ T = TypeVar("T")
 Tasks = Mapping[str, str]
 NONE: Tasks = {}
 
-# An activity that failed in no way of ours: a time-out of Temporal's, say.
+# An activity failed without one of our codes, such as by a time-out of Temporal's.
 UNCLASSED = "activity_failed"
-# An operator completed it with a result that is none.
+# An operator completed it with an invalid result.
 BAD_COMPLETION = "bad_completion"
 
 
 class Reason(StrEnum):
-    """Why a job ends early; the first one counts."""
+    """Why a job ends early; the first reason counts."""
 
     CANCELLED = "cancelled"
     TIME_IS_UP = "time is up"
 
 
 class Interrupted(Exception):
-    """A wait has ended since the job is to end.
+    """A wait ended because the job is to end.
 
-    `in_doubt`: what was awaited may have left something at a vendor, or on its way there. `tasks`:
-    what a vendor has accepted of it, its id by ours.
+    `in_doubt`: the awaited work may have left something at a vendor, or on its way there. `tasks`:
+    the accepted generations, the vendor's id by ours.
     """
 
     def __init__(self, *, in_doubt: bool = False, tasks: Tasks = NONE) -> None:
@@ -51,7 +51,7 @@ class Interrupted(Exception):
 
 
 class StageFailed(Exception):
-    """An activity failed in a way that no retry of delivery mends; the rest as of Interrupted.
+    """An activity failed in a way that no delivery retry fixes; the rest as for Interrupted.
 
     In doubt unless the failure itself says that nothing was left.
     """
@@ -67,19 +67,22 @@ class StageFailed(Exception):
 
 
 class Cancellation:
-    """Owns the reason, and all waiting that heeds it."""
+    """Owns the reason, and all waits that check it."""
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
         self.is_reset = False
 
     def request(self, reason: Reason) -> None:
-        """The job is to end; a later reason changes nothing."""
+        """Ask the job to end; a later reason changes nothing."""
         self.reason = self.reason or reason
 
     async def watch(self, work: asyncio.Task[None]) -> None:
-        """Wait for the job's work and for all that its handlers do; the workflow's cancellation,
-        which arrives here and nowhere else, becomes the reason. A run that was reset fails."""
+        """Wait for the job's work and for its handlers.
+
+        The workflow's cancellation arrives only here, and becomes the reason. A run that was reset
+        fails.
+        """
         while True:
             try:
                 await workflow.wait_condition(
@@ -92,20 +95,20 @@ class Cancellation:
                 return work.result()
 
     def reset(self, _seed: int) -> None:
-        """The server gives a run another seed when it was reset, at that place of its history, so
-        that a replay finds it there, too."""
+        """Note that the run was reset. The server gives it another seed at that place of its
+        history, so that a replay finds it there, too."""
         self.is_reset = True
 
     async def until_any(self, reached: Callable[[], bool]) -> None:
-        """Return when something was reached, or the job is to end."""
+        """Return when a condition is true, or the job is to end."""
         await workflow.wait_condition(lambda: reached() or self.reason is not None)
 
     async def until(
         self, reached: Callable[[], bool], within: timedelta | None = None, why: str | None = None
     ) -> bool:
-        """Whether something was reached within the time; Interrupted where the job is to end.
+        """Return whether the condition became true in time; raise Interrupted if the job is to end.
 
-        `why`: what Temporal's UI calls the timer.
+        `why`: the name of the timer in the Temporal UI.
         """
         try:
             await workflow.wait_condition(
@@ -119,19 +122,19 @@ class Cancellation:
         return True
 
     async def sleep(self, duration: timedelta, why: str) -> None:
-        """Wait for so long; Interrupted where the job is to end."""
+        """Wait for this long; raise Interrupted if the job is to end."""
         await self.until(lambda: False, duration, why)
 
     def check(self) -> None:
-        """Interrupted where the job is to end."""
+        """Raise Interrupted if the job is to end."""
         if self.reason is not None:
             raise Interrupted
 
     async def finish(self, started: Started[T], *, ours: str | None = None) -> T:
-        """The activity's result; StageFailed with our code.
+        """Return the activity's result; raise StageFailed with our code.
 
-        Where the job is to end the activity is stopped, its end is awaited, and Interrupted raised,
-        also where it ended well in the meantime. `ours`: the generation that it submits.
+        If the job is to end, stop the activity, await its end, and raise Interrupted, also if it
+        succeeded in the meantime. `ours`: the generation that it submits.
         """
         await self.until_any(started.handle.done)
         if not started.handle.done():
@@ -158,7 +161,7 @@ async def drop(started: Started[T]) -> None:
 
 
 async def to_its_end(started: Started[T], *, ours: str | None = None) -> T:
-    """The result of what is done whether the job is to end or not; StageFailed without."""
+    """Return the result of work that is finished even if the job is to end; raise StageFailed."""
     try:
         return started.kind.validate_python(await started.handle)
     except ValidationError:
@@ -183,14 +186,14 @@ def _reason(error: ActivityError) -> tuple[str, str]:
 
 
 def _left(cause: BaseException | None) -> Left:
-    """By the last try's own word, or what was heard of one that has died; in doubt otherwise.
+    """Return what the last try reports, or its last heartbeat if it died; otherwise in doubt.
 
-    The server itself ends an activity that waits for its next try, and tells nothing of the tries
-    before.
+    The server itself ends an activity that waits for its next try, and reports nothing of earlier
+    tries.
     """
     told: object = None
     if isinstance(cause, ActivityTimedOut):
-        # Of a heartbeat, whose first part is the acceptance.
+        # The first part of a heartbeat is the acceptance.
         told = next(iter(cause.last_heartbeat_details), None)
     elif isinstance(cause, ApplicationError):
         told = next(reversed(cause.details), None)
@@ -201,23 +204,23 @@ def _left(cause: BaseException | None) -> Left:
 
 
 class Limits:
-    """Of one job, fixed when it enters the queue; the whole of it is timed from the slot on."""
+    """The limits of one job, fixed when it enters the queue; its time runs from the grant on."""
 
     def __init__(self, cancellation: Cancellation) -> None:
         self._cancellation = cancellation
         self._timer: asyncio.Task[None] | None = None
-        # None until the job has entered the queue: a cancel may come before.
+        # None until the job has entered the queue, because a cancel may come before.
         self.known: JobLimits | None = None
 
     @property
     def all(self) -> JobLimits:
-        """Those of a job that has entered the queue."""
+        """The limits of a job that has entered the queue."""
         if self.known is None:
             raise RuntimeError("nothing begins before the limits are known")
         return self.known
 
     def start_timer(self) -> None:
-        """The slot is held, which is when the job's own time begins; it ends with the run."""
+        """Start the job's own time, because it holds the slot; it ends with the run."""
         self._timer = asyncio.create_task(self._run_out(self.all.job_seconds))
 
     async def _run_out(self, seconds: float) -> None:

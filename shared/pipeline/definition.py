@@ -1,4 +1,4 @@
-"""What a pipeline is, as data: its name, its stages in order, what a job is started with.
+"""A pipeline as data: its name, its stages in order, its job's input.
 
 Every service may import a definition: it opens nothing and reads no setting.
 """
@@ -15,7 +15,7 @@ from shared.semaphore.messages import DEFAULT_PRIORITY, CleanUp, Message, Wait, 
 
 STAGE_PATTERN = "[a-z][a-z0-9_]{0,30}"
 StageName = Annotated[str, StringConstraints(pattern=f"^{STAGE_PATTERN}$")]
-# Activities that each worker of a pipeline has, in its own task queue.
+# Activities that each worker of a pipeline has, on its own task queue.
 DRAIN_ACTIVITY = "drain_job"
 OPEN_RECORDS_ACTIVITY = "open_records"
 
@@ -26,20 +26,19 @@ Priority = Annotated[int, Field(ge=1, le=5, strict=True)]
 
 
 class JobInput(Message):
-    """What a job of any pipeline is started with. Priority 1 is served first, 5 last, as with
-    Temporal."""
+    """The input of a job of any pipeline. Priority 1 is served first, 5 last, as in Temporal."""
 
     tag: Tag | None = None
     priority: Priority = DEFAULT_PRIORITY
 
     @property
     def title(self) -> str:
-        """What the job is to make, in the words of its user."""
+        """What the job makes, in the user's words."""
         return ""
 
     @property
     def details(self) -> str:
-        """What Temporal's UI says of the job; its text is Markdown, and so no title is in it."""
+        """The job's details in the Temporal UI; without the title, because the text is Markdown."""
         return f"Its priority is {self.priority}, where 1 goes first."
 
 
@@ -54,16 +53,15 @@ class FileKind:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One part of a job, whose result is one file; times are in seconds.
+    """One part of a job, with one file as its result; times are in seconds.
 
-    `vendor`: the role of the vendor that makes it; two stages may have the same one. `deadline`: of
-    the vendor's work, after which it is late; `give_up`: in all. `lost`: how long the vendor may
-    deny what it has accepted; `address`: how long it may withhold where the result is. `poll`:
-    between two polls, if a callback ends the wait as well.
-    `callback`: the vendor reports the end to `/callback/` and this word, beside being polled; empty
-    where it does not. `points`: a percent is reported when it has risen by so many, because each
-    report costs history. The semaphore of the stage's name is its gate, if the worker's settings
-    say so.
+    `vendor`: the role of its vendor; two stages may share one. `deadline`: of the vendor's work,
+    after which it is late; `give_up`: in all. `lost`: how long the vendor may deny what it has
+    accepted; `address`: how long it may withhold the result's address. `poll`: between two polls,
+    if a callback ends the wait as well. `callback`: the vendor reports the end to `/callback/` and
+    this word, beside being polled; empty if it does not. `points`: the rise of percent that is
+    reported, because each report costs history. The semaphore of the stage's name is its gate, if
+    the worker's settings switch it on.
     """
 
     name: str
@@ -83,18 +81,18 @@ class Stage:
 
     @property
     def called_back(self) -> bool:
-        """Whether its vendor reports the end."""
+        """True if its vendor reports the end by a callback."""
         return bool(self.callback)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A pipeline as the services outside its worker know it.
+    """A pipeline as the services outside of its worker know it.
 
-    `name`: also its task queue. `workflow`: the type of its workflow. `done`: the signal which
-    tells that a stage that is called back has ended. `readers`: how the bodies of callbacks are
-    read, by the last part of their address. `slot`: the semaphore that each job holds from its
-    grant to its close; pipelines may share one.
+    `name`: also its task queue. `workflow`: the type of its workflow. `done`: the signal that a
+    called back stage has ended. `readers`: how callback bodies are read, by the last part of their
+    address. `slot`: the semaphore that each job holds from its grant to its close; pipelines may
+    share one.
     """
 
     name: str
@@ -111,18 +109,18 @@ class Definition:
         return tuple(stage.name for stage in self.stages)
 
     def stage(self, name: str) -> Stage:
-        """The stage of this name; KeyError if there is none."""
+        """Return the stage of this name; raise KeyError."""
         return {stage.name: stage for stage in self.stages}[name]
 
     @property
     def clean_up(self) -> CleanUp:
-        """What clears up after a job that was closed from outside."""
+        """Return the clean-up after a job that was closed from outside."""
         return CleanUp(task_queue=self.name, activity=DRAIN_ACTIVITY)
 
     def memo(self, priority: int) -> dict[str, object]:
-        """What marks a job, from its start, as one that waits for the slot."""
+        """Return the memo that marks a job, from its start, as waiting for the slot."""
         return memo_of(self.slot, Wait(priority=priority, clean_up=self.clean_up))
 
     def attempts(self) -> dict[str, int]:
-        """The counts of a job that has begun no attempt."""
+        """Return the counts of a job without attempts."""
         return dict.fromkeys(self.names, 0)

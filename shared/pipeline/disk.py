@@ -1,4 +1,4 @@
-"""Whether our disk takes what we write; jobs go on where it doesn't, and the operator is told."""
+"""Report a disk that refuses writes; jobs go on."""
 
 import asyncio
 import contextlib
@@ -19,9 +19,9 @@ PROBE = bytes(ROOM)
 
 
 class Disk:
-    """The folders that lately refused a write: in the log, in a metric, and in `/readyz`.
+    """The folders that recently refused a write: in the log, in a metric, and in `/readyz`.
 
-    Where the store is elsewhere they are its prefixes, and the folder has what is being fetched.
+    With a bucket they are its prefixes, and the folder for downloads.
     """
 
     def __init__(self, data_dir: Path, store: Store | None = None) -> None:
@@ -30,13 +30,13 @@ class Disk:
         self._refused: set[str] = set()
 
     def refused(self, folder: str, error: OSError, **what: object) -> None:
-        """A write below that folder of the data has failed."""
+        """Note that a write below this folder of the data has failed."""
         self._refused.add(folder)
         REFUSED.labels(folder).inc()
         log.error("the disk refuses a write", folder=folder, reason=reason_of(error), **what)
 
     async def reason(self) -> str | None:
-        """Which folder takes no more, and why; a folder is tried until it does again."""
+        """Return which folder refuses writes, and why; it is tried until it accepts one."""
         tried = {each: await asyncio.to_thread(self._try, each) for each in sorted(self._refused)}
         self._refused = {each for each, reason in tried.items() if reason}
         return "; ".join(f"{each}: {tried[each]}" for each in sorted(self._refused)) or None
@@ -55,10 +55,10 @@ class Disk:
 
 
 def explained(error: OSError) -> str:
-    """The same with whose it is."""
+    """Add the folder to the reason."""
     return error.message if isinstance(error, StoreAway) else f"Our disk: {reason_of(error)}"
 
 
 def reason_of(error: OSError) -> str:
-    """`No space left on device`, without a path of ours."""
+    """Return the reason, such as `No space left on device`, without a path."""
     return error.strerror or type(error).__name__

@@ -1,4 +1,4 @@
-"""Clean-up after a job that ended before its generations did: the slot protects the vendor."""
+"""Clear the vendors after a job that ended before its generations did."""
 
 import asyncio
 import time
@@ -33,15 +33,16 @@ log = structlog.get_logger(__name__)
 
 BEGUN = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 FORGOTTEN = "forgotten"
-# A result on our disk, and what it cost by our id.
+# A stored result, and its cost by external id.
 Bought = tuple[Asset, dict[str, str]]
-# A look at what still runs; each later one comes a little later, for hours may pass.
+# The first poll of a running generation; later ones come more slowly, because hours may pass.
 POLL_SECONDS = 0.2
 POLL_GROWTH = 1.1
 
 
 class DrainActivities:
-    """Run for a cancelled job by its own workflow, and for a terminated one by the semaphore."""
+    """The drain; started by a cancelled job's own workflow, and for a terminated job by the
+    semaphore."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -56,11 +57,11 @@ class DrainActivities:
     async def drain_job(self, drain: Drain) -> Kept:
         """Return when no generation of the job runs any more, or the bound has passed.
 
-        First waits `hold_seconds`: what a closed job's activities had begun to submit may be on its
-        way, and an earlier look would miss it. What is paid for by then is stored where somebody
-        records it: the job's own code, or this, for a job that Temporal does not know any more.
-        Of a job that was closed from outside the record is closed here. Of another kind of workflow
-        nothing is at our vendors: its activities are given the time to notice that it has closed.
+        It first waits `hold_seconds`, because a submit of a closed job's activities may be on its
+        way. Paid results are stored if somebody records them: the job's own code, or this drain for
+        a job that Temporal does not know any more. The record of a job that was closed from outside
+        is closed here. Other workflows have nothing at our vendors; their activities get the time
+        to notice the close.
         """
         async with beating(self._client, drain.job_id) as pulse:
             now, since = pulse.now, _since(drain)
@@ -100,8 +101,11 @@ class DrainActivities:
         ]
 
     async def _close_code(self, drain: Drain) -> str | None:
-        """The code with which the record of a closed run ends; None where the job's own code does
-        it. A run that was reset has a newer one in its place, which ends at once."""
+        """Return the code with which the record of a closed run ends; None if the job's code writes
+        it.
+
+        A run that was reset has a successor, which ends at once.
+        """
         if drain.closed is None:
             return None
         if drain.closed is Closed.UNKNOWN:
@@ -117,19 +121,19 @@ class DrainActivities:
         return "reset_not_supported" if was_reset else drain.closed.value
 
     async def _cleared(self, drain: Drain, now: Callable[[], float], since: float) -> "Seen":
-        """Wait until nothing of the job runs; what the vendors say of its generations.
+        """Wait until nothing of the job runs; return what the vendors say of its generations.
 
-        While a submit may be on its way, finding nothing proves nothing: the vendor may still be
-        accepting it. Once the latest generation is known, there is no other one on its way.
+        While a submit may be on its way, finding nothing proves nothing. Once the latest generation
+        is known, no other one is on its way.
         """
         until = since + self._settings.drain_seconds
         record = await asyncio.to_thread(self._records.read, drain.job_id)
-        latest = _latest(self._pipeline, drain.job_id, await self._begun(drain, record))
-        # What a vendor is known to have accepted: its ids by ours.
+        latest = _latest(self._pipeline, drain.job_id, await self._last_attempts(drain, record))
+        # The accepted generations: the vendor's ids by ours.
         tasks = record.tasks if record else {}
         doubt = since
         if drain.in_doubt:
-            # One that can't be asked for may run for as long as it is waited for at all.
+            # A generation that can't be looked up may run for as long as one is waited for at all.
             asked = self._asked(latest, tasks) is not None
             doubt = since + self._settings.accept_seconds if asked else until
         seen, pause = Seen(self._pipeline, tasks, self._lost), POLL_SECONDS
@@ -148,11 +152,11 @@ class DrainActivities:
             pause = min(pause * POLL_GROWTH, longest)
             await self._look(seen.running | {latest}, seen, tasks)
 
-    async def _begun(self, drain: Drain, record: Record | None) -> Attempts:
-        """By stage, the highest attempt whose submit the job may have begun.
+    async def _last_attempts(self, drain: Drain, record: Record | None) -> Attempts:
+        """Return by stage the highest attempt whose submit the job may have begun.
 
-        It is recorded before, but where the write outlives the workflow task, whose end begins the
-        submit: a run that is closed from outside then is known by its history alone.
+        The record has it before the submit, unless its write was still running when the run was
+        closed from outside; then only the run's history has it.
         """
         attempts = record.attempts if record else self._pipeline.attempts()
         if drain.closed is None:
@@ -161,17 +165,17 @@ class DrainActivities:
         return raised(attempts, await submitted(self._pipeline, self._client, run))
 
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
-        """By which id a generation is asked for; None where there is no way to."""
+        """Return the id to ask for a generation; None if there is none."""
         return asked_by(self._parts.vendor(step_of(ours)), ours, tasks.get(ours))
 
     def _lost(self, ours: str) -> float:
-        """The seconds after which one that its vendor denies counts as lost."""
+        """Return the seconds after which a denied generation counts as lost."""
         return self._limits.stages[step_of(ours)].lost
 
     async def _look(
         self, generations: Iterable[str], seen: "Seen", tasks: Mapping[str, str]
     ) -> None:
-        """Take note of each generation that has not ended; it is cancelled where that can be."""
+        """Ask for each generation that has not ended; cancel it if possible."""
         for ours in sorted(set(generations) - seen.ended):
             vendor = self._parts.vendor(step_of(ours))
             seen.note(ours, status := await _status(vendor, self._asked(ours, tasks)))
@@ -179,7 +183,7 @@ class DrainActivities:
                 await _cancel(vendor, status)
 
     def _close(self, drain: Drain, code: str, kept: Kept | None = None) -> None:
-        """End an open record of this run, with what was kept where that is to be in it."""
+        """End an open record of this run, with the kept results if they belong in it."""
         record = self._records.read(drain.job_id)
         if record is None or not self._is_open(drain):
             return
@@ -196,12 +200,12 @@ class DrainActivities:
         self._records.write(close_record(record, code))
 
     def _is_open(self, drain: Drain) -> bool:
-        """Whether there is a record of this run, and it has no end yet."""
+        """True if there is an open record of this run."""
         record = self._records.read(drain.job_id)
         return record is not None and record.run_id == drain.run_id and not record.status.ended
 
     def _amend(self, job_id: str, seen: "Seen") -> None:
-        """The record of a job whose end had no code may lack what a vendor had accepted by then."""
+        """Complete the record of a job that ended from outside by what a vendor had accepted."""
         while (record := self._records.read(job_id)) is not None:
             amended = amend_accepted(record, seen.attempts(), seen.tasks)
             if amended is None or self._records.write(amended):
@@ -231,7 +235,7 @@ class DrainActivities:
         )
 
     async def _kept(self, job_id: str, stage: Stage, tasks: Mapping[str, str]) -> Bought | None:
-        """The newest attempt's file, if one has succeeded and can be had."""
+        """Return the newest attempt's file, if one has succeeded and can be fetched."""
         for attempt in range(MAX_ATTEMPTS, 0, -1):
             try:
                 async with asyncio.timeout(KEEP_SECONDS):
@@ -249,9 +253,9 @@ class DrainActivities:
 
 
 async def submitted(pipeline: Definition, client: Client, run: RunRef) -> Attempts:
-    """By stage, the highest attempt whose submit a run has begun, by its history.
+    """Return by stage the highest attempt whose submit a run has begun, by its history.
 
-    Read as far as that goes; only a server that is away is asked again, by the next try.
+    Read as far as possible; only a server that is away is asked again, by the next try.
     """
     found, submits = pipeline.attempts(), set(map(submit_activity, pipeline.stages))
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
@@ -261,7 +265,7 @@ async def submitted(pipeline: Definition, client: Client, run: RunRef) -> Attemp
             if event.event_type == BEGUN and begun.activity_type.name in submits:
                 [order] = await client.data_converter.decode(begun.input.payloads, [Order])
                 found = raised(found, {order.stage: order.attempt})
-    except Exception as error:  # what a converter or a codec raises is open
+    except Exception as error:  # a converter or a codec can raise anything
         if isinstance(error, RPCError) and error.status is RPCStatusCode.UNAVAILABLE:
             raise
         log.warning("unreadable history", reason=type(error).__name__, **run.model_dump())
@@ -269,14 +273,14 @@ async def submitted(pipeline: Definition, client: Client, run: RunRef) -> Attemp
 
 
 def _latest(pipeline: Definition, job_id: str, attempts: Attempts) -> str:
-    """The generation that the job had come to; of none at all, the first one."""
+    """Return the last generation of the job; the first one if there is none."""
     names = pipeline.names
     step = next((name for name in reversed(names) if attempts.get(name)), names[0])
     return external_id(job_id, step, max(1, attempts.get(step, 0)))
 
 
 class Seen:
-    """What the vendors said of a job's generations: known ever, ended for good, not ended yet.
+    """The vendors' answers: generations ever known, ended for good, not ended yet.
 
     `doubted`: whose submit may have arrived. `tasks`: the vendors' ids by ours.
     """
@@ -294,9 +298,12 @@ class Seen:
         self._missing_since: dict[str, float] = {}
 
     def note(self, ours: str, news: VendorStatus | VendorError | None) -> None:
-        """A vendor that does not answer may run it, and so may one that denies what it has known,
-        for as long as a job would wait for it. One that lets us ask nothing (a wrong key) has none
-        that neither it nor we have known."""
+        """Note a failed question. The vendor may run the generation, also if it denies one that it
+        knew.
+
+        A vendor that refuses every question (a wrong key) has none that neither it nor we have
+        known.
+        """
         self.running.discard(ours)
         if isinstance(news, VendorError):
             if ours in self.known | self.doubted or not isinstance(news, RefusedForGood):
@@ -316,7 +323,7 @@ class Seen:
         return now - self._missing_since.setdefault(ours, now) > self._lost(ours)
 
     def attempts(self) -> Attempts:
-        """By stage, the highest attempt that a vendor has known."""
+        """Return by stage the highest attempt that a vendor has known."""
         found = self._pipeline.attempts()
         for each in map(parse_external_id, self.known):
             if each is not None:
@@ -325,12 +332,12 @@ class Seen:
 
 
 def step_of(ours: str) -> str:
-    """The stage of a generation, by our id of it."""
+    """Return the stage of an external id."""
     return ours.rsplit(".", 2)[1]
 
 
 def all_of(pipeline: Definition, job_id: str) -> list[str]:
-    """Every generation that a job can have."""
+    """Return every generation that a job can have."""
     attempts = range(1, MAX_ATTEMPTS + 1)
     return [external_id(job_id, step, attempt) for step in pipeline.names for attempt in attempts]
 
@@ -350,10 +357,10 @@ async def _cancel(vendor: Vendor, status: VendorStatus) -> None:
 
 
 def _since(drain: Drain) -> float:
-    """From when on nothing more begins, by the server's clock.
+    """Return the time from which on nothing more begins, by the server's clock.
 
-    Whoever goes on for a try that has died, or for an earlier run of the semaphore, has no more
-    time: each would begin the wait anew, and a busy semaphore begins run after run.
+    A try that follows a dead one, or an earlier run of the semaphore, gets no more time. Otherwise
+    each would restart the wait.
     """
     begun = drain.since or activity.info().scheduled_time
     return begun.timestamp() + drain.hold_seconds

@@ -1,4 +1,4 @@
-"""The ends of a job that are not its success; each clears the vendors before it is recorded."""
+"""The bad ends of a job; each clears the vendors before it is recorded."""
 
 from datetime import timedelta
 
@@ -24,12 +24,12 @@ with workflow.unsafe.imports_passed_through():
     from shared.semaphore.messages import Closed, Drain, RunRef, SlotRequest
 
 
-# A drain that was ended by hand is begun again after this; one that always fails costs little.
+# A drain that was ended by hand is started again after this.
 DRAIN_AGAIN, MOST_DRAIN_AGAIN = timedelta(seconds=1), timedelta(minutes=5)
 
 
 class Ending:
-    """What is done when a job fails, is cancelled, or has had its time."""
+    """What follows when a job fails, is cancelled, or runs out of time."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class Ending:
         self._cancellation = cancellation
         self._slot = slot
         self._limits = limits
-        # The vendors' ids of what a clean-up has found, by ours.
+        # The vendors' ids that a clean-up has found, by ours.
         self._found: dict[str, str] = {}
 
     async def badly(self, status: Status, note: str, failure: StageFailed) -> None:
-        """A stage has failed for good: whatever still runs at a vendor is waited for first."""
+        """End a job after a stage has failed for good: first wait for whatever runs at a vendor."""
         note = f"{note} ({failure.code})"
         if self._slot.permit is not None:
             await self._clear(note, in_doubt=failure.in_doubt, tasks=failure.tasks)
@@ -57,9 +57,9 @@ class Ending:
         await self._end(note, status=status, error=error)
 
     async def early(self, interrupted: Interrupted) -> None:
-        """The job is to end, cancelled or out of time.
+        """End a job that is cancelled or out of time.
 
-        A submit may be on its way to a vendor, though nobody awaits it any more.
+        A submit may be on its way to a vendor, although nothing awaits it any more.
         """
         reason = self._cancellation.reason
         if self._slot.permit is None:
@@ -77,8 +77,8 @@ class Ending:
             await self._end("failed (job_timed_out)", status=Status.FAILED, error=error)
 
     async def silently(self, run: RunRef) -> None:
-        """Nothing is to be recorded any more: the end stands, or the record is `run`'s. What may be
-        at the vendors is waited for all the same."""
+        """End without a record, because it has ended or belongs to another run; still clear the
+        vendors."""
         is_own = run.run_id == self._request.run_id
         drain = Drain(
             job_id=run.job_id,
@@ -117,7 +117,7 @@ class Ending:
             )
 
     async def _drained(self, drain: Drain) -> Kept:
-        """The result of a drain, which is begun again where an operator ends it."""
+        """Return the result of a drain; start it again if an operator ends it."""
         pause = DRAIN_AGAIN
         while True:
             try:

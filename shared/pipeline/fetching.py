@@ -1,7 +1,7 @@
-"""Where results may come from, and with what headers they are asked for.
+"""Fetch results from allowed hosts, with a vendor's credentials if it needs them.
 
-The address that was checked is the one that is connected to. A vendor's credentials go to its own
-address only, and only an answer to them may send us on.
+The checked address is the one that is connected to. Credentials go only to their vendor's address,
+and only an answer to them may redirect.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from shared.pipeline.hosts import Address, is_below, is_near, is_public, written
 from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.vendor import Vendor
 
-# Every address of a host; OSError where the name leads nowhere.
+# Returns every address of a host; raises OSError if the name does not resolve.
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
-# A signed address, and one or two that lead to it.
+# A signed address, and one or two redirects to it.
 MAX_REDIRECTS = 3
 REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 _PORTS = {"http": 80, "https": 443}
@@ -29,13 +29,13 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Credentials:
-    """Headers for the scheme, host and port of one address, and for no other; never shown."""
+    """Headers for the scheme, host and port of one address only; never printed."""
 
     address: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def of(self, url: httpx.URL) -> Mapping[str, str]:
-        """Those that a request takes along."""
+        """Return the headers for a request."""
         return self.headers if _origin(url) == _origin(httpx.URL(self.address)) else {}
 
 
@@ -43,10 +43,10 @@ class Credentials:
 async def asked(
     http: httpx.AsyncClient, url: str, credentials: Credentials
 ) -> AsyncIterator[httpx.Response]:
-    """The answer at an address, or at the one that an answer to our credentials leads to.
+    """Return the answer at an address, after redirects of an answer to our credentials.
 
-    `http` decides which hosts may be asked at all. ResultNotAllowed where the credentials are
-    refused: they will be for each attempt. BadResult after too many redirects.
+    `http` decides which hosts are allowed. Raises ResultNotAllowed if the credentials are refused,
+    because each attempt would be refused, and BadResult after too many redirects.
     """
     at = httpx.URL(url)
     for _ in range(MAX_REDIRECTS + 1):
@@ -68,14 +68,13 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
-    """Asks only hosts that are named, and these only at addresses that are public.
+    """Requests only allowed hosts, and these only at public addresses.
 
-    `inside` are hosts that may lie anywhere, for they are called by their own address anyway;
-    `outside` (with patterns of names) must lead to public addresses, unless they are written as an
-    address themselves.
-    A name is resolved once, and what it led to is connected to: a later answer changes nothing.
-    `proxied` is the way by a proxy, to all that is not near. What a name leads to is the proxy's to
-    say and to check then; which names are asked for is still ours.
+    `inside` are hosts that may be anywhere, because we call them anyway; `outside` (with patterns
+    of names) must resolve to public addresses, unless they are written as an address. A name is
+    resolved once, and the result is connected to. `proxied` is the transport by a proxy, for
+    everything that is not near; the proxy resolves names and has to check them, but the allowed
+    names are still ours.
     """
 
     def __init__(
@@ -94,12 +93,13 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         self._resolve = resolve or resolved
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer; ResultNotAllowed, or ConnectError for no address."""
+        """Return the answer; raise ResultNotAllowed, or ConnectError for no address."""
         names = _names(request.url)
         named = not names.isdisjoint(self.inside | self.outside)
         if not named and not any(is_below(name, self.outside) for name in names):
             raise ResultNotAllowed(
-                f"The result's address at {_told(request.url)!r} is not an allowed one: it is not"
+                f"The result's address at {_named_host(request.url)!r} is not an allowed"
+                f" one: it is not"
                 " its vendor's own host, and RESULT_HOSTS does not name it."
             )
         if self._proxied is not None and not is_near(request.url.host):
@@ -132,7 +132,8 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
 
 def result_transport(settings: PipelineWorkerSettings, *vendors: Vendor) -> CheckedTransport:
-    """The way to results of these vendors under the worker's settings; a connection serves one."""
+    """Return the transport to results of these vendors under the worker's settings; one connection
+    each."""
     hosts = [host for vendor in vendors for host in vendor.traits.result_hosts]
     proxy = settings.proxy()
     return CheckedTransport(
@@ -149,15 +150,15 @@ def _way(proxy: str | None = None) -> httpx.AsyncHTTPTransport:
 
 
 def _names(url: httpx.URL) -> set[str]:
-    """How a setting may call the host: with its port, and without where that is the scheme's."""
+    """Return the names of the host in a setting: with its port, and without a default port."""
     if url.scheme not in _PORTS or url.userinfo:
         return set()
     name = url.netloc.decode("ascii")
     return {name} if url.port else {name, f"{name}:{_port(url)}"}
 
 
-def _told(url: httpx.URL) -> str:
-    """The host as RESULT_HOSTS would name it, without user and password."""
+def _named_host(url: httpx.URL) -> str:
+    """Return the host as RESULT_HOSTS would name it, without user and password."""
     return f"{url.host}:{url.port}" if url.port else url.host
 
 
@@ -166,7 +167,7 @@ def _port(url: httpx.URL) -> int:
 
 
 async def resolved(host: str, port: int) -> list[Address]:
-    """What the system's resolver says, in its order."""
+    """Return the system resolver's answer, in its order."""
     loop = asyncio.get_running_loop()
     try:
         rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -177,7 +178,7 @@ async def resolved(host: str, port: int) -> list[Address]:
 
 
 def _sent_to(request: httpx.Request, address: Address) -> httpx.Request:
-    """The same request to one address; its Host and the name in TLS stay those of the host."""
+    """Return the same request to one address; Host and the name in TLS stay those of the host."""
     return httpx.Request(
         request.method,
         request.url.copy_with(host=str(address)),

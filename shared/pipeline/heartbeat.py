@@ -1,4 +1,5 @@
-"""What every vendor-facing activity does beside its work: beat, report, know what is in doubt."""
+"""What every activity at a vendor does beside its work: heartbeat, report, know what is in
+doubt."""
 
 import asyncio
 import time
@@ -27,22 +28,22 @@ from shared.temporal.pace import between_beats
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-# More points than there are: work that is no generation reports no percent.
+# More points than there are, for work that reports no percent.
 NEVER = 101
 
 
 def check_run(run_id: str) -> None:
-    """NotThisRun where the run that calls isn't the one that was meant (after a reset)."""
+    """Raise NotThisRun if the calling run isn't the one in the order (after a reset)."""
     if run_id != activity.info().workflow_run_id:
         raise NotThisRun("This run does not hold the slot; another run of the job did.")
 
 
 class Pulse:
-    """What the heartbeats carry: the vendor's acceptance, the percent, whether a wait is told, and
-    the place in the vendor's queue that the record has.
+    """The content of heartbeats: acceptance, percent, whether a wait is reported, and the recorded
+    place in the vendor's queue.
 
-    `in_doubt`: whether a submit of this generation may be on its way to the vendor. `settled`: the
-    last try ended by itself and knew that none was; a killed one could not say so.
+    `in_doubt`: a submit of this generation may be on its way. `settled`: the last try ended by
+    itself and knew that none was.
     """
 
     def __init__(self, client: Client, external_id: str, points: int) -> None:
@@ -64,16 +65,16 @@ class Pulse:
         self._reported = 0
 
     def now(self) -> float:
-        """The server's time in epoch seconds, and never ahead of it: the beginning of this try, and
-        what has passed here since."""
+        """Return the server's time in epoch seconds, never ahead of it: the start of this try plus
+        the time since."""
         return self._ahead + time.monotonic()
 
     def beat(self) -> None:
-        """Tell the server that we are alive, and how far; costs no history."""
+        """Send a heartbeat, which costs no history."""
         activity.heartbeat(self.accepted, self.percent, self.told, self.settled, self.position)
 
     def accept(self, accepted: Accepted) -> None:
-        """The vendor has it: from here on there is progress to report."""
+        """Note the acceptance; from here on there is progress to report."""
         self.in_doubt = False
         self.accepted = accepted
         tracing.note(vendor_task_id=accepted.vendor_id)
@@ -81,13 +82,13 @@ class Pulse:
         self.beat()
 
     def worked(self, seconds: float) -> None:
-        """The vendor has worked on it for so much longer."""
+        """Add time that the vendor has worked on it."""
         if self.accepted is not None:
             worked = self.accepted.worked_seconds + seconds
             self.accepted = self.accepted.model_copy(update={"worked_seconds": worked})
 
     def follow(self, details: Sequence[Any], *, is_first: bool) -> None:
-        """Begin with what the try before this one has told, if anything; `is_first`: none was."""
+        """Start with the last heartbeat of the try before; `is_first`: there was none."""
         if details:
             accepted, *rest = details
             self.resume(Accepted.model_validate(accepted) if accepted else None, *rest)
@@ -95,7 +96,7 @@ class Pulse:
             self.in_doubt = not is_first
 
     def left(self) -> Left:
-        """What there is at the vendor if nobody goes on."""
+        """Return what is at the vendor if no other try follows."""
         vendor_id = self.accepted.vendor_id if self.accepted else None
         return Left(in_doubt=self.in_doubt, vendor_id=vendor_id)
 
@@ -108,7 +109,7 @@ class Pulse:
         position: int | None = None,
         *_later: object,
     ) -> None:
-        """Go on where the last try was when it was last heard of; a later release tells more."""
+        """Continue from the last heartbeat of the last try; a later release may send more."""
         self.accepted = accepted
         self.percent = self._reported = percent
         self.told = told
@@ -116,14 +117,14 @@ class Pulse:
         self.in_doubt = accepted is None and not settled
 
     def settle(self) -> None:
-        """The try ends, and no submit of its is on its way."""
+        """Note that the try ends without a submit on its way."""
         self.settled = True
         self.beat()
 
     async def progress(self, percent: int, *, position: int | None = None) -> None:
         """Note the percent; a signal carries it into the record when enough has changed.
 
-        So it does with `position`, the place in the vendor's queue.
+        The same for `position`, the place in the vendor's queue.
         """
         self.percent = max(self.percent, percent)
         now = time.monotonic()
@@ -136,14 +137,14 @@ class Pulse:
         await self._signal()
 
     async def is_late(self, deadline: float) -> None:
-        """Have the record say that the vendor takes longer than expected; once."""
+        """Record once that the vendor takes longer than expected."""
         if not self._tells():
             return
         log.warning("the vendor is late", external_id=self._external_id, deadline=deadline)
         await self._signal(f"the {self._step} takes longer than {deadline:g} s; it is waited for")
 
     async def waits(self, error: GenvideoError) -> None:
-        """Have the record say what the job waits for; once, for it costs history."""
+        """Record once what the job waits for, because each report costs history."""
         if not self._tells():
             return
         what = f"to store the {self._step}"
@@ -154,7 +155,7 @@ class Pulse:
         await self._signal(f"waiting {what}: {error.message[:200]} ({error.code}; {kind['next']})")
 
     def _tells(self) -> bool:
-        """Whether there is something to tell, and it was not told before."""
+        """True if there is something to report that was not reported before."""
         if self.told or self._step is None:
             return False
         self.told = True
@@ -179,14 +180,14 @@ class Pulse:
 
 
 def _has_moved(told: int | None, now: int | None) -> bool:
-    """To half or twice of it, so that a long queue costs a job a few signals alone."""
+    """True if it has halved or doubled, so that a long queue costs few signals."""
     if told is None or now is None or told == now:
         return told != now
     return 2 * now <= told or 2 * told <= now
 
 
 async def outlast(task: asyncio.Task[T]) -> bool:
-    """Return when the task has ended, however often we are cancelled meanwhile; whether we were."""
+    """Return when the task has ended, however often we are cancelled; return whether we were."""
     cancelled = False
     while not task.done():
         try:
@@ -200,16 +201,16 @@ async def outlast(task: asyncio.Task[T]) -> bool:
 async def beating(
     client: Client, external_id: str, *, points: int = NEVER, submits: bool = False
 ) -> AsyncIterator[Pulse]:
-    """Heartbeats for as long as the block runs; the pulse starts with what the last try knew.
+    """Send heartbeats during the block; the pulse starts with the last try's knowledge.
 
-    Where the block `submits`, each failure says what it leaves at the vendor, a cancellation as
-    Stopped: of a plain one the workflow does not know what was left.
+    If the block `submits`, each failure says what it leaves at the vendor, and a cancellation is
+    raised as Stopped, because a plain one would not say so.
     """
     pulse = Pulse(client, external_id, points)
     info = activity.info()
     pulse.follow(info.heartbeat_details, is_first=is_first_try())
     if info.heartbeat_details:
-        # Where the last try knew that nothing was on its way, that holds no longer.
+        # If the last try knew that nothing was on its way, that holds no longer.
         pulse.beat()
 
     async def beat() -> None:

@@ -1,4 +1,4 @@
-"""Which addresses are public, which hosts are near, and which ones results may come from."""
+"""Which addresses are public, which hosts are near, and which ones may deliver results."""
 
 import ipaddress
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Carries an IPv4 address in its last 32 bits (RFC 6052).
+# Has an IPv4 address in its last 32 bits (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# All that was ever given to anybody (RFC 4291); site-local and compatible ones are outside.
+# All assigned addresses (RFC 4291); site-local and compatible ones are outside.
 _UNICAST = ipaddress.ip_network("2000::/3")
-# Global by the books, and yet no hosts of the internet: protocol assignments (Teredo among them),
-# 6to4 and its relays, a test network of the past, and what Azure gives each machine as its host.
+# Global by the registries, but no hosts of the internet: protocol assignments (Teredo among them),
+# 6to4 and its relays, an old test network, and Azure's address of the host.
 _NO_HOSTS = tuple(
     map(
         ipaddress.ip_network,
@@ -21,23 +21,23 @@ _NO_HOSTS = tuple(
         ),
     )
 )
-# What containers call the machine that they run on.
+# The names of the host machine in containers.
 _GATEWAY = "host.docker.internal"
 
 
 def is_near(host: str) -> bool:
-    """Whether a host is of this machine or of a network of its own, by the looks of its name.
+    """True if a host is this machine or in its own network, by the form of its name.
 
-    A name without a dot is one of containers, or of a network's own resolver.
+    A name without a dot belongs to containers, or to a network's own resolver.
     """
     address = written(host)
     return host == _GATEWAY or "." not in host if address is None else not is_public(address)
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet at large, also where it stands for another one."""
+    """True if an address is on the public internet, also if it maps to another one."""
     if isinstance(address, ipaddress.IPv6Address):
-        # Written for an IPv4 one by a translator, or by a resolver.
+        # Written for an IPv4 address by a translator, or by a resolver.
         if address in _NAT64:
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if address.ipv4_mapped is not None:
@@ -50,25 +50,25 @@ def is_public(address: Address) -> bool:
 
 
 def written(host: str) -> Address | None:
-    """The address that a host is written as; None for a name."""
+    """Return the address that a host is written as; None for a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
 
 
-# Longer ones are no names: no resolver can be asked for them.
+# Longer texts are no names.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 LONGEST_NAME = 253
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-# Below a domain of its own: nobody is to allow all of `.com`, and no address ends like this.
+# At least two labels, because nobody should allow all of `.com`.
 _PATTERN = re.compile(rf"\*(?:\.{_LABEL})+\.(?=[a-z0-9-]*[a-z]){_LABEL}")
 _PORT = re.compile(r"(?P<host>.+?)(?::(?P<port>[0-9]{1,5}))?")
 FORMS = "host, host:port, an address, or *.domain.example for all names below a domain"
 
 
 def result_hosts(items: Iterable[str]) -> frozenset[str]:
-    """The same in small letters; ValueError that names the wrong ones."""
+    """Return the hosts in lower case; raise a ValueError that names the wrong ones."""
     hosts = [item.lower() for item in items]
     if wrong := [host for host in hosts if not _is_one(host)]:
         raise ValueError(f"no hosts: {', '.join(wrong)} (each is {FORMS})")
@@ -76,7 +76,7 @@ def result_hosts(items: Iterable[str]) -> frozenset[str]:
 
 
 def is_below(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a name, with its port where it has one, is below a domain of a pattern."""
+    """True if a name, with its port if it has one, is below a pattern's domain."""
     found = _PORT.fullmatch(name)
     if found is None or not _is_name(found["host"]):
         return False

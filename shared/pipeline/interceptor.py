@@ -17,7 +17,7 @@ from shared.temporal.activities import to_application_error
 
 log = structlog.get_logger(__name__)
 
-# A vendor that is out shows as `never_delivered` or `refused_for_now`, and nothing else rising.
+# A vendor that is away shows as `never_delivered` or `refused_for_now`, while nothing else rises.
 FAILURES = Counter(
     "genvideo_worker_failures", "Tries of activities that failed", ["activity", "code"]
 )

@@ -1,4 +1,4 @@
-"""Each change of a job in one step: workflow state, search attribute, JSON record."""
+"""Make each change of a job in one step: workflow state, search attribute, JSON record."""
 
 import asyncio
 
@@ -29,13 +29,13 @@ with workflow.unsafe.imports_passed_through():
 class EndedBefore(Exception):
     """The job's end is in its record already, and stands.
 
-    Either this very run recorded it, in a workflow task that the server did not take and gives out
-    again together with what arrived meanwhile; or somebody else wrote it.
+    Either this run recorded it, in a workflow task that the server discarded and repeats; or
+    somebody else wrote it.
     """
 
 
 class AnothersRecord(Exception):
-    """The record is that of another run: the same workflow id was started a second time."""
+    """The record belongs to another run: the same workflow id was started a second time."""
 
     def __init__(self, run: RunRef) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class AnothersRecord(Exception):
 
 
 class Journal:
-    """Serialises the changes, so that versions reach the store in their order."""
+    """Serialises the changes, so that versions reach the store in order."""
 
     def __init__(self, pipeline: Definition, job: JobInput) -> None:
         info = workflow.info()
@@ -64,9 +64,9 @@ class Journal:
         return self.state.record
 
     async def enter(self, request: SlotRequest) -> JobLimits:
-        """Record the job as queued, ask the semaphore for the slot, return the limits.
+        """Record the job as queued, request the slot, return the limits.
 
-        Nothing is asked for where the record has ended or is another run's: `check` says so.
+        Nothing is requested if the record has ended or belongs to another run; `check` raises then.
         """
         note = "queued"
         record = self.state.change(workflow.now(), note, status=Status.QUEUED)
@@ -76,29 +76,29 @@ class Journal:
             Enter(record=record, request=request),
             Entered,
             summary=summary_of(record, note),
-            # Asking must not be given up: without the request the job would wait for ever.
+            # Retried without end, because without the request the job would wait for ever.
             retry=REQUEST_RETRY_POLICY,
         )
         self._take(entered.recorded)
         return entered.limits
 
     def check(self) -> None:
-        """EndedBefore where the job's end is recorded already, AnothersRecord where the record is
+        """Raise EndedBefore if the job's end is recorded already, AnothersRecord if the record is
         another run's."""
         if self._stop is not None:
             raise self._stop
 
     async def change(self, note: str, **fields: object) -> None:
-        """Make and record the next version; raises as `check`."""
+        """Make and record the next version; raise as `check`."""
         async with self._lock:
             if self._stop is None:
                 await self._next(note, fields)
             self.check()
 
     async def begin(self, note: str, **fields: object) -> Record:
-        """Make the next version without writing it: the activity that it begins does so.
+        """Make the next version without writing it, because the activity that it begins does so.
 
-        A local activity less between a permit and the submit. Raises as `check`.
+        This saves a local activity between a permit and the submit. Raises as `check`.
         """
         async with self._lock:
             if self._stop is None:
@@ -107,7 +107,7 @@ class Journal:
             return self.record
 
     async def write_again(self) -> Record:
-        """Write the present version after an activity could not; raises as `check`."""
+        """Write the present version after an activity could not; raise as `check`."""
         async with self._lock:
             if self._stop is None:
                 await self._write()
@@ -115,7 +115,7 @@ class Journal:
             return self.record
 
     def stored(self, stage: str, stored: Stored) -> dict[str, object]:
-        """What a stage's result changes."""
+        """Return the changes of a stage's result."""
         return {
             "asset_url": stored.asset_url,
             "assets": {**self.record.assets, stage: stored.asset},
@@ -123,8 +123,8 @@ class Journal:
         }
 
     async def report(self, report: ProgressReport) -> None:
-        """What the running attempt's activity tells: a percent, which only rises, a place in the
-        vendor's queue, or a wait."""
+        """Take a report of the running attempt's activity: a percent, which only rises, a place in
+        the vendor's queue, or a wait."""
         async with self._lock:
             if not self._concerns(report.external_id):
                 return
@@ -137,7 +137,8 @@ class Journal:
                 await self._next(_place(report.position), place)
 
     def _concerns(self, external_id: str) -> bool:
-        """Asked under the lock: what came before may have ended the attempt, or the job."""
+        """True if the report is current; checked under the lock, because the attempt may have
+        ended."""
         record = self.record
         if record.step is None or record.status.ended or self._stop is not None:
             return False
@@ -159,7 +160,7 @@ class Journal:
             while self._take(await self._recorded()):
                 pass
         except starting.LocalFailed as failure:
-            # The job goes on; the record can be made again from Temporal, a later one is newer.
+            # The job goes on; the record can be made again from Temporal, and a later one is newer.
             version = self.record.version
             workflow.logger.warning("version %d could not be recorded: %s", version, failure)
 
@@ -173,8 +174,8 @@ class Journal:
         )
 
     def _take(self, found: Recorded) -> bool:
-        """Take in what was found in the store; True: our change goes behind what this run has made
-        known before, and is to be recorded there."""
+        """Take in what was found in the store; return True if our change must be recorded after
+        it."""
         if found.another is not None:
             self._stop = AnothersRecord(found.another)
         if found.end is not None:
@@ -202,12 +203,12 @@ SAYS = {
 
 
 def summary_of(record: Record, note: str) -> str:
-    """That of the activity which writes the record."""
+    """Return the summary of the activity that writes the record."""
     return summary(f"version {record.version}: {note}")
 
 
 def details_of(record: Record, note: str) -> str:
-    """The current details: where the job stands, why it ended badly, what was noted last."""
+    """Return the details for the Temporal UI: state, reason of a bad end, last note."""
     lines = [f"**{_says(record)}**"]
     if record.error is not None:
         lines.append(f"Why: {as_markdown(f'{record.error.message} ({record.error.code})')}")

@@ -1,4 +1,4 @@
-"""What a workflow and its activities tell each other; one model in, one model out."""
+"""Messages between a workflow and its activities; one model in, one model out."""
 
 from typing import Any, Literal
 
@@ -10,40 +10,40 @@ from shared.pipeline.definition import Stage, StageName
 from shared.semaphore.messages import Drained, RunRef, SlotRequest, Token
 from shared.temporal.pace import Pace
 
-# The names of the activities; the workflow knows no more of them, so that it imports no client.
+# The names of the activities; the workflow knows only these, so that it imports no client.
 RECORD_STATE = "record_state"
 ENTER_QUEUE = "enter_queue"
 
 
 def gen_activity(stage: str) -> str:
-    """Makes and stores the result of a stage that is not called back."""
+    """Return the name of the activity that makes and stores the result of a polled stage."""
     return f"gen_{stage}"
 
 
 def request_activity(stage: str) -> str:
-    """Submits a generation of a stage that is called back."""
+    """Return the name of the activity that submits a generation of a called back stage."""
     return f"request_{stage}"
 
 
 def collect_activity(stage: str) -> str:
-    """Polls for the end of what was requested."""
+    """Return the name of the activity that polls for the end of a called back stage."""
     return f"collect_{stage}"
 
 
 def fetch_activity(stage: str) -> str:
-    """Stores what is said to have ended."""
+    """Return the name of the activity that stores what is said to have ended."""
     return f"fetch_{stage}"
 
 
 def submit_activity(stage: Stage) -> str:
-    """The activity of a stage that submits."""
+    """Return the name of the stage's activity that submits."""
     return request_activity(stage.name) if stage.called_back else gen_activity(stage.name)
 
 
 class StageLimits(Message):
-    """What one generation of a stage is allowed, in seconds; as of `Stage`.
+    """The limits of one generation of a stage, in seconds; as in `Stage`.
 
-    `setting`: where the deadline comes from, for whoever reads that it was passed.
+    `setting`: the name of the deadline's setting, for messages.
     """
 
     deadline: float
@@ -55,7 +55,7 @@ class StageLimits(Message):
 
 
 class JobLimits(Message):
-    """The time limits in force when the job began, in seconds, the gates that were on, the pace."""
+    """The limits when the job began, in seconds, with gates and pace."""
 
     stages: dict[StageName, StageLimits]
     job_seconds: float
@@ -66,16 +66,16 @@ class JobLimits(Message):
 
     @property
     def drain_bound(self) -> float:
-        """The longest that a clean-up takes."""
+        """The longest time that a clean-up takes."""
         return self.drain_seconds + self.accept_seconds
 
 
 class Recorded(Message):
-    """What recording a version found in the store.
+    """The result of recording a version.
 
-    `own`, `end`: what this very run has recorded before, in a workflow task that the server did not
-    take, and that is known since; `end` where the record had ended, `attempts` what it counts.
-    `another`: the record is that of another run.
+    `own`, `end`: what this run has recorded before, in a workflow task that the server discarded;
+    `end` if the record had ended, with its `attempts`. `another`: the record belongs to another
+    run.
     """
 
     attempts: Attempts = Field(default_factory=dict)
@@ -85,7 +85,7 @@ class Recorded(Message):
 
     @property
     def stands(self) -> bool:
-        """Whether the record takes nothing more from this run."""
+        """True if the record takes nothing more from this run."""
         return self.end is not None or self.another is not None
 
 
@@ -97,14 +97,14 @@ class Enter(Message):
 
 
 class Entered(Message):
-    """What recording found, and the limits that hold for the job from here on."""
+    """The result of recording, and the limits of the job from here on."""
 
     recorded: Recorded
     limits: JobLimits
 
 
 class Source(Message):
-    """What the stage before has made: the vendor's id of it, and its address there if that is no
+    """The result of the stage before: the vendor's id of it, and its address if that is no
     secret."""
 
     stage: StageName
@@ -115,9 +115,9 @@ class Source(Message):
 class Order(Message):
     """One generation attempt of one stage, for a run that holds the slot.
 
-    `token`: of the permit, for the vendor. `inputs`: what the vendor makes it of, beside the
-    `source`. `record`: the version of the job's record that says so; the activity writes it before
-    it submits. `in_doubt`: an earlier activity may have submitted it.
+    `token`: of the permit, for the vendor. `inputs`: the vendor's inputs beside the `source`.
+    `record`: the version of the job's record with this attempt, which the activity writes before it
+    submits. `in_doubt`: an earlier activity may have submitted it.
     """
 
     request: SlotRequest
@@ -137,8 +137,8 @@ class Order(Message):
 
 
 class Accepted(Message):
-    """The vendor has it: its id, when we knew (epoch seconds by the server's clock, because another
-    machine may go on with it), how long it has worked on it."""
+    """The vendor has it: its id, the time (epoch seconds by the server's clock, because another
+    machine may continue), and for how long it has worked on it."""
 
     vendor_id: str
     accepted_at: float
@@ -146,15 +146,15 @@ class Accepted(Message):
 
 
 class Left(Message):
-    """What a try leaves behind at a vendor: `in_doubt`, a submit that may have arrived;
-    `vendor_id`, a generation that was accepted."""
+    """What a try leaves at a vendor: `in_doubt`, a submit that may have arrived; `vendor_id`, an
+    accepted generation."""
 
     in_doubt: bool
     vendor_id: str | None = None
 
 
 class Watch(Message):
-    """Wait for what was accepted; `hinted`: something says that it has ended, so store it, too."""
+    """Wait for an accepted generation; `hinted`: it has probably ended, so store it, too."""
 
     order: Order
     accepted: Accepted
@@ -162,10 +162,10 @@ class Watch(Message):
 
 
 class Stored(Message):
-    """A result that lies on our disk, checked.
+    """A stored and checked result.
 
-    `source_url`: where the vendor has it; None where the address may hold a secret (a signature,
-    say), which must not get into a history. `units`: what the vendor charged, by our id.
+    `source_url`: the vendor's address; None if it may hold a secret such as a signature, which must
+    not get into a history. `units`: what the vendor charged, by external id.
     """
 
     vendor_id: str
@@ -176,9 +176,8 @@ class Stored(Message):
 
 
 class Kept(Drained):
-    """What a job that ended early had paid for: attempts that the vendors know, by stage, and the
-    results that could still be stored; `units` as of `Stored`. `tasks`: the vendors' ids by ours.
-    """
+    """What a job that ended early had paid for: attempts by stage, and the results that could be
+    stored; `units` as in `Stored`. `tasks`: the vendors' ids by ours."""
 
     cleared: Literal[True] = True
     attempts: Attempts

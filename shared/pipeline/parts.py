@@ -1,4 +1,4 @@
-"""What a worker's activities work with; one set, made once for the process."""
+"""What a worker's activities work with; made once for the process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from shared.pipeline.vendor import Vendor
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The settings, and the ways to Temporal, to the pipeline's vendors and to the disk.
+    """The settings, and the clients of Temporal, of the pipeline's vendors and of the store.
 
-    `vendors`: by their roles.
+    `vendors`: by role.
     """
 
     settings: PipelineWorkerSettings
@@ -25,9 +25,9 @@ class Parts:
 
     @property
     def pipeline(self) -> Definition:
-        """Whose jobs are run."""
+        """The pipeline of this worker."""
         return self.settings.pipeline
 
     def vendor(self, stage: str) -> Vendor:
-        """The vendor of a stage."""
+        """Return the vendor of a stage."""
         return self.vendors[self.pipeline.stage(stage).vendor]

@@ -1,4 +1,4 @@
-"""A job from queue to end, whatever its stages are: the base of each pipeline's workflow."""
+"""A job from queue to end: the base of each pipeline's workflow."""
 
 import asyncio
 from collections.abc import Callable
@@ -44,10 +44,10 @@ class Degraded(Exception):
 
 
 class Pipeline(Generic[Input]):
-    """Queue, stages, end. It holds the slot from its grant until its run closes.
+    """Queue, stages, end. The run holds the slot from its grant until it closes.
 
-    A pipeline's workflow sets `definition` and makes its stages in `stages`. It is the only author
-    of its job's state. Temporal wants `__init__` and `run` on the workflow's own class: the first
+    A pipeline's workflow sets `definition` and makes its stages in `stages`. Only this code changes
+    a job's state. Temporal requires `__init__` and `run` on the workflow's own class: the first
     calls this one, the second returns `until_ended()`.
     """
 
@@ -61,7 +61,7 @@ class Pipeline(Generic[Input]):
         self._slot = self._semaphore(self.definition.slot)
         self._request = self._slot.request
         self._gates = {name: self._semaphore(name) for name in self.definition.names}
-        # What the latest stage has made, and which one that was.
+        # The latest stage's result, and its name.
         self._made: tuple[Stage, Stored] | None = None
         self._called_back: set[str] = set()
         workflow.set_signal_handler(self.definition.done, self._take_callback)
@@ -76,21 +76,23 @@ class Pipeline(Generic[Input]):
         self._started_again = False
 
     async def stages(self, job: Input) -> None:
-        """Make the stages of a job, in order. Degraded: the job ends with what it has made."""
+        """Make the stages of a job, in order; raise Degraded if it ends with what it has made."""
         raise NotImplementedError
 
     async def until_ended(self) -> Progress:
-        """The job's last progress; raises when it failed or was cancelled, as Temporal shows it."""
+        """Return the job's last progress; raise if it failed or was cancelled, as Temporal shows
+        it."""
         await self._cancellation.watch(asyncio.create_task(self._until_recorded()))
         return self._outcome()
 
     async def make(self, stage: Stage, **inputs: Any) -> Stored:
-        """The stored result of a stage, made of the inputs and of what the stage before has made.
+        """Return the stored result of a stage, made of the inputs and the result of the stage
+        before.
 
-        An attempt that failed is followed by another generation, MAX_ATTEMPTS in all. StageFailed.
+        A failed attempt is followed by another generation, MAX_ATTEMPTS in all. Raises StageFailed.
         """
         if self._made is not None:
-            # The last stage's gate goes back with the run itself, which closes behind that stage.
+            # The last stage's gate goes back with the run, which closes after that stage.
             self._gates[self._made[0].name].release()
         await self._pass_gate(stage)
         number = 1
@@ -108,7 +110,7 @@ class Pipeline(Generic[Input]):
 
     @property
     def is_reset(self) -> bool:
-        """Whether this run was reset: it begins nothing of its own."""
+        """True if this run was reset; it begins nothing of its own."""
         return self._cancellation.is_reset
 
     async def _until_recorded(self) -> None:
@@ -161,7 +163,7 @@ class Pipeline(Generic[Input]):
     async def _until_held(
         self, semaphore: Semaphore, *, asking: asyncio.Task[None] | None = None
     ) -> None:
-        """Return with the permit; StageFailed where too many wait already."""
+        """Return with the permit; raise StageFailed if the queue is full."""
         try:
             await self._cancellation.until(lambda: semaphore.is_decided)
         except Interrupted:
@@ -174,7 +176,7 @@ class Pipeline(Generic[Input]):
             raise StageFailed(QueueFull.code, message, in_doubt=False)
 
     async def _pass_gate(self, stage: Stage) -> None:
-        """Wait for the gate of a stage, where that is on."""
+        """Wait for the gate of a stage, if it is on."""
         gate = self._gates[stage.name]
         if gate.name in self._limits.all.gates:
             note, fields = self._with_made(f"waiting for the {gate.name} gate")
@@ -229,7 +231,8 @@ class Pipeline(Generic[Input]):
         return await self._collected(watch)
 
     async def _submitted(self, start: Callable[[Order], starting.Started[T]], order: Order) -> T:
-        """The result of an activity that writes the order's record, then submits the order."""
+        """Return the result of an activity that writes the order's record, then submits the
+        order."""
         while True:
             try:
                 return await self._cancellation.finish(start(order), ours=order.external_id)
@@ -241,10 +244,11 @@ class Pipeline(Generic[Input]):
                 order = order.model_copy(update={"record": record, "in_doubt": in_doubt})
 
     async def _collected(self, watch: Watch) -> Stored:
-        """The stored result of what was accepted, once a callback or the poll tells of its end.
+        """Return the stored result of an accepted generation, once a callback or the poll reports
+        its end.
 
-        A poll that lost is not stopped where the result could be fetched: the run closes in this
-        very task, and the poll with it, for one event less.
+        A poll that lost is not stopped if the result could be fetched: the run closes in this task,
+        and the poll with it, which saves an event.
         """
         ours, cancellation = watch.order.external_id, self._cancellation
         polling = starting.start_collect(watch)
@@ -254,7 +258,7 @@ class Pipeline(Generic[Input]):
         cancellation.check()
         stored = None
         try:
-            # What has ended, if it can be had at once.
+            # The ended generation, if it can be fetched at once.
             stored = await starting.fetch(watch)
         except starting.LocalFailed as failure:
             workflow.logger.warning("the result could not be fetched at once: %s", failure)
@@ -274,7 +278,7 @@ class Pipeline(Generic[Input]):
         return stage == self.definition.names[-1]
 
     async def _after_failure(self, failure: StageFailed, stage: Stage, number: int) -> None:
-        """Return when another attempt is due; raise the failure when the stage has failed."""
+        """Return when another attempt is due; raise the failure if the stage has failed."""
         name, journal = stage.name, self._journal
         if failure.code == RefusedForGood.code:
             await journal.change(
@@ -291,8 +295,8 @@ class Pipeline(Generic[Input]):
         await self._cancellation.sleep(ATTEMPT_BACKOFF * number, pause)
 
     def _with_made(self, note: str) -> tuple[str, dict[str, object]]:
-        """The note and fields of a change, with the result that has just been stored: one change
-        for both, because the vendor waits for it."""
+        """Return note and fields of a change with the stored result: one change for both, because
+        the vendor waits for it."""
         if self._made is None or self._made[0].name in self._journal.record.assets:
             return note, {}
         stage, stored = self._made
@@ -300,20 +304,20 @@ class Pipeline(Generic[Input]):
         return f"{stage.name} stored; {note}".removesuffix("; "), fields
 
     def _take_callback(self, done: StageDone) -> None:
-        """A callback says that a task has ended; kept per attempt."""
+        """Take a callback's signal that a task has ended; it is kept per attempt."""
         self._called_back.add(done.external_id)
 
     @workflow.signal(name=PROGRESS_SIGNAL)
     async def report_progress(self, report: ProgressReport) -> None:
-        """An activity reports a percent, or that it waits for its vendor."""
+        """Take an activity's report of percent or of a wait."""
         await self._journal.report(report)
 
     @workflow.query(name=GET_PROGRESS_QUERY)
     def get_progress(self) -> Progress:
-        """Where the job stands."""
+        """Return the progress."""
         return self._journal.state.progress()
 
     @workflow.query(name=GET_RECORD_QUERY)
     def get_record(self) -> Record:
-        """The whole record, so that a lost file can be made again from Temporal alone."""
+        """Return the whole record, so that a lost file can be written again from Temporal."""
         return self._journal.record

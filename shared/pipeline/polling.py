@@ -1,4 +1,4 @@
-"""Waiting for an accepted generation to end: only the vendor's word, or hours, end the wait."""
+"""Wait for an accepted generation to end: only the vendor's answer, or hours, end the wait."""
 
 import asyncio
 import time
@@ -26,17 +26,17 @@ from shared.pipeline.policies import (
 )
 from shared.pipeline.vendor import ANOTHER, Vendor, VendorStatus
 
-# What a look tells; None: the vendor doesn't know the generation.
+# The answer of a poll; None: the vendor doesn't know the generation.
 News = VendorStatus | VendorError | None
-# Seconds to wait before the next poll, from the seconds waited so far and the percent reached.
+# Seconds until the next poll, from the seconds waited so far and the percent reached.
 Pace = Callable[[float, int], float]
 # Asks the vendor to stop a generation that is past its deadline.
 Stop = Callable[[str], Awaitable[None]]
 
 
 class Ended(NamedTuple):
-    """The vendor's id of what has ended, where the result is, and what the vendor says that it
-    charged, in its own units."""
+    """An ended generation: the vendor's id, the result's address, and the vendor's charge in its
+    own units."""
 
     vendor_id: str
     url: str
@@ -44,15 +44,16 @@ class Ended(NamedTuple):
 
 
 def asked_by(vendor: Vendor, ours: str, vendor_id: str | None) -> str | None:
-    """By which id a generation is asked for: ours where the vendor finds it, because an answer to a
-    submit may have named another one's; None where there is no way to ask."""
+    """Return the id to ask for a generation: ours if the vendor finds it, because an answer to a
+    submit may have named another one; None if there is no way to ask."""
     return ours if vendor.traits.looked_up else vendor_id
 
 
 async def end_of(vendor: Vendor, asked: str, *, known: str | None) -> Ended | None:
-    """The end of a generation that has succeeded by now; None where there is no result to fetch.
+    """Return the end of a generation that has succeeded by now; None if there is no result to
+    fetch.
 
-    `known`: the vendor's id of it, where the answer must name that one.
+    `known`: the vendor's id of it, which the answer must have.
     """
     status = await vendor.status(asked)
     if status is None or status.state != "succeeded":
@@ -73,14 +74,14 @@ async def until_ended(
     pace: Pace,
     stop: Stop | None = None,
 ) -> Ended:
-    """A generation that succeeded, also a late one, as soon as its result can be fetched.
+    """Return a generation that succeeded, also a late one, as soon as its result can be fetched.
 
-    GenerationFailed: the vendor says so, or that it succeeded and never where; RefusedForGood: it
-    failed as every other one would; AttemptTimedOut: it says so after we had it stopped;
-    GenerationLost: it doesn't know it any more; GivenUp: no end in all the time that there is.
-    While the vendor is away it is waited for, and queueing there is no work. Past the deadline it
-    is stopped as soon as its percent stands still. An answer that names another generation is
-    believed when it comes twice in a row: then the answer to the submit was the wrong one.
+    Raises GenerationFailed if the vendor says so, or gave no address after a success;
+    RefusedForGood if every other one would fail, too; AttemptTimedOut if it was stopped by us;
+    GenerationLost if the vendor doesn't know it any more; GivenUp after all the time that there is.
+    The wait goes on while the vendor is away, and queueing there is no work. Past the deadline it
+    is stopped once its percent stands still. An answer that names another generation is believed
+    when it comes twice in a row, because then the answer to the submit was wrong.
     """
     wait, percent, other = _Wait(accepted, limits, now=pulse.now()), 0, ""
     stopped = False
@@ -122,7 +123,7 @@ class _Wait:
         self._accepted = self._began - (now - accepted.accepted_at)
         self._worked = accepted.worked_seconds
         self._percent = 0
-        # What an earlier try saw of its progress is not known here.
+        # The progress before an earlier try's death is not known here.
         self._rose_at = accepted.worked_seconds
         self._news: News = None
         self._missing_since: float | None = None
@@ -134,30 +135,31 @@ class _Wait:
 
     @property
     def silent(self) -> float:
-        """For how long no look has told anything."""
+        """The seconds without an answer."""
         return self._now - self._heard_at
 
     @property
     def is_late(self) -> bool:
-        """Whether the vendor has worked on it for longer than the deadline."""
+        """True if the vendor has worked on it for longer than the deadline."""
         return self._worked > self._limits.deadline
 
     @property
     def is_still(self) -> bool:
-        """Whether the percent has not risen during the vendor's last work."""
+        """True if the percent has not risen during the vendor's last work."""
         return self._worked - self._rose_at > STILL_SHARE * self._limits.deadline
 
     @property
     def is_over(self) -> bool:
-        """Whether it has succeeded, though its address is not known."""
+        """True if it has succeeded, although its address is not known."""
         return self._succeeded_at is not None
 
     def looked(self, news: News) -> float:
-        """Take note of a look; the seconds of work since the last one."""
+        """Note an answer; add the seconds of work since the last one."""
         before, self._now, last, self._news = self._now, time.monotonic(), self._news, news
         if not isinstance(news, VendorError):
             self._heard_at = self._now
-            # Counted from the first such answer: after an outage a vendor may need a moment.
+            # Counted from the first such answer, because after an outage a vendor may need a
+            # moment.
             self._missing_since = None if news else self._missing_since or self._now
         if isinstance(news, VendorStatus) and news.state == "succeeded":
             self._succeeded_at = self._succeeded_at or self._now
@@ -168,7 +170,7 @@ class _Wait:
         return self._now - before if working else 0.0
 
     def check(self) -> None:
-        """Raise where it makes no sense to wait on."""
+        """Raise if waiting on is pointless."""
         limits = self._limits
         if self._news is None and self._longer(limits.lost, self._missing_since):
             raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
@@ -181,7 +183,7 @@ class _Wait:
         return since is not None and self._now - since > seconds
 
     def pause(self, wanted: float) -> float:
-        """The seconds until the next look; one falls just behind the deadline."""
+        """Return the seconds until the next poll; one comes just after the deadline."""
         left = self._limits.deadline - self._worked
         return min(wanted, left + 0.001) if left >= 0 else wanted
 
@@ -197,12 +199,12 @@ def _failure(news: VendorStatus, limits: StageLimits, *, stopped: bool) -> Vendo
 
 
 def _works(news: News) -> bool:
-    """Whether the vendor works on it, as far as a look tells."""
+    """True if the vendor works on it, by the answer."""
     return isinstance(news, VendorStatus) and news.state == "running"
 
 
 async def _look(vendor: Vendor, vendor_id: str) -> News:
-    """One poll; a failed one is no news about the task, so the next one decides."""
+    """Poll once; a failed poll is no news about the task, so the next one decides."""
     try:
         return await vendor.status(vendor_id)
     except VendorError as error:
@@ -212,7 +214,7 @@ async def _look(vendor: Vendor, vendor_id: str) -> News:
 
 
 def share_pace(waited: float, percent: int) -> float:
-    """Until the percent foretells the end, so that a finished result is not left lying."""
+    """Return the pause until the percent predicts the end, so that a result does not wait."""
     longest = waited * POLL_SHARE
     foretold = waited * (100 - percent) / percent if percent else longest
     return min(max(min(foretold, longest), POLL_MIN_SECONDS), POLL_MAX_SECONDS)

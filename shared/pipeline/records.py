@@ -1,4 +1,4 @@
-"""A job's local activities: it enters the queue, and its record is written."""
+"""A job's local activities: enter the queue, write the record."""
 
 import asyncio
 
@@ -25,10 +25,10 @@ from shared.temporal.client import answer
 
 
 class Requests(client.Requests):
-    """All jobs of this process share one line to the semaphore; our words for one that is away."""
+    """All jobs of this process share one line to the semaphore; errors are in our words."""
 
     async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
-        """TemporalUnavailable where Temporal doesn't take it now, or won't until that is mended."""
+        """Deliver requests; raise TemporalUnavailable if Temporal does not take them."""
         try:
             await answer(super().deliver(name, requests, limit))
         except TemporalRefuses as refused:
@@ -36,7 +36,7 @@ class Requests(client.Requests):
 
 
 class StateActivities:
-    """What a workflow does on its own worker, without a task queue between."""
+    """The activities of a workflow on its own worker, without a task queue between."""
 
     def __init__(self, settings: PipelineWorkerSettings, disk: Disk, *, requests: Requests) -> None:
         self._settings = settings
@@ -48,9 +48,9 @@ class StateActivities:
 
     @activity.defn(name=ENTER_QUEUE)
     async def enter_queue(self, enter: Enter) -> Entered:
-        """Write the job's first version, and ask the semaphore for the slot.
+        """Write the job's first version, and request the slot.
 
-        A run whose record has ended before, or is another run's, asks for nothing.
+        A run whose record has ended before, or belongs to another run, requests nothing.
         """
         recorded = await self.record_state(enter.record)
         if not recorded.stands:
@@ -59,16 +59,16 @@ class StateActivities:
 
     @activity.defn(name=RECORD_STATE)
     async def record_state(self, record: Record) -> Recorded:
-        """Write the job's record; where that is not the newest, what is there instead.
+        """Write the job's record; return the stored one if that is newer.
 
-        A full disk doesn't stop the job: a later version catches up, and where that was the last
-        one, the API does.
+        A full disk doesn't stop the job: a later version catches up, and the API repairs the last
+        one.
         """
         try:
             async with asyncio.timeout(self._patience):
                 return await asyncio.to_thread(self._record, record)
         except TimeoutError:
-            # What goes on in its thread may still come through; it makes no record older.
+            # The write in its thread may still complete; it makes no record older.
             error: OSError = StoreAway("the store does not answer in time")
         except OSError as away:
             error = away

@@ -1,4 +1,4 @@
-"""Settings of any pipeline's worker; its addresses of the vendors are the only ones it calls."""
+"""Settings of any pipeline's worker."""
 
 import re
 from typing import Annotated, ClassVar
@@ -19,13 +19,13 @@ _PROXY = re.compile(r"https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]{1
 
 
 def _is_proxy(setting: SecretStr) -> SecretStr:
-    """Its value may hold a password, so that nothing of it is said."""
+    """Check the proxy; its value may hold a password, so no message repeats it."""
     text = setting.get_secret_value()
     if not _PROXY.fullmatch(text):
         raise ValueError(
             "no proxy: it is http(s)://host:port, or http(s)://user:password@host:port"
         )
-    # A ValueError of its own for a number that is no port.
+    # The parser raises its own ValueError for an invalid port.
     _ = urlsplit(text).port
     return setting
 
@@ -34,11 +34,11 @@ VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
 class PipelineWorkerSettings(StoreSettings, TraceSettings):
-    """Read from the environment; times are in seconds.
+    """Settings from the environment; times are in seconds.
 
-    A pipeline's own settings set `pipeline` and tell the addresses of its vendors. A time of a
-    stage is the setting `<stage>_attempt_seconds` (the deadline), `<stage>_give_up_seconds`,
-    `<stage>_lost_seconds`, `<stage>_address_seconds` or `<stage>_poll_seconds` if there is one,
+    A pipeline's own settings set `pipeline` and the addresses of its vendors. The time of a stage
+    is the setting `<stage>_attempt_seconds` (the deadline), `<stage>_give_up_seconds`,
+    `<stage>_lost_seconds`, `<stage>_address_seconds` or `<stage>_poll_seconds`, if there is one,
     and the stage's own otherwise.
     """
 
@@ -78,7 +78,7 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
         return value
 
     def limits(self) -> JobLimits:
-        """The limits that a job takes along when it begins."""
+        """Return the limits that a job takes along when it begins."""
         gates = _listed(self.gates)
         return JobLimits(
             stages={stage.name: self._limits_of(stage) for stage in self.pipeline.stages},
@@ -104,12 +104,12 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
         )
 
     def vendor_addresses(self) -> dict[str, str]:
-        """The vendors' own, by their roles."""
+        """The vendors' own addresses, by role."""
         return {}
 
     def proxy_for(self, url: str) -> str | None:
-        """The proxy by which a vendor at this address is called; None where that is near, or
-        there is none."""
+        """Return the proxy for a vendor at this address; None if that is near, or there is no
+        proxy."""
         return None if is_near(urlsplit(url).hostname or "") else self.proxy()
 
     def proxy(self) -> str | None:
@@ -121,15 +121,15 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
         return frozenset(map(host_of, self.vendor_addresses().values()))
 
     def outside_hosts(self, *vendors_own: str) -> frozenset[str]:
-        """Every further host that results may come from, by the setting and by the vendors."""
+        """Every further host of results, from the setting and the vendors."""
         return result_hosts([*_listed(self.result_hosts), *vendors_own])
 
 
 def _listed(text: str) -> list[str]:
-    """The items of a list with commas."""
+    """Return the items of a list with commas."""
     return [item for item in map(str.strip, text.split(",")) if item]
 
 
 def host_of(url: str) -> str:
-    """The `host:port` part of an address, as written but for capitals and a password."""
+    """Return the `host:port` part of an address, in lower case and without a password."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()

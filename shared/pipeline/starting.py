@@ -1,4 +1,4 @@
-"""The activities of a job as its workflow starts them: their limits and retries."""
+"""A job's activities as its workflow starts them: limits and retries."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,14 +36,14 @@ with workflow.unsafe.imports_passed_through():
     from shared.semaphore.messages import Drain
 
 T = TypeVar("T")
-# A submit is awaited to its end, whatever becomes of the job.
+# A submit is awaited to its end, whatever happens to the job.
 TO_ITS_END = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 AT_ONCE = workflow.ActivityCancellationType.TRY_CANCEL
 
 
 @dataclass(frozen=True)
 class Started(Generic[T]):
-    """An activity that has begun; its result is validated, because an operator can complete it."""
+    """A started activity; its result is validated, because an operator can complete it."""
 
     handle: workflow.ActivityHandle[Any]
     kind: TypeAdapter[T]
@@ -52,7 +52,7 @@ class Started(Generic[T]):
 class LocalFailed(Exception):
     """A local activity failed in all its tries.
 
-    Its failure arrives as the error itself, and not inside an ActivityError as others do.
+    Its failure arrives as the error itself, not inside of an ActivityError.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -68,29 +68,29 @@ ACCEPTED, KEPT = TypeAdapter(Accepted), TypeAdapter(Kept)
 def check_not_reset() -> None:
     """Fail a run that was reset before it begins anything of its own: `reset_not_supported`.
 
-    It has replayed by then what the run before it did, whose leftovers the semaphore clears.
+    It has replayed the earlier run's history by then; the semaphore clears what that run left.
     """
     if getattr(workflow.instance(), "is_reset", False):
         raise ApplicationError(MESSAGES[RESET], type=RESET, non_retryable=True)
 
 
 def start_making(order: Order) -> Started[Stored]:
-    """One attempt at a stage, from the submit to the stored file."""
+    """Start one attempt at a stage, from the submit to the stored file."""
     summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
     name = gen_activity(order.stage)
     return _start(name, order, STORED, summary, _time_for(order), beats=beats)
 
 
 def start_submit(order: Order) -> Started[Accepted]:
-    """One attempt at a stage that is called back, up to the vendor's acceptance."""
+    """Start one attempt at a called back stage, up to the vendor's acceptance."""
     summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
     name = request_activity(order.stage)
     return _start(name, order, ACCEPTED, summary, SUBMIT_TIMEOUT, beats=beats)
 
 
 def start_collect(watch: Watch) -> Started[Stored | None]:
-    """Wait for what was accepted: seldom heard of, for a callback ends the wait as well. Hinted,
-    store it, too."""
+    """Wait for an accepted generation, with rare heartbeats, because a callback ends the wait as
+    well; hinted, store it, too."""
     stage, times = watch.order.stage, watch.order.pace.times
     return _start(
         collect_activity(stage),
@@ -104,7 +104,7 @@ def start_collect(watch: Watch) -> Started[Stored | None]:
 
 
 def start_drain(drain: Drain, limits: JobLimits) -> Started[Kept]:
-    """Clear the vendors of the job: until nothing of it runs there, or the bound has passed."""
+    """Start the clean-up: until nothing of the job runs at the vendors, or the bound has passed."""
     summary, margin = "clear the vendors", DRAIN_MARGIN + len(limits.stages) * KEEP_MARGIN
     limit = timedelta(seconds=limits.drain_bound) + margin
     return _start(DRAIN_ACTIVITY, drain, KEPT, summary, limit, beats=limits.pace.times.work)
@@ -138,7 +138,7 @@ def _time_for(order: Order) -> timedelta:
 
 
 async def fetch(watch: Watch) -> Stored | None:
-    """Store what has ended, in the workflow task at hand; None where that can't be."""
+    """Store an ended generation in this workflow task; return None if that can't be done."""
     once = RetryPolicy(maximum_attempts=1)
     kind: type[Stored] = Stored | None  # type: ignore[assignment]
     name, summary = fetch_activity(watch.order.stage), f"{watch.order.stage}: it has ended, fetch"
@@ -148,7 +148,8 @@ async def fetch(watch: Watch) -> Stored | None:
 async def local(
     name: str, argument: Message, kind: type[T], *, summary: str, retry: RetryPolicy
 ) -> T:
-    """The result of a local activity, awaited whether the job is to end or not; LocalFailed."""
+    """Return the result of a local activity, awaited even if the job is to end; raise
+    LocalFailed."""
     check_not_reset()
     try:
         result: T = await workflow.execute_local_activity(

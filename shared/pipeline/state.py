@@ -1,4 +1,4 @@
-"""A job's state inside its workflow: each change is one version, and an end is never left."""
+"""A job's state inside of its workflow: each change is one version, and an end is final."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -42,13 +42,13 @@ class JobState:
         self._paid: Attempts = {}
 
     def change(self, at: datetime, note: str, **fields: object) -> Record:
-        """The next version with `fields` set; ValueError for a move that the states forbid.
+        """Return the next version with `fields` set; raise ValueError for a move that the states
+        forbid.
 
-        A place in a vendor's queue is left with whatever comes next. What is known to be paid stays
-        counted, though it may have become known since the attempts were counted.
+        The next change leaves the vendor's queue. Known paid attempts stay counted.
         """
         after = Status(str(fields.get("status", self.record.status)))
-        # What is found out behind an end is added by whoever clears up, not by the job itself.
+        # A drain adds what is found out after an end, not the job itself.
         if self.record.status.ended or not may_follow(self.record.status, after):
             raise ValueError(f"a {self.record.status} job can't become {after}")
         version = self.record.version + 1
@@ -70,10 +70,11 @@ class JobState:
         return times
 
     def resume(self, known: Sequence[Transition], paid: Attempts) -> bool:
-        """Go on from what this very run has made known before; says whether that is to be recorded.
+        """Continue from what this run has recorded before; return whether our change must be
+        recorded.
 
-        What is known stands. Where our last change is among it, we take its instant over; where it
-        is not, we come behind it: no instant is an earlier one, and no percent of an attempt falls.
+        What is recorded stands. If our last change is among it, its time is taken over; otherwise
+        our change follows it. No time goes back, and no percent of an attempt falls.
         """
         ours, last = self.record.transitions, self.record.transitions[-1]
         same = [each for each in known if each.model_copy(update={"at": last.at}) == last]
@@ -96,26 +97,26 @@ class JobState:
         return not same
 
     def _counted(self, change: Transition, version: int) -> Transition:
-        """The same change as that version, with what is known to be paid."""
+        """Return the same change as that version, with the known paid attempts."""
         attempts = raised(change.attempts, self._paid)
         return change.model_copy(update={"version": version, "attempts": attempts})
 
     def is_at(self, end: Record) -> bool:
-        """Whether this end is the present version, written before at another instant."""
+        """True if this end is the present version, written before at another time."""
         ours, theirs = self.record.transitions[-1], end.transitions[-1]
         return theirs == ours.model_copy(update={"at": theirs.at})
 
     def adopt(self, end: Record) -> None:
-        """This very run's end, which it recorded before it was asked to do the step again."""
+        """Take over this run's end, which it recorded before it had to repeat the step."""
         self.record = end
         self.note = end.transitions[-1].note
 
     def attempts_with(self, step: str, count: int) -> Attempts:
-        """The attempts when `step` has used `count` of them, as far as this run knows."""
+        """Return the attempts when `step` has used `count` of them, as far as this run knows."""
         return {**self.record.attempts, step: count}
 
     def progress(self) -> Progress:
-        """The answer to `get_progress`."""
+        """Return the answer to `get_progress`."""
         record = self.record
         return Progress(
             step=record.step,
@@ -129,7 +130,7 @@ class JobState:
 
 
 def _as_told(transitions: tuple[Transition, ...]) -> dict[str, object]:
-    """What a record says of these changes: their instants are its own."""
+    """Return these changes without their times, for a comparison."""
     last = transitions[-1]
     return {
         "version": last.version,
@@ -150,5 +151,5 @@ def _not_below(change: Transition, before: Transition) -> Transition:
 
 
 def job_error(code: str, message: str) -> JobError:
-    """Why a job ended badly, with the message kept to a readable length."""
+    """Return why a job ended badly, with a message of readable length."""
     return JobError(code=code, message=message[:1000])

@@ -1,4 +1,4 @@
-"""Results on our disk: fetched from allowed hosts only, checked, whole; never a bad file."""
+"""Store results: fetched from allowed hosts only, checked, whole; never a bad file."""
 
 import asyncio
 import contextlib
@@ -43,33 +43,33 @@ STORED = Counter("genvideo_worker_stored", "Results that were checked and stored
 UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", ["step"])
 
 CHUNK = 256 * 1024
-# A vendor fetches a source when its turn comes there, which may take hours.
+# A vendor fetches a source at its turn, which may be in hours.
 ADDRESS_SECONDS = 24 * 3600.0
 
 
 class Checker(ABC):
-    """Says whether a vendor's file is what it should be; the worker's process opens none."""
+    """Checks vendors' files; the worker's process opens none."""
 
     @abstractmethod
     async def check(self, path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
         """Return if this is a good file of one of these kinds; what is written to `out` is stored
-        in its place.
+        instead of it.
 
-        BadResult, WrongKind: it is none. StorageFailed: it can't be checked now.
+        Raises BadResult or WrongKind, and StorageFailed if it can't be checked now.
         """
 
     async def fitted(self, path: Path, bounds: Any) -> Fitted:
-        """A stored file within a vendor's bounds; RefusedForGood, StorageFailed."""
+        """Return a stored file within a vendor's bounds; raise RefusedForGood or StorageFailed."""
         return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
 
 
 class _NotGiven(Exception):
-    """The file's host answers, but it doesn't give the file now."""
+    """The file's host answers without the file."""
 
 
 @dataclass(frozen=True)
 class _Order:
-    """One result to be stored: where it comes from and where it goes, and what it may be."""
+    """One result to be stored: its source, its target and its kinds."""
 
     url: str
     job_id: str
@@ -84,10 +84,10 @@ class _Order:
 
 
 class Storage:
-    """Copies vendors' results to the store, by `<data>/assets`.
+    """Copies vendors' results to the store, by way of `<data>/assets`.
 
-    `http` knows which hosts may be asked; `vendors` are the vendors' own addresses, by their roles.
-    Without a store it is the folder.
+    `http` checks the hosts; `vendors` are the vendors' own addresses, by role. Without a store it
+    is the folder.
     """
 
     def __init__(
@@ -110,12 +110,11 @@ class Storage:
         self._max_bytes = max_bytes
 
     async def store(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> Asset:
-        """Fetch, check and keep one result of this vendor.
+        """Fetch, check and store one result of this vendor.
 
-        BadResult: the file is not what it should be after FETCH_TRIES, not to be had for
-        FETCH_PATIENCE_SECONDS, or not here and checked after FETCH_SECONDS in all.
-        ResultNotAllowed: it lies where we fetch nothing from. StorageFailed: its host is away, or
-        our disk; trying again can help.
+        Raises BadResult if the file is wrong after FETCH_TRIES, not available for
+        FETCH_PATIENCE_SECONDS, or not stored after FETCH_SECONDS; ResultNotAllowed for a forbidden
+        host; StorageFailed if the host is away or the disk fails, when a retry can help.
         """
         order = self._order(url, job_id, stage, vendor=vendor)
         try:
@@ -146,14 +145,14 @@ class Storage:
             pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
 
     async def store_at_once(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> Asset:
-        """As `store`, with one try and no patience."""
+        """Do the same with one try and no patience."""
         try:
             return await self._store_once(self._order(url, job_id, stage, vendor=vendor))
         except _NotGiven as error:
             raise BadResult(str(error)) from None
 
     async def fitted(self, job_id: str, stage: str, bounds: Any) -> Fitted:
-        """The stored result of a stage within a vendor's bounds; as `Checker.fitted`."""
+        """Return the stored result of a stage within a vendor's bounds; as `Checker.fitted`."""
         found = await self._found(job_id, stage)
         if (path := self._assets.store.path(found.key)) is not None:
             return await self._checker.fitted(path, bounds)
@@ -166,7 +165,7 @@ class Storage:
             await asyncio.to_thread(self._tidy, path.parent)
 
     async def address(self, job_id: str, stage: str) -> str | None:
-        """An address of a stored result that is good for a while; None where there is none."""
+        """Return a temporary address of a stored result; None if the store has none."""
         found = await self._found(job_id, stage)
         presigned = self._assets.store.presigned
         try:
@@ -202,7 +201,8 @@ class Storage:
         try:
             await asyncio.to_thread(_make_room, order)
             await self._download(order, fetched)
-            # Not in a thread: a cancellation would lose the handle while the file is being opened.
+            # Not in a thread, because a cancellation would lose the handle while the file is being
+            # opened.
             with made.open("w+b") as out:
                 await self._checker.check(fetched, stage.name, order.kinds, out)
             file, size, digest = await asyncio.to_thread(_measured, made, fetched)
@@ -216,7 +216,7 @@ class Storage:
         return Asset(size=size, sha256=digest, media_type=stage.file.media_type)
 
     def _tidy(self, folder: Path) -> None:
-        """The folder is of use while something is fetched, where the store is elsewhere."""
+        """Remove the download folder with a bucket, because it is only needed during a fetch."""
         if not self._assets.store.local:
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -250,7 +250,7 @@ class Storage:
 
 
 def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:
-    """What is to be stored: what the check has made, or else the file as it came."""
+    """Return what is to be stored: the output of the check, or the file as it came."""
     path = made if made.stat().st_size else fetched
     with path.open("rb") as file:
         return path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
@@ -258,7 +258,7 @@ def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:
 
 def _make_room(order: _Order) -> None:
     order.folder.mkdir(parents=True, exist_ok=True)
-    # What a worker that died has left; callback and poll may both be fetching just now.
+    # A dead worker's leftovers; callback and poll may both be fetching just now.
     forget_partials(order.folder, f".{order.stage.name}.*.part", seconds=ABANDONED_SECONDS)
 
 
@@ -269,10 +269,9 @@ def _forget(*partials: Path) -> None:
 
 
 def _check_head(response: httpx.Response) -> None:
-    """A redirect may lead inside our network; beside those of an answer to our credentials it is
-    refused like any answer but a success.
+    """Refuse a redirect, because it may lead into our network, except an allowed one.
 
-    So is one in a code that we did not ask for: of what it stands for, nothing is said.
+    An answer in an encoding that we did not ask for is refused as well.
     """
     if response.status_code >= 500 or response.status_code in CLEARING_STATUSES:
         raise _NotGiven(f"The result's host answered {response.status_code}.")
@@ -283,7 +282,7 @@ def _check_head(response: httpx.Response) -> None:
 
 
 def count_from_none(stage: Stage) -> None:
-    """An alert sees no rise from a number that isn't there to one that is."""
+    """Start the counters at 0, because an alert sees no rise from a missing number."""
     STORED.labels(stage.name)
     UNITS.labels(stage.name)
 

@@ -1,4 +1,4 @@
-"""From an order to an accepted generation: one submit at the most, and none that is let go."""
+"""From an order to an accepted generation: at most one submit, and none is abandoned."""
 
 import asyncio
 import math
@@ -18,11 +18,11 @@ from shared.temporal.client import is_away
 
 log = structlog.get_logger(__name__)
 
-# Submits a generation; the vendor's id of it.
+# Submits a generation; returns the vendor's id.
 Send = Callable[[], Awaitable[str]]
-# The server begins another try no sooner than the pace's `work` after it last heard of this one,
-# and that is longer; a drain waits longer than this before it looks. An answer that is older may be
-# stale: this process was frozen, or the network cut.
+# The server begins another try no sooner than the pace's `work` after this try's last heartbeat,
+# and that is longer; a drain waits longer than this before it asks. An older answer may be stale,
+# because the process was frozen, or the network cut.
 FRESH_SECONDS = 1.0
 PAUSE_SECONDS = 0.2
 
@@ -39,12 +39,11 @@ async def begin(
 ) -> Accepted:
     """Submit a generation, or adopt the one that the vendor has under our id already.
 
-    `write` brings the job's record to this attempt, before the submit.
-
-    The vendor is asked before every submit, the first one too: the server's memory may be older
-    than the vendor's, after a restore say. From the submit on a cancellation is not heeded, because
-    the vendor may be accepting it: its answer is awaited first. NeverTold where an earlier try may
-    have submitted it, and the vendor can't be asked; Fenced where another try has taken over.
+    `write` writes this attempt into the job's record before the submit. The vendor is asked before
+    every submit, also the first one, because the server's memory may be older than the vendor's
+    (after a restore). After the submit a cancellation waits for its answer, because the vendor may
+    be accepting it. Raises NeverTold if an earlier try may have submitted it and the vendor can't
+    be asked, and Fenced if another try has taken over.
     """
     pulse.in_doubt |= order.in_doubt
     if pulse.in_doubt and not vendor.traits.looked_up:
@@ -56,7 +55,7 @@ async def begin(
         await write()
         vendor_id = await _look_for(vendor, order.external_id, accept_seconds)
     else:
-        # All three have to be there before the submit, in any order.
+        # All three must be done before the submit, in any order.
         looking = _look_for(vendor, order.external_id, 0.0)
         vendor_id, current_at, _ = await asyncio.gather(looking, check_current(client), write())
     if vendor_id is None:
@@ -79,12 +78,10 @@ async def begin(
 
 
 async def check_current(client: Client) -> float:
-    """Raise Fenced unless the server says that the run is open, and this try its current one.
+    """Raise Fenced unless the server says that the run is open, and this try the current one.
 
-    Return the monotonic time at which it was asked: its answer is good for FRESH_SECONDS.
-
-    The server's own state is the fence, and no message between us: a run that has closed, a try
-    that was replaced, and a run that was reset cannot submit.
+    Return the monotonic time of the question; its answer is good for FRESH_SECONDS. The server's
+    state is the fence: a closed run, a replaced try and a run that was reset cannot submit.
     """
     while True:
         asked_at = time.monotonic()
@@ -92,7 +89,7 @@ async def check_current(client: Client) -> float:
             is_current = await is_current_try(client)
         except Exception as error:
             if _is_cancelled():
-                # The SDK says so in the words of a time-out, which would be tried again for ever.
+                # The SDK reports this as a time-out, which would be retried for ever.
                 raise asyncio.CancelledError from None
             if not is_away(error):
                 raise
@@ -112,7 +109,8 @@ def _is_cancelled() -> bool:
 
 
 async def _look_for(vendor: Vendor, external_id: str, seconds: float) -> str | None:
-    """The vendor's id of ours; None when it has not turned up for so long, or can't be asked."""
+    """Return the vendor's id for our id; None if it has not appeared in this time, or can't be
+    asked."""
     if not vendor.traits.looked_up:
         return None
     until = time.monotonic() + seconds

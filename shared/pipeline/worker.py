@@ -1,4 +1,4 @@
-"""The worker of a pipeline: one Temporal worker, with all that its activities work with."""
+"""The worker of a pipeline: one Temporal worker with its activities."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -49,9 +49,9 @@ async def pipeline_worker(
     disk: Disk | None = None,
     task_queue: str | None = None,
 ) -> AsyncIterator[Worker]:
-    """A worker that polls for as long as the block runs; `vendors` by their roles.
+    """Run a polling worker during the block; `vendors` by role.
 
-    AnotherStack, and nothing is polled, where the semaphore that runs is that of another one.
+    Raise AnotherStack, and poll nothing, if the running semaphore belongs to another stack.
     """
     await check_alone(client, settings.stack)
     transport = result_transport(settings, *vendors.values())
@@ -91,7 +91,7 @@ async def pipeline_worker(
 def activities_of(
     parts: Parts, state: StateActivities, drain: DrainActivities
 ) -> list[Callable[..., Any]]:
-    """All activities of a pipeline."""
+    """Return all activities of a pipeline."""
     stages = [StageActivities(parts, each, state) for each in parts.pipeline.stages]
     return [
         *(each for stage in stages for each in stage.all()),
@@ -102,16 +102,16 @@ def activities_of(
     ]
 
 
-# A job awaits little else than its turn; a worker can hold many.
+# A job mostly waits for its turn, so a worker can hold many.
 MAX_ACTIVITIES = 200
 MAX_LOCAL_ACTIVITIES = 100
-# A workflow task of ours takes 10 to 30 ms of this process, and all in hand take their time from
-# one another: 100 of them (the SDK's default), in a flood of new jobs, come near their time-out.
+# A workflow task takes 10 to 30 ms of this process, and concurrent tasks share its time: 100 of
+# them (the SDK's default), in a flood of new jobs, come near their time-out.
 MAX_KNOWN, MAX_NEW = 18, 1
 
 
 def tuner() -> WorkerTuner:
-    """A worker's bounds."""
+    """Return a worker's slot limits."""
     return WorkerTuner.create_composite(
         workflow_supplier=WorkflowTaskSlots(),
         activity_supplier=FixedSizeSlotSupplier(MAX_ACTIVITIES),
@@ -126,9 +126,9 @@ class _Permit(SlotPermit):
 
 
 class WorkflowTaskSlots(CustomSlotSupplier):
-    """Slots for the tasks of workflows that this worker knows (sticky ones), and one for others.
+    """Slots for tasks of cached workflows (sticky ones), and one for others.
 
-    The first task of a job is one of the others, and so is each one that had to leave the cache.
+    The first task of a job is one of the others, and so is each task of an evicted workflow.
     """
 
     def __init__(self) -> None:
@@ -137,19 +137,19 @@ class WorkflowTaskSlots(CustomSlotSupplier):
         self._new = asyncio.Semaphore(MAX_NEW)
 
     async def reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit:
-        """Called on the worker's loop, before a poll."""
+        """Reserve a slot before a poll; called on the worker's loop."""
         slots = self._known if ctx.is_sticky else self._new
         await slots.acquire()
         return _Permit(slots)
 
     def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
-        """No workflow is started by its own worker."""
+        """Refuse, because no workflow is started by its own worker."""
         return None
 
     def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
-        """Nothing depends on it."""
+        """Do nothing."""
 
     def release_slot(self, ctx: SlotReleaseContext) -> None:
-        """Called from a thread of the SDK's core."""
+        """Release a slot; called from a thread of the SDK's core."""
         if isinstance(ctx.permit, _Permit):
             self._loop.call_soon_threadsafe(ctx.permit.slots.release)

@@ -27,6 +27,8 @@ FOLDERS = (
     "services/mock_kling",
     "services/semaphore",
     "shared/http",
+    "shared/jobs",
+    "shared/pipeline",
     "shared/semaphore",
     "shared/settings",
     "shared/store",
