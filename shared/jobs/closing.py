@@ -13,7 +13,7 @@ MESSAGES = {
     "timed_out": "The job was ended by a time-out of the server.",
     "forgotten": "Temporal does not know the job any more.",
     RESET: "The job was reset by hand, which is not supported: submit it again.",
-    "started_again": "A job of this id was there before: submit it under a new one.",
+    "started_again": "This job id was used before: submit the job under a new one.",
 }
 
 

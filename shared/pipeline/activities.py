@@ -142,7 +142,7 @@ class StageActivities:
             async with asyncio.timeout(AT_ONCE_SECONDS):
                 stored = await self._fetch_at_once(watch)
         except (GenvideoError, TimeoutError) as error:
-            log.info("not to be had at once", external_id=ours, reason=str(error))
+            log.info("not available at once", external_id=ours, reason=str(error))
             return None
         waiting = self._fetched.get(ours)
         if stored is not None and waiting is not None:

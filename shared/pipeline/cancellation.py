@@ -165,7 +165,7 @@ async def to_its_end(started: Started[T], *, ours: str | None = None) -> T:
     try:
         return started.kind.validate_python(await started.handle)
     except ValidationError:
-        message = "The activity was completed by hand, with a result that is none."
+        message = "The activity was completed by hand, with an invalid result."
         raise StageFailed(BAD_COMPLETION, message) from None
     except ActivityError as error:
         left = _left(error.cause)

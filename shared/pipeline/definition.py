@@ -77,7 +77,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(STAGE_PATTERN, self.name):
-            raise ValueError(f"no name of a stage: {self.name!r} is not {STAGE_PATTERN}")
+            raise ValueError(f"not a stage name: {self.name!r} is not {STAGE_PATTERN}")
 
     @property
     def called_back(self) -> bool:

@@ -146,7 +146,7 @@ class DrainActivities:
             if not seen.running and not in_doubt:
                 return seen
             if now() >= until:
-                log.warning("given up on what may still run", generations=sorted(seen.running))
+                log.warning("gave up waiting for generations that may still run", generations=sorted(seen.running))
                 return seen
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, longest)
@@ -248,7 +248,7 @@ class DrainActivities:
                         return asset, units
             except (GenvideoError, TimeoutError) as error:
                 why = str(error)
-                log.warning("what was paid for could not be kept", step=stage.name, reason=why)
+                log.warning("paid result could not be stored", step=stage.name, reason=why)
         return None
 
 

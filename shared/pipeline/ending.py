@@ -123,6 +123,6 @@ class Ending:
             try:
                 return await to_its_end(starting.start_drain(drain, self._limits.all))
             except StageFailed as failure:
-                workflow.logger.error("the vendors are cleared once more: %s", failure)
-            await workflow.sleep(pause, summary="until the vendors are cleared once more")
+                workflow.logger.error("clearing the vendors again: %s", failure)
+            await workflow.sleep(pause, summary="until the vendors are cleared again")
             pause = min(2 * pause, MOST_DRAIN_AGAIN)

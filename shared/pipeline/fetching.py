@@ -54,13 +54,13 @@ async def asked(
         async with http.stream("GET", at, headers=dict(headers)) as response:
             if headers and response.status_code in REFUSALS:
                 raise ResultNotAllowed(
-                    f"The vendor gives its result not to our credentials: {response.status_code}."
+                    f"The vendor refuses its result to our credentials: {response.status_code}."
                 )
             if not (headers and response.has_redirect_location):
                 yield response
                 return
             at = at.join(response.headers["location"])
-    raise BadResult(f"The result's address leads on more than {MAX_REDIRECTS} times.")
+    raise BadResult(f"The result's address redirects more than {MAX_REDIRECTS} times.")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -172,7 +172,7 @@ async def resolved(host: str, port: int) -> list[Address]:
     try:
         rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
-        raise OSError("it is no name of a host") from None
+        raise OSError("it is not a host name") from None
     found = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in rows]
     return list(dict.fromkeys(found))
 

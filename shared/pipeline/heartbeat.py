@@ -140,7 +140,7 @@ class Pulse:
         """Record once that the vendor takes longer than expected."""
         if not self._tells():
             return
-        log.warning("the vendor is late", external_id=self._external_id, deadline=deadline)
+        log.warning("vendor is late", external_id=self._external_id, deadline=deadline)
         await self._signal(f"the {self._step} takes longer than {deadline:g} s; it is waited for")
 
     async def waits(self, error: GenvideoError) -> None:

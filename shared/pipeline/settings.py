@@ -23,7 +23,7 @@ def _is_proxy(setting: SecretStr) -> SecretStr:
     text = setting.get_secret_value()
     if not _PROXY.fullmatch(text):
         raise ValueError(
-            "no proxy: it is http(s)://host:port, or http(s)://user:password@host:port"
+            "not a proxy: use http(s)://host:port, or http(s)://user:password@host:port"
         )
     # The parser raises its own ValueError for an invalid port.
     _ = urlsplit(text).port

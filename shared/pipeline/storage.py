@@ -121,7 +121,7 @@ class Storage:
             async with asyncio.timeout(FETCH_SECONDS):
                 return await self._store(order)
         except TimeoutError:
-            raise BadResult(f"The result was not had within {FETCH_SECONDS:g} s.") from None
+            raise BadResult(f"The result was not fetched within {FETCH_SECONDS:g} s.") from None
 
     async def _store(self, order: _Order) -> Asset:
         tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS

@@ -100,7 +100,7 @@ async def check_current(client: Client) -> float:
             raise Fenced("The run has closed, or another try of this activity has begun.")
         if time.monotonic() - asked_at < FRESH_SECONDS:
             return asked_at
-        log.info("the answer is stale; Temporal is asked once more")
+        log.info("answer is stale; asking Temporal again")
 
 
 def _is_cancelled() -> bool:

@@ -132,7 +132,7 @@ async def looked_at(line: Pipeline, **fields: Any) -> str:
 
 async def collections(line: Pipeline, job_id: str) -> int:
     """How often the workflow began an activity that waits for the video and stores it: once more
-    where a callback woke it, and the file was not to be had at once."""
+    where a callback woke it, and the file was not available at once."""
     history = await line.job(job_id).fetch_history()
     return sum(
         event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
