@@ -24,7 +24,7 @@ def test_the_engine_names_no_stage_no_medium_and_no_vendor() -> None:
 @pytest.mark.parametrize("name", ["", "Image", "a.b", "1st", "a" * 32, "a-b", "a\n"])
 def test_what_is_no_name_of_a_stage(name: str) -> None:
     """It becomes a part of ids, of names of activities and of files."""
-    with pytest.raises(ValueError, match="no name of a stage"):
+    with pytest.raises(ValueError, match="not a stage name"):
         Stage(name=name, file=WAV, vendor="tts", deadline=1, give_up=1)
 
 

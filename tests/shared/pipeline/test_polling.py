@@ -199,7 +199,7 @@ async def test_a_success_without_an_address_is_asked_again_and_then_a_failure(
     assert await wait(in_turn(clock, [*[bare] * int(ADDRESS), is_now("succeeded")]))
     clock.passed = 0
     late, stop = accepted_at(NOW, worked=500), Stops(clock)
-    with pytest.raises(GenerationFailed, match="not where"):
+    with pytest.raises(GenerationFailed, match="without the result's address"):
         await wait(in_turn(clock, [bare]), accepted=late, stop=stop)
     assert clock.passed == pytest.approx(ADDRESS + 1, abs=1)
     assert stop.at == []

@@ -286,4 +286,4 @@ async def test_a_job_waits_for_a_right_that_somebody_has_to_give_us(
     [refused] = await asyncio.gather(*asked(requests, 1), return_exceptions=True)
     assert isinstance(refused, TemporalUnavailable)
     assert refused.retryable
-    assert "does not let us in (away)" in refused.message
+    assert "refuses access (away)" in refused.message

@@ -365,7 +365,7 @@ async def test_a_file_that_drips_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(module, "FETCH_SECONDS", 0.3)
     host = Host(dripping)
-    await refused(host, tmp_path, "not had within 0.3 s")
+    await refused(host, tmp_path, "not fetched within 0.3 s")
     assert len(host.asked) == 1
 
 

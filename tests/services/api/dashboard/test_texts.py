@@ -113,6 +113,8 @@ MADE = {
     "{1}, attempt {2} failed: {3} ({4}; attempt {5} of {6} follows)",
     "{1} ({2}; attempt {3} of {4} follows)",
     "image stored; {1}",
+    "video accepted, waiting for its callback",
+    "video stored",
     "image, video",
     "ended with the image alone ({1})",
     "failed ({1})",
