@@ -146,7 +146,10 @@ class DrainActivities:
             if not seen.running and not in_doubt:
                 return seen
             if now() >= until:
-                log.warning("gave up waiting for generations that may still run", generations=sorted(seen.running))
+                log.warning(
+                    "gave up waiting for generations that may still run",
+                    generations=sorted(seen.running),
+                )
                 return seen
             await asyncio.sleep(pause)
             pause = min(pause * POLL_GROWTH, longest)
