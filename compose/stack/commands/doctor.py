@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import platform
+import shlex
 import shutil
 import stat
 import sys
@@ -92,7 +93,9 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     keys = [name for name in dotenv(path)[0] if SECRET.fullmatch(name)]
     if keys and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
         found = f"others on this machine can read {', '.join(sorted(keys))} (mode {mode:o})"
-        yield Finding(".env", False, found, needed=False, commands=(f"chmod 600 {path}",))
+        yield Finding(
+            ".env", False, found, needed=False, commands=(f"chmod 600 {shlex.quote(str(path))}",)
+        )
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
