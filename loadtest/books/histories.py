@@ -288,10 +288,9 @@ def _version(run: Execution, record: Any, task: int) -> None:
 
 
 def stage_of(body: Row) -> str:
-    """The stage of an order, or of the order that is waited for; runs recorded before the pipelines
-    call it a step."""
+    """The stage of an order, or of the order that is waited for."""
     order = body.get("order") or body
-    return str(order.get("stage") or order.get("step"))
+    return str(order.get("stage"))
 
 
 def _fail(activity: Activity, failure: Row | None) -> None:

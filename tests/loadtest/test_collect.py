@@ -83,7 +83,7 @@ def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
 
 def test_an_order_tells_its_attempt_and_its_permit() -> None:
     story = begun()
-    order = {"step": "video", "attempt": 2, "token": 7, "request": {"job_id": "job-0"}}
+    order = {"stage": "video", "attempt": 2, "token": 7, "request": {"job_id": "job-0"}}
     story.activity("1", "request_video", 3.0, None, input=order)
     story.activity("1", "collect_video", 4.0, None, input={"accepted": {}})
 

@@ -105,7 +105,7 @@ def test_a_fifth_attempt(honest: Synthetic) -> None:
     def many(events: list[Row]) -> None:
         for event in events:
             scheduled = event.get("activityTaskScheduledEventAttributes") or {}
-            rewrite(scheduled.get("input"), lambda body: "step" in body and body.update(attempt=5))
+            rewrite(scheduled.get("input"), lambda body: "stage" in body and body.update(attempt=5))
 
     honest.history(SECOND, many)
 

@@ -100,7 +100,7 @@ def a_video_first_by_record_and_feed(f: Forger) -> Iterable[str]:
 
     f.each(raw.STATES, change, of=job_id)
     f.each(raw.JOBS, lambda row: row["job"]["attempts"].update(image=0), of=job_id)
-    f.orders(job_id, lambda body: body.pop("attempt") if body.get("step") == "image" else None)
+    f.orders(job_id, lambda body: body.pop("attempt") if body.get("stage") == "image" else None)
 
     _show(f, job_id, 2, step="video")
     return [job_id]

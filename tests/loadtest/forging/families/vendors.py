@@ -235,7 +235,7 @@ def claim(f: Forger, job_id: str, step: str) -> None:
 
     f.each(raw.JOBS, lambda row: row["job"]["attempts"].update({step: 2}), of=job_id)
     f.each(raw.STATES, change, of=job_id)
-    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("step") == step else None)
+    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("stage") == step else None)
 
 
 @forgery
@@ -248,7 +248,7 @@ def more_everywhere_but_at_the_vendor(f: Forger) -> Iterable[str]:
 @forgery
 def more_in_the_history(f: Forger) -> Iterable[str]:
     job_id, step = f.job(), f.random.choice(STEPS)
-    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("step") == step else None)
+    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("stage") == step else None)
     return [job_id]
 
 
