@@ -1,10 +1,13 @@
-"""Files that must say the same: settings, the list of them, compose files, images."""
+"""What the compose files, those of a cluster, and the rules for alerts say."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from compose.stack.services import NAMES
@@ -125,3 +128,64 @@ def test_no_secret_and_no_data_gets_into_an_image() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
     assert not {"!data", "!.env", "!."} & set(ignored)
+
+
+CLUSTER = Path(__file__).resolve().parents[2] / "compose" / "cluster"
+FRONT = (CLUSTER / "front.conf.template").read_text(encoding="utf-8")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CLUSTER / "compose.yaml").read_text())[
+    "services"
+]
+
+
+def test_only_the_front_can_be_opened_and_the_server_has_no_port() -> None:
+    published = {name: each["ports"] for name, each in SERVICES.items() if "ports" in each}
+    assert set(published) == {"front", "ui"}
+    assert all(":-127.0.0.1}" in port for port in published["front"])
+    assert all(port.startswith("127.0.0.1:") for port in published["ui"])
+
+
+def test_the_front_lets_nobody_in_without_a_certificate() -> None:
+    assert "ssl_verify_client on;" in FRONT
+    listens = re.findall(r"^ *listen (.+);", FRONT, re.MULTILINE)
+    assert listens == ["${FRONT_LISTEN} ssl"]
+
+
+def test_all_that_the_front_is_to_be_told_is_told() -> None:
+    asked = set(re.findall(r"\$\{([A-Z_]+)\}", FRONT))
+    assert set(SERVICES["front"]["environment"]) == asked
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_image_has_a_version(name: str) -> None:
+    version = re.fullmatch(r"\S+:\$\{[A-Z_]+_VERSION:-(\d[\d.]*)\}", SERVICES[name]["image"])
+    assert version, SERVICES[name]["image"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_file_that_is_mounted_is_there(name: str) -> None:
+    sources = [each.split(":")[0] for each in SERVICES[name].get("volumes", [])]
+    for source in (each for each in sources if each.startswith("./")):
+        assert (CLUSTER / source).is_file()
+
+
+HERE = Path(__file__).parent
+FOLDER = HERE.parent.parent / "compose" / "observability"
+promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
+
+
+def _promtool(*words: str | Path) -> None:
+    ended = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@promtool
+def test_the_configuration_is_one_and_so_are_its_rules() -> None:
+    _promtool("check", "config", FOLDER / "prometheus.yml")
+
+
+@promtool
+def test_alerts_say_what_is_so_and_only_then(tmp_path: Path) -> None:
+    told = (HERE / "alerts.yml").read_text(encoding="utf-8")
+    file = tmp_path / "alerts.yml"
+    file.write_text(told.replace("RULES", str(FOLDER / "alerts.yml")), encoding="utf-8")
+    _promtool("test", "rules", file)

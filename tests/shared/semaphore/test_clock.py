@@ -1,15 +1,23 @@
-"""Nothing is decided by the clock of this machine: it may be a day ahead, or behind."""
+"""The server, and the time that it tells, which is the only one."""
 
 import ast
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from temporalio.api.common.v1 import GrpcStatus
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, NotFoundFailure
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 import services.semaphore
 import shared.semaphore
 from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import Closed, RunRef
 from shared.semaphore.rebuild import RECENT, find_jobs
+from shared.semaphore.server import close_status, is_gone, until_closed
 from tests.fixtures.eventually import eventually
 from tests.shared.semaphore.standins import Jobs
 
@@ -40,3 +48,32 @@ async def test_which_kills_are_recent_is_judged_by_the_servers_time(jobs: Jobs) 
     await eventually(lambda: found(timedelta()), lambda jobs: jobs == ["killed"])
     assert await found(RECENT - timedelta(minutes=1)) == ["killed"]
     assert await found(RECENT + timedelta(minutes=1)) == []
+
+
+def not_found(*details: NamespaceNotFoundFailure | NotFoundFailure) -> RPCError:
+    packed = [AnyMessage() for _ in details]
+    for into, each in zip(packed, details, strict=True):
+        into.Pack(each)
+    status = GrpcStatus(code=5, message="not found", details=packed)
+    return RPCError("not found", RPCStatusCode.NOT_FOUND, status.SerializeToString())
+
+
+def test_a_namespace_that_is_not_known_tells_nothing_of_a_run() -> None:
+    assert is_gone(not_found())
+    assert is_gone(not_found(NotFoundFailure()))
+    assert not is_gone(not_found(NamespaceNotFoundFailure(namespace="other")))
+    assert not is_gone(RPCError("away", RPCStatusCode.UNAVAILABLE, b""))
+
+
+async def test_the_server_says_which_it_is(client: Client) -> None:
+    for run_id in (str(uuid4()), "no UUID"):
+        run = RunRef(job_id="job", run_id=run_id)
+        assert await until_closed(client, run) is Closed.UNKNOWN
+        assert await close_status(client, run) is Closed.UNKNOWN
+    run = RunRef(job_id="job", run_id=str(uuid4()))
+    elsewhere = Client(client.service_client, namespace=f"no-such-{uuid4().hex}")
+    for look in (until_closed, close_status):
+        with pytest.raises(RPCError) as refused:
+            await look(elsewhere, run)
+        assert refused.value.status is RPCStatusCode.NOT_FOUND
+        assert not is_gone(refused.value)

@@ -81,7 +81,7 @@ def asked_for() -> set[str]:
     """What alerts, dashboard and documentation name of the SDK's."""
     pages = ("compose/observability/alerts.yml", "compose/observability/dashboard.json")
     asked = {name for page in pages for name in re.findall(r"\btemporal_\w+", read(ROOT / page))}
-    [table] = tables_headed(read(ROOT / "docs" / "architecture.md"), "metric")
+    [table] = tables_headed(read(ROOT / "docs" / "metrics.md"), "metric")
     return asked | {row[0].strip("`") for row in table.rows if row[0].startswith("`temporal_")}
 
 

@@ -1,6 +1,7 @@
-"""Temporal from outside: away is one error, within a bounded time; the rest stays what it is."""
+"""How Temporal is reached, and how soon its silence is noticed."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from shared.errors import TemporalUnavailable
 from shared.temporal.client import AWAY, answer, connect, is_away
 from shared.temporal.codec import PayloadKeys
+from shared.temporal.pace import Pace, between_beats
 from tests.fixtures.processes import free_port
 from tests.shared.standins import client_of_nobody
 
@@ -60,3 +62,25 @@ async def test_no_file_that_lies_around_is_read(
     client = await connect(PayloadKeys(()), lazy=True)
     config = client.service_client.config
     assert (client.namespace, config.api_key, config.tls) == ("default", None, None)
+
+
+@pytest.mark.parametrize("pace", Pace)
+def test_of_two_beats_one_may_be_lost(pace: Pace) -> None:
+    for timeout in (pace.times.work, pace.times.wait, pace.times.watch):
+        assert 2 * between_beats(timeout) < timeout.total_seconds()
+
+
+def test_who_is_far_is_waited_for_longer_and_asked_less_often() -> None:
+    near, far = vars(Pace.FAST.times), vars(Pace.CLOUD.times)
+    assert all(near[name] < far[name] for name in near)
+
+
+@pytest.mark.parametrize("pace", Pace)
+def test_a_look_comes_as_soon_as_it_says_though_one_is_taken_with_a_question_alone(
+    pace: Pace,
+) -> None:
+    assert pace.times.look % pace.times.care == timedelta(0)
+
+
+def test_without_a_time_out_there_are_still_beats_now_and_then() -> None:
+    assert between_beats(None) == between_beats(timedelta(seconds=60))
