@@ -26,7 +26,7 @@ from typing import IO, Any, NamedTuple
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 # Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, as a JPEG
 # in many passes 400; a video of the largest frames, of which a decoder may keep 16, up to 230.
@@ -214,9 +214,20 @@ def _copy_picture(path: Path, kind: str, step: str, out: IO[bytes]) -> None:
             if picture.mode == "CMYK":
                 plain = picture.convert("RGB")
                 plain.info.pop("icc_profile", None)
+            elif not _is_profile(plain.info.get("icc_profile", b"")):
+                plain.info.pop("icc_profile", None)
     except BAD_PICTURE as error:
         raise Refused(f"The {step} can't be decoded as {kind}: {type(error).__name__}.") from None
     plain.save(out, "PNG", compress_level=COMPRESS_LEVEL)
+
+
+def _is_profile(found: bytes) -> bool:
+    """Whether it is a profile of colours that can be read, and nothing behind it."""
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(found))
+    except OSError:
+        return False
+    return int.from_bytes(found[:4]) == len(found)
 
 
 def _check_size(width: int, height: int, step: str, most: int) -> None:

@@ -1,6 +1,6 @@
 """What can be checked of a ComfyUI for nothing: is it there, how old is it, does the graph fit?"""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.worker.graphs.binding import Role, Target
@@ -21,6 +21,8 @@ Kinds = Mapping[str, Mapping[str, Any] | None]
 # `*` is any type; a few nodes list several.
 _TEXT, _NUMBER = frozenset({"STRING", "*"}), frozenset({"INT", "FLOAT", "*"})
 _TEXTS = (Role.PROMPT, Role.PREFIX)
+# As the server reads a value.
+_READ: Mapping[str, Callable[[Any], int | float]] = {"INT": int, "FLOAT": float}
 # So many of a list's names are told.
 _NAMES_SHOWN = 5
 _NO_SEED = (
@@ -78,7 +80,11 @@ def _version(version: tuple[int, ...]) -> Finding:
 
 def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
     """Whether a graph fits a server, by what that says of its types of nodes (`/object_info`)."""
-    nodes = [*missing_kinds(plan, kinds), *lacking_inputs(plan, kinds)]
+    nodes = [
+        *missing_kinds(plan, kinds),
+        *lacking_inputs(plan, kinds),
+        *unfit_numbers(plan, kinds),
+    ]
     yield _judged(NODES, nodes, good=f"all {len(kinds)} types are there, with what they need")
     models = list(missing_choices(plan, kinds))
     yield _judged(MODELS, models, good="all that the workflow names are in the server's lists")
@@ -122,6 +128,30 @@ def lacking_inputs(plan: Plan, kinds: Kinds) -> Iterator[str]:
         for name, entry in _inputs(kinds, node, "required"):
             if name not in node.inputs and not _kind(entry).startswith("COMFY_"):
                 yield f"node {node.name}: the server wants {name}, which the graph does not have"
+
+
+def unfit_numbers(plan: Plan, kinds: Kinds) -> Iterator[str]:
+    """Numbers of the graph's own that the server refuses: none, too small or too large."""
+    jobs = {*Role} - ({Role.WIDTH} if plan.width is None else set())
+    jobs -= {Role.HEIGHT} if plan.height is None else set()
+    given = {target for role in jobs for target in plan.binding.targets.get(role, ())}
+    for node in _upstream(plan):
+        for name, entry in _inputs(kinds, node, "required", "optional"):
+            read = _READ.get(_kind(entry))
+            own = name in node.inputs and node.link(name) is None
+            if read is None or not own or Target(node.id, name) in given:
+                continue
+            value, config = node.value(name), _config(entry)
+            try:
+                number = read(value)
+            except (ValueError, TypeError, OverflowError):
+                yield f"node {node.name}: {name}={value!r} is no number"
+                continue
+            least, most = config.get("min"), config.get("max")
+            if isinstance(least, int | float) and number < least:
+                yield f"node {node.name}: {name}={value} is smaller than {least}"
+            if isinstance(most, int | float) and number > most:
+                yield f"node {node.name}: {name}={value} is larger than {most}"
 
 
 def missing_choices(plan: Plan, kinds: Kinds) -> Iterator[str]:

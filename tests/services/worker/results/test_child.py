@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from shared.errors import BadResult, WrongKind
 from tests.services.worker import samples
@@ -17,7 +17,7 @@ from tests.services.worker.results.helpers import KINDS, put
 
 SECRET = "a-secret-of-the-tests"
 XMP = f"<x:xmpmeta>{SECRET}</x:xmpmeta>".encode()
-PROFILE = b"icc profile of the tests".ljust(200, b"\0")
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ANIMATED: dict[str, Any] = {"save_all": True, "append_images": [Image.new("RGB", (64, 48), "red")]}
 WHOLE = {
     "png": (samples.png(), "image"),
@@ -175,6 +175,15 @@ def test_the_pixels_are_stored_and_what_tells_of_their_making_is_not(
     assert after.info.get("icc_profile") == before.info.get("icc_profile")
     assert after.info.get("transparency") == before.info.get("transparency")
     assert not set(after.info) - {"icc_profile", "transparency"}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("found", [SECRET.encode().ljust(200), PROFILE + SECRET.encode()])
+def test_what_is_no_profile_of_colours_is_not_stored(
+    tmp_path: Path, kind: str, found: bytes
+) -> None:
+    kept = stored(tmp_path, samples.picture(kind, icc_profile=found), "image", KINDS["image"])
+    assert "icc_profile" not in Image.open(io.BytesIO(kept)).info
 
 
 def test_the_colours_of_four_inks_are_not_those_of_three(tmp_path: Path) -> None:

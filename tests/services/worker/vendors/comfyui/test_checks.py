@@ -114,6 +114,36 @@ async def test_each_mistake_has_its_check_and_many_are_counted() -> None:
     assert "is not among the server's: other" in wrong["ComfyUI models"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("steps", 0, "steps=0 is smaller than 1"),
+        ("steps", 10_001, "steps=10001 is larger than 10000"),
+        ("cfg", "abc", "cfg='abc' is no number"),
+        ("denoise", 1.5, "denoise=1.5 is larger than 1.0"),
+        ("denoise", None, "denoise=None is no number"),
+    ],
+)
+async def test_the_graphs_own_numbers_are_held_against_the_servers_bounds(
+    name: str, value: object, why: str
+) -> None:
+    nodes = example()
+    nodes["3"]["inputs"][name] = value
+    kind = {
+        "input": {
+            "required": {
+                "steps": ["INT", {"min": 1, "max": 10_000}],
+                "cfg": ["FLOAT", {"min": 0.0, "max": 100.0}],
+                "denoise": ["FLOAT", {"min": 0.0, "max": 1.0}],
+                "seed": ["INT", {"min": 0, "max": 5}],
+            }
+        }
+    }
+    told = await found(server(KSampler=reply(KSampler=kind)), plan_of(nodes))
+    assert told["ComfyUI nodes"].verdict is Verdict.WRONG
+    assert told["ComfyUI nodes"].says == f"node 3 ({nodes['3']['_meta']['title']}): {why}"
+
+
 async def test_a_seed_that_is_not_bound_and_a_temporary_result_are_warned_of() -> None:
     kind = reply(PreviewImage=KINDS["SaveImage"])
     nodes = example(titles=False)
@@ -250,8 +280,8 @@ def test_the_documented_graph_fits_a_real_server() -> None:
             " have",
         ),
         (
-            kinds(CLIPTextEncode__text=["INT", {}]),
-            "prompt=6.text is of type INT, and does not take it",
+            kinds(CLIPTextEncode__text=["BOOLEAN", {}]),
+            "prompt=6.text is of type BOOLEAN, and does not take it",
         ),
         (
             kinds(SaveImage__filename_prefix=[["a", "genvideo"], {}]),
@@ -284,7 +314,8 @@ def test_a_size_is_within_what_the_server_takes() -> None:
     assert mistakes(server, width=32, height=432) == [
         "width=5.width takes 64 at the least, and would be given 32"
     ]
-    assert mistakes(server) == []
+    [own] = mistakes(server)
+    assert own.endswith("width=768 is larger than 512")
 
 
 def test_a_link_that_leads_nowhere_is_told() -> None:
