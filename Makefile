@@ -94,6 +94,6 @@ help: FORCE ## this list
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z%-]+:.*## / {sub(/%/, "N", $$1); printf "  %-13s %s\n", $$1, $$2} \
 	  END {print "\nSettings: MODE=docker|local|auto  WORKERS=n  MOCKS=on|off|image|video, and all of .env.example"}' \
-	  $(firstword $(MAKEFILE_LIST)) | compose/told.sh
+	  $(firstword $(MAKEFILE_LIST)) | compose/translate.sh
 
 FORCE:

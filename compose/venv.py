@@ -13,7 +13,7 @@ from typing import TextIO
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from shared.texts import spoken  # noqa: E402
+from shared.texts import localized  # noqa: E402
 
 FOLDER = ROOT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
@@ -95,7 +95,7 @@ def _must(doing: str, *command: str) -> None:
 
 
 def _say(text: str, stream: TextIO) -> None:
-    stream.write(f"{spoken(text)}\n")
+    stream.write(f"{localized(text)}\n")
     stream.flush()
 
 

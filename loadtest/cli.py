@@ -22,7 +22,7 @@ from loadtest.run.plan import Options, PlanError
 from loadtest.run.session import NotReachable, command, replay, run_plan
 from loadtest.settings import Settings
 from shared.jobs.genvideo import GENVIDEO
-from shared.texts import spoken
+from shared.texts import localized
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 # A CI is no terminal, even if its output looks like one.
@@ -72,7 +72,7 @@ class Commands(TyperGroup):
             for problem in error.problems:
                 option, colon, mistake = problem.partition(": ")
                 known = problem.startswith("--")
-                complain(f"{option}{colon}{spoken(mistake)}" if known else problem)
+                complain(f"{option}{colon}{localized(mistake)}" if known else problem)
             raise typer.Exit(USAGE) from None
         except Damaged as error:
             fail([str(error)], USAGE)
@@ -211,7 +211,7 @@ def _judge(folder: RunFolder) -> int:
     judgement = judge_run(folder)
     write_report(folder, judgement)
     style = "bold green" if judgement.passed else "bold red"
-    console.print(spoken(judgement.headline), style=style, highlight=False)
+    console.print(localized(judgement.headline), style=style, highlight=False)
     for line in judgement.reasons:
         say(f"  {line}")
     if text := unmet(judgement):
@@ -227,12 +227,12 @@ def _judge(folder: RunFolder) -> int:
 
 def say(text: str) -> None:
     """Print text in the shell's language."""
-    console.print(spoken(text), markup=False, highlight=False, soft_wrap=True)
+    console.print(localized(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Print an error in the shell's language."""
-    errors.print(spoken(text), style="red", markup=False, highlight=False, soft_wrap=True)
+    errors.print(localized(text), style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def fail(problems: list[str], status: int) -> NoReturn:

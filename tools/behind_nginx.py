@@ -98,7 +98,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @dataclass(frozen=True)
 class Nginx:
-    """Where it answers, and how it is told something else."""
+    """Where it answers, and how it is configured."""
 
     address: str
     write: Callable[[str], None]
@@ -159,7 +159,7 @@ def namespace(folder: Path) -> str:
 
 @contextmanager
 def stack(folder: Path, authority: Authority, **settings: str) -> Iterator[Stack]:
-    """A stack that is told of a server elsewhere; nothing of it is left behind."""
+    """A stack that uses a server elsewhere; nothing of it is left behind."""
     own = own_settings(folder, mode="local", project="unused")
     trusted = {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": str(authority.root)}
     found = Stack(own | trusted | {"TEMPORAL_NAMESPACE": namespace(folder)} | settings)
@@ -228,7 +228,7 @@ def test_with_a_key_that_may_mend_nothing_and_is_changed_while_a_job_runs(
 
 
 def code_of_a_submit(stack: Stack) -> str:
-    """Once it isn't taken any more: what a caller is told, without being told to come back."""
+    """Once it isn't taken any more: the answer to a caller, without Retry-After."""
     url = f"{stack.url('API_PORT')}/jobs"
     while True:
         answer = httpx.post(url, json={"prompt": "x", "style": "ink"}, timeout=60)

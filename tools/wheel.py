@@ -30,7 +30,7 @@ module-root = ""
 
 
 def build(into: Path) -> Path:
-    """The wheel, made anew."""
+    """Build the wheel."""
     version = next(
         line.split('"')[1]
         for line in (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()

@@ -21,7 +21,7 @@ from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 from shared.files import no_room
 from shared.settings.common import MOCKED
-from shared.texts import spoken
+from shared.texts import localized
 
 VENDORS_SECONDS = 120.0
 OWNER_SECONDS = 60.0
@@ -82,7 +82,7 @@ class Finding:
     commands: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{spoken(self.what)}: {spoken(self.found)}"
+        return f"{localized(self.what)}: {localized(self.found)}"
 
 
 def check(start: Start) -> None:
@@ -101,10 +101,10 @@ def refuse(findings: Iterable[Finding], so: str) -> None:
     if wrong := [each for each in bad if each.needed]:
         what = "; ".join(map(str, wrong))
         fixes = "".join(
-            f"; {spoken(fix)}" for fix in dict.fromkeys(each.fix for each in wrong) if fix
+            f"; {localized(fix)}" for fix in dict.fromkeys(each.fix for each in wrong) if fix
         )
         commands = "".join(f"\n  {command}" for each in wrong for command in each.commands)
-        raise StackError(f"{what}: {spoken(so)}{fixes}{commands}", wrong[0].status)
+        raise StackError(f"{what}: {localized(so)}{fixes}{commands}", wrong[0].status)
 
 
 def open_jobs(start: Start) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from compose.stack.files import write_private
 from compose.stack.output import StackError, shown
-from shared.texts import spoken
+from shared.texts import localized
 
 # In the run folder.
 SAVED = "stack.json"
@@ -127,4 +127,4 @@ def raise_wrong(mistakes: Sequence[str]) -> None:
 
 def wrong_settings(mistakes: Iterable[str]) -> StackError:
     """Return the one line; each mistake is translated separately."""
-    return StackError("wrong settings: " + "; ".join(map(spoken, dict.fromkeys(mistakes))))
+    return StackError("wrong settings: " + "; ".join(map(localized, dict.fromkeys(mistakes))))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
-from shared.texts import spoken
+from shared.texts import localized
 
 VERDICT, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 # A longer value is cut.
@@ -51,19 +51,19 @@ def wide(text: str) -> int:
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """Return `text` in a style of `_STYLES` if the stream takes colour."""
     if not colour_wanted(stream):
-        return spoken(text)
-    return f"\x1b[{_STYLES[style]}m{spoken(text)}\x1b[0m"
+        return localized(text)
+    return f"\x1b[{_STYLES[style]}m{localized(text)}\x1b[0m"
 
 
 def say(text: str = "") -> None:
     """Print a line of the answer."""
-    sys.stdout.write(spoken(text) + "\n")
+    sys.stdout.write(localized(text) + "\n")
     sys.stdout.flush()
 
 
 def complain(text: str, *, style: str = "") -> None:
     """Print an error line to stderr; ignore a closed stream."""
-    said = paint(text, style, sys.stderr) if style else spoken(text)
+    said = paint(text, style, sys.stderr) if style else localized(text)
     with suppress(OSError):
         sys.stderr.write(said + "\n")
         sys.stderr.flush()
@@ -79,7 +79,7 @@ def shown(value: str) -> str:
 def agreed(question: str) -> bool:
     """True if the person at the terminal says yes; any other answer, or none, is a no."""
     try:
-        answer = input(f"{spoken(question)} [y/N] ")
+        answer = input(f"{localized(question)} [y/N] ")
     except EOFError:
         return False
     return answer.strip().lower() in ("y", "yes")
@@ -87,7 +87,7 @@ def agreed(question: str) -> bool:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as left-aligned columns, two blanks between them, no trailing blanks."""
-    said = [tuple(map(spoken, row)) for row in rows]
+    said = [tuple(map(localized, row)) for row in rows]
     widths = [max(map(wide, column)) for column in zip(*said, strict=True)]
     lines = (
         "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True))

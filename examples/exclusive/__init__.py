@@ -1,1 +1,1 @@
-"""Any workflow of one's own, one at a time."""
+"""Any workflow, one run at a time."""

@@ -45,7 +45,7 @@ class FalOptions(BaseModel):
 
 
 class FalVideos:
-    """Image to video; fal knows no id of ours, so the worker never repeats a submit."""
+    """Image to video; fal does not know our ids, so the worker never repeats a submit."""
 
     # No callbacks: fal's have a form of their own, and polling finds every end.
     traits = Traits(looked_up=False, pushes=False, result_hosts=("*.fal.media",))

@@ -112,7 +112,7 @@ def refuse(
     return problem_reply(status, code or "refused", detail=message or "not now", headers=headers)
 
 
-def _told(generation: Generation) -> Body:
+def _task_body(generation: Generation) -> Body:
     return {
         "id": generation.id,
         "reference": generation.external_id,
@@ -123,7 +123,7 @@ def _told(generation: Generation) -> Body:
 
 
 WORDING = Wording(
-    describe=_told,
+    describe=_task_body,
     rename=lambda body, vendor_id, ours: {**body, "id": vendor_id, "reference": ours},
     contradict=lambda body: {**body, "state": "done" if body["state"] == "failed" else "failed"},
 )

@@ -16,7 +16,7 @@ STATES: Mapping[str, State] = {"waiting": "queued", "done": "succeeded", "failed
 
 
 class Speaker:
-    """Reads a text aloud. It finds an order by our id, calls back, and can be told to stop."""
+    """Reads a text aloud. It finds an order by our id, calls back, and can be stopped."""
 
     traits: ClassVar = Traits(pushes=True)
 

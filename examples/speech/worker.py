@@ -1,4 +1,4 @@
-"""`python -m examples.speech.worker`: polls the task queue `speech` until it is told to stop."""
+"""`python -m examples.speech.worker`: polls the task queue `speech` until it is asked to stop."""
 
 import asyncio
 import wave
@@ -69,7 +69,7 @@ async def running_worker(settings: SpeechSettings, client: Client) -> AsyncItera
 
 def main() -> None:
     config = load_to_start(SpeechSettings)
-    # Not before: a mistake in the settings is told at once.
+    # Imported here, so that a mistake in the settings is reported at once.
     with quick_start():
         from shared.health import run_worker
         from shared.telemetry import logs, tracing

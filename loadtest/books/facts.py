@@ -268,7 +268,7 @@ class SlotSample:
 
 @dataclass(frozen=True, slots=True, config=FACT)
 class Reading:
-    """A vendor's clock, read once: `theirs` was between the two instants of ours."""
+    """A vendor's clock, read once: `theirs` was between the runner's two instants."""
 
     service: String
     moment: String

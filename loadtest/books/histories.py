@@ -138,7 +138,7 @@ class Execution:
 
     @property
     def called_back(self) -> list[Signal]:
-        """The signals that tell of a callback, whatever the pipeline calls them."""
+        """The callback's signals, whatever their name in the pipeline."""
         return [signal for signal in self.signals if signal.body.get("task_status")]
 
 

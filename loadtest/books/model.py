@@ -162,7 +162,7 @@ class Books:
     """Seconds of processor time of each process, sample by sample."""
 
     def restarts(self, process: str) -> int:
-        """How often a process began anew: then its processor time does so, too."""
+        """How often a process was restarted, which restarts its processor time, too."""
         return sum(after < before for before, after in pairwise(self.processes.get(process, ())))
 
     @property
@@ -213,7 +213,7 @@ class Books:
 
     @cached_property
     def changes(self) -> frozenset[str]:
-        """What a vendor tells of a good task: its end alone, or that work has begun, too."""
+        """The changes that a vendor reports of a good task: only its end, or its beginning, too."""
         rows = (row for rows in self.ledgers.values() for row in rows)
         begun = any(told.status == "processing" for row in rows for told in row.callbacks)
         return frozenset({"processing", "succeed"} if begun else {"succeed"})

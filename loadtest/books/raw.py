@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 SCHEMA = 3
 Number = TypeVar("Number", int, float)
 
-# Beyond whatever a run of ours notes: what is larger is not read.
+# Larger than any record of a run; more is not read.
 LARGEST_ROWS, LARGEST_FILE, LONGEST_ROW = 1024**3, 64 * 1024**2, 16 * 1024**2
 LARGEST_NUMBER = 2**128
 
@@ -69,7 +69,7 @@ class RunFolder:
     def point_latest(self) -> None:
         """Make `latest` beside this run point to it; relative, so that the folder may move."""
         link, fresh = self.path.parent / "latest", self.path.parent / f".latest-{self.path.name}"
-        # Made beside it and renamed: whoever opens `latest` meanwhile finds this run or the last.
+        # Made beside it and renamed: a reader of `latest` meanwhile finds this run or the last.
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(self.path.name)
         os.replace(fresh, link)
@@ -96,7 +96,7 @@ class RunFolder:
             self.torn[name] = torn
 
     def check(self) -> None:
-        """Raises Damaged for what no run of ours leaves: links, pipes, and files without end."""
+        """Raise Damaged for what our runs never leave: links, pipes, and endless files."""
         for inside in (self.raw, self.histories):
             for path in (inside, *sorted(inside.glob("*"))):
                 most = LARGEST_ROWS if path.suffix == ".jsonl" else LARGEST_FILE
@@ -121,7 +121,7 @@ class RunFolder:
 
 
 def parsed(text: str) -> Any:
-    """What a JSON text says; ValueError also where no program of ours would have written it."""
+    """What a JSON text says; raise ValueError also for what our programs never write."""
     found = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole)
     if "\\u" in text:
         # Half of a character can't be written into a report.

@@ -1,6 +1,6 @@
 """The seal of a run or a proof: a hash of each file, and one number that stands for them all.
 
-Whoever changes a file can make the seal anew; nobody can keep its root.
+Somebody who changes a file can seal it again, but not under the same root.
 """
 
 import hashlib

@@ -127,7 +127,7 @@ def _makespan(jobs: list[JobFacts]) -> float | None:
 SERVICE, RETRIES, BACK_OFF = "service", "failed generations", "back-off"
 BETWEEN, CALLBACK, STORING = "image to video", "callback or poll", "storing and closing"
 HAND_OVER, SUBMISSION, NO_WORK = "hand-over", "submission", "no work"
-# More at once is no limit of ours.
+# More at once is not limited by the slot.
 MOST_SLOTS = 1000
 PARTS = (SERVICE, RETRIES, BACK_OFF, BETWEEN, CALLBACK, STORING, HAND_OVER, SUBMISSION, NO_WORK)
 
@@ -178,7 +178,7 @@ def schedule(stage: StageBook) -> Schedule | None:
     free = [(float("-inf"), number) for number in range(len(found.slots))]
     heapq.heapify(free)
     # The books don't say which slot a job had: of several, the one that fell free first is the one
-    # that whoever began next had waited for.
+    # that the next job had waited for.
     for hold in holds:
         _, number = heapq.heappop(free)
         slot = found.slots[number]

@@ -169,7 +169,7 @@ def _source(model: Model, made: Generation) -> dict[str, Any]:
 
 
 def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
-    """A delivery tells of a change behind it; what is noted of it is in the trace of faults."""
+    """A delivery reports a change behind it; what is noted of it is in the trace of faults."""
     cause = made.finished if sent.status in ENDS else made.accepted
     bent = [
         f for f in model.job.faults if f.where == "callback" and f.external_id == made.external_id

@@ -64,7 +64,7 @@ def one_run(part: Path, *, stages: tuple[int, ...], faults: bool = False) -> Fou
 def two_builds(part: Path) -> Found:
     """Our build and one that runs two jobs at once: it passes if that one is convicted of it."""
     runs = _runs(part, count=2)
-    # The control's data lies in the folder of ours.
+    # The control's data is in our folder.
     ours, control = sorted(runs, key=lambda path: not (path / "control").is_dir())
     sound, broken = judge(RunFolder.open(ours)), judge(RunFolder.open(control))
     reasons = [*_unmet(sound), *_unsealed([sound.books, broken.books])]

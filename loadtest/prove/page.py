@@ -137,7 +137,7 @@ def _href(outcome: Outcome) -> str:
 
 
 def _with_what(proof: Proof) -> Iterator[str]:
-    """The setting of the proof, and the machine by the first part that tells of it."""
+    """The setting of the proof, and the machine by the first part that has it."""
     plan = proof.plan
     units = {"local": "processes", "docker": "containers"}.get(plan.mode, plan.mode)
     yield f"{plan.workers} workers, as {units}; one job at a time"

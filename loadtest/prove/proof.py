@@ -121,7 +121,7 @@ class Proof:
 
     @property
     def status(self) -> int:
-        """The exit status; that the stack was not reachable, where nothing worse is to be told."""
+        """The exit status; that the stack was not reachable, if nothing worse is to be reported."""
         if any(o.verdict is Verdict.BROKEN_OFF for o in self.outcomes):
             return INTERRUPTED
         bad = {o.status for o in self.outcomes if o.verdict is not Verdict.PASSED}

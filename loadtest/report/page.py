@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from loadtest.times import duration
 from shared.redact import as_markdown
-from shared.texts import is_chinese, told
+from shared.texts import is_chinese, translated
 
 GOOD, BAD, WARN, INFO = "good", "bad", "warn", "info"
 # Nothing in the page runs, and the page fetches and sends nothing.
@@ -174,7 +174,7 @@ def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str,
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.tests["kind"] = lambda block, name: type(block).__name__ == name
-    environment.filters |= {"both": both, "told": told}
+    environment.filters |= {"both": both, "translated": translated}
     return environment.get_template("report.html.j2").render(
         title=title.format(None, *names),
         heading=both(title).format(None, *names),
@@ -188,7 +188,7 @@ def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str,
 
 def both(text: str) -> Markup:
     """A text in English and, if there is one, in Chinese; the page's style shows one of them."""
-    chinese = told(text)
+    chinese = translated(text)
     if chinese == text:
         return escape(text)
     return Markup('<span lang="en">{}</span><span lang="zh">{}</span>').format(text, chinese)

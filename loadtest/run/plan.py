@@ -172,7 +172,7 @@ class Plan(BaseModel):
 
 
 class Options(BaseModel):
-    """What is asked of a run, as text: whoever asks makes one of these, and of it a plan."""
+    """The options of a run, as text; a plan is made of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest.collect.tracker import Tracker
 from loadtest.times import duration
-from shared.texts import spoken
+from shared.texts import localized
 
 PLAIN_EVERY = 5.0
 
@@ -66,7 +66,7 @@ class Display:
             )
 
     def end(self, note: str) -> None:
-        text = spoken(f"{self._name}: {note}")
+        text = localized(f"{self._name}: {note}")
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Bars(Display):
             console=console,
             refresh_per_second=4,
         )
-        names = (spoken(f"{count} job{'s' if count > 1 else ''}") for count in stages)
+        names = (localized(f"{count} job{'s' if count > 1 else ''}") for count in stages)
         self._tasks = [
             self._progress.add_task(name, total=count, start=False, news="")
             for name, count in zip(names, stages, strict=True)
@@ -102,7 +102,7 @@ class Bars(Display):
     def show(self, now: Snapshot) -> None:
         bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
         news = f"submitted {now.submitted}, at once {now.running}{bad}, {now.remaining}"
-        self._progress.update(self._current, completed=now.ended, news=spoken(news))
+        self._progress.update(self._current, completed=now.ended, news=localized(news))
 
     def end(self, note: str) -> None:
         self._progress.update(self._current, news=note)

@@ -212,7 +212,7 @@ def environment(server_version: str) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """The commit of the code: named by whoever built the image, or asked of git."""
+    """The commit of the code: named by the image's build, or read from git."""
     named = os.environ.get("GIT_COMMIT")
     if named:
         return named

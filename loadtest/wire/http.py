@@ -88,7 +88,7 @@ class Http:
     async def download(self, path: str) -> bytes | None:
         """The bytes at a path, or None where there are none."""
         try:
-            # A store elsewhere may give it, which gets no token of ours.
+            # A store elsewhere may serve it; it does not get our token.
             response = await self._client.get(path, follow_redirects=True)
         except httpx.TransportError as error:
             raise Unreachable(f"{self.base_url}{path}: {_reason(error)}") from error

@@ -24,7 +24,7 @@ MOCKS = {"image": "mock-comfyui", "video": "mock-kling"}
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Every process that may have metrics; several workers are told apart by number."""
+    """Every process that may have metrics; several workers are distinguished by number."""
     found = {"api": settings.api_url, "callback": settings.callback_url}
     found |= {MOCKS[stage]: url for stage, url in settings.mocked.items()}
     found["semaphore"] = settings.semaphore_metrics_url

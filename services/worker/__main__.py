@@ -7,7 +7,7 @@ from shared.settings.common import load_to_start
 
 def main() -> None:
     config = load_to_start(WorkerSettings)
-    # Not before: a mistake in the settings is told at once.
+    # Imported here, so that a mistake in the settings is reported at once.
     with quick_start():
         from services.worker.worker import running_worker
         from shared.health import run_worker

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=GENVIDEO.workflow)
 class GenVideoWorkflow(Pipeline[GenVideoInput]):
-    """Queue, image, video, end; the signal `kling_done` tells of the video's callback."""
+    """Queue, image, video, end; the signal `kling_done` reports the video's callback."""
 
     definition = GENVIDEO
 

@@ -43,20 +43,20 @@ def forgive() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def spoken(text: str) -> str:
+def localized(text: str) -> str:
     """Translate lines into the language of this process's shell, columns one by one."""
     return "\n".join(map(_line, text.split("\n"))) if is_chinese(os.environ) else text
 
 
 def _line(text: str) -> str:
     indent, begun = text[: len(text) - len(text.lstrip())], text.lstrip()
-    if (whole := told(begun)) != begun:
+    if (whole := translated(begun)) != begun:
         return indent + whole
-    return "".join(told(part, words=COMMANDS) for part in _GAP.split(text))
+    return "".join(translated(part, words=COMMANDS) for part in _GAP.split(text))
 
 
 @lru_cache(maxsize=20_000)
-def told(text: str, *, words: Path | None = None) -> str:
+def translated(text: str, *, words: Path | None = None) -> str:
     """Translate a text by the table `words`, or by all; text without a translation is returned."""
     if not _WORD.search(text) or len(text) > LONGEST:
         return text
@@ -75,8 +75,10 @@ def _filled(text: str, parts: list[str]) -> str:
 
 def _listed(text: str, words: Path | None) -> str:
     """Translate the value of a blank: a text, or a list of texts."""
-    whole = told(text, words=words)
-    return whole if whole != text else ", ".join(told(p, words=words) for p in text.split(", "))
+    whole = translated(text, words=words)
+    return (
+        whole if whole != text else ", ".join(translated(p, words=words) for p in text.split(", "))
+    )
 
 
 @cache

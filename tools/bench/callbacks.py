@@ -97,7 +97,7 @@ def garbage(job_ids: list[str], count: int) -> Iterator[Shot]:
 
 
 async def fire(port: int, shots: list[Shot], *, rate: float | None) -> Outcome:
-    """Send all; with a rate each when it is due, whoever else still waits for an answer."""
+    """Send all; with a rate each when it is due, whatever others still wait for."""
     outcome = Outcome()
     idle: asyncio.Queue[Connection] = asyncio.Queue()
     for _ in range(CONNECTIONS):

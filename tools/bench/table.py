@@ -106,7 +106,7 @@ def target(figure: Figure) -> Target:
     return TARGETS.get((figure.part, figure.name), Target())
 
 
-def met(figure: Figure) -> bool | None:
+def reached(figure: Figure) -> bool | None:
     """Whether what is required is reached; None where nothing is."""
     bounds = target(figure)
     known = [(figure.judged, bounds.required), (figure.in_hops, bounds.required_hops)]
@@ -128,7 +128,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     bounds, ratio = target(figure), figure.in_hops
     sign = "≥" if bounds.least else "≤"
     return (
-        _measured(figure) + _MARKS[met(figure)],
+        _measured(figure) + _MARKS[reached(figure)],
         number(ratio) if ratio is not None else "",
         _bound(bounds.required, bounds.required_hops, sign, unit=figure.unit),
         _bound(bounds.aim, bounds.aim_hops, sign, unit=figure.unit),
@@ -172,7 +172,7 @@ def write_table(folder: Path, figures: Sequence[Figure], environment: dict[str, 
     """`bench.json` with every single value, `bench.md` with the table."""
     found = [
         figure.model_dump()
-        | {"median": figure.value, "in_hops": figure.in_hops, "met": met(figure)}
+        | {"median": figure.value, "in_hops": figure.in_hops, "reached": reached(figure)}
         for figure in figures
     ]
     body = {"environment": environment, "figures": found}

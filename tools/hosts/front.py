@@ -1,7 +1,7 @@
 """What stands before services that listen on loopback alone: their ports, at the host's address.
 
 `python -m tools.hosts.front ADDRESS CERTIFICATES PORT=TARGET…`; before Temporal's port it asks
-for TLS with a certificate, as whoever gives that server to others has to.
+for TLS with a certificate, as a provider of that server has to.
 """
 
 import asyncio

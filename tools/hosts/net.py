@@ -49,7 +49,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Net:
-    """The bridge and whoever is at it."""
+    """The bridge and its hosts."""
 
     mark: str
     hosts: list[Host] = field(default_factory=list)

@@ -38,7 +38,7 @@ WORKING = ("b", "c")
 
 @dataclass
 class Site:
-    """The net with its hosts by name, and how each is told what."""
+    """The net with its hosts by name, and how each is configured."""
 
     net: Net
     folder: Path
@@ -81,7 +81,7 @@ class Site:
         self.up(name)
 
     def off_by(self, name: str, seconds: float, library: Path) -> None:
-        """Start a host's parts anew under a clock that is so much ahead; libfaketime is named."""
+        """Restart a host's parts under a clock that is so much ahead; libfaketime is named."""
         self.make(name, "down")
         environment = self.code(name) / ".venv"
         environment.unlink()
@@ -93,7 +93,7 @@ class Site:
         return self.folder / name / "genvideo"
 
     def environment(self, name: str) -> dict[str, str]:
-        """What its make is told."""
+        """The environment of its make."""
         inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         python = str(Path(sys.executable).resolve())
         told = {"MODE": "local", "NO_COLOR": "1", "PYTHON": python, "MOCK_SPEED": "100"}
@@ -163,7 +163,7 @@ class Site:
 
 @contextmanager
 def site(folder: Path, **settings: str) -> Iterator[Site]:
-    """All hosts, up; `settings` are told to each of them."""
+    """All hosts, up; each gets `settings`."""
     with network(f"gv{os.getpid()}") as net:
         found = Site(net, folder, settings)
         for name in ROLES:

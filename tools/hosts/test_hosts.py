@@ -119,7 +119,7 @@ async def test_a_workers_host_is_cut_off(hosts: Site, api: httpx.AsyncClient, na
     await check(hosts, api, jobs + more)
 
 
-async def begun(hosts: Site, jobs: list[str]) -> str:
+async def started(hosts: Site, jobs: list[str]) -> str:
     """The one of them that is first."""
 
     def first() -> str:
@@ -136,7 +136,7 @@ async def test_what_all_need_is_away_for_a_while(
 ) -> None:
     """API and semaphore, or server, store and vendors."""
     jobs = await submitted(api, 4)
-    await begun(hosts, jobs)
+    await started(hosts, jobs)
     hosts.net.cut(hosts.hosts[name])
     await asyncio.sleep(AWAY)
     hosts.net.join(hosts.hosts[name])
@@ -165,7 +165,7 @@ async def test_the_apis_host_dies_while_a_hundred_watch(
             follow = reader.by_events if number % 2 else reader.by_socket
             watching.create_task(follow(url))
         await eventually(lambda: seen(readers), all)
-        await begun(hosts, jobs)
+        await started(hosts, jobs)
         hosts.net.cut(hosts.hosts["a"])
         hosts.hosts["a"].kill()
         await asyncio.sleep(5)

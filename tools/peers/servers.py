@@ -24,7 +24,7 @@ Environment = dict[str, str]
 
 
 def bare(home: Path) -> Environment:
-    """Nothing of ours, so that what a peer does by default is what is measured."""
+    """None of our settings, so that what a peer does by default is what is measured."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONUNBUFFERED": "1"}
 
 
@@ -55,7 +55,7 @@ def kill_group(it: subprocess.Popen[bytes]) -> None:
 
 
 def adopt_orphans() -> None:
-    """Whatever a process of ours leaves behind becomes our child, wherever it has gone."""
+    """Whatever our process leaves behind becomes our child, wherever it has gone."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

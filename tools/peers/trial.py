@@ -54,11 +54,11 @@ class Running:
         """The same name for a worker that comes back."""
         own = self.environment | {"PEER_WORKER": f"worker-{worker}"}
         log = self.folder / f"worker-{worker}.log"
-        before = len(self.told("ready"))
+        before = len(self.reported("ready"))
         command = [*self.command, "work"]
         it = self.workers[worker] = self.exits.enter_context(process(command, own, log))
         until(
-            lambda: len(self.told("ready")) > before or it.poll() is not None,
+            lambda: len(self.reported("ready")) > before or it.poll() is not None,
             f"worker {worker} tells that it is ready",
         )
         if it.poll() is not None:
@@ -71,7 +71,7 @@ class Running:
                 command, env=self.environment, stdout=log, stderr=log, timeout=300, check=True
             )
 
-    def told(self, what: str = "", job: str = "") -> list[Told]:
+    def reported(self, what: str = "", job: str = "") -> list[Told]:
         """Their lines in the order of time."""
         found = [
             Told(number, match[1].decode(), match[2].decode(), float(match[3]))
@@ -83,7 +83,7 @@ class Running:
         return sorted(chosen, key=lambda one: one.at)
 
     def ended(self, *jobs: str) -> bool:
-        return set(jobs) <= {one.job for one in self.told("ended")}
+        return set(jobs) <= {one.job for one in self.reported("ended")}
 
     def loop(self, *jobs: str) -> None:
         """The same work by one process that knows of no engine."""
@@ -140,7 +140,7 @@ def one_by_one(it: Running, count: int) -> dict[str, Any]:
     until(lambda: it.ended(*jobs), "all jobs", JOB_SECONDS * count)
     bare_loop = [f"hen-{number}" for number in range(count)]
     it.loop(*bare_loop)
-    ended = {one.job: one.at for one in it.told("ended")}
+    ended = {one.job: one.at for one in it.reported("ended")}
     images, videos = (it.rows(step) for step in STEPS)
     kinds = {"turns": jobs, "loop": bare_loop}
     return {kind: figures(names, images, videos, ended=ended) for kind, names in kinds.items()}
@@ -157,8 +157,8 @@ def killed(it: Running, moment: str) -> dict[str, Any]:
         at = f"{it.environment['PEER_VIDEOS']}/admin/faults"
         httpx.post(at, json=rules, trust_env=False).raise_for_status()
     it.submit(*JOBS)
-    until(lambda: any(it.told(moment, job) and it.paid(job)[1] for job in JOBS), moment)
-    holder = next(one for one in it.told(moment) if one.job in JOBS)
+    until(lambda: any(it.reported(moment, job) and it.paid(job)[1] for job in JOBS), moment)
+    holder = next(one for one in it.reported(moment) if one.job in JOBS)
     kill_group(it.workers[holder.worker])
     if it.ended(holder.job):
         raise RuntimeError("the job had ended before the kill")
@@ -183,7 +183,7 @@ def afterwards(it: Running, job: str, at: float) -> dict[str, Any]:
 
     `late`: from the end of its first video to its own.
     """
-    steps = {one.what: round(one.at - at, 2) for one in it.told(job=job) if one.at > at}
+    steps = {one.what: round(one.at - at, 2) for one in it.reported(job=job) if one.at > at}
     videos = [instant(row["finished_at"]) or 0.0 for row in it.rows("video") if row["job"] == job]
     late = max(0.0, round(at + steps["ended"] - min(videos), 2)) if "ended" in steps else None
     return {"ended": it.ended(job), "paid": it.paid(job), "steps": steps, "late": late}

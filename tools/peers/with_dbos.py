@@ -11,7 +11,7 @@ from dbos import DBOS, DBOSConfig
 
 from tools.peers import vendors
 
-# Who goes on with a workflow is told by the executor's id: the same process, come back.
+# Who goes on with a workflow depends on the executor's id: the same process, come back.
 CONFIG = DBOSConfig(
     name="peers",
     system_database_url=vendors.SERVER,

@@ -1,4 +1,4 @@
-"""Entry of `python -m tools.pictures`: draws the pictures of the documentation anew."""
+"""Entry of `python -m tools.pictures`: draws the pictures of the documentation."""
 
 import sys
 import tempfile
@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from tests.fixtures.browser import CHROMIUM
 from tests.stack.driver import Stack
 from tools.pictures import drawing
 from tools.pictures.stage import (
@@ -42,7 +43,7 @@ def main() -> int:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
         # What is waited for is asked by a script that the page's own policy forbids.
         page = browser.new_page(viewport=SIZE, locale="en", bypass_csp=True)

@@ -20,7 +20,7 @@ from compose.stack.output import VERDICT, StackError, padded, paint, say, wide
 from compose.stack.readiness import Stack
 from compose.stack.services import ABOUT, API
 from compose.stack.settings import DEFAULT_BASE_IMAGE, LOOPBACK, Mode, Settings
-from shared.texts import spoken
+from shared.texts import localized
 
 DISK_GIB = 3
 # Share of the disk; with less free space it is soon full.
@@ -31,7 +31,7 @@ MEMORY_GIB = 2
 def doctor(settings: Settings) -> int:
     """Print every finding; return 1 if something needed is wrong."""
     findings = [*_machine(settings), *_exposure(settings), *_stack(settings)]
-    width = max(wide(spoken(finding.what)) for finding in findings)
+    width = max(wide(localized(finding.what)) for finding in findings)
     for finding in findings:
         say(_line(finding, width))
     bad = any(finding.needed and not finding.good for finding in findings)
@@ -47,10 +47,10 @@ def _line(finding: Finding, width: int) -> str:
     word, style = (
         ("ok", "good") if finding.good else ("bad", "bad") if finding.needed else ("-", "warn")
     )
-    fix = " && ".join(finding.commands) or spoken(finding.fix)
+    fix = " && ".join(finding.commands) or localized(finding.fix)
     fix = "" if finding.good or not fix else f"  ->  {fix}"
-    what, found = padded(spoken(finding.what), width), spoken(finding.found)
-    return f"{paint(padded(spoken(word), wide(spoken('bad'))), style)} {what}  {found}{fix}"
+    what, found = padded(localized(finding.what), width), localized(finding.found)
+    return f"{paint(padded(localized(word), wide(localized('bad'))), style)} {what}  {found}{fix}"
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def main() -> int:
         "--only", choices=GENVIDEO.names, help="the stage whose vendor is looked at"
     )
     asked = parser.parse_args()
-    # What is told here is told on purpose.
+    # The only output on stdout.
     logs.configure(service="doctor", level="WARNING", form="json")
     stages = (asked.only,) if asked.only else GENVIDEO.names
     found = asyncio.run(examine(load(DoctorSettings), stages, receiver=asked.receiver))

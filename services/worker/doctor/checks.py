@@ -23,7 +23,7 @@ from shared.pipeline.vendor import Vendor
 from shared.redact import redacted
 
 UNSAID = "it does not say what it makes them with"
-# A name is looked up for so long.
+# A look-up of a name may take this long.
 SECONDS = 5.0
 # What a container calls the machine that it runs on.
 GATEWAY = "host.docker.internal"
@@ -43,7 +43,7 @@ _PORTS = {"http": 80, "https": 443}
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """What is looked at. `stages`: those whose vendors are asked, for a mock may not run yet.
-    `receiver`: ours runs, and is to answer where vendors are told."""
+    `receiver`: our receiver runs, and must answer at the callback address."""
 
     settings: WorkerSettings
     images: Vendor
@@ -136,7 +136,7 @@ async def _callbacks(subject: Subject) -> list[Finding]:
 
 
 async def _receiver(settings: WorkerSettings, at: str) -> Finding:
-    """The receiver's own word, asked for by the address that the vendor is told."""
+    """The receiver's answer at the vendor's callback address."""
     url, name = settings.callback_url, "receiver"
     async with http_client(url, proxy=settings.proxy_for(url)) as http:
         try:
@@ -153,7 +153,7 @@ async def _receiver(settings: WorkerSettings, at: str) -> Finding:
 async def _access(subject: Subject) -> list[Finding]:
     """Whether a vendor that anybody can reach is guarded, and our key for it is sent in secret.
 
-    Warnings alone: who else can reach it can't be told from here.
+    Only warnings, because nobody here knows who else can reach it.
     """
     settings, found = subject.settings, []
     guarded = bool(subject.images.credentials())

@@ -76,7 +76,7 @@ def merged(template: str, *, prompt: str, style: str) -> str:
 
 
 def prompt_id_of(either_id: str) -> str:
-    """The id of a generation's prompt, made of ours; or that very id."""
+    """The prompt's id of a generation, derived from our id; or that id itself."""
     if _PROMPT_ID.fullmatch(either_id):
         return either_id
     return str(uuid.uuid5(_NAMESPACE, either_id))

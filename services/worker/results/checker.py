@@ -116,7 +116,7 @@ class Checker(storage.Checker):
         out.truncate()
         try:
             async with asyncio.timeout(WALL_SECONDS):
-                answer = await _told(child, request, out)
+                answer = await _verdict(child, request, out)
         except (BrokenPipeError, ConnectionResetError, TimeoutError, ValueError):
             pass
         finally:
@@ -173,7 +173,7 @@ async def _started(before: Process | None = None) -> Process:
     return child
 
 
-async def _told(child: Process, request: dict[str, Any], out: IO[bytes]) -> dict[str, Any]:
+async def _verdict(child: Process, request: dict[str, Any], out: IO[bytes]) -> dict[str, Any]:
     """Its verdict; ValueError for what is none, or comes after more parts than there can be."""
     if child.stdin is None:
         raise ValueError("no way in")

@@ -1,8 +1,8 @@
 """The process that opens what vendors deliver: a question a line comes in, a verdict a line goes
 out, and before it the parts of what is to be stored or sent.
 
-A picture is decoded and written anew as PNG, so that its pixels are all that is stored: nothing
-that tells of its making (prompt, workflow), and no byte of the stranger's. A video is stored as it
+A picture is decoded and written again as PNG, so that its pixels are all that is stored: nothing
+of its metadata (prompt, workflow), and no byte of the stranger's. A video is stored as it
 came. A stored picture is brought within what a video vendor takes.
 
 It imports nothing that knows a setting, a network or a vendor. It can write no file, take little

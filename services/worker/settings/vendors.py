@@ -67,7 +67,7 @@ class ComfyuiWireSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _reads_the_workflow(self) -> Self:
-        """Now, so that whatever does not fit is told before anything begins."""
+        """Read it now, so that mistakes are reported before anything begins."""
         if self.image_api == "comfyui":
             self._plan = self._planned()
         return self

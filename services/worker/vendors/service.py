@@ -48,7 +48,7 @@ class ServiceClient:
         try:
             answer = await self._call("POST", f"{self.root}/submit", json=body, headers=headers)
         except RefusedForGood:
-            # A refused duplicate means that an earlier submit of ours did arrive.
+            # A refused duplicate means that our earlier submit arrived.
             known = await self.status(external_id)
             if known is None:
                 raise

@@ -209,7 +209,7 @@ def test_a_socket_whose_path_is_too_long_lies_in_a_private_folder(
 
 
 def test_scripts_that_are_run_can_be_run() -> None:
-    for script in ("stack.sh", "temporal.sh", "health.sh", "base-image.sh", "told.sh"):
+    for script in ("stack.sh", "temporal.sh", "health.sh", "base-image.sh", "translate.sh"):
         assert (ROOT / "compose" / script).stat().st_mode & stat.S_IXUSR, script
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from compose.stack.output import StackError, table
 from compose.stack.settings import load
-from shared.texts import COMMANDS, is_chinese, spoken, told
+from shared.texts import COMMANDS, is_chinese, localized, translated
 from tests.shared.said import PROSE, said
 
 TABLE: dict[str, str] = json.loads(COMMANDS.read_text(encoding="utf-8"))
@@ -100,40 +100,42 @@ def test_lines_are_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyP
         "stopped; data stays\n  ready  api              2.0 s\n  fault         disarm all of them"
     )
     settings = "wrong settings: A=b (.env) is not one of: on, off"
-    assert (spoken(lines), spoken(settings)) == (lines, settings)
+    assert (localized(lines), localized(settings)) == (lines, settings)
 
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
 
-    assert spoken(lines).split("\n")[::2] == ["已停止；数据保留", "  fault         全部清除"]
-    assert spoken(settings) == "设置有误：A=b（.env）不在可选值之中：on, off"
+    assert localized(lines).split("\n")[::2] == ["已停止；数据保留", "  fault         全部清除"]
+    assert localized(settings) == "设置有误：A=b（.env）不在可选值之中：on, off"
     with pytest.raises(StackError) as wrong:
         load(Path.cwd(), {"WORKERS": "x", "MODE": "y"})
-    assert spoken(str(wrong.value)) == (
+    assert localized(str(wrong.value)) == (
         "设置有误：MODE=y（environment）不在可选值之中：auto, docker, local;"
         " WORKERS=x（environment）不是 1 到 64 的整数"
     )
-    assert spoken("PASS: 20 of 20 jobs succeeded, at most 1 at once").startswith("PASS: 20 个任务")
+    assert localized("PASS: 20 of 20 jobs succeeded, at most 1 at once").startswith(
+        "PASS: 20 个任务"
+    )
     progress = "stage 2/2, 20 jobs: 3/20 ended, 20 submitted, at once 1, bad 0, left –"
     assert (
-        spoken(progress)
+        localized(progress)
         == "第 2/2 级，20 个任务：已结束 3/20，已提交 20，同时运行 1，异常 0，剩余 –"
     )
-    assert spoken("  x==0: measured 1 in stage 1 (5 jobs)") == "  x==0：级别 1（5 个任务）实测 1"
-    assert spoken("反正不是英文, or nearly not") == "反正不是英文, or nearly not"
+    assert localized("  x==0: measured 1 in stage 1 (5 jobs)") == "  x==0：级别 1（5 个任务）实测 1"
+    assert localized("反正不是英文, or nearly not") == "反正不是英文, or nearly not"
     assert table([("SERVICE", "STATE"), ("api", "x")]) == "服务  状态\napi   x"
 
 
 def test_a_text_that_almost_fits_is_no_longer_looked_through_than_any_other() -> None:
     almost = " still ran, for " + ", " * 250 + ": " * 150 + " began at " * 25 + " while " * 25
 
-    assert told(f"Stage 1, 2{almost}")
+    assert translated(f"Stage 1, 2{almost}")
 
 
 def test_a_shell_that_has_not_every_character_is_told_all_the_same() -> None:
     environ = {"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "gb2312", "PATH": os.environ["PATH"]}
 
     ran = subprocess.run(
-        "compose/told.sh",
+        "compose/translate.sh",
         input="left – …\n\nRun\n".encode(),
         env=environ,
         capture_output=True,

@@ -13,7 +13,7 @@ from loadtest.report.page import Section, Table, both, html, own, row
 from loadtest.report.sections import jobs
 from loadtest.report.write import sections, write_report
 from loadtest.run.plan import Options
-from shared.texts import COMMANDS, PAGE, REPORT, told
+from shared.texts import COMMANDS, PAGE, REPORT, translated
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
 from tests.shared.said import PROSE, said
@@ -136,8 +136,8 @@ def test_what_comes_from_outside_is_text_in_both() -> None:
 def test_a_findings_words_are_translated_apart_from_its_job() -> None:
     said = "no history in Temporal"
 
-    assert told(f"lost: job-1: {said}") == f"{TABLE['lost']}：job-1：{told(said)}"
-    assert told(said) != said
+    assert translated(f"lost: job-1: {said}") == f"{TABLE['lost']}：job-1：{translated(said)}"
+    assert translated(said) != said
 
 
 def test_a_list_in_a_text_is_translated_piece_by_piece() -> None:
@@ -175,8 +175,8 @@ def test_prompts_and_names_of_a_run_are_so(tmp_path: Path) -> None:
 
 
 def test_what_vendors_and_services_say_of_an_error_is_too(tmp_path: Path) -> None:
-    told = jobs.worst(judge(unpack("stuck-at-99", tmp_path)))
-    tables = {block.caption: block for block in told.blocks if isinstance(block, Table)}
+    translated = jobs.worst(judge(unpack("stuck-at-99", tmp_path)))
+    tables = {block.caption: block for block in translated.blocks if isinstance(block, Table)}
     chains = [cells[6] for cells in tables["The slowest"].rows]
 
     assert all(cell.own for cell in chains)

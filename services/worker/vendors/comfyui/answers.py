@@ -166,7 +166,7 @@ def reason_of(body: Mapping[str, Any], output: str) -> str:
 
 
 def node_errors(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The nodes that are told to be wrong."""
+    """The nodes that are reported as wrong."""
     found = body.get("node_errors")
     for node_id, node in found.items() if isinstance(found, dict) else ():
         if isinstance(node, dict):

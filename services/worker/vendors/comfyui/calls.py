@@ -131,7 +131,7 @@ class Calls:
         return str(self._http.base_url).rstrip("/")
 
     async def is_whole(self, file: File, *, may_lead: bool) -> bool | None:
-        """Whether a picture of a known ending is there as a whole; None where there is none.
+        """Whether a picture of a known ending is whole; None if there is no picture.
 
         `may_lead`: its fetching follows a redirect, so that one is as good as the file.
         A server that writes gives what it has by then, and one that was killed keeps that for good.

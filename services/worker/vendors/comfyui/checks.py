@@ -12,7 +12,7 @@ from shared.errors import NeverDelivered, RefusedForNow, VendorError
 
 SERVER, VERSION, NODES = "ComfyUI", "ComfyUI version", "ComfyUI nodes"
 MODELS, BINDINGS, OUTPUT = "ComfyUI models", "ComfyUI bindings", "ComfyUI output"
-# The first release that takes an id of ours for a prompt (its PR #8189), and the oldest one that
+# The first release that takes our id for a prompt (its PR #8189), and the oldest one that
 # was tried.
 TAKES_OUR_ID, TRIED = (0, 3, 45), (0, 3, 64)
 # By type: what the server says of it; None where it has none of that name.
@@ -23,7 +23,7 @@ _TEXT, _NUMBER = frozenset({"STRING", "*"}), frozenset({"INT", "FLOAT", "*"})
 _TEXTS = (Role.PROMPT, Role.PREFIX)
 # As the server reads a value.
 _READ: Mapping[str, Callable[[Any], int | float]] = {"INT": int, "FLOAT": float}
-# So many of a list's names are told.
+# At most this many of a list's names are shown.
 _NAMES_SHOWN = 5
 _NO_SEED = (
     "no input takes the seed: each job has the graph's own, and an image that was bad is made again"
@@ -33,7 +33,7 @@ _TEMPORARY = (
     "its file is a temporary one, which is gone with the server's next start: what the server has"
     " forgotten is made again"
 )
-# So many mistakes of one kind are told.
+# At most this many mistakes of one kind are shown.
 _SHOWN = 3
 
 
@@ -162,7 +162,7 @@ def missing_choices(plan: Plan, kinds: Kinds) -> Iterator[str]:
             if choices is None or name not in node.inputs or node.link(name) is not None:
                 continue
             if value not in choices:
-                yield f"node {node.name}: {name}={value} is not among {_told(choices)}"
+                yield f"node {node.name}: {name}={value} is not among {_shown_names(choices)}"
 
 
 def misfit_bindings(plan: Plan, kinds: Kinds) -> Iterator[str]:
@@ -245,7 +245,7 @@ def _choices(entry: object) -> list[Any] | None:
     return listed if isinstance(listed, list) else None
 
 
-def _told(choices: list[Any]) -> str:
+def _shown_names(choices: list[Any]) -> str:
     if not choices:
         return "the server's, which has none"
     more = f" and {len(choices) - _NAMES_SHOWN} more" if len(choices) > _NAMES_SHOWN else ""

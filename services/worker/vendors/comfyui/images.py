@@ -1,4 +1,4 @@
-"""A ComfyUI as the image vendor: known by an id of ours, looked up before anything runs twice."""
+"""A ComfyUI as the image vendor: found by our id, looked up before anything runs twice."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -34,7 +34,7 @@ HEEDS_INTERRUPT = (0, 3, 64)
 
 
 class ComfyuiImages:
-    """Its id of a generation is the prompt's, which is made of ours, and so is the file's name."""
+    """Its id of a generation is the prompt's, derived from our id, as is the file's name."""
 
     traits: ClassVar = Traits(kinds=("PNG", "JPEG", "WEBP"))
 
@@ -65,7 +65,7 @@ class ComfyuiImages:
             "prompt": self._plan.order(external_id, prompt=prompt, style=style),
             "prompt_id": prompt_id,
             "client_id": prompt_id,
-            # For whoever looks at the server's history.
+            # For readers of the server's history.
             "extra_data": {"external_id": external_id},
         }
         output = self._plan.binding.output
@@ -192,7 +192,7 @@ class ComfyuiImages:
         await self._stop_of_old(prompt_id)
 
     async def _stop_of_old(self, prompt_id: str) -> None:
-        """Nothing there tells of one that was dropped, so that the queue does, before and after."""
+        """The server does not report a dropped prompt, so compare the queue before and after."""
         waited = prompt_id in (await self._calls.queue()).pending
         await self._calls.drop(prompt_id)
         queue = await self._calls.queue()

@@ -14,7 +14,7 @@ from websockets.protocol import Event
 
 log = structlog.get_logger(__name__)
 
-# A socket is kept for so long after the percent was asked for last.
+# A socket is kept for this long after the last question for the percent.
 KEPT_SECONDS = 60.0
 # A second socket under the same id makes the first one deaf, so that none is opened in haste.
 PAUSE_SECONDS = 5.0
@@ -23,7 +23,7 @@ OPEN_SECONDS = 5.0
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 MOST_WAITING = 2
 # What a server may send: at once, and further for each second that a socket is open. A fast sampler
-# tells of some hundred steps in a second, and a picture with each.
+# reports some hundred steps in a second, and a picture with each.
 BURST_FRAMES, FRAMES_PER_SECOND = 5_000, 1_000
 BURST_BYTES, BYTES_PER_SECOND = 32 * 1024 * 1024, 8 * 1024 * 1024
 # The answers to a server's pings that it has not taken.

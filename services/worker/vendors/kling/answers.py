@@ -104,7 +104,7 @@ _POLICY = re.compile(r"risk control|sensitive|polic(y|ies)", re.IGNORECASE)
 
 
 def status_of(task: object) -> VendorStatus:
-    """Where it stands; OutcomeUnknown where what is told doesn't fit."""
+    """Where it stands; raise OutcomeUnknown if the answer is invalid."""
     word = said(member(task, "task_status"))
     message = said(member(task, "task_status_msg") or "")
     state = STATES.get(word, "running")

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
 SIZE, CALLBACKS = "Kling size", "Kling callbacks"
-# A token is made anew by the vendor's clock where ours is wrong, which costs a call each time.
+# A new token is made by the vendor's clock if ours is wrong, which costs a call each time.
 SKEW_SECONDS = 30
 # A pack that ends sooner than this is warned of.
 SOON_SECONDS = 7 * 86_400
@@ -97,7 +97,7 @@ def _number(value: Any) -> float:
 
 
 def pushes_to_us(settings: WorkerSettings) -> bool:
-    """Whether Kling is told an address to call back at; if it isn't, that is said once."""
+    """Whether Kling gets a callback address; if it doesn't, that is said once."""
     if may_be_told(settings.callback_url, settings.video_service_url):
         return True
     reason = "CALLBACK_URL is no public https address"

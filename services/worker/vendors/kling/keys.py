@@ -31,7 +31,7 @@ class Keys:
         )
         self._access, self._secret = access, secret
         self._now = now
-        # By how many seconds the vendor's clock is ahead of ours.
+        # By how many seconds the vendor's clock is ahead of this machine's.
         self._ahead = 0.0
         self._header = f"Bearer {key}"
         self._made_at = float("-inf")

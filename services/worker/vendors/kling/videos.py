@@ -47,7 +47,7 @@ _dice = secrets.SystemRandom()
 
 
 class KlingVideos:
-    """Image to video; a callback address is told only where it can be reached."""
+    """Image to video; a callback address is sent only if it can be reached."""
 
     def __init__(self, http: httpx.AsyncClient, settings: WorkerSettings) -> None:
         self._http = http
@@ -139,7 +139,7 @@ class KlingVideos:
     async def _adopted(
         self, external_id: str, response: httpx.Response, error: RefusedForGood
     ) -> str:
-        """A bad parameter may be an id of ours that is there already: an earlier submit arrived."""
+        """A bad parameter may be our id, which is there already: an earlier submit arrived."""
         if code_of(response) != BAD_PARAMETER:
             raise error
         known = await self.status(external_id) if self.traits.looked_up else None

@@ -10,9 +10,9 @@ zh* | ZH*) ;;
 esac
 text=$(cat)
 said='import sys
-from shared.texts import forgive, spoken
+from shared.texts import forgive, localized
 forgive()
-print(spoken(sys.stdin.buffer.read().decode()))'
+print(localized(sys.stdin.buffer.read().decode()))'
 cd "$(dirname "$0")/.." || exit 1
 chinese=$(printf '%s' "$text" | "${PYTHON:-python3}" -c "$said" 2>/dev/null) && text=$chinese
 printf '%s\n' "$text"
