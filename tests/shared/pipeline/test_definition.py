@@ -29,5 +29,5 @@ def test_what_is_no_name_of_a_stage(name: str) -> None:
 
 
 def test_a_job_without_an_attempt_has_a_count_for_each_stage() -> None:
-    assert GENVIDEO.attempts() == {"image": 0, "video": 0}
-    assert [GENVIDEO.stage(name).name for name in GENVIDEO.names] == ["image", "video"]
+    assert GENVIDEO.attempts() == dict.fromkeys(GENVIDEO.names, 0)
+    assert [GENVIDEO.stage(name) for name in GENVIDEO.names] == list(GENVIDEO.stages)

@@ -40,10 +40,15 @@ def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
 RUNNING = {"status": Status.RUNNING, "step": "image", "attempts": Attempts(image=1, video=0)}
 
 
+def begun(attempts: Attempts) -> Attempts:
+    """Those of the stages that have any."""
+    return {stage: count for stage, count in attempts.items() if count}
+
+
 async def test_in_doubt_nothing_found_is_looked_for_as_long_as_it_may_be_accepted(
     scene: Scene,
 ) -> None:
-    assert (await scene.drain()).attempts == Attempts(image=0, video=0)
+    assert begun((await scene.drain()).attempts) == {}
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
 
 
@@ -63,7 +68,7 @@ async def test_what_turns_up_late_is_cancelled_and_waited_for(scene: Scene) -> N
     scene.images.news[IMAGE] = lambda passed: (
         None if passed < 20 else now("running") if not scene.images.cancelled else now("failed")
     )
-    assert (await scene.drain()).attempts == Attempts(image=1, video=0)
+    assert begun((await scene.drain()).attempts) == {"image": 1}
     assert scene.images.cancelled == ["v-running"]
     assert 20 <= scene.clock.passed < ACCEPT
 
@@ -80,7 +85,7 @@ async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -
     scene.record(status=Status.RUNNING, step="video", attempts=Attempts(image=1, video=1))
     scene.images.news[IMAGE] = lambda passed: now("succeeded")
     scene.videos.news[VIDEO] = lambda passed: None if passed < 10 else running_until(90)(passed)
-    assert (await scene.drain()).attempts == Attempts(image=1, video=1)
+    assert begun((await scene.drain()).attempts) == {"image": 1, "video": 1}
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
@@ -103,9 +108,9 @@ def ahead(scene: Scene) -> Scene:
 
 async def test_what_was_begun_ahead_of_its_record_may_be_on_its_way(ahead: Scene) -> None:
     ahead.videos.news[VIDEO] = lambda passed: None if passed < 20 else running_until(90)(passed)
-    assert (await ahead.drain()).attempts == Attempts(image=1, video=1)
+    assert begun((await ahead.drain()).attempts) == {"image": 1, "video": 1}
     assert ahead.clock.passed == pytest.approx(90, abs=3)
-    assert ahead.recorded.attempts == Attempts(image=1, video=1)
+    assert begun(ahead.recorded.attempts) == {"image": 1, "video": 1}
     assert ahead.recorded.tasks == {IMAGE: "v-failed", VIDEO: "v-succeeded"}
 
 
@@ -207,7 +212,7 @@ async def test_a_vendor_is_asked_by_our_id_or_else_by_its_own_which_the_record_h
     scene.videos.traits = traits
     scene.record(**IN_VIDEO, tasks={VIDEO: "v-1"})
     scene.videos.news[asked] = running_until(90)
-    assert (await scene.drain()).attempts == Attempts(image=0, video=1)
+    assert begun((await scene.drain()).attempts) == {"video": 1}
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
@@ -229,7 +234,7 @@ async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_fo
     scene: Scene,
 ) -> None:
     scene.images.news[IMAGE] = lambda passed: None if passed < 2 else now("succeeded")
-    assert (await scene.drain(in_doubt=False, hold=3)).attempts == Attempts(image=1, video=0)
+    assert begun((await scene.drain(in_doubt=False, hold=3)).attempts) == {"image": 1}
     assert scene.clock.passed == 3
 
 
@@ -241,7 +246,7 @@ async def test_a_record_that_was_closed_from_outside_is_told_what_was_accepted(
     await scene.drain()
     record = scene.recorded
     assert (record.status, record.error and record.error.code) == (Status.FAILED, "terminated")
-    assert record.attempts == Attempts(image=1, video=0)
+    assert begun(record.attempts) == {"image": 1}
     assert [each.version for each in record.transitions[-2:]] == [2, 3]
     assert record.version == 3
 
@@ -268,7 +273,7 @@ async def test_of_another_run_it_is_told_what_was_accepted(scene: Scene) -> None
     await scene.drain()
     record = scene.recorded
     assert (record.run_id, record.status) == ("run-2", Status.QUEUED)
-    assert record.attempts == Attempts(image=1, video=0)
+    assert begun(record.attempts) == {"image": 1}
 
 
 async def test_it_is_told_so_behind_what_comes_between(
@@ -285,7 +290,7 @@ async def test_it_is_told_so_behind_what_comes_between(
 
     monkeypatch.setattr(Records, "write", overtaken)
     await scene.drain()
-    assert (scene.recorded.version, scene.recorded.attempts) == (3, Attempts(image=1, video=0))
+    assert (scene.recorded.version, begun(scene.recorded.attempts)) == (3, {"image": 1})
 
 
 @pytest.mark.parametrize(
@@ -325,7 +330,7 @@ async def test_a_forgotten_jobs_record_ends_behind_its_generations_with_what_the
     assert all(is_open for passed, is_open in open_at if passed < 20)
     record = scene.recorded
     assert (record.status, record.error and record.error.code) == (Status.FAILED, "forgotten")
-    assert record.attempts == Attempts(image=1, video=0)
+    assert begun(record.attempts) == {"image": 1}
 
 
 async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
