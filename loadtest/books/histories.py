@@ -261,7 +261,7 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
         activity = Activity(body["activityType"]["name"], input_, at, task)
         known[str(event["eventId"])] = activity
         run.activities.append(activity)
-        if isinstance(number := input_.get("attempt"), int):
+        if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
             run.orders.append(Order(stage_of(input_), number, input_.get("token"), at, task))
             _version(run, input_.get("record"), task)
         return

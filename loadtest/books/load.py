@@ -60,7 +60,7 @@ def _load(folder: RunFolder) -> Books:
     _generations(folder, jobs, books)
     _frames(folder, jobs, books)
     _kept(folder, jobs, books)
-    _samples(folder, by_number)
+    _samples(folder, by_number, books)
     _processes(folder, books)
     books.clocks = [read(Reading, row) for row in folder.rows(raw.CLOCKS)]
     books.seal, books.torn = seal.check(folder), dict(folder.torn)
@@ -233,7 +233,10 @@ def _generations(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> 
         job_id, _ = owner(row.get("external_id"))
         service = str(row.get("service", ""))
         fault = read(Injected, row | {"service": service, "job_id": job_id})
-        if fault.job_id in jobs:
+        books.faults.setdefault(service, []).append(whole(row.get("seq")))
+        if fault.job_id not in jobs:
+            books.stray_faults.append(str(row.get("external_id")))
+        else:
             jobs[fault.job_id].faults.append(fault)
             jobs[fault.job_id].rows.setdefault(raw.FAULTS, []).append(row)
     for job in jobs.values():
@@ -270,12 +273,14 @@ def _processes(folder: RunFolder, books: Books) -> None:
             books.processes.setdefault(str(row.get("name")), []).append(float(row["cpu"]))
 
 
-def _samples(folder: RunFolder, stages: dict[int, StageBook]) -> None:
+def _samples(folder: RunFolder, stages: dict[int, StageBook], books: Books) -> None:
     for row in folder.rows(raw.SLOTS):
         stage = stages.get(whole(row.get("stage")))
         if stage is not None:
             stage.samples.append(read(SlotSample, row))
             stage.sample_rows.append(row)
+        else:
+            books.stray_samples += 1
     for stage in stages.values():
         seen = {sample.limit for sample in stage.samples if sample.limit is not None}
         stage.limits_seen |= seen

@@ -152,6 +152,10 @@ class Books:
     stray_receipts: list[str] = field(default_factory=list)
     stray_frames: list[str] = field(default_factory=list)
     stray_histories: list[str] = field(default_factory=list)
+    stray_faults: list[str] = field(default_factory=list)
+    stray_samples: int = 0
+    faults: dict[str, list[int]] = field(default_factory=dict)
+    """The numbers of the faults in each vendor's trace."""
     clocks: list[Reading] = field(default_factory=list)
     seal: Seal = field(default_factory=Seal)
     torn: dict[str, int] = field(default_factory=dict)

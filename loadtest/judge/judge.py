@@ -95,6 +95,8 @@ class Judgement:
     verdict: Verdict
     headline: str
     reasons: list[str]
+    broken: list[str]
+    """Of these, the conditions that do not hold."""
     run: dict[str, Any]
     conditions: list[Condition]
     undecided: list[str]
@@ -156,6 +158,7 @@ def judge_books(books: Books) -> Judgement:
         verdict=Verdict.PASS,
         headline="",
         reasons=[],
+        broken=[],
         run=books.run,
         conditions=conditions,
         undecided=undecided,
@@ -164,9 +167,9 @@ def judge_books(books: Books) -> Judgement:
         findings=found,
         books=books,
     )
-    broken = _broken(judged)
-    judged.verdict = _verdict(judged, broken)
-    judged.reasons = broken + _named(judged) + _unsuccessful(conditions, books)
+    judged.broken = _broken(judged)
+    judged.verdict = _verdict(judged)
+    judged.reasons = judged.broken + _named(judged) + _unsuccessful(conditions, books)
     judged.headline = _headline(judged)
     return judged
 
@@ -222,10 +225,10 @@ def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
                 yield found(LEFT_OPEN, text)
 
 
-def _verdict(judged: Judgement, broken: list[str]) -> Verdict:
+def _verdict(judged: Judgement) -> Verdict:
     if judged.stepped:
         return Verdict.VOID
-    if broken or judged.convicted:
+    if judged.broken or judged.convicted:
         return Verdict.FAIL
     return Verdict.NOT_DECIDED if judged.undecided else Verdict.PASS
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.histories import PROGRESS, Activity, Execution, Written, stage_of
-from loadtest.books.model import ENDS, Books, JobFacts, StageBook
+from loadtest.books.model import DEFAULT, ENDS, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import Clocks
 from loadtest.judge.compare import At, Begins, Between, Finding, OneOf, differences
@@ -276,7 +276,7 @@ def _there(row: dict[str, Any], expected: dict[str, Any], part: str = "") -> dic
     """What a pipeline's jobs may lack, such as a style, is expected only where it is."""
     body = row.get(part) if part else row
     known = set(body) if isinstance(body, dict) else set()
-    lacking = {"prompt", "style", "priority", "input"} - known
+    lacking = {"prompt", "style", "priority", "input", "pipeline"} - known
     return {
         path: value
         for path, value in expected.items()
@@ -292,6 +292,7 @@ def _job(model: Model) -> dict[str, Any]:
     expected: dict[str, Any] = {"job_id": model.job.job_id, **said}
     expected |= {"created_at": At(run.started)} if len(model.job.executions) == 1 else {}
     expected |= {"queue_position": None, "vendor_position": None}
+    expected["pipeline"] = model.books.run.get("pipeline", DEFAULT)
     if not model.plain:
         # The record may have been ended by others, or hold what no history tells.
         low = max(model.states, default=0)

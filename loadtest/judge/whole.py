@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Generation, SlotSample, mapping, whole
+from loadtest.books.histories import Execution
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge import slot
@@ -24,6 +26,8 @@ FRESH = 2.0
 """Seconds by which a mean over samples may be late: a view of a second, and a request's way."""
 SAMPLES, SHARE = 20, 0.2
 RECEIVER = "callback"
+MOCKS = {"image": "mock-comfyui", "video": "mock-kling"}
+"""The processes whose restart a vendor's counts show."""
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
 
@@ -137,6 +141,16 @@ def _plan(books: Books, found: Any) -> Iterator[Finding]:
             yield found("run.mocks", text)
     if books.limit is None:
         yield found("run.limit", "the limit at its beginning is not known")
+    if plan.get("pipeline", run.get("pipeline")) != run.get("pipeline"):
+        text = f"its pipeline is {run.get('pipeline')}, its plan's {plan.get('pipeline')}"
+        yield found("run.plan.pipeline", text, run.get("pipeline"), plan.get("pipeline"))
+    if books.stray_samples:
+        yield found("slots.stage", f"{books.stray_samples} sample(s) are of no stage")
+    for name in books.stray_faults:
+        yield found("faults.external_id", f"a fault met {name}, which is of no job")
+    for service, numbers in books.faults.items():
+        if any(after <= before for before, after in pairwise(numbers)):
+            yield found("faults.seq", f"the faults of the {service} service are not in order")
     for _, rule in books.rules:
         if rule == "None":
             yield found("run.faults", "a rule without a name was armed")
@@ -149,6 +163,10 @@ def _plan(books: Books, found: Any) -> Iterator[Finding]:
         yield from differences(raw.RUN, run, expected, job_id=RUN, stage=books.stages[-1].number)
     readings = Counter((r.service, r.moment) for r in books.clocks)
     for service, moment in readings:
+        last = float(run.get("ended_at") or inf)
+        late = [r for r in books.clocks if not r.sent <= r.answered <= last]
+        if late and (service, moment) == (late[0].service, late[0].moment):
+            yield found("clocks", f"a reading of {service} ({moment}) is of no time of the run")
         if service not in (*books.mocks, "runner") or moment not in ("begin", "end", "sample"):
             yield found("clocks", f"a reading of {service} at {moment}, which there is not")
 
@@ -221,7 +239,7 @@ def _slots(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
             "limit": books.limit,
             "paused": False,
             "draining": Between(0, len(sample.holders), moment=False),
-            "waiting": Between(0, None, moment=False, missing=True),
+            "waiting": Between(0, _open(runs, sample.at, books), moment=False, missing=True),
         }
         holder = sample.holders[-1] if sample.holders else RUN
         yield from differences(raw.SLOTS, row, expected, job_id=holder, stage=stage.number)
@@ -240,6 +258,16 @@ def _slots(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
         yield Finding("slots.at", RUN, stage.number, "samples of the slot are not in order")
     if not stage.samples and stage.ended - stage.began > LAG:
         yield Finding("slots", RUN, stage.number, "nobody looked at the slot")
+
+
+def _open(runs: list[Execution], at: float, books: Books) -> float | None:
+    """How many can wait or hold then; nobody knows of others' jobs."""
+    if books.foreign_jobs:
+        return None
+    return sum(
+        (run.started or 0.0) <= at + 1 and (run.closed is None or run.closed >= at - LAG)
+        for run in runs
+    )
 
 
 def _freed(closes: list[float], limit: int, granted: float) -> float:
@@ -432,6 +460,9 @@ def _totals(books: Books, step: str, found: Any) -> Iterator[Finding]:
                 text,
             )
     injected = whole(after.get("faults_injected"))
+    remembered = whole(body.get("faults_remembered"))
+    if remembered > whole(body.get("faults_recorded")):
+        yield found(f"vendors.{step}.faults_remembered", f"{remembered} faults are remembered")
     if "faults_recorded" in body and injected != whole(body.get("faults_recorded")):
         yield found(
             f"vendors.{step}.faults_recorded",
@@ -440,7 +471,12 @@ def _totals(books: Books, step: str, found: Any) -> Iterator[Finding]:
             body.get("faults_recorded"),
         )
     forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
-    if forgotten or whole(after["accepted"]) < whole(before["accepted"]) or _near(books, rows):
+    anew = whole(after["accepted"]) < whole(before["accepted"])
+    if anew and not books.restarts(MOCKS.get(step, "")):
+        text = f"the {step} service counts fewer accepted than before, and was not started again"
+        yield found(f"vendors.{step}.stats", text, before["accepted"], after["accepted"])
+        return
+    if forgotten or anew or _near(books, rows):
         return
     for name, counted, seen in _counts(books, rows, before=before, after=after, bill=bill):
         if counted != seen:

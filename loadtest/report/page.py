@@ -168,8 +168,18 @@ def own(text: str | None, *, href: str = "") -> Cell:
     return Cell("–" if text is None else text, href=href, own=True)
 
 
-def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str, ...] = ()) -> str:
-    """The whole report as one page; `names` are what its title has for `{1}`, `{2}`."""
+def html(
+    title: str,
+    sections: list[Section],
+    *,
+    passed: bool,
+    names: tuple[str, ...] = (),
+    folded: int = 99,
+) -> str:
+    """The whole report as one page; `names` are what its title has for `{1}`, `{2}`.
+
+    Sections behind that of number `folded` are opened by a click.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -180,6 +190,7 @@ def html(title: str, sections: list[Section], *, passed: bool, names: tuple[str,
         heading=both(title).format(None, *names),
         sections=sections,
         passed=passed,
+        folded=folded,
         chinese=is_chinese(os.environ),
         policy=POLICY,
         css=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file

@@ -17,6 +17,8 @@ from loadtest.times import timestamp
 from shared.files import write_atomic
 
 RESULTS_SCHEMA = 1
+FOLDED = 2
+"""Sections that answer whether the run can be trusted; the others are opened by a click."""
 _COLUMNS = (
     "stage", "index", "job_id", "status", "prompt", "planned_at", "created_at", "started_at",
     "finished_at",
@@ -33,7 +35,7 @@ def write_report(folder: RunFolder, judgement: Judgement) -> None:
         ("junit.xml", junit(judgement)),
         ("jobs.csv", jobs_csv(judgement)),
         ("report.md", markdown(title.format(None, run), found)),
-        ("report.html", html(title, found, passed=judgement.passed, names=(run,))),
+        ("report.html", html(title, found, passed=judgement.passed, names=(run,), folded=FOLDED)),
     ):
         # Replaces whatever has that name, and follows no link.
         write_atomic(folder.path / name, text.encode())
@@ -44,6 +46,7 @@ def sections(judgement: Judgement) -> list[Section]:
     makers = (
         verdict.verdict,
         verdict.not_tried,
+        verdict.conditions,
         pace.ladder,
         books.conservation,
         jobs.over_time,

@@ -429,6 +429,10 @@ class Synthetic:
                 "run_id": self.folder.path.name,
                 "command": self.command,
                 "plan": json.loads(self.plan.model_dump_json()),
+                "pipeline": "genvideo",
+                "stages": [
+                    {"name": step, "vendor": step, "called_back": step == "video"} for step in STEPS
+                ],
                 "began_at": T0,
                 "ended_at": self.at,
                 "mocks": [*self.mocks],

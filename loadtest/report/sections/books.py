@@ -80,9 +80,8 @@ def conservation(judgement: Judgement) -> Section:
     lead = (
         "submitted = succeeded + degraded + failed + cancelled + still open, and still open must "
         f"be 0. {len(books)} books tell of a run, each counted on its own. They are kept by "
-        f"{len(keepers)} code bases that share no code of ours: {', '.join(keepers)}. Two books of "
-        "one code base may share its mistakes, and count as one. A difference is named below by "
-        "job id."
+        f"{len(keepers)} code bases: {', '.join(keepers)}. Two books of one code base may share "
+        "its mistakes, and count as one. A difference is named below by job id."
     )
     names = tuple(f"#stage {stage.name}" for stage in stages)
     counted = [

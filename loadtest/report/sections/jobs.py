@@ -138,14 +138,15 @@ def proof(judgement: Judgement) -> Section:
             )
             blocks.append(Notice(WARN, text))
     if judgement.books.mocked:
-        blocks += filter(None, map(_lanes, judgement.books.stages))
+        stages = zip(judgement.books.stages, judgement.stages, strict=True)
+        blocks += filter(None, (_lanes(stage, result) for stage, result in stages))
     known = tuple(_BOOKS[name][0] for name in books)
     lead = (
         "An interval per job and book; a sweep line counts how many cover an instant. The most at "
         "once must never exceed the limit, and must reach min(jobs, limit), or nothing was proven. "
         "An end at the very instant of a start is no overlap. "
-        f"{len(known)} books give intervals, kept by {len(codes(known))} code bases that share no "
-        "code of ours; samples of the slot are by the same one as the records."
+        f"{len(known)} books give intervals, kept by {len(codes(known))} code bases; samples of "
+        "the slot are by the same one as the records."
     )
     return Section("Resources over time, and the concurrency proof", lead, blocks)
 
@@ -172,7 +173,24 @@ def _sampled(stage: StageResult) -> Cells:
     return row(stage.name, SLOT.name, SLOT.code, text, "–", str(most), str(limit), "–", verdict)
 
 
-def _lanes(stage: StageBook) -> Block | None:
+def lanes(judgement: Judgement) -> list[Block]:
+    """The vendors' work in the largest stage that can be drawn."""
+    pairs = [
+        (stage, result)
+        for stage, result in zip(judgement.books.stages, judgement.stages, strict=True)
+        if judgement.books.mocks and sum(map(_generations, stage.jobs.values())) <= MOST_GENERATIONS
+    ]
+    if not pairs:
+        return []
+    drawn = _lanes(*max(pairs, key=lambda pair: len(pair[0].jobs)))
+    return [drawn] if drawn else []
+
+
+def _generations(job: JobFacts) -> int:
+    return len(job.generations)
+
+
+def _lanes(stage: StageBook, result: StageResult) -> Block | None:
     """The vendors' generations by their own clocks; what overlaps gets a lane of its own."""
     made = [g for job in stage.jobs.values() for g in job.generations if g.accepted and g.finished]
     if not made:
@@ -188,6 +206,11 @@ def _lanes(stage: StageBook) -> Block | None:
         for step in dict.fromkeys(g.wanted for g in made)
         for g in _packed(made, step)
     ]
+    marks = [
+        Bar(pair.begin, pair.end, "fault", f"{pair.second} beside {pair.first}")
+        for pair in result.at_once[VENDORS].pairs
+    ]
+    lanes += [Lane("more than the limit", marks)] if marks else []
     return Chart(text, lanes, _VENDORS, height=26)
 
 

@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 from loadtest.books.seal import NAME, NONE
-from loadtest.judge.judge import Condition, Judgement
-from loadtest.judge.threshold import DEFAULTS, METRICS, parse
+from loadtest.judge.compare import RUN
+from loadtest.judge.fields import unheld
+from loadtest.judge.judge import LEFT_OPEN, Condition, Judgement
+from loadtest.judge.threshold import METRICS, parse
 from loadtest.judge.tried import BROKEN, NOT_TRIED, PARTLY, SHOWN, claims, rules, tried
 from loadtest.report.page import (
     BAD,
@@ -24,8 +26,10 @@ from loadtest.report.page import (
     own,
     row,
 )
+from loadtest.report.sections.jobs import lanes, workflow_link
 from loadtest.times import duration, timestamp
 
+MOST_FAILURES, LONGEST = 20, 400
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
 _TONES = {SHOWN: GOOD, PARTLY: WARN, NOT_TRIED: WARN, BROKEN: BAD}
 _FILES = (
@@ -39,25 +43,68 @@ _FILES = (
 
 
 def verdict(judgement: Judgement) -> Section:
-    """The verdict, its conditions, how to repeat it, and on what it was made."""
-    run, root = judgement.run, judgement.books.seal.root
-    conditions = ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is")
+    """One screen: the verdict, each failure with both sides of it, the claims, the lanes."""
+    tone = GOOD if judgement.passed else BAD
     blocks: list[Block] = [
-        Notice(GOOD if judgement.passed else BAD, judgement.headline),
+        Notice(tone, judgement.headline),
         _tiles(judgement),
-        *(Notice(WARN, text) for text in _banners(run)),
-        *(Notice(BAD, reason) for reason in judgement.reasons if not judgement.passed),
-        Table(conditions, [_condition(judgement, each) for each in judgement.conditions]),
+        *(Notice(WARN, text) for text in _banners(judgement.run)),
+        *(Notice(BAD, reason) for reason in judgement.broken),
+        *(Notice(WARN, f"not decided: {text}") for text in judgement.undecided),
+        *_failures(judgement),
+        Table(
+            ("claim of the README", "in this run", "what was seen"),
+            [
+                row(each.text, Cell(each.state, _TONES[each.state]), each.why)
+                for each in claims(judgement)
+            ],
+        ),
+        *lanes(judgement),
         Text("To repeat this run:"),
-        Code(str(run.get("command"))),
+        Code(str(judgement.run.get("command"))),
+    ]
+    lead = "The books of the run against Temporal's histories, the vendors' ledgers and the plan."
+    return Section("Verdict", lead, blocks)
+
+
+def _failures(judgement: Judgement) -> list[Block]:
+    """What can't be so: the rule, the job with its workflow, both sides, and the book's own row."""
+    found = [f for f in judgement.findings if not judgement.passed or f.rule != LEFT_OPEN]
+    rows = [
+        row(
+            f.rule,
+            own(f.job_id, href=workflow_link(judgement.run, f.job_id) if f.job_id != RUN else ""),
+            f.text,
+            own(f.expected or None),
+            own(f.found or None),
+            own(json.dumps(f.row, ensure_ascii=False)[:LONGEST] if f.row else None),
+        )
+        for f in found[:MOST_FAILURES]
+    ]
+    if not rows:
+        return []
+    heads = ("rule", "job", "in words", "should have been", "was", "the book's row")
+    more = len(found) - len(rows)
+    blocks: list[Block] = [Table(heads, rows, "What can't be so")]
+    return blocks + ([Text(f"{more} more are in results.json.")] if more else [])
+
+
+def conditions(judgement: Judgement) -> Section:
+    """Every condition with its worst measurement, on what the run was made, and its files."""
+    run, root = judgement.run, judgement.books.seal.root
+    heads = ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is")
+    nothing = [row(own(f"{file}: {field}"), why) for file, field, why in unheld()]
+    blocks: list[Block] = [
+        Table(heads, [_condition(judgement, each) for each in judgement.conditions]),
         Table(("of this run", "value"), _facts(run, root)),
+        Table(("field", "why nothing verifies it"), nothing, "Unverified fields"),
         Text("Files of this run, beside this page:"),
         Links(_FILES if root == NONE else (*_FILES, (NAME, "the seal"))),
     ]
     lead = (
         "Each condition is held against every stage; the stage with the smallest margin is shown."
     )
-    return Section("Verdict", lead, blocks)
+    return Section("Conditions", lead, blocks)
 
 
 def _tiles(judgement: Judgement) -> Tiles:
@@ -74,7 +121,7 @@ def _tiles(judgement: Judgement) -> Tiles:
     tone = GOOD if not found else WARN if judgement.passed else BAD
     return Tiles(
         (
-            ("verdict", "PASS" if judgement.passed else "FAIL", GOOD if judgement.passed else BAD),
+            ("verdict", judgement.verdict, GOOD if judgement.passed else BAD),
             ("largest stage", f"{jobs} jobs", ""),
             ("succeeded", str(succeeded), GOOD if succeeded == jobs else BAD),
             ("most at once / limit", at_once, GOOD if safe else BAD),
@@ -103,9 +150,6 @@ def _banners(run: dict[str, Any]) -> list[str]:
             "Mocks were off: the vendors' own books are absent, so nothing is said here about "
             "charges, callbacks sent, or what ran at once by the vendors' clocks."
         )
-    held = set(run["plan"]["thresholds"])
-    if loosened := [text for text in DEFAULTS if text not in held]:
-        found.append(f"Not held against these defaults, by the plan: {', '.join(loosened)}.")
     if run.get("why") != "done":
         found.append(f"This report is partial: {run.get('why')}.")
     return found
@@ -178,13 +222,8 @@ def not_tried(judgement: Judgement) -> Section:
     blocks: list[Block] = [
         Text(f"Not tried by this run: {', '.join(left)}." if left else "All of it was tried."),
         Table(
-            ("claim of the README", "in this run", "what was seen", "shown by tests in any case"),
-            [
-                row(
-                    each.text, Cell(each.state, _TONES[each.state]), each.why, "; ".join(each.tests)
-                )
-                for each in claims(judgement)
-            ],
+            ("claim of the README", "shown by tests in any case"),
+            [row(each.text, "; ".join(each.tests)) for each in claims(judgement)],
             "Claims",
         ),
         Table(

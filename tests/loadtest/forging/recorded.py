@@ -31,6 +31,10 @@ def pack(run: Path, kind: str) -> Path:
             shutil.copytree(run / name, folder.path / name)
         for path in folder.histories.iterdir():
             path.write_text(_TRACE.sub('"stackTrace": ""', path.read_text("utf-8")), "utf-8")
+        facts = folder.read(raw.RUN)
+        jobs, seed = sum(facts["plan"]["stages"]), facts["plan"]["seed"]
+        # The line that made it names folders of the machine, too.
+        folder.write(raw.RUN, facts | {"command": f"make test-{jobs} SEED={seed}"})
         seal.write(folder)
         with tarfile.open(target, "w:xz", preset=9) as out:
             for name in ("raw", "histories", seal.NAME):

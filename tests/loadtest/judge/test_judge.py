@@ -402,7 +402,8 @@ def test_jobs_that_are_still_open_are_in_the_system(tmp_path: Path) -> None:
 
     sampled(run, lambda inside, since: max(inside, JOBS // 2))
     run.edit(raw.JOBS, reopen)
-    assert not named(judge(run.folder), "slots.waiting")
+    found = [f for f in judge(run.folder).findings if f.rule == "slots.waiting"]
+    assert not any(f.text.startswith("on average") for f in found)
 
 
 def test_samples_may_be_few_just_where_many_wait(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_without_mocks_the_vendors_are_real(tmp_path: Path) -> None:
     assert real["faults of vendors"].tried is False
 
 
-@pytest.mark.parametrize(("kind", "count"), [("plain", 1), ("workers-killed", 2)])
+@pytest.mark.parametrize(("kind", "count"), [("plain", 1), ("workers-killed", 4)])
 def test_histories_tell_which_processes_took_tasks(kind: str, count: int, tmp_path: Path) -> None:
     run = unpack(kind, tmp_path / kind)
     told = [read_file(path, path.stem) for path in run.histories.glob("*.json")]

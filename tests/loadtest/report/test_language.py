@@ -60,7 +60,7 @@ NAMES = re.compile(
     r"run|PASS|Temporal|Python|JSON|None|abc|CSV|\w+(==|<=|>=)\w+|tests/.*|[0-9a-f]{64}|\w+_\w+|job-\w+"
     r"|(\w+[ -]?\w* [\d.]+ m?s(, )?)+|image \d+, video \d+|make [\w -]+=\w+"
     r"|\S+\.(md|json|csv|xml|jsonl)"
-    r"|[\w' ]+ #\d+"
+    r"|[\w' ]+ #\d+|\w+\.jsonl?: \S+"
     r"|p9\d|n|raw/|histories/|SHA256SUMS|[\d.]+ (m?s|min|h|kB|MB)"
 )
 SPAN = re.compile(r'<span lang="en">.*?</span><span lang="zh">(.*?)</span>', re.S)
@@ -170,7 +170,7 @@ def test_prompts_and_names_of_a_run_are_so(tmp_path: Path) -> None:
         for cell in line
     ]
 
-    assert sum(cell.own and cell.text == "run" for cell in cells) == 1
+    assert sum(cell.own and cell.text == "run" for cell in cells) == 2
     assert sum(cell.own and cell.text == "failed" for cell in cells) == 2
 
 

@@ -1,0 +1,138 @@
+"""The table of fields names every field of every raw file, and what it says to be held is held."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.books import raw
+from loadtest.books.raw import Damaged, RunFolder
+from loadtest.judge.fields import FIELDS, UNVERIFIED, held
+from loadtest.judge.judge import convictions
+from loadtest.times import instant
+from tests.loadtest.forging.kit import Forger
+from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
+from tests.loadtest.synthetic import exactly
+
+FILES = [name for name in FIELDS if name != raw.FOREIGN]
+# What only a run with faults has.
+FAULTY = "everything-at-once"
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """Each field of a row: its name in the table, and the way to it."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            for name, way in leaves(below, f"{path}.{key}" if path else key):
+                yield name, (key, *way)
+    elif isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        for place, below in enumerate(value):
+            for name, way in leaves(below, f"{path}[]"):
+                yield name, (place, *way)
+    else:
+        yield path, ()
+
+
+def rows(folder: RunFolder, name: str) -> list[Any]:
+    if name.endswith(".json"):
+        return [folder.read(name)]
+    return list(folder.rows(name))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_every_file_is_in_the_table(kind: str, tmp_path: Path) -> None:
+    folder = unpack(kind, tmp_path / kind)
+    known = {path.name for path in folder.raw.iterdir()}
+    unknown = {
+        f"{name}: {field}"
+        for name in known
+        for row in rows(folder, name)
+        for field, _ in leaves(row)
+        if held(name, field) is None
+    }
+
+    assert known <= set(FIELDS)
+    assert unknown == set()
+
+
+def fields(name: str) -> list[str]:
+    return [path for path, found in FIELDS[name].items() if found.how != UNVERIFIED]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
+    place = tmp_path_factory.mktemp("runs")
+    return {kind: unpack(kind, place / kind) for kind in (PLAIN, FAULTY)}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_held_can_not_be_bent(
+    runs: dict[str, RunFolder], name: str, tmp_path: Path
+) -> None:
+    """Each held field is changed once in a finished run, which is sealed again."""
+    believed = []
+    folder = runs[FAULTY if name == raw.FAULTS else PLAIN]
+    for number, field in enumerate(fields(name)):
+        forger = Forger(folder, tmp_path / str(number), seed=1)
+        there = rows(forger.folder, name)
+        ways = [
+            (place, way)
+            for place, row in enumerate(there)
+            for path, way in leaves(row)
+            if held(name, path) is FIELDS[name][field] and _is(field, path)
+        ]
+        if not ways:
+            continue
+        place, way = ways[len(ways) // 2]
+        _bend(there[place], way)
+        if name.endswith(".json"):
+            forger.folder.write(name, there[0])
+        else:
+            forger.put(name, there)
+        forger.seal()
+        if not _convicted(forger.folder):
+            believed.append(f"{field} ({json.dumps(way)})")
+
+    assert believed == []
+
+
+def _is(field: str, path: str) -> bool:
+    """Whether the table's line is this field's own, and not another one's before it."""
+    ours, theirs = field.split("."), path.split(".")
+    if ours[-1] == "*":
+        theirs = theirs[: len(ours)]
+    return len(ours) == len(theirs) and all(
+        a in ("*", b) for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def _bend(row: Any, way: tuple[str | int, ...]) -> None:
+    for step in way[:-1]:
+        row = row[step]
+    row[way[-1]] = _other(row[way[-1]])
+
+
+def _other(value: Any) -> Any:
+    """Another value of the same kind: an instant is an hour off."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + (3600 if value > 1e8 else 7)
+        case str():
+            at = instant(value) if value[:2] == "20" and "T" in value else None
+            return exactly(at + 3600) if at is not None else f"{value}x"
+        case None:
+            return "x"
+        case list():
+            return ["job-ffffffffffffffffffffffff"]
+    return {"x": 1}
+
+
+def _convicted(folder: RunFolder) -> bool:
+    try:
+        return bool(convictions(folder.path))
+    except Damaged:
+        return True
