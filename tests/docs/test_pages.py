@@ -105,6 +105,7 @@ LANGUAGES = {
     "text",
     "sh",
     "python",
+    "diff",
     "json",
     "jsonc",
     "mermaid",

@@ -1,0 +1,46 @@
+"""Each recipe of docs/template.md, followed in a copy of the project."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, fences, read
+
+PAGE = ROOT / "docs" / "template.md"
+
+
+def recipes() -> dict[str, str]:
+    """The page's sections by their title."""
+    parts = read(PAGE).split("\n## ")[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+
+def copied(folder: Path) -> Path:
+    """The project as Git would commit it now, with the environment beside it."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
+    return folder
+
+
+@pytest.mark.parametrize("title", recipes())
+def test_followed_from_an_empty_change(title: str, tmp_path: Path) -> None:
+    copy = copied(tmp_path)
+    for kind, block in fences(recipes()[title]):
+        match kind:
+            case "diff":
+                command, given = ["git", "apply", "--unidiff-zero", "-"], block
+            case "sh":
+                command, given = ["sh", "-e"], block
+            case _:
+                continue
+        done = subprocess.run(
+            command, cwd=copy, input=given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
