@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from loadtest.books.histories import stage_of
 from loadtest.judge.compare import Finding
 from loadtest.judge.reference import Model
-from loadtest.times import duration
+from loadtest.times import duration, timestamp
 
 MOST_ATTEMPTS = 4
 """One generation, and three more where the vendor fails."""
@@ -20,6 +20,7 @@ STOPPED_BY_CANCEL = ("image",)
 def of_job(model: Model) -> Iterator[Finding]:
     """What the job's end contradicts."""
     yield from _attempts(model)
+    yield from _behind_its_vendors(model)
     if model.job.ended and model.plain:
         yield from _asked_end(model)
         yield from _in_time(model)
@@ -63,6 +64,19 @@ def _failure(model: Model) -> str | None:
         return None
     ended_by = model.run.failure[0] if model.run.failure else failed[-1]
     return failed[-1] if failed[-1] == ended_by else None
+
+
+def _behind_its_vendors(model: Model) -> Iterator[Finding]:
+    """A job that has succeeded ended behind the generations that it was made of."""
+    end = model.job.finished if model.job.status == "succeeded" else None
+    for made in model.job.generations:
+        slack = model.clocks.between(made.step, "server")
+        if end is None or made.finished is None or not made.good:
+            continue
+        if made.finished > end + slack:
+            text = f"it ended {duration(made.finished - end)} before {made.external_id} did"
+            least, found = timestamp(made.finished), timestamp(end)
+            yield _found(model, "jobs.job.finished_at", text, least, found)
 
 
 def _asked_end(model: Model) -> Iterator[Finding]:

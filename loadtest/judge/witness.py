@@ -16,6 +16,8 @@ SHOWN = 200
 """Characters of a prompt that a mock's ledger keeps."""
 ENDS = ("succeed", "failed")
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
+REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
+"""What a mock notes of a delivery that must be refused."""
 # Faults behind which a generation that its vendor calls good is worth nothing.
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
 LOST = {"start.vanish", "poll.forget"}
@@ -189,6 +191,8 @@ def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
         and _is_known(model, made)
     ):
         expected["reply"] = 200
+    if sent.reply is not None and any(word in sent.note for word in REFUSED):
+        expected["reply"] = Between(400, None, moment=False)
     return expected
 
 

@@ -231,7 +231,7 @@ MUTANTS = (
             ),
         ),
         scene=SCENES["plain"],
-        rule="receipts",
+        rule="video_ledger.callbacks[].reply",
         jobs=("#1", "#2", "#3"),
     ),
     Mutant(
@@ -257,7 +257,7 @@ MUTANTS = (
             ),
         ),
         scene=SCENES["callbacks forged"],
-        rule="receipts.fate",
+        rule="video_ledger.callbacks[].reply",
         jobs=("#1", "#2", "#3"),
     ),
 )

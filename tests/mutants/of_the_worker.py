@@ -89,18 +89,18 @@ MUTANTS = (
     ),
     Mutant(
         name="end-recorded-early",
-        breaks="the record says that a job ended 100 ms before its end",
+        breaks="the record says that a job ended a second before its end",
         edits=(
             (
                 "        record = self.state.change(workflow.now(), note, **fields)\n        if",
-                '        early = 0.1 if note == "video stored" else 0.0\n'
+                '        early = 1.0 if note == "video stored" else 0.0\n'
                 "        from datetime import timedelta\n"
                 "        now = workflow.now() - timedelta(seconds=early)\n"
                 "        record = self.state.change(now, note, **fields)\n        if",
             ),
         ),
         scene=SCENES["plain"],
-        rule="jobs.job.finished_at",
+        rule="states.record.transitions[].at",
         jobs=ALL,
     ),
     Mutant(

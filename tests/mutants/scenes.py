@@ -12,6 +12,10 @@ from tests.fixtures.eventually import eventually
 from tests.mutants.site import Json, Scene, Site
 
 Look = Callable[[], Awaitable[bool]]
+PATIENCE = 20.0
+# A job that does not wait for its vendors is followed by the next one within so long; a vendor that
+# is not told to stop works on for longer than the judge allows.
+FOLLOW_SECONDS, STOP_SECONDS = 5.0, 8.0
 
 
 def fault(where: str, do: str, *, service: str | None = None, **rest: Any) -> Json:
@@ -60,10 +64,16 @@ async def _first_under_way(site: Site, step: str) -> str:
     return job_id
 
 
-async def _settled(site: Site, look: Look, *, after: float = 0.0) -> None:
+async def _never() -> bool:
+    return False
+
+
+async def _settled(
+    site: Site, look: Look, *, after: float = 0.0, seconds: float = PATIENCE
+) -> None:
     """Return when the product has reacted, or when another job has begun beside the first one.
 
-    A broken build may do neither: it is left alone then after PATIENCE seconds. `after`: seconds
+    A broken build may do neither: it is left alone then after so many seconds. `after`: seconds
     that a reaction is left before the vendor hurries.
     """
 
@@ -72,7 +82,7 @@ async def _settled(site: Site, look: Look, *, after: float = 0.0) -> None:
         return accepted > 1 or await look()
 
     with contextlib.suppress(TimeoutError):
-        await eventually(reacted, seconds=PATIENCE)
+        await eventually(reacted, seconds=seconds)
         await asyncio.sleep(after)
 
 
@@ -107,6 +117,8 @@ async def cancelled_in_its_video(site: Site) -> None:
     job_id = await _first_under_way(site, "video")
     await site.api.post(f"/jobs/{job_id}/cancel")
     await _settled(site, _clearing(site, job_id))
+    # A build that does not wait for the vendor has said so all the same.
+    await _settled(site, _never, seconds=FOLLOW_SECONDS)
     await site.hurry("video")
 
 
@@ -173,9 +185,6 @@ async def all_wait(site: Site) -> None:
     await site.hurry("image")
 
 
-# A vendor that is not told to stop works on for longer than this.
-STOP_SECONDS = 8.0
-PATIENCE = 30.0
 # Jobs that are submitted at this rate request the slot in the order of the plan.
 APART = "2"
 
@@ -190,6 +199,7 @@ SCENES: dict[str, Scene] = {
     "stands still": Scene(jobs=2, stall=3),
     "out of time": Scene(
         jobs=2,
+        stall=60,
         faults=(endless("video"),),
         rate=APART,
         settings={"JOB_SECONDS": "4"},

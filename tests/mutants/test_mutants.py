@@ -1,7 +1,27 @@
-"""Each mutant can be made, and says what is expected of the judge."""
+"""The judge convicts broken builds of the product by name: a sample here, all by `make mutants`."""
 
-from tests.mutants.__main__ import EVERY, MUTANTS, SOUND
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.__main__ import EVERY, MUTANTS, SOUND, described
 from tests.mutants.mutant import edited
+from tests.mutants.trial import outcomes
+
+# Ten mistakes of different kinds, and the product as it is.
+SAMPLE = (
+    "left-out-of-the-list",
+    "shadow-job",
+    "end-not-signalled",
+    "receipt-invented",
+    "callback-refused",
+    "view-shows-nobody",
+    "submit-before-permit",
+    "good-video-paid-again",
+    "end-recorded-early",
+    "one-film-for-all",
+    "sound-plain",
+)
 
 
 def test_the_edits_of_each_mutant_still_apply() -> None:
@@ -14,3 +34,11 @@ def test_each_mutant_is_convicted_or_harmless() -> None:
     assert len(names) == len(set(names)) == len(EVERY)
     for mutant in EVERY.values():
         assert bool(mutant.rule and mutant.jobs) != bool(mutant.harmless), mutant.name
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(1800)
+async def test_mutants_are_convicted_as_expected(tmp_path: Path) -> None:
+    tried = [each async for each in outcomes([EVERY[name] for name in SAMPLE], tmp_path)]
+    assert [described(each) for each in tried if not each.is_as_expected] == []
+    assert len(tried) == len(SAMPLE)

@@ -1,24 +1,18 @@
 """Ends that the history, the plan and the ledgers forbid, and views that lack what was so."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from loadtest.books import raw
 from loadtest.judge.judge import judge
-from tests.loadtest.forging.kit import Forger, rewrite
-from tests.loadtest.forging.recorded import unpack
+from tests.loadtest.forging.kit import rewrite
 from tests.loadtest.synthetic import JOB_SECONDS, Row, Synthetic, exactly, job_id, payload
 
 SECOND, LAST = job_id(1, 1), job_id(1, 4)
-# Four jobs whose videos fail four times each.
-HOPELESS = "hopeless-generations"
 UPSERT = "upsertWorkflowSearchAttributesEventAttributes"
 COMPLETED = "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED"
 
 
-def convicted(run: Synthetic | Forger, rule: str) -> set[str]:
+def convicted(run: Synthetic, rule: str) -> set[str]:
     """The jobs that the rule convicts."""
     return {found.job_id for found in judge(run.folder).findings if found.rule == rule}
 
@@ -101,6 +95,15 @@ def test_a_success_behind_the_jobs_own_time(honest: Synthetic) -> None:
     assert convicted(honest, "history.limit") == {LAST}
 
 
+def test_a_video_that_ends_behind_its_job(honest: Synthetic) -> None:
+    def late(rows: list[Row]) -> None:
+        rows[2]["finished_at"] += 0.5
+
+    honest.edit(raw.LEDGERS["video"], late)
+
+    assert convicted(honest, "jobs.job.finished_at") == {SECOND}
+
+
 def test_a_fifth_attempt(honest: Synthetic) -> None:
     def many(events: list[Row]) -> None:
         for event in events:
@@ -110,36 +113,3 @@ def test_a_fifth_attempt(honest: Synthetic) -> None:
     honest.history(SECOND, many)
 
     assert convicted(honest, "attempts") >= {SECOND}
-
-
-def _asks_for_the_image(forger: Forger) -> None:
-    forger.json(raw.RUN, lambda run: run["plan"].update(on_video_failure="image"))
-
-
-def _gives_up_early(forger: Forger) -> None:
-    for job in forger.order:
-        forger.orders(job, lambda body: body.get("attempt") == 4 and body.update(attempt=3))
-
-
-@pytest.mark.parametrize(
-    ("bend", "rule"), [(_asks_for_the_image, "jobs.job.status"), (_gives_up_early, "attempts")]
-)
-def test_an_end_that_was_not_asked_for_or_came_too_early(
-    tmp_path: Path, bend: Callable[[Forger], None], rule: str
-) -> None:
-    forger = Forger(unpack(HOPELESS, tmp_path / "run"), tmp_path / "bent", seed=1)
-    bend(forger)
-    forger.seal()
-    assert convicted(forger, rule) == set(forger.order)
-
-
-def test_an_image_that_was_to_be_stopped(tmp_path: Path) -> None:
-    forger = Forger(unpack(HOPELESS, tmp_path / "run"), tmp_path / "bent", seed=1)
-    late = forger.job()
-
-    def finish(row: Row) -> None:
-        row["finished_at"] = exactly(row["finished_ts"] + 60)
-
-    forger.each(raw.LEDGERS["image"], finish, of=late)
-    forger.seal()
-    assert convicted(forger, "image_ledger.outcome") == {late}
