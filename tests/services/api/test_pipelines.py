@@ -121,7 +121,7 @@ async def test_a_failed_job_runs_again_in_its_pipeline(api: Api, client: Client)
     api.write(gone)
     refused = await api.http.post(f"/jobs/{gone.job_id}/retry")
     assert refused.json()["code"] == "job_not_retryable"
-    assert "opera is none of genvideo, speech" in refused.json()["detail"]
+    assert "opera is not one of genvideo, speech" in refused.json()["detail"]
 
 
 async def test_the_page_learns_of_each_pipeline(api: Api) -> None:
