@@ -21,10 +21,11 @@ def of_job(model: Model) -> Iterator[Finding]:
     """What the job's end contradicts."""
     yield from _attempts(model)
     yield from _behind_its_vendors(model)
+    if model.job.ended:
+        yield from _progress(model)
     if model.job.ended and model.plain:
         yield from _asked_end(model)
         yield from _in_time(model)
-        yield from _progress(model)
         if model.books.mocked:
             yield from _stopped(model)
 
@@ -113,11 +114,11 @@ def _in_time(model: Model) -> Iterator[Finding]:
 
 def _progress(model: Model) -> Iterator[Finding]:
     """The search attribute has the percent of the last version."""
-    if model.run.progress != model.last.percent:
-        text = (
-            f"CustomProgress is {model.run.progress}, its last version has {model.last.percent} %"
-        )
-        yield _found(model, "history.progress", text, model.last.percent, model.run.progress)
+    done = model.run.result.get("status") == "succeeded"
+    percent = 100 if done else model.last.percent
+    if (done or model.plain) and model.run.progress != percent:
+        text = f"CustomProgress is {model.run.progress}, its last version has {percent} %"
+        yield _found(model, "history.progress", text, percent, model.run.progress)
 
 
 def _stopped(model: Model) -> Iterator[Finding]:
