@@ -18,7 +18,7 @@ RUNS = Path(__file__).with_name("runs")
 PLAIN = "plain"
 """One job, then five, one at a time: what the forgeries are made of."""
 # Traces name the folders of the machine that a run was made on.
-_TRACE = re.compile(r'"stackTrace": "(?:[^"\\]|\\.)*"')
+_TRACE = re.compile(r'"stackTrace":\s*"(?:[^"\\]|\\.)*"')
 KINDS = sorted(path.name.partition(".")[0] for path in RUNS.glob("*.tar.xz"))
 
 
