@@ -57,32 +57,32 @@ class Bounds:
 
 
 class Checker(storage.Checker):
-    """One child process that checks files one at a time; it is there before it is needed."""
+    """One child process that checks files one at a time; it is started before it is needed."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._child = asyncio.create_task(_started())
 
     async def check(self, path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
-        """Return if this is a good file of one of these kinds; what is to be stored of a picture is
-        in `out` then.
+        """Return if this is a good file of one of these kinds; for a picture `out` then has what is
+        stored.
 
-        BadResult, WrongKind: it is none. StorageFailed: it can't be checked now.
+        Raises BadResult or WrongKind, and StorageFailed if it can't be checked now.
         """
         await self._asked(
             {"path": str(path), "step": step, "kinds": list(kinds)}, f"The {step}", out
         )
 
     async def fitted(self, path: Path, bounds: Bounds) -> Fitted:
-        """A stored picture within bounds, as another JPEG where that is needed.
+        """Return a stored picture within bounds, as another JPEG if needed.
 
-        RefusedForGood: that can't be. StorageFailed: it can't be read now.
+        Raises RefusedForGood if that is impossible, and StorageFailed if it can't be read now.
         """
         out = io.BytesIO()
         try:
             await self._asked({"path": str(path), "limits": asdict(bounds)}, "The image", out)
         except BadResult as error:
-            # It was found good when it was stored; another generation would change nothing.
+            # It was good when it was stored, so another generation would change nothing.
             raise RefusedForGood(error.message) from None
         if new := out.getvalue():
             return Fitted(new, is_new=True)
@@ -92,7 +92,7 @@ class Checker(storage.Checker):
             raise StorageFailed(f"Our disk: {error.strerror}") from None
 
     async def close(self) -> None:
-        """End the child, as soon as it has begun."""
+        """End the child, once it has started."""
         with contextlib.suppress(OSError):
             await _ended(await self._child)
 
@@ -109,7 +109,7 @@ class Checker(storage.Checker):
             raise FAILURES[answer["verdict"]](str(answer.get("reason", "")))
 
     async def _answer(self, request: dict[str, Any], out: IO[bytes]) -> dict[str, Any] | None:
-        """The child's verdict, the parts before it in `out`; None where it died, or had to."""
+        """Return the child's verdict, with the parts in `out`; None if it died, or was killed."""
         child = await self._ready()
         answer = None
         out.seek(0)
@@ -120,7 +120,7 @@ class Checker(storage.Checker):
         except (BrokenPipeError, ConnectionResetError, TimeoutError, ValueError):
             pass
         finally:
-            # A caller that gave up would leave an answer behind that is none to the next one.
+            # If the caller gave up, its answer would be taken for the next caller's.
             if answer is None:
                 self._child = asyncio.create_task(_started(child))
         return answer
@@ -129,7 +129,7 @@ class Checker(storage.Checker):
         if self._child.done() and self._child.exception() is not None:
             self._child = asyncio.create_task(_started())
         elif self._child.done() and self._child.result().returncode is not None:
-            # It had nothing to do, so that no file is to blame.
+            # It was idle, so no file is to blame.
             self._child = asyncio.create_task(_started(self._child.result()))
         try:
             return await asyncio.shield(self._child)
@@ -139,7 +139,7 @@ class Checker(storage.Checker):
 
 @contextlib.asynccontextmanager
 async def running_checker() -> AsyncIterator[Checker]:
-    """A checker for as long as the block runs."""
+    """Run a checker during the block."""
     checker = Checker()
     try:
         yield checker
@@ -148,7 +148,7 @@ async def running_checker() -> AsyncIterator[Checker]:
 
 
 async def _started(before: Process | None = None) -> Process:
-    """A child that is ready, and the one before it ended; OSError where it doesn't get ready."""
+    """Start a child after the one before has ended; raise OSError if it does not get ready."""
     if before is not None:
         await _ended(before)
     child = await asyncio.create_subprocess_exec(
@@ -157,7 +157,7 @@ async def _started(before: Process | None = None) -> Process:
         stdout=PIPE,
         limit=LONGEST_LINE,
         env={},
-        # Its end is this process's alone, not that of a whole group's signal.
+        # Only this process ends it, not a signal to the whole group.
         start_new_session=True,
     )
     try:

@@ -28,26 +28,26 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-# Beyond what it has taken when it begins. The largest image that is allowed takes 160 MB, as a JPEG
-# in many passes 400; a video of the largest frames, of which a decoder may keep 16, up to 230.
+# Beyond its memory at the start. The largest allowed image takes 160 MB, as a JPEG in many passes
+# 400; a video of the largest frames, of which a decoder may keep 16, up to 230.
 MEMORY_BYTES = 512 * 1024 * 1024
-# Of the processor, for one file; the largest that is allowed takes some 6.
+# Processor seconds for one file; the largest allowed one takes some 6.
 CPU_SECONDS = 30
 MAX_FILES = 16
 PART = 64 * 1024
 READY = "ready"
-# Beyond what a generous vendor delivers. An image of 8K has 33 million pixels, a video of 4K fewer
-# than 9.5. A browser shows no side of more than 16384.
+# Above what vendors deliver. An image of 8K has 33 million pixels, a video of 4K fewer than 9.5. A
+# browser shows no side of more than 16384.
 MAX_PIXELS = {"image": 40_000_000, "video": 4096 * 2304}
 MAX_SIDE = 16_384
 # Ten minutes, where 5 to 10 s are ordered, at 120 pictures a second; sound beside the picture.
 MAX_SECONDS = 600
 MAX_FRAMES = MAX_SECONDS * 120
 MAX_STREAMS = 8
-# A fast level: the largest picture takes some seconds of the processor.
+# A fast level, because the largest picture takes some seconds of the processor.
 COMPRESS_LEVEL = 6
 
-# What files begin with that are no MP4 and no RIFF.
+# First bytes of files that are neither MP4 nor RIFF.
 STARTS = {
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -57,18 +57,18 @@ STARTS = {
     b"MM\x00*": "TIFF",
     b"\x1aE\xdf\xa3": "WebM",
 }
-# H.264, H.265, AV1 and VP9, by FFmpeg's names of what decodes them. Sound is not decoded.
+# H.264, H.265, AV1 and VP9, by FFmpeg's names of their decoders. Sound is not decoded.
 DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9")
-# FFmpeg's own limits, for what it does while it opens a file; it follows no link out of it.
+# FFmpeg's own limits while it opens a file; it follows no link out of it.
 OPTIONS = {
     "codec_whitelist": ",".join(DECODERS),
     "max_pixels": str(MAX_PIXELS["video"]),
     "max_streams": str(MAX_STREAMS),
     "protocol_whitelist": "file",
 }
-# Of JPEG, one after another while the file is too large.
+# JPEG qualities, tried one after another while the file is too large.
 QUALITIES = (92, 85, 75)
-# What Pillow raises for a file that is none.
+# Pillow raises these for a file that is no picture.
 BAD_PICTURE = (
     Image.DecompressionBombError,
     UnidentifiedImageError,
@@ -87,19 +87,19 @@ class Refused(Exception):
 
 
 class RefusedKind(Refused):
-    """It begins as a file of another kind does, so that another one would, too."""
+    """It begins as a file of another kind, so another one would, too."""
 
     code = "wrong_kind"
 
 
 class RefusedPicture(Refused):
-    """No vendor of these bounds will take it, nor another encoding of it."""
+    """No vendor of these bounds will take it, in any encoding."""
 
     code = "refused_for_good"
 
 
 class Limits(NamedTuple):
-    """As the worker's `Bounds`, which this process doesn't know."""
+    """The same as the worker's `Bounds`, which this process can't import."""
 
     kinds: tuple[str, ...]
     max_bytes: int
@@ -108,7 +108,7 @@ class Limits(NamedTuple):
 
 
 class Parts(io.BytesIO):
-    """What is written to it goes to the parent, in lines of their own, and is not kept."""
+    """Sends what is written to the parent, line by line, and keeps nothing."""
 
     def write(self, data: Any, /) -> int:
         for at in range(0, len(data), PART):
@@ -130,7 +130,7 @@ def main() -> None:
 def _read(requests: SimpleQueue[bytes]) -> None:
     for line in sys.stdin.buffer:
         requests.put(line)
-    # The parent is gone; nobody waits for what is being checked.
+    # The parent is gone, so nobody waits for the check.
     os._exit(0)
 
 
@@ -173,7 +173,7 @@ def _tell(answer: dict[str, Any]) -> None:
 def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
     """Return if the file is a whole image or a playable video of one of these kinds.
 
-    What is to be stored of a picture goes to `out`.
+    For a picture `out` gets what is stored.
     """
     if path.stat().st_size == 0:
         raise Refused("The result is empty.")
@@ -194,7 +194,7 @@ def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
 
 
 def _kind_of(beginning: bytes) -> str | None:
-    """The kind of a file by its first bytes; None for a kind that we don't know."""
+    """Return the kind of a file by its first bytes; None if it is unknown."""
     if beginning[:4] == b"RIFF":
         return {b"WEBP": "WEBP", b"AVI ": "AVI"}.get(beginning[8:12])
     if beginning[4:8] == b"ftyp":
@@ -206,7 +206,7 @@ def _copy_picture(path: Path, kind: str, step: str, out: IO[bytes]) -> None:
     try:
         with Image.open(path, formats=(kind,)) as picture:
             _check_size(picture.width, picture.height, step, MAX_PIXELS["image"])
-            # Of an animated PNG the first frame is the picture; nothing says so of a WEBP.
+            # The first frame of an animated PNG is the picture; a WEBP has no such rule.
             if kind == "WEBP" and getattr(picture, "is_animated", False):
                 raise RefusedKind(f"The {step} is an animated WEBP, and not a still one.")
             picture.load()
@@ -236,7 +236,7 @@ def _check_size(width: int, height: int, step: str, most: int) -> None:
 
 
 def _check_video(path: Path, step: str) -> None:
-    """Return if it can be decoded and has the frames that its index promises."""
+    """Return if it can be decoded and has the frames of its index."""
     try:
         with av.open(str(path), format="mp4", options=OPTIONS) as video:
             promised = _check_claims(video, step)
@@ -250,21 +250,21 @@ def _check_video(path: Path, step: str) -> None:
 
 
 def _check_claims(video: InputContainer, step: str) -> int:
-    """What the index says, before anything is decoded; the frames that it promises."""
+    """Check the index before anything is decoded; return its number of frames."""
     stream = video.streams.video[0]
     if stream.codec_context is None or stream.codec_context.name not in DECODERS:
         raise Refused(f"The {step} is of a kind that we don't decode.")
     _check_size(stream.width, stream.height, step, MAX_PIXELS["video"])
     if max(each.frames for each in video.streams) > MAX_FRAMES:
         raise Refused(f"The {step} claims more than {MAX_FRAMES} frames.")
-    # One thread each: what it may take is bounded for all of them together.
+    # One thread each, because the limits count for all of them together.
     stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
     return stream.frames
 
 
 def _count(video: InputContainer, step: str) -> int:
-    """The whole frames that are there, by what is there and not by what the index says."""
+    """Count the whole frames that are really there."""
     present, base = 0, video.streams.video[0].time_base
     longest = MAX_SECONDS / base if base else 0
     for packet in video.demux(video=0):
@@ -277,9 +277,9 @@ def _count(video: InputContainer, step: str) -> int:
 
 
 def fit(path: Path, limits: Limits, out: IO[bytes]) -> None:
-    """Write a stored picture to `out` as another JPEG; nothing if it will do as it is.
+    """Write a stored picture to `out` as another JPEG; write nothing if it fits already.
 
-    RefusedPicture if it can't be brought within the limits.
+    Raises RefusedPicture if it can't be brought within the limits.
     """
     size = path.stat().st_size
     try:

@@ -1,4 +1,4 @@
-"""Settings of the vendors' own wires: a ComfyUI's, Kling's, and of a class of the user's own."""
+"""Settings of the vendors' own wires: ComfyUI, Kling, and a class of the user's own."""
 
 import json
 import pkgutil
@@ -17,7 +17,7 @@ Side = Annotated[int, Field(ge=16, le=16384)]
 _HEADER = re.compile(
     r"(?P<name>[!#$%&'*+.^`|~\w-]+):[ \t]*(?P<value>[!-~]([ -~]*[!-~])?)", re.ASCII
 )
-# What the client says itself, or what a server refuses (Origin).
+# Headers that the client sets itself, or that a server refuses (Origin).
 _OURS = frozenset(
     {
         *("accept-encoding", "connection", "content-length", "content-type", "cookie2", "host"),
@@ -32,7 +32,7 @@ def _are_headers(setting: SecretStr) -> SecretStr:
 
 
 def headers_of(setting: SecretStr | None) -> dict[str, str]:
-    """`Name: value` pairs with commas between them; ValueError shows none of the values."""
+    """Parse `Name: value` pairs with commas between them; no ValueError shows a value."""
     found: dict[str, str] = {}
     parts = setting.get_secret_value().split(",") if setting else ()
     for number, part in enumerate(parts, 1):
@@ -52,7 +52,7 @@ def _has_prompt(template: str) -> str:
 
 
 class ComfyuiWireSettings(BaseSettings):
-    """Which API the image service speaks, and what a ComfyUI is asked to run."""
+    """The API of the image service, and a ComfyUI's workflow."""
 
     image_api: Literal["service", "comfyui"] = "service"
     comfyui_workflow: Path | None = None
@@ -88,14 +88,14 @@ class ComfyuiWireSettings(BaseSettings):
 
     @property
     def plan(self) -> Plan:
-        """What is sent to the ComfyUI; only where one is asked."""
+        """What is sent to the ComfyUI; only if one is used."""
         if self._plan is None:
             raise GraphError("no ComfyUI is asked")
         return self._plan
 
 
 def _is_key(setting: SecretStr) -> SecretStr:
-    """It goes into a header, or what is made of it does, and nothing of it is said."""
+    """Check a key, which goes into a header; no message repeats it."""
     text = setting.get_secret_value()
     if not (text.isascii() and text.isprintable() and " " not in text):
         raise ValueError("no key: it has blanks, or what no header may have")
@@ -106,7 +106,7 @@ Key = Annotated[SecretStr, AfterValidator(_is_key)]
 
 
 def _is_there(video_api: str) -> str:
-    """A class is imported now, so that a wrong name is reported before anything starts."""
+    """Import the class now, so that a wrong name is reported before anything starts."""
     if ":" in video_api:
         try:
             pkgutil.resolve_name(video_api)
@@ -129,7 +129,7 @@ VideoApi = Annotated[
 
 
 class VideoApiSettings(BaseSettings):
-    """A part of the worker's; each vendor's own settings are read where it is the one."""
+    """A part of the worker's settings; each vendor's own are read only if it is used."""
 
     video_api: VideoApi = "service"
     # Secret, because a vendor's key is among them.
@@ -143,7 +143,7 @@ class VideoApiSettings(BaseSettings):
 
 
 def extra_of(text: str) -> dict[str, Any]:
-    """The members of a JSON object; ValueError where it is none."""
+    """Return the members of a JSON object; raise ValueError for anything else."""
     try:
         found = json.loads(text or "{}")
     except ValueError:
@@ -153,7 +153,7 @@ def extra_of(text: str) -> dict[str, Any]:
     return found
 
 
-# What each request says already.
+# Members that each request has already.
 OURS = frozenset(
     {
         *("model_name", "image", "prompt", "mode", "duration", "sound"),
@@ -174,7 +174,7 @@ def _is_extra(text: str) -> str:
 
 
 class KlingSettings(VideoApiSettings):
-    """A part of the worker's."""
+    """A part of the worker's settings."""
 
     kling_api_key: Key | None = None
     kling_access_key: Key | None = None
@@ -188,7 +188,7 @@ class KlingSettings(VideoApiSettings):
 
     @property
     def model(self) -> str:
-        """The model that is asked for."""
+        """The requested model."""
         return self.kling_model or DEFAULT_MODEL
 
     @model_validator(mode="after")

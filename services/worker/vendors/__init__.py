@@ -1,1 +1,1 @@
-"""The vendors as the worker sees them: one folder each, and one table of failures."""
+"""The worker's vendors: one folder each, and one table of failures."""

@@ -1,4 +1,4 @@
-"""The two vendors that the settings name, each with its way over HTTP."""
+"""Open the two vendors that the settings name, each with its HTTP client."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from shared.pipeline.vendor import Vendor
 
 @asynccontextmanager
 async def chosen_images(settings: WorkerSettings) -> AsyncIterator[Vendor]:
-    """The image vendor, for as long as the block runs."""
+    """Open the image vendor during the block."""
     if settings.image_api == "comfyui":
         async with comfyui_images(settings) as images:
             yield images
@@ -26,7 +26,7 @@ async def chosen_images(settings: WorkerSettings) -> AsyncIterator[Vendor]:
 
 @asynccontextmanager
 async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[Vendor]:
-    """The video vendor, for as long as the block runs."""
+    """Open the video vendor during the block."""
     url = settings.video_service_url
     async with http_client(url, proxy=settings.proxy_for(url)) as http:
         match settings.video_api:

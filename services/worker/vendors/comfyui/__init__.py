@@ -1,1 +1,1 @@
-"""A stock ComfyUI by its native API: a graph of the user's is filled in and queued."""
+"""A stock ComfyUI by its native API: a user's graph is filled in and queued."""

@@ -1,7 +1,7 @@
-"""What a ComfyUI answers, read with care.
+"""Read a ComfyUI's answers.
 
-Where a prompt stands (only `completed` is a success), what a refusal means, and which setting it is
-about.
+The state of a prompt (only `completed` is a success), the meaning of a refusal, and the setting
+that it is about.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _WORDS: Mapping[str, State] = {"pending": "queued", "completed": "succeeded"}
 _BAD_ENDS = frozenset({"failed", "cancelled"})
 _NO_MEMORY = "MemoryError"
 CANCELLED = "It was cancelled at the ComfyUI."
-# What the same graph would meet again: a file or a model that is not there, a type, a value.
+# Errors that the same graph would meet again: a missing file or model, a type, a value.
 _FINAL = frozenset(
     {
         *("FileNotFoundError", "UnidentifiedImageError", "ModuleNotFoundError", "ImportError"),
@@ -30,7 +30,7 @@ _FINAL = frozenset(
 
 
 class File(NamedTuple):
-    """A file of the server's, as `/view` is asked for it."""
+    """A file of the server, with the parameters of `/view`."""
 
     filename: str
     subfolder: str
@@ -39,7 +39,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Told:
-    """Where a prompt stands; `file` of a success, the rest of a failure."""
+    """The state of a prompt; `file` of a success, the rest of a failure."""
 
     state: State
     file: File | None = None
@@ -50,14 +50,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Result:
-    """Whose file is the result: that of the bound node, a temporary one only where it was named."""
+    """The node of the result; a temporary file counts only if the node was named."""
 
     node: str
     name: str
     temporary: bool
 
     def of(self, outputs: object) -> File | None:
-        """The node's first file."""
+        """Return the node's first file."""
         listed = _object(_object(outputs).get(self.node)).get("images")
         files = [file for each in _list(listed) if (file := _file(each))]
         kinds = ("output", "temp") if self.temporary else ("output",)
@@ -65,7 +65,7 @@ class Result:
 
 
 def of_job(job: Json, result: Result) -> Told:
-    """By `/api/jobs/{id}`."""
+    """Return the state by `/api/jobs/{id}`."""
     word, status = said(job.get("status")), _object(job.get("execution_status"))
     if word == "completed" and status.get("completed", True) is True:
         return _success(job.get("outputs"), result)
@@ -76,7 +76,7 @@ def of_job(job: Json, result: Result) -> Told:
 
 
 def of_history(entry: Json, result: Result) -> Told:
-    """By `/history/{id}`, which knows what has ended and nothing else."""
+    """Return the state by `/history/{id}`, which knows only what has ended."""
     status = _object(entry.get("status"))
     if status.get("completed") is True:
         return _success(entry.get("outputs"), result)
@@ -93,7 +93,7 @@ def _success(outputs: object, result: Result) -> Told:
 
 
 def _failure(error: Json, *, cancelled: bool) -> Told:
-    """The traceback stays where it came from, and so do the server's folders."""
+    """Return the failure without traceback and the server's folders."""
     if cancelled:
         return Told("failed", message=CANCELLED)
     kind = said(error.get("exception_type", "")).rpartition(".")[2]
@@ -108,7 +108,7 @@ def _failure(error: Json, *, cancelled: bool) -> Told:
 
 
 def _message(status: Json, kind: str) -> Json | None:
-    """What the message of a kind says; None where there was none."""
+    """Return the message of a kind, or None."""
     for message in _list(status.get("messages")):
         if isinstance(message, list) and len(message) == 2 and message[0] == kind:
             return _object(message[1])
@@ -130,7 +130,7 @@ def _list(found: object) -> list[Any]:
 
 
 _HEADERS = "COMFYUI_HEADERS does not let us in"
-# By status; a refusal whose setting is wrong stays one.
+# By status; a refusal because of a wrong setting stays one.
 _SETTINGS = {
     401: _HEADERS,
     403: _HEADERS,
@@ -141,7 +141,8 @@ _SETTINGS = {
 
 
 def refusal(response: httpx.Response, *, output: str = "") -> VendorError:
-    """An answer that isn't a success: by its status, with the server's own reason."""
+    """Return the error for an answer that isn't a success: by its status, with the server's
+    reason."""
     told = reason_of(json_object(response) or {}, output)
     reason = redacted(told or response.reason_phrase)
     said_so = f"HTTP {response.status_code}: {reason}"
@@ -154,8 +155,8 @@ def refusal(response: httpx.Response, *, output: str = "") -> VendorError:
 
 
 def reason_of(body: Mapping[str, Any], output: str) -> str:
-    """The first mistake of a node, if there is one of those that keep this output from being made;
-    else what the answer says as a whole."""
+    """Return the first mistake of a node that keeps this output from being made, or the answer's
+    own reason."""
     for node_id, node in sorted(
         node_errors(body), key=lambda it: not _touches(it[0], it[1], output)
     ):
@@ -174,7 +175,7 @@ def node_errors(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
 
 
 def touches(body: Mapping[str, Any], output: str) -> bool:
-    """Whether a mistake keeps this output from being made."""
+    """True if a mistake keeps this output from being made."""
     return any(_touches(node_id, node, output) for node_id, node in node_errors(body))
 
 

@@ -1,4 +1,4 @@
-"""The calls of a ComfyUI, one request each; what they answer is read elsewhere."""
+"""The calls of a ComfyUI, one request each; `answers.py` reads the answers."""
 
 import asyncio
 from enum import Enum
@@ -14,18 +14,18 @@ from shared.http.client import pieces
 from shared.pipeline.answers import ANSWER_SECONDS, ask, json_object, said, sort_exception
 from shared.pipeline.vendor import ANOTHER, LOST, check_about
 
-# Beside the graph, which a job that has failed tells three times.
+# Beside the graph, which the answer about a failed job has three times.
 JOB_BYTES, GRAPHS = 4 * 1024 * 1024, 3
-# The queue has everybody's graphs with it, and a type of node all of its models.
+# The queue has everybody's graphs, and a node type all of its models.
 LIST_BYTES = 4 * 1024 * 1024
 NO_JOB = "Job not found"
-# A part of a version with more is none.
+# A longer number is no part of a version.
 MOST_DIGITS = 9
-# How a picture ends by which it is known to be whole, and what asks for that.
+# The end of a whole picture, by format, and the request for it.
 IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 ENDS = {".png": IEND, ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}
 LAST_BYTES = {"Range": f"bytes=-{len(IEND)}"}
-# A WEBP has no end of its own, and says how long it is behind its first four bytes.
+# A WEBP has no end of its own; its length follows the first four bytes.
 RIFF_HEAD = 8
 FIRST_BYTES = {"Range": f"bytes=0-{RIFF_HEAD - 1}"}
 MISSING = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
@@ -33,22 +33,22 @@ Json = dict[str, Any]
 
 
 class NoRoute(Enum):
-    """An older server, which has no jobs."""
+    """An older server without jobs."""
 
     JOBS = "jobs"
 
 
 class Queue(NamedTuple):
-    """The ids of the prompts that run, and of those that wait, in their order."""
+    """The ids of running and of waiting prompts, in order."""
 
     running: list[str]
     pending: list[str]
 
 
 class Calls:
-    """Knows the routes, all of them below `/api`, where every kind of server has them.
+    """The routes, all of them below `/api`, which every kind of server has.
 
-    `graph_bytes`: how long what is submitted there can be, with each character escaped.
+    `graph_bytes`: the longest submitted graph, with each character escaped.
     """
 
     def __init__(self, http: httpx.AsyncClient, graph_bytes: int = 0) -> None:
@@ -56,7 +56,7 @@ class Calls:
         self._job_bytes = JOB_BYTES + GRAPHS * graph_bytes
 
     async def post_prompt(self, body: Json, *, token: int, output: str) -> Json:
-        """Queue a graph; a refusal as its error, with what keeps this output from being made."""
+        """Queue a graph; raise a refusal with what keeps this output from being made."""
         headers = {"X-Slot-Token": str(token)}
         response = await self._ask("POST", "prompt", json=body, headers=headers)
         if not response.is_success:
@@ -64,7 +64,7 @@ class Calls:
         return _json(response)
 
     async def job(self, prompt_id: str) -> Json | NoRoute | None:
-        """A prompt by `/api/jobs`; None where the server doesn't know it."""
+        """Return a prompt by `/api/jobs`; None if the server doesn't know it."""
         response = await self._ask("GET", f"jobs/{prompt_id}", most=self._job_bytes)
         if response.status_code == httpx.codes.NOT_FOUND:
             body = json_object(response) or {}
@@ -74,15 +74,15 @@ class Calls:
         return body
 
     async def queue(self) -> Queue:
-        """What runs and what waits."""
+        """Return running and waiting prompts."""
         body = _json(await self._ask("GET", "queue", most=LIST_BYTES))
-        # The list of those that wait is a heap: only its first one is in its place.
+        # The list of waiting prompts is a heap, so only its first one is in place.
         pending = sorted(_rows(body.get("queue_pending")), key=lambda row: row[0])
         running = _rows(body.get("queue_running"))
         return Queue([prompt_id for _, prompt_id in running], [it for _, it in pending])
 
     async def history(self, prompt_id: str) -> Json | None:
-        """The entry of a prompt that has ended; None for any other."""
+        """Return the history entry of an ended prompt; None for any other."""
         body = _json(await self._ask("GET", f"history/{prompt_id}", most=self._job_bytes))
         if body and prompt_id not in body:
             raise OutcomeUnknown(ANOTHER)
@@ -90,26 +90,26 @@ class Calls:
         return entry if isinstance(entry, dict) else None
 
     async def cancel_job(self, prompt_id: str) -> NoRoute | bool:
-        """Stop a prompt wherever it is; false for one that has ended, or never was."""
+        """Stop a prompt wherever it is; return False if it has ended, or is unknown."""
         response = await self._ask("POST", f"jobs/{prompt_id}/cancel")
         if response.status_code in MISSING:
             return NoRoute.JOBS
         return _json(response).get("cancelled") is True
 
     async def drop(self, prompt_id: str) -> None:
-        """Take a prompt out of those that wait."""
+        """Remove a waiting prompt."""
         _check(await self._ask("POST", "queue", json={"delete": [prompt_id]}))
 
     async def interrupt(self, prompt_id: str) -> None:
-        """Stop it where it runs; an older server would stop whatever runs."""
+        """Interrupt a running prompt; an older server would stop whatever runs."""
         _check(await self._ask("POST", "interrupt", json={"prompt_id": prompt_id}))
 
     async def free(self) -> None:
-        """Have the server give its memory back."""
+        """Free the server's memory."""
         _check(await self._ask("POST", "free", json={"unload_models": True, "free_memory": True}))
 
     async def version(self) -> tuple[int, ...]:
-        """The server's version; empty where it doesn't say."""
+        """Return the server's version; empty if unknown."""
         system = _json(await self._ask("GET", "system_stats")).get("system")
         told = said(system.get("comfyui_version")) if isinstance(system, dict) else ""
         parts = told.lstrip("v").split(".")
@@ -117,7 +117,7 @@ class Calls:
         return tuple(map(int, parts)) if is_plain else ()
 
     async def node_type(self, kind: str) -> Json | None:
-        """What the server says of a type of node; None where it has none of that name."""
+        """Return the server's entry of a node type; None if unknown."""
         route = f"object_info/{quote(kind, safe='')}"
         response = await self._ask("GET", route, most=LIST_BYTES)
         if response.status_code in MISSING:
@@ -150,7 +150,7 @@ class Calls:
             raise OutcomeUnknown(f"No whole file within {ANSWER_SECONDS:g} s.") from None
 
     def address(self, file: File) -> str | None:
-        """Where a file can be fetched; None where its name has a lost character."""
+        """Return the address of a file; None if its name has a broken character."""
         return None if LOST in "".join(file) else f"{self.at}{_view_path(file)}"
 
     async def _ask(self, method: str, route: str, **kwargs: Any) -> httpx.Response:
@@ -166,12 +166,12 @@ async def _is_whole(response: httpx.Response, end: bytes | None, *, may_lead: bo
         return None
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         return False
-    # To a store of whole objects.
+    # A redirect to a store of whole objects.
     if may_lead and response.has_redirect_location:
         return True
     if not response.is_success:
         raise refusal(httpx.Response(response.status_code))
-    # A server that gives no ranges is read to the end.
+    # A server without ranges is read to the end.
     first, last, size = b"", b"", 0
     async for chunk in pieces(response):
         first = (first + chunk)[:RIFF_HEAD]
@@ -186,7 +186,7 @@ async def _is_whole(response: httpx.Response, end: bytes | None, *, may_lead: bo
 
 
 def _rows(found: object) -> list[tuple[float, str]]:
-    """Number and id of each row of the queue."""
+    """Return number and id of each row of the queue."""
     rows = found if isinstance(found, list) else []
     try:
         return [(float(row[0]), str(row[1])) for row in rows]
