@@ -124,7 +124,7 @@ def test_a_semaphore_that_does_not_replay_is_rebuilt_where_that_is_said(stack: S
     copies = Path(stack.settings["DATA_DIR"], "run", "code")
     before = {path.name for path in copies.iterdir()}
     change(stack, SEMAPHORES)
-    refused(stack, "3 of 3 open semaphores", "FORCE=1", "rebuilt")
+    refused(stack, "3 of 3 open semaphores", "FORCE=1", "rebuilds")
     stack.make("up", "FORCE=1")
     goes_on(stack, job_id)
     after = {path.name for path in copies.iterdir()}

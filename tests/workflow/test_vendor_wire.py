@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import product
 from pathlib import Path
@@ -17,7 +16,6 @@ from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
-from shared.store.records import Records
 from tests.chaos.wires import Deed, Request, Route
 from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json
@@ -70,21 +68,6 @@ async def line(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterato
     """A pipeline over wires, of the test's own."""
     async with wired(client, tmp_path, **vendor_api) as line:
         yield line
-
-
-@pytest.fixture
-def slow_record(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Until this is set, no record is written that tells of a bad job's video."""
-    go_on, append = threading.Event(), Records.append
-
-    def later(records: Records, record: Record) -> bool:
-        if record.prompt == "bad" and record.attempts["video"]:
-            go_on.wait()
-        return append(records, record)
-
-    monkeypatch.setattr(Records, "append", later)
-    yield go_on
-    go_on.set()
 
 
 def of_bad(request: Request) -> bool:
@@ -145,17 +128,6 @@ async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> No
             assert record.status is Status.FAILED
 
     await side_by_side(scene, GENVIDEO.names)
-
-
-async def test_terminated_before_its_record_tells_of_the_submit(
-    line: Wired, slow_record: threading.Event
-) -> None:
-    """The write outlives its workflow task, whose end has begun the submit."""
-    bad, following = await accepting(line, "video")
-    await line.job(bad).terminate()
-    assert line.record(bad).attempts["video"] == 0
-    record = await ended_alone(line, "video", bad, following)
-    assert record.status is Status.FAILED
 
 
 async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:
