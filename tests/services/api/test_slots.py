@@ -41,6 +41,7 @@ EMPTY = {
     "waiting": [],
     "waiting_count": 0,
     "capacity": 12_000,
+    "rebuilding": False,
 }
 
 

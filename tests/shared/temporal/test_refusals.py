@@ -37,8 +37,8 @@ CONNECTIONS = {
     CERTIFICATE.format("UnknownIssuer"): "TEMPORAL_TLS_SERVER_CA_CERT_PATH",
     CERTIFICATE.format("ExpiredContext { time: UnixTime(2), not_after: UnixTime(1) }"): "expired",
     CERTIFICATE.format("BadEncoding"): "is not valid (BadEncoding)",
-    CONNECT.format("InconsistentKeys(KeyMismatch)"): "are no certificate and its key",
-    CONNECT.format("PrivateKeyParseError"): "are no certificate and its key",
+    CONNECT.format("InconsistentKeys(KeyMismatch)"): "are not a certificate and its key",
+    CONNECT.format("PrivateKeyParseError"): "are not a certificate and its key",
     CONNECT.format("InvalidMessage(InvalidContentType)"): "TEMPORAL_TLS=false",
     CONNECT.format("AlertReceived(UnknownCA)"): "client certificate (UnknownCA)",
     CALL.format('GoAway(b"", FRAME_SIZE_ERROR, Library)'): "TEMPORAL_TLS=true",
@@ -78,7 +78,7 @@ def test_one_that_may_be_made_later_is_no_refusal(said: str) -> None:
 def test_a_key_that_is_not_taken_at_the_first_call(code: str) -> None:
     found = refusal(RuntimeError(CALL.format(f'code: {code}, message: "Request unauthorized."')))
     assert isinstance(found, TemporalForbids)
-    assert "(Request unauthorized): look at TEMPORAL_API_KEY" in found.message
+    assert "(Request unauthorized): check TEMPORAL_API_KEY" in found.message
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ async def test_cancel_asks_temporal(place: Place, new_page: NewPage) -> None:
         job = await opened(page)
         cancel = page.get_by_role("button", name="Cancel", exact=True)
         await cancel.click()
-        await expect(page.get_by_text("Asked to cancel")).to_be_visible()
+        await expect(page.get_by_text("Cancellation requested")).to_be_visible()
         await expect(line).to_contain_text("cancelling")
         await expect(cancel).to_be_hidden()
 
@@ -210,7 +210,7 @@ async def test_filtered_jobs_are_cancelled_and_run_again_together(
         await expect(cancel).to_be_hidden()
         await page.get_by_label("With tag").select_option("both")
         await cancel.click()
-        await expect(page.get_by_text("2 jobs asked to cancel.")).to_be_visible()
+        await expect(page.get_by_text("Cancellation of 2 jobs requested.")).to_be_visible()
         await expect(row(page, "cancelling")).to_have_count(2)
         await expect(cancel).to_be_hidden()
 
@@ -275,8 +275,8 @@ async def test_a_holder_whose_drain_fails_says_why(lonely: Place, new_page: NewP
         await page.route("**/slots", lambda route: route.fulfill(json=slots))
         await page.goto(lonely.base)
         panel = page.get_by_role("region", name="Slot")
-        await expect(panel).to_contain_text("1 of 1 in use, none waits")
-        await expect(panel).to_contain_text("clearing up, held for")
+        await expect(panel).to_contain_text("1 of 1 in use, none waiting")
+        await expect(panel).to_contain_text("draining, held for")
         await expect(panel).to_contain_text("the vendor does not answer")
 
 

@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_read_is_refused(
     with pytest.raises(GraphError, match="No such file"):
         read_graph(file)
     file.write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(GraphError, match="no text"):
+    with pytest.raises(GraphError, match="not UTF-8 text"):
         read_graph(file)
     monkeypatch.setattr(module, "MAX_BYTES", 2)
     with pytest.raises(GraphError, match="larger than 2 bytes"):
