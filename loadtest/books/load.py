@@ -186,8 +186,8 @@ def _frames(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
 
 def _kept(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
     """`JOB.json` is the history of a job's newest run, `JOB.RUN.json` that of one before it."""
-    # What is before the newest sorts behind it.
-    for path in sorted(folder.histories.glob("*.json"), reverse=True):
+    # The newest sorts last, also among runs that a reset gave one start.
+    for path in sorted(folder.histories.glob("*.json")):
         books.histories += 1
         job_id = path.stem.partition(".")[0]
         job = jobs.get(job_id)
