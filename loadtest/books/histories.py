@@ -105,6 +105,10 @@ class Execution:
     started: float | None = None
     closed: float | None = None
     asked: float | None = None
+    """When its request was sent, at the earliest: the begin of the workflow task and the seconds
+    that the local activity took, without those until it began."""
+    heard: float | None = None
+    """When the semaphore had the request, at the latest: as the server took the task's result."""
     granted: float | None = None
     token: int | None = None
     limit: float | None = None
@@ -248,7 +252,7 @@ def _marker(run: Execution, event: Row, body: Row) -> None:
     if said is not None:
         run.versions.append(Written(int(said[1]), said[2], run.since.get(task, now), now))
         if run.asked is None and data.get("activity_type") == "enter_queue":
-            run.asked = ended
+            run.asked, run.heard = ended, _at(event)
             limit = _fields(result, "limits").get("job_seconds")
             run.limit = float(limit) if isinstance(limit, int | float) else None
 

@@ -19,8 +19,9 @@ VIEW = 1.0
 """The API asks the semaphore again when its last question is so many seconds old."""
 LOOKS = 1_000_000
 """Of a long stage, not every sample is held against every run."""
-LONG = 3
-"""Samples behind one another in which no turn-over of the semaphore shows."""
+LONG, TURN_OVER = 3, 10.0
+"""So many samples behind one another, over so many seconds, show more than a semaphore that turns
+over: its next run decides nothing before two tasks and an activity, slow on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,18 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         # The request was sent behind the sample before, and answered by a question that was at most
         # VIEW old then, or, where that was on its way, behind the request before.
         samples = sorted(stage.samples, key=lambda sample: sample.at)
-        pairs = list(zip(samples, samples[2:], strict=False))
-        every = 1 + len(pairs) * len(queue) // LOOKS
-        for before, sample in pairs[::every]:
+        ends = [*(sample.at for sample in samples[3:]), inf]
+        looks = list(zip(samples, samples[2:], ends, strict=False))
+        every = 1 + len(looks) * len(queue) // LOOKS
+        gone = [run for job in stage.jobs.values() for run in job.executions if run.granted is None]
+        for before, sample, after in looks[::every]:
             span = _Span(clocks, before.at - VIEW, sample.at)
             yield from _shown(queue, sample, span)
             # Others' jobs stand in the queue, too.
             if not books.foreign_jobs:
-                yield from _places(queue, sample, span)
+                # The places were asked for behind the sample, and before the next one.
+                span = _Span(clocks, before.at - VIEW, after)
+                yield from _places(queue, sample, span, gone=len(gone))
 
 
 def _turns(stage: StageBook) -> list[Turn]:
@@ -71,13 +76,14 @@ def _turns(stage: StageBook) -> list[Turn]:
 
 
 def _granted_in_turn(queue: list[Turn]) -> Iterator[Finding]:
-    """A place goes to the first in turn of all runs that had asked when it became free."""
+    """A place goes to the first in turn of all runs that the semaphore had heard when it became
+    free: their requests stand in its history before the end of the watch, which it learns later."""
     firsts = list(accumulate((turn.key for turn in reversed(queue)), min))[::-1]
     for place, (turn, first) in enumerate(zip(queue, firsts, strict=True), 1):
         if first == turn.key or turn.free is None:
             continue
         for later in queue[place:]:
-            if later.key < turn.key and (later.run.asked or inf) < turn.free:
+            if later.key < turn.key and (later.run.heard or inf) < turn.free:
                 text = f"it was granted the slot before {later.job.job_id}, whose turn it was"
                 names = (later.job.job_id, turn.job.job_id)
                 yield Finding("turn", turn.job.job_id, turn.job.stage, text, *names)
@@ -113,7 +119,7 @@ def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Findi
         if held and turn.job.job_id not in sample.holders:
             text = f"it held the slot at {timestamp(sample.at)}, and was not shown"
             yield Finding("slots.holders", turn.job.job_id, turn.job.stage, text, turn.job.job_id)
-    waited = [turn for turn in queue if span.inside(turn.run.asked, turn.free)]
+    waited = [turn for turn in queue if span.inside(turn.run.heard, turn.free)]
     if sample.waiting is not None and sample.waiting < len(waited):
         for turn in waited:
             expected, found = str(len(waited)), str(sample.waiting)
@@ -121,29 +127,29 @@ def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Findi
             yield Finding("slots.waiting", turn.job.job_id, turn.job.stage, text, expected, found)
 
 
-def _places(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
-    """A place in the queue is one behind all runs that waited with an earlier turn."""
-    least = most = 1
+def _places(queue: list[Turn], sample: SlotSample, span: _Span, *, gone: int) -> Iterator[Finding]:
+    """A place in the queue is one behind all runs that waited with an earlier turn; `gone`: runs
+    that were never granted, each of which may have been one of them."""
+    least, most = 1, 1 + gone
     for turn in sorted(queue, key=lambda turn: turn.key) if sample.places else ():
         place = sample.places.get(turn.job.job_id)
         if place is not None and not least <= place <= most:
             text = f"its place in the queue was {place} at {timestamp(sample.at)}"
             bounds = f"{least} to {most}"
             yield Finding("slots.places", turn.job.job_id, turn.job.stage, text, bounds, str(place))
-        least += span.inside(turn.run.asked, turn.free)
+        least += span.inside(turn.run.heard, turn.free)
         most += span.touched(turn.run.started, turn.run.granted)
 
 
 def _idle(stage: StageBook) -> Iterator[Finding]:
     """No place stays free while a run waits; a semaphore that turns over grants a moment later."""
-    idle = [
-        sample.limit is not None and len(sample.holders) < sample.limit and bool(sample.waiting)
-        for sample in stage.samples
-    ]
-    for place in range(len(idle) - LONG + 1):
-        if all(idle[place : place + LONG]):
-            sample = stage.samples[place]
-            held = f"{len(sample.holders)} of {sample.limit} places were held"
-            text = f"{held} from {timestamp(sample.at)} on, and {sample.waiting} waited"
+    idle: list[SlotSample] = []
+    for sample in stage.samples:
+        full = sample.limit is None or len(sample.holders) >= sample.limit
+        idle = [] if full or not sample.waiting else [*idle[:LONG], sample]
+        if len(idle) >= LONG and sample.at - idle[0].at >= TURN_OVER:
+            first = idle[0]
+            held = f"{len(first.holders)} of {first.limit} places were held"
+            text = f"{held} from {timestamp(first.at)} on, and {first.waiting} waited"
             yield Finding("slots.limit", RUN, stage.number, text)
             return

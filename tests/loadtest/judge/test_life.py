@@ -1,5 +1,7 @@
 """Ends that the history, the plan and the ledgers forbid, and views that lack what was so."""
 
+import base64
+
 import pytest
 
 from loadtest.books import raw
@@ -9,12 +11,18 @@ from tests.loadtest.synthetic import JOB_SECONDS, Row, Synthetic, exactly, job_i
 
 SECOND, LAST = job_id(1, 1), job_id(1, 4)
 UPSERT = "upsertWorkflowSearchAttributesEventAttributes"
+MARKER = "EVENT_TYPE_MARKER_RECORDED"
 COMPLETED = "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED"
 
 
 def convicted(run: Synthetic, rule: str) -> set[str]:
     """The jobs that the rule convicts."""
     return {found.job_id for found in judge(run.folder).findings if found.rule == rule}
+
+
+def noted(event: Row) -> str:
+    """The summary of an event."""
+    return base64.b64decode(event["userMetadata"]["summary"]["data"]).decode()
 
 
 def granted(honest: Synthetic) -> float:
@@ -40,6 +48,15 @@ def test_a_job_that_goes_before_its_turn(honest: Synthetic) -> None:
     # The first of the stage was granted before the last one had asked.
     assert convicted(honest, "turn") == {job_id(1, index) for index in (1, 2, 3)}
 
+    def late(events: list[Row]) -> None:
+        """Its request took until the third of the stage held the slot, whatever its marker says."""
+        [asked] = [e for e in events if e["eventType"] == MARKER and "version 1: " in noted(e)]
+        asked["eventTime"] = exactly(granted(honest))
+
+    honest.history(LAST, late)
+
+    assert convicted(honest, "turn") == set()
+
 
 def test_a_holder_that_is_not_shown(honest: Synthetic) -> None:
     begin = granted(honest)
@@ -57,7 +74,6 @@ def test_a_holder_that_is_not_shown(honest: Synthetic) -> None:
     [
         ({"waiting": 0}, "slots.waiting", LAST),
         ({"places": {LAST: 2}}, "slots.places", LAST),
-        ({"limit": 2}, "slots.limit", "the run"),
     ],
 )
 def test_a_view_of_the_queue_that_is_wrong(
@@ -71,6 +87,26 @@ def test_a_view_of_the_queue_that_is_wrong(
     look(honest, *moments, **shown)
 
     assert accused in convicted(honest, rule)
+
+
+def test_a_place_that_stays_free(honest: Synthetic) -> None:
+    begin = granted(honest)
+    moments = [begin + after for after in (1, 2, 3, 9)]
+    look(honest, *moments, limit=2)
+    # A semaphore that turns over on a busy machine.
+    assert "the run" not in convicted(honest, "slots.limit")
+
+    look(honest, *moments, begin + 11, limit=2)
+
+    assert "the run" in convicted(honest, "slots.limit")
+
+
+def test_a_place_of_a_moment_later(honest: Synthetic) -> None:
+    """The places are asked for behind the sample, when the holder may have been followed."""
+    begin = granted(honest)
+    moments = [begin + after for after in (-0.3, -0.2, -0.1)]
+    look(honest, *moments, holders=[job_id(1, 2)], places={LAST: 1})
+    assert convicted(honest, "slots.places") == set()
 
 
 def test_the_percent_in_temporal_is_not_that_of_the_record(honest: Synthetic) -> None:
