@@ -144,7 +144,7 @@ MUTANTS = (
                 "        return SlotView(\n            limit=self.settings.limit + 1,\n",
             ),
         ),
-        scene=SCENES["slow"],
+        scene=SCENES["very slow"],
         rule="slots.limit",
         jobs=("run",),
     ),

@@ -192,6 +192,8 @@ SCENES: dict[str, Scene] = {
     "plain": Scene(),
     "quick": Scene(speed=2000),
     "slow": Scene(jobs=2, speed=30),
+    # The second job waits for longer than a semaphore may take to turn over.
+    "very slow": Scene(jobs=2, speed=6, stall=40),
     "queue": Scene(jobs=4, faults=(endless("image"),), rate=APART, act=all_wait),
     "priorities": Scene(
         jobs=4, priorities=True, faults=(endless("image"),), rate=APART, act=all_wait
