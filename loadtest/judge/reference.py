@@ -531,7 +531,7 @@ def _feed(model: Model) -> Iterator[Finding]:
             newest = max(newest, version)
     if model.books.done and model.job.ended:
         seen = {row.get("version") for row in model.job.rows.get(raw.FRAMES, ())}
-        missed = {max(noted, default=0)} - seen
+        missed = {*sorted(noted)[-1:]} - seen
         if model.stage.feeds == 1 and len(model.stage.jobs) <= FEW:
             # The API may learn of a job late, and then shows nothing from before.
             first = min((each for each in seen if isinstance(each, int)), default=0)
