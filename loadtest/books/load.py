@@ -53,10 +53,10 @@ def _load(folder: RunFolder) -> Books:
     books.replay = folder.read(raw.REPLAY)
     by_number = {stage.number: stage for stage in stages}
     _submits(folder, by_number)
-    shown = _api(folder, by_number)
+    _api(folder, by_number)
     _executions(folder, {stage.tag: stage for stage in stages})
     jobs = {job.job_id: job for job in books.jobs}
-    _details(folder, jobs, books, shown=shown)
+    _details(folder, jobs, books)
     _generations(folder, jobs, books)
     _frames(folder, jobs, books)
     _kept(folder, jobs, books)
@@ -122,9 +122,8 @@ def _submits(folder: RunFolder, stages: dict[int, StageBook]) -> None:
             job.rows.setdefault(raw.SUBMITS, []).append(row)
 
 
-def _api(folder: RunFolder, stages: dict[int, StageBook]) -> dict[str, Row]:
-    """The jobs as the list shows them; what is shown is returned by job."""
-    found: dict[str, Row] = {}
+def _api(folder: RunFolder, stages: dict[int, StageBook]) -> None:
+    """Read the jobs as the list shows them."""
     for row in folder.rows(raw.JOBS):
         stage = stages.get(whole(row.get("stage")))
         shown = mapping(row.get("job"))
@@ -133,8 +132,6 @@ def _api(folder: RunFolder, stages: dict[int, StageBook]) -> dict[str, Row]:
             facts = _facts(stage, str(shown["job_id"]))
             facts.api.append(job)
             facts.rows.setdefault(raw.JOBS, []).append(row)
-            found.setdefault(str(shown["job_id"]), shown)
-    return found
 
 
 def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
@@ -147,14 +144,9 @@ def _executions(folder: RunFolder, stages: dict[str, StageBook]) -> None:
             job.runs.add(job.listed[-1].run_id)
 
 
-def _details(
-    folder: RunFolder, jobs: dict[str, JobFacts], books: Books, *, shown: dict[str, Row]
-) -> None:
+def _details(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
     for row, job in _of_jobs(folder, raw.STATES, jobs):
         job.record = _record(row)
-        body, listed = mapping(row.get("record")), shown.get(job.job_id, {})
-        both = body.keys() & listed.keys()
-        job.unlike = sorted(key for key in both if listed[key] != body[key])
     for row, job in _of_jobs(folder, raw.FILES, jobs):
         job.files[str(row.get("kind"))] = read(StoredFile, row)
     for row in folder.rows(raw.RECEIPTS):

@@ -58,8 +58,6 @@ class JobFacts:
     runs: set[str] = field(default_factory=set)
     listed: list[Listed] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
-    unlike: list[str] = field(default_factory=list)
-    """The fields that list and record both have, and not alike."""
     generations: list[Generation] = field(default_factory=list)
     ledger: list[Row] = field(default_factory=list)
     """The rows of these generations, in the same order."""

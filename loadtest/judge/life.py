@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from loadtest.books.histories import stage_of
 from loadtest.judge.compare import Finding
-from loadtest.judge.reference import Model
+from loadtest.judge.reference import Model, found
 from loadtest.times import duration, timestamp
 
 MOST_ATTEMPTS = 4
@@ -30,22 +30,16 @@ def of_job(model: Model) -> Iterator[Finding]:
             yield from _stopped(model)
 
 
-def _found(
-    model: Model, rule: str, text: str, expected: object = "", found: object = ""
-) -> Finding:
-    return Finding(rule, model.job.job_id, model.job.stage, text, str(expected), str(found))
-
-
 def _attempts(model: Model) -> Iterator[Finding]:
     """No stage is tried more often than allowed, and none is given up before."""
     for order in model.run.orders:
         if order.attempt > MOST_ATTEMPTS:
             text = f"{order.step} was tried {order.attempt} times"
-            yield _found(model, "attempts", text, f"at most {MOST_ATTEMPTS}", order.attempt)
+            yield found(model, "attempts", text, f"at most {MOST_ATTEMPTS}", order.attempt)
     last, code = _last(model), _failure(model)
     if last is not None and code in ATTEMPT_FAILED and last < MOST_ATTEMPTS:
         text = f"it was given up with {code} after attempt {last}"
-        yield _found(model, "attempts", text, MOST_ATTEMPTS, last)
+        yield found(model, "attempts", text, MOST_ATTEMPTS, last)
 
 
 def _last(model: Model) -> int | None:
@@ -76,8 +70,8 @@ def _behind_its_vendors(model: Model) -> Iterator[Finding]:
             continue
         if made.finished > end + slack:
             text = f"it ended {duration(made.finished - end)} before {made.external_id} did"
-            least, found = timestamp(made.finished), timestamp(end)
-            yield _found(model, "jobs.job.finished_at", text, least, found)
+            least, seen = timestamp(made.finished), timestamp(end)
+            yield found(model, "jobs.job.finished_at", text, least, seen)
 
 
 def _asked_end(model: Model) -> Iterator[Finding]:
@@ -86,11 +80,11 @@ def _asked_end(model: Model) -> Iterator[Finding]:
     last = model.run.orders[-1:]
     if status == "degraded" and asked != "image":
         text = "it ended degraded, and the plan did not ask for the image alone"
-        yield _found(model, "jobs.job.status", text, "failed", status)
+        yield found(model, "jobs.job.status", text, "failed", status)
     at_last = bool(last) and last[0].step == model.books.pipeline[-1].name
     if status == "failed" and asked == "image" and at_last and _failure(model) is not None:
         text = "it failed at its last stage, and the plan asked for the image alone"
-        yield _found(model, "jobs.job.status", text, "degraded", status)
+        yield found(model, "jobs.job.status", text, "degraded", status)
 
 
 def _in_time(model: Model) -> Iterator[Finding]:
@@ -109,7 +103,7 @@ def _in_time(model: Model) -> Iterator[Finding]:
     if late:
         most, took = duration(limit), duration(max(late) - run.granted)
         text = f"it went on for {took}, and its time was {most}"
-        yield _found(model, "history.limit", text, most, took)
+        yield found(model, "history.limit", text, most, took)
 
 
 def _progress(model: Model) -> Iterator[Finding]:
@@ -118,7 +112,7 @@ def _progress(model: Model) -> Iterator[Finding]:
     percent = 100 if done else model.last.percent
     if (done or model.plain) and model.run.progress != percent:
         text = f"CustomProgress is {model.run.progress}, its last version has {percent} %"
-        yield _found(model, "history.progress", text, percent, model.run.progress)
+        yield found(model, "history.progress", text, percent, model.run.progress)
 
 
 def _stopped(model: Model) -> Iterator[Finding]:
@@ -134,4 +128,4 @@ def _stopped(model: Model) -> Iterator[Finding]:
         slack = model.clocks.between(made.step, "server")
         if made.finished is not None and made.finished > until + slack:
             text = f"{made.external_id} went on at the vendor, which was to be told to stop it"
-            yield _found(model, f"{made.step}_ledger.outcome", text, "cancelled", made.outcome)
+            yield found(model, f"{made.step}_ledger.outcome", text, "cancelled", made.outcome)

@@ -5,7 +5,7 @@ record and its versions, the list, the feed, the list of runs and the stored fil
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,8 +132,14 @@ def _differ(
     return differences(file, row, expected, job_id=job.job_id, stage=job.stage, prefix=prefix)
 
 
-def _found(model: Model, rule: str, text: str, expected: str = "", found: str = "") -> Finding:
-    return Finding(rule, model.job.job_id, model.job.stage, text, expected, found)
+def found(model: Model, rule: str, text: str, expected: object = "", seen: object = "") -> Finding:
+    """Return what convicts the model's job: the rule, and both sides as text."""
+    return Finding(rule, model.job.job_id, model.job.stage, text, str(expected), str(seen))
+
+
+def task_of(result: Mapping[str, Any]) -> str:
+    """Return the vendor's id in an activity's result, without what a vendor writes before it."""
+    return str(result.get("vendor_id")).rpartition("/")[2]
 
 
 def planned(model: Model) -> dict[str, Any]:
@@ -156,14 +162,14 @@ def _history(model: Model) -> Iterator[Finding]:
     for key, value in planned(model).items():
         if key in run.body and run.body[key] != value:
             text = f"its run was started with another {key}: {run.body[key]}; planned was {value}"
-            yield _found(model, f"history.input.{key}", text, str(value), str(run.body[key]))
+            yield found(model, f"history.input.{key}", text, str(value), str(run.body[key]))
     if run.tag != model.stage.tag:
-        yield _found(
+        yield found(
             model, "history.tag", f"its run is tagged {run.tag}", model.stage.tag, str(run.tag)
         )
     if model.job.ended and model.job.status not in CLOSED_AS.get(run.status, ()):
         text = f"the list says {model.job.status}, its history {run.status}"
-        yield _found(model, "history.status", text, run.status, str(model.job.status))
+        yield found(model, "history.status", text, run.status, str(model.job.status))
     for each in model.job.executions:
         yield from _in_order(model, each)
         yield from _permit(model, each)
@@ -180,7 +186,7 @@ def _in_order(model: Model, run: Execution) -> Iterator[Finding]:
     for name, moments in chains:
         known = [at for at in moments if at is not None]
         if known != sorted(known):
-            yield _found(model, "history", f"{name} is out of order in its history")
+            yield found(model, "history", f"{name} is out of order in its history")
 
 
 def _permit(model: Model, run: Execution) -> Iterator[Finding]:
@@ -188,16 +194,16 @@ def _permit(model: Model, run: Execution) -> Iterator[Finding]:
     if not run.orders:
         return
     if run.granted is None:
-        yield _found(model, "permit", "ordered a stage, and no permit is in its history")
+        yield found(model, "permit", "ordered a stage, and no permit is in its history")
         return
     for order in run.orders:
         if order.at < run.granted:
-            yield _found(
+            yield found(
                 model, "permit", f"{order.step} {order.attempt} was ordered before the permit"
             )
         if order.token != run.token:
             text = f"{order.step} {order.attempt} was ordered under permit {order.token}"
-            yield _found(model, "permit", text, str(run.token), str(order.token))
+            yield found(model, "permit", text, str(run.token), str(order.token))
 
 
 def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
@@ -206,17 +212,17 @@ def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for order in run.orders:
         if order.step not in names:
-            yield _found(model, "orders", f"it ordered {order.step}, which is no stage of the plan")
+            yield found(model, "orders", f"it ordered {order.step}, which is no stage of the plan")
             return
         if order.attempt != seen.get(order.step, 0) + 1:
             text = f"it ordered {order.step} {order.attempt} behind {seen.get(order.step, 0)}"
-            yield _found(model, "orders", text)
+            yield found(model, "orders", text)
         seen[order.step] = order.attempt
         if any(names.index(other) > names.index(order.step) for other in seen):
-            yield _found(model, "orders", f"it ordered {order.step} behind a later stage")
+            yield found(model, "orders", f"it ordered {order.step} behind a later stage")
     if run.result.get("status") == "succeeded" and list(seen) != names:
         text = f"it succeeded, and ordered {', '.join(seen) or 'nothing'}"
-        yield _found(model, "orders", text, ", ".join(names), ", ".join(seen))
+        yield found(model, "orders", text, ", ".join(names), ", ".join(seen))
 
 
 def _submission(model: Model) -> Iterator[Finding]:
@@ -239,7 +245,7 @@ def _runs(model: Model) -> Iterator[Finding]:
     for run in model.job.executions:
         row = rows.pop(run.run_id, None)
         if row is None:
-            yield _found(model, "executions", f"run {run.run_id} is not in the list of runs")
+            yield found(model, "executions", f"run {run.run_id} is not in the list of runs")
             continue
         expected: dict[str, Any] = {"tag": model.stage.tag, "type": run.kind}
         expected["started"] = _near(run.started)
@@ -247,7 +253,7 @@ def _runs(model: Model) -> Iterator[Finding]:
             expected |= {"status": run.status, "closed": _near(run.closed)}
         yield from _differ(model, raw.EXECUTIONS, row, expected)
     for run_id in rows:
-        yield _found(model, "executions", f"run {run_id} is in the list, and has no history")
+        yield found(model, "executions", f"run {run_id} is in the list, and has no history")
 
 
 LAG = 0.05
@@ -386,11 +392,11 @@ def _kept(model: Model) -> dict[str, Any]:
 
 def results(run: Execution) -> dict[str, dict[str, Any]]:
     """The file that each stage brought back, as the last one that did tells it."""
-    found: dict[str, dict[str, Any]] = {}
+    brought: dict[str, dict[str, Any]] = {}
     for result in run.results:
         if isinstance(asset := result.get("asset"), dict):
-            found[str(result.get("asset_url")).rpartition("/")[2]] = asset
-    return found
+            brought[str(result.get("asset_url")).rpartition("/")[2]] = asset
+    return brought
 
 
 def _tasks(model: Model) -> dict[str, str]:
@@ -419,7 +425,7 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
     before: float | None = None
     if model.plain and len(rows) != len(model.states):
         text = f"its record has {len(rows)} versions, its history {len(model.states)}"
-        yield _found(
+        yield found(
             model,
             "states.record.transitions[].version",
             text,
@@ -482,7 +488,7 @@ def _files(model: Model) -> Iterator[Finding]:
     for kind in needed:
         row = rows.get(kind)
         if row is None:
-            yield _found(model, "files", f"nobody has looked at its {kind}")
+            yield found(model, "files", f"nobody has looked at its {kind}")
             continue
         expected: dict[str, Any] = {"problem": None}
         if model.plain and kind in brought:
@@ -500,7 +506,7 @@ def _files(model: Model) -> Iterator[Finding]:
 
 
 def _is_kept(model: Model, vendor_id: str) -> bool:
-    kept = {str(result["vendor_id"]).rpartition("/")[2] for result in model.run.results}
+    kept = {task_of(result) for result in model.run.results}
     return not kept or vendor_id in kept
 
 
@@ -523,7 +529,7 @@ def _feed(model: Model) -> Iterator[Finding]:
         yield from _differ(model, raw.FRAMES, row, expected)
         if row.get("source") == "ws" and isinstance(version, int):
             if version < newest:
-                yield _found(
+                yield found(
                     model,
                     "frames.version",
                     f"the feed went back from version {newest} to {version}",
@@ -538,4 +544,4 @@ def _feed(model: Model) -> Iterator[Finding]:
             missed |= {version for version in noted if version > first} - seen
         if missed:
             text = f"the feed never showed version {', '.join(map(str, sorted(missed)))}"
-            yield _found(model, "frames.version", text)
+            yield found(model, "frames.version", text)

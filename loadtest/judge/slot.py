@@ -10,11 +10,11 @@ from loadtest.books.histories import Execution
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.judge.clocks import Clocks
 from loadtest.judge.compare import RUN, Finding
+from loadtest.judge.reference import PRIORITY
 from loadtest.times import timestamp
 
 AGEING = 600.0
 """Seconds of waiting that count as much as one priority."""
-PRIORITY = 3
 VIEW = 1.0
 """The API asks the semaphore again when its last question is so many seconds old."""
 LOOKS = 1_000_000

@@ -9,7 +9,7 @@ from loadtest.books.facts import Callback, Generation, owner
 from loadtest.books.histories import Signal, stage_of
 from loadtest.judge.clocks import OWN
 from loadtest.judge.compare import At, Between, Finding, OneOf, differences
-from loadtest.judge.reference import Model, planned
+from loadtest.judge.reference import Model, found, planned, task_of
 from loadtest.times import instant
 
 SHOWN = 200
@@ -39,10 +39,6 @@ def of_job(model: Model) -> Iterator[Finding]:
         yield from _fates(model)
 
 
-def _found(model: Model, rule: str, text: str, expected: str = "", found: str = "") -> Finding:
-    return Finding(rule, model.job.job_id, model.job.stage, text, expected, found)
-
-
 def _generation(model: Model, made: Generation, row: dict[str, Any]) -> Iterator[Finding]:
     """A ledger's row: for an order of the history, inside its time, and true in itself."""
     order = next(
@@ -59,11 +55,11 @@ def _generation(model: Model, made: Generation, row: dict[str, Any]) -> Iterator
         if job.ended:
             text = f"the {made.step} service made {name}, which no history ordered"
             twice = made.charged and sum(g.charged for g in job.of(made.wanted)) > 1
-            yield _found(model, "charged_twice" if twice else "orders", text)
+            yield found(model, "charged_twice" if twice else "orders", text)
         return
     vendor = next((s.vendor for s in model.books.pipeline if s.name == made.wanted), made.step)
     if vendor != made.step:
-        yield _found(model, "ledger", f"{name} is in the ledger of the {made.step} service")
+        yield found(model, "ledger", f"{name} is in the ledger of the {made.step} service")
     low = order.at - clocks.between("server", made.step)
     finished = made.finished
     expected: dict[str, Any] = {
@@ -125,12 +121,9 @@ def _prompts(model: Model, made: Generation) -> tuple[str, ...]:
 def _brought(model: Model, made: Generation) -> float | None:
     """Until when the vendor must have ended it: the history has its result by then."""
     for each in model.run.activities:
-        if (
-            each.result.get("asset")
-            and str(each.result.get("vendor_id")).rpartition("/")[2] == made.vendor_id
-        ):
+        if each.result.get("asset") and task_of(each.result) == made.vendor_id:
             return each.ended
-    kept = {str(r["vendor_id"]).rpartition("/")[2] for r in model.run.results if r.get("asset")}
+    kept = {task_of(r) for r in model.run.results if r.get("asset")}
     return model.run.closed if made.vendor_id in kept else None
 
 
@@ -145,7 +138,7 @@ def _kept(model: Model, made: Generation) -> Any:
     if len(twins) > 1:
         return None
     kept = [r for r in model.run.results if str(r.get("asset_url")).endswith(f"/{made.wanted}")]
-    return str(kept[-1]["vendor_id"]).rpartition("/")[2] if kept else None
+    return task_of(kept[-1]) if kept else None
 
 
 def _source(model: Model, made: Generation) -> dict[str, Any]:
@@ -216,9 +209,9 @@ def _attempts(model: Model) -> Iterator[Finding]:
             spoilt = bool(faults & SPOILT) or any(f.startswith("result.") for f in faults)
             if later and made and all(g.good for g in made) and not spoilt:
                 text = f"attempt {order.attempt + 1} was ordered, and {name} is good by its vendor"
-                yield _found(model, "attempts", text, "the vendor's failure", "succeeded")
+                yield found(model, "attempts", text, "the vendor's failure", "succeeded")
             elif later and not made and not faults:
-                yield _found(
+                yield found(
                     model, "attempts", f"{name} never reached the vendor, and another was ordered"
                 )
             ended = [
@@ -228,11 +221,11 @@ def _attempts(model: Model) -> Iterator[Finding]:
             ]
             good = any(a.outcome == "completed" for a in ended)
             if good and not made and len(job.executions) == 1:
-                yield _found(model, "attempts", f"{name} was brought back, and no vendor made it")
+                yield found(model, "attempts", f"{name} was brought back, and no vendor made it")
     ids = {g.vendor_id for g in job.generations}
     for result in model.run.results if model.books.mocked else ():
-        if (task := str(result["vendor_id"]).rpartition("/")[2]) not in ids:
-            yield _found(
+        if (task := task_of(result)) not in ids:
+            yield found(
                 model,
                 "history.result",
                 f"its history has {task} from a vendor, and no vendor knows it",
@@ -240,7 +233,7 @@ def _attempts(model: Model) -> Iterator[Finding]:
     needed = {"succeeded": model.books.pipeline, "degraded": model.books.pipeline[:-1]}
     for stage in needed.get(str(job.status), ()):
         if model.books.shows(stage.name) and not any(g.good for g in job.of(stage.name)):
-            yield _found(
+            yield found(
                 model, "ledger", f"{job.status}, and no {stage.name} of it succeeded at its vendor"
             )
 
@@ -250,20 +243,20 @@ def _charges(model: Model) -> Iterator[Finding]:
     charged = Counter(g.external_id for g in model.job.generations if g.charged)
     for external_id, count in charged.items():
         if count > 1:
-            yield _found(
+            yield found(
                 model, "charged_twice", f"{external_id} was charged {count} times", "1", str(count)
             )
     accepted = Counter(g.external_id for g in model.job.generations)
     for external_id, count in accepted.items():
         if count > 1:
-            yield _found(
+            yield found(
                 model, "duplicated", f"{external_id} was accepted {count} times", "1", str(count)
             )
     if model.job.ended and model.job.status != "cancelled" and not model.job.faults:
         for g in model.job.generations:
             if g.finished is None and g.outcome is None:
                 text = f"{g.external_id} goes on at the vendor, and the job has {model.job.status}"
-                yield _found(model, "ledger", text)
+                yield found(model, "ledger", text)
 
 
 def _deliveries(model: Model) -> Iterator[Finding]:
@@ -280,7 +273,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             told = {each.status for each in made.callbacks}
             if not model.books.changes <= told:
                 missing = ", ".join(sorted(model.books.changes - told))
-                yield _found(
+                yield found(
                     model, "callbacks", f"the vendor never told {missing} of {made.external_id}"
                 )
     received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
@@ -290,7 +283,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
         if taken[task, status] < answered[task, status] or (there > out and not bent):
             well = answered[task, status]
             text = f"{status} of {task}: sent {out}, answered {well}, received {there}"
-            yield _found(model, "receipts", text, str(out), str(there))
+            yield found(model, "receipts", text, str(out), str(there))
 
 
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
@@ -320,7 +313,7 @@ def _signals(model: Model) -> Iterator[Finding]:
         unsure += sum(r.fate == "duplicate" for r in own) if unsure else 0
         if not least <= woken <= least + unsure:
             text = f"{key[1]} of {key[0]}: {least} applied by its receipts, {woken} signals"
-            yield _found(model, "signals", text, str(least), str(woken))
+            yield found(model, "signals", text, str(least), str(woken))
     ids = {str(r.external_id) for r in model.job.receipts}
     first = {
         key: min(
@@ -331,7 +324,7 @@ def _signals(model: Model) -> Iterator[Finding]:
     }
     for signal in signals:
         if signal.body.get("external_id") not in ids:
-            yield _found(
+            yield found(
                 model,
                 "signals",
                 f"it was told of {signal.body.get('external_id')}, which no receipt names",
@@ -339,7 +332,7 @@ def _signals(model: Model) -> Iterator[Finding]:
         received = first[_key(signal)]
         if received is not None and received > signal.at + SLACK:
             text = f"it was told of {_key(signal)[1]} before that was received"
-            yield _found(model, "receipts.received_at", text)
+            yield found(model, "receipts.received_at", text)
 
 
 def _key(signal: Signal) -> tuple[str, str]:
@@ -372,7 +365,7 @@ def _fates(model: Model) -> Iterator[Finding]:
                 )
         elif model.books.telling and made is None and not spoilt:
             text = f"a callback for {task}, which no vendor knows, was {fate}"
-            yield _found(model, "orphaned", text)
+            yield found(model, "orphaned", text)
         if "decided" in row and fate not in ("unknown",):
             expected["decided"] = True
         yield from differences(raw.RECEIPTS, row, expected, job_id=job.job_id, stage=job.stage)
