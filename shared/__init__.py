@@ -1,1 +1,1 @@
-"""What every service of ours may use; nothing in here imports a service."""
+"""Code that every service may use; nothing in here imports a service."""

@@ -143,7 +143,7 @@ SOON: dict[str, str] = {
     "VIDEO_ADDRESS_SECONDS": "1",
     "VIDEO_POLL_SECONDS": "0.05",
 }
-# A vendor has one job of ours at a time; so many save time.
+# A vendor has one of our jobs at a time; this many save time.
 AT_ONCE = 2
 
 

@@ -1,4 +1,4 @@
-"""What goes on in_background a block, and fails, is noticed by whoever waits in the block."""
+"""A failure of work in the background of a block reaches the code that waits in the block."""
 
 import asyncio
 

@@ -21,7 +21,7 @@ def test_one_that_checks_its_writes_is_taken_and_nothing_is_left(store: Store) -
 
 @pytest.mark.parametrize("ignored", ["If-None-Match", "If-Match"])
 def test_one_that_ignores_a_condition_is_refused(ignored: str) -> None:
-    """Also by whoever was started while the store was away, and could not look before."""
+    """Also by a process that started while the store was away, and could not look before."""
     with moto_server(ignored=ignored) as address:
         for write in (probe, lambda store: store.put_if_absent("a", b"1")):
             with pytest.raises(StoreRefused, match=f"ignores {ignored} of a write") as refused:

@@ -187,7 +187,7 @@ def test_a_stage_has_the_file_that_was_stored_last(store: Store, tmp_path: Path)
 
 
 def test_a_result_is_moved_and_not_copied_into_a_folder(tmp_path: Path) -> None:
-    """Whoever reads it meanwhile has the old one or the new one, and never a part."""
+    """A concurrent reader gets the old one or the new one, and never a part."""
     store, file = folder.Folder(tmp_path), tmp_path / "part"
     file.write_bytes(b"picture")
     number = file.stat().st_ino
