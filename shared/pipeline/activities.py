@@ -1,7 +1,7 @@
 """The activities of a stage; each may run again at any point, and none pays twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import wraps
 from typing import Any, TypeVar
@@ -10,11 +10,13 @@ import structlog
 from temporalio import activity
 
 from shared.errors import (
+    BadResult,
     GenvideoError,
     NeverDelivered,
     OutcomeUnknown,
     RecordStands,
     RefusedForGood,
+    ResultNotAllowed,
     VendorError,
 )
 from shared.jobs.assets import asset_url
@@ -22,6 +24,7 @@ from shared.jobs.messages import Asset
 from shared.jobs.tokens import callback_url
 from shared.pipeline.definition import Stage
 from shared.pipeline.heartbeat import Pulse, beating, check_run
+from shared.pipeline.hosts import may_reach
 from shared.pipeline.messages import (
     Accepted,
     Order,
@@ -181,7 +184,7 @@ class StageActivities:
             job_id, stage = order.request.job_id, source.stage
             given["source"] = SourceFile(
                 fitted=lambda bounds: self._in_time(self._storage.fitted(job_id, stage, bounds)),
-                address=lambda: self._in_time(self._address(job_id, source)),
+                address=lambda kinds: self._in_time(self._address(job_id, source, kinds)),
             )
         if self._stage.called_back:
             secret = self._settings.callback_secret.get_secret_value()
@@ -195,12 +198,33 @@ class StageActivities:
         await check_current(self._client)
         return result
 
-    async def _address(self, job_id: str, source: Source) -> str:
-        """Return the address of the source; a new one if the old one may have expired."""
-        if self._settings.links and (ours := await self._storage.address(job_id, source.stage)):
-            return ours
-        if source.url is not None:
-            return source.url
+    async def _address(self, job_id: str, source: Source, kinds: Mapping[str, bytes]) -> str:
+        """Return an address of the source that gives a file of these kinds: our store's, its
+        vendor's, or else the API's.
+
+        It is looked at before the submit, because a vendor that can't fetch its source uses up an
+        attempt.
+        """
+        settings, storage = self._settings, self._storage
+        if settings.links and (stored := await storage.address(job_id, source.stage)):
+            return stored
+        try:
+            theirs = source.url or await self._new_address(source)
+            await storage.look(theirs, kinds)
+            return theirs
+        except (BadResult, ResultNotAllowed, NeverDelivered, RefusedForGood) as error:
+            ours = asset_url(settings.api_public_url, job_id, source.stage)
+            if may_reach(ours, settings.vendor_addresses()[self._stage.vendor]):
+                with suppress(BadResult, NeverDelivered):
+                    await storage.look(ours, kinds, ours=True)
+                    return ours
+            if isinstance(error, NeverDelivered):
+                raise
+            who = f"The {self._stage.name} service can't fetch our copy, either (API_PUBLIC_URL)."
+            raise RefusedForGood(f"{error.message} {who}") from None
+
+    async def _new_address(self, source: Source) -> str:
+        """Ask the source's vendor for its address."""
         vendor = self._parts.vendor(source.stage)
         try:
             status = await vendor.status(source.vendor_id)

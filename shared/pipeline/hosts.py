@@ -3,6 +3,9 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from shared.http.hosts import is_loopback
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -55,6 +58,29 @@ def written(host: str) -> Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+# Names that mean something else, or nothing, on another machine.
+_INSIDE = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa")
+
+
+def may_reach(our_url: str, vendor_url: str) -> bool:
+    """True if a vendor can call our address, as far as the two addresses say.
+
+    A vendor on the internet needs a public address with https. One inside stands in for the vendor,
+    and has no other way to us than ours to it; only this machine reaches its own loopback.
+    """
+    if not _is_inside(vendor_url):
+        return urlsplit(our_url).scheme == "https" and not _is_inside(our_url)
+    here, there = (is_loopback(urlsplit(url).hostname or "") for url in (our_url, vendor_url))
+    return there or not here
+
+
+def _is_inside(url: str) -> bool:
+    """True for an address of this machine or network; a bare name belongs to a container."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    address = written(host)
+    return "." not in host or host.endswith(_INSIDE) if address is None else not address.is_global
 
 
 # Longer texts are no names.

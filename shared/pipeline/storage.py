@@ -7,8 +7,7 @@ import math
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -16,10 +15,10 @@ import httpx
 import structlog
 from prometheus_client import Counter
 
-from shared.errors import BadResult, StorageFailed
+from shared.errors import BadResult, NeverDelivered, StorageFailed
 from shared.files import forget_partials
-from shared.http.client import CLEARING_STATUSES, NOT_SENT, is_identity, pieces
-from shared.jobs.assets import assets_folder
+from shared.http.client import CLEARING_STATUSES, NOT_SENT, http_client, is_identity, pieces
+from shared.jobs.assets import assets_prefix
 from shared.jobs.messages import Asset
 from shared.pipeline.definition import Stage
 from shared.pipeline.disk import Disk, explained
@@ -45,6 +44,8 @@ UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", [
 CHUNK = 256 * 1024
 # A vendor fetches a source at its turn, which may be in hours.
 ADDRESS_SECONDS = 24 * 3600.0
+# As many bytes of a file show its kind.
+BEGINNING = 16
 
 
 class Checker(ABC):
@@ -63,24 +64,8 @@ class Checker(ABC):
         return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
 
 
-class _NotGiven(Exception):
-    """The file's host answers without the file."""
-
-
-@dataclass(frozen=True)
-class _Order:
-    """One result to be stored: its source, its target and its kinds."""
-
-    url: str
-    job_id: str
-    folder: Path
-    stage: Stage
-    kinds: tuple[str, ...]
-    credentials: Credentials
-    name: str = field(default_factory=lambda: secrets.token_hex(4))
-
-    def partial(self, end: str) -> Path:
-        return self.folder / f".{self.stage.name}.{self.name}.{end}"
+class _NotGiven(BadResult, code=BadResult.code, failure=BadResult.failure):
+    """The file's host answers without the file, which may pass."""
 
 
 class Storage:
@@ -105,8 +90,8 @@ class Storage:
         self._disk = disk
         self._checker = checker
         self._vendors = vendors
-        self._data_dir = data_dir
-        self._assets = Assets(store or Folder(data_dir))
+        self._here = Folder(data_dir)
+        self._assets = Assets(store or self._here)
         self._max_bytes = max_bytes
 
     async def store(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> Asset:
@@ -116,114 +101,124 @@ class Storage:
         FETCH_PATIENCE_SECONDS, or not stored after FETCH_SECONDS; ResultNotAllowed for a forbidden
         host; StorageFailed if the host is away or the disk fails, when a retry can help.
         """
-        order = self._order(url, job_id, stage, vendor=vendor)
+        tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS
+        pause = FETCH_PAUSE_SECONDS
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                return await self._store(order)
+                while True:
+                    try:
+                        return await self.store_at_once(url, job_id, stage, vendor=vendor)
+                    except _NotGiven as error:
+                        if time.monotonic() >= until:
+                            lasted = f"So it was for {FETCH_PATIENCE_SECONDS:g} s."
+                            raise BadResult(f"{error.message} {lasted}") from None
+                        reason = error.message
+                    except BadResult as error:
+                        tries -= 1
+                        if tries == 0:
+                            raise
+                        reason = error.message
+                    log.warning("fetching the result again", step=stage.name, reason=reason)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
         except TimeoutError:
             raise BadResult(f"The result was not fetched within {FETCH_SECONDS:g} s.") from None
 
-    async def _store(self, order: _Order) -> Asset:
-        tries, until = FETCH_TRIES, time.monotonic() + FETCH_PATIENCE_SECONDS
-        pause = FETCH_PAUSE_SECONDS
-        while True:
-            try:
-                return await self._store_once(order)
-            except BadResult as error:
-                tries -= 1
-                if tries == 0:
-                    raise
-                reason = error.message
-            except _NotGiven as error:
-                if time.monotonic() >= until:
-                    raise BadResult(
-                        f"{error} So it was for {FETCH_PATIENCE_SECONDS:g} s."
-                    ) from None
-                reason = str(error)
-            log.warning("fetching the result again", step=order.stage.name, reason=reason)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, FETCH_PAUSE_MAX_SECONDS)
-
     async def store_at_once(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> Asset:
         """Do the same with one try and no patience."""
+        credentials = Credentials(self._vendors[stage.vendor], vendor.credentials())
+        kinds = vendor.traits.kinds or (stage.file.name,)
         try:
-            return await self._store_once(self._order(url, job_id, stage, vendor=vendor))
-        except _NotGiven as error:
-            raise BadResult(str(error)) from None
+            async with self._partial(job_id, stage.name) as fetched:
+                # A dead worker's leftovers; callback and poll may both be fetching just now.
+                old = (fetched.parent, f".{stage.name}.*.part")
+                await asyncio.to_thread(forget_partials, *old, seconds=ABANDONED_SECONDS)
+                await self._download(url, credentials, fetched)
+                async with self._partial(job_id, f"{stage.name}.made") as made:
+                    # Not in a thread, because a cancellation would lose the handle while the file
+                    # is being opened.
+                    with made.open("w+b") as out:
+                        await self._checker.check(fetched, stage.name, kinds, out)
+                    file, size, digest = await asyncio.to_thread(_measured, made, fetched)
+                    await asyncio.to_thread(self._assets.keep, file, job_id, stage, digest=digest)
+        except OSError as error:
+            self._disk.refused("assets", error, step=stage.name)
+            raise StorageFailed(explained(error)) from None
+        return Asset(size=size, sha256=digest, media_type=stage.file.media_type)
 
     async def fitted(self, job_id: str, stage: str, bounds: Any) -> Fitted:
         """Return the stored result of a stage within a vendor's bounds; as `Checker.fitted`."""
-        found = await self._found(job_id, stage)
-        if (path := self._assets.store.path(found.key)) is not None:
-            return await self._checker.fitted(path, bounds)
-        path = assets_folder(self._data_dir, job_id) / f".{stage}.{secrets.token_hex(4)}.part"
         try:
-            await asyncio.to_thread(self._copy_here, found, path)
-            return await self._checker.fitted(path, bounds)
-        finally:
-            await asyncio.to_thread(_forget, path)
-            await asyncio.to_thread(self._tidy, path.parent)
+            found = await self._found(job_id, stage)
+            if self._assets.store.local:
+                with self._here.held(found.key) as path:
+                    return await self._checker.fitted(path, bounds)
+            async with self._partial(job_id, stage) as path:
+                data = await asyncio.to_thread(self._assets.store.range, found.key, 0, found.size)
+                await asyncio.to_thread(path.write_bytes, data)
+                return await self._checker.fitted(path, bounds)
+        except OSError as error:
+            raise StorageFailed(explained(error)) from None
 
     async def address(self, job_id: str, stage: str) -> str | None:
         """Return a temporary address of a stored result; None if the store has none."""
-        found = await self._found(job_id, stage)
-        presigned = self._assets.store.presigned
         try:
+            found = await self._found(job_id, stage)
+            presigned = self._assets.store.presigned
             return await asyncio.to_thread(presigned, found.key, ADDRESS_SECONDS)
         except OSError as error:
             raise StorageFailed(explained(error)) from None
 
-    async def _found(self, job_id: str, stage: str) -> Listed:
+    async def look(self, url: str, kinds: Mapping[str, bytes], *, ours: bool = False) -> None:
+        """Return if an address gives anybody a file that begins as one of these kinds.
+
+        Raises BadResult if it does not, and NeverDelivered if its host is away or busy.
+        """
+        wanted = {"Range": f"bytes=0-{BEGINNING - 1}"}
+        first = b""
         try:
-            found = await asyncio.to_thread(self._assets.find, job_id, stage)
-        except OSError as error:
-            raise StorageFailed(explained(error)) from None
+            async with contextlib.AsyncExitStack() as stack:
+                http = await stack.enter_async_context(http_client()) if ours else self._http
+                request = http.stream("GET", url, headers=wanted)
+                response = await stack.enter_async_context(request)
+                _check_head(response)
+                async for piece in pieces(response):
+                    first += piece
+                    if len(first) >= BEGINNING:
+                        break
+        except (httpx.HTTPError, _NotGiven) as error:
+            raise NeverDelivered(f"The source's address can't be looked at: {error}") from None
+        except httpx.InvalidURL:
+            raise BadResult("The source's address is none.") from None
+        if not first.startswith(tuple(kinds.values())):
+            raise BadResult(f"The source's address gives no {' or '.join(kinds)} file.")
+
+    async def _found(self, job_id: str, stage: str) -> Listed:
+        found = await asyncio.to_thread(self._assets.find, job_id, stage)
         if found is None:
             raise StorageFailed(f"Our disk: the stored {stage} is not there.")
         return found
 
-    def _copy_here(self, found: Listed, path: Path) -> None:
+    @contextlib.asynccontextmanager
+    async def _partial(self, job_id: str, name: str) -> AsyncIterator[Path]:
+        """Yield the path of a new file beside a job's results, which is gone after the block.
+
+        So is the folder with a bucket, because it is only needed during a fetch.
+        """
+        prefix = assets_prefix(job_id)
+        with self._here.held(f"{prefix}.{name}.{secrets.token_hex(4)}.part", make=True) as path:
+            try:
+                yield path
+            finally:
+                with contextlib.suppress(OSError):
+                    await asyncio.to_thread(path.unlink)
+                if not self._assets.store.local:
+                    with contextlib.suppress(OSError):
+                        await asyncio.to_thread((self._here.root / prefix).rmdir)
+
+    async def _download(self, url: str, credentials: Credentials, partial: Path) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self._assets.store.range(found.key, 0, found.size))
-        except OSError as error:
-            raise StorageFailed(explained(error)) from None
-
-    def _order(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> _Order:
-        kinds = vendor.traits.kinds or (stage.file.name,)
-        credentials = Credentials(self._vendors[stage.vendor], vendor.credentials())
-        folder = assets_folder(self._data_dir, job_id)
-        return _Order(url, job_id, folder, stage, kinds, credentials)
-
-    async def _store_once(self, order: _Order) -> Asset:
-        fetched, made = order.partial("part"), order.partial("made.part")
-        stage = order.stage
-        try:
-            await asyncio.to_thread(_make_room, order)
-            await self._download(order, fetched)
-            # Not in a thread, because a cancellation would lose the handle while the file is being
-            # opened.
-            with made.open("w+b") as out:
-                await self._checker.check(fetched, stage.name, order.kinds, out)
-            file, size, digest = await asyncio.to_thread(_measured, made, fetched)
-            await asyncio.to_thread(self._assets.keep, file, order.job_id, stage, digest=digest)
-        except OSError as error:
-            self._disk.refused("assets", error, step=stage.name)
-            raise StorageFailed(explained(error)) from None
-        finally:
-            await asyncio.to_thread(_forget, fetched, made)
-            await asyncio.to_thread(self._tidy, order.folder)
-        return Asset(size=size, sha256=digest, media_type=stage.file.media_type)
-
-    def _tidy(self, folder: Path) -> None:
-        """Remove the download folder with a bucket, because it is only needed during a fetch."""
-        if not self._assets.store.local:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-    async def _download(self, order: _Order, partial: Path) -> None:
-        try:
-            async with asked(self._http, order.url, order.credentials) as response:
+            async with asked(self._http, url, credentials) as response:
                 _check_head(response)
                 with partial.open("wb") as file:
                     await self._copy(response, file)
@@ -254,18 +249,6 @@ def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:
     path = made if made.stat().st_size else fetched
     with path.open("rb") as file:
         return path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _make_room(order: _Order) -> None:
-    order.folder.mkdir(parents=True, exist_ok=True)
-    # A dead worker's leftovers; callback and poll may both be fetching just now.
-    forget_partials(order.folder, f".{order.stage.name}.*.part", seconds=ABANDONED_SECONDS)
-
-
-def _forget(*partials: Path) -> None:
-    for partial in partials:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def _check_head(response: httpx.Response) -> None:

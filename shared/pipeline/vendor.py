@@ -100,15 +100,15 @@ class Fitted:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """The result of the stage before: our file, and its address at its vendor.
+    """The result of the stage before: our file, and an address of it.
 
     `fitted` returns our file within bounds of its own kind; raises RefusedForGood if that is
-    impossible. `address` is for a vendor that fetches it by itself; raises RefusedForGood if it is
-    gone.
+    impossible. `address` is for a vendor that fetches it by itself, and takes files of these kinds
+    (how a file begins, by the kind's name); raises RefusedForGood if no address gives it one.
     """
 
     fitted: Callable[[Any], Awaitable[Fitted]]
-    address: Callable[[], Awaitable[str]]
+    address: Callable[[Mapping[str, bytes]], Awaitable[str]]
 
 
 ANOTHER = "The vendor's answer is about another generation."

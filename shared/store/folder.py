@@ -4,8 +4,8 @@ A worker that stood still in the middle of a write may go on beside its successo
 the file that they replace, and of two that replace it at the same moment only one succeeds. A
 killed process loses its lock.
 
-Only plain files are opened. A service that writes there could otherwise lead a reader elsewhere by
-a link, or block it for ever by a pipe.
+Only plain files are opened, in plain folders. A service that writes there could otherwise lead a
+reader or writer elsewhere by a link, or block it for ever by a pipe.
 """
 
 import contextlib
@@ -24,10 +24,12 @@ from shared.store.protocol import Held, Listed
 
 # The most that is read at once: a record fits into a Temporal payload many times over.
 LARGEST = 16 * 1024 * 1024
+# It is not there, or a part of its path is no folder.
+MISSING = (FileNotFoundError, NotADirectoryError)
 
 
 class Folder:
-    """Files below `root`."""
+    """Files below `root`. Methods are documented in the protocol."""
 
     local = True
 
@@ -35,76 +37,100 @@ class Folder:
         self.root = root
 
     def path(self, key: str) -> Path:
-        """As the protocol says."""
         return self.root / key
 
-    def read(self, key: str) -> Held | None:
-        """As the protocol says; an unreadable or too large file counts as damaged."""
-        path = self.root / key
+    @contextlib.contextmanager
+    def held(self, key: str, *, make: bool = False) -> Iterator[Path]:
+        """Yield a path of the key that leads through an open handle of its folder.
+
+        No folder on the way can be a link, or become one meanwhile: NotADirectoryError. The root
+        and the folder right below it may be links, because an operator moves data to another disk
+        so. The path holds for other processes as well, for as long as the block runs.
+        """
+        *parts, name = key.split("/")
+        top = self.root.joinpath(*parts[:1])
+        if make:
+            top.mkdir(parents=True, exist_ok=True)
+        handle = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with _opened(path) as file:
-                data = file.read(LARGEST + 1)
-                return Held(data if len(data) <= LARGEST else b"", _tag(os.fstat(file.fileno())))
-        except FileNotFoundError:
+            for part in parts[1:]:
+                if make:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=handle)
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                outer, handle = handle, os.open(part, flags, dir_fd=handle)
+                os.close(outer)
+            yield Path(f"/proc/{os.getpid()}/fd/{handle}", name)
+        finally:
+            os.close(handle)
+
+    def read(self, key: str) -> Held | None:
+        """An unreadable or too large file counts as damaged."""
+        try:
+            with self.held(key) as path:
+                try:
+                    with _opened(path) as file:
+                        data = file.read(LARGEST + 1)
+                        tag = _tag(os.fstat(file.fileno()))
+                        return Held(data if len(data) <= LARGEST else b"", tag)
+                except FileNotFoundError:
+                    return None
+                except OSError:
+                    return Held(b"", _tag(path.lstat()))
+        except MISSING:
             return None
-        except OSError:
-            return Held(b"", _tag(path.lstat()))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """As the protocol says."""
-        return create_atomic(self.root / key, data)
+        with self.held(key, make=True) as path:
+            return create_atomic(path, data)
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
-        """As the protocol says; waits for another process that is replacing the same file."""
-        path = self.root / key
-        with _locked(path):
-            try:
+        """Wait for another process that is replacing the same file."""
+        try:
+            with self.held(key) as path, _locked(path):
                 if _tag(path.lstat()) != tag:
                     return False
-            except FileNotFoundError:
-                return False
-            write_atomic(path, data)
-            return True
+                write_atomic(path, data)
+                return True
+        except MISSING:
+            return False
 
     def put(self, key: str, data: bytes) -> None:
-        """As the protocol says."""
-        write_atomic(self.root / key, data)
+        with self.held(key, make=True) as path:
+            write_atomic(path, data)
 
     def keep(self, key: str, file: Path) -> None:
         """Move the file itself."""
-        path = self.root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(path)
+        with self.held(key, make=True) as path:
+            file.replace(path)
 
     def remove(self, key: str) -> None:
-        """As the protocol says."""
-        (self.root / key).unlink(missing_ok=True)
+        with contextlib.suppress(*MISSING), self.held(key) as path:
+            path.unlink()
 
     def remove_below(self, prefix: str) -> None:
-        """Remove the folder as well."""
-        folder = self.root / prefix
-        if folder.exists():
-            shutil.rmtree(folder)
+        """Remove the folder as well; of a link only the link."""
+        with contextlib.suppress(*MISSING), self.held(prefix.removesuffix("/")) as path:
+            path.unlink() if path.is_symlink() else shutil.rmtree(path)
 
     def range(self, key: str, start: int, end: int) -> bytes:
-        """As the protocol says."""
-        with _opened(self.root / key) as file:
+        with self.held(key) as path, _opened(path) as file:
             file.seek(start)
             return file.read(end - start)
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """List plain files of that folder, without unfinished ones."""
         try:
-            entries = list(os.scandir(self.root / prefix))
-        except FileNotFoundError:
+            with self.held(prefix) as folder, os.scandir(folder) as entries:
+                found = {each.name: _stat(each) for each in entries if each.name[0] != "."}
+        except MISSING:
             return
-        for each in entries:
-            if not each.name.startswith(".") and (found := _stat(each)) is not None:
-                modified = datetime.fromtimestamp(found.st_mtime, UTC)
-                yield Listed(f"{prefix}{each.name}", found.st_size, _tag(found), modified)
+        for name, file in found.items():
+            if file is not None:
+                modified = datetime.fromtimestamp(file.st_mtime, UTC)
+                yield Listed(f"{prefix}{name}", file.st_size, _tag(file), modified)
 
     def presigned(self, key: str, seconds: float) -> None:
-        """A folder store has no presigned links."""
         return
 
 
@@ -120,7 +146,7 @@ def _opened(path: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Lock the present file exclusively; yield None for anything but a plain file."""
+    """Lock the present file exclusively, if it is a plain one."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             fcntl.flock(stack.enter_context(_opened(path)), fcntl.LOCK_EX)

@@ -32,6 +32,7 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
 from shared.pipeline import heartbeat, interceptor, storage, submitting
+from shared.store.folder import Folder
 from shared.store.records import Records
 from shared.telemetry import logs
 from shared.temporal.client import GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
@@ -77,7 +78,7 @@ def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
     _around(patch, storage.Storage, "_download", hook, name=_of_stage("download"))
     _around(patch, storage.Storage, "_copy", hook, name=_of_stage("file"))
     _around(patch, checker.Checker, "check", hook, name=_of_stage("check"))
-    _around_sync(patch, Path, "replace", at_once, name=_of_stage("move"))
+    _around_sync(patch, Folder, "keep", at_once, name=_of_stage("move"))
     _around_sync(patch, heartbeat.Pulse, "accept", at_once, name=_of_stage("heartbeat"))
     _around_sync(patch, Records, "append", at_once, name=_record)
 

@@ -88,8 +88,8 @@ class Wire:
 
 
 WIRES = {
-    # The video service, too, fetches the picture.
-    "service": Wire({}, PLACES, unasked=1),
+    # The picture's address is looked at, and then the video service fetches it.
+    "service": Wire({}, PLACES, unasked=2),
     # A look-up at a ComfyUI that knows nothing asks for the file as well.
     "native": Wire({**COMFYUI, **KLING}, NATIVE_PLACES, unasked=1),
 }

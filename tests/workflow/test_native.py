@@ -1,12 +1,16 @@
 """Jobs over the vendors' own wires, a ComfyUI's and Kling's: what only happens there."""
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import Client
 
+from services.api.app import create_app
+from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.jobs.messages import Attempts
@@ -14,7 +18,7 @@ from shared.jobs.states import Status
 from shared.pipeline import heartbeat
 from tests.fixtures.eventually import eventually
 from tests.services.mock_comfyui.test_graphs import SAVERS
-from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_core.serving import Json, Service, served
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
 from tests.workflow.pipeline import LONG, Pipeline, begun, paid_once, pipeline, why, working
 from tests.workflow.scenarios import FIRST_ATTEMPT, FOR_EITHER_STAGE, Scenario, crowd_of, rule
@@ -91,6 +95,38 @@ async def test_a_picture_of_another_kind_is_stored_as_png(
     assert record.assets["image"].media_type == "image/png"
     folder = tmp_path / "assets" / record.job_id
     assert {path.name for path in folder.iterdir()} == {"image.png", "video.mp4"}
+
+
+@contextlib.asynccontextmanager
+async def served_by_the_api(client: Client, data_dir: Path, api: bool) -> AsyncIterator[Pipeline]:
+    """A pipeline whose own files the API serves, or nobody."""
+    async with served(create_app(ApiSettings(data_dir=data_dir), client)) as base:
+        ours = base if api else "http://127.0.0.1:9"
+        async with working(client, data_dir, **COMFYUI, api_public_url=ours) as line:
+            yield line
+
+
+@pytest.mark.parametrize("api", [True, False])
+@pytest.mark.parametrize("trouble", ["a webp", "gone"])
+async def test_a_picture_that_its_address_does_not_give_is_fetched_from_us_or_not_ordered(
+    client: Client, tmp_path: Path, trouble: str, api: bool
+) -> None:
+    """No attempt is spent on it; the video service takes PNG and JPEG."""
+    async with served_by_the_api(client, tmp_path, api) as line:
+        if trouble == "a webp":
+            await make(line.images, format="webp")
+        else:
+            # From the second fetch of the file on.
+            await line.images.arm(rule("result", "refuse", status=404, often={"events": "2-99"}))
+        record = await line.run()
+        rows = await line.videos.json("/admin/ledger")
+    assert record.attempts == Attempts(image=1, video=int(api))
+    assert (record.status, len(rows)) == (Status.SUCCEEDED if api else Status.FAILED, int(api))
+    if not api:
+        assert why(record).code == "refused_for_good"
+        says = "gives no PNG or JPEG file" if trouble == "a webp" else "answered 404"
+        assert says in why(record).message
+        assert "API_PUBLIC_URL" in why(record).message
 
 
 async def test_out_of_memory_has_the_server_free_some_and_is_tried_again(line: Pipeline) -> None:

@@ -23,6 +23,8 @@ from shared.pipeline.vendor import LOST, SourceFile, State, Traits, VendorStatus
 from shared.redact import redacted
 
 DURATION = "5"
+# The kinds of pictures that Kling takes, and how their files begin.
+PICTURES = {"PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff"}
 # Kling's own codes for what it doesn't know: a route, a value, a method, a resource.
 KLINGS = ("1200", "1201", "1202", "1203")
 
@@ -206,7 +208,7 @@ class VideoService(ServiceClient):
     ) -> str:
         """The vendor's id of the task."""
         body = {
-            "image_url": await source.address(),
+            "image_url": await source.address(PICTURES),
             "prompt": prompt,
             "duration": DURATION,
             "callback_url": callback_url,

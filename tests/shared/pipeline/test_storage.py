@@ -241,6 +241,20 @@ async def test_a_full_disk_is_no_fault_of_the_vendor(tmp_path: Path) -> None:
         )
 
 
+async def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    elsewhere, data_dir = tmp_path / "elsewhere", tmp_path / "data"
+    elsewhere.mkdir()
+    (data_dir / "assets").mkdir(parents=True)
+    (data_dir / "assets" / JOB).symlink_to(elsewhere)
+    storage = storage_of(answered(file_of(samples.png())), data_dir)
+    with pytest.raises(StorageFailed, match="Our disk: Not a directory"):
+        await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
+    assert left_behind(elsewhere) == []
+    (elsewhere / "image.png").write_bytes(samples.png())
+    with pytest.raises(StorageFailed, match="the stored image is not there"):
+        await storage.fitted(JOB, "image", BOUNDS)
+
+
 async def test_a_job_id_from_outside_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a job id"):
         await storage_of(answered(reply()), tmp_path).store(

@@ -132,6 +132,38 @@ def test_what_is_no_file_of_ours_is_no_result(tmp_path: Path, made: Callable[[Pa
         store.range(key, 0, 1)
 
 
+def test_a_folder_that_is_a_link_leads_nowhere(tmp_path: Path) -> None:
+    """Neither a reader nor a writer; an operator may have moved `assets` itself to another disk."""
+    elsewhere, disk = tmp_path / "elsewhere", tmp_path / "disk"
+    for each in (elsewhere, disk):
+        each.mkdir()
+    (elsewhere / "image.png").write_bytes(b"of somebody")
+    (tmp_path / "assets").symlink_to(disk)
+    store, (job_id, good) = folder.Folder(tmp_path), (new_job_id(), new_job_id())
+    (disk / job_id).symlink_to(elsewhere)
+    key = f"assets/{job_id}/image.png"
+    assert (store.read(key), Assets(store).find(job_id, "image")) == (None, None)
+    assert not store.swap(key, b"ours", "a tag")
+    store.remove(key)
+    part = tmp_path / "part"
+    part.write_bytes(b"ours")
+    for write in (
+        lambda: store.range(key, 0, 1),
+        lambda: store.put(key, b"ours"),
+        lambda: store.put_if_absent(f"{key}.new", b"ours"),
+        lambda: store.keep(key, part),
+    ):
+        with pytest.raises(NotADirectoryError):
+            write()
+    Assets(store).forget(job_id)
+    assert not (disk / job_id).is_symlink()
+    assert [(each.name, each.read_bytes()) for each in elsewhere.iterdir()] == [
+        ("image.png", b"of somebody")
+    ]
+    Assets(store).keep(part, good, IMAGE, digest="a" * 64)
+    assert (disk / good / "image.png").read_bytes() == b"ours"
+
+
 class Overtaken:
     """A store in which somebody else writes between a look and the write that follows."""
 

@@ -1,12 +1,10 @@
 """What can be checked of Kling for nothing: its account, and what the settings alone tell."""
 
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -16,8 +14,8 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
 from services.worker.vendors.kling.answers import data_of
 from shared.errors import VendorError
-from shared.http.hosts import is_loopback
 from shared.pipeline.answers import member
+from shared.pipeline.hosts import may_reach
 from shared.redact import redacted
 
 log = structlog.get_logger(__name__)
@@ -30,9 +28,6 @@ SKEW_SECONDS = 30
 SOON_SECONDS = 7 * 86_400
 _DAY_SECONDS = 86_400
 UNLESS = "1102, unless it pays afterwards"
-
-# Names that mean something else, or nothing, on another machine.
-INSIDE = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 Call = Callable[..., Awaitable[httpx.Response]]
 
@@ -98,33 +93,11 @@ def _number(value: Any) -> float:
 
 def pushes_to_us(settings: WorkerSettings) -> bool:
     """Whether Kling gets a callback address; if it doesn't, that is said once."""
-    if may_be_told(settings.callback_url, settings.video_service_url):
+    if may_reach(settings.callback_url, settings.video_service_url):
         return True
     reason = "CALLBACK_URL is no public https address"
     log.info("no callbacks: the video vendor is polled", reason=reason)
     return False
-
-
-def may_be_told(callback_url: str, vendor_url: str) -> bool:
-    """Whether the vendor can call us back there, as far as the addresses say.
-
-    One of the internet needs a public address with https. One inside is not the vendor, but what
-    stands in for it, and has no other way to us than ours to it; this machine is reached by itself
-    alone.
-    """
-    if not is_inside(vendor_url):
-        return urlsplit(callback_url).scheme == "https" and not is_inside(callback_url)
-    here, there = (is_loopback(urlsplit(url).hostname or "") for url in (callback_url, vendor_url))
-    return there or not here
-
-
-def is_inside(url: str) -> bool:
-    """Whether an address is one of this machine or network; a bare name is one of a container."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." not in host or host.endswith(INSIDE)
 
 
 def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """A vendor behind httpx.MockTransport that gives set answers; the usual video, and its settings."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,8 @@ UNKNOWN = reply(404, code="not_found")
 def picture_at(address: str, *, fitted: Fitted | GenvideoError = FITTED) -> SourceFile:
     """An image that its vendor has at an address, and our file within any bounds, or not."""
 
-    async def asked() -> str:
+    async def asked(kinds: Mapping[str, bytes]) -> str:
+        assert list(kinds) == ["PNG", "JPEG"]
         return address
 
     async def within(bounds: Bounds) -> Fitted:
