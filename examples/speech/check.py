@@ -1,7 +1,7 @@
 """`make example-speech`: two pipelines on one slot, through faults, `kill -9` and a terminate.
 
-It brings up a stack of its own, in either mode. Says what it saw; 1 where the vendors' ledgers show
-two jobs at once, or one generation paid twice.
+It starts a stack of its own, in either mode, and prints what it saw. It exits with 1 if the ledgers
+show two jobs at once, or one generation paid twice.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack that shares nothing with any other one of this machine."""
+    """A stack with data, ports and project of its own."""
 
     settings: dict[str, str]
 
     def make(self, *words: str) -> str:
-        """What a target prints; it must end well."""
+        """Return the output of a target; exit if it fails."""
         drop = ("MAKEFLAGS", "MAKELEVEL", "TEMPORAL_ADDRESS")
         env = {k: v for k, v in os.environ.items() if k not in drop} | self.settings
         command = ["make", "--no-print-directory", *words]
@@ -63,21 +63,25 @@ class Stack:
         return dict(self.get("API_PORT", f"/jobs/{job_id}"))
 
     def ledger(self) -> list[Row]:
-        """Every generation that any of the mocks has accepted."""
+        """Return every generation that the mocks have accepted."""
         return [row for port in MOCKS for row in self.get(port, "/admin/ledger")]
 
     def kill(self, service: str) -> None:
-        """`kill -9` of each process, or container, of a service."""
+        """Kill each process of a service with signal 9.
+
+        In a container the process dies and not the container, which the engine would not restart.
+        """
         rows = [line.split(maxsplit=4) for line in self.make("ps").splitlines()]
         for _, name, _, _, detail in [row for row in rows if row[0] == service]:
             if pid := re.search(r"pid (\d+)", detail):
                 os.kill(int(pid[1]), signal.SIGKILL)
             else:
-                subprocess.run(["docker", "kill", "--signal", "KILL", name], check=True)  # noqa: S607
+                kill = "kill -9 $(cat /proc/1/task/1/children)"
+                subprocess.run(["docker", "exec", name, "bash", "-c", kill], check=True)  # noqa: S607
 
 
 def until(reached: Callable[[], Any], what: str) -> Any:
-    """What is reached, as soon as it is."""
+    """Return the value of `reached` once it is true; exit after PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
     while not (found := reached()):
         if time.monotonic() > deadline:
@@ -87,7 +91,7 @@ def until(reached: Callable[[], Any], what: str) -> Any:
 
 
 def play(stack: Stack) -> None:
-    """Jobs of both pipelines in turn, while workers die and one job is terminated."""
+    """Submit jobs of both pipelines; kill the workers and terminate a job meanwhile."""
     stack.make("up")
     stack.make("fault", "PRESET=everything-at-once")
     orders: list[Row] = []
@@ -120,7 +124,7 @@ def play(stack: Stack) -> None:
 
 
 def _at_work(stack: Stack, jobs: Iterable[str], pipeline: str) -> str | None:
-    """A job of this pipeline whose vendor works for it."""
+    """Return a job of this pipeline that a vendor works for."""
     running = stack.get("API_PORT", "/jobs?status=running")["jobs"]
     mine = {job["job_id"] for job in running if job["pipeline"] == pipeline} & {*jobs}
     at_work = {_job_of(row) for row in stack.ledger() if row["finished_ts"] is None}
@@ -133,7 +137,7 @@ async def _terminate(stack: Stack, job_id: str) -> None:
 
 
 def judged(rows: list[Row]) -> int:
-    """1 where two jobs were at a vendor at once, or one generation was charged twice."""
+    """Return 1 if two jobs were at a vendor at once, or a generation was charged twice."""
     spans: dict[str, tuple[float, float]] = {}
     for row in rows:
         begin, end = spans.get(_job_of(row), (float("inf"), 0.0))
