@@ -40,7 +40,7 @@ PARTS = (
     ),
     Part(
         "kills",
-        "every service of ours and the server killed (-9)",
+        "every service and the server killed (-9)",
         partial(chaos, killed=KILLED),
     ),
     Part("chaos", "kills, freezes, resets, cancels, drawn by the seed", chaos),

@@ -60,7 +60,7 @@ async def examined(calls: Calls, plan: Plan) -> list[Finding]:
 def too_old(version: tuple[int, ...]) -> str:
     """Why nothing is submitted there."""
     needed = _dotted(TAKES_OUR_ID)
-    return f"{_dotted(version)} is too old: it takes no prompt_id of ours, as {needed} does"
+    return f"{_dotted(version)} is too old: it does not take a prompt_id, as {needed} does"
 
 
 def _dotted(version: tuple[int, ...]) -> str:

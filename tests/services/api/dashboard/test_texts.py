@@ -182,7 +182,7 @@ SHOWN = """([name, given]) =>
 SAID: list[tuple[str, Any, str]] = [
     ("sentenceText", "It must be at most 5.", "最多为 5。"),
     ("sentenceText", "Nobody has said this.", "Nobody has said this."),
-    ("sentenceText", "There is no slot busy.", "没有槽位 busy。"),
+    ("sentenceText", "There is no slot busy.", "没有名额 busy。"),
     (
         "errorText",
         {"code": "queue_full", "message": "Nobody has said this."},

@@ -82,7 +82,7 @@ async def test_where_nobody_lets_us_in_that_alone_is_told(
 @pytest.mark.parametrize(
     ("told", "verdict", "says"),
     [
-        ("0.3.44", "wrong", "0.3.44 is too old: it takes no prompt_id of ours, as 0.3.45 does"),
+        ("0.3.44", "wrong", "0.3.44 is too old: it does not take a prompt_id, as 0.3.45 does"),
         ("v0.2.7", "wrong", "0.2.7 is too old"),
         ("0.3.63", "warning", "0.3.63 is older than any that was tried"),
         ("0.3.64", "ok", "0.3.64"),

@@ -44,7 +44,7 @@ async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
 
 async def test_a_server_that_is_too_old_is_refused_before_anything_is_sent() -> None:
     vendor = StubVendor({STATS: [reply(system={"comfyui_version": "v0.3.44"})]})
-    with pytest.raises(RefusedForGood, match=r"0\.3\.44 is too old: it takes no prompt_id of ours"):
+    with pytest.raises(RefusedForGood, match=r"0\.3\.44 is too old: it does not take a prompt_id"):
         await submit(vendor)
     assert vendor.asked == [STATS]
 
