@@ -88,7 +88,7 @@ def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:
 
 async def _close_streams(app: FastAPI, service: Service) -> None:
     await app.state.stopping.wait()
-    service.feed.hub.close()
+    service.feed.listeners.close()
 
 
 # Half of the time of the best level, for a tenth more bytes.

@@ -9,7 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from services.api.dependencies import Dependencies
-from services.api.feed.feed import Feed
+from services.api.feed import Feed
 from services.api.metrics import SUBMITTED
 from services.api.repair import Repairer
 from services.api.slots import Slots
@@ -152,7 +152,7 @@ class Jobs:
             raise _unknown(job_id)
         if record is not None:
             return self._feed.put_record(record)
-        known = self._feed.index.get(job_id)
+        known = self._feed.get(job_id)
         waits = known is not None and known.version == 0 and not known.status.ended
         if known is not None and waits and not await self._repairer.is_there(job_id):
             # It has no record yet.

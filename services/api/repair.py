@@ -19,7 +19,7 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from services.api.dependencies import Dependencies
-from services.api.feed.feed import Feed
+from services.api.feed import Feed
 from services.api.metrics import FORGOTTEN, REPAIRED
 from services.api.temporal import ABNORMAL, Temporal, closed, first_record, from_workflow, outcome
 from shared.errors import NotReady, TemporalUnavailable
@@ -104,13 +104,13 @@ class Repairer:
 
         Raises NotReady, because a namespace that is not ready proves nothing.
         """
-        known = self._feed.index.get(job_id)
+        known = self._feed.get(job_id)
         found = await self._temporal.describe(job_id)
         await self._dependencies.require()
         if found is None:
             return known
         if self._feed.retention.past(found.close_time):
-            self._feed.index.forget({job_id})
+            self._feed.forget({job_id})
             return None
         is_open = found.status == WorkflowExecutionStatus.RUNNING
         age = (datetime.now(UTC) - found.start_time).total_seconds()
@@ -118,7 +118,7 @@ class Repairer:
             record = await self._from_temporal(found, known)
             if record is not None:
                 await self._write(record, why="recovered")
-                return self._feed.index.get(job_id)
+                return self._feed.get(job_id)
         if is_open:
             base = known or (await first_record(self._temporal, found)).job()
             self._feed.put(base)
@@ -129,7 +129,7 @@ class Repairer:
         end = {**await outcome(self._temporal, found), "version": base.version}
         shown = base.model_copy(update={"finished_at": found.close_time, **end})
         if known is not None:
-            self._feed.index.amend(shown)
+            self._feed.amend(shown)
         return shown
 
     async def _from_temporal(
@@ -209,7 +209,7 @@ class UnknownJobs:
     async def look(self) -> None:
         """Run one round; raise NotReady."""
         self._round += 1
-        jobs = self._feed.index.open()
+        jobs = self._feed.open()
         self._looked_for = {job.job_id: self._looked_for.get(job.job_id, 0) for job in jobs}
         running = self._next(job for job in jobs if job.status is Status.RUNNING)
         waiting = self._next(job for job in jobs if job.status is Status.QUEUED)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from temporalio.client import Client
 
 from services.api.dependencies import Dependencies, dependencies_of
-from services.api.feed.feed import Feed, Retention
-from services.api.feed.follow import Follower
-from services.api.feed.hub import Hub
+from services.api.feed import Feed, Listeners, Retention
+from services.api.follow import Follower
 from services.api.jobs import Jobs
 from services.api.repair import ROUND_SECONDS, Forgetter, Repairer, UnknownJobs, periodically
 from services.api.settings import ApiSettings
@@ -78,8 +77,8 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     slots = gates[JOB_GATE]
     assets = Assets(chosen_store(settings))
     dependencies = dependencies_of(settings, client, assets)
-    hub = Hub(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
-    feed = Feed(hub, retention=Retention(settings.retention_days))
+    listeners = Listeners(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
+    feed = Feed(listeners, retention=Retention(settings.retention_days))
     records = Records(assets.store, namespace=client.namespace)
     repairer = Repairer(feed, records, temporal, dependencies=dependencies)
     jobs = Jobs(

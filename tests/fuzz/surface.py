@@ -112,7 +112,7 @@ async def _api(connected: Connected, folder: Path) -> AsyncIterator[Service]:
     client = await connected()
     app = create_api(ApiSettings(data_dir=folder, api_rate=0), client)
     async with standing_in(client), serving(app) as base:
-        app.state.service.feed.hub.close()
+        app.state.service.feed.listeners.close()
         yield _Api(base, app, known)
 
 

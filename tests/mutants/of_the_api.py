@@ -82,8 +82,8 @@ MUTANTS = (
         breaks="changes that are sent together are sent in reverse order",
         edits=(
             (
-                "            self._change = frames[-1].number\n        return frames\n",
-                "            self._change = frames[-1].number\n        return frames[::-1]\n",
+                "[Item(numbered(frame), frame.number) for frame in frames]",
+                "[Item(numbered(frame), frame.number) for frame in frames[::-1]]",
             ),
         ),
         scene=SCENES["quick"],
@@ -96,7 +96,7 @@ MUTANTS = (
         edits=(
             (
                 "    found = await asyncio.to_thread(service.assets.find, job_id, stage)\n",
-                "    jobs = service.feed.index.page(1, status=None, tag=None, after=None).jobs\n"
+                "    jobs = service.feed.page(1, status=None, tag=None, after=None).jobs\n"
                 "    newest = jobs[0].job_id\n"
                 "    found = await asyncio.to_thread(service.assets.find, newest, stage)\n",
             ),

@@ -22,7 +22,7 @@ from temporalio.workflow import (
     UnfinishedUpdateHandlersWarning,
 )
 
-from services.api.feed.feed import versions_after
+from services.api.feed import versions_after
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service import ImageService, VideoService
 from services.worker.workflows import GenVideoWorkflow

@@ -2,9 +2,10 @@
 one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import closing, suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
@@ -12,19 +13,26 @@ from fastapi.sse import format_sse_event
 from pydantic import BeforeValidator, Field
 from starlette.types import Receive, Scope, Send
 
-from services.api.feed.feed import Changes, versions_after
-from services.api.feed.hub import Frame, Hub, Subscription, TooManyListeners, Versions, Waiting
+from services.api.feed import (
+    Feed,
+    Frame,
+    Listener,
+    Listeners,
+    TooManyListeners,
+    numbered,
+    text_of,
+    versions_after,
+)
 from services.api.http.routes import JobId, ServiceDep, address_of
 from services.api.jobs import JobNotFound
 from services.api.models import EXAMPLES
 from services.api.service import Service
 from shared.errors import GenvideoError, NotReady, TemporalUnavailable
+from shared.http.app import WRITE
 from shared.http.problems import documented, from_error
 from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Job
 
-# This many frames are sent in a row before others get their turn.
-BURST = 50
 # More versions than any job has.
 MOST_VERSION = 10**9
 
@@ -35,7 +43,7 @@ async def missed_versions(job: Job, since: int | None, *, service: Service) -> l
         record = await service.jobs.record(job.job_id)
         if record is not None:
             return versions_after(record, since)
-    newest = service.feed.index.get(job.job_id)
+    newest = service.feed.get(job.job_id)
     shown = newest if newest is not None and newest.version > job.version else job
     return [shown] if since is None or shown.version > since else []
 
@@ -61,92 +69,136 @@ Mark = Annotated[bool, Query(description="Send a frame when everything known was
 router = APIRouter(dependencies=[ONLY_KNOWN])
 
 
-class SocketSubscription(Subscription):
-    """A socket's listener: sends what it gets, and only then has something to do."""
+class Item(NamedTuple):
+    """A text to send, and the position of a listener that has it."""
 
-    def __init__(self, socket: WebSocket, waiting: Waiting, *, until_end: bool) -> None:
-        super().__init__(waiting)
+    text: str
+    position: int
+
+
+class Position(Protocol):
+    """How far a listener has come; nothing is stored for it."""
+
+    position: int
+    # Once all of `next` was sent, nothing will follow.
+    ended: bool
+
+    @property
+    def behind(self) -> bool:
+        """True if so much is missing that it may not be sent at once."""
+
+    def next(self) -> list[Item]:
+        """Return some of what follows, in order; empty if that was all."""
+
+
+class OneJob:
+    """The versions of one job; a slow listener gets the newest."""
+
+    behind = False
+
+    def __init__(self, feed: Feed, job_id: str) -> None:
+        self._feed = feed
+        self._job_id = job_id
+        self.position = -1
+        self.ended = False
+
+    def next(self) -> list[Item]:
+        frames = self._feed.versions_of(self._job_id, self.position)
+        self.ended = self.ended or any(frame.job.status.ended for frame in frames)
+        return [Item(text_of(frame), frame.job.version) for frame in frames]
+
+
+class EveryJob:
+    """The changes of all jobs: first the newest state of those that are known, each `shown`, then
+    perhaps a mark, then each change."""
+
+    ended = False
+
+    def __init__(self, feed: Feed, since: int, *, shown: Callable[[Job], Job], mark: bool) -> None:
+        self._feed = feed
+        self._shown = shown
+        self._known = feed.change
+        self._mark = mark
+        self.position = since
+
+    @property
+    def behind(self) -> bool:
+        return self.position < self._known or self._mark
+
+    def next(self) -> list[Item]:
+        if self.position < self._known:
+            frames = [*map(self._as_shown, self._feed.changed_after(self.position))]
+        else:
+            frames = self._feed.changes_after(self.position)
+        if not frames and self._mark:
+            self._mark = False
+            mark = {"complete": self._feed.named(self.position), "jobs": len(self._feed)}
+            return [Item(json.dumps(mark), self.position)]
+        return [Item(numbered(frame), frame.number) for frame in frames]
+
+    def _as_shown(self, frame: Frame) -> Frame:
+        job = self._shown(frame.job) if frame.number <= self._known else frame.job
+        return frame if job is frame.job else Frame(job, frame.number, frame.change)
+
+
+class SocketListener(Listener):
+    """A socket that gets what follows its position, until the client has left or all is sent."""
+
+    def __init__(self, socket: WebSocket, at: Position, *, turn: asyncio.Lock) -> None:
         self._socket = socket
-        self._until_end = until_end
-        # For one job: the last sent version, so that no older one follows.
-        self._version = -1
+        self._at = at
+        self._turn = turn
+        self._write: Callable[[str], bool] = socket.scope["extensions"][WRITE]
         self._open = False
         self._sending: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Send what waits, unless that is under way."""
-        if self._open and self._sending is None:
-            self._sending = asyncio.create_task(self._send_all())
+        """Write what has come; a task does what has to wait."""
+        if self._open and self._sending is None and not self._written():
+            self._sending = asyncio.create_task(self._send())
 
-    async def serve(self, first: Iterable[Frame] = ()) -> None:
-        """Send these, then whatever comes, until the client has left or the end is sent."""
-        try:
-            if await self._send(first):
-                await self._close(NORMAL)
-            self._open = True
-            self.wake()
-            # Messages of the client are ignored; only its leaving counts.
-            while (await self._socket.receive())["type"] != "websocket.disconnect":
-                continue
-        except WebSocketDisconnect:
-            return
-        finally:
-            await self._stop()
+    def _written(self) -> bool:
+        if self.closed or self._at.behind:
+            return False
+        for item in self._at.next():
+            if not self._write(item.text):
+                return False
+            self._at.position = item.position
+        return not self._at.ended
 
-    async def _send_all(self) -> None:
+    async def _send(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
-            while (frames := self.pop()) or await self._caught_up():
-                if await self._send(frames):
-                    await self._close(NORMAL)
-                await self.turn()
-            if self.closed:
+            while items := self._at.next():
+                for item in items:
+                    await self._socket.send_text(item.text)
+                    self._at.position = item.position
+                # Of the listeners that are behind, one at a time gets a page.
+                async with self._turn:
+                    await asyncio.sleep(0)
+            if self._at.ended:
+                await self._close(NORMAL)
+            elif self.closed:
                 await self._close(GOING_AWAY)
-        # No await since the last pop except for the end, so a wake in between can't be missed.
+        # No await since the last look except for the end, so a wake in between can't be missed.
         self._sending = None
 
-    async def _caught_up(self) -> bool:
-        """Send all that there is; return True if something was sent, and more may have come."""
-        return False
-
-    async def _send(self, frames: Iterable[Frame]) -> bool:
-        """Send these; return True if the last frame was among them."""
-        for number, frame in enumerate(frames, start=1):
-            if self._until_end and frame.job.version <= self._version:
+    async def serve(self) -> None:
+        """Send all that follows; messages of the client are ignored, only its leaving counts."""
+        self._open = True
+        self.wake()
+        try:
+            while (await self._socket.receive())["type"] != "websocket.disconnect":
                 continue
-            await self._socket.send(frame.message if self._until_end else frame.numbered_message)
-            self._version = frame.job.version
-            if self._until_end and frame.job.status.ended:
-                return True
-            if number % BURST == 0:
-                await asyncio.sleep(0)
-        return False
+        finally:
+            self._open = False
+            if self._sending is not None:
+                self._sending.cancel()
+                await asyncio.gather(self._sending, return_exceptions=True)
 
     async def _close(self, code: int) -> None:
         """Close the socket; the server reports it to `receive`, which ends everything."""
         self._open = False
         await self._socket.close(code)
-
-    async def _stop(self) -> None:
-        self._open = False
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
-
-
-class MarkedSubscription(SocketSubscription):
-    """A listener to every job that gets a mark once it has caught up."""
-
-    def __init__(self, socket: WebSocket, changes: Changes) -> None:
-        super().__init__(socket, changes, until_end=False)
-        self._changes = changes
-        self._told = False
-
-    async def _caught_up(self) -> bool:
-        if self._told:
-            return False
-        self._told = True
-        await self._socket.send_text(self._changes.mark)
-        return True
 
 
 @router.websocket("/ws/jobs")
@@ -158,17 +210,18 @@ async def every_job(
     With `since` only what has changed after that frame; a frame of an earlier process counts as
     none.
     """
-    number = service.feed.hub.number_of(since)
+    number = service.feed.number_of(since)
     await _accepted(socket, service, _every_change(socket, service, since=number, mark=mark))
 
 
 async def _every_change(socket: WebSocket, service: Service, *, since: int, mark: bool) -> None:
-    asked = service.feed.index.any_open() and await service.slots.look()
-    changes = service.feed.changes(since, service.slots.placed if asked else _as_it_is)
-    unmarked = SocketSubscription(socket, changes, until_end=False)
-    subscription = MarkedSubscription(socket, changes) if mark else unmarked
-    with service.feed.hub.subscribed(subscription):
-        await subscription.serve()
+    asked = service.feed.any_open() and await service.slots.look()
+    shown = service.slots.placed if asked else _as_it_is
+    at = EveryJob(service.feed, since, shown=shown, mark=mark)
+    listeners = service.feed.listeners
+    listener = SocketListener(socket, at, turn=listeners.turn)
+    with listeners.subscribed(listener):
+        await listener.serve()
 
 
 def _as_it_is(job: Job) -> Job:
@@ -184,9 +237,11 @@ async def one_job(
 
 
 async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: int | None) -> None:
-    subscription = SocketSubscription(socket, Versions(), until_end=True)
-    # Subscribe first and read then, so that a change in between comes twice rather than never.
-    with service.feed.hub.subscribed(subscription, job_id):
+    at = OneJob(service.feed, job_id)
+    listeners = service.feed.listeners
+    listener = SocketListener(socket, at, turn=listeners.turn)
+    # Subscribe first and read then, so that no change in between is missed.
+    with listeners.subscribed(listener, job_id), suppress(WebSocketDisconnect):
         try:
             job = await service.jobs.find(job_id)
         except JobNotFound as error:
@@ -198,10 +253,12 @@ async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: i
         if has_it_all(job, since):
             await socket.close(NORMAL)
             return
-        first = await service.slots.with_positions(
-            await missed_versions(job, since, service=service)
-        )
-        await subscription.serve(Frame(each) for each in first)
+        at.position = job.version if since is None else since
+        missed = await missed_versions(job, since, service=service)
+        for each in await service.slots.with_positions(missed):
+            await socket.send_text(text_of(Frame(each)))
+            at.position, at.ended = each.version, each.status.ended
+        await listener.serve()
 
 
 def _reason(error: GenvideoError) -> str:
@@ -214,7 +271,7 @@ async def _accepted(
     """Serve in a place among the listeners, or refuse if there is none."""
     with closing(serving):
         try:
-            with service.feed.hub.place(address_of(socket)):
+            with service.feed.listeners.place(address_of(socket)):
                 await socket.accept()
                 await serving
         except TooManyListeners as error:
@@ -253,22 +310,32 @@ _EVENT = {
 def _stream(event_id: str) -> dict[str, Any]:
     """Return the documentation of a stream whose events have such ids."""
     job = Job.model_validate(EXAMPLES["Job"])
-    example = {"id": event_id, "data": Frame(job).text}
+    example = {"id": event_id, "data": text_of(Frame(job))}
     return {"text/event-stream": {"schema": _EVENT, "example": example}}
 
 
 class EventStream(StreamingResponse):
     """Send events as they come, in a place among the listeners; raise TooManyListeners."""
 
-    def __init__(self, content: AsyncIterator[bytes], hub: Hub, address: str) -> None:
+    def __init__(self, content: AsyncIterator[bytes], listeners: Listeners, address: str) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(content, media_type="text/event-stream", headers=headers)
-        self._hub = hub
+        self._listeners = listeners
         self._address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._hub.place(self._address):
+        with self._listeners.place(self._address):
             await super().__call__(scope, receive, send)
+
+
+class StreamListener(Listener):
+    """A stream that waits for news."""
+
+    def __init__(self) -> None:
+        self.news = asyncio.Event()
+
+    def wake(self) -> None:
+        self.news.set()
 
 
 JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -306,24 +373,28 @@ async def job_events(
         # A browser reconnects after every end, unless it gets a 204.
         return Response(status_code=204)
     content = _versions(job, version, service=service)
-    return EventStream(content, service.feed.hub, address_of(request))
+    return EventStream(content, service.feed.listeners, address_of(request))
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
-    # Subscribe first and read then; a change in between comes twice, and is skipped once.
-    with service.feed.hub.mailbox(Versions(), job.job_id) as subscription:
-        waiting = [Frame(each) for each in await missed_versions(job, since, service=service)]
-        last = -1
+    listener, position = StreamListener(), job.version if since is None else since
+    # Subscribe first and read then, so that no change in between is missed.
+    with service.feed.listeners.subscribed(listener, job.job_id):
+        frames = [Frame(each) for each in await missed_versions(job, since, service=service)]
         yield RETRY
         while True:
-            for frame in waiting:
-                if frame.job.version > last:
-                    last = frame.job.version
-                    yield frame.event
-                    if frame.job.status.ended:
-                        return
-            waiting = await subscription.take(seconds=HEARTBEAT_SECONDS)
-            if not waiting:
-                if subscription.closed:
+            for frame in frames:
+                position = frame.job.version
+                yield format_sse_event(data_str=text_of(frame), id=str(position))
+                if frame.job.status.ended:
                     return
+            listener.news.clear()
+            frames = service.feed.versions_of(job.job_id, position)
+            if frames:
+                continue
+            if listener.closed:
+                return
+            try:
+                await asyncio.wait_for(listener.news.wait(), HEARTBEAT_SECONDS)
+            except TimeoutError:
                 yield HEARTBEAT

@@ -8,7 +8,7 @@ from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BeforeValidator, Field
 from starlette.requests import HTTPConnection
 
-from services.api.feed.index import from_cursor, to_cursor
+from services.api.feed import from_cursor, to_cursor
 from services.api.http.access import TokenMissing, TooFast
 from services.api.jobs import (
     IdempotencyConflict,
@@ -153,8 +153,8 @@ async def list_jobs(
 ) -> JobList:
     """Jobs, newest first. Pages don't shift while new jobs arrive; `next_cursor` ends as null."""
     after = None if cursor is None else from_cursor(cursor)
-    page = service.feed.index.page(limit, status=status, tag=tag, after=after)
-    change = service.feed.hub.named(service.feed.index.change)
+    page = service.feed.page(limit, status=status, tag=tag, after=after)
+    change = service.feed.named(service.feed.change)
     return JobList(
         jobs=await service.slots.with_positions(page.jobs),
         next_cursor=None if page.last is None else to_cursor(page.last),

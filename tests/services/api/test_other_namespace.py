@@ -69,7 +69,7 @@ async def test_what_ends_here_is_none_of_its_ends(api: Api, client: Client) -> N
         await api.service.follower.poll()
 
     assert api.records.read(record.job_id) == record
-    assert api.service.feed.index.get(record.job_id) == record.job()
+    assert api.service.feed.get(record.job_id) == record.job()
 
 
 async def test_it_is_not_forgotten(new_api: NewApi, client: Client) -> None:

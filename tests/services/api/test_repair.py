@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from services.api import repair
 from services.api.dependencies import Dependencies
-from services.api.feed.feed import Feed, Retention
+from services.api.feed import Feed, Retention
 from services.api.repair import Forgetter, Repairer, UnknownJobs
 from services.api.temporal import Temporal
 from shared.errors import NotReady
@@ -129,7 +129,7 @@ async def test_what_was_drained_since_is_shown(client: Client, tmp_path: Path) -
     parts = Parts(tmp_path, record)
     parts.records.write(ended(record, Status.FAILED))
     await parts.unknown(client).look()
-    shown = parts.feed.index.get(record.job_id)
+    shown = parts.feed.get(record.job_id)
     assert shown is not None
     assert shown.status is Status.FAILED
 
@@ -231,8 +231,8 @@ async def test_what_ended_long_ago_is_removed_and_nothing_else(tmp_path: Path) -
     await here.forgetter.forget()
     assert here.there(old) == (False, False)
     assert here.there(new) == here.there(still_open) == (True, True)
-    assert here.feed.index.get(old) is None
-    assert here.feed.index.get(new) is not None
+    assert here.feed.get(old) is None
+    assert here.feed.get(new) is not None
 
 
 async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
@@ -249,10 +249,10 @@ async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
     here.now += timedelta(seconds=2)
     await here.forgetter.forget()
     assert here.there(job_id) == (False, False)
-    index = here.feed.index
-    assert [job.job_id for job in index.page(10, status=None, tag="t", after=None).jobs] == [other]
-    assert [job.job_id for job in index.page(9, status=None, tag=None, after=None).jobs] == [other]
-    assert [job.job_id for _, job in index.changed_after(0, 9)] == [other]
+    feed = here.feed
+    assert [job.job_id for job in feed.page(10, status=None, tag="t", after=None).jobs] == [other]
+    assert [job.job_id for job in feed.page(9, status=None, tag=None, after=None).jobs] == [other]
+    assert [frame.job.job_id for frame in feed.changed_after(0)] == [other]
 
 
 async def test_without_a_number_of_days_nothing_is(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ async def test_a_socket_of_all_jobs_goes_on_where_it_broke_off(api: Api) -> None
 @pytest.mark.parametrize("since", ["0", "x", "deadbeef-9", "{PROCESS}-x", "{PROCESS}-"])
 async def test_a_socket_with_a_foreign_change_brings_every_job(api: Api, since: str) -> None:
     records = await known(api, 2)
-    given = since.format(PROCESS=api.service.feed.hub.process)
+    given = since.format(PROCESS=api.service.feed.process)
     async with connect(f"{api.sockets}/ws/jobs?since={given}", proxy=None) as socket:
         found = {json.loads(await socket.recv())["job_id"] for _ in records}
     assert found == {record.job_id for record in records}

@@ -14,7 +14,7 @@ from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from services.api.dependencies import Dependencies
-from services.api.feed.feed import Feed
+from services.api.feed import Feed
 from services.api.repair import Repairer
 from services.api.slots import Slots
 from services.api.temporal import Temporal, first_record
@@ -28,10 +28,13 @@ log = structlog.get_logger(__name__)
 # This many jobs are looked up in one round; the others come first in the next one.
 LOOK_UPS = 20
 READ_AT_ONCE = 8
-# A folder is listed again this soon, and takes this share of the time; a bucket rarely, because its
-# lists cost money, and visibility and the slot show which records may have changed.
-FOLDER_SECONDS, FOLDER_SHARE = 0.1, 0.05
+# A folder is looked at this often, and listed if it has changed, or a second has passed; lists
+# take no more than this share of the time. A bucket is listed rarely, because its lists cost money,
+# and visibility and the slot show which records may have changed.
+LOOK_SECONDS, LIST_SECONDS, FOLDER_SHARE = 0.02, 1.0, 0.1
 BUCKET_SECONDS = 300.0
+# A folder that has changed later than that is looked at again.
+SETTLED_NANOSECONDS = 50_000_000
 # Visibility is asked this rarely while no job is open, because a new job shows by its record.
 REST_SECONDS = 60.0
 # Visibility lags behind events.
@@ -80,6 +83,9 @@ class Follower:
         self._look_back = LookBack()
         # The tag of each record when it was read.
         self._seen: dict[str, str] = {}
+        # When the folder had last changed, as it was listed, and when that was.
+        self._changed_at = -1
+        self._listed_at = float("-inf")
         self._pause = 0.0
         self._polled_at = float("-inf")
         self._holders: tuple[str, ...] = ()
@@ -93,20 +99,37 @@ class Follower:
 
     async def sweep(self) -> None:
         """Read each record that has changed since it was read; raise StoreAway."""
-        began = time.monotonic()
+        local = self._records.store.local
+        if local and not await asyncio.to_thread(self._has_changed):
+            self._pause = LOOK_SECONDS
+            return
+        self._listed_at = began = time.monotonic()
         tags = await asyncio.to_thread(self._tags)
         took = time.monotonic() - began
-        local = self._records.store.local
-        self._pause = max(FOLDER_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
+        self._pause = max(LOOK_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
         changed = [job_id for job_id, tag in tags.items() if self._seen.get(job_id) != tag]
         # Missing ones are written again, unless their retention is over.
         gone = self._seen.keys() - tags.keys()
-        changed += [job_id for job_id in gone if self._feed.index.get(job_id) is not None]
+        changed += [job_id for job_id in gone if self._feed.get(job_id) is not None]
         for start in range(0, len(changed), READ_AT_ONCE):
             part = changed[start : start + READ_AT_ONCE]
             self._feed.damaged |= dict.fromkeys(await self._read(part))
             self._seen |= {job_id: tags.get(job_id, "") for job_id in part}
         self._seen = {job_id: tag for job_id, tag in self._seen.items() if job_id in tags}
+
+    def _has_changed(self) -> bool:
+        """True if a record was written, which changes the time of its folder, or it is time."""
+        folder = self._records.store.path(PREFIX)
+        try:
+            changed_at = 0 if folder is None else folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            changed_at = 0
+        is_due = time.monotonic() - self._listed_at >= LIST_SECONDS
+        changed = changed_at != self._changed_at or is_due
+        # The clock of a file system stands still for some milliseconds.
+        settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
+        self._changed_at = changed_at if settled else -1
+        return changed
 
     def _tags(self) -> dict[str, str]:
         listed = self._records.store.list(PREFIX)
@@ -127,7 +150,7 @@ class Follower:
 
     async def look(self) -> None:
         """Poll, but rarely while nothing is open and a new job would show by its record."""
-        busy = self._feed.index.any_open() or self._due or self._feed.damaged
+        busy = self._feed.any_open() or self._due or self._feed.damaged
         rested = time.monotonic() - self._polled_at >= REST_SECONDS
         if busy or rested or not self._records.store.local:
             await self.poll()
@@ -138,14 +161,14 @@ class Follower:
         changed = await self._temporal.changed_jobs(self._look_back.since)
         jobs = [each for each in changed if is_job_id(each.id)]
         # A listener of an earlier process has seen more of a job than a list shows.
-        unknown = [each.id for each in jobs if self._feed.index.get(each.id) is None]
+        unknown = [each.id for each in jobs if self._feed.get(each.id) is None]
         for start in range(0, len(unknown), READ_AT_ONCE):
             await self._read(unknown[start : start + READ_AT_ONCE])
         for execution in jobs:
             await self._note(execution)
         self._polled_at = begins
         self._look_back.listed(began, (each.close_time or each.start_time for each in changed))
-        if not self._records.store.local and self._feed.index.any_open():
+        if not self._records.store.local and self._feed.any_open():
             await self._note_holders()
         due = list(self._due)[:LOOK_UPS]
         if due or self._feed.damaged:
@@ -154,7 +177,7 @@ class Follower:
         await self._repair_damaged()
 
     async def _note(self, execution: WorkflowExecution) -> None:
-        job = self._feed.index.get(execution.id)
+        job = self._feed.get(execution.id)
         if execution.status is WorkflowExecutionStatus.RUNNING:
             if job is None:
                 self._feed.put((await first_record(self._temporal, execution)).job())
@@ -176,7 +199,7 @@ class Follower:
         del self._due[job_id]
         try:
             await self._read([job_id])
-            job = self._feed.index.get(job_id)
+            job = self._feed.get(job_id)
             if job_id in self._closed and not (job and job.version > 0 and job.status.ended):
                 await self._repairer.recover(job_id)
         except (TemporalUnavailable, RPCError, StoreAway) as error:

@@ -17,9 +17,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from websockets.asyncio.client import connect
 
-from services.api import repair, slots
-from services.api.feed import follow
-from services.api.feed.follow import LAG, MOST_AHEAD, LookBack
+from services.api import follow, repair, slots
+from services.api.follow import LAG, MOST_AHEAD, LookBack
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.api.slots import EMPTY, Slots
@@ -79,7 +78,7 @@ async def polled(service: Service, job_id: str, status: Status) -> Job:
 
     async def look() -> Job | None:
         await service.follower.poll()
-        job = service.feed.index.get(job_id)
+        job = service.feed.get(job_id)
         return job if job is not None and job.status is status else None
 
     job = await eventually(look)
@@ -157,7 +156,7 @@ async def test_a_new_process_shows_a_job_as_its_record_has_it_and_never_as_a_lis
     later = change(record, status=Status.RUNNING)
     records_of(service).write(later)
     await polled(service, record.job_id, Status.RUNNING)
-    assert service.feed.index.change == 1
+    assert service.feed.change == 1
 
 
 async def test_without_its_record_a_running_job_is_shown_as_it_began(service: Service) -> None:
@@ -257,7 +256,7 @@ async def test_a_poll_looks_up_a_bounded_number_of_jobs(
             before = temporal_calls("query_record")
             await service.follower.poll()
             assert temporal_calls("query_record") - before <= 3
-            found = [service.feed.index.get(record.job_id) for record in jobs]
+            found = [service.feed.get(record.job_id) for record in jobs]
             return all(job is not None and job.version == 1 for job in found)
 
         assert await eventually(all_asked)
@@ -287,7 +286,7 @@ async def test_a_job_that_was_terminated_is_closed_though_nobody_can_be_asked(
     before = all_temporal_calls()
     await service.follower.poll()
     assert all_temporal_calls() == before + 1
-    assert not service.feed.index.any_open()
+    assert not service.feed.any_open()
 
 
 @pytest.mark.parametrize("known", [1, 4])
@@ -315,7 +314,7 @@ async def test_without_a_worker_an_end_is_shown_by_its_history_and_asked_for_aga
 
     async def closed() -> bool:
         await service.follower.poll()
-        return not service.feed.index.any_open()
+        return not service.feed.any_open()
 
     await eventually(closed)
     async with standing_in(service.client):
@@ -389,7 +388,7 @@ async def test_records_that_temporal_has_forgotten_are_known_after_a_sweep(
         records_of(service).write(record)
     await service.follower.sweep()
     for record in records:
-        assert service.feed.index.get(record.job_id) == record.job()
+        assert service.feed.get(record.job_id) == record.job()
 
 
 async def test_a_sweep_reads_what_has_changed_and_nothing_else(
@@ -413,7 +412,7 @@ async def test_a_sweep_reads_what_has_changed_and_nothing_else(
     read.clear()
     await service.follower.sweep()
     assert read == [one.job_id]
-    assert service.feed.index.get(one.job_id) == change(one).job()
+    assert service.feed.get(one.job_id) == change(one).job()
 
 
 async def test_a_damaged_record_is_made_again_without_being_asked_for(
@@ -467,7 +466,7 @@ async def test_a_folder_that_is_removed_and_made_again_is_read_anew(tmp_path: Pa
         record = sample_record(new_job_id())
         records.write(record)
         await service.follower.sweep()
-        assert service.feed.index.get(record.job_id) == record.job()
+        assert service.feed.get(record.job_id) == record.job()
         shutil.rmtree(tmp_path / "state")
         await service.follower.sweep()
 
@@ -479,7 +478,7 @@ async def test_a_link_that_leads_nowhere_hides_no_other_record(tmp_path: Path) -
     nobody = await client_of_nobody(free_port())
     service = make_service(ApiSettings(data_dir=tmp_path), nobody)
     await service.follower.sweep()
-    assert service.feed.index.get(record.job_id) == record.job()
+    assert service.feed.get(record.job_id) == record.job()
 
 
 @pytest.mark.parametrize("given", ["bucket"], indirect=True)

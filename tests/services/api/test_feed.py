@@ -1,0 +1,248 @@
+"""Jobs and their changes in order: pages, positions of listeners, versions of a record, places."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from services.api.feed import (
+    MAX_WAITING,
+    PAGE,
+    SPARE,
+    Feed,
+    Listener,
+    Listeners,
+    TooManyListeners,
+    from_cursor,
+    text_of,
+    to_cursor,
+    versions_after,
+)
+from services.api.http.live import EveryJob, OneJob, Position
+from shared.jobs.messages import Attempts, Job, JobError
+from shared.jobs.states import Status
+from tests.services.api.conftest import change
+from tests.shared.standins import CREATED, sample_record
+
+
+def job(number: int, *, version: int = 0, status: Status = Status.QUEUED) -> Job:
+    return Job(
+        job_id=f"job-{number:024x}",
+        prompt="p",
+        style="",
+        tag="even" if number % 2 == 0 else None,
+        status=status,
+        created_at=CREATED + timedelta(seconds=number // 2),
+        version=version,
+    )
+
+
+def numbers(jobs: list[Job]) -> list[int]:
+    return [int(each.job_id.removeprefix("job-"), 16) for each in jobs]
+
+
+def test_pages_are_stable_while_jobs_arrive() -> None:
+    feed = Feed()
+    for number in (3, 0, 4, 1, 2):
+        feed.put(job(number))
+    first = feed.page(2, status=None, tag=None, after=None)
+    assert first.last is not None
+    feed.put(job(9))
+
+    cursor = to_cursor(first.last)
+    second = feed.page(2, status=None, tag=None, after=from_cursor(cursor))
+    third = feed.page(2, status=None, tag=None, after=second.last)
+
+    assert [numbers(page.jobs) for page in (first, second, third)] == [[4, 3], [2, 1], [0]]
+    assert third.last is None
+
+
+def test_a_full_last_page_has_no_next_one() -> None:
+    feed = Feed()
+    for number in range(4):
+        feed.put(job(number))
+    assert feed.page(2, status=None, tag="even", after=None).last is None
+    assert feed.page(4, status=None, tag=None, after=None).last is None
+
+
+def test_filters_and_newer_versions() -> None:
+    feed = Feed()
+    feed.put(job(1))
+    feed.put(job(1, version=2, status=Status.FAILED))
+    feed.put(job(1, version=1))
+    assert feed.change == 2
+    assert not feed.any_open()
+    assert numbers(feed.page(9, status=Status.FAILED, tag=None, after=None).jobs) == [1]
+    assert feed.page(9, status=Status.QUEUED, tag=None, after=None).jobs == []
+
+
+def test_a_job_whose_time_is_corrected_keeps_its_place() -> None:
+    """A record's time is that of the server, which a page in the middle of a list must not feel."""
+    feed = Feed()
+    for number in (0, 2, 4, 6):
+        feed.put(job(number))
+    first = feed.page(2, status=None, tag=None, after=None)
+    feed.put(job(6, version=1).model_copy(update={"created_at": CREATED}))
+    second = feed.page(2, status=None, tag=None, after=first.last)
+
+    assert numbers(first.jobs + second.jobs) == [6, 4, 2, 0]
+    assert feed.get(job(6).job_id) == job(6, version=1).model_copy(update={"created_at": CREATED})
+    assert len(feed) == 4
+
+
+def every(feed: Feed, since: int = 0) -> EveryJob:
+    return EveryJob(feed, since, shown=lambda job: job, mark=False)
+
+
+def taken(at: Position) -> list[int]:
+    """Take all that follows, and return the position after each item."""
+    found: list[int] = []
+    while items := at.next():
+        found += [item.position for item in items]
+        at.position = found[-1]
+    return found
+
+
+def test_what_has_changed_since_comes_in_the_order_of_the_changes() -> None:
+    feed = Feed()
+    for number in (1, 2, 3):
+        feed.put(job(number))
+    seen = feed.change
+    feed.put(job(3, version=1))
+    feed.put(job(1, version=1))
+    feed.put(job(3, version=2))
+
+    assert taken(every(feed, seen)) == [5, 6]
+    assert taken(every(feed, feed.change)) == []
+    assert taken(every(feed)) == [2, 5, 6]
+
+
+def test_each_change_reaches_a_listener_that_keeps_up() -> None:
+    feed = Feed()
+    everything, one = every(feed), OneJob(feed, job(1).job_id)
+    for each in (job(1, version=1), job(2, version=1), job(1, version=2)):
+        feed.put(each)
+    assert taken(everything) == [1, 2, 3]
+    assert taken(one) == [1, 2]
+
+
+def test_a_slow_listener_skips_to_the_newest_of_each_job_in_the_order_of_the_changes() -> None:
+    feed = Feed()
+    at, one = every(feed), OneJob(feed, job(0).job_id)
+    jobs = 2 * MAX_WAITING
+    for version in range(2 * jobs):
+        feed.put(job(version % jobs, version=version))
+    for version in range(MAX_WAITING):
+        feed.put(job(0, version=5 * jobs + version))
+    found = taken(at)
+
+    assert len(found) <= jobs + MAX_WAITING + PAGE
+    assert all(before < after for before, after in pairwise(found))
+    assert found[-1] == feed.change
+    assert taken(one)[-1] == 5 * jobs + MAX_WAITING - 1
+    # Each job that changed last before the listener could keep up again came, too.
+    assert set(found) >= set(range(jobs + 2, 2 * jobs + 1))
+
+
+def test_a_listener_to_one_job_that_is_far_behind_gets_its_newest_version() -> None:
+    feed = Feed()
+    slow = OneJob(feed, job(1).job_id)
+    for version in range(10 * MAX_WAITING + 1):
+        feed.put(job(1, version=version))
+    assert taken(slow) == [10 * MAX_WAITING]
+
+
+def test_changes_that_are_overtaken_are_forgotten() -> None:
+    feed = Feed()
+    for version in range(10 * SPARE):
+        feed.put(job(version % 3, version=version))
+    assert len(feed._order) <= SPARE + 7
+    assert taken(every(feed)) == [10 * SPARE - 2, 10 * SPARE - 1, 10 * SPARE]
+
+
+def test_a_state_is_written_once_for_all() -> None:
+    feed = Feed()
+    one, other = every(feed), every(feed)
+    feed.put(job(1))
+    assert one.next()[0].text is other.next()[0].text
+    [frame] = feed.changes_after(0)
+    assert text_of(frame) is text_of(frame)
+
+
+class Counting(Listener):
+    woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def test_a_listener_is_woken_by_its_job_and_by_the_end() -> None:
+    feed, one, everything = Feed(), Counting(), Counting()
+    with (
+        feed.listeners.subscribed(one, job(1).job_id),
+        feed.listeners.subscribed(everything),
+    ):
+        feed.put(job(1))
+        feed.put(job(2))
+        assert (one.woken, everything.woken) == (1, 2)
+        feed.listeners.close()
+        assert one.closed
+        assert (one.woken, everything.woken) == (2, 3)
+    with feed.listeners.subscribed(late := Counting(), job(1).job_id):
+        assert late.closed
+    feed.put(job(1, version=1))
+    assert (one.woken, everything.woken) == (2, 3)
+
+
+def test_places_are_limited_by_address_and_given_back() -> None:
+    listeners = Listeners(3, per_address=2)
+    with listeners.place("a"), listeners.place("a"):
+        with pytest.raises(TooManyListeners), listeners.place("a"):
+            pass
+        with listeners.place("b"), pytest.raises(TooManyListeners), listeners.place("c"):
+            pass
+        with listeners.place("b"):
+            pass
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])
+def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(ValueError, match="next_cursor"):
+        from_cursor(cursor)
+
+
+JOB_ID = "job-0123456789abcdef01234567"
+
+
+def test_each_version_is_shown_as_it_was_then() -> None:
+    address = f"http://a/jobs/{JOB_ID}"
+    error = JobError(code="refused_for_good", message="no")
+    image, both = Attempts(image=1, video=0), Attempts(image=1, video=1)
+    record = sample_record(JOB_ID).model_copy(update={"version": 0, "transitions": ()})
+    records = [record := change(record, status=Status.QUEUED)]
+    for fields in (
+        {
+            "status": Status.RUNNING,
+            "step": "image",
+            "attempts": image,
+            "started_at": CREATED,
+        },
+        {"vendor_position": 3},
+        {"percent": 100, "vendor_position": None},
+        {"step": "video", "percent": 0, "attempts": both, "asset_url": f"{address}/image"},
+        {"percent": 40},
+        {"status": Status.FAILED, "error": error, "finished_at": CREATED},
+        {"attempts": Attempts(image=2, video=1)},
+        # It was reset, and its next run follows.
+        {"status": Status.QUEUED, "error": None, "finished_at": None},
+    ):
+        records.append(record := change(record, **fields))
+
+    assert versions_after(record, 0) == [each.job() for each in records]
+    assert versions_after(record, 5) == [each.job() for each in records[5:]]
+
+
+def test_nothing_comes_after_the_newest() -> None:
+    record = sample_record(JOB_ID)
+    assert versions_after(record, record.version) == []
+    assert versions_after(record, record.version + 7) == []
