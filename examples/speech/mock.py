@@ -16,13 +16,13 @@ from pydantic_settings import NoDecode
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.app import build_app, serve
-from services.mock_core.callbacks.delivery import Body, CallbackPolicy, Wording
-from services.mock_core.calls import View, base_url, find_tag, look_up, slot_token, submit
+from services.mock_core.calls import View, base_url, look_up, requested, submit
 from services.mock_core.client import may_call
 from services.mock_core.clock import Delay, DelaySpec, milliseconds
-from services.mock_core.faults.fault import Where
-from services.mock_core.ledger.files import StoredFile
-from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.delivery import Body, CallbackPolicy, Wording
+from services.mock_core.faults.kinds import Where
+from services.mock_core.files import StoredFile
+from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented, problem_reply
 from services.mock_core.served import serve_file
@@ -136,19 +136,14 @@ async def order_speech(request: Request, mock: TheMock, wanted: Order) -> Respon
     url = wanted.callback_url
     if url is not None and not may_call(url, request.app.state.hosts):
         raise Problem(400, "bad_callback_url", detail="its host is not in MOCK_CALLBACK_HOSTS")
-    job, attempt = mock.jobs.find(wanted.reference, wanted.text)
-    generation = Generation(
-        id=secrets.token_hex(8),
+    generation = requested(
+        request,
+        mock,
+        id_=secrets.token_hex(8),
         external_id=wanted.reference,
-        job=job,
-        attempt=attempt,
         prompt=wanted.text,
-        style="",
-        tag=find_tag(request, wanted.text),
-        base_url=base_url(request),
-        token=slot_token(request),
-        callback_url=url,
     )
+    generation.callback_url = url
 
     def in_use(generation: Generation) -> Response | None:
         if mock.ledger.by_external(generation.external_id or "") is None:

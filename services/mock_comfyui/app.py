@@ -17,7 +17,7 @@ from services.mock_comfyui.queue.run import Saver
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings, initial_config, native_config
 from services.mock_core.app import MEBIBYTE, build_app
-from services.mock_core.faults.fault import Where
+from services.mock_core.faults.kinds import Where
 from services.mock_core.mock import Mock
 from services.mock_core.problems import problem_reply
 from shared.http.bodies import Limit

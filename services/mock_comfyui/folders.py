@@ -6,8 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from services.mock_core.clock import Clock
-from services.mock_core.ledger.files import FileStore, StoredFile
-from services.mock_core.ledger.generation import Generation
+from services.mock_core.files import FileStore, StoredFile
+from services.mock_core.ledger import Generation
 
 FOLDERS = ("output", "temp", "input")
 # The number of parts in which a slow file is written; the first has no byte.

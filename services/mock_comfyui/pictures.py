@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from services.mock_core.clock import Clock
-from services.mock_core.ledger.files import FileStore, StoredFile
-from services.mock_core.ledger.generation import Generation
+from services.mock_core.files import FileStore, StoredFile
+from services.mock_core.ledger import Generation
 
 SIZE = 26
 _SMALL_PRINT = 9

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.calls import View, base_url, find_tag, ids_of, look_up, slot_token, submit
-from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.calls import View, base_url, ids_of, look_up, requested, submit
+from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import Problem, documented
 from services.mock_core.served import serve_file
@@ -50,17 +50,13 @@ class ImageResult(BaseModel):
 )
 async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) -> Response:
     """Accept a generation; the same `client_id` twice runs twice, as at the real service."""
-    job, attempt = mock.jobs.find(wanted.client_id, wanted.prompt)
-    generation = Generation(
-        id=str(uuid.uuid4()),
+    generation = requested(
+        request,
+        mock,
+        id_=str(uuid.uuid4()),
         external_id=wanted.client_id,
-        job=job,
-        attempt=attempt,
         prompt=wanted.prompt,
         style=wanted.style,
-        tag=find_tag(request, wanted.prompt),
-        base_url=base_url(request),
-        token=slot_token(request),
     )
     return await submit(
         mock, generation, reply=lambda it: JSONResponse(ids_of(it), status_code=202)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import read_plan
-from services.mock_core.ledger.ledger import judge
+from services.mock_core.ledger import judge
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented
 from shared.http.queries import DIGITS, ONLY_KNOWN

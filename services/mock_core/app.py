@@ -9,13 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
+from prometheus_client import generate_latest
 from starlette.responses import Response
 
 from services.mock_core import admin
 from services.mock_core.broken import ResettableProtocol
 from services.mock_core.journal import JournalLayer
-from services.mock_core.mock import CONTENT_TYPE, Mock, mock_of
+from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import MockApp, Problem, on_problem
 from services.mock_core.settings import MockSettings, configure_logs
 from shared.http import problems
@@ -26,6 +27,7 @@ from shared.http.guard import PROCESS_HEADER
 
 Hook = Callable[[], Awaitable[None]]
 MEBIBYTE = 1024 * 1024
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Large, because a plan without chance has a rule for each injected fault.
 PLAN_LIMIT = Limit(4 * MEBIBYTE, values=200_000)
 
@@ -49,9 +51,9 @@ async def readyz(response: Response) -> dict[str, str]:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def metrics(request: Request) -> Response:
+async def metrics(mock: TheMock) -> Response:
     """Prometheus text format."""
-    return Response(mock_of(request).metrics.render(), media_type=CONTENT_TYPE)
+    return Response(generate_latest(mock.registry), media_type=CONTENT_TYPE)
 
 
 def build_app(
@@ -100,7 +102,7 @@ def build_app(
     app.state.mock = mock
     problems.install(app, shapes)
     app.add_exception_handler(Problem, on_problem)
-    app.add_middleware(JournalLayer, journal=mock.journal, requests=mock.metrics.requests, now=now)
+    app.add_middleware(JournalLayer, journal=mock.journal, requests=mock.requests, now=now)
     for router in (*routers, admin.router, _health):
         app.include_router(router)
     add_documentation(app)

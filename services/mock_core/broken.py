@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.responses import Response
@@ -32,45 +33,20 @@ class ResettableProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _reset(scope: Scope, receive: Receive) -> None:
-    extension = scope.get("extensions", {}).get(RESET_EXTENSION)
-    if extension is None:
-        raise ConnectionResetError("this server cannot reset a connection")
-    extension["reset"]()
-    await _until_gone(receive)
-
-
-async def _send_head(whole: Response, send: Send) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": whole.status_code,
-            "headers": whole.raw_headers,
-        }
-    )
-
-
-async def _send_part(part: bytes, send: Send, *, more: bool = True) -> None:
-    await send({"type": "http.response.body", "body": part, "more_body": more})
-
-
-class ResetResponse(Response):
-    """Send no byte, then reset."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _reset(scope, receive)
-
-
 class HungResponse(Response):
     """Send no byte until the caller gives up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _until_gone(receive)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+class ResetResponse(HungResponse):
+    """Send no byte, then reset."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"][RESET_EXTENSION]["reset"]()
+        await super().__call__(scope, receive, send)
 
 
 class TornResponse(Response):
@@ -83,10 +59,11 @@ class TornResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytes(self._whole.body)
-        await _send_head(self._whole, send)
-        await _send_part(body[: int(len(body) * self._keep)], send)
+        await send(_head(self._whole))
+        part = body[: int(len(body) * self._keep)]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
         await asyncio.sleep(_PART_SECONDS)
-        await _reset(scope, receive)
+        await ResetResponse()(scope, receive, send)
 
 
 class DrippedResponse(Response):
@@ -95,15 +72,26 @@ class DrippedResponse(Response):
     def __init__(self, whole: Response, clock: Clock, *, seconds: float, drops: int) -> None:
         super().__init__()
         self._whole = whole
-        self._clock = clock
-        self._seconds = seconds
-        self._drops = drops
+        self._drops = dripped(bytes(whole.body), clock, seconds=seconds, drops=drops)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = bytes(self._whole.body)
-        size = max(-(-len(body) // self._drops), 1)
-        await _send_head(self._whole, send)
-        for start in range(0, len(body), size):
-            await self._clock.sleep(self._seconds / self._drops)
-            await _send_part(body[start : start + size], send)
-        await _send_part(b"", send, more=False)
+        await send(_head(self._whole))
+        async for drop in self._drops:
+            await send({"type": "http.response.body", "body": drop, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def dripped(body: bytes, clock: Clock, *, seconds: float, drops: int) -> AsyncIterator[bytes]:
+    """Yield a body in evenly spaced drops."""
+    size = max(-(-len(body) // drops), 1)
+    for start in range(0, len(body), size):
+        await clock.sleep(seconds / drops)
+        yield body[start : start + size]
+
+
+def _head(whole: Response) -> dict[str, Any]:
+    return {
+        "type": "http.response.start",
+        "status": whole.status_code,
+        "headers": whole.raw_headers,
+    }

@@ -11,41 +11,15 @@ from starlette.responses import Response
 
 from services.mock_core.broken import HungResponse, ResetResponse
 from services.mock_core.clock import Clock
-from services.mock_core.faults.fault import Fault, Hang, Late, Refuse, Reset, Where
-from services.mock_core.faults.kinds import (
-    PollForget,
-    PollGarbage,
-    PollTruncate,
-    ProgressAbsurd,
-    ProgressBackwards,
-    ProgressFreeze,
-    ProgressNoUrl,
-    ProgressRelapse,
-    ProgressUnknownState,
-    SubmitAcceptLate,
-    SubmitLoseReply,
-    SubmitPool,
-    SubmitQuota,
-    SubmitReplyAfterCallback,
-    SubmitSkew,
-)
-from services.mock_core.faults.plan import Hit
-from services.mock_core.ledger.generation import ENDED, Generation, State
+from services.mock_core.faults.kinds import Fault, Hit, Where
+from services.mock_core.ledger import ENDED, Generation, State
 from services.mock_core.mock import Mock
 from services.mock_core.problems import Problem
 from shared.http.problems import Shape
 
 _WORD = re.compile(r"(?:^|\s)#([\w.-]{1,64})")
-HEADER = "x-mock-tag"
-
-
-def find_tag(request: Request, prompt: str) -> str:
-    """Return the header `X-Mock-Tag`, else the first `#word` of the prompt, else an empty text."""
-    named = request.headers.get(HEADER, "")
-    if named:
-        return named[:64]
-    found = _WORD.search(prompt)
-    return found[1] if found else ""
+TOO_FAST, POOL_FULL, NOT_YET_VALID, EXPIRED = 1302, 1303, 1003, 1004
+_PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html>"
 
 
 def base_url(request: Request) -> str:
@@ -53,35 +27,53 @@ def base_url(request: Request) -> str:
     return f"{request.url.scheme}://{request.headers['host']}"
 
 
-def slot_token(request: Request) -> int | None:
-    """Return the caller's fencing token, or None."""
-    text = request.headers.get("x-slot-token", "")
-    return int(text) if text.isdecimal() and len(text) < 19 else None
+def requested(
+    request: Request, mock: Mock, *, id_: str, external_id: str | None, prompt: str, style: str = ""
+) -> Generation:
+    """Return what a submit asks for.
 
-
-TOO_FAST, POOL_FULL, NOT_YET_VALID, EXPIRED = 1302, 1303, 1003, 1004
-_PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html>"
+    Its tag is the header `X-Mock-Tag`, else the first `#word` of the prompt; its token is the
+    caller's fencing token, if there is one.
+    """
+    job, attempt = mock.jobs.find(external_id, prompt)
+    word, token = _WORD.search(prompt), request.headers.get("x-slot-token", "")
+    return Generation(
+        id=id_,
+        external_id=external_id,
+        job=job,
+        attempt=attempt,
+        prompt=prompt,
+        style=style,
+        tag=request.headers.get("x-mock-tag", "")[:64] or (word[1] if word else ""),
+        base_url=base_url(request),
+        token=int(token) if token.isdecimal() and len(token) < 19 else None,
+    )
 
 
 async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) -> Response | None:
     """Return the fault's reply instead of handling the request; None to handle it."""
     for hit in hits:
-        match hit.fault:
-            case Refuse(answered_status=status, code=code, message=message) as refuse:
-                return shape(status, code, message, retry_after(refuse.retry_after))
-            case SubmitQuota(retry_after=seconds):
-                return shape(429, TOO_FAST, None, retry_after(seconds))
-            case SubmitPool():
+        match hit.name:
+            case "submit.refuse" | "poll.refuse" | "result.refuse":
+                status = hit["status"]
+                if hit.name == "result.refuse" and hit["code"] is None:
+                    status = status or 404
+                return shape(status, hit["code"], hit["message"], _retry_after(hit["retry_after"]))
+            case "submit.quota":
+                return shape(429, TOO_FAST, None, _retry_after(hit["retry_after"]))
+            case "submit.pool":
                 return shape(429, POOL_FULL, None, {})
-            case SubmitSkew(seconds=skew):
-                return shape(401, EXPIRED if skew > 0 else NOT_YET_VALID, None, {})
-            case Reset():
+            case "submit.skew":
+                return shape(401, EXPIRED if hit["seconds"] > 0 else NOT_YET_VALID, None, {})
+            case "submit.reset" | "poll.reset":
                 return ResetResponse()
-            case Hang(seconds=None):
-                return HungResponse()
-            case Hang(seconds=limit) if limit is not None:
-                await clock.sleep(limit.at(hit.quantile))
+            case "submit.hang" | "poll.hang" | "result.hang":
+                if hit["seconds"] is None:
+                    return HungResponse()
+                await clock.sleep(hit["seconds"])
                 return shape(504, None, "gave up", {})
+            case "poll.forget":
+                return shape(404, "not_found", "no such job", {})
     return None
 
 
@@ -90,28 +82,22 @@ async def disturb_reply(
 ) -> Response:
     """Return the reply as it leaves; the request has been carried out."""
     for hit in hits:
-        match hit.fault:
-            case Late(seconds=seconds):
-                await clock.sleep(seconds.at(hit.quantile))
-            case SubmitLoseReply(how=how):
-                reply = _lost(how, shape)
-            case SubmitAcceptLate(how=how) if how != "held":
-                reply = _lost(how, shape)
-            case PollGarbage():
-                reply = _page()
-            case PollTruncate(keep=keep):
+        match hit.name:
+            case "submit.delay" | "poll.delay" | "result.delay":
+                await clock.sleep(hit["seconds"])
+            case "submit.lose-reply" | "submit.accept-late" if hit["how"] != "held":
+                reply = _lost(hit["how"], shape)
+            case "poll.garbage":
+                reply = _lost("garbage", shape)
+            case "poll.truncate":
                 body = bytes(reply.body)
-                kept = body[: int(len(body) * keep)]
+                kept = body[: int(len(body) * hit["keep"])]
                 reply = Response(kept, reply.status_code, media_type="application/json")
     return reply
 
 
-def retry_after(seconds: int | None) -> dict[str, str]:
+def _retry_after(seconds: int | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
-
-
-def _page() -> Response:
-    return Response(_PAGE, media_type="text/html")
 
 
 def _lost(how: str, shape: Shape) -> Response:
@@ -121,7 +107,7 @@ def _lost(how: str, shape: Shape) -> Response:
         case "hang":
             return HungResponse()
         case "garbage":
-            return _page()
+            return Response(_PAGE, media_type="text/html")
         case _:
             return shape(int(how), None, None, {})
 
@@ -142,29 +128,37 @@ async def submit(
 ) -> Response:
     """Accept a generation unless a fault or `admission` refuses it; the reply may get lost."""
     shape = shape or mock.refusal
-    hits = mock.plan.hits(
-        Where.SUBMIT, generation, when=lambda rule, fault: _is_too_much(mock, rule, fault)
-    )
+
+    def is_too_much(rule: str, fault: Fault) -> bool:
+        members = dict(fault.members)
+        match fault.kind.name:
+            case "submit.pool":
+                return bool(mock.ledger.in_flight >= members["places"])
+            case "submit.quota":
+                submits, seconds = members["submits"], members["seconds"]
+                return over_quota(mock, rule, submits=submits, seconds=seconds)
+        return True
+
+    hits = mock.plan.hits(Where.SUBMIT, generation, when=is_too_much)
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is None:
         instead = admission(generation)
     if instead is not None:
         return instead
     # No await up to here unless it is accepted late: of two submits of one id the later one sees
-    # the earlier, and no callback leaves before `_wait_for_callback` listens for it.
-    await _accept(mock, generation, hits)
-    await _wait_for_callback(mock, generation, hits)
+    # the earlier, and no callback leaves before this one listens for it.
+    late = next((hit for hit in hits if hit.name == "submit.accept-late"), None)
+    if late is None:
+        mock.runner.accept(generation)
+    else:
+        # Admission is not checked again.
+        accepting = mock.runner.accept_later(generation, late["seconds"])
+        if late["how"] == "held":
+            await asyncio.wait({accepting})
+    for hit in hits:
+        if hit.name == "submit.reply-after-callback" and generation.callback_url is not None:
+            await mock.sender.wait_for(generation, hit["status"], within=hit["within"])
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
-
-
-def _is_too_much(mock: Mock, rule: str, fault: Fault) -> bool:
-    """True if a rule refuses: always, or for a quota only beyond it."""
-    match fault:
-        case SubmitPool(places=places):
-            return mock.ledger.in_flight >= places
-        case SubmitQuota(submits=submits, seconds=seconds):
-            return over_quota(mock, rule, submits=submits, seconds=seconds)
-    return True
 
 
 def over_quota(mock: Mock, name: str, *, submits: int, seconds: float) -> bool:
@@ -179,37 +173,13 @@ def over_quota(mock: Mock, name: str, *, submits: int, seconds: float) -> bool:
     return False
 
 
-async def _accept(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
-    """Accept now, or later without the caller's knowledge; admission is not checked again."""
-    for hit in hits:
-        match hit.fault:
-            case SubmitAcceptLate(seconds=seconds, how=how):
-                accepting = mock.runner.accept_later(generation, seconds.at(hit.quantile))
-                if how == "held":
-                    await asyncio.wait({accepting})
-                return
-    mock.runner.accept(generation)
-
-
-async def _wait_for_callback(mock: Mock, generation: Generation, hits: tuple[Hit, ...]) -> None:
-    """Delay the reply until the callback has overtaken it."""
-    for hit in hits:
-        match hit.fault:
-            case SubmitReplyAfterCallback(status=status, within=within):
-                if generation.callback_url is not None:
-                    await mock.sender.sent(generation, status, within=within)
-
-
-Percent = int | float | str | None
-
-
 @dataclass(slots=True)
 class View:
     """The answer of a status call; `word` replaces the state for a fault that reports an unknown
     state."""
 
     state: State
-    percent: Percent
+    percent: int | float | str | None
     error: str | None
     file_name: str | None
     word: str | None = None
@@ -219,11 +189,26 @@ def view_of(generation: Generation, now: float) -> View:
     """Return the answer to one status call; `now` is the vendor's nominal time."""
     percent = generation.percent(now)
     view = View(generation.state, percent, generation.error, generation.file_name)
+    runs, has_succeeded = view.state is State.RUNNING, view.state is State.SUCCEEDED
+    # Nominal seconds since its planned end.
+    age = now - generation.run_from - generation.run_for
     for hit in generation.progress_hits:
-        if generation.state is State.RUNNING:
-            _bend_running(view, generation, hit.fault, percent=percent)
-        elif generation.state is State.SUCCEEDED:
-            _bend_success(view, hit.fault, age=now - generation.run_from - generation.run_for)
+        match hit.name:
+            case "progress.backwards" if runs:
+                if percent >= hit["at"] and generation.regressed < hit["polls"]:
+                    generation.regressed += 1
+                    view.state, view.percent = State.QUEUED, hit["to"]
+            case "progress.freeze" if runs:
+                view.percent = min(percent, hit["at"])
+            case "progress.absurd" if runs:
+                view.percent = hit["percent"]
+            case "progress.unknown-state" if runs:
+                view.word = hit["word"]
+            case "progress.no-url" if has_succeeded:
+                if hit["seconds"] is None or age < hit["seconds"]:
+                    view.file_name = None
+            case "progress.relapse" if has_succeeded:
+                view.state, view.error, view.file_name = State.FAILED, hit["message"], None
     return view
 
 
@@ -233,58 +218,22 @@ def ids_of(generation: Generation) -> dict[str, str]:
     return {"job_id": generation.id} | ({} if ours is None else {"external_id": ours})
 
 
-def _bend_running(view: View, generation: Generation, fault: Fault, *, percent: int) -> None:
-    match fault:
-        case ProgressBackwards(at=at, to=to, polls=polls):
-            if percent >= at and generation.regressed < polls:
-                generation.regressed += 1
-                view.state, view.percent = State.QUEUED, to
-        case ProgressFreeze(at=at):
-            view.percent = min(percent, at)
-        case ProgressAbsurd(percent=absurd):
-            view.percent = absurd
-        case ProgressUnknownState(word=word):
-            view.word = word
-
-
-def _bend_success(view: View, fault: Fault, *, age: float) -> None:
-    """Let faults change a success; `age` is in nominal seconds since its planned end."""
-    match fault:
-        case ProgressNoUrl(seconds=seconds):
-            if seconds is None or age < seconds:
-                view.file_name = None
-        case ProgressRelapse(message=message):
-            view.state, view.error, view.file_name = State.FAILED, message, None
-
-
-StatusReply = Callable[[Generation, View], Response]
-
-
 async def look_up(
     mock: Mock,
     generation: Generation | None,
     *,
-    reply: StatusReply,
+    reply: Callable[[Generation, View], Response],
     shape: Shape | None = None,
 ) -> Response:
     """Answer about a generation as the plan allows; a problem (404) if there is none."""
     if generation is None:
         raise Problem(404, "not_found", detail="no such job")
-    hits = mock.plan.hits(Where.POLL, generation)
-    if not hits:
-        return _answer(mock, generation, reply)
     shape = shape or mock.refusal
+    hits = mock.plan.hits(Where.POLL, generation)
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is not None:
         return instead
-    if any(isinstance(hit.fault, PollForget) for hit in hits):
-        return shape(404, "not_found", "no such job", {})
-    answer = _answer(mock, generation, reply)
-    return await disturb_reply(hits, mock.clock, reply=answer, shape=shape)
-
-
-def _answer(mock: Mock, generation: Generation, reply: StatusReply) -> Response:
     view = view_of(generation, mock.clock.now())
     if view.state in ENDED:
         mock.sender.end_reported(generation)
-    return reply(generation, view)
+    return await disturb_reply(hits, mock.clock, reply=reply(generation, view), shape=shape)

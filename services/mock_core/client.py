@@ -5,17 +5,19 @@ from functools import cache
 
 import httpx
 
-
-@cache
-def trusted() -> ssl.SSLContext:
-    """Read the certificates once, because that takes longer than most generations of a fast
-    mock."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
 # Shorter than the server's own idle limit (uvicorn: 5 s), so that it does not close under a
 # request.
 KEEPALIVE_SECONDS = 2.0
+# On any port: a caller of the mock is on this machine, and could call these, too.
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PORTS = {"http": 80, "https": 443}
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Read the certificates once, because that takes longer than most generations of a fast
+    mock."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def http_client(*, seconds: float, connections: int, kept: int) -> httpx.AsyncClient:
@@ -28,14 +30,9 @@ def http_client(*, seconds: float, connections: int, kept: int) -> httpx.AsyncCl
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
         follow_redirects=False,
-        verify=trusted(),
+        verify=_trusted(),
         trust_env=False,
     )
-
-
-# On any port: a caller of the mock is on this machine, and could call these, too.
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_PORTS = {"http": 80, "https": 443}
 
 
 def may_call(address: str, hosts: frozenset[str]) -> bool:

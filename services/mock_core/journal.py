@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
+from itertools import islice
 from typing import Any
 
 from prometheus_client import Counter
@@ -17,32 +18,32 @@ _QUIET = ("/admin", "/healthz", "/readyz", "/metrics")
 
 class Journal:
     def __init__(self, keep: int) -> None:
-        self._rows: deque[tuple[float, str, str, str, int, float]] = deque(maxlen=keep)
+        self._rows: deque[dict[str, Any]] = deque(maxlen=keep)
 
     def note(self, started: float, scope: Scope, *, status: int, seconds: float) -> None:
-        query = scope["query_string"].decode("latin-1")[:500]
-        self._rows.append((started, scope["method"], scope["path"][:500], query, status, seconds))
+        self._rows.append(
+            {
+                "at": started,
+                "method": scope["method"],
+                "path": scope["path"][:500],
+                "query": scope["query_string"].decode("latin-1")[:500],
+                "status": status or None,
+                "seconds": round(seconds, 6),
+            }
+        )
 
     def rows(
         self, *, path: str = "", method: str = "", status: int | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
         """Return the rows, newest first; `path` is a part of the path."""
-        found: list[dict[str, Any]] = []
-        for started, verb, where, query, code, seconds in reversed(self._rows):
-            if len(found) >= limit:
-                break
-            if path in where and method in ("", verb) and status in (None, code):
-                found.append(
-                    {
-                        "at": rfc3339(started),
-                        "method": verb,
-                        "path": where,
-                        "query": query,
-                        "status": code or None,
-                        "seconds": round(seconds, 6),
-                    }
-                )
-        return found
+        found = (
+            {**row, "at": rfc3339(row["at"])}
+            for row in reversed(self._rows)
+            if path in row["path"]
+            and method in ("", row["method"])
+            and status in (None, row["status"] or 0)
+        )
+        return list(islice(found, limit))
 
     def clear(self) -> None:
         self._rows.clear()
@@ -66,8 +67,7 @@ class JournalLayer:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 0
-        started = time.time()
+        status, started = 0, time.time()
 
         async def watched(message: Message) -> None:
             nonlocal status

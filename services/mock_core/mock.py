@@ -5,60 +5,23 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from services.mock_core.callbacks.sender import CallbackSender
 from services.mock_core.clock import Clock
-from services.mock_core.faults.fault import Where
+from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.trace import Trace
+from services.mock_core.files import Disk, FileStore
 from services.mock_core.journal import Journal
-from services.mock_core.ledger.files import Disk, FileStore
-from services.mock_core.ledger.generation import JobIndex
-from services.mock_core.ledger.ledger import Ledger
+from services.mock_core.ledger import JobIndex, Ledger
 from services.mock_core.runner import Runner
+from services.mock_core.sender import CallbackSender
 from services.mock_core.settings import MockSettings, RuntimeConfig
 from shared.http.problems import Shape
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class Metrics:
-    def __init__(self, in_flight: Callable[[], int]) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "mock_requests_total",
-            "Requests by method and status",
-            ["method", "status"],
-            registry=self.registry,
-        )
-        self.faults = Counter(
-            "mock_faults_total",
-            "Faults injected by point and kind",
-            ["where", "do"],
-            registry=self.registry,
-        )
-        self.callbacks = Counter(
-            "mock_callbacks_total",
-            "Callbacks by fate: sent, answered, unanswered, lost",
-            ["fate"],
-            registry=self.registry,
-        )
-        self.changes = Counter(
-            "mock_generations_total",
-            "Generations by state entered",
-            ["state"],
-            registry=self.registry,
-        )
-        gauge = Gauge("mock_in_flight", "Accepted and not ended", registry=self.registry)
-        gauge.set_function(in_flight)
-
-    def render(self) -> bytes:
-        return generate_latest(self.registry)
-
-
 _JOURNAL_ROWS = 5_000
 _MEGABYTE = 1_000_000
+Hook = Callable[[], None]
 
 
 class Mock:
@@ -80,6 +43,28 @@ class Mock:
     ) -> None:
         self.service, self.settings = service, settings
         self.config, self.refusal = config, refusal
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "mock_requests_total",
+            "Requests by method and status",
+            ["method", "status"],
+            registry=registry,
+        )
+        faults = Counter(
+            "mock_faults_total",
+            "Faults injected by point and kind",
+            ["where", "do"],
+            registry=registry,
+        )
+        callbacks = Counter(
+            "mock_callbacks_total",
+            "Callbacks by fate: sent, answered, unanswered, lost",
+            ["fate"],
+            registry=registry,
+        )
+        changes = Counter(
+            "mock_generations_total", "Generations by state entered", ["state"], registry=registry
+        )
         keep, seed = settings.mock_keep_rows, settings.mock_seed
         on_disk = settings.mock_ledger == "disk"
         self.disk = Disk(settings.data_dir / "mocks" / service) if on_disk else None
@@ -87,34 +72,30 @@ class Mock:
         self.clock = Clock(settings.mock_speed)
         self.trace = Trace(keep)
         self.plan = FaultPlan(service, points=points, seed=seed, clock=self.clock, trace=self.trace)
+        self.plan.on_hit = lambda fault: faults.labels(fault.kind.where, fault.kind.do).inc()
         self.ledger = Ledger(keep)
+        gauge = Gauge("mock_in_flight", "Accepted and not ended", registry=self.registry)
+        gauge.set_function(lambda: self.ledger.in_flight)
         self.jobs = JobIndex(settings.mock_job_pattern, keep)
         self.journal = Journal(_JOURNAL_ROWS)
-        self.metrics = Metrics(lambda: self.ledger.in_flight)
         self.runner = Runner(
             self.ledger, self.plan, clock=self.clock, seconds=config.seconds, at_once=at_once
+        )
+        self.runner.listen(
+            lambda it: changes.labels("vanished" if it.vanished else str(it.state)).inc()
         )
         self.sender = CallbackSender(
             self.plan,
             self.clock,
             other=self.ledger.other,
-            count=lambda fate: self.metrics.callbacks.labels(fate).inc(),
+            count=lambda fate: callbacks.labels(fate).inc(),
         )
-        self.on_restart: list[Callable[[], None]] = []
-        self.on_reset: list[Callable[[], None]] = []
-        self.on_configure: list[Callable[[], None]] = []
+        self.on_restart: list[Hook] = []
+        self.on_reset: list[Hook] = []
+        self.on_configure: list[Hook] = []
         self.fetched_late: set[str] = set()
         # Times of the last submits, by rule, for rules that limit a rate.
         self.quotas: dict[str, deque[float]] = {}
-        self._observe()
-
-    def _observe(self) -> None:
-        """Restore what the disk knows, then let metrics and disk follow every change."""
-        metrics = self.metrics
-        self.plan.on_hit = lambda fault: metrics.faults.labels(fault.where, fault.do).inc()
-        self.runner.listen(
-            lambda it: metrics.changes.labels("vanished" if it.vanished else str(it.state)).inc()
-        )
         if self.disk is not None:
             self.disk.restore(self.ledger, self.jobs)
             self.runner.listen(self.disk.note)
@@ -153,15 +134,11 @@ class Mock:
         self.plan.rearm()
 
 
-def mock_of(request: Request) -> Mock:
+async def mock_of(request: Request) -> Mock:
+    """Async, because FastAPI runs other dependencies in a thread."""
     mock = request.app.state.mock
     assert isinstance(mock, Mock)  # noqa: S101 - set by the factory
     return mock
 
 
-async def _mock_dependency(request: Request) -> Mock:
-    """Async, because FastAPI runs other dependencies in a thread."""
-    return mock_of(request)
-
-
-TheMock = Annotated[Mock, Depends(_mock_dependency)]
+TheMock = Annotated[Mock, Depends(mock_of)]

@@ -1,24 +1,16 @@
 """Run generations from acceptance to their end; every change of state passes through here."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from services.mock_core.clock import Clock, DelaySpec, random_number
-from services.mock_core.faults.fault import Where
-from services.mock_core.faults.kinds import (
-    StartFail,
-    StartNeverStart,
-    StartOutOfMemory,
-    StartSlow,
-    StartStick,
-    StartVanish,
-)
-from services.mock_core.faults.plan import FaultPlan, Hit
-from services.mock_core.ledger.generation import Generation, State
-from services.mock_core.ledger.ledger import Ledger
+from services.mock_core.faults.kinds import Hit, Where
+from services.mock_core.faults.plan import FaultPlan
+from services.mock_core.ledger import Generation, Ledger, State
 
 _OUT_OF_MEMORY = (
     "Allocation on device \nThis error means you ran out of memory on your GPU.\n\nTIPS: If the "
@@ -44,19 +36,19 @@ def plan_run(seconds: float, hits: Iterable[Hit]) -> PlannedRun:
     """Plan the run of a generation of this many nominal seconds, if nothing strikes it."""
     planned = PlannedRun(seconds)
     for hit in hits:
-        match hit.fault:
-            case StartSlow(factor=factor, extra=extra):
-                planned.seconds = planned.seconds * factor + extra.at(hit.quantile)
-            case StartFail(at=at, message=message):
-                planned.fail_at, planned.fail_message = at, message
-            case StartOutOfMemory(at=at):
-                planned.fail_at, planned.fail_message = at, _OUT_OF_MEMORY
+        match hit.name:
+            case "start.slow":
+                planned.seconds = planned.seconds * hit["factor"] + hit["extra"]
+            case "start.fail":
+                planned.fail_at, planned.fail_message = hit["at"], hit["message"]
+            case "start.out-of-memory":
+                planned.fail_at, planned.fail_message = hit["at"], _OUT_OF_MEMORY
                 planned.fail_kind = "torch.OutOfMemoryError"
-            case StartStick(at=at):
-                planned.stick_at = at
-            case StartVanish(at=at):
-                planned.vanish_at = at
-            case StartNeverStart():
+            case "start.stick":
+                planned.stick_at = hit["at"]
+            case "start.vanish":
+                planned.vanish_at = hit["at"]
+            case "start.never-start":
                 planned.never_starts = True
     return planned
 
@@ -66,19 +58,7 @@ _QUEUED_SHARE = 0.02
 
 _log = logging.getLogger(__name__)
 
-Make = Callable[[Generation], Awaitable[str]]
 Listener = Callable[[Generation], None]
-# Takes a generation that is run elsewhere and reports `begin` and `end`; False: it is run here.
-Taker = Callable[[Generation, PlannedRun], bool]
-
-
-async def _nothing(generation: Generation) -> str:
-    raise GenerationError("there is nothing that makes it")
-
-
-async def _forever() -> None:
-    """Keep the place until it is cancelled."""
-    await asyncio.get_running_loop().create_future()
 
 
 class GenerationError(Exception):
@@ -86,27 +66,26 @@ class GenerationError(Exception):
 
 
 class Runner:
-    """Runs generations; `make` does the real work and returns the name of the stored file."""
+    """Runs generations.
+
+    `make` does the real work and returns the name of the stored file. `taker` takes a generation
+    that is run elsewhere and reports `begin` and `end`; False: it is run here.
+    """
+
+    make: Callable[[Generation], Awaitable[str]]
 
     def __init__(
-        self,
-        ledger: Ledger,
-        plan: FaultPlan,
-        *,
-        clock: Clock,
-        seconds: DelaySpec,
-        at_once: int = 0,
+        self, ledger: Ledger, plan: FaultPlan, *, clock: Clock, seconds: DelaySpec, at_once: int = 0
     ) -> None:
         self.ledger = ledger
         self.seconds = seconds
+        self.taker: Callable[[Generation, PlannedRun], bool] = lambda generation, planned: False
         self._plan = plan
         self._clock = clock
-        self.make: Make = _nothing
         self._listeners: list[Listener] = []
         self._runs: dict[Generation, asyncio.Task[None]] = {}
         self._accepting: set[asyncio.Task[None]] = set()
         self._capacity = asyncio.Semaphore(at_once) if at_once else None
-        self.taker: Taker = lambda generation, planned: False
 
     def listen(self, listener: Listener) -> None:
         """Call this after every change of state, and when a generation vanishes; it must return at
@@ -180,37 +159,30 @@ class Runner:
             task.cancel()
 
     async def _run(self, generation: Generation, planned: PlannedRun) -> None:
+        forever = asyncio.get_running_loop().create_future()
         if planned.never_starts:
-            await _forever()
+            await forever
         # Start the real work at once, so that encoding does not lengthen the nominal time.
         making = asyncio.ensure_future(self.make(generation))
         try:
             await self._clock.sleep(planned.seconds * _QUEUED_SHARE)
-            if self._capacity is None:
-                await self._run_to_its_end(generation, planned, making=making)
-            else:
-                async with self._capacity:
-                    await self._run_to_its_end(generation, planned, making=making)
+            async with self._capacity or contextlib.nullcontext():
+                run_for = planned.seconds * (1 - _QUEUED_SHARE)
+                self.begin(generation, run_for, stick_at=planned.stick_at)
+                if planned.stick_at is not None:
+                    # It keeps its place until it is cancelled.
+                    await forever
+                if planned.vanish_at is not None:
+                    await self._clock.sleep(run_for * planned.vanish_at / 100)
+                    self.vanish(generation)
+                elif planned.fail_at is not None:
+                    await self._clock.sleep(run_for * planned.fail_at / 100)
+                    self.end(generation, State.FAILED, error=planned.fail_message)
+                else:
+                    await self._clock.sleep(run_for)
+                    await self._finish(generation, making)
         finally:
             making.cancel()
-
-    async def _run_to_its_end(
-        self, generation: Generation, planned: PlannedRun, *, making: asyncio.Future[str]
-    ) -> None:
-        run_for = planned.seconds * (1 - _QUEUED_SHARE)
-        self.begin(generation, run_for, stick_at=planned.stick_at)
-        if planned.stick_at is not None:
-            await _forever()
-        if planned.vanish_at is not None:
-            await self._clock.sleep(run_for * planned.vanish_at / 100)
-            self.vanish(generation)
-            return
-        if planned.fail_at is not None:
-            await self._clock.sleep(run_for * planned.fail_at / 100)
-            self.end(generation, State.FAILED, error=planned.fail_message)
-            return
-        await self._clock.sleep(run_for)
-        await self._finish(generation, making)
 
     async def _finish(self, generation: Generation, making: asyncio.Future[str]) -> None:
         try:

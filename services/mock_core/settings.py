@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.mock_core.callbacks.delivery import CallbackPolicy
 from services.mock_core.clock import Delay, rfc3339
+from services.mock_core.delivery import CallbackPolicy
 from shared.http.hosts import listed
 
 BAD_SETTING_STATUS = 2

@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from services.mock_core.app import MEBIBYTE, build_app
-from services.mock_core.faults.fault import Where
-from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.faults.kinds import Where
+from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock
 from services.mock_core.problems import problem_reply
 from services.mock_kling.native import routes as native

@@ -7,10 +7,10 @@ import httpx
 from fastapi import Request
 from starlette.responses import Response
 
-from services.mock_core.calls import Reply, base_url, find_tag, over_quota, slot_token, submit
+from services.mock_core.calls import Reply, over_quota, requested, submit
 from services.mock_core.client import may_call
-from services.mock_core.ledger.generation import Generation
-from services.mock_core.mock import Mock, mock_of
+from services.mock_core.ledger import Generation
+from services.mock_core.mock import Mock
 from services.mock_core.problems import Problem
 from services.mock_core.runner import GenerationError
 from services.mock_core.settings import called
@@ -111,7 +111,7 @@ _RATE = ""
 
 async def take(request: Request, generation: Generation, *, reply: Reply, shape: Shape) -> Response:
     """Accept a task, or refuse it in the words of the wire."""
-    mock = mock_of(request)
+    mock: Mock = request.app.state.mock
     account: Account = request.app.state.account
 
     def turned_away(wanted: Generation) -> Response | None:
@@ -150,18 +150,7 @@ def ordered(
     machine or its network has it.
     """
     request.app.state.reach.check_callback(callback_url, public=public)
-    job, attempt = mock.jobs.find(external_id, prompt)
-    return Generation(
-        id=new_task_id(),
-        external_id=external_id,
-        job=job,
-        attempt=attempt,
-        prompt=prompt,
-        style="",
-        tag=find_tag(request, prompt),
-        base_url=base_url(request),
-        token=slot_token(request),
-        callback_url=callback_url,
-        image_source=image,
-        detail=detail,
-    )
+    generation = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)
+    generation.callback_url, generation.image_source = callback_url, image
+    generation.detail = detail
+    return generation

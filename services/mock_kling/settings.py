@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from services.mock_core.callbacks.delivery import CallbackPolicy
 from services.mock_core.clock import Delay, DelaySpec
+from services.mock_core.delivery import CallbackPolicy
 from services.mock_core.settings import Called, MockSettings, RuntimeConfig
 
 Duplicates = Literal["reject", "first", "accept"]

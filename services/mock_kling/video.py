@@ -14,8 +14,8 @@ from PIL import Image, UnidentifiedImageError
 
 from services.mock_core.client import http_client
 from services.mock_core.clock import Clock
-from services.mock_core.ledger.files import FileStore, StoredFile, shown
-from services.mock_core.ledger.generation import Generation
+from services.mock_core.files import FileStore, StoredFile, shown
+from services.mock_core.ledger import Generation
 from services.mock_core.runner import GenerationError
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from services.mock_core.clock import DelaySpec
-from services.mock_core.faults.fault import Fault, Where
-from services.mock_core.faults.kinds import KINDS
+from services.mock_core.faults.kinds import KINDS, Kind, Where
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import Rule, read_plan
 from services.mock_kling.settings import KlingConfig
@@ -18,8 +17,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="ut
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 
 
-def _members(kind: type[Fault]) -> str:
-    written = [f"`{name}` {_json(f.default)}" for name, f in kind.model_fields.items()]
+def _members(kind: Kind) -> str:
+    fields = kind.members.model_fields
+    written = [f"`{name}` {_json(field.default)}" for name, field in fields.items()]
     return ", ".join(written) or "–"
 
 

@@ -16,7 +16,7 @@ from services.mock_comfyui.native.wire import (
 from services.mock_comfyui.prompts.tasks import Task
 from services.mock_comfyui.queue.prompt_queue import Kept
 from services.mock_core.calls import View, look_up
-from services.mock_core.ledger.generation import State
+from services.mock_core.ledger import State
 from services.mock_core.mock import TheMock
 
 router = APIRouter(include_in_schema=False)

@@ -21,8 +21,8 @@ from services.mock_comfyui.prompts.tasks import Task, needed, text_of
 from services.mock_comfyui.prompts.validation import Graph, Rules, validate
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_comfyui.settings import native_config
-from services.mock_core.calls import base_url, find_tag, slot_token, submit
-from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.calls import requested, submit
+from services.mock_core.ledger import State
 from services.mock_core.mock import TheMock
 
 router = APIRouter(include_in_schema=False)
@@ -74,18 +74,9 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     # The caller's id, if it is given; a real server only stores it.
     ours = extra.get("external_id")
     ours = ours if isinstance(ours, str) else given
-    job, attempt = mock.jobs.find(ours, text)
-    generation = Generation(
-        id=given if given is not None and config.prompt_ids == "kept" else str(uuid.uuid4()),
-        external_id=ours,
-        job=job,
-        attempt=attempt,
-        prompt=text,
-        style="",
-        tag=find_tag(request, text),
-        base_url=base_url(request),
-        token=slot_token(request),
-    )
+    kept = given if config.prompt_ids == "kept" else None
+    prompt_id = str(uuid.uuid4()) if kept is None else kept
+    generation = requested(request, mock, id_=prompt_id, external_id=ours, prompt=text)
     client_id = extra.get("client_id")
     client_id = client_id if isinstance(client_id, str) else None
     task = Task(generation, number, graph, validation.outputs, extra, client_id)

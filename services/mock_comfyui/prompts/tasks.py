@@ -10,7 +10,7 @@ from typing import Any
 
 from services.mock_comfyui.prompts.validation import Graph, Nodes
 from services.mock_core.clock import milliseconds
-from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger import Generation
 from services.mock_core.runner import PlannedRun
 
 Output = dict[str, Any]

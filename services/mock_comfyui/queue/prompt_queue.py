@@ -12,7 +12,7 @@ from services.mock_comfyui.prompts.tasks import NodeCache, Task
 from services.mock_comfyui.queue.events import ExecutionEvents, Hub
 from services.mock_comfyui.queue.run import Interrupted, NodeFailed, PromptRun, Saver, Vanished
 from services.mock_core.clock import Clock
-from services.mock_core.ledger.generation import Generation, State
+from services.mock_core.ledger import Generation, State
 from services.mock_core.runner import PlannedRun, Runner
 
 # The real server keeps 10 000; entries hold whole graphs, and the mock has to stay small.

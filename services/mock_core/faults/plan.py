@@ -1,43 +1,149 @@
-"""The armed plan: replaced only by a whole valid one; returns the faults that meet an event."""
+"""The armed plan: it returns the faults that meet an event, and counts their hits.
 
+A rule decides by the seed, its name, the job and the attempt, so order and parallelism change
+nothing.
+"""
+
+import itertools
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from services.mock_core.clock import Clock
-from services.mock_core.faults.armed import ArmedRule
-from services.mock_core.faults.fault import Fault, Where
-from services.mock_core.faults.rules import Rule
+from services.mock_core.clock import Clock, DelaySpec, SeededRandom
+from services.mock_core.faults.kinds import Fault, Hit, Where
+from services.mock_core.faults.rules import Rule, number_test, text_matcher
 from services.mock_core.faults.trace import Trace
-from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger import Generation
 
-OnHit = Callable[[Fault], None]
 # By rule name: whether a fault that depends on the moment applies now.
 When = Callable[[str, Fault], bool]
+_serials = itertools.count(1)
+_TEXTS = ("prompt", "style", "tag", "id", "external_id")
+
+
+class ArmedRule:
+    def __init__(self, rule: Rule, *, name: str, seed: int, clock: Clock) -> None:
+        self.rule, self.name = rule, name
+        self.faults = rule.faults()
+        self._share, self._hit, self._time = (
+            SeededRandom(seed, name, purpose) for purpose in ("share", "hit", "time")
+        )
+        self._clock = clock
+        match, often = rule.match, rule.often
+        self._texts = [
+            (member, text_matcher(pattern))
+            for member in _TEXTS
+            if (pattern := getattr(match, member)) is not None
+        ]
+        self._nth = number_test(match.nth)
+        self._attempts = number_test(often.attempts)
+        self._events = number_test(f"1-{often.first}" if often.first else often.events)
+        self._per = {
+            where: often.per or ("attempt" if where in (Where.START, Where.PROGRESS) else "event")
+            for where in Where
+        }
+        self.rearm()
+
+    def rearm(self) -> None:
+        """Restart the counts, as when it was armed."""
+        self.serial = next(_serials)
+        self.fired = self._hits = 0
+        self._armed_at = self._clock.now()
+
+    @property
+    def spent(self) -> bool:
+        until, age = self.rule.until, self._clock.now() - self._armed_at
+        return (
+            (until.count is not None and self._hits >= until.count)
+            or (until.seconds is not None and age >= until.seconds)
+            or (until.at is not None and time.time() >= until.at.timestamp())
+        )
+
+    def fits_service(self, service: str, points: frozenset[Where]) -> bool:
+        """True if this service has a point for it, because one plan may be given to both mocks."""
+        kinds = (fault.kind for fault in self.faults)
+        return self.rule.service in (None, service) and any(
+            kind.where in points and kind.service in (None, service) for kind in kinds
+        )
+
+    def concerns(self, generation: Generation) -> bool:
+        """True if the rule matches the job; this never changes for a generation."""
+        match, job = self.rule.match, generation.job
+        return (
+            match.key in (None, job.key)
+            and self._nth(job.number)
+            and self._attempts(generation.attempt)
+            and all(fits(getattr(generation, member) or "") for member, fits in self._texts)
+            and (match.share is None or self._share.number(job.key) < match.share)
+        )
+
+    def count(self, fault: Fault, generation: Generation, status: str | None) -> int:
+        """Return the number of this event among those of the job that meet the rule; 0 for one
+        that does not."""
+        if fault.kind.where is Where.CALLBACK and self.rule.match.status not in (None, status):
+            return 0
+        return generation.job.count((self.serial, fault.kind.name))
+
+    def strikes(self, fault: Fault, generation: Generation, event: int) -> bool:
+        if not self._events(event):
+            return False
+        if len(self.faults) > 1:
+            return self._strikes_life(generation)
+        where = fault.kind.where
+        key = (generation.job.key, generation.attempt, where, event)
+        parts = key[: {"job": 1, "attempt": 2, "event": 4}[self._per[where]]]
+        happens = not self._rests() and self._happens(*parts)
+        self._hits += happens
+        return happens
+
+    def _strikes_life(self, generation: Generation) -> bool:
+        """Decide once for the whole life, so that all faults of the rule meet the same jobs."""
+        counts, decision = generation.job.counts, (self.serial, "struck")
+        if decision not in counts:
+            counts[decision] = not self._rests() and self._happens(generation.job.key)
+            self._hits += counts[decision]
+        return bool(counts[decision])
+
+    def _rests(self) -> bool:
+        begins = self.rule.after.seconds
+        is_early = begins is not None and self._clock.now() - self._armed_at < begins
+        return is_early or self.spent
+
+    def _happens(self, *parts: str | int) -> bool:
+        probability = self.rule.often.probability
+        return probability >= 1 or self._hit.number(*parts) < probability
+
+    def hit(self, fault: Fault, generation: Generation, event: int) -> Hit:
+        self.fired += 1
+        key, attempt = generation.job.key, generation.attempt
+        quantile = self._time.number(key, attempt, fault.kind.where, event)
+        drawn = {
+            name: value.at(quantile) if isinstance(value, DelaySpec) else value
+            for name, value in fault.members
+        }
+        return Hit(fault, quantile, self.name, drawn)
+
+
 Found = dict[str, list[tuple[ArmedRule, Fault]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A fault that happens now; its length of time is at `quantile` of its distribution."""
-
-    fault: Fault
-    quantile: float
-    rule: str
-
-
 class FaultPlan:
+    """The armed rules; replaced only by a whole valid plan."""
+
     def __init__(
         self, service: str, *, points: frozenset[Where], seed: int, clock: Clock, trace: Trace
     ) -> None:
         self.service = service
         self.seed = seed
         self.trace = trace
-        self.on_hit: OnHit = lambda _fault: None
+        self.on_hit: Callable[[Fault], None] = lambda _fault: None
         self._points = points
         self._clock = clock
-        self._rules: list[ArmedRule] = []
         self._version = 0
+        self.clear()
+
+    def clear(self) -> None:
+        self._rules: list[ArmedRule] = []
         self._index()
 
     def replace(self, rules: Sequence[Rule], seed: int | None) -> None:
@@ -46,17 +152,12 @@ class FaultPlan:
 
     def add(self, rules: Sequence[Rule], seed: int | None) -> None:
         """Arm more rules; a rule replaces an armed one of its name."""
-        if seed is not None:
-            self.seed = seed
-        at = {armed.name: index for index, armed in enumerate(self._rules)}
+        self.seed = self.seed if seed is None else seed
+        named = {armed.name: armed for armed in self._rules}
         for rule in rules:
-            name = rule.name or _free_name(rule, at)
-            armed = ArmedRule(rule, rule.faults(), name=name, seed=self.seed, clock=self._clock)
-            if name in at:
-                self._rules[at[name]] = armed
-            else:
-                at[name] = len(self._rules)
-                self._rules.append(armed)
+            name = rule.name or _free_name(rule, named)
+            named[name] = ArmedRule(rule, name=name, seed=self.seed, clock=self._clock)
+        self._rules = list(named.values())
         self._index()
 
     def remove(self, name: str) -> bool:
@@ -66,10 +167,6 @@ class FaultPlan:
         self._index()
         return removed
 
-    def clear(self) -> None:
-        self._rules = []
-        self._index()
-
     def rearm(self) -> None:
         for rule in self._rules:
             rule.rearm()
@@ -77,14 +174,20 @@ class FaultPlan:
 
     def rows(self) -> list[dict[str, Any]]:
         return [
-            rule.row(applies=rule.fits_service(self.service, self._points)) for rule in self._rules
+            {
+                **rule.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+                "name": rule.name,
+                "fired": rule.fired,
+                "spent": rule.spent,
+                "applies": rule in self._fitting,
+            }
+            for rule in self._rules
         ]
 
     @property
     def in_force(self) -> int:
         """Return how many of the rules are for this service, and not used up."""
-        fitting = (r for r in self._rules if r.fits_service(self.service, self._points))
-        return sum(not rule.spent for rule in fitting)
+        return sum(not rule.spent for rule in self._fitting)
 
     def hits(
         self,
@@ -95,77 +198,48 @@ class FaultPlan:
         when: When = lambda _rule, _fault: True,
     ) -> tuple[Hit, ...]:
         """Return the faults that meet this event of this generation, in the plan's order."""
-        if not self._rules:
-            return ()
-        generation.job.count(where)
-        armed = self._armed_for(generation).get(where)
-        if not armed:
-            return ()
-        return tuple(
-            self._record(rule, fault, generation, event=event, status=status)
-            for rule, fault in armed
-            if when(rule.name, fault) and (event := rule.strikes(fault, generation, status=status))
-        )
-
-    def _record(
-        self,
-        rule: ArmedRule,
-        fault: Fault,
-        generation: Generation,
-        *,
-        event: int,
-        status: str | None,
-    ) -> Hit:
-        rule.fired += 1
-        quantile = rule.quantile(generation, fault.where, event)
-        self.trace.record(rule, fault, generation, event=event, quantile=quantile, status=status)
-        self.on_hit(fault)
-        return Hit(fault, quantile, rule.name)
+        found: list[Hit] = []
+        for rule, fault in self._armed_for(generation).get(where, ()):
+            event = rule.count(fault, generation, status)
+            if event and when(rule.name, fault) and rule.strikes(fault, generation, event):
+                hit = rule.hit(fault, generation, event)
+                self.trace.record(rule, hit, generation, event=event, status=status)
+                self.on_hit(fault)
+                found.append(hit)
+        return tuple(found)
 
     def _armed_for(self, generation: Generation) -> Found:
         """Find the rules once per generation and version of the plan, because polls must stay
         cheap."""
         if generation.rules_version != self._version:
-            generation.rules = self._find(generation)
-            generation.rules_version = self._version
+            generation.rules, generation.rules_version = {}, self._version
+            key = generation.job.key
+            for rule in sorted(
+                (*self._by_key.get(None, ()), *self._by_key.get(key, ())), key=self._place
+            ):
+                for fault in rule.faults if rule.concerns(generation) else ():
+                    generation.rules.setdefault(fault.kind.where, []).append((rule, fault))
         return generation.rules
 
-    def _find(self, generation: Generation) -> Found:
-        indices = [*self._general, *self._by_key.get(generation.job.key, ())]
-        meant = tuple(i for i in sorted(indices) if self._rules[i].concerns(generation))
-        found = self._known.get(meant)
-        if found is None:
-            found = self._known[meant] = self._by_point(meant)
-        return found
-
-    def _by_point(self, indices: tuple[int, ...]) -> Found:
-        found: Found = {}
-        for index in indices:
-            rule = self._rules[index]
-            for fault in rule.faults:
-                found.setdefault(fault.where, []).append((rule, fault))
-        return found
+    def _place(self, rule: ArmedRule) -> int:
+        return self._fitting[rule]
 
     def _index(self) -> None:
-        """Index the rules, because an exact plan has thousands, each for one job."""
+        """Index the rules by job, because an exact plan has thousands, each for one job."""
         self._version += 1
-        # Generations that match the same rules share one answer.
-        self._known: dict[tuple[int, ...], Found] = {}
-        self._general: list[int] = []
-        self._by_key: dict[str, list[int]] = {}
-        for index, rule in enumerate(self._rules):
-            if not rule.fits_service(self.service, self._points):
-                continue
-            key = rule.rule.match.key
-            if key is None:
-                self._general.append(index)
-            else:
-                self._by_key.setdefault(key, []).append(index)
+        self._fitting = {
+            rule: place
+            for place, rule in enumerate(self._rules)
+            if rule.fits_service(self.service, self._points)
+        }
+        self._by_key: dict[str | None, list[ArmedRule]] = {}
+        for rule in self._fitting:
+            self._by_key.setdefault(rule.rule.match.key, []).append(rule)
 
 
-def _free_name(rule: Rule, taken: dict[str, int]) -> str:
-    effect = rule.all_effects()[0]
-    stem = f"{effect.where}-{effect.do}"
+def _free_name(rule: Rule, taken: dict[str, ArmedRule]) -> str:
+    kind = rule.faults()[0].kind
+    stem = f"{kind.where}-{kind.do}"
     number = 1
     while (name := stem if number == 1 else f"{stem}-{number}") in taken:
         number += 1

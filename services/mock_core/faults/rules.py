@@ -22,8 +22,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from services.mock_core.faults.fault import Fault, Where
-from services.mock_core.faults.kinds import KINDS, names_at
+from services.mock_core.faults.kinds import KINDS, Fault, Where
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.problems import Problem
 from shared.http.mistakes import MOST, member_of, sentence_of
@@ -63,7 +62,6 @@ _IMPOSSIBLE = (
     (_NEVER_A_RESULT, ("result.", "progress.no-url", "progress.relapse")),
     ({"callback.lose"}, ("callback.",)),
 )
-_RANGES = re.compile(r"\d+(-\d*)?(,\d+(-\d*)?)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +133,14 @@ def _values(item: Any) -> int:
     return count + len(ahead)
 
 
-def _numbers(value: object) -> int | str:
+_RANGES = re.compile(r"\d+(-\d*)?(,\d+(-\d*)?)*", re.ASCII)
+
+
+def _numbers(value: object) -> object:
     good = isinstance(value, str) and len(value) <= 20_000 and _RANGES.fullmatch(value)
     if not good and not (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         raise ValueError("It must be a number from 1 on, or ranges such as '1-3,7-'.")
-    assert isinstance(value, int | str)  # noqa: S101 - as was just seen
-    number_test(value)
+    number_test(str(value))
     return value
 
 
@@ -158,16 +158,16 @@ def _pattern(value: str) -> str:
 
 def _do(do: str, info: ValidationInfo) -> str:
     where = info.data.get("where")
-    if where is not None and (where, do) not in KINDS:
-        known = ", ".join(names_at(where))
+    if where is not None and f"{where}.{do}" not in KINDS:
+        known = ", ".join(kind.do for kind in KINDS.values() if kind.where is where)
         raise ValueError(f"There is no {do!r} at {where}: one of {known}.")
     return do
 
 
 def _with(members: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    kind = KINDS.get((info.data.get("where") or "", info.data.get("do") or ""))
+    kind = KINDS.get(f"{info.data.get('where')}.{info.data.get('do')}")
     if kind is not None:
-        kind.model_validate(members)
+        kind.members.model_validate(members)
     return members
 
 
@@ -233,10 +233,6 @@ class Effect(Part):
     do: Do
     with_: Annotated[With, Field(alias="with")] = {}
 
-    @property
-    def name(self) -> str:
-        return f"{self.where}.{self.do}"
-
 
 class Rule(Part):
     """One rule: either `where` and `do` (and `with`), or `effects` that span the life of a job."""
@@ -253,16 +249,13 @@ class Rule(Part):
     after: After = After()
     until: Until = Until()
 
-    def all_effects(self) -> tuple[Effect, ...]:
-        if self.effects or self.where is None or self.do is None:
-            return self.effects
-        return (
-            Effect.model_validate({"where": self.where, "do": self.do, "with": self.with_ or {}}),
-        )
-
-    def faults(self) -> list[Fault]:
+    def faults(self) -> tuple[Fault, ...]:
         """The fault of each effect."""
-        return [KINDS[it.where, it.do].model_validate(it.with_) for it in self.all_effects()]
+        effects = [(effect.where, effect.do, effect.with_) for effect in self.effects]
+        if not effects and self.where is not None and self.do is not None:
+            effects = [(self.where, self.do, self.with_ or {})]
+        found = ((KINDS[f"{where}.{do}"], members) for where, do, members in effects)
+        return tuple(Fault(kind, kind.members.model_validate(members)) for kind, members in found)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -273,23 +266,22 @@ class Rule(Part):
                 loc=tuple(member.split(".")),
                 input=None,
             )
-            for member, problem in (*self._shape(), *self._sense(), *self._ends())
+            for member, problem in self._contradictions()
         ]
         if wrong:
             raise ValidationError.from_exception_data("Rule", wrong)
         return self
 
-    def _shape(self) -> Iterator[tuple[str, str]]:
+    def _contradictions(self) -> Iterator[tuple[str, str]]:
         if self.effects and (self.where or self.do or self.with_ is not None):
             yield "effects", "Give either effects, or where and do."
         elif not self.effects and self.where is None:
             yield "where", "It is missing: one of " + ", ".join(Where)
         elif not self.effects and self.do is None:
             yield "do", "It is missing."
-
-    def _sense(self) -> Iterator[tuple[str, str]]:
-        names = sorted(effect.name for effect in self.all_effects())
-        calls_back = any(name.startswith("callback.") for name in names)
+        kinds = [fault.kind for fault in self.faults()]
+        names = sorted(kind.name for kind in kinds)
+        calls_back = any(kind.where is Where.CALLBACK for kind in kinds)
         if len(set(names)) < len(names):
             yield "effects", "The same effect twice."
         for group in EXCLUSIVE:
@@ -303,15 +295,13 @@ class Rule(Part):
                 yield "effects", f"After {first[0]} nothing is left for {', '.join(idle)}."
         if self.service == "image" and calls_back:
             yield "where", "The image service sends no callbacks."
-        for effect in self.all_effects():
-            if self.service and KINDS[effect.where, effect.do].service not in (None, self.service):
-                yield "do", f"The {self.service} service has no {effect.name}."
+        for kind in kinds:
+            if self.service and kind.service not in (None, self.service):
+                yield "do", f"The {self.service} service has no {kind.name}."
         if self.match.status is not None and not calls_back:
             yield "match.status", "Only callbacks have it."
         if self.often.first is not None and self.often.events is not None:
             yield "often", "first and events contradict each other."
-
-    def _ends(self) -> Iterator[tuple[str, str]]:
         begins, ends, at = self.after.seconds, self.until.seconds, self.until.at
         if begins is not None and ends is not None and ends <= begins:
             yield "until.seconds", "It ends before after.seconds has passed."
@@ -321,54 +311,44 @@ class Rule(Part):
             yield "until.at", "It lies in the past."
 
 
-Matcher = Callable[[str], bool]
-NumberTest = Callable[[int], bool]
-
 # For one expression and its states; a larger one is refused, or matched with fewer states.
 _EXPRESSION_BYTES = 1 << 18
 
 
-def text_matcher(pattern: str) -> Matcher:
+def text_matcher(pattern: str) -> Callable[[str], bool]:
     """Return a matcher for a glob, or for an RE2 expression after `re:`, in linear time.
 
     Raises ValueError for an invalid expression.
     """
     if pattern.startswith("re:"):
-        return _expression(pattern[3:])
+        options = re2.Options()
+        options.dot_nl, options.log_errors, options.max_mem = True, False, _EXPRESSION_BYTES
+        try:
+            found = re2.compile(pattern[3:], options).search
+        except re2.error as error:
+            raise ValueError(f"not an expression of RE2: {error.args[0].decode()}") from error
+        except UnicodeEncodeError as error:
+            raise ValueError(f"not an expression of RE2: {error.reason}") from error
+        return lambda text: found(text.encode("utf-8", "replace")) is not None
     if not any(mark in pattern for mark in "*?["):
         return lambda text: text == pattern
     whole = re.compile(fnmatch.translate(pattern)).match
     return lambda text: whole(text) is not None
 
 
-def _expression(pattern: str) -> Matcher:
-    options = re2.Options()
-    options.dot_nl, options.log_errors, options.max_mem = True, False, _EXPRESSION_BYTES
-    try:
-        found = re2.compile(pattern, options).search
-    except re2.error as error:
-        raise ValueError(f"not an expression of RE2: {error.args[0].decode()}") from error
-    except UnicodeEncodeError as error:
-        raise ValueError(f"not an expression of RE2: {error.reason}") from error
-    return lambda text: found(text.encode("utf-8", "replace")) is not None
-
-
-def number_test(spec: int | str) -> NumberTest:
-    """Return a test for `3`, `"1-3"`, `"2-"` or a list of them; raise ValueError for a reversed
-    range."""
-    ranges = [_range(part) for part in str(spec).split(",")]
-    if len(ranges) == 1:
-        low, high = ranges[0]
-        return lambda number: low <= number <= high
+def number_test(spec: int | str | None) -> Callable[[int], bool]:
+    """Return a test for `3`, `"1-3"`, `"2-"` or a list of them, or for any number; raise
+    ValueError for a reversed range."""
+    if spec is None:
+        return lambda _: True
+    ranges: list[tuple[int, float]] = []
+    for part in str(spec).split(","):
+        first, dash, last = part.partition("-")
+        low = int(first)
+        high: float = low if not dash else float(last) if last else float("inf")
+        if low < 1:
+            raise ValueError("counting starts at 1")
+        if high < low:
+            raise ValueError(f"range {part!r} runs backwards")
+        ranges.append((low, high))
     return lambda number: any(low <= number <= high for low, high in ranges)
-
-
-def _range(part: str) -> tuple[int, float]:
-    first, dash, last = part.partition("-")
-    low = int(first)
-    high: float = low if not dash else float(last) if last else float("inf")
-    if low < 1:
-        raise ValueError("counting starts at 1")
-    if high < low:
-        raise ValueError(f"range {part!r} runs backwards")
-    return low, high

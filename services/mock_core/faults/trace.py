@@ -2,15 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from services.mock_core.clock import DelaySpec, rfc3339
-from services.mock_core.faults.armed import ArmedRule
-from services.mock_core.faults.fault import Fault
-from services.mock_core.faults.kinds import SubmitPool, SubmitQuota
-from services.mock_core.ledger.generation import Generation
+from services.mock_core.clock import rfc3339
+from services.mock_core.faults.kinds import Hit
+from services.mock_core.ledger import Generation
+
+if TYPE_CHECKING:
+    from services.mock_core.faults.plan import ArmedRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,42 +19,35 @@ class Injected:
 
     seq: int
     at: float
-    rule: ArmedRule
-    fault: Fault
-    job_key: str
-    attempt: int
+    rule: "ArmedRule"
+    hit: Hit
+    generation: Generation
     event: int
-    quantile: float
     status: str | None
-    job_id: str
-    external_id: str | None
-    prompt: str
 
     def row(self) -> dict[str, Any]:
+        generation, kind = self.generation, self.hit.fault.kind
         return {
             "seq": self.seq,
             "at": rfc3339(self.at),
             "rule": self.rule.name,
-            "where": self.fault.where,
-            "do": self.fault.do,
+            "where": kind.where,
+            "do": kind.do,
             "with": self.exact_members(),
             "status": self.status,
-            "job_key": self.job_key,
-            "attempt": self.attempt,
+            "job_key": generation.job.key,
+            "attempt": generation.attempt,
             "event": self.event,
-            "job_id": self.job_id,
-            "external_id": self.external_id,
-            "prompt": self.prompt,
+            "job_id": generation.id,
+            "external_id": generation.external_id,
+            "prompt": generation.prompt[:80],
         }
 
     def exact_members(self) -> dict[str, Any]:
-        """Return the members with each drawn length of time in place of its distribution."""
-        members = self.fault.model_dump(mode="json", exclude_defaults=True)
-        for name in type(self.fault).model_fields:
-            value = getattr(self.fault, name)
-            if isinstance(value, DelaySpec) and value.shape != "fixed":
-                members[name] = str(DelaySpec("fixed", value.at(self.quantile)))
-        return members
+        """Return the members that differ from the defaults, with each length of time as drawn."""
+        fields = self.hit.fault.kind.members.model_fields
+        given = self.hit.fault.members
+        return {name: self.hit[name] for name, value in given if value != fields[name].default}
 
 
 class Trace:
@@ -63,32 +56,11 @@ class Trace:
         self.recorded = 0
 
     def record(
-        self,
-        rule: ArmedRule,
-        fault: Fault,
-        generation: Generation,
-        *,
-        event: int,
-        quantile: float,
-        status: str | None,
+        self, rule: "ArmedRule", hit: Hit, generation: Generation, *, event: int, status: str | None
     ) -> None:
         self.recorded += 1
-        self._rows.append(
-            Injected(
-                seq=self.recorded,
-                at=time.time(),
-                rule=rule,
-                fault=fault,
-                job_key=generation.job.key,
-                attempt=generation.attempt,
-                event=event,
-                quantile=quantile,
-                status=status,
-                job_id=generation.id,
-                external_id=generation.external_id,
-                prompt=generation.prompt[:80],
-            )
-        )
+        at = time.time()
+        self._rows.append(Injected(self.recorded, at, rule, hit, generation, event, status))
 
     def rows(self, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
         """Return those numbered above `after`, oldest first; the last `limit` of them."""
@@ -99,13 +71,12 @@ class Trace:
         """Return a plan without probabilities that injects the same faults into the same jobs."""
         grouped: dict[str, tuple[Injected, list[int]]] = {}
         for row in self._rows:
-            parts = (row.rule.serial, row.fault.kind, row.job_key)
-            key = repr((*parts, row.exact_members()))
-            grouped.setdefault(key, (row, []))[1].append(row.event)
+            parts = (row.rule.serial, row.hit.name, row.generation.job.key, row.exact_members())
+            grouped.setdefault(repr(parts), (row, []))[1].append(row.event)
         return {
             "seed": seed,
             "rules": [
-                _exact_rule(row, events, name=f"replay-{number}", service=service)
+                {"name": f"replay-{number}", "service": service, **_exact_rule(row, events)}
                 for number, (row, events) in enumerate(grouped.values(), 1)
             ],
         }
@@ -115,37 +86,26 @@ class Trace:
         self.recorded = 0
 
 
-def _exact_rule(row: Injected, events: list[int], *, name: str, service: str) -> dict[str, Any]:
-    rule = row.rule.rule
-    match: dict[str, Any] = {"key": row.job_key}
-    if rule.match.status is not None:
-        match["status"] = rule.match.status
-    often: dict[str, Any] = {"events": _ranges(events)}
-    if rule.often.attempts is not None:
-        often["attempts"] = rule.often.attempts
+def _exact_rule(row: Injected, events: list[int]) -> dict[str, Any]:
+    rule, hit = row.rule.rule, row.hit
+    do, members = hit.fault.kind.do, row.exact_members()
+    # What depended on the moment becomes the refusal that it was.
+    if hit.name == "submit.quota":
+        do, members = "refuse", {"status": 429, "code": 1302, "retry_after": hit["retry_after"]}
+    elif hit.name == "submit.pool":
+        do, members = "refuse", {"status": 429, "code": 1303}
+    match, often = rule.match.status, rule.often.attempts
     return {
-        "name": name,
-        "service": service,
-        "note": f"by {row.rule.name}: {row.prompt}",
-        "match": match,
-        "where": str(row.fault.where),
-        **_exact_effect(row),
-        "often": often,
+        "note": f"by {row.rule.name}: {row.generation.prompt[:80]}",
+        "match": {"key": row.generation.job.key, **({} if match is None else {"status": match})},
+        "where": str(hit.fault.kind.where),
+        "do": do,
+        "with": members,
+        "often": {"events": _ranges(events), **({} if often is None else {"attempts": often})},
     }
 
 
-def _exact_effect(row: Injected) -> dict[str, Any]:
-    """Replace what depended on the moment by the refusal that it was."""
-    match row.fault:
-        case SubmitQuota(retry_after=seconds):
-            refusal = {"status": 429, "code": 1302, "retry_after": seconds}
-            return {"do": "refuse", "with": refusal}
-        case SubmitPool():
-            return {"do": "refuse", "with": {"status": 429, "code": 1303}}
-    return {"do": row.fault.do, "with": row.exact_members()}
-
-
-def _ranges(numbers: Iterable[int]) -> str:
+def _ranges(numbers: list[int]) -> str:
     """Return `1-3,7`: sorted, without repeats."""
     spans: list[list[int]] = []
     for number in sorted(set(numbers)):

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.clock import Clock
-from services.mock_core.ledger.generation import Generation
+from services.mock_core.ledger import Generation
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, in_words_of
 from services.mock_kling.orders import resolve

@@ -4,11 +4,11 @@ import itertools
 from typing import Any
 
 from services.mock_core.clock import Clock
-from services.mock_core.faults.fault import Where
-from services.mock_core.faults.plan import FaultPlan, Hit
+from services.mock_core.faults.kinds import Hit, Where
+from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.rules import read_plan
 from services.mock_core.faults.trace import Trace
-from services.mock_core.ledger.generation import Generation, Job, JobIndex
+from services.mock_core.ledger import Generation, Job, JobIndex
 
 _numbers = itertools.count(1)
 
@@ -46,4 +46,4 @@ def make_generation(job: Job | None = None, *, attempt: int = 1, **members: Any)
 
 
 def do_names(hits: tuple[Hit, ...]) -> list[str]:
-    return [hit.fault.do for hit in hits]
+    return [hit.fault.kind.do for hit in hits]

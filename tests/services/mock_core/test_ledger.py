@@ -7,9 +7,8 @@ from PIL import Image, PngImagePlugin
 
 from loadtest.collect.collector import examine
 from services.mock_comfyui.pictures import draw_picture
-from services.mock_core.ledger.files import FileStore, StoredFile, shown
-from services.mock_core.ledger.generation import DeliveryAttempt, JobIndex, State
-from services.mock_core.ledger.ledger import Ledger, judge
+from services.mock_core.files import FileStore, StoredFile, shown
+from services.mock_core.ledger import DeliveryAttempt, JobIndex, Ledger, State, judge
 from services.mock_kling.video import make_video
 from tests.services.mock_core.makers import make_generation
 

@@ -5,7 +5,6 @@ import json
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from mimetypes import guess_type
@@ -15,8 +14,7 @@ from urllib.parse import quote, unquote
 
 from PIL import Image, UnidentifiedImageError
 
-from services.mock_core.ledger.generation import DeliveryAttempt, Generation, JobIndex, State
-from services.mock_core.ledger.ledger import Ledger
+from services.mock_core.ledger import DeliveryAttempt, Generation, JobIndex, Ledger, State
 
 RESTARTED = "the service was restarted"
 _KEPT = (
@@ -24,7 +22,6 @@ _KEPT = (
     *("callback_url", "error", "charged", "vanished", "accepted", "started", "finished"),
     *("updated", "file_name", "sha256", "source_sha256", "shows", "source_shows"),
 )
-Row = dict[str, Any]
 
 
 class Disk:
@@ -37,7 +34,7 @@ class Disk:
 
     def note(self, generation: Generation) -> None:
         """Add the state of a generation; the last line of an id counts."""
-        row: Row = {name: getattr(generation, name) for name in _KEPT}
+        row: dict[str, Any] = {name: getattr(generation, name) for name in _KEPT}
         row["state"] = generation.state
         # The rest are objects of the native wire, which live as long as the process.
         row["detail"] = {k: v for k, v in generation.detail.items() if isinstance(v, str | bool)}
@@ -46,65 +43,46 @@ class Disk:
         with self._rows.open("a", encoding="ascii") as out:
             out.write(line)
 
-    def restore(self, ledger: Ledger, jobs: JobIndex) -> int:
-        """Restore the ledger; unfinished generations failed by the restart. Return the number of
-        rows."""
-        latest: dict[str, Row] = {row["id"]: row for row in self._read()}
+    def restore(self, ledger: Ledger, jobs: JobIndex) -> None:
+        """Restore the ledger; unfinished generations failed by the restart."""
+        latest: dict[str, dict[str, Any]] = {}
+        lines = self._rows.read_text(encoding="ascii") if self._rows.is_file() else ""
+        for line in lines.splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                # A kill may have torn the last one.
+                continue
+            latest[row["id"]] = row
         for row in latest.values():
-            generation = _generation(row, jobs)
+            job, _ = jobs.find(row["external_id"], row["prompt"])
+            job.accepted += 1
+            generation = Generation(
+                job=job,
+                state=State(row["state"]),
+                detail=row["detail"],
+                delivery_attempts=[DeliveryAttempt(**attempt) for attempt in row["deliveries"]],
+                **{name: row[name] for name in _KEPT},
+            )
             ledger.add(generation)
             if generation.open:
                 generation.state, generation.error = State.FAILED, RESTARTED
                 generation.finished = generation.updated = time.time()
                 self.note(generation)
             ledger.closed(generation)
-        return len(latest)
 
-    def put_file(self, name: str, body: bytes) -> None:
-        """Keep a finished file."""
-        self._path(name).write_bytes(body)
-
-    def get_file(self, name: str) -> bytes | None:
-        """Return a kept file, or None."""
-        path = self._path(name)
-        return path.read_bytes() if path.is_file() else None
+    def path(self, name: str) -> Path:
+        """Return where a finished file is kept."""
+        return self._files / quote(name, safe="")
 
     def file_names(self) -> list[str]:
         return [unquote(path.name) for path in self._files.iterdir()]
-
-    def remove_file(self, name: str) -> None:
-        self._path(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget everything."""
         self._rows.unlink(missing_ok=True)
         shutil.rmtree(self._files, ignore_errors=True)
         self._files.mkdir(parents=True, exist_ok=True)
-
-    def _path(self, name: str) -> Path:
-        return self._files / quote(name, safe="")
-
-    def _read(self) -> Iterator[Row]:
-        """Read every whole line; a kill may have torn the last one."""
-        if not self._rows.is_file():
-            return
-        for line in self._rows.read_text(encoding="ascii").splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
-
-
-def _generation(row: Row, jobs: JobIndex) -> Generation:
-    job, _ = jobs.find(row["external_id"], row["prompt"])
-    job.accepted += 1
-    return Generation(
-        job=job,
-        state=State(row["state"]),
-        detail=row["detail"],
-        delivery_attempts=[DeliveryAttempt(**attempt) for attempt in row["deliveries"]],
-        **{name: row[name] for name in _KEPT if name in row},
-    )
 
 
 @dataclass(slots=True, eq=False)
@@ -113,6 +91,7 @@ class StoredFile:
     media_type: str
     made_at: float
     generation: Generation | None = None
+    fetched: bool = False
 
 
 class FileStore:
@@ -121,8 +100,8 @@ class FileStore:
     def __init__(self, max_bytes: int, disk: Disk | None = None) -> None:
         self._max_bytes = max_bytes
         self._disk = disk
-        self._fresh: OrderedDict[str, StoredFile] = OrderedDict()
-        self._fetched: OrderedDict[str, StoredFile] = OrderedDict()
+        # In order of the last fetch, else of their making.
+        self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self.size = 0
 
     def put(self, name: str, file: StoredFile) -> None:
@@ -130,59 +109,54 @@ class FileStore:
             file.generation.sha256 = sha256(file.body).hexdigest()
             file.generation.shows = shown(file.body)
         if self._disk is not None:
-            self._disk.put_file(name, file.body)
+            self._disk.path(name).write_bytes(file.body)
         self._keep(name, file)
 
     def _keep(self, name: str, file: StoredFile) -> None:
         self._drop(name)
-        self._fresh[name] = file
+        self._files[name] = file
         self.size += len(file.body)
-        while self.size > self._max_bytes and len(self._fresh) + len(self._fetched) > 1:
-            self._drop(next(iter(self._fetched or self._fresh)))
+        while self.size > self._max_bytes and len(self._files) > 1:
+            fetched = (key for key, file in self._files.items() if file.fetched)
+            self._drop(next(fetched, next(iter(self._files))))
 
     def get(self, name: str) -> StoredFile | None:
-        return self._fresh.get(name) or self._fetched.get(name) or self._from_disk(name)
+        found = self._files.get(name)
+        if found is None and self._disk is not None and self._disk.path(name).is_file():
+            body = self._disk.path(name).read_bytes()
+            found = StoredFile(body, guess_type(name)[0] or "application/octet-stream", 0.0)
+            self._keep(name, found)
+        return found
 
     def names(self) -> list[str]:
         """Return every file that exists, in memory or on disk."""
         on_disk = self._disk.file_names() if self._disk is not None else []
-        return [*dict.fromkeys([*self._fresh, *self._fetched, *on_disk])]
+        return [*dict.fromkeys([*self._files, *on_disk])]
 
     def remove(self, name: str) -> None:
-        """Forget a file, also on disk."""
+        """Remove a file for good."""
         self._drop(name)
         if self._disk is not None:
-            self._disk.remove_file(name)
-
-    def _from_disk(self, name: str) -> StoredFile | None:
-        body = self._disk.get_file(name) if self._disk is not None else None
-        if body is None:
-            return None
-        file = StoredFile(body, guess_type(name)[0] or "application/octet-stream", 0.0)
-        self._keep(name, file)
-        return file
+            self._disk.path(name).unlink(missing_ok=True)
 
     def another(self, name: str) -> bytes | None:
         """Return the body of the newest other file of the same kind."""
         ending = name.rpartition(".")[2]
-        for table in (self._fresh, self._fetched):
-            for key in reversed(table):
-                if key != name and key.endswith(ending):
-                    return table[key].body
-        return None
+        others = (key for key in reversed(self._files) if key != name and key.endswith(ending))
+        return next((self._files[key].body for key in others), None)
 
     def note_fetch(self, name: str) -> None:
-        file = self._fresh.pop(name, None) or self._fetched.pop(name, None)
-        if file is not None:
-            self._fetched[name] = file
+        """Let it go before files that nobody has fetched."""
+        if name in self._files:
+            self._files[name].fetched = True
+            self._files.move_to_end(name)
 
     def clear(self) -> None:
-        self._fresh.clear()
-        self._fetched.clear()
+        self._files.clear()
         self.size = 0
 
     def _drop(self, name: str) -> None:
-        file = self._fresh.pop(name, None) or self._fetched.pop(name, None)
+        file = self._files.pop(name, None)
         if file is not None:
             self.size -= len(file.body)
 

@@ -1,24 +1,15 @@
-"""One generation: its job, its request, its state, its cost.
-
-Both wires read this record.
-"""
+"""The ledger: jobs, their generations, what each cost, and what a bill would show of them."""
 
 import itertools
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from services.mock_core.clock import fingerprint, rfc3339
-
-_serials = itertools.count(1)
-
-
-def next_serial() -> int:
-    """Return the next serial number of jobs and rules, by which one can tell the older one."""
-    return next(_serials)
 
 
 @dataclass(slots=True, eq=False)
@@ -32,23 +23,12 @@ class Job:
     key: str
     number: int
     accepted: int = 0
-    serial: int = field(default_factory=next_serial)
-    # Events by point of life. The other two are made when a rule needs them: events that met a rule
-    # that does not meet all, and whether a rule that spans the life has struck.
-    events: dict[str, int] | None = None
-    met: dict[tuple[int, str], int] | None = None
-    struck: dict[int, bool] | None = None
+    # What the rules have counted: events by rule and fault, and whether a rule strikes its life.
+    counts: dict[tuple[int, str], int] = field(default_factory=dict)
 
-    def count(self, where: str) -> int:
-        """Return the number, from 1, of the event that happens now at this point."""
-        self.events = self.events or {}
-        number = self.events[where] = self.events.get(where, 0) + 1
-        return number
-
-    def count_met(self, serial: int, effect: str) -> int:
-        """Return the same among the events that met this effect of a rule."""
-        self.met = self.met or {}
-        number = self.met[serial, effect] = self.met.get((serial, effect), 0) + 1
+    def count(self, what: tuple[int, str]) -> int:
+        """Return the number, from 1, of the event that happens now."""
+        number = self.counts[what] = self.counts.get(what, 0) + 1
         return number
 
 
@@ -58,9 +38,12 @@ class JobIndex:
     def __init__(self, pattern: str, keep: int = 20_000) -> None:
         self._keep = keep
         self._pattern = re.compile(pattern)
+        self.clear()
+
+    def clear(self) -> None:
         self._by_stem: OrderedDict[str, Job] = OrderedDict()
         self._same_prompt: OrderedDict[str, int] = OrderedDict()
-        self._count = 0
+        self._numbers = itertools.count(1)
 
     def find(self, external_id: str | None, prompt: str) -> tuple[Job, int]:
         """Return job and attempt: the number in the external id, else one more than accepted."""
@@ -68,28 +51,15 @@ class JobIndex:
         stem = match["job"] if match else external_id
         job = self._by_stem.get(stem) if stem else None
         if job is None:
-            job = self._new(prompt)
+            text = fingerprint(prompt)
+            ordinal = self._same_prompt[text] = self._same_prompt.get(text, 0) + 1
+            job = Job(key=f"{text}#{ordinal}", number=next(self._numbers))
             if stem:
                 self._by_stem[stem] = job
-                self._trim(self._by_stem)
+            for table in (self._by_stem, self._same_prompt):
+                if len(table) > self._keep:
+                    table.popitem(last=False)
         return job, int(match["attempt"]) if match else job.accepted + 1
-
-    def clear(self) -> None:
-        self._by_stem.clear()
-        self._same_prompt.clear()
-        self._count = 0
-
-    def _new(self, prompt: str) -> Job:
-        print_ = fingerprint(prompt)
-        ordinal = self._same_prompt.get(print_, 0) + 1
-        self._same_prompt[print_] = ordinal
-        self._trim(self._same_prompt)
-        self._count += 1
-        return Job(key=f"{print_}#{ordinal}", number=self._count)
-
-    def _trim(self, table: OrderedDict[str, Job] | OrderedDict[str, int]) -> None:
-        if len(table) > self._keep:
-            table.popitem(last=False)
 
 
 class State(StrEnum):
@@ -137,7 +107,8 @@ class DeliveryAttempt:
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """A request to generate. It counts, and costs, only once it has been accepted."""
+    """A request to generate, which all wires read. It counts, and costs, only once it has been
+    accepted."""
 
     id: str
     external_id: str | None
@@ -170,10 +141,9 @@ class Generation:
     progress_hits: tuple[Any, ...] = ()
     regressed: int = 0
     file_name: str | None = None
-    # Of the file that was made, and of the picture that a video was made from.
+    # Digests of the made file, of the picture that a video was made from, and of what they show.
     sha256: str | None = None
     source_sha256: str | None = None
-    # The same for their content.
     shows: str | None = None
     source_shows: str | None = None
     delivery_attempts: list[DeliveryAttempt] = field(default_factory=list)
@@ -202,6 +172,10 @@ class Generation:
 
     def row(self) -> dict[str, Any]:
         """Return the ledger's row."""
+        outcome = str(self.state) if self.ended else "vanished" if self.vanished else None
+        seconds = None
+        if self.finished is not None and self.accepted is not None:
+            seconds = round(self.finished - self.accepted, 6)
         return {
             "job_id": self.id,
             "external_id": self.external_id,
@@ -215,10 +189,8 @@ class Generation:
             "accepted_ts": self.accepted,
             "started_ts": self.started,
             "finished_ts": self.finished,
-            "seconds": None
-            if self.finished is None or self.accepted is None
-            else round(self.finished - self.accepted, 6),
-            "outcome": self.outcome,
+            "seconds": seconds,
+            "outcome": outcome,
             "error": self.error,
             "sha256": self.sha256,
             "source_sha256": self.source_sha256,
@@ -230,13 +202,96 @@ class Generation:
             "callbacks": [attempt.row() for attempt in self.delivery_attempts],
         }
 
-    @property
-    def outcome(self) -> str | None:
-        if self.vanished and not self.ended:
-            return "vanished"
-        return str(self.state) if self.ended else None
-
     def shrink(self) -> None:
         """Drop what only a running generation needs; the row stays."""
         self.image_source = None
         self.prompt = self.prompt[:200]
+
+
+class Ledger:
+    """The generations in order of acceptance, and the counts that outlive them."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self.clear()
+
+    def clear(self) -> None:
+        self._rows: deque[Generation] = deque()
+        self._by_id: dict[str, Generation] = {}
+        self._by_external: dict[str, Generation] = {}
+        self.accepted = self.charged = self.duplicates = self.dropped = 0
+        self.in_flight = self.max_in_flight = 0
+
+    def __iter__(self) -> Iterator[Generation]:
+        return iter(self._rows)
+
+    def add(self, generation: Generation) -> None:
+        external_id = generation.external_id
+        generation.duplicate = external_id is not None and external_id in self._by_external
+        self.duplicates += generation.duplicate
+        self._rows.append(generation)
+        self._by_id[generation.id] = generation
+        if external_id is not None:
+            self._by_external[external_id] = generation
+        self.accepted += 1
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        while len(self._rows) > self._keep and not self._rows[0].open:
+            old = self._rows.popleft()
+            self.dropped += 1
+            for table, key in ((self._by_id, old.id), (self._by_external, old.external_id)):
+                if key is not None and table.get(key) is old:
+                    del table[key]
+
+    def closed(self, generation: Generation) -> None:
+        """Count an end; called once per accepted generation."""
+        self.in_flight -= 1
+        self.charged += generation.charged
+
+    def find(self, any_id: str) -> Generation | None:
+        """Find by the vendor's id or the caller's; the latest of several; None if forgotten."""
+        found = self._by_id.get(any_id)
+        return self.by_external(any_id) if found is None else _known(found)
+
+    def by_external(self, external_id: str) -> Generation | None:
+        return _known(self._by_external.get(external_id))
+
+    def newest(self) -> Iterator[Generation]:
+        """Return what the vendor still knows, latest first."""
+        return (row for row in reversed(self._rows) if not row.vanished)
+
+    def other(self, generation: Generation) -> Generation | None:
+        """Return the last accepted generation of another job."""
+        return next((row for row in reversed(self._rows) if row.job is not generation.job), None)
+
+
+def _known(found: Generation | None) -> Generation | None:
+    return None if found is None or found.vanished else found
+
+
+def judge(rows: Iterable[Generation], *, fetched_late: Iterable[str]) -> dict[str, Any]:
+    """Return the verdict; `ok` is false if something was charged twice, unanswered or fetched after
+    expiry. A callback that was lost on purpose needs no answer."""
+    rows = list(rows)
+    charges = Counter(row.external_id or row.id for row in rows if row.charged)
+    twice = sorted(name for name, count in charges.items() if count > 1)
+    unanswered: list[dict[str, Any]] = []
+    for row in rows:
+        sent = [attempt for attempt in row.delivery_attempts if attempt.sent_at is not None]
+        answered = {attempt.delivery_id for attempt in sent if attempt.answered}
+        # One of each delivery, in order.
+        deliveries = {attempt.delivery_id: attempt.status for attempt in sent}
+        unanswered += [
+            {"job_id": row.id, "external_id": row.external_id, "status": status}
+            for delivery_id, status in deliveries.items()
+            if delivery_id not in answered
+        ]
+    late = sorted(fetched_late)
+    return {
+        "ok": not (twice or unanswered or late),
+        "charged_twice": twice,
+        "callbacks_unanswered": unanswered,
+        "fetched_after_expiry": late,
+        "charged": sum(charges.values()),
+        "open": sum(row.open for row in rows),
+    }

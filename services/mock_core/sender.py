@@ -7,40 +7,29 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 
-from services.mock_core.callbacks.delivery import (
-    CallbackPolicy,
-    Delivery,
-    Other,
-    Wording,
-    bend_content,
-    bend_delivery,
-    encode,
-    envelope,
-)
+from services.mock_core.broken import dripped
 from services.mock_core.client import http_client
 from services.mock_core.clock import Clock
-from services.mock_core.faults.fault import Where
-from services.mock_core.faults.kinds import (
-    CallbackEnvelope,
-    CallbackHold,
-    CallbackLose,
-    CallbackRepeat,
-)
-from services.mock_core.faults.plan import FaultPlan, Hit
-from services.mock_core.ledger.generation import DeliveryAttempt, Generation
+from services.mock_core.delivery import CallbackPolicy, Delivery, Wording, write_delivery
+from services.mock_core.faults.kinds import Hit, Where
+from services.mock_core.faults.plan import FaultPlan
+from services.mock_core.ledger import DeliveryAttempt, Generation
 
 # Real seconds, because the receiver does not get faster with the vendor's clock.
 TIMEOUT_SECONDS = 10.0
 _CONNECTIONS = 50
 _KEPT = 2_000
 
-Counter = Callable[[str], None]
+# Returns another generation than this one, for misdirected callbacks.
+Other = Callable[[Generation], Generation | None]
 
 
 class CallbackSender:
     """Sends callbacks; `wording` makes a generation's body, and `policy` may change at any time."""
 
-    def __init__(self, plan: FaultPlan, clock: Clock, *, other: Other, count: Counter) -> None:
+    def __init__(
+        self, plan: FaultPlan, clock: Clock, *, other: Other, count: Callable[[str], None]
+    ) -> None:
         self.policy = CallbackPolicy()
         self.wording = Wording(lambda _: {}, lambda body, *_: body, lambda body: body)
         # Called after every attempt, with its answer.
@@ -49,7 +38,6 @@ class CallbackSender:
         self._clock = clock
         self._other = other
         self._count = count
-        self._client: httpx.AsyncClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: dict[Generation, Delivery] = {}
         self._held: dict[Generation, Delivery] = {}
@@ -61,8 +49,7 @@ class CallbackSender:
 
     async def close(self) -> None:
         await self.forget_all()
-        if self._client is not None:
-            await self._client.aclose()
+        await self._client.aclose()
 
     async def forget_all(self) -> None:
         tasks = list(self._tasks)
@@ -84,13 +71,37 @@ class CallbackSender:
         if generation.callback_url is None:
             return
         hits = self._plan.hits(Where.CALLBACK, generation, status=status)
-        delivery = self._build(generation, generation.callback_url, status, hits=hits)
+        delivery = Delivery(generation, generation.callback_url, status)
+        write_delivery(
+            delivery,
+            hits,
+            wording=self.wording,
+            enveloped=self.policy.form == "envelope",
+            other=self._other(generation) if hits else None,
+        )
         held = self._held.pop(generation, None)
-        deliveries = self._all_deliveries(delivery, hits)
-        if held is not None:
-            deliveries.append(held)
-        for each in deliveries:
+        for each in [*self._repeated(delivery, hits), *([] if held is None else [held])]:
             self.send(each)
+
+    def _repeated(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
+        """Return what leaves now: nothing of a lost one, and later repeats of a held one."""
+        generation, deliveries = delivery.generation, [delivery]
+        for hit in hits:
+            if hit.name == "callback.lose":
+                self._count("lost")
+                lost = DeliveryAttempt(
+                    delivery.delivery_id, delivery.status, note=f"lost by {hit.rule}"
+                )
+                generation.delivery_attempts.append(lost)
+                self._signal(generation, delivery.status)
+                return []
+            if hit.name == "callback.repeat":
+                repeats = range(1, hit["times"])
+                deliveries += [delivery.again(hit["gap"] * n, "repeated") for n in repeats]
+        if any(hit.name == "callback.hold" for hit in hits) and not generation.ended:
+            delivery.mark("held back")
+            self._held[generation] = deliveries.pop(0)
+        return deliveries
 
     def replay(self, delivery_id: str) -> bool:
         """Send an earlier callback once more, as it was; return False if it is not kept."""
@@ -106,51 +117,11 @@ class CallbackSender:
         """Release callbacks that wait until a status call has reported the end."""
         self._signal(generation, "reported")
 
-    async def sent(self, generation: Generation, status: str, *, within: float) -> None:
-        """Wait until the callback of this status has been tried or lost, or time is up."""
-        await self._wait_for(generation, status, within=within)
-
-    def _build(
-        self, generation: Generation, url: str, status: str, *, hits: tuple[Hit, ...]
-    ) -> Delivery:
-        other = self._other(generation) if hits else None
-        body = self.wording.describe(generation)
-        body = bend_content(body, hits, other=other, wording=self.wording)
-        # Last, whatever the order of the rules, because the others change what is inside.
-        enveloped = any(isinstance(hit.fault, CallbackEnvelope) for hit in hits)
-        if enveloped or self.policy.form == "envelope":
-            body = envelope(body)
-        delivery = Delivery(generation, url, status, encode(body))
-        bend_delivery(delivery, hits, other=other)
-        return delivery
-
-    def _all_deliveries(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
-        deliveries = [delivery]
-        generation = delivery.generation
-        for hit in hits:
-            match hit.fault:
-                case CallbackLose():
-                    self._record_lost(delivery, hit.rule)
-                    return []
-                case CallbackRepeat(times=times, gap=gap):
-                    pause = gap.at(hit.quantile)
-                    repeats = [delivery.again(pause * n, "repeated") for n in range(1, times)]
-                    deliveries += repeats
-        if any(isinstance(hit.fault, CallbackHold) for hit in hits) and not generation.ended:
-            delivery.mark("held back")
-            self._held[generation] = delivery
-            return deliveries[1:]
-        return deliveries
-
-    def _record_lost(self, delivery: Delivery, rule: str) -> None:
-        self._count("lost")
-        lost = DeliveryAttempt(delivery.delivery_id, delivery.status, note=f"lost by {rule}")
-        delivery.generation.delivery_attempts.append(lost)
-        self._signal(delivery.generation, delivery.status)
-
     def send(self, delivery: Delivery) -> None:
         """Send behind the generation's previous callback, unless this one has its own time."""
-        self._remember(delivery)
+        self._past[delivery.delivery_id] = delivery
+        if len(self._past) > _KEPT:
+            self._past.popitem(last=False)
         before = None
         if not delivery.wait and delivery.after_poll is None:
             before = self._last.get(delivery.generation)
@@ -159,18 +130,13 @@ class CallbackSender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _remember(self, delivery: Delivery) -> None:
-        self._past[delivery.delivery_id] = delivery
-        if len(self._past) > _KEPT:
-            self._past.popitem(last=False)
-
     async def _deliver(self, delivery: Delivery, before: Delivery | None) -> None:
         try:
             if before is not None:
                 await before.tried.wait()
             if delivery.after_poll is not None:
                 pause, within = delivery.after_poll
-                await self._wait_for(delivery.generation, "reported", within=within)
+                await self.wait_for(delivery.generation, "reported", within=within)
                 await self._clock.sleep(pause)
             await self._clock.sleep(delivery.wait)
             await self._follow_schedule(delivery)
@@ -182,11 +148,9 @@ class CallbackSender:
                 del self._last[delivery.generation]
 
     async def _follow_schedule(self, delivery: Delivery) -> None:
-        policy = self.policy
-        schedule = delivery.schedule or policy.schedule
-        heed = policy.heed if delivery.heed is None else delivery.heed
+        heed = self.policy.heed if delivery.heed is None else delivery.heed
         answered = False
-        for pause in schedule:
+        for pause in delivery.schedule or self.policy.schedule:
             if pause:
                 await self._clock.sleep(pause)
             attempt = await self._attempt(delivery)
@@ -208,14 +172,12 @@ class CallbackSender:
         )
         delivery.generation.delivery_attempts.append(attempt)
         self._count("sent")
-        if self._client is None:
-            raise RuntimeError("the callback sender is not open")
-        policy = self.policy
-        signed = policy.sign(delivery.delivery_id, delivery.body)
+        signed = self.policy.sign(delivery.delivery_id, delivery.body)
         headers = {"Content-Type": delivery.content_type, **signed}
         content: bytes | AsyncIterator[bytes] = delivery.body
         if delivery.drip is not None:
-            content = self._dripped(delivery.body, *delivery.drip)
+            seconds, drops = delivery.drip
+            content = dripped(delivery.body, self._clock, seconds=seconds, drops=drops)
             headers["Content-Length"] = str(len(delivery.body))
         try:
             async with asyncio.timeout(None if delivery.drip else TIMEOUT_SECONDS):
@@ -226,14 +188,9 @@ class CallbackSender:
         self.attempted(delivery.generation)
         return attempt
 
-    async def _dripped(self, body: bytes, seconds: float, drops: int) -> AsyncIterator[bytes]:
-        size = -(-len(body) // drops)
-        for start in range(0, len(body), size):
-            await self._clock.sleep(seconds / drops)
-            yield body[start : start + size]
-
-    async def _wait_for(self, generation: Generation, what: str, *, within: float) -> None:
-        """Wait for a signal until time is up; earlier signals do not count."""
+    async def wait_for(self, generation: Generation, what: str, *, within: float) -> None:
+        """Wait until the callback of this status has been tried or lost, or time is up; earlier
+        ones do not count."""
         event = self._waiting.setdefault((generation, what), asyncio.Event())
         waiter = asyncio.ensure_future(event.wait())
         limit = asyncio.ensure_future(self._clock.sleep(within))

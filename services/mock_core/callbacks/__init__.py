@@ -1,1 +1,0 @@
-"""Callbacks: how they are sent, and how faults change them."""
