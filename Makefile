@@ -35,7 +35,7 @@ mocks-off: FORCE ## switch it to the real services (COMFYUI_URL, KLING_URL)
 ##@ Prove
 try: FORCE ## run one real job, after saying what it uses and asking (YES=1): PROMPT=… STYLE=…
 	$(stack) try
-prove: FORCE ## prove everything in one report: ladder, faults, kills, chaos, negative control: SEED=…
+prove: FORCE ## prove everything in one report: ladder, faults, kills, chaos, a broken build: SEED=…
 	$(stack) prove
 test-%: FORCE ## run N jobs and judge them: test-1 test-5 test-10 test-20 test-50 test-100, any N
 	$(stack) jobs '$(subst ','\'',$*)'
@@ -43,8 +43,6 @@ ladder: FORCE ## run all six stages in one report
 	$(stack) ladder
 report: FORCE ## judge and draw a run again: RUN=name, by default the latest
 	$(stack) report
-bench-peers: FORCE ## run the same work on a build that is broken on purpose: JOBS=20
-	$(stack) bench-peers
 bench: FORCE ## measure hand-over, take-over, long queues, throughput: ONLY=handover,takeover,waiting,intake,flood,throughput RUNS=5
 	$(stack) bench
 chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 SEED=…

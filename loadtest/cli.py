@@ -12,8 +12,6 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from loadtest.books.raw import Damaged, RunFolder
-from loadtest.control.session import run_both
-from loadtest.judge.judge import OVERLAP
 from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
 from loadtest.prove import page
@@ -158,35 +156,6 @@ def report(folder: Folder) -> None:
     except FileNotFoundError as error:
         fail([str(error)], USAGE)
     raise typer.Exit(_judge(found))
-
-
-@app.command()
-def bench_peers(
-    jobs: Annotated[str, Option("--jobs", "-n", help="Jobs for each build.")] = "20",
-    seed: Seed = None,
-    replay_with: ReplayWith = "",
-    check: Check = False,
-) -> None:
-    """The same work by a build that is wrong on purpose; fails unless two at once are found in it.
-
-    The program that replays knows our workflow alone, so that the control is not replayed.
-    """
-    settings = _settings()
-    plan = Options(stages=jobs, seed=seed).plan(mocks=settings.mocked)
-    if check:
-        raise typer.Exit(PASSED)
-    found = asyncio.run(run_both(settings, plan, console=console))
-    if replay_with:
-        replay(found[0], replay_with)
-    ours, control = map(judge_run, found)
-    pairs = zip(("ours", "the control"), found, (ours, control), strict=True)
-    for name, folder, judgement in pairs:
-        write_report(folder, judgement)
-        say(f"{name}: {judgement.headline}")
-        say(f"report: {folder.path / 'report.html'}")
-    # A control that failed of something else was not caught.
-    caught = any(finding.rule == OVERLAP for finding in control.findings)
-    raise typer.Exit(PASSED if ours.passed and caught else FAILED)
 
 
 @app.command()

@@ -33,7 +33,6 @@ COMMANDS: dict[str, tuple[int, Command]] = {
     "try": (0, lambda settings, _: trial.run(settings, ENV)),
     "jobs": (1, lambda settings, words: runs.jobs(settings, words[0], ENV)),
     "ladder": (0, lambda settings, _: runs.ladder(settings, ENV)),
-    "bench-peers": (0, lambda settings, _: runs.bench_peers(settings, ENV)),
     "prove": (0, lambda settings, _: prove.prove(settings, ENV)),
     "report": (0, lambda settings, _: runs.report(settings, ENV)),
     "mocks": (1, lambda settings, words: lifecycle.switch_mocks(settings, words[0], ENV)),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasPath, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -68,7 +68,6 @@ Several = BeforeValidator(lambda v: v or ())
 
 # A vendor's own name of a task; what is kept of it may be the path to it, which ends with its name.
 Task = Annotated[str, BeforeValidator(lambda kept: str(kept).rpartition("/")[2])]
-ErrorMessage = Annotated[StringOrNone, Field(validation_alias=AliasPath("error", "message"))]
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -84,31 +83,6 @@ class Submission:
     job_id: StringOrNone = None
     problem: StringOrNone = None
     key: StringOrNone = None
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
-class _Job:
-    """What the API's list and a job's record both say of it."""
-
-    created: Instant = Field(default=None, validation_alias="created_at")
-    started: Instant = Field(default=None, validation_alias="started_at")
-    finished: Instant = Field(default=None, validation_alias="finished_at")
-    version: Whole = 0
-    attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
-    prompt: StringOrNone = None
-    step: StringOrNone = None
-    percent: Whole = 0
-    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
-class ApiJob(_Job):
-    """A job as the API showed it at the end."""
-
-    listed: Truth = False
-    status: String = "None"
-    error_message: ErrorMessage = None
-    tag: StringOrNone = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -136,27 +110,27 @@ def _assets(noted: object) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
-class Record(_Job):
-    """A job's JSON record, or why there is none."""
+class Shown:
+    """A job as the API's list shows it at the end, or its JSON record; or why there is none."""
 
-    problem: StringOrNone = None
-    status: StringOrNone = None
+    status: String = "None"
+    created: Instant = Field(default=None, validation_alias="created_at")
+    started: Instant = Field(default=None, validation_alias="started_at")
+    finished: Instant = Field(default=None, validation_alias="finished_at")
+    version: Whole = 0
     priority: Whole = 0
+    attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
+    error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
+    error_message: StringOrNone = Field(
+        default=None, validation_alias=AliasPath("error", "message")
+    )
+    listed: Truth = False
+    """Whether the API's list had it, or only its own page."""
+    problem: StringOrNone = None
+    run_id: StringOrNone = None
     transitions: Annotated[tuple[Transition, ...], Mappings] = ()
     assets: Annotated[dict[str, Asset], BeforeValidator(_assets)] = Field(default_factory=dict)
-    run_id: StringOrNone = None
-    token: WholeOrNone = None
     tasks: Annotated[dict[str, Task], Mapping] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
-class Listed:
-    """A run as Temporal's list of runs shows it."""
-
-    run_id: String = ""
-    status: String = ""
-    started: Instant = None
-    closed: Instant = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -201,6 +175,8 @@ class Generation:
     shows: StringOrNone = None
     source_shows: StringOrNone = None
     duplicate: Truth = False
+    row: Row = Field(default_factory=dict)
+    """What the ledger says, whole."""
 
     @property
     def wanted(self) -> str:
@@ -264,6 +240,7 @@ class SlotSample:
     limit: WholeOrNone = None
     places: Annotated[dict[str, WholeOrNone], Mapping] = Field(default_factory=dict)
     """The places in the queue of some jobs that waited."""
+    row: Row = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -275,14 +252,3 @@ class Reading:
     sent: float = Field(validation_alias="sent_at")
     answered: float = Field(validation_alias="answered_at")
     theirs: Instant = None
-
-
-class Frame(NamedTuple):
-    """A job as the feed or a poll showed it."""
-
-    source: str
-    at: float
-    version: int
-    status: str
-    step: str | None
-    percent: int

@@ -6,21 +6,19 @@ from itertools import pairwise
 from typing import Any
 
 from loadtest.books.facts import (
-    ApiJob,
-    Frame,
     Generation,
     Injected,
-    Listed,
     Reading,
     Receipt,
-    Record,
+    Row,
+    Shown,
     SlotSample,
     StoredFile,
     Submission,
     Transition,
     mapping,
 )
-from loadtest.books.histories import Execution, Row
+from loadtest.books.histories import Execution
 from loadtest.books.seal import Seal
 
 ENDS = ("succeeded", "degraded", "failed", "cancelled")
@@ -52,15 +50,11 @@ class JobFacts:
     job_id: str
     stage: int
     submissions: list[Submission] = field(default_factory=list)
-    api: list[ApiJob] = field(default_factory=list)
-    record: Record | None = None
+    api: list[Shown] = field(default_factory=list)
+    record: Shown | None = None
     executions: list[Execution] = field(default_factory=list)
     runs: set[str] = field(default_factory=set)
-    listed: list[Listed] = field(default_factory=list)
-    frames: list[Frame] = field(default_factory=list)
     generations: list[Generation] = field(default_factory=list)
-    ledger: list[Row] = field(default_factory=list)
-    """The rows of these generations, in the same order."""
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """What each raw file says of the job, as it says it."""
     faults: list[Injected] = field(default_factory=list)
@@ -115,19 +109,22 @@ class StageBook:
     began: float
     ended: float
     why: str
-    limit: int | None
-    limits_seen: frozenset[int]
+    limits_seen: set[int]
     feeds: int = 0
     """Connections of the live feed; one is enough where nothing broke it."""
     jobs: dict[str, JobFacts] = field(default_factory=dict)
     refused: list[Submission] = field(default_factory=list)
     samples: list[SlotSample] = field(default_factory=list)
-    sample_rows: list[Row] = field(default_factory=list)
     row: Row = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return stage_name(self.number, self.planned_jobs)
+
+    @property
+    def limit(self) -> int | None:
+        """The highest that was seen."""
+        return max(self.limits_seen, default=None)
 
     @property
     def accepted(self) -> int:
@@ -143,15 +140,11 @@ class Books:
     stages: list[StageBook]
     ledgers: dict[str, list[Generation]] = field(default_factory=dict)
     foreign: list[Generation] = field(default_factory=list)
-    foreign_jobs: dict[str, bool] = field(default_factory=dict)
-    foreign_ends: dict[str, float] = field(default_factory=dict)
-    foreign_tags: dict[str, str] = field(default_factory=dict)
+    foreign_jobs: dict[str, Row] = field(default_factory=dict)
+    """What the API says of the jobs of others that the ledgers name."""
     vendors: dict[str, Any] = field(default_factory=dict)
-    stray_receipts: list[str] = field(default_factory=list)
-    stray_frames: list[str] = field(default_factory=list)
-    stray_histories: list[str] = field(default_factory=list)
-    stray_faults: list[str] = field(default_factory=list)
-    stray_samples: int = 0
+    strays: list[tuple[str, str, str]] = field(default_factory=list)
+    """What a book has of no job and no stage of the run: the rule, the job's name, and a text."""
     faults: dict[str, list[int]] = field(default_factory=dict)
     """The numbers of the faults in each vendor's trace."""
     clocks: list[Reading] = field(default_factory=list)

@@ -34,263 +34,218 @@ def unverified(why: str) -> Held:
 PLAN = Held(CHOSEN, "the plan")
 HISTORY, LEDGER = derived("Temporal's history"), derived("the vendor's ledger")
 IN_HISTORY = bounded("the events of Temporal's history")
-ROWS, TRACE = derived("the ledger's own rows"), derived("the vendor's fault trace")
+REPORTED = bounded("the reports of progress in Temporal's history")
+PERMIT = derived("the permit in Temporal's history")
+ORDERED = derived("what Temporal's history ordered")
+ROWS, OUR_ID = derived("the ledger's own rows"), derived("our id, in the same row")
 RUNNER_ONLY = unverified("only the runner knows it, and nothing follows from it")
 ABOUT = unverified("describes the machine and the setting, and no job")
+HOUSEHOLD = unverified("of the vendor's own house-keeping")
+TOTALS = derived("the totals at the end, less the rows")
+EDGE = unverified("a look at the stage's edge; the samples inside are held")
+OTHERS = unverified("only the API knows the jobs of others")
+COUNT = derived("the count beside it")
+
+Table = dict[str, Held]
+
+
+def _table(fields: dict[Held, str], *, below: str = "") -> Table:
+    """Each field with what holds it. A name that ends with `*` stands behind those that it covers,
+    because the first that fits counts."""
+    return {f"{below}{name}": held for held, names in fields.items() for name in names.split()}
+
 
 _TRANSITION = {
-    "version": HISTORY,
-    "at": HISTORY,
-    "status": HISTORY,
-    "step": HISTORY,
-    "percent": bounded("the reports of progress in Temporal's history"),
-    "attempt": HISTORY,
-    "note": HISTORY,
-    "attempts.*": HISTORY,
-    "asset_url": HISTORY,
-    "vendor_position": bounded("the reports of progress in Temporal's history"),
-    "error": HISTORY,
-    "error.code": HISTORY,
-    "error.message": HISTORY,
+    HISTORY: "version at status step attempt note attempts.* asset_url error error.code"
+    " error.message",
+    REPORTED: "percent vendor_position",
 }
 _JOB = {
-    "job_id": PLAN,
-    "prompt": PLAN,
-    "style": PLAN,
-    "tag": PLAN,
-    "priority": PLAN,
-    "pipeline": PLAN,
-    "status": HISTORY,
-    "step": HISTORY,
-    "percent": bounded("the reports of progress in Temporal's history"),
-    "asset_url": HISTORY,
-    "queue_position": derived("a job that has ended waits for nothing"),
-    "vendor_position": derived("a job that has ended waits for nothing"),
-    "attempts.*": HISTORY,
-    "error": HISTORY,
-    "error.code": HISTORY,
-    "error.message": HISTORY,
-    "created_at": HISTORY,
-    "started_at": HISTORY,
-    "finished_at": HISTORY,
-    "version": HISTORY,
+    PLAN: "job_id prompt style tag priority pipeline",
+    HISTORY: "status step asset_url attempts.* error error.code error.message created_at"
+    " started_at finished_at version",
+    REPORTED: "percent",
+    derived("a job that has ended waits for nothing"): "queue_position vendor_position",
 }
-_GENERATION = {
-    "job_id": derived("what Temporal's history brought back"),
-    "external_id": derived("what Temporal's history ordered"),
-    "job_key": derived("the other rows of the job"),
-    "attempt": derived("our id, in the same row"),
-    "prompt": PLAN,
-    "token": derived("the permit in Temporal's history"),
-    "accepted_at": IN_HISTORY,
-    "started_at": bounded("acceptance and end, in the same row"),
-    "finished_at": IN_HISTORY,
-    "accepted_ts": ROWS,
-    "started_ts": ROWS,
-    "finished_ts": ROWS,
-    "seconds": ROWS,
-    "outcome": derived("what Temporal's history brought back"),
-    "error": ROWS,
-    "sha256": derived("the film that was made from it"),
-    "source_sha256": derived("the picture that it was made from"),
-    "shows": derived("the stored file"),
-    "source_shows": derived("the picture that it was made from"),
-    "charged": ROWS,
-    "duplicate": ROWS,
-    "calls_back": PLAN,
-    "callbacks[].delivery_id": unverified("a name of the vendor's own"),
-    "callbacks[].status": derived("what became of the task, in the same row"),
-    "callbacks[].note": TRACE,
-    "callbacks[].sent_at": bounded("the task's change, and its receipt"),
-    "callbacks[].reply": derived("the fate in its receipt"),
-    "callbacks[].error": derived("the reply, in the same row"),
-}
+_GENERATION = _table(
+    {
+        derived("what Temporal's history brought back"): "job_id outcome",
+        ORDERED: "external_id",
+        derived("the other rows of the job"): "job_key",
+        OUR_ID: "attempt",
+        PLAN: "prompt calls_back",
+        PERMIT: "token",
+        IN_HISTORY: "accepted_at finished_at",
+        bounded("acceptance and end, in the same row"): "started_at",
+        ROWS: "accepted_ts started_ts finished_ts seconds error charged duplicate",
+        derived("the film that was made from it"): "sha256",
+        derived("the picture that it was made from"): "source_sha256 source_shows",
+        derived("the stored file"): "shows",
+        unverified("a name of the vendor's own"): "callbacks[].delivery_id",
+        derived("what became of the task, in the same row"): "callbacks[].status",
+        derived("the vendor's fault trace"): "callbacks[].note",
+        bounded("the task's change, and its receipt"): "callbacks[].sent_at",
+        derived("the fate in its receipt"): "callbacks[].reply",
+        derived("the reply, in the same row"): "callbacks[].error",
+    }
+)
 _SLOT = {
-    "limit": derived("the limit at the beginning"),
-    "paused": derived("nobody pauses in a run"),
-    "holders": bounded("permits and closes in Temporal's histories"),
-    "draining": bounded("the holders, in the same row"),
-    "waiting": bounded("requests and permits in Temporal's histories"),
+    derived("the limit at the beginning"): "limit",
+    derived("nobody pauses in a run"): "paused",
 }
 
-FIELDS: dict[str, dict[str, Held]] = {
-    raw.RUN: {
-        "schema": derived("this version of the files"),
-        "run_id": derived("tags and keys of its jobs"),
-        "command": RUNNER_ONLY,
-        "plan.stages": derived("the stages that were run"),
-        "plan.seed": derived("the prompts in Temporal's histories"),
-        "plan.rate": derived("the planned instants"),
-        "plan.pipeline": derived("the pipeline, in the same file"),
-        "plan.on_video_failure": HISTORY,
-        "plan.thresholds": derived("each default, or another one on its metric"),
-        "plan.*": RUNNER_ONLY,
-        "pipeline": derived("the jobs"),
-        "stages[].*": PLAN,
-        "began_at": bounded("its first stage"),
-        "ended_at": unverified("the books were read by then"),
-        "mocks": derived("the ledgers, which real vendors don't show"),
-        "temporal_ui": ABOUT,
-        "namespace": derived("the records"),
-        "environment.*": ABOUT,
-        "code.*": ABOUT,
-        "faults.*": unverified("held against the vendors' fault trace, rule by rule"),
-        "limit": derived("the samples of the slot"),
-        "vendors_before.*.accepted": derived("the totals at the end, less the rows"),
-        "vendors_before.*.charged": derived("the totals at the end, less the rows"),
-        "vendors_before.*.duplicates": derived("the totals at the end, less the rows"),
-        "vendors_before.*": unverified("of the vendor's own house-keeping"),
-        "why": derived("how its last stage ended"),
-        "unread": unverified("says what could not be read, and fails the run"),
-    },
-    raw.STAGES: {
-        "stage": PLAN,
-        "jobs": PLAN,
-        "tag": PLAN,
-        "began_at": bounded("the run, and its first submission"),
-        "ended_at": bounded("the run, and its last job's end"),
-        "why": derived("the jobs, all of which have ended"),
-        "feed_connections": unverified("only the runner knows how often the feed was cut"),
-        **{
-            f"{moment}.{name}": _SLOT[name]
-            for moment in ("slots_before", "slots_after")
-            for name in ("limit", "paused")
+FIELDS: dict[str, Table] = {
+    raw.RUN: _table(
+        {
+            derived("this version of the files"): "schema",
+            derived("tags and keys of its jobs"): "run_id",
+            derived("the stages that were run"): "plan.stages",
+            derived("the prompts in Temporal's histories"): "plan.seed",
+            derived("the planned instants"): "plan.rate",
+            derived("the pipeline, in the same file"): "plan.pipeline",
+            HISTORY: "plan.on_video_failure",
+            derived("each default, or another one on its metric"): "plan.thresholds",
+            RUNNER_ONLY: "command plan.*",
+            derived("the jobs"): "pipeline",
+            PLAN: "stages[].*",
+            bounded("its first stage"): "began_at",
+            unverified("the books were read by then"): "ended_at",
+            derived("the ledgers, which real vendors don't show"): "mocks",
+            derived("the records"): "namespace",
+            ABOUT: "temporal_ui environment.* code.*",
+            unverified("held against the vendors' fault trace, rule by rule"): "faults.*",
+            derived("the samples of the slot"): "limit",
+            TOTALS: "vendors_before.*.accepted vendors_before.*.charged"
+            " vendors_before.*.duplicates",
+            HOUSEHOLD: "vendors_before.*",
+            derived("how its last stage ended"): "why",
+            unverified("says what could not be read, and fails the run"): "unread",
+        }
+    ),
+    raw.STAGES: _table(
+        {
+            PLAN: "stage jobs tag",
+            bounded("the run, and its first submission"): "began_at",
+            bounded("the run, and its last job's end"): "ended_at",
+            derived("the jobs, all of which have ended"): "why",
+            unverified("only the runner knows how often the feed was cut"): "feed_connections",
+        }
+    )
+    | _table(_SLOT, below="slots_before.")
+    | _table(_SLOT, below="slots_after.")
+    | _table({EDGE: "slots_before.* slots_after.*"}),
+    raw.SUBMITS: _table(
+        {
+            PLAN: "stage index key prompt planned_at",
+            bounded("the planned instant, and the start of the run in Temporal"): "sent_at",
+            bounded("the start of the run in Temporal, and the stage's end"): "answered_at",
+            RUNNER_ONLY: "tries",
+            derived("whether it has a job"): "status problem",
+            HISTORY: "job_id",
+        }
+    ),
+    raw.JOBS: _table({PLAN: "stage", derived("every job is in the list"): "listed"})
+    | _table(_JOB, below="job."),
+    raw.STATES: _table({HISTORY: "job_id", derived("every job has a record"): "problem"})
+    | _table(_JOB, below="record.")
+    | _table(
+        {
+            derived("the input in Temporal's history"): "input.*",
+            derived("the run's namespace"): "namespace",
+            PERMIT: "token",
+            HISTORY: "run_id tasks.* units.* assets.*.size assets.*.sha256 assets.*.media_type",
         },
-        "slots_before.*": unverified("a look at the stage's edge; the samples inside are held"),
-        "slots_after.*": unverified("a look at the stage's edge; the samples inside are held"),
-    },
-    raw.SUBMITS: {
-        "stage": PLAN,
-        "index": PLAN,
-        "key": PLAN,
-        "prompt": PLAN,
-        "planned_at": PLAN,
-        "sent_at": bounded("the planned instant, and the start of the run in Temporal"),
-        "answered_at": bounded("the start of the run in Temporal, and the stage's end"),
-        "tries": RUNNER_ONLY,
-        "status": derived("whether it has a job"),
-        "job_id": HISTORY,
-        "problem": derived("whether it has a job"),
-    },
-    raw.JOBS: {
-        "stage": PLAN,
-        "listed": derived("every job is in the list"),
-        **{f"job.{name}": held for name, held in _JOB.items()},
-    },
-    raw.STATES: {
-        "job_id": HISTORY,
-        "problem": derived("every job has a record"),
-        **{f"record.{name}": held for name, held in _JOB.items()},
-        "record.input.*": derived("the input in Temporal's history"),
-        "record.namespace": derived("the run's namespace"),
-        "record.run_id": HISTORY,
-        "record.token": derived("the permit in Temporal's history"),
-        "record.tasks.*": HISTORY,
-        "record.units.*": HISTORY,
-        "record.assets.*.size": HISTORY,
-        "record.assets.*.sha256": HISTORY,
-        "record.assets.*.media_type": HISTORY,
-        **{f"record.transitions[].{name}": held for name, held in _TRANSITION.items()},
-    },
-    raw.FRAMES: {
-        "at": bounded("the version's instant in Temporal's history, and the stage's end"),
-        "source": derived("the ways there are"),
-        "job_id": HISTORY,
-        "version": HISTORY,
-        "status": derived("that version of the record"),
-        "step": derived("that version of the record"),
-        "percent": derived("that version of the record"),
-    },
-    raw.SLOTS: {
-        "at": bounded("the stage"),
-        "stage": PLAN,
-        **_SLOT,
-        "places.*": bounded("requests and permits in Temporal's histories"),
-    },
+        below="record.",
+    )
+    | _table(_TRANSITION, below="record.transitions[]."),
+    raw.FRAMES: _table(
+        {
+            bounded("the version's instant in Temporal's history, and the stage's end"): "at",
+            derived("the ways there are"): "source",
+            HISTORY: "job_id version",
+            derived("that version of the record"): "status step percent",
+        }
+    ),
+    raw.SLOTS: _table(
+        {
+            bounded("the stage"): "at",
+            PLAN: "stage",
+            **_SLOT,
+            bounded("permits and closes in Temporal's histories"): "holders",
+            bounded("the holders, in the same row"): "draining",
+            bounded("requests and permits in Temporal's histories"): "waiting places.*",
+        }
+    ),
     raw.LEDGERS["image"]: _GENERATION,
     raw.LEDGERS["video"]: _GENERATION
     | {"sha256": unverified("what tells of a film's making is removed before it is stored")},
-    raw.VENDORS: {
-        "*.stats.accepted": ROWS,
-        "*.stats.charged": ROWS,
-        "*.stats.in_flight": ROWS,
-        "*.stats.max_in_flight": bounded("the limit"),
-        "*.stats.duplicates": ROWS,
-        "*.stats.ledger_dropped": unverified("more than none is not decided"),
-        "*.stats.faults_injected": derived("the count beside it"),
-        "*.stats.*": unverified("of the vendor's own house-keeping"),
-        "*.verdict.charged_twice": ROWS,
-        "*.verdict.callbacks_unanswered": ROWS,
-        "*.verdict.charged": ROWS,
-        "*.verdict.open": ROWS,
-        "*.verdict.*": unverified("follows from what stands beside it"),
-        "*.faults_recorded": derived("the count beside it"),
-        "*.faults_remembered": derived("the count beside it"),
-    },
-    raw.FAULTS: {
-        "service": derived("the ledger that has the generation"),
-        "seq": derived("each once, and rising"),
-        "at": bounded("the run"),
-        "rule": derived("the rules that were armed"),
-        "where": derived("the effects of that rule"),
-        "do": derived("the effects of that rule"),
-        "with.*": unverified("how long or how much a fault was, which excuses nothing"),
-        "status": unverified("the callback's status that met the rule"),
-        "job_key": derived("the ledger's rows of the job"),
-        "attempt": derived("our id, in the same row"),
-        "event": unverified("how the mock counts a job's events"),
-        "job_id": unverified("the generation is named by our id; one that was refused has none"),
-        "external_id": derived("what Temporal's history ordered"),
-        "prompt": PLAN,
-    },
-    raw.RECEIPTS: {
-        "received_at": bounded("the delivery, and its signal"),
-        "job_id": LEDGER,
-        "task_id": LEDGER,
-        "task_status": LEDGER,
-        "fate": derived("deliveries, signals and closes"),
-        "external_id": LEDGER,
-        "updated_at": bounded("the task's change in the vendor's ledger"),
-        "decided": derived("its fate, and the vendor's reply"),
-    },
-    raw.FILES: {
-        "job_id": HISTORY,
-        "kind": HISTORY,
-        "bytes": HISTORY,
-        "sha256": HISTORY,
-        "shows": LEDGER,
-        "problem": derived("every stored file is whole"),
-    },
-    raw.EXECUTIONS: {
-        "tag": PLAN,
-        "job_id": HISTORY,
-        "run_id": HISTORY,
-        "type": HISTORY,
-        "status": HISTORY,
-        "started": HISTORY,
-        "closed": HISTORY,
-    },
-    raw.FOREIGN: {
-        "job_id": LEDGER,
-        "known": unverified("only the API knows the jobs of others"),
-        "finished_at": unverified("only the API knows the jobs of others"),
-        "tag": unverified("only the API knows the jobs of others"),
-    },
+    raw.VENDORS: _table(
+        {
+            ROWS: "*.stats.accepted *.stats.charged *.stats.in_flight *.stats.duplicates"
+            " *.verdict.charged_twice *.verdict.callbacks_unanswered *.verdict.charged"
+            " *.verdict.open",
+            bounded("the limit"): "*.stats.max_in_flight",
+            unverified("more than none is not decided"): "*.stats.ledger_dropped",
+            COUNT: "*.stats.faults_injected *.faults_recorded *.faults_remembered",
+            HOUSEHOLD: "*.stats.*",
+            unverified("follows from what stands beside it"): "*.verdict.*",
+        }
+    ),
+    raw.FAULTS: _table(
+        {
+            derived("the ledger that has the generation"): "service",
+            derived("each once, and rising"): "seq",
+            bounded("the run"): "at",
+            derived("the rules that were armed"): "rule",
+            derived("the effects of that rule"): "where do",
+            unverified("how long or how much a fault was, which excuses nothing"): "with.*",
+            unverified("the callback's status that met the rule"): "status",
+            derived("the ledger's rows of the job"): "job_key",
+            OUR_ID: "attempt",
+            unverified("how the mock counts a job's events"): "event",
+            unverified(
+                "the generation is named by our id; one that was refused has none"
+            ): "job_id",
+            ORDERED: "external_id",
+            PLAN: "prompt",
+        }
+    ),
+    raw.RECEIPTS: _table(
+        {
+            bounded("the delivery, and its signal"): "received_at",
+            LEDGER: "job_id task_id task_status external_id",
+            derived("deliveries, signals and closes"): "fate",
+            bounded("the task's change in the vendor's ledger"): "updated_at",
+            derived("its fate, and the vendor's reply"): "decided",
+        }
+    ),
+    raw.FILES: _table(
+        {
+            HISTORY: "job_id kind bytes sha256",
+            LEDGER: "shows",
+            derived("every stored file is whole"): "problem",
+        }
+    ),
+    raw.EXECUTIONS: _table({PLAN: "tag", HISTORY: "job_id run_id type status started closed"}),
+    raw.FOREIGN: _table(
+        {
+            LEDGER: "job_id",
+            OTHERS: "known finished_at tag",
+        }
+    ),
     raw.PROCESSES: {
         "*": unverified("what a process uses is measured by itself; only restarts are read of it")
     },
-    raw.REPLAY: {
-        "replayed": derived("the kept histories"),
-        "kept": derived("the kept histories"),
-        "failures.*": derived("must be none"),
-    },
-    raw.CLOCKS: {
-        "service": derived("the vendors and the runner"),
-        "moment": derived("begin and end of the run"),
-        "sent_at": bounded("the other readings"),
-        "answered_at": bounded("the other readings"),
-        "theirs": bounded("the other readings"),
-    },
+    raw.REPLAY: _table(
+        {derived("the kept histories"): "replayed kept", derived("must be none"): "failures.*"}
+    ),
+    raw.CLOCKS: _table(
+        {
+            derived("the vendors and the runner"): "service",
+            derived("begin and end of the run"): "moment",
+            bounded("the other readings"): "sent_at answered_at theirs",
+        }
+    ),
 }
 
 

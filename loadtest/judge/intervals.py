@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook
 from loadtest.judge.clocks import Offset, Offsets
+from loadtest.times import instant
 
 VENDORS, RECORDS, TEMPORAL = "vendors", "records", "temporal"
 
@@ -137,7 +138,8 @@ def _foreign(books: Books, horizon: float) -> Iterator[Interval]:
             facts.generations.append(generation)
     for facts in by_job.values():
         # One that its job had given up before the run is nobody's any more.
-        interval = vendor_interval(facts, books.foreign_ends.get(facts.job_id, horizon))
+        ended = instant(books.foreign_jobs.get(facts.job_id, {}).get("finished_at"))
+        interval = vendor_interval(facts, horizon if ended is None else ended)
         if interval is not None and interval.end > interval.begin:
             yield interval
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadtest.books.load import load
@@ -125,9 +124,8 @@ class Conviction(NamedTuple):
     message: str
 
 
-def convictions(path: Path) -> list[Conviction]:
-    """Everything in a run's folder that its witnesses forbid, and what it failed to show."""
-    judged = judge(RunFolder.open(path))
+def convictions(judged: Judgement) -> list[Conviction]:
+    """Everything that a run's witnesses forbid, and what it failed to show."""
     found = [Conviction(f.job_id, f.rule, f.text) for f in judged.findings if f.rule != LEFT_OPEN]
     found += [
         Conviction("the run", "condition", c.text) for c in judged.conditions if c.ok is False

@@ -354,7 +354,7 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
     "no job lost or doubled": (
         _none_lost,
         (
-            "control/test_control.py::test_the_same_jobs_are_in_every_book",
+            "mutants/test_mutants.py::test_mutants_are_convicted_as_expected",
             "workflow/test_outages.py::test_a_killed_server_comes_back_to_all_that_were_queued",
         ),
     ),

@@ -144,10 +144,6 @@ def _plan(books: Books, found: Any) -> Iterator[Finding]:
     if plan.get("pipeline", run.get("pipeline")) != run.get("pipeline"):
         text = f"its pipeline is {run.get('pipeline')}, its plan's {plan.get('pipeline')}"
         yield found("run.plan.pipeline", text, run.get("pipeline"), plan.get("pipeline"))
-    if books.stray_samples:
-        yield found("slots.stage", f"{books.stray_samples} sample(s) are of no stage")
-    for name in books.stray_faults:
-        yield found("faults.external_id", f"a fault met {name}, which is of no job")
     for service, numbers in books.faults.items():
         if any(after <= before for before, after in pairwise(numbers)):
             yield found("faults.seq", f"the faults of the {service} service are not in order")
@@ -233,7 +229,7 @@ def _slots(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
     closes = sorted(run.closed for run in runs if run.closed is not None)
     freed = partial(_freed, closes, books.limit or 1)
     moments = [sample.at for sample in stage.samples]
-    for sample, row in zip(stage.samples, stage.sample_rows, strict=True):
+    for sample in stage.samples:
         expected: dict[str, Any] = {
             "at": Between(stage.began, stage.ended),
             "limit": books.limit,
@@ -242,7 +238,7 @@ def _slots(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
             "waiting": Between(0, _open(runs, sample.at, books), moment=False, missing=True),
         }
         holder = sample.holders[-1] if sample.holders else RUN
-        yield from differences(raw.SLOTS, row, expected, job_id=holder, stage=stage.number)
+        yield from differences(raw.SLOTS, sample.row, expected, job_id=holder, stage=stage.number)
         if books.limit is not None and len(set(sample.holders)) > books.limit:
             names = ", ".join(sample.holders)
             text = f"{names} held the slot at {timestamp(sample.at)}, the limit being {books.limit}"
@@ -403,12 +399,11 @@ def _strangers(books: Books) -> Iterator[Finding]:
     known = {job.job_id: job.stage for job in books.jobs}
     for row in books.foreign:
         nearest = str(row.external_id).split(".", 1)[0]
-        if row.job_id is None or books.foreign_jobs.get(row.job_id) is not True:
+        theirs = books.foreign_jobs.get(row.job_id or "", {})
+        if not theirs.get("known"):
             text = f"the {row.step} service made {row.external_id} ({row.vendor_id}) for no job"
             yield Finding("orphaned", nearest, known.get(nearest, stage), text)
-        elif row.prompt in prompts and not books.foreign_tags.get(row.job_id, "").startswith(
-            "load-"
-        ):
+        elif row.prompt in prompts and not str(theirs.get("tag")).startswith("load-"):
             text = f"the {row.step} service made its prompt again, as {row.external_id}"
             yield Finding("duplicated", prompts[str(row.prompt)], stage, text)
 
@@ -520,7 +515,7 @@ def _near(books: Books, rows: list[Generation]) -> bool:
     moments = [
         at
         for row in rows
-        if row.job_id not in own and books.foreign_jobs.get(str(row.job_id))
+        if row.job_id not in own and books.foreign_jobs.get(str(row.job_id), {}).get("known")
         for at in (row.accepted, row.finished)
         if at is not None
     ]

@@ -28,8 +28,8 @@ SLACK = 0.25
 def of_job(model: Model) -> Iterator[Finding]:
     """Every field of the vendors' rows and of the receipts that does not fit the histories."""
     job = model.job
-    for generation, row in zip(job.generations, job.ledger, strict=True):
-        yield from _generation(model, generation, row)
+    for generation in job.generations:
+        yield from _generation(model, generation)
     yield from _attempts(model)
     yield from _charges(model)
     if job.ended and "receipts" not in model.books.unread:
@@ -39,7 +39,7 @@ def of_job(model: Model) -> Iterator[Finding]:
         yield from _fates(model)
 
 
-def _generation(model: Model, made: Generation, row: dict[str, Any]) -> Iterator[Finding]:
+def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     """A ledger's row: for an order of the history, inside its time, and true in itself."""
     order = next(
         (
@@ -50,7 +50,7 @@ def _generation(model: Model, made: Generation, row: dict[str, Any]) -> Iterator
         ),
         None,
     )
-    name, job, clocks = str(made.external_id), model.job, model.clocks
+    name, job, clocks, row = str(made.external_id), model.job, model.clocks, made.row
     if order is None:
         if job.ended:
             text = f"the {made.step} service made {name}, which no history ordered"
@@ -72,7 +72,7 @@ def _generation(model: Model, made: Generation, row: dict[str, Any]) -> Iterator
             made.started or made.accepted, None, missing=made.outcome != "succeeded"
         ),
         "charged": made.good,
-        "job_key": OneOf(tuple({r.get("job_key") for r in job.ledger[:1]})),
+        "job_key": OneOf((job.generations[0].row.get("job_key"),)),
         "calls_back": any(s.called_back for s in model.books.pipeline if s.name == made.wanted)
         and model.books.called_back,
         "duplicate": sum(g.external_id == made.external_id for g in job.of(made.wanted)) > 1
@@ -426,20 +426,14 @@ def _noted(model: Model, made: Generation) -> float | None:
 
 def stray(books: Any) -> Iterator[Finding]:
     """What a book has of jobs that no other one knows."""
-    for job_id in books.stray_receipts:
-        yield Finding("orphaned", job_id, 0, "a callback was received for it, and no book knows it")
-    for job_id in books.stray_frames:
-        yield Finding("orphaned", job_id, 0, "a frame shows it, and no book knows it")
-    for name in books.stray_histories:
-        yield Finding(
-            "orphaned", name.split(".")[0], 0, f"histories/{name} is of no job of the run"
-        )
+    for rule, job_id, text in books.strays:
+        yield Finding(rule, job_id, 0, text)
 
 
 def faults(model: Model) -> Iterator[Finding]:
     """Each row of the fault trace is of a rule that was armed, and of a generation of the job."""
     armed = model.books.rules
-    keys = {row.get("job_key") for row in model.job.ledger}
+    keys = {made.row.get("job_key") for made in model.job.generations}
     for row in model.job.rows.get(raw.FAULTS, ()):
         job_id, attempt = owner(row.get("external_id"))
         place = f"{row.get('where')}.{row.get('do')}"

@@ -44,7 +44,7 @@ class Found:
 
 def one_run(part: Path, *, stages: tuple[int, ...], faults: bool = False) -> Found:
     """A load test of these stages; with `faults`, some have to have fired."""
-    [path] = _runs(part, count=1)
+    path = _run(part)
     judged = judge(RunFolder.open(path))
     reasons = [*_unmet(judged), *_unsealed([judged.books])]
     if tuple(judged.run["plan"]["stages"]) != stages:
@@ -62,11 +62,10 @@ def one_run(part: Path, *, stages: tuple[int, ...], faults: bool = False) -> Fou
 
 
 def two_builds(part: Path) -> Found:
-    """Our build and one that runs two jobs at once: it passes if that one is convicted of it."""
-    runs = _runs(part, count=2)
-    # The control's data is in our folder.
-    ours, control = sorted(runs, key=lambda path: not (path / "control").is_dir())
-    sound, broken = judge(RunFolder.open(ours)), judge(RunFolder.open(control))
+    """The product as it is, which passes, and a build that must be convicted of two at once."""
+    ours = _run(part, "lane-*/sound-*/reports/*")
+    wrong = _run(part, "lane-*/two-holders/reports/*")
+    sound, broken = judge(RunFolder.open(ours)), judge(RunFolder.open(wrong))
     reasons = [*_unmet(sound), *_unsealed([sound.books, broken.books])]
     if broken.passed or OVERLAP not in {finding.rule for finding in broken.findings}:
         reasons.append("the wrong build was not convicted of running two jobs at once")
@@ -74,7 +73,7 @@ def two_builds(part: Path) -> Found:
         [sound.books],
         headline=f"ours: {sound.headline}; the wrong build: {broken.headline}",
         reasons=tuple(reasons),
-        report=f"{ours.name}/report.html",
+        report=f"{ours.relative_to(part)}/report.html",
         paid_twice=_paid_twice(sound),
         violations=0 if sound.passed else len(sound.reasons),
     )
@@ -82,7 +81,7 @@ def two_builds(part: Path) -> Found:
 
 def chaos(part: Path, *, killed: tuple[str, ...] = ()) -> Found:
     """A chaos run; each target of `killed` has to be among what was killed."""
-    [path] = _runs(part, count=1)
+    path = _run(part)
     folder = RunFolder.open(path)
     books, result, struck = load(folder), _result(path), _struck(folder)
     dead = {strike.target for strike in struck if strike.kind == KILL}
@@ -146,13 +145,13 @@ def _struck(folder: RunFolder) -> list[_Strike]:
         raise Damaged(f"{CHAOS} is damaged: {error.error_count()} mistakes") from None
 
 
-def _runs(part: Path, *, count: int) -> list[Path]:
-    """The runs of a part, which has to have left so many."""
-    there = sorted(part.iterdir()) if part.is_dir() else []
-    runs = [path for path in there if not path.is_symlink() and (path / "raw" / RUN).is_file()]
-    if len(runs) != count:
-        raise Damaged(f"left {len(runs)} runs where there should be {count}")
-    return runs
+def _run(part: Path, place: str = "*") -> Path:
+    """The run of a part, which has to have left one at this place."""
+    there = [path for path in part.glob(place) if not path.is_symlink()]
+    runs = [path for path in there if (path / "raw" / RUN).is_file()]
+    if len(runs) != 1:
+        raise Damaged(f"left {len(runs)} runs at {place} where there should be 1")
+    return runs[0]
 
 
 def _unmet(judged: Judgement) -> Iterable[str]:

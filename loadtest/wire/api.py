@@ -134,7 +134,7 @@ class Feed:
         self._headers = bearer(token)
         self._on_job = on_job
         self.connected = False
-        self.connections = 0
+        self.connections = 1
 
     async def run(self) -> None:
         """Listen; after a break wait a little, then connect again."""
@@ -145,6 +145,8 @@ class Feed:
                 pass
             finally:
                 self.connected = False
+            # A cut counts at once: what is shown before the next connection is missed.
+            self.connections += 1
             await asyncio.sleep(0.5)
 
     async def _listen(self) -> None:
@@ -155,7 +157,7 @@ class Feed:
             max_size=2**24,
             open_timeout=5,
         ) as socket:
-            self.connected, self.connections = True, self.connections + 1
+            self.connected = True
             async for frame in socket:
                 self._hand_over(frame)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from loadtest.books.facts import Record
+from loadtest.books.facts import Shown
 from loadtest.books.model import ENDS, JobFacts
 from tests.chaos.books import Done, Evidence
 from tests.chaos.schedule import (
@@ -138,7 +138,7 @@ def _failed(job: JobFacts, evidence: Evidence) -> Iterator[str]:
         yield f"failed ({code}) after {used} attempts of {MAX_ATTEMPTS}"
 
 
-def _had_time(record: Record, evidence: Evidence) -> bool:
+def _had_time(record: Shown, evidence: Evidence) -> bool:
     """Whether nothing that it needs was struck for as long as a killed try costs, and some more."""
     changes = record.transitions
     queued = max((at for at, each in enumerate(changes) if each.status == QUEUED), default=-1)
@@ -240,7 +240,7 @@ def _spoilt(job: JobFacts, version: int | None, *, is_closed: bool) -> Iterator[
         yield f"the record has version {record.version}, the workflow {version}"
 
 
-def _transitions(record: Record, *, outside: bool) -> Iterator[str]:
+def _transitions(record: Shown, *, outside: bool) -> Iterator[str]:
     """A drain may add one version after the end of a run, and no other."""
     changes = record.transitions
     if [change.version for change in changes] != list(range(1, record.version + 1)):

@@ -77,7 +77,7 @@ def _order(line: str) -> int:
 
 @pytest.mark.parametrize(
     "command",
-    [["run", "--jobs", "3"], ["run", "--stages", "ladder"], ["bench-peers"]],
+    [["run", "--jobs", "3"], ["run", "--stages", "ladder"]],
 )
 def test_options_alone_can_be_looked_at_without_a_stack(command: list[str]) -> None:
     good = runner.invoke(app, [*command, "--check"])

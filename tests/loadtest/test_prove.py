@@ -28,6 +28,7 @@ SMALL = {
 }
 SMALL_PARTS = tuple(replace(p, read=SMALL.get(p.name, p.read)) for p in PARTS)
 RUN = "run"
+WRONG = Path("control", "lane-1", "two-holders", "reports")
 STRIKES = [
     {"number": n, "at": 1.5, "kind": "kill", "target": target, "strike": f"kill {target}"}
     for n, target in enumerate(KILLED, 1)
@@ -55,8 +56,8 @@ class Made:
             chaos = _run(folder / name)
             chaos.replace(CHAOS, {"struck": STRIKES})
             made.result(name)
-        (_run(folder / "control").folder.path / "control").mkdir()
-        wrong = _run(folder / "control", name="wrong")
+        _run(folder / "control" / "lane-0" / "sound-queue" / "reports")
+        wrong = _run(folder / WRONG)
         wrong.edit(raw.LEDGERS["video"], _into_the_next)
         for part in PARTS:
             made.ended(part.name)
@@ -88,9 +89,9 @@ class Made:
         (self.run(name).path / RESULT).write_text(json.dumps(body), "utf-8")
 
 
-def _run(part: Path, *, name: str = RUN) -> Synthetic:
+def _run(part: Path) -> Synthetic:
     plan = Options(stages="2", seed="7").plan()
-    return Synthetic(part, plan=plan, run_id=name).write()
+    return Synthetic(part, plan=plan, run_id=RUN).write()
 
 
 def _fault(run: Synthetic) -> dict[str, Any]:
@@ -155,9 +156,8 @@ def _other_stages(made: Made) -> None:
 
 def _acquitted(made: Made) -> None:
     """The wrong build's books are those of a sound one."""
-    wrong = made.folder / "control" / "wrong"
-    shutil.rmtree(wrong)
-    shutil.copytree(made.run("ladder").path, wrong)
+    shutil.rmtree(made.folder / WRONG)
+    shutil.copytree(made.folder / "ladder", made.folder / WRONG)
 
 
 def _torn(made: Made) -> None:

@@ -26,16 +26,19 @@ from loadtest.report.write import write_report
 from loadtest.run import stage
 from loadtest.run.plan import LADDER, Options, Plan, PlanError
 from loadtest.run.progress import Display
-from loadtest.run.run import Run, Stack
+from loadtest.run.run import Run, Stack, open_stack
 from loadtest.run.session import NotReachable, armed, preflight, replay
 from loadtest.run.stage import Submitter
 from loadtest.settings import Settings
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http
+from loadtest.wire.temporal import Temporal
 from loadtest.wire.vendor import Vendor
+from services.api.app import create_app
+from services.api.settings import ApiSettings
+from services.semaphore.worker import running_semaphore
+from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
-from tests.control.builds import ours
-from tests.control.scene import reached
 from tests.fixtures.processes import serving
 from tests.loadtest.synthetic import Synthetic
 from tests.workflow.pipeline import pipeline
@@ -203,10 +206,27 @@ def _breaking(send: Send, frames: int) -> Send:
 @asynccontextmanager
 async def disturbed(client: Client, folder: Path, **how: int) -> AsyncIterator[Stack]:
     """The whole pipeline in this process, reached through a disturbed API."""
-    async with pipeline(client, folder / "data") as line, ours(line) as app:
+    async with (
+        pipeline(client, folder / "data") as line,
+        running_semaphore(line.client, shutdown_seconds=0.1),
+        running_worker(line.settings, line.client),
+    ):
+        # The answer comes from a semaphore that has rebuilt, so that each run goes the same way.
+        await line.change(limit=1)
+        app = create_app(ApiSettings(data_dir=line.settings.data_dir), line.client)
         app.add_middleware(Disturbance, **how)
-        async with serving(app) as api, reached(line, api, folder) as stack:
-            yield stack
+        async with serving(app) as api:
+            settings = Settings(
+                api_url=api,
+                callback_url=line.settings.callback_url,
+                image_service_url=line.settings.image_service_url,
+                video_service_url=line.settings.video_service_url,
+                data_dir=line.settings.data_dir,
+                reports_dir=folder / "reports",
+            )
+            temporal = Temporal(line.client, settings.payload_keys)
+            async with open_stack(settings, temporal, "test") as stack:
+                yield stack
 
 
 async def without_a_slot(stack: Stack) -> None:

@@ -136,6 +136,19 @@ MUTANTS = (
         jobs=("#2", "#3"),
     ),
     Mutant(
+        name="watch-not-renewed",
+        breaks="a watch that an operator has failed is not followed by another one",
+        edits=(
+            (
+                "                await workflow.sleep(AGAIN_SECONDS)\n",
+                "                return\n",
+            ),
+        ),
+        scene=SCENES["watch failed"],
+        rule="still_open",
+        jobs=("#2", "#3"),
+    ),
+    Mutant(
         name="limit-misstated",
         breaks="`GET /slots` shows a limit that is one too high",
         edits=(

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import semaphore_id
+from tests.chaos import operators
 from tests.fixtures.eventually import eventually
 from tests.mutants.site import Json, Scene, Site
 
@@ -152,6 +153,13 @@ async def semaphore_terminated(site: Site) -> None:
     await site.hurry("image")
 
 
+async def watch_failed(site: Site) -> None:
+    """An operator fails the watch over the first job while its image is being made."""
+    await _first_under_way(site, "image")
+    assert await operators.fail_activity(site.client, operators.SEMAPHORE, operators.SEMAPHORES)
+    await site.hurry("image")
+
+
 async def worker_killed(site: Site) -> None:
     """The worker at work on the first image dies; the other one goes on."""
     job_id = await _first_under_way(site, "image")
@@ -240,5 +248,6 @@ SCENES: dict[str, Scene] = {
         faults=(endless("video"),), rate=APART, act=terminated, ends={"#1": "failed"}
     ),
     "semaphore terminated": Scene(faults=(endless("image"),), rate=APART, act=semaphore_terminated),
+    "watch failed": Scene(faults=(endless("image"),), rate=APART, act=watch_failed),
     "worker killed": Scene(faults=(endless("image"),), rate=APART, workers=2, act=worker_killed),
 }

@@ -8,7 +8,7 @@ from tests.mutants.__main__ import EVERY, MUTANTS, SOUND, described
 from tests.mutants.mutant import edited
 from tests.mutants.trial import outcomes
 
-# Ten mistakes of different kinds, and the product as it is.
+# Mistakes of different kinds, and the product as it is.
 SAMPLE = (
     "left-out-of-the-list",
     "shadow-job",
@@ -17,6 +17,12 @@ SAMPLE = (
     "callback-refused",
     "view-shows-nobody",
     "submit-before-permit",
+    "two-holders",
+    "watch-ends-early",
+    "watch-not-renewed",
+    "drain-skipped",
+    "rebuild-forgets-the-queue",
+    "closes-while-its-vendor-works",
     "good-video-paid-again",
     "end-recorded-early",
     "one-film-for-all",

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
-from loadtest.judge.judge import convictions
+from loadtest.judge.judge import convictions, judge
+from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from loadtest.run.progress import Display
 from loadtest.run.run import Run, open_stack
@@ -137,8 +138,10 @@ def judged(mutant: Mutant, books: RunFolder) -> Outcome:
         for job, end in mutant.scene.ends.items()
         if ends.get(job) != end
     ]
+    judgement = judge(books)
+    write_report(books, judgement)
     found = [
         Finding(each.rule, names.get(each.job, STRANGER), each.message)
-        for each in convictions(books.path)
+        for each in convictions(judgement)
     ]
     return Outcome(mutant, (*found, *demanded))

@@ -92,6 +92,16 @@ def _jobs(name: str, run: Callable[[Settings, Mapping[str, str]], int], **given:
     return Part(name, carried_out)
 
 
+def _mutants(name: str, only: str) -> Part:
+    """Try the product as it is, and a build of it that is wrong on purpose."""
+
+    def carried_out(proof: Proof) -> int:
+        words = ["--only", only, "--folder", str(proof.folder / name)]
+        return hand_over([sys.executable, "-m", "tests.mutants", *words], cwd=proof.root)
+
+    return Part(name, carried_out)
+
+
 def _chaos(name: str, **given: str) -> Part:
     """Run chaos, which starts its own stack."""
 
@@ -107,7 +117,7 @@ PARTS = (
     _jobs("faults", lambda s, e: runs.jobs(s, "20", e), PRESET="everything-at-once"),
     _chaos("kills", DECK="kills"),
     _chaos("chaos", MINUTES="2"),
-    _jobs("control", runs.bench_peers, JOBS="20"),
+    _mutants("control", "sound-queue,two-holders"),
 )
 
 

@@ -22,7 +22,6 @@ _ANY = {
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
 _SWITCHES = {"RESET": "--reset", "PRIORITIES": "--priorities"}
-_PEERS = {"JOBS": "--jobs", "SEED": "--seed"}
 # A run's name is its folder below REPORTS_DIR; a path would mean another place in a container.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Settings that decide how jobs run. Ports and secrets of a stack do not belong to the run.
@@ -46,12 +45,6 @@ def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
     """Run all stages into one report."""
     arguments = ["run", "--stages", "ladder", *_options(environ, _ANY)]
     return _replayed(settings, "ladder", environ, arguments=arguments, known=_ANY)
-
-
-def bench_peers(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Run the same work on a build that is broken on purpose, in one page."""
-    arguments = ["bench-peers", *_given(environ, _PEERS)]
-    return _replayed(settings, "bench-peers", environ, arguments=arguments, known=_PEERS)
 
 
 def report(settings: Settings, environ: Mapping[str, str]) -> int:

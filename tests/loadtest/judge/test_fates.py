@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from loadtest.books.facts import ApiJob, Callback, Generation, Injected, Receipt, StoredFile
+from loadtest.books.facts import Callback, Generation, Injected, Receipt, Shown, StoredFile
 from loadtest.books.model import JobFacts
 from loadtest.judge.fates import (
     ABSORBED,
@@ -35,7 +35,7 @@ def judged(
     callbacks: list[Callback], receipts: list[Receipt], *, status: str = "succeeded"
 ) -> CallbackBook:
     video = dataclasses.replace(made("video", 0, 1), callbacks=tuple(callbacks))
-    api = ApiJob(listed=True, status=status, created=0, started=0, finished=2, version=1)
+    api = Shown(listed=True, status=status, created=0, started=0, finished=2, version=1)
     job = JobFacts("j", 0, api=[api], generations=[video], receipts=receipts)
     return callback_book([job])
 
@@ -119,7 +119,7 @@ def outcome(
     broken: bool = False,
 ) -> str:
     fault = Injected(service, "rule", where, do, f"j.{service}.1", "j")
-    api = ApiJob(listed=True, status=status, created=0, started=0, finished=2, version=1)
+    api = Shown(listed=True, status=status, created=0, started=0, finished=2, version=1)
     stored = StoredFile("video", 9, "x", "does not decode" if broken else None)
     job = JobFacts(
         "j",

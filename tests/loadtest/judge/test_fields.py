@@ -10,7 +10,7 @@ import pytest
 from loadtest.books import raw
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.fields import FIELDS, UNVERIFIED, held
-from loadtest.judge.judge import convictions
+from loadtest.judge.judge import convictions, judge
 from loadtest.times import instant
 from tests.loadtest.forging.kit import Forger
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
@@ -133,6 +133,6 @@ def _other(value: Any) -> Any:
 
 def _convicted(folder: RunFolder) -> bool:
     try:
-        return bool(convictions(folder.path))
+        return bool(convictions(judge(folder)))
     except Damaged:
         return True

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.books.facts import ApiJob, Generation, Submission
+from loadtest.books.facts import Generation, Shown, Submission
 from loadtest.books.model import JobFacts, StageBook
 from loadtest.judge.intervals import Interval, sweep
 from loadtest.judge.pace import (
@@ -53,7 +53,7 @@ def fact(name: str, created: float, generations: list[Generation], *, end: float
         job_id=name,
         problem=None,
     )
-    api = ApiJob(
+    api = Shown(
         listed=True, status="succeeded", created=created, started=created, finished=end, version=1
     )
     return JobFacts(name, 0, submissions=[submit], api=[api], generations=generations)
@@ -67,8 +67,7 @@ def book(jobs: list[JobFacts], limit: int = 1) -> StageBook:
         began=0,
         ended=1000,
         why="done",
-        limit=limit,
-        limits_seen=frozenset({limit}),
+        limits_seen={limit},
         jobs={job.job_id: job for job in jobs},
     )
 

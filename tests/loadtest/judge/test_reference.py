@@ -37,7 +37,7 @@ def test_it_is_convicted(finished: RunFolder, tmp_path: Path, lie: Forgery) -> N
     suspects = set(lie.tell(forger))
     forger.seal()
 
-    found = convictions(forger.folder.path)
+    found = convictions(judge(forger.folder))
 
     said = "\n".join(f"{c.rule}: {c.job}: {c.message}" for c in found)
     assert found

@@ -19,7 +19,6 @@ from tests.compose.made import Made, made, project
 from tests.compose.stack.conftest import Load
 from tests.loadtest.synthetic import Synthetic
 
-Command = Callable[[Settings, Mapping[str, str]], int]
 REPLAYED = ("--replay-with", "'a clone/py' -m services.worker.replay")
 
 
@@ -79,30 +78,20 @@ def test_what_runs_as_it_is_asked_to_is_left_as_it_is(settings: Load, recorder: 
     assert recorder.did == ["ran"]
 
 
-@pytest.mark.parametrize("command", [runs.ladder, runs.bench_peers])
 def test_nothing_is_started_or_changed_for_options_that_are_wrong(
-    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, command: Command
+    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: False)
-    assert command(settings(), {"SEED": "7"}) == 1
+    assert runs.ladder(settings(), {"SEED": "7"}) == 1
     recorder.wrong = USAGE
-    assert command(settings(), {"SEED": "x"}) == USAGE
+    assert runs.ladder(settings(), {"SEED": "x"}) == USAGE
     assert recorder.did == ["checked", "up", "ran", "checked"]
     assert recorder.arguments[-3:] == ["--seed", "x", "--check"]
 
 
-@pytest.mark.parametrize(
-    ("command", "environ", "options"),
-    [
-        (runs.ladder, {"SEED": "7", "RATE": "2/s", "RESET": "1"}, "run --stages ladder --seed 7"),
-        (runs.bench_peers, {"JOBS": "12", "RATE": "2/s", "RESET": "1"}, "bench-peers --jobs 12"),
-    ],
-)
-def test_neither_the_ladder_nor_the_peers_know_a_rate(
-    settings: Load, recorder: Recorder, command: Command, *, environ: dict[str, str], options: str
-) -> None:
-    command(settings(), environ)
-    assert " ".join(recorder.arguments).startswith(options)
+def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
+    runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
+    assert " ".join(recorder.arguments).startswith("run --stages ladder --seed 7")
     assert "--rate" not in recorder.arguments
 
 
@@ -137,7 +126,6 @@ RULE = '{"name": "it\'s $5 #1, 100%", "do": "x", "with": {"a": [1, 2]}, "match":
 RUNS: dict[str, Callable[[Settings, list[str], Mapping[str, str]], int]] = {
     "jobs": lambda settings, words, env: runs.jobs(settings, words[0], env),
     "ladder": lambda settings, _, env: runs.ladder(settings, env),
-    "bench-peers": lambda settings, _, env: runs.bench_peers(settings, env),
 }
 
 
@@ -178,7 +166,6 @@ OF_ANY = {
         (["jobs", "020"], OF_ANY | {"RATE": "2/s", "STALL": "9", "CONCURRENCY": "4"}, "test-20"),
         (["jobs", "1"], {}, "test-1"),
         (["ladder"], OF_ANY, "ladder"),
-        (["bench-peers"], {"JOBS": "12", "SEED": "7"}, "bench-peers"),
         (["jobs", "5"], {"WORKERS": "3", "MOCK_SPEED": "50", "GATES": "image,video"}, "test-5"),
     ],
 )

@@ -1,1 +1,0 @@
-"""The negative control: the same work by a build that is wrong on purpose, to be caught."""
