@@ -1,7 +1,7 @@
 """A caller's order, by either wire: whom the vendor refuses, and with which of its codes."""
 
 import ipaddress
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from fastapi import Request
@@ -11,10 +11,8 @@ from services.mock_core.calls import Reply, over_quota, requested, submit
 from services.mock_core.client import may_call
 from services.mock_core.ledger import Generation
 from services.mock_core.mock import Mock
-from services.mock_core.problems import Problem
-from services.mock_core.runner import GenerationError
-from services.mock_core.settings import called
-from services.mock_kling.settings import KlingConfig, KlingSettings
+from services.mock_core.problems import Problem, problem_reply
+from services.mock_kling.settings import config_of, settings_of
 from services.mock_kling.tasks import Account, new_task_id
 from shared.http.problems import Shape
 
@@ -41,81 +39,59 @@ CODES: dict[int, tuple[int, str]] = {
     5001: (503, "service temporarily unavailable"),
     5002: (504, "internal time-out"),
 }
-_BY_STATUS = {
-    400: 1200,
-    401: 1000,
-    403: 1103,
-    404: 1203,
-    429: 1302,
-    500: 5000,
-    503: 5001,
-    504: 5002,
-}
+_BY_STATUS = {400: 1200, 401: 1000, 403: 1103, 404: 1203, 429: 1302, 503: 5001, 504: 5002}
+BAD_MEMBER = DUPLICATE = 1201
+PACK_USED_UP, POOL_FULL = 1102, 1303
+# A rule's quota has the rule's name, which can't be empty.
+_RATE = ""
+_INSIDE = (".localhost", ".local", ".internal", ".localdomain")
 
 
 def resolve(status: int | None, code: int | str | None) -> tuple[int, int | str, str]:
     """Fill in status, code and message of a refusal; 5001 by default."""
     if code is None:
         code = _BY_STATUS.get(status or 503, 5000)
-    listed = CODES.get(int(code)) if str(code).isdecimal() else None
-    usual, message = listed or (503, "refused")
+    usual, message = CODES.get(int(code) if str(code).isdecimal() else 0, (503, "refused"))
     return status or usual, code, message
 
 
-BAD_MEMBER = 1201
-_INSIDE = (".localhost", ".local", ".internal", ".localdomain")
+def refuse(
+    status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
+) -> Response:
+    """Send a refusal of the plain wire; the vendor's table fills in missing members."""
+    status, code, usual = resolve(status, code)
+    return problem_reply(status, code, detail=message or usual, headers=headers)
 
 
-class Reach:
-    """Says of an address whether it may be called."""
+async def order(
+    request: Request,
+    mock: Mock,
+    *,
+    external_id: str | None,
+    prompt: str,
+    image: str | bytes,
+    callback_url: str | None,
+    public: bool = False,
+    detail: dict[str, Any],
+    reply: Reply,
+    shape: Shape,
+) -> Response:
+    """Accept a task, or refuse it in the words of the wire; `image` is an address or the picture.
 
-    def __init__(self, settings: KlingSettings) -> None:
-        self._callbacks = called(settings.mock_callback_hosts)
-        self._pictures = called(settings.mock_picture_hosts)
-
-    def check_callback(self, url: str | None, *, public: bool = False) -> None:
-        """Raise a Problem (400, code 1201) if this callback address is not allowed.
-
-        `public`: refuse also addresses that only this machine or its network has.
-        """
-        if url is not None and public and not _is_public(url):
-            raise Problem(400, BAD_MEMBER, detail="callback_url is not a public address")
-        if url is not None and not may_call(url, self._callbacks):
-            reason = "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
-            raise Problem(400, BAD_MEMBER, detail=reason)
-
-    def check_picture(self, url: str) -> None:
-        """Raise GenerationError if this address is not allowed; the vendor finds out late, too."""
-        if not may_call(url, self._pictures):
-            raise GenerationError("image download failed: its host is not in MOCK_PICTURE_HOSTS")
-
-
-def _is_public(address: str) -> bool:
-    """True by the name only; nothing is resolved."""
-    try:
-        host = httpx.URL(address).host
-    except (httpx.InvalidURL, ValueError):
-        return False
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host.rstrip(".") and not host.rstrip(".").endswith(_INSIDE)
-
-
-PACK_USED_UP = 1102
-DUPLICATE = 1201
-POOL_FULL = 1303
-# A rule's quota has the rule's name, which can't be empty.
-_RATE = ""
-
-
-async def take(request: Request, generation: Generation, *, reply: Reply, shape: Shape) -> Response:
-    """Accept a task, or refuse it in the words of the wire."""
-    mock: Mock = request.app.state.mock
+    Raises a Problem (1201) if the callback address is not allowed; with `public` also if only this
+    machine or its network has it.
+    """
+    if callback_url is not None and public and not _is_public(callback_url):
+        raise Problem(400, BAD_MEMBER, detail="callback_url is not a public address")
+    if callback_url is not None and not may_call(callback_url, settings_of(mock).callback_hosts):
+        reason = "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
+        raise Problem(400, BAD_MEMBER, detail=reason)
+    wanted = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)
+    wanted.callback_url, wanted.image_source, wanted.detail = callback_url, image, detail
     account: Account = request.app.state.account
 
     def turned_away(wanted: Generation) -> Response | None:
-        config = cast(KlingConfig, mock.config)
+        config = config_of(mock)
         rate = config.rate
         if rate.tasks and over_quota(mock, _RATE, submits=rate.tasks, seconds=rate.seconds):
             return shape(None, rate.code, None, {})
@@ -130,27 +106,16 @@ async def take(request: Request, generation: Generation, *, reply: Reply, shape:
             return shape(None, POOL_FULL, None, {})
         return None
 
-    return await submit(mock, generation, reply=reply, admission=turned_away, shape=shape)
+    return await submit(mock, wanted, reply=reply, admission=turned_away, shape=shape)
 
 
-def ordered(
-    request: Request,
-    mock: Mock,
-    *,
-    external_id: str | None,
-    prompt: str,
-    image: str | bytes,
-    callback_url: str | None,
-    public: bool = False,
-    detail: dict[str, Any],
-) -> Generation:
-    """Check and price an order; `image` is an address or the picture itself.
-
-    Raises a Problem (1201) if the callback address is not allowed; with `public` also if only this
-    machine or its network has it.
-    """
-    request.app.state.reach.check_callback(callback_url, public=public)
-    generation = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)
-    generation.callback_url, generation.image_source = callback_url, image
-    generation.detail = detail
-    return generation
+def _is_public(address: str) -> bool:
+    """True by the name only; nothing is resolved."""
+    try:
+        host = httpx.URL(address).host
+    except (httpx.InvalidURL, ValueError):
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host.rstrip(".") and not host.rstrip(".").endswith(_INSIDE)

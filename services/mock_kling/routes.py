@@ -11,8 +11,8 @@ from services.mock_core.ledger import Generation
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import documented
 from services.mock_core.served import serve_file
-from services.mock_kling.orders import ordered, take
-from services.mock_kling.tasks import WORDS, video_url
+from services.mock_kling.orders import order
+from services.mock_kling.tasks import FILES, WORDS
 
 router = APIRouter(tags=["video"])
 _IN_USE = (1201, "external_task_id is already in use")
@@ -50,7 +50,7 @@ class VideoStatus(BaseModel):
 )
 async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) -> Response:
     """Accept a task; a second one of the same `external_task_id` is refused with 400, code 1201."""
-    generation = ordered(
+    return await order(
         request,
         mock,
         external_id=wanted.external_task_id,
@@ -58,8 +58,9 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
         image=wanted.image_url,
         callback_url=wanted.callback_url,
         detail={"duration": wanted.duration},
+        reply=lambda it: JSONResponse(ids_of(it), status_code=202),
+        shape=mock.refusal,
     )
-    return await take(request, generation, reply=_accepted, shape=mock.refusal)
 
 
 @router.get(
@@ -71,8 +72,20 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
 async def video_status(request: Request, mock: TheMock, job_id: str) -> Response:
     """The state of a task; by the vendor's id or the caller's."""
     base = base_url(request)
-    generation = mock.ledger.find(job_id)
-    return await look_up(mock, generation, reply=lambda it, view: _status(it, view, base))
+
+    def reply(generation: Generation, view: View) -> Response:
+        body: dict[str, Any] = {
+            **ids_of(generation),
+            "status": view.word or WORDS[view.state],
+            "percent": view.percent,
+        }
+        if view.file_name is not None:
+            body["video_url"] = f"{base}{FILES}{view.file_name}"
+        if view.error is not None:
+            body["message"] = view.error
+        return JSONResponse(body)
+
+    return await look_up(mock, mock.ledger.find(job_id), reply=reply)
 
 
 @router.get(
@@ -89,21 +102,3 @@ async def video_file(
 ) -> Response:
     """The video, whole or in a range."""
     return await serve_file(mock, name, range_header=range_)
-
-
-def _accepted(generation: Generation) -> Response:
-    return JSONResponse(ids_of(generation), status_code=202)
-
-
-def _status(generation: Generation, view: View, base: str) -> Response:
-    body: dict[str, Any] = {
-        **ids_of(generation),
-        "status": view.word or WORDS[view.state],
-        "percent": view.percent,
-    }
-    url = video_url(view.file_name, base)
-    if url is not None:
-        body["video_url"] = url
-    if view.error is not None:
-        body["message"] = view.error
-    return JSONResponse(body)

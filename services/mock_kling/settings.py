@@ -1,13 +1,16 @@
 """Settings of the video service, and what can be changed while it runs."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from services.mock_core.clock import Delay, DelaySpec
 from services.mock_core.delivery import CallbackPolicy
-from services.mock_core.settings import Called, MockSettings, RuntimeConfig
+from services.mock_core.settings import Called, MockSettings, RuntimeConfig, called
+
+if TYPE_CHECKING:
+    from services.mock_core.mock import Mock
 
 Duplicates = Literal["reject", "first", "accept"]
 Places = Annotated[int, Field(ge=0, le=100_000)]
@@ -23,6 +26,14 @@ class KlingSettings(MockSettings):
     # Beside this machine: allowed hosts of callbacks and of pictures.
     mock_callback_hosts: Called = ""
     mock_picture_hosts: Called = ""
+
+    @property
+    def callback_hosts(self) -> frozenset[str]:
+        return called(self.mock_callback_hosts)
+
+    @property
+    def picture_hosts(self) -> frozenset[str]:
+        return called(self.mock_picture_hosts)
 
 
 # These guard nothing; a caller has to sign with something.
@@ -96,3 +107,14 @@ def initial_config(settings: KlingSettings) -> KlingConfig:
         duplicates=settings.kling_duplicates,
         places=settings.kling_places,
     )
+
+
+def config_of(mock: "Mock") -> KlingConfig:
+    """Return what can be changed while the service runs."""
+    assert isinstance(mock.config, KlingConfig)  # noqa: S101 - set by the factory
+    return mock.config
+
+
+def settings_of(mock: "Mock") -> KlingSettings:
+    assert isinstance(mock.settings, KlingSettings)  # noqa: S101 - set by the factory
+    return mock.settings

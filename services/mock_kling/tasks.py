@@ -9,13 +9,12 @@ from typing import Any
 
 from services.mock_core.calls import View
 from services.mock_core.clock import Clock, milliseconds
-from services.mock_core.delivery import Body, Wording
+from services.mock_core.delivery import Wording
 from services.mock_core.ledger import Generation, State
 from services.mock_kling.settings import Pack
 
 FIRST_MODEL = "kling-v1"
-_SHORT_OR_LONG = frozenset({5, 10})
-_ANY = frozenset(range(3, 16))
+FILES = "/video/files/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Model:
 
     units: Mapping[str, str]
     with_sound: Mapping[str, str] = field(default_factory=dict)
-    seconds: frozenset[int] = _SHORT_OR_LONG
+    seconds: frozenset[int] = frozenset({5, 10})
     last_frame: tuple[str, ...] = ()
 
     def refusal(self, *, mode: str, seconds: int, sound: bool, last_frame: bool) -> str | None:
@@ -39,22 +38,16 @@ class Model:
             return f"a last frame is not supported by the model in mode {mode}"
         return None
 
-    def price(self, *, mode: str, seconds: int, sound: bool) -> Decimal:
-        """The price in units."""
-        return Decimal((self.with_sound if sound else self.units)[mode]) * seconds
-
 
 _OLD = Model({"std": "0.4", "pro": "0.7"}, last_frame=("pro",))
 _MASTER = Model({"std": "2", "pro": "2"})
-_TURBO = Model({"std": "0.3", "pro": "0.5"}, last_frame=("pro",))
-_SOUNDING = Model({"std": "0.3", "pro": "0.5"}, {"pro": "1"}, last_frame=("pro",))
+_ANY = frozenset(range(3, 16))
 _THIRD = Model(
     {"std": "0.6", "pro": "0.8", "4k": "3"},
     {"std": "0.9", "pro": "1.2", "4k": "3"},
     _ANY,
     last_frame=("std", "pro", "4k"),
 )
-_OMNI = Model(_THIRD.units, {"std": "0.8", "pro": "1", "4k": "3"}, _ANY, _THIRD.last_frame)
 # By `model_name`.
 MODELS: Mapping[str, Model] = {
     FIRST_MODEL: _OLD,
@@ -63,13 +56,13 @@ MODELS: Mapping[str, Model] = {
     "kling-v2-master": _MASTER,
     "kling-v2-1": _OLD,
     "kling-v2-1-master": _MASTER,
-    "kling-v2-5-turbo": _TURBO,
-    "kling-v2-6": _SOUNDING,
+    "kling-v2-5-turbo": Model({"std": "0.3", "pro": "0.5"}, last_frame=("pro",)),
+    "kling-v2-6": Model({"std": "0.3", "pro": "0.5"}, {"pro": "1"}, last_frame=("pro",)),
     "kling-v3": _THIRD,
-    "kling-v3-omni": _OMNI,
+    "kling-v3-omni": Model(
+        _THIRD.units, {"std": "0.8", "pro": "1", "4k": "3"}, _ANY, _THIRD.last_frame
+    ),
 }
-
-
 WORDS = {
     State.QUEUED: "submitted",
     State.RUNNING: "processing",
@@ -84,33 +77,15 @@ def new_task_id() -> str:
     return str(800_000_000_000_000_000 + secrets.randbelow(100_000_000_000_000_000))
 
 
-def word(generation: Generation) -> str:
-    return WORDS[generation.state]
-
-
 def units(generation: Generation) -> str:
     """The cost of the task by model, mode, duration and sound; a failed one costs nothing."""
     if not generation.charged:
         return "0"
     ordered = generation.detail
-    price = MODELS[ordered.get("model", FIRST_MODEL)].price(
-        mode=ordered.get("mode", "std"),
-        seconds=int(ordered.get("duration", "5")),
-        sound=ordered.get("sound") == "on",
-    )
+    model = MODELS[ordered.get("model", FIRST_MODEL)]
+    prices = model.with_sound if ordered.get("sound") == "on" else model.units
+    price = Decimal(prices[ordered.get("mode", "std")]) * int(ordered.get("duration", "5"))
     return format(price.normalize(), "f")
-
-
-def video_url(file_name: str | None, base: str) -> str | None:
-    return None if file_name is None else f"{base}/video/files/{file_name}"
-
-
-def videos(generation: Generation, file_name: str | None, base: str) -> list[dict[str, str]]:
-    url = video_url(file_name, base)
-    if url is None:
-        return []
-    duration = generation.detail.get("duration", "5")
-    return [{"id": f"{generation.id}-1", "url": url, "duration": duration}]
 
 
 def truth(generation: Generation) -> View:
@@ -118,24 +93,31 @@ def truth(generation: Generation) -> View:
     return View(generation.state, None, generation.error, generation.file_name)
 
 
-def created(generation: Generation) -> dict[str, Any]:
+def created(generation: Generation, view: View | None = None) -> dict[str, Any]:
     """Return the members that every answer about a task has."""
-    return _common(generation, truth(generation))
+    view = view or truth(generation)
+    return {
+        "task_id": generation.id,
+        "task_status": view.word or WORDS[view.state],
+        "task_info": {"external_task_id": generation.external_id},
+        "created_at": milliseconds(generation.accepted or generation.updated),
+        "updated_at": milliseconds(generation.updated),
+    }
 
 
 def task_body(generation: Generation, view: View, base: str) -> dict[str, Any]:
     """Return every documented member; `base` is the base of the files' addresses."""
+    video = {
+        "id": f"{generation.id}-1",
+        "url": f"{base}{FILES}{view.file_name}",
+        "duration": generation.detail.get("duration", "5"),
+    }
     return {
-        **_common(generation, view),
+        **created(generation, view),
         "task_status_msg": view.error or "",
         "final_unit_deduction": units(generation),
-        "task_result": {"videos": videos(generation, view.file_name, base)},
+        "task_result": {"videos": [] if view.file_name is None else [video]},
     }
-
-
-def _opposite(body: Body) -> Body:
-    says = "succeed" if body["task_status"] == "failed" else "failed"
-    return {**body, "task_status": says}
 
 
 # The flat form of a callback.
@@ -146,20 +128,11 @@ WORDING = Wording(
         "task_id": task_id,
         "task_info": {"external_task_id": ours},
     },
-    contradict=_opposite,
+    contradict=lambda body: {
+        **body,
+        "task_status": "succeed" if body["task_status"] == "failed" else "failed",
+    },
 )
-
-
-def _common(generation: Generation, view: View) -> dict[str, Any]:
-    return {
-        "task_id": generation.id,
-        "task_status": view.word or WORDS[view.state],
-        "task_info": {"external_task_id": generation.external_id},
-        "created_at": milliseconds(generation.accepted or generation.updated),
-        "updated_at": milliseconds(generation.updated),
-    }
-
-
 NAME = "Mock video pack"
 _LAG_SECONDS = 12 * 3600
 _DAY_SECONDS = 86_400
@@ -215,17 +188,14 @@ class Account:
                     "remaining_quantity": max(pack.units - spent, 0.0),
                     "purchase_time": opened,
                     "effective_time": opened,
-                    "invalid_time": milliseconds(self._ends_at(pack)),
+                    "invalid_time": milliseconds(self._opened_at + pack.days * _DAY_SECONDS),
                     "status": self._status(pack, spent),
                 }
             ]
         }
 
-    def _ends_at(self, pack: Pack) -> float:
-        return self._opened_at + pack.days * _DAY_SECONDS
-
     def _status(self, pack: Pack, spent: float) -> str:
-        if time.time() >= self._ends_at(pack):
+        if time.time() >= self._opened_at + pack.days * _DAY_SECONDS:
             return "expired"
         return "runOut" if spent >= (pack.units or 0.0) else "online"
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 import io
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -12,37 +11,45 @@ import av
 import httpx
 from PIL import Image, UnidentifiedImageError
 
-from services.mock_core.client import http_client
+from services.mock_core.client import http_client, may_call
 from services.mock_core.clock import Clock
 from services.mock_core.files import FileStore, StoredFile, shown
 from services.mock_core.ledger import Generation
 from services.mock_core.runner import GenerationError
 
+MAX_BYTES = 10_000_000
+# Real seconds, because the server of the picture does not run on the vendor's clock.
+_SECONDS = 10.0
+
 
 class VideoMaker:
-    """Makes videos; `check` raises GenerationError for an address that is not allowed."""
+    """Makes videos of pictures from this machine, or from one of `hosts`."""
 
-    def __init__(self, files: FileStore, clock: Clock, *, check: Callable[[str], None]) -> None:
+    def __init__(self, files: FileStore, clock: Clock, *, hosts: frozenset[str]) -> None:
         self._files = files
         self._clock = clock
-        self._fetcher = Fetcher(check)
+        self._hosts = hosts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
 
     async def open(self) -> None:
-        await self._fetcher.open()
+        self._client = http_client(seconds=_SECONDS, connections=20, kept=5)
+        self._client.headers["User-Agent"] = "mock-kling"
 
     async def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
-        await self._fetcher.close()
+        await self._client.aclose()
 
     async def make(self, generation: Generation) -> str:
-        """Fetch, encode, store, and return the file's name; nothing if the inputs are wrong."""
-        if "wrong" in generation.detail:
-            raise GenerationError("invalid inputs")
+        """Fetch, encode, store, and return the file's name; raise GenerationError with the
+        reason."""
         source = generation.image_source
-        picture = source if isinstance(source, bytes) else await self._fetcher.fetch(source or "")
+        picture = source if isinstance(source, bytes) else await self._fetch(source or "")
         if generation.detail.get("strict"):
-            _demand(picture)
+            # On its own wire, a fetched picture is checked as strictly as a sent one.
+            try:
+                check(picture)
+            except BadPicture as error:
+                raise GenerationError(str(error)) from error
         generation.source_sha256 = sha256(picture).hexdigest()
         generation.source_shows = shown(picture)
         loop = asyncio.get_running_loop()
@@ -51,73 +58,42 @@ class VideoMaker:
         self._files.put(name, StoredFile(body, "video/mp4", self._clock.now(), generation))
         return name
 
-
-def _demand(picture: bytes) -> None:
-    """On its own wire, check a fetched picture as strictly as a sent one."""
-    try:
-        check(picture)
-    except BadPicture as error:
-        raise GenerationError(str(error)) from error
-
-
-MAX_BYTES = 10_000_000
-_USER_AGENT = "mock-kling"
-# Real seconds, because the server of the picture does not run on the vendor's clock.
-_SECONDS = 10.0
-
-
-class Fetcher:
-    """One client for all downloads, open from start to stop."""
-
-    def __init__(self, check: Callable[[str], None]) -> None:
-        self._check = check
-        self._client: httpx.AsyncClient | None = None
-
-    async def open(self) -> None:
-        self._client = http_client(seconds=_SECONDS, connections=20, kept=5)
-        self._client.headers["User-Agent"] = _USER_AGENT
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-
-    async def fetch(self, url: str) -> bytes:
-        """Return the bytes at this address; raise GenerationError with the reason."""
-        if self._client is None:
-            raise RuntimeError("the fetcher is not open")
-        self._check(url)
+    async def _fetch(self, url: str) -> bytes:
+        # The vendor finds out late, too.
+        if not may_call(url, self._hosts):
+            raise GenerationError("image download failed: its host is not in MOCK_PICTURE_HOSTS")
         try:
             async with self._client.stream("GET", url) as reply:
                 if reply.status_code != httpx.codes.OK:
                     raise GenerationError(f"image download failed: HTTP {reply.status_code}")
-                return await _bounded(reply)
+                body = bytearray()
+                async for chunk in reply.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_BYTES:
+                        reason = f"image download failed: larger than {MAX_BYTES} bytes"
+                        raise GenerationError(reason)
+                return bytes(body)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise GenerationError(f"image download failed: {type(error).__name__}") from error
-
-
-async def _bounded(reply: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in reply.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise GenerationError(f"image download failed: larger than {MAX_BYTES} bytes")
-    return bytes(body)
-
-
-SHORTEST_SIDE = 300
-WIDEST_RATIO = 2.5
 
 
 class BadPicture(ValueError):
     """The message is the vendor's reason."""
 
 
-def decode(text: str) -> bytes:
-    """Decode bare base64; raise BadPicture for a `data:` prefix or anything else."""
-    if text.startswith("data:"):
+_SHORTEST_SIDE = 300
+_WIDEST_RATIO = 2.5
+_FORMATS = ("PNG", "JPEG")
+_UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError)
+_NO_PICTURE = "image is not a valid png or jpg"
+
+
+def decode(image: str) -> bytes:
+    """Return the bytes of a picture in base64; raise BadPicture for anything else."""
+    if image.startswith("data:"):
         raise BadPicture("image must be base64 without a data: prefix")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadPicture("image is neither a URL nor base64") from error
 
@@ -127,12 +103,12 @@ def check(picture: bytes) -> None:
     if len(picture) > MAX_BYTES:
         raise BadPicture("image is larger than 10 MB")
     try:
-        width, height = Image.open(io.BytesIO(picture), formats=("PNG", "JPEG")).size
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise BadPicture("image is not a valid png or jpg") from error
-    if min(width, height) < SHORTEST_SIDE:
-        raise BadPicture(f"image sides must be {SHORTEST_SIDE} px or more")
-    if max(width, height) > WIDEST_RATIO * min(width, height):
+        width, height = Image.open(io.BytesIO(picture), formats=_FORMATS).size
+    except _UNREADABLE as error:
+        raise BadPicture(_NO_PICTURE) from error
+    if min(width, height) < _SHORTEST_SIDE:
+        raise BadPicture(f"image sides must be {_SHORTEST_SIDE} px or more")
+    if max(width, height) > _WIDEST_RATIO * min(width, height):
         raise BadPicture("image ratio must be between 1:2.5 and 2.5:1")
 
 
@@ -140,7 +116,6 @@ SECONDS = 2
 RATE = 6
 _LONGEST_SIDE = 640
 _MAX_PIXELS = 50_000_000
-_FORMATS = ("PNG", "JPEG")
 
 
 def make_video(picture: bytes) -> bytes:
@@ -160,19 +135,15 @@ def make_video(picture: bytes) -> bytes:
 
 
 def _opened(picture: bytes) -> Image.Image:
+    """Open it, scaled to the largest side, with both sides even for the codec."""
     try:
         image = Image.open(io.BytesIO(picture), formats=_FORMATS)
         if image.width * image.height > _MAX_PIXELS:
             raise GenerationError("image is too large")
         image.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))
         image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise GenerationError("image is not a valid png or jpg") from error
-    return _fitted(image.convert("RGB"))
-
-
-def _fitted(image: Image.Image) -> Image.Image:
-    """Scale to the largest side, with both sides even for the codec."""
+    except _UNREADABLE as error:
+        raise GenerationError(_NO_PICTURE) from error
     scale = min(1.0, _LONGEST_SIDE / max(image.size))
     width, height = (max(2, int(side * scale) // 2 * 2) for side in image.size)
-    return image if image.size == (width, height) else image.resize((width, height))
+    return image.convert("RGB").resize((width, height))

@@ -1,0 +1,264 @@
+"""The vendor's own wire (documented, not captured): keys, tokens, tasks, the account."""
+
+import itertools
+import time
+from collections import OrderedDict
+from typing import Annotated, Any, Literal
+
+import jwt
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from services.mock_core.calls import base_url, look_up
+from services.mock_core.clock import Clock
+from services.mock_core.mock import TheMock
+from services.mock_core.problems import Problem, in_words_of
+from services.mock_kling.orders import BAD_MEMBER, order, resolve
+from services.mock_kling.settings import KlingConfig, config_of
+from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, task_body, truth
+from services.mock_kling.video import BadPicture, check, decode
+
+PREFIXES = ("/v1/", "/account/")
+WRONG, EMPTY, INVALID, NOT_YET_VALID, EXPIRED = 1000, 1001, 1002, 1003, 1004
+BAD_BODY, NO_METHOD, NO_RESOURCE, TOO_FAST = 1200, 1202, 1203, 1302
+_KEPT = 1_000
+_BLOCKED = 446
+_PAGE = "<html><head><title>Kling AI</title></head><body></body></html>"
+_requests = itertools.count(1)
+
+
+class TokenCheck:
+    """Check tokens; a token's remaining life is measured at its first use, and then passes in
+    nominal time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # token -> nominal time of its end
+        self._ends: OrderedDict[str, float] = OrderedDict()
+
+    def refusal(self, header: str | None, settings: KlingConfig) -> tuple[int, str | None] | None:
+        """Return the code for an Authorization header, and a message that differs from the
+        table's; None for a good one."""
+        kind, _, token = (header or "").partition(" ")
+        if not header or kind.lower() != "bearer":
+            return INVALID if header else EMPTY, None
+        is_elsewhere = settings.address == "other-region"
+        token = token.strip()
+        # Not a JWT.
+        if token.count(".") != 2:
+            known = token == settings.api_key and not is_elsewhere
+            return None if known else (INVALID, "api key not found")
+        try:
+            # Its times are judged below, by another clock.
+            times = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+            claims = jwt.decode(token, settings.secret_key, algorithms=["HS256"], options=times)  # type: ignore[arg-type]
+        except jwt.InvalidSignatureError:
+            return WRONG, None
+        except (jwt.InvalidTokenError, ValueError):
+            return INVALID, None
+        if claims.get("iss") != settings.access_key or is_elsewhere:
+            return WRONG, None
+        code = self._outside(token, claims, settings.clock_skew)
+        return None if code is None else (code, None)
+
+    def _outside(self, token: str, claims: dict[str, Any], skew: float) -> int | None:
+        begins, ends = claims.get("nbf", 0), claims.get("exp")
+        if any(isinstance(it, bool) or not isinstance(it, int | float) for it in (begins, ends)):
+            return INVALID
+        if begins > time.time() + skew:
+            return NOT_YET_VALID
+        if token not in self._ends:
+            self._ends[token] = self._clock.now() + float(ends or 0) - time.time()
+            if len(self._ends) > _KEPT:
+                self._ends.popitem(last=False)
+        return EXPIRED if self._clock.now() + skew >= self._ends[token] else None
+
+
+class Instead(Exception):
+    """Something else than the API answers; `reply` is sent as it is."""
+
+    def __init__(self, reply: Response) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+async def answered_instead(_: Request, error: Exception) -> Response:
+    """Send the answer that replaces the API."""
+    assert isinstance(error, Instead)  # noqa: S101 - registered for this type alone
+    return error.reply
+
+
+async def authorized(request: Request, mock: TheMock) -> None:
+    """Refuse unknown callers before anything is read."""
+    config = config_of(mock)
+    if config.address in ("page", "blocked"):
+        status = 200 if config.address == "page" else _BLOCKED
+        raise Instead(Response(_PAGE, status, media_type="text/html"))
+    tokens: TokenCheck = request.app.state.tokens
+    wrong = tokens.refusal(request.headers.get("authorization"), config)
+    if wrong is not None:
+        status, code, usual = resolve(None, wrong[0])
+        raise Problem(status, code, detail=wrong[1] or usual)
+
+
+def _reply(code: int | str, message: str, request: str = "") -> dict[str, Any]:
+    """Return the envelope of every answer, with a new id for each."""
+    request = request or f"req-{next(_requests):012d}"
+    return {"code": int(code), "message": message, "request_id": request}
+
+
+def succeed(data: object) -> Response:
+    """Send a successful answer."""
+    return JSONResponse({**_reply(0, "SUCCEED"), "data": data})
+
+
+def refuse(
+    status: int | None, code: int | str | None, message: str | None, headers: dict[str, str]
+) -> Response:
+    """Send an error without `data`; missing members come from the table."""
+    if code is not None and not str(code).isdecimal():
+        code = None
+    # The framework's refusals in the vendor's words: a bad member or body, a bad method.
+    if status in (413, 422):
+        is_whole = status == 413 or (message or "").startswith("body: ")
+        status, code = 400, BAD_BODY if is_whole else BAD_MEMBER
+    elif status == 405:
+        status, code = 404, NO_METHOD
+    status, code, usual = resolve(status, code)
+    return JSONResponse(_reply(code, message or usual), status_code=status, headers=headers)
+
+
+ERRORS = in_words_of(
+    {
+        "type": "object",
+        "properties": {
+            "code": {"type": "integer"},
+            "message": {"type": "string"},
+            "request_id": {"type": "string"},
+        },
+        "required": ["code", "message", "request_id"],
+        "additionalProperties": False,
+    },
+    *(400, 401, 403, 404, 429, 500, 503, 504),
+    example=lambda status: _reply(*resolve(status, None)[1:], "req-000000000017"),
+)
+router = APIRouter(tags=["native"], dependencies=[Depends(authorized)])
+# An empty text counts as missing, as in the vendor's own examples.
+_or_none = BeforeValidator(lambda value: value or None)
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)]
+Text = Annotated[str, Field(max_length=2500)]
+
+
+class CreateTask(BaseModel):
+    """Unknown members are ignored, because the vendor adds some often."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str = FIRST_MODEL
+    image: Annotated[str, Field(min_length=1)]
+    image_tail: str | None = None
+    prompt: Text = ""
+    negative_prompt: Text = ""
+    cfg_scale: Annotated[float, Field(ge=0, le=1)] = 0.5
+    mode: Literal["std", "pro", "4k"] = "std"
+    duration: Annotated[str, Field(pattern=r"^([3-9]|1[0-5])$")] = "5"
+    sound: Literal["on", "off"] = "off"
+    callback_url: Annotated[Url | None, _or_none] = None
+    external_task_id: Annotated[Annotated[str, Field(max_length=255)] | None, _or_none] = None
+
+
+@router.post("/v1/videos/image2video", responses=ERRORS)
+async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Response:
+    """Create a task."""
+    model = MODELS.get(wanted.model_name)
+    if model is None:
+        detail = f"model {wanted.model_name[:100]} does not exist"
+        raise Problem(404, NO_RESOURCE, detail=detail)
+    reason = model.refusal(
+        mode=wanted.mode,
+        seconds=int(wanted.duration),
+        sound=wanted.sound == "on",
+        last_frame=bool(wanted.image_tail),
+    )
+    if reason is not None:
+        raise Problem(400, BAD_MEMBER, detail=reason)
+    image, *_ = [_picture(image) for image in (wanted.image, wanted.image_tail) if image]
+    return await order(
+        request,
+        mock,
+        external_id=wanted.external_task_id,
+        prompt=wanted.prompt,
+        image=image,
+        callback_url=wanted.callback_url,
+        public=config_of(mock).public_callbacks,
+        # What the price depends on.
+        detail={
+            "model": wanted.model_name,
+            "mode": wanted.mode,
+            "duration": wanted.duration,
+            "sound": wanted.sound,
+            "strict": True,
+        },
+        reply=lambda it: succeed(created(it)),
+        shape=refuse,
+    )
+
+
+def _picture(image: str) -> str | bytes:
+    """Return the address, or the decoded picture; raise a Problem (1201) for an invalid one."""
+    if image.startswith(("http://", "https://")):
+        return image
+    try:
+        found = decode(image)
+        check(found)
+    except BadPicture as error:
+        raise Problem(400, BAD_MEMBER, detail=str(error)) from error
+    return found
+
+
+@router.get("/v1/videos/image2video/{any_id}", responses=ERRORS)
+async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
+    """One task, by `task_id` or `external_task_id`."""
+    base, task = base_url(request), mock.ledger.find(any_id)
+    if task is not None and task.id != any_id:
+        # By the caller's id, as far as the vendor can.
+        look = config_of(mock).look_up
+        age = time.time() - (task.accepted or 0.0)
+        if not look.by_external_id or age < mock.clock.to_real(look.lag):
+            task = None
+    return await look_up(
+        mock, task, reply=lambda it, view: succeed(task_body(it, view, base)), shape=refuse
+    )
+
+
+@router.get("/v1/videos/image2video", responses=ERRORS)
+async def list_tasks(
+    request: Request,
+    mock: TheMock,
+    page: Annotated[int, Query(alias="pageNum", ge=1, le=1000)] = 1,
+    size: Annotated[int, Query(alias="pageSize", ge=1, le=500)] = 30,
+) -> Response:
+    """Tasks, newest first."""
+    base, start = base_url(request), (page - 1) * size
+    rows = itertools.islice(mock.ledger.newest(), start, start + size)
+    return succeed([task_body(row, truth(row), base) for row in rows])
+
+
+@router.get("/account/costs", responses=ERRORS)
+async def costs(
+    request: Request,
+    mock: TheMock,
+    start_time: Annotated[int, Query(ge=0, le=10**14)],
+    end_time: Annotated[int, Query(ge=0, le=10**14)],
+    resource_pack_name: str = "",
+) -> Response:
+    """The resource packs; at most one request a second, and figures that lag 12 hours."""
+    if end_time < start_time:
+        return refuse(None, BAD_MEMBER, "end_time lies before start_time", {})
+    account: Account = request.app.state.account
+    if not account.may_ask(mock.clock.now()):
+        return refuse(None, TOO_FAST, None, {})
+    pack = config_of(mock).pack
+    packs = account.packs(mock.ledger, mock.clock, pack=pack, named=resource_pack_name)
+    return succeed({"code": 0, "msg": "success", **packs})

@@ -1,1 +1,0 @@
-"""The vendor's own wire (documented, not captured)."""
