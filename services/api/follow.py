@@ -6,22 +6,20 @@ several that share a store overwrite no record of one another.
 
 import asyncio
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from services.api.dependencies import Dependencies
-from services.api.feed import Feed
+from services.api.parts import Parts
 from services.api.repair import Repairer
 from services.api.slots import Slots
-from services.api.temporal import Temporal, first_record
+from services.api.temporal import first_record
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import is_job_id, job_of_key
 from shared.store.protocol import StoreAway
-from shared.store.records import PREFIX, Records
+from shared.store.records import PREFIX
 
 log = structlog.get_logger(__name__)
 
@@ -39,48 +37,20 @@ SETTLED_NANOSECONDS = 50_000_000
 REST_SECONDS = 60.0
 # Visibility lags behind events.
 LAG = timedelta(seconds=30)
-# How far our clock may be ahead of the server's, unless a change shows that it is less.
-MOST_AHEAD = timedelta(minutes=5)
-
-
-class LookBack:
-    """The time from which the next list must begin, by the server's clock; at first, everything.
-
-    Our clock is ahead by no more than the age of a change, by that clock, when it was listed.
-    """
-
-    def __init__(self) -> None:
-        self.since = datetime.fromtimestamp(0, UTC)
-        self._ahead = MOST_AHEAD
-
-    def listed(self, asked_at: datetime, changes: Iterable[datetime]) -> None:
-        """Note that a list requested at `asked_at` had changes at these times."""
-        now = datetime.now(UTC)
-        least = min((now - each for each in changes), default=MOST_AHEAD)
-        self._ahead = max(timedelta(0), min(self._ahead, least))
-        self.since = asked_at - LAG - self._ahead
 
 
 class Follower:
     """`sweep` reads the changed records; `poll` asks for what no record shows."""
 
-    def __init__(
-        self,
-        feed: Feed,
-        records: Records,
-        temporal: Temporal,
-        *,
-        slots: Slots,
-        repairer: Repairer,
-        dependencies: Dependencies,
-    ) -> None:
-        self._feed = feed
-        self._records = records
-        self._temporal = temporal
+    def __init__(self, parts: Parts, slots: Slots, repairer: Repairer) -> None:
+        self._dependencies = parts.dependencies
+        self._feed = parts.feed
+        self._records = parts.records
+        self._temporal = parts.temporal
         self._slots = slots
         self._repairer = repairer
-        self._dependencies = dependencies
-        self._look_back = LookBack()
+        # The time from which the next list begins, by the server's clock; at first, everything.
+        self._since = datetime.fromtimestamp(0, UTC)
         # The tag of each record when it was read.
         self._seen: dict[str, str] = {}
         # When the folder had last changed, as it was listed, and when that was.
@@ -157,8 +127,8 @@ class Follower:
 
     async def poll(self) -> None:
         """Poll once: visibility, the holders if the store is remote, and some jobs themselves."""
-        began, begins = datetime.now(UTC), time.monotonic()
-        changed = await self._temporal.changed_jobs(self._look_back.since)
+        begins = time.monotonic()
+        changed = await self._temporal.changed_jobs(self._since)
         jobs = [each for each in changed if is_job_id(each.id)]
         # A listener of an earlier process has seen more of a job than a list shows.
         unknown = [each.id for each in jobs if self._feed.get(each.id) is None]
@@ -167,7 +137,10 @@ class Follower:
         for execution in jobs:
             await self._note(execution)
         self._polled_at = begins
-        self._look_back.listed(began, (each.close_time or each.start_time for each in changed))
+        times = (each.close_time or each.start_time for each in changed)
+        newest = max(times, default=self._since + LAG)
+        # The server's clock may have been ahead, and was set back.
+        self._since = min(newest, datetime.now(UTC)) - LAG
         if not self._records.store.local and self._feed.any_open():
             await self._note_holders()
         due = list(self._due)[:LOOK_UPS]

@@ -8,12 +8,11 @@ import structlog
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from services.api.dependencies import Dependencies
-from services.api.feed import Feed
 from services.api.metrics import SUBMITTED
+from services.api.parts import Parts
 from services.api.repair import Repairer
 from services.api.slots import Slots
-from services.api.temporal import NotRecorded, Temporal, first_record
+from services.api.temporal import NotRecorded, first_record
 from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
 from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
 from shared.jobs.messages import Job, Record
@@ -64,20 +63,18 @@ class Jobs:
 
     def __init__(
         self,
-        feed: Feed,
-        temporal: Temporal,
+        parts: Parts,
+        repairer: Repairer,
         *,
         slots: Mapping[str, Slots],
         pipelines: Mapping[str, Definition],
-        repairer: Repairer,
-        dependencies: Dependencies,
     ) -> None:
-        self._dependencies = dependencies
-        self._feed = feed
+        self._dependencies = parts.dependencies
+        self._feed = parts.feed
+        self._temporal = parts.temporal
+        self._repairer = repairer
         self._slots = slots
         self._pipelines = pipelines
-        self._temporal = temporal
-        self._repairer = repairer
 
     async def submit(self, order: Order, key: str | None) -> str:
         """Start a job and give its id; the same key and order give the same one.
@@ -161,10 +158,6 @@ class Jobs:
         if job is None:
             raise _unknown(job_id)
         return job
-
-    async def record(self, job_id: str) -> Record | None:
-        """Return the record of a known job, if there is one yet."""
-        return await self._repairer.read(job_id)
 
     async def cancel(self, job_id: str) -> Job:
         """Ask a job to end; raise JobEnded, OtherNamespace or NotReady.

@@ -18,10 +18,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from services.api.dependencies import Dependencies
-from services.api.feed import Feed
 from services.api.metrics import FORGOTTEN, REPAIRED
-from services.api.temporal import ABNORMAL, Temporal, closed, first_record, from_workflow, outcome
+from services.api.parts import Parts
+from services.api.temporal import ABNORMAL, closed, first_record, from_workflow, outcome
 from shared.errors import NotReady, TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import callbacks_prefix
@@ -29,7 +28,6 @@ from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
 from shared.store.assets import Assets
 from shared.store.protocol import StoreAway
-from shared.store.records import Records
 from shared.temporal.client import is_away
 from shared.temporal.refusals import refusal
 
@@ -74,18 +72,19 @@ async def periodically(
 
 
 class Repairer:
-    """Writes a job's record again, or ends it."""
+    """Writes a job's record again, ends it, and removes it after RETENTION_DAYS."""
 
-    def __init__(
-        self, feed: Feed, records: Records, temporal: Temporal, *, dependencies: Dependencies
-    ) -> None:
-        self._dependencies = dependencies
-        self._feed = feed
-        self._records = records
-        self._temporal = temporal
+    def __init__(self, parts: Parts) -> None:
+        self._dependencies = parts.dependencies
+        self._feed = parts.feed
+        self._records = parts.records
+        self._temporal = parts.temporal
         self._silent_until = float("-inf")
         # Jobs that were recently handed to the semaphore to be drained, and when.
         self._handed: dict[str, float] = {}
+        self._round = 0
+        # The round in which a job was last looked for.
+        self._looked_for: dict[str, int] = {}
 
     async def read(self, job_id: str) -> Record | None:
         """Return the stored record, or None; raise StoreAway."""
@@ -188,26 +187,11 @@ class Repairer:
             self._handed[job_id] = time.monotonic()
         return True
 
+    async def end_unknown(self) -> None:
+        """Look for open jobs that Temporal does not know, as after a loss of its database.
 
-class UnknownJobs:
-    """Looks for open jobs that Temporal does not know any more, as after a loss of its database.
-
-    Each open job has its turn; a round costs the same however many there are.
-    """
-
-    def __init__(
-        self, feed: Feed, temporal: Temporal, repairer: Repairer, *, dependencies: Dependencies
-    ) -> None:
-        self._dependencies = dependencies
-        self._feed = feed
-        self._temporal = temporal
-        self._repairer = repairer
-        self._round = 0
-        # The round in which a job was last looked for.
-        self._looked_for: dict[str, int] = {}
-
-    async def look(self) -> None:
-        """Run one round; raise NotReady."""
+        Each open job has its turn; a round costs the same however many there are. Raises NotReady.
+        """
         self._round += 1
         jobs = self._feed.open()
         self._looked_for = {job.job_id: self._looked_for.get(job.job_id, 0) for job in jobs}
@@ -218,7 +202,7 @@ class UnknownJobs:
         for job in (*running, *waiting):
             self._looked_for[job.job_id] = self._round
             if not await self._temporal.knows(job.job_id):
-                await self._repairer.close_forgotten(job.job_id)
+                await self.close_forgotten(job.job_id)
 
     def _next(self, jobs: Iterable[Job]) -> list[Job]:
         """Return those that were not looked for for longest, the oldest of them first."""
@@ -226,23 +210,11 @@ class UnknownJobs:
             LOOKED_FOR, jobs, key=lambda job: (self._looked_for[job.job_id], job.created_at)
         )
 
+    async def remove_expired(self) -> None:
+        """Remove jobs whose retention is over: files, receipts, and last the record.
 
-class Forgetter:
-    """Removes jobs that ended longer ago than RETENTION_DAYS: files, receipts, and last the record.
-
-    After a kill at any line the next round finds the record and continues.
-    """
-
-    def __init__(
-        self, feed: Feed, records: Records, assets: Assets, *, dependencies: Dependencies
-    ) -> None:
-        self._dependencies = dependencies
-        self._feed = feed
-        self._records = records
-        self._assets = assets
-
-    async def forget(self) -> None:
-        """Run one round; raise NotReady."""
+        After a kill at any line the next round finds the record and continues. Raises NotReady.
+        """
         self._feed.forget_expired()
         if self._feed.expired:
             await self._dependencies.require()
@@ -265,7 +237,7 @@ class Forgetter:
             return False
         if not record.is_of(self._records.namespace):
             return False
-        self._assets.forget(job_id)
+        Assets(self._records.store).forget(job_id)
         self._records.store.remove_below(callbacks_prefix(job_id))
         self._records.remove(job_id)
         return True

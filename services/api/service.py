@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from temporalio.client import Client
 
-from services.api.dependencies import Dependencies, dependencies_of
 from services.api.feed import Feed, Listeners, Retention
 from services.api.follow import Follower
 from services.api.jobs import Jobs
-from services.api.repair import ROUND_SECONDS, Forgetter, Repairer, UnknownJobs, periodically
+from services.api.parts import Parts, dependencies_of
+from services.api.repair import ROUND_SECONDS, Repairer, periodically
 from services.api.settings import ApiSettings
 from services.api.slots import Slots
 from services.api.temporal import Temporal
@@ -27,19 +27,16 @@ START_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class Service(Parts):
     """The parts of a running API."""
 
     settings: ApiSettings
     client: Client
-    dependencies: Dependencies
-    feed: Feed
     assets: Assets
-    jobs: Jobs
     gates: dict[str, Slots]
+    repairer: Repairer
+    jobs: Jobs
     follower: Follower
-    unknown: UnknownJobs
-    forgetter: Forgetter
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     @property
@@ -61,8 +58,8 @@ class Service:
             for work, pause in (
                 (self.follower.sweep, self.follower.pause),
                 (self.follower.look, lambda: every),
-                (self.unknown.look, lambda: ROUND_SECONDS),
-                (self.forgetter.forget, lambda: ROUND_SECONDS),
+                (self.repairer.end_unknown, lambda: ROUND_SECONDS),
+                (self.repairer.remove_expired, lambda: ROUND_SECONDS),
             ):
                 await working.enter_async_context(periodically(work, pause))
             yield
@@ -71,40 +68,24 @@ class Service:
 def make_service(settings: ApiSettings, client: Client) -> Service:
     """Make the parts around one client; nothing is started yet."""
     known = settings.known
-    temporal = Temporal(client, known.values())
+    assets = Assets(chosen_store(settings))
+    listeners = Listeners(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
+    shared = Parts(
+        feed=Feed(listeners, retention=Retention(settings.retention_days)),
+        records=Records(assets.store, namespace=client.namespace),
+        temporal=Temporal(client, known.values()),
+        dependencies=dependencies_of(settings, client, assets),
+    )
     named = (name for each in known.values() for name in (each.slot, *each.names))
     gates = {name: Slots(client, name) for name in dict.fromkeys(named)}
-    slots = gates[JOB_GATE]
-    assets = Assets(chosen_store(settings))
-    dependencies = dependencies_of(settings, client, assets)
-    listeners = Listeners(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
-    feed = Feed(listeners, retention=Retention(settings.retention_days))
-    records = Records(assets.store, namespace=client.namespace)
-    repairer = Repairer(feed, records, temporal, dependencies=dependencies)
-    jobs = Jobs(
-        feed,
-        temporal,
-        slots=gates,
-        pipelines=known,
-        repairer=repairer,
-        dependencies=dependencies,
-    )
+    repairer = Repairer(shared)
     return Service(
+        **vars(shared),
         settings=settings,
         client=client,
-        dependencies=dependencies,
-        feed=feed,
         assets=assets,
-        jobs=jobs,
         gates=gates,
-        follower=Follower(
-            feed,
-            records,
-            temporal,
-            slots=slots,
-            repairer=repairer,
-            dependencies=dependencies,
-        ),
-        unknown=UnknownJobs(feed, temporal, repairer, dependencies=dependencies),
-        forgetter=Forgetter(feed, records, assets, dependencies=dependencies),
+        repairer=repairer,
+        jobs=Jobs(shared, repairer, slots=gates, pipelines=known),
+        follower=Follower(shared, gates[JOB_GATE], repairer),
     )

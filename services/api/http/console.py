@@ -63,7 +63,7 @@ router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
 async def get_record(job_id: JobId, service: ServiceDep) -> Record:
     """A job's whole record: the Job, its transitions, its tasks and files."""
     await service.jobs.find(job_id)
-    record = await service.jobs.record(job_id)
+    record = await service.repairer.read(job_id)
     if record is None:
         raise JobNotFound(f"{job_id} has no record yet.")
     return record

@@ -40,7 +40,7 @@ MOST_VERSION = 10**9
 async def missed_versions(job: Job, since: int | None, *, service: Service) -> list[Job]:
     """Return the versions to send first; read after the subscription, so that no change is lost."""
     if since is not None:
-        record = await service.jobs.record(job.job_id)
+        record = await service.repairer.read(job.job_id)
         if record is not None:
             return versions_after(record, since)
     newest = service.feed.get(job.job_id)

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 
 from services.api.app import create_app
-from services.api.dependencies import Dependencies
+from services.api.parts import Dependencies
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from shared.http.client import http_client

@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from services.api.app import create_app
-from services.api.dependencies import Dependencies
+from services.api.parts import Dependencies
 from services.api.settings import ApiSettings
 from shared.errors import NotReady
 from shared.http.client import http_client
@@ -119,7 +119,7 @@ async def test_nothing_is_forgotten(new_api: NewApi, bare: Client) -> None:
         api.write(record)
         api.service.feed.put_record(record)
         with pytest.raises(NotReady):
-            await api.service.forgetter.forget()
+            await api.service.repairer.remove_expired()
         assert api.records.read(record.job_id) == record
 
 

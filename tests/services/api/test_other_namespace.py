@@ -77,7 +77,7 @@ async def test_it_is_not_forgotten(new_api: NewApi, client: Client) -> None:
         old = datetime.now(UTC) - timedelta(days=2)
         record = api.write(change(elsewhere(), status=Status.SUCCEEDED, finished_at=old))
         api.service.feed.put_record(record)
-        await api.service.forgetter.forget()
+        await api.service.repairer.remove_expired()
         assert api.records.read(record.job_id) == record
 
 

@@ -11,9 +11,9 @@ import pytest
 from temporalio.client import Client
 
 from services.api import repair
-from services.api.dependencies import Dependencies
 from services.api.feed import Feed, Retention
-from services.api.repair import Forgetter, Repairer, UnknownJobs
+from services.api.parts import Dependencies, Parts
+from services.api.repair import Repairer
 from services.api.temporal import Temporal
 from shared.errors import NotReady
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
@@ -22,7 +22,6 @@ from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.semaphore.messages import SlotRequest, semaphore_id
-from shared.store.assets import Assets
 from shared.store.records import RecordStore
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import READY, Api, NewApi, change, ended
@@ -62,8 +61,8 @@ async def requests(client: Client) -> list[SlotRequest]:
     return found
 
 
-class Parts:
-    """An API's part that looks for unknown jobs, over some records."""
+class Over:
+    """What an API's repairer works with, over some records."""
 
     def __init__(self, data_dir: Path, *records: Record) -> None:
         self.feed, self.records = Feed(), RecordStore(data_dir)
@@ -71,10 +70,9 @@ class Parts:
             self.records.write(record)
             self.feed.put_record(record)
 
-    def unknown(self, client: Client, dependencies: Dependencies = READY) -> UnknownJobs:
-        temporal = Temporal(client)
-        repairer = Repairer(self.feed, self.records, temporal, dependencies=dependencies)
-        return UnknownJobs(self.feed, temporal, repairer, dependencies=dependencies)
+    def repairer(self, temporal: Temporal, dependencies: Dependencies = READY) -> Repairer:
+        given = {"records": self.records, "temporal": temporal, "dependencies": dependencies}
+        return Repairer(Parts(feed=self.feed, **cast(Any, given)))
 
 
 async def test_one_that_has_begun_is_handed_to_the_semaphore_when_it_is_cancelled(
@@ -110,9 +108,9 @@ async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: 
     foreign = foreign.model_copy(update={"namespace": "shop"})
     known = begun()
     await Temporal(client).start(known.job_id, GenVideoInput(prompt="p", style=""))
-    parts = Parts(tmp_path, queued, running, foreign, known)
+    parts = Over(tmp_path, queued, running, foreign, known)
 
-    await parts.unknown(client).look()
+    await parts.repairer(Temporal(client)).end_unknown()
 
     closed = parts.records.read(queued.job_id)
     assert closed is not None
@@ -126,9 +124,9 @@ async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: 
 async def test_what_was_drained_since_is_shown(client: Client, tmp_path: Path) -> None:
     """A store elsewhere tells of no change."""
     record = begun()
-    parts = Parts(tmp_path, record)
+    parts = Over(tmp_path, record)
     parts.records.write(ended(record, Status.FAILED))
-    await parts.unknown(client).look()
+    await parts.repairer(Temporal(client)).end_unknown()
     shown = parts.feed.get(record.job_id)
     assert shown is not None
     assert shown.status is Status.FAILED
@@ -156,10 +154,10 @@ async def test_a_round_looks_for_a_few_and_each_has_its_turn(
     records[4] = begun(records[4])
     ids = [record.job_id for record in records]
     temporal = Counted()
-    parts = Parts(tmp_path, *records)
-    part = UnknownJobs(parts.feed, cast(Any, temporal), cast(Any, None), dependencies=READY)
+    parts = Over(tmp_path, *records)
+    part = parts.repairer(cast(Any, temporal))
     for _ in range(3):
-        await part.look()
+        await part.end_unknown()
     looked_for = temporal.looked_for
     # What runs is looked for in each round; of those that wait the oldest come first.
     assert [looked_for[place] for place in (0, 3, 6)] == [ids[4]] * 3
@@ -171,9 +169,10 @@ async def test_nothing_is_looked_for_while_not_ready(client: Client, tmp_path: P
         return "does not answer"
 
     queued = waiting()
-    parts = Parts(tmp_path, queued)
+    parts = Over(tmp_path, queued)
+    repairer = parts.repairer(Temporal(client), Dependencies({"temporal": check}))
     with pytest.raises(NotReady):
-        await parts.unknown(client, Dependencies({"temporal": check})).look()
+        await repairer.end_unknown()
     assert parts.records.read(queued.job_id) == queued
 
 
@@ -199,17 +198,17 @@ def kept(data_dir: Path, *, ended: timedelta | None, tag: str | None = None) -> 
 OLD, NEW = timedelta(days=DAYS, seconds=1), timedelta(days=DAYS, seconds=-1)
 
 
-class Kept:
+class Kept(Over):
     """A data folder, and the API's part that forgets."""
 
     def __init__(self, data_dir: Path, now: datetime = NOW) -> None:
-        self.records = RecordStore(data_dir)
+        super().__init__(data_dir)
         self.now = now
         self.feed = Feed(retention=Retention(DAYS, now=lambda: self.now))
-        self.forgetter = Forgetter(
-            self.feed, self.records, Assets(self.records.store), dependencies=READY
-        )
         self.data_dir = data_dir
+
+    async def forget(self) -> None:
+        await self.repairer(cast(Any, None)).remove_expired()
 
     def read(self) -> None:
         for job_id in self.records.job_ids():
@@ -228,7 +227,7 @@ async def test_what_ended_long_ago_is_removed_and_nothing_else(tmp_path: Path) -
     still_open = kept(tmp_path, ended=None)
     here = Kept(tmp_path)
     here.read()
-    await here.forgetter.forget()
+    await here.forget()
     assert here.there(old) == (False, False)
     assert here.there(new) == here.there(still_open) == (True, True)
     assert here.feed.get(old) is None
@@ -243,11 +242,11 @@ async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
     assert record is not None
     here.records.write(change(record, finished_at=NOW))
     here.read()
-    await here.forgetter.forget()
+    await here.forget()
     assert here.there(job_id) == (True, True)
 
     here.now += timedelta(seconds=2)
-    await here.forgetter.forget()
+    await here.forget()
     assert here.there(job_id) == (False, False)
     feed = here.feed
     assert [job.job_id for job in feed.page(10, status=None, tag="t", after=None).jobs] == [other]
@@ -260,7 +259,7 @@ async def test_without_a_number_of_days_nothing_is(tmp_path: Path) -> None:
     here = Kept(tmp_path)
     here.feed.retention = Retention()
     here.read()
-    await here.forgetter.forget()
+    await here.forget()
     assert here.there(job_id) == (True, True)
 
 
@@ -294,13 +293,13 @@ async def test_killed_at_any_line_the_next_round_goes_on(
             patched.setattr(os, name, dying(getattr(os, name)))
         patched.setattr(Path, "unlink", dying(Path.unlink))
         with pytest.raises(Killed):
-            await here.forgetter.forget()
+            await here.forget()
     assert calls == line + 1
     assert here.records.read(job_id) is not None
 
     again = Kept(tmp_path)
     again.read()
-    await again.forgetter.forget()
+    await again.forget()
     assert again.there(job_id) == (False, False)
 
 
@@ -322,10 +321,10 @@ async def test_one_that_can_not_be_removed_keeps_no_other_waiting(
 
     monkeypatch.setattr(here.records, "remove", remove)
     for _ in range(2):
-        await here.forgetter.forget()
+        await here.forget()
     assert here.there(other) == (False, False)
     monkeypatch.undo()
-    await here.forgetter.forget()
+    await here.forget()
     assert here.there(stuck) == (False, False)
 
 
@@ -336,7 +335,7 @@ async def test_a_job_that_was_reset_meanwhile_is_kept(tmp_path: Path) -> None:
     record = here.records.read(job_id)
     assert record is not None
     here.records.write(change(record, status=Status.RUNNING, finished_at=None))
-    await here.forgetter.forget()
+    await here.forget()
     assert here.there(job_id) == (True, True)
 
 
@@ -366,9 +365,10 @@ async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_
     job_id = await finished(client)
     await closed_for(client, job_id, SHORT)
     feed = Feed(retention=Retention(SHORT_DAYS))
-    repairer = Repairer(feed, RecordStore(tmp_path), Temporal(client), dependencies=READY)
+    parts = Over(tmp_path)
+    parts.feed = feed
     async with standing_in(client):
-        assert await repairer.recover(job_id) is None
+        assert await parts.repairer(Temporal(client)).recover(job_id) is None
     assert list(RecordStore(tmp_path).job_ids()) == []
 
 

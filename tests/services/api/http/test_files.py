@@ -184,7 +184,7 @@ async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
         write(api, record.model_copy(update={"finished_at": old}))
         keep(api, record.job_id, BYTES)
         await api.service.follower.sweep()
-        await api.service.forgetter.forget()
+        await api.service.repairer.remove_expired()
         assert list(api.service.assets.store.list("state/")) == []
         assert list(api.service.assets.store.list("assets/")) == []
 
