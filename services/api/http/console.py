@@ -1,35 +1,68 @@
-"""The page's calls beside jobs and slots; only here the API calls the other services."""
+"""The page's calls beside jobs and slots; only here the API calls the other services.
+
+A silent service gives an answer, too, never a crash.
+"""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypedDict
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from services.api.http import upstream
-from services.api.http.routes import JobId, ServiceDep
-from services.api.http.upstream import Health, Lines
-from services.api.jobs import JobNotFound, check_id
-from shared.errors import GenvideoError, NotJson, NotReady
-from shared.health import temporal_reason
+from services.api.http.routes import ServiceDep
+from services.api.jobs import check_id
+from shared.errors import GenvideoError, RouteNotFound
+from shared.health import READY_SECONDS, temporal_reason
 from shared.http.client import http_client
-from shared.http.problems import documented
-from shared.http.queries import DIGITS, ONLY_KNOWN
-from shared.jobs.messages import Record
-from shared.telemetry.job_lines import LINES
+from shared.http.queries import ONLY_KNOWN
+from shared.jobs.messages import Message
+from shared.telemetry.job_lines import LINES, JobLine
 
-# The number of recent hits in one answer; the page keeps them.
-MOST_HITS = 5000
-# The headers of another service's answer that are passed on.
+PATIENCE_SECONDS = 2.0
+# A service that waits for a silent Temporal answers at its own limit.
+HEALTH_SECONDS = READY_SECONDS + 1
+# The number of lines of a job, newest ones.
+MOST_SHOWN = 300
+# The calls of a mock that the page needs, below its `/admin`.
+MOCK_CALLS = {"faults": "faults", "stats": "stats", "trace": "trace", "clock": "config"}
+# What of another service's answer is passed on.
 _JSON = re.compile(r"application/(problem\+)?json")
+_LINES = TypeAdapter(list[JobLine])
 
 
 class MocksOff(GenvideoError, code="mocks_off", status=409, title="The mocks are off"):
     """Faults exist only in mocks, and the real services are in use."""
+
+
+class UpstreamAway(
+    GenvideoError,
+    code="service_away",
+    status=502,
+    title="The service does not answer",
+    retryable=True,
+):
+    """A service that the page calls through the API does not answer."""
+
+
+class Health(Message):
+    """One service: `ready`, or the reason why not."""
+
+    name: str
+    ready: bool
+    detail: str
+
+
+class Lines(Message):
+    """A job's log lines, oldest first; `silent`: the services that did not answer."""
+
+    lines: tuple[JobLine, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 class _State(TypedDict):
@@ -49,123 +82,148 @@ async def _http(request: Request) -> httpx.AsyncClient:
 
 
 Http = Annotated[httpx.AsyncClient, Depends(_http)]
+OfJob = Annotated[str, Query(max_length=64)]
 Mock = Annotated[str, Path(pattern="^mock-[a-z0-9-]+$", max_length=60)]
 
-router = APIRouter(lifespan=_lifespan, dependencies=[ONLY_KNOWN])
+router = APIRouter(lifespan=_lifespan, include_in_schema=False)
 
 
-@router.get(
-    "/jobs/{job_id}/record",
-    tags=["jobs"],
-    operation_id="get_record",
-    responses=documented(JobNotFound, 422, 503, NotReady),
-)
-async def get_record(job_id: JobId, service: ServiceDep) -> Record:
-    """A job's whole record: the Job, its transitions, its tasks and files."""
-    await service.jobs.find(job_id)
-    record = await service.repairer.read(job_id)
-    if record is None:
-        raise JobNotFound(f"{job_id} has no record yet.")
-    return record
-
-
-@router.get("/console/health", include_in_schema=False)
+@router.get("/console/health", dependencies=[ONLY_KNOWN])
 async def get_health(service: ServiceDep, http: Http) -> list[Health]:
     """Every service of the stack, the API itself first."""
-    others = dict(service.settings.upstreams)
-    workers = others.pop("worker")
-    each = [upstream.health(http, name, base) for name, base in others.items()]
-    found, singles = await asyncio.gather(
-        upstream.health_of_workers(http, workers, wanted=service.settings.workers),
-        asyncio.gather(_temporal(service), *each),
+    asked = dict(service.settings.upstreams)
+    wanted = service.settings.workers
+    bases = await workers(asked.pop("worker"), wanted)
+    total = max(wanted, len(bases))
+    names = ["worker"] if total == 1 else [f"worker {number}" for number in range(1, total + 1)]
+    asked |= zip(names, bases, strict=False)
+    found = await asyncio.gather(
+        _temporal(service), *(health(http, name, base) for name, base in asked.items())
     )
-    return [Health(name="api", ready=True, detail="ready"), *singles, *found]
+    missing = names[len(bases) :]
+    found += [Health(name=name, ready=False, detail="is not there") for name in missing]
+    return [Health(name="api", ready=True, detail="ready"), *found]
 
 
 async def _temporal(service: ServiceDep) -> Health:
-    reason = await temporal_reason(service.client, seconds=upstream.PATIENCE_SECONDS)
+    reason = await temporal_reason(service.client, seconds=PATIENCE_SECONDS)
     return Health(name="temporal", ready=reason is None, detail=reason or "ready")
 
 
-@router.get("/console/callbacks", include_in_schema=False)
-async def get_callbacks(
-    job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
-) -> Response:
+async def health(http: httpx.AsyncClient, name: str, base: str) -> Health:
+    """Return what a service reports about itself."""
+    try:
+        async with asyncio.timeout(HEALTH_SECONDS):
+            answer = await http.get(f"{base}/readyz")
+    except (httpx.TransportError, TimeoutError):
+        return Health(name=name, ready=False, detail="does not answer")
+    if answer.is_success:
+        return Health(name=name, ready=True, detail="ready")
+    try:
+        reason = answer.json()["detail"]
+    except (ValueError, LookupError, TypeError):
+        reason = f"HTTP {answer.status_code}"
+    return Health(name=name, ready=False, detail=str(reason)[:300])
+
+
+async def workers(base: str, wanted: int) -> list[str]:
+    """Return the bases of all workers: one per address of a container's name, or per consecutive
+    port."""
+    parts = urlsplit(base)
+    try:
+        rows = await asyncio.get_running_loop().getaddrinfo(
+            parts.hostname, parts.port, family=socket.AF_INET, type=socket.SOCK_STREAM
+        )
+    except OSError:
+        rows = []
+    hosts = sorted({str(row[4][0]) for row in rows})
+    if len(hosts) > 1:
+        places = [f"{host}:{parts.port}" for host in hosts]
+    else:
+        places = [f"{parts.hostname}:{(parts.port or 80) + number}" for number in range(wanted)]
+    return [urlunsplit(parts._replace(netloc=place)) for place in places]
+
+
+@router.get("/console/callbacks", dependencies=[ONLY_KNOWN])
+async def get_callbacks(job_id: OfJob, service: ServiceDep, http: Http) -> Response:
     """The receipts of one job's callbacks."""
     check_id(job_id)
     url = f"{service.settings.upstreams['callback']}/callbacks"
-    key = service.settings.operator_key
-    return _relayed(await upstream.forward(http, "GET", url, query={"job_id": job_id}, key=key))
+    query = {"job_id": job_id}
+    return _relayed(await forward(http, "GET", url, query, key=service.settings.operator_key))
 
 
-@router.get("/console/lines", include_in_schema=False)
-async def get_lines(
-    job_id: Annotated[str, Query(max_length=64)], service: ServiceDep, http: Http
-) -> Lines:
+@router.get("/console/lines", dependencies=[ONLY_KNOWN])
+async def get_lines(job_id: OfJob, service: ServiceDep, http: Http) -> Lines:
     """The last log lines of one job, of every process that answers."""
     check_id(job_id)
-    found = await upstream.gathered(http, service.settings, job_id)
-    return found.with_own(LINES.of(job_id))
+    bases = service.settings.upstreams
+    found = await workers(bases["worker"], service.settings.workers)
+    asked = {f"worker {number}": base for number, base in enumerate(found, 1)}
+    asked |= {name: bases[name] for name in ("semaphore", "callback")}
+    key = service.settings.operator_key
+    answers = await asyncio.gather(
+        *(
+            _lines_of(http, base, job_id, key=key if name == "callback" else None)
+            for name, base in asked.items()
+        )
+    )
+    silent = [name for name, answer in zip(asked, answers, strict=True) if answer is None]
+    lines = [*LINES.of(job_id), *(line for each in answers for line in each or ())]
+    lines.sort(key=lambda line: line.at)
+    return Lines(lines=tuple(lines[-MOST_SHOWN:]), silent=tuple(silent))
 
 
-@router.api_route(
-    "/console/{mock}/faults", methods=["GET", "POST", "PUT", "DELETE"], include_in_schema=False
-)
-async def faults(
-    mock: Mock, request: Request, *, service: ServiceDep, http: Http, name: str | None = None
+async def _lines_of(
+    http: httpx.AsyncClient, base: str, job_id: str, *, key: SecretStr | None
+) -> list[JobLine] | None:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await forward(http, "GET", f"{base}/lines", {"job_id": job_id}, key=key)
+        return _LINES.validate_json(answer.content)
+    except (UpstreamAway, TimeoutError, ValidationError):
+        return None
+
+
+@router.api_route("/console/{mock}/{call}", methods=["GET", "POST", "PUT", "DELETE"])
+async def of_a_mock(
+    mock: Mock, call: str, *, request: Request, service: ServiceDep, http: Http
 ) -> Response:
-    """A mock's own answer to a call of its `/admin/faults`."""
-    url = f"{_mock(service, mock)}/admin/faults"
-    query = None if name is None else {"name": name}
-    body = await request.body()
-    if body and not request.headers.get("content-type", "").startswith("application/json"):
-        # This also blocks other sites' pages, because a browser asks first before it sends JSON.
-        raise NotJson("Content-Type: application/json.")
-    return _relayed(await upstream.forward(http, request.method, url, query=query, body=body))
-
-
-@router.get("/console/{mock}/stats", include_in_schema=False)
-async def stats(mock: Mock, service: ServiceDep, http: Http) -> Response:
-    """A mock's counts."""
-    return _relayed(await upstream.forward(http, "GET", f"{_mock(service, mock)}/admin/stats"))
-
-
-class ClockOrder(BaseModel):
-    """How many times faster than real time a mock's clock runs."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    speed: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
-
-
-@router.put("/console/{mock}/clock", include_in_schema=False)
-async def set_clock(mock: Mock, order: ClockOrder, *, service: ServiceDep, http: Http) -> Response:
-    """A mock's own answer to another speed; running delays keep their nominal length."""
-    url = f"{_mock(service, mock)}/admin/config"
-    body = order.model_dump_json().encode()
-    return _relayed(await upstream.forward(http, "PUT", url, body=body))
-
-
-@router.get("/console/{mock}/trace", include_in_schema=False)
-async def trace(
-    mock: Mock, service: ServiceDep, http: Http, *, after: Annotated[int, Field(ge=0), DIGITS] = 0
-) -> Response:
-    """The faults that a mock has injected after that number."""
-    query = {"after": str(after), "limit": str(MOST_HITS)}
-    url = f"{_mock(service, mock)}/admin/trace"
-    return _relayed(await upstream.forward(http, "GET", url, query=query))
-
-
-def _mock(service: ServiceDep, mock: str) -> str:
+    """A mock's own answer to a call of its `/admin`."""
+    if call not in MOCK_CALLS:
+        raise RouteNotFound("Not found")
     base = service.settings.mock_services.get(mock)
     if base is None:
         raise MocksOff("A real service is in use; make mocks-on brings the mock back.")
-    return base
+    url = f"{base}/admin/{MOCK_CALLS[call]}"
+    body = await request.body()
+    return _relayed(await forward(http, request.method, url, request.query_params, body=body))
+
+
+async def forward(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    query: Mapping[str, str],
+    *,
+    body: bytes = b"",
+    key: SecretStr | None = None,
+) -> httpx.Response:
+    """Return the other service's own answer, errors included; raise UpstreamAway if there is
+    none."""
+    headers = {"Content-Type": "application/json"} if body else {}
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key.get_secret_value()}"
+    try:
+        return await http.request(method, url, params=dict(query), content=body, headers=headers)
+    except httpx.TransportError as error:
+        host = urlsplit(url).netloc
+        raise UpstreamAway(f"{host} does not answer; see make ps.") from error
 
 
 def _relayed(answer: httpx.Response) -> Response:
     """Pass on status and body; an answer that isn't JSON is not from a service of the stack."""
     media_type = answer.headers.get("content-type", "").partition(";")[0]
     if not _JSON.fullmatch(media_type):
-        raise upstream.UpstreamAway(f"{answer.url.host} answers, but not with JSON.")
+        raise UpstreamAway(f"{answer.url.host} answers, but not with JSON.")
     return Response(answer.content, answer.status_code, media_type=media_type)

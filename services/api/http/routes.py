@@ -36,7 +36,7 @@ from services.api.slots import NotDraining, SemaphoreSlow, Slots
 from shared.errors import GenvideoError, NotReady, QueueFull
 from shared.http.problems import documented
 from shared.http.queries import DIGITS, ONLY_KNOWN
-from shared.jobs.messages import Job
+from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
 from shared.pipeline.definition import Definition
 from shared.semaphore.messages import SlotView
@@ -170,6 +170,20 @@ async def list_jobs(
 async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
     return await _with_position(service, await service.jobs.find(job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/record",
+    tags=["jobs"],
+    responses=documented(JobNotFound, 422, 503, NotReady),
+)
+async def get_record(job_id: JobId, service: ServiceDep) -> Record:
+    """A job's whole record: the Job, its transitions, its tasks and files."""
+    await service.jobs.find(job_id)
+    record = await service.repairer.read(job_id)
+    if record is None:
+        raise JobNotFound(f"{job_id} has no record yet.")
+    return record
 
 
 @router.post(

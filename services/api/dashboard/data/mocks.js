@@ -5,6 +5,7 @@ import { t } from "../lib/texts.js";
 
 export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
 const MILLISECONDS = 2000;
+const MOST_HITS = 5000;
 
 /** Asks the mocks again and again; listeners hear the ids of the jobs that were hit. */
 export class Mocks {
@@ -55,7 +56,7 @@ export class Mocks {
       known = 0;
     }
     if (recorded > known) {
-      const { rows } = await get(`/console/${mock}/trace?after=${known}`);
+      const { rows } = await get(`/console/${mock}/trace?after=${known}&limit=${MOST_HITS}`);
       for (const row of rows) this.#put({ ...row, mock }, changed);
     }
     this.#known[mock] = recorded;
