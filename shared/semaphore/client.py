@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import uuid4
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionDescription
@@ -69,7 +68,9 @@ class Requests:
     def __init__(self, client: Client, *, task_queue: str = SEMAPHORE_QUEUE) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._lines: dict[str, _Line] = {}
+        # By semaphore: what waits for the next batch, and the task that sends.
+        self._waiting: dict[str, deque[tuple[SlotRequest, asyncio.Future[None]]]] = {}
+        self._sending: dict[str, asyncio.Task[None]] = {}
 
     async def send(self, request: SlotRequest, *, name: str, limit: int | None = None) -> None:
         """Request a place for a run, and start the semaphore if there is none.
@@ -77,49 +78,37 @@ class Requests:
         Send at once if nothing is under way, otherwise with the next batch. If a batch fails, each
         request in it fails, and its own retry sends it again.
         """
-        line = self._lines.get(name) or self._lines.setdefault(name, _Line())
         accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.waiting.append((request, accepted))
-        if line.sending is None or line.sending.done():
-            line.sending = asyncio.create_task(self._send_all(name, line, limit))
+        self._waiting.setdefault(name, deque()).append((request, accepted))
+        if name not in self._sending:
+            self._sending[name] = asyncio.create_task(self._send_all(name, limit))
         await accepted
 
-    async def _send_all(self, name: str, line: "_Line", limit: int | None) -> None:
-        while line.waiting:
-            taken = [line.waiting.popleft() for _ in range(min(MAX_BATCH, len(line.waiting)))]
+    async def _send_all(self, name: str, limit: int | None) -> None:
+        waiting = self._waiting[name]
+        while waiting:
+            taken = [waiting.popleft() for _ in range(min(MAX_BATCH, len(waiting)))]
             # A run whose activity timed out requests again by itself.
-            batch = [item for item in taken if not item[1].done()]
-            if batch:
-                await self._send(name, batch, limit)
-
-    async def _send(self, name: str, batch: "list[Waiting]", limit: int | None) -> None:
-        error: Exception | None = None
-        try:
-            await self.deliver(name, [request for request, _ in batch], limit)
-        except Exception as failure:
-            error = failure
-        for _, accepted in batch:
-            if accepted.done():
+            batch = [(request, accepted) for request, accepted in taken if not accepted.done()]
+            if not batch:
                 continue
-            if error is None:
-                accepted.set_result(None)
-            else:
-                accepted.set_exception(error)
+            error: Exception | None = None
+            try:
+                await self.deliver(name, [request for request, _ in batch], limit)
+            except Exception as failure:
+                error = failure
+            for _, accepted in batch:
+                if not accepted.done() and error is None:
+                    accepted.set_result(None)
+                elif not accepted.done() and error is not None:
+                    accepted.set_exception(error)
+        del self._sending[name]
 
     async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
         """Send one signal to the semaphore."""
         await start_semaphore(
             self._client, name, requests=requests, limit=limit, task_queue=self._task_queue
         )
-
-
-Waiting = tuple[SlotRequest, asyncio.Future[None]]
-
-
-class _Line:
-    def __init__(self) -> None:
-        self.waiting: deque[Waiting] = deque()
-        self.sending: asyncio.Task[None] | None = None
 
 
 async def view_of(client: Client, name: str) -> SlotView:
@@ -153,19 +142,14 @@ def with_drains(view: SlotView, described: WorkflowExecutionDescription) -> Slot
 
 async def change(client: Client, name: str, change: SlotChange) -> SlotView:
     """Set limit or pause of an existing semaphore."""
-    return await _update(client, name, CHANGE_UPDATE, change)
+    semaphore = client.get_workflow_handle(semaphore_id(name))
+    view: SlotView = await semaphore.execute_update(CHANGE_UPDATE, change, result_type=SlotView)
+    return view
 
 
 async def free(client: Client, name: str, run_id: str) -> SlotView:
     """Give up a drain that cannot end; what the run left may run beside the next holder."""
-    return await _update(client, name, FREE_UPDATE, SlotFree(run_id=run_id))
-
-
-async def _update(
-    client: Client, name: str, update: str, wanted: SlotChange | SlotFree
-) -> SlotView:
-    handle = client.get_workflow_handle(semaphore_id(name))
-    view: SlotView = await handle.execute_update(
-        update, wanted, id=uuid4().hex, result_type=SlotView
-    )
+    semaphore = client.get_workflow_handle(semaphore_id(name))
+    wanted = SlotFree(run_id=run_id)
+    view: SlotView = await semaphore.execute_update(FREE_UPDATE, wanted, result_type=SlotView)
     return view

@@ -133,11 +133,7 @@ class Semaphore:
     def mark(self) -> None:
         """Upsert the memo by which a semaphore without state finds this run; only once."""
         if f"{MEMO}{self.name}" not in workflow.info().raw_memo:
-            mark = Mark(
-                run_id=self.request.run_id,
-                requested_at=self.request.requested_at,
-                **dict(self.request.wait),
-            )
+            mark = Mark.model_validate(self.request.model_dump())
             workflow.upsert_memo(memo_of(self.name, mark))
 
     def release(self) -> None:
@@ -145,11 +141,10 @@ class Semaphore:
         permit, self.permit = self.permit, None
         if permit is not None:
             self._last_token = permit.token
-            release = Release(run_id=permit.run_id, token=permit.token)
+            release = Release.model_validate(permit.model_dump()).model_dump(mode="json")
             # Not awaited: if the run closes before the signal arrives, the close gives the permit
             # back.
-            sent = self._signal(RELEASE_SIGNAL, release.model_dump(mode="json"))
-            asyncio.create_task(sent)  # noqa: RUF006 (the workflow's loop keeps it)
+            asyncio.create_task(self._signal(RELEASE_SIGNAL, release))  # noqa: RUF006 (the workflow's loop keeps it)
 
     async def withdraw(self) -> None:
         """Leave the queue, or give back a permit that has come meanwhile."""

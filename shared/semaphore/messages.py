@@ -78,16 +78,14 @@ def _in_our_time(moment: datetime) -> datetime:
     return moment
 
 
+def _text(longest: int, pattern: str = r"^[^\x00-\x1f\x7f]+$") -> StringConstraints:
+    return StringConstraints(min_length=1, max_length=longest, pattern=pattern)
+
+
 # Temporal takes ids of up to 1000 characters.
-WorkflowId = Annotated[
-    str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-RunId = Annotated[
-    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f']+$")
-]
+WorkflowId = Annotated[str, _text(1000)]
+RunId = Annotated[str, _text(100)]
+Name = Annotated[str, _text(200, r"^[^\x00-\x1f\x7f']+$")]
 Token = Annotated[int, Field(ge=0, lt=2**53)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 # A year; a place that is kept for longer has to be freed by an operator.
@@ -106,6 +104,11 @@ class RunRef(Message):
 
     job_id: WorkflowId
     run_id: RunId
+
+    @property
+    def run(self) -> "RunRef":
+        """The run without whatever else is known of it."""
+        return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
 class Closed(StrEnum):
@@ -147,16 +150,6 @@ class SlotRequest(RunRef, Wait):
     """A run requests a place; the run id is the key, so that a repeat counts once."""
 
     requested_at: Moment
-
-    @property
-    def wait(self) -> Wait:
-        """Clean-up and grace of the request."""
-        return Wait(priority=self.priority, clean_up=self.clean_up, grace=self.grace)
-
-    @property
-    def run(self) -> RunRef:
-        """The requesting run."""
-        return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
 def valid_requests(values: list[object]) -> list[SlotRequest]:
@@ -210,11 +203,6 @@ class Permit(RunRef):
 
     name: Name
     token: Token
-
-    @property
-    def run(self) -> RunRef:
-        """The run that it is for."""
-        return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
 class Release(Message):

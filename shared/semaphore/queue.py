@@ -4,17 +4,9 @@ The order is by priority, then submission. Waiting raises a low priority, so non
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from .messages import (
-    CAPACITY,
-    Holder,
-    HolderView,
-    Release,
-    SlotRequest,
-    SlotView,
-)
+from .messages import CAPACITY, Holder, HolderView, Release, SlotRequest, SlotView
 from .state import Ended, SemaphoreState
 
 # The number that `GET /slots` lists.
@@ -24,10 +16,8 @@ NEAR = timedelta(days=366)
 # A job that has waited this long counts as one priority higher than a new one.
 AGEING_SECONDS = 600.0
 
-Key = tuple[float, str]
 
-
-def turn(request: SlotRequest) -> Key:
+def turn(request: SlotRequest) -> tuple[float, str]:
     """Return the sort key of a request, smaller first.
 
     It never changes: the difference of two waits is constant, so ageing costs nothing.
@@ -36,56 +26,17 @@ def turn(request: SlotRequest) -> Key:
     return submitted + request.priority * AGEING_SECONDS, request.run_id
 
 
-class WaitingQueue:
-    """The requests in their order; each run is in it once."""
-
-    def __init__(self, requests: tuple[SlotRequest, ...] = ()) -> None:
-        self._requests: dict[str, SlotRequest] = {}
-        self._keys: list[Key] = []
-        for request in requests:
-            self.add(request)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __iter__(self) -> Iterator[SlotRequest]:
-        return (self._requests[run_id] for _, run_id in self._keys)
-
-    def __contains__(self, run_id: str) -> bool:
-        return run_id in self._requests
-
-    def add(self, request: SlotRequest) -> None:
-        """Insert a request at its place; a repeat changes nothing."""
-        if request.run_id not in self._requests:
-            self._requests[request.run_id] = request
-            insort(self._keys, turn(request))
-
-    def remove(self, run_id: str) -> None:
-        """Remove a run, if it is there."""
-        request = self._requests.pop(run_id, None)
-        if request is not None:
-            del self._keys[bisect_left(self._keys, turn(request))]
-
-    def pop(self) -> SlotRequest:
-        """Remove and return the first; raise IndexError if nobody waits."""
-        _, run_id = self._keys.pop(0)
-        return self._requests.pop(run_id)
-
-    def first(self, count: int) -> tuple[str, ...]:
-        """Return the job ids of the first `count`, in order."""
-        return tuple(self._requests[run_id].job_id for _, run_id in self._keys[:count])
-
-
 class Permits:
-    """Waiters and holders. Holders are a map of runs, never a counter."""
+    """Waiters and holders, each a map of runs, never a counter."""
 
     def __init__(self, state: SemaphoreState, name: str, *, capacity: int = CAPACITY) -> None:
         self.name = name
         self.capacity = capacity
         self.settings = state.settings
         self.next_token = state.next_token
-        self.held = {holder.request.run_id: holder for holder in state.holders}
-        self.queue = WaitingQueue(state.waiting)
+        self.held = {holder.run.run_id: holder for holder in state.holders}
+        self.waiting = {request.run_id: request for request in state.waiting}
+        self._turns = sorted(map(turn, self.waiting.values()))
 
     def state(self) -> SemaphoreState:
         """Return the state for the semaphore's next run."""
@@ -93,35 +44,45 @@ class Permits:
             settings=self.settings,
             next_token=self.next_token,
             holders=tuple(self.held.values()),
-            waiting=tuple(self.queue),
+            waiting=self.queue(),
         )
+
+    def queue(self, length: int | None = None) -> tuple[SlotRequest, ...]:
+        """Return the waiters in order, or the first ones."""
+        return tuple(self.waiting[run_id] for _, run_id in self._turns[:length])
 
     def request(self, request: SlotRequest, now: datetime) -> bool:
         """Add a waiter, unless the run already waits or holds; return False if the queue is
         full."""
         if self.knows(request.run_id) or abs(request.requested_at - now) > NEAR:
             return True
-        if len(self.queue) >= self.capacity:
+        if len(self.waiting) >= self.capacity:
             return False
-        self.queue.add(request)
+        self.waiting[request.run_id] = request
+        insort(self._turns, turn(request))
         return True
 
     def knows(self, run_id: str) -> bool:
         """True if a run holds or waits."""
-        return run_id in self.held or run_id in self.queue
+        return run_id in self.held or run_id in self.waiting
 
     def withdraw(self, run_id: str) -> None:
-        """Remove a run from the queue."""
-        self.queue.remove(run_id)
+        """Remove a run from the queue, if it is there."""
+        if (request := self.waiting.pop(run_id, None)) is not None:
+            del self._turns[bisect_left(self._turns, turn(request))]
 
     def can_grant(self) -> bool:
         """True if a place is free and a run waits for it."""
         has_room = len(self.held) < self.settings.limit
-        return has_room and not self.settings.paused and len(self.queue) > 0
+        return has_room and not self.settings.paused and bool(self.waiting)
 
     def grant(self, now: datetime) -> Holder:
         """Make the first waiter a holder, before anything is awaited."""
-        request = self.queue.pop()
+        return self.hold(self.waiting[self._turns[0][1]], now)
+
+    def hold(self, request: SlotRequest, now: datetime) -> Holder:
+        """Make a run a holder."""
+        self.withdraw(request.run_id)
         holder = Holder(request=request, token=self.next_token, since=now)
         self.next_token += 1
         self.held[request.run_id] = holder
@@ -134,10 +95,6 @@ class Permits:
         self.held[run_id] = self.held[run_id].model_copy(update=change)
         return self.held[run_id]
 
-    def release(self, run_id: str) -> bool:
-        """Free a place; return False if the run holds none."""
-        return self.held.pop(run_id, None) is not None
-
     def returned(self, release: Release) -> bool:
         """True if a run gives back the permit that it holds, and not an earlier one."""
         holder = self.held.get(release.run_id)
@@ -148,20 +105,19 @@ class Permits:
         return SlotView(
             limit=self.settings.limit,
             paused=self.settings.paused,
-            holders=tuple(map(_holder_view, self.held.values())),
-            waiting=self.queue.first(VIEW_LENGTH),
-            waiting_count=len(self.queue),
+            holders=tuple(
+                HolderView(
+                    job_id=each.run.job_id,
+                    run_id=each.run.run_id,
+                    token=each.token,
+                    since=each.since,
+                    draining=each.drain is not None,
+                    drains_since=each.drains_since,
+                    drains_until=each.drains_until,
+                )
+                for each in self.held.values()
+            ),
+            waiting=tuple(each.job_id for each in self.queue(VIEW_LENGTH)),
+            waiting_count=len(self.waiting),
             capacity=self.capacity,
         )
-
-
-def _holder_view(holder: Holder) -> HolderView:
-    return HolderView(
-        job_id=holder.request.job_id,
-        run_id=holder.request.run_id,
-        token=holder.token,
-        since=holder.since,
-        draining=holder.drain is not None,
-        drains_since=holder.drains_since,
-        drains_until=holder.drains_until,
-    )

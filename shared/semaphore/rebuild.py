@@ -1,35 +1,47 @@
-"""Find holders and waiters by Temporal's own data: no live worker, no single listing is trusted."""
+"""Find holders and waiters by Temporal's own data: no live worker, no single listing is trusted.
+
+Two sources are merged: the histories of the runs that carry the semaphore's mark, and those of the
+semaphore's earlier runs.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError
 
 from .messages import (
     ASK_ACTIVITY,
+    FREE_UPDATE,
     MEMO,
     RELEASE_SIGNAL,
+    REQUEST_SIGNAL,
     WITHDRAW_SIGNAL,
     Ask,
     Closed,
+    Drain,
+    Drained,
     Holder,
     Mark,
     Message,
     Permit,
     Release,
+    SemaphoreSettings,
+    SlotFree,
     SlotRequest,
     granted_signal,
     semaphore_id,
     valid_requests,
 )
-from .predecessor import Predecessor
 from .server import close_status, is_gone, read_one
-from .state import Found
+from .state import FIND_JOBS, MEMO_SETTINGS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
 
 # The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
@@ -37,32 +49,87 @@ AT_ONCE = 20
 # A run that was killed so recently, while no semaphore watched, may have left something running.
 RECENT = timedelta(hours=1)
 OPEN = "ExecutionStatus = 'Running'"
-SAID = EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
 KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
+# A drain that ended before so many of the semaphore's runs is repeated, which is harmless.
+MOST_RUNS = 10
 
 
-class Seen(Message):
+async def find(client: Client, name: str, *, run_id: str, now: datetime, recalls: bool) -> Found:
+    """Return holders and waiters for the semaphore's new run `run_id`.
+
+    The semaphore's history knows of permits that were not signalled yet, of drains that ended, and
+    of recent requests. The runs' histories know what was signalled, also if the semaphore's history
+    is deleted. A killed run counts as cleared only if the end of its own drain is seen. `now` is by
+    the server's clock, because this machine's clock may be wrong. `recalls`: open records may name
+    runs that Temporal has forgotten.
+    """
+    before, cleared = await find_predecessor(client, name, run_id)
+    runs = {each.request.run_id: each for each in await find_jobs(client, name, now=now)}
+    known = [
+        Holder(request=each.request, token=each.permit.token, since=now)
+        for each in runs.values()
+        if each.permit
+    ]
+    if before is not None:
+        # The semaphore's own note of a holder comes last, and the later one wins.
+        anew = {"drain": None, "drains_since": None, "drains_until": None}
+        known += [each.model_copy(update=anew) for each in before.out.values()]
+    held = {
+        each.run.run_id: each
+        for each in sorted(known, key=lambda each: each.token)
+        # Its run may have given it back without any semaphore hearing of it.
+        if each.run.run_id not in runs or each.token > runs[each.run.run_id].released
+    }
+    holders = [
+        each
+        for each in held.values()
+        if each.run.run_id not in cleared and await _may_hold(client, each, runs)
+    ]
+    asked = before.waiting if before is not None else {}
+    waiting = {run_id: request for run_id, request in asked.items() if run_id not in runs}
+    waiting |= {each.request.run_id: each.request for each in runs.values() if each.waits}
+    return Found(
+        settings=before.settings if before is not None else None,
+        holders=tuple(holders),
+        waiting=tuple(each for each in waiting.values() if each.run_id not in held),
+        remembered=before is not None or not recalls,
+    )
+
+
+async def _may_hold(client: Client, holder: Holder, runs: "dict[str, Seen]") -> bool:
+    """True if the run may hold a place.
+
+    A run that was killed or is unknown counts as a holder: its watch finds out how it closed, and
+    clears up. A run that ended in order is out. The permit of an open run is signalled again, in
+    case it was lost.
+    """
+    seen = runs.get(holder.run.run_id)
+    if (seen is not None and not seen.open) or holder.request.clean_up is None:
+        return True
+    return await close_status(client, holder.run) is not Closed.ORDERLY
+
+
+@dataclass
+class Seen:
     """A run as its history shows it: its request and its last permit.
 
-    `asking`: it wants a place. `released`: the last token that it gave back.
+    `asks`: it wants a place. `released`: the last token that it gave back.
     """
 
     request: SlotRequest
-    status: WorkflowExecutionStatus
-    asking: bool = True
+    open: bool
+    asks: bool
     permit: Permit | None = None
     released: int = -1
 
     @property
-    def open(self) -> bool:
-        return self.status is WorkflowExecutionStatus.RUNNING
+    def waits(self) -> bool:
+        """True if it is open and wants a place."""
+        return self.open and self.asks
 
 
 async def find_jobs(client: Client, name: str, *, now: datetime) -> list[Seen]:
-    """Return all open runs with the mark of this semaphore, and the recently killed ones.
-
-    `now` is by the server's clock, because this machine's clock may be wrong.
-    """
+    """Return all open runs with the mark of this semaphore, and the recently killed ones."""
     jobs = {job.run_id: job async for job in _listed(client, name, now)}
     await asyncio.sleep(LISTING_PAUSE_SECONDS)
     jobs |= {job.run_id: job async for job in _listed(client, name, now)}
@@ -91,18 +158,21 @@ def names_in(run: WorkflowExecution) -> list[str]:
 
 async def read_run(client: Client, job: WorkflowExecution, *, name: str) -> Seen | None:
     """Read one run by its mark and its history; None if it is gone or can't be read."""
+    converter = client.data_converter
+    marked = Payloads(payloads=[job.raw_info.memo.fields[f"{MEMO}{name}"]])
+    if (mark := await read_one(converter, marked, Mark)) is None:
+        return None
+    asked_at = mark.requested_at or job.start_time
+    wanted = {**dict(mark), "job_id": job.id, "run_id": job.run_id, "requested_at": asked_at}
+    if not (requests := valid_requests([wanted])):
+        return None
+    is_open = job.status in (None, WorkflowExecutionStatus.RUNNING)
+    # A run that was started with its mark requests from its beginning.
+    seen = Seen(requests[0], is_open, asks=mark.run_id in (None, job.run_id))
     handle = client.get_workflow_handle(job.id, run_id=job.run_id)
-    seen: Seen | None = None
     try:
         async for event in handle.fetch_history_events():
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-                seen = await _started(client, job, name=name)
-            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED and seen:
-                seen = await _signalled(client, seen, event=event, name=name)
-            elif event.event_type == SAID and seen:
-                seen = await _sent_by_run(client, seen, event=event, name=name)
-            elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and seen:
-                seen = await _asked(client, seen, event=event, name=name)
+            await _apply(converter, seen, event, name)
     except RPCError as error:
         if not is_gone(error):
             raise
@@ -110,109 +180,156 @@ async def read_run(client: Client, job: WorkflowExecution, *, name: str) -> Seen
     return seen
 
 
-async def _started(client: Client, run: WorkflowExecution, *, name: str) -> Seen | None:
-    marked = Payloads(payloads=[run.raw_info.memo.fields[f"{MEMO}{name}"]])
-    mark = await read_one(client.data_converter, marked, Mark)
-    if mark is None:
-        return None
-    wanted = {
-        **dict(mark),
-        "job_id": run.id,
-        "run_id": run.run_id,
-        "requested_at": mark.requested_at or run.start_time,
-    }
-    if not (requests := valid_requests([wanted])):
-        return None
-    status = run.status or WorkflowExecutionStatus.RUNNING
-    # A run that was started with its mark requests from its beginning.
-    return Seen(request=requests[0], status=status, asking=mark.run_id in (None, run.run_id))
+async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name: str) -> None:
+    """Apply a permit, a request, or a signal to the semaphore, whether it arrived or not.
 
-
-async def _signalled(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -> Seen:
-    """Apply one signal; ignore a permit for another run (before a reset)."""
-    signal = event.workflow_execution_signaled_event_attributes
-    if signal.signal_name != granted_signal(name):
-        return seen
-    permit = await read_one(client.data_converter, signal.input, Permit)
-    if permit is None or (permit.run_id, permit.name) != (seen.request.run_id, name):
-        return seen
-    return seen.model_copy(update={"permit": permit})
-
-
-async def _asked(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -> Seen:
-    """Note that a run requests, for the first time or again."""
-    task = event.activity_task_scheduled_event_attributes
-    if task.activity_type.name != ASK_ACTIVITY:
-        return seen
-    asked = await read_one(client.data_converter, task.input, Ask)
-    if asked is None or asked.name != name or asked.request.run_id != seen.request.run_id:
-        return seen
-    return seen.model_copy(update={"asking": True, "request": asked.request})
-
-
-async def _sent_by_run(client: Client, seen: Seen, *, event: HistoryEvent, name: str) -> Seen:
-    """Apply a signal that the run sent to this semaphore, whether it arrived or not."""
+    A permit or a request of another run is from before a reset.
+    """
+    run_id = seen.request.run_id
+    granted = event.workflow_execution_signaled_event_attributes
     said = event.signal_external_workflow_execution_initiated_event_attributes
-    if said.workflow_execution.workflow_id != semaphore_id(name):
-        return seen
-    if said.signal_name == WITHDRAW_SIGNAL:
-        return seen.model_copy(update={"asking": False})
-    if said.signal_name != RELEASE_SIGNAL:
-        return seen
-    release = await read_one(client.data_converter, said.input, Release)
-    if release is None:
-        return seen
-    return seen.model_copy(update={"asking": False, "released": release.token})
+    task = event.activity_task_scheduled_event_attributes
+    if granted.signal_name == granted_signal(name):
+        permit = await read_one(converter, granted.input, Permit)
+        if permit is not None and (permit.run_id, permit.name) == (run_id, name):
+            seen.permit = permit
+    elif task.activity_type.name == ASK_ACTIVITY:
+        asked = await read_one(converter, task.input, Ask)
+        if asked is not None and (asked.request.run_id, asked.name) == (run_id, name):
+            seen.request, seen.asks = asked.request, True
+    elif said.workflow_execution.workflow_id == semaphore_id(name):
+        if said.signal_name == WITHDRAW_SIGNAL:
+            seen.asks = False
+        elif said.signal_name == RELEASE_SIGNAL and (
+            release := await read_one(converter, said.input, Release)
+        ):
+            seen.asks, seen.released = False, release.token
 
 
-async def merged(client: Client, seen: list[Seen], before: Predecessor, *, now: datetime) -> Found:
-    """Merge both sources into holders and waiters; `now` is by the server's clock.
+async def find_predecessor(
+    client: Client, name: str, run_id: str
+) -> "tuple[SemaphoreBook | None, set[str]]":
+    """Read the semaphore's runs before `run_id`: return the last one that knew its holders, and
+    the runs whose drain has ended.
 
-    The semaphore's history knows of permits that were not signalled yet, of drains that ended, and
-    of recent requests. The runs' histories know what was signalled, also if the semaphore's history
-    is deleted. A killed run counts as cleared only if the end of its own drain is seen.
+    Skip a run that was ended while it rebuilt, because it had no state, and a run that was reset,
+    because its state is out of date.
     """
-    runs = {item.request.run_id: item for item in seen}
-    # The semaphore's own note of a holder comes last, and the later one wins.
-    known = [
-        Holder(request=item.request, token=item.permit.token, since=now)
-        for item in seen
-        if item.permit
-    ]
-    anew = {"drain": None, "drains_since": None, "drains_until": None}
-    noted = [each.model_copy(update=anew) for each in before.holders]
-    known = sorted([*known, *noted], key=lambda each: each.token)
-    held = {each.run.run_id: each for each in known if not _is_given_back(each, runs)}
-    holders = [
-        each
-        for run_id, each in held.items()
-        if run_id not in before.cleared and await _may_hold(client, each, runs.get(run_id))
-    ]
-    asking = {item.request.run_id: item.request for item in seen if item.open and item.asking}
-    asked = {request.run_id: request for request in before.waiting if request.run_id not in runs}
-    waiting = [each for each in (asked | asking).values() if each.run_id not in held]
-    return Found(
-        settings=before.settings if before.known else None,
-        holders=tuple(holders),
-        waiting=tuple(waiting),
-        remembered=before.known or not before.recalls,
-    )
+    listed = client.list_workflows(f"WorkflowId = '{semaphore_id(name)}'")
+    runs = [run async for run in listed if run.run_id != run_id]
+    # Their status isn't read, because the listing may be late.
+    runs.sort(key=lambda run: run.start_time, reverse=True)
+    found, cleared = None, set[str]()
+    for run in runs[:MOST_RUNS]:
+        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+        book = SemaphoreBook(client.data_converter)
+        try:
+            async for event in handle.fetch_history_events():
+                await book.read(event)
+            memo = await (await handle.describe()).memo()
+        except RPCError as error:
+            if not is_gone(error):
+                raise
+            continue
+        if book.run_id != run.run_id:
+            continue
+        cleared |= book.cleared
+        if MEMO_SETTINGS in memo and found is None:
+            found = book
+            try:
+                book.settings = SemaphoreSettings.model_validate(memo[MEMO_SETTINGS])
+            except ValidationError:
+                # An operator wrote something invalid: the defaults are the safest.
+                book.settings = SemaphoreSettings()
+    return found, cleared
 
 
-def _is_given_back(holder: Holder, runs: dict[str, Seen]) -> bool:
-    """True if its run gave it back, also if the semaphore never heard of it."""
-    run = runs.get(holder.run.run_id)
-    return run is not None and holder.token <= run.released
+@dataclass
+class SemaphoreBook:
+    """What a history of the semaphore tells.
 
-
-async def _may_hold(client: Client, holder: Holder, run: Seen | None) -> bool:
-    """True if the run may hold a place.
-
-    A run that was killed or is unknown counts as a holder: its watch finds out how it closed, and
-    clears up. A run that ended in order is out. The permit of an open run is signalled again, in
-    case it was lost.
+    `out`: the holders whose place was never freed, by run. `waiting`: the waiters, by run.
+    `cleared`: the runs whose drain ended. `run_id`: the run that its beginning was written for;
+    after a reset another one than the run's own.
     """
-    listed_as_killed = run is not None and not run.open
-    if listed_as_killed or holder.request.clean_up is None:
-        return True
-    return await close_status(client, holder.run) is not Closed.ORDERLY
+
+    converter: DataConverter
+    settings: SemaphoreSettings = field(default_factory=SemaphoreSettings)
+    out: dict[str, Holder] = field(default_factory=dict)
+    waiting: dict[str, SlotRequest] = field(default_factory=dict)
+    cleared: set[str] = field(default_factory=set)
+    run_id: str = ""
+    # By the event in which an activity began: the kind of its result, and the run.
+    begun: dict[int, tuple[type[Message], str]] = field(default_factory=dict)
+
+    async def read(self, event: HistoryEvent) -> None:
+        """Read the next event."""
+        match event.event_type:
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+                started = event.workflow_execution_started_event_attributes
+                self.run_id = started.original_execution_run_id
+                if state := await read_one(self.converter, started.input, SemaphoreState):
+                    self._learn(state.holders, state.waiting)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                await self._scheduled(event)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                await self._completed(event)
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+                await self._signalled(event)
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+                update = event.workflow_execution_update_accepted_event_attributes
+                asked = update.accepted_request.input
+                if asked.name == FREE_UPDATE and (
+                    free := await read_one(self.converter, asked.args, SlotFree)
+                ):
+                    self._cleared(free.run_id)
+
+    def _learn(self, holders: Iterable[Holder], requests: Iterable[SlotRequest]) -> None:
+        for holder in holders:
+            self.out[holder.run.run_id] = holder
+            self.waiting.pop(holder.run.run_id, None)
+        self.waiting |= {each.run_id: each for each in requests if each.run_id not in self.out}
+
+    def _cleared(self, run_id: str) -> None:
+        self.cleared.add(run_id)
+        self.out.pop(run_id, None)
+
+    async def _scheduled(self, event: HistoryEvent) -> None:
+        """Count a permit as open once the activity that signals it is scheduled."""
+        task = event.activity_task_scheduled_event_attributes
+        if task.activity_type.name == FIND_JOBS:
+            self.begun[event.event_id] = Found, ""
+        elif task.activity_type.name == WATCH_RUN:
+            if watch := await read_one(self.converter, task.input, Watch):
+                self.begun[event.event_id] = Ended, watch.run.run_id
+                self._learn([watch.holder], [])
+        elif drain := await read_one(self.converter, task.input, Drain):
+            # A user's clean-up activity can have any name.
+            self.begun[event.event_id] = Drained, drain.run_id
+
+    async def _completed(self, event: HistoryEvent) -> None:
+        task = event.activity_task_completed_event_attributes
+        if task.scheduled_event_id not in self.begun:
+            return
+        kind, run_id = self.begun[task.scheduled_event_id]
+        match await read_one(self.converter, task.result, kind):
+            case Found() as found:
+                self._learn(found.holders, found.waiting)
+            case Ended() as ended if ended.is_clear:
+                self.out.pop(run_id, None)
+            case Drained():
+                self._cleared(run_id)
+
+    async def _signalled(self, event: HistoryEvent) -> None:
+        signal = event.workflow_execution_signaled_event_attributes
+        if signal.signal_name == REQUEST_SIGNAL:
+            requests = await read_one(self.converter, signal.input, list[object])
+            self._learn([], valid_requests(requests or []))
+        elif signal.signal_name == WITHDRAW_SIGNAL:
+            self.waiting.pop(await read_one(self.converter, signal.input, str) or "", None)
+        elif signal.signal_name == RELEASE_SIGNAL and (
+            release := await read_one(self.converter, signal.input, Release)
+        ):
+            holder = self.out.get(release.run_id)
+            if holder is not None and holder.token == release.token:
+                del self.out[release.run_id]

@@ -6,7 +6,6 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 from temporalio import activity
 from temporalio.api.common.v1 import Payloads
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
@@ -25,12 +24,11 @@ ABNORMAL = {
     WorkflowExecutionStatus.TERMINATED: Closed.TERMINATED,
     WorkflowExecutionStatus.TIMED_OUT: Closed.TIMED_OUT,
 }
-ENDS = {
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: "activity_task_completed_event_attributes",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: "activity_task_failed_event_attributes",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "activity_task_timed_out_event_attributes",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "activity_task_canceled_event_attributes",
-}
+SCHEDULED = "activity_task_scheduled_event_attributes"
+ENDS = tuple(
+    f"activity_task_{end}_event_attributes"
+    for end in ("completed", "failed", "timed_out", "canceled")
+)
 # How long a place is kept: beyond the time of its activities; at least, after an end from outside,
 # for local activities; if nothing is known, because the SDK holds heartbeats back for up to a
 # minute.
@@ -95,13 +93,14 @@ async def _activity_time_left(client: Client, run: RunRef) -> float:
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
         async for event in handle.fetch_history_events():
-            scheduled = event.activity_task_scheduled_event_attributes
-            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                limits = (scheduled.heartbeat_timeout, scheduled.start_to_close_timeout)
+            kind = event.WhichOneof("attributes")
+            if kind == SCHEDULED:
+                task = event.activity_task_scheduled_event_attributes
+                limits = (task.heartbeat_timeout, task.start_to_close_timeout)
                 seconds = [each.ToTimedelta().total_seconds() for each in limits]
                 running[event.event_id] = next((each for each in seconds if each), UNKNOWN)
-            elif (name := ENDS.get(event.event_type)) is not None:
-                running.pop(getattr(event, name).scheduled_event_id, None)
+            elif kind in ENDS:
+                running.pop(getattr(event, kind).scheduled_event_id, None)
     except RPCError as error:
         if not is_no_run(error):
             raise

@@ -7,13 +7,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from .messages import (
-        CleanUp,
-        Drain,
-        Holder,
-        Recall,
-        drain_id,
-    )
+    from .messages import CleanUp, Drain, Holder, Recall, drain_id
     from .state import (
         DRAIN_HOLD_SECONDS,
         FIND_JOBS,
@@ -39,69 +33,64 @@ Handle = workflow.ActivityHandle[Any]
 
 def rules() -> Handle:
     """Return the rules of the current process."""
-    return workflow.start_activity(
-        SEMAPHORE_RULES,
-        summary="the rules of the process at work",
-        start_to_close_timeout=RULES_TIMEOUT,
-        retry_policy=RETRY_POLICY,
-    )
+    return _start(SEMAPHORE_RULES, about="the rules of the process at work", limit=RULES_TIMEOUT)
 
 
 def find_jobs(given: SemaphoreRules) -> Handle:
     """Return holders and waiters, by Temporal's data."""
-    return workflow.start_activity(
-        FIND_JOBS,
-        summary="rebuild from the runs",
-        start_to_close_timeout=REBUILD_TIMEOUT,
-        # The next process ends the tries of the one before, so a stall needs no restart.
-        heartbeat_timeout=timedelta(seconds=given.watch_seconds),
-        retry_policy=RETRY_POLICY,
-    )
+    # The next process ends the tries of the one before, so a stall needs no restart.
+    beats = given.watch_seconds
+    return _start(FIND_JOBS, about="rebuild from the runs", beats=beats, limit=REBUILD_TIMEOUT)
 
 
 def open_records(recall: Recall, given: SemaphoreRules) -> Handle:
     """Return the runs of open records; needs a worker of those records."""
-    return workflow.start_activity(
-        recall.activity,
-        task_queue=recall.task_queue,
-        summary="Temporal remembers no semaphore: which records are open?",
-        # Enough for any number of records.
-        start_to_close_timeout=FOR_EVER,
-        heartbeat_timeout=timedelta(seconds=given.beat_seconds),
-        retry_policy=RETRY_POLICY,
-    )
+    about = "Temporal remembers no semaphore: which records are open?"
+    return _start(recall.activity, about=about, queue=recall.task_queue, beats=given.beat_seconds)
 
 
 def watch(request: Watch, given: SemaphoreRules) -> Handle:
     """Signal the permit, and return how the run has closed, once it has."""
-    return workflow.start_activity(
-        WATCH_RUN,
-        request,
-        summary=summary(f"grant to {request.run.job_id}, and watch it until it closes"),
-        start_to_close_timeout=FOR_EVER,
-        heartbeat_timeout=timedelta(seconds=given.watch_seconds),
-        retry_policy=RETRY_POLICY,
-    )
+    about = f"grant to {request.run.job_id}, and watch it until it closes"
+    return _start(WATCH_RUN, request, about=about, beats=given.watch_seconds)
 
 
 def drain(holder: Holder, clean_up: CleanUp, given: SemaphoreRules) -> Handle:
     """Return when nothing of a run acts any more."""
-    request = holder.request
-    return workflow.start_activity(
+    return _start(
         clean_up.activity,
         Drain(
-            job_id=request.job_id,
-            run_id=request.run_id,
+            job_id=holder.run.job_id,
+            run_id=holder.run.run_id,
             hold_seconds=DRAIN_HOLD_SECONDS,
             closed=holder.drain,
             since=holder.drains_since,
         ),
-        task_queue=clean_up.task_queue,
-        activity_id=drain_id(request.run_id),
-        summary=summary(f"clear up after {request.job_id}"),
-        start_to_close_timeout=FOR_EVER,
-        heartbeat_timeout=timedelta(seconds=given.beat_seconds),
+        about=f"clear up after {holder.run.job_id}",
+        queue=clean_up.task_queue,
+        beats=given.beat_seconds,
+        activity_id=drain_id(holder.run.run_id),
+    )
+
+
+def _start(
+    name: str,
+    *arguments: object,
+    about: str,
+    queue: str | None = None,
+    beats: float | None = None,
+    limit: timedelta = FOR_EVER,
+    activity_id: str | None = None,
+) -> Handle:
+    return workflow.start_activity(
+        name,
+        args=arguments,
+        summary=summary(about),
+        task_queue=queue,
+        start_to_close_timeout=limit,
+        heartbeat_timeout=None if beats is None else timedelta(seconds=beats),
         retry_policy=RETRY_POLICY,
+        activity_id=activity_id,
     )
 
 

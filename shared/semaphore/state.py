@@ -4,11 +4,10 @@ The waiting requests are packed, because a payload may have 2 MiB, and a queue i
 """
 
 import base64
-import json
 import zlib
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 
 from .messages import (
     CAPACITY,
@@ -35,30 +34,26 @@ MAX_HISTORY = 1000
 WATCH_RUN = "grant_and_watch"
 FIND_JOBS = "find_jobs"
 SEMAPHORE_RULES = "semaphore_rules"
-# The key of the stack's name in the semaphore's memo.
-MEMO_STACK = "stack"
+# The keys of the stack's name, and of limit and pause, in the semaphore's memo.
+MEMO_STACK, MEMO_SETTINGS = "stack", "settings"
 # The quickest level, because ids are random, so that more effort gains little.
 LEVEL = 1
 
 
+_REQUESTS = TypeAdapter(tuple[SlotRequest, ...])
+
+
 def pack(requests: tuple[SlotRequest, ...]) -> str:
     """Pack requests into a third of their size as JSON."""
-    rows = [list(request.model_dump(mode="json").values()) for request in requests]
-    return packed({"names": list(SlotRequest.model_fields), "rows": rows})
-
-
-def packed(table: object) -> str:
-    """Pack a table."""
-    return base64.b64encode(zlib.compress(json.dumps(table).encode(), LEVEL)).decode()
+    packed = zlib.compress(_REQUESTS.dump_json(requests, exclude_none=True), LEVEL)
+    return base64.b64encode(packed).decode()
 
 
 def unpack(value: object) -> object:
     """Unpack requests; return anything else unchanged, for the model to judge."""
     if not isinstance(value, str):
         return value
-    table = json.loads(zlib.decompress(base64.b64decode(value)))
-    rows = (dict(zip(table["names"], row, strict=True)) for row in table["rows"])
-    return tuple(map(SlotRequest.model_validate, rows))
+    return _REQUESTS.validate_json(zlib.decompress(base64.b64decode(value)))
 
 
 Packed = Annotated[
@@ -126,11 +121,8 @@ class Ended(Message):
     @property
     def is_clear(self) -> bool:
         """True if the run left nothing to clear."""
-        return (
-            not self.granted
-            or self.grace == 0
-            or (self.grace is None and self.closed is Closed.ORDERLY)
-        )
+        is_orderly = self.grace is None and self.closed is Closed.ORDERLY
+        return not self.granted or self.grace == 0 or is_orderly
 
 
 class SemaphoreState(Message):
@@ -140,7 +132,6 @@ class SemaphoreState(Message):
     """
 
     is_new: bool = False
-
     settings: SemaphoreSettings = SemaphoreSettings()
     next_token: int = 0
     holders: tuple[Holder, ...] = ()

@@ -5,7 +5,7 @@ Every decision uses the server's answers and clock, never this machine's clock.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
 from typing import NamedTuple
@@ -20,12 +20,10 @@ from temporalio.api.enums.v1 import (
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import (
-    AsyncActivityHandle,
     Client,
     WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowFailureError,
-    WorkflowQueryFailedError,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -33,6 +31,7 @@ from temporalio.service import RPCError
 from .client import QUERY_TIMEOUT, start_semaphore
 from .messages import (
     REQUEST_SIGNAL,
+    SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
     UNKNOWN_QUERY,
     VIEW_QUERY,
@@ -48,7 +47,6 @@ from .state import FIND_JOBS, WATCH_RUN, SemaphoreRules
 
 log = logging.getLogger(__name__)
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-OURS = (FIND_JOBS, WATCH_RUN)
 
 # A semaphore that was ended by hand is started again after this, even without a request.
 PAUSE_SECONDS = 1.0
@@ -82,57 +80,73 @@ def ignore_failing_drains(name: str, failing: int) -> None:
     """Ignore the number of failing drains; they are logged anyway."""
 
 
-async def watch_over(
-    client: Client,
-    task_queue: str,
-    *,
-    rules: SemaphoreRules,
-    watches: Callable[[str], bool],
-    names: Iterable[str] = (),
-    known: Collection[str] | None = None,
-    on_failing_drains: OnFailingDrains = ignore_failing_drains,
-) -> None:
-    """Keep these semaphores running, and each one that exists or that an open run requests.
+class Watchdog:
+    """Keeps semaphores running, and looks after what they can't see: forgotten runs, holders whose
+    code fails, drains that fail, their own failing tasks.
 
-    Look after what they can't see: forgotten runs, holders whose code fails, drains that fail,
-    their own failing tasks. `watches`: True if a run is watched for a semaphore; otherwise it has
-    no holder to check. `known`: names that come up meanwhile. A semaphore that does not answer
-    delays no other.
+    A semaphore that does not answer delays no other.
     """
-    kept: dict[str, asyncio.Task[None]] = {}
 
-    def keep(names: Iterable[str]) -> None:
-        for name in names:
-            if name not in kept:
-                kept[name] = asyncio.create_task(_keep_running(client, name, task_queue))
+    def __init__(
+        self,
+        client: Client,
+        rules: SemaphoreRules,
+        *,
+        task_queue: str = SEMAPHORE_QUEUE,
+        on_failing_drains: OnFailingDrains = ignore_failing_drains,
+    ) -> None:
+        self._client = client
+        self._rules = rules
+        self._task_queue = task_queue
+        self._on_failing_drains = on_failing_drains
+        self._kept: dict[str, asyncio.Task[None]] = {}
 
-    rounds, number = max(1, round(rules.look_seconds / rules.care_seconds)), 0
+    def keep(self, name: str) -> None:
+        """Start this semaphore whenever there is none."""
+        if name not in self._kept:
+            self._kept[name] = asyncio.create_task(self._keep_running(name))
 
-    async def notice(known: Collection[str]) -> None:
+    async def run(self, names: Iterable[str]) -> None:
+        """Look after these semaphores, each one that exists, and each one that an open run
+        requests."""
+        rounds, number = max(1, round(self._rules.look_seconds / self._rules.care_seconds)), 0
+        try:
+            for name in names:
+                self.keep(name)
+            while True:
+                with _logging_failure("all"):
+                    for name in await running_semaphores(self._client):
+                        self.keep(name)
+                await asyncio.sleep(self._rules.care_seconds)
+                number += 1
+                for name in [*self._kept]:
+                    with _logging_failure(name):
+                        await self._check(name)
+                if number % rounds == 0:
+                    with _logging_failure("all"):
+                        for name in await remind(self._client):
+                            self.keep(name)
+        finally:
+            for each in self._kept.values():
+                each.cancel()
+
+    async def _keep_running(self, name: str) -> None:
         while True:
-            keep([*known])
+            with _logging_failure(name):
+                await start_semaphore(self._client, name, task_queue=self._task_queue)
+                with suppress(WorkflowFailureError):
+                    # A long poll that reports its end.
+                    await self._client.get_workflow_handle(semaphore_id(name)).result()
             await asyncio.sleep(PAUSE_SECONDS)
 
-    keep(names)
-    noticing = None if known is None else asyncio.create_task(notice(known))
-    try:
-        while True:
-            with _logging_failure("all"):
-                keep(await running_semaphores(client))
-            await asyncio.sleep(rules.care_seconds)
-            number += 1
-            for name in [*kept]:
-                with _logging_failure(name):
-                    await end_stuck(client, name, on_failing_drains)
-                if rules.ends_failing and watches(name):
-                    with _logging_failure(name):
-                        await end_failing(client, name)
-            if number % rounds == 0:
-                with _logging_failure("all"):
-                    keep(await remind(client))
-    finally:
-        for each in (*kept.values(), *([noticing] if noticing else [])):
-            each.cancel()
+    async def _check(self, name: str) -> None:
+        described = await end_stuck(self._client, name, self._on_failing_drains)
+        if described is None or not self._rules.ends_failing:
+            return
+        # Without a holder there is nothing to ask.
+        pending = described.raw_description.pending_activities
+        if any(each.activity_type.name == WATCH_RUN for each in pending):
+            await end_failing(self._client, name)
 
 
 async def running_semaphores(client: Client) -> list[str]:
@@ -141,56 +155,43 @@ async def running_semaphores(client: Client) -> list[str]:
     return [name_of(each.id) async for each in client.list_workflows(query)]
 
 
-async def _keep_running(client: Client, name: str, task_queue: str) -> None:
-    """Start a semaphore whenever there is none; a long poll reports its end."""
-    while True:
-        with _logging_failure(name):
-            await start_semaphore(client, name, task_queue=task_queue)
-            with suppress(WorkflowFailureError):
-                await client.get_workflow_handle(semaphore_id(name)).result()
-        await asyncio.sleep(PAUSE_SECONDS)
-
-
 @contextmanager
 def _logging_failure(name: str) -> Iterator[None]:
-    """Log a failure; the next round tries again."""
+    """Log a failure of whatever kind, because the watchdog must not end; the next round tries
+    again."""
     try:
         yield
-    except (RPCError, WorkflowQueryFailedError) as error:
+    except Exception as error:
         seen = {"semaphore": name, "reason": str(error)}
         log.warning("check of a semaphore failed", extra=seen)
 
 
 async def end_stuck(
     client: Client, name: str, on_failing_drains: OnFailingDrains = ignore_failing_drains
-) -> bool:
-    """Report failing drains, and end a semaphore that is stuck; return True if it was ended."""
-    try:
-        described = await client.get_workflow_handle(semaphore_id(name)).describe()
-    except RPCError as error:
-        if not is_gone(error):
-            raise
-        return False
-    pending = described.raw_description.pending_activities
-    failing = [
-        each
-        for each in pending
-        if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
-    ]
-    on_failing_drains(name, len(failing))
-    for each in failing:
-        reason = each.last_failure.message
-        seen = {"drain": each.activity_id, "tries": each.attempt, "reason": reason}
-        log.error("drain keeps failing", extra={"semaphore": name, **seen})
-    failed = (await find_failures(client, described)).times
-    if failed < FAILED_TASKS:
-        return False
-    # It blocks everybody; the next one rebuilds.
-    log.error("semaphore is stuck and gets terminated", extra={"semaphore": name, "failed": failed})
+) -> WorkflowExecutionDescription | None:
+    """Report failing drains, and end a semaphore that is stuck: it blocks all its users, and the
+    next one rebuilds. Return its description unless it has ended."""
+    handle = client.get_workflow_handle(semaphore_id(name))
     with _unless_gone():
+        described = await handle.describe()
+        failing = [
+            each
+            for each in described.raw_description.pending_activities
+            if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
+        ]
+        on_failing_drains(name, len(failing))
+        for each in failing:
+            reason = each.last_failure.message
+            seen = {"drain": each.activity_id, "tries": each.attempt, "reason": reason}
+            log.error("drain keeps failing", extra={"semaphore": name, **seen})
+        failed = (await find_failures(client, described)).times
+        if failed < FAILED_TASKS:
+            return described
+        stuck = {"semaphore": name, "failed": failed}
+        log.error("semaphore is stuck and gets terminated", extra=stuck)
         handle = client.get_workflow_handle(semaphore_id(name), run_id=described.run_id)
         await handle.terminate(reason=STANDS)
-    return True
+    return None
 
 
 async def end_failing(
@@ -214,11 +215,10 @@ async def end_failing(
 async def _ended_if_failing(client: Client, holder: HolderView, failing_for: timedelta) -> bool:
     handle = client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
     with _unless_gone():
-        described: WorkflowExecutionDescription = await handle.describe()
-        if is_failing(await find_failures(client, described), failing_for):
-            log.error(
-                "holder's code keeps failing, run gets terminated", extra={"job_id": holder.job_id}
-            )
+        failures = await find_failures(client, await handle.describe())
+        if is_failing(failures, failing_for):
+            seen = {"job_id": holder.job_id}
+            log.error("holder's code keeps failing, run gets terminated", extra=seen)
             await handle.terminate(reason=FAILS)
             return True
     return False
@@ -246,35 +246,26 @@ async def find_failures(client: Client, described: WorkflowExecutionDescription)
     if not described.raw_description.HasField("pending_workflow_task"):
         return Failures()
     task = described.raw_description.pending_workflow_task
-    failed = [
-        event.event_time.ToDatetime(UTC)
-        async for event in _since_the_last_completed_task(client, described)
-        if _is_failure(event)
-    ]
-    if not failed:
-        return Failures()
-    times = len(failed) + max(0, task.attempt - 2)
-    return Failures(times, task.scheduled_time.ToDatetime(UTC) - failed[-1])
-
-
-async def _since_the_last_completed_task(
-    client: Client, described: WorkflowExecutionDescription
-) -> AsyncIterator[HistoryEvent]:
-    """Return the events, latest first."""
     request = GetWorkflowExecutionHistoryReverseRequest(
         namespace=client.namespace,
         execution=Execution(workflow_id=described.id, run_id=described.run_id),
         maximum_page_size=100,
     )
-    while True:
+    failed, completed = [], False
+    while not completed:
         page = await client.workflow_service.get_workflow_execution_history_reverse(request)
         for event in page.history.events:
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                return
-            yield event
-        if not page.next_page_token:
-            return
+            completed = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+            if completed:
+                break
+            if _is_failure(event):
+                failed.append(event.event_time.ToDatetime(UTC))
         request.next_page_token = page.next_page_token
+        completed = completed or not page.next_page_token
+    if not failed:
+        return Failures()
+    times = len(failed) + max(0, task.attempt - 2)
+    return Failures(times, task.scheduled_time.ToDatetime(UTC) - failed[-1])
 
 
 def _is_failure(event: HistoryEvent) -> bool:
@@ -301,32 +292,29 @@ async def remind(client: Client) -> dict[str, int]:
     The listings from which a semaphore rebuilds are eventually consistent, and may lack a run. A
     run that has just begun may be among them; it counts once, however often it is requested.
     """
-    asking: dict[str, dict[str, WorkflowExecution]] = {}
+    marked: dict[str, dict[str, WorkflowExecution]] = {}
     async for run in client.list_workflows(OPEN):
         for name in names_in(run):
-            asking.setdefault(name, {})[run.run_id] = run
-    return {name: await _remind(client, name, runs) for name, runs in asking.items()}
+            marked.setdefault(name, {})[run.run_id] = run
+    found = dict.fromkeys(marked, 0)
+    for name, runs in marked.items():
+        with _logging_failure(name):
+            found[name] = await _remind(client, name, runs)
+    return found
 
 
 async def _remind(client: Client, name: str, runs: dict[str, WorkflowExecution]) -> int:
-    semaphore, found, run_ids = client.get_workflow_handle(semaphore_id(name)), 0, list(runs)
+    semaphore, found, run_ids = client.get_workflow_handle(semaphore_id(name)), 0, [*runs]
     for place in range(0, len(run_ids), AT_ONCE):
-        with _logging_failure(name):
-            unknown = await semaphore.query(
-                UNKNOWN_QUERY,
-                run_ids[place : place + AT_ONCE],
-                result_type=list[str],
-                rpc_timeout=QUERY_TIMEOUT,
-            )
-            seen = [await read_run(client, runs[run_id], name=name) for run_id in unknown]
-            forgotten = [each.request for each in seen if each and each.open and each.asking]
-            if forgotten:
-                job_ids = [each.job_id for each in forgotten]
-                log.warning(
-                    "requested the slot for unknown runs",
-                    extra={"semaphore": name, "job_ids": job_ids},
-                )
-                await semaphore.signal(REQUEST_SIGNAL, forgotten)
+        some = run_ids[place : place + AT_ONCE]
+        unknown = await semaphore.query(
+            UNKNOWN_QUERY, some, result_type=list[str], rpc_timeout=QUERY_TIMEOUT
+        )
+        seen = [await read_run(client, runs[run_id], name=name) for run_id in unknown]
+        if forgotten := [each.request for each in seen if each and each.waits]:
+            extra = {"semaphore": name, "job_ids": [each.job_id for each in forgotten]}
+            log.warning("requested the slot for unknown runs", extra=extra)
+            await semaphore.signal(REQUEST_SIGNAL, forgotten)
             found += len(forgotten)
     return found
 
@@ -337,34 +325,20 @@ async def end_stale_tries(client: Client, names: Iterable[str]) -> int:
     This runs before this process polls, so none is its own. If the other process is alive after
     all, its try is void, and the next try does the same work.
     """
-    begun = 0
+    ended = 0
     for name in names:
-        try:
-            begun += await _end_stale_tries(client, name)
-        except RPCError as error:
-            seen = {"semaphore": name, "reason": error.message}
-            log.info("no stale tries ended", extra=seen)
-    return begun
-
-
-async def _end_stale_tries(client: Client, name: str) -> int:
-    described = await client.get_workflow_handle(semaphore_id(name)).describe()
-    abandoned = [
-        client.get_async_activity_handle(
-            workflow_id=described.id, run_id=described.run_id, activity_id=each.activity_id
-        )
-        for each in described.raw_description.pending_activities
-        if each.activity_type.name in OURS and each.state == STARTED
-    ]
-    return sum([await _ended(each) for each in abandoned])
-
-
-async def _ended(activity: AsyncActivityHandle) -> bool:
-    """True if the try was still under way."""
-    try:
-        await activity.fail(ApplicationError("A process of the semaphore has started."))
-    except RPCError as error:
-        if not is_gone(error):
-            raise
-        return False
-    return True
+        with _logging_failure(name), _unless_gone():
+            described = await client.get_workflow_handle(semaphore_id(name)).describe()
+            for each in described.raw_description.pending_activities:
+                if each.activity_type.name in (FIND_JOBS, WATCH_RUN) and each.state == STARTED:
+                    stale = client.get_async_activity_handle(
+                        workflow_id=described.id,
+                        run_id=described.run_id,
+                        activity_id=each.activity_id,
+                    )
+                    with _unless_gone():
+                        await stale.fail(
+                            ApplicationError("A process of the semaphore has started.")
+                        )
+                        ended += 1
+    return ended

@@ -1,7 +1,7 @@
 """The semaphore's process: a worker on its own queue, and the watchdog."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -18,10 +18,10 @@ from .sandbox import DropInvalidSignals, WorkflowRunner
 from .state import SemaphoreRules
 from .watchdog import (
     OnFailingDrains,
+    Watchdog,
     end_stale_tries,
     ignore_failing_drains,
     running_semaphores,
-    watch_over,
 )
 from .workflow import SemaphoreWorkflow
 
@@ -62,7 +62,8 @@ async def semaphore_worker(
     rules = rules or SemaphoreRules()
     client = with_models(client)
     await end_stale_tries(client, {*names, *await running_semaphores(client)})
-    activities = SemaphoreActivities(client, rules, task_queue=task_queue)
+    watchdog = Watchdog(client, rules, task_queue=task_queue, on_failing_drains=on_failing_drains)
+    activities = SemaphoreActivities(client, rules, task_queue=task_queue, keep=watchdog.keep)
     runner = WorkflowRunner()
     worker = Worker(
         client,
@@ -88,37 +89,9 @@ async def semaphore_worker(
         build_id=BUILD_ID,
     )
     runner.serve(worker)
-    care = watch_over(
-        client,
-        task_queue,
-        rules=rules,
-        watches=activities.watches,
-        names=names,
-        known=activities.known,
-        on_failing_drains=on_failing_drains,
-    )
-    async with worker, in_background(care):
-        yield worker
-
-
-@asynccontextmanager
-async def in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run `work` during the block; if it fails, the block fails as well."""
-    block, task = asyncio.current_task(), asyncio.create_task(work)
-    failures: list[BaseException] = []
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and block is not None:
-            failures.append(error)
-            block.cancel()
-
-    task.add_done_callback(ended)
+    care = asyncio.create_task(watchdog.run(names))
     try:
-        yield
-    except asyncio.CancelledError:
-        if not failures or (block is not None and block.uncancel()):
-            raise
-        raise failures[0] from None
+        async with worker:
+            yield worker
     finally:
-        task.remove_done_callback(ended)
-        task.cancel()
+        care.cancel()

@@ -1,7 +1,7 @@
 """The semaphore: grants places in order; a permit lives exactly as long as its holder's run."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
@@ -20,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
         UNKNOWN_QUERY,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
-        CleanUp,
         Drained,
         Holder,
         OpenRecords,
@@ -36,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from .queue import Permits
     from .state import (
+        MEMO_SETTINGS,
         MEMO_STACK,
         Ended,
         Found,
@@ -78,7 +78,19 @@ class SemaphoreWorkflow:
         A run that was reset has an outdated state: it fails before it grants anything, and the next
         semaphore rebuilds.
         """
-        await self._fail_if_reset()
+        serving = asyncio.create_task(self._serve())
+        await workflow.wait_condition(lambda: serving.done() or self._is_void())
+        if serving.done():
+            serving.result()
+        await workflow.wait_condition(
+            lambda: workflow.all_handlers_finished() and (self._is_void() or not self._refusing)
+        )
+        if self._is_void():
+            raise _reset()
+        workflow.continue_as_new(self._permits.state(), memo=self._memo())
+
+    async def _serve(self) -> None:
+        """Learn who holds and who waits, then grant until the history is long."""
         self._rules = await self._completed(starts.rules, SemaphoreRules)
         self._permits.capacity = self._rules.capacity
         if self._rebuilds:
@@ -86,19 +98,37 @@ class SemaphoreWorkflow:
             workflow.upsert_memo({MEMO_STACK: self._rules.stack})
             await self._rebuild()
             self._rebuilds = False
-        await self._fail_if_reset()
         workflow.upsert_memo(self._memo())
         self._begin()
-        await workflow.wait_condition(lambda: self._handed_on or self._is_void())
-        await self._fail_if_reset()
-        await workflow.wait_condition(
-            lambda: (workflow.all_handlers_finished() and not self._refusing) or self._is_void()
+        await workflow.wait_condition(lambda: self._handed_on)
+
+    async def _rebuild(self) -> None:
+        """Find holders and waiters before any grant, because no run handed over a state."""
+        found = await self._completed(lambda: starts.find_jobs(self._rules), Found)
+        name, rules = self._permits.name, self._rules
+        # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
+        floor = int(workflow.info().start_time.timestamp() * 1000)
+        state = SemaphoreState(
+            settings=found.settings or self._permits.settings,
+            next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
+            holders=found.holders,
         )
-        await self._fail_if_reset()
-        workflow.continue_as_new(self._permits.state(), memo=self._memo())
+        self._permits = Permits(state, name, capacity=rules.capacity)
+        if (recall := rules.recalls.get(name)) is not None and not found.remembered:
+            records = await self._completed(lambda: starts.open_records(recall, rules), OpenRecords)
+            for each in records.runs:
+                # Its watch finds out whether it is open, has left something at a vendor, or is
+                # unknown.
+                clean_up = recall.clean_ups.get(each.pipeline)
+                if clean_up is not None and each.run_id not in self._permits.held:
+                    now, run = workflow.now(), dict(each.run)
+                    self._permits.hold(SlotRequest(requested_at=now, clean_up=clean_up, **run), now)
+        self._queue(found.waiting)
 
     def _begin(self) -> None:
         """Watch all holders and take in early messages; from now on there are grants."""
+        if self._is_void():
+            return
         for holder in self._permits.held.values():
             self._follow(holder, again=True)
         # The watches of a high limit must not fill a run's history by themselves.
@@ -109,46 +139,11 @@ class SemaphoreWorkflow:
         self._early.clear()
         self._decide()
 
-    async def _rebuild(self) -> None:
-        """Find holders and waiters before any grant, because no run handed over a state."""
-        found = await self._completed(lambda: starts.find_jobs(self._rules), Found)
-        permits = self._permits
-        # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
-        floor = int(workflow.info().start_time.timestamp() * 1000)
-        state = SemaphoreState(
-            settings=found.settings or self._permits.settings,
-            next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
-            holders=found.holders,
-            waiting=found.waiting,
-        )
-        self._permits = Permits(state, permits.name, capacity=permits.capacity)
-        recall, rules = self._rules.recalls.get(permits.name), self._rules
-        if recall is not None and not found.remembered:
-            records = await self._completed(lambda: starts.open_records(recall, rules), OpenRecords)
-            for run in records.runs:
-                if (clean_up := recall.clean_ups.get(run.pipeline)) is not None:
-                    self._adopt(run, clean_up)
-
-    def _adopt(self, run: RunRef, clean_up: CleanUp) -> None:
-        """Count the run of an open record as a holder.
-
-        Its watch finds out whether it is open, has left something at a vendor, or is unknown.
-        """
-        permits, now = self._permits, workflow.now()
-        if run.run_id not in permits.held:
-            permits.withdraw(run.run_id)
-            request = SlotRequest(
-                job_id=run.job_id, run_id=run.run_id, requested_at=now, clean_up=clean_up
-            )
-            permits.held[run.run_id] = Holder(request=request, token=permits.next_token, since=now)
-            permits.next_token += 1
-
     async def _completed(self, start: Callable[[], starts.Handle], kind: type[M]) -> M:
         """Return an activity's result; start it again until there is one."""
-        while True:
-            if (found := await _result(start(), kind)) is not None:
-                return found
+        while (found := await _result(start(), kind)) is None:
             await workflow.sleep(AGAIN_SECONDS)
+        return found
 
     def _decide(self) -> None:
         """Grant each free place; called after everything that may free or request one."""
@@ -167,10 +162,10 @@ class SemaphoreWorkflow:
 
     def _start(self, holder: Holder, *, again: bool) -> starts.Handle:
         clean_up = holder.request.clean_up
-        if _is_watched(holder) or clean_up is None:
-            watch = Watch(name=self._permits.name, holder=holder, again=again)
-            return starts.watch(watch, self._rules)
-        return starts.drain(holder, clean_up, self._rules)
+        if holder.drain is not None and clean_up is not None:
+            return starts.drain(holder, clean_up, self._rules)
+        watch = Watch(name=self._permits.name, holder=holder, again=again)
+        return starts.watch(watch, self._rules)
 
     async def _until_free(self, holder: Holder, handle: starts.Handle | None) -> None:
         """Wait until a run has closed and what it left is cleared; then decide again.
@@ -179,8 +174,8 @@ class SemaphoreWorkflow:
         """
         run_id, permits = holder.run.run_id, self._permits
         while handle is not None:
-            kind = Ended if _is_watched(holder) else Drained
-            ended = await _result(handle, kind)
+            drains = holder.drain is not None and holder.request.clean_up is not None
+            ended = await _result(handle, Drained if drains else Ended)
             if self._follows.get(run_id) is not asyncio.current_task():
                 # The place was given back. The cancellation ends the activity, not this task.
                 return
@@ -200,12 +195,12 @@ class SemaphoreWorkflow:
         self._decide()
 
     def _give_back(self, run_id: str) -> None:
-        self._permits.release(run_id)
+        self._permits.held.pop(run_id, None)
         follow = self._follows.pop(run_id, None)
         if follow is not None and follow is not asyncio.current_task():
             follow.cancel()
 
-    def _queue(self, requests: list[SlotRequest]) -> None:
+    def _queue(self, requests: Iterable[SlotRequest]) -> None:
         """Add waiters; a run that does not fit into the queue gets `queue_full` at once."""
         for request in requests:
             if not self._permits.request(request, workflow.now()):
@@ -254,7 +249,10 @@ class SemaphoreWorkflow:
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause, in force when it returns; a lower limit lets holders finish."""
-        await self._until_ready()
+        self._length += UPDATE_EVENTS
+        await workflow.wait_condition(lambda: self._ready or self._is_void())
+        if self._is_void():
+            raise _reset()
         changed = change.model_dump(exclude_none=True)
         self._permits.settings = self._permits.settings.model_copy(update=changed)
         workflow.upsert_memo(self._memo())
@@ -262,16 +260,19 @@ class SemaphoreWorkflow:
         return self._permits.view()
 
     @workflow.update(name=FREE_UPDATE)
-    async def free(self, wanted: SlotFree) -> SlotView:
-        """Give up a drain that cannot end; raise ApplicationError `not_draining` for any other
-        run."""
-        await self._until_ready()
-        holder = self._permits.held.get(wanted.run_id)
-        if holder is None or holder.drain is None:
-            raise ApplicationError("This run is not draining.", type="not_draining")
+    def free(self, wanted: SlotFree) -> SlotView:
+        """Give up a drain that cannot end."""
+        self._length += UPDATE_EVENTS
         self._give_back(wanted.run_id)
         self._decide()
         return self._permits.view()
+
+    @free.validator
+    def _drains(self, wanted: SlotFree) -> None:
+        """Refuse any other run; so an update that the history has as accepted freed its run."""
+        holder = self._permits.held.get(wanted.run_id)
+        if not self._ready or holder is None or holder.drain is None:
+            raise ApplicationError("This run is not draining.", type="not_draining")
 
     @workflow.query(name=VIEW_QUERY)
     def view(self) -> SlotView:
@@ -284,27 +285,16 @@ class SemaphoreWorkflow:
         return [each for each in run_ids if self._ready and not self._permits.knows(each)]
 
     def _memo(self) -> dict[str, object]:
-        """Write limit, pause and owner into the memo, which outlives this run."""
-        settings = self._permits.settings.model_dump(mode="json")
-        return {"settings": settings, MEMO_STACK: self._rules.stack}
+        """Write limit, pause and owner into the memo, which outlives this run.
 
-    # A run that was reset
+        A later rebuild takes a run whose memo has the settings for one that knew its holders.
+        """
+        settings = self._permits.settings.model_dump(mode="json")
+        return {MEMO_SETTINGS: settings, MEMO_STACK: self._rules.stack}
 
     def _is_void(self) -> bool:
         """True if this run was reset, and has replayed its history."""
         return self._is_reset and not workflow.unsafe.is_replaying()
-
-    async def _fail_if_reset(self) -> None:
-        """Fail if this run is void, once its handlers have run."""
-        if self._is_void():
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            raise _reset()
-
-    async def _until_ready(self) -> None:
-        self._length += UPDATE_EVENTS
-        await workflow.wait_condition(lambda: self._ready or self._is_void())
-        if self._is_void():
-            raise _reset()
 
 
 async def _result(handle: starts.Handle, kind: type[M]) -> M | None:
@@ -313,10 +303,6 @@ async def _result(handle: starts.Handle, kind: type[M]) -> M | None:
         return kind.model_validate(await handle)
     except (ActivityError, ValidationError):
         return None
-
-
-def _is_watched(holder: Holder) -> bool:
-    return holder.drain is None or holder.request.clean_up is None
 
 
 def _reset() -> ApplicationError:

@@ -43,7 +43,7 @@ from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, semaphore_id
 from shared.semaphore.queue import turn
 from shared.semaphore.state import SemaphoreRules
-from shared.semaphore.watchdog import end_stale_tries, watch_over
+from shared.semaphore.watchdog import Watchdog, end_stale_tries
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.store.records import is_beginning, is_newer
 from tests.simulation.client import SimulatedClient
@@ -315,6 +315,7 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
         ends_failing=True,
         recalls=recalls_of(PIPELINES.values()),
     )
+    watchdog = Watchdog(client, rules)
     activities = SemaphoreActivities(client, rules)
     _install(
         worker,
@@ -328,10 +329,7 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
 
     async def care() -> None:
         await end_stale_tries(client, gates(options))
-        watches = activities.watches
-        await watch_over(
-            client, SEMAPHORE_QUEUE, rules=rules, watches=watches, names=gates(options)
-        )
+        await watchdog.run(gates(options))
 
     worker.begin(care())
     return worker
@@ -366,7 +364,7 @@ class SemaphoreBook:
 
     def waiting(self) -> list[tuple[int, Any, str]]:
         """Priority, key of the turn and run of each waiter."""
-        return [_turn(request) for request in self._permits.queue]
+        return [_turn(request) for request in self._permits.queue()]
 
     def turns(self) -> dict[str, tuple[int, Any, str]]:
         """The same of those who hold."""
@@ -377,7 +375,7 @@ class SemaphoreBook:
 
         A job whose code fails for ever, and which never held, waits on until somebody ends it.
         """
-        queue = self._permits.queue
+        queue = self._permits.queue()
         waiting = [request.run_id for request in queue if request.job_id not in broken]
         parts = {"held": list(self.held()), "waiting": waiting}
         return ", ".join(f"{name}: {who}" for name, who in parts.items() if who)

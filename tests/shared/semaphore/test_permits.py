@@ -2,44 +2,70 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.semaphore.messages import Closed, Release, SemaphoreSettings, SlotRequest
-from shared.semaphore.queue import NEAR, Permits, turn
+from shared.semaphore.queue import AGEING_SECONDS, NEAR, Permits
 from shared.semaphore.state import Ended, SemaphoreState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
 KILLED = Ended(closed=Closed.TERMINATED, granted=True)
 
 
-def request(number: int, *, priority: int = 3) -> SlotRequest:
+def request(run: int | str, *, after: float = 0, priority: int = 3) -> SlotRequest:
     return SlotRequest(
-        job_id=f"job-{number}",
-        run_id=f"run-{number}",
+        job_id=f"job-{run}",
+        run_id=f"run-{run}",
         priority=priority,
-        requested_at=START + timedelta(seconds=number),
+        requested_at=START + timedelta(seconds=after),
     )
 
 
-def new_permits(*, waiting: int = 0, limit: int = 1, capacity: int = 100) -> Permits:
-    state = SemaphoreState(settings=SemaphoreSettings(limit=limit), next_token=100)
-    made = Permits(state, "image", capacity=capacity)
-    for number in range(waiting):
-        assert made.request(request(number), START)
+def permits(*waiting: SlotRequest, capacity: int = 100) -> Permits:
+    made = Permits(SemaphoreState(next_token=100), "image", capacity=capacity)
+    for each in waiting:
+        assert made.request(each, START)
     return made
 
 
+@pytest.mark.parametrize(
+    ("requests", "order"),
+    [
+        # First come, first served inside a priority; equal times have an order of their own.
+        ([request(1, after=5), request(2, after=3), request(3, after=4)], ["2", "3", "1"]),
+        ([request(2), request(1)], ["1", "2"]),
+        ([request("low", priority=5), request("high", after=9, priority=1)], ["high", "low"]),
+        # Waiting raises a low priority above newcomers.
+        (
+            [
+                request("low", priority=5),
+                request("late", after=4 * AGEING_SECONDS + 1, priority=1),
+                request("new", after=4 * AGEING_SECONDS - 1, priority=1),
+            ],
+            ["new", "low", "late"],
+        ),
+        # A run is in the queue once, with its first request; its job's next run is another one.
+        ([request(1, after=1), request(2, after=2), request(1, after=3)], ["1", "2"]),
+        ([request(1), request(1).model_copy(update={"run_id": "run-1b"})], ["1", "1"]),
+    ],
+)
+def test_the_order(requests: list[SlotRequest], order: list[str]) -> None:
+    made = permits(*requests)
+    assert [each.job_id.removeprefix("job-") for each in made.queue()] == order
+    assert [made.grant(START).request.job_id for _ in order] == [f"job-{each}" for each in order]
+
+
 def test_a_request_of_another_time_is_dropped() -> None:
-    made = new_permits()
+    made = permits()
     for now in (START - NEAR - timedelta(days=1), START + NEAR + timedelta(days=1)):
         assert made.request(request(0), now)
         assert not made.knows("run-0")
 
 
 def test_a_full_queue_takes_runs_that_it_knows_and_no_other_one() -> None:
-    made = new_permits(waiting=2, capacity=2)
+    made = permits(request(0), request(1), capacity=2)
     assert made.request(request(0), START)
     assert not made.request(request(2), START)
     assert made.view().is_full
@@ -49,7 +75,7 @@ def test_a_full_queue_takes_runs_that_it_knows_and_no_other_one() -> None:
 
 
 def test_a_release_counts_for_its_run_and_token_and_not_while_it_drains() -> None:
-    made = new_permits(waiting=2)
+    made = permits(request(0), request(1))
     token = made.grant(START).token
     for run_id, number in (("run-0", token + 1), ("run-0", token - 1), ("run-1", token)):
         assert not made.returned(Release(run_id=run_id, token=number))
@@ -59,34 +85,36 @@ def test_a_release_counts_for_its_run_and_token_and_not_while_it_drains() -> Non
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Any order of requests, grants, drains, ends and changes."""
+    """Any order of requests, grants, drains, ends and changes, beside a list that is sorted anew
+    each time."""
 
     @initialize()
     def begin(self) -> None:
-        self.permits = new_permits()
+        self.permits = permits()
         self.count = 0
-        self.requests: dict[str, SlotRequest] = {}
-        self.waiting: set[str] = set()
+        self.waiting: dict[str, SlotRequest] = {}
         self.held: dict[str, int] = {}
         self.latest = 0
 
-    @rule(priority=st.integers(1, 5), times=st.integers(1, 2))
-    def request(self, priority: int, times: int) -> None:
+    def in_order(self) -> list[SlotRequest]:
+        def turn(each: SlotRequest) -> tuple[datetime, str]:
+            return each.requested_at + timedelta(minutes=10 * each.priority), each.run_id
+
+        return sorted(self.waiting.values(), key=turn)
+
+    @rule(after=st.integers(0, 3000), priority=st.integers(1, 5), times=st.integers(1, 2))
+    def request(self, after: int, priority: int, times: int) -> None:
         self.count += 1
-        wanted = request(self.count, priority=priority)
+        wanted = request(self.count, after=after, priority=priority)
         for _ in range(times):
             assert self.permits.request(wanted, START)
-        self.requests[wanted.run_id] = wanted
-        self.waiting.add(wanted.run_id)
+        self.waiting[wanted.run_id] = wanted
 
-    @precondition(lambda self: self.requests)
     @rule(data=st.data())
-    def withdraw_or_repeat(self, data: st.DataObject) -> None:
-        run_id = data.draw(st.sampled_from(sorted(self.waiting | set(self.held)) or ["none"]))
-        if run_id in self.held:
-            self.permits.request(self.requests[run_id], START)
+    def withdraw(self, data: st.DataObject) -> None:
+        run_id = data.draw(st.sampled_from([*self.waiting, *self.held, "none"]))
         self.permits.withdraw(run_id)
-        self.waiting.discard(run_id)
+        self.waiting.pop(run_id, None)
 
     @rule()
     def grant(self) -> None:
@@ -94,13 +122,13 @@ class AnyOrder(RuleBasedStateMachine):
         has_room = len(self.held) < settings.limit and not settings.paused
         assert self.permits.can_grant() == (has_room and bool(self.waiting))
         if self.permits.can_grant():
-            holder = self.permits.grant(START)
-            first = min((self.requests[run_id] for run_id in self.waiting), key=turn)
+            holder, first = self.permits.grant(START), self.in_order()[0]
             assert holder.request == first
             assert holder.token > self.latest
-            self.latest = holder.token
-            self.held[first.run_id] = holder.token
-            self.waiting.remove(first.run_id)
+            self.latest = self.held[first.run_id] = holder.token
+            del self.waiting[first.run_id]
+            # A holder that requests once more does not wait.
+            self.permits.request(first, START)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), drains=st.booleans())
@@ -109,8 +137,7 @@ class AnyOrder(RuleBasedStateMachine):
         if drains:
             assert self.permits.drain(run_id, KILLED, START).drains_since == START
         else:
-            assert self.permits.release(run_id)
-            assert not self.permits.release(run_id)
+            del self.permits.held[run_id]
             del self.held[run_id]
 
     @rule(limit=st.integers(1, 3), paused=st.booleans())
@@ -126,9 +153,10 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def it_is_as_the_model_says(self) -> None:
         assert {run: each.token for run, each in self.permits.held.items()} == self.held
-        assert {each.run_id for each in self.permits.queue} == self.waiting
+        assert list(self.permits.queue()) == self.in_order()
         view = self.permits.view()
         assert [each.token for each in view.holders] == list(self.held.values())
+        assert view.waiting == tuple(each.job_id for each in self.in_order())
         assert view.waiting_count == len(self.waiting)
 
 

@@ -181,7 +181,7 @@ async def test_a_semaphore_that_stands_still_is_ended_and_the_next_one_rebuilds(
     async with semaphore_of(jobs.client):
         await eventually(another, lambda latest: latest not in ("", run))
         await jobs.book.has_entered("job")
-        assert not await end_stuck(jobs.client, JOB_GATE)
+        assert await end_stuck(jobs.client, JOB_GATE)
     standing = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
     last = (await standing.fetch_history()).events[-1]
     assert last.workflow_execution_terminated_event_attributes.reason == STANDS

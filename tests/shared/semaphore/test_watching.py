@@ -1,4 +1,4 @@
-"""The semaphore's watch of a run: what it signals, how it ends, and that there is one at a time."""
+"""The semaphore's watch of a run: what it signals, and how it ends."""
 
 import asyncio
 from dataclasses import replace
@@ -8,13 +8,11 @@ from uuid import uuid4
 import pytest
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
-from shared.semaphore import activities
 from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import Closed, Holder, RunRef, SlotRequest
 from shared.semaphore.state import Ended, SemaphoreRules, Watch
@@ -87,35 +85,3 @@ async def test_a_run_that_continues_as_new_has_ended(client: Client) -> None:
             ended = await watched(client, watch(run, again=True))
         await client.get_workflow_handle(run.job_id).terminate()
     assert ended == Ended(closed=Closed.ORDERLY, granted=True)
-
-
-async def test_the_latest_watch_of_a_run_ends_the_one_before(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed, begun = asyncio.Event(), asyncio.Semaphore(0)
-
-    async def until_closed(_: Client, __: RunRef) -> Closed:
-        begun.release()
-        await closed.wait()
-        return Closed.ORDERLY
-
-    monkeypatch.setattr(activities, "until_closed", until_closed)
-    process = SemaphoreActivities(client, SemaphoreRules())
-    runs = [await a_run(client) for _ in range(2)]
-
-    async def begin(gate: str, run: RunRef) -> asyncio.Task[Ended]:
-        coroutine = ActivityEnvironment().run(process.grant_and_watch, watch(run, gate=gate))
-        task = asyncio.create_task(coroutine)
-        await begun.acquire()
-        return task
-
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        of_an_old_semaphore = await begin(JOB_GATE, runs[0])
-        others = [await begin("video", runs[0]), await begin(JOB_GATE, runs[1])]
-        now = await begin(JOB_GATE, runs[0])
-        await asyncio.wait([of_an_old_semaphore])
-        assert isinstance(of_an_old_semaphore.exception(), ApplicationError)
-        assert process.watches(JOB_GATE)
-        closed.set()
-        assert {(await each).closed for each in (*others, now)} == {Closed.ORDERLY}
-    assert not any(map(process.watches, ("job", "image")))
