@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         name="newest-first",
         breaks="the place goes to the request that came last",
-        edits=(("_, run_id = self._keys.pop(0)\n", "_, run_id = self._keys.pop()\n"),),
+        edits=(("self.waiting[self._turns[0][1]]", "self.waiting[self._turns[-1][1]]"),),
         scene=SCENES["queue"],
         rule="turn",
         jobs=("#3", "#4"),
@@ -54,7 +54,12 @@ MUTANTS = (
     Mutant(
         name="view-shows-nobody",
         breaks="`GET /slots` shows no holder",
-        edits=(("holders=tuple(map(_holder_view, self.held.values())),", "holders=(),"),),
+        edits=(
+            (
+                "                for each in self.held.values()\n",
+                "                for each in ()\n",
+            ),
+        ),
         scene=SCENES["slow"],
         rule="slots.holders",
         jobs=("#1", "#2"),
@@ -62,7 +67,7 @@ MUTANTS = (
     Mutant(
         name="view-shows-nobody-waiting",
         breaks="`GET /slots` counts nobody who waits",
-        edits=(("waiting_count=len(self.queue),", "waiting_count=0,"),),
+        edits=(("waiting_count=len(self.waiting),", "waiting_count=0,"),),
         scene=SCENES["slow"],
         rule="slots.waiting",
         jobs=("#2",),
@@ -85,7 +90,7 @@ MUTANTS = (
         breaks="a grant is noted and not told to its run",
         edits=(
             (
-                "signalled = await self._signal(watch.run, granted_signal(watch.name), permit)\n",
+                "signalled = await self._signal(watch)\n",
                 "signalled = True\n",
             ),
         ),
@@ -98,9 +103,8 @@ MUTANTS = (
         breaks="a run is told of its permit twice",
         edits=(
             (
-                "signalled = await self._signal(watch.run, granted_signal(watch.name), permit)\n",
-                "signalled = await self._signal(watch.run, granted_signal(watch.name), permit)\n"
-                "            await self._signal(watch.run, granted_signal(watch.name), permit)\n",
+                "signalled = await self._signal(watch)\n",
+                "signalled = await self._signal(watch)\n            await self._signal(watch)\n",
             ),
         ),
         scene=SCENES["plain"],
@@ -130,7 +134,7 @@ MUTANTS = (
     Mutant(
         name="rebuild-forgets-the-queue",
         breaks="a semaphore that comes back does not know who waits",
-        edits=(("            waiting=found.waiting,\n", "            waiting=(),\n"),),
+        edits=(("        self._queue(found.waiting)\n", ""),),
         scene=SCENES["semaphore terminated"],
         rule="still_open",
         jobs=("#2", "#3"),
