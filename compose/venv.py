@@ -40,7 +40,7 @@ USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
 
 
 def main(arguments: list[str]) -> None:
-    """Become `python -m compose.stack` with these arguments."""
+    """Become `python -m compose.stack.cli` with these arguments."""
     lock = "dev" if {*arguments[:1]} & DEVELOPMENT else "local"
     # One command at a time; the kernel releases the lock in any case.
     handle = os.open(ROOT, os.O_RDONLY)
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
         _install(lock)
     os.close(handle)
     os.chdir(ROOT)
-    os.execv(PYTHON, [str(PYTHON), "-m", "compose.stack", *arguments])  # noqa: S606
+    os.execv(PYTHON, [str(PYTHON), "-m", "compose.stack.cli", *arguments])  # noqa: S606
 
 
 def _holds(lock: str) -> bool:

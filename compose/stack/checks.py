@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from compose.stack import machine, namespace
@@ -14,13 +13,11 @@ from compose.stack.asking import api
 from compose.stack.environment import environment_of, keep_secrets, stack_name
 from compose.stack.files import digest, write_private
 from compose.stack.given import Saved
+from compose.stack.modes import Stack
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
-from compose.stack.readiness import Stack, Unit
-from compose.stack.services import CALLBACK, MOCKS, SEMAPHORE, WORKER, Service
+from compose.stack.services import CALLBACK, MOCKS, SEMAPHORE, WORKER, Unit
 from compose.stack.settings import Settings
-from compose.stack.subprocesses import Outcome
 from shared.files import no_room
-from shared.settings.common import MOCKED
 from shared.texts import localized
 
 VENDORS_SECONDS = 120.0
@@ -28,11 +25,6 @@ OWNER_SECONDS = 60.0
 REPLAY_SECONDS = 300.0
 ANYWAY = "VENDOR_CHECKS=off skips this check"
 RECEIVER = "receiver"
-STAGES = MOCKED["on"]
-_NEXT = {
-    True: "their next generations would be real and paid",
-    False: "their next generations would come from the mocks",
-}
 # At most this many open jobs are counted.
 _MOST = 100
 # The packages that the runs' code depends on; another version of the SDK is other code, too.
@@ -70,7 +62,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check; `needed` tells wrong findings from warnings."""
+    """The result of a check; `needed` tells wrong findings from warnings; `commands` fix it."""
 
     what: str
     good: bool
@@ -78,11 +70,26 @@ class Finding:
     fix: str = ""
     needed: bool = True
     status: int = VERDICT
-    # The commands that fix it.
     commands: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{localized(self.what)}: {localized(self.found)}"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note that a check has passed for `text`; it survives `make down`."""
+
+    settings: Settings
+    name: str
+    text: str
+
+    def holds(self) -> bool:
+        path = self.settings.run_dir / self.name
+        return path.is_file() and path.read_text(encoding="utf-8") == self.text
+
+    def write(self) -> None:
+        write_private(self.settings.run_dir / self.name, self.text)
 
 
 def check(start: Start) -> None:
@@ -113,27 +120,26 @@ def open_jobs(start: Start) -> Iterator[Finding]:
     running = {unit.service for unit in start.before}
     # If the mocks run on another machine, none of them runs here.
     before = Saved.read(settings.run_dir).mocks | {m.mock for m in MOCKS if m.name in running}
-    if running and before != settings.mocks and (reason := _open(settings, before)):
-        fix = "let them end, or cancel them; FORCE=1 overrides"
-        yield Finding("open jobs", good=False, found=reason, fix=fix, needed=not start.force)
-
-
-def _open(settings: Settings, mocks: frozenset[str]) -> str:
-    """Return how many jobs are open, and what they would lose with these mocks; or nothing."""
+    if not running or before == settings.mocks:
+        return
     try:
         # By its record, which shows at once that a job has ended.
         working = len(api(settings, f"/jobs?status=running&limit={_MOST}")["jobs"])
         waiting = api(settings, "/slots")["waiting_count"]
     except StackError as error:
-        return f"their number is not known: {error}"
-    if not working + waiting:
-        return ""
-    real = bool(mocks - settings.mocks)
-    before = "the mocks" if real else "the vendors"
-    return (
-        f"{working + waiting} ({working} at work, {waiting} waiting): {_NEXT[real]}, and what"
-        f" {before} had accepted would count as lost"
-    )
+        found = f"their number is not known: {error}"
+    else:
+        if not working + waiting:
+            return
+        then, others = "their next generations would come from the mocks", "the vendors"
+        if before - settings.mocks:
+            then, others = "their next generations would be real and paid", "the mocks"
+        found = (
+            f"{working + waiting} ({working} at work, {waiting} waiting): {then}, and what"
+            f" {others} had accepted would count as lost"
+        )
+    fix = "let them end, or cancel them; FORCE=1 overrides"
+    yield Finding("open jobs", False, found, fix, needed=not start.force)
 
 
 def ports(start: Start) -> Iterator[Finding]:
@@ -142,14 +148,10 @@ def ports(start: Start) -> Iterator[Finding]:
     needed = machine.wanted_ports(start.settings, containers=start.containers, running=running)
     binds = start.settings.binds
     taken = {port: name for port, name in needed.items() if not machine.is_free(binds[name], port)}
+    fix = "stop that program, or use another port with that setting"
     for port, name in taken.items():
-        yield Finding(
-            f"port {port}",
-            good=False,
-            found=f"{name} is in use by another program",
-            fix="stop that program, or use another port with that setting",
-            status=USAGE,
-        )
+        found = f"{name} is in use by another program"
+        yield Finding(f"port {port}", False, found, fix, status=USAGE)
     if not taken:
         yield Finding("ports", good=True, found="ours" if running else "free")
 
@@ -184,14 +186,11 @@ def vendors(start: Start) -> Iterator[Finding]:
     real = start.settings.real
     if start.only_look:
         if start.before or real:
-            yield from examine(
-                start.stack,
-                STAGES if start.before else real,
-                receiver=any(unit.service == CALLBACK.name and unit.ready for unit in start.before),
-            ).findings
+            receiver = any(unit.service == CALLBACK.name and unit.ready for unit in start.before)
+            yield from examine(start.stack, () if start.before else real, receiver=receiver)[0]
     elif asks_vendors(start):
         start.stack.prepare()
-        found = examine(start.stack, real, receiver=False).findings
+        found, _ = examine(start.stack, real, receiver=False)
         yield from found
         if all(each.good or not each.needed for each in found):
             _vendors_note(start.settings).write()
@@ -200,36 +199,31 @@ def vendors(start: Start) -> Iterator[Finding]:
 def asks_vendors(start: Start) -> bool:
     """True for real vendors, unless a running stack has checked them with the same settings."""
     settings = start.settings
-    known = bool(start.before) and _vendors_note(settings).holds
-    return settings.vendor_checks and bool(settings.real) and not known
+    known = bool(start.before) and _vendors_note(settings).holds()
+    return settings.vendor_checks == "on" and bool(settings.real) and not known
 
 
-def _vendors_note(settings: Settings) -> "Note":
+def _vendors_note(settings: Settings) -> Note:
     worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
     return Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
 
 
-@dataclass(frozen=True)
-class Examination:
-    """The findings of the worker's doctor, and by stage what a generation is made with."""
-
-    findings: list[Finding]
-    offers: Mapping[str, str]
-
-
-def examine(stack: Stack, stages: Sequence[str] = STAGES, *, receiver: bool) -> Examination:
-    """Check the vendors of these stages with free calls, with a worker's code and environment.
+def examine(
+    stack: Stack, stages: Sequence[str] = (), *, receiver: bool
+) -> tuple[list[Finding], Mapping[str, str]]:
+    """Check the vendors of these stages, by default of all, with free calls, with a worker's code
+    and environment. Return the findings, and by stage what a generation is made with.
 
     Call `prepare` first. `receiver`: the stack's receiver runs, and is checked, too.
     """
-    words = [] if len(stages) > 1 else ["--only", *stages]
+    words = ["--only", *stages] if len(stages) == 1 else []
     words += ["--receiver"] if receiver else []
     answer = stack.ask(WORKER, f"{WORKER.module}.doctor", *words, timeout=VENDORS_SECONDS)
     # It prints all findings also if one is wrong, which is its exit status then.
     said = replace(answer, status=0).found if answer.status in (0, VERDICT) else None
     if said is None:
         reason = f"they can't be checked ({answer.last_line})"
-        return Examination([Finding("vendors", good=False, found=reason, fix=ANYWAY)], {})
+        return [Finding("vendors", good=False, found=reason, fix=ANYWAY)], {}
     findings = [
         Finding(
             what=each["check"],
@@ -240,12 +234,12 @@ def examine(stack: Stack, stages: Sequence[str] = STAGES, *, receiver: bool) -> 
         )
         for each in said["findings"]
     ]
-    return Examination(findings, said["offers"])
+    return findings, said["offers"]
 
 
 def tell_of_callbacks(stack: Stack) -> None:
     """Warn if the running receiver does not answer at CALLBACK_URL."""
-    for each in examine(stack, receiver=True).findings:
+    for each in examine(stack, receiver=True)[0]:
         if each.what == RECEIVER and not each.good:
             complain(f"{each}; until then polling finds the end of each video")
 
@@ -258,7 +252,7 @@ def other_stacks(start: Start) -> Iterator[Finding]:
     settings, ours = start.settings, stack_name(start.settings)
     names = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
     note = Note(settings, "alone", json.dumps([ours, *map(settings.values.get, names)]))
-    if not (note.holds and (start.before or settings.own_temporal)) and start.has_past():
+    if not (note.holds() and (start.before or settings.own_temporal)) and start.has_past():
         start.stack.prepare()
         outcome = start.stack.ask(SEMAPHORE, f"{SEMAPHORE.module}.owner", timeout=OWNER_SECONDS)
         if outcome.status == UNREACHABLE:
@@ -286,73 +280,50 @@ def other_stacks(start: Start) -> Iterator[Finding]:
 def replayed(start: Start) -> Iterator[Finding]:
     """Replay open histories with the new code before anything is replaced, unless this code ran
     last."""
-    if start.force or code_note(start.settings).holds or not start.has_past():
+    if start.force or code_note(start.settings).holds() or not start.has_past():
         return
     start.stack.prepare()
+    services = [service for service in start.settings.parts if service in _KINDS]
     with ThreadPoolExecutor() as pool:
         asked = {
             service: pool.submit(
                 start.stack.ask, service, f"{service.module}.replay_open", timeout=REPLAY_SECONDS
             )
-            for service in start.settings.parts
-            if service in _KINDS
+            for service in services
         }
     outcomes = {service: answer.result() for service, answer in asked.items()}
     if any(outcome.status == UNREACHABLE for outcome in outcomes.values()):
         say("Temporal does not answer: what is open there was not replayed")
         return
-    found = {service: _replay_of(outcome) for service, outcome in outcomes.items()}
-    if failing := [service for service, said in found.items() if said["failures"]]:
-        what = " and ".join(_failing(service, found[service]) for service in failing)
-        fix = "; ".join(_ADVICE[service] for service in failing)
+    failing = []
+    for service, outcome in outcomes.items():
+        if (said := outcome.found) is None:
+            # One that can't run would not run in a service either.
+            raise StackError(
+                f"this code can't replay what is open ({outcome.last_line}): nothing was started or"
+                " changed; `make up FORCE=1` overrides",
+                VERDICT,
+            )
+        if said["failures"]:
+            failing.append((service, said))
+    if failing:
+        what = " and ".join(_failing(_KINDS[service], said) for service, said in failing)
+        fix = "; ".join(_ADVICE[service] for service, _ in failing)
         yield Finding("replay", False, f"this code does not replay {what}", fix)
 
 
-def code_note(settings: Settings) -> "Note":
+def code_note(settings: Settings) -> Note:
     """Return the note of the code that runs the open jobs."""
     return Note(settings, "replayed", digest(settings.root, _RUNS))
 
 
-def _replay_of(outcome: Outcome) -> dict[str, Any]:
-    """Return the program's result; one that can't run would not run in a service either."""
-    if (found := outcome.found) is not None:
-        return found
-    raise StackError(
-        f"this code can't replay what is open ({outcome.last_line}): nothing was started or"
-        " changed; `make up FORCE=1` overrides",
-        VERDICT,
-    )
-
-
-def _failing(service: Service, said: Mapping[str, Any]) -> str:
+def _failing(kind: str, said: Mapping[str, Any]) -> str:
     """Return `2 of 14 open jobs (job-…: why)`; with the total if not all were replayed."""
     failures: dict[str, str] = said["failures"]
     first, why = next(iter(failures.items()))
     some = "" if said["replayed"] == said["open"] else f"the {said['replayed']} replayed of "
     reason = " ".join(why.split())[:160]
-    return f"{len(failures)} of {some}{said['open']} {_KINDS[service]} ({first}: {reason})"
-
-
-@dataclass(frozen=True)
-class Note:
-    """The note of what a check has passed last; it survives `make down`."""
-
-    settings: Settings
-    name: str
-    text: str
-
-    @property
-    def _path(self) -> Path:
-        return self.settings.run_dir / self.name
-
-    @property
-    def holds(self) -> bool:
-        """True if the check has passed for this."""
-        return self._path.is_file() and self._path.read_text(encoding="utf-8") == self.text
-
-    def write(self) -> None:
-        """Note that the check has passed for this."""
-        write_private(self._path, self.text)
+    return f"{len(failures)} of {some}{said['open']} {kind} ({first}: {reason})"
 
 
 # In this order, because the first checks need no program of the new code.

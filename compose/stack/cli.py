@@ -1,6 +1,7 @@
 """The commands behind the make targets; every failure ends as one line and an exit status."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,15 +51,15 @@ COMMANDS: dict[str, tuple[int, Command]] = {
 STANDALONE: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
     "chaos": lambda: develop.chaos(ROOT, ENV),
-    "wheel": lambda: develop.wheel(ROOT),
-    "example-exclusive": lambda: develop.example_exclusive(ROOT),
-    "example-speech": lambda: develop.example_speech(ROOT),
     "simulate": lambda: develop.simulate(ROOT, ENV),
     "mutants": lambda: develop.mutants(ROOT, ENV),
     "test": lambda: develop.test(ROOT, ENV),
-    "pictures": lambda: develop.pictures(ROOT),
     "check": lambda: develop.check(ROOT),
     "lock": lambda: develop.lock(ROOT),
+    "wheel": lambda: develop.run(ROOT, "tools.wheel"),
+    "example-exclusive": lambda: develop.run(ROOT, "examples.exclusive.check"),
+    "example-speech": lambda: develop.run(ROOT, "examples.speech.check"),
+    "pictures": lambda: develop.run(ROOT, "tools.pictures"),
 }
 
 
@@ -81,11 +82,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int | None:
-    name, words = arguments[:1], arguments[1:]
-    if name and name[0] in STANDALONE and not words:
-        return STANDALONE[name[0]]()
-    if not name or name[0] not in COMMANDS or len(words) != COMMANDS[name[0]][0]:
+    name, words = "".join(arguments[:1]), arguments[1:]
+    if name in STANDALONE and not words:
+        return STANDALONE[name]()
+    if name not in COMMANDS or len(words) != COMMANDS[name][0]:
         known = ", ".join([*COMMANDS, *STANDALONE])
         raise StackError(f"usage: compose/stack.sh COMMAND, one of: {known}")
-    settings = (load_for_down if name[0] == "down" else load)(ROOT, ENV)
-    return COMMANDS[name[0]][1](settings, words)
+    settings = (load_for_down if name == "down" else load)(ROOT, ENV)
+    return COMMANDS[name][1](settings, words)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

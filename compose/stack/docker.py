@@ -5,16 +5,17 @@ Compose always gets our files, project and settings.
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from compose.stack import machine
 from compose.stack.environment import environment_of, for_compose
 from compose.stack.files import digest, give, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, colour_wanted, say
-from compose.stack.readiness import SERVICE_FOLDERS, Unit
-from compose.stack.services import LOADTEST, TEMPORAL, WORKER, Service, overlays
-from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
+from compose.stack.services import FOLDERS, LOADTEST, TEMPORAL, WORKER, Service, Unit, overlays
+from compose.stack.settings import DEFAULT_BASE_IMAGE, Mode, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over, must
 
 # The user inside the containers if root runs make.
@@ -30,35 +31,35 @@ _MADE_OF = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Docker:
-    """One project of containers."""
+    """One project of containers; `python` and `reports` are as the load test sees them."""
 
     settings: Settings
     base: str = ""
 
+    mode: ClassVar = Mode.DOCKER
+    python: ClassVar = "python3"
+    reports: ClassVar = "reports"
+
     def up(self) -> None:
         """Build what has changed, then start or change what differs from the settings."""
-        env = self._built()
-        self._remove_others(env)
+        self.prepare()
         names = [service.name for service in self.settings.parts]
-        scale = (
-            ["--scale", f"{WORKER.name}={self.settings.workers}"] if WORKER.name in names else []
-        )
-        words = ("up", "--detach", "--no-build", "--remove-orphans", *scale, *names)
-        self._must(self._starting(*words), env=env, doing="starting the containers")
-
-    def _remove_others(self, env: dict[str, str]) -> None:
-        """Remove containers that are no part any more, which Compose does not take for orphans."""
-        ours = {service.name for service in self.settings.parts}
-        if others := sorted({unit.service for unit in self.units()} - ours):
+        # Containers that are no part any more, which Compose does not take for orphans.
+        if others := sorted({unit.service for unit in self.units()} - {*names}):
             words = ("--profile", "*", "rm", "--stop", "--force", *others)
-            self._must(self._compose(*words), env=env, doing="removing containers")
+            self._must(self._compose(*words), doing="removing containers")
+        workers = f"{WORKER.name}={self.settings.workers}"
+        scale = ("--scale", workers) if WORKER.name in names else ()
+        words = ("up", "--detach", "--no-build", "--remove-orphans", *scale, *names)
+        self._must(self._starting(*words), doing="starting the containers")
 
     def serve(self) -> None:
         """Start only the server and wait for it; `up` starts the others."""
+        self.prepare()
         words = ("up", "--detach", "--no-build", "--wait", TEMPORAL.name)
-        self._must(self._starting(*words), env=self._built(), doing="starting the server")
+        self._must(self._starting(*words), doing="starting the server")
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         """Run a module, with its arguments, in the image that a service would be started from.
@@ -66,18 +67,18 @@ class Docker:
         Call `prepare` first.
         """
         words = ("run", "--rm", "--no-deps", "--no-TTY", service.name, "python3", "-m", *program)
-        self._folders()
         return capture(self._starting(*words), self._env(), timeout=timeout)
 
     def down(self) -> None:
         """Stop and remove the containers and their network; data and images stay."""
-        words = ("--profile", "*", "down", "--remove-orphans")
-        command = self._compose(*words)
-        self._must(command, env=self._env(), doing="stopping the containers", log="compose-down")
+        command = self._compose("--profile", "*", "down", "--remove-orphans")
+        self._must(command, doing="stopping the containers", log="compose-down")
 
     def units(self) -> list[Unit]:
         """Return every container of the stack."""
-        answer = self._ask("ps", "--all", "--format", "json")
+        answer = capture(self._compose("ps", "--all", "--format", "json"), self._env())
+        if not answer.good:
+            raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
         rows = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
         ours = {service.name for service in self.settings.every}
         return [_unit(row) for row in rows if row["Service"] in ours]
@@ -88,58 +89,25 @@ class Docker:
         command = self._compose("logs", "--tail", str(lines), *extra, *names)
         return hand_over(command, self._env())
 
-    @property
-    def python(self) -> str:
-        """The interpreter in the images."""
-        return "python3"
-
-    @property
-    def reports(self) -> str:
-        """The mount point of the reports, from the images' working folder."""
-        return "reports"
-
     def prepare(self) -> None:
         """Build what has changed."""
-        self._build(self._env())
-
-    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
-        """Run the load test in a container of its own."""
-        self._folders()
-        handed = [word for name in env for word in ("--env", name)]
-        terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
-        command = self._starting(
-            "run", "--rm", "--no-deps", *terminal, *handed, LOADTEST.name, *arguments
-        )
-        return hand_over(command, self._env() | env)
-
-    def _built(self) -> dict[str, str]:
-        """Return the environment of Compose, with the images and folders that it needs."""
         env = self._env()
-        self._build(env)
-        self._folders()
-        return env
-
-    def _build(self, env: dict[str, str]) -> None:
         source = source_hash(self.settings.root, env["BASE_IMAGE"])
         if up_to_date(self.settings, source):
             return
         say("building the images …")
-        env = env | {"SOURCE_HASH": source}
         command = self._compose("--profile", "*", "build")
-        self._must(command, env=env, doing="building the images", log="build")
+        self._must(command, doing="building the images", log="build", SOURCE_HASH=source)
         # Their predecessors have lost their names and only take up space.
         label = "label=genvideo.source"
         capture(["docker", "image", "prune", "--force", "--filter", label])
 
-    def _folders(self) -> None:
-        """Make the mounted folders, owned by the user inside the containers."""
-        made = [self.settings.data_dir / name for name in SERVICE_FOLDERS]
-        for folder in made:
-            private_folder(folder)
-        self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            for folder in (*made, self.settings.reports_dir):
-                give(folder, NOBODY)
+    def loadtest(self, arguments: list[str], env: Mapping[str, str]) -> int:
+        """Run the load test in a container of its own."""
+        handed = [word for name in env for word in ("--env", name)]
+        terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
+        words = ("run", "--rm", "--no-deps", *terminal, *handed, LOADTEST.name, *arguments)
+        return hand_over(self._starting(*words), self._env() | dict(env))
 
     def _env(self) -> dict[str, str]:
         user, group = os.geteuid(), os.getegid()
@@ -148,9 +116,15 @@ class Docker:
         return env | {"BASE_IMAGE": self.base or self.settings.base_image}
 
     def _starting(self, *words: str) -> list[str]:
-        """Return a Compose command that starts services, each with the environment that it
-        reads."""
-        services = [*self.settings.whole, LOADTEST]
+        """Return a Compose command that starts services: make the folders that they mount, owned
+        by the user inside, and a file with the environment that each reads."""
+        made = [self.settings.data_dir / name for name in FOLDERS]
+        for folder in made:
+            private_folder(folder)
+        self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            for folder in (*made, self.settings.reports_dir):
+                give(folder, NOBODY)
         environments = {
             each.name: {
                 "environment": {
@@ -159,44 +133,31 @@ class Docker:
                     for name, value in environment_of(self.settings, each, containers=True).items()
                 }
             }
-            for each in services
+            for each in (*self.settings.whole, LOADTEST)
         }
         file = self.settings.run_dir / "environment.json"
         write_private(file, json.dumps({"services": environments}))
-        return self._compose(*words, also=file)
+        return self._compose(*words, also=(file,))
 
-    def _compose(self, *words: str, also: Path | None = None) -> list[str]:
+    def _compose(self, *words: str, also: tuple[Path, ...] = ()) -> list[str]:
         tool = machine.compose()
         if tool is None:
             raise StackError(f"containers can't be used: {machine.missing()}", UNREACHABLE)
-        folder = self.settings.root / "compose"
-        files = [folder / "compose.yaml"] + ([folder / "mocks.yaml"] if self.settings.mocks else [])
-        files += [self.settings.root / file for file in overlays(self.settings.pipelines)]
-        files += [also] if also else []
+        root = self.settings.root
+        own = ("compose.yaml", "mocks.yaml") if self.settings.mocks else ("compose.yaml",)
+        brought = (root / file for file in overlays(self.settings.pipelines))
+        files = [*(root / "compose" / name for name in own), *brought, *also]
         chosen = [word for file in files for word in ("--file", str(file))]
-        plain = [] if colour_wanted() else ["--ansi", "never"]
+        plain = () if colour_wanted() else ("--ansi", "never")
         # Settings come only from us, because Compose reads .env with other rules of quoting.
-        return [
-            *tool[0],
-            *plain,
-            "--env-file",
-            os.devnull,
-            "--project-name",
-            self.settings.compose_project_name,
-            *chosen,
-            *words,
-        ]
+        ours = ("--env-file", os.devnull, "--project-name", self.settings.compose_project_name)
+        return [*tool[0], *plain, *ours, *chosen, *words]
 
     def _must(
-        self, command: list[str], *, env: dict[str, str], doing: str, log: str = "compose-up"
+        self, command: list[str], *, doing: str, log: str = "compose-up", **more: str
     ) -> None:
-        must(command, env, doing=doing, log=self.settings.log_dir / f"{log}.log")
-
-    def _ask(self, *words: str) -> Outcome:
-        answer = capture(self._compose(*words), self._env())
-        if not answer.good:
-            raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
-        return answer
+        file = self.settings.log_dir / f"{log}.log"
+        must(command, self._env() | more, doing=doing, log=file)
 
 
 def _unit(row: dict[str, str]) -> Unit:
@@ -227,15 +188,11 @@ def base_image(settings: Settings) -> str:
         raise StackError(
             f"BASE_IMAGE={wanted} is not here and can't be fetched: {pulled.last_line}", UNREACHABLE
         )
-    return _make_base(settings, pulled.last_line)
-
-
-def _make_base(settings: Settings, reason: str) -> str:
     if not capture(["mmdebstrap", "--version"]).good:
         raise StackError(
-            f"{DEFAULT_BASE_IMAGE} can't be fetched ({reason}), and mmdebstrap, which could make"
-            " one, is missing: apt-get install mmdebstrap, or name an image that is here with"
-            " BASE_IMAGE=…, or run without containers: MODE=local",
+            f"{DEFAULT_BASE_IMAGE} can't be fetched ({pulled.last_line}), and mmdebstrap, which"
+            " could make one, is missing: apt-get install mmdebstrap, or name an image that is here"
+            " with BASE_IMAGE=…, or run without containers: MODE=local",
             UNREACHABLE,
         )
     say(f"it can't be fetched; making {LOCAL_BASE_IMAGE} from Debian's packages (about 25 s) …")

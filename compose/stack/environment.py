@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationError
 
@@ -28,7 +27,7 @@ from compose.stack.services import (
     WORKER,
     Service,
 )
-from compose.stack.settings import STACK_NAME, Settings
+from compose.stack.settings import STACK_NAME, Settings, parts_of
 from shared.http.hosts import is_loopback
 from shared.jobs import tokens
 from shared.settings.common import CommonSettings
@@ -74,8 +73,13 @@ def environment_of(
     settings: Settings, service: Service, *, containers: bool = False, index: int = 0
 ) -> dict[str, str]:
     """Return the environment of a service; `index` counts the workers of the local mode from 0."""
-    found = _inside(settings, service) if containers else _beside(settings, service, index=index)
-    known = patience(settings) | found | _alike(settings)
+    known = patience(settings) | dict(settings.values) | _alike(settings)
+    if containers:
+        known = {name: value for name, value in known.items() if name not in settings.ports}
+    known |= _addresses(settings, containers=containers)
+    known |= _inside(settings, service) if containers else _beside(settings, service, index)
+    if containers:
+        known = dict(_contained(known))
     known |= _reach(settings, known, containers=containers)
     if service is LOADTEST:
         # The load test asks for receipts at our address, wherever vendors call.
@@ -87,6 +91,7 @@ def environment_of(
 
 def _alike(settings: Settings) -> dict[str, str]:
     """Return what is the same in both modes."""
+    secret = callback_secret(settings)
     known = {
         "API_PUBLIC_URL": public(settings),
         "TEMPORAL_UI_URL": settings.ui,
@@ -94,8 +99,8 @@ def _alike(settings: Settings) -> dict[str, str]:
         # In a container the API can't know how far its port is published.
         "API_EXPOSED": "true" if settings.exposed else "false",
         "CALLBACK_GUARDED": _guarded(settings),
-        "CALLBACK_SECRET": callback_secret(settings),
-        "OPERATOR_KEY": tokens.operator_key(callback_secret(settings)),
+        "CALLBACK_SECRET": secret,
+        "OPERATOR_KEY": tokens.operator_key(secret),
         "STACK": stack_name(settings),
         "MOCK_SERVICES": ",".join(each.mock for each in settings.every if each.mock),
         "WORKERS": str(settings.workers),
@@ -106,80 +111,63 @@ def _alike(settings: Settings) -> dict[str, str]:
     return known
 
 
-def _beside(settings: Settings, service: Service, *, index: int) -> dict[str, str]:
-    """Return the addresses of the stack's parts on this machine."""
+def _addresses(settings: Settings, *, containers: bool) -> dict[str, str]:
+    """Return where the parts reach one another: on this machine, or by names and inner ports."""
+    here = {
+        each: f"http://{each.name}:{each.inner}" if containers else settings.url(each.port)
+        for each in settings.every
+    }
     image, video = vendors(settings)
     given = settings.values
+    # A real vendor calls from outside.
+    receiver = here[CALLBACK] if "video" in settings.mocks else settings.url(CALLBACK.port)
+    services = [each for each in settings.further if each in settings.whole]
+    brought = {f"{each.mock.upper()}_SERVICE_URL": here[each] for each in services if each.mock}
+    return {
+        "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", here[IMAGE]),
+        "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", here[VIDEO]),
+        "CALLBACK_SERVICE_URL": here[CALLBACK],
+        "CALLBACK_URL": given.get("CALLBACK_URL", receiver),
+        "API_URL": here[API],
+        "WORKER_METRICS_URL": here[WORKER],
+        "SEMAPHORE_METRICS_URL": here[SEMAPHORE],
+        # The vendors of other pipelines, where no mock stands in for them, are named by the user.
+        **{name: given.get(name, url) for name, url in brought.items()},
+        "PIPELINE_SERVICES": json.dumps({each.name: here[each] for each in services}),
+    }
+
+
+def _beside(settings: Settings, service: Service, index: int) -> dict[str, str]:
+    """Return what else a process on this machine reads."""
     ports = {name: str(number) for name, number in settings.ports.items()}
     ports[WORKER.port] = str(settings.ports[WORKER.port] + (index if service is WORKER else 0))
-    receiver = settings.url(CALLBACK.port)
-    return {
-        **given,
-        **ports,
+    return ports | {
         "LISTEN_HOST": settings.binds.get(service.port, ""),
         "DATA_DIR": str(settings.data_dir),
         # As short as possible, because the load test prints it.
         "REPORTS_DIR": os.path.relpath(settings.reports_dir, settings.root),
-        "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", settings.url(IMAGE.port)),
-        "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", settings.url(VIDEO.port)),
         "TEMPORAL_ADDRESS": settings.server,
-        "CALLBACK_SERVICE_URL": receiver,
-        "CALLBACK_URL": given.get("CALLBACK_URL", receiver),
-        "API_URL": settings.url(API.port),
-        "WORKER_METRICS_URL": settings.url(WORKER.port),
-        "SEMAPHORE_METRICS_URL": settings.url(SEMAPHORE.port),
-        **_brought(settings, {each: settings.url(each.port) for each in settings.further}),
     }
 
 
 def _inside(settings: Settings, service: Service) -> dict[str, str]:
-    """Return the same for a container: by service names, on inner ports."""
-    web = {each: f"http://{each.name}:{each.inner}" for each in settings.every}
-    image, video = vendors(settings)
+    """Return what else a container reads."""
     given = settings.values
-    # A real vendor calls from outside.
-    receiver = web[CALLBACK] if "video" in settings.mocks else settings.url(CALLBACK.port)
-    reached = {settings.reach(each.port).strip("[]") for each in (API, CALLBACK)}
+    known = {"MOCK_COMFYUI_URL": IMAGE, "MOCK_KLING_URL": VIDEO}
+    known |= {"WORKER_URL": WORKER, "SEMAPHORE_URL": SEMAPHORE}
     names = [service.name, *([HOST_GATEWAY] if service.mock else [])]
-    known = {name: value for name, value in given.items() if name not in settings.ports}
-    known |= {
+    more = filter(None, [given.get("ALLOWED_HOSTS")])
+    reached = sorted({settings.reach(each.port).strip("[]") for each in (API, CALLBACK)})
+    return {
         "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - a container's own
-        "ALLOWED_HOSTS": ",".join(
-            [*names, *filter(None, [given.get("ALLOWED_HOSTS")]), *sorted(reached)]
-        ),
+        "ALLOWED_HOSTS": ",".join([*names, *more, *reached]),
         "DATA_DIR": "/data",
         "REPORTS_DIR": "reports",
         "LOG_FORMAT": given.get("LOG_FORMAT", "json"),
-        "IMAGE_SERVICE_URL": image or given.get("IMAGE_SERVICE_URL", web[IMAGE]),
-        "VIDEO_SERVICE_URL": video or given.get("VIDEO_SERVICE_URL", web[VIDEO]),
         "TEMPORAL_ADDRESS": given.get("TEMPORAL_ADDRESS", f"{TEMPORAL.name}:{TEMPORAL.inner}"),
-        "CALLBACK_SERVICE_URL": web[CALLBACK],
-        "CALLBACK_URL": given.get("CALLBACK_URL", receiver),
-        "MOCK_COMFYUI_URL": web[IMAGE],
-        "MOCK_KLING_URL": web[VIDEO],
-        "WORKER_URL": web[WORKER],
-        "SEMAPHORE_URL": web[SEMAPHORE],
-        "API_URL": web[API],
-        "WORKER_METRICS_URL": web[WORKER],
-        "SEMAPHORE_METRICS_URL": web[SEMAPHORE],
-        **_brought(settings, {each: web[each] for each in settings.further}),
+        **{name: f"http://{each.name}:{each.inner}" for name, each in known.items()},
+        **({"COMFYUI_WORKFLOW": "/comfyui/workflow.json"} if "COMFYUI_WORKFLOW" in given else {}),
     }
-    if "COMFYUI_WORKFLOW" in given:
-        known["COMFYUI_WORKFLOW"] = "/comfyui/workflow.json"
-    return dict(_contained(known))
-
-
-def _brought(settings: Settings, addresses: Mapping[Service, str]) -> dict[str, str]:
-    """Where what other pipelines bring is reached; their vendors where no mock stands in for them
-    are named by the user."""
-    here = {each: url for each, url in addresses.items() if each in settings.whole}
-    vendors = {f"{each.mock.upper()}_SERVICE_URL": url for each, url in here.items() if each.mock}
-    services = {each.name: url for each, url in here.items()}
-    return (
-        vendors
-        | {"PIPELINE_SERVICES": json.dumps(services)}
-        | {name: url for name, url in settings.values.items() if name in vendors}
-    )
 
 
 def _contained(known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -199,7 +187,7 @@ def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) ->
     """Return whom the video mock may call: receiver, image service, API, and the user's hosts."""
 
     def hosts(name: str, urls: Iterable[str]) -> str:
-        ours = [_parts(url).netloc.rpartition("@")[2] for url in urls]
+        ours = [parts_of(url).netloc.rpartition("@")[2] for url in urls]
         return ",".join([*filter(None, [settings.values.get(name)]), *dict.fromkeys(ours)])
 
     api = known["API_URL"] if containers else known["API_PUBLIC_URL"]
@@ -223,16 +211,8 @@ def _guarded(settings: Settings) -> str:
 
     A proxy may change a request, so that our own can't be recognized.
     """
-    proxied = _parts(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
+    proxied = parts_of(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
     return "off" if is_loopback(settings.binds[CALLBACK.port]) and is_loopback(proxied) else "on"
-
-
-def _parts(url: str) -> SplitResult:
-    """Return the parts of an address; empty for an invalid one, which the service refuses."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
 
 
 def vendors(settings: Settings) -> tuple[str | None, str | None]:
@@ -345,16 +325,13 @@ def _refusals(settings: Settings, service: Service) -> Iterator[tuple[str, str]]
             found = service.settings()()
         except ValidationError as error:
             for each in error.errors(include_input=False, include_url=False):
-                yield ".".join(map(str, each["loc"])).upper(), _reason(each["msg"])
+                # The prefix that pydantic adds to a validator's message.
+                reason = each["msg"].removeprefix("Value error, ")
+                yield ".".join(map(str, each["loc"])).upper(), reason
             return
-        if isinstance(found, CommonSettings) and (reason := found.refusal(away=True)):
-            name, _, why = reason.partition(": ")
+        if isinstance(found, CommonSettings) and (refusal := found.refusal(away=True)):
+            name, _, why = refusal.partition(": ")
             yield name, why
-
-
-def _reason(message: str) -> str:
-    # The prefix that pydantic adds to a validator's message.
-    return message.removeprefix("Value error, ")
 
 
 @contextmanager

@@ -11,19 +11,19 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from compose.stack import readiness, supervisor
+from compose.stack import supervisor
+from compose.stack.asking import why_not
 from compose.stack.environment import environment_of, inherited
 from compose.stack.files import digest, own_folder, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, reason_of, say
-from compose.stack.readiness import SERVICE_FOLDERS, Unit
-from compose.stack.services import LOADTEST, TEMPORAL, WORKER, Service
-from compose.stack.settings import Settings
+from compose.stack.services import FOLDERS, LOADTEST, TEMPORAL, UI_PORT, WORKER, Service, Unit
+from compose.stack.settings import Mode, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over
 
 PYTHON = Path(sys.executable)
@@ -54,15 +54,23 @@ class Program:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Local:
-    """One supervisor and its processes."""
+    """One supervisor and its processes; `python` and `reports` are as the load test sees them."""
 
     settings: Settings
 
+    mode: ClassVar = Mode.LOCAL
+    python: ClassVar = str(PYTHON)
+
+    @property
+    def reports(self) -> str:
+        """The folder of the reports, as short as possible, because the load test prints it."""
+        return os.path.relpath(self.settings.reports_dir, self.settings.root)
+
     def up(self) -> None:
         """Start the supervisor, or have the running one apply the changed settings."""
-        home = self._copy()
+        home = self.prepare()
         self._bring(self.programs(home))
         for other in home.parent.glob("*"):
             if other != home:
@@ -70,56 +78,17 @@ class Local:
 
     def serve(self) -> None:
         """Start the supervisor with only the server, and wait for it; `up` starts the others."""
-        self._bring([each for each in self.programs(self._copy()) if each.service is TEMPORAL])
-        deadline = time.monotonic() + SERVER_PATIENCE
-        while not all(unit.ready for unit in self.units()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-
-    def prepare(self) -> None:
-        """Copy the code that everything is run from, without the stack."""
-        self._copy()
+        self._bring([each for each in self.programs(self.prepare()) if each.service is TEMPORAL])
+        _until(lambda: all(unit.ready for unit in self.units()), SERVER_PATIENCE)
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         """Run a module, with its arguments, from the code that a service would be started from."""
-        env = inherited(os.environ) | self._env(service, self._copy())
-        command = [str(PYTHON), "-P", "-m", *program]
+        env = inherited(os.environ) | self._env(service, self.prepare())
+        command = [self.python, "-P", "-m", *program]
         return capture(command, env, timeout=timeout, cwd=self.settings.root, whole=True)
 
-    def programs(self, home: Path) -> list[Program]:
-        """Return every process of the settings, in the order of starting, run from `home`."""
-        return [
-            self._program(service, home, index=index)
-            for service in self.settings.parts
-            for index in range(self.settings.workers if service is WORKER else 1)
-        ]
-
-    def _program(self, service: Service, home: Path, *, index: int) -> Program:
-        root = self.settings.root
-        command, made_of = [str(PYTHON), "-P", "-m", service.module], ""
-        if service is TEMPORAL:
-            # It uses none of the services' code, so a change in that does not restart it.
-            home, made_of = root, digest(root, SERVER)
-            command = [str(root / "compose" / "temporal.sh")]
-        env = self._env(service, home, index=index) | {MARK: str(self.settings.run_dir)}
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
-        script = f"{exports}exec {shlex.join(command)}\n"
-        return Program(
-            name=f"{service.name}-{index + 1}" if service is WORKER else service.name,
-            service=service,
-            script=script,
-            digest=hashlib.sha256(f"{script}{made_of}".encode()).hexdigest()[:12],
-        )
-
-    def _env(self, service: Service, home: Path, *, index: int = 0) -> dict[str, str]:
-        return environment_of(self.settings, service, index=index) | {
-            "PATH": f"{PYTHON.parent}:{os.environ.get('PATH', os.defpath)}",
-            "PYTHONPATH": str(home),
-            # The SDK's own log lines would be coloured otherwise.
-            "NO_COLOR": "1",
-        }
-
-    def _copy(self) -> Path:
-        """Copy the services' code, into a folder named by its digest.
+    def prepare(self) -> Path:
+        """Copy the services' code, into a folder named by its digest, and return the folder.
 
         A dead process is restarted from its copy. Without a copy, a crash in the middle of a `git
         pull` would start half a release.
@@ -150,34 +119,64 @@ class Local:
             raise StackError("the code changed while it was copied; run the command again")
         return draft.rename(home)
 
+    def programs(self, home: Path) -> list[Program]:
+        """Return every process of the settings, in the order of starting, run from `home`."""
+        return [
+            self._program(service, home, index=index)
+            for service in self.settings.parts
+            for index in range(self.settings.workers if service is WORKER else 1)
+        ]
+
+    def _program(self, service: Service, home: Path, *, index: int) -> Program:
+        root = self.settings.root
+        command, made_of = [self.python, "-P", "-m", service.module], ""
+        if service is TEMPORAL:
+            # It uses none of the services' code, so a change in that does not restart it.
+            home, made_of = root, digest(root, SERVER)
+            command = [str(root / "compose" / "temporal.sh")]
+        env = self._env(service, home, index=index) | {MARK: str(self.settings.run_dir)}
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
+        script = f"{exports}exec {shlex.join(command)}\n"
+        return Program(
+            name=f"{service.name}-{index + 1}" if service is WORKER else service.name,
+            service=service,
+            script=script,
+            digest=hashlib.sha256(f"{script}{made_of}".encode()).hexdigest()[:12],
+        )
+
+    def _env(self, service: Service, home: Path, *, index: int = 0) -> dict[str, str]:
+        return environment_of(self.settings, service, index=index) | {
+            "PATH": f"{PYTHON.parent}:{os.environ.get('PATH', os.defpath)}",
+            "PYTHONPATH": str(home),
+            # The SDK's own log lines would be coloured otherwise.
+            "NO_COLOR": "1",
+        }
+
     def _bring(self, items: list[Program]) -> None:
         """Run exactly these programs."""
-        for folder in (*SERVICE_FOLDERS, "logs", "run"):
+        run = self.settings.run_dir
+        for folder in (*FOLDERS, "logs", "run"):
             private_folder(self.settings.data_dir / folder)
         self.settings.reports_dir.mkdir(parents=True, exist_ok=True)
         for item in items:
-            write_private(self.settings.run_dir / f"{item.name}.sh", item.script)
-        write_private(self._conf, self.supervisor_conf(items))
+            write_private(run / f"{item.name}.sh", item.script)
+        conf = run / "supervisord.conf"
+        write_private(conf, self.supervisor_conf(items))
         if self.alive():
             supervisor.update(self._socket)
             return
         # It opens its log before it sets its umask.
         (self.settings.log_dir / "supervisord.log").touch(mode=0o600)
-        command = [str(PYTHON.with_name("supervisord")), "--configuration", str(self._conf)]
+        command = [str(PYTHON.with_name("supervisord")), "--configuration", str(conf)]
         started = capture(command, inherited(os.environ), cwd=self.settings.root, whole=True)
         if not started.good:
             raise StackError(f"supervisord did not start: {started.last_line}", UNREACHABLE)
 
-    @property
-    def _conf(self) -> Path:
-        return self.settings.run_dir / "supervisord.conf"
-
     def supervisor_conf(self, items: list[Program]) -> str:
         """Return supervisord's configuration for these processes; it holds no secret."""
         run, logs = self.settings.run_dir, self.settings.log_dir
-        socket = socket_path(run)
         conf = configparser.RawConfigParser()
-        conf["unix_http_server"] = {"file": str(socket), "chmod": "0700"}
+        conf["unix_http_server"] = {"file": str(self._socket), "chmod": "0700"}
         conf["supervisord"] = {
             "logfile": str(logs / "supervisord.log"),
             "pidfile": str(run / "supervisord.pid"),
@@ -211,19 +210,6 @@ class Local:
         conf.write(text)
         return text.getvalue()
 
-    def end_orphans(self) -> None:
-        """End the processes of a killed supervisor, because they hold our ports."""
-        if not self.alive() and (left := end_marked(self.settings.run_dir)):
-            say(f"ended {left} processes of an earlier supervisor")
-
-    def down(self) -> None:
-        """Stop every process and the supervisor, the server last; data stays."""
-        if self.alive():
-            with suppress(supervisor.IsEnding):
-                supervisor.call(self._socket, "supervisor.shutdown")
-            self._wait_for_end()
-        end_marked(self.settings.run_dir)
-
     def units(self) -> list[Unit]:
         """Return every process that the supervisor knows, with the exit of the ended ones."""
         if not self.alive():
@@ -238,11 +224,11 @@ class Local:
     def _unit(self, row: Mapping[str, Any]) -> Unit:
         name, state, detail = (row[each] for each in ("name", "statename", "description"))
         service, _, number = name.partition("worker-")
-        service, index = ("worker", int(number) - 1) if number else (service, 0)
-        up = state == "RUNNING"
+        service, index = (WORKER.name, int(number) - 1) if number else (service, 0)
+        # It may serve before the supervisor takes it for started, which is after a second.
+        up = state in ("STARTING", "RUNNING")
         reason = (
-            # The supervisor makes each process the leader of a group.
-            readiness.probe(self.settings, service, group=row["pid"], index=index)
+            self._probe(service, group=row["pid"], index=index)
             if up
             else last_error(self.settings.log_dir / f"{name}.log")
         )
@@ -254,6 +240,29 @@ class Local:
             detail="; ".join(filter(None, (detail, reason))),
         )
 
+    def _probe(self, service: str, *, group: int, index: int) -> str | None:
+        """Return why a process, the leader of that group as the supervisor makes each, is not
+        ready."""
+        settings = self.settings
+        if service == TEMPORAL.name:
+            return why_not(f"{settings.url(UI_PORT)}/healthz", group)
+        port = next(item.port for item in settings.every if item.name == service)
+        number = settings.ports[port] + index
+        return why_not(f"http://{settings.reach(port)}:{number}/readyz", group)
+
+    def end_orphans(self) -> None:
+        """End the processes of a killed supervisor, because they hold our ports."""
+        if not self.alive() and (left := end_marked(self.settings.run_dir)):
+            say(f"ended {left} processes of an earlier supervisor")
+
+    def down(self) -> None:
+        """Stop every process and the supervisor, the server last; data stays."""
+        if self.alive():
+            with suppress(supervisor.IsEnding):
+                supervisor.call(self._socket, "supervisor.shutdown")
+            self._wait_for_end()
+        end_marked(self.settings.run_dir)
+
     def alive(self) -> bool:
         """True if our supervisor answers."""
         return supervisor.answers(self._socket)
@@ -263,18 +272,13 @@ class Local:
         return socket_path(self.settings.run_dir)
 
     def _wait_for_end(self) -> None:
-        deadline = time.monotonic() + STOP_PATIENCE
-        while self.alive() or (self.settings.run_dir / "supervisord.pid").exists():
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"the stack did not stop within {STOP_PATIENCE:.0f} s", UNREACHABLE
-                )
-            time.sleep(0.1)
+        pid = self.settings.run_dir / "supervisord.pid"
+        if not _until(lambda: not (self.alive() or pid.exists()), STOP_PATIENCE):
+            raise StackError(f"the stack did not stop within {STOP_PATIENCE:.0f} s", UNREACHABLE)
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         """Print the last lines of services' log files, and follow."""
-        root, every = self.settings.root, [each.name for each in self.settings.every]
-        wanted = names or every
+        root, wanted = self.settings.root, names or [each.name for each in self.settings.every]
         found = [
             str(path.relative_to(root) if path.is_relative_to(root) else path)
             for path in sorted(self.settings.log_dir.glob("*.log"))
@@ -285,30 +289,13 @@ class Local:
         extra = ["-F"] if follow else []
         return hand_over(["tail", "-n", str(lines), *extra, *found], cwd=root)
 
-    @property
-    def python(self) -> str:
-        """The interpreter of the load test."""
-        return str(PYTHON)
-
-    @property
-    def reports(self) -> str:
-        """The folder of the reports, as short as possible, because the load test prints it."""
-        return os.path.relpath(self.settings.reports_dir, self.settings.root)
-
-    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
-        """Run the load test in the foreground; it sees the stack from outside."""
-        return self._in_front(
-            ["loadtest", *arguments], environment_of(self.settings, LOADTEST) | env
-        )
-
-    def bench(self, arguments: list[str]) -> int:
-        """Run a part of the benchmarks in the foreground, from the checkout."""
-        return self._in_front(["tools.bench", *arguments], environment_of(self.settings, LOADTEST))
-
-    def _in_front(self, module: list[str], known: dict[str, str]) -> int:
-        env = inherited(os.environ) | known
-        command = [str(PYTHON), "-m", *module]
-        return hand_over(command, env, cwd=self.settings.root, whole=True)
+    def loadtest(
+        self, arguments: list[str], env: Mapping[str, str] | None = None, module: str = "loadtest"
+    ) -> int:
+        """Run the load test, or a benchmark, in the foreground; it sees the stack from outside."""
+        known = inherited(os.environ) | environment_of(self.settings, LOADTEST) | dict(env or {})
+        command = [self.python, "-m", module, *arguments]
+        return hand_over(command, known, cwd=self.settings.root, whole=True)
 
 
 def socket_path(run_dir: Path) -> Path:
@@ -337,10 +324,18 @@ def end_marked(run_dir: Path) -> int:
         for pid in marked(run_dir):
             with suppress(ProcessLookupError):
                 os.kill(pid, signum)
-        deadline = time.monotonic() + ORPHAN_PATIENCE
-        while marked(run_dir) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _until(lambda: not marked(run_dir), ORPHAN_PATIENCE)
     return len(found)
+
+
+def _until(reached: Callable[[], bool], seconds: float) -> bool:
+    """Wait for it at most these seconds, and return whether it is reached."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def last_error(log: Path) -> str | None:
@@ -354,14 +349,12 @@ def last_error(log: Path) -> str | None:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return None
-    return next(filter(None, map(_error, reversed(lines))), None)
-
-
-def _error(line: str) -> str | None:
-    """Return the error in this line: by a record's level, or by a word in other text."""
-    words = ("error", "critical")
-    try:
-        record = json.loads(line)
-        return str(record["event"]) if record["level"] in words else None
-    except (ValueError, KeyError, TypeError):
-        return line.strip() if any(word in line.lower() for word in words) else None
+    for line in reversed(lines):
+        try:
+            record = json.loads(line)
+            if record["level"] in ("error", "critical"):
+                return str(record["event"])
+        except (ValueError, KeyError, TypeError):
+            if "error" in line.lower() or "critical" in line.lower():
+                return line.strip()
+    return None

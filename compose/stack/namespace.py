@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from compose.stack import choice
+from compose.stack import modes
 from compose.stack.given import options
 from compose.stack.output import UNREACHABLE, VERDICT, StackError, say
-from compose.stack.readiness import Stack
 from compose.stack.services import SEMAPHORE
 from compose.stack.settings import Settings
 
@@ -20,6 +19,13 @@ PROGRAM = f"{SEMAPHORE.module}.namespace"
 PATIENCE = 180.0
 USUAL_DAYS, MOST_DAYS = 3, 3650
 _CLOUD = re.compile(r"\.(tmprl\.cloud|api\.temporal\.io):\d+$")
+# Settings of the connection, and the flags of Temporal's own program.
+_FLAGS = {
+    "TEMPORAL_TLS_CLIENT_CERT_PATH": "--tls-cert-path",
+    "TEMPORAL_TLS_CLIENT_KEY_PATH": "--tls-key-path",
+    "TEMPORAL_TLS_SERVER_CA_CERT_PATH": "--tls-ca-path",
+    "TEMPORAL_TLS_SERVER_NAME": "--tls-server-name",
+}
 
 
 class Options(BaseModel):
@@ -40,15 +46,16 @@ class Outlook:
     away: bool = False
 
 
-def look(settings: Settings, stack: Stack, what: str, days: int = USUAL_DAYS) -> Outlook:
+def look(settings: Settings, stack: modes.Stack, what: str, days: int = USUAL_DAYS) -> Outlook:
     """Return what is wrong, or nothing; call `prepare` first. `what` is the program's command."""
     answer = stack.ask(SEMAPHORE, PROGRAM, what, str(days), timeout=PATIENCE)
     if answer.status == UNREACHABLE:
         return Outlook(f"{settings.server}: {answer.last_line}", away=True)
     if (seen := answer.found) is None:
         return Outlook(f"it can't be checked ({answer.last_line})")
-    mends = _to_look(settings) if seen["refused"] else _commands(settings, seen, days)
-    return Outlook(seen["wrong"], seen["done"], list(mends))
+    cloud = _CLOUD.search(settings.server)
+    commands = (_of_cloud if cloud else _of_server)(settings, seen, days)
+    return Outlook(seen["wrong"], seen["done"], list(commands))
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -56,7 +63,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
     days = options(Options, environ).days
     if settings.own_temporal and not settings.running:
         raise StackError("no TEMPORAL_ADDRESS: make up gives our own server everything it needs")
-    found = look(settings, choice.running_or_prepared(settings), "make", days)
+    found = look(settings, modes.running_or_prepared(settings), "make", days)
     for each in found.done:
         say(f"made: {each}")
     if found.wrong:
@@ -66,58 +73,49 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
     say(f"everything needed is there, at {settings.server}")
 
 
-def _name(settings: Settings) -> str:
-    return settings.values.get("TEMPORAL_NAMESPACE", "default")
+def _of_server(settings: Settings, seen: Mapping[str, Any], days: int) -> Iterator[str]:
+    """Return the commands that create everything missing, or that show the state to somebody with
+    more rights, with the connection of our services."""
+    flags = ["--address", settings.server, "--namespace", _name(settings)]
+    for setting in [each for each in _FLAGS if each in settings.values]:
+        flags += [_FLAGS[setting], settings.values[setting]]
+    if settings.values.get("TEMPORAL_TLS", "").lower() in ("true", "1"):
+        flags.append("--tls")
+    key = ' --api-key "$TEMPORAL_API_KEY"' if "TEMPORAL_API_KEY" in settings.values else ""
 
+    def temporal(*words: str) -> str:
+        return shlex.join(["temporal", "operator", *words, *flags]) + key
 
-def _commands(settings: Settings, seen: Mapping[str, Any], days: int) -> Iterator[str]:
-    """Return the commands that create everything missing."""
-    if _CLOUD.search(settings.server):
-        yield from _of_cloud(_name(settings), seen, days)
+    if seen["refused"]:
+        yield temporal("namespace", "describe")
         return
     if not seen["there"]:
-        yield _temporal(settings, "namespace", "create", "--retention", f"{days * 24}h")
+        yield temporal("namespace", "create", "--retention", f"{days * 24}h")
     for each, kind in seen["missing"].items():
         if each in seen["instead"]:
-            yield _temporal(settings, "search-attribute", "remove", "--name", each)
-        yield _temporal(settings, "search-attribute", "create", "--name", each, "--type", kind)
+            yield temporal("search-attribute", "remove", "--name", each)
+        yield temporal("search-attribute", "create", "--name", each, "--type", kind)
 
 
-def _of_cloud(name: str, seen: Mapping[str, Any], days: int) -> Iterator[str]:
+def _of_cloud(settings: Settings, seen: Mapping[str, Any], days: int) -> Iterator[str]:
     """Return the same for Temporal Cloud; only its support can remove an attribute of another
     type."""
-    tcld = ("tcld", "namespace")
+    name = _name(settings)
+    if seen["refused"]:
+        yield shlex.join(["tcld", "namespace", "get", "--namespace", name])
+        return
     if not seen["there"]:
         keep = ("--auth-method", "api_key", "--retention-days", str(days))
-        yield shlex.join([*tcld, "create", "--namespace", name, "--region", "REGION", *keep])
+        create = ("create", "--namespace", name, "--region", "REGION")
+        yield shlex.join(["tcld", "namespace", *create, *keep])
     added = [
         f"{each}={kind}" for each, kind in seen["missing"].items() if each not in seen["instead"]
     ]
     if added:
         words = [word for each in added for word in ("--search-attribute", each)]
-        yield shlex.join([*tcld, "search-attributes", "add", "--namespace", name, *words])
+        add = ("search-attributes", "add", "--namespace", name)
+        yield shlex.join(["tcld", "namespace", *add, *words])
 
 
-def _to_look(settings: Settings) -> Iterator[str]:
-    """Return the command that shows the state to somebody with more rights."""
-    if _CLOUD.search(settings.server):
-        yield shlex.join(["tcld", "namespace", "get", "--namespace", _name(settings)])
-    else:
-        yield _temporal(settings, "namespace", "describe")
-
-
-def _temporal(settings: Settings, *words: str) -> str:
-    """Return a command of Temporal's own program, with the connection of our services."""
-    flags = ["--address", settings.server, "--namespace", _name(settings)]
-    for setting, flag in (
-        ("TEMPORAL_TLS_CLIENT_CERT_PATH", "--tls-cert-path"),
-        ("TEMPORAL_TLS_CLIENT_KEY_PATH", "--tls-key-path"),
-        ("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "--tls-ca-path"),
-        ("TEMPORAL_TLS_SERVER_NAME", "--tls-server-name"),
-    ):
-        if setting in settings.values:
-            flags += [flag, settings.values[setting]]
-    key = ' --api-key "$TEMPORAL_API_KEY"' if "TEMPORAL_API_KEY" in settings.values else ""
-    if settings.values.get("TEMPORAL_TLS", "").lower() in ("true", "1"):
-        flags.append("--tls")
-    return shlex.join(["temporal", "operator", *words, *flags]) + key
+def _name(settings: Settings) -> str:
+    return settings.values.get("TEMPORAL_NAMESPACE", "default")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
+# The folders of services below DATA_DIR.
+FOLDERS = ("state", "assets", "callbacks", "temporal", "mocks")
 # Variables of the SDK's client configuration; TEMPORAL_PORT and TEMPORAL_UI_PORT are ours.
 CLIENT = re.compile(r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|TLS|TLS_\w+|GRPC_META_\w+)")
 
@@ -49,6 +51,17 @@ class Service:
     def reads(self, name: str) -> bool:
         """True if it reads a variable of this name; it gets no others."""
         return name in _fields(self) or (self.client and bool(CLIENT.fullmatch(name)))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A container or process: whether it is ready, its state and its age."""
+
+    service: str
+    name: str
+    state: str
+    ready: bool
+    detail: str
 
 
 @cache

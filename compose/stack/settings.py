@@ -4,12 +4,11 @@ import contextlib
 import ipaddress
 import os
 import re
-from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -61,8 +60,6 @@ _IN_COMMON = {
     "CALLBACK_SECRET": frozenset({WORKER.name, CALLBACK.name, API.name}),
     "STACK": frozenset({WORKER.name, SEMAPHORE.name}),
 }
-# Useful only with another server.
-_ELSEWHERE = ("TEMPORAL_API_KEY", "TEMPORAL_TLS")
 
 
 class Mode(StrEnum):
@@ -71,12 +68,6 @@ class Mode(StrEnum):
     AUTO = "auto"
     DOCKER = "docker"
     LOCAL = "local"
-
-
-def _on(value: object) -> bool:
-    if value not in ("on", "off"):
-        raise ValueError(f"is not one of: {'on, off'}")
-    return value == "on"
 
 
 def _mocked(value: str) -> frozenset[str]:
@@ -133,12 +124,6 @@ def _server(value: str) -> str:
 
 
 # A description says what is wrong with any other value.
-OnOff = Annotated[bool, BeforeValidator(_on)]
-Port = Annotated[
-    int,
-    Field(ge=1, le=MOST_PORT, description=f"is not a whole number from 1 to {MOST_PORT}"),
-    DIGITS,
-]
 Address = Annotated[str, AfterValidator(_address)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 File = Annotated[str, AfterValidator(_file)]
@@ -163,6 +148,8 @@ class Settings(BaseModel):
     mistakes: tuple[str, ...] = ()
     # Whether it is certain which stack this is.
     is_found: bool = True
+    # Each published port, by its variable.
+    ports: Mapping[str, int]
 
     mode: Mode = Mode.AUTO
     workers: Annotated[
@@ -174,7 +161,7 @@ class Settings(BaseModel):
     roles: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
     # The stages whose vendors are mocks.
     mocks: Annotated[frozenset[str], BeforeValidator(_mocked)] = frozenset(MOCKED["on"])
-    vendor_checks: OnOff = True
+    vendor_checks: Literal["on", "off"] = "on"
     comfyui_url: Url | None = None
     kling_url: Url | None = None
     data_dir: Folder
@@ -185,24 +172,13 @@ class Settings(BaseModel):
     base_image: str = DEFAULT_BASE_IMAGE
     stack: Annotated[
         str,
-        Field(
-            pattern=f"^{STACK_NAME}$",
-            description="is not 1 to 40 characters of a-z, 0-9 and -",
-        ),
+        Field(pattern=f"^{STACK_NAME}$", description="is not 1 to 40 characters of a-z, 0-9 and -"),
     ] = "x"
     comfyui_workflow: File | None = None
 
     bind_address: Address = LOOPBACK
     api_bind_address: Address | None = None
     callback_bind_address: Address | None = None
-    api_port: Port = 8000
-    callback_port: Port = 8001
-    comfyui_port: Port = 6889
-    kling_port: Port = 16882
-    temporal_port: Port = 7233
-    temporal_ui_port: Port = 8080
-    worker_http_port: Port = 9100
-    semaphore_http_port: Port = 9099
 
     temporal_address: Annotated[str, AfterValidator(_server)] = "host:1"
     temporal_tls_client_cert_path: File | None = None
@@ -220,39 +196,9 @@ class Settings(BaseModel):
         return (*ALL, *self.further)
 
     @property
-    def ports(self) -> dict[str, int]:
-        """Each published port, by its variable."""
-        given = {name: getattr(self, name.lower()) for name in DEFAULT_PORTS}
-        return given | {each.port: self._port(each) or each.inner for each in self.further}
-
-    def _port(self, service: Service) -> int | None:
-        """Return the port of a service that a pipeline brings; None for an invalid one."""
-        text = self.values.get(service.port, str(service.inner))
-        fits = text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PORT
-        return int(text) if fits else None
-
-    @property
-    def binds(self) -> dict[str, str]:
-        """Return the address that each port is opened on: loopback, except for two services."""
-        given = {each.port: getattr(self, each.bind.lower()) for each in ALL if each.bind}
-        return dict.fromkeys(self.ports, LOOPBACK) | {
-            port: bind or self.bind_address for port, bind in given.items()
-        }
-
-    @property
-    def own_temporal(self) -> bool:
-        """True if the stack starts its own server."""
-        return "TEMPORAL_ADDRESS" not in self.values
-
-    @property
-    def parts(self) -> tuple[Service, ...]:
-        """The services that run here, in the order of starting."""
-        return tuple(each for each in self.whole if not self.roles or each.name in self.roles)
-
-    @property
     def whole(self) -> tuple[Service, ...]:
-        """Return the services that are ours to run; a mock or server is left out if another one
-        does its work."""
+        """The services that are ours to run; a mock or server is left out if another one does its
+        work."""
         ours = (
             each
             for each in ALL
@@ -262,13 +208,23 @@ class Settings(BaseModel):
         return (*ours, *(each for each in self.further if self.mocks or not each.mock))
 
     @property
+    def parts(self) -> tuple[Service, ...]:
+        """The services that run here, in the order of starting."""
+        return tuple(each for each in self.whole if not self.roles or each.name in self.roles)
+
+    @property
+    def own_temporal(self) -> bool:
+        """True if the stack starts its own server."""
+        return "TEMPORAL_ADDRESS" not in self.values
+
+    @property
     def real(self) -> tuple[str, ...]:
-        """Return the stages whose vendors are real."""
+        """The stages whose vendors are real."""
         return tuple(stage for stage in MOCKED["on"] if stage not in self.mocks)
 
     @property
     def mocks_word(self) -> str:
-        """Return `mocks` as a setting."""
+        """`mocks` as a setting."""
         return next(word for word, stages in MOCKED.items() if self.mocks == {*stages})
 
     @property
@@ -282,12 +238,17 @@ class Settings(BaseModel):
         return self.data_dir / "logs"
 
     @property
+    def binds(self) -> dict[str, str]:
+        """The address that each port is opened on: loopback, except for two services."""
+        given = {each.port: getattr(self, each.bind.lower()) for each in ALL if each.bind}
+        return dict.fromkeys(self.ports, LOOPBACK) | {
+            port: bind or self.bind_address for port, bind in given.items()
+        }
+
+    @property
     def exposed(self) -> bool:
         """True if the API is open to other machines: by itself, or by a proxy in front of it."""
-        public = ""
-        # The API itself refuses what is no address.
-        with contextlib.suppress(ValueError):
-            public = urlsplit(self.values.get("API_PUBLIC_URL", "//localhost")).hostname or ""
+        public = parts_of(self.values.get("API_PUBLIC_URL", "//localhost")).hostname or ""
         return not (is_loopback(self.binds[API.port]) and is_loopback(public))
 
     def reach(self, port: str) -> str:
@@ -297,13 +258,13 @@ class Settings(BaseModel):
         return anywhere.get(bind, f"[{bind}]" if ":" in bind else bind)
 
     def url(self, port: str) -> str:
-        """The address of a published port, by its variable."""
+        """Return the address of a published port, by its variable."""
         return f"http://{self.reach(port)}:{self.ports[port]}"
 
     @property
     def server(self) -> str:
         """The address of Temporal for the user's own programs."""
-        own = f"{self.reach(TEMPORAL.port)}:{self.temporal_port}"
+        own = f"{self.reach(TEMPORAL.port)}:{self.ports[TEMPORAL.port]}"
         return self.values.get("TEMPORAL_ADDRESS", own)
 
     @property
@@ -317,7 +278,14 @@ class Settings(BaseModel):
 
     def conflicts(self) -> Iterator[str]:
         """Return conflicts between settings."""
-        yield from self._wrong_ports()
+        owners: dict[int, str] = {}
+        for name, port in self.ports.items():
+            if port in owners:
+                yield self.refused(name, f"is the port of {owners[port]}, too")
+            owners.setdefault(port, name)
+        most = MOST_PORT - self.workers + 1
+        if self.ports[WORKER.port] > most:
+            yield self.refused(WORKER.port, f"is not a whole number from 1 to {most}")
         addresses = {"image": "COMFYUI_URL", "video": "KLING_URL"}
         for stage, name in addresses.items():
             url = getattr(self, name.lower())
@@ -330,22 +298,8 @@ class Settings(BaseModel):
         yield from self._wrong_roles()
         yield from self._wrong_client()
 
-    def _wrong_ports(self) -> Iterator[str]:
-        for service in self.further:
-            if self._port(service) is None:
-                yield self.refused(service.port, f"is not a whole number from 1 to {MOST_PORT}")
-        owners: dict[int, str] = {}
-        for name, port in self.ports.items():
-            if port in owners:
-                yield self.refused(name, f"is the port of {owners[port]}, too")
-            owners.setdefault(port, name)
-        most = MOST_PORT - self.workers + 1
-        if self.worker_http_port > most:
-            yield self.refused(WORKER.port, f"is not a whole number from 1 to {most}")
-
     def _wrong_roles(self) -> Iterator[str]:
-        there = {each.name for each in self.whole}
-        if away := sorted(self.roles - there):
+        if away := sorted(self.roles - {each.name for each in self.whole}):
             yield self.refused(
                 "ROLES", f"names {', '.join(away)}, which is elsewhere according to the settings"
             )
@@ -365,7 +319,8 @@ class Settings(BaseModel):
         """Check the SDK's variables, which our services do not check."""
         on = [name for name, value in self.values.items() if value.lower() not in ("false", "0")]
         for name in on if self.own_temporal else ():
-            if name.startswith(_ELSEWHERE):
+            # These two are useful only with another server.
+            if name.startswith(("TEMPORAL_API_KEY", "TEMPORAL_TLS")):
                 yield self.refused(name, "is only for another server: set TEMPORAL_ADDRESS")
         pair = ("TEMPORAL_TLS_CLIENT_CERT", "TEMPORAL_TLS_CLIENT_KEY")
         if len({any(each.startswith(f"{name}_") for each in self.values) for name in pair}) > 1:
@@ -375,6 +330,14 @@ class Settings(BaseModel):
             yield self.refused(
                 unchecked, "is not supported: set the certificate's name in …_SERVER_NAME"
             )
+
+
+def parts_of(url: str) -> SplitResult:
+    """Return the parts of an address; empty for an invalid one, which the service refuses."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
@@ -407,18 +370,31 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     example = (root / ".env.example").read_text(encoding="utf-8")
     documented = {*re.findall(r"^#([A-Z][A-Z0-9_]*)=", example, re.MULTILINE), *WIRED}
     lines, unread = dotenv(root / ".env")
-    mistakes = list(unread)
     data_dir = root / (environ.get("DATA_DIR") or lines.get("DATA_DIR") or "data")
     past = Saved.read(data_dir / "run")
-    asked = ChainMap(dict(environ), past.overrides, lines).get("PIPELINES", "")
-    for each in further(asked):
-        documented |= {name.upper() for name in each.settings().model_fields}
-    in_file, given = _known(lines, documented), _known(environ, documented)
-    overrides = {**past.overrides, **given}
+    given = [dict(environ), past.overrides, lines]
+    brought = further(next((each["PIPELINES"] for each in given if "PIPELINES" in each), ""))
+    for service in brought:
+        documented |= {name.upper() for name in service.settings().model_fields}
+
+    def known(values: Mapping[str, str]) -> dict[str, str]:
+        """Return our settings that have a value; an empty one counts as missing."""
+        return {k: v for k, v in values.items() if v and (k in documented or CLIENT.fullmatch(k))}
+
+    in_file, overrides = known(lines), {**past.overrides, **known(environ)}
     values = in_file | overrides
     if "COMFYUI_WORKFLOW" in values:
         values["COMFYUI_WORKFLOW"] = str((root / values["COMFYUI_WORKFLOW"]).absolute())
     origins = dict.fromkeys(in_file, ".env") | dict.fromkeys(overrides, "environment")
+    wrong: dict[str, str] = {}
+    ports = DEFAULT_PORTS | {each.port: each.inner for each in brought}
+    for name in [each for each in ports if each in values]:
+        text = values[name]
+        if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= MOST_PORT:
+            ports[name] = int(text)
+        else:
+            reason = f"is not a whole number from 1 to {MOST_PORT}"
+            wrong[name] = refused(name, reason, values, origins)
     own = {name.lower(): value for name, value in values.items()} | {
         "data_dir": data_dir,
         "reports_dir": root / values.get("REPORTS_DIR", "reports"),
@@ -429,25 +405,20 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
         "values": values,
         "origins": origins,
         "overrides": overrides,
-        "unknown": tuple(set(lines) - _known(dict.fromkeys(lines, "x"), documented).keys()),
+        "unknown": tuple(set(lines) - known(dict.fromkeys(lines, "x")).keys()),
+        "ports": ports,
     }
-    wrong: dict[str, str] = {}
     try:
         settings = Settings.model_validate(own | context)
     except ValidationError as error:
-        wrong = mistakes_of(error, Settings, values, origins)
+        wrong |= mistakes_of(error, Settings, values, origins)
         good = {name: value for name, value in own.items() if name.upper() not in wrong}
         folders = {"data_dir": root, "reports_dir": root}
         settings = Settings.model_validate(folders | good | context)
     named_wrong = any(name in line for name in NAMING for line in unread.values())
     return settings.model_copy(
         update={
-            "mistakes": (*mistakes, *wrong.values(), *settings.conflicts()),
+            "mistakes": (*unread, *wrong.values(), *settings.conflicts()),
             "is_found": not (named_wrong or NAMING & wrong.keys()),
         }
     )
-
-
-def _known(values: Mapping[str, str], documented: Iterable[str]) -> dict[str, str]:
-    """Return our settings that have a value; an empty one counts as missing."""
-    return {k: v for k, v in values.items() if v and (k in documented or CLIENT.fullmatch(k))}

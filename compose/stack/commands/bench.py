@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from compose.stack import readiness
+from compose.stack import modes
 from compose.stack.environment import check_services
 from compose.stack.given import options
 from compose.stack.local import Local
@@ -20,15 +20,15 @@ from compose.stack.services import API, CALLBACK, UI_PORT
 from compose.stack.settings import LOOPBACK, Settings, load
 from compose.stack.subprocesses import to_its_end
 
-# Each part with the number of workers that it needs, and make's variables that become its options.
+# Each part with the number of workers that it needs, and the options that it takes.
 WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1, "throughput": 1}
 OPTIONS = {
-    "handover": {"RUNS": "--runs", "JOBS": "--jobs"},
-    "takeover": {"RUNS": "--runs", "SEED": "--seed", "MOMENT": "--moment"},
-    "waiting": {"LEVELS": "--levels", "WINDOW": "--window"},
-    "intake": {"RUNS": "--runs"},
-    "flood": {"JOBS": "--jobs"},
-    "throughput": {"RUNS": "--runs", "JOBS": "--jobs"},
+    "handover": ("runs", "jobs"),
+    "takeover": ("runs", "seed", "moment"),
+    "waiting": ("levels", "window"),
+    "intake": ("runs",),
+    "flood": ("jobs",),
+    "throughput": ("runs", "jobs"),
 }
 MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
 # An image of 0.1 s and a video of 0.2 s; in a flood the default, 1 s together.
@@ -49,8 +49,14 @@ Number = Annotated[
     str, Field(pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on")
 ]
 Several = Annotated[
+    str, Field(pattern=r"^(0*[1-9]\d{1,4}|0*[2-9])$", description="is not a whole number from 2 on")
+]
+Levels = Annotated[
+    str, Field(pattern=r"^\d{1,5}(,\d{1,5})*$", description="is not a list such as 100,1000")
+]
+Moment = Annotated[
     str,
-    Field(pattern=r"^(0*[1-9]\d{1,4}|0*[2-9])$", description="is not a whole number from 2 on"),
+    Field(pattern="^[a-z ]+$", description="is not the name of a moment, such as image running"),
 ]
 
 
@@ -62,32 +68,22 @@ class Options(BaseModel):
     jobs: Several = ""
     window: Several = ""
     seed: Number = ""
-    levels: Annotated[
-        str,
-        Field(pattern=r"^\d{1,5}(,\d{1,5})*$", description="is not a list such as 100,1000"),
-    ] = ""
-    moment: Annotated[
-        str,
-        Field(
-            pattern="^[a-z ]+$",
-            description="is not the name of a moment, such as image running",
-        ),
-    ] = ""
+    levels: Levels = ""
+    moment: Moment = ""
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:
     """Measure the parts of ONLY, by default all, and print one table; return its exit status."""
     asked = options(Options, environ)
-    given = {name.upper(): value for name, value in asked.model_dump().items() if value}
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for part in asked.only:
         say(f"{part} …")
+        given = asked.model_dump(include={*OPTIONS[part]}, exclude_defaults=True)
+        words = [word for name, value in given.items() for word in (f"--{name}", value)]
         with _own_stack(root, workers=WORKERS[part], mocks=WORK.get(part, QUICK)) as stack:
-            known = {n: option for n, option in OPTIONS[part].items() if n in given}
-            words = [word for name, option in known.items() for word in (option, given[name])]
-            if status := stack.bench([part, str(folder), *words]):
+            if status := stack.loadtest([part, str(folder), *words], module="tools.bench"):
                 return status
-    return stack.bench(["table", str(folder)])
+    return stack.loadtest(["table", str(folder)], module="tools.bench")
 
 
 @contextmanager
@@ -102,18 +98,11 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
     try:
         check_services(settings)
         stack.up()
-        readiness.wait(settings, stack)
+        modes.wait(settings, stack)
         yield stack
     finally:
         to_its_end(stack.down)
         shutil.rmtree(data, ignore_errors=True)
-
-
-def _callback_url(ports: Mapping[str, int], mode: str) -> str:
-    """Return the address of the receiver for the video mock; loopback is a container's own."""
-    if mode == "docker":
-        return f"http://{CALLBACK.name}:{CALLBACK.inner}"
-    return f"http://{LOOPBACK}:{ports[CALLBACK.port]}"
 
 
 def own_settings(
@@ -121,6 +110,10 @@ def own_settings(
 ) -> Settings:
     """Return settings that override `.env`: no server elsewhere, and no bucket."""
     ports = ports_of_a_stack(workers)
+    receiver = f"http://{LOOPBACK}:{ports[CALLBACK.port]}"
+    if mocks.get("MODE") == "docker":
+        # Loopback is a container's own.
+        receiver = f"http://{CALLBACK.name}:{CALLBACK.inner}"
     own = {name: str(port) for name, port in ports.items()} | {
         "MODE": "local",
         "WORKERS": str(workers),
@@ -129,7 +122,7 @@ def own_settings(
         "DATA_DIR": str(data),
         "STORE_URL": "file:",
         "API_PUBLIC_URL": f"http://{LOOPBACK}:{ports[API.port]}",
-        "CALLBACK_URL": _callback_url(ports, mocks.get("MODE", "local")),
+        "CALLBACK_URL": receiver,
         "TEMPORAL_UI_URL": f"http://{LOOPBACK}:{ports[UI_PORT]}",
         **mocks,
     }

@@ -84,23 +84,7 @@ def test(root: Path, environ: Mapping[str, str]) -> int:
         words = shlex.split(given)
     except ValueError:
         raise StackError(f"ARGS={shown(given)} has an unclosed quote") from None
-    return _run(root, "pytest", words or SIDE_BY_SIDE)
-
-
-def wheel(root: Path) -> int:
-    """Build `dist/temporal_semaphore-*.whl`, the semaphore as a library."""
-    return _run(root, "tools.wheel", [])
-
-
-def example_exclusive(root: Path) -> int:
-    """Run the example through kill -9, cancel, terminate; return 1 if two runs overlapped."""
-    return _run(root, "examples.exclusive.check", [])
-
-
-def example_speech(root: Path) -> int:
-    """Two pipelines on one slot, through faults, kill -9, terminate; 1 where two jobs were at work
-    at once, or one was paid twice."""
-    return _run(root, "examples.speech.check", [])
+    return run(root, "pytest", words or SIDE_BY_SIDE)
 
 
 def chaos(root: Path, environ: Mapping[str, str]) -> int:
@@ -112,7 +96,7 @@ def chaos(root: Path, environ: Mapping[str, str]) -> int:
     mode = Mode.LOCAL if given.mode is Mode.AUTO else given.mode
     words = ["--minutes", given.minutes, "--deck", given.deck, "--mode", mode]
     seed = ["--seed", given.seed] if given.seed else []
-    return _run(root, "tests.chaos", [*words, "--reports", given.reports_dir, *seed])
+    return run(root, "tests.chaos", [*words, "--reports", given.reports_dir, *seed])
 
 
 def simulate(root: Path, environ: Mapping[str, str]) -> int:
@@ -120,22 +104,18 @@ def simulate(root: Path, environ: Mapping[str, str]) -> int:
     was broken, else 1."""
     given = options(Simulation, environ).model_dump()
     words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
-    return _run(root, "tests.simulation", words)
+    return run(root, "tests.simulation", words)
 
 
 def mutants(root: Path, environ: Mapping[str, str]) -> int:
     """Small edits of the product, each run and judged; 0 when the judge convicts each as expected,
     else 1."""
     only = options(Mutants, environ).only
-    return _run(root, "tests.mutants", ["--only", only] if only else [])
+    return run(root, "tests.mutants", ["--only", only] if only else [])
 
 
-def pictures(root: Path) -> int:
-    """Draw the documentation's pictures with a stack of its own."""
-    return _run(root, "tools.pictures", [])
-
-
-def _run(root: Path, module: str, words: Sequence[str]) -> int:
+def run(root: Path, module: str, words: Sequence[str] = ()) -> int:
+    """Run a program of the development in the foreground, and return its exit status."""
     return hand_over([sys.executable, "-m", module, *words], cwd=root)
 
 

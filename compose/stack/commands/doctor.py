@@ -10,14 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from compose.stack import checks, choice, docker, machine
+from compose.stack import checks, docker, machine, modes
 from compose.stack.checks import Finding, Start
 from compose.stack.environment import service_mistakes
 from compose.stack.files import OTHERS
 from compose.stack.given import SECRET, dotenv
 from compose.stack.local import Local
 from compose.stack.output import VERDICT, StackError, padded, paint, say, wide
-from compose.stack.readiness import Stack
 from compose.stack.services import ABOUT, API
 from compose.stack.settings import DEFAULT_BASE_IMAGE, LOOPBACK, Mode, Settings
 from shared.texts import localized
@@ -33,7 +32,13 @@ def doctor(settings: Settings) -> int:
     findings = [*_machine(settings), *_exposure(settings), *_stack(settings)]
     width = max(wide(localized(finding.what)) for finding in findings)
     for finding in findings:
-        say(_line(finding, width))
+        word, style = ("ok", "good") if finding.good else ("-", "warn")
+        if finding.needed and not finding.good:
+            word, style = "bad", "bad"
+        fix = " && ".join(finding.commands) or localized(finding.fix)
+        fix = "" if finding.good or not fix else f"  ->  {fix}"
+        what, found = padded(localized(finding.what), width), localized(finding.found)
+        say(f"{paint(padded(localized(word), wide(localized('bad'))), style)} {what}  {found}{fix}")
     bad = any(finding.needed and not finding.good for finding in findings)
     say(
         paint("something needs fixing", "bad")
@@ -41,16 +46,6 @@ def doctor(settings: Settings) -> int:
         else paint("everything needed is here", "good")
     )
     return VERDICT if bad else 0
-
-
-def _line(finding: Finding, width: int) -> str:
-    word, style = (
-        ("ok", "good") if finding.good else ("bad", "bad") if finding.needed else ("-", "warn")
-    )
-    fix = " && ".join(finding.commands) or localized(finding.fix)
-    fix = "" if finding.good or not fix else f"  ->  {fix}"
-    what, found = padded(localized(finding.what), width), localized(finding.found)
-    return f"{paint(padded(localized(word), wide(localized('bad'))), style)} {what}  {found}{fix}"
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
@@ -68,7 +63,13 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         yield Finding("containers", False, reason, "newer packages, or MODE=local", needed)
     if reason is None:
         yield base_image(settings)
-    yield from _secrets(settings)
+    # Only the owner should be able to read the keys in `.env`.
+    path = settings.root / ".env"
+    keys = sorted(name for name in dotenv(path)[0] if SECRET.fullmatch(name))
+    if keys and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
+        found = f"others on this machine can read {', '.join(keys)} (mode {mode:o})"
+        command = f"chmod 600 {shlex.quote(str(path))}"
+        yield Finding(".env", False, found, needed=False, commands=(command,))
     yield from disk(settings)
     free = _free_memory() / 2**30
     fix = f"free {MEMORY_GIB} GiB"
@@ -85,17 +86,6 @@ def base_image(settings: Settings) -> Finding:
     if wanted == DEFAULT_BASE_IMAGE:
         fix = "make up fetches it, or makes one with mmdebstrap (apt-get install mmdebstrap)"
     return Finding("base image", good=False, found=f"{wanted} is not here", fix=fix, needed=False)
-
-
-def _secrets(settings: Settings) -> Iterator[Finding]:
-    """Check that only the owner can read the keys in `.env`."""
-    path = settings.root / ".env"
-    keys = [name for name in dotenv(path)[0] if SECRET.fullmatch(name)]
-    if keys and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
-        found = f"others on this machine can read {', '.join(sorted(keys))} (mode {mode:o})"
-        yield Finding(
-            ".env", False, found, needed=False, commands=(f"chmod 600 {shlex.quote(str(path))}",)
-        )
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
@@ -123,20 +113,16 @@ def _exposure(settings: Settings) -> Iterator[Finding]:
     local = Mode.LOCAL in (settings.mode, settings.running) or machine.missing() is not None
     ports = machine.wanted_ports(settings, containers=not local, running=())
     about = ABOUT | {each.port: each.about for each in settings.further}
+    fix = f"set API_TOKEN, or have {API.bind} and API_PUBLIC_URL on this machine"
     for port, name in sorted(ports.items()):
-        bind = settings.binds[name]
+        address = ipaddress.ip_address(settings.binds[name])
+        every = " (every address of this machine)" if address.is_unspecified else ""
+        who = f"everybody who reaches {address}{every}"
+        if address.is_loopback:
+            who = "loopback only" if str(address) == LOOPBACK else f"loopback only ({address})"
         missing = name == API.port and settings.exposed and "API_TOKEN" not in settings.values
-        found = f"{about[name]}: {_who(bind)}" + (", without API_TOKEN" if missing else "")
-        fix = f"set API_TOKEN, or have {API.bind} and API_PUBLIC_URL on this machine"
+        found = f"{about[name]}: {who}" + (", without API_TOKEN" if missing else "")
         yield Finding(f"port {port}", good=not missing, found=found, fix=fix)
-
-
-def _who(bind: str) -> str:
-    address = ipaddress.ip_address(bind)
-    if address.is_loopback:
-        return "loopback only" if bind == LOOPBACK else f"loopback only ({bind})"
-    every = " (every address of this machine)" if address.is_unspecified else ""
-    return f"everybody who reaches {bind}{every}"
 
 
 def _stack(settings: Settings) -> Iterator[Finding]:
@@ -147,11 +133,10 @@ def _stack(settings: Settings) -> Iterator[Finding]:
     url = settings.values.get("STORE_URL", "file:")
     if url != "file:" and not mistakes:
         yield Finding("store", good=True, found=f"{url} checks the conditions of writes")
-    elsewhere = not settings.own_temporal or bool(settings.real)
-    stack: Stack = Local(settings)
+    stack: modes.Stack = Local(settings)
     try:
-        if settings.running or elsewhere:
-            stack = choice.running_or_prepared(settings)
+        if settings.running or settings.real or not settings.own_temporal:
+            stack = modes.running_or_prepared(settings)
         before = stack.units() if settings.running else []
     except StackError as error:
         yield Finding("stack", good=False, found=f"it can't be checked ({error})")

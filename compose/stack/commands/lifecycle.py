@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 
-from compose.stack import checks, choice, machine, readiness
+from compose.stack import checks, machine, modes
 from compose.stack.commands import status
 from compose.stack.docker import Docker
 from compose.stack.environment import check_services
@@ -12,12 +12,12 @@ from compose.stack.files import locked, private_folder
 from compose.stack.given import SAVED, Saved
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, agreed, complain, say
-from compose.stack.readiness import SERVICE_FOLDERS, Stack
+from compose.stack.services import FOLDERS
 from compose.stack.settings import Mode, Settings, load
 from compose.stack.subprocesses import to_its_end
 
 # Everything that is written below DATA_DIR, and that `clean` removes.
-DATA_FOLDERS = (*SERVICE_FOLDERS, "logs", "run", "secrets")
+DATA_FOLDERS = (*FOLDERS, "logs", "run", "secrets")
 
 
 def up(settings: Settings, *, force: bool = False) -> None:
@@ -29,22 +29,25 @@ def up(settings: Settings, *, force: bool = False) -> None:
     if settings.running and settings.mode not in (Mode.AUTO, settings.running):
         raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
     check_services(settings)
-    _warn(settings)
+    # Valid settings that may be a mistake.
+    for name in settings.unknown:
+        complain(f".env: {name} is not a setting; .env.example lists all")
+    if settings.roles and settings.values.get("STORE_URL", "file:") == "file:":
+        complain("STORE_URL=file: is this machine's folder, which other machines can't see")
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
-        stack = choice.with_base_image(settings, choice.chosen(settings))
+        stack = modes.to_start(settings)
         if isinstance(stack, Local):
             stack.end_orphans()
         before = stack.units()
-        containers = isinstance(stack, Docker)
-        mode = Mode.DOCKER if containers else Mode.LOCAL
         try:
-            start = checks.Start(settings, stack, before, containers=containers, force=force)
+            start = checks.Start(
+                settings, stack, before, containers=stack.mode is Mode.DOCKER, force=force
+            )
             asks_vendors = checks.asks_vendors(start)
             checks.check(start)
-            Saved(mode=mode, overrides=dict(settings.overrides), mocks=settings.mocks).write(
-                settings.run_dir
-            )
+            saved = Saved(mode=stack.mode, overrides=dict(settings.overrides), mocks=settings.mocks)
+            saved.write(settings.run_dir)
             stack.up()
             checks.code_note(settings).write()
         except BaseException:
@@ -52,18 +55,10 @@ def up(settings: Settings, *, force: bool = False) -> None:
                 to_its_end(stack.down)
                 (settings.run_dir / SAVED).unlink(missing_ok=True)
             raise
-        readiness.wait(settings, stack)
+        modes.wait(settings, stack)
         if asks_vendors and "CALLBACK_URL" in settings.values:
             checks.tell_of_callbacks(stack)
     status.urls(settings)
-
-
-def _warn(settings: Settings) -> None:
-    """Warn of settings that are valid but may be a mistake."""
-    for name in settings.unknown:
-        complain(f".env: {name} is not a setting; .env.example lists all")
-    if settings.roles and settings.values.get("STORE_URL", "file:") == "file:":
-        complain("STORE_URL=file: is this machine's folder, which other machines can't see")
 
 
 def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> None:
@@ -80,7 +75,7 @@ def is_as_asked(settings: Settings) -> bool:
     """True if the stack runs, is ready, and this command changes nothing."""
     if not settings.running or Saved.read(settings.run_dir).overrides != settings.overrides:
         return False
-    return readiness.all_ready(settings, choice.chosen(settings).units())
+    return modes.all_ready(settings, modes.chosen(settings).units())
 
 
 def renewed(settings: Settings) -> Settings:
@@ -93,7 +88,7 @@ def down(settings: Settings) -> None:
     """Stop the stack and forget its overrides; data stays."""
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
-        stacks: list[Stack] = [Local(settings)]
+        stacks: list[modes.Stack] = [Local(settings)]
         if settings.running != Mode.LOCAL and machine.missing() is None:
             stacks.append(Docker(settings))
         stopped = [stack for stack in stacks if stack.units()]

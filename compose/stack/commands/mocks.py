@@ -13,8 +13,6 @@ from compose.stack.output import StackError, say, table
 from compose.stack.services import IMAGE, VIDEO, Service
 from compose.stack.settings import Settings
 
-_TARGETS = {"comfyui": (IMAGE,), "kling": (VIDEO,)}
-
 
 def _plan(value: str) -> object:
     try:
@@ -42,10 +40,10 @@ class Fault(BaseModel):
 def arm(settings: Settings, environ: Mapping[str, str]) -> None:
     """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks that ON names."""
     asked = options(Fault, environ)
-    for service in _TARGETS.get(asked.on) or _there(settings):
-        _call(
-            settings, service, "POST", plan={"preset": asked.preset} if asked.preset else asked.rule
-        )
+    plan = {"preset": asked.preset} if asked.preset else asked.rule
+    chosen = {"comfyui": [IMAGE], "kling": [VIDEO], "both": _there(settings)}
+    for service in chosen[asked.on]:
+        _call(settings, service, "POST", plan)
     show(settings)
 
 
@@ -61,7 +59,12 @@ def show(settings: Settings) -> None:
     armed."""
     answers = {service: _call(settings, service, "GET") for service in _there(settings)}
     rows = [
-        (service.name, str(rule["name"]), _effects(rule), str(rule["fired"]))
+        (
+            service.name,
+            str(rule["name"]),
+            ", ".join(f"{each['where']}.{each['do']}" for each in rule.get("effects") or [rule]),
+            str(rule["fired"]),
+        )
         for service, answer in answers.items()
         for rule in answer["rules"]
         if rule["applies"]
@@ -74,11 +77,6 @@ def show(settings: Settings) -> None:
     say(table([(f"  {name}", str(says)) for name, says in presets.items()]))
 
 
-def _effects(rule: Mapping[str, Any]) -> str:
-    effects = rule.get("effects") or [rule]
-    return ", ".join(f"{effect['where']}.{effect['do']}" for effect in effects)
-
-
 def _there(settings: Settings) -> list[Service]:
     """Return the mocks in use; at least one."""
     if not settings.mocks:
@@ -86,7 +84,7 @@ def _there(settings: Settings) -> list[Service]:
     return [service for service in settings.whole if service.mock]
 
 
-def _call(settings: Settings, service: Service, method: str, *, plan: object = None) -> Any:
+def _call(settings: Settings, service: Service, method: str, plan: object = None) -> Any:
     if service not in _there(settings):
         raise StackError(f"the {service.mock} service is real, and only mocks have faults")
     try:

@@ -16,9 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import time
 
-from compose.stack import choice
+from compose.stack import modes
 from compose.stack.commands import bench, develop, lifecycle, runs
-from compose.stack.docker import Docker
 from compose.stack.given import options
 from compose.stack.output import INTERRUPTED, StackError, complain, say
 from compose.stack.settings import Mode, Settings
@@ -32,19 +31,14 @@ SHOWN = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM")
 
 @dataclass(frozen=True)
 class Proof:
-    """A proof under way: `folder` is its result."""
+    """A proof under way: `folder` is its result, `shown` are the variables of the terminal."""
 
     root: Path
     folder: Path
     mode: Mode
     seed: str
-    environ: Mapping[str, str]
+    shown: Mapping[str, str] = field(default_factory=dict)
     project: str = field(default_factory=lambda: f"genvideo-prove-{secrets.token_hex(4)}")
-
-    @property
-    def shown(self) -> dict[str, str]:
-        """The variables of the terminal."""
-        return {name: self.environ[name] for name in SHOWN if name in self.environ}
 
     @contextmanager
     def stack(self, name: str) -> Iterator[Settings]:
@@ -68,12 +62,8 @@ class Proof:
         return [sys.executable, "-m", "loadtest", "prove", str(self.folder), *options]
 
 
-@dataclass(frozen=True)
-class Part:
-    """`run` carries it out and returns its exit status; the judge knows it by its name."""
-
-    name: str
-    run: Callable[[Proof], int]
+# Carries a part out, and returns its exit status.
+Part = Callable[[Proof], int]
 
 
 def _jobs(name: str, run: Callable[[Settings, Mapping[str, str]], int], **given: str) -> Part:
@@ -84,12 +74,12 @@ def _jobs(name: str, run: Callable[[Settings, Mapping[str, str]], int], **given:
 
     def carried_out(proof: Proof) -> int:
         with proof.stack(name) as settings:
-            status = run(settings, proof.shown | given | {"SEED": proof.seed})
+            status = run(settings, {**proof.shown, **given, "SEED": proof.seed})
         if status == 0:
             shutil.rmtree(settings.data_dir, ignore_errors=True)
         return status
 
-    return Part(name, carried_out)
+    return carried_out
 
 
 def _mutants(name: str, only: str) -> Part:
@@ -97,9 +87,9 @@ def _mutants(name: str, only: str) -> Part:
 
     def carried_out(proof: Proof) -> int:
         words = ["--only", only, "--folder", str(proof.folder / name)]
-        return hand_over([sys.executable, "-m", "tests.mutants", *words], cwd=proof.root)
+        return develop.run(proof.root, "tests.mutants", words)
 
-    return Part(name, carried_out)
+    return carried_out
 
 
 def _chaos(name: str, **given: str) -> Part:
@@ -109,16 +99,17 @@ def _chaos(name: str, **given: str) -> Part:
         there = {"MODE": proof.mode, "REPORTS_DIR": str(proof.folder / name), "SEED": proof.seed}
         return develop.chaos(proof.root, there | given)
 
-    return Part(name, carried_out)
+    return carried_out
 
 
-PARTS = (
-    _jobs("ladder", runs.ladder),
-    _jobs("faults", lambda s, e: runs.jobs(s, "20", e), PRESET="everything-at-once"),
-    _chaos("kills", DECK="kills"),
-    _chaos("chaos", MINUTES="2"),
-    _mutants("control", "sound-queue,two-holders"),
-)
+# The judge knows them by their names.
+PARTS: dict[str, Part] = {
+    "ladder": _jobs("ladder", runs.ladder),
+    "faults": _jobs("faults", lambda s, e: runs.jobs(s, "20", e), PRESET="everything-at-once"),
+    "kills": _chaos("kills", DECK="kills"),
+    "chaos": _chaos("chaos", MINUTES="2"),
+    "control": _mutants("control", "sound-queue,two-holders"),
+}
 
 
 def prove(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -126,11 +117,22 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
 
     The user's stack is left alone. An interrupt ends the part and the proof, and the page says so.
     """
-    proof = _prepared(settings, environ)
+    seed = options(develop.Seed, environ).seed or str(secrets.randbelow(1_000_000))
+    began = datetime.now(UTC)
+    folder = settings.reports_dir / f"prove-{began:%Y%m%d-%H%M%S}"
+    # Not the mode of a running stack.
+    mode = modes.to_start(settings.model_copy(update={"running": ""})).mode
+    shown = {name: environ[name] for name in SHOWN if name in environ}
+    proof = Proof(root=settings.root, folder=folder, mode=mode, seed=seed, shown=shown)
+    bench.own_settings(settings.root, folder, workers=WORKERS)
+    (folder / "raw").mkdir(parents=True)
+    plan = {"mode": mode, "seed": seed, "workers": WORKERS, "speed": float(SPEED)}
+    plan |= {"command": f"make prove SEED={seed} MODE={mode}", "began_at": began.timestamp()}
+    proof.note("plan.json", plan | {"parts": [*PARTS]})
     try:
-        for number, part in enumerate(PARTS, 1):
-            say(f"part {number} of {len(PARTS)}: {part.name} …")
-            if _carried_out(proof, part) == INTERRUPTED:
+        for number, (name, part) in enumerate(PARTS.items(), 1):
+            say(f"part {number} of {len(PARTS)}: {name} …")
+            if _carried_out(proof, name, part) == INTERRUPTED:
                 break
             capture(proof.page())
     finally:
@@ -138,43 +140,17 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
     return hand_over(proof.page("--seal"), cwd=proof.root)
 
 
-def _prepared(settings: Settings, environ: Mapping[str, str]) -> Proof:
-    """Check and note the options; return the proof with the environment of all parts."""
-    seed = options(develop.Seed, environ).seed or str(secrets.randbelow(1_000_000))
-    began = datetime.now(UTC)
-    proof = Proof(
-        root=settings.root,
-        folder=settings.reports_dir / f"prove-{began:%Y%m%d-%H%M%S}",
-        mode=_mode(settings),
-        seed=seed,
-        environ=environ,
-    )
-    bench.own_settings(settings.root, proof.folder, workers=WORKERS)
-    (proof.folder / "raw").mkdir(parents=True)
-    plan = {"mode": proof.mode, "seed": seed, "workers": WORKERS, "speed": float(SPEED)}
-    plan |= {"command": f"make prove SEED={seed} MODE={proof.mode}", "began_at": began.timestamp()}
-    proof.note("plan.json", plan | {"parts": [part.name for part in PARTS]})
-    return proof
-
-
-def _mode(settings: Settings) -> Mode:
-    """Return the requested mode, or one that works; not that of a running stack."""
-    apart = settings.model_copy(update={"running": ""})
-    stack = choice.with_base_image(apart, choice.chosen(apart))
-    return Mode.DOCKER if isinstance(stack, Docker) else Mode.LOCAL
-
-
-def _carried_out(proof: Proof, part: Part) -> int:
+def _carried_out(proof: Proof, name: str, part: Part) -> int:
     """Run one part and note how it ended."""
     began, reason = time(), ""
     try:
-        status = part.run(proof)
+        status = part(proof)
     except StackError as error:
         status, reason = error.status, str(error)
-        complain(f"{part.name}: {error}")
+        complain(f"{name}: {error}")
     except KeyboardInterrupt:
         status = INTERRUPTED
-    row = {"name": part.name, "status": status, "reason": reason, "began_at": began}
+    row = {"name": name, "status": status, "reason": reason, "began_at": began}
     proof.note("parts.jsonl", row | {"ended_at": time()})
     return status
 

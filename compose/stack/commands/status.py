@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
-from compose.stack import choice, readiness
+from compose.stack import modes
 from compose.stack.environment import public, vendors
 from compose.stack.given import DIGITS, options
 from compose.stack.local import Local
@@ -17,7 +17,7 @@ from compose.stack.settings import Settings
 
 def ps(settings: Settings) -> None:
     """Print a row per container or process, and one for each that is missing."""
-    found = choice.chosen(settings).units() if settings.running else []
+    found = modes.chosen(settings).units() if settings.running else []
     services = {each.name: each for each in settings.every}
     units = sorted(found, key=lambda unit: ([*services].index(unit.service), unit.name))
     if not units:
@@ -29,10 +29,10 @@ def ps(settings: Settings) -> None:
         service = services[unit.service]
         port = "-" if service.inside else str(settings.ports[service.port])
         rows.append((unit.service, unit.name, unit.state, port, unit.detail))
-    absent = readiness.expected(settings).keys() - {unit.service for unit in units}
+    absent = modes.expected(settings).keys() - {unit.service for unit in units}
     rows += [(name, "-", "missing", "-", "make up starts it") for name in sorted(absent)]
     say(table(rows))
-    ready = readiness.all_ready(settings, units)
+    ready = modes.all_ready(settings, units)
     say(paint("all ready", "good") if ready else paint("not all ready", "bad"))
 
 
@@ -56,7 +56,7 @@ def logs(settings: Settings, environ: Mapping[str, str]) -> int:
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
     # Log files of the local mode stay when it has stopped; containers' logs do not.
-    stack = choice.chosen(settings) if settings.running else Local(settings)
+    stack = modes.chosen(settings) if settings.running else Local(settings)
     return stack.logs(asked.s, lines=asked.lines, follow=follow)
 
 

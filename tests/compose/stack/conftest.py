@@ -1,15 +1,13 @@
 """A project folder of its own for each test, so that none sees the real `.env`; and a stack that
 starts nothing."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from compose.stack.output import VERDICT, StackError
-from compose.stack.readiness import Unit
-from compose.stack.services import Service
+from compose.stack.local import Local
+from compose.stack.services import Service, Unit
 from compose.stack.settings import Settings, load
 from compose.stack.subprocesses import Outcome
 
@@ -30,20 +28,28 @@ def settings(root: Path) -> Load:
     return lambda **environ: load(root, environ)
 
 
-@dataclass
-class Fake:
-    """Takes the place of a stack in either mode: answers for the programs that it is asked to run,
-    by the last part of their names, and notes them."""
+class Fake(Local):
+    """Starts nothing: answers for the programs that it is asked to run, by the last part of their
+    names, and notes them."""
 
-    answers: dict[str, Outcome] = field(default_factory=dict)
-    running: list[Unit] = field(default_factory=list)
-    asked: list[tuple[str, ...]] = field(default_factory=list)
-    ready: bool = False
-    python: str = "py"
-    reports: str = "there"
+    python = "a clone/py"
+    reports = "there"
 
-    def prepare(self) -> None:
+    def __init__(
+        self,
+        answers: dict[str, Outcome] | None = None,
+        *,
+        running: Sequence[Unit] = (),
+        ready: bool = False,
+    ) -> None:
+        self.answers = answers or {}
+        self.running = [*running]
+        self.ready = ready
+        self.asked: list[tuple[str, ...]] = []
+
+    def prepare(self) -> Path:
         self.ready = True
+        return Path()
 
     def serve(self) -> None:
         self.asked.append(("serve",))
@@ -56,18 +62,3 @@ class Fake:
 
     def units(self) -> list[Unit]:
         return self.running
-
-    def up(self) -> None:
-        raise StackError("nothing is started here", VERDICT)
-
-    def down(self) -> None:
-        raise StackError("nothing is stopped here", VERDICT)
-
-    def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
-        raise StackError("there are no logs", VERDICT)
-
-    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
-        raise StackError("nothing is tested here", VERDICT)
-
-    def within(self, service: Service, module: str) -> int:
-        raise StackError("nothing is run here", VERDICT)

@@ -13,7 +13,7 @@ from compose.stack import checks, environment
 from compose.stack.checks import Finding, Start
 from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
-from compose.stack.readiness import Unit
+from compose.stack.services import Unit
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 from shared.settings.common import MOCKED

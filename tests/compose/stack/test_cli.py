@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compose import venv
-from compose.stack import choice, cli
+from compose.stack import cli, modes
 from compose.stack.commands import mocks, status
 from compose.stack.output import USAGE, StackError
 from compose.stack.settings import Settings
@@ -76,7 +76,7 @@ def test_all_that_does_not_fit_is_named(
     environ: dict[str, str],
     said: tuple[str, str],
 ) -> None:
-    monkeypatch.delattr(choice, "prepared")
+    monkeypatch.delattr(modes, "prepared")
     with pytest.raises(StackError) as refused:
         command(settings(), environ)
     assert refused.value.status == USAGE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compose.stack import checks, choice, namespace
+from compose.stack import checks, modes, namespace
 from compose.stack.checks import Start
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.settings import Settings
@@ -124,7 +124,7 @@ def test_a_program_that_fails_is_told_by_its_last_words(settings: Load) -> None:
 def made(monkeypatch: pytest.MonkeyPatch) -> Fake:
     """What `make namespace` asks."""
     stack = says()
-    monkeypatch.setattr(choice, "running_or_prepared", lambda _: stack)
+    monkeypatch.setattr(modes, "running_or_prepared", lambda _: stack)
     return stack
 
 

@@ -7,12 +7,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from compose.stack import readiness
+from compose.stack import modes
 from compose.stack.asking import why_not
 from compose.stack.commands import status
 from compose.stack.output import UNREACHABLE, StackError
-from compose.stack.readiness import Unit
-from compose.stack.services import NAMES
+from compose.stack.services import NAMES, Unit
 from shared.health import reasons_of
 from shared.http.web import service_app
 from tests.compose.stack.commands.conftest import in_a_thread
@@ -38,15 +37,15 @@ class Listed(Fake):
 
 
 def test_all_services_are_expected_once_and_workers_as_often_as_asked(settings: Load) -> None:
-    assert readiness.expected(settings(WORKERS="3")) == Counter(NAMES) + Counter(worker=2)
+    assert modes.expected(settings(WORKERS="3")) == Counter(NAMES) + Counter(worker=2)
 
 
 def test_each_service_is_reported_once(
     settings: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
+    monkeypatch.setattr(modes, "POLL_SECONDS", 0)
     everyone = [unit(name) for name in NAMES]
-    readiness.wait(settings(), Listed(everyone[:2], everyone[:2], everyone))
+    modes.wait(settings(), Listed(everyone[:2], everyone[:2], everyone))
     said = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
     assert sorted(said) == sorted(NAMES)
     assert said[:2] == list(NAMES[:2])
@@ -55,19 +54,19 @@ def test_each_service_is_reported_once(
 def test_who_is_not_ready_is_named_with_the_reason(
     settings: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "PATIENCE", -1)
+    monkeypatch.setattr(modes, "PATIENCE", -1)
     units = [unit(name, good=name != "api") for name in NAMES if name != "semaphore"]
     with pytest.raises(StackError) as caught:
-        readiness.wait(settings(), Listed(units))
+        modes.wait(settings(), Listed(units))
     assert "semaphore (not there); api (x, why not)" in str(caught.value)
     assert caught.value.status == UNREACHABLE
 
 
 def test_one_worker_too_many_is_not_what_was_asked_for(settings: Load) -> None:
     units = [unit(name) for name in NAMES]
-    assert readiness.all_ready(settings(), units)
-    assert not readiness.all_ready(settings(), [*units, unit("worker")])
-    assert not readiness.all_ready(settings(WORKERS="2"), units)
+    assert modes.all_ready(settings(), units)
+    assert not modes.all_ready(settings(), [*units, unit("worker")])
+    assert not modes.all_ready(settings(WORKERS="2"), units)
 
 
 def test_no_answer_is_a_reason() -> None:

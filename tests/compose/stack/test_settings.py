@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from compose.stack import machine, readiness
+from compose.stack import machine, modes
 from compose.stack.environment import environment_of
 from compose.stack.given import Saved, refused
 from compose.stack.output import USAGE, StackError
@@ -297,7 +297,7 @@ def test_no_more_runs_than_is_named(settings: Load, roles: str, parts: list[str]
     found = settings(**ELSEWHERE, ROLES=roles, WORKERS="2")
     assert [part.name for part in found.parts] == parts
     expected = {part: 2 if part == "worker" else 1 for part in parts}
-    assert readiness.expected(found) == expected
+    assert modes.expected(found) == expected
     needed = machine.wanted_ports(found, containers=False, running=[])
     assert len(needed) == sum(expected.values())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from compose.stack import choice
+from compose.stack import modes
 from compose.stack.commands import lifecycle, trial
 from compose.stack.settings import Settings
 from tests.compose.stack.conftest import Fake, Load
@@ -17,26 +17,22 @@ from tests.compose.stack.test_checks import GOOD, REAL, vendors
 
 JOB = "job-0123456789abcdef01234567"
 TIMES = [f"2026-11-26T12:00:0{second}Z" for second in range(10)]
-
-
-def change(version: int, step: str | None, percent: int, note: str) -> dict[str, Any]:
-    status = "running" if step else "queued"
-    return {
+CHANGES = [
+    {
         "version": version,
         "at": TIMES[version],
-        "status": status,
+        "status": "running" if step else "queued",
         "step": step,
         "percent": percent,
         "attempt": 0,
         "note": note,
     }
-
-
-CHANGES = [
-    change(1, None, 0, "queued"),
-    change(2, "image", 0, "the slot is ours"),
-    change(3, "image", 50, "half"),
-    change(4, "video", 100, "stored"),
+    for version, step, percent, note in (
+        (1, None, 0, "queued"),
+        (2, "image", 0, "the slot is ours"),
+        (3, "image", 50, "half"),
+        (4, "video", 100, "stored"),
+    )
 ]
 
 
@@ -118,7 +114,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Fake:
     run = vendors(GOOD)
     run.prepare()
     monkeypatch.setattr(lifecycle, "up", lambda settings: None)
-    monkeypatch.setattr(choice, "chosen", lambda _: run)
+    monkeypatch.setattr(modes, "chosen", lambda _: run)
     monkeypatch.setattr(trial, "POLL_SECONDS", 0)
     monkeypatch.setattr(trial, "SUBMIT_PAUSE", 0)
     monkeypatch.setenv("NO_COLOR", "1")
@@ -126,5 +122,18 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 @pytest.fixture
-def real(api: Any, stack: Fake, settings: Load) -> Settings:
-    return settings(**REAL, API_PORT=str(api.server_port), API_TOKEN="t" * 16)
+def given(api: Any, stack: Fake, settings: Load) -> Load:
+    """Settings under which the stand-in is the API, and both mocks."""
+
+    def load(**environ: str) -> Settings:
+        found = settings(**environ, API_TOKEN="t" * 16)
+        names = ("API_PORT", "COMFYUI_PORT", "KLING_PORT")
+        ports = dict(found.ports) | dict.fromkeys(names, api.server_port)
+        return found.model_copy(update={"ports": ports})
+
+    return load
+
+
+@pytest.fixture
+def real(given: Load) -> Settings:
+    return given(**REAL)

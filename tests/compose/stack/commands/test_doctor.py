@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack import choice, docker, machine
+from compose.stack import docker, machine, modes
 from compose.stack.checks import Finding
 from compose.stack.commands import doctor as doctor_of_the_stack
 from compose.stack.commands.doctor import base_image, disk, doctor
 from compose.stack.docker import LOCAL_BASE_IMAGE
 from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, VERDICT, StackError
-from compose.stack.readiness import Unit
+from compose.stack.services import Unit
 from compose.stack.settings import DEFAULT_BASE_IMAGE, Settings
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Fake, Load
@@ -165,7 +165,7 @@ def test_real_vendors_are_looked_at_before_the_stack_runs(
     settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = whole(receiver=False)
-    monkeypatch.setattr(choice, "running_or_prepared", lambda _: run)
+    monkeypatch.setattr(modes, "running_or_prepared", lambda _: run)
     assert doctor(settings(MODE="local", **REAL)) == VERDICT
     assert VENDOR.findall(capsys.readouterr().out) == FOUND
     assert run.asked == [("services.worker.doctor",)]
@@ -180,7 +180,7 @@ def test_while_the_stack_runs_so_are_mocks_and_the_receiver(
     words: tuple[str, ...],
 ) -> None:
     run = whole(receiver=receiver)
-    monkeypatch.setattr(choice, "chosen", lambda _: run)
+    monkeypatch.setattr(modes, "chosen", lambda _: run)
     Saved(mode="local").write(settings().run_dir)
     assert doctor(settings(MODE="local")) == VERDICT
     assert VENDOR.findall(capsys.readouterr().out) == FOUND
@@ -200,7 +200,7 @@ def test_that_they_can_not_be_asked_is_bad(
     def unprepared(_: Settings) -> Fake:
         raise StackError("no packages are to be had", UNREACHABLE)
 
-    monkeypatch.setattr(choice, "running_or_prepared", unprepared)
+    monkeypatch.setattr(modes, "running_or_prepared", unprepared)
     assert doctor(settings(MODE="local", **REAL)) == VERDICT
     assert re.search("^bad stack +.*no packages are to be had", capsys.readouterr().out, re.M)
 
@@ -247,7 +247,7 @@ def test_a_temporal_elsewhere_is_looked_at(
     found = {"there": True, "instead": {}, "done": [], "refused": "", "wrong": wrong}
     found |= {"missing": {"CustomTag": "Keyword"} if wrong else {}}
     run = Fake({"semaphore.namespace": Outcome(0, json.dumps(found), "")})
-    monkeypatch.setattr(choice, "running_or_prepared", lambda _: run)
+    monkeypatch.setattr(modes, "running_or_prepared", lambda _: run)
     doctor(settings(MODE="local", TEMPORAL_ADDRESS="temporal.example:7233"))
     assert re.search(f"^{told}", capsys.readouterr().out, re.M)
     assert run.asked[0] == ("services.semaphore.namespace", "look", "3")

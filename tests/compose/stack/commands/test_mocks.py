@@ -92,7 +92,7 @@ def test_armed_rules_are_listed_with_their_hits(
     port = str(mock.server_port)
     # Both services on one stand-in: settings refuse that, so it is put in behind their back.
     found = settings(KLING_PORT=port)
-    found = found.model_copy(update={"comfyui_port": mock.server_port})
+    found = found.model_copy(update={"ports": {**found.ports, "COMFYUI_PORT": mock.server_port}})
     mocks.show(found)
     assert "mock-kling    r     callback.lose  2" in capsys.readouterr().out
     mock.answer["rules"] = []

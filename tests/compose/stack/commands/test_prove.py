@@ -51,13 +51,18 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return found
 
 
-def parts(monkeypatch: pytest.MonkeyPatch, *runs: Callable[[Proof], int]) -> None:
+@pytest.fixture
+def proof(root: Path, tmp_path: Path) -> Proof:
+    (tmp_path / "prove-1" / "raw").mkdir(parents=True)
+    return Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7")
+
+
+def parts(monkeypatch: pytest.MonkeyPatch, *runs: Part) -> None:
     """A proof of these."""
-    several = tuple(Part(f"part-{n}", run) for n, run in enumerate(runs))
-    monkeypatch.setattr(prove, "PARTS", several)
+    monkeypatch.setattr(prove, "PARTS", {f"part-{n}": run for n, run in enumerate(runs)})
 
 
-def _raises(error: BaseException) -> Callable[[Proof], int]:
+def _raises(error: BaseException) -> Part:
     def run(_: Proof) -> int:
         raise error
 
@@ -75,58 +80,51 @@ def test_parts_go_on_behind_one_that_fails(
     assert told == [(1, ""), (UNREACHABLE, "not ready"), (0, "")]
     drawn = ["prove", str(recorder.folder)]
     assert recorder.pages == [drawn, drawn, drawn, [*drawn, "--seal"]]
-
-
-@pytest.mark.parametrize("last", [lambda _: INTERRUPTED, _raises(KeyboardInterrupt())])
-def test_an_interrupt_ends_it_with_a_page(
-    settings: Load,
-    recorder: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
-    last: Callable[[Proof], int],
-) -> None:
-    parts(monkeypatch, lambda _: 0, last, lambda _: 0)
-    prove.prove(settings(**AS_PROCESSES), AS_PROCESSES)
-
-    assert [row["status"] for row in recorder.noted] == [0, INTERRUPTED]
-    assert recorder.pages[-1] == ["prove", str(recorder.folder), "--seal"]
-
-
-def test_what_is_planned_is_noted_first(
-    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts(monkeypatch)
-    prove.prove(settings(**AS_PROCESSES), AS_PROCESSES)
-
     plan = json.loads((recorder.folder / "raw" / "plan.json").read_text("utf-8"))
     assert (plan["mode"], plan["seed"], plan["workers"]) == ("local", "7", 2)
     assert plan["command"] == "make prove SEED=7 MODE=local"
 
 
-def test_a_seed_that_is_none_starts_nothing(settings: Load, recorder: Recorder) -> None:
-    with pytest.raises(StackError, match="SEED=x"):
-        prove.prove(settings(), {"SEED": "x"})
+@pytest.mark.parametrize("last", [lambda _: INTERRUPTED, _raises(KeyboardInterrupt())])
+def test_an_interrupt_ends_it_with_a_page(
+    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, last: Part
+) -> None:
+    parts(monkeypatch, lambda _: 0, last, lambda _: 0)
+    prove.prove(settings(**AS_PROCESSES), AS_PROCESSES)
+    assert [row["status"] for row in recorder.noted] == [0, INTERRUPTED]
+    assert recorder.pages[-1] == ["prove", str(recorder.folder), "--seal"]
 
-    assert recorder.pages == []
 
-
-@pytest.mark.parametrize("line", ["TEMPORAL_ADDRESS=prod:7233", "ROLES=temporal,api,worker"])
-def test_what_is_not_a_whole_stack_of_its_own_is_refused_in_one_line(
-    settings: Load, root: Path, recorder: Recorder, line: str
+@pytest.mark.parametrize(
+    ("line", "environ", "said"),
+    [
+        ("", {"SEED": "x"}, "SEED=x"),
+        ("TEMPORAL_ADDRESS=prod:7233", {}, "start a server and all parts"),
+        ("ROLES=temporal,api,worker", {}, "start a server and all parts"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_starts_nothing(
+    settings: Load,
+    root: Path,
+    recorder: Recorder,
+    *,
+    line: str,
+    environ: Mapping[str, str],
+    said: str,
 ) -> None:
     (root / ".env").write_text(f"{line}\n")
-    with pytest.raises(StackError, match="start a server and all parts"):
-        prove.prove(settings(MODE="local"), {})
-
+    with pytest.raises(StackError, match=said):
+        prove.prove(settings(MODE="local"), environ)
+    assert recorder.pages == []
     assert not (root / "reports").exists()
 
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
-    root: Path, settings: Load, recorder: Recorder, tmp_path: Path, status: int
+    settings: Load, recorder: Recorder, proof: Proof, status: int
 ) -> None:
     users = settings()
-    (root / ".env").write_text("STORE_URL=s3:theirs\n")
-    proof = Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7", environ={})
+    (proof.root / ".env").write_text("STORE_URL=s3:theirs\n")
 
     def jobs(own: Settings, environ: Mapping[str, str]) -> int:
         own.data_dir.mkdir(parents=True)
@@ -135,19 +133,30 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
         assert not set(own.ports.values()) & set(users.ports.values())
         assert (own.workers, own.mocks_word, own.own_temporal) == (2, "on", True)
         assert own.values["STORE_URL"] == "file:"
-        assert own.reports_dir == tmp_path / "prove-1" / "ladder"
+        assert own.reports_dir == proof.folder / "ladder"
         return status
 
-    assert prove._jobs("ladder", jobs, PRESET="x").run(proof) == status
+    assert prove._jobs("ladder", jobs, PRESET="x")(proof) == status
     [stopped] = recorder.down
-    assert stopped.data_dir.is_relative_to(tmp_path / "prove-1" / "stacks")
+    assert stopped.data_dir.is_relative_to(proof.folder / "stacks")
     assert stopped.data_dir.exists() == bool(status)
 
 
-def test_an_interrupt_while_a_stack_is_stopped_has_it_stopped_all_the_same(
-    root: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def _interrupted(_: Settings, __: Mapping[str, str]) -> int:
+    return INTERRUPTED
+
+
+def _does_not_come_up(_: Settings, __: Mapping[str, str]) -> int:
+    raise StackError("not ready", UNREACHABLE)
+
+
+@pytest.mark.parametrize("jobs", [_interrupted, _does_not_come_up])
+def test_its_stack_is_taken_away_whatever_happens(
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    proof: Proof,
+    jobs: Callable[[Settings, Mapping[str, str]], int],
 ) -> None:
-    proof = Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7", environ={})
     impatient = iter((KeyboardInterrupt(), KeyboardInterrupt()))
 
     def down(settings: Settings) -> None:
@@ -156,19 +165,5 @@ def test_an_interrupt_while_a_stack_is_stopped_has_it_stopped_all_the_same(
         recorder.down.append(settings)
 
     monkeypatch.setattr(lifecycle, "down", down)
-    prove._jobs("ladder", lambda own, environ: INTERRUPTED).run(proof)
-
-    assert len(recorder.down) == 1
-
-
-def test_a_stack_that_does_not_come_up_is_taken_away(
-    root: Path, recorder: Recorder, tmp_path: Path
-) -> None:
-    proof = Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7", environ={})
-
-    def jobs(own: Settings, _: Mapping[str, str]) -> int:
-        raise StackError(f"not ready: {own.compose_project_name}", UNREACHABLE)
-
-    with pytest.raises(StackError, match="not ready"):
-        prove._jobs("ladder", jobs).run(proof)
+    prove._carried_out(proof, "ladder", prove._jobs("ladder", jobs))
     assert len(recorder.down) == 1

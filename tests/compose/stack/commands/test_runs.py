@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.stack import choice
+from compose.stack import modes
 from compose.stack.commands import lifecycle, runs
 from compose.stack.output import USAGE, StackError
 from compose.stack.settings import Settings, load
@@ -16,26 +16,26 @@ from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from loadtest.run.session import command
 from tests.compose.made import Made, made, project
-from tests.compose.stack.conftest import Load
+from tests.compose.stack.conftest import Fake, Load
 from tests.loadtest.synthetic import Synthetic
 
 REPLAYED = ("--replay-with", "'a clone/py' -m services.worker.replay")
 
 
-class Recorder:
+class Recorder(Fake):
     """Takes the place of the running stack; its verdict is `failed`."""
 
-    python = "a clone/py"
-    reports = "there"
-
     def __init__(self) -> None:
+        super().__init__()
         self.arguments: list[str] = []
-        self.env: dict[str, str] = {}
+        self.env: Mapping[str, str] = {}
         self.did: list[str] = []
         self.wrong = 0
 
-    def loadtest(self, arguments: list[str], env: dict[str, str]) -> int:
-        self.arguments, self.env = arguments, env
+    def loadtest(
+        self, arguments: list[str], env: Mapping[str, str] | None = None, module: str = ""
+    ) -> int:
+        self.arguments, self.env = arguments, env or {}
         checked = arguments[-1] == "--check"
         self.did.append("checked" if checked else "ran")
         return self.wrong if checked else 1
@@ -51,8 +51,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
     monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: True)
     monkeypatch.setattr(lifecycle, "renewed", renewed)
-    monkeypatch.setattr(choice, "chosen", lambda _: found)
-    monkeypatch.setattr(choice, "prepared", lambda _: found)
+    monkeypatch.setattr(modes, "chosen", lambda _: found)
+    monkeypatch.setattr(modes, "prepared", lambda _: found)
     return found
 
 
@@ -60,21 +60,21 @@ def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
     environ = {
         "SEED": "7",
         "THRESHOLDS": "p95<60s lost==0",
+        "PRESET": "slow-vendor",
+        "RULE": '{"do": "x"}',
         "RATE": "2/s",
         "NO_COLOR": "1",
         "GIT_COMMIT": "abc",
     }
     assert runs.jobs(settings(), "020", environ) == 1
     assert recorder.arguments == [
-        *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0", "--rate", "2/s"),
-        *REPLAYED,
+        *("run", "--jobs", "20", "--seed", "7", "--threshold", "p95<60s lost==0"),
+        *("--preset", "slow-vendor", "--fault", '{"do": "x"}', "--rate", "2/s", *REPLAYED),
     ]
-    line = "make test-20 SEED=7 THRESHOLDS='p95<60s lost==0' RATE=2/s"
+    line = "make test-20 SEED=7 THRESHOLDS='p95<60s lost==0' PRESET=slow-vendor"
+    line += """ RULE='{"do": "x"}' RATE=2/s"""
     assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc", "MAKE_LINE": line}
-
-
-def test_what_runs_as_it_is_asked_to_is_left_as_it_is(settings: Load, recorder: Recorder) -> None:
-    runs.ladder(settings(), {})
+    # What runs as it is asked to is left as it is.
     assert recorder.did == ["ran"]
 
 
@@ -91,15 +91,14 @@ def test_nothing_is_started_or_changed_for_options_that_are_wrong(
 
 def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
     runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
-    assert " ".join(recorder.arguments).startswith("run --stages ladder --seed 7")
-    assert "--rate" not in recorder.arguments
+    options = ("run", "--stages", "ladder", "--seed", "7", "--reset")
+    assert recorder.arguments == [*options, *REPLAYED]
 
 
 def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
-    runs.report(settings(), {})
-    assert recorder.arguments == ["report", "there/latest"]
-    runs.report(settings(), {"RUN": "20261125-a9a4"})
-    assert recorder.arguments == ["report", "there/20261125-a9a4"]
+    for environ, name in (({}, "latest"), ({"RUN": "20261125-a9a4"}, "20261125-a9a4")):
+        runs.report(settings(), environ)
+        assert recorder.arguments == ["report", f"there/{name}"]
 
 
 @pytest.mark.parametrize("name", ["../x", "/y"])
@@ -113,13 +112,7 @@ def test_what_is_no_run_is_refused(settings: Load, recorder: Recorder, name: str
 def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) -> None:
     with pytest.raises(StackError, match="N must be a whole number") as caught:
         runs.jobs(settings(), number, {})
-    assert caught.value.status == USAGE
-    assert recorder.arguments == []
-
-
-def test_faults_of_one_run(settings: Load, recorder: Recorder) -> None:
-    runs.jobs(settings(), "1", {"PRESET": "slow-vendor", "RULE": '{"do": "x"}'})
-    assert recorder.arguments[3:-2] == ["--preset", "slow-vendor", "--fault", '{"do": "x"}']
+    assert (caught.value.status, recorder.arguments) == (USAGE, [])
 
 
 RULE = '{"name": "it\'s $5 #1, 100%", "do": "x", "with": {"a": [1, 2]}, "match": "^job-\\\\d+$"}'
@@ -190,22 +183,17 @@ def test_what_the_report_prints_repeats_the_run_with_its_seed(
     written = synthetic.write().folder
     write_report(written, judge(written))
     report = (written.path / "report.md").read_text(encoding="utf-8")
-    [again] = made(_block(report, "To repeat this run:"), folder)
+    block = report.split("To repeat this run:")[1].split("```")[1].split("\n", 1)[1].strip()
+    [again] = made(block, folder)
     assert again.environ["SEED"] == "4711"
     options = run(again).arguments
     assert options == [*first.arguments[:3], "--seed", "4711", *first.arguments[3:]]
 
 
-def _block(report: str, after: str) -> str:
-    """The command that stands below these words."""
-    return report.split(after)[1].split("```")[1].split("\n", 1)[1].strip()
-
-
 def test_a_seed_that_was_given_is_not_said_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAKE_LINE", "make test-3 MOCK_SEED=1 SEED=7")
-    assert command(7) == "make test-3 MOCK_SEED=1 SEED=7"
-    monkeypatch.setenv("MAKE_LINE", "make test-3 MOCK_SEED=1")
-    assert command(7) == "make test-3 MOCK_SEED=1 SEED=7"
+    for given in ("make test-3 MOCK_SEED=1 SEED=7", "make test-3 MOCK_SEED=1"):
+        monkeypatch.setenv("MAKE_LINE", given)
+        assert command(7) == "make test-3 MOCK_SEED=1 SEED=7"
 
 
 def test_by_hand_the_programs_own_line_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,9 +204,9 @@ def test_by_hand_the_programs_own_line_is_printed(monkeypatch: pytest.MonkeyPatc
     assert command(7) == f"{said} --seed 7"
 
 
-def test_no_secret_and_no_place_is_in_the_line(settings: Load) -> None:
+def test_no_secret_and_no_place_is_in_the_line(settings: Load, recorder: Recorder) -> None:
     secret, url = "A" * 43 + "=", "http://user:password@127.0.0.1:1"
-    found: Settings = settings(
+    found = settings(
         **dict.fromkeys(("API_TOKEN", "CALLBACK_SECRET", "PAYLOAD_KEY"), secret),
         TEMPORAL_API_KEY=secret,
         TEMPORAL_ADDRESS="t:1",
@@ -228,4 +216,5 @@ def test_no_secret_and_no_place_is_in_the_line(settings: Load) -> None:
         API_PORT="9000",
         WORKERS="2",
     )
-    assert runs.make_line("ladder", found, {}, options=["SEED"]) == "make ladder WORKERS=2"
+    runs.ladder(found, {})
+    assert recorder.env["MAKE_LINE"] == "make ladder WORKERS=2"

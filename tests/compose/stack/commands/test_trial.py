@@ -13,6 +13,7 @@ from tests.compose.stack.conftest import Fake, Load
 from tests.compose.stack.test_checks import BAD, MAYBE, REAL, vendors
 
 YES = {"YES": "1"}
+NOBODY_SAYS = "  charged: no vendor reports it; look into its account\n"
 
 
 def test_a_job_is_announced_followed_and_told_with_its_files(
@@ -40,73 +41,78 @@ def test_a_job_is_announced_followed_and_told_with_its_files(
         f"  data/assets/{JOB}/image.png",
         f"  data/assets/{JOB}/video.mp4",
         "  accepted by the vendors: 1 image and 2 video",
-        "  charged: no vendor reports it; look into its account",
+        NOBODY_SAYS.rstrip(),
     ]
 
 
-def test_what_a_vendor_says_that_it_charged_is_told(
-    api: Any, real: Settings, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("record", "status", "lines"),
+    [
+        (
+            SUCCEEDED | {"units": {"one": "3.5", "two": "10"}},
+            0,
+            ["  charged: 3.5 units for one", "  charged: 10 units for two"],
+        ),
+        (
+            SUCCEEDED | {"asset_url": "https://us.example/video"},
+            0,
+            ["  https://us.example/video"],
+        ),
+        (
+            FAILED,
+            VERDICT,
+            [
+                "failed after 5.0 s: HTTP 402: no money",
+                "  accepted by the vendors: 1 image and 2 video",
+            ],
+        ),
+    ],
+    ids=["charges of a vendor", "files elsewhere", "a failure"],
+)
+def test_how_it_ended_is_told(
+    api: Any,
+    real: Settings,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    record: dict[str, Any],
+    status: int,
+    lines: list[str],
 ) -> None:
-    api.records = [SUCCEEDED | {"units": {f"{JOB}.video.1": "3.5", f"{JOB}.video.2": "10"}}]
-    assert trial.run(real, YES) == 0
+    api.records = [record]
+    assert trial.run(real, YES) == status
     said = capsys.readouterr().out
-    assert f"  charged: 3.5 units for {JOB}.video.1\n" in said
-    assert f"  charged: 10 units for {JOB}.video.2\n" in said
-    assert "no vendor says" not in said
-
-
-def test_files_that_are_elsewhere_are_told_by_their_address(
-    api: Any, real: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    api.records = [SUCCEEDED | {"asset_url": f"https://us.example/jobs/{JOB}/video"}]
-    assert trial.run(real, YES) == 0
-    assert f"\n  https://us.example/jobs/{JOB}/video\n" in capsys.readouterr().out
-
-
-def test_a_failure_is_its_status_and_its_reason(
-    api: Any, real: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    api.records = [FAILED]
-    assert trial.run(real, YES) == VERDICT
-    said = capsys.readouterr().out
-    assert "failed after 5.0 s: HTTP 402: no money" in said
-    assert "1 image and 2 video" in said
+    assert set(lines) <= {*said.splitlines()}
+    assert (NOBODY_SAYS in said) == ("units" not in record)
 
 
 def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
-    api: Any, stack: Fake, settings: Load, capsys: pytest.CaptureFixture[str]
+    api: Any, given: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    port = str(api.server_port)
-    given = settings(API_PORT=port)
-    both = {"comfyui_port": api.server_port, "kling_port": api.server_port}
-    given = given.model_copy(update=both)
     api.ledger = [
         {"external_id": f"{JOB}.video.1", "charged": False},
         {"external_id": f"{JOB}.video.2", "charged": True},
         {"external_id": "job-another.video.1", "charged": True},
         {"external_id": None, "charged": True},
     ]
-    assert trial.run(given, YES) == 0
+    assert trial.run(given(), YES) == 0
     said = capsys.readouterr().out
     assert "cost   nothing, because these are mocks" in said
-    # Both ports are one and the same here.
     assert "accepted by the mocks: 1 image and 2 video\n" in said
+    # Both ports are one and the same here.
     assert "  2 of 4 would have been charged\n" in said
 
 
 @pytest.mark.parametrize(("mock", "real"), [("image", "video"), ("video", "image")])
 def test_beside_a_mock_it_is_said_which_side_costs(
-    api: Any, stack: Fake, settings: Load, mock: str, real: str, capsys: pytest.CaptureFixture[str]
+    api: Any, given: Load, mock: str, real: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = settings(**REAL | {"MOCKS": mock, "API_PORT": str(api.server_port)})
-    both = {"comfyui_port": api.server_port, "kling_port": api.server_port}
     api.ledger = [{"external_id": f"{JOB}.{mock}.1", "charged": True}]
-    assert trial.run(given.model_copy(update=both), YES) == 0
+    assert trial.run(given(**REAL | {"MOCKS": mock}), YES) == 0
     said = capsys.readouterr().out
     assert f"  cost   one {real}, because the other vendor is a mock; {trial.AGAIN}\n" in said
     assert "accepted by the vendors: 1 image and 2 video\n" in said
     assert f"  1 of 1 would have been charged: the {mock} service is a mock\n" in said
-    assert "  charged: no vendor reports it; look into its account\n" in said
+    assert NOBODY_SAYS in said
 
 
 @pytest.mark.parametrize(("word", "submitted"), [("y", 1), ("Yes", 1), ("", 0), ("n", 0)])
@@ -141,28 +147,23 @@ def test_without_a_terminal_nothing_is_even_started(
     assert (stack.asked, api.orders) == ([], [])
 
 
-def test_what_is_wrong_with_a_vendor_is_refused_before_it_is_submitted(
-    api: Any, stack: Fake, real: Settings, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("checks", ["on", "off"])
+def test_what_is_wrong_with_a_vendor_is_refused_unless_the_checks_are_off(
+    api: Any, stack: Fake, given: Load, checks: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.answers = vendors(MAYBE, BAD, status=VERDICT).answers
-    with pytest.raises(StackError, match="nobody answers: nothing was submitted"):
-        trial.run(real, YES)
-    assert api.orders == []
-    assert capsys.readouterr().err == "callbacks: polling alone\n"
-
-
-def test_the_checks_can_be_switched_off(
-    api: Any, stack: Fake, settings: Load, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stack.answers = vendors(MAYBE, BAD, status=VERDICT).answers
-    given = settings(**REAL, API_PORT=str(api.server_port), VENDOR_CHECKS="off")
-    assert trial.run(given, YES) == 0
-    assert len(api.orders) == 1
+    found = given(**REAL, VENDOR_CHECKS=checks)
+    if checks == "on":
+        with pytest.raises(StackError, match="nobody answers: nothing was submitted"):
+            trial.run(found, YES)
+    else:
+        assert trial.run(found, YES) == 0
+    assert len(api.orders) == (checks == "off")
     assert capsys.readouterr().err == "callbacks: polling alone\n"
 
 
 def test_what_runs_is_first_what_the_settings_say(
-    api: Any, stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
+    stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where all is ready: what was announced would be made by workers that were told else."""
     brought_up: list[Settings] = []
@@ -179,21 +180,19 @@ def test_what_runs_is_first_what_the_settings_say(
     assert brought_up == [running]
 
 
-def test_a_submit_without_an_answer_says_how_its_job_is_found(api: Any, real: Settings) -> None:
+def test_a_submit_without_an_answer_is_sent_again_as_the_same_job(
+    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.submitted = None
     with pytest.raises(StackError, match=r"may have been started: .*/jobs\?tag=try") as refused:
         trial.run(real, YES)
     assert refused.value.status == UNREACHABLE
     assert len(api.orders) == trial.SUBMITS
 
-
-def test_it_is_sent_again_as_the_same_job(
-    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
     def later(_: float) -> None:
         api.submitted = 202
 
-    api.submitted = None
+    api.keys.clear()
     monkeypatch.setattr("time.sleep", later)
     assert trial.run(real, YES) == 0
     first, second = api.keys
