@@ -90,14 +90,16 @@ async def _bounded(response: httpx.Response, most: int) -> bytes:
 
 
 LONGEST_CODE = 20
-# At most this many values of a JSON text are read, because each takes a hundred bytes and more.
-# More may seem to begin than there are, because strings may have these bytes, too.
-MOST_VALUES = 150_000
-BEGINNINGS = (b",", b"[", b"{")
-# Whole pairs come first, then halves; any other escape is skipped, also `\\` before a `u`.
+# What the values of a JSON text take in memory, in bytes, by what begins them; a text whose values
+# take more is not read. Strings may have these characters, too.
+VALUES = {b",": 60, b"[": 60, b"{": 250}
+MOST_MEMORY = 10_000_000
+# Whole pairs come first, then halves. Everything up to the next of them is one match, so that a
+# text of escapes takes no memory for each; `\\` may stand before a `u`.
 _ESCAPES = re.compile(
-    r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<half>ud[89a-f][0-9a-f]{2})|.)",
-    re.IGNORECASE,
+    r"(?:[^\\]|\\(?!ud[89a-f]).)++"
+    r"|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<half>\\ud[89a-f][0-9a-f]{2})|.",
+    re.IGNORECASE | re.DOTALL,
 )
 # The pause after a refusal without a time.
 POOL_PAUSE_SECONDS = 1.0
@@ -136,7 +138,7 @@ def sort_response(response: httpx.Response, codes: Codes = NO_CODES) -> VendorEr
 def json_object(response: httpx.Response) -> dict[str, Any] | None:
     """Return the body; None if it is no JSON object, has too many values or is nested too
     deeply."""
-    if sum(map(response.content.count, BEGINNINGS)) > MOST_VALUES:
+    if sum(size * response.content.count(mark) for mark, size in VALUES.items()) > MOST_MEMORY:
         return None
     body = parsed(response.content.decode("utf-8-sig", "replace"))
     return body if isinstance(body, dict) else None

@@ -77,7 +77,7 @@ class JobState:
         our change follows it. No time goes back, and no percent of an attempt falls.
         """
         ours, last = self.record.transitions, self.record.transitions[-1]
-        same = [each for each in known if each.model_copy(update={"at": last.at}) == last]
+        same = any(_are_one(each, last) for each in known)
         if same:
             known, later = [each for each in known if each.version <= last.version], []
         else:
@@ -103,8 +103,7 @@ class JobState:
 
     def is_at(self, end: Record) -> bool:
         """True if this end is the present version, written before at another time."""
-        ours, theirs = self.record.transitions[-1], end.transitions[-1]
-        return theirs == ours.model_copy(update={"at": theirs.at})
+        return _are_one(self.record.transitions[-1], end.transitions[-1])
 
     def adopt(self, end: Record) -> None:
         """Take over this run's end, which it recorded before it had to repeat the step."""
@@ -127,6 +126,18 @@ class JobState:
             attempts=record.attempts,
             note=self.note,
         )
+
+
+def _are_one(change: Transition, other: Transition) -> bool:
+    """True if two changes differ at most in their times, and in stages without an attempt: the
+    pipeline may have got a stage between them."""
+    found = [
+        each.model_copy(
+            update={"at": other.at, "attempts": {k: v for k, v in each.attempts.items() if v}}
+        )
+        for each in (change, other)
+    ]
+    return found[0] == found[1]
 
 
 def _as_told(transitions: tuple[Transition, ...]) -> dict[str, object]:

@@ -26,10 +26,9 @@ from services.worker.vendors import service
 from services.worker.vendors.comfyui import calls as comfyui
 from services.worker.vendors.kling import videos as kling
 from services.worker.worker import running_worker
-from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import Attempts, Record
+from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from shared.pipeline import heartbeat, interceptor, storage, submitting
 from shared.store.folder import Folder
@@ -37,9 +36,9 @@ from shared.store.records import Records
 from shared.telemetry import logs
 from shared.temporal.client import GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
-from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_core.serving import Service
 from tests.shared.standins import asset_path
-from tests.workflow.pipeline import Pipeline, pipeline, side_by_side
+from tests.workflow.pipeline import Pipeline, once, pipeline, side_by_side
 
 ASKS = ContextVar("asks", default="poll")
 # Told of each crossing: the job, the place, and whether it is `before` or `after` it.
@@ -47,24 +46,28 @@ Hook = Callable[[str, str, str], Awaitable[None]]
 SyncHook = Callable[[str, str, str], None]
 
 STAGES = {
-    "gen_image": "image",
-    "request_video": "video",
-    "collect_video": "video",
-    "fetch_video": "video",
+    f"{kind}_{stage.name}": stage.name
+    for stage in GENVIDEO.stages
+    for kind in (("request", "collect", "fetch") if stage.called_back else ("gen",))
 }
 ACTIVITIES = ("enter_queue", "record_state", *STAGES)
 # The callback stops this one, or comes before it has begun.
 STOPPED = "activity collect_video"
-FETCH = ("poll", "file", "download", "check", "move")
+IN_A_STAGE = (
+    *("look-up", "fence", "submit", "heartbeat", "poll", "file", "download", "check", "move"),
+)
+# Of those whose vendor has a call for the result.
+RESULTS = tuple(f"{each.name} result" for each in GENVIDEO.stages if each.vendor == "image")
+VERSIONS = 2 + sum(1 + each.called_back for each in GENVIDEO.stages)
 PLACES = (
     *(name for each in ACTIVITIES if (name := f"activity {each}") != STOPPED),
-    *(f"image {what}" for what in ("look-up", "fence", "submit", "heartbeat", "result", *FETCH)),
-    *(f"video {what}" for what in ("look-up", "fence", "submit", "heartbeat", *FETCH)),
+    *(f"{name} {what}" for name in GENVIDEO.names for what in IN_A_STAGE),
+    *RESULTS,
     # An undisturbed job's versions; the last one is its end.
-    *(f"record {version}" for version in range(1, 6)),
+    *(f"record {version}" for version in range(1, VERSIONS + 1)),
 )
 # Over the vendors' own wires: a ComfyUI has no call for the result, and is asked for its version.
-NATIVE_PLACES = (*(place for place in PLACES if place != "image result"), "image version")
+NATIVE_PLACES = (*(place for place in PLACES if place not in RESULTS), "image version")
 
 
 def install(patch: pytest.MonkeyPatch, hook: Hook, at_once: SyncHook) -> None:
@@ -276,10 +279,10 @@ async def check_paid_once(line: Pipeline, death: Death) -> None:
     """The worker did die, and the job succeeded with one image and one video, as they were made."""
     assert set(death.exit_statuses) == {-signal.SIGKILL}
     record = death.record
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
     assert _undated(record) == _undated(death.workflows)
     for step in GENVIDEO.names:
-        rows = await ledger(line, record.job_id, step)
+        rows = await line.ledger(step, record.job_id)
         assert [row["charged"] for row in rows] == [True]
         body = asset_path(line.settings.data_dir, record.job_id, GENVIDEO.stage(step)).read_bytes()
         assert hashlib.sha256(body).hexdigest() == record.assets[step].sha256
@@ -324,15 +327,6 @@ def process_of(errand: Errand) -> Iterator[ForkServerProcess]:
     finally:
         process.kill()
         process.join()
-
-
-async def ledger(line: Pipeline, job_id: str, step: str) -> list[Json]:
-    """One vendor's rows of one job."""
-    service = line.service(step)
-    # By a client that keeps no connection for longer than the mock does.
-    async with http_client(str(service.http.base_url)) as http:
-        rows = (await http.get("/admin/ledger")).json()
-    return [row for row in rows if row["external_id"].startswith(job_id)]
 
 
 async def first_of(*awaited: Coroutine[Any, Any, object]) -> None:

@@ -24,9 +24,9 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import TemporalUnavailable
-from shared.jobs.genvideo import GenVideoInput
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import JobError, Progress, Record
+from shared.jobs.messages import Attempts, JobError, Progress, Record
 from shared.jobs.slots import JOB_GATE, STAGE_GATES
 from shared.jobs.states import Status, may_follow
 from shared.replay.replaying import replay
@@ -41,6 +41,8 @@ from tests.services.mock_core.serving import Json, Service, comfyui, kling, runn
 # A minute: what is to happen meanwhile is sure to come in time; then the vendor hurries.
 LONG: Json = {"where": "start", "do": "slow", "with": {"extra": 60_000}}
 SECRET = SecretStr("a-secret-of-32-characters-or-more")
+# The stages that tests disturb; a further stage makes no difference to them.
+STEPS = ("image", "video")
 # Quick, and the same for all: a job takes some tenths of a second.
 QUICK: Json = {
     "image_attempt_seconds": 30,
@@ -93,7 +95,13 @@ class Pipeline:
 
     def service(self, step: str) -> Service:
         """The vendor of a step."""
-        return {"image": self.images, "video": self.videos}[step]
+        return {"image": self.images, "video": self.videos}[GENVIDEO.stage(step).vendor]
+
+    async def ledger(self, step: str, job_id: str = "") -> list[Json]:
+        """The vendor's rows of a step, of one job or of all."""
+        rows = await self.service(step).json("/admin/ledger")
+        begins = (job_id, f".{step}.")
+        return [row for row in rows if all(part in row["external_id"] for part in begins)]
 
     async def held(self, step: str, prompt: str = "held") -> str:
         """A job that its vendor works at for a minute, or until that has it hurry."""
@@ -210,6 +218,17 @@ def check(record: Record) -> None:
         assert record.error is not None
 
 
+def once(**but: int) -> Attempts:
+    """One attempt at each stage, except at these."""
+    return dict.fromkeys(GENVIDEO.names, 1) | but
+
+
+def up_to(step: str, attempts: int) -> Attempts:
+    """One attempt at each stage before this one, and none at those behind it."""
+    at = GENVIDEO.names.index(step)
+    return {name: int(n < at) for n, name in enumerate(GENVIDEO.names)} | {step: attempts}
+
+
 def why(record: Record) -> JobError:
     """Its error, which it has."""
     assert record.error is not None
@@ -263,7 +282,7 @@ async def working(
 
 async def rows(line: Pipeline) -> list[Json]:
     """Every generation that either mock accepted, in the order of acceptance."""
-    found = [row for each in (line.images, line.videos) for row in await each.json("/admin/ledger")]
+    found = [row for step in GENVIDEO.names for row in await line.ledger(step)]
     return sorted(found, key=lambda row: float(row["accepted_ts"]))
 
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from temporalio.client import Client
 
-from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, semaphore_id
 from tests.services.mock_core.serving import Json, Service
-from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.pipeline import STEPS, Pipeline, working
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ DEGRADES: Json = {"on_video_failure": "image"}
 ALL: dict[str, Scenario] = {
     **{
         f"{step} {name}": Scenario(step, rules)
-        for step in GENVIDEO.names
+        for step in STEPS
         for name, rules in FOR_EITHER_STAGE.items()
     },
     "video fails always, image will do": Scenario(
@@ -79,16 +78,16 @@ ALL: dict[str, Scenario] = {
     "video refused, image will do": Scenario(
         "video", (rule("submit", "refuse", code=1102),), DEGRADES
     ),
-    **{f"{step} storm": Scenario(step, STORM) for step in GENVIDEO.names},
+    **{f"{step} storm": Scenario(step, STORM) for step in STEPS},
 }
 
 
 def armed(scenarios: dict[str, Scenario], step: str) -> list[Json]:
     """The rules for one service, each bound to the prompt that names its scenario."""
     return [
-        {**each, "match": {"prompt": name}}
+        {**each, "match": {"prompt": name, "external_id": f"*.{step}.*"}}
         for name, scenario in scenarios.items()
-        if scenario.step is step
+        if scenario.step == step
         for each in scenario.rules
     ]
 
@@ -113,8 +112,7 @@ class Crowd:
 
     async def rows(self, name: str, step: str) -> list[Json]:
         """One service's ledger rows of one scenario's job."""
-        rows = await self.service(step).json("/admin/ledger")
-        return [row for row in rows if row["external_id"].startswith(self.jobs[name])]
+        return await self.line.ledger(step, self.jobs[name])
 
     async def turned_away(self, name: str, step: str) -> int:
         """How many submits of one scenario's job its vendor has not taken."""

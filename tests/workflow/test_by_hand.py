@@ -24,7 +24,7 @@ from temporalio.exceptions import ApplicationError
 
 from shared.jobs.closing import close_record
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
-from shared.jobs.messages import Attempts, Record
+from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.pipeline.pipeline import STARTED_AGAIN
@@ -38,9 +38,11 @@ from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient, reset
 from tests.workflow.pipeline import (
     LONG,
+    STEPS,
     Pipeline,
     begun,
     check,
+    once,
     paid_once,
     side_by_side,
     why,
@@ -85,7 +87,7 @@ async def test_a_holder(new_client: NewClient, tmp_path: Path) -> None:
         async with working(await new_client(), tmp_path / f"{stage}-{back_to}") as line:
             await is_cleared_before_the_next(line, stage, back_to)
 
-    await side_by_side(scene, product(GENVIDEO.names, ("first", "last")))
+    await side_by_side(scene, product(STEPS, ("first", "last")))
 
 
 async def is_cleared_before_the_next(line: Pipeline, stage: str, back_to: str) -> None:
@@ -104,8 +106,8 @@ async def is_cleared_before_the_next(line: Pipeline, stage: str, back_to: str) -
     check(record)
     assert (record.status, record.run_id) == (Status.FAILED, first_run)
     assert why(record).code == CODE
-    for each in (line.images, line.videos):
-        rows = await each.json("/admin/ledger")
+    for step in GENVIDEO.names:
+        rows = await line.ledger(step)
         assert paid_once(rows)
         assert len({row["external_id"] for row in rows}) == len(rows)
     await line.free()
@@ -121,7 +123,7 @@ async def test_one_that_waits(line: Pipeline) -> None:
     await line.images.hurry()
     for each in (holder, following):
         assert (await line.ended(each)).status is Status.SUCCEEDED
-    prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
+    prompts = [row["prompt"] for row in await line.ledger("image")]
     assert prompts == ["holder", "next"]
     await line.free()
 
@@ -134,8 +136,8 @@ async def test_one_that_has_ended(line: Pipeline, back_to: str) -> None:
     await fails_as_reset(line, record.job_id, run_id)
     assert line.record(record.job_id) == record
     assert (await line.run()).status is Status.SUCCEEDED
-    for service in (line.images, line.videos):
-        assert len(await service.json("/admin/ledger")) == 2
+    for step in GENVIDEO.names:
+        assert len(await line.ledger(step)) == 2
 
 
 async def test_one_that_was_terminated(line: Pipeline) -> None:
@@ -174,8 +176,8 @@ async def test_after_its_success(line: Pipeline) -> None:
     await start_again(line, record.job_id)
     assert line.record(record.job_id) == record
     assert (await line.run("next")).status is Status.SUCCEEDED
-    for service in (line.images, line.videos):
-        prompts = [row["prompt"] for row in await service.json("/admin/ledger")]
+    for step in GENVIDEO.names:
+        prompts = [row["prompt"] for row in await line.ledger(step)]
         assert prompts == ["a cat", "next"]
 
 
@@ -191,8 +193,8 @@ async def test_after_it_was_terminated(line: Pipeline) -> None:
     check(record)
     assert (record.status, record.run_id) == (Status.FAILED, run_id)
     assert why(record).code == "terminated"
-    for service in (line.images, line.videos):
-        prompts = [row["prompt"] for row in await service.json("/admin/ledger")]
+    for step in GENVIDEO.names:
+        prompts = [row["prompt"] for row in await line.ledger(step)]
         assert prompts == ["a cat", "next"]
     await line.free()
 
@@ -231,7 +233,7 @@ async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
     assert (record.status, {*record.assets}) == (Status.FAILED, {*GENVIDEO.names})
     assert why(record).code == "forgotten"
     assert stored(line, record, "video")
-    assert paid_once(await line.videos.json("/admin/ledger"))
+    assert paid_once(await line.ledger("video"))
 
 
 async def delete(client: Client, job_id: str) -> None:
@@ -328,12 +330,12 @@ async def is_charged_once(
         await begins(line, job_id, after=before.last_started_time.ToDatetime())
         await line.images.hurry()
     record = await line.ended(job_id)
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
-    [row] = await line.images.json("/admin/ledger")
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
+    [row] = await line.ledger("image")
     assert row["charged"]
 
 
-@pytest.mark.parametrize("step", GENVIDEO.names)
+@pytest.mark.parametrize("step", STEPS)
 async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_the_vendor(
     wired_line: Wired, step: str
 ) -> None:
@@ -344,7 +346,7 @@ async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_th
     assert (record.status, why(record).code) == (Status.FAILED, "by_hand")
 
 
-@pytest.mark.parametrize("step", GENVIDEO.names)
+@pytest.mark.parametrize("step", STEPS)
 async def test_one_that_is_completed_with_garbage_ends_its_job_behind_the_vendor(
     wired_line: Wired, step: str
 ) -> None:

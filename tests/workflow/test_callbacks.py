@@ -17,7 +17,7 @@ from temporalio.client import Client
 from services.callback.models import Fate
 from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.messages import Attempts, Record, StageDone
+from shared.jobs.messages import Record, StageDone
 from shared.jobs.states import Status
 from shared.jobs.tokens import callback_url
 from shared.pipeline import activities, policies, starting
@@ -25,7 +25,7 @@ from shared.temporal.client import PROGRESS_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NULL
 from tests.services.mock_core.serving import HURRY, Json
-from tests.workflow.pipeline import LONG, SECRET, Pipeline, working
+from tests.workflow.pipeline import LONG, SECRET, Pipeline, once, working
 from tests.workflow.scenarios import FIRST_ATTEMPT, rule
 from tests.workflow.wires import over_both_video_apis
 
@@ -228,14 +228,14 @@ async def test_what_a_callback_tells_of_and_is_not_to_be_had_at_once_is_collecte
     monkeypatch.setattr(activities, "AT_ONCE_SECONDS", policies.AT_ONCE_SECONDS)
     await unpolled.videos.arm(trouble, LONG)
     record = await unpolled.ended(await looked_at(unpolled))
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
     assert await collections(unpolled, record.job_id) == 2
 
 
 async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(rule("callback", "repeat", times=4), LONG)
     record = await unpolled.ended(await looked_at(unpolled))
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
     assert await collections(unpolled, record.job_id) == 1
     applied, *others = sorted(await fates(unpolled, record.job_id, 4))
     assert applied is Fate.APPLIED
@@ -262,7 +262,7 @@ async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
     first = {"often": {"attempts": 1}}
     await unpolled.videos.arm({**rule("start", "fail"), **first}, {**LONG, **first})
     record = await unpolled.ended(await looked_at(unpolled))
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=2))
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, once(video=2))
     assert (await fates(unpolled, record.job_id, 2))[0] is Fate.APPLIED
 
 

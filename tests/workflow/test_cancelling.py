@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.messages import Attempts, Record
+from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.pipeline import draining
@@ -21,7 +21,17 @@ from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import HURRY
 from tests.shared.standins import asset_path
-from tests.workflow.pipeline import LONG, Pipeline, begun, check, pipeline, why, working
+from tests.workflow.pipeline import (
+    LONG,
+    STEPS,
+    Pipeline,
+    begun,
+    check,
+    pipeline,
+    up_to,
+    why,
+    working,
+)
 from tests.workflow.scenarios import rule
 from tests.workflow.wires import over_both_image_apis, over_both_video_apis
 
@@ -46,10 +56,10 @@ async def test_in_the_queue(line: Pipeline) -> None:
     await line.slots(lambda view: view.waiting == (waiter,))
     await line.job(waiter).cancel()
     record = await was_cancelled(line, waiter)
-    assert (record.started_at, record.attempts) == (None, Attempts(image=0, video=0))
+    assert (record.started_at, record.attempts) == (None, up_to("image", 0))
     assert [each.note for each in record.transitions] == ["queued", "cancelled"]
     await line.slots(lambda view: view.waiting_count == 0)
-    assert len(await line.images.json("/admin/ledger")) == 1
+    assert len(await line.ledger("image")) == 1
     await line.job(holder).cancel()
     await was_cancelled(line, holder)
 
@@ -79,7 +89,7 @@ async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) 
     record = await was_cancelled(line, job_id)
     row = await line.videos.row(f"{job_id}.video.1")
     assert row["outcome"] == "succeeded"
-    assert set(record.assets) == {"image", "video"}
+    assert set(record.assets) == set(GENVIDEO.names)
     assert str(record.asset_url).endswith(f"{job_id}/video")
     assert stored(line, record, "video")
     assert (await line.ended(following)).status is Status.SUCCEEDED
@@ -190,7 +200,7 @@ async def test_too_late_while_the_end_is_recorded(
     assert description.status is (closed.FAILED if note == "failed" else closed.COMPLETED)
 
 
-@pytest.mark.parametrize("stage", ["image", "video"])
+@pytest.mark.parametrize("stage", STEPS)
 async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -242,7 +252,7 @@ async def test_jobs_that_were_there_first_run_in_their_order(
             async with running_worker(line.settings, client):
                 for job_id in job_ids:
                     assert (await line.ended(job_id)).status is Status.SUCCEEDED
-                prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
+                prompts = [row["prompt"] for row in await line.ledger("image")]
                 assert prompts == [f"cat {n}" for n in range(3)]
             await line.free()
 

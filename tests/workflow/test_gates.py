@@ -13,8 +13,8 @@ from shared.semaphore.messages import SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.fixtures.temporal import NewClient, reset
-from tests.services.mock_core.serving import Json, Service
-from tests.workflow.pipeline import LONG, Pipeline, paid_once, side_by_side, why, working
+from tests.services.mock_core.serving import Json
+from tests.workflow.pipeline import LONG, STEPS, Pipeline, paid_once, side_by_side, why, working
 
 JOBS = 7
 
@@ -56,17 +56,12 @@ def most_at_once(rows: list[Json]) -> int:
     return max(counts)
 
 
-async def rows_of(service: Service) -> list[Json]:
-    rows: list[Json] = await service.json("/admin/ledger")
-    return rows
-
-
 async def kept(line: Pipeline, jobs: list[str]) -> None:
     """All have ended well, each was paid once, no gate was too wide, and nothing is held."""
     for job_id in jobs:
         assert (await line.ended(job_id)).status is Status.SUCCEEDED
     await line.free()
-    images, videos = await rows_of(line.images), await rows_of(line.videos)
+    images, videos = await line.ledger("image"), await line.ledger("video")
     assert paid_once(images)
     assert paid_once(videos)
     assert most_at_once(images) == 1
@@ -87,7 +82,7 @@ async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
     await line.videos.until("/admin/stats", lambda it: it["in_flight"] == 5)
     await line.videos.hurry()
     await kept(line, jobs)
-    videos = await rows_of(line.videos)
+    videos = await line.ledger("video")
     assert most_at_once(videos) == 5
     assert len({row["token"] for row in videos}) == JOBS
     notes = [each.note for each in line.record(jobs[-1]).transitions]
@@ -106,7 +101,7 @@ async def test_with_the_gates_off_the_limit_of_the_slot_is_all(
         await line.images.hurry()
         for job_id in jobs:
             assert (await line.ended(job_id)).status is Status.SUCCEEDED
-        assert most_at_once(await rows_of(line.images)) == 3
+        assert most_at_once(await line.ledger("image")) == 3
         said = await line.job(jobs[0]).fetch_history()
         assert "semaphore-image" not in str(said.to_json())
 
@@ -116,7 +111,7 @@ async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: P
     async with working(client, tmp_path, gates="image") as line:
         jobs = await line.submit_at_once(*(f"cat {n}" for n in range(4)))
         await kept(line, jobs)
-        prompts = [row["prompt"] for row in await rows_of(line.images)]
+        prompts = [row["prompt"] for row in await line.ledger("image")]
         assert prompts == [f"cat {n}" for n in range(4)]
 
 
@@ -134,7 +129,7 @@ async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
             await service.hurry()
             await kept(line, jobs)
 
-    await side_by_side(scene, ("image", "video"))
+    await side_by_side(scene, STEPS)
 
 
 async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
@@ -146,7 +141,7 @@ async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
     await line.job(killed).terminate()
     await is_drained(line.client, killed, "image")
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    assert most_at_once(await rows_of(line.images)) == 1
+    assert most_at_once(await line.ledger("image")) == 1
     await line.free()
 
 
@@ -158,7 +153,7 @@ async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) 
     await line.images.hurry()
     record = await line.ended(waiter)
     assert record.status is Status.CANCELLED
-    assert not [row for row in await rows_of(line.images) if row["prompt"] == "waiter"]
+    assert not [row for row in await line.ledger("image") if row["prompt"] == "waiter"]
     await kept(line, [holder, following])
 
 
@@ -181,7 +176,7 @@ async def test_a_holder_that_is_reset_is_cleared_before_the_next_image(line: Pip
     await reset(line.client, job_id, back_to="last")
     await is_drained(line.client, job_id, "image")
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    images = await rows_of(line.images)
+    images = await line.ledger("image")
     assert most_at_once(images) == 1
     assert paid_once(images)
     await line.free()
@@ -201,6 +196,6 @@ async def test_it_fails_as_queue_full_and_the_others_are_served(
         await line.images.hurry()
         for job_id in (holder, *waiting):
             assert (await line.ended(job_id)).status is Status.SUCCEEDED
-        prompts = [row["prompt"] for row in await line.images.json("/admin/ledger")]
+        prompts = [row["prompt"] for row in await line.ledger("image")]
         assert prompts == ["holder", "cat 0", "cat 1"]
         await line.free()

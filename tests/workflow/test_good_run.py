@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.worker.results import child
 from shared.jobs.genvideo import GENVIDEO, IMAGE
-from shared.jobs.messages import Attempts, Progress, Record
+from shared.jobs.messages import Progress, Record
 from shared.jobs.slots import JOB_GATE, STAGE_GATES
 from shared.jobs.states import Status
 from shared.pipeline import activities, heartbeat, starting
@@ -32,7 +32,7 @@ from shared.temporal.pace import Pace, between_beats
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import ROUND_SECONDS, Counts, NewClient, Server, counts
 from tests.shared.standins import asset_path
-from tests.workflow.pipeline import Pipeline, working
+from tests.workflow.pipeline import Pipeline, once, working
 from tests.workflow.wires import APIS
 
 MOST_EVENTS = 80
@@ -64,7 +64,7 @@ async def test_the_record_tells_the_whole_story(done: Done) -> None:
     line, record = done
     assert record.status is Status.SUCCEEDED
     assert (record.step, record.percent, record.error) == ("video", 100, None)
-    assert record.attempts == Attempts(image=1, video=1)
+    assert record.attempts == once()
     assert (record.prompt, record.tag, record.priority) == (PROMPT, "猫", 2)
     assert record.asset_url == f"http://127.0.0.1:8000/jobs/{record.job_id}/video"
     assert record.started_at is not None
@@ -72,7 +72,7 @@ async def test_the_record_tells_the_whole_story(done: Done) -> None:
     assert record.created_at <= record.started_at < record.finished_at
     assert record.token is not None
     assert record.namespace == line.client.namespace
-    [row] = await line.videos.json("/admin/ledger")
+    [row] = await line.ledger("video")
     assert record.tasks == {f"{record.job_id}.video.1": row["job_id"]}
     assert [(each.status, each.step) for each in record.transitions[:2]] == [
         (Status.QUEUED, None),
@@ -96,9 +96,10 @@ async def test_the_files_are_whole_and_tell_nothing_of_their_making(done: Done) 
 @of_the_same_job
 async def test_each_generation_is_paid_once_under_the_permits_token(done: Done) -> None:
     line, record = done
-    for service, step in ((line.images, "image"), (line.videos, "video")):
+    for step in GENVIDEO.names:
+        service = line.service(step)
         await service.quiet()
-        [row] = await service.json("/admin/ledger")
+        [row] = await line.ledger(step)
         assert row["external_id"] == f"{record.job_id}.{step}.1"
         assert (row["charged"], row["outcome"]) == (True, "succeeded")
         assert row["token"] == record.token

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.health import EX_TEMPFAIL
-from shared.jobs.messages import Attempts
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.states import Status
 from shared.pipeline.policies import RETRY_POLICY
 from shared.temporal.pace import Pace
@@ -22,10 +22,12 @@ from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service
 from tests.workflow.pipeline import (
     LONG,
+    STEPS,
     Pipeline,
     at_once,
     begun,
     grants,
+    once,
     paid_once,
     pipeline,
     rows,
@@ -51,7 +53,7 @@ async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
 async def is_sound(line: Pipeline, jobs: int, *, limit: int = 1) -> None:
     """Each job was paid once, never too many ran, and each grant came back."""
     found = await rows(line)
-    assert len(found) == 2 * jobs
+    assert len(found) == len(GENVIDEO.names) * jobs
     assert paid_once(found)
     for service in (line.images, line.videos):
         assert (await service.json("/admin/verdict"))["ok"]
@@ -75,7 +77,7 @@ async def test_the_job_goes_on_elsewhere(line: Pipeline, end: str) -> None:
         record = await line.ended(job_id)
         if how == "frozen":
             victim.send_signal(signal.SIGCONT)
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+        assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
         assert (await line.ended(following)).status is Status.SUCCEEDED
     await is_sound(line, 2)
     tokens = [row["token"] for row in await rows(line)]
@@ -84,8 +86,8 @@ async def test_the_job_goes_on_elsewhere(line: Pipeline, end: str) -> None:
 
 async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> None:
     """One job is held up at each stage and one waits when their only worker dies."""
-    names = [f"{stage}: {where}" for stage in ("image", "video") for where in STAGES]
-    for stage in ("image", "video"):
+    names = [f"{stage}: {where}" for stage in STEPS for where in STAGES]
+    for stage in STEPS:
         await line.service(stage).arm(
             *({**STAGES[where], "match": {"prompt": f"{stage}: {where}"}} for where in STAGES)
         )
@@ -93,7 +95,7 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
         workers.start()
         await line.change(limit=len(names))
         jobs = [await line.submit(name) for name in names]
-        for stage in ("image", "video"):
+        for stage in STEPS:
             await held_up(line.service(stage), len(STAGES))
         jobs.append(waiting := await line.submit("waiting"))
         await line.slots(lambda view: view.waiting == (waiting,))
@@ -104,7 +106,7 @@ async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> No
             for job_id in jobs:
                 record = await line.ended(job_id)
                 assert record.status is Status.SUCCEEDED, record.prompt
-                assert record.attempts == Attempts(image=1, video=1), record.prompt
+                assert record.attempts == once(), record.prompt
     await is_sound(line, len(jobs), limit=len(names))
 
 
@@ -185,11 +187,11 @@ async def test_a_worker_whose_loop_hangs_ends_itself_and_the_job_goes_on(line: P
         assert await asyncio.to_thread(hanging.wait) == EX_TEMPFAIL
         async with running_worker(line.settings, line.client):
             record = await line.ended(job_id)
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
-    assert len(await rows(line)) == 2
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
+    assert len(await rows(line)) == len(GENVIDEO.names)
 
 
-@pytest.mark.parametrize("gate", ["image", "video"])
+@pytest.mark.parametrize("gate", STEPS)
 async def test_the_gate_is_held_by_the_job_and_not_by_the_worker(line: Pipeline, gate: str) -> None:
     service = line.images if gate == "image" else line.videos
     await service.arm({**LONG, "match": {"prompt": "long"}})
@@ -206,5 +208,5 @@ async def test_the_gate_is_held_by_the_job_and_not_by_the_worker(line: Pipeline,
         assert [holder.job_id for holder in view.holders] == [long]
         await service.hurry()
         record = await line.ended(long)
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+        assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
         await kept(line, [long, *others])

@@ -15,14 +15,13 @@ from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
 from shared.pipeline.disk import Disk
 from shared.pipeline.records import Requests, StateActivities
 from shared.semaphore.sandbox import WorkflowRunner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import Pipeline, pipeline, why, working
+from tests.workflow.pipeline import Pipeline, once, pipeline, why, working
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import KLING
@@ -60,11 +59,11 @@ async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
         await line.videos.arm({**lost, "match": {"prompt": "bad"}})
         bad, good = await line.submit("bad"), await line.submit("good")
         first, second = await asyncio.gather(line.ended(bad), line.ended(good))
-        assert (first.status, first.attempts) == (Status.FAILED, Attempts(image=1, video=1))
+        assert (first.status, first.attempts) == (Status.FAILED, once())
         assert why(first).code == "never_told"
         assert "can't be asked by our id" in why(first).message
         assert second.status is Status.SUCCEEDED
-        rows = await line.videos.json("/admin/ledger")
+        rows = await line.ledger("video")
         assert sum(row["external_id"].startswith(bad) for row in rows) == accepted
         [waits] = [each for each in first.transitions if "until the vendors are clear" in each.note]
         assert first.finished_at is not None
@@ -88,7 +87,7 @@ async def test_what_is_accepted_while_its_job_is_cancelled_is_kept(
         [row] = await line.videos.json(f"/admin/ledger?external_id={job_id}.video.1")
         assert record.status is Status.CANCELLED
         assert record.tasks[f"{job_id}.video.1"] == row["job_id"]
-        assert set(record.assets) == {"image", "video"}
+        assert set(record.assets) == set(GENVIDEO.names)
         assert record.finished_at is not None
         assert record.started_at is not None
         assert (record.finished_at - record.started_at).total_seconds() < BOUND
@@ -168,7 +167,7 @@ async def test_what_was_refused_is_sent_again(client: Client, tmp_path: Path) ->
     async with untold(client, tmp_path) as line:
         await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
         record = await line.run()
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, Attempts(image=1, video=1))
+        assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
 
 
 async def test_one_that_was_accepted_is_waited_for_by_the_vendors_own_id(
@@ -185,5 +184,5 @@ async def test_one_that_was_accepted_is_waited_for_by_the_vendors_own_id(
         assert record.status is Status.CANCELLED
         assert record.finished_at is not None
         assert record.finished_at.timestamp() >= row["finished_ts"]
-        assert set(record.assets) == {"image", "video"}
+        assert set(record.assets) == set(GENVIDEO.names)
         assert float(record.units[f"{job_id}.video.1"]) > 0

@@ -19,7 +19,7 @@ from shared.jobs.states import Status
 from tests.chaos.wires import Deed, Request, Route
 from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import begun, check, side_by_side, why
+from tests.workflow.pipeline import STEPS, begun, check, side_by_side, why
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import (
@@ -100,8 +100,7 @@ async def made(line: Wired, step: str, job_id: str) -> list[Json]:
     """All that one vendor has accepted for a job, when nothing is to come any more."""
     await line.wire(step).quiet()
     await line.service(step).quiet()
-    rows = await line.service(step).json("/admin/ledger")
-    return [row for row in rows if row["external_id"].startswith(job_id)]
+    return await line.ledger(step, job_id)
 
 
 @over_all_wires
@@ -114,7 +113,7 @@ async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine) -> Non
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.CANCELLED
 
-    await side_by_side(scene, product(GENVIDEO.names, (Deed.HOLD_REQUEST, Deed.HOLD_REPLY)))
+    await side_by_side(scene, product(STEPS, (Deed.HOLD_REQUEST, Deed.HOLD_REPLY)))
 
 
 async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> None:
@@ -127,7 +126,7 @@ async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> No
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.FAILED
 
-    await side_by_side(scene, GENVIDEO.names)
+    await side_by_side(scene, STEPS)
 
 
 async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:
@@ -138,7 +137,7 @@ async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -
             assert record.status is Status.FAILED
             assert why(record).code == "job_timed_out"
 
-    await side_by_side(scene, GENVIDEO.names)
+    await side_by_side(scene, STEPS)
 
 
 async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
@@ -215,7 +214,7 @@ async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine
             await line.service(step).arm(late)
             await paid_once(line, step, await line.submit())
 
-    await side_by_side(scene, GENVIDEO.names)
+    await side_by_side(scene, STEPS)
 
 
 @pytest.fixture
@@ -248,7 +247,7 @@ async def test_its_worker_is_killed(new_workerless: NewLine) -> None:
                 victim.send_signal(signal.SIGKILL)
                 await both_paid_once(line, step, jobs)
 
-    await side_by_side(scene, GENVIDEO.names)
+    await side_by_side(scene, STEPS)
 
 
 async def test_its_worker_is_stopped(new_workerless: NewLine) -> None:
@@ -259,7 +258,7 @@ async def test_its_worker_is_stopped(new_workerless: NewLine) -> None:
             async with running_worker(line.settings, line.client):
                 await both_paid_once(line, step, jobs)
 
-    await side_by_side(scene, GENVIDEO.names)
+    await side_by_side(scene, STEPS)
 
 
 async def test_the_job_is_reset(new_workerless: NewLine) -> None:
@@ -270,4 +269,4 @@ async def test_the_job_is_reset(new_workerless: NewLine) -> None:
             record = await ended_alone(line, step, *jobs)
             assert why(record).code == "reset_not_supported"
 
-    await side_by_side(scene, GENVIDEO.names)
+    await side_by_side(scene, STEPS)

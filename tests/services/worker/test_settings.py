@@ -199,4 +199,4 @@ def test_a_gate_that_is_not_known_is_named_beside_those_that_are(
         load(WorkerSettings)
     line = capsys.readouterr().err
     assert "GATES: " in line
-    assert "no such gate: gpu, job; known are image, video" in line
+    assert f"no such gate: gpu, job; known are {', '.join(GENVIDEO.names)}" in line

@@ -6,6 +6,7 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import NeverDelivered, RefusedForGood
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
 from shared.pipeline import draining, heartbeat
@@ -37,7 +38,11 @@ def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
     return Scene(clock, tmp_path)
 
 
-RUNNING = {"status": Status.RUNNING, "step": "image", "attempts": Attempts(image=1, video=0)}
+RUNNING = {
+    "status": Status.RUNNING,
+    "step": "image",
+    "attempts": GENVIDEO.attempts() | {"image": 1},
+}
 
 
 def begun(attempts: Attempts) -> Attempts:
@@ -337,7 +342,7 @@ async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene)
     """Its activities are given the time to notice that it has closed, and no more."""
     kept = await scene.drain(job_id="their-workflow", hold=3)
     assert (kept.attempts, kept.cleared, scene.clock.passed) == (
-        Attempts(image=0, video=0),
+        GENVIDEO.attempts(),
         True,
         3,
     )

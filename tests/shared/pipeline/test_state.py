@@ -136,7 +136,7 @@ def test_a_transition_names_the_attempt_of_its_own_step() -> None:
     state.change(CREATED, "image", status=Status.RUNNING, step="image")
     state.change(CREATED, "2nd", attempts=state.attempts_with("image", 2))
     state.change(CREATED, "video", step="video", attempts=state.attempts_with("video", 1))
-    assert state.record.attempts == Attempts(image=2, video=1)
+    assert state.record.attempts == GENVIDEO.attempts() | {"image": 2, "video": 1}
     assert [each.attempt for each in state.record.transitions] == [0, 2, 1]
 
 
@@ -157,6 +157,16 @@ def test_a_change_that_is_known_already_keeps_its_instant() -> None:
     assert state.record.transitions == known.record.transitions[:2]
     assert state.record.started_at == known.record.started_at
     assert state.record.version == 2
+
+
+def test_a_stage_that_was_added_since_makes_no_other_change_of_it() -> None:
+    known, state = twice("queued", "image")
+    state.change(CREATED + timedelta(seconds=9), "image", status=Status.RUNNING)
+    end = known.record.transitions[-1]
+    before = end.model_copy(update={"attempts": {"image": 0}})
+    assert state.is_at(known.record.model_copy(update={"transitions": (before,)}))
+    other = end.model_copy(update={"attempts": {"image": 1}})
+    assert not state.is_at(known.record.model_copy(update={"transitions": (other,)}))
 
 
 def test_another_change_comes_behind_what_is_known_already() -> None:

@@ -22,6 +22,7 @@ from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.ids import new_job_id
 from shared.pipeline import storage as module
+from shared.pipeline.definition import Stage
 from shared.pipeline.disk import Disk
 from shared.pipeline.fetching import CheckedTransport
 from shared.pipeline.hosts import Address
@@ -40,7 +41,7 @@ from tests.shared.standins import asset_path
 JOB = "job-0123456789abcdef01234567"
 URL = "http://vendor/files/1"
 PATH = "GET /files/1"
-STEPS = {"image": samples.png(), "video": samples.mp4()}
+BODIES = {"PNG": samples.png(), "MP4": samples.mp4()}
 
 
 @pytest.fixture(autouse=True)
@@ -90,16 +91,16 @@ def left_behind(data_dir: Path) -> list[Path]:
     return [path for path in data_dir.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("step", GENVIDEO.names)
-async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, step: str) -> None:
-    body = STEPS[step]
+@pytest.mark.parametrize("stage", GENVIDEO.stages, ids=GENVIDEO.names)
+async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, stage: Stage) -> None:
+    body = BODIES[stage.file.name]
     asset = await storage_of(answered(file_of(body)), tmp_path).store(
-        URL, JOB, stage=GENVIDEO.stage(step), vendor=VENDOR
+        URL, JOB, stage=stage, vendor=VENDOR
     )
-    assert asset_path(tmp_path, JOB, GENVIDEO.stage(step)).read_bytes() == body
+    assert asset_path(tmp_path, JOB, stage).read_bytes() == body
     assert (asset.size, asset.sha256) == (len(body), hashlib.sha256(body).hexdigest())
-    assert asset.media_type == {"image": "image/png", "video": "video/mp4"}[step]
-    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, GENVIDEO.stage(step))]
+    assert asset.media_type == stage.file.media_type
+    assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, stage)]
 
 
 BAD = {
