@@ -75,7 +75,6 @@ def create_app(
         routers=(router, *_native_routers()),
         examples=_EXAMPLES,
         limits=_LIMITS,
-        shapes={},
         on_start=(maker.warm_up, queue.open),
         on_stop=(queue.close, maker.close),
     )

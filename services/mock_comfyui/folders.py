@@ -14,12 +14,23 @@ FOLDERS = ("output", "temp", "input")
 _PARTS = 8
 _NUMBERED = re.compile(r"(.+)_(\d{1,9})[_.].*", re.DOTALL)
 _REMEMBERED = 100_000
+# The longest name that a file system takes, in bytes.
+LONGEST = 255
+_ROOT = "/opt/ComfyUI/output"
 
 
 def key_of(filename: str, subfolder: str, folder: str) -> str:
     """Return the key of a file of `/view` in the file store."""
     path = f"{subfolder}/{filename}" if subfolder else filename
     return path if folder == "output" else f"{folder}:{path}"
+
+
+def named(name: str, folder: str) -> tuple[str, str]:
+    """Return name and folder of `x.png`, or of `x.png [output]`, which names the folder."""
+    for other in FOLDERS:
+        if name.endswith(f" [{other}]"):
+            return name.removesuffix(f" [{other}]"), other
+    return name, folder
 
 
 class Folders:
@@ -37,13 +48,12 @@ class Folders:
     def get(self, key: str) -> StoredFile | None:
         return self._files.get(key)
 
-    def annotated(self, name: str, folder: str = "input") -> str:
-        """Return the key of `sub/x.png`, or of `x.png [output]`, which names the folder."""
-        for other in FOLDERS:
-            if name.endswith(f" [{other}]"):
-                name, folder = name.removesuffix(f" [{other}]"), other
-        subfolder, filename = posixpath.split(posixpath.normpath(name))
-        return key_of(filename, subfolder, folder)
+    def load(self, name: str) -> bytes | None:
+        """Return the bytes of `sub/x.png` in the input folder, or in the one that it names."""
+        path, folder = named(name, "input")
+        subfolder, filename = posixpath.split(posixpath.normpath(path))
+        file = self.get(key_of(filename, subfolder, folder))
+        return None if file is None else file.body
 
     def pictures(self) -> list[str]:
         """Return the pictures of the input folder itself."""
@@ -91,11 +101,6 @@ class Folders:
             self._highest.popitem(last=False)
 
 
-# The longest name that a file system takes, in bytes.
-_LONGEST = 255
-_ROOT = "/opt/ComfyUI/output"
-
-
 class BadName(Exception):
     """The server cannot save there; `kind` is the type of its exception."""
 
@@ -114,25 +119,20 @@ class Place:
     def name(self, number: int, ending: str) -> str:
         """Return the file name for a number."""
         name = f"{self.stem}_{number:05}{ending}"
-        if len(name.encode("utf-8", "replace")) > _LONGEST:
+        if len(name.encode("utf-8", "replace")) > LONGEST:
             raise BadName("OSError", f"[Errno 36] File name too long: '{_ROOT}/{name}'")
         return name
 
 
 def place_of(prefix: str) -> Place:
     """Return the place; raise BadName for one outside the output folder."""
-    path = posixpath.normpath(prefix)
-    subfolder, stem = posixpath.split(path)
-    if subfolder.startswith("/") or subfolder.split("/")[0] == "..":
-        raise BadName("Exception", _outside(subfolder))
-    return Place(subfolder, stem)
-
-
-def _outside(subfolder: str) -> str:
+    subfolder, stem = posixpath.split(posixpath.normpath(prefix))
+    if not subfolder.startswith("/") and subfolder.split("/")[0] != "..":
+        return Place(subfolder, stem)
     full = posixpath.normpath(posixpath.join(_ROOT, subfolder))
-    common = posixpath.commonpath((_ROOT, full))
-    return (
+    raise BadName(
+        "Exception",
         "**** ERROR: Saving image outside the output folder is not allowed."
         f"\n full_output_folder: {full}\n         output_dir: {_ROOT}"
-        f"\n         commonpath: {common}"
+        f"\n         commonpath: {posixpath.commonpath((_ROOT, full))}",
     )

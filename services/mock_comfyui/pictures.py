@@ -5,7 +5,6 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -15,8 +14,15 @@ from services.mock_core.clock import Clock
 from services.mock_core.files import FileStore, StoredFile
 from services.mock_core.ledger import Generation
 
+WIDTH, HEIGHT = 640, 360
 SIZE = 26
+# Larger pictures can be requested, and are only drawn this large.
+_LARGEST = 1024
 _SMALL_PRINT = 9
+_MARGIN = 28
+_LINE = SIZE + 10
+_BANDS = 8
+_INK = (250, 250, 245)
 _MISSING = "\U0010ffff"
 # Where a machine keeps its fonts, and those with Chinese, best first.
 _FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts")
@@ -29,66 +35,6 @@ _CHINESE = (
     "uming.ttc",
     "PingFang.ttc",
 )
-
-
-@lru_cache(maxsize=1)
-def fonts() -> tuple[ImageFont.FreeTypeFont, ...]:
-    """Return Pillow's own font, then the machine's font for Chinese, if it has one."""
-    own = ImageFont.load_default(SIZE)
-    if not isinstance(own, ImageFont.FreeTypeFont):
-        raise RuntimeError("Pillow was built without FreeType")
-    chinese = _found(_FOLDERS)
-    return (own,) if chinese is None else (own, ImageFont.truetype(chinese, SIZE))
-
-
-def _found(folders: tuple[str, ...]) -> Path | None:
-    known = {path.name: path for folder in folders for path in Path(folder).rglob("*.tt[cf]")}
-    return next((known[name] for name in _CHINESE if name in known), None)
-
-
-@lru_cache(maxsize=4096)
-def font_of(character: str) -> ImageFont.FreeTypeFont | None:
-    """Return the first font that has a glyph for this character."""
-    if character.isspace():
-        return fonts()[0]
-    return next((font for font in fonts() if _has_glyph(font, character)), None)
-
-
-def _has_glyph(font: ImageFont.FreeTypeFont, character: str) -> bool:
-    return bytes(font.getmask(character)) != bytes(font.getmask(_MISSING))
-
-
-@lru_cache(maxsize=4096)
-def width(character: str) -> int:
-    font = font_of(character)
-    return SIZE + 3 if font is None else int(font.getlength(character)) + 1
-
-
-def draw_character(
-    canvas: ImageDraw.ImageDraw, at: tuple[int, int], *, character: str, ink: tuple[int, int, int]
-) -> None:
-    """Draw a glyph; without one, a box with the character's code point."""
-    font = font_of(character)
-    if font is not None:
-        canvas.text(at, character, font=font, fill=ink)
-        return
-    code = f"{ord(character):06X}"
-    canvas.rectangle((*at, at[0] + SIZE, at[1] + SIZE), outline=ink)
-    for row in range(2):
-        place = (at[0] + 2, at[1] + 2 + row * (SIZE // 2))
-        canvas.text(place, code[row * 3 : row * 3 + 3], font=_small(), fill=ink)
-
-
-@lru_cache(maxsize=1)
-def _small() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(_SMALL_PRINT)
-
-
-WIDTH, HEIGHT = 640, 360
-_MARGIN = 28
-_LINE = SIZE + 10
-_BANDS = 8
-_INK = (250, 250, 245)
 
 
 def draw_picture(prompt: str, style: str, salt: str, *, size: tuple[int, int] = (0, 0)) -> bytes:
@@ -107,15 +53,32 @@ def draw_with_chunks(
     info = PngImagePlugin.PngInfo()
     for name, value in chunks.items():
         info.add_text(name, value)
-    return _saved(_drawn(text, "", salt, size=size), format_, info)
+    shape = (min(size[0], _LARGEST), min(size[1], _LARGEST))
+    return _saved(_drawn(text, "", salt, size=shape), format_, info)
 
 
 def _drawn(prompt: str, style: str, salt: str, *, size: tuple[int, int]) -> Image.Image:
-    shape = (size[0] or WIDTH, size[1] or HEIGHT)
-    image = Image.new("RGB", shape)
+    width, height = size[0] or WIDTH, size[1] or HEIGHT
+    image = Image.new("RGB", (width, height))
     canvas = ImageDraw.Draw(image)
-    _background(canvas, shape, f"{prompt}\x1f{style}\x1f{salt}")
-    _write(canvas, shape, f"{prompt}\n{style}" if style else prompt)
+    # Dark bands in colours that come from the text, so that two jobs never look alike.
+    seed = f"{prompt}\x1f{style}\x1f{salt}".encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(seed, digest_size=48).digest()
+    step = -(-width // _BANDS)
+    for band in range(_BANDS):
+        red, green, blue = (20 + value % 110 for value in digest[band * 3 : band * 3 + 3])
+        canvas.rectangle((band * step, 0, band * step + step, height), fill=(red, green, blue))
+    edge = _MARGIN // 2
+    canvas.rectangle((edge, edge, width - edge, height - edge), outline=_INK)
+    left = top = _MARGIN
+    for character in f"{prompt}\n{style}" if style else prompt:
+        if character == "\n" or left + _width(character) > width - _MARGIN:
+            left, top = _MARGIN, top + _LINE
+        if top + SIZE > height - _MARGIN:
+            break
+        if character.isprintable() and not (character.isspace() and left == _MARGIN):
+            _draw_character(canvas, (left, top), character)
+            left += _width(character)
     return image
 
 
@@ -128,45 +91,50 @@ def _saved(image: Image.Image, format_: str, info: PngImagePlugin.PngInfo) -> by
     return out.getvalue()
 
 
-def _background(canvas: ImageDraw.ImageDraw, shape: tuple[int, int], seed: str) -> None:
-    """Draw dark bands in colours that come from the text, so that two jobs never look alike."""
-    digest = hashlib.blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=48).digest()
-    step = -(-shape[0] // _BANDS)
-    for band in range(_BANDS):
-        red, green, blue = (20 + value % 110 for value in digest[band * 3 : band * 3 + 3])
-        left = band * step
-        canvas.rectangle((left, 0, left + step, shape[1]), fill=(red, green, blue))
-    canvas.rectangle(
-        (_MARGIN // 2, _MARGIN // 2, shape[0] - _MARGIN // 2, shape[1] - _MARGIN // 2),
-        outline=_INK,
-    )
+def _draw_character(canvas: ImageDraw.ImageDraw, at: tuple[int, int], character: str) -> None:
+    """Draw a glyph; without one, a box with the character's code point."""
+    font = font_of(character)
+    if font is not None:
+        canvas.text(at, character, font=font, fill=_INK)
+        return
+    code = f"{ord(character):06X}"
+    canvas.rectangle((*at, at[0] + SIZE, at[1] + SIZE), outline=_INK)
+    for row in range(2):
+        place = (at[0] + 2, at[1] + 2 + row * (SIZE // 2))
+        small = ImageFont.load_default(_SMALL_PRINT)
+        canvas.text(place, code[row * 3 : row * 3 + 3], font=small, fill=_INK)
 
 
-def _write(canvas: ImageDraw.ImageDraw, shape: tuple[int, int], text: str) -> None:
-    left, top = _MARGIN, _MARGIN
-    for character in text:
-        if character == "\n" or left + width(character) > shape[0] - _MARGIN:
-            left, top = _MARGIN, top + _LINE
-        if top + SIZE > shape[1] - _MARGIN:
-            return
-        if character.isprintable() and not (character.isspace() and left == _MARGIN):
-            draw_character(canvas, (left, top), character=character, ink=_INK)
-            left += width(character)
+@lru_cache(maxsize=4096)
+def _width(character: str) -> int:
+    font = font_of(character)
+    return SIZE + 3 if font is None else int(font.getlength(character)) + 1
 
 
-# Larger pictures can be requested, and are only drawn this large.
-_LARGEST = 1024
+@lru_cache(maxsize=4096)
+def font_of(character: str) -> ImageFont.FreeTypeFont | None:
+    """Return the first font that has a glyph for this character."""
+    if character.isspace():
+        return fonts()[0]
+    for font in fonts():
+        if bytes(font.getmask(character)) != bytes(font.getmask(_MISSING)):
+            return font
+    return None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A requested picture of the native wire; `chunks` are the texts that a PNG carries."""
+@lru_cache(maxsize=1)
+def fonts() -> tuple[ImageFont.FreeTypeFont, ...]:
+    """Return Pillow's own font, then the machine's font for Chinese, if it has one."""
+    own = ImageFont.load_default(SIZE)
+    if not isinstance(own, ImageFont.FreeTypeFont):
+        raise RuntimeError("Pillow was built without FreeType")
+    chinese = _found(_FOLDERS)
+    return (own,) if chinese is None else (own, ImageFont.truetype(chinese, SIZE))
 
-    text: str
-    salt: str
-    size: tuple[int, int]
-    format: str = "png"
-    chunks: Mapping[str, str] = field(default_factory=dict)
+
+def _found(folders: tuple[str, ...]) -> Path | None:
+    known = {path.name: path for folder in folders for path in Path(folder).rglob("*.tt[cf]")}
+    return next((known[name] for name in _CHINESE if name in known), None)
 
 
 class ImageMaker:
@@ -190,17 +158,13 @@ class ImageMaker:
         self._files.put(name, StoredFile(body, "image/png", self._clock.now(), generation))
         return name
 
-    async def draw(self, wanted: Wanted) -> bytes:
-        size = (min(wanted.size[0], _LARGEST), min(wanted.size[1], _LARGEST))
-        draw = partial(
-            draw_with_chunks,
-            wanted.text,
-            wanted.salt,
-            size=size,
-            format_=wanted.format,
-            chunks=wanted.chunks,
+    async def draw(
+        self, text: str, salt: str, *, size: tuple[int, int], format_: str, chunks: dict[str, str]
+    ) -> bytes:
+        """Draw what the native wire requested."""
+        return await self._in_thread(
+            partial(draw_with_chunks, text, salt, size=size, format_=format_, chunks=chunks)
         )
-        return await self._in_thread(draw)
 
     async def _in_thread(self, draw: Callable[[], bytes]) -> bytes:
         return await asyncio.get_running_loop().run_in_executor(self._thread, draw)

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from services.mock_comfyui.folders import FOLDERS, Folders, key_of
+from services.mock_comfyui.folders import FOLDERS, LONGEST, key_of, named
 from services.mock_comfyui.native.wire import MalformedBody, NativeJson, TheQueue
 from services.mock_comfyui.settings import native_config
 from services.mock_core.calls import base_url
@@ -25,13 +25,6 @@ from services.mock_core.served import serve_file
 signed_router = APIRouter(include_in_schema=False)
 _SECRET = secrets.token_bytes(32)
 _SECONDS = 300
-
-
-def signed_address(base: str, key: str) -> str:
-    """Return an address of this file that is valid for some minutes."""
-    expires = str(int(time.time()) + _SECONDS)
-    query = urlencode({"expires": expires, "signature": _signature(key, expires)})
-    return f"{base}/signed/{quote(key, safe='')}?{query}"
 
 
 @signed_router.get("/signed/{key:path}")
@@ -71,9 +64,7 @@ async def view(
     """Serve a file as far as it is written; it outlives the history."""
     if filename is None:
         return Response(status_code=404)
-    for other in FOLDERS:
-        if filename.endswith(f" [{other}]"):
-            filename, folder = filename.removesuffix(f" [{other}]"), other
+    filename, folder = named(filename, folder)
     if not filename or ".." in filename or filename.startswith("/") or folder not in FOLDERS:
         return Response(status_code=400)
     inside = posixpath.normpath(subfolder) if subfolder else ""
@@ -86,29 +77,21 @@ async def view(
     config = native_config(mock)
     if config.view == "signed":
         base = config.signed_base or base_url(request)
-        return Response(status_code=302, headers={"Location": signed_address(base, key)})
+        # An address of this file that is valid for some minutes.
+        expires = str(int(time.time()) + _SECONDS)
+        query = urlencode({"expires": expires, "signature": _signature(key, expires)})
+        address = f"{base}/signed/{quote(key, safe='')}?{query}"
+        return Response(status_code=302, headers={"Location": address})
     reply = await serve_file(mock, key, range_header=range_)
     if reply.status_code in (200, 206):
-        _name(reply, posixpath.basename(filename))
+        is_harmful = reply.headers["content-type"].partition(";")[0] in _HARMFUL
+        if is_harmful:
+            reply.headers["Content-Type"] = "application/octet-stream"
+        attached = "attachment; " if is_harmful else ""
+        name = quote(posixpath.basename(filename), safe=" !#$&'()+,-.;=@[]^_`{}~")
+        reply.headers["Content-Disposition"] = f'{attached}filename="{name}"'
+        reply.headers["X-Content-Type-Options"] = "nosniff"
     return reply
-
-
-def _name(reply: Response, filename: str) -> None:
-    """Return the media type; types that a browser would run are replaced."""
-    kind = reply.headers["content-type"].partition(";")[0]
-    if kind in _HARMFUL:
-        reply.headers["Content-Type"] = "application/octet-stream"
-    attached = "attachment; " if kind in _HARMFUL else ""
-    name = quote(filename, safe=" !#$&'()+,-.;=@[]^_`{}~")
-    reply.headers["Content-Disposition"] = f'{attached}filename="{name}"'
-    reply.headers["X-Content-Type-Options"] = "nosniff"
-
-
-_LONGEST = 255
-
-
-class Refused(Exception):
-    """400 without a body."""
 
 
 @dataclass(slots=True)
@@ -127,45 +110,31 @@ class _Part:
 async def upload(request: Request, queue: TheQueue) -> Response:
     """Store a picture; the same name with other bytes gets a number, unless it is to replace."""
     parts = await _parts(request)
-    return _kept(queue.saver.folders, parts, parts.get("image"))
-
-
-def _kept(folders: Folders, parts: dict[str, _Part], part: _Part | None) -> Response:
-    try:
-        name, subfolder, folder = _destination(parts, part)
-    except Refused:
+    part, texts = parts.get("image"), {name: it.text for name, it in parts.items()}
+    if part is None:
         return Response(status_code=400)
-    body = part.body if part is not None else b""
-    replaces = "overwrite" in parts and parts["overwrite"].text in ("true", "1")
-    inside = posixpath.normpath(subfolder) if subfolder else ""
+    name, folder = part.filename, texts.get("type", "input")
+    if name is None or folder not in FOLDERS:
+        raise MalformedBody
+    subfolder = texts.get("subfolder", "")
+    if subfolder.startswith("/") or posixpath.normpath(posixpath.join(subfolder, name)).startswith(
+        ("/", "..")
+    ):
+        return Response(status_code=400)
+    if name in ("", ".") or "/" in name or len(name.encode()) > LONGEST:
+        raise MalformedBody
+    folders, inside = queue.saver.folders, posixpath.normpath(subfolder) if subfolder else ""
     stem, ending = posixpath.splitext(name)
     number = 0
-    while not replaces and (old := folders.get(key_of(name, inside, folder))) is not None:
-        if old.body == body:
+    while texts.get("overwrite") not in ("true", "1"):
+        old = folders.get(key_of(name, inside, folder))
+        if old is None or old.body == part.body:
             break
         number += 1
         name = f"{stem} ({number}){ending}"
     kind = guess_type(name)[0] or "application/octet-stream"
-    folders.put(key_of(name, inside, folder), body, kind)
+    folders.put(key_of(name, inside, folder), part.body, kind)
     return NativeJson({"name": name, "subfolder": subfolder, "type": folder})
-
-
-def _destination(parts: dict[str, _Part], part: _Part | None) -> tuple[str, str, str]:
-    """Return name, subfolder and folder; raise Refused, or MalformedBody if the server stumbles."""
-    if part is None:
-        raise Refused
-    folder = parts["type"].text if "type" in parts else "input"
-    if part.filename is None or folder not in FOLDERS:
-        raise MalformedBody
-    subfolder = parts["subfolder"].text if "subfolder" in parts else ""
-    path = posixpath.normpath(posixpath.join("/", subfolder, part.filename))
-    inside = posixpath.normpath(posixpath.join(subfolder, part.filename))
-    if subfolder.startswith("/") or inside.startswith(("/", "..")):
-        raise Refused
-    name = part.filename
-    if name in ("", ".") or "/" in name or len(posixpath.basename(path).encode()) > _LONGEST:
-        raise MalformedBody
-    return name, subfolder, folder
 
 
 async def _parts(request: Request) -> dict[str, _Part]:
@@ -179,14 +148,9 @@ async def _parts(request: Request) -> dict[str, _Part]:
         content = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
             filename = part.get_param("filename", header="content-disposition")
-            found[name] = _Part(_readable(filename), content)
+            filename = filename[2] if isinstance(filename, tuple) else filename
+            if isinstance(filename, str):
+                # The parser left it as bytes.
+                filename = filename.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            found[name] = _Part(filename if isinstance(filename, str) else None, content)
     return found
-
-
-def _readable(filename: object) -> str | None:
-    """Decode a name that the form parser left as bytes."""
-    if isinstance(filename, tuple):
-        filename = filename[2]
-    if not isinstance(filename, str):
-        return None
-    return filename.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

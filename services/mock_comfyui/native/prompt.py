@@ -1,25 +1,24 @@
 """The native wire, first half: prompts, the queue, interrupting."""
 
+import re
 import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.mock_comfyui.native.jobs import is_uuid, listed
 from services.mock_comfyui.native.wire import (
     MalformedBody,
     NativeJson,
     TheQueue,
+    listed,
     native_error,
     native_refusal,
     parsed_body,
     read_json,
 )
-from services.mock_comfyui.prompts.nodes import mistake
 from services.mock_comfyui.prompts.tasks import Task, needed, text_of
-from services.mock_comfyui.prompts.validation import Graph, Rules, validate
-from services.mock_comfyui.queue.prompt_queue import PromptQueue
+from services.mock_comfyui.prompts.validation import mistake, validate
 from services.mock_comfyui.settings import native_config
 from services.mock_core.calls import requested, submit
 from services.mock_core.ledger import State
@@ -32,6 +31,7 @@ _BAD_ID = mistake(
     "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
     "omit it to let the server generate one",
 )
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 
 
@@ -50,26 +50,28 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     if not isinstance(body, dict) or "prompt" not in body:
         queue.take_number()
         return native_error(mistake("no_prompt", "No prompt provided", "No prompt provided"))
-    number = _number(body, queue)
-    graph = body["prompt"]
-    if not isinstance(graph, dict):
+    graph, extra = body["prompt"], body.get("extra_data", {})
+    try:
+        # Its place in the queue: the lowest number runs first.
+        number = float(body["number"]) if "number" in body else queue.take_number()
+    except (TypeError, ValueError) as error:
+        raise MalformedBody from error
+    if not isinstance(graph, dict) or not isinstance(extra, dict):
         raise MalformedBody
     config = native_config(mock)
     given = body.get("prompt_id")
     if config.is_old:
         given = str(given) if "prompt_id" in body else None
-    elif given is not None and not is_uuid(given):
+    elif given is not None and not (isinstance(given, str) and _UUID.fullmatch(given)):
         return native_error(_BAD_ID)
-    folders = queue.saver.folders
-    rules = Rules(
-        queue.nodes,
-        is_there=lambda name: folders.get(folders.annotated(name)) is not None,
-        old=config.is_old,
+    load = queue.saver.folders.load
+    validation = validate(
+        graph, queue.nodes, is_there=lambda name: load(name) is not None, old=config.is_old
     )
-    validation = validate(graph, rules)
     if validation.error is not None:
         return native_error(validation.error, validation.node_errors)
-    extra = _extra(body)
+    client = {"client_id": body["client_id"]} if "client_id" in body else {}
+    extra = {name: value for name, value in extra.items() if name not in _SECRETS} | client
     text = text_of(graph, needed(graph, validation.outputs, queue.nodes))
     # The caller's id, if it is given; a real server only stores it.
     ours = extra.get("external_id")
@@ -79,8 +81,15 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     generation = requested(request, mock, id_=prompt_id, external_id=ours, prompt=text)
     client_id = extra.get("client_id")
     client_id = client_id if isinstance(client_id, str) else None
-    task = Task(generation, number, graph, validation.outputs, extra, client_id)
-    task.is_dated = not config.is_old
+    task = Task(
+        generation,
+        number,
+        graph,
+        validation.outputs,
+        extra=extra,
+        client_id=client_id,
+        is_dated=not config.is_old,
+    )
     generation.detail.update(native=True, task=task)
     answer = {"prompt_id": generation.id, "number": number, "node_errors": validation.node_errors}
     return await submit(mock, generation, reply=lambda _: NativeJson(answer), shape=native_refusal)
@@ -121,22 +130,3 @@ async def interrupt(request: Request, mock: TheMock, queue: TheQueue) -> Respons
     by_id = native_config(mock).interrupt == "by-id"
     queue.interrupt(str(body.get("prompt_id") or "") or None if by_id else None)
     return Response()
-
-
-def _number(body: dict[str, Any], queue: PromptQueue) -> float:
-    """Return its place in the queue: the lowest number runs first."""
-    if "number" not in body:
-        return queue.take_number()
-    try:
-        return float(body["number"])
-    except (TypeError, ValueError) as error:
-        raise MalformedBody from error
-
-
-def _extra(body: dict[str, Any]) -> Graph:
-    """Return the extra data, which is kept without its secrets."""
-    extra = body.get("extra_data", {})
-    if not isinstance(extra, dict):
-        raise MalformedBody
-    client = {"client_id": body["client_id"]} if "client_id" in body else {}
-    return {name: value for name, value in extra.items() if name not in _SECRETS} | client

@@ -48,22 +48,22 @@ async def events(socket: WebSocket) -> None:
     node = queue.current_node(client_id)
     if node is not None:
         await listener.send(encode("executing", {"node": node}))
+
+    async def listen() -> None:
+        """Read and ignore the client's messages; end the socket when it leaves."""
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while (await socket.receive())["type"] == "websocket.receive":
+                pass
+        listener.dropped.set()
+
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_listen, socket, listener)
+            group.start_soon(listen)
             await listener.dropped.wait()
             group.cancel_scope.cancel()
     finally:
         queue.hub.remove(client_id, listener)
     await listener.close()
-
-
-async def _listen(socket: WebSocket, listener: Listener) -> None:
-    """Read and ignore the client's messages; end the socket when it leaves."""
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while (await socket.receive())["type"] == "websocket.receive":
-            pass
-    listener.dropped.set()
 
 
 @router.get("/object_info")
@@ -121,13 +121,8 @@ async def system_stats(mock: TheMock) -> Response:
         "embedded_python": False,
         "argv": ["main.py"],
     }
-    device = {
-        "name": "cpu",
-        "type": "cpu",
-        "index": None,
-        "vram_total": 16 * _GIGABYTE,
-        "vram_free": 8 * _GIGABYTE,
-        "torch_vram_total": 16 * _GIGABYTE,
-        "torch_vram_free": 8 * _GIGABYTE,
-    }
+    memory = {"total": 16 * _GIGABYTE, "free": 8 * _GIGABYTE}
+    device: dict[str, Any] = {"name": "cpu", "type": "cpu", "index": None}
+    for kind in ("vram", "torch_vram"):
+        device |= {f"{kind}_{name}": size for name, size in memory.items()}
     return NativeJson({"system": system, "devices": [device]})

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.mock_comfyui.prompts.nodes import mistake
+from services.mock_comfyui.prompts.validation import mistake
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_comfyui.settings import NativeConfig
 
@@ -36,12 +36,8 @@ class MalformedBody(Exception):
     """The real server answers such a body with an internal error."""
 
 
-def trouble() -> Response:
-    return PlainTextResponse(_TROUBLE, status_code=500)
-
-
 async def on_trouble(_request: Request, _error: Exception) -> Response:
-    return trouble()
+    return PlainTextResponse(_TROUBLE, status_code=500)
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -53,19 +49,16 @@ async def read_json(request: Request) -> dict[str, Any]:
 
 
 async def parsed_body(request: Request) -> Any:
-    """Read the body as JSON of any kind; raise MalformedBody otherwise."""
+    """Read the body as strict JSON of any kind, because other values can't be sent back; raise
+    MalformedBody otherwise."""
+    body = await request.body()
     try:
-        return _parsed(await request.body())
+        found = json.loads(body, parse_float=_finite, parse_constant=_finite)
+        if b"\\u" in body:
+            # An escape may stand for half of a surrogate pair, which can't be encoded.
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedBody from error
-
-
-def _parsed(body: bytes) -> Any:
-    """Parse strict JSON; raise ValueError, because other values can't be sent back."""
-    found = json.loads(body, parse_float=_finite, parse_constant=_finite)
-    if b"\\u" in body:
-        # An escape may stand for half of a surrogate pair, which can't be encoded.
-        json.dumps(found, ensure_ascii=False).encode()
     return found
 
 
@@ -76,8 +69,18 @@ def _finite(text: str) -> float:
     return number
 
 
-def native_error(error: dict[str, Any], node_errors: dict[str, Any] | None = None) -> Response:
-    return NativeJson({"error": error, "node_errors": node_errors or {}}, status_code=400)
+def listed(body: dict[str, Any], name: str) -> list[Any]:
+    """Return the members of an optional list; anything else fails as at the real server."""
+    found = body.get(name, [])
+    if not isinstance(found, list):
+        raise MalformedBody
+    return found
+
+
+def native_error(
+    error: dict[str, Any], node_errors: dict[str, Any] | None = None, *, status: int = 400
+) -> Response:
+    return NativeJson({"error": error, "node_errors": node_errors or {}}, status_code=status)
 
 
 def native_refusal(
@@ -85,8 +88,9 @@ def native_refusal(
 ) -> Response:
     """Send an injected refusal; 503 by default. The real server has no such answer."""
     error = mistake(str(code or "injected"), message or "refused", "")
-    body = {"error": error, "node_errors": {}}
-    return NativeJson(body, status_code=status or 503, headers=headers)
+    reply = native_error(error, status=status or 503)
+    reply.headers.update(headers)
+    return reply
 
 
 _NATIVE = frozenset(
@@ -96,7 +100,6 @@ _NATIVE = frozenset(
         "settings",
     }
 )
-_UNAUTHORIZED = {"error": "unauthorized"}
 
 
 class Gate:
@@ -113,27 +116,17 @@ class Gate:
 
     def _instead(self, scope: Scope) -> Response | None:
         headers, config = Headers(scope=scope), self._config()
-        if not _has_key(headers, config.key):
-            return JSONResponse(_UNAUTHORIZED, status_code=401)
-        if _is_foreign(headers):
+        if config.key is not None:
+            given = (headers.get("x-api-key", ""), headers.get("authorization", ""))
+            wanted = (config.key, f"Bearer {config.key}")
+            pairs = zip(given, wanted, strict=True)
+            if not any(hmac.compare_digest(a.encode(), b.encode()) for a, b in pairs):
+                return JSONResponse({"error": "unauthorized"}, status_code=401)
+        # The real server refuses a page of another origin.
+        origin = headers.get("origin", "").lower().partition("://")[2]
+        is_other = origin not in ("", headers.get("host", "").lower())
+        if is_other or headers.get("sec-fetch-site") == "cross-site":
             return Response(status_code=403)
         if config.is_old and scope["path"].startswith("/api/jobs"):
             return Response(status_code=404 if scope["method"] == "GET" else 405)
         return None
-
-
-def _has_key(headers: Headers, key: str | None) -> bool:
-    if key is None:
-        return True
-    given = (headers.get("x-api-key", ""), headers.get("authorization", ""))
-    return any(
-        hmac.compare_digest(one.encode(), other.encode())
-        for one, other in zip(given, (key, f"Bearer {key}"), strict=True)
-    )
-
-
-def _is_foreign(headers: Headers) -> bool:
-    """True if a page of another origin asks; the real server refuses it."""
-    origin = headers.get("origin", "").lower().partition("://")[2]
-    is_other = origin not in ("", headers.get("host", "").lower())
-    return is_other or headers.get("sec-fetch-site") == "cross-site"

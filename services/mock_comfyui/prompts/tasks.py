@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from services.mock_core.runner import PlannedRun
 
 Output = dict[str, Any]
 _TEXTS = ("text", "prompt", "string")
+# Enough for one batch of a mock.
+_MOST = 64
 
 
 @dataclass(slots=True)
@@ -39,16 +41,23 @@ class NodeCache:
         self._results: dict[str, Output | None] = {}
 
     def plan(
-        self,
-        graph: Graph,
-        outputs: list[str],
-        nodes: Nodes,
-        *,
-        changed: Callable[[Graph], str] = lambda _: "",
+        self, graph: Graph, outputs: list[str], nodes: Nodes, *, changed: Callable[[Graph], str]
     ) -> Work:
         """Return the work as it is now; `changed` says what else a node's state depends on."""
         order = needed(graph, outputs, nodes)
-        signatures = sign(graph, order, nodes, changed=changed)
+        # A signature has the class, the values, and the signatures of the sources.
+        signatures: dict[str, str] = {}
+        for node_id in order:
+            node = graph[node_id]
+            sources = [
+                [name, [signatures[value[0]], *value[1:]]]
+                if isinstance(value, list) and value and str(value[0]) in signatures
+                else [name, value]
+                for name, value in sorted(node.get("inputs", {}).items())
+            ]
+            text = json.dumps([node["class_type"], sources, changed(node)], sort_keys=True)
+            digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
+            signatures[node_id] = digest.hexdigest()
         work = Work(order, signatures)
         used = set(signatures.values())
         self._results = {each: made for each, made in self._results.items() if each in used}
@@ -83,7 +92,7 @@ def needed(graph: Graph, outputs: list[str], nodes: Nodes) -> list[str]:
     """Return the outputs and all that they link to, sources first."""
     order: dict[str, None] = {}
     for output in outputs:
-        stack = [(output, iter(links_of(graph, output, nodes)))]
+        stack = [(output, _links(graph, output, nodes))]
         while stack:
             node_id, links = stack[-1]
             after = next((link for link in links if link not in order), None)
@@ -91,56 +100,21 @@ def needed(graph: Graph, outputs: list[str], nodes: Nodes) -> list[str]:
                 order[node_id] = None
                 stack.pop()
             else:
-                stack.append((after, iter(links_of(graph, after, nodes))))
+                stack.append((after, _links(graph, after, nodes)))
     return list(order)
 
 
-def sign(
-    graph: Graph,
-    order: list[str],
-    nodes: Nodes,
-    *,
-    changed: Callable[[Graph], str] = lambda _: "",
-) -> dict[str, str]:
-    """Return a node's signature: its class, its values, and the signatures of its sources."""
-    signatures: dict[str, str] = {}
-    for node_id in order:
-        kind = graph[node_id]["class_type"]
-        inputs = graph[node_id].get("inputs", {})
-        sources = [
-            [name, [signatures[value[0]], *value[1:]]]
-            if isinstance(value, list) and value and str(value[0]) in signatures
-            else [name, value]
-            for name, value in sorted(inputs.items())
-        ]
-        text = json.dumps([kind, sources, changed(graph[node_id])], sort_keys=True)
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
-        signatures[node_id] = digest.hexdigest()
-    return signatures
-
-
-def links_of(graph: Graph, node_id: str, nodes: Nodes) -> list[str]:
-    """Return the links that the node's type declares; other lists of a valid node are no links."""
+def _links(graph: Graph, node_id: str, nodes: Nodes) -> Iterator[str]:
+    """Yield the links that the node's type declares; other lists of a valid node are no links."""
     inputs = graph[node_id].get("inputs", {})
     declared = nodes[graph[node_id]["class_type"]].inputs
-    return [inputs[name][0] for name in declared if isinstance(inputs.get(name), list)]
+    return (inputs[name][0] for name in declared if isinstance(inputs.get(name), list))
 
 
-# Enough for one batch of a mock.
-_MOST = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A size of 0 stands for one that the graph doesn't give."""
-
-    size: tuple[int, int] = (0, 0)
-    batch: int = 1
-
-
-def shape_of(graph: Graph, node_id: str, nodes: Nodes) -> Shape:
-    """Return the size by the nearest nodes above that give width and height, and a batch."""
-    width, height, batch = 0, 0, 0
+def shape_of(graph: Graph, node_id: str, nodes: Nodes) -> tuple[tuple[int, int], int]:
+    """Return the size by the nearest nodes above that give width and height, and a batch; a size of
+    0 stands for one that the graph doesn't give."""
+    width = height = batch = 0
     ahead, seen = [node_id], {node_id}
     while ahead and not (width and batch):
         here = ahead.pop(0)
@@ -149,11 +123,11 @@ def shape_of(graph: Graph, node_id: str, nodes: Nodes) -> Shape:
             width, height = int(inputs["width"]), int(inputs["height"])
         if not batch and _is_number(inputs.get("batch_size")):
             batch = int(inputs["batch_size"])
-        for link in links_of(graph, here, nodes):
+        for link in _links(graph, here, nodes):
             if link not in seen:
                 seen.add(link)
                 ahead.append(link)
-    return Shape((width, height), min(max(batch, 1), _MOST))
+    return (width, height), min(max(batch, 1), _MOST)
 
 
 def _is_number(value: Any) -> bool:
@@ -169,14 +143,14 @@ class Task:
     outputs: list[str]
     extra: dict[str, Any]
     client_id: str | None
-    # What the fault plan has decided, once it is queued.
-    planned: PlannedRun | None = None
     # Whether its extra data has its time of arrival; old servers have none.
-    is_dated: bool = True
+    is_dated: bool
+    # What the fault plan has decided, once it is queued.
+    planned: PlannedRun = field(default_factory=lambda: PlannedRun(0))
     created: int = field(default_factory=lambda: milliseconds(time.time()))
     messages: list[list[Any]] = field(default_factory=list)
     # Decided when it begins, by what is cached then.
-    work: Work | None = None
+    work: Work = field(default_factory=lambda: Work([], {}))
     # Nodes reported so far: node id -> (value, max)
     progress: dict[str, tuple[float, float]] = field(default_factory=dict)
     current: str | None = None
@@ -192,8 +166,5 @@ class Task:
 
     @property
     def queue_row(self) -> list[Any]:
-        return [self.number, self.id, self.graph, self.extra_data, self.outputs]
-
-    @property
-    def extra_data(self) -> dict[str, Any]:
-        return {**self.extra, **({"create_time": self.created} if self.is_dated else {})}
+        extra = {**self.extra, **({"create_time": self.created} if self.is_dated else {})}
+        return [self.number, self.id, self.graph, extra, self.outputs]

@@ -4,26 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.mock_comfyui.prompts.nodes import (
-    Input,
-    Mistake,
-    NodeType,
-    bad_link,
-    converted,
-    missing,
-    mistake,
-    no_such_picture,
-    outside,
-    types_fit,
-    wrong_type,
-)
+from services.mock_comfyui.prompts.nodes import ANY, Input, NodeType
 
 Graph = dict[str, Any]
 Nodes = dict[str, NodeType]
+Mistake = dict[str, Any]
 # The real server reports all of them; an answer must not grow with the input.
 _MOST_REPORTED = 100
+# Beyond this many choices only their number is reported.
+_MOST_CHOICES = 20
 # A real traceback names the server's own files; clients must not pass it on.
 SERVER_FILE = "/opt/ComfyUI/execution.py"
+_CRASHES = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
+_CONVERTED: dict[str, Callable[[Any], Any]] = {
+    "INT": int,
+    "FLOAT": float,
+    "STRING": str,
+    "BOOLEAN": bool,
+}
 
 
 class NoGraph(Exception):
@@ -34,33 +32,48 @@ class NoGraph(Exception):
 class Validation:
     """`error` if nothing runs; `node_errors` may accompany good outputs."""
 
-    error: dict[str, Any] | None = None
+    error: Mistake | None = None
     outputs: list[str] = field(default_factory=list)
     node_errors: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a graph is checked against: node types, and files."""
-
-    nodes: Nodes
-    is_there: Callable[[str], bool]
-    old: bool = False
+def mistake(kind: str, message: str, details: str, **extra: Any) -> Mistake:
+    return {"type": kind, "message": message, "details": details, "extra_info": extra}
 
 
-def validate(graph: Graph, rules: Rules) -> Validation:
-    """Check it, and convert its values in place as the real server does."""
-    refused = _refused(graph, rules)
-    if refused is not None:
-        return Validation(error=refused)
-    validation, check = Validation(), _Check(graph, rules)
+def validate(
+    graph: Graph, nodes: Nodes, *, is_there: Callable[[str], bool], old: bool = False
+) -> Validation:
+    """Check it, and convert its values in place as the real server does.
+
+    `is_there` says whether there is a picture of this name.
+    """
+    for node_id, node in graph.items():
+        if not isinstance(node, dict):
+            raise NoGraph
+        kind = node.get("class_type")
+        if not isinstance(kind, str) or kind not in nodes:
+            return Validation(_unknown_node(node_id, node, old=old))
+    outputs = [node_id for node_id, node in graph.items() if nodes[node["class_type"]].is_output]
+    if not outputs:
+        return Validation(mistake("prompt_no_outputs", "Prompt has no outputs", ""))
+    validation, check = Validation(), _Check(graph, nodes, is_there)
     reported: list[str] = []
-    for node_id in _outputs(graph, rules):
-        if check.is_good(node_id):
-            validation.outputs.append(node_id)
+    for output in outputs:
+        if check.is_good(output):
+            validation.outputs.append(output)
         elif len(reported) < _MOST_REPORTED:
-            reported += [f"{it['message']}: {it['details']}" for it in check.found[node_id][1]]
-            _blame(validation, graph, check, output=node_id)
+            reported += [f"{it['message']}: {it['details']}" for it in check.found[output]]
+            # Except those that are bad only because of others above them.
+            for node_id, found in check.found.items():
+                if found:
+                    blamed = {
+                        "errors": found,
+                        "dependent_outputs": [],
+                        "class_type": graph[node_id]["class_type"],
+                    }
+                    node_error = validation.node_errors.setdefault(node_id, blamed)
+                    node_error["dependent_outputs"].append(output)
     if not validation.outputs:
         validation.error = mistake(
             "prompt_outputs_failed_validation",
@@ -68,23 +81,6 @@ def validate(graph: Graph, rules: Rules) -> Validation:
             "\n".join(reported),
         )
     return validation
-
-
-def _refused(graph: Graph, rules: Rules) -> dict[str, Any] | None:
-    for node_id, node in graph.items():
-        if not isinstance(node, dict):
-            raise NoGraph
-        kind = node.get("class_type")
-        if not isinstance(kind, str) or kind not in rules.nodes:
-            return _unknown_node(node_id, node, old=rules.old)
-    if not _outputs(graph, rules):
-        return mistake("prompt_no_outputs", "Prompt has no outputs", "")
-    return None
-
-
-def _outputs(graph: Graph, rules: Rules) -> list[str]:
-    """Return the output nodes, each of which is checked by itself."""
-    return [node_id for node_id, node in graph.items() if rules.nodes[node["class_type"]].is_output]
 
 
 def _unknown_node(node_id: str, node: dict[str, Any], *, old: bool) -> Mistake:
@@ -96,7 +92,9 @@ def _unknown_node(node_id: str, node: dict[str, Any], *, old: bool) -> Mistake:
             else f"node {kind} does not exist."
         )
         return mistake("invalid_prompt", f"Cannot execute because {what}", details)
-    title = _title(node)
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    title = title if isinstance(title, str) else None
     if kind is None:
         name = title or f"ID #{node_id}"
         what = "has no class_type. The workflow may be corrupted or a custom node is missing."
@@ -113,31 +111,31 @@ def _unknown_node(node_id: str, node: dict[str, Any], *, old: bool) -> Mistake:
     )
 
 
-def _title(node: dict[str, Any]) -> str | None:
-    meta = node.get("_meta")
-    title = meta.get("title") if isinstance(meta, dict) else None
-    return title if isinstance(title, str) else None
-
-
 class _Check:
     """The checked nodes: whether each is good, and what is wrong with it."""
 
-    def __init__(self, graph: Graph, rules: Rules) -> None:
+    def __init__(self, graph: Graph, nodes: Nodes, is_there: Callable[[str], bool]) -> None:
         self._graph = graph
-        self._rules = rules
-        self.found: dict[str, tuple[bool, list[Mistake]]] = {}
+        self._nodes = nodes
+        self._is_there = is_there
+        self.good: dict[str, bool] = {}
+        self.found: dict[str, list[Mistake]] = {}
 
     def is_good(self, output: str) -> bool:
         try:
             return self._node(output, ())
         except _CRASHES as error:
-            self.found[output] = (False, [_crash(error)])
-            return False
+            kind, what = "exception_during_validation", "Exception when validating node"
+            return self._mark(output, [mistake(kind, what, str(error), **_crash(error))])
+
+    def _mark(self, node_id: str, found: list[Mistake], *, good: bool = False) -> bool:
+        self.good[node_id], self.found[node_id] = good, found
+        return good
 
     def _node(self, node_id: str, above: tuple[str, ...]) -> bool:
         """Check a node after all that it links to."""
-        if node_id in self.found:
-            return self.found[node_id][0]
+        if node_id in self.good:
+            return self.good[node_id]
         if node_id in above:
             self._circle(above[above.index(node_id) :])
             return False
@@ -145,19 +143,21 @@ class _Check:
         inputs = node["inputs"]
         found: list[Mistake] = []
         good = True
-        for name, wanted in self._rules.nodes[node["class_type"]].takes(inputs).items():
-            if name not in inputs:
-                found += [missing(name)] if wanted.required else []
-            elif isinstance(inputs[name], list):
+        for name, wanted in self._nodes[node["class_type"]].takes(inputs).items():
+            wrong = None
+            if name not in inputs and wanted.required:
+                what = "Required input is missing"
+                wrong = mistake("required_input_missing", what, name, input_name=name)
+            elif isinstance(inputs.get(name), list):
                 wrong = self._link(name, wanted, inputs[name])
-                found += [wrong] if wrong else []
                 good &= wrong is not None or self._inner(name, wanted, inputs, (*above, node_id))
-            else:
+            elif name in inputs:
                 wrong = self._value(name, wanted, inputs)
-                found += [wrong] if wrong else []
+            found += [wrong] if wrong else []
         # A node of a cycle has been found from below.
-        self.found.setdefault(node_id, (good and not found, found))
-        return self.found[node_id][0]
+        if node_id in self.good:
+            return self.good[node_id]
+        return self._mark(node_id, found, good=good and not found)
 
     def _inner(
         self, name: str, wanted: Input, inputs: dict[str, Any], above: tuple[str, ...]
@@ -166,28 +166,69 @@ class _Check:
         try:
             return self._node(link[0], above)
         except _CRASHES as error:
-            reported = {"input_name": name, "input_config": wanted.shown, "linked_node": link}
-            self.found[link[0]] = (False, [_crash(error, **reported)])
-            return False
+            reported = mistake(
+                "exception_during_inner_validation",
+                "Exception when validating inner node",
+                str(error),
+                input_name=name,
+                input_config=wanted.shown,
+                linked_node=link,
+                exception_message=str(error),
+                **_crash(error),
+            )
+            return self._mark(link[0], [reported])
 
     def _link(self, name: str, wanted: Input, link: list[Any]) -> Mistake | None:
+        info = {"input_name": name, "input_config": wanted.shown}
         if len(link) != 2:
-            return bad_link(name, wanted, link)
-        node = self._graph[link[0]]
-        received = self._rules.nodes[node["class_type"]].outputs[link[1]]
-        if types_fit(wanted.kind, received):
+            what = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
+            return mistake("bad_linked_input", what, name, **info, received_value=link)
+        received = self._nodes[self._graph[link[0]]["class_type"]].outputs[link[1]]
+        if wanted.kind == received or ANY in (wanted.kind, received):
             return None
-        return wrong_type(name, wanted, received, link)
+        return mistake(
+            "return_type_mismatch",
+            "Return type mismatch between linked nodes",
+            f"{name}, received_type({received}) mismatch input_type({wanted.kind})",
+            **info,
+            received_type=received,
+            linked_node=link,
+        )
 
     def _value(self, name: str, wanted: Input, inputs: dict[str, Any]) -> Mistake | None:
         """Accept a value in the place of a link; it fails in the run."""
-        inputs[name], wrong = converted(name, wanted, inputs[name])
-        if wrong is not None or wanted.linked:
-            return wrong
-        if "image_upload" in wanted.config:
-            there = self._rules.is_there(inputs[name])
-            return None if there else no_such_picture(name, inputs[name])
-        return outside(name, wanted, inputs[name])
+        value, config = inputs[name], wanted.config
+        info = {"input_name": name, "input_config": wanted.shown, "received_value": value}
+        try:
+            value = inputs[name] = _CONVERTED.get(wanted.kind, lambda value: value)(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            what = f"Failed to convert an input value to a {wanted.kind} value"
+            details, message = f"{name}, {value}, {error}", str(error)
+            return mistake("invalid_input_type", what, details, **info, exception_message=message)
+        info["received_value"] = value
+        if wanted.linked:
+            return None
+        if "image_upload" in config:
+            what, details = (
+                "Custom validation failed for node",
+                f"{name} - Invalid image file: {value}",
+            )
+            wrong = mistake("custom_validation_failed", what, details, input_name=name)
+            return None if self._is_there(value) else wrong
+        if "min" in config and value < config["min"]:
+            message = f"Value {value} smaller than min of {config['min']}"
+            return mistake("value_smaller_than_min", message, name, **info)
+        if "max" in config and value > config["max"]:
+            message = f"Value {value} bigger than max of {config['max']}"
+            return mistake("value_bigger_than_max", message, name, **info)
+        choices = wanted.choices
+        if wanted.kind == "COMBO" and choices is not None and value not in choices:
+            listed = str(choices)
+            if len(choices) > _MOST_CHOICES:
+                listed, info["input_config"] = f"(list of length {len(choices)})", None
+            details = f"{name}: '{value}' not in {listed}"
+            return mistake("value_not_in_list", "Value not in list", details, **info)
+        return None
 
     def _circle(self, circle: tuple[str, ...]) -> None:
         steps = [f"{it} ({self._graph[it]['class_type']})" for it in (*circle, circle[0])]
@@ -199,39 +240,11 @@ class _Check:
                 node_id=node_id,
                 cycle_nodes=list(circle),
             )
-            self.found[node_id] = (False, [reported])
+            self._mark(node_id, [reported])
 
 
-_CRASHES = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
-
-
-def _crash(error: Exception, **inner: Any) -> Mistake:
-    """Report an internal error; `inner`: by which link the node was reached, unless it is an
-    output."""
-    reported = {
+def _crash(error: Exception) -> dict[str, Any]:
+    return {
         "exception_type": type(error).__name__,
         "traceback": [f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
     }
-    if not inner:
-        what = "Exception when validating node"
-        return mistake("exception_during_validation", what, str(error), **reported)
-    return mistake(
-        "exception_during_inner_validation",
-        "Exception when validating inner node",
-        str(error),
-        **inner,
-        exception_message=str(error),
-        **reported,
-    )
-
-
-def _blame(validation: Validation, graph: Graph, check: _Check, *, output: str) -> None:
-    """Report the bad nodes, except those that are bad only because of others above them."""
-    for node_id, (good, found) in check.found.items():
-        if good or not found:
-            continue
-        reported = validation.node_errors.setdefault(
-            node_id,
-            {"errors": found, "dependent_outputs": [], "class_type": graph[node_id]["class_type"]},
-        )
-        reported["dependent_outputs"].append(output)

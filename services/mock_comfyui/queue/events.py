@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from services.mock_comfyui.prompts.tasks import Output, Task, Work
+from services.mock_comfyui.prompts.tasks import Output, Task
 from services.mock_comfyui.prompts.validation import SERVER_FILE
 from services.mock_core.clock import milliseconds
 
@@ -43,7 +43,6 @@ class Hub:
     def __init__(self) -> None:
         self._places: dict[str, Listener] = {}
         self._open: set[Listener] = set()
-        self._frames: asyncio.Queue[tuple[list[Listener], str]] = asyncio.Queue()
         self._sending: asyncio.Task[None] | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -52,7 +51,7 @@ class Hub:
     def start(self) -> None:
         """Begin to send; earlier frames are lost."""
         self.stop()
-        self._frames = asyncio.Queue()
+        self._frames: asyncio.Queue[tuple[list[Listener], str]] = asyncio.Queue()
         self._sending = asyncio.get_running_loop().create_task(self._send_all())
 
     def stop(self) -> None:
@@ -116,10 +115,10 @@ class ExecutionEvents:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def begin(self, task: Task, work: Work) -> None:
-        self._send_and_record(task, "execution_start", {})
-        self._send_and_record(task, "execution_cached", {"nodes": list(work.cached)})
-        for node_id, output in work.results.items():
+    def begin(self, task: Task) -> None:
+        self._send_and_record(task, "execution_start")
+        self._send_and_record(task, "execution_cached", before={"nodes": list(task.work.cached)})
+        for node_id, output in task.work.results.items():
             if node_id in task.outputs:
                 self._send_executed(task, node_id, output)
                 task.progress[node_id] = (1, 1)
@@ -129,7 +128,8 @@ class ExecutionEvents:
         task.current = node_id
         task.progress[node_id] = (0.0, 1.0)
         self._send_node_states(task)
-        self._send(task, "executing", _node(task, node_id))
+        node = {"node": node_id, "display_node": node_id, "prompt_id": task.id}
+        self._send(task, "executing", node)
 
     def step(self, task: Task, node_id: str, *, value: int, steps: int) -> None:
         """Report a step of a node that takes several."""
@@ -147,7 +147,7 @@ class ExecutionEvents:
         self._send_node_states(task)
 
     def success(self, task: Task) -> None:
-        self._send_and_record(task, "execution_success", {})
+        self._send_and_record(task, "execution_success")
 
     def interrupted(self, task: Task) -> None:
         """Report to everybody if there is no client, unlike other ends."""
@@ -157,14 +157,13 @@ class ExecutionEvents:
         """Report as much as the real server: server paths and a traceback."""
         where = _where(task)
         inputs = task.graph[where["node_id"]].get("inputs", {})
-        known = task.work.cached if task.work is not None else []
         payload = {
             **where,
             "exception_message": message,
             "exception_type": kind,
             "traceback": [f'  File "{SERVER_FILE}", line 518, in execute\n'],
             "current_inputs": {k: [v] for k, v in inputs.items() if not isinstance(v, list)},
-            "current_outputs": [*known, *task.executed],
+            "current_outputs": [*task.work.cached, *task.executed],
         }
         self._send_and_record(task, "execution_error", payload)
 
@@ -182,7 +181,11 @@ class ExecutionEvents:
                 "value": value,
                 "max": most,
                 "state": "running" if node_id == running or value < most else "finished",
-                **_places(task, node_id),
+                "node_id": node_id,
+                "prompt_id": task.id,
+                "display_node_id": node_id,
+                "parent_node_id": None,
+                "real_node_id": node_id,
             }
             for node_id, (value, most) in task.progress.items()
         }
@@ -190,39 +193,29 @@ class ExecutionEvents:
         self._hub.send(task.client_id, "progress_state", payload)
 
     def _send_and_record(
-        self, task: Task, kind: str, data: dict[str, Any], *, to_all: bool = False
+        self,
+        task: Task,
+        kind: str,
+        after: Message | None = None,
+        *,
+        before: Message | None = None,
+        to_all: bool = False,
     ) -> None:
-        """Send an event, and add it to the history."""
+        """Send an event, and add it to the history; `before` comes before the id."""
         stamp = milliseconds(time.time())
-        first = {"nodes": data["nodes"]} if "nodes" in data else {}
-        rest = {name: value for name, value in data.items() if name != "nodes"}
-        payload = {**first, "prompt_id": task.id, **rest, "timestamp": stamp}
+        payload = {**(before or {}), "prompt_id": task.id, **(after or {}), "timestamp": stamp}
         task.messages.append([kind, payload])
         if to_all:
             self._hub.send(task.client_id, kind, payload)
         else:
             self._send(task, kind, payload)
 
-    def _send(self, task: Task, kind: str, data: dict[str, Any]) -> None:
+    def _send(self, task: Task, kind: str, data: Message) -> None:
         if task.client_id is not None:
             self._hub.send(task.client_id, kind, data)
 
 
-def _node(task: Task, node_id: str) -> dict[str, Any]:
-    return {"node": node_id, "display_node": node_id, "prompt_id": task.id}
-
-
-def _places(task: Task, node_id: str) -> dict[str, Any]:
-    return {
-        "node_id": node_id,
-        "prompt_id": task.id,
-        "display_node_id": node_id,
-        "parent_node_id": None,
-        "real_node_id": node_id,
-    }
-
-
-def _where(task: Task) -> dict[str, Any]:
+def _where(task: Task) -> Message:
     node_id = task.current or task.outputs[0]
     kind = task.graph[node_id]["class_type"]
     return {"node_id": node_id, "node_type": kind, "executed": list(task.executed)}

@@ -17,44 +17,17 @@ from services.mock_core.runner import PlannedRun, Runner
 
 # The real server keeps 10 000; entries hold whole graphs, and the mock has to stay small.
 MAX_HISTORY = 2_000
-Entry = dict[str, Any]
+# Real seconds between `execution_success` and the history entry: short, and never zero.
+HISTORY_LAG = 0.03
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """`entry` is the body of `/history`; `generation` the one that it is about."""
 
-    entry: Entry
+    entry: dict[str, Any]
     generation: Generation
-
-
-def entry_of(task: Task) -> Entry:
-    """Return a history entry. Outputs are listed however it ended; `completed` says that it
-    succeeded."""
-    good = task.generation.state is State.SUCCEEDED
-    return {
-        "prompt": task.queue_row,
-        "outputs": dict(task.results),
-        "status": {
-            "status_str": "success" if good else "error",
-            "completed": good,
-            "messages": task.messages,
-        },
-        "meta": {
-            node_id: {
-                "node_id": node_id,
-                "display_node": node_id,
-                "parent_node": None,
-                "real_node_id": node_id,
-            }
-            for node_id in task.results
-        },
-    }
-
-
-# Real seconds between `execution_success` and the history entry: short, and never zero.
-HISTORY_LAG = 0.03
-_log = logging.getLogger(__name__)
 
 
 class QueueBroken(Exception):
@@ -82,7 +55,6 @@ class PromptQueue:
         self._numbers = itertools.count()
         self._events = ExecutionEvents(self.hub)
         self._workers: list[asyncio.Task[None]] = []
-        self._filled = asyncio.Event()
 
     def take_number(self) -> int:
         """Return the next place in the order of arrival; a refused prompt uses one up as well."""
@@ -97,23 +69,24 @@ class PromptQueue:
         if planned.never_starts:
             self.held.append(task)
         else:
-            self._push(task)
+            # As the real server does, which compares two graphs if number and id are equal.
+            try:
+                heapq.heappush(self.pending, (task.number, task.id, task.graph, task))
+            except TypeError as error:
+                raise QueueBroken from error
         self._broadcast_status()
         self._filled.set()
         return True
 
-    def _push(self, task: Task) -> None:
-        """Insert as the real server does, which compares two graphs if number and id are equal."""
-        try:
-            heapq.heappush(self.pending, (task.number, task.id, task.graph, task))
-        except TypeError as error:
-            raise QueueBroken from error
-
     def on_change(self, generation: Generation) -> None:
         """Remove lost prompts, and release the ended ones."""
         if generation.vanished:
-            self._forget(generation)
-        elif generation.ended:
+            self.running.pop(generation, None)
+            self._take_out(generation)
+            kept = self.history.get(generation.id)
+            if kept is not None and kept.generation is generation:
+                del self.history[generation.id]
+        if generation.vanished or generation.ended:
             # The row stays in the ledger for long, and the graph is large.
             generation.detail.pop("task", None)
 
@@ -142,16 +115,16 @@ class PromptQueue:
 
     def drop(self, prompt_id: str) -> bool:
         """Drop the first waiting prompt of this id, without a trace."""
-        for task in self.waiting():
-            if task.id == prompt_id:
-                self._take_out(task.generation)
-                self._runner.cancel(task.generation)
-                self._broadcast_status()
-                if not self.waiting():
-                    # The worker wakes, finds nothing, and reports it.
-                    self._broadcast_status()
-                return True
-        return False
+        task = next((task for task in self.waiting() if task.id == prompt_id), None)
+        if task is None:
+            return False
+        self._take_out(task.generation)
+        self._runner.cancel(task.generation)
+        self._broadcast_status()
+        if not self.waiting():
+            # The worker wakes, finds nothing, and reports it.
+            self._broadcast_status()
+        return True
 
     def drop_all(self) -> None:
         """Drop all waiting prompts, and report it once."""
@@ -164,17 +137,12 @@ class PromptQueue:
 
     def current_node(self, client_id: str) -> str | None:
         """Return the node that runs for this client, for a socket that reconnects."""
-        for task in self.running.values():
-            if task.client_id == client_id and task.current is not None:
-                return task.current
-        return None
+        running = (task for task in self.running.values() if task.client_id == client_id)
+        return next((task.current for task in running if task.current is not None), None)
 
     def status(self) -> dict[str, Any]:
-        return {"exec_info": {"queue_remaining": self._remaining}}
-
-    @property
-    def _remaining(self) -> int:
-        return len(self.running) + len(self.pending) + len(self.held)
+        remaining = len(self.running) + len(self.pending) + len(self.held)
+        return {"exec_info": {"queue_remaining": remaining}}
 
     async def open(self) -> None:
         self.hub.start()
@@ -191,11 +159,8 @@ class PromptQueue:
     def forget_all(self) -> None:
         for worker in self._workers:
             worker.cancel()
-        self.pending.clear()
-        self.held.clear()
-        self.running.clear()
-        self.history.clear()
-        self.cache.clear()
+        for part in (self.pending, self.held, self.running, self.history, self.cache):
+            part.clear()
         self._start_workers()
 
     async def close(self) -> None:
@@ -212,66 +177,54 @@ class PromptQueue:
     async def _work(self) -> None:
         """Run the queue; an error stops it for good, as at the real server."""
         while True:
+            while not self.pending:
+                self._filled.clear()
+                await self._filled.wait()
             try:
-                task = await self._next()
+                task = heapq.heappop(self.pending)[-1]
             except TypeError:
                 _log.error("two entries of one number and one id: nothing runs any more")
                 return
-            await self._run(task, task.planned or PlannedRun(0))
+            await self._run(task)
 
-    async def _next(self) -> Task:
-        while not self.pending:
-            self._filled.clear()
-            await self._filled.wait()
-        return heapq.heappop(self.pending)[-1]
-
-    async def _run(self, task: Task, planned: PlannedRun) -> None:
+    async def _run(self, task: Task) -> None:
         generation = task.generation
         self.running[generation] = task
         self._broadcast_status()
         task.work = self.cache.plan(
             task.graph, task.outputs, self.nodes, changed=self.saver.state_of
         )
-        task.results.update(
-            {key: made for key, made in task.work.results.items() if key in task.outputs}
-        )
-        run = PromptRun(task, task.work, planned, clock=self._clock, saver=self.saver)
-        self._runner.begin(generation, run.seconds, stick_at=planned.stick_at)
-        self._events.begin(task, task.work)
+        cached = task.work.results.items()
+        task.results.update({key: made for key, made in cached if key in task.outputs})
+        run = PromptRun(task, clock=self._clock, saver=self.saver)
+        self._runner.begin(generation, run.seconds, stick_at=task.planned.stick_at)
+        self._events.begin(task)
+        state, error = State.FAILED, None
         try:
-            state, error = await self._ended(task, run)
+            await run.to_its_end(self._events, self.cache)
         except Vanished:
             self._runner.vanish(generation)
             return
+        except Interrupted:
+            self._events.interrupted(task)
+            state, error = State.CANCELLED, "cancelled"
+        except NodeFailed as failed:
+            self._events.error(task, kind=failed.kind, message=f"{failed}\n")
+            error = str(failed)
+        except Exception as broken:
+            _log.exception("the work on %s broke off", task.id)
+            self._events.error(task, kind=type(broken).__name__, message=f"{broken}\n")
+            error = f"internal error: {type(broken).__name__}"
+        else:
+            self._events.success(task)
+            state = State.SUCCEEDED
         task.current = None
         self.saver.note_file(task)
         self._runner.end(generation, state, error=error)
         await asyncio.sleep(self.history_lag)
-        self._conclude(task)
-
-    async def _ended(self, task: Task, run: PromptRun) -> tuple[State, str | None]:
-        try:
-            await run.to_its_end(self._events, self.cache)
-        except Interrupted:
-            self._events.interrupted(task)
-            return State.CANCELLED, "cancelled"
-        except NodeFailed as error:
-            self._events.error(task, kind=error.kind, message=f"{error}\n")
-            return State.FAILED, str(error)
-        except Vanished:
-            raise
-        except Exception as error:
-            _log.exception("the work on %s broke off", task.id)
-            kind = type(error).__name__
-            self._events.error(task, kind=kind, message=f"{error}\n")
-            return State.FAILED, f"internal error: {kind}"
-        self._events.success(task)
-        return State.SUCCEEDED, None
-
-    def _conclude(self, task: Task) -> None:
-        """Write the history, then report the end, then start the next prompt."""
-        self.running.pop(task.generation, None)
-        self.history[task.id] = Kept(entry_of(task), task.generation)
+        # Write the history, then report the end, then start the next prompt.
+        self.running.pop(generation, None)
+        self.history[task.id] = Kept(_entry_of(task), generation)
         if len(self.history) > MAX_HISTORY:
             del self.history[next(iter(self.history))]
         self._broadcast_status()
@@ -282,17 +235,33 @@ class PromptQueue:
         self.pending = sorted(rest, key=_place)
         self.held = [task for task in self.held if task.generation is not generation]
 
-    def _forget(self, generation: Generation) -> None:
-        self.running.pop(generation, None)
-        self._take_out(generation)
-        kept = self.history.get(generation.id)
-        if kept is not None and kept.generation is generation:
-            del self.history[generation.id]
-        generation.detail.pop("task", None)
-
     def _broadcast_status(self) -> None:
         self.hub.send(None, "status", {"status": self.status()})
 
 
 def _place(row: tuple[float, str, Any, Task]) -> float:
     return row[0]
+
+
+def _entry_of(task: Task) -> dict[str, Any]:
+    """Return a history entry. Outputs are listed however it ended; `completed` says that it
+    succeeded."""
+    good = task.generation.state is State.SUCCEEDED
+    return {
+        "prompt": task.queue_row,
+        "outputs": dict(task.results),
+        "status": {
+            "status_str": "success" if good else "error",
+            "completed": good,
+            "messages": task.messages,
+        },
+        "meta": {
+            node_id: {
+                "node_id": node_id,
+                "display_node": node_id,
+                "parent_node": None,
+                "real_node_id": node_id,
+            }
+            for node_id in task.results
+        },
+    }

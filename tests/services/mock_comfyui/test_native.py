@@ -96,22 +96,10 @@ async def test_pages_of_the_history(image_mock: Service, ids: list[str]) -> None
         assert (await image_mock.http.get(f"/history{query}")).status_code == 500
 
 
-@pytest.mark.parametrize("path", ["/history", "/queue"])
-async def test_a_list_that_is_none_is_the_servers_trouble(image_mock: Service, path: str) -> None:
-    assert (await image_mock.post(path, {"delete": None})).status_code == 500
-    assert (await image_mock.http.post(path)).status_code == 500
-    assert (await image_mock.post(path, {"delete": ["nope", 5]})).status_code == 200
-
-
-async def test_history_can_be_forgotten(image_mock: Service) -> None:
-    ids = [(await queue(image_mock, simple_graph(n)))["prompt_id"] for n in range(3)]
-    for prompt_id in ids:
-        await history_of(image_mock, prompt_id)
-    assert len(await image_mock.json("/history?max_items=2")) == 2
-    await image_mock.post("/history", {"delete": [ids[0]]})
-    assert set(await image_mock.json("/history")) == set(ids[1:])
-    await image_mock.post("/history", {"clear": True})
-    assert await image_mock.json("/api/history") == {}
+async def test_a_list_that_is_none_is_the_servers_trouble(image_mock: Service) -> None:
+    assert (await image_mock.post("/queue", {"delete": None})).status_code == 500
+    assert (await image_mock.http.post("/queue")).status_code == 500
+    assert (await image_mock.post("/queue", {"delete": ["nope", 5]})).status_code == 200
 
 
 async def test_faults_meet_the_native_wire(image_mock: Service) -> None:
