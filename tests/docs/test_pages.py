@@ -4,7 +4,6 @@ import ast
 import json
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -143,13 +142,6 @@ def test_versions_and_kinds_have_their_form() -> None:
     assert versions[0] == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", it) for it in versions[1:])
     assert kinds <= KINDS
-
-
-def test_a_released_version_is_that_of_the_project() -> None:
-    project = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
-    released = re.findall(r"^## \[(\d[\d.]*)\]", CHANGELOG, re.MULTILINE)
-
-    assert not released or released[0] == project["version"]
 
 
 RECORDS = sorted(DECISIONS.glob("[0-9]*.md"))

@@ -26,15 +26,6 @@ def test_folder_and_module_have_the_name(name: str, folder: str) -> None:
     assert Path(folder, "__main__.py").is_file()
 
 
-def test_the_compose_files_have_the_names() -> None:
-    found: set[str] = set()
-    for file in ("compose.yaml", "mocks.yaml"):
-        found |= yaml.safe_load(Path("compose", file).read_text(encoding="utf-8"))[
-            "services"
-        ].keys()
-    assert found - {"loadtest"} == set(SERVICES)
-
-
 @pytest.mark.parametrize(("name", "folder"), OURS.items(), ids=OURS)
 def test_log_lines_and_metrics_have_the_name(name: str, folder: str) -> None:
     code = "\n".join(file.read_text(encoding="utf-8") for file in Path(folder).rglob("*.py"))
@@ -107,13 +98,6 @@ def test_only_a_service_that_may_be_opened_is_published_beyond_loopback() -> Non
     for service, bind in binds.items():
         name = openable.get(service)
         assert bind == (f"${{{name}:-127.0.0.1}}" if name else "127.0.0.1"), service
-
-
-def test_every_service_is_a_folder() -> None:
-    folders = {Path(path).name for path in (ROOT / "services").iterdir() if path.is_dir()}
-    wanted = {name.replace("-", "_") for name, _ in ports()} - {"temporal", "loadtest"}
-
-    assert wanted <= folders
 
 
 DEFINED = re.compile(

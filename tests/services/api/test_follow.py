@@ -380,17 +380,6 @@ async def test_a_job_that_was_reset_while_it_waited_is_closed(
     assert (job.error.code, job.version) == (RESET, record.version + 1)
 
 
-async def test_records_that_temporal_has_forgotten_are_known_after_a_sweep(
-    service: Service,
-) -> None:
-    records = [ended(sample_record(new_job_id())) for _ in range(20)]
-    for record in records:
-        records_of(service).write(record)
-    await service.follower.sweep()
-    for record in records:
-        assert service.feed.get(record.job_id) == record.job()
-
-
 async def test_a_sweep_reads_what_has_changed_and_nothing_else(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,22 +122,6 @@ async def test_every_job_and_every_change(api: Api) -> None:
     assert calls_for_callers() - before <= 1
 
 
-async def test_many_listeners_ask_temporal_nothing(api: Api) -> None:
-    record = api.write(change(sample_record(new_job_id()), **RUNNING))
-    address = f"{api.sockets}/ws/jobs/{record.job_id}"
-    sockets = await asyncio.gather(*(connect(address, proxy=None) for _ in range(50)))
-    try:
-        await asyncio.gather(*(socket.recv() for socket in sockets))
-        before = calls_for_callers()
-        api.write(ended(record))
-        ends = await asyncio.gather(*map(rest, sockets))
-    finally:
-        await asyncio.gather(*(socket.close() for socket in sockets))
-
-    assert all(frames[-1]["status"] == "succeeded" for frames in ends)
-    assert calls_for_callers() == before
-
-
 async def test_a_listener_that_leaves_is_forgotten(api: Api) -> None:
     job_id = await api.submit()
     before = await _subscribers(api)
@@ -268,17 +252,6 @@ async def test_a_socket_that_asks_is_told_when_it_has_everything(api: Api) -> No
         assert json.loads(await socket.recv())["jobs"] == 2
 
 
-async def stream(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """Id and job of each event."""
-    data: dict[str, Any] = {}
-    async for line in answer.aiter_lines():
-        field, _, value = line.partition(": ")
-        if field == "data":
-            data = json.loads(value)
-        elif field == "id":
-            yield value, data
-
-
 LINE_ENDS = "\u0085\u2028\u2029"
 
 
@@ -292,14 +265,6 @@ async def test_a_prompt_ends_no_line_for_readers_that_know_more_line_ends(api: A
                 break
     (data,) = [line for line in raw.decode().splitlines() if line.startswith("data: ")]
     assert json.loads(data.removeprefix("data: "))["prompt"] == f"a{LINE_ENDS}b"
-
-
-async def test_a_sockets_frame_is_one_line_too(api: Api) -> None:
-    await api.submit(prompt=f"a{LINE_ENDS}b")
-    async with connect(f"{api.sockets}/ws/jobs") as socket:
-        frame = str(await socket.recv())
-    assert len(frame.splitlines()) == 1
-    assert json.loads(frame)["prompt"] == f"a{LINE_ENDS}b"
 
 
 async def known(api: Api, count: int) -> list[Record]:
@@ -337,25 +302,6 @@ async def test_a_socket_with_a_foreign_change_brings_every_job(api: Api, since: 
     async with connect(f"{api.sockets}/ws/jobs?since={given}", proxy=None) as socket:
         found = {json.loads(await socket.recv())["job_id"] for _ in records}
     assert found == {record.job_id for record in records}
-
-
-async def test_a_socket_and_a_stream_tell_the_same(api: Api) -> None:
-    record = api.write(sample_record(new_job_id()))
-    path = f"/jobs/{record.job_id}/events"
-    async with (
-        connect(f"{api.sockets}/ws/jobs/{record.job_id}", proxy=None) as socket,
-        api.http.stream("GET", path) as answer,
-    ):
-        await socket.recv()
-        events = stream(answer)
-        await anext(events)
-        running = api.write(change(record, status=Status.RUNNING, percent=40))
-        api.write(ended(running))
-        by_socket = [json.loads(await socket.recv()) for _ in range(2)]
-        by_stream = [(await anext(events))[1] for _ in range(2)]
-
-    assert by_socket == by_stream
-    assert [job["version"] for job in by_socket] == [2, 3]
 
 
 @pytest.mark.parametrize("since", [1, 3])
