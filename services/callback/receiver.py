@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from services.callback.models import TOLD, Decision, Fate, Receipt, decide
+from services.callback.models import TOLD, Fate, JobView, Receipt, decide
 from services.callback.receipts import Receipts
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.genvideo import GENVIDEO
@@ -97,20 +97,24 @@ class Receiver:
         noted = {"external_id": external_id, "vendor_task_id": callback.task_id}
         with tracing.of_job(receipt.job_id, "callback", **noted):
             # From here on it is in the store: a receiver that is killed leaves it undecided.
-            key, past = await asyncio.to_thread(self.receipts.add, receipt)
-            job = await asyncio.to_thread(self.receipts.job, receipt.job_id)
-            decision = decide(callback, external_id, job=job, past=past)
-            try:
-                signal = self._signals[form, external_id.split(".")[1]]
-                fate = await self._signal(
-                    receipt, callback, decision, signal=signal, known=job is not None
-                )
-            except TemporalUnavailable:
-                await self._settle(key, receipt, Fate.UNKNOWN)
-                raise
+            key, past, job = await asyncio.to_thread(self._added, receipt)
+            fate, asks = decide(callback, external_id, job=job, past=past)
+            if asks:
+                try:
+                    signal = self._signals[form, external_id.split(".")[1]]
+                    fate = await self._by_temporal(
+                        fate, callback, receipt, signal=signal, known=job is not None
+                    )
+                except TemporalUnavailable:
+                    await self._settle(key, receipt, Fate.UNKNOWN)
+                    raise
             await self._settle(key, receipt, fate)
             tracing.note(fate=fate)
             return fate
+
+    def _added(self, receipt: Receipt) -> tuple[str, list[Receipt], JobView | None]:
+        """Store the receipt; return its key, the earlier ones that count, and the job."""
+        return *self.receipts.add(receipt), self.receipts.job(receipt.job_id)
 
     def _receipt(self, external_id: str, **fields: object) -> Receipt:
         return Receipt.model_validate(
@@ -133,55 +137,43 @@ class Receiver:
             fate=fate,
         )
 
-    async def _signal(
-        self,
-        receipt: Receipt,
-        callback: Reported,
-        decision: Decision,
-        *,
-        signal: str,
-        known: bool,
+    async def _by_temporal(
+        self, fate: Fate, callback: Reported, receipt: Receipt, *, signal: str, known: bool
     ) -> Fate:
         """Signal an end to the workflow, and return the fate by Temporal's answer."""
-        fate = decision.fate
-        if not decision.signal:
-            return fate
+        handle = self._client.get_workflow_handle(receipt.job_id)
+        limit = timedelta(seconds=SIGNAL_SECONDS)
         try:
-            if not callback.task_status.ended:
-                return fate if known else await self._by_run(receipt.job_id, fate)
-            handle = self._client.get_workflow_handle(receipt.job_id)
-            done = StageDone(
-                external_id=receipt.external_id,
-                task_id=callback.task_id,
-                task_status=callback.task_status,
-                updated_at=callback.updated_at or 0,
-                message=redacted(callback.message),
-            )
-            call = handle.signal(signal, done, rpc_timeout=timedelta(seconds=SIGNAL_SECONDS))
-            try:
-                await answer(call, seconds=SIGNAL_SECONDS)
-            except RPCError as error:
-                if not is_gone(error):
-                    raise
+            if callback.task_status.ended:
+                done = StageDone(
+                    external_id=receipt.external_id,
+                    task_id=callback.task_id,
+                    task_status=callback.task_status,
+                    updated_at=callback.updated_at or 0,
+                    message=redacted(callback.message),
+                )
+                try:
+                    call = handle.signal(signal, done, rpc_timeout=limit)
+                    await answer(call, seconds=SIGNAL_SECONDS)
+                    return fate
+                except RPCError as error:
+                    if not is_gone(error):
+                        raise
                 if fate not in TOLD:
                     return fate
-                return Fate.LATE if known else await self._by_run(receipt.job_id, Fate.LATE)
-            return fate
+                fate = Fate.LATE
+            if known:
+                return fate
+            # Without a record only Temporal knows whether there is such a job.
+            try:
+                described = handle.describe(rpc_timeout=limit)
+                found = await answer(described, seconds=SIGNAL_SECONDS)
+            except RPCError as error:
+                if is_gone(error):
+                    return Fate.UNKNOWN
+                raise
+            return fate if found.status is WorkflowExecutionStatus.RUNNING else Fate.LATE
         except (RPCError, TemporalRefuses) as error:
             # A missing right or namespace, which an operator has to fix.
             log.error("Temporal refuses", reason=error.message)
             raise TemporalUnavailable("Temporal refuses; the poll finds the end.") from error
-
-    async def _by_run(self, job_id: str, fate: Fate) -> Fate:
-        """Return `fate` if the job runs, `late` if it has ended, `unknown` if there is no such
-        job."""
-        call = self._client.get_workflow_handle(job_id).describe(
-            rpc_timeout=timedelta(seconds=SIGNAL_SECONDS)
-        )
-        try:
-            found = await answer(call, seconds=SIGNAL_SECONDS)
-        except RPCError as error:
-            if is_gone(error):
-                return Fate.UNKNOWN
-            raise
-        return fate if found.status is WorkflowExecutionStatus.RUNNING else Fate.LATE
