@@ -256,7 +256,6 @@ _BASE = "http://127.0.0.1:8000"
 _NEXT_ID = "job-89abcdef0123456789abcdef"
 _INPUT = {"prompt": "a red fox in snow", "style": "ink", "tag": "batch-7", "priority": 3}
 _ATTEMPTS = {"image": 1, "video": 2}
-_ERROR = {"code": "refused_for_good", "message": "The prompt is against the vendor's policy."}
 _TRANSITION = {
     "version": 4,
     "at": "2026-01-02T03:04:06Z",
@@ -308,12 +307,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "events_url": f"{_BASE}/jobs/{EXAMPLE_ID}/events",
         "ws_url": f"ws://127.0.0.1:8000/ws/jobs/{EXAMPLE_ID}",
     },
-    "Asset": _ASSET,
     "FreeOrder": {"run_id": _RUN_ID},
-    "HolderView": _HOLDER,
     "Job": _JOB,
-    "JobError": _ERROR,
-    "JobOrder": {**_INPUT, "on_video_failure": "image", "pipeline": "genvideo"},
     "JobList": {
         "jobs": [_JOB],
         "next_cursor": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It",
@@ -340,5 +335,4 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "rebuilding": False,
         "capacity": 12000,
     },
-    "Transition": _TRANSITION,
 }

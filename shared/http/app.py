@@ -117,10 +117,6 @@ class AnswersHead:
 
 def illustrate(document: dict[str, Any], examples: Examples) -> None:
     """Add `examples` by schema name to bodies that have none."""
-    for name, schema in document["components"]["schemas"].items():
-        for field, details in schema.get("properties", {}).items():
-            if field in examples.get(name, {}):
-                details["examples"] = [examples[name][field]]
     for content in _contents(document):
         shown = _example(content.get("schema", {}), examples)
         if shown is not None and not {"example", "examples"} & set(content):

@@ -29,14 +29,6 @@ PIECE = 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-class Unreadable(ValueError):
-    """`Range` is malformed."""
-
-
-class OutOfFile(ValueError):
-    """`Range` asks for bytes that the file does not have."""
-
-
 def head_of(found: Listed, headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of the whole file."""
     return {
@@ -58,42 +50,29 @@ async def streamed(
 ) -> Response:
     """Return the file, or one range of it; the whole file for several ranges.
 
-    Raises StoreAway before anything is sent, Unreadable, or OutOfFile.
+    Raises StoreAway before anything is sent.
     """
     head = head_of(found, headers)
-    wanted = _wanted(request, head["ETag"])
-    start, end = (0, found.size) if wanted is None else _within(wanted, found.size)
-    if wanted is not None:
+    wanted = request.headers.get("range", "")
+    other = request.headers.get("if-range", head["ETag"]) != head["ETag"]
+    start, end, status = 0, found.size, 200
+    if wanted and not other and "," not in wanted:
+        fits = _RANGE.fullmatch(wanted.strip())
+        first, last = fits.groups() if fits else ("", "")
+        if not (first or last) or (first and last and int(last) < int(first)):
+            return refused_range(str(found.size), is_range=False)
+        start = int(first) if first else max(0, found.size - int(last))
+        end = min(found.size, int(last) + 1) if first and last else found.size
+        if start >= found.size:
+            return refused_range(str(found.size), is_range=True)
         head["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
         head["Content-Length"] = str(end - start)
-    status = 200 if wanted is None else 206
+        status = 206
     if request.method == "HEAD" or start == end:
         return Response(status_code=status, headers=head, media_type=media_type)
-    first = await _piece(store, found.key, start, end=end)
-    body = _pieces(store, found.key, first, start=start, end=end)
+    first_piece = await _piece(store, found.key, start, end=end)
+    body = _pieces(store, found.key, first_piece, start=start, end=end)
     return StreamingResponse(body, status, headers=head, media_type=media_type)
-
-
-def _wanted(request: Request, etag: str) -> str | None:
-    """Return `Range`, unless `If-Range` names another file, or it has several parts."""
-    wanted = request.headers.get("range")
-    other = request.headers.get("if-range", etag) != etag
-    return None if wanted is None or other or "," in wanted else wanted
-
-
-def _within(wanted: str, size: int) -> tuple[int, int]:
-    """Return the beginning and the end of a range."""
-    fits = _RANGE.fullmatch(wanted.strip())
-    if fits is None or not any(fits.groups()):
-        raise Unreadable
-    first, last = fits.groups()
-    start = int(first) if first else max(0, size - int(last))
-    end = min(size, int(last) + 1) if first and last else size
-    if first and last and int(last) < int(first):
-        raise Unreadable
-    if start >= size:
-        raise OutOfFile
-    return start, end
 
 
 async def _pieces(
@@ -214,7 +193,4 @@ async def _from_elsewhere(
         return RedirectResponse(str(address), headers={"Cache-Control": "no-store"})
     if _has_it(request, (head := head_of(found, HEADERS))["ETag"]):
         return Response(status_code=304, headers={"ETag": head["ETag"], **HEADERS})
-    try:
-        return await streamed(store, found, request, media_type=media_type, headers=HEADERS)
-    except (Unreadable, OutOfFile) as error:
-        return refused_range(str(found.size), is_range=isinstance(error, OutOfFile))
+    return await streamed(store, found, request, media_type=media_type, headers=HEADERS)
