@@ -23,7 +23,6 @@ async def running_worker(
     task_queue: str | None = None,
     disk: Disk | None = None,
 ) -> AsyncIterator[Worker]:
-    """A worker that polls for as long as the block runs, with the clients it needs."""
     async with (
         running_checker() as checker,
         chosen_images(settings) as images,

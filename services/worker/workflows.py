@@ -22,7 +22,6 @@ class GenVideoWorkflow(Pipeline[GenVideoInput]):
 
     @workflow.run
     async def run(self, job: GenVideoInput) -> Progress:
-        """The job's last progress; raises when it failed or was cancelled."""
         return await self.until_ended()
 
     async def stages(self, job: GenVideoInput) -> None:

@@ -11,10 +11,8 @@ def assets_prefix(job_id: str) -> str:
 
 
 def assets_folder(data_dir: Path, job_id: str) -> Path:
-    """Return the folder of a job's results; raise ValueError for an invalid job id."""
     return data_dir / assets_prefix(job_id)
 
 
 def asset_url(public_url: str, job_id: str, step: str) -> str:
-    """Return the address at which the API serves that file."""
     return f"{public_url.rstrip('/')}/jobs/{job_id}/{step}"

@@ -48,7 +48,6 @@ def key_of_job(prefix: str, job_id: str) -> str:
 
 
 def job_of_key(prefix: str, key: str) -> str | None:
-    """Return the job of such a key, or None."""
     job_id = key.removeprefix(prefix).removesuffix(".json")
     return job_id if key == f"{prefix}{job_id}.json" and is_job_id(job_id) else None
 

@@ -164,7 +164,6 @@ class Record(Job):
         return self.model_copy(update={"transitions": (*self.transitions, transition)})
 
     def job(self) -> Job:
-        """The part of the record that the API shows."""
         return Job.model_validate({name: getattr(self, name) for name in Job.model_fields})
 
 

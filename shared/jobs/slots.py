@@ -29,6 +29,5 @@ def recalls_of(pipelines: Iterable[Definition]) -> dict[str, Recall]:
 
 
 def semaphores_of(pipelines: Iterable[Definition]) -> list[str]:
-    """Return the slots of these pipelines, and the gates of their stages."""
     names = [name for each in pipelines for name in (each.slot, *each.names)]
     return list(dict.fromkeys(names))

@@ -31,7 +31,6 @@ ALLOWED: dict[Status, frozenset[Status]] = {
 
 
 def may_follow(before: Status, after: Status) -> bool:
-    """True if a job in `before` may be recorded as `after`."""
     return after in ALLOWED[before]
 
 

@@ -31,10 +31,6 @@ from shared.pipeline.messages import (
     Source,
     Stored,
     Watch,
-    collect_activity,
-    fetch_activity,
-    gen_activity,
-    request_activity,
 )
 from shared.pipeline.parts import Parts
 from shared.pipeline.policies import AT_ONCE_SECONDS
@@ -67,14 +63,13 @@ class StageActivities:
         self._fetched: dict[str, asyncio.Event] = {}
 
     def all(self) -> list[Callable[..., Any]]:
-        """Return the activities under their names for the workflow."""
         name = self._stage.name
         if not self._stage.called_back:
-            return [_named(gen_activity(name), self.gen)]
+            return [_named(f"gen_{name}", self.gen)]
         return [
-            _named(request_activity(name), self.request),
-            _named(collect_activity(name), self.collect),
-            _named(fetch_activity(name), self.fetch),
+            _named(f"request_{name}", self.request),
+            _named(f"collect_{name}", self.collect),
+            _named(f"fetch_{name}", self.fetch),
         ]
 
     async def gen(self, order: Order) -> Stored:
@@ -224,7 +219,6 @@ class StageActivities:
             raise RefusedForGood(f"{error.message} {who}") from None
 
     async def _new_address(self, source: Source) -> str:
-        """Ask the source's vendor for its address."""
         vendor = self._parts.vendor(source.stage)
         try:
             status = await vendor.status(source.vendor_id)
@@ -293,8 +287,6 @@ class StageActivities:
 
 
 def _named(name: str, method: Callable[[Any], Awaitable[Any]]) -> Callable[..., Any]:
-    """Return an activity of this name."""
-
     @wraps(method)
     async def run(argument: Any) -> Any:
         return await method(argument)

@@ -156,12 +156,10 @@ def parsed(text: str) -> Any:
 
 
 def member(value: object, name: str) -> Any:
-    """Return a member of an object; None for anything else."""
     return value.get(name) if isinstance(value, dict) else None
 
 
 def said(value: object) -> str:
-    """Return a member as text, whatever it is."""
     try:
         return str(value)
     except (ValueError, RecursionError):

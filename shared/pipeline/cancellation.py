@@ -122,11 +122,9 @@ class Cancellation:
         return True
 
     async def sleep(self, duration: timedelta, why: str) -> None:
-        """Wait for this long; raise Interrupted if the job is to end."""
         await self.until(lambda: False, duration, why)
 
     def check(self) -> None:
-        """Raise Interrupted if the job is to end."""
         if self.reason is not None:
             raise Interrupted
 
@@ -214,7 +212,6 @@ class Limits:
 
     @property
     def all(self) -> JobLimits:
-        """The limits of a job that has entered the queue."""
         if self.known is None:
             raise RuntimeError("nothing begins before the limits are known")
         return self.known

@@ -81,7 +81,6 @@ class Stage:
 
     @property
     def called_back(self) -> bool:
-        """True if its vendor reports the end by a callback."""
         return bool(self.callback)
 
 
@@ -105,11 +104,9 @@ class Definition:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its stages, in order."""
         return tuple(stage.name for stage in self.stages)
 
     def stage(self, name: str) -> Stage:
-        """Return the stage of this name; raise KeyError."""
         return {stage.name: stage for stage in self.stages}[name]
 
     @property

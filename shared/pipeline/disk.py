@@ -55,7 +55,6 @@ class Disk:
 
 
 def explained(error: OSError) -> str:
-    """Add the folder to the reason."""
     return error.message if isinstance(error, StoreAway) else f"Our disk: {reason_of(error)}"
 
 

@@ -172,7 +172,6 @@ class DrainActivities:
         return asked_by(self._parts.vendor(step_of(ours)), ours, tasks.get(ours))
 
     def _lost(self, ours: str) -> float:
-        """Return the seconds after which a denied generation counts as lost."""
         return self._limits.stages[step_of(ours)].lost
 
     async def _look(
@@ -203,7 +202,6 @@ class DrainActivities:
         self._records.write(close_record(record, code))
 
     def _is_open(self, drain: Drain) -> bool:
-        """True if there is an open record of this run."""
         record = self._records.read(drain.job_id)
         return record is not None and record.run_id == drain.run_id and not record.status.ended
 
@@ -326,7 +324,6 @@ class Seen:
         return now - self._missing_since.setdefault(ours, now) > self._lost(ours)
 
     def attempts(self) -> Attempts:
-        """Return by stage the highest attempt that a vendor has known."""
         found = self._pipeline.attempts()
         for each in map(parse_external_id, self.known):
             if each is not None:
@@ -335,12 +332,10 @@ class Seen:
 
 
 def step_of(ours: str) -> str:
-    """Return the stage of an external id."""
     return ours.rsplit(".", 2)[1]
 
 
 def all_of(pipeline: Definition, job_id: str) -> list[str]:
-    """Return every generation that a job can have."""
     attempts = range(1, MAX_ATTEMPTS + 1)
     return [external_id(job_id, step, attempt) for step in pipeline.names for attempt in attempts]
 

@@ -35,7 +35,6 @@ class Credentials:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def of(self, url: httpx.URL) -> Mapping[str, str]:
-        """Return the headers for a request."""
         return self.headers if _origin(url) == _origin(httpx.URL(self.address)) else {}
 
 
@@ -113,7 +112,6 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         raise error or httpx.ConnectError(f"{request.url.host} leads to no address")
 
     async def aclose(self) -> None:
-        """Close the connections."""
         await self._transport.aclose()
         if self._proxied is not None:
             await self._proxied.aclose()
@@ -167,7 +165,6 @@ def _port(url: httpx.URL) -> int:
 
 
 async def resolved(host: str, port: int) -> list[Address]:
-    """Return the system resolver's answer, in its order."""
     loop = asyncio.get_running_loop()
     try:
         rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -82,7 +82,6 @@ class Pulse:
         self.beat()
 
     def worked(self, seconds: float) -> None:
-        """Add time that the vendor has worked on it."""
         if self.accepted is not None:
             worked = self.accepted.worked_seconds + seconds
             self.accepted = self.accepted.model_copy(update={"worked_seconds": worked})
@@ -117,7 +116,6 @@ class Pulse:
         self.in_doubt = accepted is None and not settled
 
     def settle(self) -> None:
-        """Note that the try ends without a submit on its way."""
         self.settled = True
         self.beat()
 

@@ -27,7 +27,6 @@ class JobInterceptor(Interceptor):
     """Installed in the worker."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Wrap the next link of the chain."""
         return _Inbound(next)
 
 

@@ -115,7 +115,6 @@ class Journal:
             return self.record
 
     def stored(self, stage: str, stored: Stored) -> dict[str, object]:
-        """Return the changes of a stage's result."""
         return {
             "asset_url": stored.asset_url,
             "assets": {**self.record.assets, stage: stored.asset},
@@ -203,7 +202,6 @@ SAYS = {
 
 
 def summary_of(record: Record, note: str) -> str:
-    """Return the summary of the activity that writes the record."""
     return summary(f"version {record.version}: {note}")
 
 

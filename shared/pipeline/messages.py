@@ -15,29 +15,10 @@ RECORD_STATE = "record_state"
 ENTER_QUEUE = "enter_queue"
 
 
-def gen_activity(stage: str) -> str:
-    """Return the name of the activity that makes and stores the result of a polled stage."""
-    return f"gen_{stage}"
-
-
-def request_activity(stage: str) -> str:
-    """Return the name of the activity that submits a generation of a called back stage."""
-    return f"request_{stage}"
-
-
-def collect_activity(stage: str) -> str:
-    """Return the name of the activity that polls for the end of a called back stage."""
-    return f"collect_{stage}"
-
-
-def fetch_activity(stage: str) -> str:
-    """Return the name of the activity that stores what is said to have ended."""
-    return f"fetch_{stage}"
-
-
 def submit_activity(stage: Stage) -> str:
-    """Return the name of the stage's activity that submits."""
-    return request_activity(stage.name) if stage.called_back else gen_activity(stage.name)
+    """Return the name of the activity that submits: it stores the result as well, unless the stage
+    is called back."""
+    return f"request_{stage.name}" if stage.called_back else f"gen_{stage.name}"
 
 
 class StageLimits(Message):
@@ -66,7 +47,6 @@ class JobLimits(Message):
 
     @property
     def drain_bound(self) -> float:
-        """The longest time that a clean-up takes."""
         return self.drain_seconds + self.accept_seconds
 
 

@@ -25,9 +25,7 @@ class Parts:
 
     @property
     def pipeline(self) -> Definition:
-        """The pipeline of this worker."""
         return self.settings.pipeline
 
     def vendor(self, stage: str) -> Vendor:
-        """Return the vendor of a stage."""
         return self.vendors[self.pipeline.stage(stage).vendor]

@@ -176,7 +176,6 @@ class Pipeline(Generic[Input]):
             raise StageFailed(QueueFull.code, message, in_doubt=False)
 
     async def _pass_gate(self, stage: Stage) -> None:
-        """Wait for the gate of a stage, if it is on."""
         gate = self._gates[stage.name]
         if gate.name in self._limits.all.gates:
             note, fields = self._with_made(f"waiting for the {gate.name} gate")
@@ -309,12 +308,10 @@ class Pipeline(Generic[Input]):
 
     @workflow.signal(name=PROGRESS_SIGNAL)
     async def report_progress(self, report: ProgressReport) -> None:
-        """Take an activity's report of percent or of a wait."""
         await self._journal.report(report)
 
     @workflow.query(name=GET_PROGRESS_QUERY)
     def get_progress(self) -> Progress:
-        """Return the progress."""
         return self._journal.state.progress()
 
     @workflow.query(name=GET_RECORD_QUERY)

@@ -135,7 +135,6 @@ class _Wait:
 
     @property
     def silent(self) -> float:
-        """The seconds without an answer."""
         return self._now - self._heard_at
 
     @property
@@ -199,7 +198,6 @@ def _failure(news: VendorStatus, limits: StageLimits, *, stopped: bool) -> Vendo
 
 
 def _works(news: News) -> bool:
-    """True if the vendor works on it, by the answer."""
     return isinstance(news, VendorStatus) and news.state == "running"
 
 

@@ -28,7 +28,6 @@ class Requests(client.Requests):
     """All jobs of this process share one line to the semaphore; errors are in our words."""
 
     async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
-        """Deliver requests; raise TemporalUnavailable if Temporal does not take them."""
         try:
             await answer(super().deliver(name, requests, limit))
         except TemporalRefuses as refused:

@@ -78,7 +78,6 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
         return value
 
     def limits(self) -> JobLimits:
-        """Return the limits that a job takes along when it begins."""
         gates = _listed(self.gates)
         return JobLimits(
             stages={stage.name: self._limits_of(stage) for stage in self.pipeline.stages},
@@ -104,7 +103,6 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
         )
 
     def vendor_addresses(self) -> dict[str, str]:
-        """The vendors' own addresses, by role."""
         return {}
 
     def proxy_for(self, url: str) -> str | None:
@@ -113,7 +111,6 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
         return None if is_near(urlsplit(url).hostname or "") else self.proxy()
 
     def proxy(self) -> str | None:
-        """The address of the proxy, with its password."""
         return self.vendor_proxy.get_secret_value() if self.vendor_proxy else None
 
     def inside_hosts(self) -> frozenset[str]:
@@ -126,7 +123,6 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
 
 
 def _listed(text: str) -> list[str]:
-    """Return the items of a list with commas."""
     return [item for item in map(str.strip, text.split(",")) if item]
 
 

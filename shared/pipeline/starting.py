@@ -20,10 +20,6 @@ with workflow.unsafe.imports_passed_through():
         Order,
         Stored,
         Watch,
-        collect_activity,
-        fetch_activity,
-        gen_activity,
-        request_activity,
     )
     from shared.pipeline.policies import (
         DRAIN_MARGIN,
@@ -77,14 +73,14 @@ def check_not_reset() -> None:
 def start_making(order: Order) -> Started[Stored]:
     """Start one attempt at a stage, from the submit to the stored file."""
     summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
-    name = gen_activity(order.stage)
+    name = f"gen_{order.stage}"
     return _start(name, order, STORED, summary, _time_for(order), beats=beats)
 
 
 def start_submit(order: Order) -> Started[Accepted]:
     """Start one attempt at a called back stage, up to the vendor's acceptance."""
     summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
-    name = request_activity(order.stage)
+    name = f"request_{order.stage}"
     return _start(name, order, ACCEPTED, summary, SUBMIT_TIMEOUT, beats=beats)
 
 
@@ -93,7 +89,7 @@ def start_collect(watch: Watch) -> Started[Stored | None]:
     well; hinted, store it, too."""
     stage, times = watch.order.stage, watch.order.pace.times
     return _start(
-        collect_activity(stage),
+        f"collect_{stage}",
         watch,
         COLLECTED,
         f"{stage}: it has ended, poll" if watch.hinted else f"{stage}: wait for callback, poll",
@@ -141,8 +137,9 @@ async def fetch(watch: Watch) -> Stored | None:
     """Store an ended generation in this workflow task; return None if that can't be done."""
     once = RetryPolicy(maximum_attempts=1)
     kind: type[Stored] = Stored | None  # type: ignore[assignment]
-    name, summary = fetch_activity(watch.order.stage), f"{watch.order.stage}: it has ended, fetch"
-    return await local(name, watch, kind, summary=summary, retry=once)
+    stage = watch.order.stage
+    summary = f"{stage}: it has ended, fetch"
+    return await local(f"fetch_{stage}", watch, kind, summary=summary, retry=once)
 
 
 async def local(

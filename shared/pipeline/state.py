@@ -115,7 +115,6 @@ class JobState:
         return {**self.record.attempts, step: count}
 
     def progress(self) -> Progress:
-        """Return the answer to `get_progress`."""
         record = self.record
         return Progress(
             step=record.step,
@@ -141,7 +140,6 @@ def _are_one(change: Transition, other: Transition) -> bool:
 
 
 def _as_told(transitions: tuple[Transition, ...]) -> dict[str, object]:
-    """Return these changes without their times, for a comparison."""
     last = transitions[-1]
     return {
         "version": last.version,

@@ -91,7 +91,6 @@ async def pipeline_worker(
 def activities_of(
     parts: Parts, state: StateActivities, drain: DrainActivities
 ) -> list[Callable[..., Any]]:
-    """Return all activities of a pipeline."""
     stages = [StageActivities(parts, each, state) for each in parts.pipeline.stages]
     return [
         *(each for stage in stages for each in stage.all()),
@@ -111,7 +110,6 @@ MAX_KNOWN, MAX_NEW = 18, 1
 
 
 def tuner() -> WorkerTuner:
-    """Return a worker's slot limits."""
     return WorkerTuner.create_composite(
         workflow_supplier=WorkflowTaskSlots(),
         activity_supplier=FixedSizeSlotSupplier(MAX_ACTIVITIES),

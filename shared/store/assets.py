@@ -39,7 +39,6 @@ class Assets:
         return max(self._of(job_id, step), key=lambda each: each.modified, default=None)
 
     def forget(self, job_id: str) -> None:
-        """Remove all files of a job."""
         self.store.remove_below(assets_prefix(job_id))
 
     def _of(self, job_id: str, step: str) -> list[Listed]:

@@ -23,17 +23,6 @@ def chosen_store(settings: StoreSettings) -> Store:
     return Proven(connected(settings))
 
 
-def refusal(settings: StoreSettings, *, away: bool) -> str | None:
-    """Return why that store must not be used; with `away` also why it can't be used now."""
-    try:
-        probe(chosen_store(settings))
-    except StoreRefused as error:
-        return error.message
-    except StoreAway as error:
-        return error.message if away else None
-    return None
-
-
 PREFIX = "probe/"
 NOT_SAFE = (
     "the store ignores {} of a write, so two writers could replace each other's record;"
@@ -57,23 +46,20 @@ def probe(store: Store) -> None:
     if not store.put_if_absent(key, b"1"):
         raise StoreAway("the store returned a value that nobody wrote")
     try:
-        _probe(store, key)
+        held = store.read(key)
+        if held is None:
+            lost = "the store lost a value that was just written; use another STORE_URL"
+            raise StoreRefused(lost)
+        if store.put_if_absent(key, b"2"):
+            raise StoreRefused(NOT_SAFE.format("If-None-Match"))
+        if not store.swap(key, b"3", held.tag):
+            raise StoreRefused("the store refuses a write whose condition holds (If-Match)")
+        if store.swap(key, b"4", held.tag):
+            raise StoreRefused(NOT_SAFE.format("If-Match"))
     finally:
         # A store that is refused may not be able to do this, either.
         with suppress(StoreAway):
             store.remove(key)
-
-
-def _probe(store: Store, key: str) -> None:
-    held = store.read(key)
-    if held is None:
-        raise StoreRefused("the store lost a value that was just written; use another STORE_URL")
-    if store.put_if_absent(key, b"2"):
-        raise StoreRefused(NOT_SAFE.format("If-None-Match"))
-    if not store.swap(key, b"3", held.tag):
-        raise StoreRefused("the store refuses a write whose condition holds (If-Match)")
-    if store.swap(key, b"4", held.tag):
-        raise StoreRefused(NOT_SAFE.format("If-Match"))
 
 
 def trial(store: Store) -> None:
@@ -94,18 +80,14 @@ def look(store: Store) -> None:
 
 async def store_reason(store: Store) -> str | None:
     """Return why the store isn't ready, or None."""
-    reason = await _reason(store)
-    if reason is not None:
-        _taking.discard(store)
-    return reason
-
-
-async def _reason(store: Store) -> str | None:
     try:
         async with asyncio.timeout(READY_SECONDS):
             await asyncio.to_thread(look, store)
     except TimeoutError:
-        return "the store does not answer"
+        reason = "the store does not answer"
     except OSError as error:
-        return error.strerror or type(error).__name__
-    return None
+        reason = error.strerror or type(error).__name__
+    else:
+        return None
+    _taking.discard(store)
+    return reason

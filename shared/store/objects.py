@@ -22,85 +22,64 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 from obstore.store import AzureStore, GCSStore, S3Store
-from pydantic import SecretStr
 
 from shared.store.chosen import StoreRefused, probe
 from shared.store.protocol import Held, Listed, StoreAway
 from shared.store.settings import StoreSettings
-
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
 
 # One call with all its retries, so that the caller can answer in time.
 SECONDS, TRIED_SECONDS = 10, 10
 CONNECT_SECONDS = 3
 
 
-def connected(settings: StoreSettings) -> Connection:
-    """Return a connection that sends nothing yet; raise StoreRefused, without a word of a key."""
-    try:
-        return _connection(settings)
-    except BaseError:
-        raise StoreRefused("STORE_KEY or STORE_SECRET is not valid for such a store") from None
-
-
-def _connection(settings: StoreSettings) -> Connection:
-    scheme, _, place = settings.store_url.partition("://")
-    container, _, prefix = place.strip("/").partition("/")
-    endpoint = str(settings.store_endpoint).rstrip("/") if settings.store_endpoint else None
-    key, secret = _plain(settings.store_key), _plain(settings.store_secret)
-    client, retries = _client(endpoint), _retries()
-    if scheme == "s3":
-        return S3Store(
-            container,
-            prefix=prefix or None,
-            client_options=client,
-            retry_config=retries,
-            config=_given(access_key_id=key, secret_access_key=secret, endpoint=endpoint),
-            region=settings.store_region,
-        )
-    if scheme == "gs":
-        return GCSStore(
-            container,
-            prefix=prefix or None,
-            client_options=client,
-            retry_config=retries,
-            config=_given(service_account_key=secret),
-        )
-    return AzureStore(
-        container,
-        prefix=prefix or None,
-        client_options=client,
-        retry_config=retries,
-        config=_given(account_name=key, account_key=secret, endpoint=endpoint),
-    )
-
-
-def _client(endpoint: str | None) -> ClientConfig:
-    return {
-        "timeout": timedelta(seconds=SECONDS),
-        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-        "allow_http": bool(endpoint and endpoint.startswith("http://")),
-    }
-
-
-def _retries() -> RetryConfig:
-    return {"max_retries": 3, "retry_timeout": timedelta(seconds=TRIED_SECONDS)}
-
-
-def _plain(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
-
-
-def _given(**config: str | None) -> Any:
-    """Return the settings that have a value; the library takes the others from its environment."""
-    return {name: value for name, value in config.items() if value is not None}
-
-
 if TYPE_CHECKING:
     from obstore import UpdateVersion
 
 Connection = S3Store | GCSStore | AzureStore
+
+
+def connected(settings: StoreSettings) -> Connection:
+    """Return a connection that sends nothing yet; raise StoreRefused, without a word of a key."""
+    scheme, _, place = settings.store_url.partition("://")
+    container, _, prefix = place.strip("/").partition("/")
+    endpoint = str(settings.store_endpoint).rstrip("/") if settings.store_endpoint else None
+    key, secret = (
+        each.get_secret_value() if each else None
+        for each in (settings.store_key, settings.store_secret)
+    )
+    names: dict[str, str | None]
+    kind, names = {
+        "s3": (
+            S3Store,
+            {
+                "access_key_id": key,
+                "secret_access_key": secret,
+                "endpoint": endpoint,
+                "region": settings.store_region,
+            },
+        ),
+        "gs": (GCSStore, {"service_account_key": secret}),
+        "az": (AzureStore, {"account_name": key, "account_key": secret, "endpoint": endpoint}),
+    }[scheme]
+    # The library takes what has no value here from its environment.
+    config: Any = {name: value for name, value in names.items() if value is not None}
+    try:
+        made: Connection = kind(
+            container,
+            prefix=prefix or None,
+            config=config,
+            client_options={
+                "timeout": timedelta(seconds=SECONDS),
+                "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+                "allow_http": bool(endpoint and endpoint.startswith("http://")),
+            },
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=TRIED_SECONDS)},
+        )
+        return made
+    except BaseError:
+        raise StoreRefused("STORE_KEY or STORE_SECRET is not valid for such a store") from None
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -112,7 +91,7 @@ _STATUS = re.compile(r"status (?:code )?(\d{3})|non-2xx status code: (\d{3})")
 
 
 class Objects:
-    """Objects below the prefix of a connection."""
+    """Objects below the prefix of a connection. Methods are documented in the protocol."""
 
     local = False
 
@@ -120,11 +99,9 @@ class Objects:
         self._connection = connection
 
     def path(self, key: str) -> None:
-        """Always None: there is no local file."""
         return
 
     def read(self, key: str) -> Held | None:
-        """As the protocol says."""
         with suppress(FileNotFoundError):
             found = _asked(obstore.get, self._connection, key)
             data = _asked(found.bytes)
@@ -132,7 +109,6 @@ class Objects:
         return None
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """As the protocol says."""
         try:
             _written(obstore.put, self._connection, key, data, mode="create")
         except AlreadyExistsError:
@@ -140,7 +116,6 @@ class Objects:
         return True
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
-        """As the protocol says."""
         try:
             _written(obstore.put, self._connection, key, data, mode=_version(tag))
         except (PreconditionError, AlreadyExistsError, FileNotFoundError):
@@ -148,7 +123,6 @@ class Objects:
         return True
 
     def put(self, key: str, data: bytes) -> None:
-        """As the protocol says."""
         _written(obstore.put, self._connection, key, data)
 
     def keep(self, key: str, file: Path) -> None:
@@ -158,21 +132,17 @@ class Objects:
         file.unlink()
 
     def remove(self, key: str) -> None:
-        """As the protocol says."""
         with suppress(FileNotFoundError):
             _asked(obstore.delete, self._connection, key)
 
     def remove_below(self, prefix: str) -> None:
-        """As the protocol says."""
         for each in list(self.list(prefix)):
             self.remove(each.key)
 
     def range(self, key: str, start: int, end: int) -> bytes:
-        """As the protocol says."""
         return bytes(_asked(obstore.get_range, self._connection, key, start=start, end=end))
 
     def list(self, prefix: str) -> Iterator[Listed]:
-        """As the protocol says."""
         pages = iter(obstore.list(self._connection, prefix.removesuffix("/")))
         while (page := _asked(lambda: next(pages, None))) is not None:
             for each in page:
@@ -243,12 +213,10 @@ class Proven(Objects):
     _proven = False
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """As the protocol says; raise StoreRefused."""
         self._prove()
         return super().put_if_absent(key, data)
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
-        """As the protocol says; raise StoreRefused."""
         self._prove()
         return super().swap(key, data, tag)
 

@@ -72,7 +72,6 @@ class Records:
         return self.raw(job_id) is not None if path is None else os.path.lexists(path)
 
     def remove(self, job_id: str) -> None:
-        """Remove the record of a job."""
         self.store.remove(key_of_job(PREFIX, job_id))
 
     def forget_partials(self) -> int:
@@ -100,7 +99,6 @@ class RecordStore(Records):
 
 
 def parsed(held: Held | None, job_id: str) -> Record | None:
-    """Parse a job's record; return None if it is not valid."""
     try:
         record = None if held is None else Record.model_validate_json(held.data)
     except (ValueError, ValidationError):
@@ -123,7 +121,6 @@ def to_json(record: Record) -> bytes:
 
 
 def is_newer(present: Record, record: Record) -> bool:
-    """True if the stored record is newer than this one."""
     return present.version >= record.version
 
 

@@ -36,21 +36,22 @@ class StoreSettings(CommonSettings):
 
     def refusal(self, *, away: bool) -> str | None:
         """Return why that store must not be used; with `away` also why it can't be used now."""
-        if not self.elsewhere:
-            return None
-        from shared.store.chosen import refusal
+        from shared.store.chosen import StoreRefused, chosen_store, probe
+        from shared.store.protocol import StoreAway
 
-        reason = refusal(self, away=away)
-        return None if reason is None else f"STORE_URL: {reason}"
+        try:
+            probe(chosen_store(self))
+        except StoreAway as error:
+            if away or isinstance(error, StoreRefused):
+                return f"STORE_URL: {error.message}"
+        return None
 
     @property
     def elsewhere(self) -> bool:
-        """True if it is a bucket."""
         return self.store_url != FOLDER
 
     @property
     def links(self) -> bool:
-        """True if addresses of the store are given out."""
         return self.elsewhere and self.store_links == "on"
 
     @model_validator(mode="after")

@@ -72,11 +72,9 @@ class PayloadKeys(PayloadCodec):
 
     @property
     def encrypts(self) -> bool:
-        """True if there is a key."""
         return bool(self._keys)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypt each payload with the first key."""
         if not self._keys:
             return list(payloads)
         name, key = next(iter(self._keys.items()))
@@ -142,7 +140,6 @@ async def decode_all(message: Message, keys: PayloadKeys) -> None:
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """Yield a message and all messages inside it."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is None:
@@ -153,7 +150,6 @@ def _parts(message: Message) -> Iterator[Message]:
 
 
 def _each(value: Any) -> Iterator[Any]:
-    """Yield a field's values."""
     if isinstance(value, Message):
         yield value
     elif isinstance(value, Mapping):

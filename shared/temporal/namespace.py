@@ -62,7 +62,6 @@ async def see_all(client: Client) -> None:
 
 
 def described(name: str, instead: str = "") -> str:
-    """Return an attribute with its type."""
     return f"{name} ({TYPES[name]}{f', not {instead}' if instead else ''})"
 
 

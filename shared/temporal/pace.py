@@ -21,7 +21,6 @@ class Pace(StrEnum):
 
     @property
     def times(self) -> "Times":
-        """The time-outs and intervals."""
         return _TIMES[self]
 
 

@@ -75,7 +75,6 @@ def refusal(error: BaseException) -> TemporalRefuses | None:
 
 
 def lacking(attributes: str) -> AttributesMissing:
-    """Return the error that names search attributes with their types."""
     return AttributesMissing(
         f"the namespace lacks search attributes: {attributes}; {PREPARE} adds them, or"
         f" prints the commands"

@@ -32,7 +32,7 @@ LONG = rule("start", "slow", extra=3_600_000)
 KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 # A change of the commands, and what it is a change for.
 CHANGED = {
-    "worker": ("shared/pipeline/messages.py", 'return f"gen_{stage}"', 'return f"make_{stage}"'),
+    "worker": ("shared/pipeline/starting.py", 'name = f"gen_{', 'name = f"make_{'),
     "semaphore": (
         "shared/semaphore/state.py",
         'SEMAPHORE_RULES = "semaphore_rules"',

@@ -31,7 +31,6 @@ class DoctorSettings(WorkerSettings):
 
 
 def main() -> int:
-    """Tell what was found."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
         "--receiver", action="store_true", help="the callback receiver runs: ask for it, too"

@@ -45,7 +45,6 @@ def seeds(graph: Graph) -> set[Target | None]:
 
 
 def sizes(graph: Graph) -> list[Node]:
-    """The nodes that have both a width and a height set."""
     return [each for each in graph if is_number(each.value("width"), each.value("height"))]
 
 
@@ -66,7 +65,6 @@ def is_video_saver(node: Node) -> bool:
 
 
 def samplers(graph: Graph) -> list[Node]:
-    """The nodes that make a latent image of conditions."""
     return [
         node
         for node in graph
@@ -75,7 +73,6 @@ def samplers(graph: Graph) -> list[Node]:
 
 
 def is_number(*values: object) -> bool:
-    """Whether all are whole numbers."""
     return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
@@ -86,7 +83,6 @@ def first_text(node: Node, names: Iterable[str] = _TEXTS) -> Target | None:
 
 
 def first_number(node: Node, names: Iterable[str] = _SEEDS) -> Target | None:
-    """The first of these inputs that is set to a whole number."""
     found = (name for name in names if is_number(node.value(name)))
     return next((Target(node.id, name) for name in found), None)
 

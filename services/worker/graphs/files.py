@@ -47,7 +47,6 @@ class Naming:
 
 
 def keeps_nothing(node: Node) -> bool:
-    """Whether a node's files are temporary ones."""
     return node.kind in _TEMPORARY
 
 

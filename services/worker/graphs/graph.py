@@ -30,7 +30,6 @@ class Node:
 
     @property
     def name(self) -> str:
-        """As a person finds it in the editor."""
         return f"{self.id} ({self.title or self.kind})"
 
     def link(self, name: str) -> str | None:
@@ -58,11 +57,9 @@ class Graph:
 
     @property
     def escaped_bytes(self) -> int:
-        """How long it is where each character that can be escaped is."""
         return len(json.dumps(self.raw))
 
     def get(self, node_id: str | None) -> Node | None:
-        """The node of this id."""
         return None if node_id is None else self._nodes.get(node_id)
 
     def filled(self, values: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
@@ -95,7 +92,6 @@ def read_graph(path: Path) -> Graph:
 
 
 def parse_graph(text: str) -> Graph:
-    """The graph of a text; GraphError where that is none."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -37,7 +37,6 @@ class Plan:
     height: int | None = None
 
     def order(self, external_id: str, *, prompt: str, style: str) -> dict[str, Any]:
-        """The graph for one generation."""
         values = {
             Role.PROMPT: merged(self.template, prompt=prompt, style=style),
             Role.SEED: seed_of(external_id),
@@ -97,5 +96,4 @@ def seed_of(external_id: str) -> int:
 
 
 def folder_of(prompt_id: str) -> str:
-    """Where its files lie in the server's output folder."""
     return f"genvideo/{prompt_id}"

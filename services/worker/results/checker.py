@@ -139,7 +139,6 @@ class Checker(storage.Checker):
 
 @contextlib.asynccontextmanager
 async def running_checker() -> AsyncIterator[Checker]:
-    """Run a checker during the block."""
     checker = Checker()
     try:
         yield checker

@@ -117,7 +117,6 @@ class Parts(io.BytesIO):
 
 
 def main() -> None:
-    """Answer until the input ends."""
     requests: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     Image.preinit()
@@ -194,7 +193,6 @@ def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
 
 
 def _kind_of(beginning: bytes) -> str | None:
-    """Return the kind of a file by its first bytes; None if it is unknown."""
     if beginning[:4] == b"RIFF":
         return {b"WEBP": "WEBP", b"AVI ": "AVI"}.get(beginning[8:12])
     if beginning[4:8] == b"ftyp":
@@ -222,7 +220,6 @@ def _copy_picture(path: Path, kind: str, step: str, out: IO[bytes]) -> None:
 
 
 def _is_profile(found: bytes) -> bool:
-    """Whether it is a profile of colours that can be read, and nothing behind it."""
     try:
         ImageCms.ImageCmsProfile(io.BytesIO(found))
     except OSError:
@@ -264,7 +261,6 @@ def _check_claims(video: InputContainer, step: str) -> int:
 
 
 def _count(video: InputContainer, step: str) -> int:
-    """Count the whole frames that are really there."""
     present, base = 0, video.streams.video[0].time_base
     longest = MAX_SECONDS / base if base else 0
     for packet in video.demux(video=0):

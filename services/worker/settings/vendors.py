@@ -188,7 +188,6 @@ class KlingSettings(VideoApiSettings):
 
     @property
     def model(self) -> str:
-        """The requested model."""
         return self.kling_model or DEFAULT_MODEL
 
     @model_validator(mode="after")

@@ -37,5 +37,4 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, PipelineWorkerSettings)
         return value
 
     def vendor_addresses(self) -> dict[str, str]:
-        """The two services' own."""
         return {IMAGE.vendor: self.image_service_url, VIDEO.vendor: self.video_service_url}

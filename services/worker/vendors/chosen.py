@@ -14,7 +14,6 @@ from shared.pipeline.vendor import Vendor
 
 @asynccontextmanager
 async def chosen_images(settings: WorkerSettings) -> AsyncIterator[Vendor]:
-    """Open the image vendor during the block."""
     if settings.image_api == "comfyui":
         async with comfyui_images(settings) as images:
             yield images
@@ -26,7 +25,6 @@ async def chosen_images(settings: WorkerSettings) -> AsyncIterator[Vendor]:
 
 @asynccontextmanager
 async def chosen_videos(settings: WorkerSettings) -> AsyncIterator[Vendor]:
-    """Open the video vendor during the block."""
     url = settings.video_service_url
     async with http_client(url, proxy=settings.proxy_for(url)) as http:
         match settings.video_api:

@@ -28,17 +28,14 @@ class Finding:
 
 
 def ok(check: str, says: str) -> Finding:
-    """All is as it should be."""
     return Finding(check, Verdict.OK, _line(says))
 
 
 def warning(check: str, says: str) -> Finding:
-    """Jobs can end well, and still it may not be what was meant."""
     return Finding(check, Verdict.WARNING, _line(says))
 
 
 def wrong(check: str, says: str) -> Finding:
-    """Nothing should be submitted as it is."""
     return Finding(check, Verdict.WRONG, _line(says))
 
 

@@ -45,7 +45,6 @@ class ServiceClient:
         self._http = http
 
     async def submit_as(self, external_id: str, token: int, body: dict[str, str]) -> str:
-        """The vendor's id of a new generation; of the one it has where it refuses a duplicate."""
         headers = {"X-Slot-Token": str(token)}
         try:
             answer = await self._call("POST", f"{self.root}/submit", json=body, headers=headers)
@@ -62,7 +61,6 @@ class ServiceClient:
         return vendor_id
 
     async def status(self, task_id: str) -> VendorStatus | None:
-        """A generation by the vendor's id or by ours; None where the vendor doesn't know it."""
         route = f"{self.root}/status/{quote(task_id, safe='')}"
         response = await ask(self._http, "GET", route)
         if response.status_code == httpx.codes.NOT_FOUND:
@@ -82,14 +80,12 @@ class ServiceClient:
         return status
 
     async def address(self, status: VendorStatus) -> str | None:
-        """Where the result of a success can be fetched; None while the vendor doesn't say."""
         return status.url
 
     async def cancel(self, vendor_id: str) -> None:
         """Ask the vendor to stop; one that documents no cancel goes on to its end."""
 
     def credentials(self) -> Mapping[str, str]:
-        """None are needed."""
         return {}
 
     async def examined(self) -> list[Finding]:
@@ -154,12 +150,10 @@ class ImageService(ServiceClient):
     native = "if it is a ComfyUI itself, set IMAGE_API=comfyui"
 
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
-        """The vendor's id of the image."""
         body = {"prompt": prompt, "style": style, "client_id": external_id}
         return await self.submit_as(external_id, token, body)
 
     async def address(self, status: VendorStatus) -> str | None:
-        """Asked for by a call of its own; a service that has just finished may not know it yet."""
         try:
             return await self.result_url(status.vendor_id)
         except BadResult:
@@ -206,7 +200,6 @@ class VideoService(ServiceClient):
     async def submit(
         self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
-        """The vendor's id of the task."""
         body = {
             "image_url": await source.address(PICTURES),
             "prompt": prompt,

@@ -57,7 +57,6 @@ class Result:
     temporary: bool
 
     def of(self, outputs: object) -> File | None:
-        """Return the node's first file."""
         listed = _object(_object(outputs).get(self.node)).get("images")
         files = [file for each in _list(listed) if (file := _file(each))]
         kinds = ("output", "temp") if self.temporary else ("output",)
@@ -65,7 +64,6 @@ class Result:
 
 
 def of_job(job: Json, result: Result) -> Told:
-    """Return the state by `/api/jobs/{id}`."""
     word, status = said(job.get("status")), _object(job.get("execution_status"))
     if word == "completed" and status.get("completed", True) is True:
         return _success(job.get("outputs"), result)
@@ -108,7 +106,6 @@ def _failure(error: Json, *, cancelled: bool) -> Told:
 
 
 def _message(status: Json, kind: str) -> Json | None:
-    """Return the message of a kind, or None."""
     for message in _list(status.get("messages")):
         if isinstance(message, list) and len(message) == 2 and message[0] == kind:
             return _object(message[1])
@@ -167,7 +164,6 @@ def reason_of(body: Mapping[str, Any], output: str) -> str:
 
 
 def node_errors(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The nodes that are reported as wrong."""
     found = body.get("node_errors")
     for node_id, node in found.items() if isinstance(found, dict) else ():
         if isinstance(node, dict):

@@ -74,7 +74,6 @@ class Calls:
         return body
 
     async def queue(self) -> Queue:
-        """Return running and waiting prompts."""
         body = _json(await self._ask("GET", "queue", most=LIST_BYTES))
         # The list of waiting prompts is a heap, so only its first one is in place.
         pending = sorted(_rows(body.get("queue_pending")), key=lambda row: row[0])
@@ -97,7 +96,6 @@ class Calls:
         return _json(response).get("cancelled") is True
 
     async def drop(self, prompt_id: str) -> None:
-        """Remove a waiting prompt."""
         _check(await self._ask("POST", "queue", json={"delete": [prompt_id]}))
 
     async def interrupt(self, prompt_id: str) -> None:
@@ -105,7 +103,6 @@ class Calls:
         _check(await self._ask("POST", "interrupt", json={"prompt_id": prompt_id}))
 
     async def free(self) -> None:
-        """Free the server's memory."""
         _check(await self._ask("POST", "free", json={"unload_models": True, "free_memory": True}))
 
     async def version(self) -> tuple[int, ...]:
@@ -127,7 +124,6 @@ class Calls:
 
     @property
     def at(self) -> str:
-        """The server's address."""
         return str(self._http.base_url).rstrip("/")
 
     async def is_whole(self, file: File, *, may_lead: bool) -> bool | None:
@@ -186,7 +182,6 @@ async def _is_whole(response: httpx.Response, end: bytes | None, *, may_lead: bo
 
 
 def _rows(found: object) -> list[tuple[float, str]]:
-    """Return number and id of each row of the queue."""
     rows = found if isinstance(found, list) else []
     try:
         return [(float(row[0]), str(row[1])) for row in rows]

@@ -178,7 +178,6 @@ def misfit_bindings(plan: Plan, kinds: Kinds) -> Iterator[str]:
 
 
 def output_misfit(plan: Plan, kinds: Kinds) -> str | None:
-    """Why the node of the result would give none."""
     node = plan.graph.get(plan.binding.output)
     kind = kinds.get(node.kind) if node else None
     if node is None or kind is None or kind.get("output_node") is True:
@@ -223,7 +222,6 @@ def _inputs(kinds: Kinds, node: Node, *groups: str) -> Iterator[tuple[str, objec
 
 
 def _kind(entry: object) -> str:
-    """INT, STRING, IMAGE and so on; empty for a list of choices."""
     first = entry[0] if isinstance(entry, list) and entry else ""
     return first if isinstance(first, str) else ""
 

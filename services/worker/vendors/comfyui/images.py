@@ -96,7 +96,6 @@ class ComfyuiImages:
         self._is_new_enough = bool(version)
 
     async def _let_go(self, prompt_id: object) -> None:
-        """Nobody is going to ask for it."""
         if isinstance(prompt_id, str) and prompt_id:
             with suppress(VendorError):
                 await self._stop(prompt_id)
@@ -176,7 +175,6 @@ class ComfyuiImages:
         return None
 
     async def address(self, status: VendorStatus) -> str | None:
-        """A success has its file."""
         return status.url
 
     async def cancel(self, vendor_id: str) -> None:
@@ -207,11 +205,9 @@ class ComfyuiImages:
         return self._headers
 
     async def examined(self) -> list[Finding]:
-        """Whether it is there, lets us in, and can run the workflow."""
         return await checks.examined(self._calls, self._plan)
 
     def offer(self) -> str:
-        """Which models, as far as the graph names files."""
         models = ", ".join(self._plan.models()) or "no model"
         return f"the ComfyUI at {self._calls.at}, with {models}"
 

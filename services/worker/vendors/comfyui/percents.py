@@ -66,13 +66,11 @@ class Percents:
         return listener.progress.percent
 
     def forget(self, prompt_id: str) -> None:
-        """It has ended."""
         listener = self._listeners.pop(prompt_id, None)
         if listener is not None:
             listener.task.cancel()
 
     async def aclose(self) -> None:
-        """Listen to none any more."""
         tasks = [listener.task for listener in self._listeners.values()]
         self._listeners.clear()
         for task in tasks:
@@ -84,7 +82,6 @@ class OnlyThere(connect):
     """No redirect is followed, so that our headers stay with the server that they are for."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """It is a failure like any other."""
         return exc
 
 
@@ -100,7 +97,6 @@ class Bounded(ClientConnection):
         self._frames = self._bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        """Part of the protocol."""
         super().data_received(data)
         self._bytes += len(data)
         seconds = time.monotonic() - self._since
@@ -113,7 +109,6 @@ class Bounded(ClientConnection):
             self.transport.abort()
 
     def process_event(self, event: Event) -> None:
-        """Part of the protocol; a frame, or the answer to the handshake."""
         self._frames += 1
         super().process_event(event)
 
@@ -128,7 +123,6 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """Never all of it."""
         done = sum(self._weights[node] * share for node, share in self._shares.items())
         return min(MOST, int(100 * done / sum(self._weights.values())))
 
@@ -175,12 +169,10 @@ class _Listener:
 
     @property
     def is_over(self) -> bool:
-        """Whether another one may begin."""
         return self.task.done() and not self._given_up
 
     @property
     def _left(self) -> float:
-        """Seconds that it is still kept."""
         return self.asked_at + KEPT_SECONDS - time.monotonic()
 
     async def _listen(self) -> None:

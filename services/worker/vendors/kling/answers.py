@@ -41,7 +41,6 @@ _REQUEST_ID = re.compile(r"[\w.:-]{1,80}")
 
 
 def code_of(response: httpx.Response) -> int | None:
-    """The service code of an answer, where it has one."""
     text = said((json_object(response) or {}).get("code"))
     return int(text) if len(text) < 8 and text.isascii() and text.isdigit() else None
 
@@ -62,7 +61,6 @@ def is_unknown(response: httpx.Response) -> bool:
 
 
 def refusal(response: httpx.Response) -> VendorError:
-    """An answer that isn't a success."""
     body = json_object(response)
     if response.status_code == WRONG_HOST or (body is None and _is_page(response)):
         return RefusedForGood(
@@ -122,7 +120,6 @@ def status_of(task: object) -> VendorStatus:
 
 
 def ids_of(task: object) -> tuple[Any, Any]:
-    """The vendor's id of a task, and ours where the answer has it."""
     ours = member(member(task, "task_info"), "external_task_id")
     return member(task, "task_id"), ours or member(task, "external_task_id")
 

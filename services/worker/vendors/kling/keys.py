@@ -62,7 +62,6 @@ class Keys:
 
 
 def jwt_of(claims: dict[str, object], secret: str) -> str:
-    """A JWT (RFC 7519) under HS256."""
     parts = [
         _encoded(json.dumps(each, separators=(",", ":")).encode())
         for each in ({"alg": "HS256", "typ": "JWT"}, claims)

@@ -71,7 +71,6 @@ class KlingVideos:
     async def submit(
         self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
-        """The vendor's id of the task; of the one it has where it refuses a duplicate."""
         # Found good before anything is paid.
         image = base64.b64encode((await source.fitted(BOUNDS)).data).decode()
         body = {
@@ -102,7 +101,6 @@ class KlingVideos:
         return vendor_id
 
     async def status(self, task_id: str) -> VendorStatus | None:
-        """A task by the vendor's id or by ours; None where the vendor doesn't know it."""
         response = await self._call("GET", f"{PATH}/{quote(task_id, safe='')}")
         if is_unknown(response):
             return None
@@ -111,18 +109,15 @@ class KlingVideos:
         return status_of(task)
 
     async def address(self, status: VendorStatus) -> str | None:
-        """Where the video can be fetched; None while the vendor doesn't say."""
         return status.url
 
     async def cancel(self, vendor_id: str) -> None:
         """There is none: it goes on to its end."""
 
     def credentials(self) -> Mapping[str, str]:
-        """None are needed."""
         return {}
 
     async def examined(self) -> list[Finding]:
-        """Whether the key is taken, and something left."""
         return [*await checks.account(self._call, self._at), *self._known]
 
     def offer(self) -> str:
