@@ -30,7 +30,7 @@ from tests.workflow.pipeline import (
     why,
     working,
 )
-from tests.workflow.scenarios import FIRST_ATTEMPT, FOR_EITHER_STAGE, Scenario, crowd_of, rule
+from tests.workflow.scenarios import FOR_EITHER_STAGE, Scenario, crowd_of, rule
 from tests.workflow.test_cancelling import was_cancelled
 from tests.workflow.wires import COMFYUI, KLING, SIGNED
 
@@ -230,39 +230,6 @@ async def test_what_a_restarted_server_has_made_is_adopted_by_its_file(
             record = await line.ended(job_id)
         assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
         assert len(await line.ledger("image")) == 1
-
-
-# What becomes of a stage's attempts, by the scenarios of `test_failures`.
-TROUBLES = {
-    "fails once": (Status.SUCCEEDED, 2),
-    "fails always": (Status.FAILED, 4),
-    "refused for good": (Status.FAILED, 0),
-    "503 twice": (Status.SUCCEEDED, 1),
-    "500 twice": (Status.SUCCEEDED, 1),
-    "reset twice": (Status.SUCCEEDED, 1),
-    "reply lost": (Status.SUCCEEDED, 1),
-    "file truncated": (Status.SUCCEEDED, 2),
-    "file reset at first": (Status.SUCCEEDED, 1),
-    # The picture was saved by then, and is ours; earlier there is none.
-    "forgotten": (Status.SUCCEEDED, 1),
-    "forgotten early": (Status.SUCCEEDED, 2),
-    "polls fail": (Status.SUCCEEDED, 1),
-}
-
-
-async def test_each_trouble_costs_what_it_costs_over_the_small_wire(
-    client: Client, tmp_path: Path
-) -> None:
-    early = {"forgotten early": (rule("start", "vanish", often=FIRST_ATTEMPT, at=10),)}
-    rules = FOR_EITHER_STAGE | early
-    scenarios = {name: Scenario("image", rules[name]) for name in TROUBLES}
-    async with crowd_of(scenarios, client, tmp_path, **COMFYUI) as crowd:
-        records = {name: await crowd.record(name) for name in TROUBLES}
-        found = {name: (each.status, each.attempts["image"]) for name, each in records.items()}
-        assert found == TROUBLES
-        assert paid_once(await crowd.line.ledger("image"))
-        assert (await crowd.line.images.json("/admin/stats"))["duplicates"] == 0
-        await crowd.line.free()
 
 
 # Kling

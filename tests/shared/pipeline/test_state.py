@@ -12,11 +12,11 @@ from temporalio.exceptions import ApplicationError, CancelledError, TimeoutError
 
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Attempts, JobError, Record
-from shared.jobs.states import ALLOWED, END_STATES, Status, may_follow
+from shared.jobs.states import END_STATES, Status, may_follow
 from shared.pipeline.cancellation import (
     _left,
 )
-from shared.pipeline.journal import SAYS, details_of, summary_of
+from shared.pipeline.journal import details_of, summary_of
 from shared.pipeline.messages import Left
 from shared.pipeline.state import JobState, job_error
 from shared.temporal.client import summary
@@ -46,18 +46,6 @@ def reached(status: Status) -> JobState:
         if step is status:
             break
     return state
-
-
-def test_begins_at_version_zero_with_the_input_taken_over() -> None:
-    record = new_state().record
-    assert record.version == 0
-    assert record.transitions == ()
-    assert (record.prompt, record.style, record.tag, record.priority) == (
-        JOB.prompt,
-        JOB.style,
-        JOB.tag,
-        JOB.priority,
-    )
 
 
 @given(st.lists(changes, max_size=30))
@@ -91,22 +79,6 @@ def test_an_end_is_never_left(end: Status, after: Status) -> None:
     state = reached(end)
     with pytest.raises(ValueError, match="can't become"):
         state.change(CREATED, "again", status=after)
-
-
-@pytest.mark.parametrize("end", sorted(END_STATES))
-def test_nothing_changes_after_an_end_without_a_status_either(end: Status) -> None:
-    state = reached(end)
-    with pytest.raises(ValueError, match="can't become"):
-        state.change(CREATED, "late percent", percent=50)
-
-
-def test_a_queued_job_can_only_run_fail_or_be_cancelled() -> None:
-    assert ALLOWED[Status.QUEUED] == {
-        Status.QUEUED,
-        Status.RUNNING,
-        Status.FAILED,
-        Status.CANCELLED,
-    }
 
 
 def test_started_once_finished_at_the_end() -> None:
@@ -208,14 +180,6 @@ def test_versions_that_nobody_could_record_keep_their_numbers() -> None:
     assert state.record.version == 4
 
 
-def test_progress_shows_the_last_note_and_no_more_than_the_record() -> None:
-    state = reached(Status.RUNNING)
-    state.change(CREATED, "halfway", step="image", percent=50, asset_url="http://x/y")
-    progress = state.progress()
-    assert (progress.step, progress.status, progress.percent) == ("image", Status.RUNNING, 50)
-    assert (progress.note, progress.asset_url, progress.version) == ("halfway", "http://x/y", 3)
-
-
 def test_an_error_is_kept_to_a_readable_length() -> None:
     assert len(job_error("x", "y" * 5000).message) == 1000
 
@@ -304,12 +268,6 @@ def test_a_vendors_words_are_no_markdown_of_temporals_ui() -> None:
     for said in (details_of(failed, words), summary_of(failed, words[:60]), summary(words)):
         plain = said.replace("**The job has failed.**", "")
         assert not re.search(r"(?<!\\)[\[\]<*]|[^\\]://|www[.]", plain), said
-
-
-@pytest.mark.parametrize("status", Status)
-def test_every_state_has_its_sentence(status: Status) -> None:
-    assert SAYS[status].endswith(".")
-    assert details_of(record(status=status), "noted.").count("..") == 0
 
 
 def test_the_summary_of_a_long_note_is_one_line_that_the_server_takes() -> None:

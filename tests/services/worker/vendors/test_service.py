@@ -6,7 +6,6 @@ import pytest
 from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.service import ImageService, VideoService
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
-from tests.services.mock_core.serving import Service
 from tests.services.worker.vendors.stub import CUT, UNKNOWN, Answer, StubVendor, picture_at, reply
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
@@ -386,17 +385,3 @@ async def test_klings_own_api_in_the_place_of_a_proxy_is_noticed() -> None:
         [finding] = await VideoService(http).examined()
     assert finding.verdict is Verdict.WRONG
     assert finding.says.endswith("if it is Kling's own API, set VIDEO_API=kling")
-
-
-async def test_both_mocks_are_found_well_and_have_accepted_nothing(
-    image_mock: Service, video_mock: Service
-) -> None:
-    [image] = await ImageService(image_mock.http).examined()
-    [video] = await VideoService(video_mock.http).examined()
-    assert [(it.check, it.verdict) for it in (image, video)] == [
-        ("image service", Verdict.OK),
-        ("video service", Verdict.OK),
-    ]
-    assert video.says.endswith("(KLING_URL)")
-    for mock in (image_mock, video_mock):
-        assert await mock.json("/admin/ledger") == []

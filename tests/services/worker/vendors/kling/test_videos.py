@@ -7,8 +7,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from services.worker.vendors.kling.answers import KLING_CODES
-from services.worker.vendors.kling.videos import RESULT_HOSTS, KlingVideos
+from services.worker.vendors.kling.videos import KlingVideos
 from shared.errors import (
     GenvideoError,
     NeverDelivered,
@@ -19,7 +18,7 @@ from shared.errors import (
     VendorError,
 )
 from shared.pipeline.answers import SLOWEST
-from shared.pipeline.vendor import Fitted, Traits, VendorStatus
+from shared.pipeline.vendor import Fitted, VendorStatus
 from tests.services.worker.vendors.kling.clients import (
     CALLBACK,
     LOOK,
@@ -122,12 +121,6 @@ async def test_that_it_polls_alone_is_said_once() -> None:
     ]
 
 
-async def test_traits() -> None:
-    async with StubVendor({}).client() as http:
-        traits = KlingVideos(http, settings_of()).traits
-    assert traits == Traits(looked_up=True, pushes=True, result_hosts=RESULT_HOSTS)
-
-
 async def test_one_that_finds_nothing_by_our_id_is_not_asked_by_it() -> None:
     """Nor behind a refusal that may mean that the id is there already: that is in doubt."""
     settings = settings_of(kling_look_up="off")
@@ -139,14 +132,6 @@ async def test_one_that_finds_nothing_by_our_id_is_not_asked_by_it() -> None:
         with pytest.raises(kind):
             await submit(vendor, kling_look_up="off")
         assert vendor.asked == [SUBMIT]
-
-
-@pytest.mark.parametrize("code", sorted({*KLING_CODES} - {1003, 1004, 1201}))
-async def test_the_code_decides_and_not_the_http_status(code: int) -> None:
-    vendor = StubVendor({SUBMIT: [refused(code, 429)]})
-    with pytest.raises(KLING_CODES[code], match=rf"code {code}.*\(request r-1\)"):
-        await submit(vendor)
-    assert vendor.asked == [SUBMIT]
 
 
 @pytest.mark.parametrize(
