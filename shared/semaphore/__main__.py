@@ -4,12 +4,11 @@ import argparse
 import asyncio
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
@@ -18,7 +17,6 @@ from temporalio.service import RPCError
 from .client import change, free, start_semaphore, view_of
 from .messages import SEMAPHORE_QUEUE, Limit, Name, RunId, SlotChange, SlotView
 from .server import is_gone
-from .state import SemaphoreRules
 from .worker import semaphore_worker
 
 
@@ -57,7 +55,6 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "names", nargs="*", metavar="NAME", type=_valid(Name), help="started if they don't exist"
     )
-    serve.add_argument("--drain-heartbeat", type=float, default=30.0, help="seconds")
     for name, about in {
         "show": "print holders, waiters and drains",
         "limit": "set how many may hold at once",
@@ -68,29 +65,19 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=about)
         command.add_argument("name", metavar="NAME", type=_valid(Name))
         if name == "limit":
-            command.add_argument("limit", metavar="N", type=_valid(Digits))
+            command.add_argument("limit", metavar="N", type=_valid(Limit, as_json=True))
         if name == "free":
             command.add_argument("run_id", metavar="RUN", type=_valid(RunId))
     return root
 
 
-def _digits(word: str) -> str:
-    # pydantic takes `1_0` for 10.
-    if not re.fullmatch("[0-9]+", word):
-        raise ValueError("not a whole number in digits")
-    return word
-
-
-Digits = Annotated[Limit, BeforeValidator(_digits)]
-
-
-def _valid(kind: Any) -> Callable[[str], Any]:
+def _valid(kind: Any, *, as_json: bool = False) -> Callable[[str], Any]:
     """Return an argument type that raises a usage error for a value out of bounds."""
     fits = TypeAdapter(kind)
 
     def read(word: str) -> Any:
         try:
-            return fits.validate_python(word)
+            return fits.validate_json(word) if as_json else fits.validate_python(word)
         except ValidationError as error:
             raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
 
@@ -106,20 +93,12 @@ async def _run(wanted: argparse.Namespace) -> int:
     client = await Client.connect(**config, data_converter=pydantic_data_converter)
     if wanted.command == "serve":
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        await _serve(client, wanted)
-        return 0
+        async with semaphore_worker(client, task_queue=wanted.task_queue, names=wanted.names):
+            sys.stdout.write(f"semaphores are kept on task queue {wanted.task_queue}\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
     _show(await _asked(client, wanted))
     return 0
-
-
-async def _serve(client: Client, wanted: argparse.Namespace) -> None:
-    rules = SemaphoreRules(beat_seconds=wanted.drain_heartbeat)
-    async with semaphore_worker(
-        client, rules=rules, task_queue=wanted.task_queue, names=wanted.names
-    ):
-        sys.stdout.write(f"semaphores are kept on task queue {wanted.task_queue}\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
 
 
 async def _asked(client: Client, wanted: argparse.Namespace) -> SlotView:

@@ -25,7 +25,6 @@ from .messages import (
     REQUEST_SIGNAL,
     WITHDRAW_SIGNAL,
     Ask,
-    Closed,
     Drain,
     Drained,
     Holder,
@@ -40,7 +39,7 @@ from .messages import (
     semaphore_id,
     valid_requests,
 )
-from .server import close_status, is_gone, read_one
+from .server import is_gone, read_one
 from .state import FIND_JOBS, MEMO_SETTINGS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
 
 # The listing is eventually consistent, so the first one may lack runs that just started.
@@ -80,33 +79,16 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime, recalls
         # Its run may have given it back without any semaphore hearing of it.
         if each.run.run_id not in runs or each.token > runs[each.run.run_id].released
     }
-    holders = [
-        each
-        for each in held.values()
-        if each.run.run_id not in cleared and await _may_hold(client, each, runs)
-    ]
     asked = before.waiting if before is not None else {}
     waiting = {run_id: request for run_id, request in asked.items() if run_id not in runs}
     waiting |= {each.request.run_id: each.request for each in runs.values() if each.waits}
     return Found(
         settings=before.settings if before is not None else None,
-        holders=tuple(holders),
+        # The watch of each finds out whether it is open; its permit is signalled again.
+        holders=tuple(each for run_id, each in held.items() if run_id not in cleared),
         waiting=tuple(each for each in waiting.values() if each.run_id not in held),
         remembered=before is not None or not recalls,
     )
-
-
-async def _may_hold(client: Client, holder: Holder, runs: "dict[str, Seen]") -> bool:
-    """True if the run may hold a place.
-
-    A run that was killed or is unknown counts as a holder: its watch finds out how it closed, and
-    clears up. A run that ended in order is out. The permit of an open run is signalled again, in
-    case it was lost.
-    """
-    seen = runs.get(holder.run.run_id)
-    if (seen is not None and not seen.open) or holder.request.clean_up is None:
-        return True
-    return await close_status(client, holder.run) is not Closed.ORDERLY
 
 
 @dataclass

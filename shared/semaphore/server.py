@@ -10,7 +10,6 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
     WorkflowContinuedAsNewError,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
 )
 from temporalio.converter import DataConverter
@@ -20,10 +19,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from .messages import Closed, RunRef, SlotRequest
 
 T = TypeVar("T")
-ABNORMAL = {
-    WorkflowExecutionStatus.TERMINATED: Closed.TERMINATED,
-    WorkflowExecutionStatus.TIMED_OUT: Closed.TIMED_OUT,
-}
 SCHEDULED = "activity_task_scheduled_event_attributes"
 ENDS = tuple(
     f"activity_task_{end}_event_attributes"
@@ -54,20 +49,6 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
             raise
         return Closed.UNKNOWN
     return Closed.ORDERLY
-
-
-async def close_status(client: Client, run: RunRef) -> Closed | None:
-    """Return how a run has closed, or None while it is open."""
-    handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
-    try:
-        status = (await handle.describe()).status
-    except RPCError as error:
-        if not is_no_run(error):
-            raise
-        return Closed.UNKNOWN
-    if status is None or status is WorkflowExecutionStatus.RUNNING:
-        return None
-    return ABNORMAL.get(status, Closed.ORDERLY)
 
 
 async def grace_of(client: Client, request: SlotRequest, closed: Closed) -> float | None:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from . import starts
     from .messages import (
         CHANGE_UPDATE,
         FREE_UPDATE,
@@ -20,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         UNKNOWN_QUERY,
         VIEW_QUERY,
         WITHDRAW_SIGNAL,
+        Drain,
         Drained,
         Holder,
         OpenRecords,
@@ -29,14 +31,19 @@ with workflow.unsafe.imports_passed_through():
         SlotFree,
         SlotRequest,
         SlotView,
+        drain_id,
         name_of,
         refused_signal,
         valid_requests,
     )
     from .queue import Permits
     from .state import (
+        DRAIN_HOLD_SECONDS,
+        FIND_JOBS,
         MEMO_SETTINGS,
         MEMO_STACK,
+        SEMAPHORE_RULES,
+        WATCH_RUN,
         Ended,
         Found,
         SemaphoreRules,
@@ -49,6 +56,18 @@ M = TypeVar("M", bound=BaseModel)
 AGAIN_SECONDS = 1.0
 # What a signal, an update and a grant add to the history, roughly.
 SIGNAL_EVENTS, UPDATE_EVENTS, GRANT_EVENTS = 1, 5, 9
+# The server takes 400 bytes; a character has up to four.
+SUMMARY_LENGTH = 80
+# A watch and a drain have their own bounds, in the settings of job and worker.
+FOR_EVER = timedelta(days=3650)
+RETRY_POLICY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=2)
+)
+RULES_TIMEOUT = timedelta(seconds=5)
+REBUILD_TIMEOUT = timedelta(minutes=5)
+
+# The workflow validates the result, because an operator can complete an activity with anything.
+Handle = workflow.ActivityHandle[Any]
 
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
@@ -91,7 +110,9 @@ class SemaphoreWorkflow:
 
     async def _serve(self) -> None:
         """Learn who holds and who waits, then grant until the history is long."""
-        self._rules = await self._completed(starts.rules, SemaphoreRules)
+        about = "the rules of the process at work"
+        ask = partial(_start, SEMAPHORE_RULES, about=about, limit=RULES_TIMEOUT)
+        self._rules = await _completed(SemaphoreRules, ask)
         self._permits.capacity = self._rules.capacity
         if self._rebuilds:
             # Other stacks must see the owner during a rebuild, too.
@@ -104,8 +125,11 @@ class SemaphoreWorkflow:
 
     async def _rebuild(self) -> None:
         """Find holders and waiters before any grant, because no run handed over a state."""
-        found = await self._completed(lambda: starts.find_jobs(self._rules), Found)
         name, rules = self._permits.name, self._rules
+        # The next process ends the tries of the one before, so a stall needs no restart.
+        beats, about = rules.watch_seconds, "rebuild from the runs"
+        look = partial(_start, FIND_JOBS, about=about, beats=beats, limit=REBUILD_TIMEOUT)
+        found = await _completed(Found, look)
         # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
         floor = int(workflow.info().start_time.timestamp() * 1000)
         state = SemaphoreState(
@@ -113,16 +137,21 @@ class SemaphoreWorkflow:
             next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
             holders=found.holders,
         )
-        self._permits = Permits(state, name, capacity=rules.capacity)
+        permits = Permits(state, name, capacity=rules.capacity)
         if (recall := rules.recalls.get(name)) is not None and not found.remembered:
-            records = await self._completed(lambda: starts.open_records(recall, rules), OpenRecords)
+            # Needs a worker of those records.
+            queue, beats = recall.task_queue, rules.beat_seconds
+            about = "Temporal remembers no semaphore: which records are open?"
+            ask = partial(_start, recall.activity, about=about, queue=queue, beats=beats)
+            records = await _completed(OpenRecords, ask)
             for each in records.runs:
                 # Its watch finds out whether it is open, has left something at a vendor, or is
                 # unknown.
                 clean_up = recall.clean_ups.get(each.pipeline)
-                if clean_up is not None and each.run_id not in self._permits.held:
+                if clean_up is not None and each.run_id not in permits.held:
                     now, run = workflow.now(), dict(each.run)
-                    self._permits.hold(SlotRequest(requested_at=now, clean_up=clean_up, **run), now)
+                    permits.hold(SlotRequest(requested_at=now, clean_up=clean_up, **run), now)
+        self._permits = permits
         self._queue(found.waiting)
 
     def _begin(self) -> None:
@@ -139,12 +168,6 @@ class SemaphoreWorkflow:
         self._early.clear()
         self._decide()
 
-    async def _completed(self, start: Callable[[], starts.Handle], kind: type[M]) -> M:
-        """Return an activity's result; start it again until there is one."""
-        while (found := await _result(start(), kind)) is None:
-            await workflow.sleep(AGAIN_SECONDS)
-        return found
-
     def _decide(self) -> None:
         """Grant each free place; called after everything that may free or request one."""
         if not self._ready or self._handed_on or self._is_void():
@@ -160,14 +183,30 @@ class SemaphoreWorkflow:
         follow = asyncio.create_task(self._until_free(holder, handle))
         self._follows[holder.run.run_id] = follow
 
-    def _start(self, holder: Holder, *, again: bool) -> starts.Handle:
-        clean_up = holder.request.clean_up
-        if holder.drain is not None and clean_up is not None:
-            return starts.drain(holder, clean_up, self._rules)
-        watch = Watch(name=self._permits.name, holder=holder, again=again)
-        return starts.watch(watch, self._rules)
+    def _start(self, holder: Holder, *, again: bool) -> Handle:
+        """Start a watch, or a drain, which returns when nothing of a closed run acts any more."""
+        clean_up, run = holder.request.clean_up, holder.run
+        if holder.drain is None or clean_up is None:
+            watch = Watch(name=self._permits.name, holder=holder, again=again)
+            about = f"grant to {run.job_id}, and watch it until it closes"
+            return _start(WATCH_RUN, watch, about=about, beats=self._rules.watch_seconds)
+        drain = Drain(
+            job_id=run.job_id,
+            run_id=run.run_id,
+            hold_seconds=DRAIN_HOLD_SECONDS,
+            closed=holder.drain,
+            since=holder.drains_since,
+        )
+        return _start(
+            clean_up.activity,
+            drain,
+            about=f"clear up after {run.job_id}",
+            queue=clean_up.task_queue,
+            beats=self._rules.beat_seconds,
+            activity_id=drain_id(run.run_id),
+        )
 
-    async def _until_free(self, holder: Holder, handle: starts.Handle | None) -> None:
+    async def _until_free(self, holder: Holder, handle: Handle | None) -> None:
         """Wait until a run has closed and what it left is cleared; then decide again.
 
         If anything ends a watch or a drain early, another one follows.
@@ -189,7 +228,7 @@ class SemaphoreWorkflow:
                 await workflow.sleep(AGAIN_SECONDS)
             handle = self._start(holder, again=True)
         if holder.drains_until is not None:
-            why = starts.summary(f"what {holder.run.job_id} has begun may run on")
+            why = _summary(f"what {holder.run.job_id} has begun may run on")
             await workflow.sleep(holder.drains_until - workflow.now(), summary=why)
         self._give_back(run_id)
         self._decide()
@@ -297,7 +336,41 @@ class SemaphoreWorkflow:
         return self._is_reset and not workflow.unsafe.is_replaying()
 
 
-async def _result(handle: starts.Handle, kind: type[M]) -> M | None:
+def _start(
+    name: str,
+    *arguments: object,
+    about: str,
+    queue: str | None = None,
+    beats: float | None = None,
+    limit: timedelta = FOR_EVER,
+    activity_id: str | None = None,
+) -> Handle:
+    return workflow.start_activity(
+        name,
+        args=arguments,
+        summary=_summary(about),
+        task_queue=queue,
+        start_to_close_timeout=limit,
+        heartbeat_timeout=None if beats is None else timedelta(seconds=beats),
+        retry_policy=RETRY_POLICY,
+        activity_id=activity_id,
+    )
+
+
+def _summary(text: str) -> str:
+    """Return a short line for the Temporal UI."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
+
+
+async def _completed(kind: type[M], start: Callable[[], Handle]) -> M:
+    """Return an activity's result; start it again until there is one."""
+    while (found := await _result(start(), kind)) is None:
+        await workflow.sleep(AGAIN_SECONDS)
+    return found
+
+
+async def _result(handle: Handle, kind: type[M]) -> M | None:
     """Return an activity's result, or None if it failed or is invalid."""
     try:
         return kind.model_validate(await handle)

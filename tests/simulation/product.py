@@ -58,6 +58,7 @@ PRODUCT = ("services.", "shared.")
 SELDOM = {"POLL_MIN_SECONDS": 0.15, "POLL_SHARE": 0.3}
 UNFINISHED = (UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning)
 _TRANSFER = (0.01, 0.06)
+_LOOK = (0.002, 0.02)
 # The share of results that can't be had at once.
 _LARGE = 0.2
 
@@ -114,6 +115,9 @@ class Store:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    async def look(self, url: str, kinds: Mapping[str, bytes], *, ours: bool = False) -> None:
+        await asyncio.sleep(self._world.chance.between("look", *_LOOK))
 
     async def store(self, url: str, job_id: str, stage: Stage, *, vendor: VendorClient) -> Asset:
         await asyncio.sleep(self._world.chance.between("transfer", *_TRANSFER))

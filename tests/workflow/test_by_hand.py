@@ -28,7 +28,8 @@ from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.pipeline.pipeline import STARTED_AGAIN
-from shared.semaphore import starts, watchdog
+from shared.semaphore import watchdog
+from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
     GET_RECORD_QUERY,
@@ -64,7 +65,7 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0
 
     monkeypatch.setattr(watchdog, "remind", reminds_nobody)
-    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(semaphore_workflow, "DRAIN_HOLD_SECONDS", 0.3)
 
 
 # A job that is reset

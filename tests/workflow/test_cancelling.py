@@ -14,7 +14,7 @@ from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.pipeline import draining
-from shared.semaphore import starts
+from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import semaphore_id
 from shared.store.records import Records
 from tests.fixtures.eventually import eventually
@@ -204,7 +204,7 @@ async def test_too_late_while_the_end_is_recorded(
 async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(semaphore_workflow, "DRAIN_HOLD_SECONDS", 0.3)
     service = line.images if stage == "image" else line.videos
     job_id = await line.held(stage, "bad")
     following = await line.submit("good")

@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import Client
 
 from shared.jobs.states import Status
-from shared.semaphore import starts
+from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
@@ -21,7 +21,7 @@ JOBS = 7
 
 @pytest.fixture(autouse=True)
 def _hold_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starts, "DRAIN_HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(semaphore_workflow, "DRAIN_HOLD_SECONDS", 0.3)
 
 
 NewLine = Callable[[str], AbstractAsyncContextManager[Pipeline]]

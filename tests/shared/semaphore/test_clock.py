@@ -17,7 +17,7 @@ import shared.semaphore
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import Closed, RunRef
 from shared.semaphore.rebuild import RECENT, find_jobs
-from shared.semaphore.server import close_status, is_gone, until_closed
+from shared.semaphore.server import is_gone, until_closed
 from tests.fixtures.eventually import eventually
 from tests.shared.semaphore.standins import Jobs
 
@@ -69,11 +69,9 @@ async def test_the_server_says_which_it_is(client: Client) -> None:
     for run_id in (str(uuid4()), "no UUID"):
         run = RunRef(job_id="job", run_id=run_id)
         assert await until_closed(client, run) is Closed.UNKNOWN
-        assert await close_status(client, run) is Closed.UNKNOWN
     run = RunRef(job_id="job", run_id=str(uuid4()))
     elsewhere = Client(client.service_client, namespace=f"no-such-{uuid4().hex}")
-    for look in (until_closed, close_status):
-        with pytest.raises(RPCError) as refused:
-            await look(elsewhere, run)
-        assert refused.value.status is RPCStatusCode.NOT_FOUND
-        assert not is_gone(refused.value)
+    with pytest.raises(RPCError) as refused:
+        await until_closed(elsewhere, run)
+    assert refused.value.status is RPCStatusCode.NOT_FOUND
+    assert not is_gone(refused.value)
