@@ -53,6 +53,10 @@ def _load(folder: RunFolder) -> Books:
         replay=folder.read(raw.REPLAY),
         clocks=[read(Reading, row) for row in folder.rows(raw.CLOCKS)],
     )
+    chaos = mapping(folder.read(raw.CHAOS))
+    books.struck = [row for row in chaos.get("struck") or () if isinstance(row, dict)]
+    disturbed = mapping(chaos.get("disturbed")).items()
+    books.disturbed = {job_id: frozenset(map(str, done)) for job_id, done in disturbed}
     _staged(folder, books)
     jobs = {job.job_id: job for job in books.jobs}
     _of_jobs(folder, jobs, books)

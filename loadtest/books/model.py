@@ -21,6 +21,8 @@ from loadtest.books.facts import (
 from loadtest.books.histories import Execution
 from loadtest.books.seal import Seal
 
+RESET, START_AGAIN, DELETE = "reset", "start again", "delete"
+"""Of what chaos does to a job: what makes another run of it, and what removes its history."""
 ENDS = ("succeeded", "degraded", "failed", "cancelled")
 STEPS = ("image", "video")
 DEFAULT = "genvideo"
@@ -153,6 +155,10 @@ class Books:
     replay: dict[str, Any] | None = None
     histories: int = 0
     """How many are kept."""
+    struck: list[Row] = field(default_factory=list)
+    """The strikes of a chaos run, in which jobs are submitted as they are needed."""
+    disturbed: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What was done to single jobs from outside in a chaos run, by job."""
     processes: dict[str, list[float]] = field(default_factory=dict)
     """Seconds of processor time of each process, sample by sample."""
 
@@ -160,7 +166,7 @@ class Books:
         """How often a process was restarted, which restarts its processor time, too."""
         return sum(after < before for before, after in pairwise(self.processes.get(process, ())))
 
-    @property
+    @cached_property
     def mocks(self) -> tuple[str, ...]:
         """The vendors that were mocks, which showed their books."""
         told = self.run.get("mocks")
@@ -177,7 +183,7 @@ class Books:
         """Whether the run went to its end: of one that did not, books are of different moments."""
         return self.run.get("why") == "done"
 
-    @property
+    @cached_property
     def pipeline(self) -> tuple[Step, ...]:
         """The stages of a job in their order, as the plan has them."""
         told = [row for row in self.run.get("stages") or [] if isinstance(row, dict)]
@@ -191,7 +197,7 @@ class Books:
         """Whether the vendor of this stage shows its book."""
         return any(each.name == step and each.vendor in self.mocks for each in self.pipeline)
 
-    @property
+    @cached_property
     def telling(self) -> bool:
         """Whether it is known what callbacks were sent."""
         return all(each.vendor in self.mocks for each in self.pipeline if each.called_back)
@@ -201,7 +207,7 @@ class Books:
         """Whether jobs are started with a prompt and a style."""
         return bool(self.run.get("pipeline", DEFAULT) == DEFAULT)
 
-    @property
+    @cached_property
     def called_back(self) -> bool:
         """Whether vendors were told where to call; a stack that polls alone tells none."""
         return any(bool(row.calls_back) for rows in self.ledgers.values() for row in rows)
@@ -231,7 +237,7 @@ class Books:
         limit = self.run.get("limit")
         return limit if isinstance(limit, int) else None
 
-    @property
+    @cached_property
     def unread(self) -> set[str]:
         """Books that could not be read at all: their silence says nothing of a job."""
         return {str(problem).split(":", 1)[0] for problem in self.run.get("unread") or []}
@@ -242,6 +248,14 @@ class Books:
         bodies = (self.run.get("faults") or {}).values()
         rules = any(isinstance(body, dict) and body.get("rules") for body in bodies)
         return rules or bool(self.run["plan"].get("faults"))
+
+    def killed(self, process: str) -> bool:
+        """Whether chaos killed it."""
+        return any((s.get("kind"), s.get("target")) == ("kill", process) for s in self.struck)
+
+    def done_to(self, job_id: str, *deeds: str) -> bool:
+        """Whether chaos did one of these to the job."""
+        return not self.disturbed.get(job_id, frozenset()).isdisjoint(deeds)
 
     def stage_name(self, number: int) -> str:
         """The name of the stage of this number, also where no stage has it."""

@@ -30,6 +30,7 @@ EXECUTIONS = "executions.jsonl"
 PROCESSES = "processes.jsonl"
 REPLAY = "replay.json"
 CLOCKS = "clocks.jsonl"
+CHAOS = "chaos.json"
 
 
 def ledger(vendor: str) -> str:

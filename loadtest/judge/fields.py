@@ -140,6 +140,7 @@ FIELDS: dict[str, Table] = {
             bounded("the planned instant, and the start of the run in Temporal"): "sent_at",
             bounded("the start of the run in Temporal, and the stage's end"): "answered_at",
             RUNNER_ONLY: "tries",
+            unverified("what a strike asked of its job; read of a chaos run only"): "asked.*",
             derived("whether it has a job"): "status problem",
             HISTORY: "job_id",
         }
@@ -235,6 +236,9 @@ FIELDS: dict[str, Table] = {
     ),
     raw.PROCESSES: {
         "*": unverified("what a process uses is measured by itself; only restarts are read of it")
+    },
+    raw.CHAOS: {
+        "*": unverified("what was done from outside, which excuses the jobs that it names"),
     },
     raw.REPLAY: _table(
         {derived("the kept histories"): "replayed kept", derived("must be none"): "failures.*"}

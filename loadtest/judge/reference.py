@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.facts import mapping
 from loadtest.books.histories import PROGRESS, Activity, Execution, Written, stage_of
-from loadtest.books.model import DEFAULT, ENDS, Books, JobFacts, StageBook
+from loadtest.books.model import DEFAULT, ENDS, RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import Clocks
 from loadtest.judge.compare import At, Begins, Between, Finding, OneOf, differences
@@ -31,6 +32,8 @@ CLOSED_AS = {
 }
 """How a run closed, and what may be shown of its job then."""
 PRIORITY = 3
+LAST_TASK = 2.0
+"""A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
 FEW = 50
 """Jobs whose changes a listener of the feed never lags behind: the API keeps 256 for it."""
 
@@ -76,8 +79,13 @@ class Model:
 
 
 def model_of(job: JobFacts, stage: StageBook, books: Books, clocks: Clocks) -> Model:
-    """The job's states, version after version, as its newest run wrote them."""
+    """The job's states, version after version, as its newest run wrote them.
+
+    A run that chaos has made behind it orders nothing, and the record is of the one before.
+    """
     run = job.executions[-1]
+    if job.record is not None and books.done_to(job.job_id, RESET, START_AGAIN):
+        run = next((each for each in job.executions if each.run_id == job.record.run_id), run)
     model = Model(job, stage, books, clocks, run)
     names = [each.name for each in books.pipeline]
     state = State(attempts=dict.fromkeys(names, 0))
@@ -153,6 +161,10 @@ def planned(model: Model) -> dict[str, Any]:
         said["style"] = style(plan["seed"], model.stage.number, sent.index)
     if sent is not None and plan.get("priorities") and isinstance(plan.get("seed"), int):
         said["priority"] = priority(plan["seed"], model.stage.number, sent.index)
+    if model.books.struck:
+        # What chaos asked of this job.
+        [row, *_] = model.job.rows.get(raw.SUBMITS) or [{}]
+        said |= mapping(row.get("asked"))
     return said
 
 
@@ -167,13 +179,25 @@ def _history(model: Model) -> Iterator[Finding]:
         yield found(
             model, "history.tag", f"its run is tagged {run.tag}", model.stage.tag, str(run.tag)
         )
-    if model.job.ended and model.job.status not in CLOSED_AS.get(run.status, ()):
+    apart = model.job.status not in CLOSED_AS.get(run.status, ())
+    if model.job.ended and apart and not _ended_both_ways(model):
         text = f"the list says {model.job.status}, its history {run.status}"
         yield found(model, "history.status", text, run.status, str(model.job.status))
     for each in model.job.executions:
         yield from _in_order(model, each)
         yield from _permit(model, each)
         yield from _ordered(model, each)
+
+
+def _ended_both_ways(model: Model) -> bool:
+    """Whether chaos ended a run just as its last task wrote the job's end: what that record says is
+    true, and the run never heard of it."""
+    run, record = model.run, model.job.record
+    if record is None or not model.books.disturbed.get(model.job.job_id):
+        return False
+    last = record.transitions[-1].at if record.transitions else None
+    ended = run.status in ("TERMINATED", "TIMED_OUT") and None not in (run.closed, last)
+    return ended and abs((last or 0.0) - (run.closed or 0.0)) < LAST_TASK
 
 
 def _in_order(model: Model, run: Execution) -> Iterator[Finding]:
@@ -240,7 +264,9 @@ def _submission(model: Model) -> Iterator[Finding]:
 
 
 def _runs(model: Model) -> Iterator[Finding]:
-    """The list of runs shows each run as its history has it."""
+    """The list of runs shows each run as its history has it; a run made by hand starts later."""
+    if model.books.done_to(model.job.job_id, RESET, START_AGAIN):
+        return
     rows = {str(row.get("run_id")): row for row in model.job.rows.get(raw.EXECUTIONS, ())}
     for run in model.job.executions:
         row = rows.pop(run.run_id, None)
@@ -423,15 +449,16 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
     written = {each.version: each for each in model.run.versions}
     reported = _reported(model)
     before: float | None = None
-    if model.plain and len(rows) != len(model.states):
-        text = f"its record has {len(rows)} versions, its history {len(model.states)}"
-        yield found(
-            model,
-            "states.record.transitions[].version",
-            text,
-            str(len(model.states)),
-            str(len(rows)),
-        )
+    rule, count = "states.record.transitions[].version", len(model.states)
+    if model.plain and len(rows) != count:
+        text = f"its record has {len(rows)} versions, its history {count}"
+        yield found(model, rule, text, count, len(rows))
+    elif not model.plain and len(rows) != record.get("version"):
+        text = f"its record has {len(rows)} versions, and says {record.get('version')}"
+        yield found(model, rule, text, record.get("version"), len(rows))
+    if len(ended := [row for row in rows if row.get("status") in ENDS]) > 2:
+        text = f"its record tells its end {len(ended)} times"
+        yield found(model, rule, text, "at most 2", len(ended))
     for number, row in enumerate(rows, 1):
         expected: dict[str, Any] = {"version": number, "at": Between(before, None)}
         change = written.get(number)
@@ -452,8 +479,14 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
             expected |= _error(model) if last else {"error": None}
             if last and model.run.result:
                 expected["asset_url"] = model.run.result["asset_url"]
-        elif len(model.job.executions) == 1 and row.get("status") not in ENDS:
-            expected["status"] = OneOf(("queued", "running"))
+        else:
+            last_ = rows[number - 2] if number > 1 else {}
+            if last_.get("status") in ENDS:
+                expected["status"] = last_["status"]
+            elif row.get("status") not in ENDS:
+                expected["status"] = OneOf(("queued", "running"))
+            if all(row.get(key) == last_.get(key) for key in ("step", "attempt")):
+                expected["percent"] = Between(last_.get("percent"), None, moment=False)
         yield from _differ(model, raw.STATES, row, expected, f"record.transitions[{number}].")
         before = expected["at"].at if isinstance(expected["at"], At) else before
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import inf
+from typing import NamedTuple, Self
 
 from loadtest.books.facts import SlotSample
 from loadtest.books.histories import Execution
 from loadtest.books.model import Books, JobFacts, StageBook
-from loadtest.judge.clocks import Clocks
+from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import RUN, Finding
 from loadtest.judge.reference import PRIORITY
 from loadtest.times import timestamp
@@ -45,6 +46,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     which close freed a place."""
     for stage in books.stages:
         queue = _turns(stage) if books.limit == 1 else []
+        turns = sorted(queue, key=lambda turn: turn.key)
         yield from _granted_in_turn(queue)
         yield from _idle(stage)
         # The request was sent behind the sample before, and answered by a question that was at most
@@ -55,13 +57,13 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         every = 1 + len(looks) * len(queue) // LOOKS
         gone = [run for job in stage.jobs.values() for run in job.executions if run.granted is None]
         for before, sample, after in looks[::every]:
-            span = _Span(clocks, before.at - VIEW, sample.at)
+            span = _Span.of(clocks, before.at - VIEW, sample.at)
             yield from _shown(queue, sample, span)
             # Others' jobs stand in the queue, too.
             if not books.foreign_jobs:
                 # The places were asked for behind the sample, and before the next one.
-                span = _Span(clocks, before.at - VIEW, after)
-                yield from _places(queue, sample, span, gone=len(gone))
+                span = _Span.of(clocks, before.at - VIEW, after)
+                yield from _places(turns, sample, span, gone=len(gone))
 
 
 def _turns(stage: StageBook) -> list[Turn]:
@@ -90,26 +92,24 @@ def _granted_in_turn(queue: list[Turn]) -> Iterator[Finding]:
                 break
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A time by the runner's clock in which a view was made."""
+class _Span(NamedTuple):
+    """A time in which a view was made, by the server's clock: it lies inside for certain."""
 
-    clocks: Clocks
     since: float
     until: float
 
+    @classmethod
+    def of(cls, clocks: Clocks, since: float, until: float) -> Self:
+        """The time between two instants of the runner's clock."""
+        return cls(since - clocks.latest(SERVER, 0.0), until - clocks.earliest(SERVER, 0.0))
+
     def inside(self, begin: float | None, end: float | None) -> bool:
-        """Whether something was so all the while, as far as is certain, by the server's clock."""
-        return (
-            begin is not None
-            and self.clocks.latest("server", begin) < self.since
-            and (end is None or self.clocks.earliest("server", end) > self.until)
-        )
+        """Whether something was so all the while, as far as is certain."""
+        return begin is not None and begin < self.since and (end is None or end > self.until)
 
     def touched(self, begin: float | None, end: float | None) -> bool:
         """Whether something may have been so at some moment of it."""
-        late = begin is not None and self.clocks.earliest("server", begin) > self.until
-        return not late and (end is None or self.clocks.latest("server", end) > self.since)
+        return (begin is None or begin <= self.until) and (end is None or end > self.since)
 
 
 def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
@@ -127,11 +127,11 @@ def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Findi
             yield Finding("slots.waiting", turn.job.job_id, turn.job.stage, text, expected, found)
 
 
-def _places(queue: list[Turn], sample: SlotSample, span: _Span, *, gone: int) -> Iterator[Finding]:
-    """A place in the queue is one behind all runs that waited with an earlier turn; `gone`: runs
+def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) -> Iterator[Finding]:
+    """A place in the queue is one behind all runs that waited with an earlier turn. `gone`: runs
     that were never granted, each of which may have been one of them."""
     least, most = 1, 1 + gone
-    for turn in sorted(queue, key=lambda turn: turn.key) if sample.places else ():
+    for turn in turns if sample.places else ():
         place = sample.places.get(turn.job.job_id)
         if place is not None and not least <= place <= most:
             text = f"its place in the queue was {place} at {timestamp(sample.at)}"

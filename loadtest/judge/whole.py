@@ -1,6 +1,6 @@
 """What concerns the run and no job's own books: plan, stages, slot, totals, strangers, replay."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,7 +10,6 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Generation, SlotSample, mapping, whole
-from loadtest.books.histories import Execution
 from loadtest.books.model import Books, JobFacts, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge import slot
@@ -53,7 +52,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     yield from _permits(books)
     yield from slot.of_run(books, clocks)
     yield from _strangers(books)
-    if books.done:
+    # A mock that was killed has lost its counts.
+    if books.done and not books.struck:
         for step in books.mocks:
             yield from _totals(books, step, found)
 
@@ -204,12 +204,13 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
     for job in stage.jobs.values():
         for each, row in zip(job.submissions, job.rows.get(raw.SUBMITS, ()), strict=True):
             due = usual + (each.index / rate if rate else 0)
-            expected = {
+            expected: dict[str, Any] = {
                 "stage": stage.number,
                 "key": f"{books.run.get('run_id')}-{stage.number}-{each.index}",
-                "planned_at": Between(max(due - 1e-4, stage.began), due + 1e-4),
-                "sent_at": Between(due - 0.01, each.answered),
             }
+            if not books.struck:
+                expected["planned_at"] = Between(max(due - 1e-4, stage.began), due + 1e-4)
+                expected["sent_at"] = Between(due - 0.01, each.answered)
             if places[each.index] > 1 or not 0 <= each.index < stage.planned_jobs:
                 free = set(range(stage.planned_jobs)) - set(places)
                 expected["index"] = OneOf(tuple(sorted(free)))
@@ -226,6 +227,7 @@ def _slots(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
     """A sample shows the limit, and holders that held by their histories at about that time."""
     known = {job.job_id: job for job in books.jobs}
     runs = [run for job in books.jobs for run in job.executions]
+    starts = sorted(run.started or 0.0 for run in runs)
     closes = sorted(run.closed for run in runs if run.closed is not None)
     freed = partial(_freed, closes, books.limit or 1)
     moments = [sample.at for sample in stage.samples]
@@ -235,7 +237,15 @@ def _slots(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
             "limit": books.limit,
             "paused": False,
             "draining": Between(0, len(sample.holders), moment=False),
-            "waiting": Between(0, _open(runs, sample.at, books), moment=False, missing=True),
+            # Those that can wait or hold then; nobody knows of others' jobs.
+            "waiting": Between(
+                0,
+                None
+                if books.foreign_jobs
+                else bisect_right(starts, sample.at + 1) - bisect_left(closes, sample.at - LAG),
+                moment=False,
+                missing=True,
+            ),
         }
         holder = sample.holders[-1] if sample.holders else RUN
         yield from differences(raw.SLOTS, sample.row, expected, job_id=holder, stage=stage.number)
@@ -252,18 +262,8 @@ def _slots(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
                 yield Finding("slots.holders", name, stage.number, text)
     if moments != sorted(moments):
         yield Finding("slots.at", RUN, stage.number, "samples of the slot are not in order")
-    if not stage.samples and stage.ended - stage.began > LAG:
+    if not stage.samples and not books.struck and stage.ended - stage.began > LAG:
         yield Finding("slots", RUN, stage.number, "nobody looked at the slot")
-
-
-def _open(runs: list[Execution], at: float, books: Books) -> float | None:
-    """How many can wait or hold then; nobody knows of others' jobs."""
-    if books.foreign_jobs:
-        return None
-    return sum(
-        (run.started or 0.0) <= at + 1 and (run.closed is None or run.closed >= at - LAG)
-        for run in runs
-    )
 
 
 def _freed(closes: list[float], limit: int, granted: float) -> float:

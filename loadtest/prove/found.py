@@ -1,7 +1,6 @@
 """What one part has left behind, read by the judge that the part is held against itself."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from loadtest.books import seal
-from loadtest.books.load import load
+from loadtest.books.facts import mapping
 from loadtest.books.model import Books
-from loadtest.books.raw import RUN, Damaged, RunFolder
+from loadtest.books.raw import CHAOS, RUN, Damaged, RunFolder
 from loadtest.judge.judge import CHARGED_TWICE, OVERLAP, Judgement, judge
 
-RESULT, CHAOS = "result.json", "chaos.json"
-KILL = "kill"
-PAID_ONCE = "nothing is paid or made twice"
-"""The rule of chaos by which what is paid twice is found."""
+RESULT, KILL = "result.json", "kill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +42,12 @@ def one_run(part: Path, *, stages: tuple[int, ...], faults: bool = False) -> Fou
     """A load test of these stages; with `faults`, some have to have fired."""
     path = _run(part)
     judged = judge(RunFolder.open(path))
-    reasons = [*_unmet(judged), *_unsealed([judged.books])]
+    reasons = []
     if tuple(judged.run["plan"]["stages"]) != stages:
         reasons.append(f"these are not the stages {', '.join(map(str, stages))}")
-    if faults and not _faults(judged.books):
+    if faults and not any(job.faults for job in judged.books.jobs):
         reasons.append("no fault fired")
-    return _of_books(
-        [judged.books],
-        headline=judged.headline,
-        reasons=tuple(reasons),
-        report=f"{path.name}/report.html",
-        paid_twice=_paid_twice(judged),
-        violations=0 if judged.passed else len(judged.reasons),
-    )
+    return _of(judged, reasons, report=f"{path.name}/report.html")
 
 
 def two_builds(part: Path) -> Found:
@@ -66,39 +55,33 @@ def two_builds(part: Path) -> Found:
     ours = _run(part, "lane-*/sound-*/reports/*")
     wrong = _run(part, "lane-*/two-holders/reports/*")
     sound, broken = judge(RunFolder.open(ours)), judge(RunFolder.open(wrong))
-    reasons = [*_unmet(sound), *_unsealed([sound.books, broken.books])]
+    reasons = [*_unsealed(broken.books)]
     if broken.passed or OVERLAP not in {finding.rule for finding in broken.findings}:
         reasons.append("the wrong build was not convicted of running two jobs at once")
-    return _of_books(
-        [sound.books],
-        headline=f"ours: {sound.headline}; the wrong build: {broken.headline}",
-        reasons=tuple(reasons),
-        report=f"{ours.relative_to(part)}/report.html",
-        paid_twice=_paid_twice(sound),
-        violations=0 if sound.passed else len(sound.reasons),
-    )
+    headline = f"ours: {sound.headline}; the wrong build: {broken.headline}"
+    return _of(sound, reasons, report=f"{ours.relative_to(part)}/report.html", headline=headline)
 
 
 def chaos(part: Path, *, killed: tuple[str, ...] = ()) -> Found:
-    """A chaos run; each target of `killed` has to be among what was killed."""
+    """A chaos run, judged as any other; each target of `killed` has to be among what was killed."""
     path = _run(part)
-    folder = RunFolder.open(path)
-    books, result, struck = load(folder), _result(path), _struck(folder)
+    judged, result = judge(RunFolder.open(path)), _result(path)
+    try:
+        struck = [_Strike.model_validate(row) for row in judged.books.struck]
+    except ValidationError as error:
+        raise Damaged(f"{CHAOS} is damaged: {error.error_count()} mistakes") from None
     dead = {strike.target for strike in struck if strike.kind == KILL}
     reasons = [f"{v.rule}: {v.who}: {v.text}" for v in result.violations]
     reasons += [f"{target} was not killed" for target in killed if target not in dead]
-    reasons += _unsealed([books])
-    if not struck or not books.jobs:
+    if not struck or not judged.books.jobs:
         reasons.append("nothing was struck, or there was no job")
-    ends = ", ".join(f"{n} {status}" for status, n in sorted(result.jobs.items()))
-    return _of_books(
-        [books],
-        headline=f"{len(struck)} strikes; jobs: {ends}; {len(result.violations)} violations",
-        reasons=tuple(reasons),
-        report=f"{path.name}/{RESULT}",
+    return _of(
+        judged,
+        reasons,
+        report=f"{path.name}/report.html",
+        headline=f"{len(struck)} strikes; {judged.headline}",
         strikes=tuple(f"{strike.at:.1f} s: {strike.strike}" for strike in struck),
         kills=sum(strike.kind == KILL for strike in struck),
-        paid_twice=sum(v.rule == PAID_ONCE for v in result.violations),
         violations=len(result.violations),
     )
 
@@ -116,7 +99,6 @@ class _Violation(_Told):
 
 
 class _Result(_Told):
-    jobs: dict[str, int]
     violations: list[_Violation]
 
 
@@ -127,22 +109,12 @@ class _Strike(_Told):
     strike: str
 
 
-class _Chaos(_Told):
-    struck: list[_Strike]
-
-
 def _result(path: Path) -> _Result:
+    """What a chaos run itself has found, which also asks the workflows and the semaphores."""
     try:
         return _Result.model_validate_json((path / RESULT).read_bytes())
     except ValidationError as error:
         raise Damaged(f"{RESULT} is damaged: {error.error_count()} mistakes") from None
-
-
-def _struck(folder: RunFolder) -> list[_Strike]:
-    try:
-        return _Chaos.model_validate(folder.read(CHAOS)).struck
-    except ValidationError as error:
-        raise Damaged(f"{CHAOS} is damaged: {error.error_count()} mistakes") from None
 
 
 def _run(part: Path, place: str = "*") -> Path:
@@ -154,44 +126,30 @@ def _run(part: Path, place: str = "*") -> Path:
     return runs[0]
 
 
-def _unmet(judged: Judgement) -> Iterable[str]:
-    """What a run was convicted of; of one that passed, reasons are only told."""
-    return [] if judged.passed else judged.reasons or [judged.headline]
+def _unsealed(books: Books) -> Iterator[str]:
+    name = books.run.get("run_id")
+    if books.seal.root == seal.NONE:
+        yield f"{name} is not sealed"
+    yield from (f"{name}: {text}" for text in books.seal.broken)
+    yield from (f"{name}: {file}: {n} damaged lines" for file, n in sorted(books.torn.items()))
+    if not books.done:
+        yield f"{name} did not come to its end: {books.run.get('why')}"
 
 
-def _unsealed(books: Iterable[Books]) -> Iterator[str]:
-    for each in books:
-        name = each.run.get("run_id")
-        if each.seal.root == seal.NONE:
-            yield f"{name} is not sealed"
-        yield from (f"{name}: {text}" for text in each.seal.broken)
-        yield from (f"{name}: {file}: {n} damaged lines" for file, n in sorted(each.torn.items()))
-        if not each.done:
-            yield f"{name} did not come to its end: {each.run.get('why')}"
-
-
-def _paid_twice(judged: Judgement) -> int:
-    return sum(stage.counts[CHARGED_TWICE] for stage in judged.stages)
-
-
-def _faults(books: Books) -> int:
-    return sum(len(job.faults) for job in books.jobs)
-
-
-def _of_books(books: list[Books], **more: Any) -> Found:
-    """The numbers that all parts have in their books."""
-    jobs = [job for each in books for job in each.jobs]
-    where = books[0].run.get("environment")
-    ends = Counter(job.status for job in jobs)
+def _of(judged: Judgement, reasons: list[str], **more: Any) -> Found:
+    """The numbers of a judged run. Of one that passed, its own reasons are only told."""
+    books, where = judged.books, judged.run.get("environment")
+    unmet = [] if judged.passed else judged.reasons or [judged.headline]
+    told: dict[str, Any] = {"headline": judged.headline, "violations": len(unmet)} | more
     return Found(
-        jobs=len(jobs),
-        succeeded=ends["succeeded"],
-        faults=sum(map(_faults, books)),
-        paid=sum(generation.charged for job in jobs for generation in job.generations),
-        commands=tuple(str(each.run.get("command")) for each in books),
-        roots=tuple(each.seal.root for each in books),
-        where=tuple(
-            (str(k), str(v)) for k, v in (where if isinstance(where, dict) else {}).items()
-        ),
-        **more,
+        reasons=(*unmet, *_unsealed(books), *reasons),
+        jobs=len(books.jobs),
+        succeeded=sum(job.status == "succeeded" for job in books.jobs),
+        faults=sum(len(job.faults) for job in books.jobs),
+        paid=sum(generation.charged for job in books.jobs for generation in job.generations),
+        paid_twice=sum(stage.counts[CHARGED_TWICE] for stage in judged.stages),
+        commands=(str(judged.run.get("command")),),
+        roots=(books.seal.root,),
+        where=tuple((str(k), str(v)) for k, v in mapping(where).items()),
+        **told,
     )

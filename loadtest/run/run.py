@@ -151,10 +151,7 @@ class Run:
             "command": self._command,
             "plan": self._plan.model_dump() | self._unasked(),
             "pipeline": self._stack.pipeline.name,
-            "stages": [
-                {"name": each.name, "vendor": each.vendor, "called_back": each.called_back}
-                for each in self._stack.pipeline.stages
-            ],
+            "stages": stages_of(self._stack.pipeline),
             "began_at": began,
             "mocks": [each.name for each in self._stack.vendors],
             "temporal_ui": settings.temporal_ui_url,
@@ -194,6 +191,14 @@ class Run:
             except Unreachable as error:
                 armed[vendor.name] = {"unread": str(error)}
         return armed
+
+
+def stages_of(pipeline: Definition) -> list[dict[str, Any]]:
+    """The stages of a job in their order, as `run.json` has them."""
+    return [
+        {"name": each.name, "vendor": each.vendor, "called_back": each.called_back}
+        for each in pipeline.stages
+    ]
 
 
 def environment(server_version: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from loadtest.books.raw import RunFolder
-from tests.chaos.books import read
+from tests.chaos.books import Evidence
 from tests.chaos.judgement import violations
 from tests.chaos.run import ChaosPlan, run
 from tests.chaos.schedule import AS_PROCESSES, IN_CONTAINERS, KILLS
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def _judge(folder: RunFolder) -> int:
     """The violations in the books of a run that is over."""
-    broken = violations(read(folder))
+    broken = violations(Evidence.of(folder))
     for violation in broken:
         _say(f"{violation.rule}: {violation.who}: {violation.text}")
     _say(f"{len(broken)} violations")

@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -19,11 +19,9 @@ from temporalio.worker import Replayer
 
 from loadtest.books import raw
 from loadtest.books.load import load
-from loadtest.books.model import Books
+from loadtest.books.model import Books, JobFacts
 from loadtest.books.raw import RunFolder
-from loadtest.judge.clocks import clocks
-from loadtest.judge.compare import Finding
-from loadtest.judge.judge import findings
+from loadtest.judge.judge import Judgement, judge_books
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
@@ -32,8 +30,6 @@ from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.semaphore.state import WATCH_RUN
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
-
-CHAOS = "chaos.json"
 
 
 class Done(StrEnum):
@@ -50,63 +46,50 @@ class Done(StrEnum):
 
 
 NOTHING: frozenset[Done] = frozenset()
+# Ends of a run from outside.
+FROM_OUTSIDE = ("TERMINATED", "TIMED_OUT")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """`slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word.
+    """All that a finished run has left in its folder.
 
-    `struck`: the log of the strikes. `tail`: jobs that were submitted after the last one.
-    `grants`: by run, when the semaphore granted it the slot, as its own histories tell.
+    `slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word. `tail`:
+    jobs that were submitted after the last strike. `grants`: by run, when the semaphore granted it
+    the slot, as its own histories tell.
     """
 
     books: Books
     slots: Mapping[str, Any]
-    disturbed: Mapping[str, frozenset[Done]] = field(default_factory=dict)
-    versions: Mapping[str, int] = field(default_factory=dict)
-    tail: frozenset[str] = frozenset()
-    struck: Sequence[Mapping[str, Any]] = ()
-    grants: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, int]
+    tail: frozenset[str]
+    grants: Mapping[str, float]
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Self:
+        """All evidence of a run, from its folder alone."""
+        known = folder.read(raw.CHAOS)
+        return cls(
+            load(folder),
+            known["slots"],
+            versions=known["versions"],
+            tail=frozenset(known["tail"]),
+            grants=grants(folder),
+        )
 
     @cached_property
-    def findings(self) -> list[Finding]:
-        """What the load test's judge holds against these books."""
-        return list(findings(self.books, clocks(self.books)))
+    def judged(self) -> Judgement:
+        """What the load test's judge says of these books."""
+        return judge_books(self.books)
 
     def done_to(self, job_id: str) -> frozenset[Done]:
         """What was done to a job; mostly nothing."""
-        return self.disturbed.get(job_id, NOTHING)
+        return frozenset(map(Done, self.books.disturbed.get(job_id, NOTHING)))
 
-
-def write(folder: RunFolder, evidence: Evidence, **more: Any) -> None:
-    """Keep beside the raw books what they can't know."""
-    folder.write(
-        CHAOS,
-        {
-            **more,
-            "slots": evidence.slots,
-            "disturbed": {job_id: sorted(done) for job_id, done in evidence.disturbed.items()},
-            "versions": evidence.versions,
-            "tail": sorted(evidence.tail),
-            "struck": list(evidence.struck),
-        },
-    )
-
-
-def read(folder: RunFolder) -> Evidence:
-    """All evidence of a finished run, from its folder alone."""
-    known = folder.read(CHAOS)
-    return Evidence(
-        books=load(folder),
-        slots=known["slots"],
-        disturbed={
-            job_id: frozenset(map(Done, done)) for job_id, done in known["disturbed"].items()
-        },
-        versions=known["versions"],
-        tail=frozenset(known["tail"]),
-        struck=known["struck"],
-        grants=grants(folder),
-    )
+    def is_closed_from_outside(self, job: JobFacts) -> bool:
+        """Whether something else than its own code has ended the job."""
+        made = not self.done_to(job.job_id).isdisjoint((Done.RESET, Done.DELETE))
+        return made or (job.execution is not None and job.execution.status in FROM_OUTSIDE)
 
 
 # A busy machine may need more than one; the pause is for workers that come back just now.

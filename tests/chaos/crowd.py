@@ -30,7 +30,7 @@ class Crowd:
     def __init__(self, folder: RunFolder, api: Api, *, api_url: str, seed: int, stage: int) -> None:
         self.stage = stage
         self.backlog = 0
-        self.tracker = Tracker(f"{folder.path.name}-{stage}")
+        self.tracker = Tracker(f"load-{folder.path.name}-{stage + 1}")
         self.began = time.time()
         self._folder, self._api, self._seed = folder, api, seed
         self._draw = Random(f"{seed} {stage}")  # noqa: S311 - repeatable on purpose
@@ -71,16 +71,16 @@ class Crowd:
     async def submit(self, **fields: Any) -> str | None:
         """One job with these fields instead of drawn ones; its id."""
         index, self._count = self._count, self._count + 1
+        # A few overtake.
+        fields = {"priority": 2} | fields if self._draw.random() < 0.15 else fields
         body = {
             "prompt": prompt(self._seed, self.stage, index),
             "style": style(self._seed, self.stage, index),
             "tag": self.tracker.tag,
-            # A few overtake.
-            "priority": 2 if self._draw.random() < 0.15 else 3,
             **fields,
         }
         sent = time.time()
-        key = f"{self.tracker.tag}-{index}"
+        key = f"{self._folder.path.name}-{self.stage}-{index}"
         result = await self._api.submit(body, key, patience=PATIENCE)
         row = {
             "stage": self.stage,
@@ -94,6 +94,7 @@ class Crowd:
             "status": result.status,
             "job_id": result.job_id,
             "problem": result.problem,
+            "asked": fields,
         }
         self._folder.append(raw.SUBMITS, [row])
         if result.job_id:
@@ -134,6 +135,7 @@ class Crowd:
     async def close_stage(self, why: str) -> None:
         """Note the stage as a load test would."""
         slots = await self.slots()
+        self._folder.append(raw.FRAMES, self.tracker.take_frames())
         self._folder.append(
             raw.STAGES,
             [
@@ -144,8 +146,8 @@ class Crowd:
                     "began_at": self.began,
                     "ended_at": time.time(),
                     "why": why,
-                    "slots_before": slots,
                     "slots_after": slots,
+                    "feed_connections": self._feed.connections,
                 }
             ],
         )

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from loadtest.books import raw, seal
-from loadtest.books.load import load
 from loadtest.books.raw import RunFolder
-from loadtest.collect.collector import Collector
+from loadtest.collect.collector import Collector, probe
+from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from loadtest.run.run import Stack as Reached
-from loadtest.run.run import environment, open_stack
+from loadtest.run.run import environment, open_stack, stages_of
 from loadtest.wire.temporal import Temporal
 from tests.chaos import books
-from tests.chaos.books import Evidence, grants
+from tests.chaos.books import Evidence
 from tests.chaos.crowd import Crowd, Places
 from tests.chaos.judgement import Violation, violations
 from tests.chaos.schedule import KILLS, LONGEST, Hit, Strike, schedule
@@ -115,25 +115,29 @@ class _Run:
         temporal = Temporal(self._site.client, self._site.settings.payload_keys)
         version = await temporal.server_version()
         async with open_stack(self._site.settings, temporal, version) as reached:
+            self._folder.append(raw.CLOCKS, await probe(reached.vendors, "begin"))
             first, striker = await self._struck(reached)
             last = await self._tail(reached)
             slots = await self._free(last)
             for crowd in (first, last):
                 await crowd.close_stage("done" if not crowd.tracker.open else "not all ended")
+            self._folder.append(raw.CLOCKS, await probe(reached.vendors, "end"))
             self._say(f"collecting the books, {time.time() - self._began:.1f} s after the start")
             await self._collect(reached, (first, last))
-        found = Evidence(
-            books=load(self._folder),
-            slots=slots,
-            disturbed=striker.disturbed,
-            versions=self._versions,
-            tail=frozenset(last.tracker.known),
-            struck=striker.struck,
-            grants=grants(self._folder),
+        done = {job_id: sorted(deeds) for job_id, deeds in striker.disturbed.items()}
+        self._folder.write(
+            raw.CHAOS,
+            {
+                "seed": self._plan.seed,
+                "slots": slots,
+                "disturbed": done,
+                "versions": self._versions,
+                "tail": sorted(last.tracker.known),
+                "struck": striker.struck,
+            },
         )
-        books.write(self._folder, found, seed=self._plan.seed)
         self._say(f"seal: {seal.write(self._folder)}")
-        return self._outcome(found, striker)
+        return self._outcome(striker)
 
     async def _struck(self, reached: Reached) -> tuple[Crowd, Striker]:
         """The queue under strikes, to the end of its last job."""
@@ -209,30 +213,39 @@ class _Run:
             f"{len(jobs)} jobs, {semaphores} runs of the semaphore; replaying their histories"
         )
         await books.replay(self._folder)
-        self._write_run(collector.problems + unheard, crowds, reached.server_version)
+        await self._write_run(collector.problems + unheard, crowds, reached)
 
-    def _write_run(self, problems: list[str], crowds: tuple[Crowd, ...], version: str) -> None:
+    async def _write_run(
+        self, problems: list[str], crowds: tuple[Crowd, ...], reached: Reached
+    ) -> None:
+        """The facts of the run, as a load test notes them."""
         stages = ",".join(str(max(1, crowd.size)) for crowd in crowds)
+        options = Options(stages=stages, seed=str(self._plan.seed), thresholds=("success_rate>=0",))
         self._folder.write(
             raw.RUN,
             {
                 "schema": raw.SCHEMA,
                 "run_id": self._folder.path.name,
                 "command": self._plan.command,
-                "plan": Options(stages=stages, seed=str(self._plan.seed)).plan().model_dump(),
+                "plan": options.plan().model_dump(),
                 "began_at": self._began,
                 "ended_at": time.time(),
-                "mocks": ["image", "video"],
+                "mocks": [vendor.name for vendor in reached.vendors],
+                "pipeline": reached.pipeline.name,
+                "stages": stages_of(reached.pipeline),
+                "limit": (await reached.api.slots()).get("limit"),
                 "temporal_ui": "",
                 "namespace": self._site.client.namespace,
-                "environment": environment(version),
-                "faults": {},
+                "environment": environment(reached.server_version),
+                "faults": {each.name: await each.faults() for each in reached.vendors},
                 "why": "done",
                 "unread": problems,
             },
         )
 
-    def _outcome(self, found: Evidence, striker: Striker) -> Outcome:
+    def _outcome(self, striker: Striker) -> Outcome:
+        found = Evidence.of(self._folder)
+        write_report(self._folder, found.judged)
         broken = violations(found)
         jobs = Counter(str(job.record.status if job.record else None) for job in found.books.jobs)
         result = {

@@ -15,7 +15,7 @@ from compose.stack.commands import prove
 from loadtest.books import raw, seal
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.prove import page, proof
-from loadtest.prove.found import CHAOS, RESULT, one_run
+from loadtest.prove.found import RESULT, one_run
 from loadtest.prove.page import drawn, sections
 from loadtest.prove.proof import KILLED, NOTED, PARTS, PLAN, Verdict, read
 from loadtest.report.page import Table, Tiles
@@ -54,7 +54,7 @@ class Made:
         faults.add(raw.FAULTS, [_fault(faults)])
         for name in ("kills", "chaos"):
             chaos = _run(folder / name)
-            chaos.replace(CHAOS, {"struck": STRIKES})
+            chaos.replace(raw.CHAOS, {"struck": STRIKES})
             made.result(name)
         _run(folder / "control" / "lane-0" / "sound-queue" / "reports")
         wrong = _run(folder / WRONG)
@@ -143,8 +143,25 @@ def _without_faults(made: Made) -> None:
 
 
 def _one_not_killed(made: Made) -> None:
-    made.run("kills").write(CHAOS, {"struck": STRIKES[1:]})
+    made.run("kills").write(raw.CHAOS, {"struck": STRIKES[1:]})
     seal.write(made.run("kills"))
+
+
+def _not_struck(made: Made) -> None:
+    made.run("kills").write(raw.CHAOS, [])
+    seal.write(made.run("kills"))
+
+
+def _strike_unnamed(made: Made) -> None:
+    made.run("kills").write(raw.CHAOS, {"struck": [{"at": "soon"}]})
+    seal.write(made.run("kills"))
+
+
+def _a_video_that_is_paid_twice(made: Made) -> None:
+    """Its own result says nothing of it, and the books do."""
+    run = made.run("chaos")
+    run.append(raw.LEDGERS["video"], list(run.rows(raw.LEDGERS["video"]))[:1])
+    seal.write(run)
 
 
 def _other_stages(made: Made) -> None:
@@ -185,7 +202,9 @@ def _broken_off(made: Made) -> None:
         (lambda made: made.result("chaos", VIOLATION), "chaos", "paid or made twice: job-1"),
         (lambda made: (made.run("kills").path / RESULT).write_text("{"), "kills", "is damaged"),
         (lambda made: (made.run("kills").path / RESULT).unlink(), "kills", "No such file"),
-        (lambda made: (made.run("kills").raw / CHAOS).write_text("[]"), "kills", "is damaged"),
+        (_not_struck, "kills", "nothing was struck"),
+        (_strike_unnamed, "kills", "is damaged"),
+        (_a_video_that_is_paid_twice, "chaos", "charged_twice"),
         (lambda made: (made.run("ladder").raw / raw.RUN).write_text("{}"), "ladder", "damaged"),
         (_without_faults, "faults", "no fault fired"),
         (_one_not_killed, "kills", "workers was not killed"),
