@@ -20,8 +20,8 @@ from starlette.types import ASGIApp
 
 from shared.errors import ForeignOrigin, GenvideoError
 from shared.http.client import http_client
-from shared.http.guard import PROCESS_HEADER, SAFE_METHODS, Guard
-from shared.http.hosts import host_of_url, listed
+from shared.http.guard import SAFE_METHODS, Guard
+from shared.http.hosts import PROCESS_HEADER, host_of_url, listed
 from shared.http.problems import from_error
 from shared.http.web import server
 

@@ -10,7 +10,7 @@ from typing import Any
 from compose.stack.output import UNREACHABLE, VERDICT, StackError
 from compose.stack.services import API
 from compose.stack.settings import Settings
-from shared.http.guard import PROCESS_HEADER
+from shared.http.hosts import PROCESS_HEADER
 
 ANSWER_SECONDS = 10.0
 READY_SECONDS = 3.0

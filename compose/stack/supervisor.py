@@ -2,20 +2,30 @@
 
 import http.client
 import socket
+import time
 import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
 from compose.stack.output import UNREACHABLE, StackError
+from compose.stack.services import TEMPORAL
 
 # Longer than it gives a process to stop.
 PATIENCE = 30.0
-# Its code for a call that comes while it stops everything.
-SHUTDOWN_STATE = 6
+SHUTDOWN_STATE, STILL_RUNNING = 6, 91
+PAUSE = 0.05
 
 
 class IsEnding(StackError):
     """It is shutting down."""
+
+
+class StillRuns(StackError):
+    """A program has not stopped yet."""
+
+
+# By the supervisor's own codes; the first is of a call that comes while it stops everything.
+_KINDS = {SHUTDOWN_STATE: IsEnding, STILL_RUNNING: StillRuns}
 
 
 class _Connection(http.client.HTTPConnection):
@@ -46,14 +56,31 @@ def answers(path: Path) -> bool:
 def update(path: Path) -> None:
     """Apply the present configuration; unchanged programs run on."""
     [[added, changed, removed]] = call(path, "supervisor.reloadConfig")
-    for name in (*removed, *changed):
-        call(path, "supervisor.stopProcessGroup", name)
-        call(path, "supervisor.removeProcessGroup", name)
+    gone = [*removed, *changed]
+    # All at once, but the server last, because the others say goodbye to it.
+    for batch in (set(gone) - {TEMPORAL.name}, set(gone) & {TEMPORAL.name}):
+        for name in batch:
+            call(path, "supervisor.stopProcessGroup", name, False)
+        deadline = time.monotonic() + PATIENCE
+        for name in batch:
+            while not _is_removed(path, name):
+                if time.monotonic() > deadline:
+                    raise StackError(f"supervisor: {name} does not stop", UNREACHABLE)
+                time.sleep(PAUSE)
     for name in (*added, *changed):
         call(path, "supervisor.addProcessGroup", name)
 
 
-def call(path: Path, method: str, *given: str) -> Any:
+def _is_removed(path: Path, name: str) -> bool:
+    """Remove a program if it has stopped."""
+    try:
+        call(path, "supervisor.removeProcessGroup", name)
+    except StillRuns:
+        return False
+    return True
+
+
+def call(path: Path, method: str, *given: str | bool) -> Any:
     """Return the answer to a call such as `supervisor.getAllProcessInfo`; raise IsEnding."""
     body = xmlrpc.client.dumps(given, method).encode()
     connection = _Connection(path)
@@ -61,7 +88,7 @@ def call(path: Path, method: str, *given: str) -> Any:
         connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
         answer, _ = xmlrpc.client.loads(connection.getresponse().read())
     except xmlrpc.client.Fault as fault:
-        kind = IsEnding if fault.faultCode == SHUTDOWN_STATE else StackError
+        kind = _KINDS.get(fault.faultCode, StackError)
         raise kind(f"supervisor: {method}: {fault.faultString}", UNREACHABLE) from fault
     except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
         raise StackError(f"supervisor: {method}: {error}", UNREACHABLE) from error

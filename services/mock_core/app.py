@@ -23,7 +23,7 @@ from shared.http import problems
 from shared.http.app import Sockets
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
-from shared.http.guard import PROCESS_HEADER
+from shared.http.hosts import PROCESS_HEADER
 
 Hook = Callable[[], Awaitable[None]]
 MEBIBYTE = 1024 * 1024

@@ -12,8 +12,6 @@ from shared.http.hosts import LOOPBACK, host_of_authority, host_of_origin
 from shared.http.problems import documented, from_error
 
 ANY_ORIGIN = "*"
-# Of `/readyz`: the process group that answers, so that its starter recognizes it.
-PROCESS_HEADER = "X-Process-Group"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSED = Counter("genvideo_foreign", "Requests of a foreign host or origin", ["code"])
 

@@ -1,10 +1,12 @@
-"""Parse host names from settings and requests, without a port."""
+"""Parse host names from settings and requests, without a port; needs no web framework."""
 
 import ipaddress
 import re
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+# Of `/readyz`: the process group that answers, so that its starter recognizes it.
+PROCESS_HEADER = "X-Process-Group"
 _HOST = r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?"
 _AUTHORITY = re.compile(_HOST)
 _ORIGIN = re.compile(f"https?://{_HOST}")

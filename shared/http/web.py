@@ -18,7 +18,7 @@ from shared.http import problems
 from shared.http.app import ServiceApp, Sockets
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
-from shared.http.guard import PROCESS_HEADER
+from shared.http.hosts import PROCESS_HEADER
 from shared.telemetry import tracing
 from shared.telemetry.job_lines import LINES, JobLine
 from shared.telemetry.sdk_metrics import sdk_metrics

@@ -5,19 +5,25 @@ or this package's command `serve` beside it.
 """
 
 import logging
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .holding import Semaphore
 from .messages import CleanUp, Drain, Drained, SlotView
 
 __all__ = ["CleanUp", "Drain", "Drained", "Semaphore", "SlotView", "semaphore_worker"]
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
-def __getattr__(name: str) -> Any:
-    """Import the worker only on access, because a workflow must not import it."""
-    if name != "semaphore_worker":
-        raise AttributeError(name)
+if TYPE_CHECKING:
+    from .holding import Semaphore
     from .worker import semaphore_worker
 
-    return semaphore_worker
+_FROM = {"Semaphore": ".holding", "semaphore_worker": ".worker"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import these only on access: a workflow must not import the worker, and settings, which need
+    the messages, not the SDK."""
+    if name not in _FROM:
+        raise AttributeError(name)
+    return getattr(import_module(_FROM[name], __name__), name)
