@@ -17,6 +17,9 @@ from temporalio.service import RPCError
 
 from shared.errors import AnotherStack, TemporalRefuses
 from shared.http.web import server, service_app
+from shared.settings.common import PollingSettings
+from shared.settings.traces import TraceSettings
+from shared.telemetry import logs, tracing
 from shared.telemetry.sdk_metrics import measured_runtime
 from shared.temporal.client import connect
 from shared.temporal.codec import PayloadKeys
@@ -95,28 +98,29 @@ class Work:
 
 
 def run_worker(
-    title: str,
+    name: str,
     body: Body,
+    config: PollingSettings,
     *,
-    keys: PayloadKeys,
-    host: str,
     port: int,
-    stall_seconds: float,
-    hosts: Collection[str] = (),
     checks: Mapping[str, Check] | None = None,
-    stack: str = "",
 ) -> None:
     """Serve health and run the body until SIGTERM; return 1 if the body fails by itself.
 
-    Return 2 if it must not run, because the namespace belongs to another stack.
+    `name` is that of the service in logs and traces. Return 2 if it must not run, because the
+    namespace belongs to another stack.
     """
-    work = Work(body, keys, checks=checks, stack=stack)
+    logs.configure(service=name, level=config.log_level, form=config.log_format)
+    if isinstance(config, TraceSettings):
+        tracing.configure(config.traces_go_to, headers=config.trace_headers, service=name)
+    work = Work(body, config.payload_keys, checks=checks, stack=config.stack)
 
     def stop() -> None:
         program.should_exit = True
 
-    app = worker_app(title, work, stall_seconds=stall_seconds, stop=stop, hosts=hosts)
-    program = server(app, host, port=port)
+    stall = config.stall_seconds
+    app = worker_app(f"genvideo {name}", work, stall_seconds=stall, stop=stop, hosts=config.hosts)
+    program = server(app, config.listen_host, port=port)
     program.run()
     if work.status:
         raise SystemExit(work.status)

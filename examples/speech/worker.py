@@ -72,20 +72,9 @@ def main() -> None:
     # Imported here, so that a mistake in the settings is reported at once.
     with quick_start():
         from shared.health import run_worker
-        from shared.telemetry import logs, tracing
 
-    logs.configure(service="speech", level=config.log_level, form=config.log_format)
-    tracing.configure(config.traces_go_to, headers=config.trace_headers, service="speech")
-    run_worker(
-        "speech worker",
-        lambda client: running_worker(config, client),
-        keys=config.payload_keys,
-        stack=config.stack,
-        host=config.listen_host,
-        hosts=config.hosts,
-        port=config.speech_http_port,
-        stall_seconds=config.stall_seconds,
-    )
+    port = config.speech_http_port
+    run_worker("speech", lambda client: running_worker(config, client), config, port=port)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,17 @@ def main() -> None:
     with quick_start():
         from services.semaphore.worker import running_semaphore
         from shared.health import run_worker
-        from shared.telemetry import logs
 
-    logs.configure(service="semaphore", level=config.log_level, form=config.log_format)
     run_worker(
-        "genvideo semaphore",
+        "semaphore",
         lambda client: running_semaphore(
             client,
             rules=config.rules(),
             pipelines=config.known.values(),
             shutdown_seconds=config.shutdown_seconds,
         ),
-        keys=config.payload_keys,
-        stack=config.stack,
-        host=config.listen_host,
-        hosts=config.hosts,
+        config,
         port=config.semaphore_http_port,
-        stall_seconds=config.stall_seconds,
     )
 
 

@@ -6,23 +6,21 @@ from pydantic import Field
 
 from shared.semaphore.messages import CAPACITY
 from shared.semaphore.state import MAX_HISTORY, SemaphoreRules
-from shared.settings.common import CommonSettings, Port, Seconds, StackName
+from shared.settings.common import PollingSettings, Port, Seconds
 from shared.settings.pipelines import PipelineSettings
 from shared.temporal.pace import Pace
 
 
-class SemaphoreProcessSettings(PipelineSettings, CommonSettings):
+class SemaphoreProcessSettings(PipelineSettings, PollingSettings):
     """Settings from the environment."""
 
     semaphore_http_port: Port = 9099
-    stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 3
     # With fewer events a run would end before it has done anything.
     semaphore_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY
 
     semaphore_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
     pace: Pace = Pace.FAST
-    stack: StackName = ""
 
     def rules(self) -> SemaphoreRules:
         """The rules of every run of the semaphore that begins from now on."""

@@ -13,10 +13,7 @@ def main() -> None:
         from shared.health import run_worker
         from shared.pipeline.disk import Disk
         from shared.store.chosen import chosen_store, store_reason
-        from shared.telemetry import logs, tracing
 
-    logs.configure(service="worker", level=config.log_level, form=config.log_format)
-    tracing.configure(config.traces_go_to, headers=config.trace_headers, service="worker")
     store = chosen_store(config)
     disk = Disk(config.data_dir, store)
 
@@ -24,14 +21,10 @@ def main() -> None:
         return await store_reason(store)
 
     run_worker(
-        "genvideo worker",
+        "worker",
         lambda client: running_worker(config, client, disk=disk),
-        keys=config.payload_keys,
-        stack=config.stack,
-        host=config.listen_host,
-        hosts=config.hosts,
+        config,
         port=config.worker_http_port,
-        stall_seconds=config.stall_seconds,
         checks={"disk": disk.reason, **({"store": stored} if config.elsewhere else {})},
     )
 

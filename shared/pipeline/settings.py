@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from shared.pipeline.definition import Definition, Stage
 from shared.pipeline.hosts import is_near, result_hosts
 from shared.pipeline.messages import JobLimits, StageLimits
-from shared.settings.common import CallbackSecret, Port, Seconds, StackName
+from shared.settings.common import CallbackSecret, PollingSettings, Port, Seconds
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
@@ -33,7 +33,7 @@ def _is_proxy(setting: SecretStr) -> SecretStr:
 VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
-class PipelineWorkerSettings(StoreSettings, TraceSettings):
+class PipelineWorkerSettings(StoreSettings, TraceSettings, PollingSettings):
     """Settings from the environment; times are in seconds.
 
     A pipeline's own settings set `pipeline` and the addresses of its vendors. The time of a stage
@@ -57,9 +57,7 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings):
     max_result_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
 
     pace: Pace = Pace.FAST
-    stack: StackName = ""
     worker_http_port: Port = 9100
-    stall_seconds: Seconds = 10
     shutdown_seconds: Seconds = 5
 
     @field_validator("result_hosts")

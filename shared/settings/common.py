@@ -92,6 +92,14 @@ class CommonSettings(PayloadSettings):
         return None
 
 
+class PollingSettings(CommonSettings):
+    """Settings of a process that polls Temporal."""
+
+    # It ends if its event loop stands still for this long.
+    stall_seconds: Seconds = 10
+    stack: StackName = ""
+
+
 class PublicSettings(CommonSettings):
     """Settings of a service that may be open to other machines."""
 

@@ -19,15 +19,15 @@ MODULES = {"services.worker": "WORKER_HTTP_PORT", "services.semaphore": "SEMAPHO
 # A body that fails by itself as soon as it has a client.
 FAILING = """
 from contextlib import asynccontextmanager
-from shared.temporal.codec import PayloadKeys
 from shared.health import run_worker
+from shared.settings.common import PollingSettings
 
 @asynccontextmanager
 async def body(client):
     raise ValueError("no luck today")
     yield
 
-run_worker("failing", body, keys=PayloadKeys(), host="127.0.0.1", port=0, stall_seconds=10)
+run_worker("failing", body, PollingSettings(), port=0)
 """
 
 # A loop that a callback holds up until it has been looked at for long, and what it waits for then.
