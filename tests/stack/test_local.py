@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -43,10 +45,21 @@ AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 CLIENTS = {"api", "callback", "semaphore", "worker"}
 
 
+CODE = ("compose", "shared", "services", "loadtest", "requirements", "Makefile", ".env.example")
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    data: Path = tmp_path_factory.mktemp("local")
-    found = Stack(own_settings(data, mode="local", project="unused") | SECRETS | FOREIGN)
+    """A stack whose code may be changed."""
+    folder: Path = tmp_path_factory.mktemp("local")
+    root = folder / "clone"
+    root.mkdir()
+    for name in CODE:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, root / name)
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    settings = own_settings(folder, mode="local", project="unused")
+    found = Stack(settings | SECRETS | FOREIGN, root)
     try:
         yield found
     finally:
@@ -250,6 +263,78 @@ def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack
     assert not after & before
 
 
+# A change of what a workflow does, in the one file and in the other.
+JOBS = ("shared/pipeline/messages.py", 'ENTER_QUEUE = "enter_queue"', 'ENTER_QUEUE = "enter"')
+SEMAPHORES = (
+    "shared/semaphore/state.py",
+    'SEMAPHORE_RULES = "semaphore_rules"',
+    'SEMAPHORE_RULES = "rules"',
+)
+
+
+def change(stack: Stack, name: str, before: str, after: str) -> None:
+    path = stack.root / name
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def pause(stack: Stack, *, paused: bool) -> None:
+    url = f"{stack.url('API_PORT')}/slots"
+    httpx.put(url, json={"paused": paused}, headers=AUTHORIZED, timeout=60).raise_for_status()
+
+
+def waiting(stack: Stack) -> str:
+    """A job that is open and does nothing until the pause is over."""
+    pause(stack, paused=True)
+    job_id = stack.submit("a fox in the queue")
+    stack.follow(job_id, until={"queued"})
+    return job_id
+
+
+def goes_on(stack: Stack, job_id: str) -> None:
+    pause(stack, paused=False)
+    assert stack.follow(job_id, until=ENDED)["status"] == "succeeded"
+
+
+def refused(stack: Stack, *said: str) -> None:
+    """`make up` ends badly with one line of its own, and make's."""
+    line, *others = stack.make("up", good=False).splitlines()
+    for part in ("does not replay", "nothing was started or changed", *said):
+        assert part in line, line
+    assert all(other.startswith("make:") for other in others), others
+
+
+def test_a_release_that_does_not_replay_what_is_open_changes_nothing(stack: Stack) -> None:
+    job_id = waiting(stack)
+    run_dir = Path(stack.settings["DATA_DIR"], "run")
+    before = marked(run_dir)
+    change(stack, *JOBS)
+    refused(stack, "1 of 1 open jobs", job_id)
+    assert marked(run_dir) == before
+    # What dies is started again by the code that it was started from.
+    for pid in re.findall(r"(?:worker|semaphore).* pid (\d+)", stack.make("ps")):
+        os.kill(int(pid), signal.SIGKILL)
+    while "all ready" not in stack.make("ps").splitlines():
+        # To be asked takes processor from what is to come back; the test's own limit ends it.
+        time.sleep(1)
+    goes_on(stack, job_id)
+
+
+def test_a_semaphore_that_does_not_replay_is_rebuilt_where_that_is_said(stack: Stack) -> None:
+    job_id = waiting(stack)
+    copies = Path(stack.settings["DATA_DIR"], "run", "code")
+    before = {*copies.iterdir()}
+    name, old, new = JOBS
+    change(stack, name, new, old)
+    change(stack, *SEMAPHORES)
+    refused(stack, "3 of 3 open semaphores", "FORCE=1", "rebuilds")
+    stack.make("up", "FORCE=1")
+    goes_on(stack, job_id)
+    [after] = copies.iterdir()
+    assert after not in before
+
+
 def test_each_part_of_the_benchmarks_measures_something(
     stack: Stack,
     tmp_path: Path,
@@ -287,4 +372,7 @@ def test_it_is_gone_when_it_is_down(stack: Stack) -> None:
     stack.make("down")
     assert marked(Path(stack.settings["DATA_DIR"], "run")) == []
     assert list(Path(stack.settings["DATA_DIR"], "state", "jobs").iterdir())
+    # What was open then is replayed, too, before anything but the server is started.
+    change(stack, *JOBS)
+    refused(stack, "open jobs")
     assert "not running" in stack.make("ps")

@@ -1,8 +1,12 @@
-"""A project folder of its own for each test, so that none sees the real `.env`; and a stack that
-starts nothing."""
+"""A project folder of its own for each test, so that none sees the real `.env`; a stack that starts
+nothing, and a service that answers as a test wants."""
 
-from collections.abc import Callable, Sequence
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -62,3 +66,57 @@ class Fake(Local):
 
     def units(self) -> list[Unit]:
         return self.running
+
+
+class Call(NamedTuple):
+    """What came in."""
+
+    method: str
+    path: str
+    body: Any
+    token: str | None
+    key: str | None
+
+
+class Listener(HTTPServer):
+    """Notes each call, and answers with a status and a body; with nothing if there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.calls: list[Call] = []
+        self.answer: Callable[[Call], tuple[int, object] | None] = lambda _: (200, {})
+
+    @property
+    def port(self) -> str:
+        return str(self.server_port)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        token, key = self.headers.get("Authorization"), self.headers.get("Idempotency-Key")
+        call = Call(self.command, self.path, body, token, key)
+        assert isinstance(self.server, Listener)
+        self.server.calls.append(call)
+        if answer := self.server.answer(call):
+            self.send_response(answer[0])
+            self.end_headers()
+            self.wfile.write(json.dumps(answer[1]).encode())
+
+    do_GET = do_POST = do_DELETE = _answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """It serves until the end of the test."""
+    server = Listener()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()

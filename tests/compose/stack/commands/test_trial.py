@@ -4,20 +4,122 @@ from typing import Any
 
 import pytest
 
+from compose.stack import modes
 from compose.stack.commands import lifecycle, trial
 from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.settings import Mode, Settings
-from tests.compose.stack.commands.conftest import FAILED, JOB, SUCCEEDED
-from tests.compose.stack.conftest import Fake, Load
-from tests.compose.stack.test_checks import BAD, MAYBE, REAL, vendors
+from tests.compose.stack.conftest import Call, Fake, Listener, Load
+from tests.compose.stack.test_checks import BAD, GOOD, MAYBE, REAL, vendors
+
+JOB = "job-0123456789abcdef01234567"
+TIMES = [f"2026-11-26T12:00:0{second}Z" for second in range(10)]
+CHANGES = [
+    {
+        "version": version,
+        "at": TIMES[version],
+        "status": "running" if step else "queued",
+        "step": step,
+        "percent": percent,
+        "attempt": 0,
+        "note": note,
+    }
+    for version, step, percent, note in (
+        (1, None, 0, "queued"),
+        (2, "image", 0, "the slot is ours"),
+        (3, "image", 50, "half"),
+        (4, "video", 100, "stored"),
+    )
+]
+
+
+def record(changes: int, **ended: Any) -> dict[str, Any]:
+    """As the API tells it after so many changes."""
+    return {
+        "job_id": JOB,
+        "status": "running",
+        "created_at": TIMES[0],
+        "finished_at": None,
+        "error": None,
+        "asset_url": None,
+        "attempts": {"image": 1, "video": 2},
+        "transitions": CHANGES[:changes],
+    } | ended
+
+
+SUCCEEDED = record(4, status="succeeded", finished_at=TIMES[5])
+ERROR = {"code": "refused_for_good", "message": "HTTP 402: no money"}
+FAILED = record(4, status="failed", finished_at=TIMES[5], error=ERROR)
+
+
+class Api:
+    """Takes a job, and gives its records one after the other; None is not there yet."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.port = listener.server_port
+        self.calls = listener.calls
+        self.submitted: int | None = 202
+        self.records = [None, record(1), record(3), SUCCEEDED]
+        self.ledger: list[dict[str, Any]] = []
+        listener.answer = self.answer
+
+    @property
+    def orders(self) -> list[Call]:
+        return [call for call in self.calls if call.method == "POST"]
+
+    def answer(self, call: Call) -> tuple[int, object] | None:
+        if call.method == "POST":
+            told = {"job_id": JOB, "detail": "prompt: It is too long."}
+            return (self.submitted, told) if self.submitted else None
+        if call.path == "/admin/ledger":
+            return 200, self.ledger
+        assert call.path == f"/jobs/{JOB}/record"
+        found = self.records.pop(0) if len(self.records) > 1 else self.records[0]
+        return (200, found) if found else (404, {"detail": "no record yet"})
+
+
+@pytest.fixture
+def api(listener: Listener) -> Api:
+    return Api(listener)
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """What runs; nothing is started, and nobody waits between two looks."""
+    run = vendors(GOOD)
+    run.prepare()
+    monkeypatch.setattr(lifecycle, "up", lambda settings: None)
+    monkeypatch.setattr(modes, "chosen", lambda _: run)
+    monkeypatch.setattr(trial, "POLL_SECONDS", 0)
+    monkeypatch.setattr(trial, "SUBMIT_PAUSE", 0)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return run
+
+
+@pytest.fixture
+def given(api: Api, stack: Fake, settings: Load) -> Load:
+    """Settings under which the stand-in is the API, and both mocks."""
+
+    def load(**environ: str) -> Settings:
+        found = settings(**environ, API_TOKEN="t" * 16)
+        names = ("API_PORT", "COMFYUI_PORT", "KLING_PORT")
+        ports = dict(found.ports) | dict.fromkeys(names, api.port)
+        return found.model_copy(update={"ports": ports})
+
+    return load
+
+
+@pytest.fixture
+def real(given: Load) -> Settings:
+    return given(**REAL)
+
 
 YES = {"YES": "1"}
 NOBODY_SAYS = "  charged: no vendor reports it; look into its account\n"
 
 
 def test_a_job_is_announced_followed_and_told_with_its_files(
-    api: Any, stack: Fake, real: Settings, capsys: pytest.CaptureFixture[str]
+    api: Api, stack: Fake, real: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = real.data_dir / "assets" / JOB
     folder.mkdir(parents=True)
@@ -26,13 +128,13 @@ def test_a_job_is_announced_followed_and_told_with_its_files(
     assert trial.run(real, YES | {"PROMPT": "a cat", "STYLE": "oil"}) == 0
     assert stack.asked == [("services.worker.doctor", "--receiver")]
     order = {"prompt": "a cat", "style": "oil", "tag": "try"}
-    assert api.orders == [("/jobs", order, f"Bearer {'t' * 16}")]
+    assert [call[:4] for call in api.orders] == [("POST", "/jobs", order, f"Bearer {'t' * 16}")]
     assert capsys.readouterr().out.splitlines() == [
         "one job: a cat (oil)",
         "  image  a",
         "  video  b",
         f"  cost   one generation of each; {trial.AGAIN}",
-        f"{JOB}: http://127.0.0.1:{api.server_port}/jobs/{JOB}",
+        f"{JOB}: http://127.0.0.1:{api.port}/jobs/{JOB}",
         "     1.0 s  queued      0 %  queued",
         "     2.0 s  image       0 %  the slot is ours",
         "     3.0 s  image      50 %  half",
@@ -70,7 +172,7 @@ def test_a_job_is_announced_followed_and_told_with_its_files(
     ids=["charges of a vendor", "files elsewhere", "a failure"],
 )
 def test_how_it_ended_is_told(
-    api: Any,
+    api: Api,
     real: Settings,
     capsys: pytest.CaptureFixture[str],
     *,
@@ -86,7 +188,7 @@ def test_how_it_ended_is_told(
 
 
 def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
-    api: Any, given: Load, capsys: pytest.CaptureFixture[str]
+    api: Api, given: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.ledger = [
         {"external_id": f"{JOB}.video.1", "charged": False},
@@ -104,7 +206,7 @@ def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
 
 @pytest.mark.parametrize(("mock", "real"), [("image", "video"), ("video", "image")])
 def test_beside_a_mock_it_is_said_which_side_costs(
-    api: Any, given: Load, mock: str, real: str, capsys: pytest.CaptureFixture[str]
+    api: Api, given: Load, mock: str, real: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.ledger = [{"external_id": f"{JOB}.{mock}.1", "charged": True}]
     assert trial.run(given(**REAL | {"MOCKS": mock}), YES) == 0
@@ -117,7 +219,7 @@ def test_beside_a_mock_it_is_said_which_side_costs(
 
 @pytest.mark.parametrize(("word", "submitted"), [("y", 1), ("Yes", 1), ("", 0), ("n", 0)])
 def test_a_person_is_asked_and_anything_but_yes_is_a_no(
-    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch, word: str, submitted: int
+    api: Api, real: Settings, monkeypatch: pytest.MonkeyPatch, word: str, submitted: int
 ) -> None:
     asked: list[str] = []
 
@@ -138,7 +240,7 @@ def test_a_person_is_asked_and_anything_but_yes_is_a_no(
 
 
 def test_without_a_terminal_nothing_is_even_started(
-    api: Any, stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
+    api: Api, stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     with pytest.raises(StackError, match="YES=1") as refused:
@@ -149,7 +251,7 @@ def test_without_a_terminal_nothing_is_even_started(
 
 @pytest.mark.parametrize("checks", ["on", "off"])
 def test_what_is_wrong_with_a_vendor_is_refused_unless_the_checks_are_off(
-    api: Any, stack: Fake, given: Load, checks: str, capsys: pytest.CaptureFixture[str]
+    api: Api, stack: Fake, given: Load, checks: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.answers = vendors(MAYBE, BAD, status=VERDICT).answers
     found = given(**REAL, VENDOR_CHECKS=checks)
@@ -181,7 +283,7 @@ def test_what_runs_is_first_what_the_settings_say(
 
 
 def test_a_submit_without_an_answer_is_sent_again_as_the_same_job(
-    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch
+    api: Api, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.submitted = None
     with pytest.raises(StackError, match=r"may have been started: .*/jobs\?tag=try") as refused:
@@ -192,15 +294,15 @@ def test_a_submit_without_an_answer_is_sent_again_as_the_same_job(
     def later(_: float) -> None:
         api.submitted = 202
 
-    api.keys.clear()
+    api.calls.clear()
     monkeypatch.setattr("time.sleep", later)
     assert trial.run(real, YES) == 0
-    first, second = api.keys
+    first, second = (call.key for call in api.orders)
     assert first == second
-    assert len(first) == 32
+    assert len(first or "") == 32
 
 
-def test_a_refusal_is_in_the_apis_own_words(api: Any, real: Settings) -> None:
+def test_a_refusal_is_in_the_apis_own_words(api: Api, real: Settings) -> None:
     api.submitted = 422
     with pytest.raises(StackError, match="refuses: prompt: It is too long") as refused:
         trial.run(real, YES)
@@ -208,7 +310,7 @@ def test_a_refusal_is_in_the_apis_own_words(api: Any, real: Settings) -> None:
 
 
 def test_an_api_that_is_gone_is_not_waited_for_for_ever(
-    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch
+    api: Api, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial, "PATIENCE", 0.05)
     api.records = [None]
@@ -218,7 +320,7 @@ def test_an_api_that_is_gone_is_not_waited_for_for_ever(
 
 
 def test_who_goes_away_leaves_the_job_and_is_told_how_to_end_it(
-    api: Any, real: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: Api, real: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
@@ -226,6 +328,6 @@ def test_who_goes_away_leaves_the_job_and_is_told_how_to_end_it(
     monkeypatch.setattr("time.sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trial.run(real, YES)
-    assert f"the job goes on; POST http://127.0.0.1:{api.server_port}/jobs/{JOB}/cancel" in (
+    assert f"the job goes on; POST http://127.0.0.1:{api.port}/jobs/{JOB}/cancel" in (
         capsys.readouterr().err
     )

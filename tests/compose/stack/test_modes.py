@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -14,8 +13,7 @@ from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.services import NAMES, Unit
 from shared.health import reasons_of
 from shared.http.web import service_app
-from tests.compose.stack.commands.conftest import in_a_thread
-from tests.compose.stack.conftest import Fake, Load
+from tests.compose.stack.conftest import Fake, Listener, Load
 from tests.fixtures.processes import serving
 
 
@@ -73,24 +71,12 @@ def test_no_answer_is_a_reason() -> None:
     assert "no answer" in (why_not("http://127.0.0.1:1/readyz", 1) or "")
 
 
-class NotReady(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(503)
-        self.end_headers()
-        self.wfile.write(
-            b'{"detail": "temporal: no answer"}' if self.path == "/readyz" else b"oops"
-        )
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""
-
-
-def test_the_detail_of_a_problem_is_the_reason() -> None:
-    server = HTTPServer(("127.0.0.1", 0), NotReady)
-    with in_a_thread(server):
-        url = f"http://127.0.0.1:{server.server_port}"
-        assert why_not(f"{url}/readyz", 1) == "temporal: no answer"
-        assert why_not(url, 1) == "answers 503"
+def test_the_detail_of_a_problem_is_the_reason(listener: Listener) -> None:
+    url = f"http://127.0.0.1:{listener.port}/readyz"
+    listener.answer = lambda _: (503, {"detail": "temporal: no answer"})
+    assert why_not(url, 1) == "temporal: no answer"
+    listener.answer = lambda _: (503, "oops")
+    assert why_not(url, 1) == "answers 503"
 
 
 async def test_the_answer_of_another_process_is_none() -> None:
