@@ -112,8 +112,9 @@ class Docker:
     def _env(self) -> dict[str, str]:
         user, group = os.geteuid(), os.getegid()
         run_as = f"{NOBODY}:{NOBODY}" if user == 0 else f"{user}:{group}"
-        env = for_compose(self.settings) | {"RUN_AS": run_as}
-        return env | {"BASE_IMAGE": self.base or self.settings.base_image}
+        base = self.base or self.settings.base_image
+        ours = {"RUN_AS": run_as, "BASE_IMAGE": base}
+        return dict(os.environ) | for_compose(self.settings) | ours
 
     def _starting(self, *words: str) -> list[str]:
         """Return a Compose command that starts services: make the folders that they mount, owned

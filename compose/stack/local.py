@@ -85,7 +85,7 @@ class Local:
         """Run a module, with its arguments, from the code that a service would be started from."""
         env = inherited(os.environ) | self._env(service, self.prepare())
         command = [self.python, "-P", "-m", *program]
-        return capture(command, env, timeout=timeout, cwd=self.settings.root, whole=True)
+        return capture(command, env, timeout=timeout, cwd=self.settings.root)
 
     def prepare(self) -> Path:
         """Copy the services' code, into a folder named by its digest, and return the folder.
@@ -168,7 +168,7 @@ class Local:
         # It opens its log before it sets its umask.
         (self.settings.log_dir / "supervisord.log").touch(mode=0o600)
         command = [str(PYTHON.with_name("supervisord")), "--configuration", str(conf)]
-        started = capture(command, inherited(os.environ), cwd=self.settings.root, whole=True)
+        started = capture(command, inherited(os.environ), cwd=self.settings.root)
         if not started.good:
             raise StackError(f"supervisord did not start: {started.last_line}", UNREACHABLE)
 
@@ -295,7 +295,7 @@ class Local:
         """Run the load test, or a benchmark, in the foreground; it sees the stack from outside."""
         known = inherited(os.environ) | environment_of(self.settings, LOADTEST) | dict(env or {})
         command = [self.python, "-m", module, *arguments]
-        return hand_over(command, known, cwd=self.settings.root, whole=True)
+        return hand_over(command, known, cwd=self.settings.root)
 
 
 def socket_path(run_dir: Path) -> Path:

@@ -1,7 +1,6 @@
 """Run other programs; their output is passed through or kept, never lost."""
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -62,15 +61,11 @@ def capture(
     *,
     timeout: float | None = None,
     cwd: Path | None = None,
-    whole: bool = False,
 ) -> Outcome:
-    """Run and keep the output; a missing program or a time-out is an outcome, too.
-
-    `env` is added to our own environment, or replaces it with `whole`.
-    """
+    """Run and keep the output; a missing program or a time-out is an outcome, too."""
     try:
         done = subprocess.run(
-            command, env=_env(env, whole=whole), timeout=timeout, cwd=cwd,
+            command, env=env, timeout=timeout, cwd=cwd,
             input="", capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
     except FileNotFoundError:
@@ -87,7 +82,7 @@ def must(
     private_folder(log.parent)
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(
-            command, env=_env(env), check=False,
+            command, env=env, check=False,
             stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
     if done.returncode:
@@ -97,20 +92,14 @@ def must(
 
 
 def hand_over(
-    command: Sequence[str],
-    env: Mapping[str, str] | None = None,
-    *,
-    cwd: Path | None = None,
-    whole: bool = False,
+    command: Sequence[str], env: Mapping[str, str] | None = None, *, cwd: Path | None = None
 ) -> int:
     """Run in the foreground on the user's terminal and return its exit status.
-
-    `env` is added to our own environment, or replaces it with `whole`.
 
     An interrupt reaches the program through the terminal, SIGTERM through us; it decides what to do
     and we wait for it.
     """
-    with subprocess.Popen(command, env=_env(env, whole=whole), cwd=cwd) as process:
+    with subprocess.Popen(command, env=env, cwd=cwd) as process:
         while True:
             try:
                 status = process.wait()
@@ -134,7 +123,3 @@ def to_its_end(step: Callable[[], object]) -> None:
             complain("stopping what was started, then this ends")
         else:
             return
-
-
-def _env(given: Mapping[str, str] | None, *, whole: bool = False) -> dict[str, str]:
-    return ({} if whole else dict(os.environ)) | dict(given or {})

@@ -12,8 +12,9 @@ from compose.stack.services import TEMPORAL
 
 # Longer than it gives a process to stop.
 PATIENCE = 30.0
-SHUTDOWN_STATE, STILL_RUNNING = 6, 91
 PAUSE = 0.05
+# Its codes for a call that comes while it stops everything, and for a program that still runs.
+SHUTDOWN_STATE, STILL_RUNNING = 6, 91
 
 
 class IsEnding(StackError):
@@ -22,10 +23,6 @@ class IsEnding(StackError):
 
 class StillRuns(StackError):
     """A program has not stopped yet."""
-
-
-# By the supervisor's own codes; the first is of a call that comes while it stops everything.
-_KINDS = {SHUTDOWN_STATE: IsEnding, STILL_RUNNING: StillRuns}
 
 
 class _Connection(http.client.HTTPConnection):
@@ -39,6 +36,15 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(PATIENCE)
         self.sock.connect(str(self._path))
+
+
+class _Transport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        return _Connection(self._path)
 
 
 def answers(path: Path) -> bool:
@@ -56,9 +62,9 @@ def answers(path: Path) -> bool:
 def update(path: Path) -> None:
     """Apply the present configuration; unchanged programs run on."""
     [[added, changed, removed]] = call(path, "supervisor.reloadConfig")
-    gone = [*removed, *changed]
+    gone = {*removed, *changed}
     # All at once, but the server last, because the others say goodbye to it.
-    for batch in (set(gone) - {TEMPORAL.name}, set(gone) & {TEMPORAL.name}):
+    for batch in (gone - {TEMPORAL.name}, gone & {TEMPORAL.name}):
         for name in batch:
             call(path, "supervisor.stopProcessGroup", name, False)
         deadline = time.monotonic() + PATIENCE
@@ -82,16 +88,12 @@ def _is_removed(path: Path, name: str) -> bool:
 
 def call(path: Path, method: str, *given: str | bool) -> Any:
     """Return the answer to a call such as `supervisor.getAllProcessInfo`; raise IsEnding."""
-    body = xmlrpc.client.dumps(given, method).encode()
-    connection = _Connection(path)
-    try:
-        connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
-        answer, _ = xmlrpc.client.loads(connection.getresponse().read())
-    except xmlrpc.client.Fault as fault:
-        kind = _KINDS.get(fault.faultCode, StackError)
-        raise kind(f"supervisor: {method}: {fault.faultString}", UNREACHABLE) from fault
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
-        raise StackError(f"supervisor: {method}: {error}", UNREACHABLE) from error
-    finally:
-        connection.close()
-    return answer[0]
+    with xmlrpc.client.ServerProxy("http://localhost", _Transport(path)) as proxy:
+        try:
+            return getattr(proxy, method)(*given)
+        except xmlrpc.client.Fault as fault:
+            kinds = {SHUTDOWN_STATE: IsEnding, STILL_RUNNING: StillRuns}
+            kind = kinds.get(fault.faultCode, StackError)
+            raise kind(f"supervisor: {method}: {fault.faultString}", UNREACHABLE) from fault
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
+            raise StackError(f"supervisor: {method}: {error}", UNREACHABLE) from error

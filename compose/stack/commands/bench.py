@@ -45,31 +45,24 @@ def _parts(value: str) -> list[str]:
     return [part for part in WORKERS if part in names or not names]
 
 
-Number = Annotated[
-    str, Field(pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on")
-]
-Several = Annotated[
-    str, Field(pattern=r"^(0*[1-9]\d{1,4}|0*[2-9])$", description="is not a whole number from 2 on")
-]
-Levels = Annotated[
-    str, Field(pattern=r"^\d{1,5}(,\d{1,5})*$", description="is not a list such as 100,1000")
-]
-Moment = Annotated[
-    str,
-    Field(pattern="^[a-z ]+$", description="is not the name of a moment, such as image running"),
-]
+NUMBER, NO_NUMBER = r"^0*[1-9]\d{0,8}$", "is not a whole number from 1 on"
+SEVERAL, NOT_SEVERAL = r"^(0*[1-9]\d{1,4}|0*[2-9])$", "is not a whole number from 2 on"
 
 
 class Options(BaseModel):
-    """The chosen parts, and their options."""
+    """The chosen parts, and their options; a description says what is wrong with other values."""
 
     only: Annotated[list[str], BeforeValidator(_parts)] = list(WORKERS)
-    runs: Number = ""
-    jobs: Several = ""
-    window: Several = ""
-    seed: Number = ""
-    levels: Levels = ""
-    moment: Moment = ""
+    runs: str = Field("", pattern=NUMBER, description=NO_NUMBER)
+    seed: str = Field("", pattern=NUMBER, description=NO_NUMBER)
+    jobs: str = Field("", pattern=SEVERAL, description=NOT_SEVERAL)
+    window: str = Field("", pattern=SEVERAL, description=NOT_SEVERAL)
+    levels: str = Field(
+        "", pattern=r"^\d{1,5}(,\d{1,5})*$", description="is not a list such as 100,1000"
+    )
+    moment: str = Field(
+        "", pattern="^[a-z ]+$", description="is not the name of a moment, such as image running"
+    )
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:

@@ -7,9 +7,8 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -17,32 +16,26 @@ from compose.stack import machine
 from compose.stack.given import options
 from compose.stack.output import VERDICT, StackError, paint, say, shown
 from compose.stack.settings import Mode
-from compose.stack.subprocesses import Outcome, capture, hand_over
+from compose.stack.subprocesses import capture, hand_over
 
 # Most of a test's time is waiting. Five processes are no faster than four.
 SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
-Minutes = Annotated[
-    str,
-    Field(
-        pattern=r"^(0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*)$",
-        description="is not a number of minutes above 0",
-    ),
-]
+MINUTES = r"^(0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*)$"
+NO_MINUTES = "is not a number of minutes above 0"
 
 
 class Seed(BaseModel):
-    """The seed; without one it is drawn."""
+    """The seed; without one it is drawn. A description says what is wrong with any other value."""
 
-    seed: Annotated[
-        str,
-        Field(pattern=r"^\d{1,9}$", description="is not a whole number of at most 9 digits"),
-    ] = ""
+    seed: str = Field(
+        "", pattern=r"^\d{1,9}$", description="is not a whole number of at most 9 digits"
+    )
 
 
 class Chaos(Seed):
     """The default mode is processes, because only these have a wire to cut."""
 
-    minutes: Minutes = "5"
+    minutes: str = Field("5", pattern=MINUTES, description=NO_MINUTES)
     mode: Mode = Mode.LOCAL
     deck: Literal["all", "kills"] = "all"
     reports_dir: str = "reports"
@@ -51,30 +44,28 @@ class Chaos(Seed):
 class Simulation(BaseModel):
     """Only strikes of KINDS, if given."""
 
-    minutes: Minutes = "10"
-    seed: Annotated[
-        str,
-        Field(pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"),
-    ] = ""
-    histories: Annotated[
-        str, Field(pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on")
-    ] = ""
-    kinds: Annotated[
-        str,
-        Field(pattern="^[a-z_]+(,[a-z_]+)*$", description="is not a list such as cancel,reset"),
-    ] = ""
+    minutes: str = Field("10", pattern=MINUTES, description=NO_MINUTES)
+    seed: str = Field(
+        "", pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"
+    )
+    histories: str = Field(
+        "", pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on"
+    )
+    kinds: str = Field(
+        "",
+        pattern="^[a-z_]+(,[a-z_]+)*$",
+        description="is not a list such as cancel,reset",
+    )
 
 
 class Mutants(BaseModel):
     """ONLY these, by their names."""
 
-    only: Annotated[
-        str,
-        Field(
-            pattern="^([a-z0-9-]+(,[a-z0-9-]+)*)?$",
-            description="is not a list such as two-holders,one-film-for-all",
-        ),
-    ] = ""
+    only: str = Field(
+        "",
+        pattern="^([a-z0-9-]+(,[a-z0-9-]+)*)?$",
+        description="is not a list such as two-holders,one-film-for-all",
+    )
 
 
 def test(root: Path, environ: Mapping[str, str]) -> int:
@@ -135,13 +126,8 @@ _COUNTED = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """A tool and its command."""
-
-    name: str
-    command: tuple[str, ...]
-    env: Mapping[str, str] | None = None
+# A name, a command, and what its environment has beside ours.
+Check = tuple[str, Sequence[str], Mapping[str, str]]
 
 
 def check(root: Path) -> int:
@@ -149,13 +135,20 @@ def check(root: Path) -> int:
 
     As many run at once as there are processors; each line is printed when its tool has ended.
     """
+    failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {
-            pool.submit(capture, item.command, item.env, cwd=root): item.name
-            for item in _checks(root)
+            pool.submit(capture, command, os.environ | env, cwd=root): name
+            for name, command, env in _checks(root)
         }
-        ended = ((running[each], each.result()) for each in as_completed(running))
-        failed = [name for name, outcome in ended if not _is_good(name, outcome)]
+        for each in as_completed(running):
+            outcome = each.result()
+            say(
+                f"{paint('ok  ', 'good') if outcome.good else paint('BAD ', 'bad')} {running[each]}"
+            )
+            if not outcome.good:
+                failed.append(running[each])
+                say((outcome.out + outcome.err).rstrip())
     if size := size_line(root):
         say(f"     {size}")
     if failed:
@@ -184,31 +177,20 @@ def size_line(root: Path) -> str:
     return f"size: {', '.join(sizes)}, {contracts} import contracts"
 
 
-def _is_good(name: str, outcome: Outcome) -> bool:
-    """Print whether the check passed, and return that."""
-    say(f"{paint('ok  ', 'good') if outcome.good else paint('BAD ', 'bad')} {name}")
-    if not outcome.good:
-        say((outcome.out + outcome.err).rstrip())
-    return outcome.good
-
-
 def _checks(root: Path) -> Iterator[Check]:
-    def tool(name: str, *words: str) -> tuple[str, ...]:
-        return (str(BIN / name), *words)
-
-    yield Check("format", tool("ruff", "format", "--check", "."))
-    yield Check("lint", tool("ruff", "check", "."))
-    yield Check("types", tool("mypy"))
-    yield Check("layers", tool("lint-imports"))
-    yield Check("dependencies", tool("deptry", "--no-ansi", "."))
-    yield Check("Dockerfile", tool("hadolint", "compose/Dockerfile"))
-    yield Check("YAML", tool("yamllint", "--strict", "compose", ".yamllint", ".hadolint.yaml"))
-    if (root / "tests" / "docs").is_dir():
-        yield Check("documentation", tool("pytest", "-q", "tests/docs"))
-    yield from _compose(root)
-
-
-def _compose(root: Path) -> Iterator[Check]:
+    tools = {
+        "format": ("ruff", "format", "--check", "."),
+        "lint": ("ruff", "check", "."),
+        "types": ("mypy",),
+        "layers": ("lint-imports",),
+        "dependencies": ("deptry", "--no-ansi", "."),
+        "Dockerfile": ("hadolint", "compose/Dockerfile"),
+        "YAML": ("yamllint", "--strict", "compose", ".yamllint", ".hadolint.yaml"),
+        "documentation": ("pytest", "-q", "tests/docs"),
+    }
+    for name, (program, *words) in tools.items():
+        if name != "documentation" or (root / "tests" / "docs").is_dir():
+            yield name, (str(BIN / program), *words), {}
     found = machine.compose()
     if found is None:
         say("     compose files left out: Docker Compose is not installed")
@@ -222,8 +204,8 @@ def _compose(root: Path) -> Iterator[Check]:
         chosen = [
             word for file in files for word in ("--file", str(root / "compose" / f"{file}.yaml"))
         ]
-        command = (*found[0], "--env-file", "/dev/null", *chosen, "config", "--quiet")
-        yield Check(name, command, _COMPOSE_ENV)
+        config = ("--env-file", "/dev/null", *chosen, "config", "--quiet")
+        yield name, (*found[0], *config), _COMPOSE_ENV
 
 
 def lock(root: Path) -> int:
@@ -231,17 +213,12 @@ def lock(root: Path) -> int:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
     for extra in sorted(extras, key=lambda name: name != "dev"):
-        if status := hand_over(_compile(extra), cwd=root):
+        bound = [] if extra == "dev" else ["--constraint", "requirements/dev.txt"]
+        command = [
+            str(BIN / "uv"), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
+            "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
+            "--only-binary", ":all:", *bound, "--output-file", f"requirements/{extra}.txt",
+        ]  # fmt: skip
+        if status := hand_over(command, cwd=root):
             return status
     return 0
-
-
-def _compile(extra: str) -> list[str]:
-    file = f"requirements/{extra}.txt"
-    bound = [] if extra == "dev" else ["--constraint", "requirements/dev.txt"]
-    return [
-        str(BIN / "uv"), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
-        "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
-        "--only-binary", ":all:",
-        *bound, "--output-file", file,
-    ]  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compose.stack.cli import ROOT
-from compose.stack.subprocesses import capture, must
+from compose.stack.subprocesses import must
 
 CHILD = """
 import sys, time
@@ -45,10 +45,3 @@ def test_what_a_program_says_is_kept_for_us_alone(tmp_path: Path) -> None:
     must([sys.executable, "-c", "print('a path of ours')"], doing="building", log=log)
     assert log.read_text() == "a path of ours\n"
     assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
-
-
-def test_an_environment_can_be_the_whole_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OURS", "1")
-    show = [sys.executable, "-c", "import os; print(sorted({'OURS', 'GIVEN'} & set(os.environ)))"]
-    assert capture(show, {"GIVEN": "1"}).out == "['GIVEN', 'OURS']\n"
-    assert capture(show, {"GIVEN": "1"}, whole=True).out == "['GIVEN']\n"

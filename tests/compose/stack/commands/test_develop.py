@@ -85,7 +85,7 @@ def test_all_that_is_wrong_is_named(
 
 
 def tool(name: str, program: str) -> Check:
-    return Check(name, (sys.executable, "-c", program))
+    return name, (sys.executable, "-c", program), {}
 
 
 GOOD = tool("good", "print('nothing to say')")
