@@ -20,21 +20,10 @@ PYTHON = FOLDER / "bin" / "python"
 STAMP = FOLDER / "stamp"
 LOG = FOLDER / "install.log"
 # Commands that use the tools of the development lock, which includes all of `local`.
-DEVELOPMENT = frozenset(
-    {
-        "test",
-        "check",
-        "lock",
-        "chaos",
-        "simulate",
-        "mutants",
-        "pictures",
-        "prove",
-        "wheel",
-        "example-exclusive",
-        "example-speech",
-    }
-)
+DEVELOPMENT = {
+    *("test", "check", "lock", "chaos", "simulate", "mutants", "pictures", "prove", "wheel"),
+    *("example-exclusive", "example-speech"),
+}
 VERSION = ".".join(map(str, sys.version_info[:2]))
 USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
 

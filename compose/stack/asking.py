@@ -22,32 +22,22 @@ class Unanswered(StackError):
     """No answer, or not yet."""
 
 
-def api(
-    settings: Settings,
-    path: str,
-    body: object = None,
-    *,
-    headers: Mapping[str, str] | None = None,
-) -> Any:
+def api(settings: Settings, path: str, body: object = None, **headers: str) -> Any:
     """Call the API with its token."""
-    token = settings.values.get("API_TOKEN")
-    ours = {"Authorization": f"Bearer {token}"} if token else {}
-    return call(f"{settings.url(API.port)}{path}", body, headers={**ours, **(headers or {})})
+    if token := settings.values.get("API_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    return call(f"{settings.url(API.port)}{path}", body, headers=headers)
 
 
 def call(
-    url: str,
-    body: object = None,
-    *,
-    method: str | None = None,
-    headers: Mapping[str, str] | None = None,
+    url: str, body: object = None, *, method: str | None = None, headers: Mapping[str, str] = {}
 ) -> Any:
     """Return the answer of one of our services; raise StackError in its words if it refuses."""
     request = urllib.request.Request(  # noqa: S310 - our own http address
         url,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **(headers or {})},
+        headers={"Content-Type": "application/json", **headers},
     )
     try:
         with _DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -31,9 +31,9 @@ _FLAGS = {
 class Options(BaseModel):
     """A new namespace keeps closed jobs for DAYS days."""
 
-    days: Annotated[
-        int, Field(ge=1, le=MOST_DAYS, description=f"is not a whole number from 1 to {MOST_DAYS}")
-    ] = USUAL_DAYS
+    days: int = Field(
+        USUAL_DAYS, ge=1, le=MOST_DAYS, description=f"is not a whole number from 1 to {MOST_DAYS}"
+    )
 
 
 @dataclass(frozen=True)

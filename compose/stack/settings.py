@@ -33,11 +33,9 @@ from compose.stack.output import complain, shown
 from compose.stack.services import (
     ALL,
     API,
-    CALLBACK,
     CLIENT,
     DEFAULT_PORTS,
     NAMES,
-    SEMAPHORE,
     TEMPORAL,
     UI_PORT,
     WORKER,
@@ -56,10 +54,7 @@ NAMING = frozenset({"COMPOSE_PROJECT_NAME", "DATA_DIR"})
 # Another way to the mocks for the workers only, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 # What parts on different machines must share, and who uses it.
-_IN_COMMON = {
-    "CALLBACK_SECRET": frozenset({WORKER.name, CALLBACK.name, API.name}),
-    "STACK": frozenset({WORKER.name, SEMAPHORE.name}),
-}
+_IN_COMMON = {"CALLBACK_SECRET": {"worker", "callback", "api"}, "STACK": {"worker", "semaphore"}}
 
 
 class Mode(StrEnum):
@@ -152,11 +147,9 @@ class Settings(BaseModel):
     ports: Mapping[str, int]
 
     mode: Mode = Mode.AUTO
-    workers: Annotated[
-        int,
-        Field(ge=1, le=MOST_WORKERS, description=f"is not a whole number from 1 to {MOST_WORKERS}"),
-        DIGITS,
-    ] = 1
+    workers: Annotated[int, DIGITS] = Field(
+        1, ge=1, le=MOST_WORKERS, description=f"is not a whole number from 1 to {MOST_WORKERS}"
+    )
     pipelines: str = ""
     roles: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
     # The stages whose vendors are mocks.
@@ -166,14 +159,13 @@ class Settings(BaseModel):
     kling_url: Url | None = None
     data_dir: Folder
     reports_dir: Folder
-    compose_project_name: Annotated[
-        str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="is not a project name")
-    ] = "genvideo"
+    compose_project_name: str = Field(
+        "genvideo", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="is not a project name"
+    )
     base_image: str = DEFAULT_BASE_IMAGE
-    stack: Annotated[
-        str,
-        Field(pattern=f"^{STACK_NAME}$", description="is not 1 to 40 characters of a-z, 0-9 and -"),
-    ] = "x"
+    stack: str = Field(
+        "x", pattern=f"^{STACK_NAME}$", description="is not 1 to 40 characters of a-z, 0-9 and -"
+    )
     comfyui_workflow: File | None = None
 
     bind_address: Address = LOOPBACK

@@ -63,7 +63,7 @@ def _submitted(settings: Settings, order: Mapping[str, str]) -> str:
     key = {"Idempotency-Key": secrets.token_hex(16)}
     for left in reversed(range(SUBMITS)):
         try:
-            return str(api(settings, "/jobs", {**order, "tag": TAG}, headers=key)["job_id"])
+            return str(api(settings, "/jobs", {**order, "tag": TAG}, **key)["job_id"])
         except Unanswered as error:
             if not left:
                 jobs = f"{settings.url(API.port)}/jobs"
