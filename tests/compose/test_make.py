@@ -77,26 +77,11 @@ def test_wrong_settings_keep_no_stack_running(tmp_path: Path) -> None:
     assert done.stderr.startswith("wrong settings: WORKERS=x (environment) is not a whole number")
 
 
-def test_an_address_that_switching_lacks_is_told_whether_a_stack_runs_or_not(
-    tmp_path: Path,
-) -> None:
-    done = make("mocks-off", "COMFYUI_URL=http://127.0.0.1:9", data=tmp_path)
-    assert done.returncode == 2
-    assert "MOCKS=off needs KLING_URL, which is not set\n" in done.stderr
-    assert "Error 2" in done.stderr
-
-
 def test_switching_mocks_needs_a_running_stack(tmp_path: Path) -> None:
     done = make("mocks-on", data=tmp_path)
     assert done.returncode == 2
     assert "the stack is not running" in done.stderr
     assert "Error 3" in done.stderr
-
-
-def test_logs_of_a_service_that_is_none_names_those_there_are(tmp_path: Path) -> None:
-    done = make("logs", "S=wroker", data=tmp_path)
-    assert done.returncode == 2
-    assert "S=wroker (environment) names wroker; known are temporal, mock-comfyui" in done.stderr
 
 
 def test_clean_asks_and_without_a_terminal_removes_nothing(tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from compose.stack.services import Unit
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 from shared.settings.common import MOCKED
-from tests.compose.stack.conftest import Fake, Load
+from tests.compose.stack.conftest import Call, Fake, Listener, Load
 from tests.fixtures.small_disk import NewDisk
 
 Probe = Callable[[Start], Iterator[Finding]]
+Printed = pytest.CaptureFixture[str]
 ELSEWHERE = "temporal.example:7233"
 APART = {
     "TEMPORAL_ADDRESS": ELSEWHERE,
@@ -29,7 +30,6 @@ APART = {
 }
 REAL = {"MOCKS": "off", "COMFYUI_URL": "http://gpu:1", "KLING_URL": "https://kling.example"}
 OURS = [Unit(name, name, "running", True, "") for name in ("api", "worker")]
-ALONE = [Unit("worker", "worker-1", "running", True, "")]
 WITH_MOCKS = [
     *OURS,
     *(Unit(name, name, "running", True, "") for name in ("mock-comfyui", "mock-kling")),
@@ -69,25 +69,31 @@ def elsewhere(settings: Load) -> Settings:
     return settings(TEMPORAL_ADDRESS=ELSEWHERE, STACK="ours")
 
 
+class Jobs:
+    """What the API tells of jobs."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.working, self.waiting = 1, 2
+        self.at = {"API_PORT": listener.port}
+        self.calls = listener.calls
+        listener.answer = self.answer
+
+    def answer(self, call: Call) -> tuple[int, object]:
+        if call.path == "/slots":
+            return 200, {"waiting_count": self.waiting}
+        assert call.path == "/jobs?status=running&limit=100"
+        return 200, {"jobs": [{"job_id": "a"}] * self.working}
+
+
 @pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the API tells of jobs; how often it was asked."""
-    told: dict[str, Any] = {"view": {"jobs": [{"job_id": "a"}], "waiting_count": 2}, "asked": 0}
-
-    def answer(_: Settings, path: str) -> Any:
-        assert path in ("/slots", "/jobs?status=running&limit=100")
-        told["asked"] += 1
-        if isinstance(told["view"], StackError):
-            raise told["view"]
-        return told["view"]
-
-    monkeypatch.setattr(checks, "api", answer)
-    return told
+def jobs(listener: Listener) -> Jobs:
+    return Jobs(listener)
 
 
 def test_open_jobs_are_counted_in_one_line_that_says_what_would_happen(
-    slots: dict[str, Any], real: Settings
+    jobs: Jobs, settings: Load, capsys: Printed
 ) -> None:
+    real = settings(**REAL, **jobs.at)
     error = refused(checks.open_jobs, real, before=WITH_MOCKS)
     assert error.status == VERDICT
     assert str(error) == (
@@ -95,62 +101,47 @@ def test_open_jobs_are_counted_in_one_line_that_says_what_would_happen(
         " and what the mocks had accepted would count as lost: nothing was started or changed;"
         " let them end, or cancel them; FORCE=1 overrides"
     )
-
-
-def test_and_back_to_the_mocks(slots: dict[str, Any], settings: Load) -> None:
-    slots["view"] = {"jobs": [], "waiting_count": 1}
-    line = str(refused(checks.open_jobs, settings()))
-    assert "1 (0 at work" in line
-    assert "from the mocks, and what the vendors had accepted" in line
-
-
-def test_with_force_it_is_said_and_goes_on(
-    slots: dict[str, Any], real: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
     run(checks.open_jobs, real, before=WITH_MOCKS, force=True)
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("open jobs: 3 (")
-
-
-def test_no_open_job_is_nothing_to_say(
-    slots: dict[str, Any], real: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    slots["view"] = {"jobs": [], "waiting_count": 0}
+    jobs.working, jobs.waiting = 0, 1
+    line = str(refused(checks.open_jobs, settings(**jobs.at)))
+    assert "1 (0 at work" in line
+    assert "from the mocks, and what the vendors had accepted" in line
+    jobs.waiting = 0
     run(checks.open_jobs, real, before=WITH_MOCKS)
     assert capsys.readouterr() == ("", "")
 
 
-def test_where_nobody_tells_of_open_jobs_nothing_is_changed(
-    slots: dict[str, Any], real: Settings
-) -> None:
-    slots["view"] = StackError("http://api does not answer; make ps", UNREACHABLE)
-    line = str(refused(checks.open_jobs, real, before=WITH_MOCKS))
-    assert "their number is not known: http://api does not answer" in line
+def test_where_nobody_tells_of_open_jobs_nothing_is_changed(settings: Load) -> None:
+    line = str(refused(checks.open_jobs, settings(**REAL, API_PORT="1"), before=WITH_MOCKS))
+    assert "their number is not known: http://127.0.0.1:1/jobs" in line
 
 
 @pytest.mark.parametrize("units", [[], WITH_MOCKS], ids=["down", "the same"])
 def test_where_the_vendors_stay_nobody_is_asked(
-    slots: dict[str, Any], settings: Load, units: list[Unit]
+    jobs: Jobs, settings: Load, units: list[Unit]
 ) -> None:
-    run(checks.open_jobs, settings(), before=units)
-    assert slots["asked"] == 0
+    run(checks.open_jobs, settings(**jobs.at), before=units)
+    assert jobs.calls == []
 
 
 @pytest.mark.parametrize("word", ["on", "off", "image", "video"])
 def test_a_part_alone_knows_by_what_was_saved_whose_vendors_it_has(
-    slots: dict[str, Any], settings: Load, word: str
+    jobs: Jobs, settings: Load, word: str
 ) -> None:
-    found = settings(**APART, **REAL | {"MOCKS": word}, ROLES="worker")
+    found = settings(**APART, **REAL | {"MOCKS": word}, **jobs.at, ROLES="worker")
+    alone = [Unit("worker", "worker-1", "running", True, "")]
     for before, mocks in MOCKED.items():
         Saved(mode="local", mocks=frozenset(mocks)).write(found.run_dir)
         if before == word:
-            run(checks.open_jobs, found, before=ALONE)
-            assert slots["asked"] == 0
+            run(checks.open_jobs, found, before=alone)
+            assert jobs.calls == []
         else:
-            line = str(refused(checks.open_jobs, found, before=ALONE))
+            line = str(refused(checks.open_jobs, found, before=alone))
             assert "open jobs: 3 (" in line
             assert ("real and paid" in line) is bool({*mocks} - {*MOCKED[word]})
-            slots["asked"] = 0
+            jobs.calls.clear()
 
 
 def test_a_disk_that_takes_no_more_is_told_before_the_start(
@@ -188,11 +179,13 @@ UNREADABLE = "A payload is encrypted with the key x, and PAYLOAD_KEY holds: none
 
 @pytest.mark.parametrize("name", ["", "ours"])
 def test_nobodys_namespace_and_our_own_are_said_nothing_about(
-    elsewhere: Settings, name: str, capsys: pytest.CaptureFixture[str]
+    elsewhere: Settings, name: str, capsys: Printed
 ) -> None:
-    stack = owner(stack=name)
-    run(checks.other_stacks, elsewhere, stack, before=[])
-    assert stack.asked == ASK_OWNER
+    """A server elsewhere is asked at every start, but not while we run."""
+    for before, asked in (([], ASK_OWNER), (OURS, []), ([], ASK_OWNER)):
+        stack = owner(stack=name)
+        run(checks.other_stacks, elsewhere, stack, before=before)
+        assert stack.asked == asked
     assert capsys.readouterr() == ("", "")
 
 
@@ -214,7 +207,7 @@ def test_another_stacks_is_refused_whatever_is_forced(elsewhere: Settings, force
     ],
 )
 def test_where_the_owner_can_not_be_told_only_force_goes_on(
-    elsewhere: Settings, answer: Outcome, told: str, capsys: pytest.CaptureFixture[str]
+    elsewhere: Settings, answer: Outcome, told: str, capsys: Printed
 ) -> None:
     stack = Fake({"semaphore.owner": answer})
     # What was refused is asked again, also while we run.
@@ -227,26 +220,23 @@ def test_where_the_owner_can_not_be_told_only_force_goes_on(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("probe", "said"),
+    [
+        (checks.other_stacks, "not checked whether another stack uses it"),
+        (checks.replayed, "what is open there was not replayed"),
+    ],
+)
 def test_a_server_that_is_away_is_told_and_asked_the_next_time(
-    elsewhere: Settings, capsys: pytest.CaptureFixture[str]
+    elsewhere: Settings, probe: Probe, said: str, capsys: Printed
 ) -> None:
-    away = Fake({"semaphore.owner": Outcome(UNREACHABLE, "", "away")})
-    run(checks.other_stacks, elsewhere, away, before=[])
-    assert capsys.readouterr().out.splitlines() == [
-        "Temporal does not answer: not checked whether another stack uses it"
-    ]
-    stack = owner(stack="")
-    run(checks.other_stacks, elsewhere, stack)
-    assert stack.asked == ASK_OWNER
-
-
-def test_a_server_elsewhere_is_asked_at_every_start_but_not_while_we_run(
-    elsewhere: Settings,
-) -> None:
-    for before, asked in (([], ASK_OWNER), (OURS, []), ([], ASK_OWNER)):
-        stack = owner(stack="")
-        run(checks.other_stacks, elsewhere, stack, before=before)
-        assert stack.asked == asked
+    away = Outcome(UNREACHABLE, "", "away")
+    programs = ("semaphore.owner", "worker.replay_open", "semaphore.replay_open")
+    for before in ([], OURS):
+        stack = Fake(dict.fromkeys(programs, away))
+        run(probe, elsewhere, stack, before=before)
+        assert stack.asked
+        assert capsys.readouterr().out == f"Temporal does not answer: {said}\n"
 
 
 @pytest.mark.parametrize(
@@ -282,13 +272,12 @@ def test_nothing_is_asked_where_no_server_has_ever_run(settings: Load, probe: Pr
 
 
 def test_a_name_that_was_given_outlives_the_stack_where_it_was_let_in(
-    settings: Load, root: Path
+    settings: Load, elsewhere: Settings, root: Path
 ) -> None:
     first = environment.stack_name(settings())
-    named = settings(TEMPORAL_ADDRESS=ELSEWHERE, STACK="ours")
-    refused(checks.other_stacks, named, owner(stack="theirs"), before=[])
+    refused(checks.other_stacks, elsewhere, owner(stack="theirs"), before=[])
     assert environment.stack_name(settings()) == first
-    run(checks.other_stacks, named, owner(stack=""), before=[])
+    run(checks.other_stacks, elsewhere, owner(stack=""), before=[])
     assert environment.stack_name(settings()) == "ours"
     assert (root / "data/secrets/stack").stat().st_mode & 0o777 == 0o600
 
@@ -316,52 +305,34 @@ def here(root: Path, settings: Load) -> Settings:
     return settings()
 
 
-def test_what_replays_is_said_nothing_about(
-    here: Settings, capsys: pytest.CaptureFixture[str]
+def test_what_replays_is_said_nothing_about_and_the_code_that_runs_is_not_replayed_again(
+    here: Settings, root: Path, capsys: Printed
 ) -> None:
     stack = replays()
     run(checks.replayed, here, stack)
     assert set(stack.asked) == REPLAYS
-    assert capsys.readouterr() == ("", "")
-
-
-def test_the_code_that_runs_is_not_replayed_again(here: Settings, root: Path) -> None:
     checks.code_note(here).write()
-    stack = replays()
+    stack.asked.clear()
     run(checks.replayed, here, stack)
     assert stack.asked == []
     (root / "shared/a.py").write_text("changed")
     run(checks.replayed, here, stack)
     assert set(stack.asked) == REPLAYS
+    assert capsys.readouterr() == ("", "")
 
 
-def test_what_was_open_when_the_stack_went_down_is_replayed_too(here: Settings) -> None:
+def test_what_was_open_when_the_stack_went_down_is_replayed_too(
+    here: Settings, settings: Load
+) -> None:
     a_database(here)
     stack = replays()
     run(checks.replayed, here, stack, before=[])
     assert stack.asked[0] == ("serve",)
     assert set(stack.asked[1:]) == REPLAYS
-
-
-def test_a_server_elsewhere_is_asked_and_not_started(here: Settings, settings: Load) -> None:
-    stack = replays()
-    run(checks.replayed, settings(TEMPORAL_ADDRESS="t:1"), stack, before=[])
-    assert set(stack.asked) == REPLAYS
-
-
-def test_a_part_replays_what_it_runs(settings: Load) -> None:
-    stack, part = replays(), settings(TEMPORAL_ADDRESS="t:1", ROLES="semaphore", STACK="ours")
-    run(checks.replayed, part, stack)
+    # A server elsewhere is not ours to start, and a part replays what it runs.
+    apart, stack = settings(TEMPORAL_ADDRESS="t:1", ROLES="semaphore", STACK="ours"), replays()
+    run(checks.replayed, apart, stack, before=[])
     assert stack.asked == [("services.semaphore.replay_open",)]
-
-
-def test_a_server_that_is_away_holds_nothing_up(
-    here: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(checks.replayed, here, replays(worker=Outcome(UNREACHABLE, "", "away")))
-    assert capsys.readouterr().out.splitlines() == [
-        "Temporal does not answer: what is open there was not replayed"
-    ]
 
 
 @pytest.mark.parametrize(
@@ -411,13 +382,16 @@ def vendors(*findings: dict[str, str], status: int = 0) -> Fake:
     )
 
 
-def test_vendors_with_whom_all_is_well_are_said_nothing_about(
-    real: Settings, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("findings", "said"), [([GOOD], ""), ([GOOD, MAYBE], "callbacks: polling alone\n")]
+)
+def test_a_warning_about_a_vendor_is_told_and_goes_on(
+    real: Settings, findings: list[dict[str, str]], said: str, capsys: Printed
 ) -> None:
-    stack = vendors(GOOD)
+    stack = vendors(*findings)
     run(checks.vendors, real, stack, before=[])
     assert stack.asked == ASK_DOCTOR
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", said)
 
 
 def test_what_is_wrong_with_a_vendor_is_refused_with_the_way_to_go_on(real: Settings) -> None:
@@ -428,11 +402,6 @@ def test_what_is_wrong_with_a_vendor_is_refused_with_the_way_to_go_on(real: Sett
         "video service: nobody answers; ComfyUI graph: it lacks a seed:"
         " nothing was started or changed; VENDOR_CHECKS=off skips this check"
     )
-
-
-def test_a_warning_is_told_and_goes_on(real: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    run(checks.vendors, real, vendors(GOOD, MAYBE), before=[])
-    assert capsys.readouterr() == ("", "callbacks: polling alone\n")
 
 
 @pytest.mark.parametrize(
@@ -451,22 +420,21 @@ def test_that_nothing_can_be_found_is_wrong(real: Settings, answer: Outcome, why
     assert why in line
 
 
-@pytest.mark.parametrize("change", [{"VENDOR_CHECKS": "off"}, {"MOCKS": "on"}])
-def test_mocks_are_not_asked_nor_where_that_is_switched_off(
-    settings: Load, change: dict[str, str]
-) -> None:
-    stack = vendors(BAD, status=VERDICT)
-    run(checks.vendors, settings(**REAL | change), stack, before=[])
-    assert stack.asked == []
-
-
-@pytest.mark.parametrize(("mock", "real"), [("image", "video"), ("video", "image")])
-def test_beside_a_mock_only_the_real_vendor_is_asked_before_the_start(
-    settings: Load, mock: str, real: str
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        ({"VENDOR_CHECKS": "off"}, []),
+        ({"MOCKS": "on"}, []),
+        ({"MOCKS": "image"}, [(*ASK_DOCTOR[0], "--only", "video")]),
+        ({"MOCKS": "video"}, [(*ASK_DOCTOR[0], "--only", "image")]),
+    ],
+)
+def test_only_real_vendors_are_asked_before_the_start(
+    settings: Load, change: dict[str, str], asked: list[tuple[str, ...]]
 ) -> None:
     stack = vendors(GOOD)
-    run(checks.vendors, settings(**REAL | {"MOCKS": mock}), stack, before=[])
-    assert stack.asked == [(*ASK_DOCTOR[0], "--only", real)]
+    run(checks.vendors, settings(**REAL | change), stack, before=[])
+    assert stack.asked == asked
 
 
 def test_while_the_stack_runs_they_are_asked_where_a_worker_is_told_something_else(
@@ -498,7 +466,7 @@ def test_what_was_refused_is_asked_again_and_no_secret_is_noted(settings: Load) 
 
 @pytest.mark.parametrize("verdict", ["wrong", "warning"])
 def test_that_no_callback_can_arrive_is_told_once_the_receiver_runs(
-    verdict: str, capsys: pytest.CaptureFixture[str]
+    verdict: str, capsys: Printed
 ) -> None:
     lost = {"check": "receiver", "verdict": verdict, "says": "it can't be reached"}
     stack = vendors(BAD, MAYBE, lost, status=VERDICT)

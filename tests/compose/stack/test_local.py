@@ -35,20 +35,6 @@ def digests(settings: Settings, home: Path = HOME) -> dict[str, str]:
     return {item.name: item.digest for item in Local(settings).programs(home)}
 
 
-def test_one_process_per_service_and_worker(settings: Load) -> None:
-    assert [*digests(settings(WORKERS="2"))] == [
-        *("temporal", "mock-comfyui", "mock-kling", "semaphore"),
-        *("worker-1", "worker-2", "callback", "api"),
-    ]
-
-
-def test_no_server_and_no_mocks_where_others_do_their_work(settings: Load) -> None:
-    found = settings(
-        MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b", TEMPORAL_ADDRESS="t:1"
-    )
-    assert [*digests(found)] == ["semaphore", "worker-1", "callback", "api"]
-
-
 def test_a_script_becomes_its_service_with_its_settings_and_nobody_elses(
     settings: Load, tmp_path: Path
 ) -> None:
@@ -92,6 +78,7 @@ def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None
 def test_only_what_a_setting_concerns_is_started_again(settings: Load) -> None:
     before = digests(settings())
     after = digests(settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b"))
+    assert before.keys() - after.keys() == {"mock-comfyui", "mock-kling"}
     assert {name for name in after if before[name] != after[name]} == {"worker-1", "api"}
 
 
@@ -104,6 +91,10 @@ def test_one_more_worker_changes_nothing_but_the_page_that_shows_how_many_there_
         conf.read_string(stack.supervisor_conf(stack.programs(HOME)))
         return {name: dict(conf[name]) for name in conf.sections()}
 
+    assert [*digests(settings(WORKERS="2"))] == [
+        *("temporal", "mock-comfyui", "mock-kling", "semaphore"),
+        *("worker-1", "worker-2", "callback", "api"),
+    ]
     one, two = sections("1"), sections("2")
     assert two.keys() - one.keys() == {"program:worker-2"}
     assert {name for name in one if one[name] != two[name]} == {"program:api"}
@@ -192,10 +183,6 @@ def test_code_that_changes_meanwhile_is_not_mixed(
     assert not [*(code / "data/run/code").glob("*")]
 
 
-def test_all_that_is_run_is_copied() -> None:
-    assert all((ROOT / name).exists() for name in CODE)
-
-
 def test_a_socket_whose_path_is_too_long_lies_in_a_private_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +195,8 @@ def test_a_socket_whose_path_is_too_long_lies_in_a_private_folder(
     assert stat.S_IMODE(long.parent.stat().st_mode) == 0o700
 
 
-def test_scripts_that_are_run_can_be_run() -> None:
+def test_what_is_copied_is_there_and_scripts_can_be_run() -> None:
+    assert all((ROOT / name).exists() for name in CODE)
     for script in ("stack.sh", "temporal.sh", "health.sh", "base-image.sh", "translate.sh"):
         assert (ROOT / "compose" / script).stat().st_mode & stat.S_IXUSR, script
 
@@ -273,6 +261,7 @@ def sleeper(**mark: str) -> Iterator[subprocess.Popen[str]]:
 
 @needs_proc
 def test_only_marked_processes_are_ended(tmp_path: Path) -> None:
+    assert end_marked(tmp_path) == 0
     with ExitStack() as running:
         ours = running.enter_context(sleeper(**{MARK: str(tmp_path)}))
         others = running.enter_context(sleeper(**{MARK: str(tmp_path / "other")}))
@@ -282,10 +271,6 @@ def test_only_marked_processes_are_ended(tmp_path: Path) -> None:
         assert ours.wait(timeout=60) == -15
         assert others.poll() is None
         assert plain.poll() is None
-
-
-def test_nothing_to_end(tmp_path: Path) -> None:
-    assert end_marked(tmp_path) == 0
 
 
 def record(level: str, event: str) -> str:
@@ -316,9 +301,6 @@ def test_the_last_line_that_tells_of_an_error(
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     log = tmp_path / "semaphore.log"
+    assert last_error(log) is None
     log.write_text(record("error", "long ago") + "\n" + "fine\n" * 100_000)
     assert last_error(log) is None
-
-
-def test_a_log_that_is_not_there_tells_of_none(tmp_path: Path) -> None:
-    assert last_error(tmp_path / "no.log") is None

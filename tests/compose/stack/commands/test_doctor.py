@@ -55,6 +55,9 @@ def test_what_is_open_is_told_with_its_address(
     assert lines.pop(8000) == f"ok API, WebSocket, dashboard: {everywhere}"
     assert lines.pop(8001) == "ok callback receiver: everybody who reaches 10.1.2.3"
     assert all(line.endswith(": loopback only") for line in lines.values())
+    line = said(settings, capsys, API_BIND_ADDRESS="10.1.2.3")[8000]
+    assert line.startswith("bad API, WebSocket, dashboard: everybody who reaches 10.1.2.3, without")
+    assert "API_TOKEN" in line.partition("->")[2]
 
 
 PINNED = "python:3.13-slim@sha256:" + "0" * 64
@@ -83,14 +86,6 @@ def test_nothing_takes_the_place_of_a_base_image_that_was_named(
     found = base_image(settings(BASE_IMAGE=wanted))
     assert found.good == good
     assert told in (found.found if good else found.fix)
-
-
-def test_an_open_api_without_a_token_is_bad(
-    settings: Load, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = said(settings, capsys, API_BIND_ADDRESS="10.1.2.3")[8000]
-    assert line.startswith("bad API, WebSocket, dashboard: everybody who reaches 10.1.2.3, without")
-    assert "API_TOKEN" in line.partition("->")[2]
 
 
 @pytest.mark.parametrize(("percent", "good"), [(4.9, False), (5.0, True), (80.0, True)])
@@ -161,28 +156,26 @@ FOUND = [
 ]
 
 
-def test_real_vendors_are_looked_at_before_the_stack_runs(
-    settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = whole(receiver=False)
-    monkeypatch.setattr(modes, "running_or_prepared", lambda _: run)
-    assert doctor(settings(MODE="local", **REAL)) == VERDICT
-    assert VENDOR.findall(capsys.readouterr().out) == FOUND
-    assert run.asked == [("services.worker.doctor",)]
-
-
-@pytest.mark.parametrize(("receiver", "words"), [(True, ("--receiver",)), (False, ())])
-def test_while_the_stack_runs_so_are_mocks_and_the_receiver(
+@pytest.mark.parametrize(
+    ("given", "running", "receiver", "words"),
+    [(REAL, False, False, ()), ({}, True, True, ("--receiver",)), ({}, True, False, ())],
+    ids=["real, before the stack runs", "also mocks and the receiver while it runs", "no receiver"],
+)
+def test_vendors_are_looked_at(
     settings: Load,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    *,
+    given: dict[str, str],
+    running: bool,
     receiver: bool,
     words: tuple[str, ...],
 ) -> None:
     run = whole(receiver=receiver)
-    monkeypatch.setattr(modes, "chosen", lambda _: run)
-    Saved(mode="local").write(settings().run_dir)
-    assert doctor(settings(MODE="local")) == VERDICT
+    monkeypatch.setattr(modes, "chosen" if running else "running_or_prepared", lambda _: run)
+    if running:
+        Saved(mode="local").write(settings().run_dir)
+    assert doctor(settings(MODE="local", **given)) == VERDICT
     assert VENDOR.findall(capsys.readouterr().out) == FOUND
     assert run.asked == [("services.worker.doctor", *words)]
 
