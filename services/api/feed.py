@@ -259,6 +259,7 @@ class Feed:
         """Forget these jobs; each costs a walk through the list, so pass many at once."""
         jobs = [self._newest.pop(job_id).job for job_id in job_ids & self._newest.keys()]
         self._open -= job_ids
+        self._order = [frame for frame in self._order if frame.job.job_id not in job_ids]
         self._keys = [key for key in self._keys if key.job_id not in job_ids]
         for tag in {job.tag for job in jobs if job.tag is not None}:
             self._tagged[tag] = [key for key in self._tagged[tag] if key.job_id not in job_ids]

@@ -3,9 +3,10 @@ one."""
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import closing, suppress
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
@@ -76,31 +77,30 @@ class Item(NamedTuple):
     position: int
 
 
-class Position(Protocol):
-    """How far a listener has come; nothing is stored for it."""
+class Position(ABC):
+    """How far a listener has come; nothing else is stored for it."""
 
     position: int
     # Once all of `next` was sent, nothing will follow.
-    ended: bool
+    ended = False
 
     @property
     def behind(self) -> bool:
         """True if so much is missing that it may not be sent at once."""
+        return False
 
+    @abstractmethod
     def next(self) -> list[Item]:
         """Return some of what follows, in order; empty if that was all."""
 
 
-class OneJob:
+class OneJob(Position):
     """The versions of one job; a slow listener gets the newest."""
-
-    behind = False
 
     def __init__(self, feed: Feed, job_id: str) -> None:
         self._feed = feed
         self._job_id = job_id
         self.position = -1
-        self.ended = False
 
     def next(self) -> list[Item]:
         frames = self._feed.versions_of(self._job_id, self.position)
@@ -108,11 +108,9 @@ class OneJob:
         return [Item(text_of(frame), frame.job.version) for frame in frames]
 
 
-class EveryJob:
+class EveryJob(Position):
     """The changes of all jobs: first the newest state of those that are known, each `shown`, then
     perhaps a mark, then each change."""
-
-    ended = False
 
     def __init__(self, feed: Feed, since: int, *, shown: Callable[[Job], Job], mark: bool) -> None:
         self._feed = feed
@@ -130,6 +128,9 @@ class EveryJob:
             frames = [*map(self._as_shown, self._feed.changed_after(self.position))]
         else:
             frames = self._feed.changes_after(self.position)
+        if not frames:
+            # A job that was forgotten meanwhile is not waited for.
+            self.position = max(self.position, self._known)
         if not frames and self._mark:
             self._mark = False
             mark = {"complete": self._feed.named(self.position), "jobs": len(self._feed)}

@@ -152,6 +152,19 @@ def test_a_listener_to_one_job_that_is_far_behind_gets_its_newest_version() -> N
     assert taken(slow) == [10 * MAX_WAITING]
 
 
+def test_a_job_that_is_forgotten_meanwhile_holds_no_listener_up() -> None:
+    feed = Feed()
+    for number in (1, 2):
+        feed.put(job(number))
+    at = every(feed)
+    feed.forget({job(2).job_id})
+    assert taken(at) == [1]
+    assert not at.behind
+    for version in (1, 2):
+        feed.put(job(1, version=version))
+    assert taken(at) == [3, 4]
+
+
 def test_changes_that_are_overtaken_are_forgotten() -> None:
     feed = Feed()
     for version in range(10 * SPARE):
