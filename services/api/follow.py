@@ -26,10 +26,11 @@ log = structlog.get_logger(__name__)
 # This many jobs are looked up in one round; the others come first in the next one.
 LOOK_UPS = 20
 READ_AT_ONCE = 8
-# A folder is looked at this often, and listed if it has changed, or a second has passed; lists
-# take no more than this share of the time. A bucket is listed rarely, because its lists cost money,
-# and visibility and the slot show which records may have changed.
-LOOK_SECONDS, LIST_SECONDS, FOLDER_SHARE = 0.02, 1.0, 0.1
+# A folder is looked at this often, more rarely without an open job, and listed if it has changed,
+# or two seconds have passed; lists take no more than this share of the time. A bucket is listed
+# rarely, because its lists cost money, and visibility and the slot show which records may have
+# changed.
+LOOK_SECONDS, IDLE_SECONDS, LIST_SECONDS, FOLDER_SHARE = 0.02, 0.1, 2.0, 0.1
 BUCKET_SECONDS = 300.0
 # A folder that has changed later than that is looked at again.
 SETTLED_NANOSECONDS = 50_000_000
@@ -71,7 +72,7 @@ class Follower:
         """Read each record that has changed since it was read; raise StoreAway."""
         local = self._records.store.local
         if local and not await asyncio.to_thread(self._has_changed):
-            self._pause = LOOK_SECONDS
+            self._pause = LOOK_SECONDS if self._feed.any_open() else IDLE_SECONDS
             return
         self._listed_at = began = time.monotonic()
         tags = await asyncio.to_thread(self._tags)
