@@ -1,5 +1,7 @@
 // What the page shows, kept in the URL, so that a link or a reload shows the same.
 
+import { Listened } from "../lib/listened.js";
+
 const DEFAULTS = {
   view: "jobs",
   status: "",
@@ -12,11 +14,10 @@ const DEFAULTS = {
 };
 
 /** The state of the page as its address tells it. */
-export class Address {
-  #listeners = new Set();
-
+export class Address extends Listened {
   constructor() {
-    window.addEventListener("popstate", () => this.#notify());
+    super();
+    window.addEventListener("popstate", () => this.notify());
   }
 
   get state() {
@@ -40,14 +41,6 @@ export class Address {
     const target = this.with(change);
     if (replace) history.replaceState(null, "", target);
     else history.pushState(null, "", target);
-    this.#notify();
-  }
-
-  listen(listener) {
-    this.#listeners.add(listener);
-  }
-
-  #notify() {
-    for (const listener of this.#listeners) listener(this.state);
+    this.notify();
   }
 }

@@ -1,6 +1,7 @@
 // What the mocks say of themselves: the rules in force, and which faults have hit which job.
 
 import { Repeat, get } from "../lib/api.js";
+import { Listened } from "../lib/listened.js";
 import { t } from "../lib/texts.js";
 
 export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
@@ -8,22 +9,17 @@ const MILLISECONDS = 2000;
 const MOST_HITS = 5000;
 
 /** Asks the mocks again and again; listeners hear the ids of the jobs that were hit. */
-export class Mocks {
+export class Mocks extends Listened {
   /** Those that there are. */
   names = [];
   armed = 0;
   stats = {};
   #hits = new Map();
   #known = {};
-  #listeners = new Set();
 
   follow(stages) {
     this.names = Object.keys(MOCKS).filter((mock) => stages.includes(MOCKS[mock]));
     new Repeat(() => this.ask(), () => MILLISECONDS).start();
-  }
-
-  listen(listener) {
-    this.#listeners.add(listener);
   }
 
   /** The faults that hit a job, the first of them first. */
@@ -35,7 +31,7 @@ export class Mocks {
     const changed = new Set();
     await Promise.all(this.names.map((mock) => this.#askOne(mock, changed)));
     this.armed = Object.values(this.stats).reduce((sum, { rules_armed: n }) => sum + n, 0);
-    for (const listener of this.#listeners) listener(changed);
+    this.notify(changed);
   }
 
   async #askOne(mock, changed) {

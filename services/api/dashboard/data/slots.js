@@ -1,30 +1,27 @@
 // What the API says about the slot, asked again and again while the page is visible.
 
 import { Repeat, call, get } from "../lib/api.js";
+import { Listened } from "../lib/listened.js";
 import { hasEnded } from "./jobs.js";
 
 const BUSY_MILLISECONDS = 1000;
 const IDLE_MILLISECONDS = 4000;
 
 /** The slot's state: limit, pause, holders, queue; `turns` gives a job's place from 1. */
-export class Slots {
+export class Slots extends Listened {
   view = null;
   turns = new Map();
   error = null;
   #asked = null;
   #store;
-  #listeners = new Set();
 
   constructor(store) {
+    super();
     this.#store = store;
   }
 
   get paused() {
     return this.view?.paused ?? false;
-  }
-
-  listen(listener) {
-    this.#listeners.add(listener);
   }
 
   follow() {
@@ -50,7 +47,7 @@ export class Slots {
       this.#take(await get("/slots"));
     } catch (error) {
       this.error = error.message;
-      this.#notify();
+      this.notify();
     }
   }
 
@@ -58,11 +55,7 @@ export class Slots {
     this.#asked = view;
     this.error = null;
     this.reckon();
-    this.#notify();
-  }
-
-  #notify() {
-    for (const listener of this.#listeners) listener();
+    this.notify();
   }
 }
 

@@ -1,16 +1,17 @@
 // Every job the page knows; an older version never replaces a newer one.
 
+import { Listened } from "../lib/listened.js";
 import { hasEnded } from "./jobs.js";
 
 // Listeners hear of a burst of changes in strokes, which leaves frames for scrolling and typing.
 const STROKE_MILLISECONDS = 100;
 
-/** Takes jobs as they come and tells its listeners now and then which ones changed. */
-export class JobStore {
+/** Takes jobs as they come and tells its listeners now and then, before a frame is drawn, which ones
+ *  changed. */
+export class JobStore extends Listened {
   #jobs = new Map();
   #cancelling = new Set();
   #changed = new Set();
-  #listeners = new Set();
   #waiting = 0;
   #toldAt = -Infinity;
 
@@ -64,22 +65,17 @@ export class JobStore {
     return this.isCancelling(job.job_id) ? "cancelling" : job.status;
   }
 
-  /** Calls `listener` with the ids of changed jobs, before a frame is drawn. */
-  listen(listener) {
-    this.#listeners.add(listener);
-  }
-
   #touch(jobId) {
     this.#changed.add(jobId);
     const pause = Math.max(0, this.#toldAt + STROKE_MILLISECONDS - performance.now());
-    this.#waiting ||= setTimeout(() => requestAnimationFrame(() => this.#notify()), pause);
+    this.#waiting ||= setTimeout(() => requestAnimationFrame(() => this.#tell()), pause);
   }
 
-  #notify() {
+  #tell() {
     const changed = this.#changed;
     this.#changed = new Set();
     this.#waiting = 0;
     this.#toldAt = performance.now();
-    for (const listener of this.#listeners) listener(changed);
+    this.notify(changed);
   }
 }

@@ -166,46 +166,36 @@ class Preview {
     if (key === this.#key) return;
     this.#key = key;
     const links = stages.map(({ name }) => outside(jobPath(job.job_id, `/${name}`), titled(t(name))));
-    const shown = stages.findLast((stage) => Object.keys(SHOWN).some((sort) => isA(stage, sort)));
-    const sort = Object.keys(SHOWN).find((each) => shown && isA(shown, each));
+    const sortOf = (stage) => Object.keys(LABELS).find((sort) => isA(stage, sort));
+    const last = stages.findLast(sortOf);
     this.element.replaceChildren(
-      ...(shown ? [SHOWN[sort](job, shown.name, stages)] : []),
+      ...(last ? [shown(job, sortOf(last), last, stages)] : []),
       ...(links.length ? [el("p", { class: "links" }, ...links)] : []),
     );
   }
 }
 
-const start = (job) => job.prompt.slice(0, 120);
-
 const titled = (text) => text[0].toUpperCase() + text.slice(1);
 
-function image(job, name) {
-  const alt = t("Image of: {prompt}", { prompt: start(job) });
-  return el("img", { src: jobPath(job.job_id, `/${name}`), alt });
-}
+const LABELS = {
+  image: "Image of: {prompt}",
+  audio: "Sound of: {prompt}",
+  video: "Video of: {prompt}",
+};
 
-function audio(job, name) {
-  const label = t("Sound of: {prompt}", { prompt: start(job) });
+// A result by its sort; a video has the picture that it was made of as its poster.
+function shown(job, sort, { name }, stages) {
   const src = jobPath(job.job_id, `/${name}`);
-  return el("audio", { src, controls: true, preload: "metadata", "aria-label": label });
+  const label = t(LABELS[sort], { prompt: job.prompt.slice(0, 120) });
+  if (sort === "image") return el("img", { src, alt: label });
+  const played = { src, controls: true, preload: "metadata", "aria-label": label };
+  if (sort === "audio") return el("audio", played);
+  const picture = stages.find((stage) => isA(stage, "image"));
+  const poster = picture ? jobPath(job.job_id, `/${picture.name}`) : null;
+  const video = el("video", { ...played, poster, loop: true, playsinline: true });
+  video.muted = true;
+  return video;
 }
-
-function video(job, name, stages) {
-  const poster = stages.find((stage) => isA(stage, "image"));
-  const element = el("video", {
-    src: jobPath(job.job_id, `/${name}`),
-    poster: poster ? jobPath(job.job_id, `/${poster.name}`) : null,
-    controls: true,
-    loop: true,
-    playsinline: true,
-    preload: "metadata",
-    "aria-label": t("Video of: {prompt}", { prompt: start(job) }),
-  });
-  element.muted = true;
-  return element;
-}
-
-const SHOWN = { image, audio, video };
 
 /** What can be done with a job: cancel, retry, run again with edits, look into Temporal. */
 class Actions {
