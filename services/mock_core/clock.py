@@ -1,9 +1,8 @@
 """The vendor's time: its clock, the form of instants, lengths of time, and seeded numbers."""
 
 import asyncio
+import contextlib
 import hashlib
-import heapq
-import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -21,58 +20,33 @@ class Clock:
     """Nominal time; `now()` runs `speed` times as fast as real time."""
 
     def __init__(self, speed: float) -> None:
-        self._speed = speed
+        self.speed = speed
         self._real_base = time.monotonic()
         self._nominal_base = 0.0
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
-        self._handle: asyncio.TimerHandle | None = None
-
-    @property
-    def speed(self) -> float:
-        return self._speed
+        self._changed = asyncio.Event()
 
     def set_speed(self, speed: float) -> None:
         """Change the factor; running sleeps keep their nominal length."""
         self._nominal_base = self.now()
         self._real_base = time.monotonic()
-        self._speed = speed
-        if self._sleepers:
-            self._arm()
+        self.speed = speed
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def now(self) -> float:
         """Nominal seconds since the clock was made."""
-        return self._nominal_base + (time.monotonic() - self._real_base) * self._speed
+        return self._nominal_base + (time.monotonic() - self._real_base) * self.speed
 
     def to_real(self, nominal_seconds: float) -> float:
-        return nominal_seconds / self._speed
+        return nominal_seconds / self.speed
 
     async def sleep(self, nominal_seconds: float) -> None:
-        if nominal_seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (self.now() + nominal_seconds, next(self._order), future)
-        heapq.heappush(self._sleepers, entry)
-        if self._sleepers[0] is entry:
-            self._arm()
-        await future
-
-    def _arm(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        real = max(self.to_real(self._sleepers[0][0] - self.now()), 0.0)
-        self._handle = asyncio.get_running_loop().call_later(real, self._wake)
-
-    def _wake(self) -> None:
-        self._handle = None
-        due = self.now() + _EARLY_SECONDS * self._speed
-        while self._sleepers and (self._sleepers[0][0] <= due or self._sleepers[0][2].done()):
-            future = heapq.heappop(self._sleepers)[2]
-            if not future.done():
-                future.set_result(None)
-        if self._sleepers:
-            self._arm()
+        await asyncio.sleep(0)
+        end = self.now() + nominal_seconds
+        while (real := self.to_real(end - self.now())) > _EARLY_SECONDS:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(real):
+                    await self._changed.wait()
 
 
 def rfc3339(epoch_seconds: float | None) -> str | None:
@@ -131,22 +105,14 @@ def parse_delay(value: object) -> DelaySpec:
         shape, rest = "fixed", shape
     if shape not in _SHAPES:
         raise ValueError(f"unknown shape {shape!r}: must be {_HELP}")
-    return _checked(shape, _numbers(rest, _SHAPES[shape]))
-
-
-def _numbers(text: str, count: int) -> list[float]:
     try:
-        numbers = [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in rest.split(",")]
     except ValueError:
         raise ValueError(f"must be {_HELP}") from None
-    if len(numbers) != count:
-        raise ValueError(f"needs {count} number(s): must be {_HELP}")
+    if len(numbers) != _SHAPES[shape]:
+        raise ValueError(f"needs {_SHAPES[shape]} number(s): must be {_HELP}")
     if not all(0 <= number <= MAX_SECONDS for number in numbers):
         raise ValueError(f"each number must be between 0 and {MAX_SECONDS:.0f}")
-    return numbers
-
-
-def _checked(shape: str, numbers: list[float]) -> DelaySpec:
     if shape == "uniform" and numbers[0] > numbers[1]:
         raise ValueError("uniform runs from the smaller to the larger number")
     if shape == "lognormal" and not (numbers[0] > 0 and numbers[1] <= 3):

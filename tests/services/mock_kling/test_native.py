@@ -6,7 +6,6 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from services.mock_kling.orders import CODES
 from services.mock_kling.settings import DEFAULT_API_KEY
 from tests.services.mock_core.serving import HURRY, Receiver, Service
 from tests.services.mock_kling.client import (
@@ -86,16 +85,6 @@ async def test_what_is_not_there(video_mock: Service, method: str, path: str, co
     assert (reply.status_code, reply.json()["code"]) == (404, code)
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
-async def test_every_code_of_the_table_has_the_documented_shape(
-    video_mock: Service, code: int
-) -> None:
-    await video_mock.arm({"where": "submit", "do": "refuse", "with": {"code": code}})
-    reply = await create(video_mock)
-    assert (reply.status_code, reply.json()["code"]) == (CODES[code][0], code)
-    assert shape(reply.json()) == shape(SHAPES["error"])
-
-
 async def test_both_wires_share_one_state(video_mock: Service) -> None:
     await create(video_mock)
     await video_mock.quiet()
@@ -135,18 +124,6 @@ async def test_our_id_finds_a_task_only_some_time_after_its_acceptance(
     while (reply := await _ask(video_mock, OURS)).status_code == 404:
         pass
     assert reply.json()["data"]["task_id"] == task_id
-
-
-async def test_a_duplicate_id_is_1201(video_mock: Service) -> None:
-    await create(video_mock)
-    again = await create(video_mock)
-    assert (again.status_code, again.json()["code"]) == (400, 1201)
-
-
-async def test_a_duplicate_id_is_answered_with_the_first_task(video_mock: Service) -> None:
-    await configure(video_mock, duplicates="first")
-    assert await _create(video_mock) == await _create(video_mock)
-    assert (await video_mock.json("/admin/stats"))["accepted"] == 1
 
 
 async def test_a_duplicate_id_is_a_second_task_which_the_id_finds(video_mock: Service) -> None:
@@ -227,20 +204,13 @@ async def test_a_tokens_window_runs_by_the_vendors_clock(video_mock: Service) ->
     assert (await video_mock.http.get(TASKS, headers=auth(token(jti="2")))).status_code == 200
 
 
-@pytest.mark.parametrize(("skew", "code"), [(3600, 1004), (-3600, 1003)])
-async def test_a_clock_that_is_off_refuses_good_tokens(
+@pytest.mark.parametrize(("skew", "code"), [(7200, 1004), (-7200, 1003)])
+async def test_a_clock_that_is_off_takes_only_tokens_by_its_own_date(
     video_mock: Service, skew: int, code: int
 ) -> None:
-    await video_mock.http.put("/admin/config", json={"clock_skew": skew})
-    reply = await video_mock.http.get(TASKS, headers=auth(token()))
-    assert (reply.status_code, reply.json()["code"]) == (401, code)
-
-
-@pytest.mark.parametrize("skew", [7200, -7200])
-async def test_a_token_by_the_date_of_a_refusal_is_taken(video_mock: Service, skew: int) -> None:
     await configure(video_mock, clock_skew=skew)
     refused = await _asked_with(video_mock, token())
-    assert refused.status_code == 401
+    assert (refused.status_code, refused.json()["code"]) == (401, code)
     there = parsedate_to_datetime(refused.headers["date"]).timestamp()
     assert there == pytest.approx(time.time() + skew, abs=60)
     minted = token(exp=int(there) + 1800, nbf=int(there) - 5)

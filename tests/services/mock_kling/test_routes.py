@@ -7,31 +7,16 @@ import httpx
 import pytest
 from PIL import Image, ImageChops
 
-from tests.services.mock_core.serving import Json, Receiver, Service, kling, running
-
-
-async def _submit(service: Service, image_url: str, **changes: object) -> httpx.Response:
-    body = {
-        "image_url": image_url,
-        "prompt": "猫在跑",
-        "duration": "5",
-        "external_task_id": "job-1.video.1",
-        **changes,
-    }
-    return await service.post("/video/submit", body)
-
-
-async def _end(service: Service, any_id: str = "job-1.video.1") -> Json:
-    ended = ("succeed", "failed")
-    return dict(await service.until(f"/video/status/{any_id}", lambda it: it["status"] in ended))
+from tests.services.mock_core.serving import Receiver, Service, kling, running
+from tests.services.mock_kling.client import TASK, end, submit
 
 
 async def test_a_submit_becomes_a_video_of_that_very_picture(
     video_mock: Service, picture_url: str
 ) -> None:
-    reply = await _submit(video_mock, picture_url)
+    reply = await submit(video_mock, picture_url)
     assert reply.status_code == 202
-    body = await _end(video_mock)
+    body = await end(video_mock)
     assert body["job_id"] == reply.json()["job_id"]
     assert (body["status"], body["percent"]) == ("succeed", 100)
     file = await video_mock.http.get(body["video_url"])
@@ -59,21 +44,21 @@ def _first_frame(video: bytes) -> Image.Image:
 async def test_every_change_is_called_back_with_every_documented_member(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
-    task_id = (await _submit(video_mock, picture_url, callback_url=receiver.url)).json()["job_id"]
+    task_id = (await submit(video_mock, picture_url, callback_url=receiver.url)).json()["job_id"]
     await receiver.count(2)
     assert receiver.words == ["processing", "succeed"]
     last = receiver.bodies[-1]
     assert last["task_id"] == task_id
-    assert last["task_info"] == {"external_task_id": "job-1.video.1"}
+    assert last["task_info"] == {"external_task_id": TASK}
     assert isinstance(last["created_at"], int)
     assert last["updated_at"] >= last["created_at"] > 10**12
     assert last["task_status_msg"] == ""
     assert isinstance(last["final_unit_deduction"], str)
     (video,) = last["task_result"]["videos"]
-    assert video["url"] == (await _end(video_mock))["video_url"]
+    assert video["url"] == (await end(video_mock))["video_url"]
     assert receiver.paths[-1] == "/callback/kling?task=a&token=secret"
     await video_mock.quiet()
-    calls = (await video_mock.row("job-1.video.1"))["callbacks"]
+    calls = (await video_mock.row(TASK))["callbacks"]
     assert [(call["status"], call["reply"]) for call in calls] == [
         ("processing", 200),
         ("succeed", 200),
@@ -83,51 +68,39 @@ async def test_every_change_is_called_back_with_every_documented_member(
 async def test_a_picture_that_cannot_be_fetched_fails_the_task(
     video_mock: Service, receiver: Receiver
 ) -> None:
-    await _submit(video_mock, "http://127.0.0.1:9/none.png", callback_url=receiver.url)
-    body = await _end(video_mock)
+    await submit(video_mock, "http://127.0.0.1:9/none.png", callback_url=receiver.url)
+    body = await end(video_mock)
     assert body["status"] == "failed"
     assert "image download failed" in body["message"]
     await receiver.count(2)
     assert receiver.words == ["processing", "failed"]
     assert receiver.bodies[-1]["task_result"] == {"videos": []}
-    row = await video_mock.row("job-1.video.1")
+    row = await video_mock.row(TASK)
     assert (row["outcome"], row["charged"]) == ("failed", False)
 
 
 async def test_something_that_is_no_picture_fails_the_task(
     video_mock: Service, receiver: Receiver
 ) -> None:
-    await _submit(video_mock, f"{video_mock.http.base_url}/healthz")
-    assert (await _end(video_mock))["message"] == "image is not a valid png or jpg"
+    await submit(video_mock, f"{video_mock.http.base_url}/healthz")
+    assert (await end(video_mock))["message"] == "image is not a valid png or jpg"
 
 
 async def test_a_duplicate_is_rejected_by_default(video_mock: Service, picture_url: str) -> None:
-    await _submit(video_mock, picture_url)
-    reply = await _submit(video_mock, picture_url)
+    await submit(video_mock, picture_url)
+    reply = await submit(video_mock, picture_url)
     assert (reply.status_code, reply.json()["code"]) == (400, 1201)
     assert (await video_mock.json("/admin/stats"))["accepted"] == 1
 
 
 async def test_a_duplicate_can_be_answered_with_the_first_or_run_again(picture_url: str) -> None:
     async with running(kling(kling_duplicates="first")) as service:
-        first, second = [(await _submit(service, picture_url)).json() for _ in range(2)]
+        first, second = [(await submit(service, picture_url)).json() for _ in range(2)]
         assert first == second
     async with running(kling(kling_duplicates="accept")) as service:
-        first, second = [(await _submit(service, picture_url)).json() for _ in range(2)]
+        first, second = [(await submit(service, picture_url)).json() for _ in range(2)]
         assert first != second
         assert (await service.json("/admin/stats"))["duplicates"] == 1
-
-
-async def test_a_full_pool_answers_1303_and_clears(picture_url: str) -> None:
-    async with running(kling(kling_places=1)) as service:
-        await service.arm({"where": "start", "do": "slow", "with": {"extra": 60_000}})
-        await _submit(service, picture_url)
-        full = await _submit(service, picture_url, external_task_id="job-2.video.1")
-        assert (full.status_code, full.json()["code"]) == (429, 1303)
-        await service.hurry()
-        await _end(service)
-        again = await _submit(service, picture_url, external_task_id="job-2.video.1")
-        assert again.status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -137,21 +110,9 @@ async def test_a_full_pool_answers_1303_and_clears(picture_url: str) -> None:
 async def test_a_body_that_does_not_fit_names_the_field(
     video_mock: Service, wrong: dict[str, object]
 ) -> None:
-    reply = await _submit(video_mock, **{"image_url": "http://x/y", **wrong})  # type: ignore[arg-type]
+    reply = await submit(video_mock, **{"image_url": "http://x/y", **wrong})  # type: ignore[arg-type]
     assert reply.status_code == 422
     assert [item["field"] for item in reply.json()["errors"]] == list(wrong)
-
-
-async def test_a_callback_that_finds_nobody_shows_in_the_verdict(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
-    receiver.status = 503
-    await _submit(video_mock, picture_url, callback_url=receiver.url)
-    await receiver.count(2)
-    await video_mock.quiet()
-    verdict = await video_mock.json("/admin/verdict")
-    assert not verdict["ok"]
-    assert [item["status"] for item in verdict["callbacks_unanswered"]] == ["processing", "succeed"]
 
 
 async def test_reset_forgets_everything_but_the_configuration(
@@ -159,7 +120,7 @@ async def test_reset_forgets_everything_but_the_configuration(
 ) -> None:
     await video_mock.http.put("/admin/config", json={"speed": 2000})
     await video_mock.arm({"where": "poll", "do": "delay"})
-    await _submit(video_mock, picture_url)
+    await submit(video_mock, picture_url)
     await video_mock.post("/admin/reset", None)
     stats = await video_mock.json("/admin/stats")
     assert (stats["accepted"], stats["in_flight"], stats["speed"]) == (0, 0, 2000)

@@ -1,0 +1,228 @@
+"""Every way a callback goes wrong, as its receiver sees it."""
+
+import base64
+import json
+from collections.abc import Callable
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from tests.services.mock_core.serving import Json, Receiver, Service
+from tests.services.mock_kling.client import TASK, end, finish, submit
+
+SUCCESS: Json = {"match": {"status": "succeed"}}
+Sees = Callable[[Receiver], object]
+
+
+def _callback(do: str, members: Json | None = None, **rest: object) -> Json:
+    return {"where": "callback", "do": do, "with": members or {}, **rest}
+
+
+def _is_cut(receiver: Receiver) -> bool:
+    return receiver.bodies == [] and all(it.startswith(b'{"task_id"') for it in receiver.raw)
+
+
+def _is_for_an_invented_job(receiver: Receiver) -> bool:
+    real, invented = receiver.bodies
+    ours = invented["task_info"]["external_task_id"]
+    return bool(invented["task_id"] != real["task_id"] and ours.startswith("unknown-"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "words", "sees"),
+    [
+        ([_callback("lose", **SUCCESS)], "processing", None),
+        (
+            [_callback("repeat", {"times": 3}, **SUCCESS)],
+            "processing succeed succeed succeed",
+            lambda it: len(set(it.raw[1:])) == 1,
+        ),
+        (
+            [_callback("hold")],
+            "succeed processing",
+            lambda it: it.bodies[1]["updated_at"] <= it.bodies[0]["updated_at"],
+        ),
+        ([_callback("unknown-job", **SUCCESS)], "processing succeed", _is_for_an_invented_job),
+        ([_callback("contradict", **SUCCESS)], "processing failed", None),
+        ([_callback("truncate", {"keep": 0.5})], "", _is_cut),
+        (
+            [_callback("oversize", {"bytes": 300_000})],
+            "processing succeed",
+            lambda it: all(len(raw) > 300_000 for raw in it.raw),
+        ),
+        (
+            [_callback("garbage"), _callback("wrong-type")],
+            "",
+            lambda it: it.headers[0]["content-type"] == "text/html",
+        ),
+        ([_callback("drip", {"seconds": 50, "drops": 5})], "processing succeed", None),
+    ],
+    ids=lambda it: it[0]["do"] if isinstance(it, list) else "",
+)
+async def test_what_is_sent_under_a_rule(
+    video_mock: Service,
+    picture_url: str,
+    receiver: Receiver,
+    *,
+    rules: list[Json],
+    words: str,
+    sees: Sees | None,
+) -> None:
+    if not words:
+        # Damaged on purpose and refused by a live receiver: that is an answer.
+        receiver.status = 415
+    await video_mock.arm(*rules)
+    await finish(video_mock, picture_url, receiver)
+    assert receiver.words == words.split()
+    assert sees is None or sees(receiver)
+    assert (await video_mock.json("/admin/verdict"))["ok"]
+    assert (await end(video_mock))["status"] == "succeed"
+
+
+async def test_a_lost_one_is_in_the_ledger(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    await video_mock.arm(_callback("lose"))
+    await finish(video_mock, picture_url, receiver)
+    notes = [call["note"] for call in (await video_mock.row(TASK))["callbacks"]]
+    assert notes == ["lost by callback-lose"] * 2
+
+
+async def test_before_the_submits_own_reply(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    await video_mock.arm(
+        {"where": "submit", "do": "reply-after-callback", "with": {"status": "succeed"}}
+    )
+    reply = await submit(video_mock, picture_url, receiver)
+    assert receiver.words == ["processing", "succeed"]
+    assert receiver.bodies[0]["task_id"] == reply.json()["job_id"]
+
+
+async def test_late(video_mock: Service, picture_url: str, receiver: Receiver) -> None:
+    late = _callback("delay", {"seconds": 1_000_000}, match={"status": "processing"})
+    await video_mock.arm(late)
+    await submit(video_mock, picture_url, receiver)
+    await receiver.count(1)
+    await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
+    await receiver.count(2)
+    assert receiver.words == ["succeed", "processing"]
+
+
+async def test_after_a_poll_has_told_the_end(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    await video_mock.arm(_callback("after-poll", **SUCCESS))
+    await submit(video_mock, picture_url, receiver)
+    await video_mock.until("/admin/stats", lambda it: it["in_flight"] == 0)
+    assert receiver.words == ["processing"]
+    await end(video_mock)
+    await receiver.count(2)
+    assert receiver.words == ["processing", "succeed"]
+
+
+async def test_for_another_job(video_mock: Service, picture_url: str, receiver: Receiver) -> None:
+    other = await submit(video_mock, picture_url, prompt="other", external_task_id="job-2.video.1")
+    await video_mock.arm(_callback("other-job", **SUCCESS))
+    await finish(video_mock, picture_url, receiver)
+    assert receiver.bodies[-1]["task_id"] == other.json()["job_id"]
+    assert receiver.bodies[-1]["task_info"]["external_task_id"] == "job-2.video.1"
+
+
+async def test_succeed_called_back_and_failed_told(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    await video_mock.arm({"where": "progress", "do": "relapse"})
+    await finish(video_mock, picture_url, receiver)
+    assert receiver.words == ["processing", "succeed"]
+    body = await end(video_mock)
+    assert (body["status"], "video_url" in body) == ("failed", False)
+    assert (await video_mock.row(TASK))["charged"]
+
+
+@pytest.mark.parametrize(
+    ("how", "path"),
+    [
+        ("wrong", "/callback/kling?task=a&token=000000"),
+        ("missing", "/callback/kling?task=a"),
+        ("stale", "/callback/kling?task=a&token=older"),
+    ],
+)
+async def test_token(
+    video_mock: Service, picture_url: str, receiver: Receiver, how: str, path: str
+) -> None:
+    older = receiver.url.replace("token=secret", "token=older")
+    await submit(video_mock, picture_url, prompt="o", external_task_id="o.1", callback_url=older)
+    await video_mock.quiet()
+    await video_mock.arm(_callback("token", {"how": how}))
+    await finish(video_mock, picture_url, receiver)
+    assert receiver.paths[-1] == path
+
+
+async def test_enveloped_whatever_else_is_changed(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    """What is inside is changed first, in whatever order the rules stand."""
+    await video_mock.arm(_callback("envelope"), _callback("contradict", **SUCCESS))
+    await finish(video_mock, picture_url, receiver)
+    body = receiver.bodies[-1]
+    assert body.keys() == {"code", "message", "request_id", "data"}
+    assert body["data"]["task_status"] == "failed"
+
+
+@pytest.mark.parametrize(("heed", "tries"), [(True, 2), (False, 3)])
+async def test_resent_on_a_schedule(
+    video_mock: Service, picture_url: str, receiver: Receiver, heed: bool, tries: int
+) -> None:
+    receiver.statuses = [200, 503]
+    await video_mock.arm(_callback("resend", {"schedule": [0, 5, 30], "heed": heed}, **SUCCESS))
+    await finish(video_mock, picture_url, receiver)
+    assert receiver.words == ["processing"] + ["succeed"] * tries
+    calls = (await video_mock.row(TASK))["callbacks"]
+    assert len({call["delivery_id"] for call in calls[1:]}) == 1
+    assert (await video_mock.json("/admin/verdict"))["ok"]
+
+
+async def test_the_manner_is_a_knob(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    receiver.status = 503
+    policy = {"schedule": [0, 5], "form": "envelope"}
+    await video_mock.http.put("/admin/config", json={"callbacks": policy})
+    await finish(video_mock, picture_url, receiver)
+    words = [body["data"]["task_status"] for body in receiver.bodies]
+    assert sorted(words) == ["processing", "processing", "succeed", "succeed"]
+    verdict = await video_mock.json("/admin/verdict")
+    assert not verdict["ok"]
+    assert [it["status"] for it in verdict["callbacks_unanswered"]] == ["processing", "succeed"]
+
+
+async def test_each_secret_signs_and_without_one_nothing_is_signed(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    new, old = (f"whsec_{base64.b64encode(each * 24).decode()}" for each in (b"n", b"o"))
+    policies: list[tuple[Json, list[str]]] = [
+        ({}, []),
+        ({"signing_secret": new}, [new]),
+        ({"signing_secret": new, "old_signing_secret": old}, [new, old]),
+    ]
+    for number, (policy, secrets) in enumerate(policies):
+        await video_mock.http.put("/admin/config", json={"callbacks": policy})
+        await submit(video_mock, picture_url, receiver, external_task_id=f"j-{number}.1")
+        await video_mock.quiet()
+        raw, headers = receiver.raw[-1], receiver.headers[-1]
+        assert len(headers.get("webhook-signature", "").split()) == len(secrets)
+        for secret in secrets:
+            assert Webhook(secret).verify(raw, headers) == json.loads(raw)
+
+
+async def test_a_delivery_is_sent_again_by_hand(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    await finish(video_mock, picture_url, receiver)
+    delivery_id = (await video_mock.row(TASK))["callbacks"][-1]["delivery_id"]
+    reply = await video_mock.post(f"/admin/callbacks/{delivery_id}/replay", None)
+    assert reply.status_code == 202
+    await receiver.count(3)
+    assert receiver.raw[2] == receiver.raw[1]
+    assert (await video_mock.post("/admin/callbacks/msg_x/replay", None)).status_code == 404

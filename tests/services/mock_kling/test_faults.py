@@ -1,0 +1,441 @@
+"""Every way a submit, a generation, a status call or a fetch goes wrong, as the caller and the
+ledger see it."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from services.mock_kling.orders import CODES
+from tests.services.mock_core.serving import Json, Receiver, Service
+from tests.services.mock_kling.client import SHAPES, TASK, create, end, shape, submit
+
+STATUS = f"/video/status/{TASK}"
+# Nominal seconds that no test waits for; it hurries.
+LONG = 60_000
+# So slow that no state on the way can be missed; then it hurries.
+SLOWLY: Json = {"where": "start", "do": "slow", "with": {"factor": 100}}
+# Replies that tell nothing.
+SILENT = [("500", 500), ("504", 504), ("garbage", 200)]
+
+
+def rule(name: str, members: Json | None = None, **rest: object) -> Json:
+    where, _, do = name.partition(".")
+    return {"where": where, "do": do, "with": members or {}, **rest}
+
+
+async def _accepted(service: Service) -> int:
+    return int((await service.json("/admin/stats"))["accepted"])
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+async def test_every_code_of_the_vendors_table_on_either_wire(
+    video_mock: Service, code: int
+) -> None:
+    status, message = CODES[code]
+    await video_mock.arm(rule("submit.refuse", {"code": code}))
+    plain, native = await submit(video_mock, "http://x/y"), await create(video_mock)
+    assert (plain.status_code, plain.json()["code"]) == (status, code)
+    assert plain.json()["detail"] == message
+    assert (native.status_code, native.json()["code"]) == (status, code)
+    assert shape(native.json()) == shape(SHAPES["error"])
+    assert await _accepted(video_mock) == 0
+
+
+async def test_refused_with_retry_after(video_mock: Service) -> None:
+    members = {"status": 503, "message": "later", "retry_after": 7}
+    await video_mock.arm(rule("submit.refuse", members, often={"first": 1}))
+    reply = await submit(video_mock, "http://x/y")
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "7")
+    assert reply.json()["detail"] == "later"
+    assert (await submit(video_mock, "http://x/y")).status_code == 202
+
+
+async def test_a_quota_clears_with_time(video_mock: Service) -> None:
+    await video_mock.arm(rule("submit.quota", {"submits": 2, "seconds": 3000, "retry_after": 3}))
+    ids = [f"q-{n}.video.1" for n in range(3)]
+    replies = [await submit(video_mock, "http://x/y", external_task_id=it) for it in ids]
+    assert [reply.status_code for reply in replies] == [202, 202, 429]
+    assert (replies[2].json()["code"], replies[2].headers["retry-after"]) == (1302, "3")
+    assert (await video_mock.json("/admin/faults"))["rules"][0]["fired"] == 1
+    await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
+    while (await submit(video_mock, "http://x/y", external_task_id=ids[2])).status_code == 429:
+        pass
+
+
+async def test_a_pool_is_full_while_something_runs(video_mock: Service) -> None:
+    await video_mock.arm(rule("submit.pool", {"places": 1}))
+    await submit(video_mock, "http://x/y")
+    full = await submit(video_mock, "http://x/y", external_task_id="p-2.video.1")
+    assert (full.status_code, full.json()["code"]) == (429, 1303)
+    await end(video_mock)
+    again = await submit(video_mock, "http://x/y", external_task_id="p-2.video.1")
+    assert again.status_code == 202
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(3600, 1004), (-3600, 1003)])
+async def test_the_vendors_clock_is_off(video_mock: Service, seconds: int, code: int) -> None:
+    await video_mock.arm(rule("submit.skew", {"seconds": seconds}))
+    reply = await submit(video_mock, "http://x/y")
+    assert (reply.status_code, reply.json()["code"]) == (401, code)
+
+
+async def test_accepted_but_the_reply_is_reset(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("submit.lose-reply", often={"first": 1}))
+    with pytest.raises(httpx.ReadError):
+        await submit(video_mock, picture_url)
+    assert (await end(video_mock))["status"] == "succeed"
+    row = await video_mock.row(TASK)
+    assert (row["outcome"], row["charged"]) == ("succeeded", True)
+
+
+@pytest.mark.parametrize(("how", "status"), SILENT)
+async def test_accepted_but_the_reply_says_nothing(
+    video_mock: Service, how: str, status: int
+) -> None:
+    await video_mock.arm(rule("submit.lose-reply", {"how": how}))
+    reply = await submit(video_mock, "http://x/y")
+    assert reply.status_code == status
+    assert "job_id" not in reply.text
+    assert await _accepted(video_mock) == 1
+
+
+async def _unknown(service: Service) -> bool:
+    """Whether a look-up by our id finds nothing, nor the ledger a row."""
+    return (await service.http.get(STATUS)).status_code == 404 and await _accepted(service) == 0
+
+
+async def test_reset_and_accepted_only_later(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("submit.accept-late", {"seconds": LONG}))
+    with pytest.raises(httpx.ReadError):
+        await submit(video_mock, picture_url)
+    assert await _unknown(video_mock)
+    assert (await video_mock.json("/admin/stats"))["accepted_later"] == 1
+    await video_mock.hurry()
+    await video_mock.quiet()
+    row = await video_mock.row(TASK)
+    assert (row["outcome"], row["charged"]) == ("succeeded", True)
+    assert (await end(video_mock))["status"] == "succeed"
+
+
+async def test_the_reply_is_held_until_it_is_accepted(
+    video_mock: Service, picture_url: str
+) -> None:
+    await video_mock.arm(rule("submit.accept-late", {"seconds": LONG, "how": "held"}))
+    held = asyncio.create_task(submit(video_mock, picture_url))
+    await video_mock.until("/admin/stats", lambda it: it["accepted_later"] == 1)
+    assert await _unknown(video_mock)
+    assert not held.done()
+    await video_mock.hurry()
+    reply = await held
+    assert reply.status_code == 202
+    assert (await video_mock.row(TASK))["job_id"] == reply.json()["job_id"]
+
+
+@pytest.mark.parametrize(("how", "status"), SILENT)
+async def test_accepted_only_later_and_the_reply_says_nothing(
+    video_mock: Service, how: str, status: int
+) -> None:
+    await video_mock.arm(rule("submit.accept-late", {"seconds": LONG, "how": how}))
+    assert (await submit(video_mock, "http://x/y")).status_code == status
+    assert await _unknown(video_mock)
+    # A reset forgets what was still to come.
+    await video_mock.post("/admin/reset", None)
+    assert (await video_mock.json("/admin/stats"))["accepted_later"] == 0
+
+
+async def test_submitted_again_before_it_was_accepted_it_is_paid_twice(
+    video_mock: Service, picture_url: str
+) -> None:
+    late = rule("submit.accept-late", {"seconds": LONG, "how": "504"}, often={"first": 1})
+    await video_mock.arm(late)
+    await submit(video_mock, picture_url)
+    assert (await submit(video_mock, picture_url)).status_code == 202
+    await video_mock.hurry()
+    await video_mock.quiet()
+    assert (await video_mock.json("/admin/verdict"))["charged_twice"] == [TASK]
+
+
+@pytest.mark.parametrize(
+    ("armed", "accepted"),
+    [(rule("submit.hang"), 0), (rule("submit.lose-reply", {"how": "hang"}), 1)],
+)
+async def test_a_submit_that_is_never_answered(
+    video_mock: Service, armed: Json, accepted: int
+) -> None:
+    await video_mock.arm(armed)
+    with pytest.raises(httpx.ReadTimeout):
+        await video_mock.http.post("/video/submit", json={"image_url": "http://x/y"}, timeout=0.2)
+    assert await _accepted(video_mock) == accepted
+
+
+async def test_a_hang_that_gives_up_is_a_504(video_mock: Service) -> None:
+    await video_mock.arm(rule("submit.hang", {"seconds": 10}))
+    reply = await submit(video_mock, "http://x/y")
+    assert (reply.status_code, reply.json()["code"]) == (504, 5002)
+
+
+async def test_a_generation_fails_at_a_percentage(video_mock: Service, picture_url: str) -> None:
+    members = {"at": 40, "message": "no luck"}
+    await video_mock.arm(rule("start.fail", members, often={"attempts": 1}))
+    await submit(video_mock, picture_url)
+    body = await end(video_mock)
+    assert (body["status"], body["message"]) == ("failed", "no luck")
+    await submit(video_mock, picture_url, external_task_id="job-1.video.2")
+    assert (await end(video_mock, "job-1.video.2"))["status"] == "succeed"
+    assert [(await video_mock.row(f"job-1.video.{n}"))["charged"] for n in (1, 2)] == [False, True]
+
+
+async def test_slow_takes_its_factor_longer(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("start.slow", {"factor": 3, "extra": 90}))
+    await submit(video_mock, picture_url)
+    await end(video_mock)
+    assert (await video_mock.row(TASK))["seconds"] >= 0.29
+
+
+async def test_accepted_and_never_started(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    await video_mock.arm(rule("start.never-start", often={"attempts": 1}))
+    await submit(video_mock, picture_url, receiver)
+    await submit(video_mock, picture_url, external_task_id="job-1.video.2")
+    await end(video_mock, "job-1.video.2")
+    body = await video_mock.json(STATUS)
+    assert (body["status"], body["percent"]) == ("submitted", 0)
+    assert receiver.raw == []
+    assert (await video_mock.json("/admin/stats"))["in_flight"] == 1
+
+
+async def test_stuck_at_a_percentage(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("start.stick", {"at": 99}))
+    await submit(video_mock, picture_url)
+    body = await video_mock.until(STATUS, lambda it: it["percent"] == 99)
+    assert body["status"] == "processing"
+    await video_mock.json("/admin/ledger")
+    assert (await video_mock.json(STATUS))["percent"] == 99
+
+
+async def test_vanished_in_the_middle(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("start.vanish", {"at": 50}))
+    task_id = (await submit(video_mock, picture_url)).json()["job_id"]
+    await video_mock.until("/admin/stats", lambda it: it["in_flight"] == 0)
+    for any_id in (task_id, TASK):
+        assert (await video_mock.http.get(f"/video/status/{any_id}")).status_code == 404
+    row = await video_mock.row(TASK)
+    assert (row["outcome"], row["charged"]) == ("vanished", False)
+    assert (await submit(video_mock, picture_url)).status_code == 202
+
+
+async def test_one_rule_for_the_whole_life(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
+    effects = [
+        rule("submit.lose-reply", {"how": "500"}),
+        rule("progress.freeze", {"at": 10}),
+        rule("result.empty"),
+        rule("callback.contradict"),
+    ]
+    await video_mock.arm({"match": {"tag": "cursed"}, "effects": effects})
+    assert (await submit(video_mock, picture_url, receiver, prompt="#cursed")).status_code == 500
+    body = await end(video_mock)
+    assert (await video_mock.http.get(body["video_url"])).content == b""
+    await video_mock.quiet()
+    assert receiver.words == ["failed", "failed"]
+    healthy = await submit(video_mock, picture_url, external_task_id="job-2.video.1")
+    assert healthy.status_code == 202
+
+
+ONCE = {"first": 1}
+
+
+@pytest.mark.parametrize(
+    ("armed", "status"),
+    [
+        (rule("poll.refuse", {"code": 5000}, often=ONCE), 500),
+        (rule("poll.forget", often=ONCE), 404),
+        (rule("poll.garbage", often=ONCE), 200),
+        (rule("poll.truncate", often=ONCE), 200),
+    ],
+    ids=lambda it: it["do"] if isinstance(it, dict) else "",
+)
+async def test_one_status_call_tells_nothing(
+    video_mock: Service, picture_url: str, armed: Json, status: int
+) -> None:
+    await video_mock.arm(armed)
+    await submit(video_mock, picture_url)
+    reply = await video_mock.http.get(STATUS)
+    assert reply.status_code == status
+    assert '"percent"' not in reply.text
+    assert (await video_mock.json(STATUS)).keys() >= {"status", "percent"}
+
+
+async def test_a_status_call_is_reset_and_hung(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("poll.reset", often=ONCE))
+    await submit(video_mock, picture_url)
+    with pytest.raises(httpx.ReadError):
+        await video_mock.http.get(STATUS)
+    await video_mock.arm(rule("poll.hang", often=ONCE))
+    with pytest.raises(httpx.ReadTimeout):
+        await video_mock.http.get(STATUS, timeout=0.2)
+
+
+async def test_status_goes_backwards(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("progress.backwards", {"at": 30, "to": 5, "polls": 1}), SLOWLY)
+    await submit(video_mock, picture_url)
+    told: list[tuple[str, int]] = []
+    while (body := await video_mock.json(STATUS))["status"] != "succeed":
+        told.append((body["status"], body["percent"]))
+        if ("submitted", 5) in told[:-1]:
+            await video_mock.hurry()
+    fall = told.index(("submitted", 5))
+    assert told[fall - 1][0] == "processing" or fall == 0
+    assert told.count(("submitted", 5)) == 1
+
+
+async def test_percent_freezes_and_the_job_still_ends(
+    video_mock: Service, picture_url: str
+) -> None:
+    await video_mock.arm(rule("progress.freeze", {"at": 20}), SLOWLY)
+    await submit(video_mock, picture_url)
+    told = set()
+    while (body := await video_mock.json(STATUS))["status"] != "succeed":
+        told.add(body["percent"])
+        if 20 in told:
+            await video_mock.hurry()
+    assert max(told) == 20
+
+
+@pytest.mark.parametrize("percent", [250, -5, "many", None])
+async def test_an_absurd_percentage(video_mock: Service, picture_url: str, percent: object) -> None:
+    await video_mock.arm(rule("progress.absurd", {"percent": percent}), SLOWLY)
+    await submit(video_mock, picture_url)
+    body = await video_mock.until(STATUS, lambda it: it["status"] == "processing")
+    assert body["percent"] == percent
+
+
+async def test_a_state_of_no_table(video_mock: Service, picture_url: str) -> None:
+    await video_mock.arm(rule("progress.unknown-state", {"word": "reviewing"}), SLOWLY)
+    await submit(video_mock, picture_url)
+    await video_mock.until(STATUS, lambda it: it["status"] == "reviewing")
+    await video_mock.hurry()
+    assert (await end(video_mock))["status"] == "succeed"
+
+
+async def test_success_that_gets_its_address_later_or_never(
+    video_mock: Service, picture_url: str
+) -> None:
+    await video_mock.arm(
+        rule("progress.no-url", {"seconds": LONG}, match={"tag": "later"}),
+        rule("progress.no-url", match={"tag": "never"}),
+    )
+    await submit(video_mock, picture_url, prompt="#later")
+    await submit(video_mock, picture_url, prompt="#never", external_task_id="never.1")
+    for any_id in (TASK, "never.1"):
+        body = await end(video_mock, any_id)
+        assert (body["status"], "video_url" in body) == ("succeed", False)
+    await video_mock.hurry()
+    body = await video_mock.until(STATUS, lambda it: "video_url" in it)
+    assert (await video_mock.http.get(body["video_url"])).status_code == 200
+    assert "video_url" not in await end(video_mock, "never.1")
+
+
+async def test_a_restart_forgets_ids_and_still_serves_the_file(
+    video_mock: Service, picture_url: str
+) -> None:
+    await submit(video_mock, picture_url)
+    url = (await end(video_mock))["video_url"]
+    assert (await video_mock.post("/admin/restart", None)).json() == {"forgotten": 1}
+    assert (await video_mock.http.get(STATUS)).status_code == 404
+    assert (await video_mock.http.get(url)).status_code == 200
+    row = await video_mock.row(TASK)
+    assert (row["outcome"], row["charged"]) == ("succeeded", True)
+
+
+async def _fetch(
+    service: Service, picture_url: str, armed: Json, *, patience: float = 60
+) -> tuple[bytes, httpx.Response]:
+    """The whole file, and the first fetch of it under the rule."""
+    await submit(service, picture_url)
+    url = (await end(service))["video_url"]
+    whole = (await service.http.get(url)).content
+    await service.arm(armed)
+    return whole, await service.http.get(url, timeout=patience)
+
+
+@pytest.mark.parametrize(
+    ("members", "status"), [({}, 404), ({"status": 403}, 403), ({"code": 5000}, 500)]
+)
+async def test_a_file_is_refused(
+    video_mock: Service, picture_url: str, members: Json, status: int
+) -> None:
+    _, reply = await _fetch(video_mock, picture_url, rule("result.refuse", members))
+    assert reply.status_code == status
+
+
+async def test_a_file_is_truncated_as_if_it_were_all(video_mock: Service, picture_url: str) -> None:
+    whole, reply = await _fetch(video_mock, picture_url, rule("result.truncate", {"keep": 0.5}))
+    assert reply.content == whole[: len(whole) // 2]
+    assert reply.headers["content-length"] == str(len(whole) // 2)
+
+
+async def test_a_file_is_corrupt_with_the_right_length(
+    video_mock: Service, picture_url: str
+) -> None:
+    whole, reply = await _fetch(video_mock, picture_url, rule("result.corrupt"))
+    assert len(reply.content) == len(whole)
+    assert reply.content[:16] == whole[:16]
+    assert reply.content != whole
+
+
+async def test_another_jobs_file(video_mock: Service, picture_url: str) -> None:
+    await create(video_mock, external_task_id="o.1")
+    other = await video_mock.http.get((await end(video_mock, "o.1"))["video_url"])
+    whole, reply = await _fetch(video_mock, picture_url, rule("result.swap"))
+    assert reply.content == other.content != whole
+
+
+async def test_a_file_of_another_type(video_mock: Service, picture_url: str) -> None:
+    whole, reply = await _fetch(video_mock, picture_url, rule("result.wrong-type"))
+    assert reply.headers["content-type"].startswith("text/html")
+    assert reply.content == whole
+
+
+async def test_redirected_to_an_internal_address(video_mock: Service, picture_url: str) -> None:
+    _, reply = await _fetch(video_mock, picture_url, rule("result.redirect"))
+    assert reply.status_code == 302
+    assert reply.headers["location"].startswith("http://169.254.169.254/")
+
+
+@pytest.mark.parametrize(
+    ("do", "error"),
+    [("reset", (httpx.ReadError, httpx.RemoteProtocolError)), ("hang", httpx.ReadTimeout)],
+)
+async def test_a_file_that_never_comes_whole(
+    video_mock: Service, picture_url: str, do: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await _fetch(video_mock, picture_url, rule(f"result.{do}"), patience=0.2)
+
+
+async def test_a_file_in_drops(video_mock: Service, picture_url: str) -> None:
+    armed = rule("result.drip", {"seconds": 50, "drops": 5})
+    whole, reply = await _fetch(video_mock, picture_url, armed)
+    assert reply.content == whole
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(0, 0), (1, 1)])
+async def test_an_expiry_shows_in_the_verdict_unless_it_was_at_once(
+    video_mock: Service, picture_url: str, seconds: int, late: int
+) -> None:
+    armed = rule("result.expire", {"seconds": seconds, "status": 410})
+    _, reply = await _fetch(video_mock, picture_url, armed)
+    assert (reply.status_code, reply.json()["code"]) == (410, "expired")
+    verdict = await video_mock.json("/admin/verdict")
+    assert (verdict["ok"], len(verdict["fetched_after_expiry"])) == (not late, late)
+
+
+async def test_results_are_cleared_after_their_days(video_mock: Service, picture_url: str) -> None:
+    await submit(video_mock, picture_url)
+    url = (await end(video_mock))["video_url"]
+    await video_mock.http.put("/admin/config", json={"result_days": 1e-9})
+    assert (await video_mock.http.get(url)).json()["code"] == "expired"
