@@ -12,7 +12,7 @@ from services.mock_comfyui.native.wire import Gate, MalformedBody, on_trouble
 from services.mock_comfyui.pictures import ImageMaker
 from services.mock_comfyui.prompts.nodes import build_nodes, models_of
 from services.mock_comfyui.prompts.validation import NoGraph
-from services.mock_comfyui.queue.prompt_queue import PromptQueue, QueueBroken
+from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_comfyui.queue.run import Saver
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings, initial_config, native_config
@@ -82,7 +82,7 @@ def create_app(
     app.state.models = models
     # Added last, so that the journal has what it refuses.
     app.user_middleware.append(Middleware(Gate, config=lambda: native_config(mock)))
-    for trouble in (MalformedBody, NoGraph, QueueBroken):
+    for trouble in (MalformedBody, NoGraph):
         app.add_exception_handler(trouble, on_trouble)
     return app
 

@@ -125,8 +125,14 @@ class _Check:
         try:
             return self._node(output, ())
         except _CRASHES as error:
-            kind, what = "exception_during_validation", "Exception when validating node"
-            return self._mark(output, [mistake(kind, what, str(error), **_crash(error))])
+            crash = mistake(
+                "exception_during_validation",
+                "Exception when validating node",
+                str(error),
+                exception_type=type(error).__name__,
+                traceback=[f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
+            )
+            return self._mark(output, [crash])
 
     def _mark(self, node_id: str, found: list[Mistake], *, good: bool = False) -> bool:
         self.good[node_id], self.found[node_id] = good, found
@@ -150,7 +156,7 @@ class _Check:
                 wrong = mistake("required_input_missing", what, name, input_name=name)
             elif isinstance(inputs.get(name), list):
                 wrong = self._link(name, wanted, inputs[name])
-                good &= wrong is not None or self._inner(name, wanted, inputs, (*above, node_id))
+                good &= wrong is not None or self._node(inputs[name][0], (*above, node_id))
             elif name in inputs:
                 wrong = self._value(name, wanted, inputs)
             found += [wrong] if wrong else []
@@ -158,25 +164,6 @@ class _Check:
         if node_id in self.good:
             return self.good[node_id]
         return self._mark(node_id, found, good=good and not found)
-
-    def _inner(
-        self, name: str, wanted: Input, inputs: dict[str, Any], above: tuple[str, ...]
-    ) -> bool:
-        link = inputs[name]
-        try:
-            return self._node(link[0], above)
-        except _CRASHES as error:
-            reported = mistake(
-                "exception_during_inner_validation",
-                "Exception when validating inner node",
-                str(error),
-                input_name=name,
-                input_config=wanted.shown,
-                linked_node=link,
-                exception_message=str(error),
-                **_crash(error),
-            )
-            return self._mark(link[0], [reported])
 
     def _link(self, name: str, wanted: Input, link: list[Any]) -> Mistake | None:
         info = {"input_name": name, "input_config": wanted.shown}
@@ -241,10 +228,3 @@ class _Check:
                 cycle_nodes=list(circle),
             )
             self._mark(node_id, [reported])
-
-
-def _crash(error: Exception) -> dict[str, Any]:
-    return {
-        "exception_type": type(error).__name__,
-        "traceback": [f'  File "{SERVER_FILE}", line 812, in validate_prompt\n'],
-    }

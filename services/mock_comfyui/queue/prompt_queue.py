@@ -30,10 +30,6 @@ class Kept:
     generation: Generation
 
 
-class QueueBroken(Exception):
-    """The real server fails on two entries of one number and one id."""
-
-
 class PromptQueue:
     """Prompts of the native wire, one after another."""
 
@@ -44,7 +40,7 @@ class PromptQueue:
         self.cache = NodeCache()
         # By prompt id; an id that runs again keeps its place, and has the later end.
         self.history: dict[str, Kept] = {}
-        self.pending: list[tuple[float, str, Any, Task]] = []
+        self.pending: list[tuple[float, str, int, Task]] = []
         # Those that the fault plan never lets start.
         self.held: list[Task] = []
         self.running: dict[Generation, Task] = {}
@@ -53,6 +49,7 @@ class PromptQueue:
         self._clock = clock
         self._at_once = at_once
         self._numbers = itertools.count()
+        self._order = itertools.count()
         self._events = ExecutionEvents(self.hub)
         self._workers: list[asyncio.Task[None]] = []
 
@@ -69,11 +66,8 @@ class PromptQueue:
         if planned.never_starts:
             self.held.append(task)
         else:
-            # As the real server does, which compares two graphs if number and id are equal.
-            try:
-                heapq.heappush(self.pending, (task.number, task.id, task.graph, task))
-            except TypeError as error:
-                raise QueueBroken from error
+            place = (task.number, task.id, next(self._order), task)
+            heapq.heappush(self.pending, place)
         self._broadcast_status()
         self._filled.set()
         return True
@@ -92,7 +86,7 @@ class PromptQueue:
 
     def waiting(self) -> list[Task]:
         """Return the waiting prompts in order."""
-        return [*(row[-1] for row in sorted(self.pending, key=_place)), *self.held]
+        return [*(row[-1] for row in sorted(self.pending)), *self.held]
 
     def tasks(self) -> Iterator[tuple[Task, State]]:
         """Return running and waiting prompts, in this wire's form."""
@@ -175,17 +169,11 @@ class PromptQueue:
         self._workers = [loop.create_task(self._work()) for _ in range(self._at_once)]
 
     async def _work(self) -> None:
-        """Run the queue; an error stops it for good, as at the real server."""
         while True:
             while not self.pending:
                 self._filled.clear()
                 await self._filled.wait()
-            try:
-                task = heapq.heappop(self.pending)[-1]
-            except TypeError:
-                _log.error("two entries of one number and one id: nothing runs any more")
-                return
-            await self._run(task)
+            await self._run(heapq.heappop(self.pending)[-1])
 
     async def _run(self, task: Task) -> None:
         generation = task.generation
@@ -232,15 +220,11 @@ class PromptQueue:
 
     def _take_out(self, generation: Generation) -> None:
         rest = [row for row in self.pending if row[-1].generation is not generation]
-        self.pending = sorted(rest, key=_place)
+        self.pending = sorted(rest)
         self.held = [task for task in self.held if task.generation is not generation]
 
     def _broadcast_status(self) -> None:
         self.hub.send(None, "status", {"status": self.status()})
-
-
-def _place(row: tuple[float, str, Any, Task]) -> float:
-    return row[0]
 
 
 def _entry_of(task: Task) -> dict[str, Any]:

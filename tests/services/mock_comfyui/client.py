@@ -135,16 +135,18 @@ async def history_of(service: Service, prompt_id: str) -> Json:
     return dict(body[prompt_id])
 
 
-Frame = Json
+async def entry_of(service: Service, graph: Json, **members: Any) -> Json:
+    """The history entry of a graph that is run to its end."""
+    return await history_of(service, (await queue(service, graph, **members))["prompt_id"])
 
 
-def told(frames: list[Frame]) -> str:
+def told(frames: list[Json]) -> str:
     """All of them; `+1` stands for nodes that were told as finished before."""
     finished: set[str] = set()
     return " | ".join(_one(frame, finished) for frame in frames)
 
 
-def _one(frame: Frame, finished: set[str]) -> str:
+def _one(frame: Json, finished: set[str]) -> str:
     data: Any = frame["data"]
     match frame["type"]:
         case "status":

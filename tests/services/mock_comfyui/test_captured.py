@@ -10,6 +10,7 @@ import pytest
 from services.mock_comfyui.app import create_app
 from tests.services.mock_comfyui.client import (
     Socket,
+    entry_of,
     history_of,
     listening,
     long_graph,
@@ -89,8 +90,7 @@ async def test_a_run_is_told_and_kept_as_captured(real: Service) -> None:
 async def test_the_same_graph_again_is_a_cache_hit_on_the_same_file(real: Service) -> None:
     section = "same workflow again (cache)"
     theirs = {_captured_id(section): "P"}
-    first = await queue(real, simple_graph())
-    await history_of(real, first["prompt_id"])
+    await entry_of(real, simple_graph())
     async with listening(real, CLIENT) as socket:
         answer = await queue(real, simple_graph(), client_id=CLIENT)
         await history_of(real, answer["prompt_id"])
@@ -312,8 +312,7 @@ async def test_what_was_made_before_a_cancel_stays_and_is_cached(image_mock: Ser
     assert (job["status"], job["outputs_count"]) == ("cancelled", 1)
     assert job["preview_output"]["filename"] == "early_00001_.png"
     await image_mock.http.delete("/admin/faults")
-    again = await queue(image_mock, graph)
-    messages = (await history_of(image_mock, again["prompt_id"]))["status"]["messages"]
+    messages = (await entry_of(image_mock, graph))["status"]["messages"]
     assert messages[1][1]["nodes"] == ["1", "50", "2"]
 
 

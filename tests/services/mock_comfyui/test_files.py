@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.services.mock_comfyui.client import (
+    entry_of,
     history_of,
     listening,
     long_graph,
@@ -27,8 +28,7 @@ async def _status_of(service: Service, subfolder: str, name: str = "pic_00001_.p
 
 
 async def _image_of(service: Service, graph: Json, **members: object) -> Json:
-    answer = await queue(service, graph, **members)
-    outputs = (await history_of(service, answer["prompt_id"]))["outputs"]
+    outputs = (await entry_of(service, graph, **members))["outputs"]
     return dict(next(iter(outputs.values()))["images"][0])
 
 
@@ -104,8 +104,7 @@ async def test_a_file_is_served_while_it_is_written_and_stays_half_after_a_kill(
 
 async def test_numbers_are_given_when_a_file_is_saved(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "fail", "match": {"nth": 1}})
-    failed = await queue(image_mock, simple_graph(1, "pic"))
-    await history_of(image_mock, failed["prompt_id"])
+    await entry_of(image_mock, simple_graph(1, "pic"))
     assert (await _image_of(image_mock, simple_graph(2, "pic")))["filename"] == "pic_00001_.png"
 
 
@@ -169,8 +168,7 @@ async def test_a_prefix_that_leads_out_fails_the_run(image_mock: Service) -> Non
         ("../../x", "Exception", "commonpath: "),
         ("M" * 300, "OSError", "File name too long"),
     ):
-        answer = await queue(image_mock, simple_graph(prefix=prefix))
-        status = (await history_of(image_mock, answer["prompt_id"]))["status"]
+        status = (await entry_of(image_mock, simple_graph(prefix=prefix)))["status"]
         name, error = status["messages"][-1]
         assert (name, error["node_type"], error["exception_type"]) == (
             "execution_error",
@@ -325,9 +323,7 @@ async def test_a_script_is_served_as_what_can_do_no_harm(image_mock: Service) ->
 
 
 async def test_a_picture_of_another_folder_is_loaded_by_its_name(image_mock: Service) -> None:
-    first = await queue(image_mock, simple_graph(prefix="pos"))
-    await history_of(image_mock, first["prompt_id"])
+    await entry_of(image_mock, simple_graph(prefix="pos"))
     graph = simple_graph(prefix="again")
     graph["1"] = {"class_type": "LoadImage", "inputs": {"image": "pos_00001_.png [output]"}}
-    answer = await queue(image_mock, graph)
-    assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
+    assert (await entry_of(image_mock, graph))["status"]["completed"]

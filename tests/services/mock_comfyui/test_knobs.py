@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.fixtures.processes import running
 from tests.services.mock_comfyui.client import (
+    entry_of,
     history_of,
     listening,
     long_graph,
@@ -29,8 +30,7 @@ async def _set(service: Service, **native: object) -> None:
 
 
 async def _image(service: Service, graph: Json) -> Json:
-    answer = await queue(service, graph)
-    entry = await history_of(service, answer["prompt_id"])
+    entry = await entry_of(service, graph)
     return dict(entry["outputs"]["2"]["images"][0])
 
 
@@ -84,8 +84,7 @@ async def test_ids_of_ours_that_are_ignored(image_mock: Service) -> None:
 async def test_a_stalled_socket_gets_its_frames_later(image_mock: Service) -> None:
     async with listening(image_mock) as socket:
         await _set(image_mock, sockets="stalled")
-        answer = await queue(image_mock, simple_graph(), client_id="me")
-        assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
+        assert (await entry_of(image_mock, simple_graph(), client_id="me"))["status"]["completed"]
         assert await socket.hears_nothing()
         await _set(image_mock, sockets="live")
         kinds = [event["type"] for event in await socket.finish()]
@@ -95,8 +94,7 @@ async def test_a_stalled_socket_gets_its_frames_later(image_mock: Service) -> No
 async def test_a_stolen_socket_is_deaf_until_it_comes_back(image_mock: Service) -> None:
     async with listening(image_mock) as socket:
         await _set(image_mock, sockets="stolen")
-        answer = await queue(image_mock, simple_graph(1), client_id="me")
-        await history_of(image_mock, answer["prompt_id"])
+        await entry_of(image_mock, simple_graph(1), client_id="me")
         assert await socket.hears_nothing()
         async with listening(image_mock, "late") as late:
             await queue(image_mock, simple_graph(2), client_id="late")

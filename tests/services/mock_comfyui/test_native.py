@@ -9,6 +9,7 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed
 
 from tests.services.mock_comfyui.client import (
+    entry_of,
     history_of,
     listening,
     queue,
@@ -24,8 +25,7 @@ async def test_a_picture_of_the_graphs_size_carries_the_graph(image_mock: Servic
     graph["9"]["inputs"]["filename_prefix"] = "cats/nap"
     workflow = {"id": "w", "title": "雪"}
     extra = {"extra_pnginfo": {"workflow": workflow}}
-    answer = await queue(image_mock, graph, extra_data=extra)
-    (image,) = (await history_of(image_mock, answer["prompt_id"]))["outputs"]["9"]["images"]
+    (image,) = (await entry_of(image_mock, graph, extra_data=extra))["outputs"]["9"]["images"]
     assert image == {"filename": "nap_00001_.png", "subfolder": "cats", "type": "output"}
     reply = await image_mock.http.get("/api/view", params=image)
     picture = Image.open(io.BytesIO(reply.content))
@@ -117,12 +117,10 @@ async def test_faults_meet_the_native_wire(image_mock: Service) -> None:
 
 
 async def test_a_reset_forgets_queue_history_and_cache(image_mock: Service) -> None:
-    answer = await queue(image_mock, simple_graph())
-    await history_of(image_mock, answer["prompt_id"])
+    await entry_of(image_mock, simple_graph())
     await image_mock.post("/admin/reset", None)
     assert await image_mock.json("/history") == {}
-    again = await queue(image_mock, simple_graph())
-    entry = await history_of(image_mock, again["prompt_id"])
+    entry = await entry_of(image_mock, simple_graph())
     assert entry["status"]["messages"][1][1]["nodes"] == []
 
 
@@ -149,14 +147,12 @@ async def test_2_history_is_lost_by_a_restart_and_the_file_is_still_served(
 async def test_2_a_restart_cuts_the_sockets_and_forgets_what_was_cached(
     image_mock: Service,
 ) -> None:
-    answer = await queue(image_mock, simple_graph())
-    await history_of(image_mock, answer["prompt_id"])
+    await entry_of(image_mock, simple_graph())
     async with listening(image_mock) as socket:
         await image_mock.post("/admin/restart", None)
         with pytest.raises(ConnectionClosed):
             await socket.until("never")
-    again = await queue(image_mock, simple_graph())
-    messages = (await history_of(image_mock, again["prompt_id"]))["status"]["messages"]
+    messages = (await entry_of(image_mock, simple_graph()))["status"]["messages"]
     assert messages[1][1]["nodes"] == []
 
 
@@ -214,7 +210,6 @@ async def test_7_an_end_missed_while_away_is_never_told_again(image_mock: Servic
 
 async def test_9_an_error_carries_server_paths(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "fail", "with": {"message": "out of memory"}})
-    answer = await queue(image_mock, simple_graph())
-    _, error = (await history_of(image_mock, answer["prompt_id"]))["status"]["messages"][-1]
+    _, error = (await entry_of(image_mock, simple_graph()))["status"]["messages"][-1]
     assert "out of memory" in error["exception_message"]
     assert "/opt/ComfyUI/" in "".join(error["traceback"])

@@ -3,9 +3,7 @@
 import asyncio
 import uuid
 
-import pytest
-
-from tests.services.mock_comfyui.client import history_of, listening, queue, simple_graph
+from tests.services.mock_comfyui.client import entry_of, history_of, listening, queue, simple_graph
 from tests.services.mock_core.serving import Json, Service, comfyui, running
 
 STICK = {"where": "start", "do": "stick", "match": {"nth": 1}}
@@ -59,25 +57,6 @@ async def test_numbers_decide_the_order(image_mock: Service) -> None:
     assert ended == [0, -5.0, 1, 3.5]
 
 
-async def test_one_number_and_one_id_twice_kill_the_worker_for_good(image_mock: Service) -> None:
-    first = await _occupied(image_mock)
-    same = {"number": 5, "prompt_id": str(uuid.uuid4())}
-    await queue(image_mock, simple_graph(1), **same)
-    reply = await image_mock.post("/prompt", {"prompt": simple_graph(2), **same})
-    assert (reply.status_code, reply.text.split("\n")[0]) == (500, "500 Internal Server Error")
-    # The heap compares the two again when one that is before them leaves it.
-    await queue(image_mock, simple_graph(9), number=4)
-    assert len((await image_mock.json("/queue"))["queue_pending"]) == 3
-    await image_mock.post("/interrupt", {"prompt_id": first})
-    await history_of(image_mock, first)
-    after = await queue(image_mock, simple_graph(3))
-    assert (await image_mock.json(f"/api/jobs/{after['prompt_id']}"))["status"] == "pending"
-    assert (await image_mock.json("/queue"))["queue_running"] == []
-    await image_mock.post("/admin/restart", None)
-    again = await queue(image_mock, simple_graph(3))
-    assert (await history_of(image_mock, again["prompt_id"]))["status"]["completed"]
-
-
 async def test_the_old_end_is_told_of_an_id_that_runs_again(image_mock: Service) -> None:
     prompt_id = str(uuid.uuid4())
     await queue(image_mock, simple_graph(1), prompt_id=prompt_id)
@@ -122,8 +101,7 @@ async def test_the_one_that_runs_is_cancelled_before_the_one_that_waits(
 async def test_what_never_starts_waits_while_others_run(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "never-start", "match": {"nth": 1}})
     never = await queue(image_mock, simple_graph(1))
-    other = await queue(image_mock, simple_graph(2))
-    await history_of(image_mock, other["prompt_id"])
+    await entry_of(image_mock, simple_graph(2))
     assert (await image_mock.json(f"/api/jobs/{never['prompt_id']}"))["status"] == "pending"
     await image_mock.post("/queue", {"delete": [never["prompt_id"]]})
     assert (await image_mock.json("/prompt"))["exec_info"]["queue_remaining"] == 0
@@ -183,27 +161,3 @@ async def test_both_are_deaf_once_either_has_gone(image_mock: Service) -> None:
         await first.connection.close()
         await _run_and_witness(image_mock, 2, "two")
         assert await second.hears_nothing()
-
-
-async def test_who_does_not_read_holds_up_all_the_others(
-    image_mock: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hub = image_mock.app.state.queue.hub
-    async with listening(image_mock, "reader") as reader:
-        held = asyncio.Event()
-        async with listening(image_mock, "deaf"):
-            (listener,) = hub.meant("deaf")
-
-            async def never(_: object) -> None:
-                await held.wait()
-
-            monkeypatch.setattr(listener, "send", never)
-            answer = await queue(image_mock, simple_graph(), client_id="reader")
-            entry = await history_of(image_mock, answer["prompt_id"])
-            assert entry["status"]["completed"]
-            # The first frame is his before the deaf one's turn comes.
-            await reader.until("status")
-            assert await reader.hears_nothing()
-            held.set()
-            kinds = [event["type"] for event in await reader.finish()]
-    assert kinds[-3:] == ["execution_success", "status", "executing"]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from services.mock_core.faults.kinds import KINDS
-from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import EXCLUSIVE, number_test, read_plan, text_matcher
 from services.mock_core.problems import Problem
 
@@ -103,11 +102,6 @@ def test_combinations_that_contradict_each_other_are_refused(pair: tuple[str, st
 def test_every_kind_is_good_with_its_defaults(name: str) -> None:
     where, _, do = name.partition(".")
     assert len(read_plan({"where": where, "do": do}).rules) == 1
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_is_a_good_plan(name: str) -> None:
-    assert read_plan({"preset": name}).rules
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
