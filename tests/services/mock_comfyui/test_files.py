@@ -1,7 +1,6 @@
 """Files of the native wire: there once they are saved, whole once they are written; uploads."""
 
 import io
-import uuid
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from PIL import Image
 from tests.services.mock_comfyui.client import (
     entry_of,
     history_of,
-    listening,
-    long_graph,
     queue,
     simple_graph,
 )
@@ -187,15 +184,6 @@ async def test_a_batch_is_saved_picture_by_picture(image_mock: Service) -> None:
     assert names == [f"batch_0000{n}_.png" for n in (1, 2, 3)]
     assert (await image_mock.json(f"/api/jobs/{answer['prompt_id']}"))["outputs_count"] == 3
     assert (await _image_of(image_mock, simple_graph(9, "batch")))["filename"] == "batch_00004_.png"
-
-
-async def test_a_finished_one_is_found_by_its_prefix_alone(image_mock: Service) -> None:
-    prompt_id = str(uuid.uuid4())
-    async with listening(image_mock) as socket:
-        graph = long_graph(prefix=f"jobs/{prompt_id}/pic")
-        await queue(image_mock, graph, client_id="me", prompt_id=prompt_id)
-        await socket.until("executed")
-        assert await _status_of(image_mock, f"jobs/{prompt_id}") == 200
 
 
 async def test_addresses_that_lead_elsewhere(image_mock: Service) -> None:

@@ -133,17 +133,6 @@ async def test_1_a_200_may_carry_node_errors(image_mock: Service) -> None:
     assert (await history_of(image_mock, answer["prompt_id"]))["outputs"].keys() == {"2"}
 
 
-async def test_2_history_is_lost_by_a_restart_and_the_file_is_still_served(
-    image_mock: Service,
-) -> None:
-    answer = await queue(image_mock, simple_graph())
-    entry = await history_of(image_mock, answer["prompt_id"])
-    await image_mock.post("/admin/restart", None)
-    assert await image_mock.json(f"/history/{answer['prompt_id']}") == {}
-    image = entry["outputs"]["2"]["images"][0]
-    assert (await image_mock.http.get("/view", params=image)).status_code == 200
-
-
 async def test_2_a_restart_cuts_the_sockets_and_forgets_what_was_cached(
     image_mock: Service,
 ) -> None:
@@ -164,16 +153,6 @@ async def test_3_the_same_id_twice_runs_twice(image_mock: Service) -> None:
     await image_mock.quiet()
     stats = await image_mock.json("/admin/stats")
     assert (stats["accepted"], stats["duplicates"]) == (2, 1)
-
-
-async def test_5_a_job_cancelled_in_the_queue_is_as_if_it_never_was() -> None:
-    async with running(comfyui(comfyui_workers=1)) as service:
-        await service.arm({"where": "start", "do": "stick", "often": {"events": "1"}})
-        await queue(service, simple_graph(1))
-        waits = await queue(service, simple_graph(2))
-        await service.post("/queue", {"delete": [waits["prompt_id"]]})
-        assert (await service.http.get(f"/api/jobs/{waits['prompt_id']}")).status_code == 404
-        assert await service.json(f"/history/{waits['prompt_id']}") == {}
 
 
 async def test_6_success_is_told_before_the_history_is_written(image_mock: Service) -> None:

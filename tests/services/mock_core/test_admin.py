@@ -165,6 +165,7 @@ async def problem(mock: Service, method: str, path: str, *, body: Any) -> Any:
     ("body", "expected"),
     [
         ({}, [("image_url", "It is missing.")]),
+        ({"image_url": "ftp://x/y"}, [("image_url", r"It must be of the form ^https?://[^\s/]+.")]),
         (
             {"image_url": "http://a/b", "duration": 5, "prompt": "x" * 2501},
             [

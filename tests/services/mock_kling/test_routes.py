@@ -103,18 +103,6 @@ async def test_a_duplicate_can_be_answered_with_the_first_or_run_again(picture_u
         assert (await service.json("/admin/stats"))["duplicates"] == 1
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"image_url": "ftp://x/y"}, {"duration": "7"}, {"duration": 5}, {"prompt": "x" * 2501}],
-)
-async def test_a_body_that_does_not_fit_names_the_field(
-    video_mock: Service, wrong: dict[str, object]
-) -> None:
-    reply = await submit(video_mock, **{"image_url": "http://x/y", **wrong})  # type: ignore[arg-type]
-    assert reply.status_code == 422
-    assert [item["field"] for item in reply.json()["errors"]] == list(wrong)
-
-
 async def test_reset_forgets_everything_but_the_configuration(
     video_mock: Service, picture_url: str
 ) -> None:
