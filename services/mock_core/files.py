@@ -91,16 +91,14 @@ class StoredFile:
     media_type: str
     made_at: float
     generation: Generation | None = None
-    fetched: bool = False
 
 
 class FileStore:
-    """Finished files in memory; `disk` keeps them over a restart."""
+    """Finished files in memory, of which the oldest go; `disk` keeps them over a restart."""
 
     def __init__(self, max_bytes: int, disk: Disk | None = None) -> None:
         self._max_bytes = max_bytes
         self._disk = disk
-        # In order of the last fetch, else of their making.
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self.size = 0
 
@@ -117,8 +115,7 @@ class FileStore:
         self._files[name] = file
         self.size += len(file.body)
         while self.size > self._max_bytes and len(self._files) > 1:
-            fetched = (key for key, file in self._files.items() if file.fetched)
-            self._drop(next(fetched, next(iter(self._files))))
+            self._drop(next(iter(self._files)))
 
     def get(self, name: str) -> StoredFile | None:
         found = self._files.get(name)
@@ -144,12 +141,6 @@ class FileStore:
         ending = name.rpartition(".")[2]
         others = (key for key in reversed(self._files) if key != name and key.endswith(ending))
         return next((self._files[key].body for key in others), None)
-
-    def note_fetch(self, name: str) -> None:
-        """Let it go before files that nobody has fetched."""
-        if name in self._files:
-            self._files[name].fetched = True
-            self._files.move_to_end(name)
 
     def clear(self) -> None:
         self._files.clear()

@@ -39,7 +39,6 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
     instead = await disturb_request(hits, mock.clock, shape=mock.refusal)
     if instead is not None:
         return instead
-    mock.files.note_fetch(name)
     body, media_type = file.body, file.media_type
     for hit in hits:
         match hit.name:

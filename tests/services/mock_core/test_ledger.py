@@ -131,17 +131,12 @@ def _file(size: int = 10) -> StoredFile:
     return StoredFile(bytes(size), "image/png", 0.0)
 
 
-def test_what_was_fetched_goes_first() -> None:
+def test_the_oldest_go_for_which_there_is_no_room() -> None:
     store = FileStore(max_bytes=30)
-    for name in ("a.png", "b.png", "c.png"):
+    for name in ("a.png", "b.png", "c.png", "d.png"):
         store.put(name, _file())
-    store.note_fetch("b.png")
-    store.put("d.png", _file())
-    assert store.get("b.png") is None
-    assert store.get("a.png") is not None
-    store.put("e.png", _file())
     assert store.get("a.png") is None
-    assert store.size == 30
+    assert (store.names(), store.size) == (["b.png", "c.png", "d.png"], 30)
 
 
 def test_a_file_put_again_counts_once() -> None:
