@@ -78,6 +78,10 @@ def _whole(low: int, high: int) -> Any:
     return Annotated[int, Field(ge=low, le=high)]
 
 
+def _percent(default: int) -> Any:
+    return _whole(0, 100), default
+
+
 _Nominal = Annotated[float, Field(ge=0, le=10_000_000)]
 _Address = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
 _Status = Literal["processing", "succeed", "failed"]
@@ -150,16 +154,13 @@ KINDS: dict[str, Kind] = {
             within=(_Nominal, 1000.0),
         ),
         _kind(
-            "start.fail",
-            "the generation fails at a percentage",
-            at=(_whole(0, 100), 50),
-            message=_FAILED,
+            "start.fail", "the generation fails at a percentage", at=_percent(50), message=_FAILED
         ),
         _kind(
             "start.out-of-memory",
             "the generation fails at a percentage, because the GPU's memory is full",
             service="image",
-            at=(_whole(0, 100), 50),
+            at=_percent(50),
         ),
         _kind(
             "start.slow",
@@ -168,11 +169,11 @@ KINDS: dict[str, Kind] = {
             extra=(Delay, DelaySpec("fixed", 0)),
         ),
         _kind("start.never-start", "accepted and never started"),
-        _kind("start.stick", "runs up to a percentage and never ends", at=(_whole(0, 100), 99)),
+        _kind("start.stick", "runs up to a percentage and never ends", at=_percent(99)),
         _kind(
             "start.vanish",
             "the vendor forgets the generation at a percentage, as after a restart",
-            at=(_whole(0, 100), 99),
+            at=_percent(99),
         ),
         _kind("poll.refuse", "a status call is answered with an error", **_REFUSE),
         _kind("poll.reset", "a status call's connection is reset"),
@@ -184,14 +185,14 @@ KINDS: dict[str, Kind] = {
         _kind(
             "progress.backwards",
             "from `at` percent on, `polls` answers say queued and `to` percent",
-            at=(_whole(0, 100), 50),
-            to=(_whole(0, 100), 0),
+            at=_percent(50),
+            to=_percent(0),
             polls=(_whole(1, 1_000_000), 1),
         ),
         _kind(
             "progress.freeze",
             "the reported percentage stays at `at` until the end",
-            at=(_whole(0, 100), 99),
+            at=_percent(99),
         ),
         _kind(
             "progress.absurd",

@@ -212,21 +212,22 @@ class FaultPlan:
         """Find the rules once per generation and version of the plan, because polls must stay
         cheap."""
         if generation.rules_version != self._version:
-            generation.rules, generation.rules_version = {}, self._version
-            key = generation.job.key
-            for rule in sorted(
-                (*self._by_key.get(None, ()), *self._by_key.get(key, ())), key=self._place
-            ):
-                for fault in rule.faults if rule.concerns(generation) else ():
-                    generation.rules.setdefault(fault.kind.where, []).append((rule, fault))
+            keys = (None, generation.job.key)
+            rules = [rule for key in keys for rule in self._by_key.get(key, ())]
+            meant = tuple(rule for rule in rules if rule.concerns(generation))
+            # Generations that match the same rules share one answer.
+            if meant not in self._known:
+                found = self._known[meant] = {}
+                for rule in sorted(meant, key=self._fitting.__getitem__):
+                    for fault in rule.faults:
+                        found.setdefault(fault.kind.where, []).append((rule, fault))
+            generation.rules, generation.rules_version = self._known[meant], self._version
         return generation.rules
-
-    def _place(self, rule: ArmedRule) -> int:
-        return self._fitting[rule]
 
     def _index(self) -> None:
         """Index the rules by job, because an exact plan has thousands, each for one job."""
         self._version += 1
+        self._known: dict[tuple[ArmedRule, ...], Found] = {}
         self._fitting = {
             rule: place
             for place, rule in enumerate(self._rules)

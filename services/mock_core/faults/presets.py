@@ -123,9 +123,7 @@ PRESETS: dict[str, Preset] = {
             "the first two submits of each job are refused with 429, code 1302, and Retry-After",
             "every job succeeds; the pause is kept, no generation attempt is used up",
             _rule(
-                "submit.refuse",
-                {"status": 429, "code": 1302, "retry_after": 1},
-                often={"first": 2},
+                "submit.refuse", {"status": 429, "code": 1302, "retry_after": 1}, often={"first": 2}
             ),
         ),
         _preset(
