@@ -7,25 +7,27 @@ answer.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
+import structlog
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, computed_field
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from services.semaphore.attributes import add_search_attributes
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.process_exit import run_and_exit
 from shared.semaphore.server import names_namespace
 from shared.settings.payloads import PayloadSettings
 from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
-from shared.temporal.namespace import TYPES, described, missing_attributes, see_namespace
+from shared.temporal.namespace import OURS, TYPES, described, missing_attributes, see_namespace
 from shared.temporal.refusals import refusal
 
+log = structlog.get_logger(__name__)
 LOOK, ADD, MAKE = "look", "add", "make"
 USUAL_DAYS = 3
 # Every host of a server knows new names within this time.
@@ -73,66 +75,66 @@ async def _outlook(what: str, days: int) -> Outlook:
     client = await answer(connect(PayloadSettings().payload_keys), seconds=CONNECT_SECONDS)
     outlook = Outlook(namespace=client.namespace, missing=dict(TYPES))
     try:
-        await _see(client, outlook, what=what, days=days)
+        outlook.there = await _knows(client, see_namespace)
+        if not outlook.there and what == MAKE:
+            kept = Duration()
+            kept.FromTimedelta(timedelta(days=days))
+            request = RegisterNamespaceRequest(
+                namespace=client.namespace, workflow_execution_retention_period=kept
+            )
+            await client.workflow_service.register_namespace(request)
+            await _until(lambda: _knows(client, missing_attributes))
+            outlook.there = True
+            outlook.done.append(f"namespace {client.namespace}")
+        if outlook.there:
+            await _see_attributes(client, outlook, fix=what != LOOK)
     except RPCError as error:
         outlook.forbidden = error.message
     return outlook
 
 
-async def _see(client: Client, outlook: Outlook, *, what: str, days: int) -> None:
-    """Fill in the findings, and fix what is asked for; raise RPCError if it is forbidden."""
-    outlook.there = await _is_there(client)
-    if not outlook.there:
-        if what != MAKE:
-            return
-        await _make(client, days)
-        outlook.there = True
-        outlook.done.append(f"namespace {client.namespace}")
+async def _see_attributes(client: Client, outlook: Outlook, *, fix: bool) -> None:
     missing = await answer(missing_attributes(client))
     outlook.missing = {name: TYPES[name] for name in missing}
     outlook.instead = {name: instead for name, instead in missing.items() if instead}
-    if missing and not outlook.instead and what != LOOK:
-        await add_search_attributes(client, missing)
-        await _until(lambda: _has_all(client))
+    if missing and not outlook.instead and fix:
+        await _add(client, missing)
+
+        async def has_all() -> bool:
+            return not await missing_attributes(client)
+
+        await _until(has_all)
         outlook.done += [f"search attribute {described(name)}" for name in missing]
         outlook.missing = {}
 
 
-async def _is_there(client: Client) -> bool:
-    """True if the namespace exists; raise TemporalRefuses if we may not know."""
+async def register_search_attributes(client: Client) -> None:
+    """Add what the namespace lacks; a server that forbids it must be prepared by hand."""
     try:
-        await see_namespace(client)
+        if missing := await missing_attributes(client):
+            await _add(client, missing)
+            log.info("search attributes added", names=missing)
+    except RPCError as error:
+        log.warning("search attributes could not be added: make namespace", reason=str(error))
+
+
+async def _add(client: Client, names: Iterable[str]) -> None:
+    request = AddSearchAttributesRequest(
+        namespace=client.namespace, search_attributes={name: OURS[name] for name in names}
+    )
+    await client.operator_service.add_search_attributes(request)
+
+
+async def _knows(client: Client, look: Callable[[Client], Awaitable[object]]) -> bool:
+    """True if the server knows the namespace; raise TemporalRefuses if we may not know."""
+    try:
+        await look(client)
     except RPCError as error:
         if names_namespace(error):
             return False
         if (refused := refusal(error)) is not None:
             raise refused from error
         raise
-    return True
-
-
-async def _has_all(client: Client) -> bool:
-    return not await missing_attributes(client)
-
-
-async def _make(client: Client, days: int) -> None:
-    kept = Duration()
-    kept.FromTimedelta(timedelta(days=days))
-    request = RegisterNamespaceRequest(
-        namespace=client.namespace, workflow_execution_retention_period=kept
-    )
-    await client.workflow_service.register_namespace(request)
-    await _until(lambda: _is_known(client))
-
-
-async def _is_known(client: Client) -> bool:
-    """True if every part of the server knows it."""
-    try:
-        await missing_attributes(client)
-    except RPCError as error:
-        if not names_namespace(error):
-            raise
-        return False
     return True
 
 

@@ -7,7 +7,7 @@ from prometheus_client import Gauge
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from services.semaphore.attributes import register_search_attributes
+from services.semaphore.namespace import register_search_attributes
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import recalls_of, semaphores_of
 from shared.pipeline.definition import Definition

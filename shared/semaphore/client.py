@@ -16,7 +16,6 @@ from .messages import (
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
     VIEW_QUERY,
-    HolderView,
     SemaphoreSettings,
     SlotChange,
     SlotFree,
@@ -34,6 +33,7 @@ QUERY_TIMEOUT = timedelta(seconds=3)
 # A signal with this many requests stays far below the server's limit.
 MAX_BATCH = 100
 NOBODY = "no worker has taken up its clean-up"
+WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 
 async def start_semaphore(
@@ -126,18 +126,15 @@ async def view_of(client: Client, name: str) -> SlotView:
 def with_drains(view: SlotView, described: WorkflowExecutionDescription) -> SlotView:
     """Add what only the server knows of the drains."""
     pending = {each.activity_id: each for each in described.raw_description.pending_activities}
-
-    def with_tries(holder: HolderView) -> HolderView:
-        drain = pending.get(drain_id(holder.run_id))
-        if drain is None:
-            return holder
-        waits = drain.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-        never = waits and drain.attempt <= 1
-        failure = drain.last_failure.message or (NOBODY if never else None)
-        seen = {"drain_attempts": drain.attempt, "drain_failure": failure}
-        return holder.model_copy(update=seen)
-
-    return view.model_copy(update={"holders": tuple(map(with_tries, view.holders))})
+    holders = []
+    for holder in view.holders:
+        if (drain := pending.get(drain_id(holder.run_id))) is not None:
+            never = drain.state == WAITS and drain.attempt <= 1
+            failure = drain.last_failure.message or (NOBODY if never else None)
+            seen = {"drain_attempts": drain.attempt, "drain_failure": failure}
+            holder = holder.model_copy(update=seen)
+        holders.append(holder)
+    return view.model_copy(update={"holders": tuple(holders)})
 
 
 async def change(client: Client, name: str, change: SlotChange) -> SlotView:

@@ -129,8 +129,8 @@ class CleanUp(Message):
     It gets a `Drain`, and returns a `Drained` when nothing of the run acts any more.
     """
 
-    task_queue: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-    activity: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    task_queue: Annotated[str, Field(min_length=1, max_length=1000)]
+    activity: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Wait(Message):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCause
-from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
 
@@ -226,7 +225,6 @@ class Run:
     original_run_id: str
     task_timeout: float
     seed: int
-    run_timeout: float = 0.0
     continued_from: str = ""
     status: Status = Status.RUNNING
     closed_at: float | None = None
@@ -242,7 +240,6 @@ class Run:
     memo: dict[str, Payload] = field(default_factory=dict)
     waiting: list[Callable[[], None]] = field(default_factory=list)
     failures: int = 0
-    failure: Failure | None = None
     # When this very run was made: a reset takes the old run's beginning over.
     made_at: float = 0.0
     lag: float | None = None

@@ -106,7 +106,7 @@ def _as_of(run: Run, at: float) -> Run:
         name = events[-1].kind.removeprefix("closed:")
         again.status = next(status for status in Status if status.name == name)
     else:
-        again.status, again.closed_at, again.failure = Status.RUNNING, None, None
+        again.status, again.closed_at = Status.RUNNING, None
     if any(event.kind == "cancel_requested" for event in events):
         again.heard.add("cancel")
     _copy_updates(again)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.common.v1 import Payloads
-from temporalio.api.failure.v1 import Failure
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.simulation.activities import Activities
@@ -102,8 +101,6 @@ class Server:
         run.made_at = self.world.now
         self.runs.setdefault(run.workflow_id, []).append(run)
         self.by_run[run.run_id] = run
-        if run.run_timeout:
-            self.world.after(run.run_timeout, self._run_timed_out, run)
         return run
 
     def start(
@@ -230,19 +227,15 @@ class Server:
         self.terminate(run)
         run.deleted = True
 
-    def _run_timed_out(self, run: Run) -> None:
-        if run.is_open:
-            self.close(run, Status.TIMED_OUT)
-
     # Ends
 
-    def close(self, run: Run, status: Status, failure: Failure | None = None) -> None:
+    def close(self, run: Run, status: Status) -> None:
         """A run ends; whatever was under way for it is void."""
         for kind, data in run.buffered:
             run.write(self.world.now, kind, **data)
         run.buffered.clear()
         run.write(self.world.now, f"closed:{status.name}")
-        run.status, run.failure, run.closed_at = status, failure, self.world.now
+        run.status, run.closed_at = status, self.world.now
         run.task = None
         for activity in run.activities.values():
             activity.ended = True

@@ -227,7 +227,7 @@ def apply(server: "Server", run: Run, commands: list[WorkflowCommand]) -> None:
             case "complete_workflow_execution":
                 server.close(run, Status.COMPLETED)
             case "fail_workflow_execution":
-                server.close(run, Status.FAILED, wanted.failure)
+                server.close(run, Status.FAILED)
             case "cancel_workflow_execution":
                 server.close(run, Status.CANCELED)
             case "continue_as_new_workflow_execution":

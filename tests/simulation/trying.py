@@ -1,6 +1,7 @@
 """One try of an activity: the real function, with the SDK's heartbeats and cancellation."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio import activity as sdk
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.common import Priority
-from temporalio.converter import DefaultFailureConverter
+from temporalio.common import Priority, _CompositeEvent
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
@@ -22,17 +22,8 @@ if TYPE_CHECKING:
 
 Done = Callable[[Payload | None, Failure | None, bool], None]
 THROTTLE_SECONDS = 0.5
-FAILURES = DefaultFailureConverter()
-
-
-class _Shutdown:
-    """Whether the worker has been told to stop, as the SDK's event says it."""
-
-    def __init__(self, worker: "Worker") -> None:
-        self._worker = worker
-
-    def is_set(self) -> bool:
-        return self._worker.stopping
+# No simulated worker is asked to stop.
+NEVER = _CompositeEvent(thread_event=threading.Event(), async_event=None)
 
 
 class Trial:
@@ -56,7 +47,6 @@ class Trial:
         self._worker.call_soon(self._begin)
 
     def _begin(self) -> None:
-        self._worker.trials.add(self)
         self._task = self._worker.create_task(self._run())
 
     async def _run(self) -> None:
@@ -74,8 +64,6 @@ class Trial:
                 failure = self._failure(error)
         except (Exception, GenvideoError) as error:
             failure = self._failure(error)
-        finally:
-            self._worker.trials.discard(self)
         self._done(payload, failure, payload is None and failure is None)
 
     async def _dawdle(self) -> None:
@@ -111,11 +99,6 @@ class Trial:
         """Have it stop; it may take its time."""
         if self._task is not None and not self._reason and not self._task.done():
             self._reason = reason
-            self._task.cancel()
-
-    def shut_down(self) -> None:
-        """The worker stops: the grace is over."""
-        if self._task is not None:
             self._task.cancel()
 
     # Heartbeats
@@ -183,7 +166,7 @@ class Trial:
             info=lambda: info,
             heartbeat=self.heartbeat,
             cancelled_event=None,  # type: ignore[arg-type]
-            worker_shutdown_event=_Shutdown(self._worker),  # type: ignore[arg-type]
+            worker_shutdown_event=NEVER,
             shield_thread_cancel_exception=None,
             payload_converter_class_or_instance=self._worker.server.table,
             runtime_metric_meter=None,

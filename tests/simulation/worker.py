@@ -158,8 +158,6 @@ class Worker(Process):
         self.queue = queue
         self.workflows = workflows
         self.functions: dict[str, Callable[..., Any]] = {}
-        self.trials: set[Trial] = set()
-        self.stopping = False
         # Whether a run whose history does not replay is failed, instead of its task.
         self.fails_runs = False
         self.breaks: Callable[[Run], bool] = lambda run: False
@@ -171,7 +169,7 @@ class Worker(Process):
     @property
     def polls(self) -> bool:
         """Whether it takes work."""
-        return self.alive and not self.frozen and not self.stopping
+        return self.alive and not self.frozen
 
     def kill(self) -> None:
         """SIGKILL: cache and activities are gone."""

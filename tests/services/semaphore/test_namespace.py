@@ -10,8 +10,13 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from services.semaphore.attributes import register_search_attributes
-from services.semaphore.namespace import ADD, LOOK, MAKE, namespace
+from services.semaphore.namespace import (
+    ADD,
+    LOOK,
+    MAKE,
+    namespace,
+    register_search_attributes,
+)
 from shared.telling import AWAY
 from shared.temporal.namespace import OURS
 from tests.fixtures.processes import free_port

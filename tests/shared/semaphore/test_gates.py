@@ -10,7 +10,6 @@ from shared.semaphore.messages import RELEASE_SIGNAL, Release
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import drains, holders, watches
-from tests.fixtures.temporal import reset
 from tests.shared.semaphore.standins import JobHandle, Jobs, StandIn, semaphore_of
 
 GATE = "image"
@@ -88,29 +87,6 @@ async def test_one_that_passes_twice_holds_the_second_permit_until_it_gives_that
     assert await passers.view() == view
     begun = [each.run.job_id for each in await watches(passers.client, passers.gate)]
     assert begun == ["holder", "next", "holder"]
-
-
-async def test_the_close_gives_back_what_was_not(passers: Jobs) -> None:
-    holder, _ = await passers.line_up("holder", "next")
-    await holder.cancel()
-    await passers.book.has_entered("next")
-    assert passers.book.drains == []
-
-
-@pytest.mark.parametrize("end", ["terminated", "reset"])
-async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
-    passers: Jobs, end: str
-) -> None:
-    holder, _ = await passers.line_up("holder", "next")
-    if end == "terminated":
-        await holder.terminate()
-    else:
-        await reset(passers.client, "holder", back_to="last", reapplies=False)
-    await passers.book.has_drained("holder")
-    assert passers.book.entered == ["holder"]
-    passers.book.vendors_clear.set()
-    await passers.book.has_entered("next")
-    assert passers.book.most == 1
 
 
 async def test_a_release_that_comes_after_the_kill_does_not_shorten_the_drain(

@@ -312,11 +312,6 @@ class TestEnded:
         await kept.book.has_entered("next")
         assert kept.book.most == 1
 
-    async def test_a_job_that_asks_brings_it_back(self, kept: Jobs) -> None:
-        """Nobody needs to wait for the semaphore's own process to notice."""
-        await kept.semaphore.terminate()
-        await kept.line_up("job")
-
 
 class TestReset:
     """A run that was reset believes what is out of date: it ends, and the next rebuilds."""
