@@ -26,7 +26,11 @@ OPEN = f"WorkflowType = '{GENVIDEO.workflow}' AND ExecutionStatus = 'Running'"
 async def open_jobs(client: Client) -> Open:
     """Which runs to replay, out of all that are open."""
     jobs = [job async for job in client.list_workflows(OPEN)]
-    begun = await _in_progress(client) if len(jobs) > SAMPLE else set()
+    begun: set[str] = set()
+    if len(jobs) > SAMPLE:
+        # Those that have got somewhere, and those that were given the slot.
+        query = f"{OPEN} AND {CUSTOM_PROGRESS.name} > 0"
+        begun = {job.id async for job in client.list_workflows(query)} | await _holders(client)
     chosen = choose(jobs, begun)
     return Open(len(jobs), [RunRef(job_id=job.id, run_id=job.run_id) for job in chosen])
 
@@ -36,12 +40,6 @@ def choose(jobs: Sequence[WorkflowExecution], begun: set[str]) -> list[WorkflowE
     waiting = [job for job in jobs if job.id not in begun]
     step = max(1, -(-len(waiting) // SAMPLE))
     return [job for job in jobs if job.id in begun] + waiting[::step]
-
-
-async def _in_progress(client: Client) -> set[str]:
-    """The ids of the jobs that have got somewhere, and of those that were given the slot."""
-    query = f"{OPEN} AND {CUSTOM_PROGRESS.name} > 0"
-    return {job.id async for job in client.list_workflows(query)} | await _holders(client)
 
 
 async def _holders(client: Client) -> set[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 
 import structlog
 from temporalio import activity
@@ -140,7 +141,11 @@ class DrainActivities:
         longest = min(limits.poll for limits in self._limits.stages.values())
         if drain.in_doubt:
             seen.doubted.add(latest)
-        await self._look(all_of(self._pipeline, drain.job_id), seen, tasks)
+        numbers = range(1, MAX_ATTEMPTS + 1)
+        every = [
+            external_id(drain.job_id, *each) for each in product(self._pipeline.names, numbers)
+        ]
+        await self._look(every, seen, tasks)
         while True:
             in_doubt = now() < doubt and latest not in seen.known
             if not seen.running and not in_doubt:
@@ -310,7 +315,9 @@ class Seen:
             if ours in self.known | self.doubted or not isinstance(news, RefusedForGood):
                 self.running.add(ours)
         elif news is None:
-            if ours in self.known and not self._is_lost(ours):
+            now = time.monotonic()
+            missing = now - self._missing_since.setdefault(ours, now)
+            if ours in self.known and missing <= self._lost(ours):
                 self.running.add(ours)
         else:
             self.known.add(ours)
@@ -318,10 +325,6 @@ class Seen:
             self._missing_since.pop(ours, None)
             over = news.state in ("succeeded", "failed")
             (self.ended if over else self.running).add(ours)
-
-    def _is_lost(self, ours: str) -> bool:
-        now = time.monotonic()
-        return now - self._missing_since.setdefault(ours, now) > self._lost(ours)
 
     def attempts(self) -> Attempts:
         found = self._pipeline.attempts()
@@ -333,11 +336,6 @@ class Seen:
 
 def step_of(ours: str) -> str:
     return ours.rsplit(".", 2)[1]
-
-
-def all_of(pipeline: Definition, job_id: str) -> list[str]:
-    attempts = range(1, MAX_ATTEMPTS + 1)
-    return [external_id(job_id, step, attempt) for step in pipeline.names for attempt in attempts]
 
 
 async def _status(vendor: Vendor, asked: str | None) -> VendorStatus | VendorError | None:

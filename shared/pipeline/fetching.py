@@ -96,10 +96,12 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         names = _names(request.url)
         named = not names.isdisjoint(self.inside | self.outside)
         if not named and not any(is_below(name, self.outside) for name in names):
+            url = request.url
+            # As RESULT_HOSTS would name it, without user and password.
+            host = f"{url.host}:{url.port}" if url.port else url.host
             raise ResultNotAllowed(
-                f"The result's address at {_named_host(request.url)!r} is not an allowed"
-                f" one: it is not"
-                " its vendor's own host, and RESULT_HOSTS does not name it."
+                f"The result's address at {host!r} is not an allowed one: it is not its vendor's"
+                " own host, and RESULT_HOSTS does not name it."
             )
         if self._proxied is not None and not is_near(request.url.host):
             return await self._proxied.handle_async_request(request)
@@ -153,11 +155,6 @@ def _names(url: httpx.URL) -> set[str]:
         return set()
     name = url.netloc.decode("ascii")
     return {name} if url.port else {name, f"{name}:{_port(url)}"}
-
-
-def _named_host(url: httpx.URL) -> str:
-    """Return the host as RESULT_HOSTS would name it, without user and password."""
-    return f"{url.host}:{url.port}" if url.port else url.host
 
 
 def _port(url: httpx.URL) -> int:

@@ -267,14 +267,11 @@ class Pipeline(Generic[Input]):
                 await drop(polling)
             hinted = starting.start_collect(watch.model_copy(update={"hinted": True}))
             stored = await cancellation.finish(hinted, ours=ours)
-        elif not self._is_last(watch.order.stage) and not polling.handle.done():
+        elif watch.order.stage != self.definition.names[-1] and not polling.handle.done():
             await drop(polling)
         if stored is None:
             raise RuntimeError("the hinted form stores the result, or fails")
         return stored
-
-    def _is_last(self, stage: str) -> bool:
-        return stage == self.definition.names[-1]
 
     async def _after_failure(self, failure: StageFailed, stage: Stage, number: int) -> None:
         """Return when another attempt is due; raise the failure if the stage has failed."""

@@ -53,21 +53,17 @@ class JobState:
             raise ValueError(f"a {self.record.status} job can't become {after}")
         version = self.record.version + 1
         counted = cast(Attempts, fields.get("attempts", self.record.attempts))
-        fields |= self._times(after, at) | {"attempts": raised(counted, self._paid)}
+        fields["attempts"] = raised(counted, self._paid)
+        if after is Status.RUNNING and self.record.started_at is None:
+            fields["started_at"] = at
+        if after.ended:
+            fields["finished_at"] = at
         changed = self.record.model_copy(
             update={"vendor_position": None, **fields, "version": version}
         )
         self.note = note
         self.record = changed.followed(at, note)
         return self.record
-
-    def _times(self, after: Status, at: datetime) -> dict[str, object]:
-        times: dict[str, object] = {}
-        if after is Status.RUNNING and self.record.started_at is None:
-            times["started_at"] = at
-        if after.ended:
-            times["finished_at"] = at
-        return times
 
     def resume(self, known: Sequence[Transition], paid: Attempts) -> bool:
         """Continue from what this run has recorded before; return whether our change must be
@@ -85,7 +81,7 @@ class JobState:
             beyond = [each for each in ours if each.version > known[-1].version]
             later = [self._counted(each, each.version) for each in beyond]
             later = later or [self._counted(last, known[-1].version + 1)]
-            later = [_not_below(_not_earlier(each, known[-1]), known[-1]) for each in later]
+            later = [_behind(known[-1], each) for each in later]
         transitions = (*known, *later)
         self.record = self.record.model_copy(
             update={
@@ -149,14 +145,12 @@ def _as_told(transitions: tuple[Transition, ...]) -> dict[str, object]:
     }
 
 
-def _not_earlier(change: Transition, before: Transition) -> Transition:
-    return change.model_copy(update={"at": max(change.at, before.at)})
-
-
-def _not_below(change: Transition, before: Transition) -> Transition:
-    if (change.step, change.attempt) != (before.step, before.attempt):
-        return change
-    return change.model_copy(update={"percent": max(change.percent, before.percent)})
+def _behind(before: Transition, change: Transition) -> Transition:
+    """Return a change that is not earlier, and not below the percent of the same attempt."""
+    percent = change.percent
+    if (change.step, change.attempt) == (before.step, before.attempt):
+        percent = max(percent, before.percent)
+    return change.model_copy(update={"at": max(change.at, before.at), "percent": percent})
 
 
 def job_error(code: str, message: str) -> JobError:

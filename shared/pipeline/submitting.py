@@ -88,7 +88,7 @@ async def check_current(client: Client) -> float:
         try:
             is_current = await is_current_try(client)
         except Exception as error:
-            if _is_cancelled():
+            if (task := asyncio.current_task()) and task.cancelling():
                 # The SDK reports this as a time-out, which would be retried for ever.
                 raise asyncio.CancelledError from None
             if not is_away(error):
@@ -101,11 +101,6 @@ async def check_current(client: Client) -> float:
         if time.monotonic() - asked_at < FRESH_SECONDS:
             return asked_at
         log.info("answer is stale; asking Temporal again")
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _look_for(vendor: Vendor, external_id: str, seconds: float) -> str | None:

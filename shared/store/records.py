@@ -51,20 +51,19 @@ class Records:
         return self._unless(lambda *both: is_newer(*both) or not is_beginning(*both), record)
 
     def _unless(self, stands: Callable[[Record, Record], bool], record: Record) -> bool:
+        key = key_of_job(PREFIX, record.job_id)
         for _ in range(TRIES):
             held = self.raw(record.job_id)
             present = parsed(held, record.job_id)
             if present is not None and stands(present, record):
                 return False
-            if self._put(record, held):
+            if held is None:
+                done = self.store.put_if_absent(key, to_json(record))
+            else:
+                done = self.store.swap(key, to_json(record), held.tag)
+            if done:
                 return True
         raise StoreAway("too many writers of one record")
-
-    def _put(self, record: Record, held: Held | None) -> bool:
-        key = key_of_job(PREFIX, record.job_id)
-        if held is None:
-            return self.store.put_if_absent(key, to_json(record))
-        return self.store.swap(key, to_json(record), held.tag)
 
     def known(self, job_id: str) -> bool:
         """True if there is a record, also a damaged one."""

@@ -3,7 +3,6 @@
 from datetime import UTC, timedelta
 
 from temporalio import activity
-from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
@@ -52,10 +51,8 @@ async def is_current_try(client: Client) -> bool:
         return False
     if described.status is not WorkflowExecutionStatus.RUNNING:
         return False
-    return any(map(_is_this, described.raw_description.pending_activities))
-
-
-def _is_this(pending: PendingActivityInfo) -> bool:
-    info = activity.info()
-    begun = pending.last_started_time.ToDatetime(UTC)
-    return pending.activity_id == info.activity_id and begun == info.started_time
+    return any(
+        each.activity_id == info.activity_id
+        and each.last_started_time.ToDatetime(UTC) == info.started_time
+        for each in described.raw_description.pending_activities
+    )

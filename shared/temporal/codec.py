@@ -78,7 +78,13 @@ class PayloadKeys(PayloadCodec):
         if not self._keys:
             return list(payloads)
         name, key = next(iter(self._keys.items()))
-        return [_encrypted(payload, name, key=key) for payload in payloads]
+        encrypted = []
+        for payload in payloads:
+            nonce = os.urandom(NONCE_BYTES)
+            sealed = key.encrypt(nonce, payload.SerializeToString(), name.encode())
+            metadata = {"encoding": ENCODING, KEY_ID: name.encode()}
+            encrypted.append(Payload(metadata=metadata, data=nonce + sealed))
+        return encrypted
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decrypt payloads; pass on those that were never encrypted; raise PayloadUnreadable."""
@@ -166,9 +172,3 @@ def _key(word: str) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return key if len(key) == KEY_BYTES else None
-
-
-def _encrypted(payload: Payload, name: str, *, key: "AESGCM") -> Payload:
-    nonce = os.urandom(NONCE_BYTES)
-    sealed = key.encrypt(nonce, payload.SerializeToString(), name.encode())
-    return Payload(metadata={"encoding": ENCODING, KEY_ID: name.encode()}, data=nonce + sealed)

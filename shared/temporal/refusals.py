@@ -69,8 +69,14 @@ def refusal(error: BaseException) -> TemporalRefuses | None:
     """Return the refusal with its fix; None for any other error."""
     if isinstance(error, RPCError):
         return _of_call(error)
-    if isinstance(error, RuntimeError) and str(error).startswith(NOT_CONNECTED):
-        return _of_connection(str(error))
+    text = str(error)
+    if not (isinstance(error, RuntimeError) and text.startswith(NOT_CONNECTED)):
+        return None
+    if said := _SAID.search(text):
+        return _forbidden(said[1])
+    for pattern, says in _CONNECTIONS:
+        if found := re.search(pattern, text):
+            return TlsMismatch(says.format(_plain(found[1])))
     return None
 
 
@@ -92,15 +98,6 @@ def _of_call(error: RPCError) -> TemporalRefuses | None:
         return AttributesMissing(
             f"{_sentence(error.message)}; {PREPARE} adds it, or prints the commands"
         )
-    return None
-
-
-def _of_connection(text: str) -> TemporalRefuses | None:
-    if said := _SAID.search(text):
-        return _forbidden(said[1])
-    for pattern, says in _CONNECTIONS:
-        if found := re.search(pattern, text):
-            return TlsMismatch(says.format(_plain(found[1])))
     return None
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from pydantic import SecretStr
 
-from services.worker.doctor.checks import Examination, examine
+from services.worker.doctor.checks import examine
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Verdict
 from shared.jobs.genvideo import GENVIDEO
@@ -43,14 +43,10 @@ def main() -> int:
     logs.configure(service="doctor", level="WARNING", form="json")
     stages = (asked.only,) if asked.only else GENVIDEO.names
     found = asyncio.run(examine(load(DoctorSettings), stages, receiver=asked.receiver))
-    _print(found)
-    return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0
-
-
-def _print(found: Examination) -> None:
     for each in found.findings:
         sys.stdout.write(f"{each.verdict:<7}  {each.check}: {each.says}\n")
     tell(asdict(found))
+    return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0
 
 
 if __name__ == "__main__":

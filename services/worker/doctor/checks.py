@@ -6,6 +6,7 @@ Each check has a name and a probe; what a probe finds says which setting would c
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -97,16 +98,11 @@ async def examined(subject: Subject) -> Examination:
     return Examination([each for part in parts for each in part], offers)
 
 
-async def _image_vendor(subject: Subject) -> list[Finding]:
-    if IMAGE.name not in subject.stages or not isinstance(subject.images, Examined):
+async def _vendor(subject: Subject, *, stage: str) -> list[Finding]:
+    vendor = subject.images if stage == IMAGE.name else subject.videos
+    if stage not in subject.stages or not isinstance(vendor, Examined):
         return []
-    return await subject.images.examined()
-
-
-async def _video_vendor(subject: Subject) -> list[Finding]:
-    if VIDEO.name not in subject.stages or not isinstance(subject.videos, Examined):
-        return []
-    return await subject.videos.examined()
+    return await vendor.examined()
 
 
 async def _callbacks(subject: Subject) -> list[Finding]:
@@ -228,8 +224,8 @@ def _are_public(found: list[Address]) -> bool:
 
 Probe = Callable[[Subject], Awaitable[list[Finding]]]
 CHECKS: dict[str, Probe] = {
-    "image vendor": _image_vendor,
-    "video vendor": _video_vendor,
+    "image vendor": partial(_vendor, stage=IMAGE.name),
+    "video vendor": partial(_vendor, stage=VIDEO.name),
     "callbacks": _callbacks,
     "access": _access,
     "result hosts": _result_hosts,

@@ -100,36 +100,31 @@ def parse_graph(text: str) -> Graph:
         raise GraphError("it is no JSON object")
     if isinstance(found.get("nodes"), list):
         raise GraphError(EXPORT)
-    wrong = [node_id for node_id, node in found.items() if not _is_node(node)]
+    wrong = [
+        node_id
+        for node_id, node in found.items()
+        if not isinstance(node, dict)
+        or not isinstance(node.get("class_type"), str)
+        or not isinstance(node.get("inputs"), dict)
+    ]
     if wrong or not found:
         which = (
             f"without class_type and inputs: {', '.join(wrong[:5])}" if wrong else "none is there"
         )
         raise GraphError(f"it has no nodes in API format ({which})")
-    nodes = {node_id: _without_change(node) for node_id, node in found.items()}
-    _check_sent(nodes)
-    return Graph(nodes)
-
-
-def _without_change(node: Mapping[str, Any]) -> dict[str, Any]:
-    """A server notes `is_changed` in the prompt that it keeps in a picture, and NaN with it."""
-    return {name: value for name, value in node.items() if name != "is_changed"}
-
-
-def _check_sent(nodes: Mapping[str, Any]) -> None:
-    """Whatever Python reads and the wire does not take is refused before any job."""
+    # A server notes `is_changed` in the prompt that it keeps in a picture, and NaN with it.
+    nodes = {
+        node_id: {name: value for name, value in node.items() if name != "is_changed"}
+        for node_id, node in found.items()
+    }
+    # Python reads more than a request can carry.
     try:
         json.dumps(nodes, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
         raise GraphError("it can't be sent: a text in it is half of a character") from None
     except (ValueError, RecursionError):
         raise GraphError("it can't be sent: a number in it is NaN or beyond all bounds") from None
-
-
-def _is_node(node: object) -> bool:
-    if not isinstance(node, dict):
-        return False
-    return isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
+    return Graph(nodes)
 
 
 def _node(node_id: str, node: Mapping[str, Any]) -> Node:

@@ -1,56 +1,50 @@
 """Settings: the environment is read once, and every mistake in it is named in one line."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from services.worker.settings.worker import WorkerSettings
+from services.worker.graphs.binding import Role
+from services.worker.settings.vendors import headers_of
 from shared.jobs.genvideo import GENVIDEO
 from shared.pipeline.messages import StageLimits
 from shared.pipeline.settings import host_of
-from shared.settings.common import USAGE, load
-
-SECRET = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture(autouse=True)
-def _environment(bare_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CALLBACK_SECRET", SECRET)
+from tests.services.worker.conftest import SECRET, Loads, Refuses
+from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS
 
 
-def test_defaults_are_those_of_a_stack_on_this_machine() -> None:
-    settings = load(WorkerSettings)
+def test_defaults_are_those_of_a_stack_on_this_machine(loads: Loads) -> None:
+    settings = loads()
     assert settings.image_service_url == "http://127.0.0.1:6889"
     assert settings.video_service_url == "http://127.0.0.1:16882"
     assert settings.inside_hosts() == {"127.0.0.1:6889", "127.0.0.1:16882"}
     assert settings.outside_hosts() == set()
 
 
-def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IMAGE_SERVICE_URL", "https://comfy.example")
-    monkeypatch.setenv("RESULT_HOSTS", "CDN.example:444, files.example ,")
-    monkeypatch.setenv("IMAGE_ATTEMPT_SECONDS", "12.5")
-    monkeypatch.setenv("JOB_SECONDS", "")
-    settings = load(WorkerSettings)
+def test_the_environment_decides(loads: Loads) -> None:
+    settings = loads(
+        IMAGE_SERVICE_URL="https://comfy.example",
+        RESULT_HOSTS="CDN.example:444, files.example ,",
+        IMAGE_ATTEMPT_SECONDS="12.5",
+        JOB_SECONDS="",
+    )
     assert settings.inside_hosts() == {"comfy.example", "127.0.0.1:16882"}
     assert settings.outside_hosts() == {"cdn.example:444", "files.example"}
     limits = settings.limits()
     assert (limits.stages["image"].deadline, limits.job_seconds) == (12.5, 6 * 3600)
 
 
-def test_a_clean_up_may_take_as_long_as_what_runs_and_what_is_accepted_late(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, seconds in {"DRAIN": 20, "ACCEPT": 3}.items():
-        monkeypatch.setenv(f"{name}_SECONDS", str(seconds))
-    assert load(WorkerSettings).limits().drain_bound == 23
+def test_a_clean_up_may_take_as_long_as_what_runs_and_what_is_accepted_late(loads: Loads) -> None:
+    assert loads(DRAIN_SECONDS=20, ACCEPT_SECONDS=3).limits().drain_bound == 23
 
 
 @pytest.mark.parametrize(("step", "lost", "address"), [("image", 60, 60), ("video", 300, 7)])
 def test_a_time_of_a_stage_is_its_setting_or_its_own(
-    monkeypatch: pytest.MonkeyPatch, step: str, lost: float, address: float
+    loads: Loads, step: str, lost: float, address: float
 ) -> None:
-    monkeypatch.setenv("VIDEO_ADDRESS_SECONDS", "7")
     stage = GENVIDEO.stage(step)
-    assert load(WorkerSettings).limits().stages[step] == StageLimits(
+    assert loads(VIDEO_ADDRESS_SECONDS=7).limits().stages[step] == StageLimits(
         deadline=stage.deadline,
         setting=f"{step.upper()}_ATTEMPT_SECONDS",
         give_up=stage.give_up,
@@ -60,9 +54,7 @@ def test_a_time_of_a_stage_is_its_setting_or_its_own(
     )
 
 
-def test_every_mistake_is_named_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_mistake_is_named_in_one_line(refuses: Refuses) -> None:
     wrong = {
         "IMAGE_SERVICE_URL": "comfy",
         "CALLBACK_SECRET": "too-short",
@@ -73,59 +65,35 @@ def test_every_mistake_is_named_in_one_line(
         "VIDEO_GIVE_UP_SECONDS": "never",
         "LOG_LEVEL": "LOUD",
     }
-    for name, value in wrong.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as exit_:
-        load(WorkerSettings)
-    assert exit_.value.code == USAGE
-    line = capsys.readouterr().err
-    assert line.count("\n") == 1
+    line = refuses(**wrong)
     assert all(f"{name}: " in line for name in wrong)
     assert "too-short" not in line
-
-
-def test_a_missing_secret_is_a_mistake(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("CALLBACK_SECRET")
-    with pytest.raises(SystemExit):
-        load(WorkerSettings)
-    assert "CALLBACK_SECRET: Field required" in capsys.readouterr().err
 
 
 OLD = SECRET[::-1]
 
 
 @pytest.mark.parametrize("secret", [SECRET, f"{SECRET},{OLD}"])
-def test_a_secret_may_have_older_ones_behind_it(
-    monkeypatch: pytest.MonkeyPatch, secret: str
-) -> None:
-    monkeypatch.setenv("CALLBACK_SECRET", secret)
-    assert load(WorkerSettings).callback_secret.get_secret_value() == secret
+def test_a_secret_may_have_older_ones_behind_it(loads: Loads, secret: str) -> None:
+    settings = loads(CALLBACK_SECRET=secret)
+    assert settings.callback_secret.get_secret_value() == secret
+    assert secret not in repr(settings)
 
 
 @pytest.mark.parametrize(
     ("secret", "why"),
     [
+        ("", "Field required"),
         (SECRET[:-1], "each secret needs 32 characters or more"),
         (f"{SECRET},{OLD[:-1]}", "each secret needs 32 characters or more"),
         (f"{SECRET},", "each secret needs 32 characters or more"),
         (f"{SECRET}, {OLD}", "no blanks"),
     ],
 )
-def test_a_weak_secret_is_refused_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str, why: str
-) -> None:
-    monkeypatch.setenv("CALLBACK_SECRET", secret)
-    with pytest.raises(SystemExit):
-        load(WorkerSettings)
-    line = capsys.readouterr().err
+def test_a_weak_secret_is_refused_with_the_reason(refuses: Refuses, secret: str, why: str) -> None:
+    line = refuses(CALLBACK_SECRET=secret)
     assert f"CALLBACK_SECRET: {why}" in line
-    assert secret not in line
-
-
-def test_the_secret_is_not_shown() -> None:
-    assert SECRET not in repr(load(WorkerSettings))
+    assert not secret or secret not in line
 
 
 @pytest.mark.parametrize(
@@ -142,61 +110,191 @@ def test_host_of(url: str, host: str) -> None:
     assert host_of(url) == host
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "a",
-        "a:1",
-        "cdn.example:444",
-        "*.cdn.example",
-        "*.a.cdn.example:8443",
-        "10.0.0.9:9000",
-        "[::1]:80",
-    ],
-)
-def test_results_may_come_from(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    monkeypatch.setenv("RESULT_HOSTS", f" {host.upper()},")
-    assert load(WorkerSettings).outside_hosts() == {host}
+HOSTS = ["a", "a:1", "cdn.example:444", "*.cdn.example", "10.0.0.9:9000", "[::1]:80"]
 
 
-def test_no_host_is_named_with_what_one_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("host", [*HOSTS, "*.a.cdn.example:8443"])
+def test_results_may_come_from(loads: Loads, host: str) -> None:
+    assert loads(RESULT_HOSTS=f" {host.upper()},").outside_hosts() == {host}
+
+
+def test_no_host_is_named_with_what_one_is(refuses: Refuses) -> None:
     wrong = [
         *("*", "*.com", "*.", "a.*", "*.a.*", "*cdn.example", "*.1.2.3", "https://cdn.example"),
-        *(
-            "cdn.example/files",
-            "cdn..example",
-            ".cdn.example",
-            "cdn.example:0",
-            "cdn.example:65536",
-        ),
-        *("cdn.example:port", "us@cdn.example", "::1", "[10.0.0.1]", "*.cdn.example:", "a b"),
-        *(f"{'a' * 64}.example", f"*.{'a' * 64}.example", "a..example", "a." * 130 + "example"),
+        *("cdn.example/files", "cdn..example", ".cdn.example", "cdn.example:0"),
+        *("cdn.example:65536", "cdn.example:port", "us@cdn.example", "::1", "[10.0.0.1]"),
+        *("*.cdn.example:", "a b", f"{'a' * 64}.example", f"*.{'a' * 64}.example"),
+        *("a..example", "a." * 130 + "example"),
     ]
-    monkeypatch.setenv("RESULT_HOSTS", ",".join(["cdn.example", *wrong]))
-    with pytest.raises(SystemExit):
-        load(WorkerSettings)
-    line = capsys.readouterr().err
+    line = refuses(RESULT_HOSTS=",".join(["cdn.example", *wrong]))
     assert f"RESULT_HOSTS: no hosts: {', '.join(wrong)} (each is host, " in line
-    assert line.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("text", "on"),
     [("", ()), ("image", ("image",)), (" video , image ", ("image", "video")), (",", ())],
 )
-def test_the_gates_that_are_on(monkeypatch: pytest.MonkeyPatch, text: str, on: tuple[str]) -> None:
-    monkeypatch.setenv("GATES", text)
-    assert load(WorkerSettings).limits().gates == on
+def test_the_gates_that_are_on(loads: Loads, text: str, on: tuple[str]) -> None:
+    assert loads(GATES=text).limits().gates == on
 
 
-def test_a_gate_that_is_not_known_is_named_beside_those_that_are(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("GATES", "image,gpu,job")
-    with pytest.raises(SystemExit):
-        load(WorkerSettings)
-    line = capsys.readouterr().err
+def test_a_gate_that_is_not_known_is_named_beside_those_that_are(refuses: Refuses) -> None:
+    known = ", ".join(GENVIDEO.names)
+    line = refuses(GATES="image,gpu,job")
     assert "GATES: " in line
-    assert f"no such gate: gpu, job; known are {', '.join(GENVIDEO.names)}" in line
+    assert f"no such gate: gpu, job; known are {known}" in line
+
+
+# Kling's
+
+
+KEY = {"KLING_API_KEY": "key-of-the-test"}
+PAIR = {"KLING_ACCESS_KEY": "access-of-the-test", "KLING_SECRET_KEY": "secret-of-the-test"}
+KEYS = (*KEY.values(), *PAIR.values())
+
+
+def with_key(**more: str) -> dict[str, str]:
+    return KEY | more
+
+
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [
+        (KEY, "kling-v2-6"),
+        (PAIR, "kling-v2-6"),
+        (with_key(KLING_DURATION="10", KLING_MODE="pro", KLING_SOUND="on"), "kling-v2-6"),
+        (with_key(KLING_MODEL="kling-v3", KLING_DURATION="3", KLING_MODE="4k"), "kling-v3"),
+        (with_key(KLING_MODEL="kling-v3-omni", KLING_DURATION="15"), "kling-v3-omni"),
+        (with_key(KLING_EXTRA='{"cfg_scale": 0.5}'), "kling-v2-6"),
+    ],
+)
+def test_what_fits(loads: Loads, given: dict[str, str], model: str) -> None:
+    settings = loads(VIDEO_API="kling", **given)
+    assert settings.model == model
+    assert not any(value in repr(settings) for value in KEYS)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "VIDEO_API=kling needs either KLING_API_KEY, or KLING_ACCESS_KEY with"),
+        (KEY | PAIR, "not both"),
+        ({"KLING_ACCESS_KEY": "a"}, "go together"),
+        ({"KLING_API_KEY": "a key"}, "KLING_API_KEY: no key"),
+        ({"KLING_API_KEY": "a-key\n"}, "KLING_API_KEY: no key"),
+        (PAIR | {"KLING_ACCESS_KEY": "schlüssel"}, "KLING_ACCESS_KEY: no key"),
+        (PAIR | {"KLING_SECRET_KEY": "a\tkey"}, "KLING_SECRET_KEY: no key"),
+        (with_key(KLING_SECRET_KEY="s"), "go together"),
+        (with_key(KLING_DURATION="7"), "KLING_DURATION=7: kling-v2-6 makes 5 or 10 seconds"),
+        (with_key(KLING_DURATION="16"), "KLING_DURATION: Input should be less than or equal to 15"),
+        (with_key(KLING_MODE="4k"), "KLING_MODE=4k: kling-v2-6 has std and pro"),
+        (with_key(KLING_MODEL="kling v1"), "KLING_MODEL: "),
+        (with_key(KLING_EXTRA="[1]"), "KLING_EXTRA: is no JSON object"),
+        (with_key(KLING_EXTRA="{"), "KLING_EXTRA: is no JSON object"),
+        (
+            with_key(KLING_EXTRA='{"image": "x", "external_task_id": "y", "cfg_scale": 1}'),
+            "KLING_EXTRA: has what is set otherwise: external_task_id, image",
+        ),
+    ],
+)
+def test_what_does_not(refuses: Refuses, given: dict[str, str], why: str) -> None:
+    line = refuses(VIDEO_API="kling", **given)
+    assert why in line
+    assert not any(value in line for value in KEYS)
+
+
+def test_nothing_is_asked_for_where_the_video_api_is_our_own(loads: Loads) -> None:
+    assert loads(KLING_ACCESS_KEY="half").video_api == "service"
+
+
+# A ComfyUI's
+
+
+PASSWORD = "hunter2hunter2"
+COMFYUI: dict[str, Any] = {"IMAGE_API": "comfyui", "COMFYUI_WORKFLOW": WITH_MODEL}
+
+
+def test_the_small_api_needs_none_of_it(loads: Loads) -> None:
+    settings = loads()
+    assert settings.image_api == "service"
+    with pytest.raises(ValueError, match="no ComfyUI"):
+        _ = settings.plan
+
+
+def test_the_workflow_is_read_and_bound(loads: Loads) -> None:
+    settings = loads(**COMFYUI, COMFYUI_WIDTH="640", COMFYUI_PROMPT="best {prompt}")
+    assert (settings.plan.width, settings.plan.height) == (640, None)
+    assert settings.plan.template == "best {prompt}"
+    assert settings.model_copy(update={"image_service_url": "http://x"}).plan is settings.plan
+
+
+@pytest.mark.parametrize("path", [WITH_MODEL, WITHOUT_MODELS])
+def test_both_documented_graphs_bind_themselves(loads: Loads, path: Path) -> None:
+    plan = loads(**COMFYUI | {"COMFYUI_WORKFLOW": path}).plan
+    assert {Role.PROMPT, Role.PREFIX, Role.WIDTH, Role.HEIGHT} <= set(plan.binding.targets)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"COMFYUI_WORKFLOW": ""}, "COMFYUI_WORKFLOW: IMAGE_API=comfyui needs"),
+        ({"COMFYUI_WORKFLOW": "/nowhere.json"}, "COMFYUI_WORKFLOW: it can't be read"),
+        ({"COMFYUI_BINDINGS": "prompt=6.txt"}, "COMFYUI_BINDINGS: prompt=6.txt: node 6"),
+        ({"COMFYUI_OUTPUT": "66"}, "COMFYUI_OUTPUT: 66: there is no such node"),
+        ({"COMFYUI_PROMPT": "a cat"}, "COMFYUI_PROMPT: it must have {prompt} in it"),
+        ({"COMFYUI_WIDTH": "8"}, "COMFYUI_WIDTH: "),
+        ({"IMAGE_API": "comfy"}, "IMAGE_API: "),
+        ({"IMAGE_SERVICE_URL": "http://x/?token=k"}, "IMAGE_SERVICE_URL: no query"),
+        ({"IMAGE_SERVICE_URL": "http://x/#gpu"}, "IMAGE_SERVICE_URL: no query"),
+    ],
+)
+def test_a_mistake_is_told_behind_its_setting(
+    refuses: Refuses, given: dict[str, Any], said: str
+) -> None:
+    assert f"wrong settings: {said}" in refuses(**COMFYUI | given)
+
+
+def test_a_graph_in_the_editors_format_is_told_how_to_be_exported(
+    refuses: Refuses, tmp_path: Path
+) -> None:
+    file = tmp_path / "workflow.json"
+    file.write_text('{"last_node_id": 9, "nodes": [], "links": [], "version": 0.4}')
+    line = refuses(**COMFYUI | {"COMFYUI_WORKFLOW": file})
+    assert "COMFYUI_WORKFLOW: it is in the editor's own format; export it for the API" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [
+        ("", {}),
+        (f"X-API-Key: {PASSWORD}", {"X-API-Key": PASSWORD}),
+        (
+            f"Authorization:Bearer {PASSWORD} , X-B:1",
+            {"Authorization": f"Bearer {PASSWORD}", "X-B": "1"},
+        ),
+        ("Cookie: a=1; b=2", {"Cookie": "a=1; b=2"}),
+    ],
+)
+def test_headers_are_pairs(loads: Loads, text: str, headers: dict[str, str]) -> None:
+    settings = loads(**COMFYUI, COMFYUI_HEADERS=text)
+    assert headers_of(settings.comfyui_headers) == headers
+    assert PASSWORD not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (PASSWORD, "the pair 1 is not Name: value"),
+        (f"X-A: 1,{PASSWORD}", "the pair 2 is not Name: value"),
+        (f"X-A: {PASSWORD},", "the pair 2 is not Name: value"),
+        (f"X A: {PASSWORD}", "the pair 1 is not Name: value"),
+        (f"X-A: {PASSWORD}\nX-B: 2", "the pair 1 is not Name: value"),
+        (f"X-A: é{PASSWORD}", "the pair 1 is not Name: value"),
+        ("X-A:", "the pair 1 is not Name: value"),
+        (f"Origin: {PASSWORD}", "Origin can't be set"),
+        (f"host: {PASSWORD}", "host can't be set"),
+    ],
+)
+def test_malformed_headers_are_one_line_without_them(refuses: Refuses, text: str, why: str) -> None:
+    line = refuses(**COMFYUI, COMFYUI_HEADERS=text)
+    assert line == f"wrong settings: COMFYUI_HEADERS: {why}\n"

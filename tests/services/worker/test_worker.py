@@ -11,8 +11,6 @@ from typing import Any, cast
 import pytest
 from temporalio.worker import SlotPermit, SlotReleaseContext
 
-from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.ids import external_id, new_job_id, parse_external_id
 from shared.pipeline.worker import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
 from tests.replay.test_replay import HISTORIES
 
@@ -83,12 +81,6 @@ def shown() -> list[str]:
 @pytest.mark.parametrize("step", ["image", "video"])
 def test_a_step_is_counted_from_none_on(shown: list[str], name: str, step: str) -> None:
     assert f'{name}{{step="{step}"}} 0.0' in shown
-
-
-@pytest.mark.parametrize("step", GENVIDEO.names)
-def test_a_generation_of_any_stage_is_known_by_our_id(step: str) -> None:
-    job_id = new_job_id()
-    assert parse_external_id(external_id(job_id, step, 2)) == (job_id, step, 2)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,7 @@ from shared.pipeline.messages import Kept
 from shared.pipeline.parts import Parts
 from shared.pipeline.storage import Storage
 from shared.pipeline.vendor import State, Traits, VendorStatus
-from shared.semaphore.messages import Closed, Drain
+from shared.semaphore.messages import Closed, Drain, OpenRecords
 from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.shared.standins import sample_record
@@ -165,6 +165,10 @@ class Scene:
         )
         kept: Kept = await environment.run(self._activities.drain_job, drain)
         return kept
+
+    async def open_records(self) -> OpenRecords:
+        found: OpenRecords = await ActivityEnvironment().run(self._activities.open_records)
+        return found
 
     def record(self, **fields: Any) -> None:
         record = sample_record(JOB, run_id="run").model_copy(update=fields)

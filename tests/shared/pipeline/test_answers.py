@@ -34,7 +34,6 @@ from shared.pipeline.answers import (
     sort_response,
 )
 from shared.pipeline.vendor import MAX_ID
-from shared.temporal.activities import to_application_error
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
 from tests.services.worker.vendors.stub import OURS, picture_at
@@ -241,17 +240,6 @@ def test_the_vendor_sets_the_pace_within_reason(header: str | None, seconds: flo
 def test_only_a_refusal_that_may_clear_has_a_pace() -> None:
     response = httpx.Response(429, headers={"retry-after": "9"}, json={"code": 1102})
     assert sort_response(response, KLING_CODES).retry_after is None
-
-
-@pytest.mark.parametrize("kind", [NeverDelivered, RefusedForNow, OutcomeUnknown])
-def test_delivery_problems_are_retried(kind: type[VendorError]) -> None:
-    assert not to_application_error(kind("x")).non_retryable
-
-
-def test_a_final_refusal_is_not_retried() -> None:
-    error = to_application_error(RefusedForGood("x"))
-    assert error.non_retryable
-    assert error.type == "refused_for_good"
 
 
 @given(st.integers(300, 599), st.binary(max_size=200))

@@ -1,6 +1,7 @@
 """Clean-up: until nothing of a job runs, and no submit of its can still be on its way."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
@@ -11,7 +12,7 @@ from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
 from shared.pipeline import draining, heartbeat
 from shared.pipeline.vendor import Traits
-from shared.semaphore.messages import Closed
+from shared.semaphore.messages import Closed, OpenRun
 from shared.store.records import Records
 from tests.shared.pipeline.drained import (
     ACCEPT,
@@ -26,7 +27,7 @@ from tests.shared.pipeline.drained import (
     now,
     running_until,
 )
-from tests.shared.pipeline.ordered import ORDER
+from tests.shared.pipeline.test_submitting import ORDER
 
 
 @pytest.fixture
@@ -347,3 +348,21 @@ async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene)
         3,
     )
     assert scene.images.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_found"),
+    [
+        ({"status": Status.RUNNING}, True),
+        ({"status": Status.QUEUED}, False),
+        ({"status": Status.SUCCEEDED}, False),
+        ({"status": Status.RUNNING, "namespace": "another"}, False),
+    ],
+    ids=["running", "queued", "ended", "of another namespace"],
+)
+async def test_a_semaphore_without_a_memory_takes_the_records_that_have_begun_for_holders(
+    scene: Scene, fields: dict[str, Any], is_found: bool
+) -> None:
+    scene.record(**fields)
+    expected = OpenRun(job_id=JOB, run_id="run", pipeline="genvideo")
+    assert (await scene.open_records()).runs == ((expected,) if is_found else ())

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown, Stopped
 from shared.jobs.messages import ProgressReport
 from shared.pipeline import heartbeat
-from shared.pipeline.heartbeat import Pulse, beating, check_run, outlast
+from shared.pipeline.heartbeat import Pulse, beating, check_run
 from shared.pipeline.messages import Accepted
 from shared.pipeline.policies import WAITING_TRIES
 
@@ -135,13 +135,6 @@ async def test_what_is_not_tried_again_is_no_wait(error: Exception) -> None:
     assert reports.waiting == []
 
 
-async def test_a_retry_after_a_try_that_accepted_nothing() -> None:
-    environment = ActivityEnvironment()
-    environment.info = replace(environment.info, heartbeat_details=[None, 0], attempt=2)
-    _, pulse = await beats_of(environment)
-    assert pulse.accepted == ACCEPTED
-
-
 @pytest.mark.parametrize(
     ("info", "in_doubt"),
     [
@@ -243,34 +236,6 @@ async def cancelled(
         environment.worker_shutdown()
     environment.cancel()
     await running
-
-
-async def test_what_is_outlasted_is_cancelled_by_nobody() -> None:
-    done = asyncio.Event()
-    inner = asyncio.create_task(done.wait())
-    outer = asyncio.create_task(outlast(inner))
-    for _ in range(3):
-        await asyncio.sleep(0)
-        outer.cancel()
-    await asyncio.sleep(0)
-    assert not outer.done()
-    done.set()
-    assert await outer is True
-    assert inner.result() is True
-    assert await outlast(inner) is False
-
-
-async def test_work_of_the_vendor_adds_up() -> None:
-    async def work() -> float:
-        pulse = Pulse(cast(Client, Reports()), IMAGE, 51)
-        pulse.worked(9)
-        pulse.accept(ACCEPTED)
-        pulse.worked(1.5)
-        pulse.worked(2)
-        assert pulse.accepted is not None
-        return pulse.accepted.worked_seconds
-
-    assert await ActivityEnvironment().run(work) == 3.5
 
 
 @pytest.mark.parametrize(("run_id", "other"), [("test-run", False), ("another", True)])

@@ -1,6 +1,7 @@
 """Pipelines of the test's own on the engine: three stages, one stage, and one slot for both."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from services.semaphore.worker import running_semaphore
 from shared.errors import BadResult
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Progress, Record
 from shared.jobs.states import Status
@@ -277,3 +279,27 @@ def test_a_time_of_a_stage_is_its_setting_or_its_own() -> None:
         "POLISH_ATTEMPT_SECONDS",
         "its deadline",
     ]
+
+
+ENGINE = Path(__file__).parents[3] / "shared" / "pipeline"
+# `genvideo` is the project's own name, in its metrics and errors.
+NAMED = re.compile(r"(?<!gen)(image|video|kling|comfy)", re.IGNORECASE)
+
+
+def test_the_engine_names_no_stage_no_medium_and_no_vendor() -> None:
+    files = sorted(ENGINE.glob("*.py"))
+    assert len(files) > 10
+    named = {file.name: NAMED.findall(file.read_text(encoding="utf-8")) for file in files}
+    assert {name: found for name, found in named.items() if found} == {}
+
+
+@pytest.mark.parametrize("name", ["", "Image", "a.b", "1st", "a" * 32, "a-b", "a\n"])
+def test_what_is_no_name_of_a_stage(name: str) -> None:
+    """It becomes a part of ids, of names of activities and of files."""
+    with pytest.raises(ValueError, match="not a stage name"):
+        Stage(name=name, file=TEXT, vendor="tts", deadline=1, give_up=1)
+
+
+def test_a_job_without_an_attempt_has_a_count_for_each_stage() -> None:
+    assert GENVIDEO.attempts() == dict.fromkeys(GENVIDEO.names, 0)
+    assert [GENVIDEO.stage(name) for name in GENVIDEO.names] == list(GENVIDEO.stages)

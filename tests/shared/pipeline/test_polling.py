@@ -278,25 +278,6 @@ async def test_an_answer_that_names_another_one_is_believed_when_it_comes_twice(
     assert [each.accepted and each.accepted.vendor_id for each in (once, twice)] == ["v1", "v2"]
 
 
-async def test_the_pace_is_asked_with_what_is_known(clock: Clock) -> None:
-    asked: list[tuple[float, int]] = []
-
-    def pace(waited: float, percent: int) -> float:
-        asked.append((waited, percent))
-        return 1
-
-    news: list[News] = [DOWN, is_now("running", 40), DOWN, is_now("succeeded", 100)]
-    await until_ended(
-        cast(Vendor, in_turn(clock, news)),
-        OURS,
-        accepted_at(NOW),
-        pulse=Percents(),
-        limits=limits_of(),
-        pace=pace,
-    )
-    assert asked == [(0, 0), (1, 40), (2, 40)]
-
-
 @pytest.mark.parametrize("units", [None, "3.5"])
 async def test_what_the_vendor_charged_comes_with_the_end(clock: Clock, units: str | None) -> None:
     charged = is_now("succeeded").model_copy(update={"units": units})

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from temporalio import activity
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
@@ -24,12 +25,63 @@ from shared.errors import (
 )
 from shared.pipeline import submitting
 from shared.pipeline.heartbeat import beating
-from shared.pipeline.messages import Accepted, Order
+from shared.pipeline.messages import Accepted, Order, StageLimits
 from shared.pipeline.submitting import begin
 from shared.pipeline.vendor import Traits, Vendor, VendorStatus
-from tests.shared.pipeline.ordered import ORDER, Described, Server
+from shared.semaphore.messages import SlotRequest
 
 ACCEPT_SECONDS = 20.0
+ORDER = Order(
+    request=SlotRequest(job_id="job", run_id="run", requested_at=datetime(2026, 1, 1, tzinfo=UTC)),
+    stage="video",
+    attempt=2,
+    token=7,
+    inputs={"prompt": "p"},
+    limits=StageLimits(
+        deadline=1, give_up=1, lost=1, address=1, poll=1, setting="VIDEO_ATTEMPT_SECONDS"
+    ),
+)
+
+
+class Server:
+    """Stands for the client, and for the run that is asked for: says what it is told, once each,
+    and then that the try which asks is the current one."""
+
+    def __init__(self, *said: Any) -> None:
+        self.said = list(said)
+        self.asked = 0
+
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str) -> "Server":
+        info = activity.info()
+        assert (workflow_id, run_id) == (info.workflow_id, info.workflow_run_id)
+        return self
+
+    async def describe(self) -> Any:
+        self.asked += 1
+        said = self.said.pop(0) if self.said else Described()
+        if callable(said):
+            said = said()
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+class Described:
+    """An open run with one activity; what differs is given."""
+
+    def __init__(
+        self,
+        status: WorkflowExecutionStatus = WorkflowExecutionStatus.RUNNING,
+        *,
+        began: datetime | None = None,
+        activity_id: str = "",
+    ) -> None:
+        info = activity.info()
+        self.status = status
+        self.raw_description = self
+        pending = PendingActivityInfo(activity_id=activity_id or info.activity_id)
+        pending.last_started_time.FromDatetime(began or info.started_time)
+        self.pending_activities = [pending]
 
 
 class FakeVendor:

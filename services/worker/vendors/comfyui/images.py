@@ -123,7 +123,11 @@ class ComfyuiImages:
         if job is None:
             return None
         told = of_job(job, self._result)
-        position = await self._position(prompt_id) if told.state == "queued" else None
+        position = None
+        if told.state == "queued":
+            with suppress(VendorError):
+                pending = (await self._calls.queue()).pending
+                position = pending.index(prompt_id) if prompt_id in pending else None
         return await self._status(prompt_id, told, position=position)
 
     async def _known_of_old(self, prompt_id: str) -> VendorStatus | None:
@@ -136,13 +140,6 @@ class ComfyuiImages:
             return await self._status(prompt_id, Told("queued"), position=position)
         entry = await self._calls.history(prompt_id)
         return await self._status(prompt_id, of_history(entry, self._result)) if entry else None
-
-    async def _position(self, prompt_id: str) -> int | None:
-        """Nothing depends on it."""
-        with suppress(VendorError):
-            pending = (await self._calls.queue()).pending
-            return pending.index(prompt_id) if prompt_id in pending else None
-        return None
 
     async def _status(
         self, prompt_id: str, told: Told, *, position: int | None = None
@@ -222,8 +219,9 @@ async def comfyui_images(settings: WorkerSettings) -> AsyncIterator[ComfyuiImage
     address = httpx.URL(settings.image_service_url)
     base = str(address.copy_with(userinfo=b""))
     headers = headers_of(settings.comfyui_headers)
-    if "authorization" not in map(str.lower, headers):
-        headers |= _password(address)
+    if address.userinfo and "authorization" not in map(str.lower, headers):
+        pair = f"{address.username}:{address.password}".encode()
+        headers |= {"Authorization": f"Basic {b64encode(pair).decode()}"}
     proxy = settings.proxy_for(base)
     percents = Percents(base, settings.plan.weights(), headers, proxy=proxy)
     async with http_client(base, proxy=proxy) as http:
@@ -233,10 +231,3 @@ async def comfyui_images(settings: WorkerSettings) -> AsyncIterator[ComfyuiImage
             yield ComfyuiImages(calls, settings.plan, percents, headers)
         finally:
             await percents.aclose()
-
-
-def _password(address: httpx.URL) -> dict[str, str]:
-    if not address.userinfo:
-        return {}
-    pair = f"{address.username}:{address.password}".encode()
-    return {"Authorization": f"Basic {b64encode(pair).decode()}"}

@@ -7,7 +7,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-import structlog
 
 from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
@@ -15,10 +14,7 @@ from services.worker.vendors.findings import Finding, ok, unasked, warning, wron
 from services.worker.vendors.kling.answers import data_of
 from shared.errors import VendorError
 from shared.pipeline.answers import member
-from shared.pipeline.hosts import may_reach
 from shared.redact import redacted
-
-log = structlog.get_logger(__name__)
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
 SIZE, CALLBACKS = "Kling size", "Kling callbacks"
@@ -89,15 +85,6 @@ def _number(value: Any) -> float:
         return float(value)
     except (ValueError, TypeError, OverflowError):
         return 0.0
-
-
-def pushes_to_us(settings: WorkerSettings) -> bool:
-    """Whether Kling gets a callback address; if it doesn't, that is said once."""
-    if may_reach(settings.callback_url, settings.video_service_url):
-        return True
-    reason = "CALLBACK_URL is no public https address"
-    log.info("no callbacks: the video vendor is polled", reason=reason)
-    return False
 
 
 def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Iterator[Finding]:

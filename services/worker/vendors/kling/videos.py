@@ -28,6 +28,7 @@ from services.worker.vendors.kling.answers import (
 from services.worker.vendors.kling.keys import Keys
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.pipeline.answers import ask
+from shared.pipeline.hosts import may_reach
 from shared.pipeline.vendor import SourceFile, Traits, VendorStatus, check_about, is_id
 from shared.redact import redacted
 
@@ -52,7 +53,10 @@ class KlingVideos:
     def __init__(self, http: httpx.AsyncClient, settings: WorkerSettings) -> None:
         self._http = http
         self._settings = settings
-        pushes = checks.pushes_to_us(settings)
+        pushes = may_reach(settings.callback_url, settings.video_service_url)
+        if not pushes:
+            reason = "CALLBACK_URL is no public https address"
+            log.info("no callbacks: the video vendor is polled", reason=reason)
         self._known = list(checks.standing(settings, BOUNDS, pushes=pushes))
         self._keys = Keys(settings)
         self._refusals = 0

@@ -92,7 +92,7 @@ async def run(*words: str, **environ: str) -> tuple[int | None, list[str], str]:
     """Its status, its lines, and what it complains of."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.worker.doctor", *words),
-        env={"CALLBACK_SECRET": "x" * 32} | environ,
+        env=environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -129,6 +129,13 @@ async def test_a_wrong_one_is_its_status(image_mock: Service, video_mock: Servic
     assert status == 1
     assert [line for line in lines if line.startswith("wrong")] == [lines[1]]
     assert json.loads(lines[-1])["findings"][1]["verdict"] == "wrong"
+
+
+async def test_one_of_them_alone_and_without_a_secret() -> None:
+    status, lines, complaint = await run("--only", "image", IMAGE_SERVICE_URL="http://127.0.0.1:9")
+    found = json.loads(lines[-1])["findings"]
+    verdicts = [each["verdict"] for each in found if each["check"].endswith("service")]
+    assert (status, complaint, verdicts) == (1, "", ["wrong"])
 
 
 async def test_wrong_settings_are_a_line_of_their_own() -> None:

@@ -287,24 +287,6 @@ async def test_an_image_that_has_just_succeeded_may_not_have_an_address_yet(
         assert await images.address(status) == url
 
 
-async def test_the_result_needs_an_address() -> None:
-    vendor = StubVendor(
-        {"GET /img/result/v1": [reply(job_id="v1"), reply(job_id="v1", asset_url="http://v/1.png")]}
-    )
-    async with vendor.client() as http:
-        with pytest.raises(BadResult):
-            await ImageService(http).result_url("v1")
-        assert await ImageService(http).result_url("v1") == "http://v/1.png"
-
-
-@pytest.mark.parametrize("status", [404, 409, 410])
-async def test_a_result_that_is_gone_uses_up_its_attempt(status: int) -> None:
-    vendor = StubVendor({"GET /img/result/v1": [reply(status)]})
-    async with vendor.client() as http:
-        with pytest.raises(BadResult):
-            await ImageService(http).result_url("v1")
-
-
 async def test_cancel_is_asked_for_and_may_be_missing() -> None:
     path = "POST /api/jobs/v1/cancel"
     vendor = StubVendor({path: [reply(cancelled=True), reply(404), reply(503)]})

@@ -14,8 +14,6 @@ from starlette.responses import JSONResponse, Response
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images
 from services.worker.vendors.comfyui.calls import IEND, JOB_BYTES
-from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.service import ImageService
 from shared.errors import OutcomeUnknown, RefusedForGood
 from shared.pipeline.vendor import Vendor, VendorStatus
 from tests.services.mock_core.serving import Json, served
@@ -260,19 +258,6 @@ async def test_no_more_is_read_of_an_answer_than_the_graph_accounts_for(asked: s
         await status({**answers, asked: [huge]})
 
 
-async def test_a_result_can_be_asked_for_anew() -> None:
-    async with images_at(StubVendor({JOB: [NO_JOB], VIEW: [WHOLE]})) as images:
-        found = await images.status(OURS)
-        assert found is not None
-        assert await images.address(found) == URL
-
-
-async def test_its_results_need_the_headers() -> None:
-    async with images_at(StubVendor({})) as images:
-        assert images.credentials() == KEY
-        assert images.traits.looked_up
-
-
 class Guarded:
     """Answers who has the key, and remembers what it was sent."""
 
@@ -353,11 +338,3 @@ async def test_nothing_goes_on_listening_behind_it() -> None:
 
 def listens(task: asyncio.Task[object]) -> bool:
     return "_listen" in repr(task.get_coro())
-
-
-async def test_which_one_is_asked_is_a_setting() -> None:
-    async with reached(Guarded()) as images:
-        assert isinstance(images, ComfyuiImages)
-    plain = WorkerSettings.model_validate({"callback_secret": SecretStr("x" * 32)})
-    async with chosen_images(plain) as images:
-        assert isinstance(images, ImageService)
