@@ -64,7 +64,8 @@ def _load(folder: RunFolder) -> Books:
     _histories(folder, jobs, books)
     for row in folder.rows(raw.PROCESSES):
         if isinstance(row.get("cpu"), int | float):
-            books.processes.setdefault(str(row.get("name")), []).append(float(row["cpu"]))
+            sample = (float(row.get("at") or 0.0), float(row["cpu"]))
+            books.processes.setdefault(str(row.get("name")), []).append(sample)
     books.seal, books.torn = seal.check(folder), dict(folder.torn)
     return books
 

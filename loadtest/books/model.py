@@ -159,12 +159,13 @@ class Books:
     """The strikes of a chaos run, in which jobs are submitted as they are needed."""
     disturbed: dict[str, frozenset[str]] = field(default_factory=dict)
     """What was done to single jobs from outside in a chaos run, by job."""
-    processes: dict[str, list[float]] = field(default_factory=dict)
-    """Seconds of processor time of each process, sample by sample."""
+    processes: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Seconds of processor time of each process at an instant, sample by sample."""
 
-    def restarts(self, process: str) -> int:
-        """How often a process was restarted, which restarts its processor time, too."""
-        return sum(after < before for before, after in pairwise(self.processes.get(process, ())))
+    def restarts(self, process: str) -> list[float]:
+        """When a process was seen to have restarted, which restarts its processor time, too."""
+        samples = pairwise(self.processes.get(process, ()))
+        return [at for (_, before), (at, after) in samples if after < before]
 
     @cached_property
     def mocks(self) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def kills(judgement: Judgement) -> int:
     """Workers that were replaced in mid-run, by whichever book shows more of them."""
     books = judgement.books
     known = _workers_seen(judgement)
-    samples = sum(books.restarts(name) for name in known)
+    samples = sum(len(books.restarts(name)) for name in known)
     return max(samples, len(workers(judgement)) - len(known) if known else 0)
 
 
@@ -167,8 +167,8 @@ def _demand(judgement: Judgement) -> Tried:
 
 
 def _kills(judgement: Judgement) -> Tried:
-    anew = {name: n for name in judgement.books.processes if (n := judgement.books.restarts(name))}
-    text = ", ".join(f"{name} began anew {count} time(s)" for name, count in anew.items())
+    anew = {name: judgement.books.restarts(name) for name in judgement.books.processes}
+    text = ", ".join(f"{name} began anew {len(at)} time(s)" for name, at in anew.items() if at)
     more = len(workers(judgement)) - len(_workers_seen(judgement))
     if more > 0 and _workers_seen(judgement):
         text += f"{'; ' if text else ''}{more} worker(s) more than showed metrics at a time"

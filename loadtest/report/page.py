@@ -197,6 +197,16 @@ def html(
     )
 
 
+def drawing(title: str, chart: Chart) -> str:
+    """A chart as an SVG file of its own, in English."""
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    lanes, ticks = chart.drawn()
+    return environment.get_template("lanes.svg.j2").render(
+        title=title, lanes=lanes, ticks=ticks, legend=chart.legend, height=chart.height
+    )
+
+
 def both(text: str) -> Markup:
     """A text in English and, if there is one, in Chinese; the page's style shows one of them."""
     chinese = translated(text)

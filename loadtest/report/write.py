@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement
 from loadtest.judge.tried import claims, tried
-from loadtest.report.page import Section, html, markdown
+from loadtest.report.page import Section, drawing, html, markdown
 from loadtest.report.sections import books, jobs, pace, verdict
 from loadtest.times import timestamp
 from shared.files import write_atomic
@@ -29,8 +29,9 @@ _COLUMNS = (
 def write_report(folder: RunFolder, judgement: Judgement) -> None:
     """Write every file that is derived from the raw records; results first."""
     title, run = "Load test {1}", str(judgement.run.get("run_id"))
-    found = sections(judgement)
+    found, drawn = sections(judgement), jobs.lanes(judgement)
     for name, text in (
+        *([("lanes.svg", drawing(judgement.headline, drawn))] if drawn else []),
         ("results.json", results(judgement)),
         ("junit.xml", junit(judgement)),
         ("jobs.csv", jobs_csv(judgement)),

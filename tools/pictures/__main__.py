@@ -1,7 +1,10 @@
 """Entry of `python -m tools.pictures`: draws the pictures of the documentation."""
 
+import shutil
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +19,7 @@ from tools.pictures.stage import (
     SLOW,
     USUAL,
     end,
+    kill,
     kill_worker_of,
     slow_down,
     staged,
@@ -109,8 +113,18 @@ def _reports(stack: Stack, page: Page) -> None:
     drawing.terminal(page, "make test-20", said, FOLDER / "terminal.png")
     latest = Path(stack.settings["REPORTS_DIR"]) / "latest" / "report.html"
     _top(page, latest, FOLDER / "report-pass.png")
+    with ThreadPoolExecutor() as beside:
+        for number, name in enumerate(("worker-1", "callback", "worker-2", "semaphore"), 1):
+            beside.submit(_kill_later, stack, name, seconds=10 * number)
+        stack.make("test-20", f"SEED={SEED}", "PRESET=everything-at-once")
+    shutil.copy(latest.with_name("lanes.svg"), FOLDER)
     stack.make("test-10", f"SEED={SEED}", "PRESET=policy-refusals", good=False)
     _top(page, latest, FOLDER / "report-fail.png")
+
+
+def _kill_later(stack: Stack, name: str, *, seconds: float) -> None:
+    time.sleep(seconds)
+    kill(stack, name)
 
 
 def _top(page: Page, report: Path, target: Path) -> None:

@@ -55,6 +55,14 @@ def videos_of(stack: Stack, job_id: str) -> int:
     return sum(str(row["external_id"]).startswith(f"{job_id}.") for row in rows)
 
 
+def kill(stack: Stack, name: str) -> str:
+    """Kill the process of this service; its name."""
+    found = re.search(rf"{name} .* pid (\d+)", stack.make("ps"))
+    assert found, f"{name} is there no more"
+    os.kill(int(found[1]), signal.SIGKILL)
+    return name
+
+
 def kill_worker_of(stack: Stack, job_id: str) -> str:
     """Kill the process that has submitted the job's video; the name of that worker."""
     first = int(stack.settings["WORKER_HTTP_PORT"])
@@ -62,9 +70,5 @@ def kill_worker_of(stack: Stack, job_id: str) -> str:
         url = f"http://127.0.0.1:{first + number - 1}/lines"
         said = httpx.get(url, params={"job_id": job_id}, timeout=60).json()
         if any("request_video" in line["text"] for line in said):
-            name = f"worker-{number}"
-            found = re.search(rf"{name} .* pid (\d+)", stack.make("ps"))
-            assert found, "the worker is there no more"
-            os.kill(int(found[1]), signal.SIGKILL)
-            return name
+            return kill(stack, f"worker-{number}")
     raise AssertionError(f"no worker has submitted the video of {job_id}")

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
 from loadtest.books.facts import Generation
-from loadtest.books.model import LEDGERS, SLOT, JobFacts, StageBook, codes
+from loadtest.books.model import LEDGERS, SLOT, Books, JobFacts, StageBook, codes
 from loadtest.books.model import RECORDS as JOURNAL
 from loadtest.books.model import TEMPORAL as HISTORIES
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS
 from loadtest.judge.judge import Judgement, StageResult
+from loadtest.judge.pace import schedule
 from loadtest.report.page import (
     BAD,
     GOOD,
@@ -34,13 +37,9 @@ MOST_JOBS, MOST_GENERATIONS, MOST_LANES = 120, 600, 8
 SLOWEST, MOST_FAILURES = 5, 200
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _VENDORS = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
-_LEGEND = (
-    ("queued", "queued"),
-    ("slot", "has the slot"),
-    *_VENDORS,
-    ("mark", "callback received"),
-    ("fault", "fault injected"),
-)
+_MARKS = (("mark", "callback received"), ("fault", "fault injected"))
+_LEGEND = (("queued", "queued"), ("slot", "has the slot"), *_VENDORS, *_MARKS)
+_EVENTS = (*_VENDORS, ("slot", "hand-over"), *_MARKS, ("kill", "process restarted"))
 _BOOKS = {
     VENDORS: (LEDGERS, "image accepted to video finished, by both vendors' clocks"),
     RECORDS: (JOURNAL, "running to end"),
@@ -173,17 +172,43 @@ def _sampled(stage: StageResult) -> Cells:
     return row(stage.name, SLOT.name, SLOT.code, text, "–", str(most), str(limit), "–", verdict)
 
 
-def lanes(judgement: Judgement) -> list[Block]:
-    """The vendors' work in the largest stage that can be drawn."""
+def lanes(judgement: Judgement) -> Chart | None:
+    """The vendors' work in the largest stage that can be drawn, and what happened meanwhile."""
     pairs = [
         (stage, result)
         for stage, result in zip(judgement.books.stages, judgement.stages, strict=True)
         if judgement.books.mocks and sum(map(_generations, stage.jobs.values())) <= MOST_GENERATIONS
     ]
     if not pairs:
-        return []
-    drawn = _lanes(*max(pairs, key=lambda pair: len(pair[0].jobs)))
-    return [drawn] if drawn else []
+        return None
+    stage, result = max(pairs, key=lambda pair: len(pair[0].jobs))
+    drawn = _lanes(stage, result)
+    if not isinstance(drawn, Chart):
+        return None
+    more = [lane for lane in _events(judgement.books, stage) if lane.bars]
+    return replace(drawn, lanes=drawn.lanes + more, legend=_EVENTS)
+
+
+def _events(books: Books, stage: StageBook) -> Iterator[Lane]:
+    """What happened beside the vendors' work: hand-overs, callbacks, faults, and processes
+    that restarted."""
+    jobs, found = stage.jobs.values(), schedule(stage)
+    slots = found.slots if found else []
+    yield Lane(
+        "hand-over",
+        [
+            Bar(before.end, after.begin, "slot", f"{after.job.job_id}, {duration(seconds)}")
+            for slot in slots
+            for before, after in pairwise(slot)
+            if after.asked <= before.end and (seconds := after.begin - before.end) > 0
+        ],
+    )
+    receipts = ((r.at, "mark", f"{r.task_status}: {r.fate}") for j in jobs for r in j.receipts)
+    faults = ((f.at, "fault", f"{f.where}.{f.do} ({f.rule})") for j in jobs for f in j.faults)
+    kills = ((at, "kill", name) for name in books.processes for at in books.restarts(name))
+    for name, events in (("callbacks", receipts), ("faults", faults), ("kills", kills)):
+        inside = [each for each in events if each[0] and stage.began <= each[0] <= stage.ended]
+        yield Lane(name, [Bar(at, at, kind, text) for at, kind, text in inside if at])
 
 
 def _generations(job: JobFacts) -> int:

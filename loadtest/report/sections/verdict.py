@@ -59,7 +59,7 @@ def verdict(judgement: Judgement) -> Section:
                 for each in claims(judgement)
             ],
         ),
-        *lanes(judgement),
+        *([drawn] if (drawn := lanes(judgement)) else []),
         Text("To repeat this run:"),
         Code(str(judgement.run.get("command"))),
     ]
@@ -92,6 +92,8 @@ def _failures(judgement: Judgement) -> list[Block]:
 def conditions(judgement: Judgement) -> Section:
     """Every condition with its worst measurement, on what the run was made, and its files."""
     run, root = judgement.run, judgement.books.seal.root
+    picture = [("lanes.svg", "the vendors' lanes as a picture")] if lanes(judgement) else []
+    seal = [(NAME, "the seal")] if root != NONE else []
     heads = ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is")
     nothing = [row(own(f"{file}: {field}"), why) for file, field, why in unheld()]
     blocks: list[Block] = [
@@ -99,7 +101,7 @@ def conditions(judgement: Judgement) -> Section:
         Table(("of this run", "value"), _facts(run, root)),
         Table(("field", "why nothing verifies it"), nothing, "Unverified fields"),
         Text("Files of this run, beside this page:"),
-        Links(_FILES if root == NONE else (*_FILES, (NAME, "the seal"))),
+        Links((*_FILES, *picture, *seal)),
     ]
     lead = (
         "Each condition is held against every stage; the stage with the smallest margin is shown."

@@ -62,7 +62,7 @@ MADE = {
 NAMES = re.compile(
     r"run|PASS|Temporal|Python|JSON|None|abc|CSV|\w+(==|<=|>=)\w+|tests/.*|[0-9a-f]{64}|\w+_\w+|job-\w+"
     r"|(\w+[ -]?\w* [\d.]+ m?s(, )?)+|image \d+, video \d+|make [\w -]+=\w+"
-    r"|\S+\.(md|json|csv|xml|jsonl)"
+    r"|\S+\.(md|json|csv|xml|svg|jsonl)"
     r"|[\w' ]+ #\d+|\w+\.jsonl?: \S+"
     r"|p9\d|n|raw/|histories/|SHA256SUMS|[\d.]+ (m?s|min|h|kB|MB)"
 )

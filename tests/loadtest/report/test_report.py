@@ -120,6 +120,24 @@ def test_each_job_and_generation_is_drawn_in_its_time(tmp_path: Path) -> None:
     assert all(x + width <= later for (x, width), (later, _) in pairwise(images))
 
 
+def test_the_picture_of_the_lanes_shows_what_happened_meanwhile(honest: Synthetic) -> None:
+    one = list(honest.folder.rows(raw.LEDGERS["image"]))[2]
+    hit = {"service": "image", "rule": "<b>", "where": "start", "do": "slow"}
+    honest.add(raw.FAULTS, [hit | {"external_id": one["external_id"], "at": one["accepted_at"]}])
+    at = {"name": "worker", "at": one["accepted_at"]}
+    honest.add(raw.PROCESSES, [at | {"cpu": 5.0}, at | {"cpu": 1.0}])
+    judgement = judge(honest.folder)
+    write_report(honest.folder, judgement)
+    picture = ElementTree.fromstring((honest.folder.path / "lanes.svg").read_bytes())  # noqa: S314
+    bars = picture.findall(".//{*}rect[{*}title]")
+    titles = {bar.get("class"): bar[0].text for bar in bars}
+
+    assert titles.keys() == {"image", "video", "slot", "mark", "fault", "kill"}
+    assert (titles["fault"], titles["kill"]) == ("start.slow (<b>)", "worker")
+    assert sum(bar.get("class") == "slot" for bar in bars) == 4
+    assert judgement.headline in {text.text for text in picture.findall(".//{*}text")}
+
+
 def test_the_markdown_has_all_sections(written: Path) -> None:
     text = (written / "report.md").read_text("utf-8")
 
