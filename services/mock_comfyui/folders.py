@@ -3,7 +3,6 @@
 import posixpath
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from services.mock_core.clock import Clock
 from services.mock_core.files import FileStore, StoredFile
@@ -16,7 +15,6 @@ _NUMBERED = re.compile(r"(.+)_(\d{1,9})[_.].*", re.DOTALL)
 _REMEMBERED = 100_000
 # The longest name that a file system takes, in bytes.
 LONGEST = 255
-_ROOT = "/opt/ComfyUI/output"
 
 
 def key_of(filename: str, subfolder: str, folder: str) -> str:
@@ -99,40 +97,3 @@ class Folders:
         self._highest.move_to_end(stem)
         if len(self._highest) > _REMEMBERED:
             self._highest.popitem(last=False)
-
-
-class BadName(Exception):
-    """The server cannot save there; `kind` is the type of its exception."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the files of a prefix go."""
-
-    subfolder: str
-    stem: str
-
-    def name(self, number: int, ending: str) -> str:
-        """Return the file name for a number."""
-        name = f"{self.stem}_{number:05}{ending}"
-        if len(name.encode("utf-8", "replace")) > LONGEST:
-            raise BadName("OSError", f"[Errno 36] File name too long: '{_ROOT}/{name}'")
-        return name
-
-
-def place_of(prefix: str) -> Place:
-    """Return the place; raise BadName for one outside the output folder."""
-    subfolder, stem = posixpath.split(posixpath.normpath(prefix))
-    if not subfolder.startswith("/") and subfolder.split("/")[0] != "..":
-        return Place(subfolder, stem)
-    full = posixpath.normpath(posixpath.join(_ROOT, subfolder))
-    raise BadName(
-        "Exception",
-        "**** ERROR: Saving image outside the output folder is not allowed."
-        f"\n full_output_folder: {full}\n         output_dir: {_ROOT}"
-        f"\n         commonpath: {posixpath.commonpath((_ROOT, full))}",
-    )

@@ -37,28 +37,18 @@ _CHINESE = (
 )
 
 
-def draw_picture(prompt: str, style: str, salt: str, *, size: tuple[int, int] = (0, 0)) -> bytes:
-    """Return PNG bytes; the text is in the picture and, in full, in its `prompt` chunk."""
-    info = PngImagePlugin.PngInfo()
-    for name, value in (("prompt", prompt), ("style", style)):
-        info.add_itxt(name, value.encode("utf-8", "replace").decode())
-    return _saved(_drawn(prompt, style, salt, size=size), "png", info)
-
-
-def draw_with_chunks(
-    text: str, salt: str, *, size: tuple[int, int], format_: str, chunks: Mapping[str, str]
+def draw_picture(
+    prompt: str,
+    style: str,
+    salt: str,
+    *,
+    size: tuple[int, int] = (0, 0),
+    format_: str = "png",
+    chunks: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Draw a picture in this format; a PNG has the texts of `chunks`, as the real server writes
-    them."""
-    info = PngImagePlugin.PngInfo()
-    for name, value in chunks.items():
-        info.add_text(name, value)
-    shape = (min(size[0], _LARGEST), min(size[1], _LARGEST))
-    return _saved(_drawn(text, "", salt, size=shape), format_, info)
-
-
-def _drawn(prompt: str, style: str, salt: str, *, size: tuple[int, int]) -> Image.Image:
-    width, height = size[0] or WIDTH, size[1] or HEIGHT
+    """Return a picture that shows the text; a PNG has the texts of `chunks`, or the prompt and the
+    style in full."""
+    width, height = min(size[0], _LARGEST) or WIDTH, min(size[1], _LARGEST) or HEIGHT
     image = Image.new("RGB", (width, height))
     canvas = ImageDraw.Draw(image)
     # Dark bands in colours that come from the text, so that two jobs never look alike.
@@ -79,12 +69,13 @@ def _drawn(prompt: str, style: str, salt: str, *, size: tuple[int, int]) -> Imag
         if character.isprintable() and not (character.isspace() and left == _MARGIN):
             _draw_character(canvas, (left, top), character)
             left += _width(character)
-    return image
-
-
-def _saved(image: Image.Image, format_: str, info: PngImagePlugin.PngInfo) -> bytes:
     out = io.BytesIO()
     if format_ == "png":
+        info = PngImagePlugin.PngInfo()
+        for name, value in (
+            {"prompt": prompt, "style": style} if chunks is None else chunks
+        ).items():
+            info.add_text(name, value.encode("utf-8", "replace").decode())
         image.save(out, "PNG", pnginfo=info, compress_level=6)
     else:
         image.save(out, format_.upper(), quality=90)
@@ -145,7 +136,7 @@ class ImageMaker:
 
     async def warm_up(self) -> None:
         """Load the font before the first job needs it."""
-        await self._in_thread(partial(draw_picture, "warm", "up", ""))
+        await self.in_thread(partial(draw_picture, "warm", "up", ""))
 
     async def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -154,17 +145,9 @@ class ImageMaker:
         """Draw and store what the plain wire requested; return the file's name."""
         name = f"{generation.id}.png"
         draw = partial(draw_picture, generation.prompt, generation.style, generation.id)
-        body = await self._in_thread(draw)
+        body = await self.in_thread(draw)
         self._files.put(name, StoredFile(body, "image/png", self._clock.now(), generation))
         return name
 
-    async def draw(
-        self, text: str, salt: str, *, size: tuple[int, int], format_: str, chunks: dict[str, str]
-    ) -> bytes:
-        """Draw what the native wire requested."""
-        return await self._in_thread(
-            partial(draw_with_chunks, text, salt, size=size, format_=format_, chunks=chunks)
-        )
-
-    async def _in_thread(self, draw: Callable[[], bytes]) -> bytes:
+    async def in_thread(self, draw: Callable[[], bytes]) -> bytes:
         return await asyncio.get_running_loop().run_in_executor(self._thread, draw)

@@ -3,15 +3,17 @@
 import io
 import json
 import math
+import posixpath
 import secrets
 import string
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 
 from PIL import Image, UnidentifiedImageError
 
-from services.mock_comfyui.folders import BadName, Folders, key_of, place_of
-from services.mock_comfyui.pictures import ImageMaker
+from services.mock_comfyui.folders import LONGEST, Folders, key_of
+from services.mock_comfyui.pictures import ImageMaker, draw_picture
 from services.mock_comfyui.prompts.nodes import ANY, NodeType
 from services.mock_comfyui.prompts.tasks import NodeCache, Output, Task, shape_of
 from services.mock_comfyui.prompts.validation import Graph
@@ -20,6 +22,7 @@ from services.mock_comfyui.settings import NativeConfig
 from services.mock_core.clock import Clock
 
 _UNREADABLE = "cannot identify image file '/opt/ComfyUI/input/{}'"
+_ROOT = "/opt/ComfyUI/output"
 _ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 
@@ -109,31 +112,30 @@ class Saver:
     ) -> Output:
         """Save one file for each picture of the batch, or for the `most` that the node makes."""
         size, batch = shape_of(task.graph, node_id, self.nodes)
-        try:
-            place = place_of(prefix)
-            first = self.folders.next_number(place.subfolder, place.stem, folder)
-            names = [
-                place.name(first + number, f"{tail}.{_ENDINGS[format_]}")
-                for number in range(most or batch)
-            ]
-        except BadName as error:
-            raise NodeFailed(error.kind, str(error)) from error
+        subfolder, stem = _place_of(prefix)
+        first = self.folders.next_number(subfolder, stem, folder)
+        numbers = range(first, first + (most or batch))
+        names = [f"{stem}_{number:05}{tail}.{_ENDINGS[format_]}" for number in numbers]
+        for name in names:
+            if len(name.encode("utf-8", "replace")) > LONGEST:
+                message = f"[Errno 36] File name too long: '{_ROOT}/{name}'"
+                raise NodeFailed("OSError", message)
         # What the real server writes into a picture: the whole graph, and its extra data.
         extra = task.extra.get("extra_pnginfo")
         chunks = {"prompt": task.graph, **(extra if isinstance(extra, dict) else {})}
         texts = {str(name): json.dumps(value) for name, value in chunks.items()}
         for number, name in enumerate(names):
             salt = f"{task.work.signatures[node_id]}{number or ''}"
-            text = task.generation.prompt
-            body = await self._maker.draw(text, salt, size=size, format_=format_, chunks=texts)
+            draw = partial(draw_picture, task.generation.prompt, "", salt, size=size)
+            body = await self._maker.in_thread(partial(draw, format_=format_, chunks=texts))
             await self.folders.write(
-                key_of(name, place.subfolder, folder),
+                key_of(name, subfolder, folder),
                 body,
                 f"image/{format_}",
                 task.generation,
                 seconds=self._config().write_seconds,
             )
-        images = [{"filename": it, "subfolder": place.subfolder, "type": folder} for it in names]
+        images = [{"filename": it, "subfolder": subfolder, "type": folder} for it in names]
         return {"images": images}
 
     def _check_picture(self, name: str) -> None:
@@ -142,6 +144,20 @@ class Saver:
         except (UnidentifiedImageError, OSError, SyntaxError) as error:
             message = _UNREADABLE.format(name)
             raise NodeFailed("PIL.UnidentifiedImageError", message) from error
+
+
+def _place_of(prefix: str) -> tuple[str, str]:
+    """Return subfolder and stem of a prefix; raise NodeFailed for one outside the output folder."""
+    subfolder, stem = posixpath.split(posixpath.normpath(prefix))
+    if not subfolder.startswith("/") and subfolder.split("/")[0] != "..":
+        return subfolder, stem
+    full = posixpath.normpath(posixpath.join(_ROOT, subfolder))
+    raise NodeFailed(
+        "Exception",
+        "**** ERROR: Saving image outside the output folder is not allowed."
+        f"\n full_output_folder: {full}\n         output_dir: {_ROOT}"
+        f"\n         commonpath: {posixpath.commonpath((_ROOT, full))}",
+    )
 
 
 # More steps than this are reported in strides.
