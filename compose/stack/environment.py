@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationError
 
@@ -27,7 +28,7 @@ from compose.stack.services import (
     WORKER,
     Service,
 )
-from compose.stack.settings import STACK_NAME, Settings, parts_of
+from compose.stack.settings import STACK_NAME, Settings
 from shared.http.hosts import is_loopback
 from shared.jobs import tokens
 from shared.settings.common import CommonSettings
@@ -97,8 +98,9 @@ def _alike(settings: Settings) -> dict[str, str]:
         "TEMPORAL_UI_URL": settings.ui,
         "MOCKS": settings.mocks_word,
         # In a container the API can't know how far its port is published.
-        "API_EXPOSED": "true" if settings.exposed else "false",
-        "CALLBACK_GUARDED": _guarded(settings),
+        "API_EXPOSED": "true" if exposed(settings, API, "API_PUBLIC_URL") else "false",
+        # A proxy may change a request, so that our own can't be recognized.
+        "CALLBACK_GUARDED": "on" if exposed(settings, CALLBACK, "CALLBACK_URL") else "off",
         "CALLBACK_SECRET": secret,
         "OPERATOR_KEY": tokens.operator_key(secret),
         "STACK": stack_name(settings),
@@ -187,7 +189,7 @@ def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) ->
     """Return whom the video mock may call: receiver, image service, API, and the user's hosts."""
 
     def hosts(name: str, urls: Iterable[str]) -> str:
-        ours = [parts_of(url).netloc.rpartition("@")[2] for url in urls]
+        ours = [_parts(url).netloc.rpartition("@")[2] for url in urls]
         return ",".join([*filter(None, [settings.values.get(name)]), *dict.fromkeys(ours)])
 
     api = known["API_URL"] if containers else known["API_PUBLIC_URL"]
@@ -206,13 +208,19 @@ def public(settings: Settings) -> str:
     return settings.values.get("API_PUBLIC_URL", settings.url(API.port))
 
 
-def _guarded(settings: Settings) -> str:
-    """Return `on` if others than this machine can reach the callback port: directly, or by a proxy.
+def exposed(settings: Settings, service: Service, address: str) -> bool:
+    """True if a service is open to other machines: by its port, or by a proxy in front of it at the
+    address that this setting names."""
+    host = _parts(settings.values.get(address, "//localhost")).hostname or ""
+    return not (is_loopback(settings.binds[service.port]) and is_loopback(host))
 
-    A proxy may change a request, so that our own can't be recognized.
-    """
-    proxied = parts_of(settings.values.get("CALLBACK_URL", "//localhost")).hostname or ""
-    return "off" if is_loopback(settings.binds[CALLBACK.port]) and is_loopback(proxied) else "on"
+
+def _parts(url: str) -> SplitResult:
+    """Return the parts of an address; empty for an invalid one, which the service refuses."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def vendors(settings: Settings) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -32,7 +32,6 @@ from compose.stack.given import (
 from compose.stack.output import complain, shown
 from compose.stack.services import (
     ALL,
-    API,
     CLIENT,
     DEFAULT_PORTS,
     NAMES,
@@ -50,7 +49,7 @@ DEFAULT_BASE_IMAGE = "python:3.13-slim"
 MOST_WORKERS, MOST_PORT = 64, 65535
 STACK_NAME = "[a-z0-9-]{1,40}"
 # The settings that identify a stack.
-NAMING = frozenset({"COMPOSE_PROJECT_NAME", "DATA_DIR"})
+NAMING = {"COMPOSE_PROJECT_NAME", "DATA_DIR"}
 # Another way to the mocks for the workers only, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 # What parts on different machines must share, and who uses it.
@@ -237,12 +236,6 @@ class Settings(BaseModel):
             port: bind or self.bind_address for port, bind in given.items()
         }
 
-    @property
-    def exposed(self) -> bool:
-        """True if the API is open to other machines: by itself, or by a proxy in front of it."""
-        public = parts_of(self.values.get("API_PUBLIC_URL", "//localhost")).hostname or ""
-        return not (is_loopback(self.binds[API.port]) and is_loopback(public))
-
     def reach(self, port: str) -> str:
         """Return the host of a published port on this machine, by its variable."""
         anywhere = {"0.0.0.0": LOOPBACK, "::": "[::1]"}  # noqa: S104
@@ -322,14 +315,6 @@ class Settings(BaseModel):
             yield self.refused(
                 unchecked, "is not supported: set the certificate's name in …_SERVER_NAME"
             )
-
-
-def parts_of(url: str) -> SplitResult:
-    """Return the parts of an address; empty for an invalid one, which the service refuses."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from compose.stack import checks, docker, machine, modes
 from compose.stack.checks import Finding, Start
-from compose.stack.environment import service_mistakes
+from compose.stack.environment import exposed, service_mistakes
 from compose.stack.files import OTHERS
 from compose.stack.given import SECRET, dotenv
 from compose.stack.local import Local
@@ -114,13 +114,14 @@ def _exposure(settings: Settings) -> Iterator[Finding]:
     ports = machine.wanted_ports(settings, containers=not local, running=())
     about = ABOUT | {each.port: each.about for each in settings.further}
     fix = f"set API_TOKEN, or have {API.bind} and API_PUBLIC_URL on this machine"
+    open_api = "API_TOKEN" not in settings.values and exposed(settings, API, "API_PUBLIC_URL")
     for port, name in sorted(ports.items()):
         address = ipaddress.ip_address(settings.binds[name])
         every = " (every address of this machine)" if address.is_unspecified else ""
         who = f"everybody who reaches {address}{every}"
         if address.is_loopback:
             who = "loopback only" if str(address) == LOOPBACK else f"loopback only ({address})"
-        missing = name == API.port and settings.exposed and "API_TOKEN" not in settings.values
+        missing = name == API.port and open_api
         found = f"{about[name]}: {who}" + (", without API_TOKEN" if missing else "")
         yield Finding(f"port {port}", good=not missing, found=found, fix=fix)
 
