@@ -166,11 +166,9 @@ class Settings(BaseModel):
         "x", pattern=f"^{STACK_NAME}$", description="is not 1 to 40 characters of a-z, 0-9 and -"
     )
     comfyui_workflow: File | None = None
-
     bind_address: Address = LOOPBACK
     api_bind_address: Address | None = None
     callback_bind_address: Address | None = None
-
     temporal_address: Annotated[str, AfterValidator(_server)] = "host:1"
     temporal_tls_client_cert_path: File | None = None
     temporal_tls_client_key_path: File | None = None

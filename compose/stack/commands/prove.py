@@ -62,53 +62,46 @@ class Proof:
         return [sys.executable, "-m", "loadtest", "prove", str(self.folder), *options]
 
 
-# Carries a part out, and returns its exit status.
-Part = Callable[[Proof], int]
+# Carries a part out under its name, and returns its exit status.
+Part = Callable[[Proof, str], int]
+Run = Callable[[Settings, Mapping[str, str]], int]
 
 
-def _jobs(name: str, run: Callable[[Settings, Mapping[str, str]], int], **given: str) -> Part:
+def _jobs(proof: Proof, name: str, run: Run, **given: str) -> int:
     """Run a command that runs jobs, as a user would.
 
     The stack's data and logs stay if the part has failed.
     """
-
-    def carried_out(proof: Proof) -> int:
-        with proof.stack(name) as settings:
-            status = run(settings, {**proof.shown, **given, "SEED": proof.seed})
-        if status == 0:
-            shutil.rmtree(settings.data_dir, ignore_errors=True)
-        return status
-
-    return carried_out
+    with proof.stack(name) as settings:
+        status = run(settings, {**proof.shown, **given, "SEED": proof.seed})
+    if status == 0:
+        shutil.rmtree(settings.data_dir, ignore_errors=True)
+    return status
 
 
-def _mutants(name: str, only: str) -> Part:
-    """Try the product as it is, and a build of it that is wrong on purpose."""
-
-    def carried_out(proof: Proof) -> int:
-        words = ["--only", only, "--folder", str(proof.folder / name)]
-        return develop.run(proof.root, "tests.mutants", words)
-
-    return carried_out
-
-
-def _chaos(name: str, **given: str) -> Part:
+def _chaos(proof: Proof, name: str, **given: str) -> int:
     """Run chaos, which starts its own stack."""
+    there = {"MODE": proof.mode, "REPORTS_DIR": str(proof.folder / name), "SEED": proof.seed}
+    return develop.chaos(proof.root, there | given)
 
-    def carried_out(proof: Proof) -> int:
-        there = {"MODE": proof.mode, "REPORTS_DIR": str(proof.folder / name), "SEED": proof.seed}
-        return develop.chaos(proof.root, there | given)
 
-    return carried_out
+def _mutants(proof: Proof, name: str, only: str) -> int:
+    """Try the product as it is, and a build of it that is wrong on purpose."""
+    words = ["--only", only, "--folder", str(proof.folder / name)]
+    return develop.run(proof.root, "tests.mutants", words)
+
+
+def _faults(settings: Settings, environ: Mapping[str, str]) -> int:
+    return runs.jobs(settings, "20", environ)
 
 
 # The judge knows them by their names.
 PARTS: dict[str, Part] = {
-    "ladder": _jobs("ladder", runs.ladder),
-    "faults": _jobs("faults", lambda s, e: runs.jobs(s, "20", e), PRESET="everything-at-once"),
-    "kills": _chaos("kills", DECK="kills"),
-    "chaos": _chaos("chaos", MINUTES="2"),
-    "control": _mutants("control", "sound-queue,two-holders"),
+    "ladder": lambda proof, name: _jobs(proof, name, runs.ladder),
+    "faults": lambda proof, name: _jobs(proof, name, _faults, PRESET="everything-at-once"),
+    "kills": lambda proof, name: _chaos(proof, name, DECK="kills"),
+    "chaos": lambda proof, name: _chaos(proof, name, MINUTES="2"),
+    "control": lambda proof, name: _mutants(proof, name, "sound-queue,two-holders"),
 }
 
 
@@ -144,7 +137,7 @@ def _carried_out(proof: Proof, name: str, part: Part) -> int:
     """Run one part and note how it ended."""
     began, reason = time(), ""
     try:
-        status = part(proof)
+        status = part(proof, name)
     except StackError as error:
         status, reason = error.status, str(error)
         complain(f"{name}: {error}")

@@ -1,7 +1,7 @@
 """Parts go on behind one that fails; whatever happens is noted, and no stack is left."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def parts(monkeypatch: pytest.MonkeyPatch, *runs: Part) -> None:
 
 
 def _raises(error: BaseException) -> Part:
-    def run(_: Proof) -> int:
+    def run(_: Proof, __: str) -> int:
         raise error
 
     return run
@@ -73,7 +73,7 @@ def test_parts_go_on_behind_one_that_fails(
     settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = StackError("not ready", UNREACHABLE)
-    parts(monkeypatch, lambda _: 1, _raises(wrong), lambda _: 0)
+    parts(monkeypatch, lambda *_: 1, _raises(wrong), lambda *_: 0)
 
     assert prove.prove(settings(**AS_PROCESSES), AS_PROCESSES) == VERDICT
     told = [(row["status"], row["reason"]) for row in recorder.noted]
@@ -85,11 +85,11 @@ def test_parts_go_on_behind_one_that_fails(
     assert plan["command"] == "make prove SEED=7 MODE=local"
 
 
-@pytest.mark.parametrize("last", [lambda _: INTERRUPTED, _raises(KeyboardInterrupt())])
+@pytest.mark.parametrize("last", [lambda *_: INTERRUPTED, _raises(KeyboardInterrupt())])
 def test_an_interrupt_ends_it_with_a_page(
     settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, last: Part
 ) -> None:
-    parts(monkeypatch, lambda _: 0, last, lambda _: 0)
+    parts(monkeypatch, lambda *_: 0, last, lambda *_: 0)
     prove.prove(settings(**AS_PROCESSES), AS_PROCESSES)
     assert [row["status"] for row in recorder.noted] == [0, INTERRUPTED]
     assert recorder.pages[-1] == ["prove", str(recorder.folder), "--seal"]
@@ -136,7 +136,7 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
         assert own.reports_dir == proof.folder / "ladder"
         return status
 
-    assert prove._jobs("ladder", jobs, PRESET="x")(proof) == status
+    assert prove._jobs(proof, "ladder", jobs, PRESET="x") == status
     [stopped] = recorder.down
     assert stopped.data_dir.is_relative_to(proof.folder / "stacks")
     assert stopped.data_dir.exists() == bool(status)
@@ -155,7 +155,7 @@ def test_its_stack_is_taken_away_whatever_happens(
     recorder: Recorder,
     monkeypatch: pytest.MonkeyPatch,
     proof: Proof,
-    jobs: Callable[[Settings, Mapping[str, str]], int],
+    jobs: prove.Run,
 ) -> None:
     impatient = iter((KeyboardInterrupt(), KeyboardInterrupt()))
 
@@ -165,5 +165,5 @@ def test_its_stack_is_taken_away_whatever_happens(
         recorder.down.append(settings)
 
     monkeypatch.setattr(lifecycle, "down", down)
-    prove._carried_out(proof, "ladder", prove._jobs("ladder", jobs))
+    prove._carried_out(proof, "ladder", lambda proof, name: prove._jobs(proof, name, jobs))
     assert len(recorder.down) == 1
