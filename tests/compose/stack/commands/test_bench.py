@@ -85,7 +85,7 @@ def test_every_mistake_is_named_before_anything_starts(root: Path, stacks: Stack
 def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> None:
     stacks.status = 3
     assert bench.bench(root, {"ONLY": "intake, handover"}) == 3
-    assert [call[0] for call in stacks.called] == ["handover"]
+    assert [(call[0], call[2:]) for call in stacks.called] == [("handover", [])]
     assert stacks.down == stacks.up
     assert not stacks.up[0].data_dir.exists()
 
