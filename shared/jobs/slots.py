@@ -8,8 +8,6 @@ from shared.semaphore.messages import Recall
 
 # A job holds it from its grant to its close.
 JOB_GATE = GENVIDEO.slot
-# A job holds each during one stage; off unless a worker's settings say otherwise.
-STAGE_GATES = GENVIDEO.names
 
 
 def recalls_of(pipelines: Iterable[Definition]) -> dict[str, Recall]:

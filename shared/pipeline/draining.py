@@ -24,7 +24,7 @@ from shared.pipeline.messages import Kept, Order, submit_activity
 from shared.pipeline.parts import Parts
 from shared.pipeline.policies import KEEP_SECONDS
 from shared.pipeline.polling import asked_by, end_of
-from shared.pipeline.vendor import Vendor, VendorStatus
+from shared.pipeline.vendor import VendorStatus
 from shared.semaphore.messages import Closed, Drain, OpenRecords, OpenRun, RunRef
 from shared.semaphore.server import is_gone
 from shared.store.chosen import chosen_store
@@ -185,9 +185,18 @@ class DrainActivities:
         """Ask for each generation that has not ended; cancel it if possible."""
         for ours in sorted(set(generations) - seen.ended):
             vendor = self._parts.vendor(step_of(ours))
-            seen.note(ours, status := await _status(vendor, self._asked(ours, tasks)))
-            if ours in seen.running and isinstance(status, VendorStatus):
-                await _cancel(vendor, status)
+            asked = self._asked(ours, tasks)
+            news: VendorStatus | VendorError | None
+            try:
+                news = await vendor.status(asked) if asked else None
+            except VendorError as error:
+                news = error
+            seen.note(ours, news)
+            if ours in seen.running and isinstance(news, VendorStatus):
+                try:
+                    await vendor.cancel(news.vendor_id)
+                except VendorError as error:
+                    log.warning("a cancel at the vendor failed", reason=error.message)
 
     def _close(self, drain: Drain, code: str, kept: Kept | None = None) -> None:
         """End an open record of this run, with the kept results if they belong in it."""
@@ -336,20 +345,6 @@ class Seen:
 
 def step_of(ours: str) -> str:
     return ours.rsplit(".", 2)[1]
-
-
-async def _status(vendor: Vendor, asked: str | None) -> VendorStatus | VendorError | None:
-    try:
-        return await vendor.status(asked) if asked else None
-    except VendorError as error:
-        return error
-
-
-async def _cancel(vendor: Vendor, status: VendorStatus) -> None:
-    try:
-        await vendor.cancel(status.vendor_id)
-    except VendorError as error:
-        log.warning("a cancel at the vendor failed", reason=error.message)
 
 
 def _since(drain: Drain) -> float:

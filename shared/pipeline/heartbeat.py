@@ -87,33 +87,24 @@ class Pulse:
             self.accepted = self.accepted.model_copy(update={"worked_seconds": worked})
 
     def follow(self, details: Sequence[Any], *, is_first: bool) -> None:
-        """Start with the last heartbeat of the try before; `is_first`: there was none."""
-        if details:
-            accepted, *rest = details
-            self.resume(Accepted.model_validate(accepted) if accepted else None, *rest)
-        else:
+        """Start with the last heartbeat of the try before; `is_first`: there was none.
+
+        A later release may send more.
+        """
+        if not details:
             self.in_doubt = not is_first
+            return
+        found: list[Any] = [*details, *(False, False, None)[len(details) - 2 :]]
+        accepted, percent, told, settled, position, *_ = found
+        self.accepted = Accepted.model_validate(accepted) if accepted else None
+        self.percent = self._reported = percent
+        self.told, self.position = told, position
+        self.in_doubt = self.accepted is None and not settled
 
     def left(self) -> Left:
         """Return what is at the vendor if no other try follows."""
         vendor_id = self.accepted.vendor_id if self.accepted else None
         return Left(in_doubt=self.in_doubt, vendor_id=vendor_id)
-
-    def resume(
-        self,
-        accepted: Accepted | None,
-        percent: int,
-        told: bool = False,
-        settled: bool = False,
-        position: int | None = None,
-        *_later: object,
-    ) -> None:
-        """Continue from the last heartbeat of the last try; a later release may send more."""
-        self.accepted = accepted
-        self.percent = self._reported = percent
-        self.told = told
-        self.position = position
-        self.in_doubt = accepted is None and not settled
 
     def settle(self) -> None:
         self.settled = True

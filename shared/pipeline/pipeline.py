@@ -1,9 +1,9 @@
 """A job from queue to end: the base of each pipeline's workflow."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
+from pydantic import TypeAdapter
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -220,8 +220,8 @@ class Pipeline(Generic[Input]):
     async def _attempt(self, stage: Stage, order: Order) -> Stored:
         ours = order.external_id
         if not stage.called_back:
-            return await self._submitted(starting.start_making, order)
-        accepted = await self._submitted(starting.start_submit, order)
+            return await self._submitted(starting.STORED, order)
+        accepted = await self._submitted(starting.ACCEPTED, order)
         await self._journal.change(
             f"{stage.name} accepted, waiting for its callback",
             tasks={**self._journal.record.tasks, ours: accepted.vendor_id},
@@ -229,12 +229,13 @@ class Pipeline(Generic[Input]):
         watch = Watch(order=order.model_copy(update={"record": None}), accepted=accepted)
         return await self._collected(watch)
 
-    async def _submitted(self, start: Callable[[Order], starting.Started[T]], order: Order) -> T:
+    async def _submitted(self, kind: TypeAdapter[T], order: Order) -> T:
         """Return the result of an activity that writes the order's record, then submits the
         order."""
         while True:
             try:
-                return await self._cancellation.finish(start(order), ours=order.external_id)
+                started = starting.start_attempt(order, kind)
+                return await self._cancellation.finish(started, ours=order.external_id)
             except StageFailed as failure:
                 if failure.code != RecordStands.code:
                     raise

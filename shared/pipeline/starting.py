@@ -70,18 +70,14 @@ def check_not_reset() -> None:
         raise ApplicationError(MESSAGES[RESET], type=RESET, non_retryable=True)
 
 
-def start_making(order: Order) -> Started[Stored]:
-    """Start one attempt at a stage, from the submit to the stored file."""
+def start_attempt(order: Order, kind: TypeAdapter[T]) -> Started[T]:
+    """Start one attempt at a stage: up to the stored file (STORED), or for a called back stage up
+    to the vendor's acceptance (ACCEPTED)."""
     summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
-    name = f"gen_{order.stage}"
-    return _start(name, order, STORED, summary, _time_for(order), beats=beats)
-
-
-def start_submit(order: Order) -> Started[Accepted]:
-    """Start one attempt at a called back stage, up to the vendor's acceptance."""
-    summary, beats = f"{order.stage}, attempt {order.attempt}", order.pace.times.work
-    name = f"request_{order.stage}"
-    return _start(name, order, ACCEPTED, summary, SUBMIT_TIMEOUT, beats=beats)
+    name, limit = f"gen_{order.stage}", _time_for(order)
+    if kind is ACCEPTED:
+        name, limit = f"request_{order.stage}", SUBMIT_TIMEOUT
+    return _start(name, order, kind, summary, limit, beats=beats)
 
 
 def start_collect(watch: Watch) -> Started[Stored | None]:

@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from shared.jobs.assets import assets_folder
+from shared.jobs.assets import assets_prefix
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Record, StageDone
 from shared.pipeline.definition import Stage
@@ -120,4 +120,4 @@ async def client_of_nobody(port: int) -> Client:
 
 def asset_path(data_dir: Path, job_id: str, stage: Stage) -> Path:
     """Where a folder has the result of a job's stage."""
-    return assets_folder(data_dir, job_id) / f"{stage.name}.{stage.file.suffix}"
+    return data_dir / assets_prefix(job_id) / f"{stage.name}.{stage.file.suffix}"

@@ -27,7 +27,7 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, JobError, Progress, Record
-from shared.jobs.slots import JOB_GATE, STAGE_GATES
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status, may_follow
 from shared.replay.replaying import replay
 from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, SlotView, semaphore_id
@@ -179,7 +179,7 @@ class Pipeline:
     async def free(self) -> None:
         """Return when nobody holds the slot, or waits or holds at any other gate."""
         await self.slots(lambda view: not view.holders)
-        for gate in STAGE_GATES:
+        for gate in GENVIDEO.names:
             await self.slots(lambda view: not view.holders and not view.waiting, gate)
 
     async def change(self, gate: str = JOB_GATE, **fields: Any) -> None:

@@ -15,7 +15,8 @@ from temporalio.client import Client, WorkflowExecution
 from services.semaphore.replay_open import open_semaphores
 from services.worker import replay_open as worker_replay
 from services.worker.replay_open import SAMPLE, choose, open_jobs
-from shared.jobs.slots import JOB_GATE, STAGE_GATES
+from shared.jobs.genvideo import GENVIDEO
+from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.replay import replaying
 from shared.replay.replaying import replay_open
@@ -32,7 +33,7 @@ LONG = rule("start", "slow", extra=3_600_000)
 KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 # A change of the commands, and what it is a change for.
 CHANGED = {
-    "worker": ("shared/pipeline/starting.py", 'name = f"gen_{', 'name = f"make_{'),
+    "worker": ("shared/pipeline/starting.py", 'name, limit = f"gen_{', 'name, limit = f"make_{'),
     "semaphore": (
         "shared/semaphore/state.py",
         'SEMAPHORE_RULES = "semaphore_rules"',
@@ -89,7 +90,7 @@ async def test_open_runs_replay_with_this_code_and_not_with_another(
         running, _ = await one_runs_and_one_waits(line)
         found = await replayed(client, "worker", key=key)
         assert found == {"open": 2, "replayed": 2, "failures": {}}
-        semaphores = len((JOB_GATE, *STAGE_GATES))
+        semaphores = len((JOB_GATE, *GENVIDEO.names))
         found = await replayed(client, "semaphore", key=key)
         assert found == {"open": semaphores, "replayed": semaphores, "failures": {}}
         code = changed("worker", tmp_path / "worker")

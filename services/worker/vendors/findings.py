@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
@@ -27,16 +28,13 @@ class Finding:
     says: str
 
 
-def ok(check: str, says: str) -> Finding:
-    return Finding(check, Verdict.OK, _line(says))
+def _finding(verdict: Verdict, check: str, says: str) -> Finding:
+    return Finding(check, verdict, _line(says))
 
 
-def warning(check: str, says: str) -> Finding:
-    return Finding(check, Verdict.WARNING, _line(says))
-
-
-def wrong(check: str, says: str) -> Finding:
-    return Finding(check, Verdict.WRONG, _line(says))
+ok = partial(_finding, Verdict.OK)
+warning = partial(_finding, Verdict.WARNING)
+wrong = partial(_finding, Verdict.WRONG)
 
 
 def unasked(check: str, error: VendorError, *, at: str) -> Finding:
