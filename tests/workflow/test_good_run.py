@@ -229,8 +229,10 @@ def in_all_that_time(pace: Pace) -> int:
     return math.ceil(beats + acceptances + asked)
 
 
-# Ten of the semaphore, and a few tasks more on a busy machine.
-OF_A_JOB, OF_THE_SEMAPHORE = 34, 12
+# A further stage takes three events for its activity, and three for its task.
+OF_A_JOB = 22 + 6 * len(GENVIDEO.stages)
+# Ten, and a few tasks more on a busy machine.
+OF_THE_SEMAPHORE = 12
 # That the slot goes on: an update, its task, the memo.
 OF_A_CHANGE = 6
 JOBS = 5
