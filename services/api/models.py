@@ -241,17 +241,6 @@ class PageConfig(Message):
     temporal_namespace: str
 
 
-def accepted(public_url: str, job_id: str) -> Accepted:
-    """Return the reply for a job under the API's public address."""
-    sockets = public_url.replace("http", "ws", 1)
-    return Accepted(
-        job_id=job_id,
-        status_url=f"{public_url}/jobs/{job_id}",
-        events_url=f"{public_url}/jobs/{job_id}/events",
-        ws_url=f"{sockets}/ws/jobs/{job_id}",
-    )
-
-
 _BASE = "http://127.0.0.1:8000"
 _NEXT_ID = "job-89abcdef0123456789abcdef"
 _INPUT = {"prompt": "a red fox in snow", "style": "ink", "tag": "batch-7", "priority": 3}

@@ -37,7 +37,6 @@ from shared.semaphore.messages import (
     DEFAULT_LIMIT,
     FREE_UPDATE,
     VIEW_QUERY,
-    HolderView,
     RunId,
     SlotChange,
     SlotFree,
@@ -95,7 +94,8 @@ class Slots:
         self._seen: SlotView | None = None
         self._asking: asyncio.Task[SlotView] | None = None
         self._asked_at = float("-inf")
-        self._positions: tuple[SlotView, dict[str, int]] | None = None
+        # The places of its waiting jobs, from 1.
+        self._places: dict[str, int] = {}
 
     async def is_there(self) -> bool:
         """True if there is a semaphore of this name."""
@@ -122,8 +122,12 @@ class Slots:
         return task
 
     async def _ask(self) -> SlotView:
-        self._seen = await self._with_drains(await self._answered())
-        return self._seen
+        return self._see(await self._with_drains(await self._answered()))
+
+    def _see(self, view: SlotView) -> SlotView:
+        self._seen = view
+        self._places = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
+        return view
 
     async def _with_drains(self, view: SlotView) -> SlotView:
         """Add how often each drain was tried, and why the last try failed.
@@ -144,27 +148,20 @@ class Slots:
         answers."""
         for seconds in TRY_SECONDS:
             try:
-                return await self._tried(seconds)
+                return await self._query(seconds)
+            except WorkflowQueryRejectedError:
+                # It was ended from outside; the next request starts it.
+                await self._start()
             except TemporalRefuses:
                 raise
-            except TemporalUnavailable as error:
+            except (RPCError, WorkflowQueryFailedError, TemporalUnavailable) as error:
+                if is_missing(error):
+                    return EMPTY
                 if await temporal_reason(self._client) is not None:
                     raise TemporalUnavailable("Temporal does not answer; try again.") from error
         raise SemaphoreSlow(
             f"Temporal answers, the semaphore has not within {sum(TRY_SECONDS):g} s."
         )
-
-    async def _tried(self, seconds: float) -> SlotView:
-        try:
-            return await self._query(seconds)
-        except WorkflowQueryRejectedError:
-            # It was ended from outside; the next request starts it.
-            await self._start()
-            return await self._query(seconds)
-        except (RPCError, WorkflowQueryFailedError) as error:
-            if is_missing(error):
-                return EMPTY
-            raise TemporalUnavailable("The semaphore does not answer.") from error
 
     async def _query(self, seconds: float) -> SlotView:
         TEMPORAL_CALLS.labels("query_slots").inc()
@@ -221,7 +218,7 @@ class Slots:
             return view
 
         # Replaces a query under way, whose answer may be from before.
-        self._seen = view
+        self._see(view)
         self._asking = asyncio.create_task(known())
         self._asked_at = time.monotonic()
 
@@ -262,15 +259,8 @@ class Slots:
 
     def placed(self, job: Job) -> Job:
         """Return the job with its position by the last answer."""
-        positions = {} if self._seen is None else self._positions_in(self._seen)
-        position = positions.get(job.job_id) if job.status is Status.QUEUED else None
+        position = self._places.get(job.job_id) if job.status is Status.QUEUED else None
         return job if position is None else job.model_copy(update={"queue_position": position})
-
-    def _positions_in(self, view: SlotView) -> dict[str, int]:
-        if self._positions is None or self._positions[0] is not view:
-            positions = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
-            self._positions = (view, positions)
-        return self._positions[1]
 
 
 def _refusal(cause: BaseException) -> GenvideoError:
@@ -297,13 +287,10 @@ async def refresh_metrics(slots: Slots) -> None:
     LIMIT.set(view.limit)
     PAUSED.set(view.paused)
     WAITING.set(view.waiting_count)
-    _note_holders(view.holders, datetime.now(UTC))
-
-
-def _note_holders(holders: tuple[HolderView, ...], now: datetime) -> None:
-    draining = sum(holder.draining for holder in holders)
-    HOLDERS.labels("no").set(len(holders) - draining)
+    draining = sum(holder.draining for holder in view.holders)
+    HOLDERS.labels("no").set(len(view.holders) - draining)
     HOLDERS.labels("yes").set(draining)
-    HELD.set(max(((now - holder.since).total_seconds() for holder in holders), default=0.0))
-    if holders:
-        TOKEN.set(max(holder.token for holder in holders))
+    now = datetime.now(UTC)
+    HELD.set(max(((now - holder.since).total_seconds() for holder in view.holders), default=0.0))
+    if view.holders:
+        TOKEN.set(max(holder.token for holder in view.holders))

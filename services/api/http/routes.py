@@ -28,7 +28,6 @@ from services.api.models import (
     JobList,
     Ordered,
     SlotOrder,
-    accepted,
     reader_of,
 )
 from services.api.service import Service
@@ -292,9 +291,14 @@ async def _named(service: Service, name: str) -> Slots:
 
 
 def _accepted(service: Service, job_id: str, response: Response) -> Accepted:
-    reply = accepted(service.settings.public_url, job_id)
-    response.headers["Location"] = reply.status_url
-    return reply
+    base = service.settings.public_url
+    status_url = response.headers["Location"] = f"{base}/jobs/{job_id}"
+    return Accepted(
+        job_id=job_id,
+        status_url=status_url,
+        events_url=f"{status_url}/events",
+        ws_url=f"{base.replace('http', 'ws', 1)}/ws/jobs/{job_id}",
+    )
 
 
 async def _with_position(service: Service, job: Job) -> Job:
