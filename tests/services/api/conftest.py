@@ -110,9 +110,20 @@ async def api(new_api: NewApi, client: Client) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def lonely(new_api: NewApi) -> AsyncIterator[Api]:
-    """An API whose Temporal is away."""
-    async with new_api(await client_of_nobody(free_port())) as made:
+def new_lonely(new_api: NewApi) -> NewApi:
+    """Makes APIs whose Temporal is away."""
+
+    @asynccontextmanager
+    async def make(**settings: Any) -> AsyncIterator[Api]:
+        async with new_api(await client_of_nobody(free_port()), **settings) as made:
+            yield made
+
+    return make
+
+
+@pytest.fixture
+async def lonely(new_lonely: NewApi) -> AsyncIterator[Api]:
+    async with new_lonely() as made:
         yield made
 
 

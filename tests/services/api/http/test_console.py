@@ -7,12 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import AnyHttpUrl, SecretStr
+from pydantic import SecretStr
 from temporalio.client import Client
 
-from services.api.app import create_app
 from services.api.http import console as module
-from services.api.settings import ApiSettings
 from services.callback.app import create_app as create_receiver
 from services.callback.settings import CallbackSettings
 from shared.health import READY_SECONDS
@@ -21,27 +19,18 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.tokens import operator_key
 from shared.telemetry.job_lines import LINES
 from tests.fixtures.processes import free_port, serving
-from tests.services.api.conftest import Api, change
+from tests.services.api.conftest import Api, NewApi, change
 from tests.services.mock_core.serving import Service
 from tests.shared.standins import client_of_nobody, sample_record
 
 
 @pytest.fixture
-async def console(
-    tmp_path_factory: pytest.TempPathFactory, video_mock: Service
-) -> AsyncIterator[httpx.AsyncClient]:
+async def console(new_lonely: NewApi, video_mock: Service) -> AsyncIterator[httpx.AsyncClient]:
     """An API that knows where the video mock is; all others are away."""
-    settings = ApiSettings(
-        data_dir=tmp_path_factory.mktemp("data"),
-        callback_port=free_port(),
-        comfyui_port=free_port(),
-        worker_http_port=free_port(),
-        semaphore_http_port=free_port(),
-        mock_kling_url=AnyHttpUrl(str(video_mock.http.base_url)),
-    )
-    app = create_app(settings, await client_of_nobody(free_port()))
-    async with serving(app) as base, http_client(base) as http:
-        yield http
+    ports = ("callback_port", "comfyui_port", "worker_http_port", "semaphore_http_port")
+    away = {name: free_port() for name in ports}
+    async with new_lonely(mock_kling_url=str(video_mock.http.base_url), **away) as api:
+        yield api.http
 
 
 async def test_health_tells_who_is_ready_and_who_does_not_answer(
@@ -80,17 +69,15 @@ async def test_one_that_waits_for_temporal_until_its_own_limit_says_so_itself(
 
 
 async def test_each_worker_is_asked_and_one_that_is_gone_is_missed(
-    tmp_path: Path, video_mock: Service
+    new_lonely: NewApi, video_mock: Service
 ) -> None:
-    url = AnyHttpUrl(str(video_mock.http.base_url))
+    url = str(video_mock.http.base_url)
     for wanted, found in (
         (1, {"worker": True}),
         (2, {"worker 1": True, "worker 2": False}),
     ):
-        settings = ApiSettings(data_dir=tmp_path, worker_url=url, workers=wanted, mocks="off")
-        app = create_app(settings, await client_of_nobody(free_port()))
-        async with serving(app) as base, http_client(base) as http:
-            rows = (await http.get("/console/health")).json()
+        async with new_lonely(worker_url=url, workers=wanted, mocks="off") as api:
+            rows = (await api.http.get("/console/health")).json()
         assert {row["name"]: row["ready"] for row in rows if "worker" in row["name"]} == found
 
 
@@ -164,30 +151,23 @@ async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("call", ["faults", "stats", "trace"])
-async def test_real_services_are_left_alone(
-    call: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    settings = ApiSettings(data_dir=tmp_path_factory.mktemp("data"), mocks="off")
-    app = create_app(settings, await client_of_nobody(free_port()))
-    async with serving(app) as base, http_client(base) as http:
-        answer = await http.get(f"/console/mock-kling/{call}")
+async def test_real_services_are_left_alone(call: str, new_lonely: NewApi) -> None:
+    async with new_lonely(mocks="off") as api:
+        answer = await api.http.get(f"/console/mock-kling/{call}")
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "mocks_off"
 
 
 async def test_beside_a_real_vendor_the_other_ones_mock_is_asked(
-    tmp_path_factory: pytest.TempPathFactory, video_mock: Service
+    new_lonely: NewApi, video_mock: Service
 ) -> None:
-    folder = tmp_path_factory.mktemp("data")
-    mock = AnyHttpUrl(str(video_mock.http.base_url))
-    settings = ApiSettings(data_dir=folder, mocks="video", mock_kling_url=mock)
-    app = create_app(settings, await client_of_nobody(free_port()))
-    async with serving(app) as base, http_client(base) as http:
-        config = (await http.get("/dashboard/config")).json()
-        names = [each["name"] for each in (await http.get("/console/health")).json()]
-        real = await http.get("/console/mock-comfyui/stats")
-        mocked = await http.get("/console/mock-kling/stats")
+    mock = str(video_mock.http.base_url)
+    async with new_lonely(mocks="video", mock_kling_url=mock) as api:
+        config = (await api.http.get("/dashboard/config")).json()
+        names = [each["name"] for each in (await api.http.get("/console/health")).json()]
+        real = await api.http.get("/console/mock-comfyui/stats")
+        mocked = await api.http.get("/console/mock-kling/stats")
 
     assert config["mocks"] == ["video"]
     assert ("mock-kling" in names, "mock-comfyui" in names) == (True, False)
@@ -210,7 +190,9 @@ async def test_a_record_is_shown_as_it_is_kept(api: Api, client: Client) -> None
     assert shown == record.model_dump(mode="json")
 
 
-async def test_receipts_are_asked_for_with_the_operators_key(tmp_path: Path) -> None:
+async def test_receipts_are_asked_for_with_the_operators_key(
+    tmp_path: Path, new_lonely: NewApi
+) -> None:
     secret = "a-secret-of-32-characters-or-more"
     receiver = create_receiver(
         CallbackSettings(
@@ -221,14 +203,8 @@ async def test_receipts_are_asked_for_with_the_operators_key(tmp_path: Path) -> 
     async with serving(receiver) as base:
         statuses = []
         for key in (operator_key(secret), "another"):
-            settings = ApiSettings(
-                data_dir=tmp_path,
-                callback_service_url=AnyHttpUrl(base),
-                operator_key=SecretStr(key),
-            )
-            app = create_app(settings, await client_of_nobody(free_port()))
-            async with serving(app) as api, http_client(api) as http:
-                answer = await http.get("/console/callbacks", params={"job_id": new_job_id()})
+            async with new_lonely(callback_service_url=base, operator_key=key) as api:
+                answer = await api.http.get("/console/callbacks", params={"job_id": new_job_id()})
                 statuses.append(answer.status_code)
     assert statuses == [200, 401]
 
@@ -255,19 +231,13 @@ async def test_the_lines_of_a_job_are_everybodys_and_who_is_silent_is_told(
 
 
 async def test_a_process_tells_its_lines_and_an_answer_of_another_kind_is_silence(
-    console: httpx.AsyncClient, video_mock: Service, tmp_path: Path
+    console: httpx.AsyncClient, video_mock: Service, new_lonely: NewApi
 ) -> None:
-    settings = ApiSettings(
-        data_dir=tmp_path,
-        worker_url=AnyHttpUrl(str(console.base_url)),
-        semaphore_url=AnyHttpUrl(str(video_mock.http.base_url)),
-        callback_service_url=AnyHttpUrl(str(console.base_url)),
-    )
+    here, mock = str(console.base_url), str(video_mock.http.base_url)
     job_id = new_job_id()
     LINES(None, "info", {"timestamp": "1", "event": "accepted", "job_id": job_id})
-    app = create_app(settings, await client_of_nobody(free_port()))
-    async with serving(app) as base, http_client(base) as http:
-        found = (await http.get("/console/lines", params={"job_id": job_id})).json()
+    async with new_lonely(worker_url=here, semaphore_url=mock, callback_service_url=here) as api:
+        found = (await api.http.get("/console/lines", params={"job_id": job_id})).json()
 
     assert [line["text"] for line in found["lines"]] == ["accepted"] * 3
     assert found["silent"] == ["semaphore"]

@@ -21,10 +21,9 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
-from tests.fixtures.processes import free_port
 from tests.services.api.conftest import Api, NewApi, ended
 from tests.services.worker.samples import png
-from tests.shared.standins import CREATED, asset_path, client_of_nobody, sample_record
+from tests.shared.standins import CREATED, asset_path, sample_record
 
 BYTES = bytes(range(256)) * 4
 
@@ -97,9 +96,6 @@ async def test_a_file_that_is_not_there_yet(api: Api, job_id: str) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "job_not_found")
 
 
-BYTES = bytes(range(256)) * 4
-
-
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Polls and sweeps happen when the test says so."""
@@ -107,10 +103,9 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def shared_api(new_api: NewApi, moto: str, by_hand: None) -> AsyncIterator[Api]:
+async def shared_api(new_lonely: NewApi, moto: str, by_hand: None) -> AsyncIterator[Api]:
     """An API over a prefix of its own; Temporal is away."""
-    given = given_for(moto, prefix=new_job_id())
-    async with new_api(await client_of_nobody(free_port()), **given) as made:
+    async with new_lonely(**given_for(moto, prefix=new_job_id())) as made:
         yield made
 
 
@@ -159,10 +154,9 @@ async def test_a_result_is_had_whole_and_in_ranges(
 
 
 async def test_a_result_is_had_by_an_address_of_the_store(
-    new_api: NewApi, moto: str, by_hand: None, *, signs_in_a_thread: None
+    new_lonely: NewApi, moto: str, by_hand: None, *, signs_in_a_thread: None
 ) -> None:
-    given = given_for(moto, prefix=new_job_id(), store_links="on")
-    async with new_api(await client_of_nobody(free_port()), **given) as api:
+    async with new_lonely(**given_for(moto, prefix=new_job_id(), store_links="on")) as api:
         job_id = new_job_id()
         keep(api, job_id, BYTES)
         answer = await api.http.get(f"/jobs/{job_id}/image")
@@ -189,9 +183,10 @@ async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
         assert list(api.service.assets.store.list("assets/")) == []
 
 
-async def test_while_the_store_is_away_that_is_what_is_said(new_api: NewApi, by_hand: None) -> None:
-    given = given_for("http://127.0.0.1:9")
-    async with new_api(await client_of_nobody(free_port()), **given) as api:
+async def test_while_the_store_is_away_that_is_what_is_said(
+    new_lonely: NewApi, by_hand: None
+) -> None:
+    async with new_lonely(**given_for("http://127.0.0.1:9")) as api:
         for path in (f"/jobs/{new_job_id()}", f"/jobs/{new_job_id()}/image"):
             answer = await api.http.get(path)
             assert (answer.status_code, answer.json()["code"]) == (503, "store_away")

@@ -1,32 +1,20 @@
 """The page's own files and the reports: nothing else is served, and nothing in a report runs."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from services.api.app import create_app
-from services.api.settings import ApiSettings
-from shared.http.client import http_client
-from tests.fixtures.processes import free_port, serving
-from tests.shared.standins import client_of_nobody
-
-
-@pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(ApiSettings(data_dir=tmp_path), await client_of_nobody(free_port()))
-    async with serving(app) as base, http_client(base) as http:
-        yield http
+from tests.services.api.conftest import Api, NewApi
 
 
 @pytest.mark.parametrize(
     "name", ["app.js", "lib/dom.js", "app.css", "icon.svg", "texts.json", "errors.json"]
 )
-async def test_a_file_of_the_page(page: httpx.AsyncClient, name: str) -> None:
-    answer = await page.get(f"/dashboard/{name}")
+async def test_a_file_of_the_page(lonely: Api, name: str) -> None:
+    answer = await lonely.http.get(f"/dashboard/{name}")
 
     assert answer.status_code == 200
     assert "script-src 'self'" in answer.headers["content-security-policy"]
@@ -45,34 +33,33 @@ async def test_a_file_of_the_page(page: httpx.AsyncClient, name: str) -> None:
         "lib/",
     ],
 )
-async def test_nothing_but_the_page_is_served(page: httpx.AsyncClient, name: str) -> None:
-    assert (await page.get(f"/dashboard/{name}")).status_code == 404
+async def test_nothing_but_the_page_is_served(lonely: Api, name: str) -> None:
+    assert (await lonely.http.get(f"/dashboard/{name}")).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/dashboard/app.js", "/docs/swagger-ui.css", "report"])
 async def test_a_range_that_does_not_fit_is_a_problem_whatever_file_it_is_of(
-    tmp_path: Path, path: str
+    tmp_path: Path, new_lonely: NewApi, path: str
 ) -> None:
     run = "20260101-000000-0000"
     (tmp_path / run).mkdir()
     (tmp_path / run / "report.html").write_text("<p>a report", "utf-8")
-    settings = ApiSettings(data_dir=tmp_path, reports_dir=tmp_path)
-    app = create_app(settings, await client_of_nobody(free_port()))
-    async with serving(app) as base, http_client(base) as http:
+    async with new_lonely(reports_dir=tmp_path) as api:
         url = f"/reports/{run}/report.html" if path == "report" else path
         for wanted, status, code in (
             ("bytes=9-1", 400, "bad_range"),
             ("lines=1-2", 400, "bad_range"),
             (f"bytes={10**9}-", 416, "range_not_satisfiable"),
         ):
-            answer = await http.get(url, headers={"Range": wanted})
+            answer = await api.http.get(url, headers={"Range": wanted})
             assert (answer.status_code, answer.json()["code"]) == (status, code)
             assert answer.headers["content-type"] == "application/problem+json"
-        assert (await http.get(url, headers={"Range": "bytes=0-1"})).status_code == 206
+        part = await api.http.get(url, headers={"Range": "bytes=0-1"})
+        assert part.status_code == 206
 
 
 async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, new_lonely: NewApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[int] = []
 
@@ -92,9 +79,8 @@ async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(
     (reports / plain / "raw").mkdir()
     (reports / plain / "raw" / "jobs.jsonl").write_text("<script>", "utf-8")
     (reports / plain / "raw" / "linked.jsonl").symlink_to(secret)
-    settings = ApiSettings(data_dir=tmp_path, reports_dir=reports)
-    app = create_app(settings, await client_of_nobody(free_port()))
-    async with serving(app) as base, http_client(base) as http:
+    async with new_lonely(reports_dir=reports) as api:
+        http = api.http
         answer = await http.get(f"/reports/{plain}/report.html")
         assert answer.text == "<p>a report"
         policy = answer.headers["content-security-policy"]
