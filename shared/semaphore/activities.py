@@ -18,7 +18,15 @@ from .messages import ASK_ACTIVITY, CAPACITY, SEMAPHORE_QUEUE, Ask, Closed, gran
 from .queue import turn
 from .rebuild import find
 from .server import grace_of, is_first_try, is_no_run, until_closed
-from .state import FIND_JOBS, SEMAPHORE_RULES, WATCH_RUN, Ended, Found, SemaphoreRules, Watch
+from .state import (
+    FIND_JOBS,
+    SEMAPHORE_RULES,
+    WATCH_RUN,
+    Ended,
+    SemaphoreRules,
+    SemaphoreState,
+    Watch,
+)
 
 log = logging.getLogger(__name__)
 # Heartbeat after this share of the time-out, so that one beat may be late or lost.
@@ -90,18 +98,13 @@ class SemaphoreActivities:
         return True
 
     @activity.defn(name=FIND_JOBS)
-    async def find_jobs(self) -> Found:
+    async def find_jobs(self) -> SemaphoreState:
         """Return holders and waiters, by the histories of the jobs and of earlier semaphores."""
         info = activity.info()
         name = name_of(str(info.workflow_id))
         async with _beating():
-            found = await find(
-                self._client,
-                name,
-                run_id=str(info.workflow_run_id),
-                now=info.started_time,
-                recalls=name in self._rules.recalls,
-            )
+            run_id, now = str(info.workflow_run_id), info.started_time
+            found = await find(self._client, name, run_id=run_id, now=now)
         counts = {"holders": len(found.holders), "waiting": len(found.waiting)}
         log.info("semaphore rebuilt", extra={"semaphore": name, **counts})
         # The watchdog requests a place for the others again, and the semaphore refuses them.

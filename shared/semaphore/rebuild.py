@@ -40,7 +40,7 @@ from .messages import (
     valid_requests,
 )
 from .server import is_gone, read_one
-from .state import FIND_JOBS, MEMO_SETTINGS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
+from .state import FIND_JOBS, MEMO_SETTINGS, WATCH_RUN, Ended, SemaphoreState, Watch
 
 # The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
@@ -53,14 +53,13 @@ KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 MOST_RUNS = 10
 
 
-async def find(client: Client, name: str, *, run_id: str, now: datetime, recalls: bool) -> Found:
-    """Return holders and waiters for the semaphore's new run `run_id`.
+async def find(client: Client, name: str, *, run_id: str, now: datetime) -> SemaphoreState:
+    """Return the state for the semaphore's new run `run_id`.
 
     The semaphore's history knows of permits that were not signalled yet, of drains that ended, and
     of recent requests. The runs' histories know what was signalled, also if the semaphore's history
     is deleted. A killed run counts as cleared only if the end of its own drain is seen. `now` is by
-    the server's clock, because this machine's clock may be wrong. `recalls`: open records may name
-    runs that Temporal has forgotten.
+    the server's clock, because this machine's clock may be wrong.
     """
     before, cleared = await find_predecessor(client, name, run_id)
     runs = {each.request.run_id: each for each in await find_jobs(client, name, now=now)}
@@ -82,12 +81,15 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime, recalls
     asked = before.waiting if before is not None else {}
     waiting = {run_id: request for run_id, request in asked.items() if run_id not in runs}
     waiting |= {each.request.run_id: each.request for each in runs.values() if each.waits}
-    return Found(
-        settings=before.settings if before is not None else None,
+    # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
+    floor = int(now.timestamp() * 1000)
+    return SemaphoreState(
+        is_new=before is None,
+        settings=before.settings if before is not None else SemaphoreSettings(),
+        next_token=max([floor, *(each.token + 1 for each in held.values())]),
         # The watch of each finds out whether it is open; its permit is signalled again.
         holders=tuple(each for run_id, each in held.items() if run_id not in cleared),
         waiting=tuple(each for each in waiting.values() if each.run_id not in held),
-        remembered=before is not None or not recalls,
     )
 
 
@@ -280,7 +282,7 @@ class SemaphoreBook:
         """Count a permit as open once the activity that signals it is scheduled."""
         task = event.activity_task_scheduled_event_attributes
         if task.activity_type.name == FIND_JOBS:
-            self.begun[event.event_id] = Found, ""
+            self.begun[event.event_id] = SemaphoreState, ""
         elif task.activity_type.name == WATCH_RUN:
             if watch := await read_one(self.converter, task.input, Watch):
                 self.begun[event.event_id] = Ended, watch.run.run_id
@@ -295,7 +297,7 @@ class SemaphoreBook:
             return
         kind, run_id = self.begun[task.scheduled_event_id]
         match await read_one(self.converter, task.result, kind):
-            case Found() as found:
+            case SemaphoreState() as found:
                 self._learn(found.holders, found.waiting)
             case Ended() as ended if ended.is_clear:
                 self.out.pop(run_id, None)

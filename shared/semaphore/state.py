@@ -126,9 +126,10 @@ class Ended(Message):
 
 
 class SemaphoreState(Message):
-    """Everything that a run of the semaphore hands to the next one.
+    """Everything that a run of the semaphore begins with: from the run before, or rebuilt.
 
-    `is_new`: the settings of the first run, which count unless Temporal remembers others.
+    `is_new`: Temporal remembers no earlier run, so that the settings are those of the one that
+    started the semaphore. Temporal may have lost its database, so the records are read as well.
     """
 
     is_new: bool = False
@@ -136,16 +137,3 @@ class SemaphoreState(Message):
     next_token: int = 0
     holders: tuple[Holder, ...] = ()
     waiting: Packed = ()
-
-
-class Found(Message):
-    """What Temporal knows: last settings, holders, and waiters.
-
-    `remembered`: there was an earlier run of the semaphore. Otherwise Temporal may have lost its
-    database, and the records are read as well.
-    """
-
-    settings: SemaphoreSettings | None
-    holders: tuple[Holder, ...]
-    waiting: Packed
-    remembered: bool = True

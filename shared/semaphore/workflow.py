@@ -45,7 +45,6 @@ with workflow.unsafe.imports_passed_through():
         SEMAPHORE_RULES,
         WATCH_RUN,
         Ended,
-        Found,
         SemaphoreRules,
         SemaphoreState,
         Watch,
@@ -129,16 +128,11 @@ class SemaphoreWorkflow:
         # The next process ends the tries of the one before, so a stall needs no restart.
         beats, about = rules.watch_seconds, "rebuild from the runs"
         look = partial(_start, FIND_JOBS, about=about, beats=beats, limit=REBUILD_TIMEOUT)
-        found = await _completed(Found, look)
-        # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
-        floor = int(workflow.info().start_time.timestamp() * 1000)
-        state = SemaphoreState(
-            settings=found.settings or self._permits.settings,
-            next_token=max([floor, *(holder.token + 1 for holder in found.holders)]),
-            holders=found.holders,
-        )
-        permits = Permits(state, name, capacity=rules.capacity)
-        if (recall := rules.recalls.get(name)) is not None and not found.remembered:
+        found = await _completed(SemaphoreState, look)
+        permits = Permits(found.model_copy(update={"waiting": ()}), name, capacity=rules.capacity)
+        if found.is_new:
+            permits.settings = self._permits.settings
+        if found.is_new and (recall := rules.recalls.get(name)) is not None:
             # Needs a worker of those records.
             queue, beats = recall.task_queue, rules.beat_seconds
             about = "Temporal remembers no semaphore: which records are open?"

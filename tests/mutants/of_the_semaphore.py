@@ -126,7 +126,12 @@ MUTANTS = (
     Mutant(
         name="rebuild-forgets-the-holder",
         breaks="a semaphore that comes back does not know who holds",
-        edits=(("            holders=found.holders,\n", "            holders=(),\n"),),
+        edits=(
+            (
+                "holders=tuple(each for run_id, each in held.items() if run_id not in cleared),",
+                "holders=(),",
+            ),
+        ),
         scene=SCENES["semaphore terminated"],
         rule="overlap",
         jobs=("#2",),
