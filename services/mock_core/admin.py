@@ -52,13 +52,8 @@ def faults_answer(mock: Mock) -> dict[str, Any]:
         "seed": mock.plan.seed,
         "rules": mock.plan.rows(),
         "presets": [
-            {
-                "name": name,
-                "says": preset.says,
-                "expect": preset.expect,
-                "fatal": preset.fatal,
-            }
-            for name, preset in PRESETS.items()
+            {name: getattr(preset, name) for name in ("name", "says", "expect", "fatal")}
+            for preset in PRESETS.values()
         ],
     }
 

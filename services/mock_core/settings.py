@@ -106,22 +106,17 @@ class RuntimeConfig(BaseModel):
         # Imported here, because `make up` reads the settings of all services and must be quick.
         from fastapi.exceptions import RequestValidationError
 
-        current = {name: getattr(self, name) for name in type(self).model_fields}
+        wanted = self.model_dump()
+        for name, change in changes.items():
+            # Members of a part are merged; the part's others stay.
+            is_part = isinstance(wanted.get(name), dict) and isinstance(change, dict)
+            wanted[name] = {**wanted[name], **change} if is_part else change
         try:
-            return type(self).model_validate(
-                {**current, **{name: _merged(current.get(name), changes[name]) for name in changes}}
-            )
+            return type(self).model_validate(wanted)
         except ValidationError as error:
             raise RequestValidationError(
                 [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
             ) from error
-
-
-def _merged(old: object, new: object) -> object:
-    """Merge members of a part; the part's others stay."""
-    if isinstance(old, BaseModel) and isinstance(new, dict):
-        return {**old.model_dump(), **new}
-    return new
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)
