@@ -19,14 +19,14 @@ from services.mock_core.app import build_app, serve
 from services.mock_core.calls import View, base_url, look_up, requested, submit
 from services.mock_core.client import may_call
 from services.mock_core.clock import Delay, DelaySpec, milliseconds
-from services.mock_core.delivery import Body, CallbackPolicy, Wording
+from services.mock_core.delivery import Body, Wording
 from services.mock_core.faults.kinds import Where
 from services.mock_core.files import StoredFile
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented, problem_reply
 from services.mock_core.served import serve_file
-from services.mock_core.settings import Called, MockSettings, RuntimeConfig, called, load
+from services.mock_core.settings import Called, CallingConfig, MockSettings, called, load
 
 # The vendor's words, and those of a rule's `match.status`.
 WORDS = {
@@ -48,13 +48,6 @@ class SpeechMockSettings(MockSettings):
     mock_callback_hosts: Called = ""
 
 
-class SpeechConfig(RuntimeConfig):
-    callbacks: CallbackPolicy = CallbackPolicy()
-
-    def callback_policy(self) -> CallbackPolicy:
-        return self.callbacks
-
-
 class Order(BaseModel):
     """`reference` is the caller's own id; a second order of the same one is refused."""
 
@@ -64,7 +57,7 @@ class Order(BaseModel):
 
 
 def create_app(settings: SpeechMockSettings) -> FastAPI:
-    config = SpeechConfig(
+    config = CallingConfig(
         speed=settings.mock_speed,
         seconds=settings.mock_speech_seconds,
         result_days=settings.mock_result_days,

@@ -16,7 +16,7 @@ from services.mock_core.journal import Journal
 from services.mock_core.ledger import JobIndex, Ledger
 from services.mock_core.runner import Runner
 from services.mock_core.sender import CallbackSender
-from services.mock_core.settings import MockSettings, RuntimeConfig
+from services.mock_core.settings import CallingConfig, MockSettings, RuntimeConfig
 from shared.http.problems import Shape
 
 _JOURNAL_ROWS = 5_000
@@ -115,7 +115,8 @@ class Mock:
         self.config = config
         self.clock.set_speed(config.speed)
         self.runner.seconds = config.seconds
-        self.sender.policy = config.callback_policy()
+        if isinstance(config, CallingConfig):
+            self.sender.policy = config.callbacks
         for heed in self.on_configure:
             heed()
 

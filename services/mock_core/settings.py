@@ -96,10 +96,6 @@ class RuntimeConfig(BaseModel):
     seconds: Delay
     result_days: Annotated[float, Field(gt=0)]
 
-    def callback_policy(self) -> CallbackPolicy:
-        """How callbacks are sent."""
-        return CallbackPolicy()
-
     def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
         """Return a copy with these members changed; raise a validation error that names each
         mistake."""
@@ -117,6 +113,12 @@ class RuntimeConfig(BaseModel):
             raise RequestValidationError(
                 [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
             ) from error
+
+
+class CallingConfig(RuntimeConfig):
+    """Of a service that sends callbacks."""
+
+    callbacks: CallbackPolicy = CallbackPolicy()
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)

@@ -6,8 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from services.mock_core.clock import Delay, DelaySpec
-from services.mock_core.delivery import CallbackPolicy
-from services.mock_core.settings import Called, MockSettings, RuntimeConfig, called
+from services.mock_core.settings import Called, CallingConfig, MockSettings, called
 
 if TYPE_CHECKING:
     from services.mock_core.mock import Mock
@@ -75,7 +74,7 @@ class Pack(_Part):
     days: Annotated[float, Field(ge=-36_500, le=36_500)] = 365.0
 
 
-class KlingConfig(RuntimeConfig):
+class KlingConfig(CallingConfig):
     """`clock_skew`: by how many seconds the clock that checks tokens and dates replies is ahead.
 
     The keys are those of the vendor's own wire: one that is sent as it is, and two for a JWT.
@@ -93,10 +92,6 @@ class KlingConfig(RuntimeConfig):
     api_key: Key = DEFAULT_API_KEY
     access_key: Key = "mock-access-key"
     secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY
-    callbacks: CallbackPolicy = CallbackPolicy()
-
-    def callback_policy(self) -> CallbackPolicy:
-        return self.callbacks
 
 
 def initial_config(settings: KlingSettings) -> KlingConfig:
