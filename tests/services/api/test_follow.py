@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -458,6 +459,20 @@ async def test_a_folder_that_is_removed_and_made_again_is_read_anew(tmp_path: Pa
         assert service.feed.get(record.job_id) == record.job()
         shutil.rmtree(tmp_path / "state")
         await service.follower.sweep()
+
+
+async def test_a_record_that_comes_while_the_clock_of_the_disk_stands_still_is_read(
+    tmp_path: Path,
+) -> None:
+    """Its folder has the time that it had when it was listed."""
+    records = RecordStore(tmp_path)
+    service = make_service(ApiSettings(data_dir=tmp_path), await client_of_nobody(free_port()))
+    moment = time.time_ns() + 10**10
+    for _ in range(2):
+        assert records.write(sample_record(job_id := new_job_id()))
+        os.utime(records.folder, ns=(moment, moment))
+        await service.follower.sweep()
+        assert service.feed.get(job_id) is not None
 
 
 async def test_a_link_that_leads_nowhere_hides_no_other_record(tmp_path: Path) -> None:
