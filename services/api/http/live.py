@@ -149,7 +149,8 @@ class SocketListener(Listener):
         self._socket = socket
         self._at = at
         self._turn = turn
-        self._write: Callable[[str], bool] = socket.scope["extensions"][WRITE]
+        # None if the server, or what stands before the app, wants each frame as a message.
+        self._write: Callable[[str], bool] | None = socket.scope["extensions"].get(WRITE)
         self._open = False
         self._sending: asyncio.Task[None] | None = None
 
@@ -159,7 +160,7 @@ class SocketListener(Listener):
             self._sending = asyncio.create_task(self._send())
 
     def _written(self) -> bool:
-        if self.closed or self._at.behind:
+        if self._write is None or self.closed or self._at.behind:
             return False
         for item in self._at.next():
             if not self._write(item.text):
