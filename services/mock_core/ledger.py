@@ -32,12 +32,14 @@ class Job:
         return number
 
 
+_EXTERNAL_ID = re.compile(r"(?P<job>.+)\.(?P<attempt>\d{1,4})")
+
+
 class JobIndex:
     """Finds the job of an external id; bounded, the oldest are forgotten."""
 
-    def __init__(self, pattern: str, keep: int = 20_000) -> None:
+    def __init__(self, keep: int = 20_000) -> None:
         self._keep = keep
-        self._pattern = re.compile(pattern)
         self.clear()
 
     def clear(self) -> None:
@@ -47,7 +49,7 @@ class JobIndex:
 
     def find(self, external_id: str | None, prompt: str) -> tuple[Job, int]:
         """Return job and attempt: the number in the external id, else one more than accepted."""
-        match = self._pattern.fullmatch(external_id) if external_id else None
+        match = _EXTERNAL_ID.fullmatch(external_id) if external_id else None
         stem = match["job"] if match else external_id
         job = self._by_stem.get(stem) if stem else None
         if job is None:

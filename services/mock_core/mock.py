@@ -76,7 +76,7 @@ class Mock:
         self.ledger = Ledger(keep)
         gauge = Gauge("mock_in_flight", "Accepted and not ended", registry=self.registry)
         gauge.set_function(lambda: self.ledger.in_flight)
-        self.jobs = JobIndex(settings.mock_job_pattern, keep)
+        self.jobs = JobIndex(keep)
         self.journal = Journal(_JOURNAL_ROWS)
         self.runner = Runner(
             self.ledger, self.plan, clock=self.clock, seconds=config.seconds, at_once=at_once

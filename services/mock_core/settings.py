@@ -19,16 +19,6 @@ from shared.http.hosts import listed
 BAD_SETTING_STATUS = 2
 
 
-def _pattern(value: str) -> str:
-    try:
-        groups = re.compile(value).groupindex
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-    if not {"job", "attempt"} <= set(groups):
-        raise ValueError("needs the groups 'job' and 'attempt'")
-    return value
-
-
 def _are_hosts(text: str) -> str:
     listed(text)
     return text
@@ -65,9 +55,6 @@ class MockSettings(BaseSettings):
     # The services that a rule may name: those whose mocks get the same plans.
     mock_services: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*$")] = (
         "image,video"
-    )
-    mock_job_pattern: Annotated[str, AfterValidator(_pattern)] = (
-        r"(?P<job>.+)\.(?P<attempt>\d{1,4})"
     )
     mock_file_megabytes: Annotated[int, Field(ge=1, le=4096)] = 32
     mock_result_days: Annotated[float, Field(gt=0)] = 30.0

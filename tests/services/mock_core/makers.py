@@ -26,7 +26,7 @@ def make_plan(
 
 
 def make_job(prompt: str = "cat") -> Job:
-    return JobIndex(r"(?P<job>.+)\.(?P<attempt>\d+)").find(None, prompt)[0]
+    return JobIndex().find(None, prompt)[0]
 
 
 def make_generation(job: Job | None = None, *, attempt: int = 1, **members: Any) -> Generation:

@@ -292,7 +292,7 @@ async def test_a_range_that_is_none_brings_the_whole_file(image_mock: Service, s
     ("module", "port"), [("mock_comfyui", "COMFYUI_PORT"), ("mock_kling", "KLING_PORT")]
 )
 def test_every_bad_setting_is_named_in_one_line(module: str, port: str) -> None:
-    bad = {port: "99999", "MOCK_SPEED": "0", "MOCK_JOB_PATTERN": "("}
+    bad = {port: "99999", "MOCK_SPEED": "0", "MOCK_SEED": "x"}
     found = subprocess.run(
         [sys.executable, "-m", f"services.{module}"],
         env={**os.environ, **bad},
