@@ -40,6 +40,5 @@ def vendor_api() -> Json:
 
 @pytest.fixture
 async def line(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Pipeline]:
-    """A pipeline of the test's own."""
     async with working(client, tmp_path, **vendor_api) as line:
         yield line

@@ -43,7 +43,6 @@ class HostileVendor:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A connection."""
         task = asyncio.create_task(self._serve(reader, writer))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -99,7 +98,6 @@ class HostileVendor:
 
 
 def _opened(head: bytes) -> bytes:
-    """The answer that opens a WebSocket."""
     key = re.search(rb"\r\nsec-websocket-key: *(\S+)", head, re.IGNORECASE)
     return (
         "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -140,8 +138,6 @@ async def hostile_vendor(mock: str, cases: Mapping[str, Case]) -> AsyncIterator[
 
 
 def body(content: bytes, *, status: int = 200, head: str = "") -> Trick:
-    """A whole answer."""
-
     async def play(writer: asyncio.StreamWriter) -> None:
         writer.write(
             f"HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nConnection: close\r\n"

@@ -94,7 +94,6 @@ class Pipeline:
         return jobs
 
     def service(self, step: str) -> Service:
-        """The vendor of a step."""
         return {"image": self.images, "video": self.videos}[GENVIDEO.stage(step).vendor]
 
     async def ledger(self, step: str, job_id: str = "") -> list[Json]:
@@ -120,7 +119,6 @@ class Pipeline:
         return self.client.get_workflow_handle(job_id, run_id=run_id, result_type=Progress)
 
     async def run(self, prompt: str = "a cat", **fields: Any) -> Record:
-        """A job from its submission to its end."""
         job_id = await self.submit(prompt, **fields)
         return await self.ended(job_id)
 
@@ -183,13 +181,11 @@ class Pipeline:
             await self.slots(lambda view: not view.holders and not view.waiting, gate)
 
     async def change(self, gate: str = JOB_GATE, **fields: Any) -> None:
-        """Set a gate's limit or pause."""
         semaphore = self.client.get_workflow_handle(semaphore_id(gate))
         await self.slots(gate=gate)
         await semaphore.execute_update(CHANGE_UPDATE, SlotChange(**fields))
 
     async def replays(self, job_id: str, *, run_id: str | None = None) -> None:
-        """Raise AssertionError unless a run's history replays."""
         history = await self.job(job_id, run_id=run_id).fetch_history()
 
         async def only() -> AsyncIterator[WorkflowHistory]:
@@ -230,7 +226,6 @@ def up_to(step: str, attempts: int) -> Attempts:
 
 
 def why(record: Record) -> JobError:
-    """Its error, which it has."""
     assert record.error is not None
     return record.error
 
@@ -243,7 +238,6 @@ def paid_once(rows: Iterable[Json]) -> bool:
 
 @contextlib.asynccontextmanager
 async def vendors(**settings: Any) -> AsyncIterator[tuple[Service, Service]]:
-    """Both mocks, 1000 times as fast as the vendors."""
     async with running(comfyui()) as images, running(kling()) as videos:
         yield images, videos
 
@@ -271,7 +265,6 @@ async def pipeline(client: Client, data_dir: Path, **changes: Any) -> AsyncItera
 async def working(
     client: Client, data_dir: Path, *, rules: SemaphoreRules | None = None, **changes: Any
 ) -> AsyncIterator[Pipeline]:
-    """The whole of it, with one worker and one semaphore."""
     async with (
         pipeline(client, data_dir, **changes) as line,
         running_semaphore(client, rules=rules, shutdown_seconds=0.1),

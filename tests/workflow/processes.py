@@ -27,7 +27,6 @@ class Workers:
         self._ports: list[int] = []
 
     def start(self, count: int = 1, *, module: str = WORKER, **environment: str) -> list[Process]:
-        """So many more of them, not waited for."""
         return [self._start(module, free_port(), changes=environment) for _ in range(count)]
 
     def _start(self, module: str, port: int, *, changes: dict[str, str]) -> Process:
@@ -57,7 +56,6 @@ class Workers:
         }
 
     def start_semaphore(self) -> None:
-        """The semaphore's process beside them."""
         self.start(module=SEMAPHORE)
 
     def end(self, how: signal.Signals) -> None:
@@ -70,7 +68,6 @@ class Workers:
         self._ports.clear()
 
     def kill(self) -> None:
-        """SIGKILL for all of them."""
         self.end(signal.SIGKILL)
 
     async def ready(self) -> None:
@@ -102,7 +99,6 @@ def _pid(identity: str) -> int:
 
 @contextlib.contextmanager
 def worker_processes(line: Pipeline) -> Iterator[Workers]:
-    """Workers as processes for as long as the block runs."""
     workers = Workers(line)
     try:
         yield workers

@@ -25,7 +25,6 @@ class Scenario:
 
 
 def rule(where: str, do: str, *, often: Json | None = None, **params: Any) -> Json:
-    """One rule of the mocks' language."""
     return {"where": where, "do": do, "with": params, "often": often or {}}
 
 
@@ -104,14 +103,12 @@ class Crowd:
     jobs: dict[str, str]
 
     async def record(self, name: str) -> Record:
-        """The record at the end of one scenario's job."""
         return await self.line.ended(self.jobs[name])
 
     def service(self, step: str) -> Service:
         return self.line.service(step)
 
     async def rows(self, name: str, step: str) -> list[Json]:
-        """One service's ledger rows of one scenario's job."""
         return await self.line.ledger(step, self.jobs[name])
 
     async def turned_away(self, name: str, step: str) -> int:

@@ -238,7 +238,6 @@ async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
 
 
 async def delete(client: Client, job_id: str) -> None:
-    """With its history."""
     execution = WorkflowExecution(workflow_id=job_id)
     await client.workflow_service.delete_workflow_execution(
         DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
@@ -254,13 +253,11 @@ STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 
 @pytest.fixture
 async def wired_line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
-    """A pipeline over wires, of the test's own."""
     async with wired(client, tmp_path) as line:
         yield line
 
 
 async def pending(line: Pipeline, job_id: str) -> PendingActivityInfo | None:
-    """The job's activity that is under way."""
     found = (await line.job(job_id).describe()).raw_description.pending_activities
     return found[0] if found else None
 

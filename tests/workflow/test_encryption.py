@@ -51,7 +51,6 @@ async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
 
 
 async def history(client: Client, workflow_id: str) -> Sequence[HistoryEvent]:
-    """As the server has it."""
     found = await client.get_workflow_handle(workflow_id).fetch_history()
     return found.events
 
@@ -141,7 +140,6 @@ async def test_a_worker_without_the_key_says_so_and_harms_nothing(
 
 
 async def failed_task(client: Client, job_id: str) -> str:
-    """What the first workflow task that fails says."""
     handle = client.get_workflow_handle(job_id)
     async for event in handle.fetch_history_events(wait_new_event=True):
         if event.HasField("workflow_task_failed_event_attributes"):

@@ -43,7 +43,6 @@ def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
 
 @pytest.fixture
 async def line(new_line: NewLine) -> AsyncIterator[Pipeline]:
-    """One of them."""
     async with new_line("line") as line:
         yield line
 

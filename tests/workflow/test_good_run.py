@@ -158,12 +158,6 @@ async def test_many_jobs_run_one_at_a_time_and_in_order(line: Pipeline) -> None:
     assert len({token for *_, token in spans}) == len(spans)
 
 
-async def test_a_prompt_of_the_greatest_length_gets_through(line: Pipeline) -> None:
-    record = await line.run("猫" * 2500)
-    assert record.status is Status.SUCCEEDED
-    assert record.prompt == "猫" * 2500
-
-
 async def test_percent_is_reported_on_the_way(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,7 +87,6 @@ IDS: dict[str, Trick] = {
 
 
 def frame(text: bytes) -> bytes:
-    """A whole message of a server."""
     return b"\x81\x7f" + struct.pack(">Q", len(text)) + text
 
 

@@ -50,7 +50,6 @@ async def make(service: Service, **native: Any) -> None:
 
 
 async def called(service: Service, path: str) -> list[Json]:
-    """The requests of one route."""
     rows: list[Json] = await service.json(f"/admin/journal?limit=1000&path={path}")
     return rows
 
@@ -108,7 +107,6 @@ async def test_a_picture_of_another_kind_is_stored_as_png(
 
 @contextlib.asynccontextmanager
 async def served_by_the_api(client: Client, data_dir: Path, api: bool) -> AsyncIterator[Pipeline]:
-    """A pipeline whose own files the API serves, or nobody."""
     async with served(create_app(ApiSettings(data_dir=data_dir), client)) as base:
         ours = base if api else "http://127.0.0.1:9"
         async with working(client, data_dir, **COMFYUI, api_public_url=ours) as line:

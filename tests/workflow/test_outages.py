@@ -194,7 +194,6 @@ def _soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def out(where: str, times: int) -> Json:
-    """So many requests are turned away at the door."""
     return rule(where, "refuse", often={"first": times}, status=503, retry_after=0)
 
 

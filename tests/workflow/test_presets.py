@@ -48,7 +48,6 @@ async def _arm(service: Service, preset: str) -> None:
 
 
 async def _struck(service: Service) -> set[str]:
-    """The jobs of ours that a fault has met."""
     rows = (await service.json("/admin/trace"))["rows"]
     return {row["external_id"].split(".")[0] for row in rows}
 
@@ -105,7 +104,6 @@ def _rows(presets: Sequence[str]) -> list[list[str]]:
 async def _mistakes(
     client: Client, data_dir: Path, presets: Sequence[str], **vendor_api: Any
 ) -> dict[str, list[str]]:
-    """What went otherwise than each preset says."""
     limits = {} if set(presets).isdisjoint(ENDLESS) else LIMITS
     async with working(client, data_dir, **limits, **vendor_api) as line:
         semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))

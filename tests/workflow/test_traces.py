@@ -114,7 +114,6 @@ async def test_from_the_request_to_the_callback(client: Client, tmp_path: Path) 
 
 
 def _leaks(collector: Collector) -> set[str]:
-    """What must be in no span."""
     sent = b"".join(collector.bodies)
     secrets = {PROMPT, SECRET.get_secret_value(), "token=", "http://", "/callback"}
     return {secret for secret in secrets if secret.encode() in sent}

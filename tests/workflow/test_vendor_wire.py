@@ -65,7 +65,6 @@ def new_line(new_client: NewClient, tmp_path: Path, vendor_api: Json) -> NewLine
 
 @pytest.fixture
 async def line(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Wired]:
-    """A pipeline over wires, of the test's own."""
     async with wired(client, tmp_path, **vendor_api) as line:
         yield line
 
@@ -219,8 +218,6 @@ async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine
 
 @pytest.fixture
 def new_workerless(new_client: NewClient, tmp_path: Path) -> NewLine:
-    """Makes pipelines over wires, without a worker."""
-
     @asynccontextmanager
     async def make(step: str) -> AsyncIterator[Wired]:
         async with over_wires(await new_client(), tmp_path / step) as line:
@@ -230,7 +227,6 @@ def new_workerless(new_client: NewClient, tmp_path: Path) -> NewLine:
 
 
 async def both_paid_once(line: Wired, step: str, jobs: tuple[str, str]) -> None:
-    """The job whose submit was held, and the one behind it."""
     for job_id in jobs:
         await paid_once(line, step, job_id)
 

@@ -62,7 +62,6 @@ class Wired(Pipeline):
     video_wire: VendorWire
 
     def wire(self, step: str) -> VendorWire:
-        """The wire to the vendor of a step."""
         return {"image": self.image_wire, "video": self.video_wire}[step]
 
 
@@ -89,7 +88,6 @@ async def over_wires(client: Client, data_dir: Path, **changes: Any) -> AsyncIte
 
 @contextlib.asynccontextmanager
 async def wired(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Wired]:
-    """The whole of it, with one worker."""
     async with (
         over_wires(client, data_dir, **changes) as line,
         running_worker(line.settings, client),

@@ -47,7 +47,6 @@ def white_png(width: int, height: int) -> bytes:
 
 @cache
 def large(kind: str, *, size: tuple[int, int] = (7680, 5200), **how: Any) -> bytes:
-    """An image as large as one may be."""
     out = io.BytesIO()
     Image.new("RGB", size, (9, 99, 199)).save(out, kind, **how)
     return out.getvalue()

@@ -76,6 +76,5 @@ def png_of(width: int, height: int, data: bytes) -> bytes:
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
-    """One part of a PNG."""
     check = struct.pack(">I", zlib.crc32(name + data))
     return struct.pack(">I", len(data)) + name + data + check

@@ -40,7 +40,6 @@ async def fetched(settings: WorkerSettings, url: str) -> httpx.Response:
 
 
 async def unknown(scope: Any, receive: Any, send: Any) -> None:
-    """A vendor that knows no job."""
     await send({"type": "http.response.start", "status": 404, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 

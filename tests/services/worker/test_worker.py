@@ -72,7 +72,6 @@ print(generate_latest().decode())
 
 @pytest.fixture(scope="module")
 def shown() -> list[str]:
-    """What a new process shows."""
     command = [sys.executable, "-c", SHOW]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 

@@ -47,7 +47,6 @@ RUNNING = {
 
 
 def begun(attempts: Attempts) -> Attempts:
-    """Those of the stages that have any."""
     return {stage: count for stage, count in attempts.items() if count}
 
 

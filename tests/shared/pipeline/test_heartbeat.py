@@ -220,7 +220,6 @@ async def test_one_whose_worker_stops_ends_as_cancelled_for_it_is_tried_elsewher
 async def cancelled(
     *, submits: bool, in_doubt: bool, accepted: Accepted | None, shutdown: bool = False
 ) -> None:
-    """The end of a try that is cancelled while it works."""
     environment = ActivityEnvironment()
     begun = asyncio.Event()
 

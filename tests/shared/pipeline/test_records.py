@@ -203,7 +203,6 @@ def asked(requests: Requests, count: int) -> list[asyncio.Task[None]]:
 
 
 async def signals(client: Client) -> list[list[SlotRequest]]:
-    """What the semaphore was sent, signal by signal."""
     history = await client.get_workflow_handle(semaphore_id(JOB_GATE)).fetch_history()
     sent = []
     for event in history.events:

@@ -39,7 +39,6 @@ def new_state() -> JobState:
 
 
 def reached(status: Status) -> JobState:
-    """A state that has come to `status` by allowed moves."""
     state = new_state()
     for step in (Status.QUEUED, Status.RUNNING, status):
         state.change(CREATED, "on the way", status=step)

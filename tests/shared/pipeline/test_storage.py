@@ -388,7 +388,6 @@ BOUNDS = Bounds(kinds=("PNG",), max_bytes=10**6, min_side=1, max_ratio=10)
 
 
 def storage_over(store: Store, data_dir: Path) -> Storage:
-    """Storage of one good image."""
     storage = storage_of(answered(file_of(samples.png())), data_dir)
     storage._assets.store, storage._checker = store, Fitting()
     return storage

@@ -13,7 +13,6 @@ from tests.fixtures.object_store import settings_for
 
 @pytest.fixture(params=["folder", "objects"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A folder, and a prefix of a bucket."""
     if request.param == "folder":
         return chosen_store(StoreSettings(data_dir=tmp_path))
     return objects_at(request.getfixturevalue("moto"))

@@ -91,7 +91,6 @@ class Tries:
         return await answer
 
     async def end(self) -> None:
-        """Let all tries end."""
         for asked in self._asked:
             await asked.put(None)
 
@@ -114,7 +113,6 @@ class Tries:
 
 @pytest.fixture
 async def tries(client: Client) -> AsyncIterator[Tries]:
-    """A worker, and a run that has begun."""
     tries = Tries(client)
     async with Worker(
         client,

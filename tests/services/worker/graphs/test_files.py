@@ -19,7 +19,6 @@ def saver(kind: str, **inputs: Any) -> Json:
 
 
 def names(node: Json, **said: Any) -> list[str]:
-    """Of the first two files."""
     naming = plan_of(example(titles=False, n9=node), **said).binding.naming
     return list(islice(naming.names(), 2)) if naming else []
 

@@ -82,7 +82,6 @@ OURS = "job-0123456789abcdef01234567.video.1"
 
 
 def usual_settings(**of_vendor: Any) -> WorkerSettings:
-    """As the environment would have it."""
     return WorkerSettings.model_validate(
         {
             "callback_secret": "0123456789abcdef0123456789abcdef",
@@ -95,7 +94,6 @@ def usual_settings(**of_vendor: Any) -> WorkerSettings:
 async def submit_usual(
     videos: Vendor, picture: SourceFile | None = None, *, callback_url: str
 ) -> str:
-    """A submit of the usual video."""
     return await videos.submit(
         OURS,
         7,

@@ -49,7 +49,6 @@ async def submit(vendor: StubVendor, **plan: Any) -> str:
 
 
 async def status(answers: dict[str, list[Answer]], **plan: Any) -> VendorStatus | None:
-    """What is heard of the usual image."""
     async with images_at(StubVendor(answers), **plan) as images:
         return await images.status(OURS)
 

@@ -34,23 +34,19 @@ def settings_of(**changes: Any) -> WorkerSettings:
 
 
 async def submit(vendor: StubVendor, picture: SourceFile | None = None, **changes: Any) -> str:
-    """A submit of the usual video."""
     async with vendor.client() as http:
         videos = KlingVideos(http, settings_of(**changes))
         return await submit_usual(videos, picture, callback_url=CALLBACK)
 
 
 async def status(vendor: StubVendor, task_id: str = OURS, **changes: Any) -> VendorStatus | None:
-    """What is heard of a video."""
     async with vendor.client() as http:
         return await KlingVideos(http, settings_of(**changes)).status(task_id)
 
 
 def succeeded(**data: Any) -> Answer:
-    """An answer that tells of a task."""
     return reply(code=0, message="SUCCEED", request_id="r-1", data={**TASK, **data})
 
 
 def refused(code: int, status: int = 400, message: str = "no") -> Answer:
-    """An answer that refuses, by its code."""
     return reply(status, code=code, message=message, request_id="r-1")
