@@ -43,6 +43,8 @@ LONG: Json = {"where": "start", "do": "slow", "with": {"extra": 60_000}}
 SECRET = SecretStr("a-secret-of-32-characters-or-more")
 # The stages that tests disturb; a further stage makes no difference to them.
 STEPS = ("image", "video")
+# The stage whose file the video is made of.
+BEFORE_VIDEO = GENVIDEO.names[GENVIDEO.names.index("video") - 1]
 # Quick, and the same for all: a job takes some tenths of a second.
 QUICK: Json = {
     "image_attempt_seconds": 30,

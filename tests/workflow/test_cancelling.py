@@ -22,6 +22,7 @@ from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import HURRY
 from tests.shared.standins import asset_path
 from tests.workflow.pipeline import (
+    BEFORE_VIDEO,
     LONG,
     STEPS,
     Pipeline,
@@ -129,8 +130,8 @@ async def test_what_cannot_be_had_does_not_hold_up_the_end(
     await line.job(job_id).cancel()
     await line.videos.hurry()
     record = await was_cancelled(line, job_id)
-    assert set(record.assets) == {"image"}
-    assert str(record.asset_url).endswith(f"{job_id}/image")
+    assert set(record.assets) == {*GENVIDEO.names} - {"video"}
+    assert str(record.asset_url).endswith(f"{job_id}/{BEFORE_VIDEO}")
 
 
 async def test_a_vendor_that_never_ends_is_waited_for_up_to_the_bound(

@@ -19,7 +19,16 @@ from shared.store.records import Records
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.shared.standins import asset_path
-from tests.workflow.pipeline import STEPS, Pipeline, once, paid_once, up_to, why, working
+from tests.workflow.pipeline import (
+    BEFORE_VIDEO,
+    STEPS,
+    Pipeline,
+    once,
+    paid_once,
+    up_to,
+    why,
+    working,
+)
 from tests.workflow.scenarios import ALL, FIRST_ATTEMPT, Crowd, Scenario, crowd_of, rule
 
 of_the_crowd = pytest.mark.asyncio(loop_scope="module")
@@ -98,7 +107,7 @@ async def test_a_job_that_asked_for_it_ends_degraded_with_its_image(crowd: Crowd
     assert record.status is Status.DEGRADED
     assert record.attempts == up_to("video", 4)
     assert record.asset_url is not None
-    assert record.asset_url.endswith(f"{record.job_id}/image")
+    assert record.asset_url.endswith(f"{record.job_id}/{BEFORE_VIDEO}")
     assert asset_path(crowd.line.settings.data_dir, record.job_id, IMAGE).exists()
     description = await crowd.line.job(record.job_id).describe()
     assert description.status is WorkflowExecutionStatus.COMPLETED

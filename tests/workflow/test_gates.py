@@ -14,7 +14,16 @@ from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import LONG, STEPS, Pipeline, paid_once, side_by_side, why, working
+from tests.workflow.pipeline import (
+    BEFORE_VIDEO,
+    LONG,
+    STEPS,
+    Pipeline,
+    paid_once,
+    side_by_side,
+    why,
+    working,
+)
 
 JOBS = 7
 
@@ -86,7 +95,7 @@ async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
     assert len({row["token"] for row in videos}) == JOBS
     notes = [each.note for each in line.record(jobs[-1]).transitions]
     assert "waiting for the image gate" in notes
-    assert "image stored; waiting for the video gate" in notes
+    assert f"{BEFORE_VIDEO} stored; waiting for the video gate" in notes
 
 
 async def test_with_the_gates_off_the_limit_of_the_slot_is_all(

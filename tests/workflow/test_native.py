@@ -13,6 +13,7 @@ from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.states import Status
 from shared.pipeline import heartbeat
 from tests.fixtures.eventually import eventually
@@ -102,7 +103,8 @@ async def test_a_picture_of_another_kind_is_stored_as_png(
     assert record.status is Status.SUCCEEDED
     assert record.assets["image"].media_type == "image/png"
     folder = tmp_path / "assets" / record.job_id
-    assert {path.name for path in folder.iterdir()} == {"image.png", "video.mp4"}
+    stored = {f"{each.name}.{each.file.suffix}" for each in GENVIDEO.stages}
+    assert {path.name for path in folder.iterdir()} == stored
 
 
 @contextlib.asynccontextmanager
@@ -137,7 +139,8 @@ async def test_a_picture_that_its_address_does_not_give_is_fetched_from_us_or_no
 
 
 async def test_out_of_memory_has_the_server_free_some_and_is_tried_again(line: Pipeline) -> None:
-    await line.images.arm(rule("start", "out-of-memory", often={"attempts": "1"}))
+    first = {"often": {"attempts": "1"}, "match": {"external_id": "*.image.*"}}
+    await line.images.arm({**rule("start", "out-of-memory"), **first})
     record = await line.run()
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once(image=2))
     assert len(await called(line.images, "/api/free")) == 1
