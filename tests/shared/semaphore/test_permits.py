@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shared.semaphore.messages import Closed, Release, SemaphoreSettings, SlotRequest
+from shared.semaphore.messages import Closed, SemaphoreSettings, SlotRequest
 from shared.semaphore.queue import AGEING_SECONDS, NEAR, Permits
 from shared.semaphore.state import Ended, SemaphoreState
 
@@ -23,8 +23,8 @@ def request(run: int | str, *, after: float = 0, priority: int = 3) -> SlotReque
     )
 
 
-def permits(*waiting: SlotRequest, capacity: int = 100) -> Permits:
-    made = Permits(SemaphoreState(next_token=100), "image", capacity=capacity)
+def permits(*waiting: SlotRequest) -> Permits:
+    made = Permits(SemaphoreState(next_token=100), "image", capacity=100)
     for each in waiting:
         assert made.request(each, START)
     return made
@@ -62,26 +62,6 @@ def test_a_request_of_another_time_is_dropped() -> None:
     for now in (START - NEAR - timedelta(days=1), START + NEAR + timedelta(days=1)):
         assert made.request(request(0), now)
         assert not made.knows("run-0")
-
-
-def test_a_full_queue_takes_runs_that_it_knows_and_no_other_one() -> None:
-    made = permits(request(0), request(1), capacity=2)
-    assert made.request(request(0), START)
-    assert not made.request(request(2), START)
-    assert made.view().is_full
-    made.grant(START)
-    assert made.request(request(2), START)
-    assert made.view().waiting_count == 2
-
-
-def test_a_release_counts_for_its_run_and_token_and_not_while_it_drains() -> None:
-    made = permits(request(0), request(1))
-    token = made.grant(START).token
-    for run_id, number in (("run-0", token + 1), ("run-0", token - 1), ("run-1", token)):
-        assert not made.returned(Release(run_id=run_id, token=number))
-    assert made.returned(Release(run_id="run-0", token=token))
-    made.drain("run-0", KILLED, START)
-    assert not made.returned(Release(run_id="run-0", token=token))
 
 
 class AnyOrder(RuleBasedStateMachine):
