@@ -23,8 +23,8 @@ from .state import (
     SEMAPHORE_RULES,
     WATCH_RUN,
     Ended,
+    Found,
     SemaphoreRules,
-    SemaphoreState,
     Watch,
 )
 
@@ -98,7 +98,7 @@ class SemaphoreActivities:
         return True
 
     @activity.defn(name=FIND_JOBS)
-    async def find_jobs(self) -> SemaphoreState:
+    async def find_jobs(self) -> Found:
         """Return holders and waiters, by the histories of the jobs and of earlier semaphores."""
         info = activity.info()
         name = name_of(str(info.workflow_id))

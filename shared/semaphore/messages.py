@@ -263,7 +263,7 @@ class OpenRun(RunRef):
 class OpenRecords(Message):
     """All such runs."""
 
-    runs: tuple[OpenRun, ...] = ()
+    runs: tuple[OpenRun, ...]
 
 
 class SemaphoreSettings(Message):

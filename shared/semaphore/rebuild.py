@@ -40,7 +40,7 @@ from .messages import (
     valid_requests,
 )
 from .server import is_gone, read_one
-from .state import FIND_JOBS, MEMO_SETTINGS, WATCH_RUN, Ended, SemaphoreState, Watch
+from .state import FIND_JOBS, MEMO_SETTINGS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
 
 # The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
@@ -53,7 +53,7 @@ KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 MOST_RUNS = 10
 
 
-async def find(client: Client, name: str, *, run_id: str, now: datetime) -> SemaphoreState:
+async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Found:
     """Return the state for the semaphore's new run `run_id`.
 
     The semaphore's history knows of permits that were not signalled yet, of drains that ended, and
@@ -83,7 +83,7 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Sema
     waiting |= {each.request.run_id: each.request for each in runs.values() if each.waits}
     # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
     floor = int(now.timestamp() * 1000)
-    return SemaphoreState(
+    return Found(
         is_new=before is None,
         settings=before.settings if before is not None else SemaphoreSettings(),
         next_token=max([floor, *(each.token + 1 for each in held.values())]),
@@ -282,7 +282,7 @@ class SemaphoreBook:
         """Count a permit as open once the activity that signals it is scheduled."""
         task = event.activity_task_scheduled_event_attributes
         if task.activity_type.name == FIND_JOBS:
-            self.begun[event.event_id] = SemaphoreState, ""
+            self.begun[event.event_id] = Found, ""
         elif task.activity_type.name == WATCH_RUN:
             if watch := await read_one(self.converter, task.input, Watch):
                 self.begun[event.event_id] = Ended, watch.run.run_id
@@ -297,7 +297,7 @@ class SemaphoreBook:
             return
         kind, run_id = self.begun[task.scheduled_event_id]
         match await read_one(self.converter, task.result, kind):
-            case SemaphoreState() as found:
+            case Found() as found:
                 self._learn(found.holders, found.waiting)
             case Ended() as ended if ended.is_clear:
                 self.out.pop(run_id, None)

@@ -137,3 +137,12 @@ class SemaphoreState(Message):
     next_token: int = 0
     holders: tuple[Holder, ...] = ()
     waiting: Packed = ()
+
+
+class Found(SemaphoreState):
+    """A rebuilt state; an operator's completion without these fields is none."""
+
+    is_new: bool
+    next_token: int
+    holders: tuple[Holder, ...]
+    waiting: Packed

@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
         SEMAPHORE_RULES,
         WATCH_RUN,
         Ended,
+        Found,
         SemaphoreRules,
         SemaphoreState,
         Watch,
@@ -128,7 +129,7 @@ class SemaphoreWorkflow:
         # The next process ends the tries of the one before, so a stall needs no restart.
         beats, about = rules.watch_seconds, "rebuild from the runs"
         look = partial(_start, FIND_JOBS, about=about, beats=beats, limit=REBUILD_TIMEOUT)
-        found = await _completed(SemaphoreState, look)
+        found = await _completed(Found, look)
         permits = Permits(found.model_copy(update={"waiting": ()}), name, capacity=rules.capacity)
         if found.is_new:
             permits.settings = self._permits.settings

@@ -230,7 +230,7 @@ async def drain_in_vain(drain: Drain) -> None:
 
 @activity.defn(name=OPEN_RECORDS_ACTIVITY)
 async def open_records() -> OpenRecords:
-    return OpenRecords()
+    return OpenRecords(runs=())
 
 
 @asynccontextmanager

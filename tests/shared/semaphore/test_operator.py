@@ -8,13 +8,14 @@ from temporalio.client import AsyncActivityHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from shared.pipeline.definition import DRAIN_ACTIVITY
+from shared.semaphore import rebuild
 from shared.semaphore.messages import FREE_UPDATE, SlotFree, SlotView, drain_id
-from shared.semaphore.state import WATCH_RUN
+from shared.semaphore.state import FIND_JOBS, WATCH_RUN
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import drains, holders, watches
 from tests.shared.semaphore.standins import Jobs
 
-GARBAGE: list[object] = [None, {"cleared": False, "closed": "yes", "granted": 1}, "done"]
+GARBAGE: list[object] = [None, {}, {"cleared": False, "closed": "yes", "granted": 1}, "done"]
 FREES: list[object] = [{}, {"run_id": ""}, {"run_id": 7}, [], "me"]
 
 
@@ -62,6 +63,22 @@ async def test_a_watch_that_is_failed_or_completed_with_garbage_is_begun_again(k
     assert (holders(view), view.waiting) == (["holder"], ("next",))
     await kept.finish_all("holder", "next")
     assert kept.book.drains == []
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_a_rebuild_that_is_completed_with_garbage_is_begun_again(
+    kept: Jobs, monkeypatch: pytest.MonkeyPatch, garbage: object
+) -> None:
+    """Otherwise the semaphore would know of no holder, and grant the place once more."""
+    await kept.line_up("holder", "next")
+    monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 60)
+    await kept.kill_semaphore()
+    looking = await activity(kept, FIND_JOBS)
+    monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
+    await looking.complete(garbage)
+    view = await kept.until(lambda view: not view.rebuilding)
+    assert (holders(view), view.waiting) == (["holder"], ("next",))
+    await kept.finish_all("holder", "next")
 
 
 async def test_who_is_killed_between_two_watches_is_drained(kept: Jobs) -> None:
