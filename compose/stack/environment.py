@@ -15,7 +15,6 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import ValidationError
 
 from compose.stack.files import write_private
-from compose.stack.given import raise_wrong
 from compose.stack.services import (
     ALL,
     API,
@@ -303,11 +302,6 @@ def _made_once(path: Path, text: str) -> str:
     if not path.is_file():
         write_private(path, text)
     return path.read_text(encoding="utf-8").strip()
-
-
-def check_services(settings: Settings) -> None:
-    """Raise StackError, in one line, if a service that would be started refuses its settings."""
-    raise_wrong(service_mistakes(settings))
 
 
 def service_mistakes(settings: Settings) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 
 from compose.stack import modes
-from compose.stack.environment import check_services
-from compose.stack.given import options
+from compose.stack.environment import service_mistakes
+from compose.stack.given import options, raise_wrong
 from compose.stack.local import Local
 from compose.stack.machine import ports_of_a_stack
 from compose.stack.output import StackError, say
@@ -89,7 +89,7 @@ def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterato
     settings = own_settings(root, data, workers=workers, mocks=mocks)
     stack = Local(settings)
     try:
-        check_services(settings)
+        raise_wrong(service_mistakes(settings))
         stack.up()
         modes.wait(settings, stack)
         yield stack

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from compose.stack import checks, machine, modes
 from compose.stack.commands import status
 from compose.stack.docker import Docker
-from compose.stack.environment import check_services
+from compose.stack.environment import service_mistakes
 from compose.stack.files import locked, private_folder
-from compose.stack.given import SAVED, Saved
+from compose.stack.given import SAVED, Saved, raise_wrong
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, agreed, complain, say
 from compose.stack.services import FOLDERS
@@ -28,7 +28,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
     """
     if settings.running and settings.mode not in (Mode.AUTO, settings.running):
         raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
-    check_services(settings)
+    raise_wrong(service_mistakes(settings))
     # Valid settings that may be a mistake.
     for name in settings.unknown:
         complain(f".env: {name} is not a setting; .env.example lists all")

@@ -13,13 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from compose.stack.environment import (
     STAND_IN,
     callback_secret,
-    check_services,
     environment_of,
     for_compose,
     keep_secrets,
     patience,
+    service_mistakes,
     stack_name,
 )
+from compose.stack.given import raise_wrong
 from compose.stack.output import USAGE, StackError
 from compose.stack.services import ALL, LOADTEST, NAMES, WORKER
 from compose.stack.settings import STACK_NAME, Settings, load
@@ -416,7 +417,7 @@ def test_the_operators_key_is_kept_for_its_owner_alone(settings: Load, given: Gi
 
 def wrong(settings: Settings) -> str:
     with pytest.raises(StackError) as caught:
-        check_services(settings)
+        raise_wrong(service_mistakes(settings))
     line = str(caught.value)
     assert "\n" not in line
     assert caught.value.status == USAGE
@@ -486,6 +487,7 @@ def test_they_are_named_together_with_the_stacks_own(root: Path) -> None:
         {},
         {"MOCK_SPEED": "0.5", "API_RATE": "0", "GATES": "image,video", "API_ORIGINS": "*"},
         {"MOCK_SPEED": "100000", "PAYLOAD_KEY": KEY, "CALLBACK_SECRET": f"{'x' * 32},{'y' * 32}"},
+        {"TEMPORAL_TLS": "false", "TEMPORAL_NAMESPACE": "mine"},
         REAL | {"KLING_PLACES": "-1"},
         {"BIND_ADDRESS": "0.0.0.0", "API_TOKEN": TOKEN},
         {"BIND_ADDRESS": "0.0.0.0", "API_BIND_ADDRESS": "127.0.0.2"},
@@ -499,7 +501,7 @@ def test_what_is_right_or_not_started_is_accepted_and_nothing_is_made(
     """What this shell has, and no service is told, is nobody's mistake."""
     monkeypatch.setenv("OPERATOR_KEY", "")
     monkeypatch.setenv("API_RATE", "x")
-    check_services(settings(**right))
+    assert service_mistakes(settings(**right)) == []
     assert os.environ["API_RATE"] == "x"
     assert not (root / "data").exists()
 

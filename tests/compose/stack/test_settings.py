@@ -9,33 +9,19 @@ from compose.stack import machine, modes
 from compose.stack.environment import environment_of
 from compose.stack.given import Saved, refused
 from compose.stack.output import USAGE, StackError
-from compose.stack.services import ALL, DEFAULT_PORTS, LOADTEST, WORKER
+from compose.stack.services import ALL, DEFAULT_PORTS, LOADTEST, NAMES, WORKER
 from compose.stack.settings import Mode, load, load_for_down, read
 from tests.compose.stack.conftest import Load
-
-
-def test_defaults(settings: Load) -> None:
-    found = settings()
-    assert found.mode is Mode.AUTO
-    assert found.workers == 1
-    assert found.mocks
-    assert found.own_temporal
-    assert found.ports["KLING_PORT"] == 16882
-    assert found.values == {}
 
 
 def test_the_environment_counts_before_what_was_said_before_the_file(root: Path) -> None:
     (root / ".env").write_text("WORKERS=2\nAPI_PORT=8100\nKLING_PORT=8200\n")
     Saved(mode="local", overrides={"WORKERS": "3", "API_PORT": "8101"}).write(root / "data/run")
-    found = load(root, {"WORKERS": "4"})
+    # An empty value counts as not set.
+    found = load(root, {"WORKERS": "4", "KLING_PORT": ""})
     assert (found.workers, found.ports["API_PORT"], found.ports["KLING_PORT"]) == (4, 8101, 8200)
     assert found.running == "local"
     assert found.overrides == {"WORKERS": "4", "API_PORT": "8101"}
-
-
-def test_an_empty_value_counts_as_not_set(root: Path) -> None:
-    (root / ".env").write_text("WORKERS=2\n")
-    assert load(root, {"WORKERS": ""}).workers == 2
 
 
 def test_what_is_no_setting_of_ours_is_left_alone(settings: Load) -> None:
@@ -134,15 +120,6 @@ def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> Non
     assert said in str(caught.value)
 
 
-def test_no_tls_is_no_mistake_with_a_server_of_our_own(settings: Load) -> None:
-    assert settings(TEMPORAL_TLS="false", TEMPORAL_NAMESPACE="mine").own_temporal
-
-
-def test_the_real_services_can_be_named(settings: Load) -> None:
-    given = settings(MOCKS="off", COMFYUI_URL="http://img:1", KLING_URL="https://kling.example/v1")
-    assert not given.mocks
-
-
 def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
     (root / "graph.json").touch()
     given = load(root, {"COMFYUI_WORKFLOW": "graph.json"})
@@ -151,35 +128,30 @@ def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bind", "reach"),
+    ("environ", "api", "callback", "reach"),
     [
-        ("127.0.0.1", "127.0.0.1"),
-        ("0.0.0.0", "127.0.0.1"),
-        ("::", "[::1]"),
-        ("::1", "[::1]"),
-        ("10.1.2.3", "10.1.2.3"),
-    ],
-)
-def test_where_published_ports_answer(settings: Load, bind: str, reach: str) -> None:
-    assert settings(BIND_ADDRESS=bind).url("API_PORT") == f"http://{reach}:8000"
-
-
-@pytest.mark.parametrize(
-    ("environ", "api", "callback"),
-    [
-        ({}, "127.0.0.1", "127.0.0.1"),
-        ({"BIND_ADDRESS": "0.0.0.0"}, "0.0.0.0", "0.0.0.0"),
-        ({"BIND_ADDRESS": "10.0.0.1", "API_BIND_ADDRESS": "127.0.0.1"}, "127.0.0.1", "10.0.0.1"),
-        ({"CALLBACK_BIND_ADDRESS": "::"}, "127.0.0.1", "::"),
+        ({}, "127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ({"BIND_ADDRESS": "0.0.0.0"}, "0.0.0.0", "0.0.0.0", "127.0.0.1"),
+        ({"BIND_ADDRESS": "::"}, "::", "::", "[::1]"),
+        ({"BIND_ADDRESS": "::1"}, "::1", "::1", "[::1]"),
+        (
+            {"BIND_ADDRESS": "10.0.0.1", "CALLBACK_BIND_ADDRESS": "127.0.0.1"},
+            "10.0.0.1",
+            "127.0.0.1",
+            "10.0.0.1",
+        ),
+        ({"CALLBACK_BIND_ADDRESS": "::"}, "127.0.0.1", "::", "127.0.0.1"),
     ],
 )
 def test_two_services_can_be_opened_and_nothing_else(
-    settings: Load, environ: dict[str, str], api: str, *, callback: str
+    settings: Load, environ: dict[str, str], *, api: str, callback: str, reach: str
 ) -> None:
-    binds = dict(settings(**environ, LISTEN_HOST="0.0.0.0").binds)
+    found = settings(**environ, LISTEN_HOST="0.0.0.0")
+    binds = dict(found.binds)
     assert (binds.pop("API_PORT"), binds.pop("CALLBACK_PORT")) == (api, callback)
     assert set(binds) == set(DEFAULT_PORTS) - {"API_PORT", "CALLBACK_PORT"}
     assert set(binds.values()) == {"127.0.0.1"}
+    assert found.url("API_PORT") == f"http://{reach}:8000"
 
 
 def test_what_was_said_is_kept_for_its_owner_alone(root: Path) -> None:
@@ -278,19 +250,13 @@ ELSEWHERE = {
 }
 
 
-def test_without_roles_all_run(settings: Load) -> None:
-    found = settings()
-    assert [part.name for part in found.parts] == [
-        *("temporal", "mock-comfyui", "mock-kling", "semaphore", "worker", "callback", "api")
-    ]
-
-
 @pytest.mark.parametrize(
     ("roles", "parts"),
     [
         ("worker", ["worker"]),
         ("api, callback", ["callback", "api"]),
         ("mock-kling", ["mock-kling"]),
+        ("", [name for name in NAMES if name != "temporal"]),
     ],
 )
 def test_no_more_runs_than_is_named(settings: Load, roles: str, parts: list[str]) -> None:
@@ -300,10 +266,6 @@ def test_no_more_runs_than_is_named(settings: Load, roles: str, parts: list[str]
     assert modes.expected(found) == expected
     needed = machine.wanted_ports(found, containers=False, running=[])
     assert len(needed) == sum(expected.values())
-
-
-def test_a_server_alone_needs_nothing(settings: Load) -> None:
-    assert [part.name for part in settings(ROLES="temporal").parts] == ["temporal"]
 
 
 @pytest.mark.parametrize(
@@ -361,15 +323,12 @@ SECRETS = {
 }
 
 
-def test_the_services_have_secrets() -> None:
-    assert {"API_TOKEN", "PAYLOAD_KEY", "VENDOR_PROXY", "VIDEO_API_OPTIONS"} <= SECRETS
-
-
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_no_secret_of_any_service_is_shown(name: str) -> None:
     assert refused(name, "is wrong", {name: "hunter2"}, {}) == f"{name}=… (default) is wrong"
 
 
 def test_any_other_is() -> None:
+    assert {"API_TOKEN", "PAYLOAD_KEY", "VENDOR_PROXY", "VIDEO_API_OPTIONS"} <= SECRETS
     said = refused("API_RATE", "is wrong", {"API_RATE": "hunter2"}, {})
     assert said == "API_RATE=hunter2 (default) is wrong"
