@@ -127,14 +127,29 @@ async def lonely(new_lonely: NewApi) -> AsyncIterator[Api]:
         yield made
 
 
+NewHttp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
 @pytest.fixture
-async def offline(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """An API without sockets, folder and Temporal, for what is refused before any of them."""
-    settings = ApiSettings(data_dir=tmp_path)
-    app = create_app(settings)
-    app.state.service = make_service(settings, await client_of_nobody(free_port()))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+def new_http(tmp_path: Path) -> NewHttp:
+    """Makes APIs without sockets, folder and Temporal, by their settings."""
+
+    @asynccontextmanager
+    async def make(**fields: Any) -> AsyncIterator[httpx.AsyncClient]:
+        settings = ApiSettings(data_dir=tmp_path, **fields)
+        app = create_app(settings)
+        app.state.service = make_service(settings, await client_of_nobody(free_port()))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+            yield http
+
+    return make
+
+
+@pytest.fixture
+async def offline(new_http: NewHttp) -> AsyncIterator[httpx.AsyncClient]:
+    """One for what is refused before any of them is needed."""
+    async with new_http() as http:
         yield http
 
 

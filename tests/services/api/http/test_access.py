@@ -1,10 +1,8 @@
 """Who is let in: the token, the page's origin, the rate, the form of what is sent and asked for."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,11 +15,8 @@ from websockets.exceptions import InvalidStatus
 from services.api.app import create_app
 from services.api.http import access
 from services.api.http.access import RateLimit
-from services.api.service import make_service
 from services.api.settings import ApiSettings
-from tests.fixtures.processes import free_port
-from tests.services.api.conftest import BODY, Api, NewApi
-from tests.shared.standins import client_of_nobody
+from tests.services.api.conftest import BODY, Api, NewApi, NewHttp
 
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -37,24 +32,6 @@ CHANGES = [
     ("POST", "/console/mock-kling/faults"),
     ("DELETE", "/console/mock-kling/faults"),
 ]
-
-NewHttp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
-
-@pytest.fixture
-def new_http(tmp_path: Path) -> NewHttp:
-    """APIs without socket, folder and Temporal, by their settings."""
-
-    @asynccontextmanager
-    async def make(**fields: Any) -> AsyncIterator[httpx.AsyncClient]:
-        settings = ApiSettings(data_dir=tmp_path, **fields)
-        app = create_app(settings)
-        app.state.service = make_service(settings, await client_of_nobody(free_port()))
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-            yield http
-
-    return make
 
 
 def is_problem(answer: httpx.Response, status: int, code: str) -> bool:

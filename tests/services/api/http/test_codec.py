@@ -10,12 +10,10 @@ import httpx
 import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from playwright.async_api import async_playwright, expect
-from pydantic import SecretStr
 from temporalio.api.common.v1 import Payloads
 from temporalio.client import Client
 
 from services.api.app import create_app
-from services.api.service import make_service
 from services.api.settings import ApiSettings
 from services.api.temporal import Temporal
 from shared.jobs.genvideo import GenVideoInput
@@ -25,7 +23,7 @@ from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port, serving
 from tests.fixtures.temporal import running_server
-from tests.shared.standins import client_of_nobody
+from tests.services.api.conftest import NewHttp
 from tests.shared.temporal.test_codec import NEW, OLD, OTHER, PROMPT
 
 UI = "http://127.0.0.1:8080"
@@ -34,15 +32,9 @@ AS_JSON = {"Content-Type": "application/json"}
 FROM_UI = {"Origin": UI, "X-Namespace": "default"}
 
 
-def api_with_key(data_dir: Path, key: str | None, **settings: Any) -> httpx.AsyncClient:
-    chosen = {"data_dir": data_dir, "payload_key": key and SecretStr(key), **settings}
-    app = create_app(ApiSettings.model_validate(chosen))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
-
-
 @pytest.fixture
-async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with api_with_key(tmp_path, f"{NEW},{OLD}") as http:
+async def http(new_http: NewHttp) -> AsyncIterator[httpx.AsyncClient]:
+    async with new_http(payload_key=f"{NEW},{OLD}") as http:
         yield http
 
 
@@ -61,8 +53,8 @@ async def test_the_ui_reads_what_was_stored(http: httpx.AsyncClient, key: str) -
     assert [payload.data.decode() for payload in payloads] == [f'"{PROMPT}"']
 
 
-async def test_where_a_token_is_set_nothing_is_decrypted_without_it(tmp_path: Path) -> None:
-    async with api_with_key(tmp_path, NEW, api_token=TOKEN) as http:
+async def test_where_a_token_is_set_nothing_is_decrypted_without_it(new_http: NewHttp) -> None:
+    async with new_http(payload_key=NEW, api_token=TOKEN) as http:
         refused = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
         assert (refused.status_code, refused.json()["code"]) == (401, "token_missing")
         bearer = {"Authorization": f"Bearer {TOKEN}"}
@@ -70,9 +62,6 @@ async def test_where_a_token_is_set_nothing_is_decrypted_without_it(tmp_path: Pa
         told = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
         assert told.status_code == 200
 
-        app: Any = http._transport
-        settings = ApiSettings.model_validate({"api_token": TOKEN})
-        app.app.state.service = make_service(settings, await client_of_nobody(free_port()))
         assert (await http.post("/session", headers=bearer)).status_code == 204
         by_cookie = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
         assert by_cookie.status_code == 200
@@ -121,8 +110,8 @@ async def test_no_other_route_is_opened_to_the_ui(http: httpx.AsyncClient) -> No
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_an_unknown_key_is_named(tmp_path: Path) -> None:
-    async with api_with_key(tmp_path, OTHER) as http:
+async def test_an_unknown_key_is_named(new_http: NewHttp) -> None:
+    async with new_http(payload_key=OTHER) as http:
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
     assert answer.json()["code"] == "payload_unreadable"
     assert "PAYLOAD_KEY" in answer.json()["detail"]
@@ -134,8 +123,8 @@ async def test_what_is_no_payloads_is_refused(http: httpx.AsyncClient, body: byt
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
 
 
-async def test_without_a_key_there_is_no_endpoint(tmp_path: Path) -> None:
-    async with api_with_key(tmp_path, None) as http:
+async def test_without_a_key_there_is_no_endpoint(new_http: NewHttp) -> None:
+    async with new_http() as http:
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
     assert answer.status_code in (403, 404)
 
@@ -149,9 +138,9 @@ async def test_without_a_key_there_is_no_endpoint(tmp_path: Path) -> None:
     ],
 )
 async def test_the_uis_origin_is_spelt_as_browsers_do(
-    tmp_path: Path, address: str, origin: str
+    new_http: NewHttp, address: str, origin: str
 ) -> None:
-    async with api_with_key(tmp_path, NEW, temporal_ui_url=address) as http:
+    async with new_http(payload_key=NEW, temporal_ui_url=address) as http:
         headers = {"Origin": origin}
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
     assert answer.headers["access-control-allow-origin"] == origin
