@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from services.api.http import console, files, live, page, routes
 from services.api.http.access import AccessControl, Cors
-from services.api.http.codec import CodecMiddleware, origin_of_ui
+from services.api.http.codec import CorsForTheUi, codec, origin_of_ui
 from services.api.models import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
@@ -74,7 +74,8 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         app.include_router(router)
     app.add_middleware(Compressed)
     if settings.payload_keys.encrypts:
-        app.add_middleware(CodecMiddleware, settings=settings)
+        app.include_router(codec(settings))
+        app.add_middleware(CorsForTheUi, settings=settings)
     app.add_middleware(AccessControl, settings=settings)
     if settings.origins:
         app.add_middleware(Cors, settings=settings)

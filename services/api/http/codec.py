@@ -4,18 +4,16 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
 
+from services.api.http.access import CODEC
 from services.api.settings import ApiSettings
 from shared.errors import GenvideoError, InvalidInput
-from shared.http import problems
-from shared.temporal.codec import PayloadKeys
 
-PATH = "/codec"
 # The headers that the UI's page sends.
 HEADERS = ("Authorization", "Content-Type", "X-Namespace")
 
@@ -26,16 +24,21 @@ class NotTheUi(
     """A page of another origin called the codec."""
 
 
-class CodecMiddleware:
-    """After access control and before all routes, because its answers go to another page."""
+class CorsForTheUi(CORSMiddleware):
+    """Let the UI's page read the codec's answers; if a token is set, by the cookie of a session."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
-        self._app = app
-        self._codec = codec_app(settings.payload_keys, origin_of_ui(settings))
+        super().__init__(
+            app,
+            allow_origins=[origin_of_ui(settings)],
+            allow_methods=["POST"],
+            allow_headers=HEADERS,
+            allow_credentials=True,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] == "http" and scope["path"].startswith(f"{PATH}/")
-        await (self._codec if ours else self._app)(scope, receive, send)
+        is_codec = scope["type"] == "http" and scope["path"] == CODEC
+        await (super().__call__ if is_codec else self.app)(scope, receive, send)
 
 
 def origin_of_ui(settings: ApiSettings) -> str:
@@ -45,30 +48,18 @@ def origin_of_ui(settings: ApiSettings) -> str:
     return f"{url.scheme}://{url.host}" + ("" if url.port in (None, default) else f":{url.port}")
 
 
-def codec_app(keys: PayloadKeys, ui: str) -> FastAPI:
-    """Serve `POST /codec/decode`: `{"payloads": […]}` in the proto's JSON, both ways."""
+def codec(settings: ApiSettings) -> APIRouter:
+    """`POST /codec/decode`: `{"payloads": […]}` in the proto's JSON, both ways."""
+    router, ui = APIRouter(include_in_schema=False), origin_of_ui(settings)
 
-    def from_the_ui(origin: Annotated[str | None, Header()] = None) -> None:
+    @router.post(CODEC)
+    async def decode(request: Request, origin: Annotated[str | None, Header()] = None) -> Response:
         if origin is not None and origin != ui:
             raise NotTheUi(f"{origin[:100]} is not {ui}.")
+        decoded = await settings.payload_keys.decode(await _payloads(request))
+        return Response(MessageToJson(Payloads(payloads=decoded)), media_type="application/json")
 
-    app = FastAPI(openapi_url=None, dependencies=[Depends(from_the_ui)])
-    problems.install(app)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=[ui],
-        allow_methods=["POST"],
-        allow_headers=HEADERS,
-        # If a token is set, the UI's page uses the cookie of a session.
-        allow_credentials=True,
-    )
-
-    @app.post(f"{PATH}/decode")
-    async def decode(request: Request) -> Response:
-        decoded = Payloads(payloads=await keys.decode(await _payloads(request)))
-        return Response(MessageToJson(decoded), media_type="application/json")
-
-    return app
+    return router
 
 
 async def _payloads(request: Request) -> Sequence[Payload]:
