@@ -57,6 +57,15 @@ def callbacks_prefix(job_id: str) -> str:
     return f"callbacks/{checked(job_id)}/"
 
 
+def assets_prefix(job_id: str) -> str:
+    """Return the prefix of a job's results in a store; raise ValueError for an invalid job id."""
+    return f"assets/{checked(job_id)}/"
+
+
+def asset_url(public_url: str, job_id: str, step: str) -> str:
+    return f"{public_url.rstrip('/')}/jobs/{job_id}/{step}"
+
+
 def external_id(job_id: str, step: str, attempt: int) -> str:
     """Return our id of a generation, unique in the vendor's account: `{job_id}.video.2`."""
     return f"{job_id}.{step}.{attempt}"

@@ -19,7 +19,7 @@ from shared.errors import (
     ResultNotAllowed,
     VendorError,
 )
-from shared.jobs.assets import asset_url
+from shared.jobs.ids import asset_url
 from shared.jobs.messages import Asset
 from shared.jobs.tokens import callback_url
 from shared.pipeline.definition import Stage
@@ -32,11 +32,10 @@ from shared.pipeline.messages import (
     Stored,
     Watch,
 )
-from shared.pipeline.parts import Parts
 from shared.pipeline.policies import AT_ONCE_SECONDS
 from shared.pipeline.polling import Ended, asked_by, end_of, share_pace, until_ended
 from shared.pipeline.records import StateActivities
-from shared.pipeline.storage import count, count_from_none
+from shared.pipeline.storage import Parts, count, count_from_none
 from shared.pipeline.submitting import begin, check_current
 from shared.pipeline.vendor import SourceFile
 from shared.redact import is_plain

@@ -13,17 +13,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
-from shared.jobs.assets import asset_url
 from shared.jobs.closing import amend_accepted, close_record
-from shared.jobs.ids import external_id, is_job_id, parse_external_id
+from shared.jobs.ids import asset_url, external_id, is_job_id, parse_external_id
 from shared.jobs.messages import Asset, Attempts, Record, raised
 from shared.jobs.states import Status
 from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY, Definition, Stage
 from shared.pipeline.heartbeat import beating
 from shared.pipeline.messages import Kept, Order, submit_activity
-from shared.pipeline.parts import Parts
 from shared.pipeline.policies import KEEP_SECONDS
 from shared.pipeline.polling import asked_by, end_of
+from shared.pipeline.storage import Parts
 from shared.pipeline.vendor import VendorStatus
 from shared.semaphore.messages import Closed, Drain, OpenRecords, OpenRun, RunRef
 from shared.semaphore.server import is_gone

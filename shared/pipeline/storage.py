@@ -8,19 +8,21 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import httpx
 import structlog
 from prometheus_client import Counter
+from temporalio.client import Client
 
 from shared.errors import BadResult, NeverDelivered, StorageFailed
 from shared.files import forget_partials
 from shared.http.client import CLEARING_STATUSES, NOT_SENT, http_client, is_identity, pieces
-from shared.jobs.assets import assets_prefix
+from shared.jobs.ids import assets_prefix
 from shared.jobs.messages import Asset
-from shared.pipeline.definition import Stage
+from shared.pipeline.definition import Definition, Stage
 from shared.pipeline.disk import Disk, explained
 from shared.pipeline.fetching import Credentials, asked
 from shared.pipeline.policies import (
@@ -31,6 +33,7 @@ from shared.pipeline.policies import (
     FETCH_SECONDS,
     FETCH_TRIES,
 )
+from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.vendor import Fitted, Vendor
 from shared.store.assets import Assets
 from shared.store.folder import Folder
@@ -242,6 +245,26 @@ class Storage:
                 await asyncio.to_thread(file.write, chunk)
                 chunk = bytearray()
         await asyncio.to_thread(file.write, chunk)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The settings, and the clients of Temporal, of the pipeline's vendors and of the store.
+
+    `vendors`: by role.
+    """
+
+    settings: PipelineWorkerSettings
+    client: Client
+    vendors: Mapping[str, Vendor]
+    storage: Storage
+
+    @property
+    def pipeline(self) -> Definition:
+        return self.settings.pipeline
+
+    def vendor(self, stage: str) -> Vendor:
+        return self.vendors[self.pipeline.stage(stage).vendor]
 
 
 def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:

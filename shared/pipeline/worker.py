@@ -25,12 +25,11 @@ from shared.pipeline.disk import Disk
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.fetching import result_transport
 from shared.pipeline.interceptor import JobInterceptor
-from shared.pipeline.parts import Parts
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.policies import HEARTBEAT_THROTTLE
 from shared.pipeline.records import Requests, StateActivities
 from shared.pipeline.settings import PipelineWorkerSettings
-from shared.pipeline.storage import Checker, Storage
+from shared.pipeline.storage import Checker, Parts, Storage
 from shared.pipeline.vendor import Vendor
 from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.store.chosen import chosen_store

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from shared.jobs.assets import assets_prefix
+from shared.jobs.ids import assets_prefix
 from shared.pipeline.definition import Stage
 from shared.store.protocol import Listed, Store
 

@@ -9,8 +9,8 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from shared.jobs.assets import assets_prefix
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.ids import assets_prefix
 from shared.jobs.messages import Record, StageDone
 from shared.pipeline.definition import Stage
 from shared.semaphore.messages import (

@@ -33,10 +33,10 @@ from shared.jobs.slots import JOB_GATE, recalls_of
 from shared.pipeline.definition import Definition, FileKind, JobInput, Stage
 from shared.pipeline.disk import Disk
 from shared.pipeline.draining import DrainActivities
-from shared.pipeline.parts import Parts
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.records import Requests, StateActivities
 from shared.pipeline.settings import PipelineWorkerSettings
+from shared.pipeline.storage import Parts
 from shared.pipeline.vendor import Vendor as VendorClient
 from shared.pipeline.worker import activities_of
 from shared.semaphore.activities import SemaphoreActivities

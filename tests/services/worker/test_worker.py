@@ -60,7 +60,7 @@ SHOW = """
 from types import SimpleNamespace
 from prometheus_client import generate_latest
 from services.worker.settings.worker import WorkerSettings
-from shared.pipeline.parts import Parts
+from shared.pipeline.storage import Parts
 from shared.pipeline.worker import activities_of
 settings = WorkerSettings(callback_secret="x" * 32)
 vendors = {"image": None, "video": None}

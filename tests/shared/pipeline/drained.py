@@ -20,8 +20,7 @@ from shared.errors import VendorError
 from shared.jobs.messages import Message, Record
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.messages import Kept
-from shared.pipeline.parts import Parts
-from shared.pipeline.storage import Storage
+from shared.pipeline.storage import Parts, Storage
 from shared.pipeline.vendor import State, Traits, VendorStatus
 from shared.semaphore.messages import Closed, Drain, OpenRecords
 from shared.store.records import RecordStore
