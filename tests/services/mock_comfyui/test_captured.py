@@ -214,14 +214,7 @@ FRAMES = CAPTURED_FRAMES["frames"]
 async def _run(service: Service, socket: Socket, graph: Json, **members: object) -> str:
     """The frames of one run, to its last word, or without a client to the empty queue."""
     await queue(service, graph, **members)
-    if "client_id" in members:
-        return told(list(await _all_of(socket)))
-    return told(await socket.idle())
-
-
-async def _all_of(socket: Socket) -> list[Json]:
-    await socket.until("executing", node=None)
-    return socket.taken()
+    return told(await (socket.finish() if "client_id" in members else socket.idle()))
 
 
 def test_the_frames_say_where_they_come_from() -> None:
@@ -260,7 +253,7 @@ async def test_a_failing_run_ends_with_the_last_word(image_mock: Service) -> Non
     graph["1"] = {"class_type": "LoadImage", "inputs": {"image": "bad.png"}}
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, graph, client_id="me")
-        assert told(await _all_of(socket)) == FRAMES["11 a run that fails"]
+        assert told(await socket.finish()) == FRAMES["11 a run that fails"]
     messages = (await history_of(image_mock, answer["prompt_id"]))["status"]["messages"]
     error = messages[-1][1]
     assert error["exception_type"] == "PIL.UnidentifiedImageError"
@@ -284,7 +277,7 @@ async def test_a_cancelled_run_ends_at_its_next_node(image_mock: Service) -> Non
             assert reply.json() == {"cancelled": True}
             assert (await image_mock.json(path))["status"] == "in_progress"
         await image_mock.hurry()
-        frames = told(await _all_of(socket))
+        frames = told(await socket.finish())
     assert (
         frames.replace("ps 1:f1/1 2:f1/1 3:f1/1", "ps +2 3:f1/1")
         == (FRAMES["06 the running one cancelled"])
@@ -300,7 +293,7 @@ async def test_what_was_made_before_a_cancel_stays_and_is_cached(image_mock: Ser
         answer = await queue(image_mock, graph, client_id="me")
         await socket.until("executing", node="3")
         await image_mock.post("/interrupt", {})
-        frames = told(await _all_of(socket))
+        frames = told(await socket.finish())
     assert frames == FRAMES["06 cancelled after an output"]
     path = answer["prompt_id"]
     entry = await history_of(image_mock, path)
@@ -337,7 +330,7 @@ async def test_coming_back_in_the_middle(image_mock: Service) -> None:
     async with listening(image_mock) as socket:
         await socket.until("executing", node="3")
         await image_mock.hurry()
-        frames = told(await _all_of(socket))
+        frames = told(await socket.finish())
     expected = FRAMES["05 coming back"].partition(" | ")[2]
     assert frames.replace("ps 1:f1/1 2:f1/1 3:f1/1", "ps +2 3:f1/1") == expected
 
