@@ -43,8 +43,11 @@ class _Transport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return _Connection(self._path)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        # Kept, so that it is closed with the proxy.
+        connection = _Connection(self._path)
+        self._connection = host, connection
+        return connection
 
 
 def answers(path: Path) -> bool:
