@@ -38,15 +38,13 @@ def dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     for each in parse_stream(StringIO(text)):
         if each.key is None and not each.error:
             continue
-        if each.error or each.value is None or "\0" in each.value or not _is_name(each.key):
+        name = each.key or ""
+        is_name = name.isidentifier() and name.isascii()
+        if each.error or each.value is None or "\0" in each.value or not is_name:
             wrong[f".env line {each.original.line} is not NAME=value"] = each.original.string
         else:
-            values[str(each.key)] = each.value
+            values[name] = each.value
     return values, wrong
-
-
-def _is_name(key: str | None) -> bool:
-    return key is not None and key.isidentifier() and key.isascii()
 
 
 class Saved(BaseModel):
