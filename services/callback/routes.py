@@ -43,18 +43,9 @@ async def _receiver(request: Request) -> Receiver:
 ReceiverDep = Annotated[Receiver, Depends(_receiver)]
 
 
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Return a schema without references, for use outside of the document's components."""
-    if isinstance(schema, list):
-        return [_inlined(each, definitions) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
-
-
-_SCHEMA = Callback.model_json_schema()
+# The body is read by hand, because the token is checked before it: its schemas are added by hand.
+_CALLBACK = Callback.model_json_schema(ref_template="#/components/schemas/{model}")
+SCHEMAS: dict[str, Any] = {**_CALLBACK.pop("$defs"), "Callback": _CALLBACK}
 _EXAMPLE: dict[str, Any] = {
     "task_id": "831937841",
     "task_status": "succeed",
@@ -75,19 +66,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "decided": True,
     },
 }
-# Read by hand, because the token is checked before the body.
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": _inlined(_SCHEMA, _SCHEMA.get("$defs", {})),
+                "schema": {"$ref": "#/components/schemas/Callback"},
                 "example": _EXAMPLE,
             }
         },
     },
 }
-
 
 _FromUs = Annotated[str, Query(description="As in our callback address.")]
 

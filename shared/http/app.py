@@ -29,6 +29,8 @@ class ServiceApp(FastAPI):
     origins: Collection[str] = ()
     # An example of each message for the documentation, by the name of its schema.
     examples: Examples = MappingProxyType({})
+    # Schemas that the documentation of a route refers to by hand.
+    schemas: Mapping[str, Any] = MappingProxyType({})
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put guard and body limits before any middleware that is added to the app."""
@@ -46,7 +48,7 @@ class ServiceApp(FastAPI):
                 tags=self.openapi_tags,
             )
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(problems.schemas())
+            schemas.update({**problems.schemas(), **self.schemas})
             document_refusals(document["paths"])
             illustrate(document, {**problems.EXAMPLES, **self.examples})
             self.openapi_schema = document
