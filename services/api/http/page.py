@@ -23,7 +23,13 @@ from shared.texts import ERRORS, PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
 INDEX = FOLDER / "index.html"
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+TABLES = {"texts.json": PAGE, "errors.json": ERRORS}
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self';"
     " img-src 'self' data:; media-src 'self'; connect-src 'self'; base-uri 'none';"
@@ -76,23 +82,12 @@ async def config(service: ServiceDep) -> PageConfig:
     )
 
 
-@router.get("/dashboard/texts.json")
-async def texts() -> RangedFile:
-    """The page's texts in Chinese; an English page needs none."""
-    return RangedFile(PAGE, headers=HEADERS)
-
-
-@router.get("/dashboard/errors.json")
-async def errors() -> RangedFile:
-    """The services' errors in Chinese."""
-    return RangedFile(ERRORS, headers=HEADERS)
-
-
 @router.get("/dashboard/{name:path}")
 async def part(name: Annotated[str, FromPath(max_length=40)]) -> RangedFile:
-    """One of the page's files, at the top or in a folder; deeper paths do not exist."""
-    path = FOLDER / name
-    if not _PART.fullmatch(name) or not path.is_file():
+    """One of the page's files, at the top or in a folder, or what it and the services say in
+    Chinese."""
+    path = TABLES.get(name, FOLDER / name)
+    if not (name in TABLES or _PART.fullmatch(name)) or not path.is_file():
         raise RouteNotFound("Not found")
     return RangedFile(path, headers=HEADERS, media_type=TYPES[path.suffix])
 
