@@ -22,6 +22,7 @@ from tests.workflow.deaths import (
     HEARD,
     NATIVE_PLACES,
     PLACES,
+    RESULTS,
     STOPPED,
     Death,
     Point,
@@ -91,7 +92,7 @@ WIRES = {
     # The picture's address is looked at, and then the video service fetches it.
     "service": Wire({}, PLACES, unasked=2),
     # A look-up at a ComfyUI that knows nothing asks for the file as well.
-    "native": Wire({**COMFYUI, **KLING}, NATIVE_PLACES, unasked=1),
+    "native": Wire({**COMFYUI, **KLING}, NATIVE_PLACES, unasked=len(RESULTS)),
 }
 CHOSEN = WIRES[os.environ.get("KILL_POINTS", "service")]
 POINTS = CHOSEN.points()
