@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from loadtest.books.load import load
 from loadtest.books.model import (
@@ -123,24 +123,6 @@ class Judgement:
     def convicted(self) -> list[Finding]:
         """Findings that fail the run whatever its conditions."""
         return [f for f in self.findings if f.rule not in (*CONDITIONED, *REPORTED)]
-
-
-class Conviction(NamedTuple):
-    """One thing that can't be so: of which job (or `the run`), by which rule, in words."""
-
-    job: str
-    rule: str
-    message: str
-
-
-def convictions(judged: Judgement) -> list[Conviction]:
-    """Everything that a run's witnesses forbid, and what it failed to show."""
-    found = [Conviction(f.job_id, f.rule, f.text) for f in judged.findings if f.rule != LEFT_OPEN]
-    found += [
-        Conviction("the run", "condition", c.text) for c in judged.conditions if c.ok is False
-    ]
-    found += [Conviction("the run", "undecided", text) for text in judged.undecided]
-    return found + [Conviction("the run", "void", text) for text in judged.stepped]
 
 
 def judge(folder: RunFolder) -> Judgement:

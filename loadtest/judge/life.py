@@ -21,8 +21,6 @@ def of_job(model: Model) -> Iterator[Finding]:
     """What the job's end contradicts."""
     yield from _attempts(model)
     yield from _behind_its_vendors(model)
-    if model.job.ended:
-        yield from _progress(model)
     if model.job.ended and model.plain:
         yield from _asked_end(model)
         yield from _in_time(model)
@@ -104,15 +102,6 @@ def _in_time(model: Model) -> Iterator[Finding]:
         most, took = duration(limit), duration(max(late) - run.granted)
         text = f"it went on for {took}, and its time was {most}"
         yield found(model, "history.limit", text, most, took)
-
-
-def _progress(model: Model) -> Iterator[Finding]:
-    """The search attribute has the percent of the last version."""
-    done = model.run.result.get("status") == "succeeded"
-    percent = 100 if done else model.last.percent
-    if (done or model.plain) and model.run.progress != percent:
-        text = f"CustomProgress is {model.run.progress}, its last version has {percent} %"
-        yield found(model, "history.progress", text, percent, model.run.progress)
 
 
 def _stopped(model: Model) -> Iterator[Finding]:

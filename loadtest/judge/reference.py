@@ -31,7 +31,7 @@ CLOSED_AS = {
     "TIMED_OUT": ("failed",),
 }
 """How a run closed, and what may be shown of its job then."""
-PRIORITY = 3
+HISTORY, PRIORITY = "history", 3
 LAST_TASK = 2.0
 """A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
 FEW = 50
@@ -170,20 +170,21 @@ def planned(model: Model) -> dict[str, Any]:
 
 def _history(model: Model) -> Iterator[Finding]:
     """The run is of the job that was planned, it had a permit, and all it did came behind that."""
-    run = model.run
-    for key, value in planned(model).items():
-        if key in run.body and run.body[key] != value:
-            text = f"its run was started with another {key}: {run.body[key]}; planned was {value}"
-            yield found(model, f"history.input.{key}", text, str(value), str(run.body[key]))
-    if run.tag != model.stage.tag:
-        yield found(
-            model, "history.tag", f"its run is tagged {run.tag}", model.stage.tag, str(run.tag)
+    run, job = model.run, model.job
+    known = planned(model).items()
+    expected: dict[str, Any] = {f"input.{key}": v for key, v in known if key in run.body}
+    expected["tag"] = model.stage.tag
+    if job.ended and not _ended_both_ways(model):
+        expected["status"] = OneOf(
+            tuple(how for how, ends in CLOSED_AS.items() if job.status in ends)
         )
-    apart = model.job.status not in CLOSED_AS.get(run.status, ())
-    if model.job.ended and apart and not _ended_both_ways(model):
-        text = f"the list says {model.job.status}, its history {run.status}"
-        yield found(model, "history.status", text, run.status, str(model.job.status))
-    for each in model.job.executions:
+    done = run.result.get("status") == "succeeded"
+    if job.ended and (done or model.plain):
+        # The search attribute has the percent of the last version.
+        expected["progress"] = 100 if done else model.last.percent
+    row = {"input": run.body, "tag": run.tag, "status": run.status, "progress": run.progress}
+    yield from _differ(model, HISTORY, row, expected)
+    for each in job.executions:
         yield from _in_order(model, each)
         yield from _permit(model, each)
         yield from _ordered(model, each)

@@ -27,6 +27,7 @@ SAMPLES, SHARE = 20, 0.2
 RECEIVER = "callback"
 MOCKS = {"image": "mock-comfyui", "video": "mock-kling"}
 """The processes whose restart a vendor's counts show."""
+MOMENTS = ("begin", "end", "sample")
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
 
@@ -55,7 +56,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     # A mock that was killed has lost its counts.
     if books.done and not books.struck:
         for step in books.mocks:
-            yield from _totals(books, step, found)
+            yield from _totals(books, step, last)
 
 
 def undecided(books: Books, clocks: Clocks) -> Iterator[str]:
@@ -109,62 +110,48 @@ def _folder(books: Books, found: Any) -> Iterator[Finding]:
     if not books.done:
         yield found("run.why", f"it did not go to its end: {books.run.get('why')}")
     if (replay := books.replay) is not None:
-        kept = books.histories
-        if (replay.get("replayed"), replay.get("kept")) != (kept, kept) or replay.get("failures"):
-            failures = mapping(replay.get("failures"))
+        kept, failures = books.histories, mapping(replay.get("failures"))
+        if (replay.get("replayed"), replay.get("kept")) != (kept, kept) or failures:
             named = "; ".join(f"{job} {why}".strip() for job, why in list(failures.items())[:5])
             text = f"{replay.get('replayed')} of {kept} histories replayed with the current code"
-            yield found(
-                "replay", f"{text}, {len(failures)} failed: {named}", kept, replay.get("replayed")
-            )
+            yield found("replay", f"{text}, {len(failures)} failed: {named}")
 
 
 def _plan(books: Books, found: Any) -> Iterator[Finding]:
     run, plan = books.run, books.run["plan"]
-    if run.get("schema") != raw.SCHEMA:
-        yield found(
-            "run.schema",
-            f"its records are of version {run.get('schema')}",
-            raw.SCHEMA,
-            run.get("schema"),
-        )
+    expected: dict[str, Any] = {"schema": raw.SCHEMA}
+    if books.done and books.stages:
+        expected["began_at"] = Between(None, min(stage.began for stage in books.stages))
+        expected["ended_at"] = Between(max(stage.ended for stage in books.stages), None)
+    if "pipeline" in plan:
+        expected["plan.pipeline"] = run.get("pipeline")
+    yield from differences(raw.RUN, run, expected, job_id=RUN, stage=0)
+    done = [stage.planned_jobs for stage in books.stages]
+    if done != plan["stages"][: len(done)] or (books.done and len(done) != len(plan["stages"])):
+        yield found("run.plan.stages", f"there are stages of {done}", plan["stages"], done)
     held = {parse(text).metric for text in plan["thresholds"]}
     for text in DEFAULTS:
         if parse(text).metric not in held:
             yield found("run.plan.thresholds", f"it is not held against {text}")
-    done = [stage.planned_jobs for stage in books.stages]
-    if done != plan["stages"][: len(done)] or (books.done and len(done) != len(plan["stages"])):
-        yield found("run.plan.stages", f"there are stages of {done}", plan["stages"], done)
     for step in books.ledgers:
         if step not in books.mocks and books.ledgers[step]:
             text = f"it says that the {step} service was no mock, and has its ledger"
             yield found("run.mocks", text)
     if books.limit is None:
         yield found("run.limit", "the limit at its beginning is not known")
-    if plan.get("pipeline", run.get("pipeline")) != run.get("pipeline"):
-        text = f"its pipeline is {run.get('pipeline')}, its plan's {plan.get('pipeline')}"
-        yield found("run.plan.pipeline", text, run.get("pipeline"), plan.get("pipeline"))
     for service, numbers in books.faults.items():
         if any(after <= before for before, after in pairwise(numbers)):
             yield found("faults.seq", f"the faults of the {service} service are not in order")
-    for _, rule in books.rules:
-        if rule == "None":
-            yield found("run.faults", "a rule without a name was armed")
-    bounds = [(s.began, s.ended) for s in books.stages]
-    if bounds and books.done:
-        expected = {
-            "began_at": Between(None, min(b for b, _ in bounds)),
-            "ended_at": Between(max(e for _, e in bounds), None),
-        }
-        yield from differences(raw.RUN, run, expected, job_id=RUN, stage=books.stages[-1].number)
-    readings = Counter((r.service, r.moment) for r in books.clocks)
-    for service, moment in readings:
-        last = float(run.get("ended_at") or inf)
-        late = [r for r in books.clocks if not r.sent <= r.answered <= last]
-        if late and (service, moment) == (late[0].service, late[0].moment):
-            yield found("clocks", f"a reading of {service} ({moment}) is of no time of the run")
-        if service not in (*books.mocks, "runner") or moment not in ("begin", "end", "sample"):
-            yield found("clocks", f"a reading of {service} at {moment}, which there is not")
+    if any(rule == "None" for _, rule in books.rules):
+        yield found("run.faults", "a rule without a name was armed")
+    last = float(run.get("ended_at") or inf)
+    for each in books.clocks:
+        name = f"a reading of {each.service} ({each.moment})"
+        if each.service not in (*books.mocks, "runner") or each.moment not in MOMENTS:
+            yield found("clocks", f"{name}, which there is not")
+        elif not each.sent <= each.answered <= last:
+            yield found("clocks", f"{name} is of no time of the run")
+            return
 
 
 def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
@@ -408,103 +395,79 @@ def _strangers(books: Books) -> Iterator[Finding]:
             yield Finding("duplicated", prompts[str(row.prompt)], stage, text)
 
 
-def _totals(books: Books, step: str, found: Any) -> Iterator[Finding]:
+def _totals(books: Books, step: str, stage: int) -> Iterator[Finding]:
     """What the mock counted while the run went on is what its rows say."""
     before = mapping(mapping(books.run.get("vendors_before")).get(step))
     body = mapping(books.vendors.get(step))
     after, bill = mapping(body.get("stats")), mapping(body.get("verdict"))
     if "accepted" not in before or "accepted" not in after:
-        yield found(
-            "vendors.stats", f"the {step} service's totals are not known at both ends of the run"
-        )
+        text = f"the {step} service's totals are not known at both ends of the run"
+        yield Finding("vendors.stats", RUN, stage, text)
         return
-    rows = books.ledgers.get(step, [])
-    counts = Counter(
-        g.external_id for job in books.jobs for g in job.generations if g.charged and g.step == step
-    )
-    own = {job.job_id for job in books.jobs}
-    twice = {str(i) for i, n in counts.items() if n > 1}
-    theirs = bill.get("charged_twice")
-    billed = (
-        {str(i) for i in theirs if str(i).split(".")[0] in own}
-        if isinstance(theirs, list)
-        else None
-    )
-    if billed != twice:
-        yield found(
-            f"vendors.{step}.verdict.charged_twice",
-            "the bill's double charges are not those of the rows",
-            sorted(twice),
-            billed,
-        )
-    unanswered = {
-        (row.external_id, told.status)
-        for job in books.jobs
-        for row in job.generations
-        for told in row.callbacks
-        if not told.answered
-    }
+    own = {job.job_id: job for job in books.jobs}
+    made = [g for job in books.jobs for g in job.generations]
+    # Others' double charges and callbacks stand on the bill, too.
+    charged = Counter(str(g.external_id) for g in made if g.charged and g.step == step)
+    billed = bill.get("charged_twice")
+    if isinstance(billed, list):
+        billed = sorted(str(i) for i in billed if str(i).split(".")[0] in own)
+    unanswered = {(g.external_id, c.status) for g in made for c in g.callbacks if not c.answered}
     for each in map(mapping, bill.get("callbacks_unanswered") or []):
         job_id = str(each.get("external_id")).split(".")[0]
         if job_id in own and (each.get("external_id"), each.get("status")) not in unanswered:
             text = f"the bill has an unanswered callback of {each.get('external_id')}"
-            yield Finding(
-                f"vendors.{step}.verdict.callbacks_unanswered",
-                job_id,
-                books.stages[-1].number,
-                text,
-            )
-    injected = whole(after.get("faults_injected"))
-    remembered = whole(body.get("faults_remembered"))
-    if remembered > whole(body.get("faults_recorded")):
-        yield found(f"vendors.{step}.faults_remembered", f"{remembered} faults are remembered")
-    if "faults_recorded" in body and injected != whole(body.get("faults_recorded")):
-        yield found(
-            f"vendors.{step}.faults_recorded",
-            "the counts of faults differ",
-            injected,
-            body.get("faults_recorded"),
-        )
-    forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
+            rule = f"vendors.{step}.verdict.callbacks_unanswered"
+            yield Finding(rule, job_id, stage, text)
+    seen: dict[str, Any] = {**body, "verdict": {"charged_twice": billed}, "stats": {}}
+    expected: dict[str, Any] = {
+        "verdict.charged_twice": sorted(i for i, n in charged.items() if n > 1),
+        "faults_remembered": Between(0, whole(body.get("faults_recorded")), False, True),
+    }
+    if "faults_recorded" in body:
+        expected["faults_recorded"] = whole(after.get("faults_injected"))
     anew = whole(after["accepted"]) < whole(before["accepted"])
+    forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
+    rows = books.ledgers.get(step, [])
     if anew and not books.restarts(MOCKS.get(step, "")):
-        text = f"the {step} service counts fewer accepted than before, and was not started again"
-        yield found(f"vendors.{step}.stats", text, before["accepted"], after["accepted"])
-        return
-    if forgotten or anew or _near(books, rows):
-        return
-    for name, counted, seen in _counts(books, rows, before=before, after=after, bill=bill):
-        if counted != seen:
-            text = f"the {step} service counts {counted} {name}, its rows are {seen}"
-            yield found(f"vendors.{step}.stats", text, seen, counted)
-    most, limit = whole(after.get("max_in_flight")), books.limit or 1
-    if not books.armed and most > max(limit, whole(before.get("max_in_flight"))):
-        yield found(
-            f"vendors.{step}.stats.max_in_flight",
-            f"{most} were in flight at the {step} service",
-            limit,
-            most,
-        )
+        seen["stats"]["accepted"] = after["accepted"]
+        expected["stats.accepted"] = Between(whole(before["accepted"]), None, moment=False)
+    elif not (forgotten or anew or _near(books, rows)):
+        counts = _counts(books, rows, before=before, after=after, bill=bill)
+        for name, (counted, told) in counts.items():
+            part, _, key = name.partition(".")
+            seen[part][key] = counted
+            expected[name] = told
+    wanted = {f"{step}.{name}": value for name, value in expected.items()}
+    yield from differences(raw.VENDORS, {step: seen}, wanted, job_id=RUN, stage=stage)
 
 
 def _counts(
     books: Books, rows: list[Generation], *, before: dict[str, Any], after: dict[str, Any],
     bill: dict[str, Any],
-) -> Iterator[tuple[str, int, int]]:  # fmt: skip
+) -> dict[str, tuple[int, Any]]:  # fmt: skip
+    """What a mock counted, and what it should have."""
+
     def more(name: str) -> int:
         return whole(after.get(name)) - whole(before.get(name))
 
     began = float(books.run.get("began_at") or 0.0)
     goes_on = sum(row.finished is None and row.outcome is None for row in rows)
     ids = Counter(row.external_id for row in rows if row.external_id)
-    yield "accepted", more("accepted"), sum((row.accepted or 0.0) >= began for row in rows)
     ended = [row for row in rows if (row.finished or 0.0) >= began]
-    yield "charged", more("charged"), sum(row.charged for row in ended)
-    yield "in flight", whole(after.get("in_flight")), goes_on
-    yield "twice", more("duplicates"), sum(count - 1 for count in ids.values())
-    yield "open on its bill", whole(bill.get("open")), goes_on
+    found: dict[str, tuple[int, Any]] = {
+        "stats.accepted": (more("accepted"), sum((row.accepted or 0.0) >= began for row in rows)),
+        "stats.charged": (more("charged"), sum(row.charged for row in ended)),
+        "stats.in_flight": (whole(after.get("in_flight")), goes_on),
+        "stats.duplicates": (more("duplicates"), sum(count - 1 for count in ids.values())),
+        "verdict.open": (whole(bill.get("open")), goes_on),
+    }
     if not after.get("ledger_dropped"):
-        yield "charged on its bill", whole(bill.get("charged")), whole(after.get("charged"))
+        found["verdict.charged"] = (whole(bill.get("charged")), whole(after.get("charged")))
+    if not books.armed:
+        most = max(books.limit or 1, whole(before.get("max_in_flight")))
+        seen = whole(after.get("max_in_flight"))
+        found["stats.max_in_flight"] = (seen, Between(0, most, moment=False))
+    return found
 
 
 def _near(books: Books, rows: list[Generation]) -> bool:

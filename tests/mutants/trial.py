@@ -13,12 +13,13 @@ from rich.console import Console
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
-from loadtest.judge.judge import convictions, judge
+from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from loadtest.run.progress import Display
 from loadtest.run.run import Run, open_stack
 from loadtest.run.session import armed, preflight, replay
+from tests.loadtest.forging.kit import convictions
 from tests.mutants.mutant import Mutant, copied, grown
 from tests.mutants.site import Lane, Scene, Site
 
@@ -141,7 +142,7 @@ def judged(mutant: Mutant, books: RunFolder) -> Outcome:
     judgement = judge(books)
     write_report(books, judgement)
     found = [
-        Finding(each.rule, names.get(each.job, STRANGER), each.message)
+        Finding(each.rule, names.get(each.job_id, STRANGER), each.text)
         for each in convictions(judgement)
     ]
     return Outcome(mutant, (*found, *demanded))

@@ -11,6 +11,8 @@ from typing import Any
 
 from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
+from loadtest.judge.compare import RUN, Finding
+from loadtest.judge.judge import LEFT_OPEN, Judgement
 from loadtest.times import instant
 from tests.loadtest.synthetic import exactly, signal_of
 
@@ -117,6 +119,15 @@ class Forger:
 
     def seal(self) -> None:
         seal.write(self.folder)
+
+
+def convictions(judged: Judgement) -> list[Finding]:
+    """Everything that a run's witnesses forbid, and what it failed to show."""
+    broken = [condition.text for condition in judged.conditions if condition.ok is False]
+    more = {"condition": broken, "undecided": judged.undecided, "void": judged.stepped}
+    return [each for each in judged.findings if each.rule != LEFT_OPEN] + [
+        Finding(rule, RUN, 0, text) for rule, texts in more.items() for text in texts
+    ]
 
 
 def rewrite(holder: Row | None, change: Callable[[Row], object]) -> None:

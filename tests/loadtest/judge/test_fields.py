@@ -10,9 +10,9 @@ import pytest
 from loadtest.books import raw
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.fields import FIELDS, UNVERIFIED, held
-from loadtest.judge.judge import convictions, judge
+from loadtest.judge.judge import judge
 from loadtest.times import instant
-from tests.loadtest.forging.kit import Forger
+from tests.loadtest.forging.kit import Forger, convictions
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
 from tests.loadtest.synthetic import exactly
 

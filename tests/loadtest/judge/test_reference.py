@@ -8,13 +8,13 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
-from loadtest.judge.judge import LEFT_OPEN, STILL_OPEN, Judgement, Verdict, convictions, judge
+from loadtest.judge.judge import LEFT_OPEN, STILL_OPEN, Judgement, Verdict, judge
 from loadtest.judge.threshold import DEFAULTS
 from loadtest.report.page import BAD, Block, Notice, Table, Tiles
 from loadtest.report.write import sections
 from loadtest.run.plan import Options
 from tests.loadtest.forging import families
-from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery
+from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery, convictions
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
 from tests.loadtest.synthetic import Row, Synthetic, job_id, named
 
@@ -39,7 +39,7 @@ def test_it_is_convicted(finished: RunFolder, tmp_path: Path, lie: Forgery) -> N
 
     found = convictions(judge(forger.folder))
 
-    said = "\n".join(f"{c.rule}: {c.job}: {c.message}" for c in found)
+    said = "\n".join(f"{c.rule}: {c.job_id}: {c.text}" for c in found)
     assert found
     assert not suspects or any(job in said for job in suspects), f"{suspects} in:\n{said}"
 
