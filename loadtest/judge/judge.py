@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from loadtest.books.load import load
@@ -40,6 +41,9 @@ CALLBACK_LOST, UNACCOUNTED, OVERLAP = "callbacks_lost", "faults_unaccounted", "o
 STILL_OPEN, LEFT_OPEN = "still_open", "left_open"
 CONDITIONED = (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, CALLBACK_LOST, UNACCOUNTED, OVERLAP)
 """Rules that have a condition of their own, by which a plan may loosen them."""
+COUNTED = ("submitted", *ENDS, "refused", LOST, DUPLICATED, ORPHANED, "disagreements")
+LATENCIES = ("min", "median", "p95", "p99", "max")
+"""Metrics that are counts, and those of the time from planned submission to end."""
 REPORTED = (STILL_OPEN, LEFT_OPEN)
 """What a fault may leave behind, and what a condition counts by the list's own word."""
 
@@ -96,16 +100,10 @@ class StageResult:
         return stage_name(self.number, self.counts["planned"])
 
 
-@dataclass(slots=True)
+@dataclass
 class Judgement:
     """Everything that the report shows."""
 
-    verdict: Verdict
-    headline: str
-    reasons: list[str]
-    broken: list[str]
-    """Of these, the conditions that do not hold."""
-    run: dict[str, Any]
     conditions: list[Condition]
     undecided: list[str]
     """What the run should have shown, and did not."""
@@ -116,6 +114,10 @@ class Judgement:
     books: Books = field(repr=False)
 
     @property
+    def run(self) -> dict[str, Any]:
+        return self.books.run
+
+    @property
     def passed(self) -> bool:
         return self.verdict is Verdict.PASS
 
@@ -123,6 +125,73 @@ class Judgement:
     def convicted(self) -> list[Finding]:
         """Findings that fail the run whatever its conditions."""
         return [f for f in self.findings if f.rule not in (*CONDITIONED, *REPORTED)]
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        if self.stepped:
+            return Verdict.VOID
+        if self.broken or self.convicted:
+            return Verdict.FAIL
+        return Verdict.NOT_DECIDED if self.undecided else Verdict.PASS
+
+    @cached_property
+    def headline(self) -> str:
+        """The verdict in a line."""
+        if self.stepped:
+            return f"VOID: {self.stepped[0]}: repeat the run"
+        jobs = sum(stage.counts["submitted"] for stage in self.stages)
+        good = sum(stage.counts["succeeded"] for stage in self.stages)
+        most = [value for s in self.stages if (value := s.metrics["max_at_once"]) is not None]
+        at_once = f", at most {max(most):.0f} at once" if most else ""
+        text = f"{self.verdict}: {good} of {jobs} jobs succeeded{at_once}"
+        if self.passed and (loose := loosened(self.run)):
+            text += f"; by conditions that were loosened: {', '.join(loose)}"
+        return text
+
+    @cached_property
+    def broken(self) -> list[str]:
+        """The conditions that do not hold."""
+        if self.stepped:
+            return self.stepped
+        names = {stage.number: stage.name for stage in self.stages}
+        found = [] if self.stages else ["there is no stage"]
+        for condition in self.conditions:
+            if condition.ok is False:
+                where = f" in stage {names[condition.stage]}" if condition.stage is not None else ""
+                found.append(f"{condition.text}: measured {condition.measured:g}{where}")
+            elif condition.ok is None and condition.asked:
+                found.append(f"{condition.text}: could not be measured")
+        return found
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """The broken conditions, what is not decided, the first findings in full, and every other
+        job by its name; of a broken success rate, the jobs that it is about."""
+        # What fails the run whatever its conditions comes first.
+        ordered = sorted(self.findings, key=lambda f: (f.rule in REPORTED, f.rule in CONDITIONED))
+        found = self.broken + [f"not decided: {text}" for text in self.undecided]
+        found += [f"{f.rule}: {f.job_id}: {f.text}" for f in ordered[:SHOWN]]
+        if rest := ordered[SHOWN:]:
+            found.append(f"and {len(rest)} more findings, of {_jobs(f.job_id for f in rest)}")
+        ends: dict[str, list[str]] = {}
+        if any(c.ok is False and c.text.startswith("success_rate") for c in self.conditions):
+            for job in self.books.jobs:
+                if job.status != "succeeded":
+                    ends.setdefault(str(job.status), []).append(job.job_id)
+        return found + [f"{status}: {_jobs(job_ids)}" for status, job_ids in ends.items()]
+
+
+def _jobs(job_ids: Iterable[str]) -> str:
+    named = list(dict.fromkeys(job_ids))
+    more = len(named) - NAMED
+    return ", ".join(named[:NAMED]) + (f" and {more} more (results.json)" if more > 0 else "")
+
+
+def loosened(run: dict[str, Any]) -> list[str]:
+    """The conditions that stand where a default would."""
+    metrics = {parse(text).metric for text in DEFAULTS}
+    asked = [text for text in run["plan"]["thresholds"] if text not in DEFAULTS]
+    return [text for text in asked if parse(text).metric in metrics]
 
 
 def judge(folder: RunFolder) -> Judgement:
@@ -136,31 +205,19 @@ def judge_books(books: Books) -> Judgement:
     known = clocks(books)
     found = [] if known.stepped else list(findings(books, known))
     intervals = by_book(books, known.offsets)
-    stages = [judge_stage(stage, books, intervals, found=found) for stage in books.stages]
+    stages = [judge_stage(stage, books, intervals) for stage in books.stages]
     if not known.stepped:
         found += [finding for stage in stages for finding in _of_stage(stage)]
     for stage in stages:
-        stage.metrics = _metrics(stage, books, found)
-    conditions = [_condition(threshold, stages) for threshold in thresholds]
-    undecided = [] if known.stepped else list(whole.undecided(books, known))
-    judged = Judgement(
-        verdict=Verdict.PASS,
-        headline="",
-        reasons=[],
-        broken=[],
-        run=books.run,
-        conditions=conditions,
-        undecided=undecided,
+        _count(stage, books, found)
+    return Judgement(
+        conditions=[_condition(threshold, stages) for threshold in thresholds],
+        undecided=[] if known.stepped else list(whole.undecided(books, known)),
         stepped=known.stepped,
         stages=stages,
         findings=found,
         books=books,
     )
-    judged.broken = _broken(judged)
-    judged.verdict = _verdict(judged)
-    judged.reasons = judged.broken + _named(judged) + _unsuccessful(conditions, books)
-    judged.headline = _headline(judged)
-    return judged
 
 
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
@@ -215,14 +272,6 @@ def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
                 yield found(LEFT_OPEN, text)
 
 
-def _verdict(judged: Judgement) -> Verdict:
-    if judged.stepped:
-        return Verdict.VOID
-    if judged.broken or judged.convicted:
-        return Verdict.FAIL
-    return Verdict.NOT_DECIDED if judged.undecided else Verdict.PASS
-
-
 def _thresholds(books: Books) -> Iterator[Threshold]:
     for text in books.run["plan"]["thresholds"]:
         try:
@@ -253,23 +302,6 @@ def _limit(threshold: Threshold, stage: StageResult) -> float | None:
     return threshold.limit_in({"limit": limit, "jobs": jobs, "expected": min(jobs, limit)})
 
 
-def _broken(judged: Judgement) -> list[str]:
-    """The conditions that do not hold."""
-    names = {stage.number: stage.name for stage in judged.stages}
-    reasons = list(judged.stepped)
-    for condition in judged.conditions:
-        if judged.stepped:
-            continue
-        if condition.ok is False:
-            where = f" in stage {names[condition.stage]}" if condition.stage is not None else ""
-            reasons.append(f"{condition.text}: measured {condition.measured:g}{where}")
-        elif condition.ok is None and condition.asked:
-            reasons.append(f"{condition.text}: could not be measured")
-    if not judged.stages:
-        reasons.append("there is no stage")
-    return reasons
-
-
 def _of_stage(stage: StageResult) -> Iterator[Finding]:
     """What a stage's own reckoning found, by name like the rest."""
     for book, swept in stage.at_once.items():
@@ -287,78 +319,38 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
         yield Finding(UNACCOUNTED, job_id, stage.number, text)
 
 
-def _named(judged: Judgement) -> list[str]:
-    """What is not decided, the first findings in full, and every other job by its name."""
-    # What fails the run whatever its conditions comes first.
-    ordered = sorted(judged.findings, key=lambda f: (f.rule in REPORTED, f.rule in CONDITIONED))
-    shown = [f"not decided: {text}" for text in judged.undecided]
-    shown += [f"{f.rule}: {f.job_id}: {f.text}" for f in ordered[:SHOWN]]
-    rest = ordered[SHOWN:]
-    if rest:
-        shown.append(f"and {len(rest)} more findings, of {_jobs(f.job_id for f in rest)}")
-    return shown
-
-
-def _unsuccessful(conditions: list[Condition], books: Books) -> list[str]:
-    """The jobs that a broken success rate is about."""
-    if all(c.ok is not False or not c.text.startswith("success_rate") for c in conditions):
-        return []
-    ends: dict[str, list[str]] = {}
-    for job in books.jobs:
-        if job.status != "succeeded":
-            ends.setdefault(str(job.status), []).append(job.job_id)
-    return [f"{status}: {_jobs(job_ids)}" for status, job_ids in ends.items()]
-
-
-def _jobs(job_ids: Iterable[str]) -> str:
-    named = list(dict.fromkeys(job_ids))
-    more = len(named) - NAMED
-    return ", ".join(named[:NAMED]) + (f" and {more} more (results.json)" if more > 0 else "")
-
-
-def _headline(judged: Judgement) -> str:
-    if judged.stepped:
-        return f"VOID: {judged.stepped[0]}: repeat the run"
-    jobs = sum(stage.counts["submitted"] for stage in judged.stages)
-    good = sum(stage.counts["succeeded"] for stage in judged.stages)
-    most = [value for s in judged.stages if (value := s.metrics["max_at_once"]) is not None]
-    at_once = f", at most {max(most):.0f} at once" if most else ""
-    text = f"{judged.verdict}: {good} of {jobs} jobs succeeded{at_once}"
-    if judged.passed and (loose := loosened(judged.run)):
-        text += f"; by conditions that were loosened: {', '.join(loose)}"
-    return text
-
-
-def loosened(run: dict[str, Any]) -> list[str]:
-    """The conditions that stand where a default would."""
-    metrics = {parse(text).metric for text in DEFAULTS}
-    asked = [text for text in run["plan"]["thresholds"] if text not in DEFAULTS]
-    return [text for text in asked if parse(text).metric in metrics]
-
-
 def judge_stage(
-    stage: StageBook, books: Books, intervals: dict[str, list[Interval]], *, found: list[Finding]
+    stage: StageBook, books: Books, intervals: dict[str, list[Interval]]
 ) -> StageResult:
-    """Judge one stage; `found` are the findings of the whole run."""
+    """Measure one stage; what follows from the findings of the whole run is counted later."""
     jobs = list(stage.jobs.values())
     scheduled = schedule(stage) if books.mocked else None
+    gaps = scheduled.gaps if scheduled else []
     callbacks = callback_book(jobs) if "video" in books.mocks else CallbackBook()
     if books.killed(whole.MOCKS["video"]):
         # It may have sent a callback, and not have noted it.
         callbacks.unsent = []
     runs = [job.execution for job in jobs if job.execution]
-    result = StageResult(
+    status = Counter(job.status for job in jobs)
+    opened = sum(n for name, n in status.items() if name is not None and name not in ENDS)
+    return StageResult(
         number=stage.number,
         tag=stage.tag,
         why=stage.why,
         limit=stage.limit,
-        counts=_counts(stage, found),
+        counts={
+            "planned": stage.planned_jobs,
+            "submitted": stage.accepted,
+            "refused": len(stage.refused),
+            **{end: status[end] for end in ENDS},
+            "still open": opened,
+        },
         at_once={name: sweep(within(i, stage), stage.limit or 1) for name, i in intervals.items()},
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
         timing=timing(stage),
-        hand_over=spread(gap.hand_over for gap in scheduled.gaps) if scheduled else Spread(0),
-        gaps=[gap.hand_over for gap in scheduled.gaps] if scheduled else [],
-        vendor_idle=spread(gap.vendor_idle for gap in scheduled.gaps) if scheduled else Spread(0),
+        hand_over=spread(gap.hand_over for gap in gaps),
+        gaps=[gap.hand_over for gap in gaps],
+        vendor_idle=spread(gap.vendor_idle for gap in gaps),
         hops=spread(hop for run in runs for hop in run.hops),
         parts=breakdown(scheduled) if scheduled else None,
         retries=retry_book(jobs),
@@ -369,53 +361,28 @@ def judge_stage(
         history_bytes=spread(run.bytes for run in runs),
         metrics={},
     )
-    return result
 
 
-def _counts(stage: StageBook, found: list[Finding]) -> dict[str, int]:
-    status = Counter(job.status for job in stage.jobs.values())
-    own = [finding for finding in found if finding.stage == stage.number]
-    return {
-        "planned": stage.planned_jobs,
-        "submitted": stage.accepted,
-        "refused": len(stage.refused),
-        **{end: status[end] for end in ENDS},
-        "still open": sum(n for name, n in status.items() if name is not None and name not in ENDS),
-        **{
-            rule: len({f.job_id for f in own if f.rule == rule})
-            for rule in (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, LEFT_OPEN)
-        },
-        "disagreements": len({f.job_id for f in own if f.rule not in (*CONDITIONED, *REPORTED)}),
-    }
-
-
-def _metrics(result: StageResult, books: Books, found: list[Finding]) -> dict[str, float | None]:
-    counts, latency = result.counts, result.timing.latency
-    mocked, told = bool(books.mocks), "video" in books.mocks
-    most = _most(result, books)
-    planned = counts["planned"]
-    return {
+def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
+    """Count what was found in a stage, and take its metrics."""
+    own, counts = [finding for finding in found if finding.stage == result.number], result.counts
+    for rule in (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, LEFT_OPEN):
+        counts[rule] = len({f.job_id for f in own if f.rule == rule})
+    disagree = {f.job_id for f in own if f.rule not in (*CONDITIONED, *REPORTED)}
+    counts["disagreements"] = len(disagree)
+    mocked, most = bool(books.mocks), _most(result, books)
+    planned, told = counts["planned"], "video" in books.mocks
+    unaccounted = len(result.retries.unaccounted) + len(result.faults.unaccounted)
+    result.metrics = {
         "success_rate": counts["succeeded"] / planned if planned else 0.0,
-        "submitted": counts["submitted"],
-        **{end: counts[end] for end in ENDS},
+        **{name: counts[name] for name in COUNTED},
         "still_open": counts["still open"],
-        "refused": counts["refused"],
-        "lost": counts[LOST],
-        "duplicated": counts[DUPLICATED],
-        "orphaned": counts[ORPHANED],
         "charged_twice": counts[CHARGED_TWICE] if mocked else None,
-        "disagreements": counts["disagreements"],
         "callbacks_lost": len(result.callbacks.lost) if told else None,
-        "faults_unaccounted": (
-            len(result.retries.unaccounted) + len(result.faults.unaccounted) if mocked else None
-        ),
+        "faults_unaccounted": unaccounted if mocked else None,
         "max_at_once": max(most) if most else None,
         "reached_at_once": min(most) if most else None,
-        "min": latency.min,
-        "median": latency.median,
-        "p95": latency.p95,
-        "p99": latency.p99,
-        "max": latency.max,
+        **{name: getattr(result.timing.latency, name) for name in LATENCIES},
         "makespan": result.timing.makespan,
         "makespan_ratio": result.timing.ratio,
         "efficiency": result.timing.efficiency,

@@ -1,7 +1,7 @@
 """What a run has tried, and which claims of the README it has shown, by the books alone."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from loadtest.books.facts import mapping
@@ -45,19 +45,7 @@ class Rule:
 
 def tried(judgement: Judgement) -> list[Tried]:
     """Everything that a run can try, and what this one did."""
-    return [
-        _workers(judgement),
-        _mode(judgement),
-        _clock(judgement),
-        _demand(judgement),
-        _kills(judgement),
-        _silence(judgement),
-        _faults(judgement),
-        _callbacks(judgement),
-        _calls(judgement),
-        _api(judgement),
-        _ends(judgement),
-    ]
+    return [*_setting(judgement), *_harm_to_services(judgement), *_harm_by_vendors(judgement)]
 
 
 def rules(judgement: Judgement) -> list[Rule]:
@@ -113,126 +101,91 @@ def _workers_seen(judgement: Judgement) -> list[str]:
 
 def fates(judgement: Judgement) -> Counter[str]:
     """Callbacks of all stages by what became of them."""
-    found: Counter[str] = Counter()
-    for stage in judgement.stages:
-        found.update(stage.callbacks.fates)
-    return found
+    return sum((stage.callbacks.fates for stage in judgement.stages), Counter[str]())
 
 
-def repeated(judgement: Judgement) -> Counter[str]:
-    """Calls that had to be repeated, by the class of the error."""
-    found: Counter[str] = Counter()
-    for stage in judgement.stages:
-        for (_, error), count in stage.retries.calls.items():
-            found[error] += count
-    return found
-
-
-def _workers(judgement: Judgement) -> Tried:
-    shown = len(_workers_seen(judgement))
-    worked = len(workers(judgement))
+def _setting(judgement: Judgement) -> Iterator[Tried]:
+    """How many processes on how many machines, how quick the vendors, and how much demand."""
+    books, stages = judgement.books, judgement.books.stages
+    shown, worked = len(_workers_seen(judgement)), len(workers(judgement))
     text = f"{shown} showed metrics, {worked} process(es) took tasks"
-    return Tried("several workers", max(shown, worked) > 1, text, _by(RUNNER, TEMPORAL))
-
-
-def _mode(judgement: Judgement) -> Tried:
-    runs = (run for job in judgement.books.jobs for run in job.executions)
+    yield Tried("several workers", max(shown, worked) > 1, text, _by(RUNNER, TEMPORAL))
+    runs = (run for job in books.jobs for run in job.executions)
     hosts = {name.partition("@")[2] for run in runs for name in run.clients}
-    text = {
-        0: "no history tells",
-        1: "all services by one host name: processes of one machine",
-    }.get(len(hosts), f"services by {len(hosts)} host names: containers, or several machines")
-    return Tried("mode", None, text, _by(TEMPORAL))
-
-
-def _clock(judgement: Judgement) -> Tried:
-    name = "vendors at their real speed"
-    mocks = judgement.books.mocks
-    if not mocks:
-        return Tried(name, True, "no mocks were on", _by(RUNNER))
-    vendors = (mapping(judgement.books.vendors.get(step)) for step in mocks)
-    speeds = [mapping(vendor.get("stats")).get("speed") for vendor in vendors]
-    text = ", ".join(f"{step} {speed or '?'}" for step, speed in zip(mocks, speeds, strict=True))
-    real = all(speed == 1 for speed in speeds)
-    return Tried(name, real, f"times as fast as the wall's clock: {text}", _by(LEDGERS))
-
-
-def _demand(judgement: Judgement) -> Tried:
-    samples = [sample for stage in judgement.books.stages for sample in stage.samples]
-    waiting = max((sample.waiting or 0 for sample in samples), default=0)
-    limits = ", ".join(sorted({str(stage.limit) for stage in judgement.books.stages}))
+    text = f"services by {len(hosts)} host names: containers, or several machines"
+    if len(hosts) < 2:
+        one = "all services by one host name: processes of one machine"
+        text = one if hosts else "no history tells"
+    yield Tried("mode", None, text, _by(TEMPORAL))
+    stats = [mapping(mapping(books.vendors.get(step)).get("stats")) for step in books.mocks]
+    speeds = zip(books.mocks, (each.get("speed") for each in stats), strict=True)
+    text = ", ".join(f"{step} {speed or '?'}" for step, speed in speeds)
+    yield Tried(
+        "vendors at their real speed",
+        all(each.get("speed") == 1 for each in stats),
+        f"times as fast as the wall's clock: {text}" if stats else "no mocks were on",
+        _by(LEDGERS if stats else RUNNER),
+    )
+    waiting = max((s.waiting or 0 for stage in stages for s in stage.samples), default=0)
+    limits = ", ".join(sorted({str(stage.limit) for stage in stages}))
     text = f"at most {waiting} waited in a sample, with a limit of {limits}"
-    wanted = any(stage.accepted > (stage.limit or 0) for stage in judgement.books.stages)
-    return Tried("more jobs than places", wanted, text, _by(SLOT, RUNNER))
+    wanted = any(stage.accepted > (stage.limit or 0) for stage in stages)
+    yield Tried("more jobs than places", wanted, text, _by(SLOT, RUNNER))
 
 
-def _kills(judgement: Judgement) -> Tried:
-    anew = {name: judgement.books.restarts(name) for name in judgement.books.processes}
-    text = ", ".join(f"{name} began anew {len(at)} time(s)" for name, at in anew.items() if at)
-    more = len(workers(judgement)) - len(_workers_seen(judgement))
-    if more > 0 and _workers_seen(judgement):
-        text += f"{'; ' if text else ''}{more} worker(s) more than showed metrics at a time"
-    by = _by(RUNNER, TEMPORAL)
-    return Tried("kills and restarts", bool(text), text or "no process began anew", by)
-
-
-def _silence(judgement: Judgement) -> Tried:
-    """A process that did not answer while others did: frozen, cut off, or being started."""
-    answered = {name: len(samples) for name, samples in judgement.books.processes.items()}
+def _harm_to_services(judgement: Judgement) -> Iterator[Tried]:
+    """Processes that were killed, did not answer while others did, or cut the live feed."""
+    books = judgement.books
+    anew = {name: len(books.restarts(name)) for name in books.processes}
+    said = [f"{name} began anew {count} time(s)" for name, count in anew.items() if count]
+    more, seen = len(workers(judgement)) - len(_workers_seen(judgement)), _workers_seen(judgement)
+    if more > 0 and seen:
+        said.append(f"{more} worker(s) more than showed metrics at a time")
+    text = "; ".join(said) or "no process began anew"
+    yield Tried("kills and restarts", bool(said), text, _by(RUNNER, TEMPORAL))
+    answered = {name: len(samples) for name, samples in books.processes.items()}
     rounds = max(answered.values(), default=0)
     missed = {name: rounds - count for name, count in answered.items() if count < rounds}
     text = ", ".join(f"{name} {count} of {rounds} times" for name, count in missed.items())
-    name = "services that do not answer"
-    return Tried(name, bool(text), text or f"all answered {rounds} times", _by(RUNNER))
-
-
-def _faults(judgement: Judgement) -> Tried:
-    name = "faults of vendors"
-    if not judgement.books.mocks:
-        return Tried(name, False, "only mocks can be made to misbehave", _by(LEDGERS))
-    known = rules(judgement)
-    armed, fired = sum(rule.armed for rule in known), [rule for rule in known if rule.fired]
-    text = (
-        f"{armed} rule(s) armed, {len(fired)} of them met a job, "
-        f"{sum(rule.fired for rule in fired)} times in all"
-    )
-    return Tried(name, bool(fired), text if known else "none armed, none met", _by(LEDGERS))
-
-
-def _callbacks(judgement: Judgement) -> Tried:
-    name, by = "callbacks that go wrong", _by(LEDGERS, RECEIPTS)
-    if "video" not in judgement.books.mocks:
-        return Tried(name, False, "without mocks it is not known what was sent", by)
-    videos = [row for job in judgement.books.jobs for row in job.of("video")]
-    if videos and not any(row.calls_back for row in videos):
-        return Tried(name, False, "the vendor was told no address: every end was polled", by)
-    found = fates(judgement)
-    text = ", ".join(f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate])
-    return Tried(name, bool(text), text or f"none of {found.total()}", by)
-
-
-def _calls(judgement: Judgement) -> Tried:
-    found = repeated(judgement)
-    text = ", ".join(f"{count} times {error}" for error, count in found.most_common(5))
-    name, by = "calls that fail", _by(TEMPORAL)
-    return Tried(name, bool(found), text or "no call of an activity was repeated", by)
-
-
-def _api(judgement: Judgement) -> Tried:
-    cuts = sum(max(0, stage.feeds - 1) for stage in judgement.books.stages)
-    again = sum(max(0, each.tries - 1) for job in judgement.books.jobs for each in job.submissions)
+    text = text or f"all answered {rounds} times"
+    yield Tried("services that do not answer", bool(missed), text, _by(RUNNER))
+    cuts = sum(max(0, stage.feeds - 1) for stage in books.stages)
+    again = sum(max(0, each.tries - 1) for job in books.jobs for each in job.submissions)
     text = f"the live feed was cut {cuts} time(s), {again} submission(s) were repeated"
-    return Tried("an API that is away", bool(cuts or again), text, _by(RUNNER))
+    yield Tried("an API that is away", bool(cuts or again), text, _by(RUNNER))
 
 
-def _ends(judgement: Judgement) -> Tried:
+def _harm_by_vendors(judgement: Judgement) -> Iterator[Tried]:
+    """Faults, callbacks and calls that went wrong, and the ends that came of it."""
+    books, known = judgement.books, rules(judgement)
+    armed, fired = sum(rule.armed for rule in known), [rule for rule in known if rule.fired]
+    times = sum(rule.fired for rule in fired)
+    text = f"{armed} rule(s) armed, {len(fired)} of them met a job, {times} times in all"
+    text = text if known else "none armed, none met"
+    text = text if books.mocks else "only mocks can be made to misbehave"
+    yield Tried("faults of vendors", bool(books.mocks and fired), text, _by(LEDGERS))
+    found, videos = fates(judgement), [row for job in books.jobs for row in job.of("video")]
+    text = ", ".join(f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate])
+    harmed, text = bool(text), text or f"none of {found.total()}"
+    if "video" not in books.mocks:
+        harmed, text = False, "without mocks it is not known what was sent"
+    elif videos and not any(row.calls_back for row in videos):
+        harmed, text = False, "the vendor was told no address: every end was polled"
+    yield Tried("callbacks that go wrong", harmed, text, _by(LEDGERS, RECEIPTS))
+    calls: Counter[str] = Counter()
+    for stage in judgement.stages:
+        for (_, error), count in stage.retries.calls.items():
+            calls[error] += count
+    text = ", ".join(f"{count} times {error}" for error, count in calls.most_common(5))
+    text = text or "no call of an activity was repeated"
+    yield Tried("calls that fail", bool(calls), text, _by(TEMPORAL))
     counts = {
         end: sum(stage.counts[end] for stage in judgement.stages)
         for end in ("degraded", "failed", "cancelled")
     }
     text = ", ".join(f"{count} {end}" for end, count in counts.items() if count)
-    name, by = "ends other than success", _by(RECORDS)
-    return Tried(name, bool(text), text or "every job that ended succeeded", by)
+    ended = text or "every job that ended succeeded"
+    yield Tried("ends other than success", bool(text), ended, _by(RECORDS))
 
 
 def _by(*known: Witness) -> str:

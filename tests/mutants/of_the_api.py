@@ -174,7 +174,7 @@ MUTANTS = (
     Mutant(
         name="signalled-before-the-end",
         breaks="a callback that tells of no end is signalled as one",
-        edits=(("if not callback.task_status.ended:\n", "if not callback.task_id:\n"),),
+        edits=(("if callback.task_status.ended:\n", "if callback.task_id:\n"),),
         scene=SCENES["plain"],
         rule="signals",
         jobs=("#1", "#2", "#3"),
