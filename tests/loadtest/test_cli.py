@@ -160,7 +160,7 @@ def test_a_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
     again = runner.invoke(app, ["report", str(folder.path)])
 
     assert first.exit_code == again.exit_code == 0, first.output
-    assert len(drawn) == 6
+    assert len(drawn) == 7
     for name, content in drawn.items():
         assert (folder.path / name).read_bytes() == content
     assert json.loads(drawn["results.json"])["schema"] == 1

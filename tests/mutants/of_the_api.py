@@ -137,8 +137,8 @@ MUTANTS = (
         breaks="the API shows a place in the queue that is one too high",
         edits=(
             (
-                "for number, job_id in enumerate(view.waiting, start=1)}\n            self._pos",
-                "for number, job_id in enumerate(view.waiting, start=2)}\n            self._pos",
+                "for number, job_id in enumerate(view.waiting, start=1)}\n        return view",
+                "for number, job_id in enumerate(view.waiting, start=2)}\n        return view",
             ),
         ),
         scene=SCENES["slow"],
@@ -184,11 +184,11 @@ MUTANTS = (
         breaks="a callback leaves two receipts",
         edits=(
             (
-                "            key, past = await asyncio.to_thread(self.receipts.add, receipt)\n",
-                "            key, past = await asyncio.to_thread(self.receipts.add, receipt)\n"
-                '            double = {"fate": Fate.DUPLICATE, "decided": True}\n'
-                "            extra = receipt.model_copy(update=double)\n"
-                "            await asyncio.to_thread(self.receipts.add, extra)\n",
+                "        return *self.receipts.add(receipt), self.receipts.job(receipt.job_id)\n",
+                "        added = self.receipts.add(receipt)\n"
+                '        double = {"fate": Fate.DUPLICATE, "decided": True}\n'
+                "        self.receipts.add(receipt.model_copy(update=double))\n"
+                "        return *added, self.receipts.job(receipt.job_id)\n",
             ),
         ),
         scene=SCENES["plain"],

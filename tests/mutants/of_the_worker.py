@@ -122,16 +122,9 @@ MUTANTS = (
         breaks="each job gets the film of the first one",
         edits=(
             (
-                "    async def _store_once(self, order: _Order) -> Asset:\n",
-                "    first: str | None = None\n\n"
-                "    async def _store_once(self, order: _Order) -> Asset:\n"
-                "        if order.stage.name == 'video':\n"
-                "            Storage.first = Storage.first or order.url\n"
-                "            order = replace(order, url=Storage.first)\n",
-            ),
-            (
-                "from dataclasses import dataclass, field\nfrom pathlib import Path\n",
-                "from dataclasses import dataclass, field, replace\nfrom pathlib import Path\n",
+                '        """Do the same with one try and no patience."""\n',
+                "        if stage.name == 'video':\n"
+                "            Storage.first = url = getattr(Storage, 'first', url)\n",
             ),
         ),
         scene=SCENES["plain"],
@@ -143,10 +136,10 @@ MUTANTS = (
         breaks="each video is made of the first job's picture",
         edits=(
             (
-                '            "image_url": await source.address(),\n',
-                '            "image_url": PICTURES.setdefault(0, await source.address()),\n',
+                '            "image_url": await source.address(PICTURES),\n',
+                '            "image_url": FIRST.setdefault(0, await source.address(PICTURES)),\n',
             ),
-            ('DURATION = "5"\n', 'DURATION = "5"\nPICTURES: dict[int, str] = {}\n'),
+            ('DURATION = "5"\n', 'DURATION = "5"\nFIRST: dict[int, str] = {}\n'),
         ),
         scene=SCENES["plain"],
         rule="video_ledger.source_shows",
@@ -327,8 +320,8 @@ MUTANTS = (
         breaks="a cancelled job's image is not stopped at its vendor",
         edits=(
             (
-                "            if ours in seen.running and isinstance(status, VendorStatus):\n",
-                "            if ours in seen.ended and isinstance(status, VendorStatus):\n",
+                "            if ours in seen.running and isinstance(news, VendorStatus):\n",
+                "            if ours in seen.ended and isinstance(news, VendorStatus):\n",
             ),
         ),
         scene=SCENES["cancelled in its image"],
