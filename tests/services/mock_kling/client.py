@@ -1,6 +1,5 @@
 """Calls of the plain wire and of the vendor's own."""
 
-import asyncio
 import base64
 import json
 import time
@@ -41,12 +40,6 @@ async def finish(service: Service, image_url: str, receiver: Receiver) -> None:
     """Submit, and wait until nothing runs and no callback is on its way; no status call."""
     assert (await submit(service, image_url, receiver)).status_code == 202
     await service.quiet()
-
-
-async def settle() -> None:
-    """Let what is due now happen."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 SHAPES = json.loads((Path(__file__).parent / "documented" / "shapes.json").read_text())
