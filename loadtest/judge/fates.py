@@ -1,7 +1,7 @@
 """What became of every callback, every injected fault and every failed generation."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loadtest.books.facts import Callback, Generation, Injected, Receipt, step_of
@@ -22,10 +22,6 @@ class CallbackBook:
     fates: Counter[str] = field(default_factory=Counter)
     lost: list[tuple[str, str]] = field(default_factory=list)
     unsent: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def adds_up(self) -> bool:
-        return self.sent == sum(self.fates.values())
 
 
 def callback_book(jobs: list[JobFacts]) -> CallbackBook:
@@ -118,27 +114,18 @@ class FaultBook:
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unaccounted: list[tuple[str, str]] = field(default_factory=list)
 
-    @property
-    def total(self) -> int:
-        return sum(self.outcomes.values())
-
 
 def fault_book(jobs: list[JobFacts]) -> FaultBook:
     """Reconcile the faults of a stage's jobs."""
     book = FaultBook()
     for job in jobs:
-        for fault, outcome in reconciled(job):
+        for fault in job.faults:
+            outcome = _outcome(job, fault)
             book.outcomes[(fault.service, f"{fault.where}.{fault.do}", outcome)] += 1
             if outcome == UNACCOUNTED:
                 text = f"{fault.where}.{fault.do} on {fault.external_id}; the job is {job.status}"
                 book.unaccounted.append((job.job_id, text))
     return book
-
-
-def reconciled(job: JobFacts) -> Iterator[tuple[Injected, str]]:
-    """Each fault of a job with its outcome."""
-    for fault in job.faults:
-        yield fault, _outcome(job, fault)
 
 
 def _outcome(job: JobFacts, fault: Injected) -> str:

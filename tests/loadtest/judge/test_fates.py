@@ -60,7 +60,7 @@ def test_fates(callbacks: list[Callback], receipts: list[Receipt], fates: dict[s
     book = judged(callbacks, receipts)
 
     assert dict(book.fates) == fates
-    assert book.adds_up
+    assert book.sent == book.fates.total()
     assert bool(book.lost) == (GONE in fates)
 
 
@@ -92,7 +92,7 @@ def test_a_receipt_that_no_vendor_noted_is_named() -> None:
     book = judged([callback(200)], [receipt("applied"), receipt("applied", status="processing")])
 
     assert [job_id for job_id, _ in book.unsent] == ["j"]
-    assert book.adds_up
+    assert book.sent == book.fates.total()
 
 
 def test_what_never_went_out_takes_no_receipt_from_what_tells_the_same() -> None:
