@@ -17,7 +17,7 @@ from xdist.workermanage import WorkerController
 # What is said is compared in English, whatever the shell speaks.
 os.environ["LC_ALL"] = "C.UTF-8"
 
-# What a helper asserts is told as what a test asserts.
+# An assertion in a helper is reported like one in a test.
 pytest.register_assert_rewrite("tests.chaos", "tests.services", "tests.stack", "tests.workflow")
 
 pytest_plugins = [

@@ -95,7 +95,7 @@ async def reset(client: Client, workflow_id: str) -> bool:
 
 
 async def reset_activity(client: Client, workflow_id: str, *, heartbeats: bool) -> bool:
-    """Begin a stage's activity anew, with or without what its heartbeats told."""
+    """Reset a stage's activity, with or without the details of its heartbeats."""
     if (found := await _pending(client, workflow_id, STAGES)) is None:
         return False
     await client.workflow_service.reset_activity(
@@ -110,7 +110,7 @@ async def reset_activity(client: Client, workflow_id: str, *, heartbeats: bool) 
 
 
 async def pause_activity(client: Client, workflow_id: str, seconds: float) -> bool:
-    """Pause a stage's activity for so long."""
+    """Pause a stage's activity for the given seconds."""
     if (found := await _pending(client, workflow_id, STAGES)) is None:
         return False
     service, space = client.workflow_service, client.namespace

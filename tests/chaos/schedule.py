@@ -117,7 +117,7 @@ LASTING = (
 )
 
 
-# Longer than any time-out of ours now and then, mostly shorter.
+# Sometimes longer than every time-out of the product, mostly shorter.
 LONGEST = 12.0
 LENGTHS = (0.04, 0.12, 0.25, 0.5, 1.0)
 # Longer than every one of them; and a hold in which a job's time certainly runs out.
@@ -225,7 +225,7 @@ def _while_held() -> Iterator[Hit]:
     yield Hit(Kind.TIME_OUT, HOLDER, Stage.VIDEO_HELD, seconds=HELD_LONG)
 
 
-# No wire of ours leads from one container to another.
+# The proxies are not between containers.
 IN_CONTAINERS = (
     *_processes(),
     *_stages(),

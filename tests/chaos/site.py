@@ -109,17 +109,17 @@ class Ground(Protocol):
     """What can be done to a target; one that isn't there just now is left alone."""
 
     async def kill(self, target: str) -> None:
-        """SIGKILL; whoever watches over it starts it again."""
+        """Send SIGKILL; the supervisor starts it again."""
 
     async def freeze(self, target: str, seconds: float) -> None:
-        """SIGSTOP for so long, then SIGCONT."""
+        """Send SIGSTOP, and SIGCONT after the given seconds."""
 
     async def restart(self, target: str) -> None:
         """An orderly stop, and a start."""
 
 
 class Processes:
-    """The local mode; the server is our own child, since a wire of ours leads to it."""
+    """The local mode; the server is a child of this process, because a proxy leads to it."""
 
     def __init__(self, stack: Stack, server: Server) -> None:
         self._socket = socket_path(Path(stack.settings["DATA_DIR"], "run"))

@@ -73,7 +73,7 @@ OPERATORS_DECK = (
 SETTINGS = {
     # A job takes a third of a second, so that all that wait are soon over.
     "MOCK_SPEED": "400",
-    # Beyond the longest hold of a submit; each that is in doubt is looked for so long.
+    # Longer than a submit can be held, because a submit in doubt is looked up during that time.
     "ACCEPT_SECONDS": "10",
 }
 PAUSE = 1.0

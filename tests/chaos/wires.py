@@ -271,7 +271,7 @@ async def vendor_wire(target: str) -> AsyncIterator[VendorWire]:
     async with httpx.AsyncClient(
         timeout=None,  # noqa: S113 - the sender's time-out counts
         trust_env=False,
-        # A vendor that is started anew must not be sought on a connection of the old one.
+        # A vendor that was restarted must not be called on a connection of the old process.
         limits=httpx.Limits(max_keepalive_connections=0),
     ) as http:
         wire = VendorWire(target, http)
@@ -297,7 +297,7 @@ class VendorWires:
     async def disturb(
         self, target: str, route: Route, deed: Deed, seconds: float, *, patience: float
     ) -> Trouble:
-        """Strike the first request on a route that comes in time, and all for so long from then.
+        """Strike the first request on a route in time, and all later ones for the given seconds.
 
         Returns when no sender that was struck waits any more: one whose reply was lost waits until
         its own time is up.
@@ -314,7 +314,7 @@ class VendorWires:
     async def hold(
         self, target: str, seconds: float, *, patience: float, prompt: str = ""
     ) -> str | None:
-        """The job whose submit is being held now, for so long; None when there was none in time."""
+        """Return the job whose submit is now held; None if there was none in time."""
 
         def fits(request: Request) -> bool:
             return prompt.encode() in request.body

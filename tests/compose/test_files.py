@@ -111,7 +111,7 @@ def test_packages_are_installed_by_hash_and_without_running_them() -> None:
 
 
 def test_no_secret_can_get_into_a_layer() -> None:
-    """What a build is told is in its image's history: that is where to build on, and no more."""
+    """Build arguments are in the image's history, so the base image is the only one."""
     text = (COMPOSE / "Dockerfile").read_text()
     assert set(re.findall(r"^ARG (\w+)", text, re.MULTILINE)) == {"BASE_IMAGE"}
     env = " ".join(re.findall(r"^ENV (.+)$", text, re.MULTILINE))

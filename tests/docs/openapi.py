@@ -1,4 +1,4 @@
-"""`python -m tests.docs.openapi` writes docs/openapi anew: the OpenAPI file of each service."""
+"""`python -m tests.docs.openapi` writes docs/openapi: the OpenAPI file of each service."""
 
 import json
 from collections.abc import Callable, Mapping

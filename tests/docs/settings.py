@@ -1,4 +1,4 @@
-"""`python -m tests.docs.settings` writes docs/settings.md anew, of `.env.example` and the code."""
+"""`python -m tests.docs.settings` writes docs/settings.md from `.env.example` and the code."""
 
 import argparse
 import re

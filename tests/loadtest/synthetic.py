@@ -452,7 +452,7 @@ class Synthetic:
         return self
 
     def history(self, name: str, change: Callable[[list[Row]], object]) -> None:
-        """Forge one history: `change` edits its events in place; they are numbered anew."""
+        """Forge one history: `change` edits its events in place; they get new numbers."""
         path = self.folder.histories / f"{name}.json"
         events = json.loads(path.read_text("utf-8"))["events"]
         change(events)

@@ -1,4 +1,4 @@
-"""A run's folder, whoever made it: judged or refused in a line; and its seal."""
+"""Any run's folder is judged, or refused in one line; and its seal."""
 
 import json
 import os

@@ -16,7 +16,7 @@ from loadtest.cli import app
 from tests.loadtest.synthetic import Synthetic, job_id
 
 runner = CliRunner()
-# Interrupts whoever begins to import the commands.
+# Interrupts the process when it begins to import the commands.
 _INTERRUPTS = """
 import os, signal, sys
 

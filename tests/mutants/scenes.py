@@ -25,7 +25,7 @@ def fault(where: str, do: str, *, service: str | None = None, **rest: Any) -> Js
 
 
 def endless(service: str) -> Json:
-    """The first job's generation goes on until the vendor is told to hurry."""
+    """The first job's generation goes on until the test lets it end."""
     return fault(
         "start", "slow", service=service, **{"with": {"extra": 60_000}, "match": {"nth": 1}}
     )
@@ -182,7 +182,7 @@ async def _at_work(site: Site, job_id: str) -> int:
 
 
 async def all_wait(site: Site) -> None:
-    """The first image goes on until all others wait, so that their turns are told apart."""
+    """The first image goes on until all others wait, so that their order is certain."""
     count = SCENES["queue"].jobs
 
     async def waiting() -> bool:

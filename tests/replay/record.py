@@ -1,4 +1,4 @@
-"""`python -m tests.replay.record`: runs jobs of each kind and stores their histories anew."""
+"""`python -m tests.replay.record`: runs jobs of each kind and stores their histories."""
 
 import asyncio
 import contextlib

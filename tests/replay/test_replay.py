@@ -1,7 +1,7 @@
 """Stored histories replayed with the code as it is: running jobs must survive an upgrade.
 
 When this goes red, the workflow's commands have changed. Where jobs of the old code may still
-run, put the change behind `workflow.patched()`; where none can, record anew with
+run, put the change behind `workflow.patched()`; where none can, record again with
 `python -m tests.replay.record`.
 """
 

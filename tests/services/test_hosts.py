@@ -1,4 +1,4 @@
-"""Every HTTP service, as a process: it answers by names of ours, and changes nothing for a page."""
+"""Every HTTP service answers for known hosts only, and changes nothing for a page elsewhere."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ OURS = [service for service in ALL if service is not TEMPORAL]
 FURTHER = "gateway.example"
 OTHER = f"https://{FURTHER}"
 EVIL = "http://evil.example"
-# What each would do for whoever asks, had it not looked at who that is.
+# Requests that each service would answer if it did not check their host and origin.
 CHANGES = [
     (API, "PUT", "/slots"),
     (CALLBACK, "POST", "/callback/kling"),
@@ -61,7 +61,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def started(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Started]:
-    """Gives the base address of a service, which is started by whoever asks first."""
+    """Gives the base address of a service, which is started at its first use."""
     bases: dict[str, str] = {}
     async with AsyncExitStack() as processes:
 

@@ -145,7 +145,7 @@ class Activities:
     # An operator's tools
 
     def reset(self, activity: Activity, *, clears: bool) -> None:
-        """Its tries are counted anew; one that is under way hears of it by its next heartbeat.
+        """Count its tries from 1 again; a running try learns it by its next heartbeat.
 
         `clears`: what its heartbeats have told is forgotten, too.
         """
@@ -161,7 +161,7 @@ class Activities:
         self._give_out(activity)
 
     def pause(self, activity: Activity, seconds: float) -> None:
-        """No try begins for so long; one that is under way hears of it by its next heartbeat."""
+        """Let no try begin for the given seconds; a running try learns it by its next heartbeat."""
         activity.paused = True
         self._world.after(seconds, self._unpause, activity)
 
@@ -171,7 +171,7 @@ class Activities:
             self._give_out(activity)
 
     def fail_by_hand(self, activity: Activity) -> None:
-        """It has failed, whatever its try is at, and nothing is told of that."""
+        """Fail it, whatever its try does; the try learns nothing."""
         failure = Failure(message="failed by hand")
         failure.application_failure_info.non_retryable = True
         self._end(activity, "activity_failed", failure=failure)

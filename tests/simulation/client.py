@@ -90,7 +90,7 @@ class Handle:
 
 
 class ActivityHandle:
-    """One activity, by its id, for whoever knows how its try has ended."""
+    """One activity by its id, to be completed or failed from outside."""
 
     def __init__(
         self, client: "SimulatedClient", workflow_id: str, run_id: str, activity_id: str

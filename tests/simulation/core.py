@@ -62,7 +62,7 @@ class Core:
         self._answer = Answer()
         self._flags: set[int] = set()
         self._next: list[Job] = []
-        # Ends of local activities that the history tells of; how often the task has been activated.
+        # Ends of local activities in the history; how often the task has been activated.
         self._known: deque[Marker] = deque()
         self._activations = 0
         # Up to where the tasks have told; a query may have let it see further.
@@ -92,7 +92,7 @@ class Core:
     def _next_known(self, *, held: bool = False) -> Marker | None:
         """The next local activity's end in the history's order, where its turn has come.
 
-        Each is told in the activation that told of it first, as its marker says; those that are
+        Each arrives in the activation of its marker; those that are
         `held` back for a later one come when nothing else does.
         """
         marker = self._known[0] if self._known else None
@@ -168,7 +168,7 @@ class Core:
 
     @property
     def object(self) -> Any:
-        """The workflow itself, for whoever looks at it from outside."""
+        """The workflow itself, as seen from outside."""
         return getattr(self._inside, "_object", None)
 
     def _jobs_up_to(self, seen: int) -> list[Job]:

@@ -178,7 +178,7 @@ class Activity:
     details: tuple[Any, ...] = ()
     trying: Try | None = None
     cancel_requested: bool = False
-    # By an operator: its tries were counted anew, are to be, and are to forget what was told.
+    # By an operator: its tries were reset, are to be, and are to lose their heartbeat details.
     was_reset: bool = False
     resets: bool = False
     clears: bool = False

@@ -66,7 +66,7 @@ _LARGE = 0.2
 class Records:
     """The folder of records: a newer version replaces an older one, never the other way round.
 
-    `broken` is told of what nobody may be shown.
+    `broken` gets what no caller may see.
     """
 
     def __init__(self, broken: Callable[[Rule, str], None]) -> None:

@@ -56,7 +56,7 @@ def _copy(server: "Server", run: Run, task: int) -> Run:
 
 
 def restored(server: "Server", at: float) -> None:
-    """Every run as it was at that moment, or is not there; tries and timers begin anew."""
+    """Restore every run as it was at that moment; tries and timers begin again."""
     for workflow_id, runs in list(server.runs.items()):
         old = [run for run in runs if run.made_at <= at and not run.deleted]
         for run in runs:
@@ -114,7 +114,7 @@ def _as_of(run: Run, at: float) -> Run:
 
 
 def _resume(server: "Server", run: Run) -> None:
-    """Begin anew what the history has left open: activities, timers, signals to others."""
+    """Start again what the history has left open: activities, timers, signals to others."""
     for number in sorted(_left_open(run)):
         event = run.events[number - 1]
         if event.kind == "activity_scheduled":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.worker import Worker
 
 KILLED = frozenset({Status.TERMINATED, Status.TIMED_OUT})
-# Whoever came just before the other one was granted was on its way.
+# A request just before another one's grant may still have been on its way.
 SLACK_SECONDS = 1.0
 # A job that is just storing its end has no use for a cancellation any more.
 HEED_SECONDS = 3.0
@@ -35,7 +35,7 @@ class Rules:
         self._limits: dict[str, int] = {}
         # Semaphores that rebuild: they grant nothing, and will clear what was begun.
         self._unready: set[str] = set()
-        # Whoever has ever held: a semaphore that rebuilds takes them over, and grants them nothing.
+        # All runs that ever held: a semaphore that rebuilds adopts them, and grants them nothing.
         self._granted: set[str] = set()
         self._waiting_since: dict[str, float] = {}
         self._failed_tasks: set[str] = set()
@@ -170,7 +170,7 @@ class Rules:
     def _check_order(
         self, book: product.SemaphoreBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
     ) -> None:
-        """Whoever was before them has a place left, did not come in time, or has closed."""
+        """Each earlier waiter has a place, did not come in time, or has closed."""
         turns, runs = book.turns(), self._simulation.server.by_run
         now = self._simulation.world.now
         free = book.limit - len(turns)

@@ -30,7 +30,7 @@ def not_found(what: str) -> RPCError:
 
 
 class Server:
-    """Knows every run; what it does to a run is told to `on_close` and `on_task_failure`."""
+    """Knows every run; calls `on_close` and `on_task_failure`."""
 
     def __init__(self, world: World, table: Table) -> None:
         self.world = world
@@ -90,7 +90,7 @@ class Server:
         return runs[-1] if runs else None
 
     def find(self, workflow_id: str, run_id: str | None = None) -> Run:
-        """A run, by default the newest; RPCError where there is none."""
+        """Return a run, by default the newest; raise RPCError if there is none."""
         run = self.by_run.get(run_id) if run_id else self.current(workflow_id)
         if run is None or run.workflow_id != workflow_id or run.deleted:
             raise not_found(f"no workflow {workflow_id}")

@@ -103,7 +103,7 @@ class Tasks:
             self.schedule(run)
             return False
         if self._stops_what_has_ended(run, answer):
-            # The core won't have it either; the worker begins anew, with all that there is to see.
+            # The core refuses it, too; the worker starts again with the whole history.
             self._void(run, task, "failed")
             self.schedule(run, task.attempt + 1, first=task.first_scheduled)
             return False

@@ -37,7 +37,7 @@ class Hand:
         self._proceed()
 
     def ended(self) -> list[Marker]:
-        """What has ended since the last task: the next one tells of it."""
+        """What has ended since the last task; the next task has it."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -126,7 +126,7 @@ class Hand:
         self._proceed()
 
     def _goes_on(self, task: Task) -> None:
-        """The server is told that the task takes longer."""
+        """Tell the server that the task takes longer."""
         worker = self._worker
         if worker.alive and not worker.frozen and self._task is task:
             self._answer(goes_on=True)

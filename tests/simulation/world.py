@@ -184,7 +184,7 @@ class Process(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(None)
 
     def again(self) -> None:
-        """After a workflow's loop has run inside of ours."""
+        """After a workflow's loop has run inside this one."""
         asyncio._set_running_loop(self)
 
     def _announce(self) -> None:

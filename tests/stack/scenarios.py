@@ -59,7 +59,7 @@ def warns(line: str) -> bool:
 
 
 def one_job_is_tried(stack: Stack) -> None:
-    """Only after it is agreed to; then it is told with its files and with what it cost."""
+    """Only after a yes; then it is printed with its files and its cost."""
     assert "YES=1" in stack.make("try", good=False)
     before = len(stack.ledger())
     said = stack.make("try", "YES=1", "PROMPT=雪地里的红狐狸")

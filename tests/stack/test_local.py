@@ -1,4 +1,4 @@
-"""The same stack as ordinary processes, each of which is told what it reads and no more."""
+"""The same stack as ordinary processes, each of which gets only the settings it reads."""
 
 import asyncio
 import json
@@ -248,7 +248,7 @@ def refuses_wrong_vendors(stack: Stack, gone: list[str]) -> None:
 
 
 def words(given: dict[str, str]) -> list[str]:
-    """What make is told on its command line."""
+    """The values of make's command line."""
     return [f"{name}={value}" for name, value in given.items()]
 
 

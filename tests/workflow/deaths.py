@@ -114,7 +114,7 @@ def _of_stage(what: str) -> Callable[..., str]:
 
 
 def _stage(what: str) -> str:
-    """A place in a stage; one of the drain is none of an undisturbed job's, and tells of itself."""
+    """A place in a stage; a place in the drain is reached only by a disturbed job."""
     return f"{STAGES.get(activity.info().activity_type, 'drain')} {what}"
 
 

@@ -74,7 +74,7 @@ class Pipeline:
         return RecordStore(self.settings.data_dir)
 
     async def submit(self, prompt: str = "a cat", **fields: Any) -> str:
-        """Start a job as the API does, and as its clients do, who are told to try again; its id."""
+        """Start a job as the API does, and retry as its clients do; return its id."""
         job_id, temporal = new_job_id(), Temporal(self.client)
         job = GenVideoInput.model_validate({"style": "ink", **fields, "prompt": prompt})
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -233,7 +233,7 @@ def why(record: Record) -> JobError:
 
 
 def paid_once(rows: Iterable[Json]) -> bool:
-    """Whether no id of ours was charged twice."""
+    """Whether no external id was charged twice."""
     charged = [row["external_id"] for row in rows if row["charged"]]
     return len(charged) == len(set(charged))
 

@@ -1,4 +1,4 @@
-"""Jobs with PAYLOAD_KEY set: Temporal's side shows nothing of them, all of ours still works."""
+"""Jobs with PAYLOAD_KEY set: Temporal shows nothing of them, and all services still work."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path

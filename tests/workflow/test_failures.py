@@ -252,7 +252,7 @@ async def endless(client: Client, tmp_path: Path) -> AsyncIterator[Crowd]:
 
 
 async def test_an_image_that_sticks_is_stopped_and_made_anew(endless: Crowd) -> None:
-    """ComfyUI can be told to stop, and says that it has."""
+    """ComfyUI accepts a cancel, and says when it has stopped."""
     record = await endless.record("image stick")
     assert (record.status, record.attempts["image"]) == (Status.SUCCEEDED, 2)
     first, _ = await endless.rows("image stick", "image")

@@ -217,7 +217,7 @@ def in_all_that_time(pace: Pace) -> int:
     times, whole = pace.times, MAKING + WAITING
     waits = ((MAKING, times.work), (WAITING, times.wait), (whole, times.watch))
     beats = sum(seconds / between_beats(timeout) for seconds, timeout in waits)
-    # A vendor's acceptance is told at once, so that a retry knows of it.
+    # A vendor's acceptance is sent by heartbeat at once, so that a retry knows it.
     acceptances = 3
     asked = whole / times.care.total_seconds() + 2 * whole / times.look.total_seconds()
     return math.ceil(beats + acceptances + asked)

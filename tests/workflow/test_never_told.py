@@ -27,7 +27,7 @@ from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import KLING
 
 OFF: Json = {"kling_look_up": "off"}
-# For so long at the most the slot is held for what nobody can be asked about.
+# How long the slot is held at most for a submit that nobody can be asked about.
 DRAIN_SECONDS = 1.0
 WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 # Longer than a worker takes to start; and longer than any of these jobs takes.

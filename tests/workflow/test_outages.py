@@ -155,7 +155,7 @@ PAUSE_SECONDS = math.ceil(LONGEST.total_seconds()) + 1
 async def test_a_back_off_longer_than_any_time_out_keeps_the_slot(
     client: Client, tmp_path: Path
 ) -> None:
-    """No heartbeat of the job's for so long, and none of the semaphore's process, which is away.
+    """The job sends no heartbeat during this time, nor does the semaphore's process, which is away.
 
     The next try needs no semaphore: Temporal says that it is the current one.
     """
@@ -220,7 +220,7 @@ async def test_at_the_submit(line: Pipeline, step: str) -> None:
 async def test_for_longer_than_an_attempt_may_take(
     client: Client, tmp_path: Path, vendor_api: Json
 ) -> None:
-    """The generation was accepted before; nothing says that it is late, so none is paid anew."""
+    """The generation was accepted before; nothing says that it is late, so no other one is paid."""
     limits: Json = {"video_attempt_seconds": 0.5, "video_poll_seconds": 0.1}
     async with working(client, tmp_path, **limits, **vendor_api) as line:
         await line.videos.arm(LOST, out("poll", 20))

@@ -32,7 +32,7 @@ from tests.workflow.wires import (
     wired,
 )
 
-# The vendor is still accepting for so long: beyond what anybody waits for a dead try.
+# How long the vendor is still accepting: longer than anything waits for a dead try.
 ACCEPTING_SECONDS = 5.0
 # A job's whole time; it ends while the vendor is still accepting.
 SHORT_SECONDS = 3.5

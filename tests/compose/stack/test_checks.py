@@ -70,7 +70,7 @@ def elsewhere(settings: Load) -> Settings:
 
 
 class Jobs:
-    """What the API tells of jobs."""
+    """The API's answers about jobs."""
 
     def __init__(self, listener: Listener) -> None:
         self.working, self.waiting = 1, 2
@@ -154,7 +154,7 @@ def test_a_disk_that_takes_no_more_is_told_before_the_start(
     error = refused(checks.disk, found, before=[])
     assert error.status == USAGE
     assert str(error).startswith(f"disk: {root}/data: No space left on device: nothing was started")
-    # What runs can be told to make room.
+    # Running services can be stopped to free their ports.
     run(checks.disk, found, before=OURS)
 
 

@@ -1,4 +1,4 @@
-"""What Compose is told, and images that are built anew exactly when something in them changed."""
+"""Compose's commands; images are built again exactly when their content has changed."""
 
 import json
 from collections.abc import Mapping

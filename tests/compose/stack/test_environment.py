@@ -1,4 +1,4 @@
-"""What each service is told in both modes, and what the services' own models say of it."""
+"""The settings of each service in both modes, checked by the services' own models."""
 
 import os
 import re
@@ -40,7 +40,7 @@ Given = dict[str, str]
 Told = Mapping[str, str | None]
 TEMPORAL_ELSEWHERE = {"TEMPORAL_ADDRESS": "temporal.example:7233"}
 BUCKET = {"STORE_URL": "s3://b", "STORE_ENDPOINT": "http://127.0.0.1:9000", "STORE_LINKS": "on"}
-# A setting, the service, and what it is told as a process and in a container.
+# A setting, the service, and its value as a process and in a container.
 CASES: list[tuple[Given, str, Told, Told]] = [
     (
         {"COMFYUI_PORT": "9001", "API_PORT": "9002", "COMFYUI_WORKFLOW": __file__},
@@ -237,7 +237,7 @@ def test_beside_a_mock_a_real_vendor_has_its_own_address_keys_and_time(
     assert "DRAIN_SECONDS" not in env
     assert who_is_told(found, "MOCKS", containers=containers) == {"api": mock, "loadtest": mock}
     assert [each.name for each in found.parts if each.mock] == [f"mock-{NAMES_OF[mock]}"]
-    # The mock is told its own keys and nobody else's; a vendor gets the user's.
+    # The mock gets its own keys only; a vendor gets the user's.
     assert {name: mocked[name] for name in STAND_IN} == STAND_IN
     assert {name: real[name] for name in OWN} == OWN
     assert "KLING_SECRET_KEY" not in real
@@ -289,7 +289,7 @@ def who_is_told(found: Settings, name: str, *, containers: bool) -> dict[str, st
         ({"API_BIND_ADDRESS": "10.1.2.3"}, "API_EXPOSED", {"api": "true"}),
         ({"BIND_ADDRESS": "::"}, "API_EXPOSED", {"api": "true"}),
         ({"API_PUBLIC_URL": "https://video.example"}, "API_EXPOSED", {"api": "true"}),
-        # With a key, only the Temporal UI is told who decrypts.
+        # With a key, only the Temporal UI gets the address that decrypts.
         ({}, "UI_CODEC_ENDPOINT", {}),
         (
             {"PAYLOAD_KEY": KEY, "API_PORT": "9000"},
@@ -498,7 +498,7 @@ def test_they_are_named_together_with_the_stacks_own(root: Path) -> None:
 def test_what_is_right_or_not_started_is_accepted_and_nothing_is_made(
     settings: Load, root: Path, monkeypatch: pytest.MonkeyPatch, right: Given
 ) -> None:
-    """What this shell has, and no service is told, is nobody's mistake."""
+    """A variable of this shell that no service reads is no mistake."""
     monkeypatch.setenv("OPERATOR_KEY", "")
     monkeypatch.setenv("API_RATE", "x")
     assert service_mistakes(settings(**right)) == []

@@ -1,4 +1,4 @@
-"""Processes of the local mode, and what supervisor is told of them."""
+"""Processes of the local mode, and their configuration for supervisor."""
 
 import configparser
 import json

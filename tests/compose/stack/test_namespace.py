@@ -1,4 +1,4 @@
-"""What is wrong with Temporal's namespace is told with the very commands that mend it."""
+"""A fault of Temporal's namespace is reported with the commands that repair it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A command that is told to end ends what it has begun; what others say and are told."""
+"""A command that is stopped stops its children; output and input of other programs."""
 
 import signal
 import stat

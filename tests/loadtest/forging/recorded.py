@@ -1,7 +1,7 @@
 """Finished runs of a real stack, kept small: `python -m tests.loadtest.forging.recorded RUN KIND`.
 
 The same stack made them all; a run that the report's collector would note in another way is to be
-recorded anew.
+recorded again.
 """
 
 import re

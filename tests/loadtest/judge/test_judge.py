@@ -183,7 +183,7 @@ def again(place: int, **other: object) -> Bend:
 
 
 def told(place: int, **other: object) -> Bend:
-    """A row is told otherwise."""
+    """Change a row."""
     return lambda rows: rows[place].update(other)
 
 

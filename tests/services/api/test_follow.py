@@ -51,7 +51,7 @@ Given = dict[str, Any]
 
 @pytest.fixture(params=["folder", "bucket"])
 def given(request: pytest.FixtureRequest) -> Given:
-    """The settings of a store, for whoever shares it."""
+    """The settings of a store that several share."""
     if request.param == "folder":
         return {}
     return given_for(request.getfixturevalue("moto"), prefix=new_job_id())

@@ -122,7 +122,7 @@ async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: 
 
 
 async def test_what_was_drained_since_is_shown(client: Client, tmp_path: Path) -> None:
-    """A store elsewhere tells of no change."""
+    """A store on another machine reports no change."""
     record = begun()
     parts = Over(tmp_path, record)
     parts.records.write(ended(record, Status.FAILED))
@@ -264,7 +264,7 @@ async def test_without_a_number_of_days_nothing_is(tmp_path: Path) -> None:
 
 
 class Killed(BaseException):
-    """What no code of ours takes for a failure."""
+    """An exception that no code expects."""
 
 
 @pytest.mark.parametrize("line", range(6))

@@ -25,7 +25,7 @@ async def to_the_end(socket: ClientConnection) -> list[tuple[int, str]]:
 
 
 async def test_many_listeners_to_one_job(lonely: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each change is written as JSON once, whoever listens, and Temporal hears nothing of it."""
+    """Each change is written as JSON once for all listeners, without a call to Temporal."""
     written: list[int] = []
     dump = Job.model_dump_json
 

@@ -1,4 +1,4 @@
-"""What the semaphore shows and is told by the API, and the ways out of a drain that cannot end."""
+"""The API's view and changes of a semaphore, and the ways out of a drain that cannot end."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -19,7 +19,7 @@ from tests.services.api.conftest import BODY, Api, NewApi
 
 
 class SlowServer:
-    """Answers a start or a cancel when it is told to."""
+    """Answers a start or a cancel when the test lets it."""
 
     def __init__(self) -> None:
         self.asked = 0

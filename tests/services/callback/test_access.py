@@ -197,7 +197,7 @@ async def signing(tmp_path: Path) -> AsyncIterator[Vendor]:
 
 
 async def send(vendor: Vendor, *secrets: str, body: dict[str, Any] | None = None) -> httpx.Response:
-    """A callback that tells of no end, so that nobody need be told."""
+    """A callback that reports no end, so that no job is signalled."""
     raw = json.dumps(body or vendor.body("processing")).encode()
     headers = signed(raw, *secrets) if secrets else {}
     headers["Content-Type"] = "application/json"

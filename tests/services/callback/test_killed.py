@@ -1,4 +1,4 @@
-"""SIGKILL at every line between a callback's arrival and its answer: the next delivery is told."""
+"""SIGKILL at every line between a callback's arrival and its answer; the next delivery counts."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ NEVER = 0
 
 
 class Mortuary:
-    """Has receivers that die where they are told to."""
+    """Makes receivers that die at a given line."""
 
     def __init__(self, process: asyncio.subprocess.Process, client: Client) -> None:
         self.process = process

@@ -23,7 +23,7 @@ from tests.services.callback.conftest import SECRET, settings_for
 
 @workflow.defn(name=SPEECH.workflow)
 class Reading:
-    """Ends with the first callback that it is told of."""
+    """Ends with the first callback's signal."""
 
     def __init__(self) -> None:
         self.done: StageDone | None = None

@@ -107,7 +107,7 @@ async def test_of_several_that_hear_the_same_one_applies_it(
 async def test_the_job_is_told_by_the_next_one_if_a_receiver_died_over_it(
     store: Store, job_id: str, client: Client, *, seconds: float, fate: Fate
 ) -> None:
-    """Whether it died or is still at work can't be told: a second signal does no harm."""
+    """It may be dead or still at work; a second signal does no harm."""
     await start_job(client, job_id)
     abandoned(store, job_id, seconds=seconds)
     receiver = Receiver(store, client, SECRET)

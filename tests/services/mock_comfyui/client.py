@@ -74,7 +74,7 @@ def sampler_graph(text: str = "一只猫", *, seed: int = 7, steps: int = 4) -> 
 
 @dataclass
 class Socket:
-    """Reads until it is told what to wait for."""
+    """Reads until the test says what to wait for."""
 
     connection: ClientConnection
     frames: list[Json] = field(default_factory=list)

@@ -255,7 +255,7 @@ async def test_a_large_body_is_refused_cheaply(video_mock: Service, path: str, b
 
 
 async def test_a_graph_of_any_size_is_refused_cheaply(image_mock: Service) -> None:
-    """Each mistake of each output is compared with all others only as far as they are told."""
+    """Each mistake of each output is compared only with the others that are shown."""
     node = {"class_type": "SaveImage", "inputs": {}}
     outputs = json.dumps({str(number): node for number in range(12_000)}).encode()
     for graph, status in ((KEYS, 422), (b'{"1":' + ITEMS + b"}", 422), (outputs, 400)):

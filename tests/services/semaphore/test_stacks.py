@@ -1,4 +1,4 @@
-"""Two stacks in one namespace: whoever comes second polls nothing, and the first goes on."""
+"""Two stacks in one namespace: the second one polls nothing, and the first goes on."""
 
 import pytest
 from temporalio.client import Client

@@ -1,4 +1,4 @@
-"""Small files that take much of whoever opens them, and nothing before."""
+"""Small files that cost much memory or time when they are opened."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Mistakes as they are told: a field by the name that its writer knows, and a sentence."""
+"""Mistakes as shown: a field by the name that its writer knows, and a sentence."""
 
 import json
 from collections.abc import AsyncIterator

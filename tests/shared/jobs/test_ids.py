@@ -108,7 +108,7 @@ def test_the_operators_key_is_no_token_no_secret_and_changes_with_the_first() ->
     assert key != operator_key(OLD)
     assert SECRET not in key
     assert not token_fits(SECRET, TASK, key)
-    # Whoever has the one key can make nothing of the other's.
+    # One key's holder can't make tokens of the other.
     assert not token_fits(SECRET, TASK, callback_token(key, TASK))
     assert not token_fits(
         SECRET, TASK, hmac.new(bytes.fromhex(key), TASK.encode(), "sha256").hexdigest()

@@ -58,7 +58,7 @@ class Clock:
 
 
 class Vendor:
-    """Tells of each generation what it is given for the seconds that have passed."""
+    """Answers for each generation with the state of the seconds that have passed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -70,7 +70,7 @@ class FakeVendor:
 
 
 class Percents(Pulse):
-    """Keeps what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         # What the base class does beside belongs to an activity.

@@ -1,4 +1,4 @@
-"""What the operator is told of a disk that refuses, and until when."""
+"""What the operator sees of a disk that refuses, and until when."""
 
 import errno
 from pathlib import Path

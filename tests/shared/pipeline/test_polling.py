@@ -103,7 +103,7 @@ async def test_time_in_the_vendors_queue_is_no_work(clock: Clock) -> None:
 
 
 async def test_the_deadline_counts_what_was_worked_for_an_earlier_try(clock: Clock) -> None:
-    """A worker that takes over after a crash doesn't give the vendor the whole time anew."""
+    """A worker that takes over after a crash doesn't give the vendor the whole time again."""
     pulse, news = Percents(), [*[is_now("running")] * 20, is_now("succeeded")]
     await wait(in_turn(clock, news), accepted=accepted_at(NOW, worked=50), pulse=pulse)
     assert pulse.late

@@ -44,7 +44,7 @@ ORDER = Order(
 
 
 class Server:
-    """Stands for the client, and for the run that is asked for: says what it is told, once each,
+    """Stands for the client and for the described run: gives the prepared answers, once each,
     and then that the try which asks is the current one."""
 
     def __init__(self, *said: Any) -> None:
@@ -85,7 +85,7 @@ class Described:
 
 
 class FakeVendor:
-    """Knows the generation after it was looked for so often; takes submits as it is told."""
+    """Knows the generation after a number of look-ups; answers submits as prepared."""
 
     def __init__(self, *, known_at: int = 10**9, answer: str | VendorError = "v-new") -> None:
         self.known_at = known_at
@@ -392,7 +392,7 @@ async def cancelled_behind(vendor: FakeVendor) -> Try:
 
 
 async def test_a_submit_is_awaited_though_the_job_is_cancelled() -> None:
-    """And what the vendor has is told: as a cancellation it would count as nothing."""
+    """The vendor's generation is reported, because a cancellation would hide it."""
     this = await cancelled_behind(FakeVendor())
     assert this.end is Stopped
     accepted = this.beats[-1][0]

@@ -50,7 +50,7 @@ JobHandle = WorkflowHandle["StandIn", None]
 
 @workflow.defn(name=GENVIDEO.workflow, sandboxed=False)
 class StandIn:
-    """A job without work, at the gate that its style names: holds its permit until it is told."""
+    """A job without work, at the gate that its style names: holds its permit until its signal."""
 
     @workflow.init
     def __init__(self, job: GenVideoInput) -> None:

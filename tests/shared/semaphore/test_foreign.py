@@ -117,7 +117,7 @@ async def _workers(client: Client, inside: Inside) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def scene(client: Client) -> AsyncIterator[Scene]:
-    """In a namespace that no pipeline of ours has ever used, by a client without our converter."""
+    """In a namespace that no pipeline has ever used, by a client without our converter."""
     plain = await Client.connect(
         client.service_client.config.target_host, namespace=client.namespace
     )

@@ -127,7 +127,7 @@ class TestContinueAsNew:
         view = await kept.view()
         assert [(each.job_id, each.draining) for each in view.holders] == [("holder", True)]
         assert kept.book.entered == ["holder"]
-        # It is begun anew, and has not to wait for as long once more.
+        # It starts again, and need not wait as long a second time.
         assert {each.since for each in kept.book.drains} == {view.holders[0].drains_since}
         kept.book.vendors_clear.set()
         await kept.book.has_entered("next")
@@ -219,7 +219,7 @@ class TestEnded:
         handle = await kept.begin("newcomer")
         for _ in range(3):
             await kept.ask(await kept.request_of(handle))
-        # No list of marked runs has this one: its request alone tells of it.
+        # No list of marked runs has this one; only its request shows it.
         await kept.ask(await kept.request_of(await kept.foreign("unlisted")))
         view = await kept.until(lambda view: bool(view.holders))
         assert (holders(view), view.waiting) == (["holder"], ("newcomer", "unlisted"))

@@ -65,7 +65,7 @@ def test_a_request_of_another_time_is_dropped() -> None:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Any order of requests, grants, drains, ends and changes, beside a list that is sorted anew
+    """Any order of requests, grants, drains, ends and changes, beside a list that is sorted again
     each time."""
 
     @initialize()

@@ -69,7 +69,7 @@ async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
     assert jobs.book.most == 1
 
 
-async def test_what_another_process_was_at_is_begun_anew(
+async def test_what_another_process_was_at_is_started_again(
     kept: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the watch of one that was killed would be waited for until its silence is noticed.

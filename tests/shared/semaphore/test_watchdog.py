@@ -110,7 +110,7 @@ class TestFailures:
     async def test_they_are_counted_whether_signals_come_or_not(
         self, client: Client, signals_come: bool
     ) -> None:
-        """With each signal the server begins to count tries anew."""
+        """With each signal the server counts tries from 1 again."""
         async with Worker(client, task_queue=QUEUE, workflows=[Fails]):
             handle = await failing(client)
             await has_done_tasks(client, handle.id)

@@ -31,7 +31,7 @@ async def refuse() -> None:
 
 @workflow.defn
 class Stumbles:
-    """Fails its very first task, for all, and goes on once it is told; then its activity fails."""
+    """Fails its first task, and goes on after a signal; then its activity fails."""
 
     def __init__(self) -> None:
         self._told = False

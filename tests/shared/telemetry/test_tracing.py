@@ -10,7 +10,7 @@ from shared.telemetry import tracing
 from tests.fixtures.mocks import Collector, collecting, said
 
 SECRET = "what-nobody-may-read"
-# What whoever has no traces is to load.
+# The modules that a process without traces may load.
 OFF = """
 import sys
 import services.api.app, services.callback.app, services.worker.worker, shared.semaphore.worker

@@ -1,4 +1,4 @@
-"""A Temporal that won't have us is told from one that is away, with what mends it."""
+"""A Temporal that refuses us is distinguished from one that is away, with the remedy."""
 
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage

@@ -94,7 +94,7 @@ async def test_a_query_that_overtakes_a_task_changes_no_order(
         ]
         for line in lines:
             await eventually(partial(has_begun, line), bool)
-    # Nobody polls: first the query waits for a worker, then the task that tells of end and update.
+    # Nobody polls: first the query waits for a worker, then the task with the end and the update.
     queries = [
         asyncio.create_task(line.query(Line.heard, rpc_timeout=SOON))
         for line in lines

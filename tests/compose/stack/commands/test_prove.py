@@ -18,7 +18,7 @@ AS_PROCESSES = {"MODE": "local", "SEED": "7"}
 
 
 class Recorder:
-    """Takes the place of the judge, and of whoever stops a stack."""
+    """Stand in for the judge and for the removal of a stack."""
 
     def __init__(self) -> None:
         self.pages: list[list[str]] = []

@@ -16,7 +16,7 @@ def _any_record(f: Forger, change: Any) -> Iterable[str]:
 
 
 def _change(f: Forger, place: int, **other: object) -> Iterable[str]:
-    """One change of a job's record is told otherwise."""
+    """Change one version of a job's record."""
     return _any_record(f, lambda record: record["transitions"][place].update(other))
 
 
@@ -56,7 +56,7 @@ def a_list_and_a_record_that_say_failed(f: Forger) -> Iterable[str]:
 
 
 def _frames(f: Forger, change: Any) -> Iterable[str]:
-    """The frames of one job are told otherwise."""
+    """Change the frames of one job."""
     job_id = f.job()
     f.edit(raw.FRAMES, lambda rows: change([row for row in rows if job_in(row) == job_id]))
     return [job_id]
@@ -73,7 +73,7 @@ def frames_that_go_back(f: Forger) -> Iterable[str]:
 
 
 def _show(f: Forger, job_id: str, version: int, **other: object) -> None:
-    """The frames of one version of a job are told otherwise."""
+    """Change the frames of one version of a job."""
 
     def change(row: Row) -> None:
         if row["version"] == version:
@@ -83,7 +83,7 @@ def _show(f: Forger, job_id: str, version: int, **other: object) -> None:
 
 
 def _everywhere(f: Forger, version: int, **other: object) -> Iterable[str]:
-    """One change of a job is told otherwise, by its record and by its frames."""
+    """Change one version of a job, in its record and in its frames."""
     job_id = f.job()
     _record(f, job_id, lambda record: record["transitions"][version - 1].update(other))
     _show(f, job_id, version, **other)

@@ -1,4 +1,4 @@
-"""The doctor's checks: what is told before a job is paid for, each with the setting it is about."""
+"""The doctor's checks: findings before a job is paid, each with its setting."""
 
 import asyncio
 import ipaddress

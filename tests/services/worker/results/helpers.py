@@ -67,7 +67,7 @@ class Unconfined(Checker):
 
 
 def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
-    """As the worker is told: BadResult or WrongKind."""
+    """As the worker sees it: BadResult or WrongKind."""
     try:
         child.check(path, step, kinds, out)
     except child.Refused as refused:

@@ -52,7 +52,7 @@ def _unread(answer: httpx.Response) -> httpx.Response:
 
 
 def reply(status: int = 200, /, **body: Any) -> Answer:
-    """A JSON answer, made anew each time."""
+    """Make a new JSON answer each time."""
     return lambda _: httpx.Response(status, content=json.dumps(body))
 
 

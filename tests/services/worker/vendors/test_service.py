@@ -211,7 +211,7 @@ async def test_a_status_of_another_generation_is_no_news(
 
 @pytest.mark.parametrize("code", [202, 400])
 async def test_a_submit_that_is_answered_for_another_generation_may_have_arrived(code: int) -> None:
-    """Also where it is refused as a duplicate, and the look-up tells of another one."""
+    """Also if it is refused as a duplicate, and the look-up finds another one."""
     told = reply(code, code=1201, job_id="v2", external_id=OTHER)
     known = reply(job_id="v2", status="processing", external_id=OTHER)
     vendor = StubVendor({VIDEO_SUBMIT: [told], VIDEO_STATUS: [known]})

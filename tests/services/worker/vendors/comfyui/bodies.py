@@ -1,4 +1,4 @@
-"""Answers of a real ComfyUI 0.28.0 (and 0.3.64), with the ids of a generation of ours put in."""
+"""Answers of a real ComfyUI 0.28.0 (and 0.3.64), with the ids of a test's generation put in."""
 
 from typing import Any
 
@@ -136,7 +136,7 @@ UNKNOWN_NODE = reply(
 
 
 def half_accepted(node_id: str, *outputs: str) -> Answer:
-    """A 200 that tells of mistakes: one good output is enough."""
+    """A 200 that lists mistakes: one good output is enough."""
     errors = [
         {
             "type": "required_input_missing",

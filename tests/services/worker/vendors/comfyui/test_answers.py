@@ -1,4 +1,4 @@
-"""What a ComfyUI tells of a prompt, and what its refusals mean."""
+"""A ComfyUI's answers about a prompt, and what its refusals mean."""
 
 import json
 from typing import Any

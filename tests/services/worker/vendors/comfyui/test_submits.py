@@ -1,4 +1,4 @@
-"""A graph is queued under an id of ours, sorted by its answer, and cancelled by that id."""
+"""A graph is queued under our id, sorted by its answer, and cancelled by that id."""
 
 import httpx
 import pytest
@@ -82,7 +82,7 @@ async def test_a_server_that_ignores_our_id_is_refused_and_left_with_nothing() -
 
 @pytest.mark.parametrize("given", ["", None, 5])
 async def test_an_id_that_is_none_is_never_handed_on(given: object) -> None:
-    """An interrupt with an empty id would stop whoever runs."""
+    """An interrupt with an empty id would stop the running prompt of any client."""
     vendor = StubVendor({PROMPT: [reply(prompt_id=given)]})
     with pytest.raises(RefusedForGood):
         await submit(vendor)
@@ -186,7 +186,7 @@ GONE = bodies.queue(running=(OTHER,))
 async def test_an_older_server_drops_one_that_waits_which_is_over_then(
     before: Answer, after: Answer, state: str | None
 ) -> None:
-    """Neither its queue nor its history tells of it, as of one that it never got."""
+    """Neither its queue nor its history has it, as if it had never arrived."""
     old = {JOB: [NO_ROUTE], HISTORY: [NOTHING], VIEW: [NO_FILE], CANCEL: [bodies.NOT_ALLOWED]}
     vendor = StubVendor({**old, DROP: [DONE], QUEUE: [before, after]})
     async with images_at(vendor) as images:

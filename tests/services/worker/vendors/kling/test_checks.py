@@ -35,7 +35,7 @@ def pack(left: object = 100, *, days: float = 90, **changes: Any) -> dict[str, A
 
 
 def costs(*packs: Any, ahead: float = 0.0) -> Answer:
-    """The account's answer, by a clock that is so far ahead of ours."""
+    """The account's answer, by a clock that is ahead by the given seconds."""
     infos = {"code": 0, "msg": "success", "resource_pack_subscribe_infos": list(packs)}
     date = formatdate(time.time() + ahead, usegmt=True)
     body = {"code": 0, "message": "SUCCEED", "data": infos}

@@ -1,4 +1,4 @@
-"""Keys: a JWT that others can read, kept for its time, and made anew by the vendor's clock."""
+"""Keys: a JWT that others can read, kept for its time, and renewed by the vendor's clock."""
 
 from email.utils import formatdate
 from typing import Any
