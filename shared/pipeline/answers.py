@@ -4,6 +4,7 @@ Failures are sorted here; whatever the table doesn't know counts as outcome unkn
 """
 
 import asyncio
+import gc
 import json
 import re
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ from shared.redact import redacted
 
 # A hundred times the longest answer of our vendors.
 MAX_BYTES = 1024 * 1024
+# Failures keep the frames that raised them, and answers with them, until the collector's rare full
+# pass. So there is one before each answer of this size.
+LARGE_BYTES = 64 * 1024
 # From the first byte of the call to the last one of the answer.
 ANSWER_SECONDS = 30.0
 # The speed of a slow line, in bytes of a file a second.
@@ -82,6 +86,8 @@ async def _bounded(response: httpx.Response, most: int) -> bytes:
     body = bytearray()
     async for piece in pieces(response):
         body += piece
+        if len(body) - len(piece) <= LARGE_BYTES < len(body):
+            gc.collect()
         if len(body) > most:
             # The error's frames would keep it.
             body.clear()
