@@ -72,9 +72,9 @@ async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
 async def test_what_another_process_was_at_is_started_again(
     kept: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the watch of one that was killed would be waited for until its silence is noticed.
+    """Otherwise a killed process's watch would be waited for until its heartbeat time-out.
 
-    A try that has just ended keeps no other one from being begun anew.
+    A try that has just ended does not keep another one from starting again.
     """
     await kept.change(limit=2)
     for name in ("a", "b", "next"):
