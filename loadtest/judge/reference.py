@@ -32,6 +32,8 @@ CLOSED_AS = {
 }
 """How a run closed, and what may be shown of its job then."""
 HISTORY, PRIORITY = "history", 3
+RECORD_STANDS = "record_stands"
+"""The code of an attempt that ends before its submit: the record has a later version."""
 LAST_TASK = 2.0
 """A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
 FEW = 50
@@ -235,13 +237,18 @@ def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
     """Attempts are ordered from 1 on, stage after stage; who succeeds has been through each."""
     names = [each.name for each in model.books.pipeline]
     seen: dict[str, int] = {}
+    ordered = [each for each in run.activities if "stage" in each.body and "attempt" in each.body]
+    # An attempt whose version the record did not take is ordered again, with a later version.
+    again = {(each.scheduled, each.task) for each in ordered if each.error_class == RECORD_STANDS}
+    repeats = False
     for order in run.orders:
         if order.step not in names:
             yield found(model, "orders", f"it ordered {order.step}, which is no stage of the plan")
             return
-        if order.attempt != seen.get(order.step, 0) + 1:
+        if order.attempt != seen.get(order.step, 0) + (0 if repeats else 1):
             text = f"it ordered {order.step} {order.attempt} behind {seen.get(order.step, 0)}"
             yield found(model, "orders", text)
+        repeats = (order.at, order.task) in again
         seen[order.step] = order.attempt
         if any(names.index(other) > names.index(order.step) for other in seen):
             yield found(model, "orders", f"it ordered {order.step} behind a later stage")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from services.api.http.routes import ServiceDep
 from services.api.jobs import check_id
@@ -58,7 +58,7 @@ class Health(Message):
     detail: str
 
 
-class Lines(Message):
+class Lines(BaseModel):
     """A job's log lines, oldest first; `silent`: the services that did not answer."""
 
     lines: tuple[JobLine, ...] = ()
