@@ -250,7 +250,7 @@ def _marker(run: Execution, event: Row, body: Row) -> None:
     run.tasks[task] = max(now, ended)
     said = _VERSION.fullmatch(_text((event.get("userMetadata") or {}).get("summary")) or "")
     if said is not None:
-        run.versions.append(Written(int(said[1]), said[2], run.since.get(task, now), now))
+        _written(run, int(said[1]), said[2], task=task, at=now)
         if run.asked is None and data.get("activity_type") == "enter_queue":
             run.asked, run.heard = ended, _at(event)
             limit = _fields(result, "limits").get("job_seconds")
@@ -286,9 +286,13 @@ def _version(run: Execution, record: Any, task: int) -> None:
     changes = record.get("transitions") if isinstance(record, dict) else None
     if changes:
         number, note = int(changes[-1]["version"]), str(changes[-1]["note"])
-        if all(number != each.version for each in run.versions):
-            now = run.tasks[task]
-            run.versions.append(Written(number, note, run.since.get(task, now), now))
+        _written(run, number, note, task=task, at=run.tasks[task])
+
+
+def _written(run: Execution, number: int, note: str, *, task: int, at: float) -> None:
+    """A version counts from the task that made it; it may be written again later."""
+    if all(number != each.version for each in run.versions):
+        run.versions.append(Written(number, note, run.since.get(task, at), at))
 
 
 def stage_of(body: Row) -> str:
