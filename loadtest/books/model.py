@@ -268,6 +268,8 @@ class Books:
         return [job for stage in self.stages for job in stage.jobs.values()]
 
 
+PROCESSES = {"image": "mock-comfyui", "video": "mock-kling"}
+"""The mocks' processes, by stage: their restart costs counts, and what was not noted yet."""
 LOAD_TEST, SERVICES = "the load test", "our services"
 SERVER, MOCKS = "the Temporal server", "the mocks"
 

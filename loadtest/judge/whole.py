@@ -10,7 +10,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Generation, SlotSample, mapping, whole
-from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.books.model import PROCESSES, Books, JobFacts, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge import slot
 from loadtest.judge.clocks import Clocks, far
@@ -25,8 +25,6 @@ FRESH = 2.0
 """Seconds by which a mean over samples may be late: a view of a second, and a request's way."""
 SAMPLES, SHARE = 20, 0.2
 RECEIVER = "callback"
-MOCKS = {"image": "mock-comfyui", "video": "mock-kling"}
-"""The processes whose restart a vendor's counts show."""
 MOMENTS = ("begin", "end", "sample")
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
@@ -428,7 +426,7 @@ def _totals(books: Books, step: str, stage: int) -> Iterator[Finding]:
     anew = whole(after["accepted"]) < whole(before["accepted"])
     forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
     rows = books.ledgers.get(step, [])
-    if anew and not books.restarts(MOCKS.get(step, "")):
+    if anew and not books.restarts(PROCESSES.get(step, "")):
         seen["stats"]["accepted"] = after["accepted"]
         expected["stats.accepted"] = Between(whole(before["accepted"]), None, moment=False)
     elif not (forgotten or anew or _near(books, rows)):
