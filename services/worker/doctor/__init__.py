@@ -1,1 +1,1 @@
-"""What can be known for nothing before a job is submitted: of the vendors, and the ways there."""
+"""Free checks before a job is submitted: of the vendors, and of the addresses between them."""

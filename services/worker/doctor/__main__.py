@@ -1,9 +1,9 @@
-"""`python -m services.worker.doctor`: looks at both vendors, or with `--only image` at one of them,
-for nothing, and submits nothing.
+"""`python -m services.worker.doctor`: checks both vendors, or with `--only image` one of them.
+The calls cost nothing, and submit nothing.
 
-A line for each finding, then as its last line all of them with what the vendors offer:
+It prints a line for each finding, then a last line with all of them and the vendors' offers:
 `{"findings": [{"check", "verdict", "says"}, …], "offers": {"image": …, "video": …}}`.
-Status 1 where one is wrong.
+The exit status is 1 if a finding is wrong.
 """
 
 import argparse
@@ -25,7 +25,7 @@ WRONG = 1
 
 
 class DoctorSettings(WorkerSettings):
-    """The worker's; nothing is signed here, so that no secret is needed."""
+    """The worker's settings; nothing is signed here, so no secret is needed."""
 
     callback_secret: CallbackSecret = SecretStr("0" * 32)
 

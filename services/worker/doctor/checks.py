@@ -1,6 +1,6 @@
-"""What can be known for nothing before a job is submitted: of both vendors, and of the ways there.
+"""Free checks before a job is submitted: of both vendors, and of the addresses between them.
 
-Each check has a name and a probe; what a probe finds says which setting would change it.
+Each check has a name and a probe; a finding names the setting that would change it.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ async def examine(
     receiver: bool,
     resolve: Resolve = resolved,
 ) -> Examination:
-    """All checks, side by side; only the vendors of these stages are asked."""
+    """Run all checks at once; only the vendors of these stages are asked."""
     async with chosen_images(settings) as images, chosen_videos(settings) as videos:
         return await examined(
             Subject(
@@ -84,7 +84,7 @@ async def examine(
 
 
 async def examined(subject: Subject) -> Examination:
-    """All checks of these vendors; one that fails is a finding, too."""
+    """Run all checks of these vendors; a check that raises is a finding, too."""
 
     async def found(name: str, probe: Probe) -> list[Finding]:
         try:
@@ -106,7 +106,7 @@ async def _vendor(subject: Subject, *, stage: str) -> list[Finding]:
 
 
 async def _callbacks(subject: Subject) -> list[Finding]:
-    """Whether they would reach our receiver; nothing if the vendor calls nobody back."""
+    """Check that callbacks would reach our receiver; no finding if the vendor sends none."""
     if not subject.videos.traits.pushes:
         return []
     settings, resolve = subject.settings, subject.resolve
@@ -132,7 +132,7 @@ async def _callbacks(subject: Subject) -> list[Finding]:
 
 
 async def _receiver(settings: WorkerSettings, at: str) -> Finding:
-    """The receiver's answer at the vendor's callback address."""
+    """Check the receiver's answer at the vendor's callback address."""
     url, name = settings.callback_url, "receiver"
     async with http_client(url, proxy=settings.proxy_for(url)) as http:
         try:
@@ -147,9 +147,9 @@ async def _receiver(settings: WorkerSettings, at: str) -> Finding:
 
 
 async def _access(subject: Subject) -> list[Finding]:
-    """Whether a vendor that anybody can reach is guarded, and our key for it is sent in secret.
+    """Check that a public vendor needs a key, and that the key is sent encrypted.
 
-    Only warnings, because nobody here knows who else can reach it.
+    Findings are warnings, because we can't know who else can reach it.
     """
     settings, found = subject.settings, []
     guarded = bool(subject.images.credentials())
@@ -196,7 +196,7 @@ async def _result_hosts(subject: Subject) -> list[Finding]:
 
 
 async def _reason(name: str, resolve: Resolve) -> str | None:
-    """Why nothing can be fetched from a host; None if it can."""
+    """Return why nothing can be fetched from a host, or None."""
     found = await _led_to(f"https://{name}", resolve)
     if not found:
         return f"{name} leads to no address: nothing can be fetched from there (RESULT_HOSTS)"
@@ -208,7 +208,7 @@ async def _reason(name: str, resolve: Resolve) -> str | None:
 
 
 async def _led_to(url: str, resolve: Resolve) -> list[Address]:
-    """Where the host of an address is; nowhere if nobody knows it, or nobody says so in time."""
+    """Return the addresses of a host; none if its name does not resolve in time."""
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(SECONDS):
@@ -218,7 +218,7 @@ async def _led_to(url: str, resolve: Resolve) -> list[Address]:
 
 
 def _are_public(found: list[Address]) -> bool:
-    """Whether the internet can reach all of them, of one at least."""
+    """True if there are addresses, and all of them are public."""
     return bool(found) and all(map(is_public, found))
 
 

@@ -1,6 +1,6 @@
 """Where a job's values go in a graph, and whose file is the result.
 
-By a map, by titles, or where the graph itself leads to one place and to no other.
+A map says so, titles do, or the graph itself if it leads to one place only.
 """
 
 import re
@@ -32,12 +32,12 @@ class Target(NamedTuple):
 
 
 def prompts(graph: Graph) -> set[Target | None]:
-    """The texts that the samplers' `positive` come of; None for one that isn't found."""
+    """Return the texts behind the samplers' `positive`; None for one that isn't found."""
     return {_prompt(graph, sampler) for sampler in samplers(graph)}
 
 
 def seeds(graph: Graph) -> set[Target | None]:
-    """The seeds of the samplers, None for one that isn't found; without any, those of all nodes."""
+    """Return the samplers' seeds, None for one not found; without samplers those of all nodes."""
     found = samplers(graph)
     if found:
         return {_seed(graph, sampler) for sampler in found}
@@ -49,7 +49,7 @@ def sizes(graph: Graph) -> list[Node]:
 
 
 def savers(graph: Graph) -> list[Node]:
-    """The nodes that save images as files with a prefix."""
+    """Return the nodes that save images as files with a prefix."""
     return [
         node
         for node in graph
@@ -77,7 +77,7 @@ def is_number(*values: object) -> bool:
 
 
 def first_text(node: Node, names: Iterable[str] = _TEXTS) -> Target | None:
-    """The first of these inputs that is set to a text."""
+    """Return the first of these inputs that is set to a text."""
     found = (name for name in names if isinstance(node.value(name), str))
     return next((Target(node.id, name) for name in found), None)
 
@@ -99,7 +99,7 @@ def _prompt(graph: Graph, sampler: Node) -> Target | None:
 
 
 def _text(graph: Graph, node: Node) -> Target | None:
-    """A node's own text, or that of the node which it has it from."""
+    """Return a node's own text, or the text of the node that it is linked to."""
     if (own := first_text(node, ("text", "prompt"))) is not None:
         return own
     source = graph.get(node.link("text") or node.link("prompt"))
@@ -107,7 +107,7 @@ def _text(graph: Graph, node: Node) -> Target | None:
 
 
 def _seed(graph: Graph, sampler: Node) -> Target | None:
-    """A sampler's own seed, or that of the node which it has it, or its noise, from."""
+    """Return a sampler's own seed, or the seed of the node that gives it or its noise."""
     if (own := first_number(sampler, _OWN_SEEDS)) is not None:
         return own
     links = (sampler.link(name) for name in (*_OWN_SEEDS, "noise"))
@@ -122,7 +122,7 @@ _BINDINGS, _OUTPUT, _WORKFLOW = "COMFYUI_BINDINGS", "COMFYUI_OUTPUT", "COMFYUI_W
 
 
 class Role(StrEnum):
-    """What a job brings."""
+    """A value that a job brings."""
 
     PROMPT = "prompt"
     SEED = "seed"
@@ -196,7 +196,7 @@ class _Binder:
                 self._take(Role(name), Target(node_id, input_name), setting=_BINDINGS, where=word)
 
     def read_titles(self) -> None:
-        """The marks of nodes; the map has precedence."""
+        """Read the marks in the titles of nodes; the map has precedence."""
         mapped = frozenset(self.found) | self._unclear
         for node in self._graph:
             for mark in MARK.findall(node.title):
@@ -217,7 +217,7 @@ class _Binder:
             self._take(role, target, setting=_WORKFLOW, where=f"node {node.name}")
 
     def _take(self, role: Role, target: Target, *, setting: str, where: str) -> None:
-        """Bind, or note why it does not fit; either way nothing is guessed for the role."""
+        """Bind a role, or note why it does not fit; in both cases nothing is guessed for it."""
         reason = self._misfit(role, target)
         if reason is None:
             self.found.setdefault(role, []).append(target)
@@ -259,7 +259,7 @@ class _Binder:
         return [named] if named else [each for each in self._graph if each.title == name]
 
     def find_naming(self, output: Node, first_file: str) -> Naming | None:
-        """How the output's files are named, so that they are found; else it is refused."""
+        """Return how the output's files are named; refuse one whose files can't be found again."""
         if Role.PREFIX in self._unclear or (keeps_nothing(output) and not first_file):
             return None
         targets = self.found.get(Role.PREFIX, [])
@@ -282,7 +282,7 @@ class _Binder:
         return None
 
     def guess(self, output: Node | None, *, sized: bool) -> None:
-        """What neither map nor titles say."""
+        """Bind the roles that neither the map nor a title names."""
         if self._is_open(Role.PROMPT):
             self._guess(Role.PROMPT, prompts(self._graph) or {None})
         if self._is_open(Role.SEED):
@@ -294,7 +294,7 @@ class _Binder:
                 self._guess(role, {Target(node.id, role) for node in sizes(self._graph)} or {None})
 
     def _name_the_file(self, output: Node) -> None:
-        """The prefix is the result's: its own, or that of a node which it comes from."""
+        """Bind the prefix to the result's node, or to a node that the result depends on."""
         for target in self.found.get(Role.PREFIX, []):
             if target.name == PREFIX and target.node != output.id:
                 its = f"not that of node {output.name}, which gives the result"
@@ -314,7 +314,7 @@ class _Binder:
         return role not in self.found and role not in self._unclear
 
     def _guess(self, role: Role, found: set[Target | None]) -> None:
-        """Bind the only one; none at all is right where nothing asks for it."""
+        """Bind the only candidate; having none is right if nothing needs it."""
         if len(found) == 1 and (target := next(iter(found))) is not None:
             self.found[role] = [target]
         elif found:

@@ -16,7 +16,7 @@ EXPORT = (
 
 
 class GraphError(ValueError):
-    """The workflow does not fit; in one line, with every mistake that was found."""
+    """The workflow does not fit: one line with every mistake."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class Node:
         return f"{self.id} ({self.title or self.kind})"
 
     def link(self, name: str) -> str | None:
-        """The id of the node that an input is linked to."""
+        """Return the id of the node that an input is linked to."""
         return source_of(self.inputs.get(name))
 
     def value(self, name: str) -> Any:
-        """What an input is set to; None where it is linked, or is not there."""
+        """Return an input's value; None if it is linked or missing."""
         value = self.inputs.get(name)
         return None if source_of(value) else value
 
 
 class Graph:
-    """The nodes by their ids, and the whole as it is sent."""
+    """The nodes by their ids, and the graph as it is sent."""
 
     def __init__(self, nodes: Mapping[str, Any]) -> None:
         self.raw = nodes
@@ -63,7 +63,7 @@ class Graph:
         return None if node_id is None else self._nodes.get(node_id)
 
     def filled(self, values: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-        """The same with some inputs set to something else, by node and name."""
+        """Return the graph with other values of some inputs, by node and name."""
         nodes = dict(self.raw)
         for (node_id, name), value in values.items():
             node = nodes[node_id]
@@ -72,14 +72,14 @@ class Graph:
 
 
 def source_of(value: object) -> str | None:
-    """The node that a link leads to; None for a value."""
+    """Return the node that a link leads to; None for a value."""
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         return value[0]
     return None
 
 
 def read_graph(path: Path) -> Graph:
-    """The graph of a file; GraphError says what is wrong with it."""
+    """Read the graph of a file; raise GraphError with what is wrong."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise GraphError(f"it is larger than {MAX_BYTES} bytes")

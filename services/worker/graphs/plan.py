@@ -1,4 +1,4 @@
-"""What is sent for a job: the user's graph with the job's own values; pure, from settings alone."""
+"""The graph that is sent for a job: the user's, with the job's values. It reads settings only."""
 
 import hashlib
 import re
@@ -54,12 +54,12 @@ class Plan:
         )
 
     def models(self) -> list[str]:
-        """The files of models that its nodes name, each once."""
+        """Return the model files that the nodes name, each once."""
         values = (node.value(name) for node in self.graph for name in node.inputs)
         return list(dict.fromkeys(v for v in values if isinstance(v, str) and _MODEL.search(v)))
 
     def weights(self) -> dict[str, int]:
-        """How much of the work each node does: a sampler its steps, any other one step."""
+        """Return each node's share of the work: a sampler's steps, one for any other node."""
         return {node.id: _steps(node.value("steps")) for node in self.graph}
 
 
@@ -68,21 +68,21 @@ def _steps(value: object) -> int:
 
 
 def merged(template: str, *, prompt: str, style: str) -> str:
-    """Prompt and style in one text; without a style, what joins it is left away."""
+    """Join prompt and style; without a style the joining words are left out."""
     values = {"prompt": prompt, "style": style}
     template = template if style else _STYLE.sub("", template)
     return _PLACE.sub(lambda found: values[found[1]], template)
 
 
 def prompt_id_of(either_id: str) -> str:
-    """The prompt's id of a generation, derived from our id; or that id itself."""
+    """Return the prompt id of a generation, derived from our id; a prompt id stays as it is."""
     if _PROMPT_ID.fullmatch(either_id):
         return either_id
     return str(uuid.uuid5(_NAMESPACE, either_id))
 
 
 def is_made_of_ours(prompt_id: object) -> bool:
-    """Whether a prompt's id may be another generation's: a server makes its own ids at random."""
+    """True if a prompt id was derived from one of our ids; a server's own ids are random."""
     return (
         isinstance(prompt_id, str)
         and _PROMPT_ID.fullmatch(prompt_id) is not None
@@ -91,7 +91,7 @@ def is_made_of_ours(prompt_id: object) -> bool:
 
 
 def seed_of(external_id: str) -> int:
-    """The same when it is sent again, another one for another attempt."""
+    """Return the seed: the same if an attempt is sent again, another one for another attempt."""
     return int.from_bytes(hashlib.sha256(external_id.encode()).digest()[:_SEED_BYTES])
 
 

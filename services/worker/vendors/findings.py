@@ -1,4 +1,4 @@
-"""What the checks of a vendor find, and what it would make a generation with."""
+"""Findings of a vendor's checks, and the vendor's offer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ LONGEST = 1000
 
 
 class Verdict(StrEnum):
-    """`wrong`: no job can end well as it is, or it would cost what it should not."""
+    """`wrong`: no job can succeed like this, or it would cost more than intended."""
 
     OK = "ok"
     WARNING = "warning"
@@ -38,7 +38,7 @@ wrong = partial(_finding, Verdict.WRONG)
 
 
 def unasked(check: str, error: VendorError, *, at: str) -> Finding:
-    """A video vendor at this address that told nothing of what it was asked."""
+    """Return a finding for a video vendor that answered no check."""
     if isinstance(error, NeverDelivered):
         return wrong(check, f"nobody answers at {at} (KLING_URL): {error.message}")
     if isinstance(error, RefusedForNow | OutcomeUnknown):
@@ -47,7 +47,7 @@ def unasked(check: str, error: VendorError, *, at: str) -> Finding:
 
 
 def _line(text: str) -> str:
-    """One line of a terminal, whatever a server's own words have in them."""
+    """Return one terminal line, whatever characters a server's text has."""
     text = printable(text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
@@ -57,7 +57,7 @@ class Examined(Protocol):
     """A vendor of which something can be checked."""
 
     async def examined(self) -> list[Finding]:
-        """A finding for each check; also that it doesn't answer is one, and no error."""
+        """Return a finding for each check; no answer is a finding, not an error."""
 
 
 @runtime_checkable

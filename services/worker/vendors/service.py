@@ -1,4 +1,4 @@
-"""The small contract of our own, which both services speak by default."""
+"""The small contract, the default API of both services."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ KLINGS = ("1200", "1201", "1202", "1203")
 
 
 class ServiceClient:
-    """The part that both clients share: calls, sorted failures, the care for duplicates."""
+    """What both clients share: calls, sorted failures, duplicates."""
 
     states: ClassVar[dict[str, State]]
     root: ClassVar[str]
@@ -120,7 +120,7 @@ class ServiceClient:
         return wrong(self.name, f"{at} refuses to be asked: {failure.message}; {self.native}")
 
     def offer(self) -> str:
-        """It says neither what it makes results with nor what it charges."""
+        """Return no details, because the contract names neither model nor price."""
         return f"the {self.name} at {redacted(str(self._http.base_url).rstrip('/'))}"
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 
 
 class ImageService(ServiceClient):
-    """`/img/…` of the contract, and ComfyUI's own cancel."""
+    """`/img/…` of the contract, and ComfyUI's cancel."""
 
     states: ClassVar[dict[str, State]] = {
         "queued": "queued",

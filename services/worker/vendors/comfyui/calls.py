@@ -33,13 +33,13 @@ Json = dict[str, Any]
 
 
 class NoRoute(Enum):
-    """An older server without jobs."""
+    """An older server, which has no `/api/jobs`."""
 
     JOBS = "jobs"
 
 
 class Queue(NamedTuple):
-    """The ids of running and of waiting prompts, in order."""
+    """The ids of running and waiting prompts, in order."""
 
     running: list[str]
     pending: list[str]

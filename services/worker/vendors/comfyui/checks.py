@@ -1,4 +1,4 @@
-"""What can be checked of a ComfyUI for nothing: is it there, how old is it, does the graph fit?"""
+"""Free checks of a ComfyUI: does it answer, is it new enough, does the graph fit?"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -38,7 +38,7 @@ _SHOWN = 3
 
 
 async def examined(calls: Calls, plan: Plan) -> list[Finding]:
-    """Where nobody lets us in, that alone."""
+    """Return the findings; if our credentials are refused, only that one."""
     try:
         version = await calls.version()
     except NeverDelivered as error:
@@ -58,7 +58,7 @@ async def examined(calls: Calls, plan: Plan) -> list[Finding]:
 
 
 def too_old(version: tuple[int, ...]) -> str:
-    """Why nothing is submitted there."""
+    """Return why nothing is submitted to this server, or None."""
     needed = _dotted(TAKES_OUR_ID)
     return f"{_dotted(version)} is too old: it does not take a prompt_id, as {needed} does"
 
@@ -79,7 +79,7 @@ def _version(version: tuple[int, ...]) -> Finding:
 
 
 def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
-    """Whether a graph fits a server, by what that says of its types of nodes (`/object_info`)."""
+    """Check a graph against the server's description of its node types (`/object_info`)."""
     nodes = [
         *missing_kinds(plan, kinds),
         *lacking_inputs(plan, kinds),
@@ -110,7 +110,7 @@ def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str]
 
 
 def missing_kinds(plan: Plan, kinds: Kinds) -> list[str]:
-    """The server refuses a graph that has a single node of a type it doesn't know."""
+    """Find nodes of unknown types; the server refuses a graph that has one."""
     return [
         f"node {node.name} is of the type {node.kind}, which the server doesn't have"
         for node in plan.graph
@@ -119,7 +119,7 @@ def missing_kinds(plan: Plan, kinds: Kinds) -> list[str]:
 
 
 def lacking_inputs(plan: Plan, kinds: Kinds) -> Iterator[str]:
-    """What nodes that the result depends on need and aren't given, and links that lead nowhere."""
+    """Find missing inputs of the nodes that the result depends on, and links that lead nowhere."""
     for node in _upstream(plan):
         for name, value in node.inputs.items():
             source = node.link(name)
@@ -131,7 +131,7 @@ def lacking_inputs(plan: Plan, kinds: Kinds) -> Iterator[str]:
 
 
 def unfit_numbers(plan: Plan, kinds: Kinds) -> Iterator[str]:
-    """Numbers of the graph's own that the server refuses: none, too small or too large."""
+    """Find numbers in the graph that the server refuses: invalid, too small or too large."""
     jobs = {*Role} - ({Role.WIDTH} if plan.width is None else set())
     jobs -= {Role.HEIGHT} if plan.height is None else set()
     given = {target for role in jobs for target in plan.binding.targets.get(role, ())}
@@ -155,7 +155,7 @@ def unfit_numbers(plan: Plan, kinds: Kinds) -> Iterator[str]:
 
 
 def missing_choices(plan: Plan, kinds: Kinds) -> Iterator[str]:
-    """Values, such as the names of models, that are not in the server's lists."""
+    """Find values, such as names of models, that are not in the server's lists."""
     for node in _upstream(plan):
         for name, entry in _inputs(kinds, node, "required", "optional"):
             choices, value = _choices(entry), node.value(name)
@@ -166,7 +166,7 @@ def missing_choices(plan: Plan, kinds: Kinds) -> Iterator[str]:
 
 
 def misfit_bindings(plan: Plan, kinds: Kinds) -> Iterator[str]:
-    """Inputs that a job's values go to, and that don't take them."""
+    """Find inputs that don't take the job's values that are bound to them."""
     most = {Role.SEED: MOST_SEED, Role.WIDTH: plan.width, Role.HEIGHT: plan.height}
     for role, targets in plan.binding.targets.items():
         for target in targets:
@@ -201,7 +201,7 @@ def _misfit(entry: object, target: Target, *, role: Role, value: int | None) -> 
 
 
 def _upstream(plan: Plan) -> Iterator[Node]:
-    """The node of the result, and all that it depends on."""
+    """Return the node of the result, and all nodes that it depends on."""
     seen: set[str] = set()
     left = [plan.binding.output]
     while left:
@@ -214,7 +214,7 @@ def _upstream(plan: Plan) -> Iterator[Node]:
 
 
 def _inputs(kinds: Kinds, node: Node, *groups: str) -> Iterator[tuple[str, object]]:
-    """Name and description of each input of a node's type; none of a type that isn't known."""
+    """Return name and description of each input of a node type; none for an unknown type."""
     described = (kinds.get(node.kind) or {}).get("input")
     for group in groups:
         found = described.get(group) if isinstance(described, dict) else None

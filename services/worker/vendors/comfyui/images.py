@@ -34,7 +34,7 @@ HEEDS_INTERRUPT = (0, 3, 64)
 
 
 class ComfyuiImages:
-    """Its id of a generation is the prompt's, derived from our id, as is the file's name."""
+    """The vendor's id is the prompt id; it and the file name are derived from our id."""
 
     traits: ClassVar = Traits(kinds=("PNG", "JPEG", "WEBP"))
 
@@ -85,7 +85,7 @@ class ComfyuiImages:
         return prompt_id
 
     async def _check_age(self) -> None:
-        """Until it has passed once; a server that does not tell shows it by its answer."""
+        """Check the server's age until it has passed once; its answers show a hidden age."""
         if self._is_new_enough:
             return
         version: tuple[int, ...] = ()
@@ -131,7 +131,7 @@ class ComfyuiImages:
         return await self._status(prompt_id, told, position=position)
 
     async def _known_of_old(self, prompt_id: str) -> VendorStatus | None:
-        """The queue first: what leaves it afterwards is in the history by then."""
+        """Look in the queue first: a prompt that leaves it later is in the history by then."""
         queue = await self._calls.queue()
         if prompt_id in queue.running:
             return await self._status(prompt_id, Told("running"))
@@ -160,7 +160,7 @@ class ComfyuiImages:
         )
 
     async def _by_file(self, prompt_id: str) -> VendorStatus | None:
-        """A whole picture under the generation's own name; half ones are passed over."""
+        """Find a whole picture under the generation's file name; skip incomplete ones."""
         naming = self._plan.binding.naming
         for name in naming.names() if naming else ():
             file = File(name, folder_of(prompt_id), "output")
@@ -175,7 +175,7 @@ class ComfyuiImages:
         return status.url
 
     async def cancel(self, vendor_id: str) -> None:
-        """Ask the server to stop; it does at the next node or step, and its word tells when."""
+        """Ask the server to stop; it stops at the next node or step, and its status says when."""
         await self._stop(prompt_id_of(vendor_id))
 
     async def _stop(self, prompt_id: str) -> None:
@@ -198,7 +198,7 @@ class ComfyuiImages:
             self._cancelled.add(prompt_id)
 
     def credentials(self) -> Mapping[str, str]:
-        """Without them a guarded server gives no file."""
+        """Return the headers without which a guarded server gives no file."""
         return self._headers
 
     async def examined(self) -> list[Finding]:

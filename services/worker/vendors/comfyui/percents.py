@@ -1,4 +1,4 @@
-"""How far a run is, by the server's WebSocket: for show alone, for it may fall silent for good."""
+"""The percent of a run, by the server's WebSocket. It is only shown, because it may fall silent."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ class Percents:
         self._listeners: dict[str, _Listener] = {}
 
     def of(self, prompt_id: str) -> int:
-        """The percent as far as it was heard; from the first time on it is listened to."""
+        """Return the last percent; the first call opens the socket."""
         listener = self._listeners.get(prompt_id)
         if listener is None or listener.is_over:
             progress = Progress(prompt_id, self._weights)

@@ -1,4 +1,4 @@
-"""What Kling answers: the code decides, and each reason has the number of the request."""
+"""Kling's answers: the code decides, and each reason has the request's number."""
 
 import re
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def code_of(response: httpx.Response) -> int | None:
 
 
 def data_of(response: httpx.Response) -> Any:
-    """What a success carries; a VendorError of its kind for everything else."""
+    """Return a success's data; raise a VendorError for everything else."""
     body = json_object(response)
     if not response.is_success or body is None or code_of(response) not in (0, None):
         raise refusal(response)
@@ -54,7 +54,7 @@ def data_of(response: httpx.Response) -> Any:
 
 
 def is_unknown(response: httpx.Response) -> bool:
-    """Whether the vendor says that there is no such task; a bad parameter may be meant so, too."""
+    """True if the answer may mean that there is no such task, as a bad parameter may."""
     code = code_of(response)
     message = redacted(response.text).lower() if response.status_code < 500 else ""
     return code == NO_SUCH_RESOURCE or (code in (1200, 1201) and "not found" in message)
@@ -73,7 +73,7 @@ def refusal(response: httpx.Response) -> VendorError:
 
 
 def numbered(error: VendorError, response: httpx.Response) -> VendorError:
-    """The same failure with a hint, and with the number of the request."""
+    """Return the same failure with a hint and the request's number."""
     hint = HINTS.get(code_of(response) or 0)
     request = said((json_object(response) or {}).get("request_id"))
     message = f"{error.message}; {hint}" if hint else error.message
@@ -102,7 +102,7 @@ _POLICY = re.compile(r"risk control|sensitive|polic(y|ies)", re.IGNORECASE)
 
 
 def status_of(task: object) -> VendorStatus:
-    """Where it stands; raise OutcomeUnknown if the answer is invalid."""
+    """Return a task's status; raise OutcomeUnknown if the answer is invalid."""
     word = said(member(task, "task_status"))
     message = said(member(task, "task_status_msg") or "")
     state = STATES.get(word, "running")

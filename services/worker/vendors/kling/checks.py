@@ -1,4 +1,4 @@
-"""What can be checked of Kling for nothing: its account, and what the settings alone tell."""
+"""Free checks of Kling: the account, and the settings."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -29,7 +29,10 @@ Call = Callable[..., Awaitable[httpx.Response]]
 
 
 async def account(call: Call, at: str) -> list[Finding]:
-    """By its resource packs: at most once a second, and hours behind, so says the documentation."""
+    """Check the account by its resource packs.
+
+    By the documentation this may be asked once a second, and lags by hours.
+    """
     now = time.time()
     span = {"start_time": int((now - _DAY_SECONDS) * 1000), "end_time": int(now * 1000)}
     try:
@@ -43,7 +46,7 @@ async def account(call: Call, at: str) -> list[Finding]:
 
 
 def _clock(date: str, now: float) -> Iterator[Finding]:
-    """Nothing where the answer has no date."""
+    """Check this clock against the answer's date, if it has one."""
     try:
         ahead = now - parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):
@@ -88,7 +91,7 @@ def _number(value: Any) -> float:
 
 
 def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Iterator[Finding]:
-    """What the settings alone tell: of callbacks, and of the picture's size."""
+    """Check the settings: callbacks, and the picture's size."""
     if not pushes:
         yield warning(
             CALLBACKS,
@@ -100,7 +103,7 @@ def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Itera
 
 
 def _size(settings: WorkerSettings, bounds: Bounds) -> Iterator[Finding]:
-    """Nothing if it fits, or is set by the workflow alone."""
+    """Check the size; no finding if it fits, or if only the workflow sets it."""
     given = {"COMFYUI_WIDTH": settings.comfyui_width, "COMFYUI_HEIGHT": settings.comfyui_height}
     sides = {name: side for name, side in given.items() if side is not None}
     if not sides:

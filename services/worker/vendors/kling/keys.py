@@ -1,4 +1,4 @@
-"""How a call says whose it is: a key as it is, or a JWT of two keys that lasts a while."""
+"""Authorization: an API key, or a JWT of two keys that lasts half an hour."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ REST_SECONDS = 300
 
 
 class Keys:
-    """What goes into `Authorization`; a token is made, and kept, by the vendor's clock."""
+    """The value of `Authorization`; a token is made and renewed by the vendor's clock."""
 
     def __init__(self, settings: KlingSettings, *, now: Callable[[], float] = time.time) -> None:
         access, secret, key = (
@@ -37,7 +37,7 @@ class Keys:
         self._made_at = float("-inf")
 
     def header(self) -> str:
-        """Its value for the next call: a new token if it is old, or our clock was set back."""
+        """Return the header: a new token if the old one is due, or our clock was set back."""
         age = self._now() - self._made_at
         if self._secret and not 0 <= age < LIFE_SECONDS - REST_SECONDS:
             self._make()

@@ -116,7 +116,7 @@ class KlingVideos:
         return status.url
 
     async def cancel(self, vendor_id: str) -> None:
-        """There is none: it goes on to its end."""
+        """Do nothing, because Kling has no cancel: the task goes on to its end."""
 
     def credentials(self) -> Mapping[str, str]:
         return {}
@@ -125,7 +125,7 @@ class KlingVideos:
         return [*await checks.account(self._call, self._at), *self._known]
 
     def offer(self) -> str:
-        """The model and how it is used; what that costs is in Kling's price list."""
+        """Return the model and its parameters; Kling's price list has their price."""
         used = self._settings
         sound = ", with sound" if used.kling_sound == "on" else ""
         made = f"{used.model}, {used.kling_mode}, {used.kling_duration} s{sound}"
@@ -158,7 +158,7 @@ class KlingVideos:
     async def _call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **kwargs: Any
     ) -> httpx.Response:
-        """The answer; where the token was out of its time, that to a new one."""
+        """Return the answer; after an expired token that to a new one."""
         used = self._keys.header()
         shown = {**(headers or {}), "Authorization": used}
         response = await ask(self._http, method, path, headers=shown, **kwargs)
