@@ -1,11 +1,10 @@
 """The activities of a stage; each may run again at any point, and none pays twice."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from temporalio import activity
@@ -37,16 +36,12 @@ from shared.pipeline.policies import AT_ONCE_SECONDS
 from shared.pipeline.polling import Ended, asked_by, end_of, share_pace, until_ended
 from shared.pipeline.records import StateActivities
 from shared.pipeline.storage import Parts, count, count_from_none
-from shared.pipeline.submitting import begin, check_current
+from shared.pipeline.submitting import begin, in_time
 from shared.pipeline.vendor import SourceFile
 from shared.redact import is_plain
 from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
-
-# The fence's answer is good for a second; a preparation of the submit may use up a part of it.
-PREPARED_SECONDS = 0.1
-T = TypeVar("T")
 
 
 class StageActivities:
@@ -178,24 +173,16 @@ class StageActivities:
     async def _submit(self, order: Order) -> str:
         given: dict[str, Any] = dict(order.inputs)
         if (source := order.source) is not None:
-            job_id, stage = order.request.job_id, source.stage
+            job_id, stage, client = order.request.job_id, source.stage, self._client
             given["source"] = SourceFile(
-                fitted=lambda bounds: self._in_time(self._storage.fitted(job_id, stage, bounds)),
-                address=lambda kinds: self._in_time(self._address(job_id, source, kinds)),
+                fitted=lambda bounds: in_time(client, self._storage.fitted(job_id, stage, bounds)),
+                address=lambda kinds: in_time(client, self._address(job_id, source, kinds)),
             )
         if self._stage.called_back:
             secret = self._settings.callback_secret.get_secret_value()
             base, vendor = self._settings.callback_url, self._stage.callback
             given["callback_url"] = callback_url(base, secret, order.external_id, vendor)
         return await self._vendor.submit(order.external_id, order.token, **given)
-
-    async def _in_time(self, prepared: Awaitable[T]) -> T:
-        """Repeat the fence if the preparation took longer than PREPARED_SECONDS."""
-        began = time.monotonic()
-        result = await prepared
-        if time.monotonic() - began >= PREPARED_SECONDS:
-            await check_current(self._client)
-        return result
 
     async def _address(self, job_id: str, source: Source, kinds: Mapping[str, bytes]) -> str:
         """Return an address of the source that gives a file of these kinds: our store's, its

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 from temporalio.client import Client
@@ -18,12 +19,16 @@ from shared.temporal.client import is_away
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 # Submits a generation; returns the vendor's id.
 Send = Callable[[], Awaitable[str]]
 # The server begins another try no sooner than the pace's `work` after this try's last heartbeat,
 # and that is longer; a drain waits longer than this before it asks. An older answer may be stale,
 # because the process was frozen, or the network cut.
 FRESH_SECONDS = 1.0
+# What a preparation of the submit may use up of that.
+PREPARED_SECONDS = 0.1
 PAUSE_SECONDS = 0.2
 
 
@@ -75,6 +80,15 @@ async def begin(
     if cancelled:
         raise asyncio.CancelledError
     return accepted
+
+
+async def in_time(client: Client, prepared: Awaitable[T]) -> T:
+    """Return what a submit needs; repeat the fence if that took longer than PREPARED_SECONDS."""
+    began = time.monotonic()
+    result = await prepared
+    if time.monotonic() - began >= PREPARED_SECONDS:
+        await check_current(client)
+    return result
 
 
 async def check_current(client: Client) -> float:

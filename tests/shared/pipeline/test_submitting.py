@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,7 +27,7 @@ from shared.errors import (
 from shared.pipeline import submitting
 from shared.pipeline.heartbeat import beating
 from shared.pipeline.messages import Accepted, Order, StageLimits
-from shared.pipeline.submitting import begin
+from shared.pipeline.submitting import begin, in_time
 from shared.pipeline.vendor import Traits, Vendor, VendorStatus
 from shared.semaphore.messages import SlotRequest
 
@@ -372,6 +373,34 @@ async def test_a_look_that_took_long_has_the_server_asked_once_more(
     this = Try(vendor)
     await this.run()
     assert (vendor.did, this.server.asked) == (["look", "send"], asked)
+
+
+@pytest.mark.parametrize(
+    ("took", "answers", "did"),
+    [
+        (0.05, [Described], ["look", "send"]),
+        (0.2, [Described, Described], ["look", "send"]),
+        (0.2, [Described, partial(Described, WorkflowExecutionStatus.TERMINATED)], ["look"]),
+    ],
+)
+async def test_a_preparation_that_took_long_has_the_server_asked_once_more(
+    clock: Clock, took: float, answers: list[Callable[[], Described]], did: list[str]
+) -> None:
+    """A picture is looked at and prepared behind the fence, right before the submit."""
+    vendor, server = FakeVendor(), Server(*answers)
+    send = vendor.send
+
+    async def prepare() -> None:
+        clock.passed += took
+
+    async def prepare_and_send() -> str:
+        await in_time(cast(Client, server), prepare())
+        return await send()
+
+    vendor.send = prepare_and_send  # type: ignore[method-assign]
+    with suppress(Fenced):
+        await Try(vendor, server).run()
+    assert (vendor.did, server.asked) == (did, len(answers))
 
 
 async def cancelled_behind(vendor: FakeVendor) -> Try:
