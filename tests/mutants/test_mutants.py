@@ -10,11 +10,7 @@ from tests.mutants.trial import outcomes
 
 # Mistakes of different kinds, and the product as it is.
 SAMPLE = (
-    "left-out-of-the-list",
-    "shadow-job",
     "end-not-signalled",
-    "receipt-invented",
-    "callback-refused",
     "view-shows-nobody",
     "submit-before-permit",
     "two-holders",
