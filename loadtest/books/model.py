@@ -254,6 +254,11 @@ class Books:
         """Whether chaos killed it."""
         return any((s.get("kind"), s.get("target")) == ("kill", process) for s in self.struck)
 
+    @property
+    def lacks_callbacks(self) -> bool:
+        """Whether chaos killed the mock that calls back: it may have sent what it has not noted."""
+        return self.killed(PROCESSES["video"])
+
     def done_to(self, job_id: str, *deeds: str) -> bool:
         """Whether chaos did one of these to the job."""
         return not self.disturbed.get(job_id, frozenset()).isdisjoint(deeds)

@@ -11,7 +11,6 @@ from loadtest.books.load import load
 from loadtest.books.model import (
     DELETE,
     ENDS,
-    PROCESSES,
     RESET,
     START_AGAIN,
     Books,
@@ -328,8 +327,7 @@ def judge_stage(
     scheduled = schedule(stage) if books.mocked else None
     gaps = scheduled.gaps if scheduled else []
     callbacks = callback_book(jobs) if "video" in books.mocks else CallbackBook()
-    if books.killed(PROCESSES["video"]):
-        # It may have sent a callback, and not have noted it.
+    if books.lacks_callbacks:
         callbacks.unsent = []
     runs = [job.execution for job in jobs if job.execution]
     status = Counter(job.status for job in jobs)

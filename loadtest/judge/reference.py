@@ -237,19 +237,17 @@ def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
     """Attempts are ordered from 1 on, stage after stage; who succeeds has been through each."""
     names = [each.name for each in model.books.pipeline]
     seen: dict[str, int] = {}
-    ordered = [each for each in run.activities if "stage" in each.body and "attempt" in each.body]
     # An attempt whose version the record did not take is ordered again, with a later version.
-    again = {(each.scheduled, each.task) for each in ordered if each.error_class == RECORD_STANDS}
-    repeats = False
+    refused = [each for each in run.activities if each.error_class == RECORD_STANDS]
+    again = {(each.scheduled, each.task) for each in refused}
     for order in run.orders:
         if order.step not in names:
             yield found(model, "orders", f"it ordered {order.step}, which is no stage of the plan")
             return
-        if order.attempt != seen.get(order.step, 0) + (0 if repeats else 1):
+        if order.attempt != seen.get(order.step, 0) + 1:
             text = f"it ordered {order.step} {order.attempt} behind {seen.get(order.step, 0)}"
             yield found(model, "orders", text)
-        repeats = (order.at, order.task) in again
-        seen[order.step] = order.attempt
+        seen[order.step] = order.attempt - ((order.at, order.task) in again)
         if any(names.index(other) > names.index(order.step) for other in seen):
             yield found(model, "orders", f"it ordered {order.step} behind a later stage")
     if run.result.get("status") == "succeeded" and list(seen) != names:

@@ -7,7 +7,6 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.facts import Callback, Generation, owner
 from loadtest.books.histories import Signal, stage_of
-from loadtest.books.model import PROCESSES
 from loadtest.judge.clocks import OWN
 from loadtest.judge.compare import At, Between, Finding, OneOf, differences
 from loadtest.judge.reference import Model, found, planned, task_of
@@ -263,9 +262,8 @@ def _charges(model: Model) -> Iterator[Finding]:
 def _deliveries(model: Model) -> Iterator[Finding]:
     """Receipts are deliveries: each that was answered has one, and none is of nothing."""
     job = model.job
-    bent = any(not _is_plain(g, each) for g in job.generations for each in g.callbacks)
-    # A mock that is killed may have sent a callback that it has not noted.
-    bent |= any(model.books.killed(process) for process in PROCESSES.values())
+    bent = model.books.lacks_callbacks
+    bent |= any(not _is_plain(g, each) for g in job.generations for each in g.callbacks)
     sent: Counter[tuple[str, str]] = Counter()
     answered: Counter[tuple[str, str]] = Counter()
     for made in job.generations:
