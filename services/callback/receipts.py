@@ -4,8 +4,10 @@ Several receivers share the store without a lock. The number is the order: a rec
 free one, and the store gives it to one receiver only.
 """
 
+import json
 import re
 from datetime import datetime, timedelta
+from secrets import token_hex
 
 import structlog
 from pydantic import ValidationError
@@ -36,16 +38,18 @@ class Receipts:
         fate."""
         before = [key for key in self._keys(receipt.job_id) if "forged" not in key]
         first = int(before[-1][-8:-5]) + 1 if before else 0
+        # Two receivers may hear the same at the same moment: the mark tells whose receipt it is.
+        data = _to_json(receipt, mark=token_hex(8))
         for number in range(first, MOST):
             key = f"{callbacks_prefix(receipt.job_id)}{number:03d}.json"
             try:
-                if self._store.put_if_absent(key, _to_json(receipt)):
+                if self._store.put_if_absent(key, data):
+                    break
+                # An object store may have taken it, and its answer was lost.
+                if (held := self._store.read(key)) is not None and held.data == data:
                     break
             except OSError as error:
                 raise _not_kept(error) from error
-            # An object store may have taken it, and its answer was lost.
-            if self._read(key) == receipt:
-                break
             # Another receiver was faster; its receipt is one of the earlier ones.
             before.append(key)
         else:
@@ -119,8 +123,8 @@ def _counts(receipt: Receipt, now: datetime) -> bool:
     return now - receipt.received_at < ABANDONED
 
 
-def _to_json(receipt: Receipt) -> bytes:
-    return receipt.model_dump_json(indent=1).encode() + b"\n"
+def _to_json(receipt: Receipt, **more: str) -> bytes:
+    return json.dumps(receipt.model_dump(mode="json") | more, indent=1).encode() + b"\n"
 
 
 def _not_kept(error: OSError) -> NotKept:

@@ -14,7 +14,7 @@ from loadtest.report.page import BAD, Block, Notice, Table, Tiles
 from loadtest.report.write import sections
 from loadtest.run.plan import Options
 from tests.loadtest.forging import families
-from tests.loadtest.forging.kit import FORGERIES, Forger, Forgery, convictions
+from tests.loadtest.forging.kit import FORGERIES, LEDGERS, Forger, Forgery, convictions
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
 from tests.loadtest.synthetic import Row, Synthetic, job_id, named
 
@@ -63,6 +63,14 @@ def test_nobody_is_convicted(kind: str, tmp_path: Path) -> None:
     assert judgement.passed or broken
     if {condition.text for condition in judgement.conditions} == set(DEFAULTS) and not broken:
         assert list(reds(judgement)) == []
+
+
+def test_a_killed_mock_may_have_sent_what_it_did_not_note(tmp_path: Path) -> None:
+    forger = Forger(unpack("chaos", tmp_path / "chaos"), tmp_path / "run", seed=1)
+    forger.each(LEDGERS[1], lambda row: row["callbacks"].clear())
+    forger.seal()
+
+    assert "callbacks" not in {f.rule for f in judge(forger.folder).findings}
 
 
 def reds(judgement: Judgement) -> Iterator[str]:

@@ -100,6 +100,18 @@ async def test_of_several_that_hear_the_same_one_applies_it(
     assert {each.task_id for each in await told(client, job_id)} == {"task-1"}
 
 
+def test_two_that_hear_the_same_at_the_same_moment_keep_a_receipt_each(
+    store: Store, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipts, now = Receipts(store), datetime.now(UTC)
+    receipt = Receipt(received_at=now, job_id=job_id, external_id=f"{job_id}.video.1")
+    with monkeypatch.context() as before_either:
+        before_either.setattr(type(store), "list", lambda *_: ())
+        keys = [receipts.add(receipt)[0] for _ in range(2)]
+
+    assert len(set(keys)) == len(receipts.of_job(job_id)) == 2
+
+
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize(
     ("seconds", "fate"), [(60, Fate.APPLIED), (0, Fate.DUPLICATE)], ids=["long ago", "just now"]
