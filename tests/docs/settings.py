@@ -19,9 +19,8 @@ COMMAND = ".venv/bin/python -m tests.docs.settings"
 NONE = "–"
 ABOVE = """# Settings
 
-Copy `.env.example` to `.env` and change what you need. The environment and the command line win
-over the file: `make up WORKERS=2` changes the running stack until `make down`. `make up` first
-checks the settings of all services; one line names every mistake.
+Copy `.env.example` to `.env` and change what you need. See also
+[which setting wins](operating.md#which-setting-wins).
 
 The last column names the services that read a setting; no other service gets it. A dash: only
 `make` reads it. *Clients* are all services that call Temporal.
@@ -29,9 +28,7 @@ The last column names the services that read a setting; no other service gets it
 `{command}` writes this page from `.env.example` and the code.
 """
 BELOW = """
-## What the stack sets
-
-The stack sets these for its services: {names}.
+The stack itself sets {names}.
 """
 _SECTION = re.compile(r"^# --- (.+?) -+\n((?:# .+\n)+#\n)?", re.MULTILINE)
 _SETTING = re.compile(r"((?:^# .+\n)+)^#([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
@@ -110,11 +107,11 @@ def set_by_the_stack() -> list[str]:
 
 def _values(name: str, kinds: dict[str, list[dict[str, Any]]]) -> str:
     """Which values the code allows, as far as a schema can tell; the narrowest class counts."""
-    told = [text for schema in kinds.get(name, []) if (text := _of_schema(schema))]
+    values = [text for schema in kinds.get(name, []) if (text := _of_schema(schema))]
     if name in PATIENCE:
         real, least = PATIENCE[name]
-        told = [f"{max(told, key=len)}; with the mocks {real} / `MOCK_SPEED`, {least} at least"]
-    return max(told, key=len, default=NONE)
+        return f"{max(values, key=len)}; with the mocks {real} / `MOCK_SPEED`, {least} at least"
+    return max(values, key=len, default=NONE)
 
 
 def _of_schema(schema: dict[str, Any]) -> str:

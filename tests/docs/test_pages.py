@@ -80,7 +80,7 @@ def test_the_tree_has_each_folder_of_the_code_and_no_other() -> None:
     packages = {
         file.parent.relative_to(ROOT).as_posix()
         for root in roots
-        for file in (ROOT / root).rglob("__init__.py")
+        for file in (ROOT / root).glob("*/__init__.py")
     }
 
     assert [folder for folder in tree() if not (ROOT / folder).is_dir()] == []

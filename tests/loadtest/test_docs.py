@@ -78,17 +78,11 @@ def test_the_books_are_those_of_the_code() -> None:
     assert [row[:2] for row in rows] == [(each.name, each.code) for each in WITNESSES]
 
 
-@pytest.mark.parametrize(
-    ("page", "sentence"),
-    [
-        ("README.md", "{} books, kept by {} code bases"),
-        ("docs/reports.md", "{} books tell of it. They are kept by {} code bases"),
-    ],
-)
-def test_books_are_counted_as_the_code_counts_them(page: str, sentence: str) -> None:
-    text = " ".join(Path(page).read_text("utf-8").split()).lower()
+@pytest.mark.parametrize("page", ["README.md", "docs/reports.md"])
+def test_books_are_counted_as_the_code_counts_them(page: str) -> None:
+    text = " ".join(Path(page).read_text("utf-8").split())
 
-    assert sentence.format(NUMBERS[len(WITNESSES)], NUMBERS[len(codes())]).lower() in text
+    assert f"{NUMBERS[len(WITNESSES)]} books, kept by {NUMBERS[len(codes())]} code bases" in text
 
 
 def test_the_chinese_page_counts_them_alike() -> None:
