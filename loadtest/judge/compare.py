@@ -1,4 +1,4 @@
-"""What the reference model expects of a field, and the difference to what a book says."""
+"""Compare a book's row with what the reference model expects of its fields."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _PLACE = re.compile(r"\[\d+\]")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that can't be so: the rule that it breaks, the job, and both sides of it."""
+    """A contradiction: the rule that it breaks, the job, and both sides."""
 
     rule: str
     job_id: str
@@ -26,100 +26,104 @@ class Finding:
     expected: str = ""
     found: str = ""
     row: Row | None = None
-    """What the book says, whole; for the report."""
+    """The book's whole row, for the report."""
 
 
 class Between(NamedTuple):
-    """A number or an instant inside these bounds; None is no bound."""
+    """Expect an instant within these bounds; None is no bound."""
 
     low: float | None
     high: float | None
-    moment: bool = True
     missing: bool = False
-    """Whether there need not be one."""
+    """Whether the field may be empty."""
 
 
-class At(NamedTuple):
-    """An instant, as exactly as books keep it."""
+class Number(NamedTuple):
+    """Expect a number within these bounds; None is no bound."""
 
-    at: float | None
+    low: float | None
+    high: float | None
+    missing: bool = False
 
 
 class Begins(NamedTuple):
-    """A text of which only the beginning is known."""
+    """Expect a text that begins so."""
 
     text: str
 
 
 class OneOf(NamedTuple):
+    """Expect one of these values."""
+
     values: tuple[Any, ...]
 
 
-def differences(
-    file: str, row: Row, expected: Mapping[str, Any], *, job_id: str, stage: int, prefix: str = ""
-) -> Iterator[Finding]:
-    """Each field of a row that is not what the model expects; what it has no word on is left."""
-    for path, wanted in expected.items():
-        found = _value(row, path)
-        if fits(wanted, found):
-            continue
-        field = f"{prefix}{path}"
-        by = held(file, _general(field))
-        said, stated = shown(wanted), _plain(found)
-        if isinstance(wanted, At | Between) and (at := instant(found)) is not None:
-            stated = timestamp(at) if _is_moment(wanted) else stated
-        name = rule(file, field)
-        text = f"{name} is {stated}; by {by.by if by else 'the model'} it is {said}"
-        yield Finding(name, job_id, stage, text, said, stated, row)
+def exactly(at: float | None) -> Between | None:
+    """Expect this instant, as exactly as books keep it; None expects an empty field."""
+    return None if at is None else Between(at - EXACT, at + EXACT)
 
 
-def rule(file: str, field: str) -> str:
-    """The name of the rule that holds a field: its book and the field."""
-    book = file.partition(".")[0]
-    return f"{book}.{_general(field)}"
+@dataclass(slots=True)
+class Subject:
+    """What findings are about: a job of a stage, or the run."""
+
+    job_id: str
+    stage: int
+
+    def found(self, rule: str, text: str, expected: object = "", seen: object = "") -> Finding:
+        """Return a finding with both sides as text."""
+        return Finding(rule, self.job_id, self.stage, text, str(expected), str(seen))
+
+    def differ(
+        self, file: str, row: Row, expected: Mapping[str, Any], prefix: str = ""
+    ) -> Iterator[Finding]:
+        """Find each field of a row that is not as expected; the names of fields begin with
+        `prefix`. A field without an expectation passes."""
+        for path, wanted in expected.items():
+            seen: Any = row
+            for part in path.split("."):
+                seen = seen.get(part) if isinstance(seen, Mapping) else None
+            if _fits(wanted, seen):
+                continue
+            field = _PLACE.sub("[]", f"{prefix}{path}")
+            by = held(file, field)
+            at = instant(seen) if isinstance(wanted, Between) else None
+            stated = _plain(seen) if at is None else timestamp(at)
+            said, rule = _shown(wanted), f"{file.partition('.')[0]}.{field}"
+            text = f"{rule} is {stated}; by {by.by if by else 'the model'} it is {said}"
+            yield Finding(rule, self.job_id, self.stage, text, said, stated, row)
 
 
-def _general(field: str) -> str:
-    """A field's name without the places in its lists."""
-    return _PLACE.sub("[]", field)
-
-
-def fits(wanted: Any, found: Any) -> bool:
+def _fits(wanted: Any, seen: Any) -> bool:
     match wanted:
-        case At(at=at):
-            there = instant(found)
-            return there is None if at is None else there is not None and abs(there - at) <= EXACT
-        case Between(low=low, high=high, moment=moment, missing=missing):
-            number = instant(found) if moment else found
+        case Between(low=low, high=high) | Number(low=low, high=high):
+            number = instant(seen) if isinstance(wanted, Between) else seen
             if not isinstance(number, int | float) or isinstance(number, bool):
-                return missing and found is None
+                return wanted.missing and seen is None
             return (low is None or number >= low) and (high is None or number <= high)
         case OneOf(values=values):
-            return any(type(each) is type(found) and each == found for each in values)
+            return any(type(each) is type(seen) and each == seen for each in values)
         case Begins(text=text):
-            return isinstance(found, str) and found.startswith(text)
+            return isinstance(seen, str) and seen.startswith(text)
         case bool() | None:
-            return found is wanted
+            return seen is wanted
         case float() | int():
-            same = isinstance(found, int | float) and not isinstance(found, bool)
-            return same and abs(found - wanted) <= EXACT
+            same = isinstance(seen, int | float) and not isinstance(seen, bool)
+            return same and abs(seen - wanted) <= EXACT
         case _:
-            return bool(wanted == found)
+            return bool(wanted == seen)
 
 
-def shown(wanted: Any) -> str:
+def _shown(wanted: Any) -> str:
     match wanted:
-        case At(at=at):
-            return timestamp(at) if at is not None else "none"
-        case Between(low=low, high=high, moment=moment):
-            bounds = [
-                f"{word} {timestamp(bound) if moment else f'{bound:g}'}"
-                for word, bound in (("at the earliest", low), ("at the latest", high))
-                if bound is not None
-            ]
-            if not moment:
-                bounds = [b.replace("earliest", "least").replace("latest", "most") for b in bounds]
-            return ", ".join(bounds) or "there"
+        case Between(low=float(low), high=float(high)) if high - low < 3 * EXACT:
+            return timestamp((low + high) / 2)
+        case Between(low=low, high=high):
+            bounds = (("at the earliest", low), ("at the latest", high))
+            return _bounds((word, timestamp(at)) for word, at in bounds if at is not None)
+        case Number(low=low, high=high):
+            limits = (("at least", low), ("at most", high))
+            return _bounds((word, f"{each:g}") for word, each in limits if each is not None)
         case OneOf(values=values):
             return " or ".join(map(_plain, values)) or "not there"
         case Begins(text=text):
@@ -128,16 +132,10 @@ def shown(wanted: Any) -> str:
             return _plain(wanted)
 
 
-def _is_moment(wanted: Any) -> bool:
-    return isinstance(wanted, At) or bool(wanted.moment)
+def _bounds(known: Iterator[tuple[str, str]]) -> str:
+    return ", ".join(f"{word} {bound}" for word, bound in known) or "there"
 
 
 def _plain(value: Any) -> str:
     text = "none" if value is None else str(value)
     return text if len(text) <= 120 else f"{text[:117]}…"
-
-
-def _value(row: Any, path: str) -> Any:
-    for part in path.split("."):
-        row = row.get(part) if isinstance(row, Mapping) else None
-    return row

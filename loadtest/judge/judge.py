@@ -19,7 +19,7 @@ from loadtest.books.model import (
     stage_name,
 )
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge import life, reference, whole, witness
+from loadtest.judge import callbacks, ledgers, life, reference, shown, slot, whole
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding
 from loadtest.judge.fates import (
@@ -223,17 +223,16 @@ def judge_books(books: Books) -> Judgement:
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Everything that does not fit, over all books."""
     yield from whole.of_run(books, known)
-    yield from witness.stray(books)
+    yield from slot.of_run(books, known)
+    yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
         for job in stage.jobs.values():
             yield from _conserved(job, books)
             if not job.executions or "Temporal" in books.unread:
                 continue
             model = reference.model_of(job, stage, books, known)
-            yield from reference.of_job(model)
-            yield from witness.of_job(model)
-            yield from life.of_job(model)
-            yield from witness.faults(model)
+            for book in (reference, shown, ledgers, callbacks, life):
+                yield from book.of_job(model)
 
 
 def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:

@@ -1,16 +1,17 @@
-"""How a job may end: after how many attempts, when, as what, and what it leaves at a vendor."""
+"""Hold a job's end against the plan and the ledgers: its attempts, its time, what it leaves."""
 
 from collections.abc import Iterator
 
 from loadtest.books.histories import stage_of
+from loadtest.judge.clocks import SERVER
 from loadtest.judge.compare import Finding
-from loadtest.judge.reference import Model, found
+from loadtest.judge.reference import Model
 from loadtest.times import duration, timestamp
 
 MOST_ATTEMPTS = 4
-"""One generation, and three more where the vendor fails."""
+"""One generation, and three more if the vendor fails."""
 ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", "generation_failed", "generation_lost")
-"""Failures behind which another attempt is paid for."""
+"""Failures after which another attempt is paid for."""
 IN_TIME = 5.0
 """Seconds in which a job notices that its time is over, and a vendor that it is to stop."""
 STOPPED_BY_CANCEL = ("image",)
@@ -18,9 +19,9 @@ STOPPED_BY_CANCEL = ("image",)
 
 
 def of_job(model: Model) -> Iterator[Finding]:
-    """What the job's end contradicts."""
+    """Find what the job's end contradicts."""
     yield from _attempts(model)
-    yield from _behind_its_vendors(model)
+    yield from _after_its_vendors(model)
     if model.job.ended and model.plain:
         yield from _asked_end(model)
         yield from _in_time(model)
@@ -29,92 +30,76 @@ def of_job(model: Model) -> Iterator[Finding]:
 
 
 def _attempts(model: Model) -> Iterator[Finding]:
-    """No stage is tried more often than allowed, and none is given up before."""
+    """Expect no more attempts than allowed, and that none is given up before."""
     for order in model.run.orders:
         if order.attempt > MOST_ATTEMPTS:
             text = f"{order.step} was tried {order.attempt} times"
-            yield found(model, "attempts", text, f"at most {MOST_ATTEMPTS}", order.attempt)
-    last, code = _last(model), _failure(model)
-    if last is not None and code in ATTEMPT_FAILED and last < MOST_ATTEMPTS:
+            yield model.found("attempts", text, f"at most {MOST_ATTEMPTS}", order.attempt)
+    code = _failure(model)
+    if code in ATTEMPT_FAILED and (last := model.run.orders[-1].attempt) < MOST_ATTEMPTS:
         text = f"it was given up with {code} after attempt {last}"
-        yield found(model, "attempts", text, MOST_ATTEMPTS, last)
-
-
-def _last(model: Model) -> int | None:
-    orders = model.run.orders
-    return orders[-1].attempt if orders else None
+        yield model.found("attempts", text, MOST_ATTEMPTS, last)
 
 
 def _failure(model: Model) -> str | None:
-    """Why the last attempt ended badly, where that ended the job, too."""
-    status, last = model.job.status, model.run.orders[-1:]
-    failed = [
-        each.error_class
-        for each in model.run.activities
-        if each.outcome == "failed" and last and stage_of(each.body) == last[0].step
-    ]
-    if not model.plain or not failed or status not in ("failed", "degraded"):
+    """Return why the last attempt ended badly, if that ended the job, too."""
+    if not model.plain or model.job.status not in ("failed", "degraded"):
         return None
-    ended_by = model.run.failure[0] if model.run.failure else failed[-1]
-    return failed[-1] if failed[-1] == ended_by else None
+    last = [
+        each.error_class
+        for order in model.run.orders[-1:]
+        for each in model.run.activities
+        if each.outcome == "failed" and stage_of(each.body) == order.step
+    ][-1:]
+    ended_by = [model.run.failure[0]] if model.run.failure else last
+    return last[0] if last and last == ended_by else None
 
 
-def _behind_its_vendors(model: Model) -> Iterator[Finding]:
-    """A job that has succeeded ended behind the generations that it was made of."""
+def _after_its_vendors(model: Model) -> Iterator[Finding]:
+    """Expect that a job that has succeeded ended after the generations that it was made of."""
     end = model.job.finished if model.job.status == "succeeded" else None
     for made in model.job.generations:
-        slack = model.clocks.between(made.step, "server")
         if end is None or made.finished is None or not made.good:
             continue
-        if made.finished > end + slack:
+        if made.finished > end + model.clocks.between(made.step, SERVER):
             text = f"it ended {duration(made.finished - end)} before {made.external_id} did"
             least, seen = timestamp(made.finished), timestamp(end)
-            yield found(model, "jobs.job.finished_at", text, least, seen)
+            yield model.found("jobs.job.finished_at", text, least, seen)
 
 
 def _asked_end(model: Model) -> Iterator[Finding]:
-    """A job whose last stage fails ends as the plan asked: failed, or with what there is."""
+    """Expect that a job whose last stage fails ends as asked: failed, or with what there is."""
     asked, status = model.books.run["plan"].get("on_video_failure"), model.job.status
-    last = model.run.orders[-1:]
     if status == "degraded" and asked != "image":
         text = "it ended degraded, and the plan did not ask for the image alone"
-        yield found(model, "jobs.job.status", text, "failed", status)
-    at_last = bool(last) and last[0].step == model.books.pipeline[-1].name
+        yield model.found("jobs.job.status", text, "failed", status)
+    at_last = [order.step for order in model.run.orders[-1:]] == [model.books.pipeline[-1].name]
     if status == "failed" and asked == "image" and at_last and _failure(model) is not None:
         text = "it failed at its last stage, and the plan asked for the image alone"
-        yield found(model, "jobs.job.status", text, "degraded", status)
+        yield model.found("jobs.job.status", text, "degraded", status)
 
 
 def _in_time(model: Model) -> Iterator[Finding]:
-    """Nothing is ordered, and nothing succeeds, once the job's own time is over."""
+    """Expect that nothing is ordered, and nothing succeeds, once the job's own time is over."""
     run, limit = model.run, model.run.limit
     if limit is None or run.granted is None:
         return
-    over = run.granted + limit + IN_TIME
-    late = [order.at for order in run.orders if order.at > over]
-    if (
-        model.job.status in ("succeeded", "degraded")
-        and run.closed is not None
-        and run.closed > over
-    ):
-        late.append(run.closed)
-    if late:
-        most, took = duration(limit), duration(max(late) - run.granted)
-        text = f"it went on for {took}, and its time was {most}"
-        yield found(model, "history.limit", text, most, took)
+    moments = [order.at for order in run.orders]
+    if run.closed is not None and model.job.status in ("succeeded", "degraded"):
+        moments.append(run.closed)
+    took = max(moments, default=0.0) - run.granted
+    if took > limit + IN_TIME:
+        text = f"it went on for {duration(took)}, and its time was {duration(limit)}"
+        yield model.found("history.limit", text, duration(limit), duration(took))
 
 
 def _stopped(model: Model) -> Iterator[Finding]:
-    """What a vendor can stop does not go on once its job clears the vendors."""
+    """Expect that what a vendor can stop ends once its job clears the vendors."""
     drains = [a.started for a in model.run.activities if a.kind == "drain_job" and a.started]
     disturbed = any(fault.where in ("submit", "poll") for fault in model.job.faults)
-    if not drains or disturbed:
-        return
-    until = min(drains) + IN_TIME
-    for made in model.job.generations:
-        if made.step not in STOPPED_BY_CANCEL or made.outcome == "cancelled":
-            continue
-        slack = model.clocks.between(made.step, "server")
-        if made.finished is not None and made.finished > until + slack:
+    for made in model.job.generations if drains and not disturbed else ():
+        until = min(drains) + IN_TIME + model.clocks.between(made.step, SERVER)
+        goes_on = made.step in STOPPED_BY_CANCEL and made.outcome != "cancelled"
+        if goes_on and made.finished is not None and made.finished > until:
             text = f"{made.external_id} went on at the vendor, which was to be told to stop it"
-            yield found(model, f"{made.step}_ledger.outcome", text, "cancelled", made.outcome)
+            yield model.found(f"{made.step}_ledger.outcome", text, "cancelled", made.outcome)

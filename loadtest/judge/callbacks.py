@@ -1,0 +1,156 @@
+"""Hold the receiver's receipts against the vendors' deliveries and the histories' signals."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from loadtest.books import raw
+from loadtest.books.facts import Callback, Generation
+from loadtest.books.histories import Signal
+from loadtest.judge.compare import Between, Finding, OneOf
+from loadtest.judge.ledgers import ENDS, is_adopted, is_plain
+from loadtest.judge.reference import Model
+from loadtest.times import instant
+
+TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
+SLACK = 0.25
+"""Seconds by which clocks that nobody reads may differ: the receiver's, on its machine."""
+
+
+def of_job(model: Model) -> Iterator[Finding]:
+    """Find every callback whose delivery, receipt and signal contradict one another."""
+    if model.job.ended and "receipts" not in model.books.unread:
+        if model.books.telling:
+            yield from _deliveries(model)
+        yield from _signals(model)
+        yield from _fates(model)
+
+
+def _deliveries(model: Model) -> Iterator[Finding]:
+    """Expect a receipt for each answered delivery, and no receipt without a delivery."""
+    job, books = model.job, model.books
+    bent = books.lacks_callbacks
+    sent: Counter[tuple[str, str]] = Counter()
+    answered: Counter[tuple[str, str]] = Counter()
+    for made in job.generations:
+        for each in made.callbacks:
+            plain, key = is_plain(made, each), (made.vendor_id, each.status)
+            bent |= not plain
+            sent[key] += each.sent is not None
+            answered[key] += each.answered and plain
+        missing = books.changes - {each.status for each in made.callbacks}
+        if made.calls_back and made.good and missing and not books.lacks_callbacks:
+            text = f"the vendor never told {', '.join(sorted(missing))} of {made.external_id}"
+            yield model.found("callbacks", text)
+    received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
+    taken = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts if r.fate in TAKEN)
+    for key in sorted(sent.keys() | received.keys()):
+        there, out, well = received[key], sent[key], answered[key]
+        if taken[key] < well or (there > out and not bent):
+            text = f"{key[1]} of {key[0]}: sent {out}, answered {well}, received {there}"
+            yield model.found("receipts", text, out, there)
+
+
+def _signals(model: Model) -> Iterator[Finding]:
+    """Expect one signal for each end that a receipt calls applied, and no other signal."""
+    signals = [s for run in model.job.executions for s in run.called_back]
+    ends = [r for r in model.job.receipts if r.task_status in ENDS]
+    ids = {str(r.external_id) for r in model.job.receipts}
+    keys = {_key(s) for s in signals} | {(str(r.task_id), str(r.task_status)) for r in ends}
+    for key in sorted(keys):
+        own = [r for r in ends if (r.task_id, r.task_status) == key]
+        sent = [s for s in signals if _key(s) == key]
+        least = sum(r.fate in ("applied", "early") for r in own)
+        unsure = sum(r.fate == "unknown" for r in own)
+        # Another receiver's receipt was undecided: one signal too many changes nothing.
+        unsure += sum(r.fate == "duplicate" for r in own) if unsure else 0
+        if not least <= len(sent) <= least + unsure:
+            text = f"{key[1]} of {key[0]}: {least} applied by its receipts, {len(sent)} signals"
+            yield model.found("signals", text, least, len(sent))
+        first = min((r.at for r in own if r.at is not None), default=None)
+        for signal in sent:
+            if (name := signal.body.get("external_id")) not in ids:
+                text = f"it was told of {name}, which no receipt names"
+                yield model.found("signals", text)
+            if first is not None and first > signal.at + SLACK:
+                text = f"it was told of {key[1]} before that was received"
+                yield model.found("receipts.received_at", text)
+
+
+def _key(signal: Signal) -> tuple[str, str]:
+    return str(signal.body.get("task_id")), str(signal.body.get("task_status"))
+
+
+def _fates(model: Model) -> Iterator[Finding]:
+    """Expect of each receipt a fate that deliveries, earlier receipts and the history allow."""
+    job = model.job
+    known = {g.vendor_id: g for g in job.generations}
+    sent = [(g, each) for g in job.generations for each in g.callbacks if each.sent is not None]
+    certain = model.books.telling and all(is_plain(g, each) for g, each in sent)
+    before: list[dict[str, Any]] = []
+    rows = job.rows.get(raw.RECEIPTS, ())
+    for row in sorted(rows, key=lambda row: str(row.get("received_at"))):
+        task, status, fate = row.get("task_id"), row.get("task_status"), row.get("fate")
+        expected: dict[str, Any] = {"fate": OneOf((*TAKEN, "rejected", "unknown"))}
+        made = known.get(str(task))
+        if certain and made is not None:
+            own = [each for g, each in sent if g is made and each.status == status]
+            times = [each.sent or 0.0 for each in own]
+            expected["external_id"] = made.external_id
+            expected["fate"] = OneOf(_possible(model, row, made, own=own, before=before))
+            if times:
+                low = min(times) - model.clocks.offsets[made.step].high
+                expected["received_at"] = Between(low - SLACK, None)
+            cause = made.finished if status in ENDS else made.accepted
+            if cause is not None and row.get("updated_at") is not None:
+                latest = max(times) + 0.05 if times else None
+                expected["updated_at"] = Between(cause - 0.05, latest)
+        elif certain:
+            text = f"a callback for {task}, which no vendor knows, was {fate}"
+            yield model.found("orphaned", text)
+        if "decided" in row and fate != "unknown":
+            expected["decided"] = True
+        yield from model.differ(raw.RECEIPTS, row, expected)
+        before.append(row)
+
+
+def _possible(
+    model: Model,
+    row: dict[str, Any],
+    made: Generation,
+    *,
+    own: list[Callback],
+    before: list[dict[str, Any]],
+) -> tuple[str, ...]:
+    """Return the fates that a plain delivery can have had at this moment."""
+    run, status = model.run, row.get("task_status")
+    at = instant(row.get("received_at")) or 0.0
+    past = [each for each in before if each.get("task_id") == row.get("task_id")]
+    unheard = any(each.reply is None or each.reply >= 500 for each in own)
+    fates = {"unknown"} if unheard or not is_adopted(model, made) else set()
+    if any(each.get("task_status") == status for each in past):
+        return (*fates, "duplicate")
+    ended = any(each.get("task_status") in ENDS for each in past)
+    newer = any((each.get("updated_at") or 0) > (row.get("updated_at") or 0) for each in past)
+    if ended or (newer and status not in ENDS):
+        fates.add("out_of_order")
+    moved = any(
+        o.step == made.wanted and o.attempt > (made.attempt or 0) and o.at <= at + SLACK
+        for o in run.orders
+    )
+    # The record ends a moment before the run's close.
+    last = max((each.at for each in run.versions), default=run.closed)
+    if moved or run.closed is None or (last or 0.0) - 2 * SLACK <= at:
+        fates.add("late")
+    if not ended and (run.closed is None or at <= run.closed + SLACK):
+        # The record learns of the task from the activity that brings its acceptance back.
+        noted = next((each.ended for each in run.activities if _accepts(each.result, made)), None)
+        if noted is None or at >= noted - SLACK:
+            fates.add("applied")
+        if noted is None or at <= noted + SLACK + 1.0:
+            fates.add("early")
+    return tuple(sorted(fates))
+
+
+def _accepts(result: dict[str, Any], made: Generation) -> bool:
+    return bool(result.get("accepted_at")) and str(result.get("vendor_id")) == made.vendor_id

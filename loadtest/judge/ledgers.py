@@ -1,0 +1,255 @@
+"""Hold the vendors' ledgers and fault traces against the histories: each generation, each attempt,
+each charge."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from loadtest.books import raw
+from loadtest.books.facts import Callback, Generation, owner
+from loadtest.books.histories import stage_of
+from loadtest.judge.clocks import OWN, SERVER
+from loadtest.judge.compare import Between, Finding, Number, OneOf, exactly
+from loadtest.judge.reference import Model, task_of
+from loadtest.times import instant
+
+SHOWN = 200
+"""Characters of a prompt that a mock's ledger keeps."""
+ENDS = ("succeed", "failed")
+HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
+REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
+"""What a mock notes of a delivery that must be refused."""
+SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
+"""Faults that make a generation worthless which its vendor calls good."""
+
+
+def of_job(model: Model) -> Iterator[Finding]:
+    """Find what in the vendors' rows of the job contradicts its history, or itself."""
+    for made in model.job.generations:
+        yield from _generation(model, made)
+    if model.job.ended:
+        yield from _attempts(model)
+        yield from _results(model)
+    yield from _counts(model)
+    yield from _faults(model)
+
+
+def _generation(model: Model, made: Generation) -> Iterator[Finding]:
+    """Expect a row for an order of the history, within its time, and true in itself."""
+    orders = (o for run in model.job.executions for o in run.orders)
+    order = next((o for o in orders if (o.step, o.attempt) == (made.wanted, made.attempt)), None)
+    name, job, clocks, row = str(made.external_id), model.job, model.clocks, made.row
+    of_stage = job.of(made.wanted)
+    if order is None:
+        if job.ended:
+            text = f"the {made.step} service made {name}, which no history ordered"
+            twice = made.charged and sum(g.charged for g in of_stage) > 1
+            yield model.found("charged_twice" if twice else "orders", text)
+        return
+    stage = next((s for s in model.books.pipeline if s.name == made.wanted), None)
+    if stage and stage.vendor != made.step:
+        yield model.found("ledger", f"{name} is in the ledger of the {made.step} service")
+    twins = sum(g.external_id == made.external_id for g in of_stage) > 1
+    expected: dict[str, Any] = {
+        "attempt": made.attempt,
+        "token": order.token,
+        "accepted_at": Between(order.at - clocks.between(SERVER, made.step), None),
+        "started_at": Between(made.accepted, made.finished, missing=not made.good),
+        "finished_at": Between(made.started or made.accepted, None, missing=not made.good),
+        "charged": made.good,
+        "job_key": job.generations[0].row.get("job_key"),
+        "calls_back": bool(stage and stage.called_back and model.books.called_back),
+        "duplicate": made.duplicate and twins,
+    }
+    if prompts := _prompts(model, made.step):
+        expected["prompt"] = OneOf(prompts)
+    if made.good:
+        expected["error"] = None
+    for part in ("accepted", "started", "finished"):
+        expected[f"{part}_ts"] = exactly(instant(row.get(f"{part}_at")))
+    if made.finished is not None and made.accepted is not None:
+        seconds = made.finished - made.accepted
+        expected["seconds"] = Number(seconds - 1e-4, seconds + 1e-4)
+    if made.good and job.status in ("succeeded", "degraded"):
+        end = _brought(model, made)
+        if end is not None:
+            latest = end + clocks.between(made.step, SERVER)
+            expected["finished_at"] = Between(made.started, latest)
+    if (kept := _kept(model, made)) is not None:
+        expected |= {"job_id": kept, "outcome": OneOf(("succeeded", "succeed"))}
+    expected |= _source(model, made)
+    file = raw.ledger(made.step)
+    yield from model.differ(file, row, expected)
+    for number, sent in enumerate(made.callbacks):
+        wanted = _delivery(model, made, sent)
+        yield from model.differ(file, row["callbacks"][number], wanted, f"callbacks[{number}].")
+
+
+def _prompts(model: Model, step: str) -> tuple[str, ...]:
+    """The planned prompt as a ledger keeps it. A ComfyUI's own workflow has the style after it."""
+    said = model.planned
+    if not isinstance(text := said.get("prompt"), str):
+        return ()
+    styled = f"{text}, {said['style']}" if step == "image" else text
+    return (text[:SHOWN], styled[:SHOWN])
+
+
+def _brought(model: Model, made: Generation) -> float | None:
+    """When the history has the vendor's result, which must have ended by then."""
+    for each in model.run.activities:
+        if each.result.get("asset") and task_of(each.result) == made.vendor_id:
+            return each.ended
+    kept = {task_of(r) for r in model.run.results if r.get("asset")}
+    return model.run.closed if made.vendor_id in kept else None
+
+
+def _kept(model: Model, made: Generation) -> str | None:
+    """The vendor's id in the history, if this generation is of the attempt that the job kept."""
+    if not model.plain or model.job.status != "succeeded" or not made.good:
+        return None
+    last = max(order.attempt for order in model.run.orders if order.step == made.wanted)
+    twins = [g for g in model.job.of(made.wanted) if g.attempt == last]
+    if twins != [made]:
+        return None
+    kept = [r for r in model.run.results if str(r.get("asset_url")).endswith(f"/{made.wanted}")]
+    return task_of(kept[-1]) if kept else None
+
+
+def _source(model: Model, made: Generation) -> dict[str, Any]:
+    """Expect that a later stage was made from what the stage before it made."""
+    names = [each.name for each in model.books.pipeline]
+    place = names.index(made.wanted) if made.wanted in names else 0
+    if not place:
+        return {"source_sha256": None, "source_shows": None}
+    if not made.good or any(fault.where == "result" for fault in model.job.faults):
+        return {}
+    before = [g for g in model.job.of(names[place - 1]) if g.good]
+    expected: dict[str, Any] = {}
+    if hashes := tuple({g.sha256 for g in before if g.sha256}):
+        expected["source_sha256"] = OneOf(hashes)
+    if shows := tuple({g.shows for g in before if g.shows}):
+        expected["source_shows"] = OneOf(shows)
+    if ended := [g.finished for g in before if g.finished is not None]:
+        slack = model.clocks.between(model.books.pipeline[place - 1].vendor, made.step)
+        expected["accepted_at"] = Between(min(ended) - slack, None)
+    return expected
+
+
+def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
+    """Expect that a delivery follows the change that it reports. Notes come from faults."""
+    cause = made.finished if sent.status in ENDS else made.accepted
+    name = made.external_id
+    bent = any(f.where == "callback" and f.external_id == name for f in model.job.faults)
+    last = "succeed" if made.good else "failed"
+    expected: dict[str, Any] = {
+        "status": OneOf(("submitted", "processing", last)),
+        "sent_at": Between(None if cause is None else cause - OWN, None, missing=bent),
+    }
+    if not bent:
+        expected["note"] = ""
+    if sent.reply is None:
+        return expected
+    expected["error"] = None
+    if is_plain(made, sent) and sent.reply < 500 and is_adopted(model, made):
+        expected["reply"] = 200
+    if any(word in sent.note for word in REFUSED):
+        expected["reply"] = Number(400, None)
+    return expected
+
+
+def is_plain(made: Generation, sent: Callback) -> bool:
+    """Whether a delivery is true, though it may be late, repeated or held back.
+
+    A repeat has the content of its first delivery, and is noted as a repeat only.
+    """
+    notes = {each.note for each in made.callbacks if each.delivery_id == sent.delivery_id}
+    return all(part.strip() in HARMLESS for note in notes for part in note.split(","))
+
+
+def is_adopted(model: Model, made: Generation) -> bool:
+    """Whether the job knows of this task: of twins it has adopted one."""
+    task = model.job.record.tasks.get(str(made.external_id)) if model.job.record else None
+    return task in (None, made.vendor_id)
+
+
+def _attempts(model: Model) -> Iterator[Finding]:
+    """Expect the vendor's own failure of an attempt before the next one, or a fault that spoilt
+    it."""
+    job = model.job
+    ordered = ((run, o) for run in job.executions for o in run.orders)
+    for run, order in ordered:
+        if not model.books.shows(order.step):
+            continue
+        name = f"{job.job_id}.{order.step}.{order.attempt}"
+        made = [g for g in job.of(order.step) if g.attempt == order.attempt]
+        faults = {f"{f.where}.{f.do}" for f in job.faults if f.external_id == name}
+        spoilt = bool(faults & SPOILT) or any(f.startswith("result.") for f in faults)
+        if any(o.step == order.step and o.attempt > order.attempt for o in run.orders):
+            if made and all(g.good for g in made) and not spoilt:
+                text = f"attempt {order.attempt + 1} was ordered, and {name} is good by its vendor"
+                yield model.found("attempts", text, "the vendor's failure", "succeeded")
+            elif not made and not faults:
+                text = f"{name} never reached the vendor, and another was ordered"
+                yield model.found("attempts", text)
+        of_order = (order.step, order.attempt)
+        good = any(
+            (stage_of(a.body), a.body.get("attempt")) == of_order and a.outcome == "completed"
+            for a in run.activities
+        )
+        if good and not made:
+            yield model.found("attempts", f"{name} was brought back, and no vendor made it")
+
+
+def _results(model: Model) -> Iterator[Finding]:
+    """Expect that vendors made what the history has from them, and each stage that the job's end
+    needs."""
+    job, pipeline = model.job, model.books.pipeline
+    ids = {g.vendor_id for g in job.generations}
+    for result in model.run.results if model.books.mocked else ():
+        if (task := task_of(result)) not in ids:
+            text = f"its history has {task} from a vendor, and no vendor knows it"
+            yield model.found("history.result", text)
+    needed = {"succeeded": pipeline, "degraded": pipeline[:-1]}
+    for stage in needed.get(str(job.status), ()):
+        if model.books.shows(stage.name) and not any(g.good for g in job.of(stage.name)):
+            text = f"{job.status}, and no {stage.name} of it succeeded at its vendor"
+            yield model.found("ledger", text)
+
+
+def _counts(model: Model) -> Iterator[Finding]:
+    """Expect each id accepted and charged once, and nothing that goes on after the job's end."""
+    job = model.job
+    for rule, word, counted in (
+        ("charged_twice", "charged", [g for g in job.generations if g.charged]),
+        ("duplicated", "accepted", job.generations),
+    ):
+        for external_id, count in Counter(g.external_id for g in counted).items():
+            if count > 1:
+                yield model.found(rule, f"{external_id} was {word} {count} times", 1, count)
+    if job.ended and job.status != "cancelled" and not job.faults:
+        for g in job.generations:
+            if g.finished is None and g.outcome is None:
+                text = f"{g.external_id} goes on at the vendor, and the job has {job.status}"
+                yield model.found("ledger", text)
+
+
+def _faults(model: Model) -> Iterator[Finding]:
+    """Expect each row of the fault trace of an armed rule, and of a generation of the job."""
+    armed, run = model.books.rules, model.books.run
+    keys = tuple({made.row.get("job_key") for made in model.job.generations})
+    for row in model.job.rows.get(raw.FAULTS, ()):
+        service, place = str(row.get("service")), f"{row.get('where')}.{row.get('do')}"
+        effects = armed.get((service, str(row.get("rule"))))
+        expected: dict[str, Any] = {
+            "attempt": owner(row.get("external_id"))[1],
+            "at": Between(run["began_at"] - 1, run.get("ended_at")),
+        }
+        if keys:
+            expected["job_key"] = OneOf(keys)
+        if effects is None:
+            expected["rule"] = OneOf(tuple(sorted(name for s, name in armed if s == service)))
+        elif place not in effects:
+            expected["do"] = OneOf(tuple(sorted(effects)))
+        if prompts := _prompts(model, "image"):
+            expected["prompt"] = OneOf(prompts)
+        yield from model.differ(raw.FAULTS, row, expected)

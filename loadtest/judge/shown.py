@@ -1,0 +1,245 @@
+"""Hold what is shown of a job against its reference model: list, record, files and feed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from loadtest.books import raw
+from loadtest.books.histories import PROGRESS, Activity, Execution, Written, stage_of
+from loadtest.books.model import DEFAULT, ENDS
+from loadtest.judge.clocks import SERVER
+from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, exactly
+from loadtest.judge.reference import Model, State, task_of
+
+OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
+"""What the jobs of a pipeline may lack."""
+FEW = 50
+"""Jobs whose changes a listener of the feed never lags behind: the API keeps 256 for it."""
+
+
+def of_job(model: Model) -> Iterator[Finding]:
+    """Find every shown field that is not what the model says."""
+    if model.job.ended:
+        shown = _job(model)
+        for row in model.job.rows.get(raw.JOBS, ()):
+            yield from model.differ(raw.JOBS, row["job"], _there(row["job"], shown), "job.")
+        for row in model.job.rows.get(raw.STATES, ()):
+            if isinstance(record := row.get("record"), dict):
+                expected = _there(record, shown | _kept(model))
+                yield from model.differ(raw.STATES, record, expected, "record.")
+                yield from _versions(model, record)
+        yield from _files(model)
+    yield from _feed(model)
+
+
+def _there(body: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    lacking = OPTIONAL - body.keys()
+    return {k: value for k, value in expected.items() if k.partition(".")[0] not in lacking}
+
+
+def _job(model: Model) -> dict[str, Any]:
+    """Return what list and record show of the job at its end."""
+    run, last = model.run, model.last
+    expected: dict[str, Any] = {"job_id": model.job_id, **model.planned}
+    expected |= {"queue_position": None, "vendor_position": None}
+    expected["pipeline"] = model.books.run.get("pipeline", DEFAULT)
+    del expected["on_video_failure"]
+    if len(model.job.executions) == 1:
+        expected["created_at"] = exactly(run.started)
+    if not model.plain or not model.states:
+        # Others may have ended the record, or it holds what no history has.
+        expected["version"] = Number(max(model.states, default=0), None)
+        expected["finished_at"] = Between(run.started, None)
+        return expected
+    times = {each.version: _instant(each) for each in run.versions}
+    begun = (v for v, s in sorted(model.states.items()) if s.status != "queued" and s.step)
+    newest = max(model.states)
+    expected |= {
+        "status": last.status,
+        "step": last.step,
+        "percent": last.percent,
+        "asset_url": _url(model, last),
+        "version": newest,
+        "started_at": times.get(next(begun, 0)),
+        "finished_at": times[newest],
+    }
+    expected |= _attempts(last)
+    if run.result:
+        same = ("step", "status", "percent", "asset_url", "version")
+        expected |= {key: run.result[key] for key in same}
+        expected |= {f"attempts.{step}": n for step, n in run.result["attempts"].items()}
+    return expected | _error(model)
+
+
+def _error(model: Model) -> dict[str, Any]:
+    """Return why it ended badly: as its run was closed, or as an activity of a degraded job
+    failed."""
+    match model.last.status:
+        case "failed" if model.run.failure is not None:
+            return {"error.code": model.run.failure[0], "error.message": model.run.failure[1]}
+        case "cancelled":
+            return {"error.code": "cancelled"}
+        case "degraded":
+            failed = (each for each in model.run.activities if each.outcome != "completed")
+            codes = {each.error_class for each in failed}
+            return {"error.code": OneOf(tuple(sorted(filter(None, codes))))}
+        case "succeeded":
+            return {"error": None}
+    return {}
+
+
+def _attempts(state: State) -> dict[str, Any]:
+    return {f"attempts.{step}": _count(number, state) for step, number in state.attempts.items()}
+
+
+def _count(number: int, state: State) -> Any:
+    """Expect this count of attempts; a clean-up counts what it finds charged, too."""
+    return Number(max(0, number - 1), number + 1) if state.cleared else number
+
+
+def _url(model: Model, state: State) -> Any:
+    if not state.cleared:
+        return state.asset_url
+    urls = {str(row["job"].get("asset_url")) for row in model.job.rows.get(raw.JOBS, ())}
+    own = sorted(url for url in urls if f"/jobs/{model.job_id}/" in url)
+    return OneOf((state.asset_url, *own))
+
+
+def _kept(model: Model) -> dict[str, Any]:
+    """Return what the record holds for a recovery, and the results."""
+    run = model.run
+    expected: dict[str, Any] = {
+        "run_id": run.run_id,
+        "namespace": model.books.run.get("namespace"),
+    }
+    words = run.body.keys() - {"prompt", "style", "tag", "priority"}
+    expected |= {f"input.{word}": run.body[word] for word in words}
+    if not model.plain:
+        return expected
+    begun = any(state.step for state in model.states.values())
+    expected["token"] = run.token if begun else None
+    if model.last.status == "succeeded":
+        # The vendor's id of each task whose acceptance an activity of its own brought back.
+        accepted = (
+            a for a in run.activities if a.result.get("accepted_at") and "attempt" in a.body
+        )
+        expected["tasks"] = {_task_name(model, a): str(a.result["vendor_id"]) for a in accepted}
+        units = (result.get("units") or {} for result in run.results)
+        expected["units"] = {name: count for each in units for name, count in each.items()}
+        stored = dict.fromkeys(each.name for each in model.books.pipeline) | _stored(run)
+        expected |= {f"assets.{step}": asset for step, asset in stored.items()}
+    return expected
+
+
+def _task_name(model: Model, activity: Activity) -> str:
+    body = activity.body.get("order") or activity.body
+    return f"{model.job_id}.{stage_of(body)}.{body.get('attempt')}"
+
+
+def _stored(run: Execution) -> dict[str, dict[str, Any]]:
+    """Return the file of each stage, as the last activity that brought one has it."""
+    return {
+        str(result.get("asset_url")).rpartition("/")[2]: asset
+        for result in run.results
+        if isinstance(asset := result.get("asset"), dict)
+    }
+
+
+def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
+    """Expect each version as the workflow task that wrote it has it."""
+    rows = [row for row in record.get("transitions") or () if isinstance(row, dict)]
+    count = len(model.states) if model.plain else record.get("version")
+    if len(rows) != count:
+        text = f"its record has {len(rows)} versions, and {count} were made"
+        yield model.found("states.record.transitions[].version", text, count, len(rows))
+    written = {each.version: each for each in model.run.versions} if model.plain else {}
+    bodies = (signal.body for signal in model.run.signalled(PROGRESS))
+    positions = {body["position"] for body in bodies if isinstance(body.get("position"), int)}
+    before: dict[str, Any] = {}
+    for number, row in enumerate(rows, 1):
+        expected: dict[str, Any] = {"version": number, "at": Between(None, None)}
+        if change := written.get(number):
+            state = model.states[number]
+            expected |= {
+                "at": _instant(change),
+                # A summary is short: of a long note the history has the beginning.
+                "note": Begins(change.note[:-1]) if change.note.endswith("…") else change.note,
+                "status": state.status,
+                "step": state.step,
+                "percent": state.percent,
+                "attempt": _count(state.attempt, state),
+                "asset_url": _url(model, state),
+                "vendor_position": OneOf((None, *positions)),
+                "error": None,
+            }
+            expected |= _attempts(state)
+            if number == max(model.states):
+                del expected["error"]
+                expected |= _error(model)
+                if model.run.result:
+                    expected["asset_url"] = model.run.result["asset_url"]
+        elif before.get("status") in ENDS:
+            expected["status"] = before["status"]
+        yield from model.differ(raw.STATES, row, expected, f"record.transitions[{number}].")
+        before = row
+
+
+def _instant(change: Written) -> Between:
+    return Between(change.since - EXACT, change.at + EXACT)
+
+
+def _files(model: Model) -> Iterator[Finding]:
+    """Expect the files that the history brought, which show what a vendor made."""
+    names = [each.name for each in model.books.pipeline]
+    needed = {"succeeded": names, "degraded": names[:-1]}.get(str(model.job.status), [])
+    stored = _stored(model.run)
+    kept = {task_of(result) for result in model.run.results}
+    rows = {str(row.get("kind")): row for row in model.job.rows.get(raw.FILES, ())}
+    for kind in needed:
+        if kind not in rows:
+            yield model.found("files", f"nobody has looked at its {kind}")
+            continue
+        expected: dict[str, Any] = {"problem": None}
+        if model.plain and kind in stored:
+            expected |= {"bytes": stored[kind]["size"], "sha256": stored[kind]["sha256"]}
+        elif model.job.record is not None and (noted := model.job.record.assets.get(kind)):
+            expected |= {"bytes": noted.size, "sha256": noted.sha256}
+        good = (g for g in model.job.of(kind) if g.good and (not kept or g.vendor_id in kept))
+        made = {g.shows for g in good if g.shows}
+        if made and model.books.shows(kind):
+            expected["shows"] = OneOf(tuple(sorted(made)))
+        yield from model.differ(raw.FILES, rows[kind], expected)
+
+
+def _feed(model: Model) -> Iterator[Finding]:
+    """Expect frames that show versions as the record has them, after their instants, and never an
+    older one after a newer one."""
+    noted = {change.version: change for change in model.job.changes}
+    newest, seen = -1, set()
+    for row in model.job.rows.get(raw.FRAMES, ()):
+        version, change = row.get("version"), noted.get(row.get("version") or 0)
+        seen.add(version)
+        expected: dict[str, Any] = {"source": OneOf(("ws", "poll"))}
+        if version == 0:
+            expected |= {"status": "queued", "step": None, "percent": 0}
+        elif change is not None:
+            expected |= {"status": change.status, "step": change.step, "percent": change.percent}
+            if model.plain and change.at is not None:
+                low = model.clocks.earliest(SERVER, change.at)
+                expected["at"] = Between(low, model.book.ended)
+        elif noted:
+            expected["version"] = OneOf(tuple(sorted(noted)))
+        yield from model.differ(raw.FRAMES, row, expected)
+        if row.get("source") == "ws" and isinstance(version, int):
+            if version < newest:
+                text = f"the feed went back from version {newest} to {version}"
+                yield model.found("frames.version", text)
+            newest = max(newest, version)
+    if model.books.done and model.job.ended:
+        missed = {*sorted(noted)[-1:]} - seen
+        if model.book.feeds == 1 and len(model.book.jobs) <= FEW:
+            # The API may learn of a job late, and then shows nothing from before.
+            first = min((each for each in seen if isinstance(each, int)), default=0)
+            missed |= {version for version in noted if version > first} - seen
+        if missed:
+            text = f"the feed never showed version {', '.join(map(str, sorted(missed)))}"
+            yield model.found("frames.version", text)
