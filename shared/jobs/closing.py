@@ -13,6 +13,7 @@ MESSAGES = {
     "timed_out": "The job was ended by a time-out of the server.",
     "forgotten": "Temporal does not know the job any more.",
     RESET: "The job was reset by hand, which is not supported: submit it again.",
+    "not_a_job_id": "A job's id is job- and 24 hexadecimal digits: submit it to the API.",
     "started_again": "This job id was used before: submit the job under a new one.",
 }
 

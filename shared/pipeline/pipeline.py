@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from shared.errors import QueueFull, RecordStands, RefusedForGood
     from shared.failures import MAX_ATTEMPTS
     from shared.jobs.closing import MESSAGES
+    from shared.jobs.ids import is_job_id
     from shared.jobs.messages import Progress, ProgressReport, Record, StageDone
     from shared.jobs.states import Status
     from shared.pipeline import starting
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
 Input = TypeVar("Input", bound=JobInput)
 T = TypeVar("T")
 STARTED_AGAIN = "started_again"
+NOT_A_JOB_ID = "not_a_job_id"
 
 
 class Degraded(Exception):
@@ -81,7 +83,14 @@ class Pipeline(Generic[Input]):
 
     async def until_ended(self) -> Progress:
         """Return the job's last progress; raise if it failed or was cancelled, as Temporal shows
-        it."""
+        it.
+
+        A run that was started by hand under another kind of id fails at once, because it has no
+        place in the store.
+        """
+        if not is_job_id(self._request.job_id):
+            message = MESSAGES[NOT_A_JOB_ID]
+            raise ApplicationError(message, type=NOT_A_JOB_ID, non_retryable=True)
         await self._cancellation.watch(asyncio.create_task(self._until_recorded()))
         return self._outcome()
 

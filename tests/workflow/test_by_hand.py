@@ -27,7 +27,7 @@ from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.pipeline.pipeline import STARTED_AGAIN
+from shared.pipeline.pipeline import NOT_A_JOB_ID, STARTED_AGAIN
 from shared.semaphore import watchdog
 from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import semaphore_id
@@ -156,8 +156,8 @@ async def test_one_that_was_terminated(line: Pipeline) -> None:
 # An id that was there before, and what was ended or deleted behind a job's back
 
 
-async def start_again(line: Pipeline, job_id: str) -> None:
-    """By hand; the run must fail, and must not have asked any vendor for anything."""
+async def start_by_hand(line: Pipeline, job_id: str, code: str = STARTED_AGAIN) -> None:
+    """The run must fail with the code, and must not have asked any vendor for anything."""
     handle = await line.client.start_workflow(
         GENVIDEO.workflow,
         GenVideoInput(prompt="again", style="ink"),
@@ -169,12 +169,12 @@ async def start_again(line: Pipeline, job_id: str) -> None:
     with pytest.raises(WorkflowFailureError) as failure:
         await handle.result()
     assert isinstance(failure.value.cause, ApplicationError)
-    assert failure.value.cause.type == STARTED_AGAIN
+    assert failure.value.cause.type == code
 
 
 async def test_after_its_success(line: Pipeline) -> None:
     record = await line.run()
-    await start_again(line, record.job_id)
+    await start_by_hand(line, record.job_id)
     assert line.record(record.job_id) == record
     assert (await line.run("next")).status is Status.SUCCEEDED
     for step in GENVIDEO.names:
@@ -188,7 +188,7 @@ async def test_after_it_was_terminated(line: Pipeline) -> None:
     following = await line.submit("next")
     await line.job(job_id).terminate()
     await line.videos.hurry()
-    await start_again(line, job_id)
+    await start_by_hand(line, job_id)
     assert (await line.ended(following)).status is Status.SUCCEEDED
     record = line.record(job_id)
     check(record)
@@ -198,6 +198,15 @@ async def test_after_it_was_terminated(line: Pipeline) -> None:
         prompts = [row["prompt"] for row in await line.ledger(step)]
         assert prompts == ["a cat", "next"]
     await line.free()
+
+
+@pytest.mark.parametrize("job_id", ["my job", "../../x", "semaphore-mine"])
+async def test_under_an_id_that_is_no_jobs(line: Pipeline, job_id: str) -> None:
+    """It ends at once: a run that tried for ever to write its record would keep new jobs out."""
+    await start_by_hand(line, job_id, NOT_A_JOB_ID)
+    assert (await line.run()).status is Status.SUCCEEDED
+    for step in GENVIDEO.names:
+        assert [row["prompt"] for row in await line.ledger(step)] == ["a cat"]
 
 
 async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pipeline) -> None:
