@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,6 +143,25 @@ async def test_an_answer_that_drips_is_not_waited_for_for_ever(
     async with asking(Vendor(b"", drips=True)) as videos:
         with pytest.raises(VendorError, match=r"No whole answer within 0\.3 s"):
             await videos.status("v1")
+
+
+async def test_informational_answers_without_end_are_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each one restarts the time-out of a read, so only the limit of the whole answer ends them."""
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
+
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while True:
+                writer.write(b"HTTP/1.1 100 x\r\n\r\nHTTP/1.1 103 x\r\nLink: </x>\r\n\r\n" * 100)
+                await writer.drain()
+
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        base = "http://{}:{}".format(*server.sockets[0].getsockname())
+        async with http_client(base) as http:
+            with pytest.raises(OutcomeUnknown, match=r"No whole answer within 0\.3 s"):
+                await VideoService(http).status("v1")
 
 
 # HTTP status, Kling's code, and what the vendor's table says a client should make of it.
