@@ -64,9 +64,8 @@ async def test_a_job_starts_the_workflow_of_its_pipeline_on_its_queue(
     assert jobs[video]["attempts"] == {"image": 0, "video": 0}
 
 
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
+async def test_what_is_wrong_is_told_field_by_field(api: Api) -> None:
+    cases: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
         ({"pipeline": "opera"}, [("pipeline", "It must be one of genvideo, speech.")]),
         ({"pipeline": 7, "text": "x"}, [("pipeline", "It must be one of genvideo, speech.")]),
         ({"pipeline": "speech"}, [("text", "It is missing.")]),
@@ -75,16 +74,14 @@ async def test_a_job_starts_the_workflow_of_its_pipeline_on_its_queue(
             [("priority", "It must be at most 5."), ("style", "There is no such field.")],
         ),
         ({"pipeline": "genvideo", "text": "x"}, [("prompt", "It is missing."), ("text", "There")]),
-    ],
-)
-async def test_what_is_wrong_is_told_field_by_field(
-    api: Api, body: dict[str, Any], told: list[tuple[str, str]]
-) -> None:
-    answer = await api.http.post("/jobs", json=body)
-    assert answer.status_code == 422
-    found = [(each["field"], each["message"]) for each in answer.json()["errors"]]
-    assert [field for field, _ in found] == [field for field, _ in told]
-    assert all(said.startswith(wanted) for (_, said), (_, wanted) in zip(found, told, strict=True))
+    ]
+    for body, told in cases:
+        answer = await api.http.post("/jobs", json=body)
+        assert answer.status_code == 422, body
+        found = [(each["field"], each["message"]) for each in answer.json()["errors"]]
+        assert [field for field, _ in found] == [field for field, _ in told], body
+        for (_, said), (_, wanted) in zip(found, told, strict=True):
+            assert said.startswith(wanted), body
 
 
 async def test_a_key_stands_for_one_pipeline(api: Api) -> None:

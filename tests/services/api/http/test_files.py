@@ -49,31 +49,24 @@ async def test_whole_and_by_head(api: Api, job_id: str) -> None:
     assert head.headers["content-length"] == str(len(BYTES))
 
 
-@pytest.mark.parametrize(
-    ("wanted", "first", "last"), [("0-9", 0, 9), ("1000-", 1000, 1023), ("-4", 1020, 1023)]
-)
-async def test_ranges(api: Api, job_id: str, wanted: str, *, first: int, last: int) -> None:
-    answer = await api.http.get(f"/jobs/{job_id}/image", headers={"Range": f"bytes={wanted}"})
-    assert answer.status_code == 206
-    assert answer.content == BYTES[first : last + 1]
-    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(BYTES)}"
+async def test_ranges(api: Api, job_id: str) -> None:
+    for wanted, first, last in (("0-9", 0, 9), ("1000-", 1000, 1023), ("-4", 1020, 1023)):
+        answer = await api.http.get(f"/jobs/{job_id}/image", headers={"Range": f"bytes={wanted}"})
+        assert answer.status_code == 206
+        assert answer.content == BYTES[first : last + 1]
+        assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(BYTES)}"
 
 
-@pytest.mark.parametrize(
-    ("wanted", "status", "code"),
-    [
+async def test_a_range_that_does_not_fit(api: Api, job_id: str) -> None:
+    for wanted, status, code in (
         ("bytes=5000-", 416, "range_not_satisfiable"),
         ("bytes=9-1", 400, "bad_range"),
         ("lines=1-2", 400, "bad_range"),
         ("bytes", 400, "bad_range"),
-    ],
-)
-async def test_a_range_that_does_not_fit(
-    api: Api, job_id: str, wanted: str, *, status: int, code: str
-) -> None:
-    answer = await api.http.get(f"/jobs/{job_id}/image", headers={"Range": wanted})
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert answer.headers["content-type"] == "application/problem+json"
+    ):
+        answer = await api.http.get(f"/jobs/{job_id}/image", headers={"Range": wanted})
+        assert (answer.status_code, answer.json()["code"]) == (status, code), wanted
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_what_a_browser_has_is_not_sent_again(api: Api, job_id: str) -> None:

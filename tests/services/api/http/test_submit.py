@@ -195,10 +195,10 @@ async def test_a_prompt_of_nothing_that_can_be_seen_is_refused(
     assert [error["field"] for error in answer.json()["errors"]] == ["prompt"]
 
 
-@pytest.mark.parametrize("prompt", ["🦊", "٣", "。", "a\u200b", "ก็", "\ue000", "\t x\n"])
-async def test_a_prompt_of_one_visible_character_is_taken_as_it_is(api: Api, prompt: str) -> None:
-    job_id = await api.submit(prompt=prompt)
-    assert (await api.http.get(f"/jobs/{job_id}")).json()["prompt"] == prompt
+async def test_a_prompt_of_one_visible_character_is_taken_as_it_is(api: Api) -> None:
+    for prompt in ("🦊", "٣", "。", "a\u200b", "ก็", "\ue000", "\t x\n"):
+        job_id = await api.submit(prompt=prompt)
+        assert (await api.http.get(f"/jobs/{job_id}")).json()["prompt"] == prompt
 
 
 async def test_a_style_may_be_left_out_and_is_then_empty(api: Api) -> None:
