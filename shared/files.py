@@ -1,11 +1,12 @@
-"""Write whole files or none: a reader never sees a half-written one."""
+"""Write whole files or none, so that a reader never sees a half-written one; digest folders."""
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # As much as most of what we write; a disk with less is as good as full.
@@ -67,3 +68,20 @@ def forget_partials(
                 partial.unlink()
                 removed += 1
     return removed
+
+
+def digest(root: Path, names: Iterable[str], *, salt: str = "") -> str:
+    """Return a digest that changes with the name or content of any of these files, except
+    bytecode."""
+    found = hashlib.sha256(salt.encode())
+    for path in sorted(path for name in names for path in _source(root / name)):
+        found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:16]
+
+
+def _source(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    for directory, below, files in os.walk(path):
+        below[:] = [name for name in below if name != "__pycache__"]
+        yield from (Path(directory, name) for name in files)

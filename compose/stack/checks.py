@@ -11,13 +11,13 @@ from typing import Any
 from compose.stack import machine, namespace
 from compose.stack.asking import api
 from compose.stack.environment import environment_of, keep_secrets, stack_name
-from compose.stack.files import digest, write_private
+from compose.stack.files import write_private
 from compose.stack.given import Saved
 from compose.stack.modes import Stack
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
 from compose.stack.services import CALLBACK, MOCKS, SEMAPHORE, WORKER, Unit
 from compose.stack.settings import Settings
-from shared.files import no_room
+from shared.files import digest, no_room
 from shared.texts import localized
 
 VENDORS_SECONDS = 120.0

@@ -12,11 +12,12 @@ from typing import ClassVar
 
 from compose.stack import machine
 from compose.stack.environment import environment_of, for_compose
-from compose.stack.files import digest, give, private_folder, write_private
+from compose.stack.files import give, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, colour_wanted, say
 from compose.stack.services import FOLDERS, LOADTEST, TEMPORAL, WORKER, Service, Unit, overlays
 from compose.stack.settings import DEFAULT_BASE_IMAGE, Mode, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over, must
+from shared.files import digest
 
 # The user inside the containers if root runs make.
 NOBODY = 10001

@@ -2,11 +2,10 @@
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from compose.stack.output import StackError, say
@@ -76,20 +75,3 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def digest(root: Path, names: Iterable[str], *, salt: str = "") -> str:
-    """Return a digest that changes with the name or content of any of these files, except
-    bytecode."""
-    found = hashlib.sha256(salt.encode())
-    for path in sorted(path for name in names for path in _source(root / name)):
-        found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()[:16]
-
-
-def _source(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    for directory, below, files in os.walk(path):
-        below[:] = [name for name in below if name != "__pycache__"]
-        yield from (Path(directory, name) for name in files)

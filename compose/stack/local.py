@@ -20,11 +20,12 @@ from typing import Any, ClassVar
 from compose.stack import supervisor
 from compose.stack.asking import why_not
 from compose.stack.environment import environment_of, inherited
-from compose.stack.files import digest, own_folder, private_folder, write_private
+from compose.stack.files import own_folder, private_folder, write_private
 from compose.stack.output import UNREACHABLE, StackError, reason_of, say
 from compose.stack.services import FOLDERS, LOADTEST, TEMPORAL, UI_PORT, WORKER, Service, Unit
 from compose.stack.settings import Mode, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over
+from shared.files import digest
 
 PYTHON = Path(sys.executable)
 STOP_PATIENCE = 60.0

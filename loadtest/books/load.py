@@ -43,11 +43,10 @@ def load(folder: RunFolder) -> Books:
 
 
 def _load(folder: RunFolder) -> Books:
-    stages = [_stage(row) for row in folder.rows(raw.STAGES)]
-    vendors = mapping(folder.read(raw.VENDORS))
+    run, vendors = _run(folder), mapping(folder.read(raw.VENDORS))
     books = Books(
-        run=_run(folder),
-        stages=stages,
+        run=run,
+        stages=[_stage(row, run.get("limit")) for row in folder.rows(raw.STAGES)],
         # What each vendor told of itself.
         vendors={name: mapping(told) for name, told in vendors.items()},
         replay=folder.read(raw.REPLAY),
@@ -85,8 +84,7 @@ def _run(folder: RunFolder) -> Row:
     return run | moments | objects
 
 
-def _stage(row: Row) -> StageBook:
-    seen = [mapping(row.get(key)).get("limit") for key in ("slots_before", "slots_after")]
+def _stage(row: Row, limit: object) -> StageBook:
     return StageBook(
         number=whole(row.get("stage")),
         planned_jobs=whole(row.get("jobs")),
@@ -94,7 +92,7 @@ def _stage(row: Row) -> StageBook:
         began=float(row["began_at"]),
         ended=float(row["ended_at"]),
         why=str(row.get("why", "")),
-        limits_seen={limit for limit in seen if isinstance(limit, int)},
+        limit=limit if isinstance(limit, int) else None,
         feeds=whole(row.get("feed_connections")),
         row=row,
     )
@@ -131,9 +129,6 @@ def _staged(folder: RunFolder, books: Books) -> None:
             stage.samples.append(read(SlotSample, row | {"row": row}))
         else:
             books.strays.append(("slots.stage", "the run", "a sample of the slot is of no stage"))
-    for stage in books.stages:
-        seen = {sample.limit for sample in stage.samples if sample.limit is not None}
-        stage.limits_seen |= seen
 
 
 def _of_jobs(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:

@@ -111,7 +111,8 @@ class StageBook:
     began: float
     ended: float
     why: str
-    limits_seen: set[int]
+    limit: int | None
+    """The limit at the beginning of the run; it is not to change."""
     feeds: int = 0
     """Connections of the live feed; one is enough where nothing broke it."""
     jobs: dict[str, JobFacts] = field(default_factory=dict)
@@ -122,11 +123,6 @@ class StageBook:
     @property
     def name(self) -> str:
         return stage_name(self.number, self.planned_jobs)
-
-    @property
-    def limit(self) -> int | None:
-        """The highest that was seen."""
-        return max(self.limits_seen, default=None)
 
     @property
     def accepted(self) -> int:

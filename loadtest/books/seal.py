@@ -1,6 +1,6 @@
-"""The seal of a run or a proof: a hash of each file, and one number that stands for them all.
+"""Seal a run or a proof: note a hash of each file, and one hash of these notes, the root.
 
-Somebody who changes a file can seal it again, but not under the same root.
+A changed file can be sealed again, but not under the same root.
 """
 
 import hashlib
@@ -27,47 +27,32 @@ class Seal:
 
 
 def write(folder: RunFolder, files: tuple[str, ...] = OF_RUN) -> str:
-    """Seal what was noted; returns the root. `sha256sum -c SHA256SUMS` checks it, too."""
-    sums = {name: _hash(folder.path / name) for name in _noted(folder, files)}
-    _write(folder, sums)
-    return root(sums)
+    """Seal these files; return the root, as `sha256sum SHA256SUMS` prints it."""
+    return _write(folder, {name: _hash(folder.path / name) for name in _there(folder, files)})
 
 
 def add(folder: RunFolder, path: Path) -> None:
-    """Take in one file that came after the seal; of the others nothing is read again."""
-    sums = _read(folder)
-    if sums:
-        name = path.relative_to(folder.path).as_posix()
-        _write(folder, sums | {name: _hash(path)})
+    """Add one file that was written after the seal, without reading the others again."""
+    if sums := _read(folder):
+        _write(folder, sums | {path.relative_to(folder.path).as_posix(): _hash(path)})
 
 
 def check(folder: RunFolder, files: tuple[str, ...] = OF_RUN) -> Seal:
-    """Read every file again. What was never sealed has no root."""
-    sums = _read(folder)
-    there = set(_noted(folder, files))
+    """Read every file again; what was never sealed has no root."""
+    if not (sums := _read(folder)):
+        return Seal()
+    there = set(_there(folder, files))
     changed = [
         f"{name} was changed"
         for name, noted in sums.items()
         if name in there and _hash(folder.path / name) != noted
     ]
     gone = [f"{name} was removed" for name in sums.keys() - there]
-    added = [f"{name} was added" for name in there - sums.keys()] if sums else []
-    return Seal(root(sums) if sums else NONE, tuple(sorted(changed + gone + added)))
+    added = [f"{name} was added" for name in there - sums.keys()]
+    return Seal(_hash(folder.path / NAME), tuple(sorted(changed + gone + added)))
 
 
-def root(sums: dict[str, str]) -> str:
-    """The root of a Merkle tree over the files in the order of their names."""
-    level = [
-        hashlib.sha256(b"\0" + f"{sums[name]}  {name}".encode()).digest() for name in sorted(sums)
-    ]
-    while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=False)
-        above = [hashlib.sha256(b"\1" + left + right).digest() for left, right in pairs]
-        level = above + level[len(above) * 2 :]
-    return level[0].hex() if level else NONE
-
-
-def _noted(folder: RunFolder, files: tuple[str, ...]) -> Iterator[str]:
+def _there(folder: RunFolder, files: tuple[str, ...]) -> Iterator[str]:
     for pattern in files:
         for path in folder.path.glob(pattern):
             if path.is_file() and not path.parent.is_symlink():
@@ -83,9 +68,10 @@ def _read(folder: RunFolder) -> dict[str, str]:
     return {name: digest for digest, _, name in pairs if name}
 
 
-def _write(folder: RunFolder, sums: dict[str, str]) -> None:
+def _write(folder: RunFolder, sums: dict[str, str]) -> str:
     text = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
     (folder.path / NAME).write_text(text, encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hash(path: Path) -> str:

@@ -72,48 +72,29 @@ def _instant(at: float, offset: Offset | None, *, late: bool) -> float:
     return offset.latest(at) if late else offset.earliest(at)
 
 
-def record_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
-    """Each stretch of *running* in the JSON record; a reset may make several.
-
-    A run that was reset has ended at that moment; its record says so once its vendors are clear.
-    """
-    begin: float | None = None
-    for change in job.record.transitions if job.record else ():
-        if change.at is None:
-            continue
-        if change.status == "running" and begin is None:
-            begin = change.at
-        elif begin is not None and (change.status in ENDS or change.status == "queued"):
-            end: float | None = change.at
-            if change.status == "queued":
-                closes = [run.closed for run in job.executions if run.closed is not None]
-                end = min((at for at in closes if begin <= at <= change.at), default=None)
-            if end is not None:
-                yield Interval(job.job_id, begin, end)
-            begin = None
-    if begin is not None:
-        yield Interval(job.job_id, begin, horizon)
-
-
-def temporal_intervals(job: JobFacts, horizon: float) -> Iterator[Interval]:
-    """From the permit to the close of each run, by Temporal's histories."""
-    for run in job.executions:
-        if run.granted is not None:
-            yield Interval(job.job_id, run.granted, run.closed or horizon)
-
-
 def by_book(books: Books, clocks: Offsets) -> dict[str, list[Interval]]:
     """All intervals of a run; foreign generations count in the vendors' book."""
     horizon = max((stage.ended for stage in books.stages), default=0.0)
-    found: dict[str, list[Interval]] = {
+    return {
         VENDORS: vendor_intervals(books, clocks),
-        RECORDS: [],
-        TEMPORAL: [],
+        RECORDS: [each for job in books.jobs for each in _recorded(job, horizon)],
+        # From the permit to the close of each run.
+        TEMPORAL: [
+            Interval(job.job_id, run.granted, run.closed or horizon)
+            for job in books.jobs
+            for run in job.executions
+            if run.granted is not None
+        ],
     }
-    for job in books.jobs:
-        found[RECORDS] += record_intervals(job, horizon)
-        found[TEMPORAL] += temporal_intervals(job, horizon)
-    return found
+
+
+def _recorded(job: JobFacts, horizon: float) -> Iterator[Interval]:
+    """Return the time of *running* in the JSON record."""
+    known = [change for change in job.changes if change.at is not None]
+    begin = next((change.at for change in known if change.status == "running"), None)
+    end = next((change.at for change in known if change.status in ENDS), horizon)
+    if begin is not None:
+        yield Interval(job.job_id, begin, end or horizon)
 
 
 def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) -> list[Interval]:

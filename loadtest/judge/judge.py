@@ -21,7 +21,7 @@ from loadtest.books.model import (
 from loadtest.books.raw import RUN, Damaged, RunFolder
 from loadtest.judge import callbacks, ledgers, life, reference, shown, slot, whole
 from loadtest.judge.clocks import Clocks, clocks
-from loadtest.judge.compare import Finding
+from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.fates import (
     CallbackBook,
     FaultBook,
@@ -236,39 +236,35 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
 
 
 def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
-    """One submission, one job in the list, one run, one record."""
-
-    def found(rule: str, text: str) -> Finding:
-        return Finding(rule, job.job_id, job.stage, text)
-
+    """Expect one submission, one job in the list, one run and one record."""
+    found, unread = Subject(job.job_id, job.stage).found, books.unread
     if not job.submissions:
         text = "carries the run's tag, yet no submission was given it: one job too many"
         yield found(DUPLICATED, text)
     elif len(job.submissions) > 1:
         yield found(DUPLICATED, f"{len(job.submissions)} submissions were given this one job")
-    if not job.api and "API" not in books.unread:
+    if not job.api and "API" not in unread:
         yield found(LOST, "accepted by the API, which no longer knows it")
     elif job.api and not job.api[0].listed:
         yield found(LOST, "known to the API, yet missing from its list")
     if len(job.api) > 1:
         yield found(DUPLICATED, f"the API lists it {len(job.api)} times")
     deleted = books.done_to(job.job_id, DELETE)
-    if not job.executions and "Temporal" not in books.unread and not deleted:
+    if not job.executions and "Temporal" not in unread and not deleted:
         yield found(LOST, "no history in Temporal")
     if len(job.runs) > 1 and not books.done_to(job.job_id, RESET, START_AGAIN):
         yield found(DUPLICATED, f"{len(job.runs)} runs in Temporal")
     for run in job.executions:
         if run.problem is not None:
             yield found("history", f"the history of run {run.run_id or 'unknown'} {run.problem}")
-    if (job.record is None or job.record.problem) and "records" not in books.unread:
-        yield found(LOST, f"no JSON record ({job.record.problem if job.record else 'missing'})")
+    problem = job.record.problem if job.record else "missing"
+    if problem and "records" not in unread:
+        yield found(LOST, f"no JSON record ({problem})")
     if job.status is not None and not job.ended:
         yield found(STILL_OPEN, f"the API shows it {job.status} after the stage")
-    elif job.ended:
-        for generation in job.generations:
-            if generation.finished is None and generation.outcome is None:
-                text = f"{generation.external_id} was accepted and has not ended"
-                yield found(LEFT_OPEN, text)
+    for made in job.generations if job.ended else ():
+        if made.finished is None and made.outcome is None:
+            yield found(LEFT_OPEN, f"{made.external_id} was accepted and has not ended")
 
 
 def _thresholds(books: Books) -> Iterator[Threshold]:
@@ -280,11 +276,15 @@ def _thresholds(books: Books) -> Iterator[Threshold]:
 
 
 def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:
-    """The stage with the smallest margin speaks for all."""
+    """Hold a threshold against every stage; the one with the smallest margin speaks for all."""
     asked = threshold.text not in DEFAULTS
     measured = []
     for stage in stages:
-        value, limit = stage.metrics.get(threshold.metric), _limit(threshold, stage)
+        value, jobs = stage.metrics.get(threshold.metric), stage.counts["submitted"]
+        named = {"jobs": jobs}
+        if stage.limit is not None:
+            named |= {"limit": stage.limit, "expected": min(jobs, stage.limit)}
+        limit = named.get(threshold.limit) if isinstance(threshold.limit, str) else threshold.limit
         if value is not None and limit is not None:
             measured.append((threshold.margin(value, limit), value, limit, stage.number))
     if not measured:
@@ -294,15 +294,8 @@ def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:
     return Condition(threshold.text, value, limit, margin, number, ok, asked)
 
 
-def _limit(threshold: Threshold, stage: StageResult) -> float | None:
-    if threshold.symbolic and stage.limit is None:
-        return None
-    limit, jobs = stage.limit or 0, stage.counts["submitted"]
-    return threshold.limit_in({"limit": limit, "jobs": jobs, "expected": min(jobs, limit)})
-
-
 def _of_stage(stage: StageResult) -> Iterator[Finding]:
-    """What a stage's own reckoning found, by name like the rest."""
+    """Return the findings of a stage's own measures."""
     for book, swept in stage.at_once.items():
         for pair in swept.pairs:
             text = (
@@ -310,12 +303,12 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
                 f"{timestamp(pair.begin)} by the {book}' clock, the limit being {stage.limit}"
             )
             yield Finding(OVERLAP, pair.second, stage.number, text)
-    for job_id, text in stage.callbacks.lost:
-        yield Finding(CALLBACK_LOST, job_id, stage.number, text)
-    for job_id, text in stage.callbacks.unsent:
-        yield Finding(ORPHANED, job_id, stage.number, text)
-    for job_id, text in stage.retries.unaccounted + stage.faults.unaccounted:
-        yield Finding(UNACCOUNTED, job_id, stage.number, text)
+    for rule, named in (
+        (CALLBACK_LOST, stage.callbacks.lost),
+        (ORPHANED, stage.callbacks.unsent),
+        (UNACCOUNTED, stage.retries.unaccounted + stage.faults.unaccounted),
+    ):
+        yield from (Finding(rule, job_id, stage.number, text) for job_id, text in named)
 
 
 def judge_stage(
@@ -385,15 +378,15 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
         "makespan_ratio": result.timing.ratio,
         "efficiency": result.timing.efficiency,
         "retries": result.retries.retries if mocked else None,
-        "handover_p50": result.hand_over.median,
-        "handover_p95": result.hand_over.p95,
-        "handover_max": result.hand_over.max,
-        "vendor_idle_p50": result.vendor_idle.median,
-        "vendor_idle_p95": result.vendor_idle.p95,
-        "vendor_idle_max": result.vendor_idle.max,
+        **_percentiles("handover", result.hand_over),
+        **_percentiles("vendor_idle", result.vendor_idle),
         "events_per_job_median": result.history_events.median,
         "events_per_job_max": result.history_events.max,
     }
+
+
+def _percentiles(name: str, of: Spread) -> dict[str, float | None]:
+    return {f"{name}_p50": of.median, f"{name}_p95": of.p95, f"{name}_max": of.max}
 
 
 def _most(result: StageResult, books: Books) -> list[int]:

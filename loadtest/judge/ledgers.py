@@ -219,13 +219,12 @@ def _results(model: Model) -> Iterator[Finding]:
 def _counts(model: Model) -> Iterator[Finding]:
     """Expect each id accepted and charged once, and nothing that goes on after the job's end."""
     job = model.job
-    for rule, word, counted in (
-        ("charged_twice", "charged", [g for g in job.generations if g.charged]),
-        ("duplicated", "accepted", job.generations),
-    ):
-        for external_id, count in Counter(g.external_id for g in counted).items():
-            if count > 1:
-                yield model.found(rule, f"{external_id} was {word} {count} times", 1, count)
+    for name, count in Counter(g.external_id for g in job.generations if g.charged).items():
+        if count > 1:
+            yield model.found("charged_twice", f"{name} was charged {count} times", 1, count)
+    for name, count in Counter(g.external_id for g in job.generations).items():
+        if count > 1:
+            yield model.found("duplicated", f"{name} was accepted {count} times", 1, count)
     if job.ended and job.status != "cancelled" and not job.faults:
         for g in job.generations:
             if g.finished is None and g.outcome is None:

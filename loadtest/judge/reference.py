@@ -197,11 +197,11 @@ def _permit(model: Model, run: Execution) -> Iterator[Finding]:
         yield model.found("permit", "ordered a stage, and no permit is in its history")
         return
     for order in run.orders:
-        name = f"{order.step} {order.attempt} was ordered"
         if order.at < (run.granted or 0.0):
-            yield model.found("permit", f"{name} before the permit")
+            text = f"{order.step} {order.attempt} was ordered before the permit"
+            yield model.found("permit", text)
         if order.token != run.token:
-            text = f"{name} under permit {order.token}"
+            text = f"{order.step} {order.attempt} was ordered under permit {order.token}"
             yield model.found("permit", text, run.token, order.token)
 
 

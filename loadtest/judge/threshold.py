@@ -60,7 +60,7 @@ _SHAPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """One condition; the limit is a number, or a name that each stage fills in."""
+    """A condition; the limit is a number, or a name that each stage fills in."""
 
     metric: str
     op: str
@@ -68,29 +68,16 @@ class Threshold:
 
     @property
     def text(self) -> str:
-        """As it is written down, to be read again as the very same."""
-        if isinstance(self.limit, str):
-            return self.short
-        plain = f"{Decimal(repr(self.limit)).normalize():f}"
-        return f"{self.metric}{self.op}{plain}"
-
-    @property
-    def short(self) -> str:
-        return f"{self.metric}{self.op}{self.limit}"
-
-    @property
-    def symbolic(self) -> bool:
-        return isinstance(self.limit, str)
-
-    def limit_in(self, symbols: dict[str, float]) -> float:
-        """The limit as a number in a stage with these values."""
-        return symbols[self.limit] if isinstance(self.limit, str) else self.limit
+        """The condition as text, which is read again as the very same."""
+        number = not isinstance(self.limit, str)
+        limit = f"{Decimal(repr(self.limit)).normalize():f}" if number else self.limit
+        return f"{self.metric}{self.op}{limit}"
 
     def holds(self, measured: float, limit: float) -> bool:
         return _COMPARE[self.op](measured, limit)
 
     def margin(self, measured: float, limit: float) -> float:
-        """How far inside the limit, in the metric's unit; negative when it is broken."""
+        """Return how far inside the limit it is, in the metric's unit; negative beyond it."""
         if self.op.startswith("<"):
             return limit - measured
         if self.op.startswith(">"):
@@ -100,7 +87,7 @@ class Threshold:
 
 
 def parse(text: str) -> Threshold:
-    """Read one threshold; raises ValueError with what is wrong and what would be right."""
+    """Read a threshold; raise ValueError with what is wrong and what would be right."""
     match = _SHAPE.match(text)
     if match is None:
         raise ValueError(
@@ -111,9 +98,8 @@ def parse(text: str) -> Threshold:
         raise ValueError(f"'{text}': unknown metric '{metric}'; known are {', '.join(METRICS)}")
     if symbol is not None:
         if symbol not in SYMBOLS:
-            raise ValueError(
-                f"'{text}': '{symbol}' is neither a number nor one of {', '.join(SYMBOLS)}"
-            )
+            known = ", ".join(SYMBOLS)
+            raise ValueError(f"'{text}': '{symbol}' is neither a number nor one of {known}")
         return Threshold(metric, op, symbol)
     try:
         limit = float(number) * _UNITS[unit or ""]

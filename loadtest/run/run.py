@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from loadtest.books import raw, seal
@@ -25,9 +26,11 @@ from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import Processes, addresses
 from loadtest.wire.temporal import Temporal
 from loadtest.wire.vendor import Vendor
+from shared.files import digest
 from shared.jobs.genvideo import GENVIDEO
 from shared.pipeline.definition import Definition
 
+ROOT = Path(__file__).parents[2]
 PROCESS_SECONDS = 2.0
 
 
@@ -104,9 +107,7 @@ class Run:
 
     async def _watch_processes(self) -> None:
         """Note what each process uses: every two seconds at first, seldom in a long run."""
-        settings = self._stack.settings
-        tokens = {"api": settings.api_token, "callback": settings.operator_key}
-        processes = Processes(addresses(settings), tokens=tokens)
+        processes = self._processes()
         pause = PROCESS_SECONDS
         try:
             while True:
@@ -115,6 +116,22 @@ class Run:
                 pause = min(pause * 1.01, 15 * PROCESS_SECONDS)
         finally:
             await processes.close()
+
+    def _processes(self) -> Processes:
+        settings = self._stack.settings
+        tokens = {"api": settings.api_token, "callback": settings.operator_key}
+        return Processes(addresses(settings), tokens=tokens)
+
+    async def _code(self) -> dict[str, Any]:
+        """The digests of the packages that the services run, and of those of the checkout."""
+        processes = self._processes()
+        services = await processes.code()
+        await processes.close()
+        names = {name for packages in services.values() for name in packages}
+        folders = {name: name.replace(".", "/") for name in sorted(names)}
+        there = {name: path for name, path in folders.items() if (ROOT / path).is_dir()}
+        ours = {name: digest(ROOT, [path]) for name, path in there.items()}
+        return {"services": services, "checkout": ours}
 
     def _stage(self, number: int) -> Stage:
         return Stage(
@@ -157,6 +174,7 @@ class Run:
             "temporal_ui": settings.temporal_ui_url,
             "namespace": self._stack.temporal.namespace,
             "environment": environment(self._stack.server_version),
+            "code": await self._code(),
             "faults": await self._faults(),
             "limit": await self._limit(),
             "vendors_before": await self._totals(),

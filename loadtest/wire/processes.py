@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ _NAMES = {
     "process_cpu_seconds_total": "cpu",
     "process_resident_memory_bytes": "rss",
 }
+_CODE = re.compile(r'^genvideo_code\{digest="(\w+)",package="([\w.]+)"\}', re.M)
 RUNNER = "loadtest"
 MOCKS = {"image": "mock-comfyui", "video": "mock-kling"}
 
@@ -62,17 +64,31 @@ class Processes:
         rows = await asyncio.gather(*(self._one(*item) for item in self._clients.items()))
         return [row for row in rows if row is not None] + [_own()]
 
+    async def code(self) -> dict[str, dict[str, str]]:
+        """Return the digests of the packages that each process runs; one that does not answer has
+        none."""
+        texts = await asyncio.gather(*map(_metrics, self._clients.values()))
+        return {
+            name: {package: digest for digest, package in _CODE.findall(text)}
+            for name, text in zip(self._clients, texts, strict=True)
+            if name not in MOCKS.values()
+        }
+
     async def close(self) -> None:
         for client in self._clients.values():
             await client.close()
 
     async def _one(self, name: str, http: Http) -> dict[str, Any] | None:
-        try:
-            answer = await http.get("/metrics")
-        except Unreachable:
-            return None
-        values = read(answer.text) if answer.ok else {}
+        values = read(await _metrics(http))
         return {"at": time.time(), "name": name, **values} if "cpu" in values else None
+
+
+async def _metrics(http: Http) -> str:
+    try:
+        answer = await http.get("/metrics")
+    except Unreachable:
+        return ""
+    return answer.text if answer.ok else ""
 
 
 def read(text: str) -> dict[str, float]:

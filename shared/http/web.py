@@ -3,17 +3,20 @@
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
 from fastapi import FastAPI, Query, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.types import ASGIApp
 
 from shared.errors import NotReady
+from shared.files import digest
 from shared.http import problems
 from shared.http.app import ServiceApp, Sockets
 from shared.http.bodies import Limit
@@ -23,11 +26,13 @@ from shared.telemetry import tracing
 from shared.telemetry.job_lines import LINES, JobLine
 from shared.telemetry.sdk_metrics import sdk_metrics
 
+CODE = Gauge("genvideo_code", "1, with the digest of a package that runs", ["package", "digest"])
 # Dependency -> why it isn't ready, or None if it is.
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 Refresh = Callable[[], Awaitable[None]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
+ROOT = Path(__file__).parents[2]
 # No client has a reason to send large frames; the library's default is 16 MiB.
 WEBSOCKET_BYTES = 64 * 1024
 HEAD_BYTES = 64 * 1024
@@ -74,6 +79,8 @@ def service_app(
     app.limits = {} if limit is None else {"/": limit}
     app.hosts, app.origins = hosts, origins
     app.state.stopping = asyncio.Event()
+    for package in _packages():
+        CODE.labels(package, digest(ROOT, [package.replace(".", "/")])).set(1)
     problems.install(app)
     add_documentation(app)
 
@@ -112,6 +119,13 @@ def service_app(
         return LINES.of(job_id)
 
     return app
+
+
+def _packages() -> tuple[str, ...]:
+    """Return `shared` and the service whose module this process runs."""
+    spec = sys.modules["__main__"].__spec__
+    running = ".".join((spec.name if spec else "").split(".")[:2])
+    return ("shared", running) if running.startswith("services.") else ("shared",)
 
 
 def _shown(example: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:

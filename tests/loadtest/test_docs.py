@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.books import raw
 from loadtest.books.model import WITNESSES, codes
 from loadtest.cli import app
 from loadtest.judge.compare import Finding
@@ -101,7 +102,9 @@ LISTS: dict[str, type] = {
     "findings": Finding,
 }
 # Below these it is the mocks' business what they say.
-OPAQUE = re.compile(r"vendors\.\*\.(stats|verdict)|run\.vendors_before\.\*|run\.faults\.\*\.rules")
+OPAQUE = re.compile(
+    r"vendors\.\*\.(stats|verdict)|run\.(vendors_before\.\*|faults\.\*\.rules|code\.\w+)"
+)
 NAMED = re.compile(r"(run\.faults|run\.vendors_before|vendors)$")
 
 
@@ -148,6 +151,9 @@ def of_value(value: Any, path: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     run = unpack("everything-at-once", tmp_path_factory.mktemp("results") / "run")
+    # What runs note since this one was recorded.
+    code: dict[str, dict[str, str]] = {"services": {}, "checkout": {}}
+    run.write(raw.RUN, run.read(raw.RUN) | {"code": code})
     judgement = judge(run)
     return {"results": results(judgement), "jobs": jobs_csv(judgement)}
 

@@ -36,6 +36,8 @@ TEXT = """# HELP process_cpu_seconds_total Total user and system CPU time spent 
 process_cpu_seconds_total 12.5
 process_resident_memory_bytes 9.1e+07
 process_virtual_memory_bytes 5
+genvideo_code{digest="0a1b",package="shared"} 1.0
+genvideo_code{digest="2c3d",package="services.api"} 1.0
 """
 
 
@@ -87,9 +89,11 @@ async def test_the_operators_key_is_shown_to_the_receiver_alone() -> None:
         urls = {name: f"{base}/{name}" for name in ("api", "callback")}
         processes = Processes(urls, tokens={"callback": SecretStr("a-key")})
         rows = await processes.sample()
+        code = await processes.code()
         await processes.close()
 
     assert {row["name"] for row in rows} == {"api", "callback", RUNNER}
+    assert code == {name: {"shared": "0a1b", "services.api": "2c3d"} for name in urls}
     assert shown == {"api": None, "callback": "Bearer a-key"}
 
 

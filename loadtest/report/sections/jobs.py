@@ -129,13 +129,6 @@ def proof(judgement: Judgement) -> Section:
                     f"{duration(pair.end - pair.begin)}."
                 )
                 blocks.append(Notice(BAD, text))
-    for stage in judgement.books.stages:
-        if len(stage.limits_seen) > 1:
-            text = (
-                f"The limit changed in the stage {stage.name}: {sorted(stage.limits_seen)}; "
-                "the highest was taken."
-            )
-            blocks.append(Notice(WARN, text))
     if judgement.books.mocked:
         stages = zip(judgement.books.stages, judgement.stages, strict=True)
         blocks += filter(None, (_lanes(stage, result) for stage, result in stages))

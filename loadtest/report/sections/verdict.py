@@ -152,6 +152,8 @@ def _banners(run: dict[str, Any]) -> list[str]:
             "Mocks were off: the vendors' own books are absent, so nothing is said here about "
             "charges, callbacks sent, or what ran at once by the vendors' clocks."
         )
+    if other := _other_code(run):
+        found.append(f"Services ran other code than that of the checkout: {', '.join(other)}.")
     if run.get("why") != "done":
         found.append(f"This report is partial: {run.get('why')}.")
     return found
@@ -189,7 +191,8 @@ def _facts(run: dict[str, Any], seal: str) -> list[Cells]:
         row("ended", timestamp(run.get("ended_at"))),
         row("stages", ", ".join(map(str, plan["stages"])) + f" jobs, {arrivals}"),
         row("seed", own(str(plan["seed"]))),
-        row("code", own(str(where.get("code")))),
+        row("code of the checkout", own(str(where.get("code")))),
+        row("code of the services", _code(run)),
         row("Temporal", f"server {where.get('server')}, SDK {where.get('sdk')}"),
         row("Python", str(where.get("python"))),
         row("machine", machine),
@@ -197,6 +200,26 @@ def _facts(run: dict[str, Any], seal: str) -> list[Cells]:
         row("limit at the beginning", str(run.get("limit"))),
         row("seal (root of SHA256SUMS)", seal),
     ]
+
+
+def _other_code(run: dict[str, Any]) -> list[str]:
+    """The services that run a package which differs from the checkout's."""
+    code = run.get("code") or {}
+    ours = code.get("checkout", {})
+    return [
+        name
+        for name, packages in code.get("services", {}).items()
+        if any(digest != ours.get(package, digest) for package, digest in packages.items())
+    ]
+
+
+def _code(run: dict[str, Any]) -> Cell | str:
+    services = (run.get("code") or {}).get("services") or {"each": {}}
+    if silent := [name for name, packages in services.items() if not packages]:
+        return Cell(f"not known of {', '.join(silent)}", WARN)
+    if other := _other_code(run):
+        return Cell(f"not that of the checkout: {', '.join(other)}", WARN)
+    return "that of the checkout"
 
 
 def _faults(armed: dict[str, Any]) -> Cell | str:

@@ -67,7 +67,7 @@ def book(jobs: list[JobFacts], limit: int = 1) -> StageBook:
         began=0,
         ended=1000,
         why="done",
-        limits_seen={limit},
+        limit=limit,
         jobs={job.job_id: job for job in jobs},
     )
 

@@ -68,10 +68,10 @@ def test_one_that_is_asked_for_replaces_the_default_of_its_metric() -> None:
 )
 def test_margins(text: str, measured: float, holds: bool, margin: float) -> None:
     threshold = parse(text)
-    limit = threshold.limit_in({})
+    assert isinstance(threshold.limit, float)
 
-    assert threshold.holds(measured, limit) is holds
-    assert threshold.margin(measured, limit) == pytest.approx(margin)
+    assert threshold.holds(measured, threshold.limit) is holds
+    assert threshold.margin(measured, threshold.limit) == pytest.approx(margin)
 
 
 def test_every_default_names_a_metric() -> None:

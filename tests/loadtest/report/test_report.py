@@ -226,6 +226,18 @@ def test_without_mocks_the_report_says_what_it_cannot(tmp_path: Path) -> None:
     assert "both vendors' clocks" not in text
 
 
+@pytest.mark.parametrize(
+    ("digest", "said"),
+    [("1", "| that of the checkout"), ("2", "other code than that of the checkout: api.")],
+)
+def test_services_of_other_code_are_named(honest: Synthetic, digest: str, said: str) -> None:
+    code = {"services": {"api": {"shared": digest}}, "checkout": {"shared": "1"}}
+    honest.replace(raw.RUN, honest.folder.read(raw.RUN) | {"code": code})
+    write_report(honest.folder, judge(honest.folder))
+
+    assert said in (honest.folder.path / "report.md").read_text("utf-8")
+
+
 def test_with_one_mock_the_report_says_of_which_vendor_it_says_nothing(tmp_path: Path) -> None:
     plan = Options(stages="3", seed="7").plan(mocks=["video"])
     run = Synthetic(tmp_path, plan=plan, mocks=["video"]).write()

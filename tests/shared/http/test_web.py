@@ -9,9 +9,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import StreamingResponse
 
 from shared.errors import BodyTooLarge, RouteNotFound, StorageFailed
+from shared.files import digest
 from shared.http.bodies import Limit
 from shared.http.client import http_client
-from shared.http.web import service_app
+from shared.http.web import ROOT, service_app
 from tests.fixtures.processes import serving
 
 
@@ -62,7 +63,9 @@ async def test_life_readiness_and_metrics(http: httpx.AsyncClient) -> None:
     assert (await http.get("/healthz")).json() == {"status": "ok"}
     unready = await http.get("/readyz")
     assert (unready.status_code, unready.json()["detail"]) == (503, "disk: is full")
-    assert "python_info" in (await http.get("/metrics")).text
+    metrics = (await http.get("/metrics")).text
+    assert "python_info" in metrics
+    assert f'genvideo_code{{digest="{digest(ROOT, ["shared"])}",package="shared"}} 1.0' in metrics
     for path, status in (("/healthz", 200), ("/readyz", 503), ("/metrics", 200)):
         head = await http.head(path)
         assert (head.status_code, head.content) == (status, b"")
