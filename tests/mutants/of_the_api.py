@@ -66,11 +66,13 @@ MUTANTS = (
     ),
     Mutant(
         name="frames-left-out",
-        breaks="the feed shows the newest version of a record and not those before it",
+        breaks="the feed leaves out the third version of each record",
         edits=(
             (
-                "[record.job()] if known is None else versions_after(record, known.version)",
-                "[record.job()]",
+                "            self.put(job)\n        return self.get(record.job_id)",
+                "            if job.version != 3:\n"
+                "                self.put(job)\n"
+                "        return self.get(record.job_id)",
             ),
         ),
         scene=SCENES["quick"],
@@ -79,11 +81,20 @@ MUTANTS = (
     ),
     Mutant(
         name="frames-out-of-order",
-        breaks="changes that are sent together are sent in reverse order",
+        breaks="each version is followed by the number of the one before it",
         edits=(
             (
                 "[Item(numbered(frame), frame.number) for frame in frames]",
-                "[Item(numbered(frame), frame.number) for frame in frames[::-1]]",
+                "[\n"
+                "            Item(numbered(Frame(job, frame.number, frame.change)), frame.number)\n"
+                "            for frame in frames\n"
+                "            for job in (\n"
+                "                frame.job,\n"
+                "                frame.job.model_copy(\n"
+                '                    update={"version": max(0, frame.job.version - 1)}\n'
+                "                ),\n"
+                "            )\n"
+                "        ]",
             ),
         ),
         scene=SCENES["quick"],
