@@ -12,7 +12,6 @@ from typing import Any
 
 import av
 from PIL import Image, UnidentifiedImageError
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from loadtest.books import raw
@@ -67,7 +66,7 @@ class Collector:
             job_ids = sorted(tracker.known)
             runs: dict[str, list[str]] = {}
             await self._read("Temporal's list", self._executions(tracker, runs))
-            await self._read("Temporal", self._histories(job_ids, tracker, runs=runs))
+            await self._read("Temporal", self._histories(job_ids, runs))
             await self._read("receipts", self._receipts(job_ids))
             await self._read("records", self._states(job_ids))
             await self._read("files", self._files(job_ids))
@@ -146,28 +145,26 @@ class Collector:
     async def _executions(self, tracker: Tracker, runs: dict[str, list[str]]) -> None:
         """Note each job's runs, oldest first.
 
-        The server's list lags: ask again until it shows as many runs as there are jobs.
+        The server's list lags, and a record shows a job's end before its run closes: ask again
+        until the list shows a run of each job, closed if the job has ended.
         """
         rows: list[dict[str, Any]] = []
         for _ in range(LIST_TRIES):
             rows = [row async for row in self._temporal.executions(tracker.tag)]
-            if len({row["job_id"] for row in rows}) >= len(tracker.known):
+            rows.sort(key=lambda row: row["started"])
+            newest = {row["job_id"]: row for row in rows}
+            going_on = {job_id for job_id, row in newest.items() if row["closed"] is None}
+            if len(newest) >= len(tracker.known) and going_on <= tracker.open:
                 break
             await asyncio.sleep(0.5)
         self._folder.append(raw.EXECUTIONS, ({"tag": tracker.tag, **row} for row in rows))
-        for row in sorted(rows, key=lambda row: row["started"]):
+        for row in rows:
             runs.setdefault(row["job_id"], []).append(row["run_id"])
 
-    async def _histories(
-        self, job_ids: list[str], tracker: Tracker, *, runs: dict[str, list[str]]
-    ) -> None:
+    async def _histories(self, job_ids: list[str], runs: dict[str, list[str]]) -> None:
         """Keep the history of each run, readable: the judge reads nothing else of it."""
         for job_id in job_ids:
             events = await self._temporal.history(job_id)
-            # The record shows a job's end a moment before its run closes.
-            if events and not is_closed(events) and job_id not in tracker.open:
-                await asyncio.sleep(0.5)
-                events = await self._temporal.history(job_id)
             if not events:
                 continue
             newest = await self._keep(job_id, events, name=job_id)
@@ -214,16 +211,6 @@ class Collector:
                 )
                 row = await asyncio.to_thread(examine, job_id, kind, data)
                 self._folder.append(raw.FILES, [row])
-
-
-_CLOSES = {
-    getattr(EventType, f"EVENT_TYPE_WORKFLOW_EXECUTION_{how}")
-    for how in ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW")
-}
-
-
-def is_closed(events: Sequence[HistoryEvent]) -> bool:
-    return bool(events) and events[-1].event_type in _CLOSES
 
 
 async def _each(

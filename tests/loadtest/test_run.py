@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from examples.speech.definition import SPEECH
@@ -206,9 +207,26 @@ def _breaking(send: Send, frames: int) -> Send:
     return few
 
 
+class LateClose(Temporal):
+    """A server whose runs close only after their list was read once."""
+
+    _lists = 0
+
+    async def executions(self, tag: str) -> AsyncIterator[dict[str, Any]]:
+        self._lists += 1
+        async for row in super().executions(tag):
+            yield row if self._lists > 1 else row | {"status": "RUNNING", "closed": None}
+
+    async def history(
+        self, job_id: str, run_id: str | None = None
+    ) -> Sequence[HistoryEvent] | None:
+        events = await super().history(job_id, run_id)
+        return events if self._lists > 1 or not events else events[:-1]
+
+
 @asynccontextmanager
 async def disturbed(client: Client, folder: Path, **how: int) -> AsyncIterator[Stack]:
-    """The whole pipeline in this process, reached through a disturbed API."""
+    """The whole pipeline in this process, reached through a disturbed API; its runs close late."""
     async with (
         pipeline(client, folder / "data") as line,
         running_semaphore(line.client, shutdown_seconds=0.1),
@@ -227,7 +245,7 @@ async def disturbed(client: Client, folder: Path, **how: int) -> AsyncIterator[S
                 data_dir=line.settings.data_dir,
                 reports_dir=folder / "reports",
             )
-            temporal = Temporal(line.client, settings.payload_keys)
+            temporal = LateClose(line.client, settings.payload_keys)
             async with open_stack(settings, temporal, "test") as stack:
                 yield stack
 
