@@ -8,6 +8,7 @@ decides whether the worker asks again, fails the stage, or looks the request up.
 import base64
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,8 +17,8 @@ from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Finding, ok, unasked
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
-from shared.pipeline.answers import ask, json_object, member, said, sort_response
-from shared.pipeline.vendor import ANOTHER, SourceFile, State, Traits, VendorStatus, is_id
+from shared.pipeline.answers import ask, id_of, json_object, member, said, sort_response
+from shared.pipeline.vendor import ANOTHER, SourceFile, State, Traits, Vendor, VendorStatus
 from shared.redact import redacted
 
 BOUNDS = Bounds(max_bytes=10 * 1000 * 1000, min_side=300, max_ratio=2.5, kinds=("JPEG", "PNG"))
@@ -44,7 +45,7 @@ class FalOptions(BaseModel):
     inputs: dict[str, Any] = {}
 
 
-class FalVideos:
+class FalVideos(Vendor):
     """Image to video; fal does not know our ids, so the worker never repeats a submit."""
 
     # No callbacks: fal's have a form of their own, and polling finds every end.
@@ -71,10 +72,8 @@ class FalVideos:
         response = await self._call(
             "POST", self._options.model, json=inputs, sent_bytes=len(address)
         )
-        request_id = _body(response).get("request_id")
-        if not is_id(request_id) or "/" in request_id:
-            raise OutcomeUnknown("The submit was answered without a request_id.")
-        return f"{self._app}/requests/{request_id}"
+        request_id = id_of(_body(response), "request_id")
+        return f"{self._app}/requests/{quote(request_id, safe='')}"
 
     async def status(self, task_id: str) -> VendorStatus | None:
         """One request; None if the queue does not know it. A completed one may have failed."""
@@ -93,20 +92,12 @@ class FalVideos:
         except ValidationError:
             raise OutcomeUnknown("The vendor's status answer does not fit.") from None
 
-    async def address(self, status: VendorStatus) -> str | None:
-        """Where the video can be fetched."""
-        return status.url
-
     async def cancel(self, vendor_id: str) -> None:
         """Ask the queue to drop a request, or the model to stop."""
         response = await self._call("PUT", f"{vendor_id}/cancel")
         # 400: the request has ended; 404: it is not there.
         if not response.is_success and response.status_code not in (400, 404):
             raise _refusal(response)
-
-    def credentials(self) -> Mapping[str, str]:
-        """Results need none."""
-        return {}
 
     async def examined(self) -> list[Finding]:
         """Whether the key is taken: only then does fal say that a request is unknown."""

@@ -17,10 +17,6 @@ class SpeechInput(JobInput):
     def title(self) -> str:
         return self.text
 
-    @property
-    def details(self) -> str:
-        return f"Reads a text aloud. {super().details}"
-
 
 class Callback(BaseModel):
     """The vendor's body; `reference` is our id, `at` in ms since 1970."""

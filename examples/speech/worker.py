@@ -4,6 +4,7 @@ import asyncio
 import wave
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -67,15 +68,9 @@ async def running_worker(settings: SpeechSettings, client: Client) -> AsyncItera
             yield worker
 
 
-def main() -> None:
+if __name__ == "__main__":
     config = load_to_start(SpeechSettings)
     # Imported here, so that a mistake in the settings is reported at once.
     with quick_start():
         from shared.health import run_worker
-
-    port = config.speech_http_port
-    run_worker("speech", lambda client: running_worker(config, client), config, port=port)
-
-
-if __name__ == "__main__":
-    main()
+    run_worker("speech", partial(running_worker, config), config, port=config.speech_http_port)

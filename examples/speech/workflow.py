@@ -20,9 +20,7 @@ class SpeechWorkflow(Pipeline[SpeechInput]):
 
     @workflow.run
     async def run(self, job: SpeechInput) -> Progress:
-        """The job's last progress; raises when it failed or was cancelled."""
         return await self.until_ended()
 
     async def stages(self, job: SpeechInput) -> None:
-        """The only stage."""
         await self.make(READ, text=job.text)

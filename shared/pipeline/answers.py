@@ -20,7 +20,7 @@ from shared.errors import (
     VendorError,
 )
 from shared.http.client import CLEARING_STATUSES, CONNECT_SECONDS, NOT_SENT, is_identity, pieces
-from shared.pipeline.vendor import LOST
+from shared.pipeline.vendor import LOST, MAX_ID, VendorStatus, check_about
 from shared.redact import redacted
 
 # A hundred times the longest answer of our vendors.
@@ -139,6 +139,43 @@ def sort_response(response: httpx.Response, codes: Codes = NO_CODES) -> VendorEr
     message = said(body.get("detail") or body.get("message") or response.reason_phrase)
     what = redacted(f"HTTP {status}, code {code[:LONGEST_CODE]}: {message}")
     return kind(what, retry_after=pause)
+
+
+def body_of(response: httpx.Response, codes: Codes = NO_CODES) -> dict[str, Any]:
+    """Return the body of a success; raise a VendorError for any other answer."""
+    if not response.is_success:
+        raise sort_response(response, codes)
+    body = json_object(response)
+    if body is None:
+        raise OutcomeUnknown("The vendor's answer is not a JSON object.")
+    return body
+
+
+def id_of(body: object, name: str) -> str:
+    """Return the vendor's id from the answer to a submit.
+
+    Raise OutcomeUnknown if there is none that can be stored and asked for.
+    """
+    found = member(body, name)
+    if not isinstance(found, str) or not 0 < len(found) <= MAX_ID or LOST in found:
+        raise OutcomeUnknown(f"The submit was answered without its {name}.")
+    return found
+
+
+def status_of(
+    asked: str, *, ours: object, percent: Any = 0, message: object = "", **found: Any
+) -> VendorStatus:
+    """Return what an answer says of the generation `asked`; `ours` is our id in it, if any.
+
+    Raise OutcomeUnknown if a field does not fit, or the answer is about another generation.
+    """
+    try:
+        done = max(0, min(100, int(percent or 0)))
+        status = VendorStatus(percent=done, message=redacted(said(message or "")), **found)
+    except (ValueError, TypeError, OverflowError):
+        raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+    check_about(asked, (status.vendor_id, ours))
+    return status
 
 
 def json_object(response: httpx.Response) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, TypeGuard
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -14,11 +14,6 @@ State = Literal["queued", "running", "succeeded", "failed"]
 MAX_ID = 500
 # The replacement of a broken character. An id or an address that has it is not the vendor's.
 LOST = "\N{REPLACEMENT CHARACTER}"
-
-
-def is_id(found: object) -> TypeGuard[str]:
-    """True if an id in an answer can be stored and asked for."""
-    return isinstance(found, str) and 0 < len(found) <= MAX_ID and LOST not in found
 
 
 class VendorStatus(BaseModel):
@@ -65,9 +60,7 @@ class Vendor(Protocol):
     """A vendor knows a generation by our id, which never changes. A call is one request or a few,
     and repeats nothing. Each method raises a VendorError if it fails."""
 
-    @property
-    def traits(self) -> Traits:
-        """What it can do."""
+    traits: Traits = Traits()
 
     def submit(self, external_id: str, token: int, /, *args: Any, **inputs: Any) -> Awaitable[str]:
         """Return the vendor's id of a new generation; of the existing one if it refuses a
@@ -82,12 +75,14 @@ class Vendor(Protocol):
 
     async def address(self, status: VendorStatus) -> str | None:
         """Return the address of a success's result; None while the vendor doesn't give it."""
+        return status.url
 
     async def cancel(self, vendor_id: str) -> None:
         """Ask the vendor to stop; without a documented cancel it goes on to its end."""
 
     def credentials(self) -> Mapping[str, str]:
         """Return the headers that its results need, for its own address only."""
+        return {}
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ async def test_a_video_is_submitted_as_documented() -> None:
         (reply(404, detail="no"), RefusedForGood, "look at the model"),
         (reply(429, detail="slower"), RefusedForNow, "slower"),
         (reply(500, detail="oh"), OutcomeUnknown, "oh"),
-        (reply(status="IN_QUEUE"), OutcomeUnknown, "without a request_id"),
+        (reply(status="IN_QUEUE"), OutcomeUnknown, "without its request_id"),
         (httpx.Response(200, text="<html>"), RefusedForGood, "KLING_URL names another host"),
     ],
 )

@@ -1,25 +1,30 @@
 """The small contract, the default API of both services."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
-from pydantic import ValidationError
 
 from services.worker.vendors.findings import Finding, ok, warning, wrong
 from services.worker.vendors.kling.answers import KLING_CODES
 from shared.errors import (
     BadResult,
     NeverDelivered,
-    OutcomeUnknown,
     RefusedForGood,
     RefusedForNow,
     VendorError,
 )
-from shared.pipeline.answers import ask, json_object, said, sort_response
-from shared.pipeline.vendor import LOST, SourceFile, State, Traits, VendorStatus, check_about, is_id
+from shared.pipeline.answers import ask, body_of, id_of, json_object, said, sort_response, status_of
+from shared.pipeline.vendor import (
+    LOST,
+    SourceFile,
+    State,
+    Traits,
+    Vendor,
+    VendorStatus,
+    check_about,
+)
 from shared.redact import redacted
 
 DURATION = "5"
@@ -29,12 +34,11 @@ PICTURES = {"PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff"}
 KLINGS = ("1200", "1201", "1202", "1203")
 
 
-class ServiceClient:
+class ServiceClient(Vendor):
     """What both clients share: calls, sorted failures, duplicates."""
 
     states: ClassVar[dict[str, State]]
     root: ClassVar[str]
-    traits: ClassVar[Traits] = Traits()
     # What it is called in findings, the setting that has its address, and what is most likely meant
     # if another server answers there.
     name: ClassVar[str]
@@ -55,38 +59,23 @@ class ServiceClient:
                 raise
             return known.vendor_id
         check_about(external_id, (None, answer.get("external_id")))
-        vendor_id = answer.get("job_id")
-        if not is_id(vendor_id):
-            raise OutcomeUnknown("The submit was answered without a job_id.")
-        return vendor_id
+        return id_of(answer, "job_id")
 
     async def status(self, task_id: str) -> VendorStatus | None:
         route = f"{self.root}/status/{quote(task_id, safe='')}"
         response = await ask(self._http, "GET", route)
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        body = _json(response)
-        try:
-            status = VendorStatus(
-                vendor_id=body.get("job_id", ""),
-                state=self.states.get(said(body.get("status")), "running"),
-                percent=max(0, min(100, int(body.get("percent") or 0))),
-                url=body.get("video_url"),
-                message=redacted(said(body.get("error") or body.get("message") or "")),
-            )
-        except (ValidationError, ValueError, TypeError, OverflowError):
-            raise OutcomeUnknown("The vendor's status answer does not fit.") from None
-        check_about(task_id, (status.vendor_id, body.get("external_id")))
-        return status
-
-    async def address(self, status: VendorStatus) -> str | None:
-        return status.url
-
-    async def cancel(self, vendor_id: str) -> None:
-        """Ask the vendor to stop; one that documents no cancel goes on to its end."""
-
-    def credentials(self) -> Mapping[str, str]:
-        return {}
+        body = body_of(response, KLING_CODES)
+        return status_of(
+            task_id,
+            ours=body.get("external_id"),
+            vendor_id=body.get("job_id"),
+            state=self.states.get(said(body.get("status")), "running"),
+            percent=body.get("percent"),
+            url=body.get("video_url"),
+            message=body.get("error") or body.get("message"),
+        )
 
     async def examined(self) -> list[Finding]:
         """Whether somebody speaks the contract there: asks for what nobody has ever submitted,
@@ -124,16 +113,7 @@ class ServiceClient:
         return f"the {self.name} at {redacted(str(self._http.base_url).rstrip('/'))}"
 
     async def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        return _json(await ask(self._http, method, path, **kwargs))
-
-
-def _json(response: httpx.Response) -> dict[str, Any]:
-    if not response.is_success:
-        raise sort_response(response, KLING_CODES)
-    body = json_object(response)
-    if body is None:
-        raise OutcomeUnknown("The vendor's answer is not a JSON object.")
-    return body
+        return body_of(await ask(self._http, method, path, **kwargs), KLING_CODES)
 
 
 class ImageService(ServiceClient):
@@ -180,7 +160,7 @@ class ImageService(ServiceClient):
         route = f"/api/jobs/{quote(vendor_id, safe='')}/cancel"
         response = await ask(self._http, "POST", route)
         if response.status_code != httpx.codes.NOT_FOUND:
-            _json(response)
+            body_of(response, KLING_CODES)
 
 
 class VideoService(ServiceClient):
@@ -195,7 +175,7 @@ class VideoService(ServiceClient):
     name = "video service"
     setting = "KLING_URL"
     native = "if it is Kling's own API, set VIDEO_API=kling"
-    traits: ClassVar = Traits(pushes=True)
+    traits = Traits(pushes=True)
 
     async def submit(
         self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
@@ -208,3 +188,6 @@ class VideoService(ServiceClient):
             "external_task_id": external_id,
         }
         return await self.submit_as(external_id, token, body)
+
+    async def cancel(self, vendor_id: str) -> None:
+        """Do nothing, because the contract has no cancel for videos: it goes on to its end."""

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import pytest
@@ -217,7 +217,7 @@ async def test_a_vendor_brings_its_own_hosts_beside_those_of_the_setting() -> No
 
 
 class Elsewhere(ImageService):
-    traits: ClassVar = Traits(result_hosts=("*.CDN.example",))
+    traits = Traits(result_hosts=("*.CDN.example",))
 
 
 async def test_over_a_real_socket_with_the_systems_own_resolver() -> None:

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import ClassVar
 
 import httpx
 
@@ -26,17 +25,17 @@ from services.worker.vendors.comfyui.percents import Percents
 from services.worker.vendors.findings import Finding
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.http.client import http_client
-from shared.pipeline.vendor import ANOTHER, Traits, VendorStatus
+from shared.pipeline.vendor import ANOTHER, Traits, Vendor, VendorStatus
 from shared.redact import redacted
 
 # The oldest server that was seen to stop only the prompt that is named (it came with PR #9607).
 HEEDS_INTERRUPT = (0, 3, 64)
 
 
-class ComfyuiImages:
+class ComfyuiImages(Vendor):
     """The vendor's id is the prompt id; it and the file name are derived from our id."""
 
-    traits: ClassVar = Traits(kinds=("PNG", "JPEG", "WEBP"))
+    traits = Traits(kinds=("PNG", "JPEG", "WEBP"))
 
     def __init__(
         self, calls: Calls, plan: Plan, percents: Percents, headers: Mapping[str, str]
@@ -170,9 +169,6 @@ class ComfyuiImages:
             if whole is None:
                 break
         return None
-
-    async def address(self, status: VendorStatus) -> str | None:
-        return status.url
 
     async def cancel(self, vendor_id: str) -> None:
         """Ask the server to stop; it stops at the next node or step, and its status says when."""

@@ -27,9 +27,9 @@ from services.worker.vendors.kling.answers import (
 )
 from services.worker.vendors.kling.keys import Keys
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
-from shared.pipeline.answers import ask
+from shared.pipeline.answers import ask, id_of
 from shared.pipeline.hosts import may_reach
-from shared.pipeline.vendor import SourceFile, Traits, VendorStatus, check_about, is_id
+from shared.pipeline.vendor import SourceFile, Traits, Vendor, VendorStatus, check_about
 from shared.redact import redacted
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ PATH = "/v1/videos/image2video"
 _dice = secrets.SystemRandom()
 
 
-class KlingVideos:
+class KlingVideos(Vendor):
     """Image to video; a callback address is sent only if it can be reached."""
 
     def __init__(self, http: httpx.AsyncClient, settings: WorkerSettings) -> None:
@@ -98,9 +98,7 @@ class KlingVideos:
         except RefusedForGood as error:
             return await self._adopted(external_id, response, error)
         check_about(external_id, ids_of(task))
-        vendor_id = ids_of(task)[0]
-        if not is_id(vendor_id):
-            raise OutcomeUnknown("The submit was answered without a task_id.")
+        vendor_id = id_of(task, "task_id")
         self._refusals = 0
         return vendor_id
 
@@ -112,14 +110,8 @@ class KlingVideos:
         check_about(task_id, ids_of(task))
         return status_of(task)
 
-    async def address(self, status: VendorStatus) -> str | None:
-        return status.url
-
     async def cancel(self, vendor_id: str) -> None:
         """Do nothing, because Kling has no cancel: the task goes on to its end."""
-
-    def credentials(self) -> Mapping[str, str]:
-        return {}
 
     async def examined(self) -> list[Finding]:
         return [*await checks.account(self._call, self._at), *self._known]

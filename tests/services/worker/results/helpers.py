@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO
 
 import httpx
 
@@ -77,7 +77,7 @@ def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
 class AnyKind(ImageService):
     """Its images are of every kind that there is."""
 
-    traits: ClassVar = Traits(kinds=KINDS["image"])
+    traits = Traits(kinds=KINDS["image"])
 
 
 class Locked(ImageService):
