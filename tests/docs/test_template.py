@@ -1,5 +1,6 @@
 """Each recipe of docs/template.md, followed in a copy of the project."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,14 @@ def recipes() -> dict[str, str]:
     """The page's sections by their title."""
     parts = read(PAGE).split("\n## ")[1:]
     return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+
+def test_a_pipeline_has_no_more_lines_than_the_page_says() -> None:
+    [most] = re.findall(r"\(#a-pipeline\) \| (\d+) \|", read(PAGE))
+    example = ROOT / "examples" / "speech"
+    parts = {*example.glob("*.py"), example / "compose.yaml"}
+    parts -= {example / name for name in ("__init__.py", "mock.py", "check.py")}
+    assert sum(len(part.read_text().splitlines()) for part in parts) <= int(most)
 
 
 def copied(folder: Path) -> Path:
