@@ -111,7 +111,7 @@ async def test_an_answer_that_is_none_is_no_news(vendor: Vendor, reason: str) ->
 async def test_a_submit_that_is_answered_so_may_have_arrived() -> None:
     vendor = Vendor(json.dumps({"job_id": "v" * (MAX_ID + 1)}).encode())
     async with asking(vendor) as videos:
-        with pytest.raises(OutcomeUnknown, match="without a job_id"):
+        with pytest.raises(OutcomeUnknown, match="without its job_id"):
             await videos.submit(OURS, 1, prompt="a", source=picture_at("b"), callback_url="c")
 
 

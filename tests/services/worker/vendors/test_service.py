@@ -254,7 +254,7 @@ async def test_an_id_with_half_a_character_is_none() -> None:
             VIDEO_STATUS: [reply(job_id=f"v{CUT}", status="processing")],
         }
     )
-    with pytest.raises(OutcomeUnknown, match="without a job_id"):
+    with pytest.raises(OutcomeUnknown, match="without its job_id"):
         await submit_video(vendor)
     async with vendor.client() as http:
         with pytest.raises(OutcomeUnknown, match="does not fit"):

@@ -386,7 +386,7 @@ async def test_half_a_character_is_replaced_in_a_message_and_none_of_an_address_
     assert found is not None
     assert (found.state, found.message, found.url) == ("succeeded", "cut \ufffd", None)
     vendor = StubVendor({SUBMIT: [succeeded(task_id=CUT)], LOOK: [succeeded(task_id=CUT)]})
-    with pytest.raises(OutcomeUnknown, match="without a task_id"):
+    with pytest.raises(OutcomeUnknown, match="without its task_id"):
         await submit(vendor)
     with pytest.raises(OutcomeUnknown, match="does not fit"):
         await status(vendor)
