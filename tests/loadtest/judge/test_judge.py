@@ -44,6 +44,28 @@ def test_over_a_comfyuis_own_wire_the_style_stands_behind_the_prompt(
     assert found == [f"{step}_ledger.prompt"] * accused
 
 
+@pytest.mark.parametrize(
+    ("change", "accused"),
+    [
+        ({"job_key": "other", "prompt": "other", "source_sha256": None, "source_shows": None}, []),
+        ({"source_sha256": "other"}, ["image_ledger.source_sha256"]),
+    ],
+)
+def test_the_second_stage_of_a_vendor_is_other_work_in_its_ledger(
+    honest: Synthetic, change: Row, accused: list[str]
+) -> None:
+    run = honest.folder.read(raw.RUN)
+    run["stages"][1]["vendor"] = "image"
+    honest.replace(raw.RUN, run)
+    videos = list(honest.folder.rows(VIDEO))
+    honest.edit(VIDEO, lambda rows: rows.clear())
+    honest.add(IMAGE, [videos[0] | change, *videos[1:]])
+
+    rules = {each.rule for each in judge(honest.folder).findings}
+    fields = ("job_key", "prompt", "source_sha256", "source_shows")
+    assert [rule for field in fields if (rule := f"image_ledger.{field}") in rules] == accused
+
+
 def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) -> None:
     vendors = honest.folder.read(raw.VENDORS)
     vendors["video"]["verdict"]["charged_twice"] = [f"{job_id(1, 1)}.video.1", "job-other.video.1"]
