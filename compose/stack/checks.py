@@ -12,10 +12,9 @@ from compose.stack import machine, namespace
 from compose.stack.asking import api
 from compose.stack.environment import environment_of, keep_secrets, stack_name
 from compose.stack.files import write_private
-from compose.stack.given import Saved
 from compose.stack.modes import Stack
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
-from compose.stack.services import CALLBACK, MOCKS, SEMAPHORE, WORKER, Unit
+from compose.stack.services import CALLBACK, SEMAPHORE, WORKER, Unit
 from compose.stack.settings import Settings
 from shared.files import digest, no_room
 from shared.texts import localized
@@ -84,9 +83,14 @@ class Note:
     name: str
     text: str
 
+    @property
+    def is_written(self) -> bool:
+        """True if an earlier start has noted anything under this name."""
+        return (self.settings.run_dir / self.name).is_file()
+
     def holds(self) -> bool:
         path = self.settings.run_dir / self.name
-        return path.is_file() and path.read_text(encoding="utf-8") == self.text
+        return self.is_written and path.read_text(encoding="utf-8") == self.text
 
     def write(self) -> None:
         write_private(self.settings.run_dir / self.name, self.text)
@@ -112,34 +116,6 @@ def refuse(findings: Iterable[Finding], so: str) -> None:
         )
         commands = "".join(f"\n  {command}" for each in wrong for command in each.commands)
         raise StackError(f"{what}: {localized(so)}{fixes}{commands}", wrong[0].status)
-
-
-def open_jobs(start: Start) -> Iterator[Finding]:
-    """Refuse other vendors while jobs are open, because they would generate and charge again."""
-    settings = start.settings
-    running = {unit.service for unit in start.before}
-    # If the mocks run on another machine, none of them runs here.
-    before = Saved.read(settings.run_dir).mocks | {m.mock for m in MOCKS if m.name in running}
-    if not running or before == settings.mocks:
-        return
-    try:
-        # By its record, which shows at once that a job has ended.
-        working = len(api(settings, f"/jobs?status=running&limit={_MOST}")["jobs"])
-        waiting = api(settings, "/slots")["waiting_count"]
-    except StackError as error:
-        found = f"their number is not known: {error}"
-    else:
-        if not working + waiting:
-            return
-        then, others = "their next generations would come from the mocks", "the vendors"
-        if before - settings.mocks:
-            then, others = "their next generations would be real and paid", "the mocks"
-        found = (
-            f"{working + waiting} ({working} at work, {waiting} waiting): {then}, and what"
-            f" {others} had accepted would count as lost"
-        )
-    fix = "let them end, or cancel them; FORCE=1 overrides"
-    yield Finding("open jobs", False, found, fix, needed=not start.force)
 
 
 def ports(start: Start) -> Iterator[Finding]:
@@ -181,6 +157,50 @@ def temporal(start: Start) -> Iterator[Finding]:
     )
 
 
+def open_jobs(start: Start) -> Iterator[Finding]:
+    """Refuse other vendors than those of the last start while jobs are open, because they would
+    generate and charge again."""
+    note = vendors_note(start.settings)
+    if not note.is_written or note.holds() or not start.has_past():
+        return
+    try:
+        count = _count_open(start)
+    except StackError as error:
+        found = f"their number is not known: {error}"
+    else:
+        if not count:
+            return
+        then = "their next generations would come from the mocks"
+        if start.settings.real:
+            then = "their next generations would be real and paid"
+        found = f"{count}: {then}, and what other vendors had accepted would count as lost"
+    fix = "let them end, or cancel them; FORCE=1 overrides"
+    yield Finding("open jobs", False, found, fix, needed=not start.force)
+
+
+def _count_open(start: Start) -> int:
+    if start.before:
+        # By its record, which shows at once that a job has ended.
+        working = len(api(start.settings, f"/jobs?status=running&limit={_MOST}")["jobs"])
+        return int(working + api(start.settings, "/slots")["waiting_count"])
+    start.stack.prepare()
+    outcome = start.stack.ask(WORKER, f"{WORKER.module}.replay_open", timeout=REPLAY_SECONDS)
+    if outcome.found is None:
+        raise StackError(outcome.last_line)
+    return int(outcome.found["open"])
+
+
+def vendors_note(settings: Settings) -> Note:
+    """Return the note of the real vendors that may have generations of open jobs."""
+    urls = {"IMAGE_API": settings.comfyui_url, "VIDEO_API": settings.kling_url}
+    real = {
+        name: [settings.values.get(name, "service"), str(url).rstrip("/")]
+        for name, url in urls.items()
+        if name.removesuffix("_API").lower() in settings.real
+    }
+    return Note(settings, "used", json.dumps(real))
+
+
 def vendors(start: Start) -> Iterator[Finding]:
     """Check real vendors before a job can be submitted to them; mocks only if they run."""
     real = start.settings.real
@@ -193,17 +213,17 @@ def vendors(start: Start) -> Iterator[Finding]:
         found, _ = examine(start.stack, real, receiver=False)
         yield from found
         if all(each.good or not each.needed for each in found):
-            _vendors_note(start.settings).write()
+            _checked_note(start.settings).write()
 
 
 def asks_vendors(start: Start) -> bool:
     """True for real vendors, unless a running stack has checked them with the same settings."""
     settings = start.settings
-    known = bool(start.before) and _vendors_note(settings).holds()
+    known = bool(start.before) and _checked_note(settings).holds()
     return settings.vendor_checks == "on" and bool(settings.real) and not known
 
 
-def _vendors_note(settings: Settings) -> Note:
+def _checked_note(settings: Settings) -> Note:
     worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
     return Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
 
@@ -328,10 +348,10 @@ def _failing(kind: str, said: Mapping[str, Any]) -> str:
 
 # In this order, because the first checks need no program of the new code.
 CHECKS: tuple[Callable[[Start], Iterator[Finding]], ...] = (
-    open_jobs,
     ports,
     disk,
     temporal,
+    open_jobs,
     vendors,
     other_stacks,
     replayed,

@@ -48,12 +48,11 @@ def dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 class Saved(BaseModel):
-    """What survives a command: the mode of the running stack (empty if none runs), the overrides of
-    `.env` until `make down`, and the stages whose vendors are mocks. It may hold keys."""
+    """What survives a command: the mode of the running stack (empty if none runs), and the
+    overrides of `.env` until `make down`. It may hold keys."""
 
     mode: str = ""
     overrides: dict[str, str] = {}
-    mocks: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, run_dir: Path) -> "Saved":

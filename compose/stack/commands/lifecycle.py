@@ -46,8 +46,9 @@ def up(settings: Settings, *, force: bool = False) -> None:
             )
             asks_vendors = checks.asks_vendors(start)
             checks.check(start)
-            saved = Saved(mode=stack.mode, overrides=dict(settings.overrides), mocks=settings.mocks)
-            saved.write(settings.run_dir)
+            Saved(mode=stack.mode, overrides=dict(settings.overrides)).write(settings.run_dir)
+            # Before the start, because a job may reach them while the services become ready.
+            checks.vendors_note(settings).write()
             stack.up()
             checks.code_note(settings).write()
         except BaseException:

@@ -11,12 +11,10 @@ import pytest
 
 from compose.stack import checks, environment
 from compose.stack.checks import Finding, Start
-from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
 from compose.stack.services import Unit
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
-from shared.settings.common import MOCKED
 from tests.compose.stack.conftest import Call, Fake, Listener, Load
 from tests.fixtures.small_disk import NewDisk
 
@@ -30,10 +28,6 @@ APART = {
 }
 REAL = {"MOCKS": "off", "COMFYUI_URL": "http://gpu:1", "KLING_URL": "https://kling.example"}
 OURS = [Unit(name, name, "running", True, "") for name in ("api", "worker")]
-WITH_MOCKS = [
-    *OURS,
-    *(Unit(name, name, "running", True, "") for name in ("mock-comfyui", "mock-kling")),
-]
 
 
 def run(probe: Probe, settings: Settings, stack: Fake | None = None, **given: Any) -> None:
@@ -90,58 +84,75 @@ def jobs(listener: Listener) -> Jobs:
     return Jobs(listener)
 
 
+VENDORS: list[dict[str, str]] = [
+    {},
+    REAL,
+    REAL | {"MOCKS": "image"},
+    REAL | {"MOCKS": "video"},
+    REAL | {"KLING_URL": "https://kling.example:8443"},
+    REAL | {"VIDEO_API": "kling"},
+]
+
+
 def test_open_jobs_are_counted_in_one_line_that_says_what_would_happen(
     jobs: Jobs, settings: Load, capsys: Printed
 ) -> None:
-    real = settings(**REAL, **jobs.at)
-    error = refused(checks.open_jobs, real, before=WITH_MOCKS)
+    real, mocked = settings(**REAL, **jobs.at), settings(**jobs.at)
+    checks.vendors_note(mocked).write()
+    error = refused(checks.open_jobs, real)
     assert error.status == VERDICT
     assert str(error) == (
-        "open jobs: 3 (1 at work, 2 waiting): their next generations would be real and paid,"
-        " and what the mocks had accepted would count as lost: nothing was started or changed;"
-        " let them end, or cancel them; FORCE=1 overrides"
+        "open jobs: 3: their next generations would be real and paid, and what other vendors had"
+        " accepted would count as lost: nothing was started or changed; let them end, or cancel"
+        " them; FORCE=1 overrides"
     )
-    run(checks.open_jobs, real, before=WITH_MOCKS, force=True)
+    run(checks.open_jobs, real, force=True)
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("open jobs: 3 (")
+    assert line.startswith("open jobs: 3: ")
+    checks.vendors_note(real).write()
     jobs.working, jobs.waiting = 0, 1
-    line = str(refused(checks.open_jobs, settings(**jobs.at)))
-    assert "1 (0 at work" in line
-    assert "from the mocks, and what the vendors had accepted" in line
+    line = str(refused(checks.open_jobs, mocked))
+    assert "open jobs: 1: their next generations would come from the mocks" in line
     jobs.waiting = 0
-    run(checks.open_jobs, real, before=WITH_MOCKS)
+    run(checks.open_jobs, mocked)
     assert capsys.readouterr() == ("", "")
 
 
 def test_where_nobody_tells_of_open_jobs_nothing_is_changed(settings: Load) -> None:
-    line = str(refused(checks.open_jobs, settings(**REAL, API_PORT="1"), before=WITH_MOCKS))
+    checks.vendors_note(settings()).write()
+    line = str(refused(checks.open_jobs, settings(**REAL, API_PORT="1")))
     assert "their number is not known: http://127.0.0.1:1/jobs" in line
 
 
-@pytest.mark.parametrize("units", [[], WITH_MOCKS], ids=["down", "the same"])
-def test_where_the_vendors_stay_nobody_is_asked(
-    jobs: Jobs, settings: Load, units: list[Unit]
-) -> None:
-    run(checks.open_jobs, settings(**jobs.at), before=units)
-    assert jobs.calls == []
-
-
-@pytest.mark.parametrize("word", ["on", "off", "image", "video"])
-def test_a_part_alone_knows_by_what_was_saved_whose_vendors_it_has(
-    jobs: Jobs, settings: Load, word: str
-) -> None:
-    found = settings(**APART, **REAL | {"MOCKS": word}, **jobs.at, ROLES="worker")
-    alone = [Unit("worker", "worker-1", "running", True, "")]
-    for before, mocks in MOCKED.items():
-        Saved(mode="local", mocks=frozenset(mocks)).write(found.run_dir)
-        if before == word:
-            run(checks.open_jobs, found, before=alone)
+@pytest.mark.parametrize("now", VENDORS)
+def test_open_jobs_stay_with_their_vendors(jobs: Jobs, settings: Load, now: dict[str, str]) -> None:
+    """Another address or API of a real vendor is another vendor, too."""
+    for before in VENDORS:
+        checks.vendors_note(settings(**before)).write()
+        found = settings(**now, **jobs.at)
+        if before == now:
+            run(checks.open_jobs, found)
             assert jobs.calls == []
         else:
-            line = str(refused(checks.open_jobs, found, before=alone))
-            assert "open jobs: 3 (" in line
-            assert ("real and paid" in line) is bool({*mocks} - {*MOCKED[word]})
+            refused(checks.open_jobs, found)
             jobs.calls.clear()
+
+
+def test_open_jobs_of_a_stack_that_is_down_stay_with_their_vendors(settings: Load) -> None:
+    """Its server is started to be asked, if it has a database."""
+    real, program = settings(**REAL), "worker.replay_open"
+    checks.vendors_note(settings()).write()
+    run(checks.open_jobs, real, before=[])
+    a_database(real)
+    for answer, says in (
+        (printed({"open": 2, "replayed": 2, "failures": {}}), "open jobs: 2: their next"),
+        (Outcome(UNREACHABLE, "", "no answer\n"), "their number is not known: no answer"),
+    ):
+        stack = Fake({program: answer})
+        assert says in str(refused(checks.open_jobs, real, stack, before=[]))
+        assert ("serve",) in stack.asked
+    none = printed({"open": 0, "replayed": 0, "failures": {}})
+    run(checks.open_jobs, real, Fake({program: none}), before=[])
 
 
 def test_a_disk_that_takes_no_more_is_told_before_the_start(
