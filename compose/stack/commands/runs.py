@@ -3,9 +3,13 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from pydantic import BaseModel
 
 from compose.stack import modes
 from compose.stack.commands import lifecycle
+from compose.stack.given import options
 from compose.stack.output import StackError, shown
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import capture
@@ -21,11 +25,17 @@ _ANY = {
     "RULE": "--fault",
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
-_SWITCHES = {"RESET": "--reset", "PRIORITIES": "--priorities"}
 # Settings that decide how jobs run. Ports and secrets of a stack do not belong to the run.
 _SHAPING = re.compile(
     r"WORKERS|MOCKS|GATES|PIPELINES|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
 )
+
+
+class Switches(BaseModel):
+    """Empty the mocks' ledgers first; draw a priority for each job."""
+
+    reset: Literal["0", "1"] = "0"
+    priorities: Literal["0", "1"] = "0"
 
 
 def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
@@ -70,9 +80,9 @@ def _replayed(
     prints the make line that repeats it. Nothing is started or changed if an option is wrong.
     """
     given = [name for name in known if environ.get(name)]
-    asked = [name for name in _SWITCHES if environ.get(name) == "1"]
-    options = [word for name in given for word in (known[name], environ[name])]
-    arguments = [*words, *options, *(_SWITCHES[name] for name in asked)]
+    asked = [name for name, value in options(Switches, environ) if value == "1"]
+    passed = [word for name in given for word in (known[name], environ[name])]
+    arguments = [*words, *passed, *(f"--{name}" for name in asked)]
     handed = _handed(settings, environ)
     if not lifecycle.is_as_asked(settings):
         stack = modes.prepared(settings)
@@ -85,7 +95,9 @@ def _replayed(
     workflows = [each.workflow for each in settings.further if each.name == pipeline]
     replay = [stack.python, "-m", "services.worker.replay", *workflows]
     program = ["--replay-with", shlex.join(replay)]
-    line = _make_line(target, settings, environ, options=[*given, *asked])
+    line = _make_line(
+        target, settings, environ, options=[*given, *(name.upper() for name in asked)]
+    )
     return stack.loadtest([*arguments, *program], handed | {"MAKE_LINE": line})
 
 

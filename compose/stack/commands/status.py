@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
@@ -44,17 +44,19 @@ def _names(value: str, info: ValidationInfo) -> list[str]:
 
 
 class Logs(BaseModel):
-    """The last lines of these services, by default of all."""
+    """The last lines of these services, by default of all; what follows, by default on a
+    terminal."""
 
     s: Annotated[list[str], BeforeValidator(_names)] = []
     lines: Annotated[int, Field(ge=0, le=10**9, description="is not a whole number"), DIGITS] = 100
+    follow: Literal["0", "1"] | None = None
 
 
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:
     """Print the last LINES lines of the services in S; follow them on a terminal."""
     asked = options(Logs, environ, services=[each.name for each in settings.every])
     terminal = sys.stdout.isatty() and not environ.get("CI")
-    follow = environ.get("FOLLOW", "1" if terminal else "0") == "1"
+    follow = asked.follow == "1" if asked.follow else terminal
     # Log files of the local mode stay when it has stopped; containers' logs do not.
     stack = modes.chosen(settings) if settings.running else Local(settings)
     return stack.logs(asked.s, lines=asked.lines, follow=follow)

@@ -9,7 +9,7 @@ import pytest
 
 from compose import venv
 from compose.stack import cli, modes
-from compose.stack.commands import mocks, status
+from compose.stack.commands import mocks, runs, status
 from compose.stack.output import USAGE, StackError
 from compose.stack.settings import Settings
 from tests.compose.stack.conftest import Load
@@ -57,8 +57,17 @@ def test_a_complaint_has_colour_where_it_goes_to_a_terminal(
     [
         (
             status.logs,
-            {"S": "wroker", "LINES": "x"},
-            ("S=wroker (environment) names wroker; known are", "LINES=x (environment) is not"),
+            {"S": "wroker", "LINES": "x", "FOLLOW": "yes"},
+            (
+                "S=wroker (environment) names wroker; known are",
+                "LINES=x (environment) is not",
+                "FOLLOW=yes (environment) is not one of: 0, 1",
+            ),
+        ),
+        (
+            runs.ladder,
+            {"PRIORITIES": "2", "RESET": "yes"},
+            ("PRIORITIES=2 (environment) is not one of: 0, 1; RESET=yes (environment) is not",),
         ),
         (
             mocks.arm,
@@ -74,7 +83,7 @@ def test_all_that_does_not_fit_is_named(
     *,
     command: Callable[[Settings, Mapping[str, str]], object],
     environ: dict[str, str],
-    said: tuple[str, str],
+    said: tuple[str, ...],
 ) -> None:
     monkeypatch.delattr(modes, "prepared")
     with pytest.raises(StackError) as refused:
