@@ -142,7 +142,11 @@ def _possible(
     last = max((each.at for each in run.versions), default=run.closed)
     if moved or run.closed is None or (last or 0.0) - 2 * SLACK <= at:
         fates.add("late")
-    if not ended and (run.closed is None or at <= run.closed + SLACK):
+    closed = run.closed
+    if closed is not None and status not in ENDS:
+        # It goes to no workflow, so the record alone decides, whose end a drain may write.
+        closed = max([closed, *(each.at for each in model.job.changes if each.at is not None)])
+    if not ended and (closed is None or at <= closed + SLACK):
         # The record learns of the task from the activity that brings its acceptance back.
         noted = next((each.ended for each in run.activities if _accepts(each.result, made)), None)
         if noted is None or at >= noted - SLACK:

@@ -127,8 +127,11 @@ def _source(model: Model, made: Generation) -> dict[str, Any]:
     before = [g for g in model.job.of(names[place - 1]) if g.good]
     expected: dict[str, Any] = {}
     without = (None,) if _comes_again(model, made) else ()
-    if hashes := tuple({g.sha256 for g in before if g.sha256}):
-        expected["source_sha256"] = OneOf(hashes + without)
+    if hashes := {g.sha256 for g in before if g.sha256}:
+        # Where the vendor's address gives no file, our own copy of it is offered.
+        stored = model.job.files.get(names[place - 1])
+        copies = {stored.sha256} if stored else set()
+        expected["source_sha256"] = OneOf((*hashes, *copies, *without))
     if shows := tuple({g.shows for g in before if g.shows}):
         expected["source_shows"] = OneOf(shows + without)
     if ended := [g.finished for g in before if g.finished is not None]:

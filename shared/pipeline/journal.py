@@ -175,16 +175,18 @@ class Journal:
     def _take(self, found: Recorded) -> bool:
         """Take in what was found in the store; return True if our change must be recorded after
         it."""
+        before, again = self.record.percent, False
         if found.another is not None:
             self._stop = AnothersRecord(found.another)
         if found.end is not None:
             is_ours = self.state.is_at(found.end)
             self.state.adopt(found.end)
             self._stop = None if is_ours else EndedBefore()
-        if not found.own or not self.state.resume(found.own, found.attempts):
-            return False
-        workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(self.record.percent)])
-        return True
+        if found.own:
+            again = self.state.resume(found.own, found.attempts)
+        if self.record.percent != before:
+            workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(self.record.percent)])
+        return again
 
 
 def _place(position: int | None) -> str:

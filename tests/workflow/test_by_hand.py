@@ -32,6 +32,7 @@ from shared.semaphore import watchdog
 from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
+    CUSTOM_PROGRESS,
     GET_RECORD_QUERY,
     WORKFLOW_TASK_TIMEOUT,
 )
@@ -213,13 +214,16 @@ async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pip
     """In the middle of its video; the job learns of it with its next change."""
     job_id = await line.held("video", "bad")
     following = await line.submit("good")
-    ended = close_record(line.record(job_id), "forgotten")
+    far = line.record(job_id).model_copy(update={"percent": 40})
+    ended = close_record(far, "forgotten")
     assert line.records.write(ended)
     await line.job(job_id).cancel()
     await line.slots(lambda view: view.waiting == (following,))
     await line.videos.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert line.record(job_id) == ended
+    described = await line.job(job_id).describe()
+    assert described.typed_search_attributes[CUSTOM_PROGRESS] == ended.percent
     await line.is_over_before(job_id, "video", following)
 
 

@@ -14,9 +14,17 @@ from loadtest.report.page import BAD, Block, Notice, Table, Tiles
 from loadtest.report.write import sections
 from loadtest.run.plan import Options
 from tests.loadtest.forging import families
-from tests.loadtest.forging.kit import FORGERIES, LEDGERS, Forger, Forgery, convictions
+from tests.loadtest.forging.kit import (
+    FORGERIES,
+    LEDGERS,
+    Forger,
+    Forgery,
+    Row,
+    convictions,
+    job_in,
+)
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
-from tests.loadtest.synthetic import Row, Synthetic, job_id, named
+from tests.loadtest.synthetic import Synthetic, exactly, job_id, named
 
 assert families
 
@@ -71,6 +79,38 @@ def test_a_killed_mock_may_have_sent_what_it_did_not_note(tmp_path: Path) -> Non
     forger.seal()
 
     assert "callbacks" not in {f.rule for f in judge(forger.folder).findings}
+
+
+def test_until_a_drain_writes_the_end_a_callback_is_early(tmp_path: Path) -> None:
+    forger = Forger(unpack("chaos", tmp_path / "chaos"), tmp_path / "run", seed=1)
+    job_id = "job-4ca2033442f50f64ac5b2625"
+    closed = next(r["closed"] for r in forger.rows(raw.EXECUTIONS) if r["job_id"] == job_id)
+    assert closed
+
+    def late(row: Row) -> None:
+        if row["task_status"] == "processing":
+            row["received_at"] = exactly(closed + 0.5)
+
+    forger.each(raw.RECEIPTS, late, of=job_id)
+    end = exactly(closed + 2)
+    forger.each(raw.STATES, lambda row: row["record"]["transitions"][-1].update(at=end), of=job_id)
+    forger.seal()
+
+    found = judge(forger.folder).findings
+    assert [f.text for f in found if (f.rule, f.job_id) == ("receipts.fate", job_id)] == []
+
+
+def test_a_video_may_be_made_from_our_copy_of_its_picture(
+    finished: RunFolder, tmp_path: Path
+) -> None:
+    forger = Forger(finished, tmp_path / "run", seed=1)
+    copies = {r["job_id"]: r["sha256"] for r in forger.rows(raw.FILES) if r["kind"] == "image"}
+    made_from = {row["source_sha256"] for row in forger.rows(LEDGERS[1])}
+    assert made_from.isdisjoint(copies.values())
+    forger.each(LEDGERS[1], lambda row: row.update(source_sha256=copies[job_in(row)]))
+    forger.seal()
+
+    assert convictions(judge(forger.folder)) == []
 
 
 def reds(judgement: Judgement) -> Iterator[str]:
