@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtest.books.facts import (
     Generation,
@@ -28,16 +28,12 @@ STEPS = ("image", "video")
 DEFAULT = "genvideo"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A stage of the pipeline: its vendor, and whether that calls back."""
 
     name: str
     vendor: str
     called_back: bool
-
-
-PIPELINE = (Step("image", "image", False), Step("video", "video", True))
 
 
 def stage_name(number: int, jobs: int) -> str:
@@ -183,12 +179,11 @@ class Books:
     @cached_property
     def pipeline(self) -> tuple[Step, ...]:
         """The stages of a job in their order, as the plan has them."""
-        told = [row for row in self.run.get("stages") or [] if isinstance(row, dict)]
-        steps = (
+        rows = map(mapping, self.run.get("stages") or ())
+        return tuple(
             Step(str(row.get("name")), str(row.get("vendor")), bool(row.get("called_back")))
-            for row in told
+            for row in rows
         )
-        return tuple(steps) or PIPELINE
 
     def shows(self, step: str) -> bool:
         """Whether the vendor of this stage shows its book."""
@@ -246,14 +241,11 @@ class Books:
         rules = any(isinstance(body, dict) and body.get("rules") for body in bodies)
         return rules or bool(self.run["plan"].get("faults"))
 
-    def killed(self, process: str) -> bool:
-        """Whether chaos killed it."""
-        return any((s.get("kind"), s.get("target")) == ("kill", process) for s in self.struck)
-
     @property
     def lacks_callbacks(self) -> bool:
         """Whether chaos killed the mock that calls back: it may have sent what it has not noted."""
-        return self.killed(PROCESSES["video"])
+        kill = ("kill", PROCESSES["video"])
+        return any((strike.get("kind"), strike.get("target")) == kill for strike in self.struck)
 
     def done_to(self, job_id: str, *deeds: str) -> bool:
         """Whether chaos did one of these to the job."""
@@ -275,9 +267,8 @@ LOAD_TEST, SERVICES = "the load test", "our services"
 SERVER, MOCKS = "the Temporal server", "the mocks"
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """One book, and whose code keeps it; docs/reports.md says what each is made of."""
+class Witness(NamedTuple):
+    """A book, and whose code keeps it."""
 
     name: str
     code: str

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from loadtest.books.facts import mapping
 from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, TEMPORAL, Witness
@@ -24,7 +25,7 @@ TIMEOUT = "timeout"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One thing that could be tried; `tried` is None where there is nothing to try."""
+    """One thing that could be tried; `tried` is None if there is nothing to try."""
 
     name: str
     tried: bool | None
@@ -32,9 +33,8 @@ class Tried:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A fault rule of the run: how often it was met, by the mocks' trace."""
+class Rule(NamedTuple):
+    """A fault rule of the run, and how often it met a job by the mocks' trace."""
 
     service: str
     name: str
@@ -44,29 +44,35 @@ class Rule:
 
 
 def tried(judgement: Judgement) -> list[Tried]:
-    """Everything that a run can try, and what this one did."""
-    return [*_setting(judgement), *_harm_to_services(judgement), *_harm_by_vendors(judgement)]
+    """Return everything that a run can try, and what this one did."""
+    found = [*_setting(judgement), *_harm_to_services(judgement), *_harm_by_vendors(judgement)]
+    return [
+        Tried(name, done, text, ", ".join(book.name for book in books))
+        for name, done, text, books in found
+    ]
 
 
 def rules(judgement: Judgement) -> list[Rule]:
-    """The rules that were armed as the run began, and any other that the trace names."""
+    """Return the rules that were armed as the run began, and any other that the trace names."""
     met = Counter(
         (fault.service, fault.rule) for job in judgement.books.jobs for fault in job.faults
     )
     found = {}
     for service, body in (judgement.run.get("faults") or {}).items():
-        armed = body.get("rules") if isinstance(body, dict) else None
-        for rule in armed if isinstance(armed, list) else []:
-            if isinstance(rule, dict) and rule.get("applies", True):
-                name = str(rule.get("name"))
-                found[service, name] = Rule(service, name, _effects(rule), True, met[service, name])
-    for (service, name), fired in sorted(met.items()):
-        found.setdefault((service, name), Rule(service, name, "–", False, fired))
+        armed = mapping(body).get("rules")
+        for rule in map(mapping, armed if isinstance(armed, list) else ()):
+            if rule and rule.get("applies", True):
+                several = map(mapping, rule.get("effects") or [rule])
+                effects = ", ".join(f"{each.get('where')}.{each.get('do')}" for each in several)
+                key = (service, str(rule.get("name")))
+                found[key] = Rule(*key, effects, True, met[key])
+    for key, fired in sorted(met.items()):
+        found.setdefault(key, Rule(*key, "–", False, fired))
     return list(found.values())
 
 
 def unmet(judgement: Judgement) -> str | None:
-    """Said of a run whose rules were armed and met nobody, for it shows nothing of them."""
+    """Return what is said of a run whose armed rules met no job, and so show nothing."""
     armed = [rule for rule in rules(judgement) if rule.armed]
     if not armed or any(rule.fired for rule in armed):
         return None
@@ -74,122 +80,109 @@ def unmet(judgement: Judgement) -> str | None:
     return f"armed, and met no job: {names}; the mocks count jobs on until they are reset (RESET=1)"
 
 
-def _effects(rule: dict[str, object]) -> str:
-    effects = rule.get("effects")
-    several = effects if isinstance(effects, list) else [rule]
-    return ", ".join(f"{e.get('where')}.{e.get('do')}" for e in several if isinstance(e, dict))
-
-
 def workers(judgement: Judgement) -> set[str]:
-    """The processes that took tasks, by the histories that were kept."""
+    """Return the processes that took tasks, by the histories that were kept."""
     runs = (run for job in judgement.books.jobs for run in job.executions)
     return {name for run in runs for name in run.workers}
 
 
 def kills(judgement: Judgement) -> int:
-    """Workers that were replaced in mid-run, by whichever book shows more of them."""
-    books = judgement.books
+    """Return how many workers were replaced during the run, by the book that shows more of them."""
     known = _workers_seen(judgement)
-    samples = sum(len(books.restarts(name)) for name in known)
+    samples = sum(len(judgement.books.restarts(name)) for name in known)
     return max(samples, len(workers(judgement)) - len(known) if known else 0)
 
 
 def _workers_seen(judgement: Judgement) -> list[str]:
-    """The workers that showed metrics."""
+    """Return the workers that showed metrics."""
     return [name for name in judgement.books.processes if name.startswith("worker")]
 
 
 def fates(judgement: Judgement) -> Counter[str]:
-    """Callbacks of all stages by what became of them."""
+    """Count the callbacks of all stages by their fates."""
     return sum((stage.callbacks.fates for stage in judgement.stages), Counter[str]())
 
 
-def _setting(judgement: Judgement) -> Iterator[Tried]:
-    """How many processes on how many machines, how quick the vendors, and how much demand."""
+Seen = tuple[str, bool | None, str, tuple[Witness, ...]]
+
+
+def _setting(judgement: Judgement) -> Iterator[Seen]:
+    """Return how many processes and machines there were, how fast vendors, how much demand."""
     books, stages = judgement.books, judgement.books.stages
     shown, worked = len(_workers_seen(judgement)), len(workers(judgement))
     text = f"{shown} showed metrics, {worked} process(es) took tasks"
-    yield Tried("several workers", max(shown, worked) > 1, text, _by(RUNNER, TEMPORAL))
+    yield "several workers", max(shown, worked) > 1, text, (RUNNER, TEMPORAL)
     runs = (run for job in books.jobs for run in job.executions)
     hosts = {name.partition("@")[2] for run in runs for name in run.clients}
     text = f"services by {len(hosts)} host names: containers, or several machines"
     if len(hosts) < 2:
         one = "all services by one host name: processes of one machine"
         text = one if hosts else "no history tells"
-    yield Tried("mode", None, text, _by(TEMPORAL))
+    yield "mode", None, text, (TEMPORAL,)
     stats = [mapping(mapping(books.vendors.get(step)).get("stats")) for step in books.mocks]
     speeds = zip(books.mocks, (each.get("speed") for each in stats), strict=True)
     text = ", ".join(f"{step} {speed or '?'}" for step, speed in speeds)
-    yield Tried(
-        "vendors at their real speed",
-        all(each.get("speed") == 1 for each in stats),
-        f"times as fast as the wall's clock: {text}" if stats else "no mocks were on",
-        _by(LEDGERS if stats else RUNNER),
-    )
+    text = f"times as fast as the wall's clock: {text}" if stats else "no mocks were on"
+    real = all(each.get("speed") == 1 for each in stats)
+    yield "vendors at their real speed", real, text, (LEDGERS if stats else RUNNER,)
     waiting = max((s.waiting or 0 for stage in stages for s in stage.samples), default=0)
     limits = ", ".join(sorted({str(stage.limit) for stage in stages}))
     text = f"at most {waiting} waited in a sample, with a limit of {limits}"
     wanted = any(stage.accepted > (stage.limit or 0) for stage in stages)
-    yield Tried("more jobs than places", wanted, text, _by(SLOT, RUNNER))
+    yield "more jobs than places", wanted, text, (SLOT, RUNNER)
 
 
-def _harm_to_services(judgement: Judgement) -> Iterator[Tried]:
-    """Processes that were killed, did not answer while others did, or cut the live feed."""
-    books = judgement.books
+def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:
+    """Return the processes that were killed, did not answer while others did, or cut the feed."""
+    books, seen = judgement.books, _workers_seen(judgement)
     anew = {name: len(books.restarts(name)) for name in books.processes}
     said = [f"{name} began anew {count} time(s)" for name, count in anew.items() if count]
-    more, seen = len(workers(judgement)) - len(_workers_seen(judgement)), _workers_seen(judgement)
-    if more > 0 and seen:
+    if seen and (more := len(workers(judgement)) - len(seen)) > 0:
         said.append(f"{more} worker(s) more than showed metrics at a time")
     text = "; ".join(said) or "no process began anew"
-    yield Tried("kills and restarts", bool(said), text, _by(RUNNER, TEMPORAL))
+    yield "kills and restarts", bool(said), text, (RUNNER, TEMPORAL)
     answered = {name: len(samples) for name, samples in books.processes.items()}
     rounds = max(answered.values(), default=0)
-    missed = {name: rounds - count for name, count in answered.items() if count < rounds}
-    text = ", ".join(f"{name} {count} of {rounds} times" for name, count in missed.items())
-    text = text or f"all answered {rounds} times"
-    yield Tried("services that do not answer", bool(missed), text, _by(RUNNER))
+    missed = [f"{name} {n} of {rounds} times" for name, n in answered.items() if n < rounds]
+    text = ", ".join(missed) or f"all answered {rounds} times"
+    yield "services that do not answer", bool(missed), text, (RUNNER,)
     cuts = sum(max(0, stage.feeds - 1) for stage in books.stages)
     again = sum(max(0, each.tries - 1) for job in books.jobs for each in job.submissions)
     text = f"the live feed was cut {cuts} time(s), {again} submission(s) were repeated"
-    yield Tried("an API that is away", bool(cuts or again), text, _by(RUNNER))
+    yield "an API that is away", bool(cuts or again), text, (RUNNER,)
 
 
-def _harm_by_vendors(judgement: Judgement) -> Iterator[Tried]:
-    """Faults, callbacks and calls that went wrong, and the ends that came of it."""
+def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
+    """Return the faults, callbacks and calls that went wrong, and the ends that followed."""
     books, known = judgement.books, rules(judgement)
     armed, fired = sum(rule.armed for rule in known), [rule for rule in known if rule.fired]
     times = sum(rule.fired for rule in fired)
     text = f"{armed} rule(s) armed, {len(fired)} of them met a job, {times} times in all"
     text = text if known else "none armed, none met"
     text = text if books.mocks else "only mocks can be made to misbehave"
-    yield Tried("faults of vendors", bool(books.mocks and fired), text, _by(LEDGERS))
+    yield "faults of vendors", bool(books.mocks and fired), text, (LEDGERS,)
     found, videos = fates(judgement), [row for job in books.jobs for row in job.of("video")]
-    text = ", ".join(f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate])
-    harmed, text = bool(text), text or f"none of {found.total()}"
+    harms = [f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate]]
+    text = ", ".join(harms) or f"none of {found.total()}"
     if "video" not in books.mocks:
-        harmed, text = False, "without mocks it is not known what was sent"
+        harms, text = [], "without mocks it is not known what was sent"
     elif videos and not any(row.calls_back for row in videos):
-        harmed, text = False, "the vendor was told no address: every end was polled"
-    yield Tried("callbacks that go wrong", harmed, text, _by(LEDGERS, RECEIPTS))
+        harms, text = [], "the vendor was told no address: every end was polled"
+    yield "callbacks that go wrong", bool(harms), text, (LEDGERS, RECEIPTS)
     calls: Counter[str] = Counter()
     for stage in judgement.stages:
         for (_, error), count in stage.retries.calls.items():
             calls[error] += count
     text = ", ".join(f"{count} times {error}" for error, count in calls.most_common(5))
     text = text or "no call of an activity was repeated"
-    yield Tried("calls that fail", bool(calls), text, _by(TEMPORAL))
-    counts = {
-        end: sum(stage.counts[end] for stage in judgement.stages)
+    yield "calls that fail", bool(calls), text, (TEMPORAL,)
+    ends = [
+        f"{count} {end}"
         for end in ("degraded", "failed", "cancelled")
-    }
-    text = ", ".join(f"{count} {end}" for end, count in counts.items() if count)
-    ended = text or "every job that ended succeeded"
-    yield Tried("ends other than success", bool(text), ended, _by(RECORDS))
-
-
-def _by(*known: Witness) -> str:
-    return ", ".join(each.name for each in known)
+        if (count := sum(stage.counts[end] for stage in judgement.stages))
+    ]
+    text = ", ".join(ends) or "every job that ended succeeded"
+    yield "ends other than success", bool(ends), text, (RECORDS,)
 
 
 SHOWN, PARTLY = "shown by this run", "shown in part by this run"
@@ -209,7 +202,7 @@ class Claim:
 
 
 def claims(judgement: Judgement) -> list[Claim]:
-    """Every claim of the README, in its order."""
+    """Return every claim of the README, in its order."""
     return [
         Claim(text, *told(judgement), tuple(f"tests/{name}" for name in tests))
         for text, (told, tests) in CLAIMS.items()
