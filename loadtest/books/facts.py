@@ -82,7 +82,6 @@ class Submission:
     tries: Whole = 0
     job_id: StringOrNone = None
     problem: StringOrNone = None
-    key: StringOrNone = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -94,7 +93,6 @@ class Transition:
     status: String = "None"
     step: StringOrNone = None
     percent: Whole = 0
-    attempt: Whole = 0
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -118,14 +116,13 @@ class Shown:
     started: Instant = Field(default=None, validation_alias="started_at")
     finished: Instant = Field(default=None, validation_alias="finished_at")
     version: Whole = 0
-    priority: Whole = 0
     attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
     error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
     error_message: StringOrNone = Field(
         default=None, validation_alias=AliasPath("error", "message")
     )
     listed: Truth = False
-    """Whether the API's list had it, or only its own page."""
+    """Whether the API's list had it, and not only its own page."""
     problem: StringOrNone = None
     run_id: StringOrNone = None
     transitions: Annotated[tuple[Transition, ...], Mappings] = ()
@@ -140,7 +137,6 @@ class Callback:
     sent: Instant = Field(default=None, validation_alias="sent_at")
     status: String = ""
     reply: WholeOrNone = None
-    error: StringOrNone = None
     note: Annotated[str, BeforeValidator(lambda value: str(value or ""))] = ""
     delivery_id: StringOrNone = None
 
@@ -168,12 +164,9 @@ class Generation:
     calls_back: Truth = True
     """Whether the vendor was told where; the recorded runs of the tests don't say."""
     callbacks: Annotated[tuple[Callback, ...], Mappings] = ()
-    token: Annotated[int | None, BeforeValidator(lambda v: None if v is None else whole(v))] = None
     prompt: StringOrNone = None
     sha256: StringOrNone = None
-    source_sha256: StringOrNone = None
     shows: StringOrNone = None
-    source_shows: StringOrNone = None
     duplicate: Truth = False
     row: Row = Field(default_factory=dict)
     """What the ledger says, whole."""
@@ -210,11 +203,8 @@ class Receipt:
 class StoredFile:
     """A stored result, examined."""
 
-    kind: String = ""
-    bytes: Whole = 0
     sha256: StringOrNone = None
     problem: StringOrNone = None
-    shows: StringOrNone = None
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
@@ -226,7 +216,6 @@ class Injected:
     where: String = ""
     do: String = ""
     external_id: StringOrNone = None
-    job_id: str | None = None
     at: Instant = None
 
 

@@ -183,7 +183,7 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         _close(run, _attributes(last))
     scheduled: dict[str, Activity] = {}
     since = 0.0
-    for place, event in enumerate(events):
+    for event in events:
         kind, body = str(event["eventType"]), _attributes(event)
         if kind == f"{_EXECUTION}SIGNALED":
             input_ = _first(body.get("input"))
@@ -210,13 +210,10 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
                 run.since[int(event["eventId"])] = run.since[begun_by]
         elif kind in (f"{_TASK}TIMED_OUT", f"{_TASK}FAILED"):
             run.thrown += 1
-        elif kind not in _KNOWN and place and not kind.startswith("EVENT_TYPE_"):
+        elif not kind.startswith("EVENT_TYPE_"):
             raise ValueError(kind)
     _permit(run, {int(event["eventId"]) for event in own})
     return run
-
-
-_KNOWN = {f"{_EXECUTION}STARTED", f"{_TASK}SCHEDULED"}
 
 
 def _own(events: Sequence[Row]) -> tuple[str, Sequence[Row]]:

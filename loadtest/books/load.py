@@ -1,6 +1,6 @@
-"""All raw records of a run, sorted by stage and job; a job that any book names is there."""
+"""Read all raw records of a run, and sort them by stage and job, of whatever book."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
@@ -30,7 +30,7 @@ _SEMAPHORE = "semaphore-"
 
 
 def load(folder: RunFolder) -> Books:
-    """Read a run's raw records; raises Damaged, in one line, where they make no sense."""
+    """Read a run's raw records; raise Damaged, in one line, if they make no sense."""
     try:
         folder.check()
         return _load(folder)
@@ -70,7 +70,7 @@ def _load(folder: RunFolder) -> Books:
 
 
 def _run(folder: RunFolder) -> Row:
-    """What the run was to be; without a plan nothing can be judged."""
+    """Read what the run was to be; without a plan nothing can be judged."""
     run = mapping(folder.read(raw.RUN))
     plan = mapping(run.get("plan"))
     lists = isinstance(plan.get("thresholds"), list) and isinstance(plan.get("stages"), list)
@@ -99,7 +99,7 @@ def _stage(row: Row, limit: object) -> StageBook:
 
 
 def _staged(folder: RunFolder, books: Books) -> None:
-    """The books that say of which stage a job is, and the samples of the slot."""
+    """Read the books that name the stage of a job, and the samples of the slot."""
     stages = {stage.number: stage for stage in books.stages}
     tags = {stage.tag: stage for stage in books.stages}
 
@@ -132,41 +132,31 @@ def _staged(folder: RunFolder, books: Books) -> None:
 
 
 def _of_jobs(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
-    """The books that name a job and no stage."""
+    """Read the books that name a job and no stage."""
 
-    def record(job: JobFacts, row: Row) -> None:
-        body = mapping(row.get("record"))
-        problem = str(row.get("problem") or "empty")
-        missing = row.get("problem") or not body
-        job.record = read(Shown, {"problem": problem} if missing else body | {"problem": None})
-
-    def stored(job: JobFacts, row: Row) -> None:
-        job.files[str(row.get("kind"))] = read(StoredFile, row)
-
-    def receipt(job: JobFacts, row: Row) -> None:
-        job.receipts.append(read(Receipt, row))
-
-    # What is said of a book that names a job which no other one knows.
-    known: dict[str, tuple[Callable[[JobFacts, Row], None] | None, str]] = {
-        raw.STATES: (record, ""),
-        raw.FILES: (stored, ""),
-        raw.RECEIPTS: (receipt, "a callback was received for it, and no book knows it"),
-        raw.FRAMES: (None, "a frame shows it, and no book knows it"),
-    }
-    for name, (take, stray) in known.items():
+    def rows(name: str, stray: str = "") -> Iterator[tuple[JobFacts, Row]]:
+        """Return the rows of known jobs; `stray` is what is said of a row of another one."""
         for row in folder.rows(name):
-            job = jobs.get(str(row.get("job_id")))
-            if job is None:
-                if stray:
-                    books.strays.append(("orphaned", str(row.get("job_id")), stray))
-                continue
-            job.rows.setdefault(name, []).append(row)
-            if take is not None:
-                take(job, row)
+            if (job := jobs.get(str(row.get("job_id")))) is not None:
+                job.rows.setdefault(name, []).append(row)
+                yield job, row
+            elif stray:
+                books.strays.append(("orphaned", str(row.get("job_id")), stray))
+
+    for job, row in rows(raw.STATES):
+        body, problem = mapping(row.get("record")), row.get("problem")
+        missing = {"problem": str(problem or "empty")} if problem or not body else None
+        job.record = read(Shown, missing or body | {"problem": None})
+    for job, row in rows(raw.FILES):
+        job.files[str(row.get("kind"))] = read(StoredFile, row)
+    for job, row in rows(raw.RECEIPTS, "a callback was received for it, and no book knows it"):
+        job.receipts.append(read(Receipt, row))
+    for _ in rows(raw.FRAMES, "a frame shows it, and no book knows it"):
+        pass
 
 
 def _of_vendors(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
-    """Ledgers and fault traces, which name a job in the id that we gave."""
+    """Read ledgers and fault traces, which name a job in the id that we gave."""
     for step in sorted({each.vendor for each in books.pipeline} | set(STEPS)):
         for row in folder.rows(raw.ledger(step)):
             job_id, attempt = owner(row.get("external_id"))
@@ -187,7 +177,7 @@ def _of_vendors(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> N
             text = f"a fault met {name}, which is of no job"
             books.strays.append(("faults.external_id", "the run", text))
         else:
-            job.faults.append(read(Injected, row | {"service": service, "job_id": job_id}))
+            job.faults.append(read(Injected, row | {"service": service}))
             job.rows.setdefault(raw.FAULTS, []).append(row)
     for job in jobs.values():
         job.generations.sort(key=lambda made: made.accepted or 0.0)
@@ -203,7 +193,7 @@ def _during(generation: Generation, books: Books) -> bool:
 
 
 def _histories(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
-    """`JOB.json` is the history of a job's newest run, `JOB.RUN.json` that of one before it."""
+    """Read the histories: `JOB.json` of a job's newest run, `JOB.RUN.json` of one before it."""
     # The newest sorts last, also among runs that a reset gave one start.
     for path in sorted(folder.histories.glob("*.json")):
         books.histories += 1

@@ -134,6 +134,8 @@ class Hold:
 class Gap:
     """The time between a job and the next one, which waited for its slot."""
 
+    before: str
+    after: str
     hand_over: float
     vendor_idle: float
 
@@ -163,8 +165,9 @@ def schedule(stage: StageBook) -> Schedule | None:
     for hold in holds:
         _, number = heapq.heappop(free)
         slot = slots[number]
-        if slot and hold.asked <= slot[-1].end:
-            found.gaps.append(Gap(hold.begin - slot[-1].end, hold.begin - slot[-1].vendor_end))
+        if slot and hold.asked <= (last := slot[-1]).end:
+            names = (last.job.job_id, hold.job.job_id)
+            found.gaps.append(Gap(*names, hold.begin - last.end, hold.begin - last.vendor_end))
         slot.append(hold)
         heapq.heappush(free, (hold.end, number))
     return found

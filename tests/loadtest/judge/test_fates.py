@@ -24,7 +24,7 @@ from tests.loadtest.judge.test_pace import made
 
 
 def callback(reply: int | None, *, delivery: str = "d1", status: str = "succeed") -> Callback:
-    return Callback(sent=1.0, status=status, reply=reply, error=None, note="", delivery_id=delivery)
+    return Callback(sent=1.0, status=status, reply=reply, note="", delivery_id=delivery)
 
 
 def receipt(fate: str, *, status: str = "succeed") -> Receipt:
@@ -118,9 +118,9 @@ def outcome(
     receipts: list[Receipt] | None = None,
     broken: bool = False,
 ) -> str:
-    fault = Injected(service, "rule", where, do, f"j.{service}.1", "j")
+    fault = Injected(service, "rule", where, do, f"j.{service}.1")
     api = Shown(listed=True, status=status, created=0, started=0, finished=2, version=1)
-    stored = StoredFile("video", 9, "x", "does not decode" if broken else None)
+    stored = StoredFile("x", "does not decode" if broken else None)
     job = JobFacts(
         "j",
         0,
