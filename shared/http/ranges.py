@@ -2,6 +2,7 @@
 
 from fastapi import Response
 from fastapi.responses import FileResponse
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from shared.errors import GenvideoError
@@ -23,6 +24,10 @@ class RangedFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusals: list[Message] = []
+        if not is_of_bytes(Headers(scope=scope).get("range", "")):
+            headers = MutableHeaders(raw=[*scope["headers"]])
+            del headers["range"]
+            scope = {**scope, "headers": headers.raw}
 
         async def unless_refused(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
@@ -35,6 +40,11 @@ class RangedFile(FileResponse):
             fits = refusals[0]["status"] != RangeNotSatisfiable.status
             refusal = refused_range(self.headers["content-length"], is_range=not fits)
             await refusal(scope, receive, send)
+
+
+def is_of_bytes(wanted: str) -> bool:
+    """True for a `Range` in bytes; one in another unit counts as none (RFC 9110, 14.2)."""
+    return wanted.partition("=")[0].strip().lower() == "bytes"
 
 
 def refused_range(size: str, *, is_range: bool) -> Response:

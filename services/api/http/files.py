@@ -20,7 +20,13 @@ from services.api.thumbnails import THUMBNAIL_TYPE
 from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
-from shared.http.ranges import BadRange, RangedFile, RangeNotSatisfiable, refused_range
+from shared.http.ranges import (
+    BadRange,
+    RangedFile,
+    RangeNotSatisfiable,
+    is_of_bytes,
+    refused_range,
+)
 from shared.jobs.genvideo import IMAGE
 from shared.pipeline.definition import Definition, Stage
 from shared.store.protocol import Listed, Store
@@ -56,7 +62,7 @@ async def streamed(
     wanted = request.headers.get("range", "")
     other = request.headers.get("if-range", head["ETag"]) != head["ETag"]
     start, end, status = 0, found.size, 200
-    if wanted and not other and "," not in wanted:
+    if is_of_bytes(wanted) and not other and "," not in wanted:
         fits = _RANGE.fullmatch(wanted.strip())
         first, last = fits.groups() if fits else ("", "")
         if not (first or last) or (first and last and int(last) < int(first)):
