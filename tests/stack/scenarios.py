@@ -28,18 +28,6 @@ def comes_up_and_stays(stack: Stack, workers: Workers) -> None:
     assert "worker" in stack.make("logs", "S=worker", "LINES=5")
 
 
-def refuses_wrong_settings(stack: Stack, workers: Workers) -> None:
-    """One line names those of all services, and what runs goes on as it was."""
-    before = workers(stack)
-    said = stack.make("up", "API_RATE=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1", good=False)
-    [line] = [each for each in said.splitlines() if each.startswith("wrong settings: ")]
-    for name in ("API_RATE=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1"):
-        assert line.count(f"{name} (environment) is refused: ") == 1
-    assert "all ready" in stack.make("ps").splitlines()
-    stack.make("up")
-    assert workers(stack) == before
-
-
 def one_at_a_time(stack: Stack) -> None:
     """Jobs of a load test succeed, no two are ever under way at once, and no log warns of an
     activity."""

@@ -66,7 +66,6 @@ def kill(stack: Stack) -> None:
 
 def test_the_stack_in_containers(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
-    scenarios.refuses_wrong_settings(stack, workers)
     check_vendors(stack)
     scenarios.one_at_a_time(stack)
     scenarios.one_job_is_tried(stack)

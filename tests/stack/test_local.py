@@ -78,11 +78,23 @@ def kill(stack: Stack) -> None:
 
 def test_the_stack_as_processes(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
-    scenarios.refuses_wrong_settings(stack, workers)
+    refuses_wrong_settings(stack)
     scenarios.one_at_a_time(stack)
     scenarios.one_job_is_tried(stack)
     scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
+
+
+def refuses_wrong_settings(stack: Stack) -> None:
+    """One line names those of all services, and what runs goes on as it was."""
+    before = workers(stack)
+    said = stack.make("up", "API_RATE=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1", good=False)
+    [line] = [each for each in said.splitlines() if each.startswith("wrong settings: ")]
+    for name in ("API_RATE=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1"):
+        assert line.count(f"{name} (environment) is refused: ") == 1
+    assert "all ready" in stack.make("ps").splitlines()
+    stack.make("up")
+    assert workers(stack) == before
 
 
 def family(pid: int) -> Iterator[int]:

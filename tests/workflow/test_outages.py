@@ -233,7 +233,7 @@ async def test_for_longer_than_an_attempt_may_take(
 # The server, or all that works, restarted
 
 
-QUEUED = 20
+QUEUED = 8
 LIMIT = 2
 # Long enough for a restart to fall into the middle of a job.
 SLOWLY = rule("start", "slow", extra=500)

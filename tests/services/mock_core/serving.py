@@ -19,9 +19,11 @@ from services.mock_core.broken import ResettableProtocol
 from services.mock_core.clock import DelaySpec
 from services.mock_kling.app import create_app as create_kling
 from services.mock_kling.settings import KlingSettings
+from tests.fixtures.eventually import eventually
 
 Json = dict[str, Any]
-_STEP = 0.005
+# Between two looks at first; a request takes as long of the processor that a mock works with.
+STEP_SECONDS = 0.005
 # Not so much that files would expire (after 30 nominal days) while they are fetched.
 HURRY = 50_000
 
@@ -77,9 +79,7 @@ class Service:
 
     async def until(self, path: str, fits: Callable[[Any], bool]) -> Any:
         """Poll, as a client would, until the answer fits."""
-        while not fits(body := await self.json(path)):  # noqa: ASYNC110 - HTTP has no events
-            await asyncio.sleep(_STEP)
-        return body
+        return await eventually(lambda: self.json(path), fits, pause=STEP_SECONDS)
 
     async def row(self, external_id: str) -> Json:
         rows = await self.json(f"/admin/ledger?external_id={external_id}")
