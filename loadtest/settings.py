@@ -55,7 +55,7 @@ class Settings(PayloadSettings, PipelineSettings):
         return {stage: urls[stage] for stage in MOCKED[self.mocks]}
 
     def mocks_of(self, pipeline: Definition) -> dict[str, str]:
-        """The vendors of a pipeline that are mocks, with books to compare with, and where."""
+        """Return the addresses of a pipeline's mocks, which have books to compare with."""
         brought = {f"mock-{vendor}": url for vendor, url in self.mocked.items()}
         brought |= self.pipeline_services
         wanted = dict.fromkeys(stage.vendor for stage in pipeline.stages)

@@ -26,19 +26,19 @@ def instant(value: object) -> float | None:
 
 
 def _within(seconds: float) -> float | None:
-    """None for what no calendar has."""
+    """Return None for what no calendar has."""
     return seconds if 0 <= seconds < LAST else None
 
 
 def timestamp(at: float | None) -> str:
-    """An instant as RFC 3339 with milliseconds, or a dash."""
+    """Return an instant as RFC 3339 with milliseconds, or a dash."""
     if at is None:
         return "–"
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def duration(seconds: float | None) -> str:
-    """A duration for people: three digits that matter and a unit, or a dash."""
+    """Return a duration for people: three digits that matter and a unit, or a dash."""
     if seconds is None:
         return "–"
     size = abs(seconds)

@@ -18,7 +18,7 @@ Fact = TypeVar("Fact")
 
 
 def read(kind: Callable[..., Fact], row: Row) -> Fact:
-    """One row as a fact; raises pydantic's ValidationError where what is required is missing."""
+    """Return a row as a fact; raise pydantic's ValidationError if a required field is missing."""
     found: Fact = _adapter(kind).validate_python(row)
     return found
 
@@ -29,13 +29,13 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def owner(external_id: object) -> tuple[str | None, int | None]:
-    """The job that a generation was asked for and which attempt it was, by the id that we gave."""
+    """Return the job and the attempt that a generation was asked for, by the id that we gave."""
     match = _EXTERNAL.fullmatch(str(external_id))
     return (match.group(1), int(match.group(3))) if match else (None, None)
 
 
 def step_of(external_id: object) -> str | None:
-    """The stage that a generation was asked for, by the id that we gave."""
+    """Return the stage that a generation was asked for, by the id that we gave."""
     match = _EXTERNAL.fullmatch(str(external_id))
     return match.group(2) if match else None
 
@@ -49,7 +49,7 @@ def mapping(value: object) -> Row:
 
 
 def _mappings(value: object) -> object:
-    """A row's list without what is no object in it; a tuple of facts stays as it is."""
+    """Return the objects of a row's list; a tuple of facts stays as it is."""
     if isinstance(value, tuple):
         return value
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []

@@ -147,7 +147,7 @@ class Execution:
 
 
 def read_file(path: Path, job_id: str) -> Execution:
-    """The run that a file is the history of."""
+    """Return the run that a file is the history of."""
     try:
         text = path.read_text(encoding="utf-8")
         return read_events(job_id, parsed(text)["events"], size=len(text))
@@ -156,7 +156,7 @@ def read_file(path: Path, job_id: str) -> Execution:
 
 
 def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Execution:
-    """The run that these events are of, as the server's JSON has them."""
+    """Return the run that these events are of, as the server's JSON has them."""
     if [str(event.get("eventId")) for event in events] != [
         str(number) for number in range(1, len(events) + 1)
     ]:
@@ -217,7 +217,7 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
 
 
 def _own(events: Sequence[Row]) -> tuple[str, Sequence[Row]]:
-    """The run's id, and what is its own: a reset copies the events of the run before it."""
+    """Return the run's id, and what is its own: a reset copies the events of the run before it."""
     for place in range(len(events) - 1, -1, -1):
         failed = events[place].get("workflowTaskFailedEventAttributes") or {}
         if failed.get("cause") == _RESET:
@@ -235,7 +235,7 @@ def _close(run: Execution, body: Row) -> None:
 
 
 def _marker(run: Execution, event: Row, body: Row) -> None:
-    """A local activity: what it brought back, and the version that it has written."""
+    """Note what a local activity brought back, and the version that it has written."""
     details = body.get("details") or {}
     data, task = _first(details.get("data")), int(body["workflowTaskCompletedEventId"])
     result = _first(details.get("result"))
@@ -279,7 +279,7 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
 
 
 def _version(run: Execution, record: Any, task: int) -> None:
-    """The version of the record that an activity writes before it submits."""
+    """Return the version of the record that an activity writes before it submits."""
     changes = record.get("transitions") if isinstance(record, dict) else None
     if changes:
         number, note = int(changes[-1]["version"]), str(changes[-1]["note"])
@@ -287,19 +287,19 @@ def _version(run: Execution, record: Any, task: int) -> None:
 
 
 def _written(run: Execution, number: int, note: str, *, task: int, at: float) -> None:
-    """A version counts from the task that made it; it may be written again later."""
+    """Note a version, which counts from the task that made it, though it may be written again."""
     if all(number != each.version for each in run.versions):
         run.versions.append(Written(number, note, run.since.get(task, at), at))
 
 
 def stage_of(body: Row) -> str:
-    """The stage of an order, or of the order that is waited for."""
+    """Return the stage of an order, or of the order that is waited for."""
     order = body.get("order") or body
     return str(order.get("stage"))
 
 
 def _fail(activity: Activity, failure: Row | None) -> None:
-    """The failure's own class and message; an activity's wrapper adds nothing."""
+    """Note the failure's own class and message; an activity's wrapper adds nothing."""
     if failure is not None:
         kind = (failure.get("applicationFailureInfo") or {}).get("type")
         other = next((key for key in failure if key.endswith("FailureInfo")), "")
@@ -308,7 +308,7 @@ def _fail(activity: Activity, failure: Row | None) -> None:
 
 
 def _permit(run: Execution, own: set[int]) -> None:
-    """The first signal that is the slot's permit of this very run.
+    """Return the first signal that is the slot's permit of this very run.
 
     A stage's gate has permits, too, and a run that was reset gets those of the run before it.
     """
@@ -319,7 +319,7 @@ def _permit(run: Execution, own: set[int]) -> None:
 
 
 def _hops(events: Iterable[Row]) -> Iterator[float]:
-    """From an activity's completion to the next one's start, where nothing else woke the job."""
+    """Return the times from an activity's completion to the next start, with no event between."""
     completed: float | None = None
     scheduled: str | None = None
     for event in events:
@@ -338,7 +338,7 @@ def _hops(events: Iterable[Row]) -> Iterator[float]:
 
 
 def _named(events: Iterable[Row], kind: str) -> Iterator[str]:
-    """The processes that made events of a kind, by their own word; the server's parts are none."""
+    """Return the processes that wrote events of a kind, as they name themselves."""
     for event in events:
         for key, body in event.items():
             if key.endswith(kind) and "@" in (name := str(body.get("identity"))):
@@ -362,7 +362,7 @@ def _fields(holder: Row | None, name: str) -> Row:
 
 
 def _first(payloads: Row | None) -> Row:
-    """The first payload, where it is an object."""
+    """Return the first payload, where it is an object."""
     found = _decoded(next(iter(_fields(payloads, "payloads") or ()), None))
     return found if isinstance(found, dict) else {}
 
@@ -373,7 +373,7 @@ def _text(payload: Row | None) -> str | None:
 
 
 def _decoded(payload: Any) -> Any:
-    """What a payload says, or None where that is no JSON."""
+    """Return what a payload says, or None where that is no JSON."""
     if not isinstance(payload, dict) or "data" not in payload:
         return None
     try:

@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 def stage_name(number: int, jobs: int) -> str:
-    """How every text calls a stage: its place from 1 on, and how many jobs were planned."""
+    """Return how every text calls a stage: its place from 1 on, and how many jobs were planned."""
     return f"{number + 1} ({jobs} job{'' if jobs == 1 else 's'})"
 
 
@@ -93,7 +93,7 @@ class JobFacts:
         return self.record.transitions if self.record else ()
 
     def of(self, step: str) -> list[Generation]:
-        """The generations of one stage, in the order of their acceptance."""
+        """Return the generations of one stage, in the order of their acceptance."""
         return [generation for generation in self.generations if generation.wanted == step]
 
 
@@ -155,7 +155,7 @@ class Books:
     """Seconds of processor time of each process at an instant, sample by sample."""
 
     def restarts(self, process: str) -> list[float]:
-        """When a process was seen to have restarted, which restarts its processor time, too."""
+        """Return when a process had restarted, as a processor time that fell shows."""
         samples = pairwise(self.processes.get(process, ()))
         return [at for (_, before), (at, after) in samples if after < before]
 
@@ -252,7 +252,7 @@ class Books:
         return not self.disturbed.get(job_id, frozenset()).isdisjoint(deeds)
 
     def stage_name(self, number: int) -> str:
-        """The name of the stage of this number, also where no stage has it."""
+        """Return the name of the stage of this number, also where no stage has it."""
         found = next((stage.name for stage in self.stages if stage.number == number), None)
         return found or str(number + 1)
 
@@ -282,10 +282,10 @@ WITNESSES = (RUNNER, FILES, RECORDS, SLOT, RECEIPTS, TEMPORAL, LEDGERS)
 
 
 def witnesses(*, mocked: bool) -> tuple[Witness, ...]:
-    """The books of a run: real vendors show us none of theirs."""
+    """Return the books of a run: real vendors show us none of theirs."""
     return tuple(each for each in WITNESSES if mocked or each is not LEDGERS)
 
 
 def codes(known: tuple[Witness, ...] = WITNESSES) -> tuple[str, ...]:
-    """The code bases that keep these books; no two of them share what any of them decides."""
+    """Return the code bases that keep these books; they share nothing that decides."""
     return tuple(dict.fromkeys(each.code for each in known))

@@ -24,19 +24,19 @@ _STYLES = ("cinematic", "watercolour", "ink", "水墨")
 
 
 def prompt(seed: int, stage: int, index: int) -> str:
-    """The prompt of one job; it depends on nothing but its place in the plan."""
+    """Return the prompt of one job; it depends on nothing but its place in the plan."""
     pick = random.Random(f"{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
     words = _CHINESE if pick.random() < 0.35 else _LATIN
     return f"{pick.choice(words)} #{index + 1}"
 
 
 def priority(seed: int, stage: int, index: int) -> int:
-    """The priority of one job, where the plan draws them."""
+    """Return the priority of one job, where the plan draws them."""
     pick = random.Random(f"priority/{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
     return pick.choice((1, 3, 5))
 
 
 def style(seed: int, stage: int, index: int) -> str:
-    """The style of one job."""
+    """Return the style of one job."""
     pick = random.Random(f"style/{seed}/{stage}/{index}")  # noqa: S311 - reproducible, not secret
     return pick.choice(_STYLES)

@@ -34,7 +34,7 @@ CHAOS = "chaos.json"
 
 
 def ledger(vendor: str) -> str:
-    """The raw file with the ledger of a vendor's mock."""
+    """Return the raw file with the ledger of a vendor's mock."""
     return f"{vendor}_ledger.jsonl"
 
 
@@ -61,7 +61,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """An existing run; raises FileNotFoundError where there are no raw records."""
+        """Return an existing run; raise FileNotFoundError if there are no raw records."""
         folder = cls(path)
         if not (folder.raw / RUN).is_file():
             raise FileNotFoundError(f"{path} holds no raw records ({Path('raw') / RUN} is missing)")
@@ -81,7 +81,7 @@ class RunFolder:
                 out.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """Rows of a raw file; a torn line (of a run that was killed) is left out and counted."""
+        """Return the rows of a raw file; count torn lines (of a killed run), and leave them out."""
         path = self.raw / name
         if not path.is_file():
             return
@@ -113,7 +113,7 @@ class RunFolder:
         (self.raw / name).write_text(text + "\n", encoding="utf-8")
 
     def read(self, name: str) -> Any:
-        """A raw JSON file, or None where it is missing; raises Damaged."""
+        """Return a raw JSON file, or None if it is missing; raise Damaged."""
         path = self.raw / name
         try:
             return parsed(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -122,7 +122,7 @@ class RunFolder:
 
 
 def parsed(text: str) -> Any:
-    """What a JSON text says; raise ValueError also for what our programs never write."""
+    """Return what a JSON text says; raise ValueError also for what our programs never write."""
     found = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole)
     if "\\u" in text:
         # Half of a character can't be written into a report.

@@ -122,7 +122,7 @@ class Collector:
             self.problems.append(f"other jobs: {error}")
 
     async def _settled(self, vendor: Vendor) -> list[dict[str, Any]]:
-        """The ledger once it has stopped changing, so that a last callback is not cut off."""
+        """Read the ledger until it has stopped changing, so that no last callback is cut off."""
         rows = await vendor.ledger()
         for _ in range(int(SETTLE_SECONDS / 0.5)):
             await asyncio.sleep(0.5)
@@ -227,7 +227,7 @@ def _touches(row: dict[str, Any], since: float) -> bool:
 
 
 def job_of(row: dict[str, Any]) -> str | None:
-    """The job that a ledger's row was made for, by our external id."""
+    """Return the job that a ledger's row was made for, by our external id."""
     job_id, _ = owner(row.get("external_id"))
     return job_id
 
@@ -251,7 +251,7 @@ def _state(record: Any) -> dict[str, Any]:
 
 
 def _stored(folder: Path, kind: str) -> bytes | None:
-    """The newest file of that kind, whose name may end in one way or another."""
+    """Return the newest file of that kind, whose name may end in one way or another."""
     try:
         path = max(folder.glob(f"{kind}.*"), key=lambda each: each.stat().st_mtime_ns)
         return path.read_bytes()
@@ -264,7 +264,7 @@ QUICK = 0.002
 
 
 def own_clock() -> list[dict[str, Any]]:
-    """The runner's clock beside one that only runs; nothing where the machine paused between."""
+    """Read the runner's clock beside a steady one; nothing if the machine paused between."""
     ran = time.clock_gettime(time.CLOCK_MONOTONIC)
     now = time.time()
     if time.clock_gettime(time.CLOCK_MONOTONIC) - ran > QUICK:
@@ -279,7 +279,7 @@ PROBES = 5
 
 
 async def probe(vendors: Iterable[Vendor], moment: str) -> list[dict[str, Any]]:
-    """Some readings of each vendor's clock; `moment` is the end of the run that they are of."""
+    """Read each vendor's clock several times; `moment` is an end of the run."""
     found = []
     for vendor in vendors:
         for _ in range(PROBES):
@@ -299,7 +299,7 @@ _BAD_PICTURES = (
 
 
 def examine(job_id: str, kind: str, data: bytes | None) -> dict[str, Any]:
-    """One row of the files book; `problem` says why a file does not count."""
+    """Return one row of the files book; `problem` says why a file does not count."""
     if not data:
         return {"job_id": job_id, "kind": kind, "bytes": 0, "problem": "missing or empty"}
     problem = _problem(data)
@@ -328,7 +328,7 @@ def _problem(data: bytes) -> str | None:
 
 
 def _shows(data: bytes) -> str | None:
-    """A digest of the pixels, or of the film's packets: as the vendors' ledgers have it."""
+    """Return a digest of the pixels, or of the film's packets: as the vendors' ledgers have it."""
     if _is_sound(data):
         return None
     if not _is_film(data):

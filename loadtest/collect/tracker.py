@@ -68,12 +68,12 @@ class Tracker:
         self._changed.set()
 
     def take_frames(self) -> list[dict[str, Any]]:
-        """The frames since the last call, to be written down."""
+        """Return the frames since the last call, to be written down."""
         frames, self._frames = self._frames, []
         return frames
 
     async def wait(self, seconds: float) -> None:
-        """Until something changes, or the time is over."""
+        """Wait until something changes, or the time is over."""
         # Forgets what changed since the caller last looked; the time limit bounds what that costs.
         self._changed.clear()
         try:

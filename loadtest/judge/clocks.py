@@ -35,7 +35,7 @@ class Offset:
         return (self.high - self.low) / 2
 
     def latest(self, at: float) -> float:
-        """An instant of this clock by the runner's, at the latest."""
+        """Return an instant of this clock by the runner's, at the latest."""
         return at - self.low
 
     def earliest(self, at: float) -> float:
@@ -56,20 +56,20 @@ class Clocks:
     """Clocks that nobody has read at both ends."""
 
     def latest(self, book: str, at: float) -> float:
-        """An instant of a book's clock by the runner's, at the latest."""
+        """Return an instant of a book's clock by the runner's, at the latest."""
         return self.offsets.get(book, Offset()).latest(at) + OWN
 
     def earliest(self, book: str, at: float) -> float:
         return self.offsets.get(book, Offset()).earliest(at) - OWN
 
     def between(self, book: str, other: str) -> float:
-        """Seconds by which an instant of one may lie behind an effect of it by the other."""
+        """Return by how much a cause by one clock may lie after its effect by the other."""
         ours, theirs = self.offsets.get(book, Offset()), self.offsets.get(other, Offset())
         return max(0.0, ours.high - theirs.low) + OWN
 
 
 def clocks(books: Books) -> Clocks:
-    """What readings and submissions say of every clock."""
+    """Return what readings and submissions say of every clock."""
     found = Clocks({step: _both(books, step) for step in books.mocks})
     found.offsets[SERVER] = _server(books, found.offsets)
     found.stepped = [*_runner_stepped(books)]
@@ -86,7 +86,7 @@ def clocks(books: Books) -> Clocks:
 
 
 def far(books: Books, found: Clocks) -> Iterator[str]:
-    """Clocks that are too far off the runner's, and readings that no clock can have given."""
+    """Return clocks too far off the runner's, and readings that no clock can have given."""
     for name, offset in found.offsets.items():
         off = max(offset.low, -offset.high)
         if off > FAR:
@@ -99,7 +99,7 @@ def far(books: Books, found: Clocks) -> Iterator[str]:
 
 
 def at_moment(books: Books, step: str, moment: str) -> Offset | None:
-    """What the readings of one moment say; None without any."""
+    """Return what the readings of one moment say; None without any."""
     known = _known(r for r in books.clocks if (r.service, r.moment) == (step, moment))
     if not known:
         return None
@@ -128,7 +128,7 @@ def _known(readings: Iterable[Reading]) -> list[tuple[float, float]]:
 
 
 def _server(books: Books, vendors: Offsets) -> Offset:
-    """What most submissions and most orders of a film say together: a liar does not move it."""
+    """Return what most submissions and orders of a video agree on; a false one does not move it."""
     brackets = [
         (started - sent.answered, started - sent.sent)
         for job in books.jobs
@@ -160,7 +160,7 @@ def _server(books: Books, vendors: Offsets) -> Offset:
 
 
 def _runner_stepped(books: Books) -> Iterator[str]:
-    """The runner's clock against one that only runs: where they part, it was set."""
+    """Return when the runner's clock was set: when it departs from one that only runs."""
     readings = [r for r in books.clocks if r.service == RUNNER and r.theirs is not None]
     for before, after in pairwise(readings):
         ran = (after.theirs or 0.0) - (before.theirs or 0.0)

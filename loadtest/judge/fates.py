@@ -59,7 +59,7 @@ def _without_receipt(sent: list[Sent], receipts: list[Receipt]) -> list[Sent]:
 
 
 def _fits(receipt: Receipt, made: Generation, callback: Callback, *, exact: bool) -> bool:
-    """A bent callback may name another task or status, or have been refused unread."""
+    """Whether a receipt is of a delivery; a bent one may name another task or be unread."""
     if exact:
         return receipt.task_id == made.vendor_id and receipt.task_status == callback.status
     if receipt.external_id is not None:

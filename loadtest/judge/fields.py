@@ -50,8 +50,8 @@ Table = dict[str, Held]
 
 
 def _table(fields: dict[Held, str], *, below: str = "") -> Table:
-    """Each field with what holds it. A name that ends with `*` stands behind those that it covers,
-    because the first that fits counts."""
+    """Return each field with what holds it. A name with `*` at its end follows the names that it
+    covers, because the first that fits counts."""
     return {f"{below}{name}": held for held, names in fields.items() for name in names.split()}
 
 
@@ -254,7 +254,7 @@ FIELDS: dict[str, Table] = {
 
 
 def held(file: str, path: str) -> Held | None:
-    """How the field at this path is held: by its own line, or by that of the part it is in."""
+    """Return how the field at this path is held: by its own line, or by that of its part."""
     ledger = _GENERATION if file.endswith("_ledger.jsonl") else {}
     table = FIELDS.get(file, ledger)
     for pattern, found in table.items():
@@ -264,7 +264,7 @@ def held(file: str, path: str) -> Held | None:
 
 
 def _fits(pattern: list[str], path: list[str]) -> bool:
-    """A last `*` is everything below; one in the middle is any one name."""
+    """Whether a path fits: a last `*` is everything below, one in the middle any one name."""
     if pattern[-1] == "*" and len(path) >= len(pattern):
         path = path[: len(pattern)]
     return len(pattern) == len(path) and all(
@@ -273,7 +273,7 @@ def _fits(pattern: list[str], path: list[str]) -> bool:
 
 
 def unheld() -> list[tuple[str, str, str]]:
-    """What nothing verifies: file, field and reason."""
+    """Return what nothing verifies: file, field and reason."""
     return [
         (file, path, found.by)
         for file, table in FIELDS.items()

@@ -47,7 +47,7 @@ class Sweep:
 def vendor_interval(
     job: JobFacts, horizon: float, clocks: Offsets | None = None, *, at_most: bool = False
 ) -> Interval | None:
-    """From the first acceptance to the last end, by the vendors' clocks.
+    """Return the time from the first acceptance to the last end, by the vendors' clocks.
 
     A generation that never ended counts to the job's own end, or to `horizon` without one. Instants
     are turned into the runner's; of what their clocks leave open, the interval has what is certain,
@@ -73,7 +73,7 @@ def _instant(at: float, offset: Offset | None, *, late: bool) -> float:
 
 
 def by_book(books: Books, clocks: Offsets) -> dict[str, list[Interval]]:
-    """All intervals of a run; foreign generations count in the vendors' book."""
+    """Return all intervals of a run; foreign generations count in the vendors' book."""
     horizon = max((stage.ended for stage in books.stages), default=0.0)
     return {
         VENDORS: vendor_intervals(books, clocks),
@@ -98,7 +98,7 @@ def _recorded(job: JobFacts, horizon: float) -> Iterator[Interval]:
 
 
 def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) -> list[Interval]:
-    """The vendors' book of a run, by the runner's clock; as far as is certain, or `at_most`."""
+    """Return the vendors' book by the runner's clock, as far as is certain, or `at_most`."""
     horizon = max((stage.ended for stage in books.stages), default=0.0)
     jobs = (vendor_interval(job, horizon, clocks, at_most=at_most) for job in books.jobs)
     own = [interval for interval in jobs if interval is not None]
@@ -106,12 +106,12 @@ def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) ->
 
 
 def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
-    """The intervals that touch a stage's time."""
+    """Return the intervals that touch a stage's time."""
     return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]
 
 
 def _foreign(books: Books, horizon: float) -> Iterator[Interval]:
-    """Other jobs of the same system share the slot; generations without our ids do not."""
+    """Return others' jobs of this system, which share the slot."""
     by_job: dict[str, JobFacts] = {}
     for generation in books.foreign:
         if generation.job_id is not None:

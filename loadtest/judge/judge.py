@@ -188,7 +188,7 @@ def _jobs(job_ids: Iterable[str]) -> str:
 
 
 def loosened(run: dict[str, Any]) -> list[str]:
-    """The conditions that stand where a default would."""
+    """Return the conditions that stand where a default would."""
     metrics = {parse(text).metric for text in DEFAULTS}
     asked = [text for text in run["plan"]["thresholds"] if text not in DEFAULTS]
     return [text for text in asked if parse(text).metric in metrics]
@@ -221,7 +221,7 @@ def judge_books(books: Books) -> Judgement:
 
 
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
-    """Everything that does not fit, over all books."""
+    """Return every finding of all books."""
     yield from whole.of_run(books, known)
     yield from slot.of_run(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
@@ -390,7 +390,7 @@ def _percentiles(name: str, of: Spread) -> dict[str, float | None]:
 
 
 def _most(result: StageResult, books: Books) -> list[int]:
-    """The most at once by each book that could speak; the vendors' takes the mocks of both.
+    """Return the most at once by each book that has it; the vendors' needs the mocks of both.
 
     The permit's signal in a history is one of our own making: a build without it has none.
     """

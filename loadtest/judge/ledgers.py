@@ -87,7 +87,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
 
 
 def _prompts(model: Model, step: str) -> tuple[str, ...]:
-    """The planned prompt as a ledger keeps it. A ComfyUI's own workflow has the style after it."""
+    """Return the planned prompt as a ledger keeps it; a ComfyUI's workflow adds the style."""
     said = model.planned
     if not isinstance(text := said.get("prompt"), str):
         return ()
@@ -96,7 +96,7 @@ def _prompts(model: Model, step: str) -> tuple[str, ...]:
 
 
 def _brought(model: Model, made: Generation) -> float | None:
-    """When the history has the vendor's result, which must have ended by then."""
+    """Return when the history has the vendor's result, which must have ended by then."""
     for each in model.run.activities:
         if each.result.get("asset") and task_of(each.result) == made.vendor_id:
             return each.ended
@@ -105,7 +105,7 @@ def _brought(model: Model, made: Generation) -> float | None:
 
 
 def _kept(model: Model, made: Generation) -> str | None:
-    """The vendor's id in the history, if this generation is of the attempt that the job kept."""
+    """Return the vendor's id in the history, if the job kept this generation."""
     if not model.plain or model.job.status != "succeeded" or not made.good:
         return None
     last = max(order.attempt for order in model.run.orders if order.step == made.wanted)

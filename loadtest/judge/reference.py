@@ -105,7 +105,7 @@ def model_of(job: JobFacts, stage: StageBook, books: Books, clocks: Clocks) -> M
 
 
 def _planned(job: JobFacts, stage: StageBook, books: Books) -> dict[str, Any]:
-    """The job's input by the plan; without a submission its prompt is not known."""
+    """Return the job's input by the plan; without a submission its prompt is not known."""
     sent, plan = job.submission, books.run["plan"]
     said: dict[str, Any] = {"tag": stage.tag, "priority": PRIORITY}
     said["on_video_failure"] = plan.get("on_video_failure")

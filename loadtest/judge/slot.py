@@ -103,7 +103,8 @@ def _samples(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding
 def _held(
     job: JobFacts, sample: SlotSample, clocks: Clocks, closes: list[float], limit: int
 ) -> bool:
-    """From the permit to the close; one that ended badly holds on until it is cleared up.
+    """Whether a job held by then: from the permit to the close, and beyond a bad end until the
+    vendors are clear.
 
     The semaphore decides a moment before the permit arrives: once the run has asked, and a place is
     free.

@@ -126,7 +126,7 @@ DEFAULTS = (
 
 
 def with_defaults(asked: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
-    """The thresholds of a run: the defaults, each replaced by one asked for on its metric."""
+    """Return what is asked for, and the defaults of other metrics."""
     named = {threshold.metric for threshold in asked}
     kept = tuple(t for t in map(parse, DEFAULTS) if t.metric not in named)
     return kept + asked

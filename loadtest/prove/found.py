@@ -39,7 +39,7 @@ class Found:
 
 
 def one_run(part: Path, *, stages: tuple[int, ...], faults: bool = False) -> Found:
-    """A load test of these stages; with `faults`, some have to have fired."""
+    """Return a load test of these stages; with `faults`, some have to have fired."""
     path = _run(part)
     judged = judge(RunFolder.open(path))
     reasons = []
@@ -51,7 +51,7 @@ def one_run(part: Path, *, stages: tuple[int, ...], faults: bool = False) -> Fou
 
 
 def two_builds(part: Path) -> Found:
-    """The product as it is, which passes, and a build that must be convicted of two at once."""
+    """Read the product as it is, which passes, and a build that is convicted of two at once."""
     ours = _run(part, "lane-*/sound-*/reports/*")
     wrong = _run(part, "lane-*/two-holders/reports/*")
     sound, broken = judge(RunFolder.open(ours)), judge(RunFolder.open(wrong))
@@ -63,7 +63,7 @@ def two_builds(part: Path) -> Found:
 
 
 def chaos(part: Path, *, killed: tuple[str, ...] = ()) -> Found:
-    """A chaos run, judged as any other; each target of `killed` has to be among what was killed."""
+    """Judge a chaos run as any other; each target of `killed` has to have been killed."""
     path = _run(part)
     judged, result = judge(RunFolder.open(path)), _result(path)
     try:
@@ -110,7 +110,7 @@ class _Strike(_Told):
 
 
 def _result(path: Path) -> _Result:
-    """What a chaos run itself has found, which also asks the workflows and the semaphores."""
+    """Return what the chaos run itself found, which also asks workflows and semaphores."""
     try:
         return _Result.model_validate_json((path / RESULT).read_bytes())
     except ValidationError as error:
@@ -118,7 +118,7 @@ def _result(path: Path) -> _Result:
 
 
 def _run(part: Path, place: str = "*") -> Path:
-    """The run of a part, which has to have left one at this place."""
+    """Return the run of a part, which has to have left one at this place."""
     there = [path for path in part.glob(place) if not path.is_symlink()]
     runs = [path for path in there if (path / "raw" / RUN).is_file()]
     if len(runs) != 1:
@@ -137,7 +137,7 @@ def _unsealed(books: Books) -> Iterator[str]:
 
 
 def _of(judged: Judgement, reasons: list[str], **more: Any) -> Found:
-    """The numbers of a judged run. Of one that passed, its own reasons are only told."""
+    """Return the numbers of a judged run. Of one that passed, its own reasons are only told."""
     books, where = judged.books, judged.run.get("environment")
     unmet = [] if judged.passed else judged.reasons or [judged.headline]
     told: dict[str, Any] = {"headline": judged.headline, "violations": len(unmet)} | more

@@ -62,7 +62,7 @@ def drawn(folder: Path, *, seal: bool = False) -> Proof:
 
 
 def sections(proof: Proof) -> list[Section]:
-    """The answer first."""
+    """Return the section with the answer."""
     return [_answer(proof), *map(_part, proof.outcomes), _again(proof)]
 
 
@@ -116,7 +116,7 @@ def _tiles(proof: Proof) -> Tiles:
 
 
 def _row(outcome: Outcome) -> tuple[Cell, ...]:
-    """A part in a line: its name leads to its own report."""
+    """Return a part in a line: its name leads to its own report."""
     found, passed = outcome.found, outcome.verdict is Verdict.PASSED
     shown = outcome.part.shows if passed else "nothing, this time"
     others = f" + {more}" if (more := len(found.strikes) - found.kills) else ""
@@ -131,13 +131,13 @@ def _row(outcome: Outcome) -> tuple[Cell, ...]:
 
 
 def _href(outcome: Outcome) -> str:
-    """From the page to the part's own report, where there is one."""
+    """Return the way from the page to the part's own report, if there is one."""
     report = outcome.found.report
     return quote(f"{outcome.part.name}/{report}") if report else ""
 
 
 def _with_what(proof: Proof) -> Iterator[str]:
-    """The setting of the proof, and the machine by the first part that has it."""
+    """Return the setting of the proof, and the machine by the first part that has it."""
     plan = proof.plan
     units = {"local": "processes", "docker": "containers"}.get(plan.mode, plan.mode)
     yield f"{plan.workers} workers, as {units}; one job at a time"
@@ -177,7 +177,7 @@ def _part(outcome: Outcome) -> Section:
 
 
 def _again(proof: Proof) -> Section:
-    """How a reader who trusts nobody goes on."""
+    """Return what a reader can check without trusting this report."""
     facts = [
         row("began", timestamp(proof.plan.began_at)),
         row("seed", own(str(proof.plan.seed))),

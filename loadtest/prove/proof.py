@@ -130,7 +130,7 @@ class Proof:
         return PASSED if self.passed else FAILED
 
     def of(self, verdict: Verdict) -> list[str]:
-        """The names of the parts with this verdict."""
+        """Return the names of the parts with this verdict."""
         return [o.part.name for o in self.outcomes if o.verdict is verdict]
 
     @property
@@ -160,7 +160,7 @@ class Proof:
 
 
 def read(path: Path, *, seal: bool = False) -> Proof:
-    """What a proof's folder says now, sealed before where this is its end.
+    """Return what a proof's folder says now; seal it before, if this is its end.
 
     Raises Damaged where the folder holds no proof.
     """
@@ -188,7 +188,7 @@ def _plan(folder: RunFolder) -> Plan:
 
 
 def _endings(folder: RunFolder) -> tuple[dict[str, Ending], int]:
-    """The endings by part, and how many lines can't be read as one."""
+    """Return the endings by part, and how many lines can't be read as one."""
     found, damaged = {}, 0
     for row in folder.rows(NOTED):
         try:
@@ -216,7 +216,7 @@ def _outcome(part: Part, ending: Ending | None, path: Path) -> Outcome:
 
 
 def _found(part: Part, folder: Path) -> Found:
-    """What it left; what can't be judged is a reason like any other."""
+    """Return what the part left; what can't be judged is a reason like any other."""
     try:
         return part.read(folder)
     except (Damaged, OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -114,7 +114,7 @@ class Chart:
     """Pixels of a lane."""
 
     def drawn(self) -> tuple[list[tuple[Lane, list[tuple[Bar, str, str]]]], list[tuple[str, str]]]:
-        """Each lane's bars with where they begin and how wide they are, and the axis' ticks."""
+        """Return each lane's bars, with begin and width, and the axis' ticks."""
         begin = min(bar.begin for lane in self.lanes for bar in lane.bars)
         seconds = max(bar.end for lane in self.lanes for bar in lane.bars) - begin or 1e-9
 
@@ -152,7 +152,7 @@ class Section:
 
 
 def row(*values: Cell | str | float | None) -> Cells:
-    """A table's row from plain values; None becomes a dash, numbers are shortened."""
+    """Return a table's row from plain values; None becomes a dash, numbers are shortened."""
     return tuple(
         value
         if isinstance(value, Cell)
@@ -164,7 +164,7 @@ def row(*values: Cell | str | float | None) -> Cells:
 
 
 def own(text: str | None, *, href: str = "") -> Cell:
-    """A cell with a prompt, a name or an id, which is the same in every language."""
+    """Return a cell with a prompt, a name or an id, which is the same in every language."""
     return Cell("–" if text is None else text, href=href, own=True)
 
 
@@ -176,7 +176,7 @@ def html(
     names: tuple[str, ...] = (),
     folded: int = 99,
 ) -> str:
-    """The whole report as one page; `names` are what its title has for `{1}`, `{2}`.
+    """Return the whole report as one page; `names` are what its title has for `{1}`, `{2}`.
 
     Sections behind that of number `folded` are opened by a click.
     """
@@ -198,7 +198,7 @@ def html(
 
 
 def drawing(title: str, chart: Chart) -> str:
-    """A chart as an SVG file of its own, in English."""
+    """Return a chart as an SVG file of its own, in English."""
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
     environment.trim_blocks = environment.lstrip_blocks = True
     lanes, ticks = chart.drawn()
@@ -208,7 +208,7 @@ def drawing(title: str, chart: Chart) -> str:
 
 
 def both(text: str) -> Markup:
-    """A text in English and, if there is one, in Chinese; the page's style shows one of them."""
+    """Return a text in English and, if known, in Chinese; the page's style shows one."""
     chinese = translated(text)
     if chinese == text:
         return escape(text)
@@ -216,7 +216,7 @@ def both(text: str) -> Markup:
 
 
 def markdown(title: str, sections: list[Section]) -> str:
-    """The whole report as Markdown; of a chart it has the caption alone."""
+    """Return the whole report as Markdown; of a chart it has the caption alone."""
     lines = [f"# {title}", ""]
     for number, section in enumerate(sections, 1):
         lines += [f"## {number}. {section.title}", "", as_markdown(section.lead), ""]

@@ -43,7 +43,7 @@ def write_report(folder: RunFolder, judgement: Judgement) -> None:
 
 
 def sections(judgement: Judgement) -> list[Section]:
-    """The sections in the report's order."""
+    """Return the sections in the report's order."""
     makers = (
         verdict.verdict,
         verdict.not_tried,
@@ -84,7 +84,7 @@ def results(judgement: Judgement) -> str:
 
 
 def jobs_csv(judgement: Judgement) -> str:
-    """A line per job; instants in UTC, durations in seconds."""
+    """Return a line per job; instants in UTC, durations in seconds."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -114,7 +114,7 @@ def jobs_csv(judgement: Judgement) -> str:
 
 
 def junit(judgement: Judgement) -> str:
-    """Each condition and check as a test case, for a CI that shows them."""
+    """Return each condition and check as a test case, for a CI that shows them."""
     suite = ElementTree.Element("testsuite", name="loadtest")
     cases = [
         (c.text, c.ok, f"measured {c.measured}, limit {c.limit}", c.asked)
@@ -138,7 +138,7 @@ def junit(judgement: Judgement) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses, counters with any keys, and tuples as plain JSON.
+    """Return dataclasses, counters with any keys, and tuples as plain JSON.
 
     A field whose name in the files is another one than in the code says so in its metadata.
     """

@@ -40,7 +40,7 @@ class PlanError(Exception):
 
 
 def _mistake(text: str) -> PydanticCustomError:
-    """A mistake whose line is ours alone; pydantic goes on to the next field."""
+    """Return a mistake as pydantic reports it, which then goes on to the next field."""
     return PydanticCustomError("mistake", "{text}", {"text": text})
 
 
@@ -105,7 +105,7 @@ def _pipeline(name: str, info: ValidationInfo) -> str:
 
 
 def _threshold(text: str, info: ValidationInfo) -> str:
-    """A threshold as it is written down; one that no stage is large enough for is a mistake."""
+    """Return a threshold as text; one that every stage is too small for is a mistake."""
     try:
         threshold = parse(text)
     except ValueError as error:
@@ -123,7 +123,7 @@ def _with_defaults(asked: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fault(text: str) -> str:
-    """A rule or preset as JSON; whether the mocks take it, only they can say."""
+    """Return a rule or preset as JSON; whether the mocks take it, only they can say."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -167,7 +167,7 @@ class Plan(BaseModel):
         return sum(self.stages)
 
     def offset(self, index: int) -> float:
-        """The planned instant of a stage's job, in seconds after the stage's beginning."""
+        """Return the planned instant of a stage's job, in seconds after the stage's beginning."""
         return 0.0 if self.rate is None else index / self.rate
 
 
@@ -193,7 +193,7 @@ class Options(BaseModel):
     def plan(
         self, *, mocks: Collection[str] = STEPS, pipelines: Sequence[str] = ("genvideo",)
     ) -> Plan:
-        """The plan for a stack with these mocks and pipelines; PlanError names every mistake."""
+        """Return the plan for a stack with these mocks; raise PlanError with every mistake."""
         presets = tuple(json.dumps({"preset": name}) for name in self.presets)
         asked = self.model_dump(exclude={"presets"}) | {
             "seed": self.seed or int(datetime.now(UTC).timestamp()) % 1_000_000,

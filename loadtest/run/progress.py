@@ -113,5 +113,5 @@ class Bars(Display):
 
 
 def display(console: Console, stages: tuple[int, ...]) -> Display:
-    """Bars on a terminal, lines elsewhere."""
+    """Return bars on a terminal, lines elsewhere."""
     return Bars(console, stages) if console.is_terminal else Display(console, stages)

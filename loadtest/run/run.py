@@ -35,7 +35,7 @@ PROCESS_SECONDS = 2.0
 
 
 def new_run_id() -> str:
-    """A name that sorts by time and does not repeat within a second."""
+    """Return a name that sorts by time and does not repeat within a second."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
@@ -56,7 +56,7 @@ class Stack:
 async def open_stack(
     settings: Settings, temporal: Temporal, version: str, pipeline: Definition = GENVIDEO
 ) -> AsyncIterator[Stack]:
-    """Connections to the stack, and to the mocks of a pipeline, for as long as a run lasts."""
+    """Open connections to the stack, and to the mocks of a pipeline, for as long as a run lasts."""
     async with contextlib.AsyncExitStack() as exits:
         api = await exits.enter_async_context(
             Http(settings.api_url, timeout=30, token=settings.api_token)
@@ -123,7 +123,7 @@ class Run:
         return Processes(addresses(settings), tokens=tokens)
 
     async def _code(self) -> dict[str, Any]:
-        """The digests of the packages that the services run, and of those of the checkout."""
+        """Read the digests of the packages that the services run, and of the checkout's."""
         processes = self._processes()
         services = await processes.code()
         await processes.close()
@@ -182,19 +182,19 @@ class Run:
         }
 
     def _unasked(self) -> dict[str, None]:
-        """What the plan has, and the input of these jobs has not."""
+        """Return what the plan has, and the input of these jobs has not."""
         known = "on_video_failure" in self._stack.pipeline.input.model_fields
         return {} if known else {"on_video_failure": None}
 
     async def _limit(self) -> int | None:
-        """The limit that the whole run is held against."""
+        """Return the limit that the whole run is held against."""
         with contextlib.suppress(Unreachable):
             limit = (await self._stack.api.slots()).get("limit")
             return limit if isinstance(limit, int) else None
         return None
 
     async def _totals(self) -> dict[str, Any]:
-        """What the vendors had counted before the run."""
+        """Return what the vendors had counted before the run."""
         found: dict[str, Any] = {}
         for vendor in self._stack.vendors:
             with contextlib.suppress(Unreachable):
@@ -212,7 +212,7 @@ class Run:
 
 
 def stages_of(pipeline: Definition) -> list[dict[str, Any]]:
-    """The stages of a job in their order, as `run.json` has them."""
+    """Return the stages of a job in their order, as `run.json` has them."""
     return [
         {"name": each.name, "vendor": each.vendor, "called_back": each.called_back}
         for each in pipeline.stages
@@ -220,7 +220,7 @@ def stages_of(pipeline: Definition) -> list[dict[str, Any]]:
 
 
 def environment(server_version: str) -> dict[str, Any]:
-    """What is known of this machine and of the versions in play."""
+    """Return what is known of this machine and of the versions in play."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "server": server_version,
@@ -235,7 +235,7 @@ def environment(server_version: str) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """The commit of the code: named by the image's build, or read from git."""
+    """Return the commit of the code: named by the image's build, or read from git."""
     named = os.environ.get("GIT_COMMIT")
     if named:
         return named

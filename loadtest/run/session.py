@@ -65,7 +65,7 @@ class NotReachable(Exception):
 
 
 async def preflight(settings: Settings, pipeline: Definition = GENVIDEO) -> tuple[Temporal, str]:
-    """The Temporal client and the server's version; raises NotReachable naming all that is not."""
+    """Return Temporal's client and the server's version; raise NotReachable for all that is not."""
     needed = [
         ("api", settings.api_url, "/readyz"),
         ("callback", settings.callback_url, "/healthz"),
@@ -140,7 +140,7 @@ async def _arm(vendors: Sequence[Vendor], plans: Sequence[str], *, seed: int) ->
 
 
 def _seeded(plan: str, seed: int) -> dict[str, Any]:
-    """A rule alone becomes a plan, and the run's seed decides whom it meets."""
+    """Return a single rule as a plan; the run's seed decides which jobs it meets."""
     body: dict[str, Any] = json.loads(plan)
     if not {"rules", "preset"} & body.keys():
         body = {"rules": [body]}
@@ -148,7 +148,7 @@ def _seeded(plan: str, seed: int) -> dict[str, Any]:
 
 
 def command(seed: int) -> str:
-    """The line of make that ran this program (`MAKE_LINE`), or else the program's own."""
+    """Return the line of make that ran this program (`MAKE_LINE`), or else the program's own."""
     if line := os.environ.get("MAKE_LINE"):
         return line if " SEED=" in line else f"{line} SEED={seed}"
     line = shlex.join([sys.executable, "-m", "loadtest", *sys.argv[1:]])

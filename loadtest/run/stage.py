@@ -144,7 +144,7 @@ class Stage:
         }
 
     async def _places(self) -> dict[str, int | None]:
-        """The places in the queue that the API shows; of a long queue, those of the newest jobs."""
+        """Read the places in the queue; of a long queue, those of the newest jobs."""
         try:
             return await self._api.places(self.tag)
         except Unreachable:
@@ -244,7 +244,7 @@ class Submitter:
             self._gate.release()
 
     def body(self, index: int) -> dict[str, Any]:
-        """The request of one job; it depends on the plan alone.
+        """Return the request of one job; it depends on the plan alone.
 
         What a pipeline needs beside what is known here is words.
         """

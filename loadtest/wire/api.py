@@ -33,7 +33,7 @@ class Api:
         self.token = http.token
 
     async def submit(self, body: dict[str, Any], key: str, *, patience: float = 60.0) -> Submitted:
-        """Submission until the API takes or refuses it; the key makes repeats harmless.
+        """Submit until the API takes or refuses it; the key makes repeats harmless.
 
         A connection that fails and a 503 or 429 are tried again until `patience` seconds are over.
         """
@@ -59,7 +59,7 @@ class Api:
             await asyncio.sleep(pause)
 
     async def jobs(self, tag: str, status: str | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Every job with this tag, newest first, page by page."""
+        """Return every job with this tag, newest first, page by page."""
         cursor: str | None = None
         while True:
             params = {"tag": tag, "limit": _PAGE}
@@ -77,14 +77,14 @@ class Api:
                 return
 
     async def places(self, tag: str) -> dict[str, int | None]:
-        """The places in the queue of the newest jobs with this tag that wait."""
+        """Return the places in the queue of the newest jobs with this tag that wait."""
         answer = await self._http.get("/jobs", {"tag": tag, "status": "queued", "limit": "20"})
         if not answer.ok or not isinstance(answer.body, dict):
             raise Unreachable(f"GET /jobs: {answer.problem}")
         return {job["job_id"]: job.get("queue_position") for job in answer.body.get("jobs") or []}
 
     async def job(self, job_id: str) -> dict[str, Any] | None:
-        """One job, or None when the API does not know it."""
+        """Return one job, or None when the API does not know it."""
         answer = await self._http.get(f"/jobs/{job_id}")
         if answer.status == 404:
             return None
@@ -93,7 +93,7 @@ class Api:
         return answer.body
 
     async def record(self, job_id: str) -> Any:
-        """The record of a job as it is stored, or None."""
+        """Return the record of a job as it is stored, or None."""
         answer = await self._http.get(f"/jobs/{job_id}/record")
         if answer.status == 404:
             return None
@@ -102,14 +102,14 @@ class Api:
         return answer.body
 
     async def slots(self) -> dict[str, Any]:
-        """The slot limit, its holders and who waits."""
+        """Return the slot limit, its holders and who waits."""
         answer = await self._http.get("/slots")
         if not answer.ok or not isinstance(answer.body, dict):
             raise Unreachable(f"GET /slots: {answer.problem}")
         return answer.body
 
     async def file(self, job_id: str, kind: str) -> bytes | None:
-        """A stored file of a job (`image` or `video`)."""
+        """Return a stored file of a job (`image` or `video`)."""
         return await self._http.download(f"/jobs/{job_id}/{kind}")
 
 

@@ -86,7 +86,7 @@ class Http:
         return await self._send("DELETE", path, params=params)
 
     async def download(self, path: str) -> bytes | None:
-        """The bytes at a path, or None where there are none."""
+        """Return the bytes at a path, or None if there are none."""
         try:
             # A store elsewhere may serve it; it does not get our token.
             response = await self._client.get(path, follow_redirects=True)
@@ -113,7 +113,7 @@ class Http:
 
 
 def bearer(token: SecretStr | None) -> dict[str, str]:
-    """The header that shows a token."""
+    """Return the header that shows a token."""
     if token is None:
         return {}
     return {"Authorization": f"Bearer {token.get_secret_value()}"}

@@ -26,7 +26,7 @@ MOCKS = {"image": "mock-comfyui", "video": "mock-kling"}
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Every process that may have metrics; several workers are distinguished by number."""
+    """Return every process that may have metrics; several workers are distinguished by number."""
     found = {"api": settings.api_url, "callback": settings.callback_url}
     found |= {MOCKS[stage]: url for stage, url in settings.mocked.items()}
     found["semaphore"] = settings.semaphore_metrics_url
@@ -37,7 +37,7 @@ def addresses(settings: Settings) -> dict[str, str]:
 
 
 def _workers(url: str, count: int) -> Iterable[str]:
-    """On loopback each worker has the next port; elsewhere one name stands for many addresses."""
+    """Return the workers' addresses: successive ports on loopback, else all of a name."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 9100
     if host in ("127.0.0.1", "localhost"):
@@ -92,7 +92,7 @@ async def _metrics(http: Http) -> str:
 
 
 def read(text: str) -> dict[str, float]:
-    """The process values out of a Prometheus text."""
+    """Return the process values out of a Prometheus text."""
     found = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")

@@ -22,7 +22,7 @@ _RPC = timedelta(seconds=10)
 
 
 async def connect(settings: Settings) -> Client:
-    """A client as the SDK's standard environment says, and no file; raises Unreachable."""
+    """Return a client as the SDK's standard environment says, and no file; raise Unreachable."""
     config = ClientConfig.load_client_connect_config(disable_file=True)
     config.setdefault("target_host", settings.temporal_address)
     config.setdefault("namespace", settings.temporal_namespace)
@@ -42,7 +42,7 @@ class Temporal:
 
     @classmethod
     async def connect(cls, settings: Settings) -> "Temporal":
-        """A reader on a connection of its own; raises Unreachable."""
+        """Return a reader on a connection of its own; raise Unreachable."""
         return cls(await connect(settings), settings.payload_keys)
 
     @property
@@ -59,7 +59,7 @@ class Temporal:
         return answer.server_version
 
     async def executions(self, tag: str) -> AsyncIterator[dict[str, Any]]:
-        """Every run that carries the tag; the server's list may lag behind."""
+        """Return every run that carries the tag; the server's list may lag behind."""
         query = f"CustomTag = '{tag}'"
         try:
             async for row in self._client.list_workflows(query, page_size=1000, rpc_timeout=_RPC):
@@ -77,7 +77,7 @@ class Temporal:
     async def history(
         self, job_id: str, run_id: str | None = None
     ) -> Sequence[HistoryEvent] | None:
-        """The events of a run, by default of the newest, or None when there is none."""
+        """Return the events of a run, by default of the newest, or None when there is none."""
         handle = self._client.get_workflow_handle(job_id, run_id=run_id)
         try:
             return [event async for event in handle.fetch_history_events(rpc_timeout=_RPC)]
@@ -87,7 +87,7 @@ class Temporal:
             raise Unreachable(f"Temporal history: {error.message}") from error
 
     async def readable(self, events: Sequence[HistoryEvent]) -> Sequence[HistoryEvent]:
-        """The same events, decrypted."""
+        """Return the same events, decrypted."""
         if not self._keys.encrypts:
             return events
         plain = [HistoryEvent.FromString(event.SerializeToString()) for event in events]
@@ -100,6 +100,6 @@ class Temporal:
 
 
 def history_rows(job_id: str, events: Sequence[HistoryEvent]) -> list[dict[str, Any]]:
-    """Events as the JSON that the SDK's replayer and the Temporal UI read."""
+    """Return events as the JSON that the SDK's replayer and the Temporal UI read."""
     rows: list[dict[str, Any]] = json.loads(WorkflowHistory(job_id, events).to_json())["events"]
     return rows

@@ -19,7 +19,7 @@ class Vendor:
         self.name = name
 
     async def ledger(self, *, newest: int | None = None) -> list[dict[str, Any]]:
-        """One row per accepted generation, or the last so many of them."""
+        """Return one row per accepted generation, or the last so many of them."""
         body = await self._get("/admin/ledger" + (f"?limit={newest}" if newest else ""))
         if isinstance(body, dict):
             body = next((value for value in body.values() if isinstance(value, list)), [])
@@ -29,7 +29,7 @@ class Vendor:
         return await self._get("/admin/stats")
 
     async def clock(self) -> dict[str, Any] | None:
-        """When a request came by the mock's clock, between when it went and when it was answered.
+        """Read the mock's clock as of a request, between its sending and its answer.
 
         The mock notes every call of its own routes, also of those that there are not.
         """
@@ -49,7 +49,7 @@ class Vendor:
         return await self._get("/admin/faults")
 
     async def trace(self) -> tuple[int, list[dict[str, Any]]]:
-        """Every fault that was injected and is still remembered, and how many there were."""
+        """Return every fault that was injected and is still remembered, and how many there were."""
         body = await self._get("/admin/trace")
         rows = body.get("rows") if isinstance(body, dict) else None
         kept = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -68,7 +68,7 @@ class Vendor:
         await self._http.delete("/admin/faults", {"name": rule})
 
     async def rules(self) -> list[str]:
-        """The names of the armed rules."""
+        """Return the names of the armed rules."""
         body = await self.faults()
         rules = body.get("rules") if isinstance(body, dict) else None
         return [str(rule.get("name")) for rule in rules or [] if isinstance(rule, dict)]
@@ -87,7 +87,7 @@ class Vendor:
 
 
 async def receipts(http: Http, job_id: str) -> list[dict[str, Any]]:
-    """What the callback receiver noted for one job."""
+    """Return what the callback receiver noted for one job."""
     answer = await http.get("/callbacks", {"job_id": job_id})
     if not answer.ok:
         raise Unreachable(f"GET /callbacks: {answer.problem}")

@@ -73,7 +73,7 @@ _COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
 
 
 def conservation(judgement: Judgement) -> Section:
-    """The sums, the books beside each other, and every difference by name."""
+    """Return the sums, the books beside each other, and every difference by name."""
     stages, found = judgement.books.stages, judgement.findings
     books = witnesses(mocked=bool(judgement.books.mocks))
     keepers = codes(books)
@@ -172,7 +172,7 @@ def _attempts(stage: StageResult, step: str) -> Cells:
 
 
 def _faults(stages: list[StageResult]) -> Block:
-    """Each injected fault and what became of it."""
+    """Return each injected fault and what became of it."""
     kinds = sorted({key[:2] for stage in stages for key in stage.faults.outcomes})
     if not kinds:
         return Notice(INFO, "The mocks injected no fault into these jobs.")
@@ -195,12 +195,12 @@ def _faults(stages: list[StageResult]) -> Block:
 
 
 def _none(count: int, *, bad: bool) -> Cell:
-    """A count; of what is bad there must be none."""
+    """Return a count, marked if it should be none."""
     return Cell(str(count), BAD if bad and count else "")
 
 
 def callbacks(judgement: Judgement) -> Section:
-    """Sent by the vendor's ledger, received by our receipts, by what became of each."""
+    """Return the callbacks sent by the ledger and received by our receipts, by fate."""
     lead = (
         "sent = applied + duplicate + late + early + out of order + rejected + unknown + sent "
         "again (a try that failed and was repeated with success) + lost and made good by a poll + "

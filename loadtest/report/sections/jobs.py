@@ -48,19 +48,19 @@ _BOOKS = {
 
 
 def workflow_link(run: dict[str, Any], job_id: str) -> str:
-    """The page of a job's workflow; empty if what the run noted is no address."""
+    """Return the page of a job's workflow; empty if what the run noted is no address."""
     ui, namespace = str(run.get("temporal_ui")), quote(str(run.get("namespace")), safe="")
     place = f"/namespaces/{namespace}/workflows/{quote(job_id)}"
     return f"{ui}{place}" if _ADDRESS.fullmatch(ui) else ""
 
 
 def history_link(job: JobFacts) -> str:
-    """A job's history in the run's own folder; empty if it was not kept."""
+    """Return a job's history in the run's own folder; empty if it was not kept."""
     return f"histories/{quote(job.job_id, safe='')}.json" if job.executions else ""
 
 
 def over_time(judgement: Judgement) -> Section:
-    """A lane for each job, on one axis per stage."""
+    """Return a lane for each job, on one axis per stage."""
     blocks: list[Block] = []
     for stage in judgement.books.stages:
         jobs = sorted(filter(_is_drawn, stage.jobs.values()), key=_start)
@@ -82,7 +82,7 @@ def _is_drawn(job: JobFacts) -> bool:
 
 
 def _start(job: JobFacts) -> float:
-    """When the job got the slot; its end if it never did."""
+    """Return when the job got the slot; its end if it never did."""
     granted = job.execution.granted if job.execution else None
     started = job.api[0].started
     return granted if granted is not None else started if started is not None else _end(job)
@@ -113,7 +113,7 @@ def _generation(g: Generation) -> Bar:
 
 
 def proof(judgement: Judgement) -> Section:
-    """The most at once by each book, against the limit, and the vendors' work in time."""
+    """Return the most at once by each book, against the limit, and the vendors' work in time."""
     books = [name for name in _BOOKS if name != VENDORS or judgement.books.mocked]
     rows = [_at_once(stage, name) for stage in judgement.stages for name in books]
     rows += [_sampled(stage) for stage in judgement.stages if stage.sampled_at_once is not None]
@@ -166,7 +166,7 @@ def _sampled(stage: StageResult) -> Cells:
 
 
 def lanes(judgement: Judgement) -> Chart | None:
-    """The vendors' work in the largest stage that can be drawn, and what happened meanwhile."""
+    """Draw the vendors' work in the largest stage that fits, and what happened meanwhile."""
     pairs = [
         (stage, result)
         for stage, result in zip(judgement.books.stages, judgement.stages, strict=True)
@@ -183,7 +183,7 @@ def lanes(judgement: Judgement) -> Chart | None:
 
 
 def _events(books: Books, stage: StageBook) -> Iterator[Lane]:
-    """What happened beside the vendors' work: hand-overs, callbacks, faults, and processes
+    """Return what happened beside the vendors' work: hand-overs, callbacks, faults, and processes
     that restarted."""
     jobs, found = stage.jobs.values(), schedule(stage)
     slots = found.slots if found else []
@@ -209,7 +209,7 @@ def _generations(job: JobFacts) -> int:
 
 
 def _lanes(stage: StageBook, result: StageResult) -> Block | None:
-    """The vendors' generations by their own clocks; what overlaps gets a lane of its own."""
+    """Return the vendors' generations by their own clocks; what overlaps gets a lane of its own."""
     made = [g for job in stage.jobs.values() for g in job.generations if g.accepted and g.finished]
     if not made:
         return None
@@ -233,7 +233,7 @@ def _lanes(stage: StageBook, result: StageResult) -> Block | None:
 
 
 def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
-    """As few lanes as show every generation of a step; the last one takes what is beyond."""
+    """Return as few lanes as show every generation of a step; the last one takes what is beyond."""
     lanes: list[list[Generation]] = []
     of_step = (each for each in made if each.wanted == step)
     for g in sorted(of_step, key=lambda each: each.accepted or 0.0):
@@ -247,7 +247,7 @@ def _packed(made: list[Generation], step: str) -> list[list[Generation]]:
 
 
 def worst(judgement: Judgement) -> Section:
-    """The jobs that worked longest and every failure, with what each history says."""
+    """Return the jobs that worked longest and every failure, with what each history says."""
     run = judgement.run
     jobs = [(stage, job) for stage in judgement.books.stages for job in stage.jobs.values()]
     ended = sorted(
@@ -314,7 +314,7 @@ def _history(job: JobFacts) -> Cell:
 
 
 def _causes(job: JobFacts) -> Iterator[tuple[float, str]]:
-    """Failed generations and activity errors, each with its instant."""
+    """Return failed generations and activity errors, each with its instant."""
     for g in job.generations:
         if not g.good:
             text = f"{g.external_id} {g.outcome or 'open'}: {g.error or 'no reason'}"

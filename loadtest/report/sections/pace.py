@@ -13,7 +13,7 @@ _SPREAD = ("#n", "#min", "#median", "#p95", "#p99", "#max")
 
 
 def ladder(judgement: Judgement) -> Section:
-    """How the system behaves from the smallest stage to the largest, a row each."""
+    """Return how the system behaves from the smallest stage to the largest, a row each."""
     stages = judgement.stages
     lead = (
         "What each stage came to. Times run from the planned instant of a job's submission to its "
@@ -59,7 +59,7 @@ def _spread(found: Spread) -> list[str]:
 
 
 def _bend(stages: list[StageResult]) -> str:
-    """Where efficiency falls by more than a tenth from one stage to the next."""
+    """Return where efficiency falls by more than a tenth from one stage to the next."""
     known = [(s.name, s.timing.efficiency) for s in stages if s.timing.efficiency]
     if len(known) < 2:
         return "One stage shows no bend."
@@ -70,7 +70,7 @@ def _bend(stages: list[StageResult]) -> str:
 
 
 def hand_over(judgement: Judgement) -> Section:
-    """The gap between one job's end and the next one's start, beside a plain step."""
+    """Return the gap between one job's end and the next one's start, beside a plain step."""
     lead = (
         "From the close of a job's run to the first acceptance of the job that got its slot, "
         "counted only where that job was already waiting. The plain step, from an activity's "
@@ -105,7 +105,7 @@ def _ratio(stage: StageResult) -> str | None:
 
 
 def efficiency(judgement: Judgement) -> Section:
-    """The lower bound, and every second above it by its cause."""
+    """Return the lower bound, and every second above it by its cause."""
     lead = f"Efficiency = bound / makespan. {FORMULA[0].upper()}{FORMULA[1:]}."
     laid = [(stage, stage.parts) for stage in judgement.stages if stage.parts]
     blocks: list[Block] = [Text("Without the vendors' clocks the parts can't be told apart.")]

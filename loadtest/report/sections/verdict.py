@@ -43,7 +43,7 @@ _FILES = (
 
 
 def verdict(judgement: Judgement) -> Section:
-    """One screen: the verdict, each failure with both sides of it, the claims, the lanes."""
+    """Return one screen: the verdict, each failure with both sides of it, the claims, the lanes."""
     tone = GOOD if judgement.passed else BAD
     blocks: list[Block] = [
         Notice(tone, judgement.headline),
@@ -68,7 +68,7 @@ def verdict(judgement: Judgement) -> Section:
 
 
 def _failures(judgement: Judgement) -> list[Block]:
-    """What can't be so: the rule, the job with its workflow, both sides, and the book's own row."""
+    """Return the findings: rule, job with its workflow, both sides, and the book's own row."""
     found = [f for f in judgement.findings if not judgement.passed or f.rule != LEFT_OPEN]
     rows = [
         row(
@@ -90,7 +90,7 @@ def _failures(judgement: Judgement) -> list[Block]:
 
 
 def conditions(judgement: Judgement) -> Section:
-    """Every condition with its worst measurement, on what the run was made, and its files."""
+    """Return every condition with its worst measurement, the run's setting, and its files."""
     run, root = judgement.run, judgement.books.seal.root
     picture = [("lanes.svg", "the vendors' lanes as a picture")] if lanes(judgement) else []
     seal = [(NAME, "the seal")] if root != NONE else []
@@ -110,7 +110,7 @@ def conditions(judgement: Judgement) -> Section:
 
 
 def _tiles(judgement: Judgement) -> Tiles:
-    """The largest stage in a line."""
+    """Return the largest stage in a line."""
     if not judgement.stages:
         return Tiles((("jobs", "0", BAD),))
     stage = max(judgement.stages, key=lambda each: each.counts["planned"])
@@ -171,7 +171,7 @@ def _condition(judgement: Judgement, condition: Condition) -> Cells:
 
 
 def _value(metric: str, number: float | None) -> str | float | None:
-    """A number in the unit of its metric."""
+    """Return a number in the unit of its metric."""
     in_seconds = metric in _SECONDS or metric.startswith(("handover", "vendor_idle"))
     return number if number is None or not in_seconds else duration(number)
 
@@ -203,7 +203,7 @@ def _facts(run: dict[str, Any], seal: str) -> list[Cells]:
 
 
 def _other_code(run: dict[str, Any]) -> list[str]:
-    """The services that run a package which differs from the checkout's."""
+    """Return the services that run a package which differs from the checkout's."""
     code = run.get("code") or {}
     ours = code.get("checkout", {})
     return [
@@ -223,7 +223,7 @@ def _code(run: dict[str, Any]) -> Cell | str:
 
 
 def _faults(armed: dict[str, Any]) -> Cell | str:
-    """The armed rules by name and effect; what does not concern a service is left out."""
+    """Return the armed rules by name and effect; what does not concern a service is left out."""
     found = []
     for service, body in armed.items():
         known = body.get("rules") if isinstance(body, dict) else None
@@ -236,7 +236,7 @@ def _faults(armed: dict[str, Any]) -> Cell | str:
 
 
 def not_tried(judgement: Judgement) -> Section:
-    """Each claim of the README, and everything that a run can try."""
+    """Return each claim of the README, and everything that a run can try."""
     lead = (
         "A run shows what it came across, and no more. Everything here is read from the books; "
         "what was only asked for does not count."
