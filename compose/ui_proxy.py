@@ -54,7 +54,7 @@ def ui_app(
     public_url: str,
     further: Collection[str] = (),
 ) -> ASGIApp:
-    """Return the proxy of the UI and the metrics at these addresses, which the client calls.
+    """Return the proxy of the UI and the metrics, which the client calls.
 
     `public_url` is the address for browsers, `further` are more names.
     """
@@ -73,7 +73,7 @@ def ui_app(
 
 
 def _check_origin(request: Request, public: str) -> None:
-    """Refuse more than our services do: a page on another port of this machine is foreign, too."""
+    """Refuse pages of other ports of this machine, too, unlike our services."""
     host, given = request.headers["host"].lower(), request.headers.get("origin", "").lower()
     if request.method in SAFE_METHODS or "origin" not in request.headers:
         return

@@ -43,7 +43,7 @@ class InvalidInput(GenvideoError, code="invalid_input", status=422, title="The i
 
 
 class RouteNotFound(GenvideoError, code="not_found", status=404, title="Not found"):
-    """There is nothing at this address, or nothing that the caller may know of."""
+    """There is no such route, or the caller may not know of it."""
 
 
 class BodyTooLarge(GenvideoError, code="body_too_large", status=413, title="The body is too large"):
@@ -62,7 +62,7 @@ class UnknownHost(GenvideoError, code="unknown_host", status=421, title="This ho
 class ForeignOrigin(
     GenvideoError, code="foreign_origin", status=403, title="Pages of this origin are not allowed"
 ):
-    """A page of another site may neither change nor watch anything here."""
+    """A page of another site may neither change nor watch anything."""
 
 
 class TemporalUnavailable(
@@ -81,7 +81,7 @@ class TemporalRefuses(
     title="Temporal refuses the connection",
     retryable=False,
 ):
-    """Temporal refuses us; a retry does not help until somebody fixes it."""
+    """Temporal refuses us; a retry does not help until an operator fixes the cause."""
 
 
 class NamespaceMissing(
@@ -91,7 +91,7 @@ class NamespaceMissing(
 
 
 class TemporalForbids(TemporalRefuses, code="temporal_forbids", title="Temporal refuses access"):
-    """The server refuses our key, certificate or right."""
+    """The server refuses our key or certificate, or we lack a right."""
 
 
 class AttributesMissing(
@@ -121,7 +121,7 @@ class AnotherStack(
 class QueueFull(
     GenvideoError, code="queue_full", status=503, title="The queue is full", retryable=True
 ):
-    """As many jobs wait as the semaphore can carry."""
+    """The semaphore's queue is full."""
 
 
 class NotReady(GenvideoError, code="not_ready", status=503, title="Not ready", retryable=True):
@@ -133,17 +133,17 @@ class Fenced(GenvideoError, code="fenced", title="Another try has taken over", r
 
 
 class RecordStands(
-    GenvideoError, code="record_stands", title="The job's record takes nothing from this attempt"
+    GenvideoError, code="record_stands", title="The job's record accepts nothing from this attempt"
 ):
-    """It has ended, is another run's, or has later versions of this run."""
+    """The record has ended, belongs to another run, or has later versions of this run."""
 
 
 class NotThisRun(GenvideoError, code="not_this_run", title="The order belongs to another run"):
-    """The activity belongs to a run that was reset; its order belongs to another run."""
+    """The activity's order belongs to another run, because this run was reset."""
 
 
 class Stopped(GenvideoError, code="stopped", title="The activity was stopped", retryable=True):
-    """A cancellation stopped it; its details say what it leaves at the vendor."""
+    """A cancellation stopped the activity; its details say what it leaves at the vendor."""
 
 
 class StorageFailed(
@@ -153,7 +153,7 @@ class StorageFailed(
 
 
 class VendorError(GenvideoError, status=502, title="The vendor call failed"):
-    """A call to a vendor failed; the class says what follows."""
+    """A call to a vendor failed; the subclass says what follows."""
 
     failure: ClassVar[FailureClass]
     rule: ClassVar[Rule]
@@ -172,11 +172,11 @@ class RefusedForNow(VendorError, failure=FailureClass.REFUSED_FOR_NOW):
 
 
 class RefusedForGood(VendorError, failure=FailureClass.REFUSED_FOR_GOOD):
-    """The vendor will never take this."""
+    """The vendor will never accept this."""
 
 
 class OutcomeUnknown(VendorError, failure=FailureClass.OUTCOME_UNKNOWN):
-    """It may have been accepted."""
+    """The vendor may have accepted the submit."""
 
 
 class GenerationFailed(VendorError, failure=FailureClass.GENERATION_FAILED):
@@ -188,35 +188,35 @@ class BadResult(VendorError, code="bad_result", failure=FailureClass.GENERATION_
 
 
 class GenerationLost(VendorError, failure=FailureClass.GENERATION_LOST):
-    """Accepted, then unknown to the vendor."""
+    """The vendor accepted the generation, and does not know it any more."""
 
 
 class AttemptTimedOut(
     VendorError, code="attempt_timed_out", failure=FailureClass.GENERATION_FAILED
 ):
-    """It was stopped after its deadline, and the vendor confirms it."""
+    """The generation was stopped after its deadline, and the vendor confirms it."""
 
 
 class GivenUp(VendorError, failure=FailureClass.GIVEN_UP):
-    """Accepted, and not ended after a time in which another one would not end either."""
+    """An accepted generation took so long that another one would not end either."""
 
 
 class NeverTold(VendorError, code="never_told", failure=FailureClass.GIVEN_UP):
-    """It may have been accepted, and its vendor can't be asked by our id."""
+    """The vendor may have accepted the submit, and can't be asked by our id."""
 
 
 class WrongKind(VendorError, code="wrong_kind", failure=FailureClass.REFUSED_FOR_GOOD):
-    """A whole file of another kind; another generation's file would be, too."""
+    """The file is whole and of another kind; another generation would not change that."""
 
 
 class ResultNotAllowed(
     VendorError, code="result_not_allowed", failure=FailureClass.REFUSED_FOR_GOOD
 ):
-    """The file's host is not allowed; another generation's would be the same."""
+    """The file's host is not allowed; another generation would not change that."""
 
 
 def explained(error: VendorError) -> dict[str, str]:
-    """Return the class of failure and what happens next, in the words of the table."""
+    """Return the class of a failure and what follows, in the words of the table."""
     return {
         "failure_class": error.failure,
         "counted": error.rule.counted,
@@ -225,7 +225,7 @@ def explained(error: VendorError) -> dict[str, str]:
 
 
 def what_kind(error: GenvideoError) -> dict[str, str]:
-    """Return the class of a vendor's failure; for our own, whether it is retried."""
+    """Return the class of a vendor's failure; for one of our own errors, whether it is retried."""
     if isinstance(error, VendorError):
         return explained(error)
     return {"next": "tried again" if error.retryable else "back to the workflow"}

@@ -1,4 +1,4 @@
-"""Write whole files or none, so that a reader never sees a half-written one; digest folders."""
+"""Write files atomically: a reader never sees a half-written one. Digest folders."""
 
 import contextlib
 import errno
@@ -16,7 +16,7 @@ ABANDONED_SECONDS = 60.0
 
 
 def no_room(folder: Path) -> str | None:
-    """`No space left on device` where a folder's disk takes no more; None where it does."""
+    """Return `No space left on device` if a folder's disk takes no more, otherwise None."""
     disk = os.statvfs(folder)
     blocks, files = (
         (disk.f_bfree, disk.f_ffree) if os.geteuid() == 0 else (disk.f_bavail, disk.f_favail)

@@ -43,7 +43,7 @@ Check = Callable[[], Awaitable[str | None]]
 
 
 class Work:
-    """The body of the process; it begins when Temporal answers, and ends when it is cancelled or
+    """The body of the process. It begins when Temporal answers, and ends when it is cancelled or
     fails.
 
     `checks` are further dependencies for `/readyz`. It also ends if the namespace belongs to
@@ -68,7 +68,7 @@ class Work:
 
     async def run(self) -> None:
         """Wait for the server, however long it takes; then work until cancelled."""
-        self._client = await connect_when_up(self._keys, tell=self._wait)
+        self._client = await connect_when_up(self._keys, report=self._wait)
         async with self._body(self._client):
             await stay_alone(self._client, self._stack)
 
@@ -157,16 +157,16 @@ def worker_app(
 @stamina.retry(
     on=(RuntimeError, RPCError), attempts=None, timeout=None, wait_max=CONNECT_WAIT_MAX_SECONDS
 )
-async def connect_when_up(keys: PayloadKeys, *, tell: Callable[[str], None]) -> Client:
+async def connect_when_up(keys: PayloadKeys, *, report: Callable[[str], None]) -> Client:
     """Return a client once there is a namespace that we may use, however long it takes.
 
-    Each failed try is reported to `tell`.
+    Each failed try is reported to `report`.
     """
     try:
         client = await connect(keys, runtime=measured_runtime())
         await see_namespace(client)
     except (RuntimeError, RPCError) as error:
-        tell(why(error))
+        report(why(error))
         raise
     return client
 
@@ -178,7 +178,7 @@ async def lazy_client(keys: PayloadKeys) -> Client:
 
 
 async def reasons_of(checks: Mapping[str, Awaitable[str | None]]) -> Mapping[str, str | None]:
-    """Return what each check says; all run at once, so several silent ones take as long as one."""
+    """Return the result of each check; all run at once, so silent ones delay no other."""
     return dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
 
 
@@ -226,8 +226,7 @@ async def watchdog(stall_seconds: float) -> None:
 
 
 def queued_seconds(thread: int) -> float:
-    """Return for how long a thread could have run and had no processor; 0 if the kernel does not
-    say.
+    """Return how long a thread was ready to run without a processor; 0 if the kernel does not say.
 
     Source: the kernel's Documentation/scheduler/sched-stats.rst.
     """

@@ -1,4 +1,4 @@
-"""End a command that has used Temporal's SDK with its own exit status."""
+"""End a command that has used Temporal's SDK with the right exit status."""
 
 import os
 import sys

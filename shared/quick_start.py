@@ -13,8 +13,8 @@ UNUSED = "rich"
 
 @contextmanager
 def quick_start() -> Iterator[None]:
-    """Import inside of this block, once: the garbage collector is off, and later skips what imports
-    made."""
+    """Import modules inside this block, once: the garbage collector is off, and ignores the
+    imported objects later."""
     modules: dict[str, Any] = sys.modules
     hidden = modules.setdefault(UNUSED, None) is None
     gc.disable()

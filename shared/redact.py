@@ -75,7 +75,7 @@ _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 
 
 def as_markdown(text: str) -> str:
-    """Markdown that shows a text as it is, on one line."""
+    """Return Markdown that shows a text unchanged, on one line."""
     line = " ".join(text.split())
     return _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", line))
 

@@ -19,7 +19,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Unanswered(StackError):
-    """No answer, or not yet."""
+    """The service gave no answer, or is not ready."""
 
 
 def api(settings: Settings, path: str, body: object = None, **headers: str) -> Any:

@@ -38,7 +38,8 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Start:
-    """What is about to be started: `before` is what runs now, `force` overrides where that is safe.
+    """What is about to start. `before` is what runs now; `force` overrides checks where that is
+    safe.
 
     With `only_look`, for the doctor, nothing is started or changed, and no earlier result is used.
     """
@@ -61,7 +62,8 @@ class Start:
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check; `needed` tells wrong findings from warnings; `commands` fix it."""
+    """The result of a check. `needed`: it stops the start; otherwise it is a warning. `commands`
+    fix it."""
 
     what: str
     good: bool
@@ -77,7 +79,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Note:
-    """A note that a check has passed for `text`; it survives `make down`."""
+    """A file that records that a check has passed for `text`; it survives `make down`."""
 
     settings: Settings
     name: str
@@ -97,8 +99,7 @@ class Note:
 
 
 def check(start: Start) -> None:
-    """Return if everything is right; raise StackError with all that is wrong. What runs is not
-    touched."""
+    """Run the checks; raise StackError with all that is wrong. Nothing that runs is changed."""
     for probe in CHECKS:
         refuse(probe(start), "nothing was started or changed")
 
@@ -119,7 +120,7 @@ def refuse(findings: Iterable[Finding], so: str) -> None:
 
 
 def ports(start: Start) -> Iterator[Finding]:
-    """Check the ports that a start would take; running services have theirs."""
+    """Check the ports that a start would use, except those of running services."""
     running = [unit.service for unit in start.before]
     needed = machine.wanted_ports(start.settings, containers=start.containers, running=running)
     binds = start.settings.binds
@@ -231,10 +232,11 @@ def _checked_note(settings: Settings) -> Note:
 def examine(
     stack: Stack, stages: Sequence[str] = (), *, receiver: bool
 ) -> tuple[list[Finding], Mapping[str, str]]:
-    """Check the vendors of these stages, by default of all, with free calls, with a worker's code
-    and environment. Return the findings, and by stage what a generation is made with.
+    """Check the vendors of these stages, by default of all, with free calls, in a worker's
+    environment.
 
-    Call `prepare` first. `receiver`: the stack's receiver runs, and is checked, too.
+    Return the findings and, by stage, what a generation is made with. Call `prepare` first.
+    `receiver`: the stack's receiver runs, and is checked, too.
     """
     words = ["--only", *stages] if len(stages) == 1 else []
     words += ["--receiver"] if receiver else []
@@ -257,7 +259,7 @@ def examine(
     return findings, said["offers"]
 
 
-def tell_of_callbacks(stack: Stack) -> None:
+def warn_about_receiver(stack: Stack) -> None:
     """Warn if the running receiver does not answer at CALLBACK_URL."""
     for each in examine(stack, receiver=True)[0]:
         if each.what == RECEIVER and not each.good:
@@ -280,13 +282,13 @@ def other_stacks(start: Start) -> Iterator[Finding]:
             return
         answer = outcome.found or {"unreadable": outcome.last_line}
         if reason := answer.get("unreadable"):
-            found = f"not known whether one uses this namespace ({reason})"
+            found = f"can't check whether another stack uses this namespace ({reason})"
             fix = "`make up FORCE=1` overrides"
             yield Finding("other stacks", False, found, fix, needed=not start.force)
             if not start.force:
                 return
         elif (other := answer["stack"]) not in ("", ours):
-            found = f"another one, {other}, uses Temporal's namespace {answer['namespace']}"
+            found = f"stack {other} uses Temporal's namespace {answer['namespace']}"
             fix = (
                 "use another namespace with TEMPORAL_NAMESPACE=…, or, if it is this stack,"
                 f" `make up STACK={other}`"

@@ -34,7 +34,7 @@ _MADE_OF = (
 
 @dataclass
 class Docker:
-    """One project of containers; `python` and `reports` are as the load test sees them."""
+    """One project of containers; `python` and `reports` are paths as the load test sees them."""
 
     settings: Settings
     base: str = ""
@@ -104,7 +104,7 @@ class Docker:
         capture(["docker", "image", "prune", "--force", "--filter", label])
 
     def loadtest(self, arguments: list[str], env: Mapping[str, str]) -> int:
-        """Run the load test in a container of its own."""
+        """Run the load test in a separate container."""
         handed = [word for name in env for word in ("--env", name)]
         terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
         words = ("run", "--rm", "--no-deps", *terminal, *handed, LOADTEST.name, *arguments)

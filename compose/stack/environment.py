@@ -1,6 +1,6 @@
-"""The environment of each service: what its settings have a field for, and no more.
+"""The environment of each service: the settings that its model has a field for, and no others.
 
-Names and meanings are the same in both modes; what differs is how the parts reach one another.
+Names and meanings are the same in both modes; the addresses of the services differ.
 """
 
 import json
@@ -90,7 +90,7 @@ def environment_of(
 
 
 def _alike(settings: Settings) -> dict[str, str]:
-    """Return what is the same in both modes."""
+    """Return the variables that are the same in both modes."""
     secret = callback_secret(settings)
     known = {
         "API_PUBLIC_URL": public(settings),
@@ -113,7 +113,7 @@ def _alike(settings: Settings) -> dict[str, str]:
 
 
 def _addresses(settings: Settings, *, containers: bool) -> dict[str, str]:
-    """Return where the parts reach one another: on this machine, or by names and inner ports."""
+    """Return the addresses of the services: on this machine, or by names and inner ports."""
     here = {
         each: f"http://{each.name}:{each.inner}" if containers else settings.url(each.port)
         for each in settings.every
@@ -139,7 +139,7 @@ def _addresses(settings: Settings, *, containers: bool) -> dict[str, str]:
 
 
 def _beside(settings: Settings, service: Service, index: int) -> dict[str, str]:
-    """Return what else a process on this machine reads."""
+    """Return the further variables of a process on this machine."""
     ports = {name: str(number) for name, number in settings.ports.items()}
     ports[WORKER.port] = str(settings.ports[WORKER.port] + (index if service is WORKER else 0))
     return ports | {
@@ -152,7 +152,7 @@ def _beside(settings: Settings, service: Service, index: int) -> dict[str, str]:
 
 
 def _inside(settings: Settings, service: Service) -> dict[str, str]:
-    """Return what else a container reads."""
+    """Return the further variables of a container."""
     given = settings.values
     known = {"MOCK_COMFYUI_URL": IMAGE, "MOCK_KLING_URL": VIDEO}
     known |= {"WORKER_URL": WORKER, "SEMAPHORE_URL": SEMAPHORE}
@@ -172,7 +172,7 @@ def _inside(settings: Settings, service: Service) -> dict[str, str]:
 
 
 def _contained(known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Replace certificates by their values, because no folder of the user's is mounted, and
+    """Replace certificate paths by the certificates, because no user folder is mounted, and
     loopback by the gateway."""
     loopback = re.compile(r"(?<![\w.])(127\.0\.0\.1|localhost|\[::1\])(?=:|/|$)")
     for name, value in known.items():
@@ -185,7 +185,8 @@ def _contained(known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) -> dict[str, str]:
-    """Return whom the video mock may call: receiver, image service, API, and the user's hosts."""
+    """Return the hosts that the video mock may call: receiver, image service, API, and the user's
+    hosts."""
 
     def hosts(name: str, urls: Iterable[str]) -> str:
         ours = [_parts(url).netloc.rpartition("@")[2] for url in urls]
@@ -223,7 +224,7 @@ def _parts(url: str) -> SplitResult:
 
 
 def vendors(settings: Settings) -> tuple[str | None, str | None]:
-    """Return the real image and video services; None for a mocked one."""
+    """Return the addresses of the real image and video services; None for a mocked one."""
     real = {"image": settings.comfyui_url, "video": settings.kling_url}
     image, video = (
         None if stage in settings.mocks else (url or "").rstrip("/") for stage, url in real.items()
@@ -232,7 +233,8 @@ def vendors(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def patience(settings: Settings) -> dict[str, str]:
-    """Return the worker's deadlines by the mocks' clock; those of a real vendor are unchanged."""
+    """Return the worker's deadlines, scaled to the mocks' clock; those of real vendors are
+    unchanged."""
     try:
         speed = float(settings.values.get("MOCK_SPEED", "100"))
     except ValueError:
@@ -250,7 +252,7 @@ def patience(settings: Settings) -> dict[str, str]:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a process gets beside its settings."""
+    """Return the variables that a process gets besides its settings."""
     return {name: value for name, value in environ.items() if _INHERITED.fullmatch(name)}
 
 
@@ -287,7 +289,7 @@ def stack_name(settings: Settings) -> str:
 
 
 def keep_secrets(settings: Settings) -> None:
-    """Write the operator's key for its owner, and keep the name over `make down`."""
+    """Write the operator's key for its owner, and keep the stack's name across `make down`."""
     kept = {
         "operator_key": tokens.operator_key(callback_secret(settings)),
         "stack": stack_name(settings),
@@ -305,7 +307,7 @@ def _made_once(path: Path, text: str) -> str:
 
 
 def service_mistakes(settings: Settings) -> list[str]:
-    """Return what the models of all services that would be started refuse; each once."""
+    """Return the mistakes that the models of all services to be started report, each once."""
     # Secrets that are made once are made later.
     given = {"CALLBACK_SECRET": "-" * 32, "STACK": "x"} | dict(settings.values)
     settings = settings.model_copy(update={"values": given})

@@ -14,7 +14,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that is closed to others; leave one that isn't ours unchanged."""
+    """Make a folder that other users can't open; leave another user's folder unchanged."""
     folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & OTHERS:
@@ -23,7 +23,7 @@ def private_folder(folder: Path) -> None:
 
 
 def own_folder(folder: Path) -> Path:
-    """Make a private folder in a public place; raise StackError if somebody else has made it."""
+    """Make a private folder in a public place; raise StackError if another user owns it."""
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=stat.S_IRWXU)
     found = folder.lstat()
@@ -51,7 +51,7 @@ def write_private(path: Path, text: str) -> None:
 def give(folder: Path, owner: int) -> None:
     """Give a folder and its content to a user and the group of that number.
 
-    By open folders, never by path, because a link in there could lead elsewhere.
+    It uses open folders, never paths, because a link in the folder could lead elsewhere.
     """
     for _, _, names, handle in os.fwalk(folder.resolve(), follow_symlinks=False):
         if os.fstat(handle).st_uid != owner:
@@ -64,7 +64,7 @@ def give(folder: Path, owner: int) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, for one command at a time; the kernel releases it in any case."""
+    """Hold a folder's lock, for one command at a time; the kernel releases it after a crash."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -48,7 +48,7 @@ def dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 class Saved(BaseModel):
-    """What survives a command: the mode of the running stack (empty if none runs), and the
+    """State between commands: the mode of the running stack (empty if none runs), and the
     overrides of `.env` until `make down`. It may hold keys."""
 
     mode: str = ""
@@ -56,7 +56,7 @@ class Saved(BaseModel):
 
     @classmethod
     def read(cls, run_dir: Path) -> "Saved":
-        """Return what was written last; empty if there is nothing readable."""
+        """Return the saved state; empty if there is none, or it can't be read."""
         try:
             return cls.model_validate_json((run_dir / SAVED).read_bytes())
         except (OSError, ValueError):

@@ -47,7 +47,7 @@ _TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Program:
-    """A process: a script with its settings only, which becomes the program."""
+    """A process: a script that sets only the settings of the program and then becomes it."""
 
     name: str
     service: Service
@@ -57,7 +57,8 @@ class Program:
 
 @dataclass
 class Local:
-    """One supervisor and its processes; `python` and `reports` are as the load test sees them."""
+    """One supervisor and its processes; `python` and `reports` are paths as the load test sees
+    them."""
 
     settings: Settings
 
@@ -66,11 +67,11 @@ class Local:
 
     @property
     def reports(self) -> str:
-        """The folder of the reports, as short as possible, because the load test prints it."""
+        """The folder of the reports, as a short path, because the load test prints it."""
         return os.path.relpath(self.settings.reports_dir, self.settings.root)
 
     def up(self) -> None:
-        """Start the supervisor, or have the running one apply the changed settings."""
+        """Start the supervisor, or make the running one apply the changed settings."""
         home = self.prepare()
         self._bring(self.programs(home))
         for other in home.parent.glob("*"):
@@ -242,8 +243,7 @@ class Local:
         )
 
     def _probe(self, service: str, *, group: int, index: int) -> str | None:
-        """Return why a process, the leader of that group as the supervisor makes each, is not
-        ready."""
+        """Return why a process, the leader of this process group, is not ready."""
         settings = self.settings
         if service == TEMPORAL.name:
             return why_not(f"{settings.url(UI_PORT)}/healthz", group)
@@ -330,7 +330,7 @@ def end_marked(run_dir: Path) -> int:
 
 
 def _until(reached: Callable[[], bool], seconds: float) -> bool:
-    """Wait for it at most these seconds, and return whether it is reached."""
+    """Wait at most these seconds for a condition; return whether it came true."""
     deadline = time.monotonic() + seconds
     while not reached():
         if time.monotonic() > deadline:
@@ -340,7 +340,7 @@ def _until(reached: Callable[[], bool], seconds: float) -> bool:
 
 
 def last_error(log: Path) -> str | None:
-    """Return the last error line of a log, without its JSON; None if there is none.
+    """Return the last error line of a log, without its JSON, or None.
 
     The state of an ended process does not have the reason.
     """

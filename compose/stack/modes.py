@@ -39,7 +39,7 @@ def prepared(settings: Settings) -> Stack:
 
 
 def running_or_prepared(settings: Settings) -> Stack:
-    """Return the running stack, or what one would be; raise StackError if there can be none."""
+    """Return the running stack, or one that could run; raise StackError if neither is possible."""
     return chosen(settings) if settings.running else prepared(settings)
 
 

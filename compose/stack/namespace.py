@@ -47,7 +47,7 @@ class Outlook:
 
 
 def look(settings: Settings, stack: modes.Stack, what: str, days: int = USUAL_DAYS) -> Outlook:
-    """Return what is wrong, or nothing; call `prepare` first. `what` is the program's command."""
+    """Return the findings; call `prepare` first. `what` is the program's command."""
     answer = stack.ask(SEMAPHORE, PROGRAM, what, str(days), timeout=PATIENCE)
     if answer.status == UNREACHABLE:
         return Outlook(f"{settings.server}: {answer.last_line}", away=True)
@@ -74,8 +74,8 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def _of_server(settings: Settings, seen: Mapping[str, Any], days: int) -> Iterator[str]:
-    """Return the commands that create everything missing, or that show the state to somebody with
-    more rights, with the connection of our services."""
+    """Return the commands that create what is missing, or show the state, with our connection's
+    options."""
     flags = ["--address", settings.server, "--namespace", _name(settings)]
     for setting in [each for each in _FLAGS if each in settings.values]:
         flags += [_FLAGS[setting], settings.values[setting]]

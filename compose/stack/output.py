@@ -32,7 +32,7 @@ def reason_of(error: OSError) -> str:
 
 
 def colour_wanted(stream: TextIO | None = None) -> bool:
-    """NO_COLOR, CI and a missing terminal each switch colour off; `stream` is stdout by default."""
+    """True if the stream takes colour: NO_COLOR, CI and a missing terminal each switch it off."""
     if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
         return False
     return (stream or sys.stdout).isatty()
@@ -56,7 +56,7 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def say(text: str = "") -> None:
-    """Print a line of the answer."""
+    """Print a line to stdout."""
     sys.stdout.write(localized(text) + "\n")
     sys.stdout.flush()
 

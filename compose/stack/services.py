@@ -17,12 +17,12 @@ CLIENT = re.compile(r"TEMPORAL_(ADDRESS|NAMESPACE|API_KEY|TLS|TLS_\w+|GRPC_META_
 
 @dataclass(frozen=True)
 class Service:
-    """`port` is the variable of its published port, `inner` its port in a container.
+    """`port` is the variable of the published port, `inner` the port in a container. `bind` is the
+    variable of the address that the port is opened on, by default loopback. `model` names the class
+    of its settings; `client`: it also reads the SDK's variables.
 
-    `bind` is the variable of the address that the port is opened on; without one it is loopback.
-    `model` names the class of its settings; `client`: it reads the SDK's variables, too. `mock`:
-    the stage whose vendor it replaces. Of what a pipeline brings, `program` is what `python -m`
-    starts, and `workflow` names the class whose jobs its worker runs.
+    `mock`: the stage whose vendor it replaces. For a service of another pipeline, `program` is what
+    `python -m` starts, and `workflow` names the class whose jobs its worker runs.
     """
 
     name: str
@@ -106,8 +106,11 @@ MOCKS = (IMAGE, VIDEO)
 
 @cache
 def further(pipelines: str) -> tuple[Service, ...]:
-    """What these pipelines bring, as PIPELINES names them: SERVICES of the module `stack` beside
-    each definition. The services report a wrong name that read the setting."""
+    """Return the services of these pipelines: SERVICES in the module `stack` beside each
+    definition.
+
+    A wrong name is reported by the services that read the setting.
+    """
     found: list[Service] = []
     for package in _packages(pipelines):
         with suppress(ModuleNotFoundError):
@@ -116,7 +119,7 @@ def further(pipelines: str) -> tuple[Service, ...]:
 
 
 def overlays(pipelines: str) -> list[Path]:
-    """The compose file beside each definition, where there is one."""
+    """Return the compose files beside the definitions."""
     files = (Path(*package.split(".")) / "compose.yaml" for package in _packages(pipelines))
     return [file for file in files if file.is_file()]
 

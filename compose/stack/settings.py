@@ -88,7 +88,7 @@ def _names(value: str, info: ValidationInfo) -> frozenset[str]:
 def _folder(path: Path) -> Path:
     # Supervisor and Compose give these a meaning of their own.
     if re.search('["%:;#]', str(path)):
-        raise ValueError(f"can't be: {shown(str(path))} has a sign of \" % : ; # in it")
+        raise ValueError(f"can't be used: {shown(str(path))} has one of \" % : ; # in it")
     if not next(each for each in (path, *path.parents) if os.path.exists(each)).is_dir():
         raise ValueError("is not a folder")
     return path
@@ -125,8 +125,8 @@ Url = Annotated[str, AfterValidator(_url)]
 
 
 class Settings(BaseModel):
-    """`values` is everything given, `overrides` what is saved until `make down`, `mistakes` what is
-    wrong.
+    """`values` are all given settings, `overrides` those saved until `make down`, `mistakes` the
+    wrong ones.
 
     The services' own models check what is passed on to them; see `environment`.
     """
@@ -176,7 +176,7 @@ class Settings(BaseModel):
 
     @property
     def further(self) -> tuple[Service, ...]:
-        """What other pipelines than genvideo bring."""
+        """The services of other pipelines than genvideo."""
         return further(self.pipelines)
 
     @property
@@ -186,8 +186,7 @@ class Settings(BaseModel):
 
     @property
     def whole(self) -> tuple[Service, ...]:
-        """The services that are ours to run; a mock or server is left out if another one does its
-        work."""
+        """The services that this stack runs, without those that another service replaces."""
         ours = (
             each
             for each in ALL
@@ -264,7 +263,7 @@ class Settings(BaseModel):
         owners: dict[int, str] = {}
         for name, port in self.ports.items():
             if port in owners:
-                yield self.refused(name, f"is the port of {owners[port]}, too")
+                yield self.refused(name, f"is also the port of {owners[port]}")
             owners.setdefault(port, name)
         most = MOST_PORT - self.workers + 1
         if self.ports[WORKER.port] > most:
@@ -277,7 +276,7 @@ class Settings(BaseModel):
             elif url and ("?" in url or "#" in url):
                 # A query is often a key.
                 origin = self.origins[name]
-                yield f"{name} ({origin}) has a query or a fragment: routes go behind it"
+                yield f"{name} ({origin}) has a query or a fragment: routes are appended to it"
         yield from self._wrong_roles()
         yield from self._wrong_client()
 
@@ -316,7 +315,8 @@ class Settings(BaseModel):
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
-    """Load the environment before what was saved at `up`, before `.env`, before the defaults.
+    """Load the settings: from the environment, then as saved at `up`, then `.env`, then the
+    defaults.
 
     Raise StackError with every mistake, including those of the services.
     """
@@ -330,8 +330,11 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
-    """Load the same, but print mistakes and use what is right, because a typo in `.env` must not
-    keep a stack running. Raise StackError if it is not certain which stack this is."""
+    """Load the settings, but print mistakes and use what is right, so that a typo in `.env` can't
+    keep a stack running.
+
+    Raise StackError if it is not certain which stack this is.
+    """
     settings = read(root, environ)
     if not settings.is_found:
         raise_wrong(settings.mistakes)
@@ -341,7 +344,7 @@ def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def read(root: Path, environ: Mapping[str, str]) -> Settings:
-    """Return all values, with mistakes; a wrong value counts as missing."""
+    """Return all values, and the mistakes; a wrong value counts as missing."""
     example = (root / ".env.example").read_text(encoding="utf-8")
     documented = {*re.findall(r"^#([A-Z][A-Z0-9_]*)=", example, re.MULTILINE), *WIRED}
     lines, unread = dotenv(root / ".env")

@@ -1,4 +1,4 @@
-"""Run other programs; their output is passed through or kept, never lost."""
+"""Run other programs; their output is passed through or kept."""
 
 import json
 import signal
@@ -13,11 +13,11 @@ from compose.stack.output import UNREACHABLE, StackError, complain
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: an interrupt that has reached only this process."""
+    """An interrupt by SIGTERM, which has reached only this process."""
 
 
 def heed_sigterm() -> None:
-    """Treat SIGTERM as an interrupt, so that what was begun is ended, too."""
+    """Treat SIGTERM as an interrupt, so that started programs are ended, too."""
 
     def terminated(*_: object) -> None:
         raise Terminated
@@ -29,7 +29,7 @@ def heed_sigterm() -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit status and output of a program that has ended (127 if there is none by that name)."""
+    """Exit status and output of a program that has ended (127 if there is no such program)."""
 
     status: int
     out: str
@@ -96,8 +96,8 @@ def hand_over(
 ) -> int:
     """Run in the foreground on the user's terminal and return its exit status.
 
-    An interrupt reaches the program through the terminal, SIGTERM through us; it decides what to do
-    and we wait for it.
+    The terminal passes an interrupt to the program, and we pass on SIGTERM; then we wait until the
+    program has ended.
     """
     with subprocess.Popen(command, env=env, cwd=cwd) as process:
         while True:
@@ -112,7 +112,7 @@ def hand_over(
 
 
 def to_its_end(step: Callable[[], object]) -> None:
-    """Complete a step that must not be left half done: after an interrupt it is repeated.
+    """Complete a step that must not stop halfway: repeat it after an interrupt.
 
     From a terminal an interrupt reaches the programs of the step as well.
     """
@@ -120,6 +120,6 @@ def to_its_end(step: Callable[[], object]) -> None:
         try:
             step()
         except KeyboardInterrupt:
-            complain("stopping what was started, then this ends")
+            complain("stopping the started programs; then this command ends")
         else:
             return

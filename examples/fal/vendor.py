@@ -17,7 +17,7 @@ from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Finding, ok, unasked
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
-from shared.pipeline.answers import ask, id_of, json_object, member, said, sort_response
+from shared.pipeline.answers import as_text, ask, id_of, json_object, member, sort_response
 from shared.pipeline.vendor import ANOTHER, SourceFile, State, Traits, Vendor, VendorStatus
 from shared.redact import redacted
 
@@ -83,14 +83,16 @@ class FalVideos(Vendor):
         found = _body(response)
         if found.get("request_id", "") not in ("", task_id.rpartition("/")[2]):
             raise OutcomeUnknown(ANOTHER)
-        state = STATES.get(said(found.get("status")), "running")
+        state = STATES.get(as_text(found.get("status")), "running")
         if state == "succeeded":
-            return _end(task_id, await self._call("GET", task_id), said(found.get("error") or ""))
+            return _end(
+                task_id, await self._call("GET", task_id), as_text(found.get("error") or "")
+            )
         try:
             position = member(found, "queue_position")
             return VendorStatus(vendor_id=task_id, state=state, position=position)
         except ValidationError:
-            raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+            raise OutcomeUnknown("The vendor's status answer has an unexpected form.") from None
 
     async def cancel(self, vendor_id: str) -> None:
         """Ask the queue to drop a request, or the model to stop."""
@@ -153,7 +155,7 @@ def _end(task_id: str, response: httpx.Response, error: str) -> VendorStatus:
         reason = "the answer has no video: look at the model"
         return VendorStatus(vendor_id=task_id, state="failed", message=reason, final=True)
     inputs = [member(each, "loc") for each in mistakes]
-    reasons = (f"{_input(each)}{said(member(each, 'msg') or each)}" for each in mistakes)
+    reasons = (f"{_input(each)}{as_text(member(each, 'msg') or each)}" for each in mistakes)
     return VendorStatus(
         vendor_id=task_id,
         state="failed",
@@ -165,4 +167,4 @@ def _end(task_id: str, response: httpx.Response, error: str) -> VendorStatus:
 def _input(mistake: Any) -> str:
     """`duration: ` for a mistake about that input; empty for one about none."""
     loc = member(mistake, "loc")
-    return f"{'.'.join(map(said, loc[1:]))}: " if isinstance(loc, list) and loc[1:] else ""
+    return f"{'.'.join(map(as_text, loc[1:]))}: " if isinstance(loc, list) and loc[1:] else ""

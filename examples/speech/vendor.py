@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import httpx
 
-from shared.pipeline.answers import ask, body_of, id_of, json_object, said, sort_response, status_of
+from shared.pipeline.answers import ask, body_of, id_of, json_object, sort_response, status_of
 from shared.pipeline.vendor import State, Traits, Vendor, VendorStatus, check_about
 
 STATES: Mapping[str, State] = {"waiting": "queued", "done": "succeeded", "failed": "failed"}
@@ -39,7 +39,8 @@ class Speaker(Vendor):
             task_id,
             ours=found.get("reference"),
             vendor_id=found.get("id"),
-            state=STATES.get(said(found.get("state")), "running"),
+            state=found.get("state"),
+            states=STATES,
             percent=found.get("percent"),
             url=found.get("file"),
             message=found.get("error"),

@@ -97,7 +97,7 @@ LEVEL = 4
 
 
 class Compressed:
-    """Compress the list of jobs by gzip, and pass on everything else."""
+    """Compress the list of jobs with gzip, and pass on everything else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,7 +1,5 @@
-"""Every job that this process knows, their changes in order, and who listens to them.
-
-It is used on the event loop only.
-"""
+"""The jobs that this process knows, their changes in order, and the listeners. Use it on the event
+loop only."""
 
 import asyncio
 import base64
@@ -67,7 +65,7 @@ def numbered(frame: Frame) -> str:
 
 
 class Retention:
-    """How long a job is kept after its end; without a number of days for good."""
+    """How long a job is kept after its end; forever without a number of days."""
 
     def __init__(
         self,
@@ -88,7 +86,7 @@ class Retention:
 
 
 class Listener(ABC):
-    """One that is woken by each change of a job, or of all, and by the end of the service."""
+    """A listener that each change of a job, or of all jobs, wakes, and the end of the service."""
 
     closed = False
 
@@ -173,7 +171,7 @@ class Page(NamedTuple):
 class Feed:
     """Jobs by id and by age, never replaced by an older version; each version is one change.
 
-    A job keeps its first place in the list: its record may correct its time by some milliseconds,
+    A job keeps its first place in the list. Its record may correct its time by some milliseconds,
     and a page that is being read must neither repeat nor miss it.
     """
 
@@ -233,7 +231,7 @@ class Feed:
         return self.get(record.job_id) or record.job()
 
     def amend(self, job: Job) -> None:
-        """Replace the state of a known job; that is no change."""
+        """Replace the state of a known job; this is not a change."""
         self._set(job, self._newest[job.job_id].number)
 
     def _set(self, job: Job, number: int) -> Frame:
@@ -256,7 +254,7 @@ class Feed:
             self.expired.update(dict.fromkeys(over))
 
     def forget(self, job_ids: Set[str]) -> None:
-        """Forget these jobs; each costs a walk through the list, so pass many at once."""
+        """Forget these jobs. Each call walks through the list, so pass many at once."""
         jobs = [self._newest.pop(job_id).job for job_id in job_ids & self._newest.keys()]
         self._open -= job_ids
         self._order = [frame for frame in self._order if frame.job.job_id not in job_ids]
@@ -292,24 +290,25 @@ class Feed:
         return Page(found, None)
 
     def named(self, number: int) -> str:
-        """Return a change's name for listeners, from which they continue."""
+        """Return the name of a change, from which a listener can continue."""
         return f"{self.process}-{number}"
 
     def number_of(self, change: str | None) -> int:
-        """Return the number of a `change`; 0 for none and for one of another process."""
+        """Return the number of a `change`; 0 for an empty one and for one of another process."""
         process, _, number = (change or "").partition("-")
         known = process == self.process and number.isascii() and number.isdigit()
         return int(number) if known else 0
 
     def changed_after(self, number: int) -> list[Frame]:
-        """Return the newest frames of some jobs that changed after that, in the order of those
-        changes."""
+        """Return the newest frame of each job that changed after that number, in order of change,
+        at most a page."""
         later = islice(self._order, self._place_after(number), None)
         newest = (self._newest[frame.job.job_id] for frame in later if self._is_newest(frame))
         return list(islice(newest, PAGE))
 
     def changes_after(self, number: int) -> list[Frame]:
-        """Return each change after that one; of too many only the newest of some jobs."""
+        """Return each change after that number; if there are too many, only the newest ones of some
+        jobs."""
         missed = self.change - number
         later = self._order[self._place_after(number) :] if missed <= MAX_WAITING else []
         return later if len(later) == missed else self.changed_after(number)
@@ -318,7 +317,8 @@ class Feed:
         return bisect_right(self._order, number, key=attrgetter("number"))
 
     def versions_of(self, job_id: str, version: int) -> list[Frame]:
-        """Return each state of a job above a version, in order; of too many only the newest."""
+        """Return each state of a job above a version, in order; if there are too many, only the
+        newest."""
         newest = self._newest.get(job_id)
         if newest is None or newest.job.version <= version:
             return []

@@ -1,7 +1,7 @@
 """Follow jobs: the store has their records, visibility lists those that began and ended.
 
-The number of calls depends on the jobs, never on the listeners. Each API follows for itself;
-several that share a store overwrite no record of one another.
+The number of calls depends on the jobs, never on the listeners. Each API follows separately;
+several that share a store overwrite none of each other's records.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ LAG = timedelta(seconds=30)
 
 
 class Follower:
-    """`sweep` reads the changed records; `poll` asks for what no record shows."""
+    """`sweep` reads the changed records; `poll` asks Temporal for what no record shows."""
 
     def __init__(self, parts: Parts, slots: Slots, repairer: Repairer) -> None:
         self._dependencies = parts.dependencies
@@ -89,7 +89,8 @@ class Follower:
         self._seen = {job_id: tag for job_id, tag in self._seen.items() if job_id in tags}
 
     def _has_changed(self) -> bool:
-        """True if a record was written, which changes the time of its folder, or it is time."""
+        """True if a record was written, which changes the time of its folder, or the next check is
+        due."""
         folder = self._records.store.path(PREFIX)
         try:
             changed_at = 0 if folder is None else folder.stat().st_mtime_ns
@@ -120,7 +121,7 @@ class Follower:
         return without
 
     async def look(self) -> None:
-        """Poll, but rarely while nothing is open and a new job would show by its record."""
+        """Poll, but rarely if no job is open and a new one would show by its record."""
         busy = self._feed.any_open() or self._due or self._feed.damaged
         rested = time.monotonic() - self._polled_at >= REST_SECONDS
         if busy or rested or not self._records.store.local:
@@ -160,8 +161,7 @@ class Follower:
             self._due[execution.id] = None
 
     async def _note_holders(self) -> None:
-        """Note the holders, because they may change at any moment, as may a run that has just
-        left."""
+        """Note the holders, because they may change at any moment, as may a run that just left."""
         view = await self._slots.view()
         holders = tuple(holder.job_id for holder in view.holders)
         self._due |= dict.fromkeys((*holders, *self._holders))

@@ -1,5 +1,4 @@
-"""What can be done with jobs; a job is known from its 202 on, and Temporal is asked as little as
-possible."""
+"""Operations on jobs; a job is known from its 202 on, and Temporal is called rarely."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -38,11 +37,11 @@ class IdempotencyConflict(
 class JobNotRetryable(
     GenvideoError, code="job_not_retryable", status=409, title="The job can't be retried"
 ):
-    """It succeeded, has not ended, or left no input."""
+    """The job succeeded, has not ended, or left no input."""
 
 
 class JobEnded(GenvideoError, code="job_ended", status=409, title="The job has already ended"):
-    """It can't be cancelled any more."""
+    """The job has ended, so it can't be cancelled."""
 
 
 class OtherNamespace(
@@ -51,7 +50,7 @@ class OtherNamespace(
     status=409,
     title="The job is in another namespace of Temporal",
 ):
-    """Its workflow runs in another namespace."""
+    """The job's workflow runs in another namespace."""
 
 
 class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No such job"):
@@ -77,9 +76,10 @@ class Jobs:
         self._pipelines = pipelines
 
     async def submit(self, order: Order, key: str | None) -> str:
-        """Start a job and give its id; the same key and order give the same one.
+        """Start a job and return its id; the same key and order give the same one.
 
-        IdempotencyConflict: the key was used for another order. QueueFull. TemporalUnavailable.
+        Raises IdempotencyConflict if the key was used for another order, QueueFull, and
+        TemporalUnavailable.
         """
         if key is None:
             return await self._start(new_job_id(), order)
@@ -122,7 +122,8 @@ class Jobs:
             return datetime.now(UTC)
 
     async def _adopt(self, job_id: str, order: Order) -> bool:
-        """The job that the key started before must be of the same order; False: it started none."""
+        """Check that the job which the key started has the same order; return False if it started
+        none."""
         found = await self._temporal.describe(job_id)
         if found is None:
             return False
@@ -132,7 +133,7 @@ class Jobs:
         return True
 
     def _order_of(self, record: Record) -> Order | None:
-        """What a job was started with; None for a pipeline that is not known here."""
+        """Return the order that a job was started with; None for a pipeline unknown here."""
         pipeline = self._pipelines.get(record.pipeline)
         return None if pipeline is None else (pipeline, record.input_of(pipeline))
 
@@ -189,7 +190,9 @@ class Jobs:
         """
         job = await self.find(job_id)
         if job.status not in RETRYABLE_STATES:
-            raise JobNotRetryable(f"{job_id} is {job.status}; only an ended job runs again.")
+            raise JobNotRetryable(
+                f"{job_id} is {job.status}; only failed, degraded or cancelled jobs can be retried."
+            )
         await self._require_changeable(job_id)
         again = await self._order_again(job)
         # A caller's key has no space, so this can't be the key of another job.

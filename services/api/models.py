@@ -55,7 +55,7 @@ def _one_line(text: str) -> str:
 
 def _visible_ascii(text: str) -> str:
     if not _VISIBLE_ASCII.fullmatch(text):
-        raise ValueError("It may hold nothing but visible ASCII characters, and no space.")
+        raise ValueError("It may hold only visible ASCII characters, without spaces.")
     return text
 
 
@@ -115,9 +115,9 @@ ORDER_EXAMPLES: dict[str, Any] = {
 
 
 class JobOrder(GenVideoInput):
-    """What a caller asks for. Priority 1 is served first, 5 last, as with Temporal's own keys.
+    """A caller's order. Priority 1 is served first, 5 last, as with Temporal's own keys.
 
-    Another `pipeline`, of those that PIPELINES adds, takes the fields of its own input.
+    For another `pipeline` of PIPELINES the fields are those of its own input.
     """
 
     model_config = STRICT
@@ -155,7 +155,7 @@ Ordered = tuple[Definition, JobInput]
 
 
 def reader_of(known: Mapping[str, Definition]) -> WrapValidator:
-    """Reads the body of `POST /jobs` as its pipeline has it; each mistake is named."""
+    """Return what reads the body of `POST /jobs` by its pipeline and names each mistake."""
 
     def read(body: Any, as_genvideo: ValidatorFunctionWrapHandler) -> Ordered:
         name = body.get("pipeline", GENVIDEO.name) if isinstance(body, dict) else GENVIDEO.name
@@ -206,7 +206,7 @@ class StageView(Message):
 
 
 class FieldView(Message):
-    """A field of a pipeline's own input, which is text."""
+    """A field of a pipeline's own input; its value is text."""
 
     name: str
     required: bool
@@ -220,7 +220,7 @@ class PipelineView(Message):
 
     @classmethod
     def of(cls, pipeline: Definition) -> Self:
-        """What of the definition the page needs."""
+        """Return the parts of a definition that the page needs."""
         stages = (
             StageView(name=each.name, media_type=each.file.media_type) for each in pipeline.stages
         )
@@ -233,7 +233,7 @@ class PipelineView(Message):
 
 
 class PageConfig(Message):
-    """What the dashboard must know before it draws anything; `mocks`: their stages."""
+    """The configuration that the dashboard reads first; `mocks`: the stages with mocks."""
 
     mocks: tuple[str, ...]
     pipelines: dict[str, PipelineView]

@@ -26,7 +26,7 @@ FRESH_SECONDS = 1.0
 
 
 class Dependencies:
-    """Each dependency by name, with the check that says why it is not ready."""
+    """The dependencies by name, each with the check that says why it is not ready."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks

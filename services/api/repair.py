@@ -48,10 +48,8 @@ LOOKED_FOR, REMOVED = 20, 500
 async def periodically(
     work: Callable[[], Awaitable[None]], pause: Callable[[], float]
 ) -> AsyncIterator[None]:
-    """Repeat work during the block, with this pause; a failure is logged.
-
-    A reason that `/readyz` reports already is not logged.
-    """
+    """Repeat work during the block, with this pause; log a failure, unless `/readyz` reports its
+    reason already."""
 
     async def again() -> None:
         while True:
@@ -99,7 +97,7 @@ class Repairer:
         return record.is_of(self._temporal.client.namespace)
 
     async def recover(self, job_id: str) -> Job | None:
-        """Return a job by Temporal's data, and write its record; None if nobody knows it.
+        """Return a job by Temporal's data, and write its record; None if Temporal doesn't know it.
 
         Raises NotReady, because a namespace that is not ready proves nothing.
         """
@@ -190,7 +188,7 @@ class Repairer:
     async def end_unknown(self) -> None:
         """Look for open jobs that Temporal does not know, as after a loss of its database.
 
-        Each open job has its turn; a round costs the same however many there are. Raises NotReady.
+        Each round checks the same number of jobs, in turn. Raises NotReady.
         """
         self._round += 1
         jobs = self._feed.open()
@@ -205,7 +203,7 @@ class Repairer:
                 await self.close_forgotten(job.job_id)
 
     def _next(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return those that were not looked for for longest, the oldest of them first."""
+        """Return the open jobs whose last check is longest ago, the oldest of them first."""
         return nsmallest(
             LOOKED_FOR, jobs, key=lambda job: (self._looked_for[job.job_id], job.created_at)
         )

@@ -73,9 +73,8 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
     ) -> SecretStr | None:
         if token is None and known.data.get("api_exposed"):
             raise ValueError(
-                "is needed where the API is open to other machines: set it, or have"
-                " API_BIND_ADDRESS and API_PUBLIC_URL on this one; CALLBACK_BIND_ADDRESS opens the"
-                " callback receiver"
+                "is needed if the API is open to other machines: set it, or set API_BIND_ADDRESS"
+                " and API_PUBLIC_URL to this one; CALLBACK_BIND_ADDRESS opens the callback receiver"
             )
         return token
 
@@ -85,7 +84,7 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
         origins = [each for each in _listed(text) if each != _ANY_ORIGIN]
         wrong = [each for each in origins if not _ORIGIN.fullmatch(each)]
         if wrong:
-            raise ValueError(f"no origins (scheme://host:port, or *): {', '.join(wrong)}")
+            raise ValueError(f"not origins (scheme://host:port, or *): {', '.join(wrong)}")
         return text
 
     @property
@@ -100,7 +99,7 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
 
     @property
     def public_url(self) -> str:
-        """The base of every public address, without a slash at its end."""
+        """The base of every public address, without a trailing slash."""
         return str(self.api_public_url or f"http://127.0.0.1:{self.api_port}").rstrip("/")
 
     @property

@@ -1,4 +1,4 @@
-"""A semaphore's view of its gate; asked at most once a second, for all callers together."""
+"""The view of a semaphore, read at most once a second for all callers together."""
 
 import asyncio
 import time
@@ -62,7 +62,7 @@ ENDED = ("reset", "AcceptedUpdateCompletedWorkflow")
 # A scrape does not wait longer for a slow semaphore.
 METRICS_SECONDS = 2.0
 
-SEEN = Gauge("genvideo_api_slot_seen", "1 where the semaphore has answered for these figures")
+SEEN = Gauge("genvideo_api_slot_seen", "1 if the semaphore has answered for these figures")
 LIMIT = Gauge("genvideo_api_slot_limit", "Jobs that may hold the slot at once")
 PAUSED = Gauge("genvideo_api_slot_paused", "1 while paused")
 HOLDERS = Gauge("genvideo_api_slot_holders", "Jobs that hold the slot", ["draining"])
@@ -77,11 +77,11 @@ EMPTY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), wait
 class SemaphoreSlow(
     TemporalUnavailable, code="semaphore_slow", status=504, title="The semaphore is slow"
 ):
-    """Temporal can be reached, but no worker has answered for the semaphore in time."""
+    """Temporal answers, but no worker has answered for the semaphore in time."""
 
 
 class NotDraining(GenvideoError, code="not_draining", status=409, title="The run is not draining"):
-    """Only the place of a draining run can be given up."""
+    """The run does not drain, so its place can't be given up."""
 
 
 class Slots:
@@ -144,7 +144,7 @@ class Slots:
         return with_drains(view, described)
 
     async def _answered(self) -> SlotView:
-        """Return the answer to one of the tries; raise SemaphoreSlow only if Temporal itself
+        """Return the first answer of several tries; raise SemaphoreSlow only if Temporal itself
         answers."""
         for seconds in TRY_SECONDS:
             try:
@@ -160,7 +160,7 @@ class Slots:
                 if await temporal_reason(self._client) is not None:
                     raise TemporalUnavailable("Temporal does not answer; try again.") from error
         raise SemaphoreSlow(
-            f"Temporal answers, the semaphore has not within {sum(TRY_SECONDS):g} s."
+            f"Temporal answers, but the semaphore has not answered within {sum(TRY_SECONDS):g} s."
         )
 
     async def _query(self, seconds: float) -> SlotView:
@@ -225,8 +225,8 @@ class Slots:
     async def require_room(self) -> None:
         """Raise QueueFull while the semaphore refuses requests.
 
-        Its last answer counts, so that no submission waits; only an answer "full" is asked for
-        again, because it may be out of date.
+        The last answer counts, so no submission waits. Only if it says "full" is the semaphore
+        asked again, because that answer may be out of date.
         """
         asking = self._current()
         view = self._seen
@@ -275,8 +275,7 @@ def _refusal(cause: BaseException) -> GenvideoError:
 
 
 async def refresh_metrics(slots: Slots) -> None:
-    """Set all metrics; if the semaphore does not answer, or rebuilds, they stay, and `SEEN` is
-    0."""
+    """Set all metrics. If the semaphore does not answer, or rebuilds, only `SEEN` changes, to 0."""
     try:
         view: SlotView | None = await asyncio.wait_for(slots.view(), METRICS_SECONDS)
     except (TemporalUnavailable, TimeoutError):

@@ -147,8 +147,8 @@ class Temporal:
         return await _counted(name, call)
 
     async def drain(self, record: Record) -> None:
-        """Hand a run that the server does not know to the semaphore, which has its vendors cleared
-        and its record ended; a repeat changes nothing."""
+        """Make the semaphore drain a run that the server does not know, and end its record; a
+        repeat changes nothing."""
         request = SlotRequest(
             job_id=record.job_id,
             run_id=record.run_id,
@@ -194,8 +194,8 @@ class Temporal:
         return sorted(found, key=lambda each: each.start_time)
 
     async def order_of(self, found: WorkflowExecution) -> tuple[Definition, JobInput]:
-        """The pipeline of a job, and what it was started with; one that was started elsewhere may
-        carry no memo, or any."""
+        """Return a job's pipeline and input; a job that was started elsewhere may have no memo, or
+        another one."""
         types = {each.workflow: each for each in self._pipelines.values()}
         pipeline = types.get(found.workflow_type, GENVIDEO)
         with suppress(Exception):  # what a converter or a codec raises is open
@@ -206,7 +206,7 @@ class Temporal:
 
 
 class NotRecorded(JobInput):
-    """Of a job whose input nobody knows."""
+    """The job's input is unknown, so there is no record."""
 
     @property
     def title(self) -> str:

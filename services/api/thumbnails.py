@@ -31,7 +31,7 @@ Key = tuple[str, int]
 
 
 class TooMany(GenvideoError, code="busy", status=503, title="Busy", retryable=True):
-    """Too many thumbnails are requested at a time."""
+    """Too many thumbnails are requested at once."""
 
 
 class Thumbnails:

@@ -8,13 +8,13 @@ from shared.pipeline.callbacks import Reported, TaskStatus, VendorId
 
 
 class _Vendor(BaseModel):
-    """The vendor may add fields at any time."""
+    """A vendor's message, which may gain fields at any time."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class TaskInfo(_Vendor):
-    """Our id of the task, as the vendor gives it back."""
+    """Our id of the task, as the vendor returns it."""
 
     external_task_id: VendorId | None = None
 
@@ -30,7 +30,7 @@ class Callback(_Vendor):
 
 
 def read(body: Any) -> Reported:
-    """A body, flat or enveloped; a ValidationError names each field that is wrong."""
+    """Read a body, bare or enveloped; a ValidationError names each wrong field."""
     # `{code, message, request_id, data}` in some copies of the vendor's documentation.
     if isinstance(body, dict) and "task_id" not in body and isinstance(body.get("data"), dict):
         body = body["data"]

@@ -1,4 +1,4 @@
-"""What is noted of a callback, and the fate that follows; no token is in any."""
+"""The receipt of a callback, and the decision about its fate; no token is stored."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -44,7 +44,7 @@ TOLD = frozenset({Fate.APPLIED, Fate.EARLY})
 
 
 def parse(raw: bytes, read: Reader) -> Reported:
-    """What a body says to the reader of its form; RequestValidationError names each mistake."""
+    """Parse a body with the reader of its form; a RequestValidationError names each mistake."""
     try:
         return read(from_json(raw))
     except ValidationError as error:
@@ -58,10 +58,10 @@ def parse(raw: bytes, read: Reader) -> Reported:
 
 
 class Receipt(Message):
-    """A callback as it was noted; `task_id` is null if the body was not read.
+    """The receipt of a callback; `task_id` is null if the body was not read.
 
-    `decided` is false while its fate is open, and for good if the receiver was killed then; its
-    fate is `unknown` in that case.
+    `decided` is false while the fate is open. It stays false, with the fate `unknown`, if the
+    receiver was killed then.
     """
 
     received_at: datetime
@@ -87,7 +87,7 @@ class JobView(BaseModel):
 
 
 class Decision(NamedTuple):
-    """A fate by the records; `signal`: the workflow gets the event if it is an end."""
+    """A fate by the records; `signal`: an end is signalled to the workflow."""
 
     fate: Fate
     signal: bool
@@ -132,7 +132,7 @@ def _repeats(callback: Reported, receipt: Receipt) -> bool:
 
 
 def _is_older(callback: Reported, receipt: Receipt) -> bool:
-    """True if an end came before, or the vendor's own time is older."""
+    """True if an end came before, or the vendor's own time is older than an earlier one."""
     if receipt.task_status is not None and receipt.task_status.ended:
         return True
     if callback.updated_at is None or receipt.updated_at is None:

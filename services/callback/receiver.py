@@ -57,8 +57,8 @@ class Receiver:
         }
 
     async def authentic(self, external_id: str, token: str, *, form: str = "kling") -> bool:
-        """True if the token belongs to this task, whose callbacks have that form; a forged one
-        is noted."""
+        """True if the token belongs to this task and the task has such callbacks; note a forged
+        one."""
         generation = parse_external_id(external_id)
         if generation is None or (form, generation.step) not in self._signals:
             FATES.labels(Fate.REJECTED).inc()
@@ -86,8 +86,8 @@ class Receiver:
         await self._settle(key, receipt, Fate.REJECTED)
 
     async def receive(self, external_id: str, callback: Reported, *, form: str = "kling") -> Fate:
-        """Return the fate of an authentic callback; raise NotKept or TemporalUnavailable if it must
-        come again."""
+        """Return the fate of an authentic callback; raise NotKept or TemporalUnavailable if the
+        vendor must send it again."""
         receipt = self._receipt(
             external_id,
             task_id=callback.task_id,

@@ -29,7 +29,7 @@ class BodyTooSlow(
 
 
 class Taken(Message):
-    """The answer to a callback."""
+    """The answer to a callback: its fate."""
 
     fate: Fate
 
@@ -102,7 +102,7 @@ async def receive_callback(
 async def receive_other(
     form: str, request: Request, receiver: ReceiverDep, *, task: str = "", token: str = ""
 ) -> Taken:
-    """The same from the vendor of another pipeline, in a body of another form."""
+    """The same for another pipeline, whose callbacks have another form."""
     return await _receive(form, request, receiver, task=task, token=token)
 
 

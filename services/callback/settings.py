@@ -31,7 +31,7 @@ class CallbackSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSet
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The hosts of the settings, and the one that the video service calls."""
+        """The hosts of the settings, and the host of CALLBACK_URL."""
         return super().hosts | {host_of_url(str(self.callback_url))}
 
 

@@ -27,7 +27,7 @@ def keys_of(secrets: str) -> list[bytes]:
             for each in secrets.split(",")
         ]
     except binascii.Error:
-        raise ValueError(f"is no base64, with or without {PREFIX} before it") from None
+        raise ValueError(f"is not base64, with or without {PREFIX} before it") from None
     if not all(keys):
         raise ValueError("has an empty secret, with which anyone could sign")
     return keys

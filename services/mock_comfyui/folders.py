@@ -24,7 +24,7 @@ def key_of(filename: str, subfolder: str, folder: str) -> str:
 
 
 def named(name: str, folder: str) -> tuple[str, str]:
-    """Return name and folder of `x.png`, or of `x.png [output]`, which names the folder."""
+    """Return name and folder of `x.png`, or of `x.png [output]`, which names its folder."""
     for other in FOLDERS:
         if name.endswith(f" [{other}]"):
             return name.removesuffix(f" [{other}]"), other
@@ -32,8 +32,8 @@ def named(name: str, folder: str) -> tuple[str, str]:
 
 
 class Folders:
-    """Folders; numbers continue after the highest on disk, those of `temp` restart with the
-    server."""
+    """The folders. File numbers continue after the highest on disk; those of `temp` restart with
+    the server."""
 
     def __init__(self, files: FileStore, clock: Clock) -> None:
         self._files = files
@@ -47,7 +47,8 @@ class Folders:
         return self._files.get(key)
 
     def load(self, name: str) -> bytes | None:
-        """Return the bytes of `sub/x.png` in the input folder, or in the one that it names."""
+        """Return the bytes of `sub/x.png` in the input folder, or in the folder that the name
+        gives."""
         path, folder = named(name, "input")
         subfolder, filename = posixpath.split(posixpath.normpath(path))
         file = self.get(key_of(filename, subfolder, folder))

@@ -20,13 +20,13 @@ class ComfyuiSettings(MockSettings):
 
 
 class NativeConfig(BaseModel):
-    """The server behind the native wire: like a real 0.28.0 by default.
+    """The server behind the native wire; by default it behaves like a real 0.28.0.
 
-    `interrupt`: what a prompt_id means there; old servers stop whatever runs. `prompt_ids`: whether
-    ours are kept. `sockets`: `stalled` ones get their frames later, `stolen` ones never. `key`: the
-    required value of `X-API-Key` or `Authorization: Bearer`. `view`: the file itself, or a signed
-    address at `signed_base`, which may be another name of this server. `write_seconds`: the nominal
-    time in which a file is written, and served half.
+    `interrupt`: the meaning of a prompt_id there; old servers stop whatever runs. `prompt_ids`:
+    whether ours are kept. `sockets`: `stalled` ones get their frames later, `stolen` ones never.
+    `key`: the required value of `X-API-Key` or `Authorization: Bearer`. `view`: the file itself, or
+    a signed address at `signed_base`, which may be another name of this server. `write_seconds`:
+    nominal seconds in which a file is written; meanwhile half of it is served.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,7 @@ class NativeConfig(BaseModel):
 
     @property
     def is_old(self) -> bool:
-        """True if it has no jobs, and no check of ids."""
+        """True if the server has no job routes, and does not check ids."""
         return self.version == "0.3.64"
 
 

@@ -15,7 +15,7 @@ from shared.http.queries import DIGITS, ONLY_KNOWN
 
 
 async def _no_form(request: Request) -> None:
-    """Refuse forms, which a page may post anywhere; their media type is never JSON's."""
+    """Refuse forms, which any page may post; their media type is never JSON's."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in ("", "application/json"):
         raise Problem(415, "not_json", detail="Content-Type: application/json")
@@ -33,7 +33,7 @@ _NO_DELIVERY = ("not_found", "no delivery 17 is kept")
 
 
 def _tellable(body: dict[str, Any]) -> dict[str, Any]:
-    """Refuse values that JSON has no form for, because the routes return what they take."""
+    """Refuse NaN and Infinity, which JSON lacks, because the routes return what they take."""
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -103,7 +103,7 @@ async def get_ledger(
 
 @router.get("/stats")
 async def get_stats(mock: TheMock) -> dict[str, Any]:
-    """Counts since the last reset; `in_flight` was accepted and has not ended."""
+    """Counts since the last reset; `in_flight` counts what was accepted and has not ended."""
     ledger = mock.ledger
     return {
         "in_flight": ledger.in_flight,

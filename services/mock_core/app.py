@@ -1,4 +1,4 @@
-"""The application that both mocks start from: health, metrics, problems, admin routes."""
+"""The app that both mocks share: health, metrics, problems, admin routes."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ async def healthz() -> dict[str, str]:
 
 @_health.get("/readyz")
 async def readyz(response: Response) -> dict[str, str]:
-    """A mock has no dependencies: it is ready as soon as it answers."""
+    """A mock has no dependencies, so it is ready as soon as it answers."""
     response.headers[PROCESS_HEADER] = str(os.getpgrp())
     return {"status": "ok"}
 
@@ -71,8 +71,8 @@ def build_app(
 ) -> FastAPI:
     """Build the app.
 
-    `now` dates replies. `examples` is a file of bodies for the OpenAPI file. `limits` allow larger
-    bodies, and `shapes` have the errors of other wires, both by path prefix.
+    `now` dates replies. `examples` is a file of bodies for the OpenAPI document. `limits` allow
+    larger bodies, and `shapes` have the errors of other wires, both by path prefix.
     """
 
     @asynccontextmanager

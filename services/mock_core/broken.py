@@ -1,4 +1,4 @@
-"""Replies that never arrive whole: reset, hung, torn or dripped; only faults use them."""
+"""Replies that never arrive whole: reset, hung, cut or slow; only faults use them."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ class ResettableProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {RESET_EXTENSION: {"reset": self.reset}}
 
     def reset(self) -> None:
-        """Drop the connection so that the caller sees a reset and not an orderly end."""
+        """Drop the connection so that the caller sees a reset, not an orderly end."""
         wire: Any = self.transport.get_extra_info("socket")
         if wire is not None:
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
@@ -34,7 +34,7 @@ class ResettableProtocol(HttpToolsProtocol):
 
 
 class HungResponse(Response):
-    """Send no byte until the caller gives up."""
+    """Send nothing until the caller gives up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "http.disconnect":

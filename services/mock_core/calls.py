@@ -30,7 +30,7 @@ def base_url(request: Request) -> str:
 def requested(
     request: Request, mock: Mock, *, id_: str, external_id: str | None, prompt: str, style: str = ""
 ) -> Generation:
-    """Return what a submit asks for.
+    """Return the request of a submit.
 
     Its tag is the header `X-Mock-Tag`, else the first `#word` of the prompt; its token is the
     caller's fencing token, if there is one.
@@ -80,7 +80,7 @@ async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) ->
 async def disturb_reply(
     hits: Iterable[Hit], clock: Clock, *, reply: Response, shape: Shape
 ) -> Response:
-    """Return the reply as it leaves; the request has been carried out."""
+    """Change the reply of a handled request by the fault plan."""
     for hit in hits:
         match hit.name:
             case "submit.delay" | "poll.delay" | "result.delay":
@@ -175,8 +175,7 @@ def over_quota(mock: Mock, name: str, *, submits: int, seconds: float) -> bool:
 
 @dataclass(slots=True)
 class View:
-    """The answer of a status call; `word` replaces the state for a fault that reports an unknown
-    state."""
+    """The answer to a status call; `word` replaces the state if a fault reports an unknown one."""
 
     state: State
     percent: int | float | str | None
@@ -225,7 +224,7 @@ async def look_up(
     reply: Callable[[Generation, View], Response],
     shape: Shape | None = None,
 ) -> Response:
-    """Answer about a generation as the plan allows; a problem (404) if there is none."""
+    """Return a generation as the plan allows; raise a problem (404) if there is none."""
     if generation is None:
         raise Problem(404, "not_found", detail="no such job")
     shape = shape or mock.refusal

@@ -17,7 +17,7 @@ _EARLY_SECONDS = 0.0005
 
 
 class Clock:
-    """Nominal time; `now()` runs `speed` times as fast as real time."""
+    """Nominal time: `now()` runs `speed` times as fast as real time."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
@@ -67,8 +67,8 @@ _HELP = "a number of seconds, 'uniform:low,high' or 'lognormal:median,sigma'"
 
 @dataclass(frozen=True, slots=True)
 class DelaySpec:
-    """A length of time: `fixed` has a; `uniform` runs from a to b; `lognormal` has median a and
-    sigma b."""
+    """A length of time: `fixed` is `a`; `uniform` runs from `a` to `b`; `lognormal` has median `a`
+    and sigma `b`."""
 
     shape: str
     a: float

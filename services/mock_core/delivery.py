@@ -35,9 +35,9 @@ Secret = Annotated[str, AfterValidator(_secret)]
 
 
 class CallbackPolicy(BaseModel):
-    """`schedule` has the nominal seconds before each try; `heed` ends it at the first 2xx.
+    """`schedule` has the nominal seconds before each try; with `heed` the first 2xx ends it.
 
-    The vendor documents neither; one try is the default. While the secret is rotated there are two.
+    The vendor documents neither; one try is the default. There are two secrets during a rotation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,8 +68,8 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wording:
-    """The vendor's own form of a callback: the body for a generation, the same body for another
-    task, and the body with the opposite end."""
+    """A vendor's form of a callback: the body for a generation, the same body for another task, and
+    the body with the opposite end."""
 
     describe: Callable[["Generation"], Body]
     rename: Callable[[Body, str, str | None], Body]
@@ -78,7 +78,7 @@ class Wording:
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """What is sent, where, when, and what is noted about it. Lengths are nominal seconds."""
+    """A callback to send: where, when, and its results. Lengths are nominal seconds."""
 
     generation: "Generation"
     url: str
@@ -113,7 +113,7 @@ def write_delivery(
     enveloped: bool,
     other: "Generation | None",
 ) -> None:
-    """Write the body, and let faults change its content, its bytes, its address and its pace."""
+    """Write the body, and let faults change its content, bytes, address and speed."""
     body = wording.describe(delivery.generation)
     for hit in hits:
         match hit.name:

@@ -33,7 +33,7 @@ class Disk:
         self._files.mkdir(parents=True, exist_ok=True)
 
     def note(self, generation: Generation) -> None:
-        """Add the state of a generation; the last line of an id counts."""
+        """Append the state of a generation; the last line of an id counts."""
         row: dict[str, Any] = {name: getattr(generation, name) for name in _KEPT}
         row["state"] = generation.state
         # The rest are objects of the native wire, which live as long as the process.
@@ -79,7 +79,7 @@ class Disk:
         return [unquote(path.name) for path in self._files.iterdir()]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self._rows.unlink(missing_ok=True)
         shutil.rmtree(self._files, ignore_errors=True)
         self._files.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,8 @@ class StoredFile:
 
 
 class FileStore:
-    """Finished files in memory, of which the oldest go; `disk` keeps them over a restart."""
+    """Finished files in memory, up to a limit, oldest removed first; `disk` keeps them over a
+    restart."""
 
     def __init__(self, max_bytes: int, disk: Disk | None = None) -> None:
         self._max_bytes = max_bytes
@@ -131,7 +132,7 @@ class FileStore:
         return [*dict.fromkeys([*self._files, *on_disk])]
 
     def remove(self, name: str) -> None:
-        """Remove a file for good."""
+        """Remove a file from memory and disk."""
         self._drop(name)
         if self._disk is not None:
             self._disk.path(name).unlink(missing_ok=True)
@@ -153,7 +154,7 @@ class FileStore:
 
 
 def shown(body: bytes) -> str | None:
-    """Return the digest of the content; None if the bytes are neither picture nor film."""
+    """Return the digest of the content; None if the bytes are neither a picture nor a video."""
     try:
         return _film(body) if body[4:8] == b"ftyp" else _picture(body)
     except (UnidentifiedImageError, IndexError, OSError, SyntaxError, ValueError):

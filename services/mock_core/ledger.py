@@ -1,4 +1,4 @@
-"""The ledger: jobs, their generations, what each cost, and what a bill would show of them."""
+"""The ledger: jobs, their generations, costs, and the verdict that a bill would give."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ from services.mock_core.clock import fingerprint, rfc3339
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A piece of work as the caller sees it: all its attempts and submits together.
+    """A job as the caller sees it: all its attempts and submits together.
 
     `key` is made of the prompt and, among equal prompts, the order of arrival, because ids differ
     between runs and prompts do not.
@@ -27,7 +27,7 @@ class Job:
     counts: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def count(self, what: tuple[int, str]) -> int:
-        """Return the number, from 1, of the event that happens now."""
+        """Return the number, from 1, of the present event."""
         number = self.counts[what] = self.counts.get(what, 0) + 1
         return number
 
@@ -36,7 +36,7 @@ _EXTERNAL_ID = re.compile(r"(?P<job>.+)\.(?P<attempt>\d{1,4})")
 
 
 class JobIndex:
-    """Finds the job of an external id; bounded, the oldest are forgotten."""
+    """Finds the job of an external id, up to a limit; the oldest are forgotten."""
 
     def __init__(self, keep: int = 20_000) -> None:
         self._keep = keep
@@ -93,7 +93,8 @@ class DeliveryAttempt:
 
     @property
     def answered(self) -> bool:
-        """True if it was taken; or, damaged on purpose, refused by a live receiver."""
+        """True if the receiver accepted it; for one damaged on purpose, also if a live receiver
+        refused it."""
         return self.good or (self.bent and self.reply is not None and self.reply < 500)
 
     def row(self) -> dict[str, Any]:
@@ -109,8 +110,7 @@ class DeliveryAttempt:
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """A request to generate, which all wires read. It counts, and costs, only once it has been
-    accepted."""
+    """A generation, which all wires read. It counts, and costs, only after it was accepted."""
 
     id: str
     external_id: str | None
@@ -205,7 +205,7 @@ class Generation:
         }
 
     def shrink(self) -> None:
-        """Drop what only a running generation needs; the row stays."""
+        """Drop the data that only a running generation needs; the row stays."""
         self.image_source = None
         self.prompt = self.prompt[:200]
 

@@ -136,7 +136,7 @@ class Mock:
 
 
 async def mock_of(request: Request) -> Mock:
-    """Async, because FastAPI runs other dependencies in a thread."""
+    """Return the mock. It is async, because FastAPI runs other dependencies in a thread."""
     mock = request.app.state.mock
     assert isinstance(mock, Mock)  # noqa: S101 - set by the factory
     return mock

@@ -30,7 +30,7 @@ _TEXTS: dict[int, tuple[str | int, str]] = {
 
 
 class Problem(Exception):
-    """A refusal; another wire sends it in its own form."""
+    """A refusal; other wires send it in their own form."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ def problem_reply(
 def documented(
     *statuses: int, texts: Mapping[int, tuple[str | int, str]] = MappingProxyType({})
 ) -> Responses:
-    """Document the refusals of a plain route: the usual ones, and whatever a fault asks for.
+    """Document the refusals of a plain route: the usual ones, and any that a fault requests.
 
     `texts`: code and detail by status, if they differ from the usual ones.
     """
@@ -81,7 +81,7 @@ def in_words_of(
     example: Callable[[int], dict[str, Any]],
     kind: str = "application/json",
 ) -> Responses:
-    """Document the refusals of a native wire, which are JSON of this schema."""
+    """Document the refusals of a native wire, whose bodies follow this schema."""
 
     def refusal(description: str, status: int) -> dict[str, Any]:
         content = {kind: {"schema": schema, "example": example(status)}}

@@ -20,7 +20,8 @@ _OUT_OF_MEMORY = (
 
 @dataclass(slots=True)
 class PlannedRun:
-    """Lengths in nominal seconds, points of the run in percent; None: it does not happen."""
+    """The plan of a run: lengths in nominal seconds, points in percent; None if a point does not
+    occur."""
 
     seconds: float
     fail_at: int | None = None
@@ -33,7 +34,7 @@ class PlannedRun:
 
 
 def plan_run(seconds: float, hits: Iterable[Hit]) -> PlannedRun:
-    """Plan the run of a generation of this many nominal seconds, if nothing strikes it."""
+    """Plan the run of a generation of this many nominal seconds, without faults."""
     planned = PlannedRun(seconds)
     for hit in hits:
         match hit.name:
@@ -62,14 +63,14 @@ Listener = Callable[[Generation], None]
 
 
 class GenerationError(Exception):
-    """The work itself cannot be done; the message is the vendor's reason."""
+    """The generation can't be made; the message is the vendor's reason."""
 
 
 class Runner:
-    """Runs generations.
+    """Runs generations. `make` does the real work and returns the name of the stored file.
 
-    `make` does the real work and returns the name of the stored file. `taker` takes a generation
-    that is run elsewhere and reports `begin` and `end`; False: it is run here.
+    `taker` takes a generation that runs elsewhere and reports `begin` and `end`; if it returns
+    False, the generation runs here.
     """
 
     make: Callable[[Generation], Awaitable[str]]
@@ -88,8 +89,8 @@ class Runner:
         self._capacity = asyncio.Semaphore(at_once) if at_once else None
 
     def listen(self, listener: Listener) -> None:
-        """Call this after every change of state, and when a generation vanishes; it must return at
-        once."""
+        """Call `listener` after every change of state, and when a generation vanishes; it must
+        return at once."""
         self._listeners.append(listener)
 
     def accept(self, generation: Generation) -> None:
@@ -135,7 +136,7 @@ class Runner:
         return True
 
     def vanish(self, generation: Generation) -> None:
-        """Forget it as a restart would: no id finds it any more, its row stays in the ledger."""
+        """Forget it as a restart would: no id finds it, but its row stays in the ledger."""
         was_open = generation.open
         generation.vanished = True
         self._stop(generation)
@@ -190,7 +191,7 @@ class Runner:
         except GenerationError as error:
             self.end(generation, State.FAILED, error=str(error))
         except Exception as error:
-            _log.exception("the work on %s broke off", generation.id)
+            _log.exception("the work on %s failed unexpectedly", generation.id)
             self.end(generation, State.FAILED, error=f"internal error: {type(error).__name__}")
         else:
             self.end(generation, State.SUCCEEDED)

@@ -25,7 +25,7 @@ Other = Callable[[Generation], Generation | None]
 
 
 class CallbackSender:
-    """Sends callbacks; `wording` makes a generation's body, and `policy` may change at any time."""
+    """Sends callbacks. `wording` makes a generation's body, and `policy` may change at any time."""
 
     def __init__(
         self, plan: FaultPlan, clock: Clock, *, other: Other, count: Callable[[str], None]
@@ -64,7 +64,7 @@ class CallbackSender:
         return len(self._tasks) + len(self._held)
 
     def announce(self, generation: Generation, status: str) -> None:
-        """Send this change of state, as the fault plan allows.
+        """Send the callback of this change of state, as the fault plan allows.
 
         Return at once, so that callbacks queue up in the order of the changes.
         """
@@ -84,7 +84,8 @@ class CallbackSender:
             self.send(each)
 
     def _repeated(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
-        """Return what leaves now: nothing of a lost one, and later repeats of a held one."""
+        """Return the callbacks to send now: none for a lost one, repeats later, and a held one with
+        the next."""
         generation, deliveries = delivery.generation, [delivery]
         for hit in hits:
             if hit.name == "callback.lose":
@@ -104,7 +105,7 @@ class CallbackSender:
         return deliveries
 
     def replay(self, delivery_id: str) -> bool:
-        """Send an earlier callback once more, as it was; return False if it is not kept."""
+        """Send an earlier callback once more, unchanged; return False if it is not kept."""
         delivery = self._past.get(delivery_id)
         if delivery is None:
             return False
@@ -118,7 +119,7 @@ class CallbackSender:
         self._signal(generation, "reported")
 
     def send(self, delivery: Delivery) -> None:
-        """Send behind the generation's previous callback, unless this one has its own time."""
+        """Send after the generation's previous callback, unless this one has its own time."""
         self._past[delivery.delivery_id] = delivery
         if len(self._past) > _KEPT:
             self._past.popitem(last=False)
@@ -190,7 +191,7 @@ class CallbackSender:
 
     async def wait_for(self, generation: Generation, what: str, *, within: float) -> None:
         """Wait until the callback of this status has been tried or lost, or time is up; earlier
-        ones do not count."""
+        ones don't count."""
         event = self._waiting.setdefault((generation, what), asyncio.Event())
         waiter = asyncio.ensure_future(event.wait())
         limit = asyncio.ensure_future(self._clock.sleep(within))

@@ -64,7 +64,7 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
 
 
 def _ranged(body: bytes, media_type: str, header: str | None) -> Response:
-    """Serve one range of bytes; for any other request the whole file, as HTTP allows."""
+    """Serve one range of bytes; otherwise the whole file, as HTTP allows."""
     headers, size = {"Accept-Ranges": "bytes"}, len(body)
     found = _RANGE.fullmatch(header or "")
     first, last = found.groups() if found else ("", "")

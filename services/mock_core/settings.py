@@ -28,7 +28,7 @@ _CALLED = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 
 def called(text: str) -> frozenset[str]:
-    """Return the hosts of a setting that says whom a mock may call, in lower case."""
+    """Return the hosts of a setting, which a mock may call, in lower case."""
     return frozenset(item.lower() for item in map(str.strip, text.split(",")) if item)
 
 
@@ -103,7 +103,7 @@ class RuntimeConfig(BaseModel):
 
 
 class CallingConfig(RuntimeConfig):
-    """Of a service that sends callbacks."""
+    """The configuration of a service that sends callbacks."""
 
     callbacks: CallbackPolicy = CallbackPolicy()
 

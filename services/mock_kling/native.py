@@ -38,7 +38,7 @@ class TokenCheck:
         self._ends: OrderedDict[str, float] = OrderedDict()
 
     def refusal(self, header: str | None, settings: KlingConfig) -> tuple[int, str | None] | None:
-        """Return the code for an Authorization header, and a message that differs from the
+        """Return the code for an Authorization header, and a message if it differs from the
         table's; None for a good one."""
         kind, _, token = (header or "").partition(" ")
         if not header or kind.lower() != "bearer":
@@ -76,7 +76,7 @@ class TokenCheck:
 
 
 class Instead(Exception):
-    """Something else than the API answers; `reply` is sent as it is."""
+    """Another reply than the API's; `reply` is sent unchanged."""
 
     def __init__(self, reply: Response) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ async def answered_instead(_: Request, error: Exception) -> Response:
 
 
 async def authorized(request: Request, mock: TheMock) -> None:
-    """Refuse unknown callers before anything is read."""
+    """Refuse unknown callers before the body is read."""
     config = config_of(mock)
     if config.address in ("page", "blocked"):
         status = 200 if config.address == "page" else _BLOCKED

@@ -1,4 +1,4 @@
-"""A caller's order, by either wire: whom the vendor refuses, and with which of its codes."""
+"""A caller's order, by either wire: which orders the vendor refuses, and with which code."""
 
 import ipaddress
 from typing import Any
@@ -76,7 +76,7 @@ async def order(
     reply: Reply,
     shape: Shape,
 ) -> Response:
-    """Accept a task, or refuse it in the words of the wire; `image` is an address or the picture.
+    """Accept a task, or refuse it in the form of the wire; `image` is an address or the picture.
 
     Raises a Problem (1201) if the callback address is not allowed; with `public` also if only this
     machine or its network has it.
@@ -110,7 +110,7 @@ async def order(
 
 
 def _is_public(address: str) -> bool:
-    """True by the name only; nothing is resolved."""
+    """True if the name looks public; nothing is resolved."""
     try:
         host = httpx.URL(address).host
     except (httpx.InvalidURL, ValueError):

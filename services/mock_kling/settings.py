@@ -52,7 +52,7 @@ class _Part(BaseModel):
 class LookUp(_Part):
     """How the vendor's own wire finds a task by the caller's id.
 
-    `lag`: nominal seconds from its acceptance until it is found.
+    `lag`: nominal seconds after acceptance before it is found.
     """
 
     by_external_id: bool = True
@@ -68,17 +68,18 @@ class Rate(_Part):
 
 
 class Pack(_Part):
-    """The paid pack: its units, or no pack, and its days from the start."""
+    """The paid pack: its units, and its days from the start; None if there is no pack."""
 
     units: Annotated[float, Field(ge=0, le=1e12)] | None = 1_000_000.0
     days: Annotated[float, Field(ge=-36_500, le=36_500)] = 365.0
 
 
 class KlingConfig(CallingConfig):
-    """`clock_skew`: by how many seconds the clock that checks tokens and dates replies is ahead.
+    """The configuration of the service.
 
-    The keys are those of the vendor's own wire: one that is sent as it is, and two for a JWT.
-    `public_callbacks`: refuse addresses that only this machine or its network has.
+    `clock_skew`: seconds by which the clock that checks tokens and dates replies is ahead. The keys
+    are those of the vendor's own wire: an API key, and two keys of a JWT. `public_callbacks`:
+    refuse addresses that only this machine or its network has.
     """
 
     duplicates: Duplicates

@@ -19,7 +19,8 @@ FILES = "/video/files/"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`units` of a second by mode, and with sound; `last_frame` has the modes that take one."""
+    """A model. `units` of a second by mode, and with sound; `last_frame` has the modes that take
+    one."""
 
     units: Mapping[str, str]
     with_sound: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +90,7 @@ def units(generation: Generation) -> str:
 
 
 def truth(generation: Generation) -> View:
-    """Return the true state of a task, whatever the fault plan changes in status calls."""
+    """Return the true state of a task, whatever faults change in status calls."""
     return View(generation.state, None, generation.error, generation.file_name)
 
 
@@ -139,7 +140,7 @@ _DAY_SECONDS = 86_400
 
 
 class Account:
-    """`rows` are the tasks that it had before."""
+    """The account; `rows` are its earlier tasks."""
 
     def __init__(self, rows: Iterable[Generation]) -> None:
         self._asked_at = float("-inf")
@@ -169,7 +170,8 @@ class Account:
     def packs(
         self, rows: Iterable[Generation], clock: Clock, *, pack: Pack, named: str
     ) -> dict[str, Any]:
-        """Return the list with the one pack; empty if another is named; None if there is none."""
+        """Return the list with the one pack; empty if the query names another one; None if there is
+        no pack."""
         if pack.units is None:
             return {}
         infos = "resource_pack_subscribe_infos"

@@ -78,7 +78,7 @@ class VideoMaker:
 
 
 class BadPicture(ValueError):
-    """The message is the vendor's reason."""
+    """The picture is refused; the message is the vendor's reason."""
 
 
 _SHORTEST_SIDE = 300

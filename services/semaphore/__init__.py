@@ -1,1 +1,1 @@
-"""The semaphore's process: its workflow and activities on a task queue of their own."""
+"""The semaphore's process: it runs workflow and activities on a separate task queue."""

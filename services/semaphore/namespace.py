@@ -1,4 +1,4 @@
-"""`python -m services.semaphore.namespace look|add|make [DAYS]`: the namespace, and what it lacks.
+"""`python -m services.semaphore.namespace look|add|make [DAYS]`: check and repair the namespace.
 
 `look` changes nothing; `add` adds search attributes if it may; `make` also creates the namespace,
 which keeps closed jobs for DAYS. The last line is an `Outlook` as JSON; AWAY if the server does not
@@ -20,9 +20,9 @@ from temporalio.service import RPCError
 
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.process_exit import run_and_exit
+from shared.result_line import AWAY, CONNECT_SECONDS, print_result
 from shared.semaphore.server import names_namespace
 from shared.settings.payloads import PayloadSettings
-from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
 from shared.temporal.namespace import OURS, TYPES, described, missing_attributes, see_namespace
 from shared.temporal.refusals import refusal
@@ -49,7 +49,7 @@ class Outlook(BaseModel):
 
     @computed_field
     def wrong(self) -> str:
-        """All of it in a sentence; empty if nothing is missing."""
+        """All findings in a sentence; empty if nothing is missing."""
         if self.refused or (self.there and not self.missing):
             return self.refused
         names = ", ".join(described(name, self.instead.get(name, "")) for name in self.missing)
@@ -67,7 +67,7 @@ def namespace(what: str, days: int = USUAL_DAYS) -> int:
     except TemporalUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return AWAY
-    tell(outlook.model_dump())
+    print_result(outlook.model_dump())
     return 0
 
 
@@ -126,7 +126,7 @@ async def _add(client: Client, names: Iterable[str]) -> None:
 
 
 async def _knows(client: Client, look: Callable[[Client], Awaitable[object]]) -> bool:
-    """True if the server knows the namespace; raise TemporalRefuses if we may not know."""
+    """True if the server knows the namespace; raise TemporalRefuses if we may not ask."""
     try:
         await look(client)
     except RPCError as error:

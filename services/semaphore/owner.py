@@ -1,4 +1,5 @@
-"""`python -m services.semaphore.owner`: whose semaphore runs in the namespace, for `make up`.
+"""`python -m services.semaphore.owner`: print the owner of the namespace's semaphore, for `make
+up`.
 
 The last line is `{"namespace": …, "stack": …}`, with an empty name if there is none. If the name
 was encrypted with an unknown key, it has `unreadable` with the reason.
@@ -9,8 +10,8 @@ import sys
 
 from shared.errors import PayloadUnreadable, TemporalRefuses, TemporalUnavailable
 from shared.process_exit import run_and_exit
+from shared.result_line import AWAY, CONNECT_SECONDS, print_result
 from shared.settings.payloads import PayloadSettings
-from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
 from shared.temporal.stacks import semaphore_stack
 
@@ -18,7 +19,7 @@ from shared.temporal.stacks import semaphore_stack
 def owner() -> int:
     """Report the owner; AWAY if the server does not answer, 1 if it refuses us."""
     try:
-        tell(asyncio.run(_owner()))
+        print_result(asyncio.run(_owner()))
     except TemporalRefuses as refused:
         sys.stderr.write(f"{refused}\n")
         return 1

@@ -1,1 +1,1 @@
-"""Runs the jobs: GenVideoWorkflow and its activities; the only caller of the vendors."""
+"""The worker: it runs GenVideoWorkflow and its activities; only it calls the vendors."""

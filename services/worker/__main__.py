@@ -1,4 +1,4 @@
-"""`python -m services.worker`: polls the jobs' task queue until it is asked to stop."""
+"""`python -m services.worker`: poll the jobs' task queue until the process is asked to stop."""
 
 from services.worker.settings.worker import WorkerSettings
 from shared.quick_start import quick_start

@@ -1,6 +1,7 @@
-"""`python -m services.worker.replay [WORKFLOW] FOLDER`: stored histories against the present code.
+"""`python -m services.worker.replay [WORKFLOW] FOLDER`: replay stored histories with the present
+code.
 
-WORKFLOW is `package.module:Class` of another pipeline's.
+WORKFLOW is `package.module:Class` of another pipeline.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from temporalio.client import WorkflowHistory
 from services.worker.workflows import GenVideoWorkflow
 from shared.process_exit import run_and_exit
 from shared.replay.replaying import replay
-from shared.telling import tell
+from shared.result_line import print_result
 from shared.temporal.codec import PayloadKeys
 
 USAGE = 2
@@ -28,7 +29,7 @@ async def _histories(files: Sequence[Path]) -> AsyncIterator[WorkflowHistory]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what came of it; the exit status says only whether it could be done."""
+    """Print the result; the exit status says only whether the replay could be done."""
     *named, folder = arguments or ["?"]
     if len(named) > 1 or not Path(folder).is_dir():
         usage = "usage: python -m services.worker.replay [WORKFLOW] FOLDER (of <job_id>.json)"
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> int:
     workflow = resolve_name(named[0]) if named else GenVideoWorkflow
     keys = PayloadKeys.parse(os.environ.get("PAYLOAD_KEY", ""))
     files = sorted(Path(folder).glob("*.json"))
-    tell(asyncio.run(replay(workflow, _histories(files), keys)))
+    print_result(asyncio.run(replay(workflow, _histories(files), keys)))
     return 0
 
 

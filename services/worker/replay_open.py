@@ -1,6 +1,7 @@
-"""`python -m services.worker.replay_open`: what the open jobs did against the code as it is.
+"""`python -m services.worker.replay_open`: replay the histories of open jobs with the present code.
 
-All that have begun, and an even sample of those that only wait, which are alike and may be many.
+It takes all that have begun, and an even sample of those that only wait, which are alike and may be
+many.
 """
 
 import sys
@@ -24,7 +25,7 @@ OPEN = f"WorkflowType = '{GENVIDEO.workflow}' AND ExecutionStatus = 'Running'"
 
 
 async def open_jobs(client: Client) -> Open:
-    """Which runs to replay, out of all that are open."""
+    """Return the runs to replay, out of all open ones."""
     jobs = [job async for job in client.list_workflows(OPEN)]
     begun: set[str] = set()
     if len(jobs) > SAMPLE:
@@ -36,14 +37,14 @@ async def open_jobs(client: Client) -> Open:
 
 
 def choose(jobs: Sequence[WorkflowExecution], begun: set[str]) -> list[WorkflowExecution]:
-    """Those that have begun, and of the others, as they are listed, every so many."""
+    """Return the jobs that have begun, and an even sample of the others."""
     waiting = [job for job in jobs if job.id not in begun]
     step = max(1, -(-len(waiting) // SAMPLE))
     return [job for job in jobs if job.id in begun] + waiting[::step]
 
 
 async def _holders(client: Client) -> set[str]:
-    """Nobody where no semaphore answers."""
+    """Return the holders; none if the semaphore does not answer."""
     view = client.get_workflow_handle(semaphore_id(JOB_GATE)).query(
         VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
     )

@@ -25,7 +25,8 @@ class GenVideoWorkflow(Pipeline[GenVideoInput]):
         return await self.until_ended()
 
     async def stages(self, job: GenVideoInput) -> None:
-        """A job that asks for it ends with its image if the video can't be made."""
+        """Make image and video; a job that allows it ends with its image if the video can't be
+        made."""
         await self.make(IMAGE, prompt=job.prompt, style=job.style)
         try:
             await self.make(VIDEO, prompt=job.prompt)

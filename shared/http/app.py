@@ -68,7 +68,7 @@ def _on_the_wire(text: str) -> bytes:
 class Sockets(WebSocketsSansIOProtocol):
     """Sockets that encode a text once for all, and write it without a task.
 
-    A refusal is the end of a socket's handshake, which uvicorn 0.54 logs as an error.
+    A socket is refused during its handshake, which uvicorn 0.54 logs as an error.
     """
 
     async def run_asgi(self) -> None:
@@ -91,9 +91,9 @@ class Sockets(WebSocketsSansIOProtocol):
 
 
 class AnswersHead:
-    """Answer `HEAD` as `GET` without the body, unless the route has its own answer.
+    """Answer `HEAD` as `GET` without the body, unless the route handles `HEAD` itself.
 
-    The answer ends with its head, so that a stream stops at once.
+    A stream stops at once, because the answer ends with its head.
     """
 
     def __init__(self, inner: ASGIApp, app: FastAPI) -> None:

@@ -16,7 +16,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class Limit(NamedTuple):
-    """The limit of a body; `values` None: the reader limits them."""
+    """The limit of a body. If `values` is None, the reader limits them."""
 
     size: int
     values: int | None = 20_000
@@ -62,7 +62,7 @@ def _announced(scope: Scope) -> int:
 
 
 async def _looked_at(receive: Receive, size: int, values: int) -> bytes | Refusal | None:
-    """Return the body, or why it is refused, or None if the sender has gone."""
+    """Return the body, the reason to refuse it, or None if the sender has gone."""
     body = bytearray()
     more = True
     while more:

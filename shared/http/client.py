@@ -42,7 +42,7 @@ def http_client(
 ) -> httpx.AsyncClient:
     """Return a client that keeps connections; `seconds` limits each read and each write.
 
-    A transport of the caller decides about connections and proxies itself.
+    A caller's own transport decides about connections and proxies.
     """
     return TracedClient(
         base_url=base_url,
@@ -69,13 +69,13 @@ def _trusted() -> ssl.SSLContext:
 
 
 def is_identity(response: httpx.Response) -> bool:
-    """True if an answer is not compressed, as was asked for."""
+    """True if an answer is not compressed, as was requested."""
     return response.headers.get("content-encoding", "").strip().lower() in ("", "identity")
 
 
 async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """A body as it comes; a RemoteProtocolError where that is in ever so small pieces, each of
-    which takes its time."""
+    """Yield the body; raise RemoteProtocolError if it comes in very small pieces, each of which
+    takes time."""
     count = size = 0
     async for piece in response.aiter_raw():
         count, size = count + 1, size + len(piece)

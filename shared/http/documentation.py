@@ -46,7 +46,7 @@ _START = """SwaggerUIBundle({
 
 
 def add_documentation(app: FastAPI) -> None:
-    """Add the page; make the app without the framework's own (`docs_url`, `redoc_url`)."""
+    """Add the page. Make the app without the framework's pages (`docs_url`, `redoc_url`)."""
 
     @app.get("/docs", include_in_schema=False)
     async def page() -> HTMLResponse:

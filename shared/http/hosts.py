@@ -50,7 +50,7 @@ def listed(text: str) -> frozenset[str]:
         except ValueError:
             wrong.append(item)
     if wrong:
-        raise ValueError(f"no names or addresses without a port: {', '.join(wrong)}")
+        raise ValueError(f"not names or addresses without a port: {', '.join(wrong)}")
     return frozenset(hosts)
 
 

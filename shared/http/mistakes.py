@@ -22,7 +22,7 @@ _SENTENCES = {
     "too_long": "Its length must be at most {max_length}.",
     "int_type": "It must be a whole number.",
     "int_parsing": "It must be a whole number.",
-    "int_parsing_size": "It must be a whole number, and not so long a one.",
+    "int_parsing_size": "It must be a whole number with fewer digits.",
     "int_from_float": "It must be a whole number.",
     "float_type": "It must be a number.",
     "float_parsing": "It must be a number.",
@@ -89,7 +89,7 @@ def _field(loc: tuple[str | int, ...]) -> str:
 
 
 def member_of(loc: Iterable[str | int]) -> str:
-    """Return a field's path as its writer knows it: `effects[1].with.seconds`; empty if there is
+    """Return a field's path as a person writes it, `effects[1].with.seconds`; empty if there is
     none."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in loc)
     return utf8("".join(steps).removeprefix("."))

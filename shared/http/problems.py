@@ -67,7 +67,7 @@ def phrase_of(status: int) -> str:
 
 
 class FieldError(BaseModel):
-    """A field that does not fit: its name, and a sentence."""
+    """A wrong field: its name, and a sentence."""
 
     field: str
     message: str
@@ -85,7 +85,7 @@ class Problem(BaseModel):
 
 
 class Refusal(NamedTuple):
-    """An error before it gets the form of a wire."""
+    """An error before it gets its form on the wire."""
 
     status: int
     code: str | int
@@ -131,7 +131,7 @@ def _refusal_of(error: GenvideoError, extra: Mapping[str, str]) -> Refusal:
 def documented(*errors: int | type[GenvideoError]) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entry for these errors, and for any other.
 
-    Each error is named by its class, or by its status if the class has the usual one.
+    Each error is named by its class, or by its status if that is the class's usual one.
     """
     named: dict[int | str, list[type[GenvideoError]]] = {}
     for error in errors:

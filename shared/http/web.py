@@ -1,4 +1,4 @@
-"""What every HTTP service has: liveness, readiness with reasons, metrics, problems."""
+"""The parts of every HTTP service: liveness, readiness with reasons, metrics, problems."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The end of a job that could not record it: ended from outside, or forgotten."""
+"""Close the record of a job that could not do so: it was ended from outside, or forgotten."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -27,7 +27,7 @@ class GenVideoInput(JobInput):
         ends = "it ends with its image" if self.on_video_failure == "image" else "it fails"
         return (
             "Makes an image of the prompt, then a video of the image. "
-            f"{super().details} Where the video can't be made, {ends}."
+            f"{super().details} If the video can't be made, {ends}."
         )
 
 

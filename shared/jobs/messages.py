@@ -19,7 +19,7 @@ Attempts = dict[str, int]
 
 
 def raised(attempts: Mapping[str, int], known: Mapping[str, int]) -> Attempts:
-    """Return the attempts, each at least as high as known from elsewhere."""
+    """Return the attempts, each at least as high as the other source knows."""
     higher = {stage: max(count, attempts.get(stage, 0)) for stage, count in known.items()}
     return {**attempts, **higher}
 
@@ -64,9 +64,9 @@ def started_at(transitions: tuple[Transition, ...]) -> datetime | None:
 class Job(Message):
     """A job as the API shows it; `version` rises by one with each change.
 
-    `prompt`: what the job makes, in its user's words, whatever its pipeline calls it.
-    `vendor_position`: how many are before its generation in the vendor's own queue, 0 for the next
-    one; None if it does not wait there, or the vendor doesn't say.
+    `prompt`: what the job makes, in the user's words, under this name in every pipeline.
+    `vendor_position`: the number of generations before this one in the vendor's queue, 0 for the
+    next one; None if it does not wait there, or the vendor doesn't say.
     """
 
     job_id: str
@@ -92,8 +92,8 @@ class Job(Message):
 class Record(Job):
     """The JSON file of a job: the Job, its transitions, and what a recovery needs.
 
-    `input`: the pipeline's own input beside the fields of a Job. `units`: what a vendor charged, in
-    its own units, by external id. `namespace`: the Temporal namespace of its workflow.
+    `input`: the input of the pipeline besides the fields of a Job. `units`: what a vendor charged,
+    in its own units, by external id. `namespace`: the Temporal namespace of its workflow.
     """
 
     input: dict[str, Any] = Field(default_factory=dict)

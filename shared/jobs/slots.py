@@ -11,10 +11,11 @@ JOB_GATE = GENVIDEO.slot
 
 
 def recalls_of(pipelines: Iterable[Definition]) -> dict[str, Recall]:
-    """By slot, what knows of its jobs when Temporal does not: records outlive Temporal's memory.
+    """Return, by slot, the activity that reads its jobs from records when Temporal has forgotten
+    them.
 
-    The records of all pipelines lie in one store, so that a worker of the first one reads them: a
-    slot needs no worker of a pipeline that has no job.
+    All pipelines share one store, so a worker of the first one reads them: a slot needs no worker
+    of a pipeline that has no job.
     """
     found: dict[str, Recall] = {}
     for each in pipelines:

@@ -1,7 +1,7 @@
 """Keys derived from CALLBACK_SECRET: a token per task, and the operator's key; neither reveals it.
 
-The secret may be several with commas between them: the first one makes tokens, all are accepted.
-Tokens are never stored, so that no history or log has one.
+The setting may list several secrets: the first one makes tokens, all are accepted. Tokens are never
+stored, so no history or log has one.
 """
 
 import hashlib
@@ -38,8 +38,7 @@ def token_fits(secret: str, external_id: str, token: str) -> bool:
 
 
 def operator_key(secret: str) -> str:
-    """Return the key that an operator shows instead of the secret; it changes with the first
-    secret."""
+    """Return the operator's key, which changes with the first secret."""
     return _derived(secrets_of(secret)[0], _OPERATOR).hex()
 
 

@@ -101,8 +101,8 @@ class StageActivities:
         """Poll until an accepted generation has ended; return None once it can be fetched.
 
         The hinted form polls at once and quickly, and stores the result. The plain form has a long
-        heartbeat time-out because it only waits; a fetch has a short one, so that it is taken over
-        quickly.
+        heartbeat time-out because it only waits; a fetch has a short one, so that another worker
+        takes it over quickly.
         """
         order, poll = watch.order, watch.order.limits.poll
         check_run(order.request.run_id)
@@ -129,8 +129,8 @@ class StageActivities:
     async def fetch(self, watch: Watch) -> Stored | None:
         """Store a result that is said to have ended; return None if that is not possible at once.
 
-        The hinted form of the wait then finds out why. This is a local activity, so that no task
-        queue stands between the callback and the end of the job.
+        The hinted form of the wait then finds the reason. This is a local activity, so that no task
+        queue delays the end of the job after the callback.
         """
         ours = watch.order.external_id
         try:

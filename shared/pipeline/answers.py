@@ -1,6 +1,6 @@
-"""One call of a vendor and its answer: unencoded, small, soon, in valid Unicode.
+"""Make one call to a vendor and read its answer: unencoded, small, in time, in valid Unicode.
 
-Failures are sorted here; whatever the table doesn't know counts as outcome unknown.
+Failures are classified here; an unlisted one counts as outcome unknown.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from shared.errors import (
     VendorError,
 )
 from shared.http.client import CLEARING_STATUSES, CONNECT_SECONDS, NOT_SENT, is_identity, pieces
-from shared.pipeline.vendor import LOST, MAX_ID, VendorStatus, check_about
+from shared.pipeline.vendor import LOST, MAX_ID, State, VendorStatus, check_about
 from shared.redact import redacted
 
 # A hundred times the longest answer of our vendors.
@@ -48,8 +48,8 @@ async def ask(
     """Return the whole answer; a refusal with an unreadable body counts by its status only.
 
     Raise a VendorError if there is no answer, and OutcomeUnknown for one that is encoded, longer
-    than `most` bytes, or not whole after ANSWER_SECONDS. If a file is sent along, the time that it
-    takes on a slow line is added.
+    than `most` bytes, or not whole after ANSWER_SECONDS. A file that is sent adds the time that it
+    takes on a slow line.
     """
     seconds = ANSWER_SECONDS + sent_bytes / SLOWEST
     if sent_bytes:
@@ -112,7 +112,7 @@ POOL_PAUSE_SECONDS = 1.0
 
 
 def sort_exception(error: httpx.HTTPError) -> VendorError:
-    """Sort a transport failure: the request never left, or its outcome is unknown."""
+    """Classify a transport failure: the request never left, or its outcome is unknown."""
     kind = NeverDelivered if isinstance(error, NOT_SENT) else OutcomeUnknown
     return kind(redacted(f"{type(error).__name__}: {error}".rstrip(": ")))
 
@@ -122,9 +122,9 @@ NO_CODES: Codes = {}
 
 
 def sort_response(response: httpx.Response, codes: Codes = NO_CODES) -> VendorError:
-    """Sort an answer that is no success, by the code in its body, else by its HTTP status."""
+    """Classify an answer that is no success, by the code in its body, else by its HTTP status."""
     body, status = json_object(response) or {}, response.status_code
-    code = said(body.get("code", "-"))
+    code = as_text(body.get("code", "-"))
     known = code.isascii() and code.isdigit() and len(code) <= LONGEST_CODE
     kind = codes.get(int(code)) if known else None
     if kind is None and status in CLEARING_STATUSES:
@@ -136,7 +136,7 @@ def sort_response(response: httpx.Response, codes: Codes = NO_CODES) -> VendorEr
         wanted = response.headers.get("retry-after", "")
         is_number = wanted.isascii() and wanted.isdigit()
         pause = min(float(wanted), 60.0) if is_number else POOL_PAUSE_SECONDS
-    message = said(body.get("detail") or body.get("message") or response.reason_phrase)
+    message = as_text(body.get("detail") or body.get("message") or response.reason_phrase)
     what = redacted(f"HTTP {status}, code {code[:LONGEST_CODE]}: {message}")
     return kind(what, retry_after=pause)
 
@@ -163,23 +163,32 @@ def id_of(body: object, name: str) -> str:
 
 
 def status_of(
-    asked: str, *, ours: object, percent: Any = 0, message: object = "", **found: Any
+    asked: str,
+    *,
+    ours: object,
+    state: object,
+    states: Mapping[str, State],
+    percent: Any = 0,
+    message: object = "",
+    **found: Any,
 ) -> VendorStatus:
     """Return what an answer says of the generation `asked`; `ours` is our id in it, if any.
 
-    Raise OutcomeUnknown if a field does not fit, or the answer is about another generation.
+    A state that is not in `states` counts as running. Raise OutcomeUnknown if a field is invalid,
+    or the answer is about another generation.
     """
+    found["state"] = states.get(as_text(state), "running")
     try:
         done = max(0, min(100, int(percent or 0)))
-        status = VendorStatus(percent=done, message=redacted(said(message or "")), **found)
+        status = VendorStatus(percent=done, message=redacted(as_text(message or "")), **found)
     except (ValueError, TypeError, OverflowError):
-        raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+        raise OutcomeUnknown("The vendor's status answer has an unexpected form.") from None
     check_about(asked, (status.vendor_id, ours))
     return status
 
 
 def json_object(response: httpx.Response) -> dict[str, Any] | None:
-    """Return the body; None if it is no JSON object, has too many values or is nested too
+    """Return the body; None if it is not a JSON object, has too many values or is nested too
     deeply."""
     if sum(size * response.content.count(mark) for mark, size in VALUES.items()) > MOST_MEMORY:
         return None
@@ -202,7 +211,7 @@ def member(value: object, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
-def said(value: object) -> str:
+def as_text(value: object) -> str:
     try:
         return str(value)
     except (ValueError, RecursionError):

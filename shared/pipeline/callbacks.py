@@ -27,7 +27,7 @@ class TaskStatus(StrEnum):
 
 
 class Reported(Message):
-    """A callback: the vendor's task id, and ours if the body has it.
+    """A callback: the vendor's task id, and our id if the body has it.
 
     `updated_at` is in ms since 1970 by the vendor's clock.
     """

@@ -1,7 +1,7 @@
 """Cancellation as a state: why a job ends early, which every wait of its code checks.
 
-asyncio never cancels the job's own task, so that no wait can lose a cancellation, be torn by it, or
-get it twice. No other module awaits an activity.
+asyncio never cancels the job's own task, so no wait can lose a cancellation, stop halfway, or get
+it twice. No other module awaits an activity.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class StageFailed(Exception):
 
 
 class Cancellation:
-    """Owns the reason, and all waits that check it."""
+    """The reason, and all waits that check it."""
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
@@ -78,7 +78,7 @@ class Cancellation:
         self.reason = self.reason or reason
 
     async def watch(self, work: asyncio.Task[None]) -> None:
-        """Wait for the job's work and for its handlers.
+        """Wait for the job's work and its handlers.
 
         The workflow's cancellation arrives only here, and becomes the reason. A run that was reset
         fails.
@@ -95,8 +95,11 @@ class Cancellation:
                 return work.result()
 
     def reset(self, _seed: int) -> None:
-        """Note that the run was reset. The server gives it another seed at that place of its
-        history, so that a replay finds it there, too."""
+        """Note that the run was reset.
+
+        The server gives it another seed at that place of its history, so a replay sees it at the
+        same place.
+        """
         self.is_reset = True
 
     async def until_any(self, reached: Callable[[], bool]) -> None:
@@ -131,7 +134,7 @@ class Cancellation:
     async def finish(self, started: Started[T], *, ours: str | None = None) -> T:
         """Return the activity's result; raise StageFailed with our code.
 
-        If the job is to end, stop the activity, await its end, and raise Interrupted, also if it
+        If the job is to end, stop the activity, await its end, and raise Interrupted, even if it
         succeeded in the meantime. `ours`: the generation that it submits.
         """
         await self.until_any(started.handle.done)
@@ -159,7 +162,7 @@ async def drop(started: Started[T]) -> None:
 
 
 async def to_its_end(started: Started[T], *, ours: str | None = None) -> T:
-    """Return the result of work that is finished even if the job is to end; raise StageFailed."""
+    """Return the result of work that continues even if the job is to end; raise StageFailed."""
     try:
         return started.kind.validate_python(await started.handle)
     except ValidationError:
@@ -189,14 +192,16 @@ def _left(cause: BaseException | None) -> Left:
     The server itself ends an activity that waits for its next try, and reports nothing of earlier
     tries.
     """
-    told: object = None
+    reported: object = None
     if isinstance(cause, ActivityTimedOut):
         # The first part of a heartbeat is the acceptance.
-        told = next(iter(cause.last_heartbeat_details), None)
+        reported = next(iter(cause.last_heartbeat_details), None)
     elif isinstance(cause, ApplicationError):
-        told = next(reversed(cause.details), None)
+        reported = next(reversed(cause.details), None)
     try:
-        return Left.model_validate({"in_doubt": True, **(told if isinstance(told, dict) else {})})
+        return Left.model_validate(
+            {"in_doubt": True, **(reported if isinstance(reported, dict) else {})}
+        )
     except ValidationError:
         return Left(in_doubt=True)
 

@@ -39,7 +39,7 @@ class JobInput(Message):
     @property
     def details(self) -> str:
         """The job's details in the Temporal UI; without the title, because the text is Markdown."""
-        return f"Its priority is {self.priority}, where 1 goes first."
+        return f"Its priority is {self.priority}, and 1 is served first."
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A pipeline as the services outside of its worker know it.
+    """A pipeline as the services outside its worker know it.
 
     `name`: also its task queue. `workflow`: the type of its workflow. `done`: the signal that a
-    called back stage has ended. `readers`: how callback bodies are read, by the last part of their
-    address. `slot`: the semaphore that each job holds from its grant to its close; pipelines may
-    share one.
+    stage with callbacks has ended. `readers`: the readers of callback bodies, by the last part of
+    their address. `slot`: the semaphore that each job holds from its grant to its close; pipelines
+    may share one.
     """
 
     name: str

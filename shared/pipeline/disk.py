@@ -21,7 +21,7 @@ PROBE = bytes(ROOM)
 class Disk:
     """The folders that recently refused a write: in the log, in a metric, and in `/readyz`.
 
-    With a bucket they are its prefixes, and the folder for downloads.
+    With a bucket these are its prefixes, and the folder for downloads.
     """
 
     def __init__(self, data_dir: Path, store: Store | None = None) -> None:

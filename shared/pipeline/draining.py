@@ -41,8 +41,7 @@ POLL_GROWTH = 1.1
 
 
 class DrainActivities:
-    """The drain; started by a cancelled job's own workflow, and for a terminated job by the
-    semaphore."""
+    """The drain, started by a cancelled job's own workflow, or by the semaphore."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -58,10 +57,10 @@ class DrainActivities:
         """Return when no generation of the job runs any more, or the bound has passed.
 
         It first waits `hold_seconds`, because a submit of a closed job's activities may be on its
-        way. Paid results are stored if somebody records them: the job's own code, or this drain for
-        a job that Temporal does not know any more. The record of a job that was closed from outside
-        is closed here. Other workflows have nothing at our vendors; their activities get the time
-        to notice the close.
+        way. Paid results are stored if their record can still be written: by the job's own code, or
+        by this drain for a job that Temporal has forgotten. The record of a job that was closed
+        from outside is closed here. Other workflows have nothing at our vendors; their activities
+        get the time to notice the close.
         """
         async with beating(self._client, drain.job_id) as pulse:
             now, since = pulse.now, _since(drain)
@@ -83,7 +82,7 @@ class DrainActivities:
 
     @activity.defn(name=OPEN_RECORDS_ACTIVITY)
     async def open_records(self) -> OpenRecords:
-        """The runs of all records of this namespace that have begun and have no end."""
+        """Return the runs of all records of this namespace that have begun and not ended."""
         async with beating(self._client, "records"):
             runs = await asyncio.to_thread(self._open_records)
         log.info("open records", job_ids=[run.job_id for run in runs])
@@ -269,7 +268,8 @@ class DrainActivities:
 async def submitted(pipeline: Definition, client: Client, run: RunRef) -> Attempts:
     """Return by stage the highest attempt whose submit a run has begun, by its history.
 
-    Read as far as possible; only a server that is away is asked again, by the next try.
+    The history is read as far as possible; only if the server is away does the next try read it
+    again.
     """
     found, submits = pipeline.attempts(), set(map(submit_activity, pipeline.stages))
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
@@ -294,9 +294,9 @@ def _latest(pipeline: Definition, job_id: str, attempts: Attempts) -> str:
 
 
 class Seen:
-    """The vendors' answers: generations ever known, ended for good, not ended yet.
+    """The vendors' answers: generations ever known, ended, not ended yet.
 
-    `doubted`: whose submit may have arrived. `tasks`: the vendors' ids by ours.
+    `doubted`: those whose submit may have arrived. `tasks`: the vendors' ids by ours.
     """
 
     def __init__(
@@ -312,11 +312,10 @@ class Seen:
         self._missing_since: dict[str, float] = {}
 
     def note(self, ours: str, news: VendorStatus | VendorError | None) -> None:
-        """Note a failed question. The vendor may run the generation, also if it denies one that it
-        knew.
+        """Note a failed question.
 
-        A vendor that refuses every question (a wrong key) has none that neither it nor we have
-        known.
+        The vendor may run the generation, even if it denies one that it knew. A vendor that refuses
+        every question (a wrong key) has no generation that was unknown to it and to us.
         """
         self.running.discard(ours)
         if isinstance(news, VendorError):

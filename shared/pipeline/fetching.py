@@ -67,13 +67,13 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
-    """Requests only allowed hosts, and these only at public addresses.
+    """Sends requests only to allowed hosts, and to these only at public addresses.
 
-    `inside` are hosts that may be anywhere, because we call them anyway; `outside` (with patterns
-    of names) must resolve to public addresses, unless they are written as an address. A name is
-    resolved once, and the result is connected to. `proxied` is the transport by a proxy, for
-    everything that is not near; the proxy resolves names and has to check them, but the allowed
-    names are still ours.
+    `inside` are hosts that may have any address, because we call them anyway. `outside` (with
+    patterns of names) must resolve to public addresses, unless they are written as an address. A
+    name is resolved once, and the connection uses the result. `proxied` is the transport by a
+    proxy, for everything that is not near. The proxy resolves names and must check the addresses;
+    we still check the names.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         self._resolve = resolve or resolved
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer; raise ResultNotAllowed, or ConnectError for no address."""
+        """Return the answer; raise ResultNotAllowed, or ConnectError for an unresolved name."""
         names = _names(request.url)
         named = not names.isdisjoint(self.inside | self.outside)
         if not named and not any(is_below(name, self.outside) for name in names):
@@ -100,8 +100,8 @@ class CheckedTransport(httpx.AsyncBaseTransport):
             # As RESULT_HOSTS would name it, without user and password.
             host = f"{url.host}:{url.port}" if url.port else url.host
             raise ResultNotAllowed(
-                f"The result's address at {host!r} is not an allowed one: it is not its vendor's"
-                " own host, and RESULT_HOSTS does not name it."
+                f"The result's host {host!r} is not allowed: it is not its vendor's own, and"
+                " RESULT_HOSTS does not name it."
             )
         if self._proxied is not None and not is_near(request.url.host):
             return await self._proxied.handle_async_request(request)
@@ -111,7 +111,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
                 return await self._transport.handle_async_request(_sent_to(request, address))
             except httpx.ConnectError as failure:
                 error = failure
-        raise error or httpx.ConnectError(f"{request.url.host} leads to no address")
+        raise error or httpx.ConnectError(f"{request.url.host} does not resolve")
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -126,14 +126,14 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         anywhere = not names.isdisjoint(self.inside) or written(url.host) is not None
         if not anywhere and (refused := [each for each in found if not is_public(each)]):
             raise ResultNotAllowed(
-                f"The result's host {url.host!r} leads to {refused[0]}, which is not public."
+                f"The result's host {url.host!r} resolves to {refused[0]}, which is not public."
             )
         return found
 
 
 def result_transport(settings: PipelineWorkerSettings, *vendors: Vendor) -> CheckedTransport:
-    """Return the transport to results of these vendors under the worker's settings; one connection
-    each."""
+    """Return the transport to these vendors' results, under the worker's settings; it keeps one
+    connection each."""
     hosts = [host for vendor in vendors for host in vendor.traits.result_hosts]
     proxy = settings.proxy()
     return CheckedTransport(

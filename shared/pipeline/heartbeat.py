@@ -1,5 +1,4 @@
-"""What every activity at a vendor does beside its work: heartbeat, report, know what is in
-doubt."""
+"""The common part of every activity at a vendor: heartbeats, reports, what is in doubt."""
 
 import asyncio
 import time
@@ -50,7 +49,7 @@ class Pulse:
         self.accepted: Accepted | None = None
         self.percent = 0
         self.position: int | None = None
-        self.told = False
+        self.wait_reported = False
         self.settled = False
         self.in_doubt = False
         self._ahead = activity.info().started_time.timestamp() - time.monotonic()
@@ -66,12 +65,14 @@ class Pulse:
 
     def now(self) -> float:
         """Return the server's time in epoch seconds, never ahead of it: the start of this try plus
-        the time since."""
+        the elapsed time."""
         return self._ahead + time.monotonic()
 
     def beat(self) -> None:
         """Send a heartbeat, which costs no history."""
-        activity.heartbeat(self.accepted, self.percent, self.told, self.settled, self.position)
+        activity.heartbeat(
+            self.accepted, self.percent, self.wait_reported, self.settled, self.position
+        )
 
     def accept(self, accepted: Accepted) -> None:
         """Note the acceptance; from here on there is progress to report."""
@@ -95,14 +96,14 @@ class Pulse:
             self.in_doubt = not is_first
             return
         found: list[Any] = [*details, *(False, False, None)[len(details) - 2 :]]
-        accepted, percent, told, settled, position, *_ = found
+        accepted, percent, wait_reported, settled, position, *_ = found
         self.accepted = Accepted.model_validate(accepted) if accepted else None
         self.percent = self._reported = percent
-        self.told, self.position = told, position
+        self.wait_reported, self.position = wait_reported, position
         self.in_doubt = self.accepted is None and not settled
 
     def left(self) -> Left:
-        """Return what is at the vendor if no other try follows."""
+        """Return what remains at the vendor if no other try follows."""
         vendor_id = self.accepted.vendor_id if self.accepted else None
         return Left(in_doubt=self.in_doubt, vendor_id=vendor_id)
 
@@ -111,10 +112,8 @@ class Pulse:
         self.beat()
 
     async def progress(self, percent: int, *, position: int | None = None) -> None:
-        """Note the percent; a signal carries it into the record when enough has changed.
-
-        The same for `position`, the place in the vendor's queue.
-        """
+        """Note percent and position in the vendor's queue; a signal carries them into the record if
+        they have changed enough."""
         self.percent = max(self.percent, percent)
         now = time.monotonic()
         if now - self._reported_at < REPORT_SECONDS:
@@ -127,14 +126,14 @@ class Pulse:
 
     async def is_late(self, deadline: float) -> None:
         """Record once that the vendor takes longer than expected."""
-        if not self._tells():
+        if not self._reports_wait():
             return
         log.warning("vendor is late", external_id=self._external_id, deadline=deadline)
-        await self._signal(f"the {self._step} takes longer than {deadline:g} s; it is waited for")
+        await self._signal(f"the {self._step} takes longer than {deadline:g} s; the wait goes on")
 
     async def waits(self, error: GenvideoError) -> None:
         """Record once what the job waits for, because each report costs history."""
-        if not self._tells():
+        if not self._reports_wait():
             return
         what = f"to store the {self._step}"
         if isinstance(error, VendorError):
@@ -143,11 +142,11 @@ class Pulse:
         log.warning("waiting", what=what, code=error.code, reason=error.message, **kind)
         await self._signal(f"waiting {what}: {error.message[:200]} ({error.code}; {kind['next']})")
 
-    def _tells(self) -> bool:
+    def _reports_wait(self) -> bool:
         """True if there is something to report that was not reported before."""
-        if self.told or self._step is None:
+        if self.wait_reported or self._step is None:
             return False
-        self.told = True
+        self.wait_reported = True
         self.beat()
         return True
 
@@ -168,15 +167,15 @@ class Pulse:
             activity.logger.warning("progress could not be reported")
 
 
-def _has_moved(told: int | None, now: int | None) -> bool:
+def _has_moved(reported: int | None, now: int | None) -> bool:
     """True if it has halved or doubled, so that a long queue costs few signals."""
-    if told is None or now is None or told == now:
-        return told != now
-    return 2 * now <= told or 2 * told <= now
+    if reported is None or now is None or reported == now:
+        return reported != now
+    return 2 * now <= reported or 2 * reported <= now
 
 
 async def outlast(task: asyncio.Task[T]) -> bool:
-    """Return when the task has ended, however often we are cancelled; return whether we were."""
+    """Wait until the task has ended, whatever cancels this wait; return whether something did."""
     cancelled = False
     while not task.done():
         try:

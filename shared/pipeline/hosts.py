@@ -31,7 +31,7 @@ _GATEWAY = "host.docker.internal"
 def is_near(host: str) -> bool:
     """True if a host is this machine or in its own network, by the form of its name.
 
-    A name without a dot belongs to containers, or to a network's own resolver.
+    A name without a dot belongs to a container, or to the network's own resolver.
     """
     address = written(host)
     return host == _GATEWAY or "." not in host if address is None else not is_public(address)
@@ -65,10 +65,10 @@ _INSIDE = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa
 
 
 def may_reach(our_url: str, vendor_url: str) -> bool:
-    """True if a vendor can call our address, as far as the two addresses say.
+    """True if a vendor can call our address, as far as the two addresses show.
 
-    A vendor on the internet needs a public address with https. One inside stands in for the vendor,
-    and has no other way to us than ours to it; only this machine reaches its own loopback.
+    A vendor on the internet needs a public address with https. A vendor inside our network reaches
+    what we reach, except our loopback, which only this machine reaches.
     """
     if not _is_inside(vendor_url):
         return urlsplit(our_url).scheme == "https" and not _is_inside(our_url)
@@ -97,7 +97,7 @@ def result_hosts(items: Iterable[str]) -> frozenset[str]:
     """Return the hosts in lower case; raise a ValueError that names the wrong ones."""
     hosts = [item.lower() for item in items]
     if wrong := [host for host in hosts if not _is_one(host)]:
-        raise ValueError(f"no hosts: {', '.join(wrong)} (each is {FORMS})")
+        raise ValueError(f"not hosts: {', '.join(wrong)} (each is {FORMS})")
     return frozenset(hosts)
 
 

@@ -1,4 +1,4 @@
-"""Around every activity: the job's id in its log lines, our errors in Temporal's form."""
+"""Wrap every activity: the job's id in its log lines, our errors in Temporal's form."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ FAILURES = Counter(
 
 
 class JobInterceptor(Interceptor):
-    """Installed in the worker."""
+    """The worker's interceptor."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Inbound(next)

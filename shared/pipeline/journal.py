@@ -27,10 +27,10 @@ with workflow.unsafe.imports_passed_through():
 
 
 class EndedBefore(Exception):
-    """The job's end is in its record already, and stands.
+    """The job's record already has an end, which stays.
 
-    Either this run recorded it, in a workflow task that the server discarded and repeats; or
-    somebody else wrote it.
+    This run recorded it in a workflow task that the server discarded and repeats, or another writer
+    did.
     """
 
 
@@ -43,7 +43,7 @@ class AnothersRecord(Exception):
 
 
 class Journal:
-    """Serialises the changes, so that versions reach the store in order."""
+    """Makes one change at a time, so that versions reach the store in order."""
 
     def __init__(self, pipeline: Definition, job: JobInput) -> None:
         info = workflow.info()
@@ -98,7 +98,7 @@ class Journal:
     async def begin(self, note: str, **fields: object) -> Record:
         """Make the next version without writing it, because the activity that it begins does so.
 
-        This saves a local activity between a permit and the submit. Raises as `check`.
+        This saves a local activity between a permit and the submit. Raises as `check` does.
         """
         async with self._lock:
             if self._stop is None:
@@ -122,8 +122,8 @@ class Journal:
         }
 
     async def report(self, report: ProgressReport) -> None:
-        """Take a report of the running attempt's activity: a percent, which only rises, a place in
-        the vendor's queue, or a wait."""
+        """Take a report of the running attempt's activity: a percent, which only rises, a position
+        in the vendor's queue, or a wait."""
         async with self._lock:
             if not self._concerns(report.external_id):
                 return

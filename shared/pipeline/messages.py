@@ -16,8 +16,8 @@ ENTER_QUEUE = "enter_queue"
 
 
 def submit_activity(stage: Stage) -> str:
-    """Return the name of the activity that submits: it stores the result as well, unless the stage
-    is called back."""
+    """Return the name of the activity that submits. It also stores the result, unless the stage has
+    callbacks."""
     return f"request_{stage.name}" if stage.called_back else f"gen_{stage.name}"
 
 
@@ -65,7 +65,7 @@ class Recorded(Message):
 
     @property
     def stands(self) -> bool:
-        """True if the record takes nothing more from this run."""
+        """True if the record accepts nothing more from this run."""
         return self.end is not None or self.another is not None
 
 
@@ -117,8 +117,10 @@ class Order(Message):
 
 
 class Accepted(Message):
-    """The vendor has it: its id, the time (epoch seconds by the server's clock, because another
-    machine may continue), and for how long it has worked on it."""
+    """The vendor has accepted it: its id, the time, and for how long it has worked on it.
+
+    The time is in epoch seconds by the server's clock, because another machine may continue.
+    """
 
     vendor_id: str
     accepted_at: float

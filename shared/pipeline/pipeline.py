@@ -78,7 +78,7 @@ class Pipeline(Generic[Input]):
         self._started_again = False
 
     async def stages(self, job: Input) -> None:
-        """Make the stages of a job, in order; raise Degraded if it ends with what it has made."""
+        """Make the stages of a job, in order; raise Degraded to end with what is made."""
         raise NotImplementedError
 
     async def until_ended(self) -> Progress:
@@ -126,7 +126,7 @@ class Pipeline(Generic[Input]):
         try:
             await self._work()
         except EndedBefore:
-            workflow.logger.info("the end stands as it was recorded before")
+            workflow.logger.info("the end was recorded before, and stays")
             await self._ending.silently(self._request.run)
         except AnothersRecord as anothers:
             self._started_again = True

@@ -44,14 +44,16 @@ class Ended(NamedTuple):
 
 
 def asked_by(vendor: Vendor, ours: str, vendor_id: str | None) -> str | None:
-    """Return the id to ask for a generation: ours if the vendor finds it, because an answer to a
-    submit may have named another one; None if there is no way to ask."""
+    """Return the id to ask for a generation; None if it can't be asked for.
+
+    It is our id if the vendor finds it, because the answer to a submit may have named another
+    generation.
+    """
     return ours if vendor.traits.looked_up else vendor_id
 
 
 async def end_of(vendor: Vendor, asked: str, *, known: str | None) -> Ended | None:
-    """Return the end of a generation that has succeeded by now; None if there is no result to
-    fetch.
+    """Return the end of a generation that has succeeded; None if there is no result to fetch.
 
     `known`: the vendor's id of it, which the answer must have.
     """
@@ -77,11 +79,14 @@ async def until_ended(
     """Return a generation that succeeded, also a late one, as soon as its result can be fetched.
 
     Raises GenerationFailed if the vendor says so, or gave no address after a success;
-    RefusedForGood if every other one would fail, too; AttemptTimedOut if it was stopped by us;
-    GenerationLost if the vendor doesn't know it any more; GivenUp after all the time that there is.
-    The wait goes on while the vendor is away, and queueing there is no work. Past the deadline it
-    is stopped once its percent stands still. An answer that names another generation is believed
-    when it comes twice in a row, because then the answer to the submit was wrong.
+    RefusedForGood if every other one would fail, too; AttemptTimedOut if we stopped it;
+    GenerationLost if the vendor doesn't know it any more; GivenUp at the end of the longest allowed
+    time.
+
+    The wait goes on while the vendor is away, and time in its queue does not count as work. Past
+    the deadline, `stop` is called once the percent stands still. An answer that names another
+    generation is believed when it comes twice in a row, because then the answer to the submit was
+    wrong.
     """
     wait, percent, other = _Wait(accepted, limits, now=pulse.now()), 0, ""
     stopped = False
@@ -115,7 +120,7 @@ async def until_ended(
 
 
 class _Wait:
-    """How long one generation has been waited for, and what of that counts against it."""
+    """The time that one generation has been waited for, and the part of it that counts."""
 
     def __init__(self, accepted: Accepted, limits: StageLimits, *, now: float) -> None:
         self._limits = limits
@@ -144,12 +149,12 @@ class _Wait:
 
     @property
     def is_still(self) -> bool:
-        """True if the percent has not risen during the vendor's last work."""
+        """True if the percent has not risen during the last part of the vendor's work."""
         return self._worked - self._rose_at > STILL_SHARE * self._limits.deadline
 
     @property
     def is_over(self) -> bool:
-        """True if it has succeeded, although its address is not known."""
+        """True if it has succeeded, even without a known address."""
         return self._succeeded_at is not None
 
     def looked(self, news: News) -> float:
@@ -169,7 +174,7 @@ class _Wait:
         return self._now - before if working else 0.0
 
     def check(self) -> None:
-        """Raise if waiting on is pointless."""
+        """Raise if a longer wait is pointless."""
         limits = self._limits
         if self._news is None and self._longer(limits.lost, self._missing_since):
             raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
@@ -212,7 +217,8 @@ async def _look(vendor: Vendor, vendor_id: str) -> News:
 
 
 def share_pace(waited: float, percent: int) -> float:
-    """Return the pause until the percent predicts the end, so that a result does not wait."""
+    """Return the pause until the end that the percent predicts, within bounds, so that a result
+    does not wait."""
     longest = waited * POLL_SHARE
     foretold = waited * (100 - percent) / percent if percent else longest
     return min(max(min(foretold, longest), POLL_MIN_SECONDS), POLL_MAX_SECONDS)

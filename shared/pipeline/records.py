@@ -25,7 +25,7 @@ from shared.temporal.client import answer
 
 
 class Requests(client.Requests):
-    """All jobs of this process share one line to the semaphore; errors are in our words."""
+    """The semaphore requests of all jobs of this process, in batches, with our own errors."""
 
     async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
         try:
@@ -35,7 +35,7 @@ class Requests(client.Requests):
 
 
 class StateActivities:
-    """The activities of a workflow on its own worker, without a task queue between."""
+    """The local activities of a workflow; no task queue delays them."""
 
     def __init__(self, settings: PipelineWorkerSettings, disk: Disk, *, requests: Requests) -> None:
         self._settings = settings

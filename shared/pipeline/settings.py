@@ -112,7 +112,7 @@ class PipelineWorkerSettings(StoreSettings, TraceSettings, PollingSettings):
         return self.vendor_proxy.get_secret_value() if self.vendor_proxy else None
 
     def inside_hosts(self) -> frozenset[str]:
-        """`host:port` of the vendors; results may come from there wherever that is."""
+        """`host:port` of the vendors; results may come from there at any address."""
         return frozenset(map(host_of, self.vendor_addresses().values()))
 
     def outside_hosts(self, *vendors_own: str) -> frozenset[str]:

@@ -39,7 +39,7 @@ AT_ONCE = workflow.ActivityCancellationType.TRY_CANCEL
 
 @dataclass(frozen=True)
 class Started(Generic[T]):
-    """A started activity; its result is validated, because an operator can complete it."""
+    """A started activity. Its result is validated, because an operator can complete it."""
 
     handle: workflow.ActivityHandle[Any]
     kind: TypeAdapter[T]

@@ -18,7 +18,7 @@ from shared.pipeline.definition import Definition, JobInput
 
 
 class JobState:
-    """Holds the record and makes the next version of it; pure, so that it replays."""
+    """Holds the record and makes its next version; pure, so that it replays."""
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class JobState:
         """Continue from what this run has recorded before; return whether our change must be
         recorded.
 
-        What is recorded stands. If our last change is among it, its time is taken over; otherwise
-        our change follows it. No time goes back, and no percent of an attempt falls.
+        The recorded versions stay. If our last change is among them, its time is adopted; otherwise
+        our change follows them. No time goes back, and no percent of an attempt falls.
         """
         ours, last = self.record.transitions, self.record.transitions[-1]
         same = any(_are_one(each, last) for each in known)
@@ -124,8 +124,8 @@ class JobState:
 
 
 def _are_one(change: Transition, other: Transition) -> bool:
-    """True if two changes differ at most in their times, and in stages without an attempt: the
-    pipeline may have got a stage between them."""
+    """True if two changes differ at most in their times, and in stages without an attempt, because
+    the pipeline may have gained a stage between them."""
     found = [
         each.model_copy(
             update={"at": other.at, "attempts": {k: v for k, v in each.attempts.items() if v}}

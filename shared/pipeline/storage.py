@@ -1,4 +1,4 @@
-"""Store results: fetched from allowed hosts only, checked, whole; never a bad file."""
+"""Store results: fetched from allowed hosts only, checked, and whole."""
 
 import asyncio
 import contextlib
@@ -56,8 +56,8 @@ class Checker(ABC):
 
     @abstractmethod
     async def check(self, path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
-        """Return if this is a good file of one of these kinds; what is written to `out` is stored
-        instead of it.
+        """Return if this is a good file of one of these kinds; if `out` is written to, that is
+        stored instead.
 
         Raises BadResult or WrongKind, and StorageFailed if it can't be checked now.
         """
@@ -68,7 +68,7 @@ class Checker(ABC):
 
 
 class _NotGiven(BadResult, code=BadResult.code, failure=BadResult.failure):
-    """The file's host answers without the file, which may pass."""
+    """The file's host answers without the file, perhaps only for a while."""
 
 
 class Storage:
@@ -128,7 +128,7 @@ class Storage:
             raise BadResult(f"The result was not fetched within {FETCH_SECONDS:g} s.") from None
 
     async def store_at_once(self, url: str, job_id: str, stage: Stage, *, vendor: Vendor) -> Asset:
-        """Do the same with one try and no patience."""
+        """Store it with one try and without waiting."""
         credentials = Credentials(self._vendors[stage.vendor], vendor.credentials())
         kinds = vendor.traits.kinds or (stage.file.name,)
         try:
@@ -173,7 +173,7 @@ class Storage:
             raise StorageFailed(explained(error)) from None
 
     async def look(self, url: str, kinds: Mapping[str, bytes], *, ours: bool = False) -> None:
-        """Return if an address gives anybody a file that begins as one of these kinds.
+        """Return if an address serves a file that begins as one of these kinds.
 
         Raises BadResult if it does not, and NeverDelivered if its host is away or busy.
         """
@@ -190,9 +190,9 @@ class Storage:
                     if len(first) >= BEGINNING:
                         break
         except (httpx.HTTPError, _NotGiven) as error:
-            raise NeverDelivered(f"The source's address can't be looked at: {error}") from None
+            raise NeverDelivered(f"The source's address can't be checked: {error}") from None
         except httpx.InvalidURL:
-            raise BadResult("The source's address is none.") from None
+            raise BadResult("The source's address is invalid.") from None
         if not first.startswith(tuple(kinds.values())):
             raise BadResult(f"The source's address gives no {' or '.join(kinds)} file.")
 
@@ -226,7 +226,7 @@ class Storage:
                 with partial.open("wb") as file:
                     await self._copy(response, file)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise BadResult(f"The result's address is none: {error}") from None
+            raise BadResult(f"The result's address is invalid: {error}") from None
         except httpx.RemoteProtocolError as error:
             raise BadResult(f"The result was cut short: {error}") from None
         except NOT_SENT as error:
@@ -268,7 +268,7 @@ class Parts:
 
 
 def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:
-    """Return what is to be stored: the output of the check, or the file as it came."""
+    """Return the file to be stored: the output of the check, or the fetched file."""
     path = made if made.stat().st_size else fetched
     with path.open("rb") as file:
         return path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
@@ -294,7 +294,7 @@ def count_from_none(stage: Stage) -> None:
 
 
 def count(step: str, units: str | None) -> None:
-    """Count a result; `units` as the vendor wrote them, of which only numbers can be added."""
+    """Count a result; `units` is the vendor's text, of which only numbers can be added."""
     STORED.labels(step).inc()
     try:
         number = float(units or 0)

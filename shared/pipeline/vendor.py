@@ -63,11 +63,11 @@ class Vendor(Protocol):
     traits: Traits = Traits()
 
     def submit(self, external_id: str, token: int, /, *args: Any, **inputs: Any) -> Awaitable[str]:
-        """Return the vendor's id of a new generation; of the existing one if it refuses a
+        """Return the vendor's id of a new generation, or of the existing one if it refuses a
         duplicate.
 
         It gets the stage's inputs by name, `source` if there was a stage before, and `callback_url`
-        if the stage is called back.
+        if the stage has callbacks.
         """
 
     async def status(self, task_id: str) -> VendorStatus | None:

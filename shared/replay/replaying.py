@@ -14,10 +14,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from shared.errors import TemporalUnavailable
+from shared.result_line import AWAY, CONNECT_SECONDS, print_result
 from shared.semaphore.messages import RunRef
 from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.settings.payloads import PayloadSettings
-from shared.telling import AWAY, CONNECT_SECONDS, tell
 from shared.temporal.client import answer, connect
 from shared.temporal.codec import PayloadKeys, data_converter
 
@@ -75,7 +75,7 @@ def replay_open(workflow: type, find: Callable[[Client], Awaitable[Open]]) -> in
     """Replay the open runs that `find` names, and report; exit with AWAY if the server does not
     answer."""
     try:
-        tell(asyncio.run(_replay_open(workflow, find)))
+        print_result(asyncio.run(_replay_open(workflow, find)))
     except TemporalUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return AWAY

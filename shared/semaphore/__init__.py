@@ -22,8 +22,8 @@ _FROM = {"Semaphore": ".holding", "semaphore_worker": ".worker"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import these only on access: a workflow must not import the worker, and settings, which need
-    the messages, not the SDK."""
+    """Import these only on access, because a workflow must not import the worker, and settings must
+    not import the SDK."""
     if name not in _FROM:
         raise AttributeError(name)
     return getattr(import_module(_FROM[name], __name__), name)

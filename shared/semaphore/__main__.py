@@ -21,7 +21,7 @@ from .worker import semaphore_worker
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Return 0 when done, 1 when refused, 2 for wrong usage, 3 if Temporal does not answer."""
+    """Return 0 for success, 1 if refused, 2 for wrong usage, 3 if Temporal does not answer."""
     wanted = parser().parse_args(words)
     try:
         return asyncio.run(_run(wanted))
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the commands."""
     program = (__package__ or "").rpartition(".")[2]
     root = argparse.ArgumentParser(prog=f"python -m {program}", description=__doc__)
-    root.add_argument("--address", help="of Temporal; else TEMPORAL_ADDRESS and the SDK's others")
+    root.add_argument("--address", help="of Temporal; by default the SDK's TEMPORAL_ADDRESS")
     root.add_argument("--namespace")
     root.add_argument("--task-queue", default=SEMAPHORE_QUEUE, help="of the semaphores")
     commands = root.add_subparsers(dest="command", required=True)
@@ -123,7 +123,7 @@ def _show(view: SlotView) -> None:
     for each in view.holders:
         line = f"holds     {each.job_id} {each.run_id} since {each.since:%FT%TZ}"
         if each.draining:
-            why = each.drain_failure or "what it left is waited for"
+            why = each.drain_failure or "waiting for what it left"
             line += f"; draining since {each.drains_since:%FT%TZ} ({why})"
             if each.drains_until is not None:
                 line += f", until {each.drains_until:%FT%TZ}"

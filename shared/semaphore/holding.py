@@ -45,9 +45,7 @@ class Semaphore:
     `limit` counts for a semaphore that does not exist yet. `priority`: 1 is served first, 5 last.
     If the run was closed from outside, or closed while one of its activities ran, its place is kept
     until `clean_up` has returned, or for `grace`. The default is the time that the time-outs of its
-    activities allow them to run on.
-
-    Messages are plain JSON, so that any payload converter works.
+    activities allow them to run on. Messages are plain JSON, so any payload converter works.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Messages between runs, semaphore and operators; a permit names one run and ends with it.
 
-Each field has bounds, because anybody who reaches Temporal can send a signal. The reader drops what
-is out of bounds, and the semaphore goes on.
+Each field has bounds, because any client of Temporal can send a signal. The reader drops what is
+out of bounds, and the semaphore goes on.
 """
 
 from contextlib import suppress
@@ -107,15 +107,13 @@ class RunRef(Message):
 
     @property
     def run(self) -> "RunRef":
-        """The run without whatever else is known of it."""
+        """Only the run's own fields, without those of a subclass."""
         return RunRef(job_id=self.job_id, run_id=self.run_id)
 
 
 class Closed(StrEnum):
-    """How a run closed. Orderly: its own code ended it, and cleaned up before.
-
-    `unknown`: the server does not know the run (any more).
-    """
+    """How a run closed. Orderly: its own code ended it after its clean-up. `unknown`: the server
+    does not know the run."""
 
     ORDERLY = "orderly"
     TERMINATED = "terminated"
@@ -134,11 +132,11 @@ class CleanUp(Message):
 
 
 class Wait(Message):
-    """What a run requests beside the place itself.
+    """The options of a request.
 
-    Without `clean_up` its place is kept for `grace` seconds after it was closed from outside, or
-    closed while one of its activities ran. Without `grace` it is kept for as long as the time-outs
-    of its activities allow them to run on.
+    Without `clean_up` the place is kept for `grace` seconds after the run was closed from outside,
+    or closed while one of its activities ran. Without `grace` it is kept for as long as the
+    time-outs of its activities allow them to run on.
     """
 
     priority: Annotated[int, Field(ge=1, le=5)] = DEFAULT_PRIORITY
@@ -147,7 +145,7 @@ class Wait(Message):
 
 
 class SlotRequest(RunRef, Wait):
-    """A run requests a place; the run id is the key, so that a repeat counts once."""
+    """A run's request for a place; the run id is the key, so a repeat counts once."""
 
     requested_at: Moment
 
@@ -162,7 +160,7 @@ def valid_requests(values: list[object]) -> list[SlotRequest]:
 
 
 class Ask(Message):
-    """A run requests a place of a named semaphore; `limit` counts if it does not exist yet."""
+    """A run's request for a place of a named semaphore; `limit` counts if it does not exist yet."""
 
     name: Name
     request: SlotRequest
@@ -188,8 +186,8 @@ def memo_of(name: str, mark: Wait) -> dict[str, object]:
 class Recall(CleanUp):
     """The activity that tells a semaphore without predecessor which runs may still hold a place.
 
-    It returns `OpenRecords`. `clean_ups`: what clears up after those runs, by pipeline; a run of
-    another pipeline holds no place of this semaphore.
+    It returns `OpenRecords`. `clean_ups`: the clean-up activities by pipeline; a run of another
+    pipeline holds no place of this semaphore.
     """
 
     clean_ups: dict[str, CleanUp]
@@ -198,7 +196,7 @@ class Recall(CleanUp):
 class Permit(RunRef):
     """The right to go on; void for any run except `run_id`.
 
-    `token` grows with each grant, and is sent along to whatever the semaphore protects.
+    `token` grows with each grant, and goes along to the resource that the semaphore protects.
     """
 
     name: Name
@@ -206,7 +204,7 @@ class Permit(RunRef):
 
 
 class Release(Message):
-    """A run gives back a gate; it counts once, for the permit that this run holds."""
+    """A run returns a gate; it counts once, for the permit that this run holds."""
 
     run_id: RunId
     token: Token
@@ -235,9 +233,9 @@ class Holder(Message):
 class Drain(Message):
     """Clear the vendors of what a run left: wait for `hold_seconds`, then look.
 
-    `in_doubt`: a submit of the job may be on its way to a vendor, so that a look-up which finds
-    nothing proves nothing yet. `closed`: how the run closed; None if its own code clears up before
-    it ends. `since`: when the drain first began, if this one is a repeat.
+    `in_doubt`: a submit of the job may be on its way to a vendor, so an empty look-up proves
+    nothing yet. `closed`: how the run closed; None if its own code clears up before it ends.
+    `since`: when the drain first began, if this one is a repeat.
     """
 
     job_id: WorkflowId

@@ -96,7 +96,7 @@ class Permits:
         return self.held[run_id]
 
     def returned(self, release: Release) -> bool:
-        """True if a run gives back the permit that it holds, and not an earlier one."""
+        """True if a run returns the permit that it holds, and not an earlier one."""
         holder = self.held.get(release.run_id)
         return holder is not None and holder.drain is None and holder.token == release.token
 

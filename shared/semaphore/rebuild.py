@@ -1,4 +1,4 @@
-"""Find holders and waiters by Temporal's own data: no live worker, no single listing is trusted.
+"""Find holders and waiters by Temporal's data, without relying on a live worker or on one listing.
 
 Two sources are merged: the histories of the runs that carry the semaphore's mark, and those of the
 semaphore's earlier runs.
@@ -56,8 +56,8 @@ MOST_RUNS = 10
 async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Found:
     """Return the state for the semaphore's new run `run_id`.
 
-    The semaphore's history knows of permits that were not signalled yet, of drains that ended, and
-    of recent requests. The runs' histories know what was signalled, also if the semaphore's history
+    The semaphore's history has the permits that were not signalled yet, the drains that ended, and
+    recent requests. The runs' histories have the signalled permits, even if the semaphore's history
     is deleted. A killed run counts as cleared only if the end of its own drain is seen. `now` is by
     the server's clock, because this machine's clock may be wrong.
     """
@@ -95,9 +95,9 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Foun
 
 @dataclass
 class Seen:
-    """A run as its history shows it: its request and its last permit.
+    """A run by its history: its request and its last permit.
 
-    `asks`: it wants a place. `released`: the last token that it gave back.
+    `asks`: it wants a place. `released`: the last token that it returned.
     """
 
     request: SlotRequest
@@ -230,7 +230,7 @@ async def find_predecessor(
 
 @dataclass
 class SemaphoreBook:
-    """What a history of the semaphore tells.
+    """The content of a semaphore's history.
 
     `out`: the holders whose place was never freed, by run. `waiting`: the waiters, by run.
     `cleared`: the runs whose drain ended. `run_id`: the run that its beginning was written for;

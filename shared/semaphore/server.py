@@ -1,4 +1,4 @@
-"""Read the server's answers about runs, tries, errors and events, without trusting them."""
+"""Read the server's answers about runs, tries, errors and events, and check them."""
 
 import re
 from typing import TypeVar

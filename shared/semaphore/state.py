@@ -64,15 +64,17 @@ Packed = Annotated[
 
 
 class SemaphoreRules(Message):
-    """What the process sets for one run of the semaphore; read once and kept in its history.
+    """The settings of the process for one run of the semaphore; read once and kept in its history.
 
     `max_history`: events, roughly, after which a new run begins, apart from those of its watches.
     `capacity`: how many may wait. `stack`: the owner's name, or empty. `recalls`: by semaphore, the
     activity that knows of runs that Temporal has forgotten. `ends_failing`: terminate a holder
-    whose code fails for a minute. Time-outs in seconds: `watch_seconds` of the process at a watch
-    (the next process restarts it at once), `beat_seconds` of the worker at a drain,
-    `sticky_seconds` of the worker that has the run in its cache. `care_seconds` and `look_seconds`:
-    between two checks for failing code, and for forgotten runs.
+    whose code fails for a minute.
+
+    Time-outs in seconds: `watch_seconds` of the process at a watch (the next process restarts it at
+    once), `beat_seconds` of the worker at a drain, `sticky_seconds` of the worker that has the run
+    in its cache. `care_seconds` and `look_seconds`: between two checks for failing code, and for
+    forgotten runs.
     """
 
     max_history: int = MAX_HISTORY
@@ -140,7 +142,7 @@ class SemaphoreState(Message):
 
 
 class Found(SemaphoreState):
-    """A rebuilt state; an operator's completion without these fields is none."""
+    """A rebuilt state; an operator's completion without these fields is invalid."""
 
     is_new: bool
     next_token: int

@@ -1,4 +1,4 @@
-"""Keep semaphores running, tell them of every waiting job, and end code that fails for good.
+"""Keep semaphores running, send them every open request, and end code that keeps failing.
 
 Every decision uses the server's answers and clock, never this machine's clock.
 """
@@ -81,11 +81,8 @@ def ignore_failing_drains(name: str, failing: int) -> None:
 
 
 class Watchdog:
-    """Keeps semaphores running, and looks after what they can't see: forgotten runs, holders whose
-    code fails, drains that fail, their own failing tasks.
-
-    A semaphore that does not answer delays no other.
-    """
+    """Keeps semaphores running, and finds what they can't see: forgotten runs, holders whose code
+    fails, drains that fail, their own failing tasks. A silent semaphore delays no other."""
 
     def __init__(
         self,
@@ -240,8 +237,8 @@ def is_failing(failures: Failures, failing_for: timedelta = FAILING_FOR) -> bool
 async def find_failures(client: Client, described: WorkflowExecutionDescription) -> Failures:
     """Read from the end of a run's history why its workflow task is pending.
 
-    The pending task does not show it: the server resets its number of tries with each signal, and
-    the time of its first try with each try. Later tries of a task are in no history.
+    The pending task does not show it, because the server resets its number of tries with each
+    signal, and the time of its first try with each try. No history has the later tries of a task.
     """
     if not described.raw_description.HasField("pending_workflow_task"):
         return Failures()

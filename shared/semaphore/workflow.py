@@ -249,7 +249,7 @@ class SemaphoreWorkflow:
         except ApplicationError:
             workflow.logger.info("run closed before it was refused: %s", run.job_id)
 
-    def _heard(self, act: Callable[[], None]) -> None:
+    def _take(self, act: Callable[[], None]) -> None:
         self._length += SIGNAL_EVENTS
         if self._ready:
             act()
@@ -263,12 +263,12 @@ class SemaphoreWorkflow:
         fitting = valid_requests(requests)
         if len(fitting) < len(requests):
             workflow.logger.warning("dropped %d invalid requests", len(requests) - len(fitting))
-        self._heard(partial(self._queue, fitting))
+        self._take(partial(self._queue, fitting))
 
     @workflow.signal(name=WITHDRAW_SIGNAL)
     def withdraw(self, run_id: str) -> None:
         """Remove a waiter that gives up."""
-        self._heard(lambda: self._permits.withdraw(run_id))
+        self._take(lambda: self._permits.withdraw(run_id))
 
     @workflow.signal(name=RELEASE_SIGNAL)
     def release(self, release: Release) -> None:
@@ -278,7 +278,7 @@ class SemaphoreWorkflow:
             if self._permits.returned(release):
                 self._give_back(release.run_id)
 
-        self._heard(give_back)
+        self._take(give_back)
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:

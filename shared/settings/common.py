@@ -1,4 +1,4 @@
-"""Settings from the environment; wrong ones stop the start with one line that names all."""
+"""Settings from the environment; one line names all wrong ones, and stops the start."""
 
 import ipaddress
 import sys
@@ -53,7 +53,7 @@ def _are_hosts(text: str) -> str:
 def _are_networks(text: str) -> str:
     wrong = [each for each in _items(text) if not _is_network(each)]
     if wrong:
-        raise ValueError(f"no addresses or networks (10.0.0.0/8): {', '.join(wrong)}")
+        raise ValueError(f"not addresses or networks (10.0.0.0/8): {', '.join(wrong)}")
     return text
 
 
@@ -88,7 +88,7 @@ class CommonSettings(PayloadSettings):
 
     def refusal(self, *, away: bool) -> str | None:
         """Return why the target of the settings must not be used; with `away` also why it can't be
-        now."""
+        used now."""
         return None
 
 
@@ -107,7 +107,7 @@ class PublicSettings(CommonSettings):
 
     @property
     def proxies(self) -> tuple[str, ...]:
-        """Addresses and networks of proxies that are believed about the caller."""
+        """Addresses and networks of proxies whose `X-Forwarded-For` is believed."""
         return _items(self.trusted_proxies)
 
 

@@ -21,7 +21,7 @@ class PayloadSettings(BaseSettings):
         """Refuse `1_0`, which pydantic takes for 10."""
         kinds = {*_kinds(cls.model_fields[str(known.field_name)].annotation)}
         if isinstance(value, str) and "_" in value and kinds & {int, float}:
-            raise ValueError("it is no number")
+            raise ValueError("it is not a number")
         return value
 
     @field_validator("payload_key")

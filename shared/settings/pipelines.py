@@ -1,4 +1,4 @@
-"""Which pipelines there are: genvideo, and those that PIPELINES names by import path."""
+"""The known pipelines: genvideo, and those that PIPELINES names by import path."""
 
 from collections.abc import Iterator, Mapping
 from pkgutil import resolve_name
@@ -12,7 +12,7 @@ from shared.pipeline.definition import Definition
 
 
 def _are_there(text: str) -> str:
-    """Imported now, so that a wrong name is reported before anything starts."""
+    """Import the pipelines now, so that a wrong name is reported before anything starts."""
     names = [GENVIDEO.name, *(each.name for each in _named(text))]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"names {', '.join(twice)} twice")
@@ -31,7 +31,7 @@ def _named(text: str) -> Iterator[Definition]:
 
 
 def paths_of(text: str) -> list[str]:
-    """The import paths, of which each is `package.module:NAME`."""
+    """Return the import paths, each `package.module:NAME`."""
     return [path for path in map(str.strip, text.split(",")) if path]
 
 

@@ -1,4 +1,4 @@
-"""Where traces go, by OpenTelemetry's own names; nowhere by default."""
+"""The target of traces, by OpenTelemetry's own names; no target by default."""
 
 import re
 from typing import Annotated, Self
@@ -14,7 +14,7 @@ _HEADER = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*([^,;\s]+)\s*")
 def _are_headers(setting: SecretStr) -> SecretStr:
     """Check the headers; they hold keys, so no message repeats them."""
     if not all(map(_HEADER.fullmatch, setting.get_secret_value().split(","))):
-        raise ValueError("no headers: they are name=value,name=value")
+        raise ValueError("not headers: use name=value,name=value")
     return setting
 
 
@@ -42,5 +42,5 @@ class TraceSettings(CommonSettings):
     @model_validator(mode="after")
     def _go_together_to(self) -> Self:
         if self.otel_exporter_otlp_headers and not self.otel_exporter_otlp_endpoint:
-            raise ValueError("OTEL_EXPORTER_OTLP_HEADERS has no use without its ENDPOINT")
+            raise ValueError("OTEL_EXPORTER_OTLP_HEADERS needs OTEL_EXPORTER_OTLP_ENDPOINT")
         return self

@@ -1,4 +1,4 @@
-"""The results of jobs in a store: `assets/<job_id>/image.png`; in a bucket named by digest."""
+"""The results of jobs in a store: `assets/<job_id>/image.png`, in a bucket with a digest."""
 
 import re
 from pathlib import Path

@@ -14,7 +14,7 @@ from shared.store.settings import StoreSettings
 
 
 def chosen_store(settings: StoreSettings) -> Store:
-    """Return the store of the settings; nothing is asked of it yet."""
+    """Return the store of the settings, without a call to it."""
     if not settings.elsewhere:
         return Folder(settings.data_dir)
     # Imported here, because a stack of one machine does not need the library.
@@ -35,7 +35,7 @@ _taking: WeakSet[Store] = WeakSet()
 
 
 class StoreRefused(StoreAway):
-    """The store answers, and must not be used."""
+    """The store answers, but must not be used."""
 
 
 def probe(store: Store) -> None:
@@ -44,7 +44,7 @@ def probe(store: Store) -> None:
         return
     key = f"{PREFIX}{secrets.token_hex(8)}"
     if not store.put_if_absent(key, b"1"):
-        raise StoreAway("the store returned a value that nobody wrote")
+        raise StoreAway("the store returned a value that was never written")
     try:
         held = store.read(key)
         if held is None:
@@ -70,7 +70,7 @@ def trial(store: Store) -> None:
 
 
 def look(store: Store) -> None:
-    """Write something; once that has succeeded, and until a call fails, only read."""
+    """Check the store with a write until one has succeeded; then only read, until a call fails."""
     if store in _taking:
         store.read(f"{PREFIX}nothing")
         return

@@ -4,8 +4,8 @@ A worker that stood still in the middle of a write may go on beside its successo
 the file that they replace, and of two that replace it at the same moment only one succeeds. A
 killed process loses its lock.
 
-Only plain files are opened, in plain folders. A service that writes there could otherwise lead a
-reader or writer elsewhere by a link, or block it for ever by a pipe.
+Only plain files in plain folders are opened, because a process that writes there could lead others
+elsewhere by a link, or block them by a pipe.
 """
 
 import contextlib
@@ -44,8 +44,8 @@ class Folder:
         """Yield a path of the key that leads through an open handle of its folder.
 
         No folder on the way can be a link, or become one meanwhile: NotADirectoryError. The root
-        and the folder right below it may be links, because an operator moves data to another disk
-        so. The path holds for other processes as well, for as long as the block runs.
+        and the folder right below it may be links, because operators move data to another disk that
+        way. The path is valid for other processes as well, until the block ends.
         """
         *parts, name = key.split("/")
         top = self.root.joinpath(*parts[:1])
@@ -65,7 +65,7 @@ class Folder:
             os.close(handle)
 
     def read(self, key: str) -> Held | None:
-        """An unreadable or too large file counts as damaged."""
+        """Treat an unreadable or too large file as damaged."""
         try:
             with self.held(key) as path:
                 try:

@@ -39,7 +39,7 @@ Connection = S3Store | GCSStore | AzureStore
 
 
 def connected(settings: StoreSettings) -> Connection:
-    """Return a connection that sends nothing yet; raise StoreRefused, without a word of a key."""
+    """Return a connection that sends nothing yet; raise StoreRefused, without any part of a key."""
     scheme, _, place = settings.store_url.partition("://")
     container, _, prefix = place.strip("/").partition("/")
     endpoint = str(settings.store_endpoint).rstrip("/") if settings.store_endpoint else None
@@ -150,7 +150,7 @@ class Objects:
                 yield Listed(each["path"], each["size"], tag, each["last_modified"])
 
     def presigned(self, key: str, seconds: float) -> str:
-        """As the protocol says; without a key the cloud signs the address."""
+        """Return a signed address, as the protocol says; without a key the cloud signs it."""
         return _asked(obstore.sign, self._connection, "GET", key, timedelta(seconds=seconds))
 
 
@@ -159,7 +159,7 @@ def _tag(e_tag: str | None, version: str | None) -> str:
 
 
 def _version(tag: str) -> UpdateVersion:
-    """Return what the store compares: Google's generation number, or the tag."""
+    """Return the version that the store compares: Google's generation number, or the tag."""
     version, _, e_tag = tag.partition(" ")
     there: UpdateVersion = {}
     if version:
@@ -170,7 +170,7 @@ def _version(tag: str) -> UpdateVersion:
 
 
 def _written(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """As `_asked`, but a failed condition is the caller's to handle."""
+    """Behave as `_asked`, but let the caller handle a failed condition."""
     try:
         return call(*given, **named)
     except (AlreadyExistsError, PreconditionError):

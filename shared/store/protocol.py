@@ -27,7 +27,7 @@ class Held(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """An entry of a listing."""
+    """One item of a listing."""
 
     key: str
     size: int
@@ -51,7 +51,7 @@ class Store(Protocol):
         """Return the whole value, or None if there is none."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write it if there is nothing yet; return whether that was so."""
+        """Write the value if there is none; return whether it was written."""
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
         """Replace the value with this tag; return whether it was still there."""
@@ -76,4 +76,5 @@ class Store(Protocol):
         """List everything below a prefix that ends in a slash, in any order."""
 
     def presigned(self, key: str, seconds: float) -> str | None:
-        """Return an address that serves it to anybody for this long; None if the store has none."""
+        """Return an address that serves it without a login for this long; None if the store has
+        none."""

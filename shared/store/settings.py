@@ -64,9 +64,9 @@ class StoreSettings(CommonSettings):
         }
         if not self.elsewhere and any(given.values()):
             names = ", ".join(name for name, there in given.items() if there)
-            raise ValueError(f"STORE_URL=file: has no use for {names}")
+            raise ValueError(f"STORE_URL=file: does not use {names}")
         if self.store_url.startswith("gs:") and self.store_key is not None:
-            raise ValueError("STORE_URL=gs://… takes STORE_SECRET alone: a service account's JSON")
+            raise ValueError("STORE_URL=gs://… takes only STORE_SECRET: a service account's JSON")
         if self.store_url.startswith("az:") and self.store_key is None:
             raise ValueError("STORE_URL=az://… needs STORE_KEY, the account's name")
         if self.store_url.startswith("s3:") and (self.store_key is None) != (

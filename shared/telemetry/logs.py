@@ -81,12 +81,12 @@ def _in_order(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDic
 
 
 def _escaped(_logger: WrappedLogger, _method: str, line: str) -> str:
-    """A line of JSON without unseen characters, which a program reads as it was."""
+    """Return a line of JSON without invisible characters, which parses to the same value."""
     return _seen(line)
 
 
 def _plain(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """The same for people; a traceback keeps its lines."""
+    """Return a line for people; a traceback keeps its lines."""
     return {
         key: _seen(said, but="\n" if key in TRACES else "") if isinstance(said, str) else said
         for key, said in line.items()
@@ -94,8 +94,8 @@ def _plain(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
 
 
 def _seen(text: str, but: str = "") -> str:
-    """With an escape for what commands a terminal, breaks a line, or turns its text round: tags and
-    vendors' ids are other people's words."""
+    """Escape characters that command a terminal, break a line, or reverse text, because tags and
+    vendors' ids come from outside."""
     if text.isprintable():
         return text
     return "".join(s if s.isprintable() or s in but else json.dumps(s)[1:-1] for s in text)

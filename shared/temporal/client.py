@@ -52,7 +52,7 @@ SUMMARY_LENGTH = 80
 
 
 def summary(text: str) -> str:
-    """What Temporal's UI shows beside a name, as one short line; it takes that for Markdown."""
+    """Return a name's one-line text for Temporal's UI, which reads it as Markdown."""
     line = " ".join(text.split())
     return as_markdown(line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…")
 

@@ -66,7 +66,7 @@ def described(name: str, instead: str = "") -> str:
 
 
 async def _instead(client: Client, name: str) -> str | None:
-    """Return None if the attribute is right, otherwise its type, or empty if it does not exist."""
+    """Return None if the attribute is right, otherwise its type, or "" if it does not exist."""
     request = CountWorkflowExecutionsRequest(namespace=client.namespace, query=_QUERIES[name])
     try:
         await client.workflow_service.count_workflow_executions(request, timeout=LOOK_TIMEOUT)

@@ -1,4 +1,4 @@
-"""How far away Temporal is: how soon a silence is noticed, and how often the server is called.
+"""The distance of Temporal: how soon a silence is noticed, and how often the server is called.
 
 Temporal Cloud bills heartbeats and queries.
 """

@@ -54,7 +54,7 @@ async def check_alone(client: Client, stack: str) -> None:
 
 
 async def stay_alone(client: Client, stack: str) -> None:
-    """Raise AnotherStack as soon as there is another one; never return."""
+    """Check again and again; raise AnotherStack as soon as there is another one."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         await check_alone(client, stack)

@@ -122,7 +122,7 @@ MUTANTS = (
         breaks="each job gets the film of the first one",
         edits=(
             (
-                '        """Do the same with one try and no patience."""\n',
+                '        """Store it with one try and without waiting."""\n',
                 "        if stage.name == 'video':\n"
                 "            Storage.first = url = getattr(Storage, 'first', url)\n",
             ),
@@ -311,7 +311,12 @@ MUTANTS = (
     Mutant(
         name="heartbeat-without-the-vendors-id",
         breaks="a worker that takes over does not hear of the vendor's id",
-        edits=(("activity.heartbeat(self.accepted, ", "activity.heartbeat(None, "),),
+        edits=(
+            (
+                "self.accepted, self.percent, self.wait_reported",
+                "None, self.percent, self.wait_reported",
+            ),
+        ),
         scene=SCENES["worker killed"],
         harmless="the next try asks the vendor by our own id and adopts what it has",
     ),

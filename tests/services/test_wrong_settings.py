@@ -42,5 +42,5 @@ def test_mistakes_are_one_line_and_end_it_with_2(service: Service, tmp_path: Pat
     assert line.startswith("wrong settings: ")
     assert f"{service.port}: " in line
     assert "LOG_LEVEL: " in line
-    assert "ALLOWED_HOSTS: no names or addresses without a port: a:1" in line
+    assert "ALLOWED_HOSTS: not names or addresses without a port: a:1" in line
     assert list(tmp_path.iterdir()) == []

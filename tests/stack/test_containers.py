@@ -81,11 +81,11 @@ def check_vendors(stack: Stack) -> None:
     before = workers(stack)
     nobody = ("COMFYUI_URL=http://127.0.0.1:1", "KLING_URL=http://127.0.0.1:1")
     line, *_ = stack.make("mocks-off", *nobody, good=False).splitlines()
-    nowhere = "service: nobody answers at http://host.docker.internal:1"
+    nowhere = "service: no server answers at http://host.docker.internal:1"
     assert line.startswith(f"image {nowhere} (COMFYUI_URL): ")
     assert f"; video {nowhere} (KLING_URL): " in line
     found = stack.make("doctor", "MOCKS=off", *nobody, good=False)
-    assert len(re.findall(r"^bad +(?:image|video) service +nobody answers", found, re.M)) == 2
+    assert len(re.findall(r"^bad +(?:image|video) service +no server answers", found, re.M)) == 2
     assert workers(stack) == before
 
 

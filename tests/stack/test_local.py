@@ -250,13 +250,13 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
 def refuses_wrong_vendors(stack: Stack, gone: list[str]) -> None:
     """Nothing changes where nobody answers, and the doctor tells the good one from the bad one."""
     said = stack.make("mocks-off", *gone, good=False)
-    start = "video service: nobody answers at http://127.0.0.1:1 (KLING_URL): "
+    start = "video service: no server answers at http://127.0.0.1:1 (KLING_URL): "
     [line] = [each for each in said.splitlines() if each.startswith(start)]
     assert line.endswith("nothing was started or changed; VENDOR_CHECKS=off skips this check")
     assert "mock-kling" in stack.make("ps")
     found = stack.make("doctor", "MOCKS=off", *gone, good=False)
     assert re.search(r"^ok +image service +answers at ", found, re.MULTILINE)
-    assert re.search(r"^bad +video service +nobody answers at ", found, re.MULTILINE)
+    assert re.search(r"^bad +video service +no server answers at ", found, re.MULTILINE)
 
 
 def words(given: dict[str, str]) -> list[str]:

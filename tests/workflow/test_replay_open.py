@@ -20,8 +20,8 @@ from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.replay import replaying
 from shared.replay.replaying import replay_open
+from shared.result_line import AWAY
 from shared.semaphore.workflow import SemaphoreWorkflow
-from shared.telling import AWAY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import NewClient

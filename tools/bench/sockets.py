@@ -61,7 +61,7 @@ class Audience:
         if version == self.awaited and len(times) == SOCKETS:
             self.everywhere.set()
 
-    async def hear(self, version: int) -> list[float]:
+    async def arrivals_of(self, version: int) -> list[float]:
         """The moments at which the version arrived, one per socket."""
         async with asyncio.timeout(60):
             await self.everywhere.wait()
@@ -119,7 +119,7 @@ async def measure_changes(service: Running, http: httpx.AsyncClient, records: Re
     before = resident_megabytes(service.process.pid)
     audience.awaited = record.version
     ears = await listen(service, audience, record.job_id)
-    await audience.hear(record.version)
+    await audience.arrivals_of(record.version)
     calls, processor = await temporal_calls(http), cpu_seconds(service.process.pid)
     delays = await all_changes(audience, records, record)
     processor = cpu_seconds(service.process.pid) - processor
@@ -154,7 +154,7 @@ async def all_changes(audience: Audience, records: RecordStore, record: Record) 
         audience.everywhere.clear()
         began = time.perf_counter()
         records.write(record)
-        seconds += [arrived - began for arrived in await audience.hear(record.version)]
+        seconds += [arrived - began for arrived in await audience.arrivals_of(record.version)]
         await asyncio.sleep(PAUSE_SECONDS)
     return seconds
 

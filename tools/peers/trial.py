@@ -31,7 +31,7 @@ JOBS = ("first", "second")
 
 
 @dataclass(frozen=True)
-class Told:
+class Line:
     """One line of a worker's."""
 
     worker: int
@@ -71,10 +71,10 @@ class Running:
                 command, env=self.environment, stdout=log, stderr=log, timeout=300, check=True
             )
 
-    def reported(self, what: str = "", job: str = "") -> list[Told]:
+    def reported(self, what: str = "", job: str = "") -> list[Line]:
         """Their lines in the order of time."""
         found = [
-            Told(number, match[1].decode(), match[2].decode(), float(match[3]))
+            Line(number, match[1].decode(), match[2].decode(), float(match[3]))
             for number in (0, 1, 2)
             if (log := self.folder / f"worker-{number}.log").exists()
             for match in LINE.finditer(log.read_bytes())

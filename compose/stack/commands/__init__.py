@@ -1,1 +1,1 @@
-"""The make targets, a family of them in each file."""
+"""The make targets, a group of them in each file."""

@@ -1,4 +1,4 @@
-"""`make bench`: each part on a stack of its own, as processes, that is removed afterwards."""
+"""`make bench`: run each part on a separate stack of processes, which is removed afterwards."""
 
 import shutil
 import tempfile
@@ -50,7 +50,7 @@ SEVERAL, NOT_SEVERAL = r"^(0*[1-9]\d{1,4}|0*[2-9])$", "is not a whole number fro
 
 
 class Options(BaseModel):
-    """The chosen parts, and their options; a description says what is wrong with other values."""
+    """The chosen parts and their options; a field's description is the error for a wrong value."""
 
     only: Annotated[list[str], BeforeValidator(_parts)] = list(WORKERS)
     runs: str = Field("", pattern=NUMBER, description=NO_NUMBER)

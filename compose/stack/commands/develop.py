@@ -25,7 +25,7 @@ NO_MINUTES = "is not a number of minutes above 0"
 
 
 class Seed(BaseModel):
-    """The seed; without one it is drawn. A description says what is wrong with any other value."""
+    """The seed, drawn at random by default; the description is the error for a wrong value."""
 
     seed: str = Field(
         "", pattern=r"^\d{1,9}$", description="is not a whole number of at most 9 digits"
@@ -33,7 +33,8 @@ class Seed(BaseModel):
 
 
 class Chaos(Seed):
-    """The default mode is processes, because only these have a wire to cut."""
+    """Options of `make chaos`. Processes are the default mode, because only their connections can
+    be cut."""
 
     minutes: str = Field("5", pattern=MINUTES, description=NO_MINUTES)
     mode: Mode = Mode.LOCAL
@@ -42,7 +43,7 @@ class Chaos(Seed):
 
 
 class Simulation(BaseModel):
-    """Only strikes of KINDS, if given."""
+    """Options of `make simulate`; KINDS limits the strikes."""
 
     minutes: str = Field("10", pattern=MINUTES, description=NO_MINUTES)
     seed: str = Field(
@@ -59,7 +60,7 @@ class Simulation(BaseModel):
 
 
 class Mutants(BaseModel):
-    """ONLY these, by their names."""
+    """Options of `make mutants`; ONLY names the mutants to run."""
 
     only: str = Field(
         "",
@@ -79,7 +80,7 @@ def test(root: Path, environ: Mapping[str, str]) -> int:
 
 
 def chaos(root: Path, environ: Mapping[str, str]) -> int:
-    """Strike a stack of its own for MINUTES from a SEED; return 0 if no rule was broken, else 1.
+    """Strike a separate stack for MINUTES from a SEED; return 0 if no rule was broken, else 1.
 
     With DECK=kills each part of the stack is killed once, and MINUTES is ignored.
     """
@@ -99,8 +100,7 @@ def simulate(root: Path, environ: Mapping[str, str]) -> int:
 
 
 def mutants(root: Path, environ: Mapping[str, str]) -> int:
-    """Small edits of the product, each run and judged; 0 when the judge convicts each as expected,
-    else 1."""
+    """Run and judge mutants; return 0 if the judge convicts each as expected, else 1."""
     only = options(Mutants, environ).only
     return run(root, "tests.mutants", ["--only", only] if only else [])
 
@@ -159,10 +159,7 @@ def check(root: Path) -> int:
 
 
 def size_line(root: Path) -> str:
-    """Return the size of the project, in lines and files; "" outside a git clone.
-
-    It fails nothing; it makes growth visible.
-    """
+    """Return the size of the project in lines and files, to show growth; "" outside a git clone."""
     listed = capture(("git", "ls-files"), cwd=root)
     if not listed.good:
         return ""
@@ -209,7 +206,7 @@ def _checks(root: Path) -> Iterator[Check]:
 
 
 def lock(root: Path) -> int:
-    """Write the hashed locks again; the development lock comes first and binds the others."""
+    """Write the hashed locks again, the development lock first, because it binds the others."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
     for extra in sorted(extras, key=lambda name: name != "dev"):

@@ -113,12 +113,12 @@ def _exposure(settings: Settings) -> Iterator[Finding]:
     local = Mode.LOCAL in (settings.mode, settings.running) or machine.missing() is not None
     ports = machine.wanted_ports(settings, containers=not local, running=())
     about = ABOUT | {each.port: each.about for each in settings.further}
-    fix = f"set API_TOKEN, or have {API.bind} and API_PUBLIC_URL on this machine"
+    fix = f"set API_TOKEN, or set {API.bind} and API_PUBLIC_URL to this machine"
     open_api = "API_TOKEN" not in settings.values and exposed(settings, API, "API_PUBLIC_URL")
     for port, name in sorted(ports.items()):
         address = ipaddress.ip_address(settings.binds[name])
         every = " (every address of this machine)" if address.is_unspecified else ""
-        who = f"everybody who reaches {address}{every}"
+        who = f"every machine that reaches {address}{every}"
         if address.is_loopback:
             who = "loopback only" if str(address) == LOOPBACK else f"loopback only ({address})"
         missing = name == API.port and open_api

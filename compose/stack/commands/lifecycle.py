@@ -58,7 +58,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
             raise
         modes.wait(settings, stack)
         if asks_vendors and "CALLBACK_URL" in settings.values:
-            checks.tell_of_callbacks(stack)
+            checks.warn_about_receiver(stack)
     status.urls(settings)
 
 

@@ -1,8 +1,7 @@
-"""`make prove`: parts, each on a stack of its own, one after the other, and one page about all of
-them.
+"""`make prove`: run each part on a separate stack, and draw one page about all of them.
 
-The end of each part is noted, and the page is drawn again; `loadtest.prove` judges what the parts
-have left.
+The end of each part is noted, and the page is drawn again; `loadtest.prove` judges the parts by
+their files.
 """
 
 import json
@@ -86,7 +85,7 @@ def _chaos(proof: Proof, name: str, **given: str) -> int:
 
 
 def _mutants(proof: Proof, name: str, only: str) -> int:
-    """Try the product as it is, and a build of it that is wrong on purpose."""
+    """Run the unchanged product, and a build that is wrong on purpose."""
     words = ["--only", only, "--folder", str(proof.folder / name)]
     return develop.run(proof.root, "tests.mutants", words)
 
@@ -106,9 +105,9 @@ PARTS: dict[str, Part] = {
 
 
 def prove(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Carry out every part, also after a failed one; the exit status is the page's verdict.
+    """Run every part, also after a failed one; the exit status is the page's verdict.
 
-    The user's stack is left alone. An interrupt ends the part and the proof, and the page says so.
+    The user's stack is not touched. An interrupt ends the part and the proof, and the page says so.
     """
     seed = options(develop.Seed, environ).seed or str(secrets.randbelow(1_000_000))
     began = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Runs the load test against the stack; make's variables become its options."""
+"""Run the load test against the stack; make's variables become its options."""
 
 import re
 import shlex
@@ -39,7 +39,7 @@ class Switches(BaseModel):
 
 
 def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
-    """Run N jobs; returns the load test's exit status, which is its verdict."""
+    """Run N jobs; return the load test's exit status, which is its verdict."""
     if not re.fullmatch("0*[1-9][0-9]{0,17}", number):
         raise StackError(
             f"make test-{shown(number)}: N must be a whole number from 1 on, as in make test-20"
@@ -115,8 +115,7 @@ def _make_line(
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the load test's display and report, with the commit (it has no
-    git)."""
+    """Return the load test's environment, with the commit, because its container has no git."""
     names = ("NO_COLOR", "CI", "GIT_COMMIT", "TERM", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE")
     described = capture(
         ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=settings.root

@@ -108,8 +108,7 @@ def _seconds(begin: str, end: str) -> float:
 
 
 def _report(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
-    """Return how it ended, where its files are, and what was accepted and charged by the vendors
-    and the mocks' ledgers."""
+    """Yield how the job ended, where its files are, and what was accepted and charged."""
     style = "good" if record["status"] == "succeeded" else "bad"
     took = _seconds(record["created_at"], record["finished_at"])
     error = f": {record['error']['message']}" if record["error"] else ""

@@ -25,11 +25,11 @@ MOST_ADDRESSES = 10_000
 class TooFast(
     GenvideoError, code="too_fast", status=429, title="Too many requests", retryable=True
 ):
-    """One address sends more requests than API_RATE allows."""
+    """One address sends more requests a second than API_RATE."""
 
 
 class RateLimit:
-    """The time until which each address has used its allowance; 0 a second: no limit."""
+    """When each address has its full allowance again; 0 a second: no limit."""
 
     def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.rate = rate
@@ -70,11 +70,11 @@ PATH = "/session"
 class TokenMissing(
     GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
 ):
-    """With API_TOKEN set, a change needs it; at an exposed API every call does."""
+    """With API_TOKEN, each change needs the token; at an exposed API each call does."""
 
 
 class Sessions:
-    """Cookies under a key derived from API_TOKEN; a new token ends all sessions."""
+    """Signed cookies; the key is derived from API_TOKEN, so a new token ends all sessions."""
 
     def __init__(self, settings: ApiSettings) -> None:
         token = settings.api_token
@@ -118,7 +118,7 @@ READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
 
 
 class AccessControl:
-    """Pass a request on, or answer it with the first reason against it."""
+    """Pass a request on, or answer it with the first reason to refuse it."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
@@ -165,7 +165,8 @@ class AccessControl:
             raise TokenMissing("Authorization: Bearer, and the value of API_TOKEN.")
 
     def _is_in_session(self, headers: Headers, path: str) -> bool:
-        """True for our own page's session only, because a cookie goes to all ports of a host."""
+        """True for our own page's session only, because browsers send a cookie to all ports of a
+        host."""
         origin = headers.get("origin")
         ours = origin is None or origin.partition("://")[2] == headers.get("host")
         return (ours or path == CODEC) and self._sessions.fits(headers.get("cookie", ""))

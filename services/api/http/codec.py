@@ -49,7 +49,7 @@ def origin_of_ui(settings: ApiSettings) -> str:
 
 
 def codec(settings: ApiSettings) -> APIRouter:
-    """`POST /codec/decode`: `{"payloads": […]}` in the proto's JSON, both ways."""
+    """`POST /codec/decode`: `{"payloads": […]}` in the protobuf JSON form, in both directions."""
     router, ui = APIRouter(include_in_schema=False), origin_of_ui(settings)
 
     @router.post(CODEC)

@@ -1,6 +1,6 @@
-"""The page's calls beside jobs and slots; only here the API calls the other services.
+"""The page's calls besides jobs and slots; only here does the API call the other services.
 
-A silent service gives an answer, too, never a crash.
+A silent service is reported, and never fails the call.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _LINES = TypeAdapter(list[JobLine])
 
 
 class MocksOff(GenvideoError, code="mocks_off", status=409, title="The mocks are off"):
-    """Faults exist only in mocks, and the real services are in use."""
+    """Only mocks have faults, and the real services are in use."""
 
 
 class UpstreamAway(

@@ -184,7 +184,8 @@ async def _file(service: Service, request: Request, *, job_id: str, stage: str) 
 
 
 def _has_it(request: Request, etag: str) -> bool:
-    """True if the caller has this file: one of several tags, or one that a proxy weakened."""
+    """True if the caller has this file already: by one of several tags, or by one that a proxy
+    weakened."""
     given = request.headers.get("if-none-match", "").split(",")
     return not {"*", etag}.isdisjoint(each.strip().removeprefix("W/") for each in given)
 

@@ -71,14 +71,14 @@ router = APIRouter(dependencies=[ONLY_KNOWN])
 
 
 class Item(NamedTuple):
-    """A text to send, and the position of a listener that has it."""
+    """A text to send, and the listener's position after it."""
 
     text: str
     position: int
 
 
 class Position(ABC):
-    """How far a listener has come; nothing else is stored for it."""
+    """How far a listener has come; nothing else is kept for it."""
 
     position: int
     # Once all of `next` was sent, nothing will follow.
@@ -86,7 +86,7 @@ class Position(ABC):
 
     @property
     def behind(self) -> bool:
-        """True if so much is missing that it may not be sent at once."""
+        """True if more is missing than may be sent at once."""
         return False
 
     @abstractmethod
@@ -109,8 +109,8 @@ class OneJob(Position):
 
 
 class EveryJob(Position):
-    """The changes of all jobs: first the newest state of those that are known, each `shown`, then
-    perhaps a mark, then each change."""
+    """The changes of all jobs: first the newest state of the known ones, each `shown`, then a mark
+    if requested, then each change."""
 
     def __init__(self, feed: Feed, since: int, *, shown: Callable[[Job], Job], mark: bool) -> None:
         self._feed = feed
@@ -143,7 +143,7 @@ class EveryJob(Position):
 
 
 class SocketListener(Listener):
-    """A socket that gets what follows its position, until the client has left or all is sent."""
+    """A socket that gets what follows its position, until the client leaves or all is sent."""
 
     def __init__(self, socket: WebSocket, at: Position, *, turn: asyncio.Lock) -> None:
         self._socket = socket
@@ -155,7 +155,7 @@ class SocketListener(Listener):
         self._sending: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Write what has come; a task does what has to wait."""
+        """Write what has come; a task sends the rest."""
         if self._open and self._sending is None and not self._written():
             self._sending = asyncio.create_task(self._send())
 
@@ -270,7 +270,7 @@ def _reason(error: GenvideoError) -> str:
 async def _accepted(
     socket: WebSocket, service: Service, serving: Coroutine[Any, Any, None]
 ) -> None:
-    """Serve in a place among the listeners, or refuse if there is none."""
+    """Serve a socket in a reserved place, or refuse it if there is none."""
     with closing(serving):
         try:
             with service.feed.listeners.place(address_of(socket)):
@@ -317,7 +317,7 @@ def _stream(event_id: str) -> dict[str, Any]:
 
 
 class EventStream(StreamingResponse):
-    """Send events as they come, in a place among the listeners; raise TooManyListeners."""
+    """Send events as they come, in a reserved place; raise TooManyListeners."""
 
     def __init__(self, content: AsyncIterator[bytes], listeners: Listeners, address: str) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -331,7 +331,7 @@ class EventStream(StreamingResponse):
 
 
 class StreamListener(Listener):
-    """A stream that waits for news."""
+    """A stream that waits for changes."""
 
     def __init__(self) -> None:
         self.news = asyncio.Event()

@@ -84,8 +84,7 @@ async def config(service: ServiceDep) -> PageConfig:
 
 @router.get("/dashboard/{name:path}")
 async def part(name: Annotated[str, FromPath(max_length=40)]) -> RangedFile:
-    """One of the page's files, at the top or in a folder, or what it and the services say in
-    Chinese."""
+    """One of the page's files, or the Chinese texts of the page and of the services."""
     path = TABLES.get(name, FOLDER / name)
     if not (name in TABLES or _PART.fullmatch(name)) or not path.is_file():
         raise RouteNotFound("Not found")

@@ -74,7 +74,7 @@ Limit = Annotated[
     Field(ge=1, le=MAX_PAGE),
     DIGITS,
     BeforeValidator(lambda given: given or DEFAULT_PAGE),
-    Query(description="At most so many jobs", examples=[DEFAULT_PAGE]),
+    Query(description="The most jobs to return", examples=[DEFAULT_PAGE]),
 ]
 StatusFilter = Annotated[
     Status | None, _OrNone, Query(description="Only jobs in this state", examples=["failed"])
@@ -94,8 +94,8 @@ SlotName = Annotated[
 # Documents access control, which itself knows of every route.
 _BEARER = HTTPBearer(
     scheme_name="token",
-    description="The value of API_TOKEN, where it is set; calls that change nothing need it only"
-    " where other machines reach the API.",
+    description="The value of API_TOKEN, if it is set; calls that change nothing need it only if"
+    " other machines reach the API.",
     auto_error=False,
 )
 CHANGES = [Depends(_BEARER)]

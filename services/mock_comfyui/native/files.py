@@ -31,7 +31,7 @@ _SECONDS = 300
 async def signed_file(
     request: Request, mock: TheMock, key: str, expires: str = "", signature: str = ""
 ) -> Response:
-    """Serve the file; refuse a request with the other server's keys, as storage services do."""
+    """Serve the file; refuse a request that carries a key, as storage services do."""
     if {"authorization", "x-api-key"} & set(request.headers):
         return Response(status_code=400)
     good = hmac.compare_digest(signature.encode(), _signature(key, expires).encode())
@@ -96,7 +96,7 @@ async def view(
 
 @dataclass(slots=True)
 class _Part:
-    """A form field; `filename` is None if it is no file."""
+    """A form field; `filename` is None for a plain value."""
 
     filename: str | None
     body: bytes
@@ -108,7 +108,8 @@ class _Part:
 
 @router.post("/upload/image")
 async def upload(request: Request, queue: TheQueue) -> Response:
-    """Store a picture; the same name with other bytes gets a number, unless it is to replace."""
+    """Store a picture. If the name is taken by other bytes, add a number, unless `overwrite` is
+    set."""
     parts = await _parts(request)
     part, texts = parts.get("image"), {name: it.text for name, it in parts.items()}
     if part is None:

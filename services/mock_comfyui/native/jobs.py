@@ -41,7 +41,7 @@ async def get_history(
 
 @router.get("/history/{prompt_id}")
 async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Response:
-    """`{}` while it waits or runs, and for an unknown id."""
+    """The entry of a prompt that has ended; otherwise `{}`."""
     kept = queue.history.get(prompt_id)
     generation = mock.ledger.find(prompt_id) if kept is None else kept.generation
     if generation is None:
@@ -55,7 +55,7 @@ async def get_history_of(mock: TheMock, queue: TheQueue, prompt_id: str) -> Resp
 
 
 def _bent(entry: Entry, view: View) -> Entry:
-    """Let a fault change a history entry: without its files, or failed after success."""
+    """Change a history entry by a fault: without its files, or failed after success."""
     if not entry["status"]["completed"]:
         return entry
     if view.state is State.FAILED:
@@ -94,7 +94,7 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
 async def cancel(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
     """Cancel by either id; return false if there is nothing to cancel.
 
-    For a running prompt true is a promise: it ends at its next node or step.
+    For a running prompt, true means that it ends at its next node or step.
     """
     cancelled = queue.cancel(job_id)
     generation = mock.ledger.find(job_id)

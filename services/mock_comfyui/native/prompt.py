@@ -1,4 +1,4 @@
-"""The native wire, first half: prompts, the queue, interrupting."""
+"""The native wire, first half: prompts, the queue, interrupts."""
 
 import re
 import uuid
@@ -43,7 +43,7 @@ async def queue_info(queue: TheQueue) -> dict[str, Any]:
 
 @router.post("/prompt")
 async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Response:
-    """Queue a graph; a 200 may carry node_errors, because one good output is enough."""
+    """Queue a graph. A 200 may carry node_errors, because one good output is enough."""
     body = await parsed_body(request)
     if not isinstance(body, dict | list | str):
         raise MalformedBody

@@ -36,8 +36,8 @@ _LISTS: dict[str, Any] = {
 
 @router.websocket("/ws")
 async def events(socket: WebSocket) -> None:
-    """Stay open until the client leaves or the server restarts, even if another socket has its
-    place."""
+    """Stay open until the client leaves or the server restarts, even if another socket replaces
+    this one."""
     queue = socket.app.state.queue
     await socket.accept()
     client_id = socket.query_params.get("clientId") or uuid.uuid4().hex
@@ -68,7 +68,7 @@ async def events(socket: WebSocket) -> None:
 
 @router.get("/object_info")
 async def object_info(queue: TheQueue) -> Response:
-    """Every node type with its inputs, and the files that these may be."""
+    """Every node type with its inputs, and the files that they accept."""
     pictures = queue.saver.folders.pictures()
     return NativeJson({name: entry_of(node, pictures) for name, node in queue.nodes.items()})
 
@@ -107,7 +107,7 @@ async def free(request: Request, queue: TheQueue) -> Response:
 
 @router.get("/system_stats")
 async def system_stats(mock: TheMock) -> Response:
-    """The kind of server: it says that it is a stand-in."""
+    """The server's system, which names itself a mock."""
     system: dict[str, Any] = {
         "os": "linux",
         "ram_total": 16 * _GIGABYTE,

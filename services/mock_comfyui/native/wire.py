@@ -19,7 +19,7 @@ _TROUBLE = "500 Internal Server Error\n\nServer got itself in trouble"
 
 
 async def queue_of(request: Request) -> PromptQueue:
-    """Async, because FastAPI runs other dependencies in a thread."""
+    """Return the queue. It is async, because FastAPI runs other dependencies in a thread."""
     queue = request.app.state.queue
     assert isinstance(queue, PromptQueue)  # noqa: S101 - set by the factory
     return queue
@@ -41,7 +41,7 @@ async def on_trouble(_request: Request, _error: Exception) -> Response:
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """Read the body as an object; raise MalformedBody where the real server fails."""
+    """Read the body as an object; raise MalformedBody if the real server would fail."""
     found = await parsed_body(request)
     if not isinstance(found, dict):
         raise MalformedBody
@@ -65,7 +65,7 @@ async def parsed_body(request: Request) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number of JSON's")
+        raise ValueError(f"{text} is not a JSON number")
     return number
 
 

@@ -28,7 +28,7 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`shown` is the input as the server shows it: `[type, config]`, or `[choices, config]`."""
+    """An input. `shown` is how the server shows it: `[type, config]`, or `[choices, config]`."""
 
     kind: str
     shown: list[Any]
@@ -52,7 +52,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """`info` is its whole entry in the catalogue."""
+    """A node type; `info` is its whole entry in the catalogue."""
 
     inputs: dict[str, Input]
     info: Config
@@ -72,7 +72,7 @@ class NodeType:
         return "steps" if self.info["name"] in ("KSampler", "KSamplerAdvanced") else None
 
     def takes(self, given: Config) -> dict[str, Input]:
-        """Return its inputs, with those that its choices add; an invalid choice is ignored."""
+        """Return its inputs, and those that its choices add; ignore an invalid choice."""
         found: dict[str, Input] = {}
         for name, wanted in self.inputs.items():
             if wanted.kind != _DYNAMIC:
@@ -126,7 +126,8 @@ def build_nodes(models: Models) -> dict[str, NodeType]:
 
 
 def entry_of(node: NodeType, pictures: list[str]) -> Config:
-    """Return its entry in `/object_info`; `pictures` are the files of the input folder."""
+    """Return the entry of a node type in `/object_info`; `pictures` are the files of the input
+    folder."""
     text = json.dumps(node.info).replace(f'["{_INPUT}"]', json.dumps(pictures))
     entry: Config = json.loads(text)
     return entry

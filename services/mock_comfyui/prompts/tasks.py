@@ -21,7 +21,8 @@ _MOST = 64
 
 @dataclass(slots=True)
 class Work:
-    """`order` has every needed node; `cached` those that have a result already."""
+    """The work of a prompt. `order` has every needed node; `cached` are those that have a result
+    already."""
 
     order: list[str]
     signatures: dict[str, str]
@@ -43,7 +44,8 @@ class NodeCache:
     def plan(
         self, graph: Graph, outputs: list[str], nodes: Nodes, *, changed: Callable[[Graph], str]
     ) -> Work:
-        """Return the work as it is now; `changed` says what else a node's state depends on."""
+        """Return the work that a prompt needs now; `changed` says what else a node's state depends
+        on."""
         order = needed(graph, outputs, nodes)
         # A signature has the class, the values, and the signatures of the sources.
         signatures: dict[str, str] = {}
@@ -112,8 +114,8 @@ def _links(graph: Graph, node_id: str, nodes: Nodes) -> Iterator[str]:
 
 
 def shape_of(graph: Graph, node_id: str, nodes: Nodes) -> tuple[tuple[int, int], int]:
-    """Return the size by the nearest nodes above that give width and height, and a batch; a size of
-    0 stands for one that the graph doesn't give."""
+    """Return width, height and batch from the nearest nodes above that give them; 0 if the graph
+    gives none."""
     width = height = batch = 0
     ahead, seen = [node_id], {node_id}
     while ahead and not (width and batch):

@@ -25,12 +25,12 @@ _CONVERTED: dict[str, Callable[[Any], Any]] = {
 
 
 class NoGraph(Exception):
-    """It holds something that is no node, such as a graph in the editor's format."""
+    """The body holds something other than nodes, such as a graph in the editor's format."""
 
 
 @dataclass(slots=True)
 class Validation:
-    """`error` if nothing runs; `node_errors` may accompany good outputs."""
+    """The result. `error` if nothing runs; `node_errors` may accompany good outputs."""
 
     error: Mistake | None = None
     outputs: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ def mistake(kind: str, message: str, details: str, **extra: Any) -> Mistake:
 def validate(
     graph: Graph, nodes: Nodes, *, is_there: Callable[[str], bool], old: bool = False
 ) -> Validation:
-    """Check it, and convert its values in place as the real server does.
+    """Validate a graph, and convert its values in place as the real server does.
 
     `is_there` says whether there is a picture of this name.
     """

@@ -34,10 +34,10 @@ class Listener:
 
 
 class Hub:
-    """The sockets by client id. A second one under an id replaces the first; either one removes the
-    entry when it closes.
+    """The sockets by client id.
 
-    So of two sockets of one id both are deaf once either has closed.
+    A second socket with the same id replaces the first; either one removes the entry when it
+    closes. So both get no more frames once one of them has closed.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Hub:
             self._sending.cancel()
 
     def behave(self, mode: str) -> None:
-        """`stalled`: nothing is sent until it is `live` again; `stolen`: all entries are taken."""
+        """`stalled`: send nothing until it is `live` again; `stolen`: remove all entries."""
         self._stolen = mode == "stolen"
         if self._stolen:
             self._places.clear()
@@ -78,7 +78,7 @@ class Hub:
         self._places.pop(client_id, None)
 
     def send(self, client_id: str | None, kind: str, data: Message) -> None:
-        """Send to the socket of this client, or to nobody; without a client id, to all."""
+        """Send to the socket of this client, if it has one; without a client id, to all."""
         if listeners := self.meant(client_id):
             self._frames.put_nowait((listeners, encode(kind, data)))
 
@@ -89,7 +89,7 @@ class Hub:
         self._places.clear()
 
     def meant(self, client_id: str | None) -> list[Listener]:
-        """Return the sockets of this client, or all sockets without one."""
+        """Return the sockets of this client, or all sockets without a client id."""
         if client_id is None:
             return list(self._places.values())
         return [self._places[client_id]] if client_id in self._places else []
@@ -109,8 +109,7 @@ def encode(kind: str, data: Message) -> str:
 
 
 class ExecutionEvents:
-    """The events of a run; a prompt without a client id is reported to everybody, with less
-    detail."""
+    """The events of a run. Without a client id all sockets get them, with less detail."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -150,11 +149,11 @@ class ExecutionEvents:
         self._send_and_record(task, "execution_success")
 
     def interrupted(self, task: Task) -> None:
-        """Report to everybody if there is no client, unlike other ends."""
+        """Send the interruption to all sockets if there is no client, unlike other ends."""
         self._send_and_record(task, "execution_interrupted", _where(task), to_all=True)
 
     def error(self, task: Task, *, kind: str, message: str) -> None:
-        """Report as much as the real server: server paths and a traceback."""
+        """Send as much detail as the real server does: server paths and a traceback."""
         where = _where(task)
         inputs = task.graph[where["node_id"]].get("inputs", {})
         payload = {

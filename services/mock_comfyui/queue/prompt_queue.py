@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`entry` is the body of `/history`; `generation` the one that it is about."""
+    """An ended prompt: `entry` is the body of `/history`, `generation` its generation."""
 
     entry: dict[str, Any]
     generation: Generation
@@ -58,7 +58,7 @@ class PromptQueue:
         return next(self._numbers)
 
     def take(self, generation: Generation, planned: PlannedRun) -> bool:
-        """Queue a prompt of the native wire, which runs when the ones before it have ended."""
+        """Queue a prompt of the native wire, which runs after those before it."""
         task = generation.detail.get("task")
         if not isinstance(task, Task):
             return False
@@ -73,7 +73,7 @@ class PromptQueue:
         return True
 
     def on_change(self, generation: Generation) -> None:
-        """Remove lost prompts, and release the ended ones."""
+        """Remove lost prompts, and release ended ones."""
         if generation.vanished:
             self.running.pop(generation, None)
             self._take_out(generation)
@@ -96,7 +96,7 @@ class PromptQueue:
             yield task, State.QUEUED
 
     def cancel(self, prompt_id: str) -> bool:
-        """Stop the running one at its next step, or drop the first that waits."""
+        """Stop the running prompt of this id at its next step, or drop the first that waits."""
         return self.interrupt(prompt_id) or self.drop(prompt_id)
 
     def interrupt(self, prompt_id: str | None) -> bool:
@@ -200,7 +200,7 @@ class PromptQueue:
             self._events.error(task, kind=failed.kind, message=f"{failed}\n")
             error = str(failed)
         except Exception as broken:
-            _log.exception("the work on %s broke off", task.id)
+            _log.exception("the work on %s failed unexpectedly", task.id)
             self._events.error(task, kind=type(broken).__name__, message=f"{broken}\n")
             error = f"internal error: {type(broken).__name__}"
         else:

@@ -27,7 +27,7 @@ _ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 
 class NodeFailed(Exception):
-    """A node raises; `kind` is the type of the server's exception."""
+    """A node failed; `kind` is the type of the server's exception."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class Saver:
         self._config = config
 
     async def output_of(self, task: Task, node_id: str) -> Output | None:
-        """Return what the node has made, None for one without output; raise NodeFailed."""
+        """Return the output of a node, or None; raise NodeFailed."""
         node = task.graph[node_id]
         inputs = node["inputs"]
         # Some values were accepted in the place of a link.
@@ -83,14 +83,14 @@ class Saver:
         return None
 
     def state_of(self, node: Graph) -> str:
-        """Return what a node's result depends on beside its inputs: the bytes of the file it
+        """Return what a node's result depends on besides its inputs: the bytes of the file that it
         loads."""
         if node["class_type"] != "LoadImage":
             return ""
         return sha256(self.folders.load(str(node["inputs"]["image"])) or b"").hexdigest()
 
     def note_file(self, task: Task) -> None:
-        """Tell the ledger of its first picture, made or cached."""
+        """Record the first picture in the ledger, made or cached."""
         for output in task.results.values():
             for image in output.get("images", ()):
                 name = key_of(image["filename"], image["subfolder"], image["type"])
@@ -165,16 +165,15 @@ _MOST_STEPS = 20
 
 
 class Interrupted(Exception):
-    """Somebody has requested its end."""
+    """A client has interrupted the prompt."""
 
 
 class Vanished(Exception):
-    """It is forgotten in the middle, as by a restart."""
+    """The prompt is forgotten in the middle, as by a restart."""
 
 
 class PromptRun:
-    """The run; nodes take their share of the time by their steps, and an interruption waits for the
-    next one."""
+    """A run. Nodes share the time by their steps, and an interruption waits for the next step."""
 
     def __init__(self, task: Task, *, clock: Clock, saver: Saver) -> None:
         planned = task.planned
@@ -193,7 +192,7 @@ class PromptRun:
         self._strikes_at = self.seconds * strikes_at
 
     async def to_its_end(self, events: ExecutionEvents, cache: NodeCache) -> None:
-        """Return if it succeeds; raise Interrupted, NodeFailed or Vanished."""
+        """Run all nodes; raise Interrupted, NodeFailed or Vanished."""
         task = self._task
         for node_id in task.work.to_run:
             events.start_node(task, node_id)

@@ -1,1 +1,2 @@
-"""The fault plan: rules that say which job, where in its life, what, how often and until when."""
+"""The fault plan: rules that say what happens to which job, at which point, how often and until
+when."""

@@ -26,8 +26,8 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`members` are its parameters, which a rule gives under `with`; `service` the only one that
-    has it."""
+    """A kind of fault. `members` are its parameters, which a rule gives under `with`; `service` is
+    set if only one service has it."""
 
     where: Where
     do: str

@@ -60,7 +60,7 @@ class ArmedRule:
         )
 
     def fits_service(self, service: str, points: frozenset[Where]) -> bool:
-        """True if this service has a point for it, because one plan may be given to both mocks."""
+        """True if this service has a point for the rule, because one plan may go to both mocks."""
         kinds = (fault.kind for fault in self.faults)
         return self.rule.service in (None, service) and any(
             kind.where in points and kind.service in (None, service) for kind in kinds
@@ -78,8 +78,8 @@ class ArmedRule:
         )
 
     def count(self, fault: Fault, generation: Generation, status: str | None) -> int:
-        """Return the number of this event among those of the job that meet the rule; 0 for one
-        that does not."""
+        """Return this event's number among those of the job that match the rule; 0 if it does not
+        match."""
         if fault.kind.where is Where.CALLBACK and self.rule.match.status not in (None, status):
             return 0
         return generation.job.count((self.serial, fault.kind.name))

@@ -200,7 +200,8 @@ class Match(Part):
 
 
 class Often(Part):
-    """How often. `first` counts the job's events at that point; `attempts` are generations."""
+    """How often a rule applies. `first` counts the job's events at that point; `attempts` are
+    generations."""
 
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
     first: PositiveInt | None = None
@@ -216,7 +217,7 @@ class After(Part):
 
 
 class Until(Part):
-    """When the rule ends by itself: after a number of hits, nominal seconds, or at an instant.
+    """When the rule ends: after a number of hits, nominal seconds, or at an instant.
 
     Hits are counted in order of arrival; everything else is the same in any order.
     """

@@ -1,9 +1,8 @@
-"""`python -m services.worker.doctor`: checks both vendors, or with `--only image` one of them.
-The calls cost nothing, and submit nothing.
+"""`python -m services.worker.doctor`: check both vendors, or with `--only image` one of them.
 
-It prints a line for each finding, then a last line with all of them and the vendors' offers:
-`{"findings": [{"check", "verdict", "says"}, …], "offers": {"image": …, "video": …}}`.
-The exit status is 1 if a finding is wrong.
+The calls cost nothing, and submit nothing. It prints a line for each finding, then a last line with
+all of them and the vendors' offers: `{"findings": [{"check", "verdict", "says"}, …], "offers":
+{"image": …, "video": …}}`. The exit status is 1 if a finding is wrong.
 """
 
 import argparse
@@ -17,15 +16,15 @@ from services.worker.doctor.checks import examine
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.findings import Verdict
 from shared.jobs.genvideo import GENVIDEO
+from shared.result_line import print_result
 from shared.settings.common import CallbackSecret, load
 from shared.telemetry import logs
-from shared.telling import tell
 
 WRONG = 1
 
 
 class DoctorSettings(WorkerSettings):
-    """The worker's settings; nothing is signed here, so no secret is needed."""
+    """The worker's settings without a secret, because nothing is signed here."""
 
     callback_secret: CallbackSecret = SecretStr("0" * 32)
 
@@ -33,11 +32,9 @@ class DoctorSettings(WorkerSettings):
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "--receiver", action="store_true", help="the callback receiver runs: ask for it, too"
+        "--receiver", action="store_true", help="the callback receiver runs, so check it, too"
     )
-    parser.add_argument(
-        "--only", choices=GENVIDEO.names, help="the stage whose vendor is looked at"
-    )
+    parser.add_argument("--only", choices=GENVIDEO.names, help="the stage whose vendor is checked")
     asked = parser.parse_args()
     # The only output on stdout.
     logs.configure(service="doctor", level="WARNING", form="json")
@@ -45,7 +42,7 @@ def main() -> int:
     found = asyncio.run(examine(load(DoctorSettings), stages, receiver=asked.receiver))
     for each in found.findings:
         sys.stdout.write(f"{each.verdict:<7}  {each.check}: {each.says}\n")
-    tell(asdict(found))
+    print_result(asdict(found))
     return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0
 
 

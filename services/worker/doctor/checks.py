@@ -1,6 +1,6 @@
 """Free checks before a job is submitted: of both vendors, and of the addresses between them.
 
-Each check has a name and a probe; a finding names the setting that would change it.
+Each check has a name and a probe; a finding names the setting to change.
 """
 
 import asyncio
@@ -28,23 +28,26 @@ UNSAID = "it does not say what it makes them with"
 SECONDS = 5.0
 # What a container calls the machine that it runs on.
 GATEWAY = "host.docker.internal"
-POLLING = "each video's end is found by polling alone, a little later"
+POLLING = "only polling finds the end of each video, a little later"
 OPEN = (
-    "COMFYUI_URL is public, and lets us in without a key: so it does with everybody, who may run"
-    " and read what they like there; put a proxy before it that asks for one (COMFYUI_HEADERS)"
+    "COMFYUI_URL is public and needs no key, so anyone can run and read anything there; put a proxy"
+    " before it that requires one (COMFYUI_HEADERS)"
 )
 FETCHED = (
-    "the video service (VIDEO_API=service) fetches images from COMFYUI_URL itself, and is not given"
-    " COMFYUI_HEADERS: it has to get in by itself"
+    "the video service (VIDEO_API=service) fetches images from COMFYUI_URL without COMFYUI_HEADERS,"
+    " so it needs its own access"
 )
-PLAIN = "is sent over the internet by plain http, for everybody on the way to read"
+PLAIN = "is sent over the internet by plain http, so others can read it"
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is looked at. `stages`: those whose vendors are asked, for a mock may not run yet.
-    `receiver`: our receiver runs, and must answer at the callback address."""
+    """The subject of the checks. `stages`: those whose vendors are asked, because a mock may not
+    run yet.
+
+    `receiver`: our receiver runs, and must answer at the callback address.
+    """
 
     settings: WorkerSettings
     images: Vendor
@@ -56,7 +59,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Examination:
-    """`offers`: by stage, what a generation is made with, as far as the vendor says it."""
+    """The findings. `offers`: by stage, what a generation is made with, if the vendor says it."""
 
     findings: list[Finding]
     offers: dict[str, str]
@@ -115,19 +118,19 @@ async def _callbacks(subject: Subject) -> list[Finding]:
     at = f"CALLBACK_URL={redacted(settings.callback_url)}"
     name = "callbacks"
     if not ours and settings.proxy_for(settings.callback_url):
-        return [warning(name, f"{at} can't be looked up from here, but by VENDOR_PROXY")]
+        return [warning(name, f"{at} can't be resolved from here, only by VENDOR_PROXY")]
     if not ours:
-        return [wrong(name, f"{at}: its host leads to no address, so no callback can arrive")]
+        return [wrong(name, f"{at}: its host does not resolve, so no callback can arrive")]
     if all(each.is_loopback for each in ours):
         host = urlsplit(settings.video_service_url).hostname
         if host == GATEWAY or all(each.is_loopback for each in theirs):
             return [ok(name, f"{at}: they stay on this machine, as the video vendor does")]
-        elsewhere = "is this machine alone, and the video vendor elsewhere"
+        elsewhere = "is reachable on this machine only, and the video vendor is elsewhere"
         return [warning(name, f"{at} {elsewhere}: {POLLING}")]
     if not _are_public(ours) and _are_public(theirs):
-        return [warning(name, f"{at} is not public, which the video vendor is: {POLLING}")]
+        return [warning(name, f"{at} is not public, but the video vendor is: {POLLING}")]
     if not subject.receiver:
-        return [ok(name, f"{at} is known; whether the receiver answers there shows once it runs")]
+        return [ok(name, f"{at} resolves; the receiver can be checked there when it runs")]
     return [await _receiver(settings, at)]
 
 
@@ -139,17 +142,17 @@ async def _receiver(settings: WorkerSettings, at: str) -> Finding:
             answer = await ask(http, "GET", "healthz")
         except VendorError as error:
             # The vendor's way to it may be another one, through a gateway that shows it outside.
-            return warning(name, f"{at} can't be reached there from here: {error.message}")
+            return warning(name, f"{at} can't be reached from here: {error.message}")
     if answer.status_code == httpx.codes.OK and json_object(answer) == {"status": "ok"}:
         return ok(name, f"{at}: the receiver answers there")
-    told = f"somebody else than the receiver answers there (HTTP {answer.status_code})"
-    return wrong(name, f"{at}: {told}")
+    other = f"another program than the receiver answers there (HTTP {answer.status_code})"
+    return wrong(name, f"{at}: {other}")
 
 
 async def _access(subject: Subject) -> list[Finding]:
     """Check that a public vendor needs a key, and that the key is sent encrypted.
 
-    Findings are warnings, because we can't know who else can reach it.
+    Findings are warnings, because the server may be protected in a way that we can't see.
     """
     settings, found = subject.settings, []
     guarded = bool(subject.images.credentials())
@@ -169,8 +172,10 @@ async def _access(subject: Subject) -> list[Finding]:
 
 
 async def _result_hosts(subject: Subject) -> list[Finding]:
-    """A warning for each that leads nowhere or inside. Of `*.domain` and of the vendors' own, which
-    are many and change, only if not a single one is known. A proxy looks them up by itself.
+    """Return a warning for each host that resolves to nothing or to a private address.
+
+    For `*.domain`, and for the vendors' own hosts, which are many and change, only if none of them
+    resolves. With a proxy the proxy resolves names.
     """
     name, settings, resolve = "result hosts", subject.settings, subject.resolve
     at = settings.vendor_addresses()
@@ -191,7 +196,7 @@ async def _result_hosts(subject: Subject) -> list[Finding]:
         *(_led_to(f"https://{each.removeprefix('*.')}", resolve) for each in many)
     )
     if many and not any(known):
-        found.append(warning(name, f"none is known here: {', '.join(many)}"))
+        found.append(warning(name, f"none of them resolves here: {', '.join(many)}"))
     return found or [ok(name, f"known: {', '.join(sorted(named))}")]
 
 
@@ -199,11 +204,13 @@ async def _reason(name: str, resolve: Resolve) -> str | None:
     """Return why nothing can be fetched from a host, or None."""
     found = await _led_to(f"https://{name}", resolve)
     if not found:
-        return f"{name} leads to no address: nothing can be fetched from there (RESULT_HOSTS)"
+        return f"{name} does not resolve: nothing can be fetched from there (RESULT_HOSTS)"
     host = urlsplit(f"//{name}").hostname
     inside = [each for each in found if not is_public(each) and str(each) != host]
     if inside:
-        return f"{name} leads to {inside[0]}, which is not public: results from there are refused"
+        return (
+            f"{name} resolves to {inside[0]}, which is not public: results from there are refused"
+        )
     return None
 
 

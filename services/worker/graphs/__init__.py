@@ -1,1 +1,2 @@
-"""Workflows of ComfyUI: read from a file, bound, filled in; pure, and known to the settings."""
+"""ComfyUI workflows: read from a file, bound, filled in. The code is pure, so settings may import
+it."""

@@ -1,6 +1,6 @@
-"""Where a job's values go in a graph, and whose file is the result.
+"""Find the inputs of a graph for a job's values, and the node whose file is the result.
 
-A map says so, titles do, or the graph itself if it leads to one place only.
+A map or titles name them; otherwise the graph itself does, if it is unambiguous.
 """
 
 import re
@@ -32,7 +32,7 @@ class Target(NamedTuple):
 
 
 def prompts(graph: Graph) -> set[Target | None]:
-    """Return the texts behind the samplers' `positive`; None for one that isn't found."""
+    """Return the texts that feed the samplers' `positive`; None for one that isn't found."""
     return {_prompt(graph, sampler) for sampler in samplers(graph)}
 
 
@@ -60,7 +60,7 @@ def savers(graph: Graph) -> list[Node]:
 
 
 def is_video_saver(node: Node) -> bool:
-    """Whether a node's file is a video: that of one by what it takes, or of one that is known."""
+    """True if a node saves a video, by its inputs or by its type."""
     return node.kind in _VIDEO_SAVERS or (PREFIX in node.inputs and node.link("video") is not None)
 
 
@@ -122,7 +122,7 @@ _BINDINGS, _OUTPUT, _WORKFLOW = "COMFYUI_BINDINGS", "COMFYUI_OUTPUT", "COMFYUI_W
 
 
 class Role(StrEnum):
-    """A value that a job brings."""
+    """A value of a job that goes into the graph."""
 
     PROMPT = "prompt"
     SEED = "seed"
@@ -147,8 +147,7 @@ _ROLES = ", ".join(Role)
 class Binding:
     """Every role with its inputs, and the node whose file is the result.
 
-    `naming`: of the node's files; None of one that somebody has named although its files are
-    temporary ones.
+    `naming`: the names of that node's files; None for a named node that saves temporary files.
     """
 
     targets: Mapping[Role, tuple[Target, ...]]
@@ -157,9 +156,9 @@ class Binding:
 
 
 def bind(graph: Graph, *, bindings: str, output: str, sized: bool) -> Binding:
-    """The binding under the settings; GraphError with every mistake, each behind its setting.
+    """Return the binding by the settings; raise GraphError with every mistake, by setting.
 
-    `sized`: a size is set, for which there must be inputs.
+    `sized`: a size is set, so there must be inputs for it.
     """
     binder = _Binder(graph)
     binder.read_map(bindings)
@@ -185,7 +184,7 @@ class _Binder:
         self.wrong.setdefault(setting, []).append(reason)
 
     def read_map(self, text: str) -> None:
-        """`prompt=6.text seed=3.seed,13.noise_seed`."""
+        """Read a map such as `prompt=6.text seed=3.seed,13.noise_seed`."""
         for word in text.split():
             name, _, targets = word.partition("=")
             if name not in list(Role) or not targets:
@@ -217,7 +216,7 @@ class _Binder:
             self._take(role, target, setting=_WORKFLOW, where=f"node {node.name}")
 
     def _take(self, role: Role, target: Target, *, setting: str, where: str) -> None:
-        """Bind a role, or note why it does not fit; in both cases nothing is guessed for it."""
+        """Bind a role, or note why the input does not fit; either way the role is not guessed."""
         reason = self._misfit(role, target)
         if reason is None:
             self.found.setdefault(role, []).append(target)
@@ -233,21 +232,21 @@ class _Binder:
             there = ", ".join(node.inputs) or "none"
             return f"node {node.name} has no input {target.name}; it has: {there}"
         if (source := node.link(target.name)) is not None:
-            return f"{target} comes from node {source}, which is to be bound instead"
+            return f"{target} comes from node {source}: bind that node instead"
         value = node.value(target.name)
         if role in _TEXT:
             return None if isinstance(value, str) else f"{target} takes no text"
         return None if is_number(value) else f"{target} takes no whole number"
 
-    def find_output(self, said: str) -> tuple[Node | None, str]:
-        """The node that is named, marked, or the only one that saves; and the first file that it is
-        said to make, as in `9=image_00001_.png`."""
-        if said:
-            found, first_file = self._called(said), ""
-            if not found and "=" in said:
-                name, _, first_file = said.rpartition("=")
+    def find_output(self, named: str) -> tuple[Node | None, str]:
+        """Return the node that is named, marked, or the only one that saves, and its first file if
+        the setting gives one, as in `9=image_00001_.png`."""
+        if named:
+            found, first_file = self._called(named), ""
+            if not found and "=" in named:
+                name, _, first_file = named.rpartition("=")
                 found = self._called(name)
-            return self._only(found, f"{said}: there is no such node"), first_file
+            return self._only(found, f"{named}: there is no such node"), first_file
         if self._titled:
             return self._only(self._titled, ""), ""
         missing = "no node saves an image as a file: which one gives the result?"
@@ -275,10 +274,10 @@ class _Binder:
         if len(found) == 1:
             if not is_video_saver(found[0]):
                 return found[0]
-            missing = f"node {found[0].name} saves a video, and the result is to be an image"
+            missing = f"node {found[0].name} saves a video, but the result must be an image"
             found = []
         several = ", ".join(node.name for node in found)
-        self._refuse(_OUTPUT, f"it may be each of {several}" if found else missing)
+        self._refuse(_OUTPUT, f"it may be any of {several}" if found else missing)
         return None
 
     def guess(self, output: Node | None, *, sized: bool) -> None:
@@ -314,7 +313,7 @@ class _Binder:
         return role not in self.found and role not in self._unclear
 
     def _guess(self, role: Role, found: set[Target | None]) -> None:
-        """Bind the only candidate; having none is right if nothing needs it."""
+        """Bind the only candidate; no candidate is right if the role is not needed."""
         if len(found) == 1 and (target := next(iter(found))) is not None:
             self.found[role] = [target]
         elif found:
@@ -322,6 +321,6 @@ class _Binder:
             which = f" ({there} may be meant)" if there else ""
             self._refuse(
                 _BINDINGS,
-                f"which input takes the {role}{which}? Say {role}=NODE.INPUT, or title its node "
+                f"which input takes the {role}{which}? Set {role}=NODE.INPUT, or title its node "
                 f"genvideo:{role}",
             )

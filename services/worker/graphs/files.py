@@ -1,5 +1,5 @@
-"""How a node names the pictures that it saves, so that one is found when the server has forgotten
-which prompt made it."""
+"""The names that a node gives to the pictures that it saves, by which a picture is found when the
+server has forgotten its prompt."""
 
 import re
 from collections.abc import Iterator
@@ -30,15 +30,15 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Naming:
-    """Names of files under the prefix: what stands before and behind the number, and the first one
-    with as many digits as it has; without a number there is one file."""
+    """The names of files under the prefix: the text before and after the number, and the first
+    number with all its digits. Without a number there is one file."""
 
     before: str
     first: str
     after: str
 
     def names(self) -> Iterator[str]:
-        """The first few, in the order in which they are made."""
+        """Yield the first few names, in the order in which the files are made."""
         if not self.first:
             yield f"{STEM}{self.after}"
             return
@@ -50,19 +50,19 @@ def keeps_nothing(node: Node) -> bool:
     return node.kind in _TEMPORARY
 
 
-def naming_of(node: Node, said: str, *, prefixed: bool) -> Naming:
-    """The names of a node's files, by what is said of the first one; else by its type, where our
-    prefix is its own (`prefixed`).
+def naming_of(node: Node, named: str, *, prefixed: bool) -> Naming:
+    """Return the names of a node's files, by `named`, its first file; else by its type, if the
+    prefix is our own (`prefixed`).
 
-    GraphError where neither tells, or it is no picture that can be stored.
+    Raises GraphError if neither is known, or the files are no pictures that can be stored.
     """
     known = _KNOWN.get(node.kind, "") if prefixed else ""
-    first = said or known.format_map({"format": node.value("format") or "?"})
+    first = named or known.format_map({"format": node.value("format") or "?"})
     found = _FIRST.fullmatch(first)
     if found is None:
         example = f"such as {node.id}={_NUMBERED}.png"
-        if said:
-            raise GraphError(f"{said} names no first file under the prefix {STEM}, {example}")
+        if named:
+            raise GraphError(f"{named} names no first file under the prefix {STEM}, {example}")
         raise GraphError(
             f"how node {node.name} names its files is not known, so that a picture which the server"
             " has forgotten would be made again; name the node with its first file under the prefix"

@@ -1,4 +1,4 @@
-"""A workflow of ComfyUI in API format, read from a file; nothing in it is ever changed."""
+"""A ComfyUI workflow in API format, read from a file; it is never changed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from typing import Any
 MAX_BYTES = 4 * 1024 * 1024
 EXPORT = (
     "it is in the editor's own format; export it for the API: in ComfyUI, Workflow, Export (API); "
-    "in older ones, Save (API Format), which the developer options bring"
+    "in older versions, Save (API Format), with the developer options on"
 )
 
 
 class GraphError(ValueError):
-    """The workflow does not fit: one line with every mistake."""
+    """The workflow can't be used: one line with every mistake."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def parse_graph(text: str) -> Graph:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise GraphError(f"it is no JSON: {error}") from None
+        raise GraphError(f"it is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise GraphError("it is no JSON object")
+        raise GraphError("it is not a JSON object")
     if isinstance(found.get("nodes"), list):
         raise GraphError(EXPORT)
     wrong = [
@@ -121,9 +121,11 @@ def parse_graph(text: str) -> Graph:
     try:
         json.dumps(nodes, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
-        raise GraphError("it can't be sent: a text in it is half of a character") from None
+        raise GraphError(
+            "it can't be sent: a text in it contains half of a surrogate pair"
+        ) from None
     except (ValueError, RecursionError):
-        raise GraphError("it can't be sent: a number in it is NaN or beyond all bounds") from None
+        raise GraphError("it can't be sent: a number in it is NaN or infinite") from None
     return Graph(nodes)
 
 

@@ -1,4 +1,4 @@
-"""The graph that is sent for a job: the user's, with the job's values. It reads settings only."""
+"""Make the graph that is sent for a job: the user's graph, with the job's values."""
 
 import hashlib
 import re
@@ -25,9 +25,9 @@ MOST_SEED = 2 ** (8 * _SEED_BYTES) - 1
 
 @dataclass(frozen=True)
 class Plan:
-    """A graph, where things go in it, and what every job has in common.
+    """A graph, its bound inputs, and the values that all jobs share.
 
-    `template`: how prompt and style meet. Width and height as the graph has them where None.
+    `template`: how prompt and style are joined. With None the width and height of the graph stay.
     """
 
     graph: Graph
@@ -75,14 +75,15 @@ def merged(template: str, *, prompt: str, style: str) -> str:
 
 
 def prompt_id_of(either_id: str) -> str:
-    """Return the prompt id of a generation, derived from our id; a prompt id stays as it is."""
+    """Return the prompt id that is derived from our id of a generation; return a prompt id
+    unchanged."""
     if _PROMPT_ID.fullmatch(either_id):
         return either_id
     return str(uuid.uuid5(_NAMESPACE, either_id))
 
 
 def is_made_of_ours(prompt_id: object) -> bool:
-    """True if a prompt id was derived from one of our ids; a server's own ids are random."""
+    """True if a prompt id was derived from one of our ids; the server's own ids are random."""
     return (
         isinstance(prompt_id, str)
         and _PROMPT_ID.fullmatch(prompt_id) is not None
@@ -91,7 +92,8 @@ def is_made_of_ours(prompt_id: object) -> bool:
 
 
 def seed_of(external_id: str) -> int:
-    """Return the seed: the same if an attempt is sent again, another one for another attempt."""
+    """Return a seed that is the same each time an attempt is sent, and different for another
+    attempt."""
     return int.from_bytes(hashlib.sha256(external_id.encode()).digest()[:_SEED_BYTES])
 
 

@@ -1,1 +1,1 @@
-"""Results: where they may be fetched from, whether they are what they claim, where they lie."""
+"""Check results in a child process."""

@@ -1,4 +1,4 @@
-"""Has files checked by a process of its own, which may die of them; this one doesn't open them."""
+"""Have files checked by a child process, which a file may kill; this process opens none."""
 
 import asyncio
 import base64
@@ -47,8 +47,8 @@ FAILURES: dict[str, type[GenvideoError]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What pictures a vendor takes: `kinds` by Pillow's names, sides in pixels, and how many times
-    as long as the other one a side may be."""
+    """The pictures that a vendor takes: `kinds` by Pillow's names, sides in pixels, and the largest
+    ratio of the sides."""
 
     kinds: tuple[str, ...]
     max_bytes: int
@@ -57,15 +57,15 @@ class Bounds:
 
 
 class Checker(storage.Checker):
-    """One child process that checks files one at a time; it is started before it is needed."""
+    """One child process that checks files one at a time; it starts before it is needed."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._child = asyncio.create_task(_started())
 
     async def check(self, path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
-        """Return if this is a good file of one of these kinds; for a picture `out` then has what is
-        stored.
+        """Return if this is a good file of one of these kinds; for a picture `out` then has the
+        file to store.
 
         Raises BadResult or WrongKind, and StorageFailed if it can't be checked now.
         """
@@ -92,7 +92,7 @@ class Checker(storage.Checker):
             raise StorageFailed(f"Our disk: {error.strerror}") from None
 
     async def close(self) -> None:
-        """End the child, once it has started."""
+        """End the child, if it has started."""
         with contextlib.suppress(OSError):
             await _ended(await self._child)
 
@@ -102,9 +102,9 @@ class Checker(storage.Checker):
                 answer = await self._answer(request, out)
                 if answer is not None:
                     break
-                log.warning("the check of a file has died or taken too long", file=what)
+                log.warning("the process that checks files died or took too long", file=what)
             else:
-                raise BadResult(f"{what} can't be checked: that died or took too long, twice.")
+                raise BadResult(f"{what} can't be checked: the check died or took too long, twice.")
         if answer["verdict"] != GOOD:
             raise FAILURES[answer["verdict"]](str(answer.get("reason", "")))
 
@@ -165,7 +165,7 @@ async def _started(before: Process | None = None) -> Process:
                 raise ValueError("no answer")
     except (OSError, ValueError) as error:
         await _ended(child)
-        raise OSError(f"their process did not begin ({error})") from None
+        raise OSError(f"the process that checks them did not start ({error})") from None
     except BaseException:
         await _ended(child)
         raise
@@ -173,7 +173,7 @@ async def _started(before: Process | None = None) -> Process:
 
 
 async def _verdict(child: Process, request: dict[str, Any], out: IO[bytes]) -> dict[str, Any]:
-    """Its verdict; ValueError for what is none, or comes after more parts than there can be."""
+    """Return the child's verdict; raise ValueError for an invalid one, or after too many parts."""
     if child.stdin is None:
         raise ValueError("no way in")
     child.stdin.write(json.dumps(request).encode() + b"\n")

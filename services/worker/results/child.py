@@ -1,13 +1,13 @@
-"""The process that opens what vendors deliver: a question a line comes in, a verdict a line goes
-out, and before it the parts of what is to be stored or sent.
+"""The process that opens vendors' files: it reads a request a line, and writes a verdict a line,
+after the parts of the file to be stored or sent.
 
-A picture is decoded and written again as PNG, so that its pixels are all that is stored: nothing
-of its metadata (prompt, workflow), and no byte of the stranger's. A video is stored as it
-came. A stored picture is brought within what a video vendor takes.
+A picture is decoded and written again as PNG, so that only its pixels are stored, without metadata
+(prompt, workflow) or other foreign bytes. A video is stored unchanged. A stored picture is fitted
+to a video vendor's limits.
 
-It imports nothing that knows a setting, a network or a vendor. It can write no file, take little
-memory and, for each file, little time of the processor; beyond that it dies, and its parent tells
-of it. It ends at once when its parent does.
+It imports no settings, network code or vendor. It can write no file, and has limits of memory and,
+for each file, of processor time. Beyond a limit it dies, and its parent reports that. It ends at
+once when its parent does.
 """
 
 import base64
@@ -81,19 +81,19 @@ BAD_PICTURE = (
 
 
 class Refused(Exception):
-    """The file is not what it should be, and another one may be; `code` is that of the failure."""
+    """The file is bad, but another generation's may be good; `code` is that of the failure."""
 
     code = "bad_result"
 
 
 class RefusedKind(Refused):
-    """It begins as a file of another kind, so another one would, too."""
+    """The file is of another kind; another generation would not change that."""
 
     code = "wrong_kind"
 
 
 class RefusedPicture(Refused):
-    """No vendor of these bounds will take it, in any encoding."""
+    """The picture can't be brought within the vendor's limits, in any encoding."""
 
     code = "refused_for_good"
 
@@ -112,7 +112,7 @@ class Parts(io.BytesIO):
 
     def write(self, data: Any, /) -> int:
         for at in range(0, len(data), PART):
-            _tell({"part": base64.b64encode(data[at : at + PART]).decode("ascii")})
+            _send({"part": base64.b64encode(data[at : at + PART]).decode("ascii")})
         return len(data)
 
 
@@ -121,9 +121,9 @@ def main() -> None:
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     Image.preinit()
     _confine()
-    _tell({"verdict": READY})
+    _send({"verdict": READY})
     while True:
-        _tell(_verdict(requests.get()))
+        _send(_verdict(requests.get()))
 
 
 def _read(requests: SimpleQueue[bytes]) -> None:
@@ -164,15 +164,15 @@ def _verdict(line: bytes) -> dict[str, Any]:
     return {"verdict": "good"}
 
 
-def _tell(answer: dict[str, Any]) -> None:
+def _send(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 
 def check(path: Path, step: str, kinds: Sequence[str], out: IO[bytes]) -> None:
-    """Return if the file is a whole image or a playable video of one of these kinds.
+    """Return if this is a whole image or a playable video of one of these kinds.
 
-    For a picture `out` gets what is stored.
+    For a picture `out` gets the file to store.
     """
     if path.stat().st_size == 0:
         raise Refused("The result is empty.")
@@ -286,7 +286,7 @@ def fit(path: Path, limits: Limits, out: IO[bytes]) -> None:
             plain = picture if picture.mode == "RGB" else picture.convert("RGB")
             out.write(_as_jpeg(plain, limits.max_bytes))
     except MemoryError:
-        raise RefusedPicture("The image needs more memory than it may to be re-encoded.") from None
+        raise RefusedPicture("Re-encoding the image needs too much memory.") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         raise RefusedPicture(f"The image can't be read: {type(error).__name__}.") from None
 

@@ -1,1 +1,1 @@
-"""Settings of the worker: its own, and those of each vendor in a file of their own."""
+"""Settings of the worker: its own in one file, those of its vendors in another."""

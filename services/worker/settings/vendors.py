@@ -32,7 +32,7 @@ def _are_headers(setting: SecretStr) -> SecretStr:
 
 
 def headers_of(setting: SecretStr | None) -> dict[str, str]:
-    """Parse `Name: value` pairs with commas between them; no ValueError shows a value."""
+    """Parse `Name: value` pairs with commas between them; no error message shows a value."""
     found: dict[str, str] = {}
     parts = setting.get_secret_value().split(",") if setting else ()
     for number, part in enumerate(parts, 1):
@@ -52,7 +52,7 @@ def _has_prompt(template: str) -> str:
 
 
 class ComfyuiWireSettings(BaseSettings):
-    """The API of the image service, and a ComfyUI's workflow."""
+    """The API of the image service, and the workflow of a ComfyUI."""
 
     image_api: Literal["service", "comfyui"] = "service"
     comfyui_workflow: Path | None = None
@@ -67,7 +67,7 @@ class ComfyuiWireSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _reads_the_workflow(self) -> Self:
-        """Read it now, so that mistakes are reported before anything begins."""
+        """Read the workflow now, so that mistakes are reported before anything begins."""
         if self.image_api == "comfyui":
             self._plan = self._planned()
         return self
@@ -88,9 +88,9 @@ class ComfyuiWireSettings(BaseSettings):
 
     @property
     def plan(self) -> Plan:
-        """What is sent to the ComfyUI; only if one is used."""
+        """The plan of the graph that is sent; only if a ComfyUI is used."""
         if self._plan is None:
-            raise GraphError("no ComfyUI is asked")
+            raise GraphError("no ComfyUI is used")
         return self._plan
 
 
@@ -98,7 +98,7 @@ def _is_key(setting: SecretStr) -> SecretStr:
     """Check a key, which goes into a header; no message repeats it."""
     text = setting.get_secret_value()
     if not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("no key: it has blanks, or what no header may have")
+        raise ValueError("not a key: it has blanks, or characters that a header may not have")
     return setting
 
 
@@ -129,7 +129,7 @@ VideoApi = Annotated[
 
 
 class VideoApiSettings(BaseSettings):
-    """A part of the worker's settings; each vendor's own are read only if it is used."""
+    """Settings of the worker; those of a vendor are read only if it is used."""
 
     video_api: VideoApi = "service"
     # Secret, because a vendor's key is among them.
@@ -149,7 +149,7 @@ def extra_of(text: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is not a JSON object")
     return found
 
 
@@ -169,12 +169,12 @@ OLD_SECONDS = (5, 10)
 def _is_extra(text: str) -> str:
     taken = sorted(OURS & extra_of(text).keys())
     if taken:
-        raise ValueError(f"has what is set otherwise: {', '.join(taken)}")
+        raise ValueError(f"sets what other settings set: {', '.join(taken)}")
     return text
 
 
 class KlingSettings(VideoApiSettings):
-    """A part of the worker's settings."""
+    """Settings of Kling."""
 
     kling_api_key: Key | None = None
     kling_access_key: Key | None = None

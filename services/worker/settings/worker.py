@@ -33,7 +33,7 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, PipelineWorkerSettings)
     @classmethod
     def _takes_routes(cls, value: str) -> str:
         if "?" in value or "#" in value:
-            raise ValueError("no query and no fragment: routes are put behind it")
+            raise ValueError("no query and no fragment, because routes are appended to it")
         return value
 
     def vendor_addresses(self) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""The worker's vendors: one folder each, and one table of failures."""
+"""The worker's vendors: a folder for each native API, and the small contract."""

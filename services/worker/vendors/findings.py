@@ -1,4 +1,4 @@
-"""Findings of a vendor's checks, and the vendor's offer."""
+"""Findings of a vendor's checks, and its description of a generation."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check has found, in one sentence; it names the setting that would change it."""
+    """The result of one check, in one sentence; it names the setting to change."""
 
     check: str
     verdict: Verdict
@@ -40,9 +40,9 @@ wrong = partial(_finding, Verdict.WRONG)
 def unasked(check: str, error: VendorError, *, at: str) -> Finding:
     """Return a finding for a video vendor that answered no check."""
     if isinstance(error, NeverDelivered):
-        return wrong(check, f"nobody answers at {at} (KLING_URL): {error.message}")
+        return wrong(check, f"no server answers at {at} (KLING_URL): {error.message}")
     if isinstance(error, RefusedForNow | OutcomeUnknown):
-        return warning(check, f"{at} does not tell for now: {error.message}")
+        return warning(check, f"{at} is unavailable for now: {error.message}")
     return wrong(check, f"{at}: {error.message}")
 
 
@@ -54,7 +54,7 @@ def _line(text: str) -> str:
 
 @runtime_checkable
 class Examined(Protocol):
-    """A vendor of which something can be checked."""
+    """A vendor that has checks."""
 
     async def examined(self) -> list[Finding]:
         """Return a finding for each check; no answer is a finding, not an error."""
@@ -62,7 +62,7 @@ class Examined(Protocol):
 
 @runtime_checkable
 class Offering(Protocol):
-    """A vendor that knows what one generation is made with, and perhaps what it costs."""
+    """A vendor that can say what a generation is made with, and perhaps what it costs."""
 
     def offer(self) -> str:
-        """In a few words, such as `kling-v2-1, std, 5 s`."""
+        """Return it in a few words, such as `kling-v2-1, std, 5 s`."""

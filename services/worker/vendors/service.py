@@ -15,7 +15,15 @@ from shared.errors import (
     RefusedForNow,
     VendorError,
 )
-from shared.pipeline.answers import ask, body_of, id_of, json_object, said, sort_response, status_of
+from shared.pipeline.answers import (
+    as_text,
+    ask,
+    body_of,
+    id_of,
+    json_object,
+    sort_response,
+    status_of,
+)
 from shared.pipeline.vendor import (
     LOST,
     SourceFile,
@@ -35,7 +43,7 @@ KLINGS = ("1200", "1201", "1202", "1203")
 
 
 class ServiceClient(Vendor):
-    """What both clients share: calls, sorted failures, duplicates."""
+    """The common part of both clients: calls, classified failures, duplicates."""
 
     states: ClassVar[dict[str, State]]
     root: ClassVar[str]
@@ -71,21 +79,21 @@ class ServiceClient(Vendor):
             task_id,
             ours=body.get("external_id"),
             vendor_id=body.get("job_id"),
-            state=self.states.get(said(body.get("status")), "running"),
+            state=body.get("status"),
+            states=self.states,
             percent=body.get("percent"),
             url=body.get("video_url"),
             message=body.get("error") or body.get("message"),
         )
 
     async def examined(self) -> list[Finding]:
-        """Whether somebody speaks the contract there: asks for what nobody has ever submitted,
-        where a 404 in JSON is the right answer."""
+        """Check that a service of the contract answers: an unknown id must give a 404 in JSON."""
         at = f"{redacted(str(self._http.base_url).rstrip('/'))} ({self.setting})"
         route = f"{self.root}/status/doctor-{uuid4().hex}.{self.name.split()[0]}.1"
         try:
             answer = await ask(self._http, "GET", route)
         except NeverDelivered as error:
-            return [wrong(self.name, f"nobody answers at {at}: {error.message}")]
+            return [wrong(self.name, f"no server answers at {at}: {error.message}")]
         except VendorError as error:
             return [wrong(self.name, f"what answers at {at} can't be understood: {error.message}")]
         return [self._judged(answer, at)]
@@ -99,14 +107,14 @@ class ServiceClient(Vendor):
             )
         if answer.status_code == httpx.codes.NOT_FOUND:
             body = json_object(answer)
-            if body is not None and said(body.get("code")) not in KLINGS:
+            if body is not None and as_text(body.get("code")) not in KLINGS:
                 return ok(self.name, f"answers at {at}")
             lacks = f"{at} has no {self.root}/status: another server answers"
             return wrong(self.name, f"{lacks}; {self.native}")
         failure = sort_response(answer, KLING_CODES)
         if isinstance(failure, RefusedForNow):
-            return warning(self.name, f"{at} is out or full for now: {failure.message}")
-        return wrong(self.name, f"{at} refuses to be asked: {failure.message}; {self.native}")
+            return warning(self.name, f"{at} is away or full for now: {failure.message}")
+        return wrong(self.name, f"{at} refuses the check: {failure.message}; {self.native}")
 
     def offer(self) -> str:
         """Return no details, because the contract names neither model nor price."""
@@ -140,9 +148,9 @@ class ImageService(ServiceClient):
             return None
 
     async def result_url(self, vendor_id: str) -> str:
-        """Where the finished image can be fetched; BadResult when the vendor doesn't say.
+        """Return the address of the finished image; raise BadResult if the vendor gives none.
 
-        OutcomeUnknown for the result of another one.
+        Raises OutcomeUnknown for the result of another generation.
         """
         try:
             answer = await self._call("GET", f"{self.root}/result/{quote(vendor_id, safe='')}")

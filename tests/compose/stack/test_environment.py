@@ -515,7 +515,7 @@ def test_what_is_right_or_not_started_is_accepted_and_nothing_is_made(
             "KLING_DURATION=7: kling-v2-6 makes 5 or 10 seconds",
         ),
         ({"IMAGE_API": "comfyui"}, "COMFYUI_WORKFLOW: IMAGE_API=comfyui needs the file"),
-        ({"STORE_KEY": "k"}, "STORE_URL=file: has no use for STORE_KEY"),
+        ({"STORE_KEY": "k"}, "STORE_URL=file: does not use STORE_KEY"),
     ],
 )
 def test_what_several_settings_say_together_is_told_once(
@@ -539,7 +539,7 @@ def test_what_several_settings_say_together_is_told_once(
 def test_without_a_token_the_api_stays_on_loopback(settings: Load, environ: Given) -> None:
     """Also behind a proxy: on loopback everybody may read, and the proxy would hand that on."""
     line = wrong(settings(**environ))
-    assert line.startswith("wrong settings: API_TOKEN= (default) is refused: is needed where")
+    assert line.startswith("wrong settings: API_TOKEN= (default) is refused: is needed if")
     for way in ("API_BIND_ADDRESS", "API_PUBLIC_URL", "CALLBACK_BIND_ADDRESS"):
         assert way in line
 

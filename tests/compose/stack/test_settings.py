@@ -66,11 +66,11 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"REPORTS_DIR": ".env.example"}, "REPORTS_DIR=.env.example (environment) is not a folder"),
         (
             {"DATA_DIR": "/a%b"},
-            "DATA_DIR=/a%b (environment) can't be: /a%b has a sign of \" % : ; #",
+            "DATA_DIR=/a%b (environment) can't be used: /a%b has one of \" % : ; #",
         ),
-        ({"REPORTS_DIR": "/a ;b"}, "can't be: /a ;b has a sign of"),
+        ({"REPORTS_DIR": "/a ;b"}, "can't be used: /a ;b has one of"),
         ({"COMFYUI_WORKFLOW": "."}, "is not a file that can be read"),
-        ({"API_PORT": "8001"}, "is the port of"),
+        ({"API_PORT": "8001"}, "is also the port of"),
         ({"WORKER_HTTP_PORT": "65535", "WORKERS": "2"}, "is not a whole number from 1 to 65534"),
         ({"BIND_ADDRESS": "everywhere"}, "is not an IP address"),
         ({"API_BIND_ADDRESS": "x"}, "API_BIND_ADDRESS=x (environment) is not an IP address"),
@@ -109,8 +109,8 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
         ({"KLING_URL": "http://a:99999"}, "KLING_URL=http://a:99999 (environment) is not an http"),
         (
             {"MOCKS": "off", "COMFYUI_URL": "http://a?token=x", "KLING_URL": "http://b#c"},
-            "settings: COMFYUI_URL (environment) has a query or a fragment: routes go behind it;"
-            " KLING_URL (environment) has",
+            "settings: COMFYUI_URL (environment) has a query or a fragment: routes are appended to"
+            " it; KLING_URL (environment) has",
         ),
     ],
 )

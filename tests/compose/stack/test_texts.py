@@ -43,7 +43,7 @@ NOT_SAID = {
 # Made of several.
 MADE = {
     "the mocks are off, and only they have faults",
-    *("{1}: loopback only", "{1}: loopback only ({2})", "{1}: everybody who reaches {2}"),
+    *("{1}: loopback only", "{1}: loopback only ({2})", "{1}: every machine that reaches {2}"),
     *(f"{word}: {{1}} of {{2}} jobs succeeded" for word in ("PASS", "FAIL")),
     *(f"{word}: {{1}} of {{2}} jobs succeeded, at most {{3}} at once" for word in ("PASS", "FAIL")),
     *("stage {1}/{2}, {3} job: {4}", "stage {1}/{2}, {3} jobs: {4}", "{1} job", "{1} jobs"),

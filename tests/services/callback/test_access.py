@@ -163,8 +163,8 @@ def test_a_secret_that_is_none_is_named_and_not_shown(
     with pytest.raises(SystemExit):
         load(CallbackSettings)
     line = capsys.readouterr().err
-    assert "KLING_WEBHOOK_SECRET: is no base64" in line
-    assert "not base64" not in line.replace("is no base64", "")
+    assert "KLING_WEBHOOK_SECRET: is not base64" in line
+    assert "not base64" not in line.replace("is not base64", "")
 
 
 @pytest.mark.parametrize("empty", ["whsec_", f"{NEW},", f"{NEW}, ,{NEW}"])

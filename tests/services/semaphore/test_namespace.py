@@ -17,7 +17,7 @@ from services.semaphore.namespace import (
     namespace,
     register_search_attributes,
 )
-from shared.telling import AWAY
+from shared.result_line import AWAY
 from shared.temporal.namespace import OURS
 from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import RETENTION

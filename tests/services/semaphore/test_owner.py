@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from shared.telling import AWAY
+from shared.result_line import AWAY
 from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import NewClient
 from tests.services.semaphore.test_stacks import KEY, is_named

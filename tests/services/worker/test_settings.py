@@ -127,7 +127,7 @@ def test_no_host_is_named_with_what_one_is(refuses: Refuses) -> None:
         *("a..example", "a." * 130 + "example"),
     ]
     line = refuses(RESULT_HOSTS=",".join(["cdn.example", *wrong]))
-    assert f"RESULT_HOSTS: no hosts: {', '.join(wrong)} (each is host, " in line
+    assert f"RESULT_HOSTS: not hosts: {', '.join(wrong)} (each is host, " in line
 
 
 @pytest.mark.parametrize(
@@ -180,20 +180,20 @@ def test_what_fits(loads: Loads, given: dict[str, str], model: str) -> None:
         ({}, "VIDEO_API=kling needs either KLING_API_KEY, or KLING_ACCESS_KEY with"),
         (KEY | PAIR, "not both"),
         ({"KLING_ACCESS_KEY": "a"}, "go together"),
-        ({"KLING_API_KEY": "a key"}, "KLING_API_KEY: no key"),
-        ({"KLING_API_KEY": "a-key\n"}, "KLING_API_KEY: no key"),
-        (PAIR | {"KLING_ACCESS_KEY": "schlüssel"}, "KLING_ACCESS_KEY: no key"),
-        (PAIR | {"KLING_SECRET_KEY": "a\tkey"}, "KLING_SECRET_KEY: no key"),
+        ({"KLING_API_KEY": "a key"}, "KLING_API_KEY: not a key"),
+        ({"KLING_API_KEY": "a-key\n"}, "KLING_API_KEY: not a key"),
+        (PAIR | {"KLING_ACCESS_KEY": "schlüssel"}, "KLING_ACCESS_KEY: not a key"),
+        (PAIR | {"KLING_SECRET_KEY": "a\tkey"}, "KLING_SECRET_KEY: not a key"),
         (with_key(KLING_SECRET_KEY="s"), "go together"),
         (with_key(KLING_DURATION="7"), "KLING_DURATION=7: kling-v2-6 makes 5 or 10 seconds"),
         (with_key(KLING_DURATION="16"), "KLING_DURATION: Input should be less than or equal to 15"),
         (with_key(KLING_MODE="4k"), "KLING_MODE=4k: kling-v2-6 has std and pro"),
         (with_key(KLING_MODEL="kling v1"), "KLING_MODEL: "),
-        (with_key(KLING_EXTRA="[1]"), "KLING_EXTRA: is no JSON object"),
-        (with_key(KLING_EXTRA="{"), "KLING_EXTRA: is no JSON object"),
+        (with_key(KLING_EXTRA="[1]"), "KLING_EXTRA: is not a JSON object"),
+        (with_key(KLING_EXTRA="{"), "KLING_EXTRA: is not a JSON object"),
         (
             with_key(KLING_EXTRA='{"image": "x", "external_task_id": "y", "cfg_scale": 1}'),
-            "KLING_EXTRA: has what is set otherwise: external_task_id, image",
+            "KLING_EXTRA: sets what other settings set: external_task_id, image",
         ),
     ],
 )

@@ -93,15 +93,16 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_what_has_changed_is_named_by_its_job(tmp_path: Path) -> None:
-    (tmp_path / "job-good.json").write_text(HISTORIES["failed"], encoding="utf-8")
+    good, bad = (f"job-{digit * 24}" for digit in "ab")
+    (tmp_path / f"{good}.json").write_text(HISTORIES["failed"], encoding="utf-8")
     other = HISTORIES["failed"].replace('"gen_image"', '"gen_picture"')
-    (tmp_path / "job-bad.json").write_text(other, encoding="utf-8")
+    (tmp_path / f"{bad}.json").write_text(other, encoding="utf-8")
 
     ended = run(str(tmp_path))
 
     found = json.loads(ended.stdout.splitlines()[-1])
-    assert (ended.returncode, found["replayed"], list(found["failures"])) == (0, 2, ["job-bad"])
-    assert "ondeterminis" in found["failures"]["job-bad"]
+    assert (ended.returncode, found["replayed"], list(found["failures"])) == (0, 2, [bad])
+    assert "ondeterminis" in found["failures"][bad]
 
 
 def test_a_folder_is_needed(tmp_path: Path) -> None:

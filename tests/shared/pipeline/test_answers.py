@@ -94,9 +94,12 @@ NO_ANSWERS = {
     "a number of digits": (Vendor(b'{"job_id": ' + b"9" * 10**5 + b"}"), "not a JSON object"),
     "a text of digits": (
         Vendor(json.dumps({**STATUS, "percent": "9" * 10**5}).encode()),
-        "does not fit",
+        "unexpected form",
     ),
-    "a long id": (Vendor(json.dumps({**STATUS, "job_id": "v" * 10**6}).encode()), "does not fit"),
+    "a long id": (
+        Vendor(json.dumps({**STATUS, "job_id": "v" * 10**6}).encode()),
+        "unexpected form",
+    ),
 }
 
 

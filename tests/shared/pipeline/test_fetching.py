@@ -228,7 +228,7 @@ async def test_over_a_real_socket_with_the_systems_own_resolver() -> None:
         async with http_client(transport=over_sockets(inside=host, outside=nobody)) as http:
             assert (await http.get(url)).is_success
         async with http_client(transport=over_sockets(inside=nobody, outside=host)) as http:
-            with pytest.raises(ResultNotAllowed, match="'localhost' leads to"):
+            with pytest.raises(ResultNotAllowed, match="'localhost' resolves to"):
                 await http.get(url)
     assert [{headers["host"]} for headers in receiver.headers] == [host]
 

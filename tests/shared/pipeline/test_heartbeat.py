@@ -325,4 +325,4 @@ async def test_a_late_vendor_is_told_once() -> None:
             await pulse.is_late(300)
 
     await ActivityEnvironment().run(late)
-    assert reports.waiting == ["the image takes longer than 300 s; it is waited for"]
+    assert reports.waiting == ["the image takes longer than 300 s; the wait goes on"]

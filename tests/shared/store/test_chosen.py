@@ -71,9 +71,9 @@ async def test_whoever_asks_again_and_again_has_nothing_written(tmp_path: Path) 
         ({"store_url": "s3:bucket"}, "s3://bucket/prefix"),
         ({"store_url": "file:/elsewhere"}, "file: (the folder DATA_DIR)"),
         ({"store_url": "s3://bucket/../other?x"}, "s3://bucket/prefix"),
-        ({"store_key": "abcd"}, "STORE_URL=file: has no use for STORE_KEY"),
+        ({"store_key": "abcd"}, "STORE_URL=file: does not use STORE_KEY"),
         ({"store_url": "s3://bucket", "store_key": "abcd"}, "go together"),
-        ({"store_url": "gs://bucket", "store_key": "abcd"}, "takes STORE_SECRET alone"),
+        ({"store_url": "gs://bucket", "store_key": "abcd"}, "takes only STORE_SECRET"),
         ({"store_url": "az://box", "store_secret": "abcd"}, "needs STORE_KEY"),
     ],
 )

@@ -73,7 +73,7 @@ async def test_a_process_waits_for_its_namespace_and_says_so(
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", bare.namespace)
     told: asyncio.Queue[str] = asyncio.Queue()
-    waiting = asyncio.create_task(connect_when_up(PayloadKeys(), tell=told.put_nowait))
+    waiting = asyncio.create_task(connect_when_up(PayloadKeys(), report=told.put_nowait))
     assert "is not found; make namespace" in await told.get()
     await made(bare)
     assert (await asyncio.wait_for(waiting, 60)).namespace == bare.namespace

@@ -1,7 +1,7 @@
 """Read a ComfyUI's answers.
 
-The state of a prompt (only `completed` is a success), the meaning of a refusal, and the setting
-that it is about.
+They give the state of a prompt (only `completed` is a success), the reason of a refusal, and the
+setting to change.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from shared.errors import RefusedForGood, VendorError
-from shared.pipeline.answers import json_object, said, sort_response
+from shared.pipeline.answers import as_text, json_object, sort_response
 from shared.pipeline.vendor import State
 from shared.redact import redacted
 
@@ -38,8 +38,8 @@ class File(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
-    """The state of a prompt; `file` of a success, the rest of a failure."""
+class PromptState:
+    """The state of a prompt; `file` is set for a success, the others for a failure."""
 
     state: State
     file: File | None = None
@@ -63,17 +63,17 @@ class Result:
         return next((file for kind in kinds for file in files if file.type == kind), None)
 
 
-def of_job(job: Json, result: Result) -> Told:
-    word, status = said(job.get("status")), _object(job.get("execution_status"))
+def of_job(job: Json, result: Result) -> PromptState:
+    word, status = as_text(job.get("status")), _object(job.get("execution_status"))
     if word == "completed" and status.get("completed", True) is True:
         return _success(job.get("outputs"), result)
     if word in _BAD_ENDS or word == "completed":
         error = _message(status, "execution_error") or _object(job.get("execution_error"))
         return _failure(error, cancelled=word == "cancelled")
-    return Told(_WORDS.get(word, "running"))
+    return PromptState(_WORDS.get(word, "running"))
 
 
-def of_history(entry: Json, result: Result) -> Told:
+def of_history(entry: Json, result: Result) -> PromptState:
     """Return the state by `/history/{id}`, which knows only what has ended."""
     status = _object(entry.get("status"))
     if status.get("completed") is True:
@@ -82,22 +82,22 @@ def of_history(entry: Json, result: Result) -> Told:
     return _failure(_message(status, "execution_error") or {}, cancelled=interrupted)
 
 
-def _success(outputs: object, result: Result) -> Told:
+def _success(outputs: object, result: Result) -> PromptState:
     file = result.of(outputs)
     if file is None:
         why = f"The workflow has ended, and its node {result.name} gave no file."
-        return Told("failed", message=redacted(why), final=True)
-    return Told("succeeded", file=file)
+        return PromptState("failed", message=redacted(why), final=True)
+    return PromptState("succeeded", file=file)
 
 
-def _failure(error: Json, *, cancelled: bool) -> Told:
+def _failure(error: Json, *, cancelled: bool) -> PromptState:
     """Return the failure without traceback and the server's folders."""
     if cancelled:
-        return Told("failed", message=CANCELLED)
-    kind = said(error.get("exception_type", "")).rpartition(".")[2]
-    where = f"node {said(error.get('node_id'))} ({said(error.get('node_type'))})"
-    what = said(error.get("exception_message", "")).strip() or "it failed"
-    return Told(
+        return PromptState("failed", message=CANCELLED)
+    kind = as_text(error.get("exception_type", "")).rpartition(".")[2]
+    where = f"node {as_text(error.get('node_id'))} ({as_text(error.get('node_type'))})"
+    what = as_text(error.get("exception_message", "")).strip() or "it failed"
+    return PromptState(
         "failed",
         message=redacted(f"{where}: {kind or 'error'}: {what}" if error else "It failed."),
         final=kind in _FINAL,
@@ -126,7 +126,7 @@ def _list(found: object) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-_HEADERS = "COMFYUI_HEADERS does not let us in"
+_HEADERS = "the server refuses us: check COMFYUI_HEADERS"
 # By status; a refusal because of a wrong setting stays one.
 _SETTINGS = {
     401: _HEADERS,
@@ -140,15 +140,15 @@ _SETTINGS = {
 def refusal(response: httpx.Response, *, output: str = "") -> VendorError:
     """Return the error for an answer that isn't a success: by its status, with the server's
     reason."""
-    told = reason_of(json_object(response) or {}, output)
-    reason = redacted(told or response.reason_phrase)
-    said_so = f"HTTP {response.status_code}: {reason}"
+    answered = reason_of(json_object(response) or {}, output)
+    reason = redacted(answered or response.reason_phrase)
+    described = f"HTTP {response.status_code}: {reason}"
     if response.is_redirect:
-        return RefusedForGood(f"{said_so}; COMFYUI_URL leads elsewhere")
+        return RefusedForGood(f"{described}; COMFYUI_URL redirects elsewhere")
     if response.status_code in _SETTINGS:
-        return RefusedForGood(f"{said_so}; {_SETTINGS[response.status_code]}")
+        return RefusedForGood(f"{described}; {_SETTINGS[response.status_code]}")
     kind = sort_response(response)
-    return type(kind)(said_so, retry_after=kind.retry_after)
+    return type(kind)(described, retry_after=kind.retry_after)
 
 
 def reason_of(body: Mapping[str, Any], output: str) -> str:
@@ -158,9 +158,9 @@ def reason_of(body: Mapping[str, Any], output: str) -> str:
         node_errors(body), key=lambda it: not _touches(it[0], it[1], output)
     ):
         for mistake in _mistakes(node):
-            return f"node {node_id} ({said(node.get('class_type'))}): {_words(mistake)}"
+            return f"node {node_id} ({as_text(node.get('class_type'))}): {_words(mistake)}"
     error = body.get("error")
-    return _words(error) if isinstance(error, dict) else said(error or "")
+    return _words(error) if isinstance(error, dict) else as_text(error or "")
 
 
 def node_errors(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -188,5 +188,5 @@ def _mistakes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _words(error: Mapping[str, Any]) -> str:
-    parts = (said(error.get(name) or "") for name in ("message", "details"))
+    parts = (as_text(error.get(name) or "") for name in ("message", "details"))
     return ": ".join(dict.fromkeys(filter(None, parts)))

@@ -11,7 +11,7 @@ import httpx
 from services.worker.vendors.comfyui.answers import File, refusal
 from shared.errors import OutcomeUnknown
 from shared.http.client import pieces
-from shared.pipeline.answers import ANSWER_SECONDS, ask, json_object, said, sort_exception
+from shared.pipeline.answers import ANSWER_SECONDS, as_text, ask, json_object, sort_exception
 from shared.pipeline.vendor import ANOTHER, LOST, check_about
 
 # Beside the graph, which the answer about a failed job has three times.
@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 
 class NoRoute(Enum):
-    """An older server, which has no `/api/jobs`."""
+    """The server is older, and has no `/api/jobs`."""
 
     JOBS = "jobs"
 
@@ -46,9 +46,9 @@ class Queue(NamedTuple):
 
 
 class Calls:
-    """The routes, all of them below `/api`, which every kind of server has.
+    """The routes, all below `/api`, which every kind of server has.
 
-    `graph_bytes`: the longest submitted graph, with each character escaped.
+    `graph_bytes`: the length of the longest submitted graph, with all characters escaped.
     """
 
     def __init__(self, http: httpx.AsyncClient, graph_bytes: int = 0) -> None:
@@ -56,7 +56,7 @@ class Calls:
         self._job_bytes = JOB_BYTES + GRAPHS * graph_bytes
 
     async def post_prompt(self, body: Json, *, token: int, output: str) -> Json:
-        """Queue a graph; raise a refusal with what keeps this output from being made."""
+        """Queue a graph; raise the server's refusal if it can't make this output."""
         headers = {"X-Slot-Token": str(token)}
         response = await self._ask("POST", "prompt", json=body, headers=headers)
         if not response.is_success:
@@ -108,8 +108,8 @@ class Calls:
     async def version(self) -> tuple[int, ...]:
         """Return the server's version; empty if unknown."""
         system = _json(await self._ask("GET", "system_stats")).get("system")
-        told = said(system.get("comfyui_version")) if isinstance(system, dict) else ""
-        parts = told.lstrip("v").split(".")
+        version = as_text(system.get("comfyui_version")) if isinstance(system, dict) else ""
+        parts = version.lstrip("v").split(".")
         is_plain = all(part.isdecimal() and len(part) <= MOST_DIGITS for part in parts)
         return tuple(map(int, parts)) if is_plain else ()
 
@@ -118,7 +118,7 @@ class Calls:
         route = f"object_info/{quote(kind, safe='')}"
         response = await self._ask("GET", route, most=LIST_BYTES)
         if response.status_code in MISSING:
-            raise OutcomeUnknown("The server tells nothing of its nodes (/object_info).")
+            raise OutcomeUnknown("The server does not describe its nodes (/object_info).")
         found = _json(response).get(kind)
         return found if isinstance(found, dict) else None
 
@@ -127,10 +127,10 @@ class Calls:
         return str(self._http.base_url).rstrip("/")
 
     async def is_whole(self, file: File, *, may_lead: bool) -> bool | None:
-        """Whether a picture of a known ending is whole; None if there is no picture.
+        """Return whether a picture of a known file type is whole; None if there is no picture.
 
-        `may_lead`: its fetching follows a redirect, so that one is as good as the file.
-        A server that writes gives what it has by then, and one that was killed keeps that for good.
+        `may_lead`: fetching follows redirects, so a redirect counts as whole. A server that is
+        writing the file serves the part that it has, and one that was killed keeps that part.
         """
         end = ENDS.get(PurePosixPath(file.filename).suffix.lower())
         wanted = LAST_BYTES if end else FIRST_BYTES
@@ -186,7 +186,7 @@ def _rows(found: object) -> list[tuple[float, str]]:
     try:
         return [(float(row[0]), str(row[1])) for row in rows]
     except (TypeError, ValueError, IndexError, KeyError, OverflowError):
-        raise OutcomeUnknown("The ComfyUI's queue does not fit.") from None
+        raise OutcomeUnknown("The ComfyUI's queue has an unexpected form.") from None
 
 
 def _check(response: httpx.Response) -> None:

@@ -1,4 +1,4 @@
-"""Free checks of a ComfyUI: does it answer, is it new enough, does the graph fit?"""
+"""Free checks of a ComfyUI: it answers, it is new enough, and the graph fits."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -26,11 +26,11 @@ _READ: Mapping[str, Callable[[Any], int | float]] = {"INT": int, "FLOAT": float}
 # At most this many of a list's names are shown.
 _NAMES_SHOWN = 5
 _NO_SEED = (
-    "no input takes the seed: each job has the graph's own, and an image that was bad is made again"
-    " as it was (COMFYUI_BINDINGS)"
+    "no input takes the seed: each job uses the graph's own, so a bad image is made again unchanged"
+    " (COMFYUI_BINDINGS)"
 )
 _TEMPORARY = (
-    "its file is a temporary one, which is gone with the server's next start: what the server has"
+    "its file is temporary and is lost with the server's next start; an image that the server has"
     " forgotten is made again"
 )
 # At most this many mistakes of one kind are shown.
@@ -42,12 +42,14 @@ async def examined(calls: Calls, plan: Plan) -> list[Finding]:
     try:
         version = await calls.version()
     except NeverDelivered as error:
-        return [wrong(SERVER, f"nobody answers at {calls.at} (COMFYUI_URL): {error.message}")]
+        return [wrong(SERVER, f"no server answers at {calls.at} (COMFYUI_URL): {error.message}")]
     except RefusedForNow as error:
-        return [warning(SERVER, f"{calls.at} (COMFYUI_URL) is out for now: {error.message}")]
+        return [
+            warning(SERVER, f"{calls.at} (COMFYUI_URL) is unavailable for now: {error.message}")
+        ]
     except VendorError as error:
         return [wrong(SERVER, f"{calls.at}: {error.message}")]
-    found = [ok(SERVER, f"answers at {calls.at}, and lets us in"), _version(version)]
+    found = [ok(SERVER, f"answers at {calls.at}, and accepts our credentials"), _version(version)]
     try:
         # One by one: all types of a server together may be many megabytes.
         names = sorted({node.kind for node in plan.graph})
@@ -68,14 +70,14 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 
 def _version(version: tuple[int, ...]) -> Finding:
-    told = _dotted(version)
+    dotted = _dotted(version)
     if not version:
         return warning(VERSION, "it does not say its version")
     if version < TAKES_OUR_ID:
         return wrong(VERSION, too_old(version))
     if version < TRIED:
-        return warning(VERSION, f"{told} is older than any that was tried")
-    return ok(VERSION, told)
+        return warning(VERSION, f"{dotted} is older than any tested version")
+    return ok(VERSION, dotted)
 
 
 def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
@@ -85,14 +87,14 @@ def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
         *lacking_inputs(plan, kinds),
         *unfit_numbers(plan, kinds),
     ]
-    yield _judged(NODES, nodes, good=f"all {len(kinds)} types are there, with what they need")
+    yield _judged(NODES, nodes, good=f"all {len(kinds)} node types exist, with their inputs")
     models = list(missing_choices(plan, kinds))
     yield _judged(MODELS, models, good="all that the workflow names are in the server's lists")
     bindings = list(misfit_bindings(plan, kinds))
     roles = ", ".join(
         f"{role}={','.join(map(str, targets))}" for role, targets in plan.binding.targets.items()
     )
-    bound = f"{roles or 'none'}; they take what a job brings"
+    bound = f"{roles or 'none'}; they take the job's values"
     unbound = [] if Role.SEED in plan.binding.targets else [_NO_SEED]
     yield _judged(BINDINGS, bindings, good=bound, doubts=unbound)
     output = output_misfit(plan, kinds)
@@ -182,7 +184,7 @@ def output_misfit(plan: Plan, kinds: Kinds) -> str | None:
     kind = kinds.get(node.kind) if node else None
     if node is None or kind is None or kind.get("output_node") is True:
         return None
-    return f"node {node.name} gives the result, and is no output: its type, {node.kind}, keeps none"
+    return f"node {node.name} can't give the result, because its type, {node.kind}, keeps no output"
 
 
 def _misfit(entry: object, target: Target, *, role: Role, value: int | None) -> str | None:
@@ -194,9 +196,9 @@ def _misfit(entry: object, target: Target, *, role: Role, value: int | None) -> 
     config = _config(entry)
     least, most = config.get("min"), config.get("max")
     if value is not None and isinstance(most, int | float) and value > most:
-        return f"{role}={target} takes {most} at the most, and would be given {value}"
+        return f"{role}={target} takes at most {most}, and would get {value}"
     if value is not None and isinstance(least, int | float) and value < least:
-        return f"{role}={target} takes {least} at the least, and would be given {value}"
+        return f"{role}={target} takes at least {least}, and would get {value}"
     return None
 
 
@@ -232,7 +234,7 @@ def _config(entry: object) -> Mapping[str, Any]:
 
 
 def _choices(entry: object) -> list[Any] | None:
-    """What there is to choose from; None of an input that is no list, or whose list is not all."""
+    """Return the choices of an input; None if it has no list, or the list is incomplete."""
     config = _config(entry)
     open_ended = any(name.endswith("_upload") for name in config) or "remote" in config
     if open_ended or config.get("multiselect"):

@@ -1,4 +1,4 @@
-"""A ComfyUI as the image vendor: found by our id, looked up before anything runs twice."""
+"""A ComfyUI as the image vendor: found by our id, and looked up before each submit."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -13,8 +13,8 @@ from services.worker.vendors.comfyui import checks
 from services.worker.vendors.comfyui.answers import (
     CANCELLED,
     File,
+    PromptState,
     Result,
-    Told,
     of_history,
     of_job,
     reason_of,
@@ -55,8 +55,8 @@ class ComfyuiImages(Vendor):
     async def submit(self, external_id: str, token: int, *, prompt: str, style: str) -> str:
         """Queue the graph for one generation.
 
-        RefusedForGood, and nothing is left there, where the server does not take our id, or can't
-        make the bound output. OutcomeUnknown where it answers with the id of another generation.
+        Raises RefusedForGood, and leaves nothing there, if the server does not take our id, or
+        can't make the bound output; OutcomeUnknown if it answers with the id of another generation.
         """
         await self._check_age()
         prompt_id = prompt_id_of(external_id)
@@ -75,7 +75,7 @@ class ComfyuiImages(Vendor):
                 raise OutcomeUnknown(ANOTHER)
             await self._let_go(given)
             raise RefusedForGood(
-                "The ComfyUI goes by a prompt_id of its own, so that nothing could be looked up: "
+                "The ComfyUI uses its own prompt_id, so that nothing could be looked up: "
                 "it is too old, or COMFYUI_URL leads to something else."
             )
         if touches(answer, output):
@@ -84,7 +84,7 @@ class ComfyuiImages(Vendor):
         return prompt_id
 
     async def _check_age(self) -> None:
-        """Check the server's age until it has passed once; its answers show a hidden age."""
+        """Check the server's version until the check has passed once."""
         if self._is_new_enough:
             return
         version: tuple[int, ...] = ()
@@ -100,8 +100,8 @@ class ComfyuiImages(Vendor):
                 await self._stop(prompt_id)
 
     async def status(self, task_id: str) -> VendorStatus | None:
-        """By the jobs, in older servers by queue and history; at last by the file, which outlives
-        all of them."""
+        """Return the state by the jobs, in older servers by queue and history; last by the file,
+        which outlives them."""
         prompt_id = prompt_id_of(task_id)
         found = await self._known(prompt_id)
         if found is None and (by_file := await self._by_file(prompt_id)):
@@ -121,41 +121,41 @@ class ComfyuiImages(Vendor):
             return await self._known_of_old(prompt_id)
         if job is None:
             return None
-        told = of_job(job, self._result)
+        found = of_job(job, self._result)
         position = None
-        if told.state == "queued":
+        if found.state == "queued":
             with suppress(VendorError):
                 pending = (await self._calls.queue()).pending
                 position = pending.index(prompt_id) if prompt_id in pending else None
-        return await self._status(prompt_id, told, position=position)
+        return await self._status(prompt_id, found, position=position)
 
     async def _known_of_old(self, prompt_id: str) -> VendorStatus | None:
         """Look in the queue first: a prompt that leaves it later is in the history by then."""
         queue = await self._calls.queue()
         if prompt_id in queue.running:
-            return await self._status(prompt_id, Told("running"))
+            return await self._status(prompt_id, PromptState("running"))
         if prompt_id in queue.pending:
             position = queue.pending.index(prompt_id)
-            return await self._status(prompt_id, Told("queued"), position=position)
+            return await self._status(prompt_id, PromptState("queued"), position=position)
         entry = await self._calls.history(prompt_id)
         return await self._status(prompt_id, of_history(entry, self._result)) if entry else None
 
     async def _status(
-        self, prompt_id: str, told: Told, *, position: int | None = None
+        self, prompt_id: str, found: PromptState, *, position: int | None = None
     ) -> VendorStatus:
-        if told.out_of_memory and prompt_id not in self._freed:
+        if found.out_of_memory and prompt_id not in self._freed:
             self._freed.add(prompt_id)
             with suppress(VendorError):
                 await self._calls.free()
-        at_work = told.state in ("queued", "running")
+        at_work = found.state in ("queued", "running")
         return VendorStatus(
             vendor_id=prompt_id,
-            state=told.state,
+            state=found.state,
             percent=self._percents.of(prompt_id) if at_work else 0,
-            url=self._calls.address(told.file) if told.file else None,
-            message=told.message,
+            url=self._calls.address(found.file) if found.file else None,
+            message=found.message,
             position=position,
-            final=told.final,
+            final=found.final,
         )
 
     async def _by_file(self, prompt_id: str) -> VendorStatus | None:
@@ -165,7 +165,7 @@ class ComfyuiImages(Vendor):
             file = File(name, folder_of(prompt_id), "output")
             whole = await self._calls.is_whole(file, may_lead=bool(self._headers))
             if whole:
-                return await self._status(prompt_id, Told("succeeded", file=file))
+                return await self._status(prompt_id, PromptState("succeeded", file=file))
             if whole is None:
                 break
         return None
@@ -183,7 +183,8 @@ class ComfyuiImages(Vendor):
         await self._stop_of_old(prompt_id)
 
     async def _stop_of_old(self, prompt_id: str) -> None:
-        """The server does not report a dropped prompt, so compare the queue before and after."""
+        """Compare the queue before and after, because an old server does not report a dropped
+        prompt."""
         waited = prompt_id in (await self._calls.queue()).pending
         await self._calls.drop(prompt_id)
         queue = await self._calls.queue()
@@ -207,10 +208,10 @@ class ComfyuiImages(Vendor):
 
 @asynccontextmanager
 async def comfyui_images(settings: WorkerSettings) -> AsyncIterator[ComfyuiImages]:
-    """The vendor, for as long as the block runs.
+    """Yield the vendor during the block.
 
-    A password of the address becomes a header like the others: neither a result's address nor a
-    socket's may have one. Where those have an Authorization themselves, theirs is sent.
+    A password in the address becomes a header, because neither a result's address nor a socket's
+    may have one. If the settings have an Authorization header, that one is sent.
     """
     address = httpx.URL(settings.image_service_url)
     base = str(address.copy_with(userinfo=b""))

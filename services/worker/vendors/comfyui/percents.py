@@ -1,4 +1,5 @@
-"""The percent of a run, by the server's WebSocket. It is only shown, because it may fall silent."""
+"""The percent of a run, by the server's WebSocket. It is only shown, because the socket may fall
+silent."""
 
 import asyncio
 import json
@@ -38,7 +39,7 @@ _STRANGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, Ove
 
 
 class Percents:
-    """One socket for each prompt that is asked about, under its own id as the client's."""
+    """One socket for each watched prompt, with the prompt id as client id."""
 
     def __init__(
         self,
@@ -78,16 +79,16 @@ class Percents:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class OnlyThere(connect):
-    """No redirect is followed, so that our headers stay with the server that they are for."""
+class NoRedirects(connect):
+    """A connection that follows no redirect, so that our headers go to their own server only."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
-class Bounded(ClientConnection):
-    """Breaks off as soon as the server sends more than any progress has, pings and empty frames
-    included, or does not take our answers to its pings: nothing else would bound them."""
+class BoundedConnection(ClientConnection):
+    """A connection that breaks off if the server floods it, pings and empty frames included, or
+    does not read our pongs, because nothing else bounds those."""
 
     flooded = False
 
@@ -126,8 +127,8 @@ class Progress:
         done = sum(self._weights[node] * share for node, share in self._shares.items())
         return min(MOST, int(100 * done / sum(self._weights.values())))
 
-    def hear(self, frame: str | bytes) -> None:
-        """Take in a frame; a picture, what does not fit, or another prompt's, says nothing."""
+    def read(self, frame: str | bytes) -> None:
+        """Take in a frame; ignore pictures, invalid frames, and those of other prompts."""
         if isinstance(frame, bytes) or len(frame) > MAX_TEXT or frame.count(",") > MOST_MEMBERS:
             return
         with suppress(*_STRANGE):
@@ -153,8 +154,8 @@ class Progress:
 
 
 class _Listener:
-    """Listens as long as somebody asks, and comes back when the socket closes; a server that floods
-    it is not listened to any more."""
+    """Listens while the percent is asked for, and reconnects when the socket closes, unless the
+    server floods it."""
 
     def __init__(
         self, address: str, progress: Progress, *, headers: Mapping[str, str], proxy: str | None
@@ -178,7 +179,7 @@ class _Listener:
     async def _listen(self) -> None:
         while self._left > 0 and not self._given_up:
             try:
-                async with OnlyThere(
+                async with NoRedirects(
                     self._address,
                     additional_headers=self._headers,
                     open_timeout=OPEN_SECONDS,
@@ -187,7 +188,7 @@ class _Listener:
                     compression=None,
                     ping_interval=None,
                     proxy=self._proxy,
-                    create_connection=Bounded,
+                    create_connection=BoundedConnection,
                 ) as socket:
                     await self._read(socket)
             except (OSError, WebSocketException, TimeoutError) as error:
@@ -200,9 +201,9 @@ class _Listener:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(self._left, 0.0)):
                         frame = await socket.recv()
-                    self.progress.hear(frame)
+                    self.progress.read(frame)
         except ConnectionClosed:
-            self._given_up = isinstance(socket, Bounded) and socket.flooded
+            self._given_up = isinstance(socket, BoundedConnection) and socket.flooded
             if self._given_up:
                 log.warning("the ComfyUI floods its socket, which is given up; polling goes on")
             raise

@@ -8,7 +8,7 @@ import httpx
 from pydantic import ValidationError
 
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
-from shared.pipeline.answers import json_object, member, said, sort_response
+from shared.pipeline.answers import as_text, json_object, member, sort_response
 from shared.pipeline.vendor import State, VendorStatus
 from shared.redact import printable, redacted
 
@@ -30,18 +30,18 @@ WRONG_HOST = 446
 # What to look at, where the message alone doesn't say.
 HINTS = {
     **dict.fromkeys(
-        (1000, 1001, 1002), "look at the keys; those of one region are none in another (KLING_URL)"
+        (1000, 1001, 1002), "check the keys; a key is valid in one region only (KLING_URL)"
     ),
-    **dict.fromkeys((NOT_YET_VALID, EXPIRED), "look at this machine's clock"),
-    **dict.fromkeys((1101, 1102), "look at the account's balance and resource packs"),
-    1103: "the account has no right to it: look at KLING_MODEL",
+    **dict.fromkeys((NOT_YET_VALID, EXPIRED), "check this machine's clock"),
+    **dict.fromkeys((1101, 1102), "check the account's balance and resource packs"),
+    1103: "the account has no right to it: check KLING_MODEL",
     1304: "this machine's address is not on the account's list",
 }
 _REQUEST_ID = re.compile(r"[\w.:-]{1,80}")
 
 
 def code_of(response: httpx.Response) -> int | None:
-    text = said((json_object(response) or {}).get("code"))
+    text = as_text((json_object(response) or {}).get("code"))
     return int(text) if len(text) < 8 and text.isascii() and text.isdigit() else None
 
 
@@ -75,7 +75,7 @@ def refusal(response: httpx.Response) -> VendorError:
 def numbered(error: VendorError, response: httpx.Response) -> VendorError:
     """Return the same failure with a hint and the request's number."""
     hint = HINTS.get(code_of(response) or 0)
-    request = said((json_object(response) or {}).get("request_id"))
+    request = as_text((json_object(response) or {}).get("request_id"))
     message = f"{error.message}; {hint}" if hint else error.message
     if _REQUEST_ID.fullmatch(request) and request != "None":
         message = f"{message} (request {request})"
@@ -83,8 +83,7 @@ def numbered(error: VendorError, response: httpx.Response) -> VendorError:
 
 
 def _is_page(response: httpx.Response) -> bool:
-    """Whether a web site answered, or sends us on to one; one that has failed may be standing in
-    for the API."""
+    """True if a web site answered, or redirects us to one; it may stand in for the API."""
     if httpx.codes.is_redirect(response.status_code):
         return True
     return response.status_code < 500 and response.content.lstrip().startswith(b"<")
@@ -103,8 +102,8 @@ _POLICY = re.compile(r"risk control|sensitive|polic(y|ies)", re.IGNORECASE)
 
 def status_of(task: object) -> VendorStatus:
     """Return a task's status; raise OutcomeUnknown if the answer is invalid."""
-    word = said(member(task, "task_status"))
-    message = said(member(task, "task_status_msg") or "")
+    word = as_text(member(task, "task_status"))
+    message = as_text(member(task, "task_status_msg") or "")
     state = STATES.get(word, "running")
     try:
         return VendorStatus(
@@ -116,7 +115,7 @@ def status_of(task: object) -> VendorStatus:
             final=state == "failed" and bool(_POLICY.search(message)),
         )
     except ValidationError:
-        raise OutcomeUnknown("The vendor's status answer does not fit.") from None
+        raise OutcomeUnknown("The vendor's status answer has an unexpected form.") from None
 
 
 def ids_of(task: object) -> tuple[Any, Any]:
@@ -126,7 +125,7 @@ def ids_of(task: object) -> tuple[Any, Any]:
 
 def _units(task: object) -> str | None:
     units = member(task, "final_unit_deduction")
-    return None if units in (None, "") else printable(said(units))[:LONGEST_UNITS]
+    return None if units in (None, "") else printable(as_text(units))[:LONGEST_UNITS]
 
 
 def _url(task: object) -> Any:

@@ -23,7 +23,7 @@ SKEW_SECONDS = 30
 # A pack that ends sooner than this is warned of.
 SOON_SECONDS = 7 * 86_400
 _DAY_SECONDS = 86_400
-UNLESS = "1102, unless it pays afterwards"
+UNLESS = "tasks get 1102, unless the account pays afterwards"
 
 Call = Callable[..., Awaitable[httpx.Response]]
 
@@ -31,7 +31,7 @@ Call = Callable[..., Awaitable[httpx.Response]]
 async def account(call: Call, at: str) -> list[Finding]:
     """Check the account by its resource packs.
 
-    By the documentation this may be asked once a second, and lags by hours.
+    By the documentation this may be asked once a second, and the figures lag by hours.
     """
     now = time.time()
     span = {"start_time": int((now - _DAY_SECONDS) * 1000), "end_time": int(now * 1000)}
@@ -59,8 +59,8 @@ def _clock(date: str, now: float) -> Iterator[Finding]:
 
 
 def _units(packs: list[Any], now: float) -> Finding:
-    """Without a pack that can be used it is a warning: an account that pays afterwards needs none,
-    and nothing tells which one does."""
+    """Check the packs. Without a usable pack it is a warning, because an account with post-payment
+    needs none, and no call shows that."""
     if not packs:
         return warning(UNITS, f"the account has no resource pack: {UNLESS}")
     total, last = 0.0, 0.0
@@ -72,14 +72,14 @@ def _units(packs: list[Any], now: float) -> Finding:
             total, last = total + left, max(last, ends)
     if not total:
         names = ", ".join(str(member(each, "resource_pack_name")) for each in packs)
-        gone = f"each resource pack is used up or over ({names})"
+        gone = f"each resource pack is used up or expired ({names})"
         return warning(UNITS, f"nothing is left: {gone}: {UNLESS}")
     try:
         day = f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d}"
     except (ValueError, OverflowError, OSError):
-        day = "no day that it says"
-    told = f"{total:,.2f}".removesuffix(".00")
-    says = f"{told} units are left, until {day} at the latest"
+        day = "an unknown day"
+    amount = f"{total:,.2f}".removesuffix(".00")
+    says = f"{amount} units are left, until {day} at the latest"
     return warning(UNITS, says) if last - now < SOON_SECONDS else ok(UNITS, says)
 
 
@@ -95,8 +95,8 @@ def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Itera
     if not pushes:
         yield warning(
             CALLBACKS,
-            f"polling alone: CALLBACK_URL={redacted(settings.callback_url)} is no public https"
-            " address, so Kling is told none",
+            f"polling only: CALLBACK_URL={redacted(settings.callback_url)} is not a public https"
+            " address, so Kling gets none",
         )
     if settings.image_api == "comfyui":
         yield from _size(settings, bounds)

@@ -44,7 +44,8 @@ class Keys:
         return self._header
 
     def renew(self, refused: str, date: str) -> bool:
-        """Whether there is another one than that which was refused; `date`: the answer's own.
+        """Return whether there is another token than the refused one; `date`: the date of the
+        refusal.
 
         A token is made once for all calls that had the old one.
         """

@@ -55,7 +55,7 @@ class KlingVideos(Vendor):
         self._settings = settings
         pushes = may_reach(settings.callback_url, settings.video_service_url)
         if not pushes:
-            reason = "CALLBACK_URL is no public https address"
+            reason = "CALLBACK_URL is not a public https address"
             log.info("no callbacks: the video vendor is polled", reason=reason)
         self._known = list(checks.standing(settings, BOUNDS, pushes=pushes))
         self._keys = Keys(settings)
@@ -130,18 +130,21 @@ class KlingVideos(Vendor):
     async def _adopted(
         self, external_id: str, response: httpx.Response, error: RefusedForGood
     ) -> str:
-        """A bad parameter may be our id, which is there already: an earlier submit arrived."""
+        """Return the existing task if the bad parameter is our id, because an earlier submit
+        arrived; otherwise raise the error."""
         if code_of(response) != BAD_PARAMETER:
             raise error
         known = await self.status(external_id) if self.traits.looked_up else None
         if known is not None:
             return known.vendor_id
         if _TASK_ID in error.message and _TAKEN.search(error.message):
-            raise OutcomeUnknown(f"It can't be found, and is there: {error.message}")
+            raise OutcomeUnknown(
+                f"The vendor says that it exists, but does not find it: {error.message}"
+            )
         raise error
 
     def _paced(self, error: RefusedForNow) -> VendorError:
-        """With a pause that grows with each refusal in a row, and differs from others'."""
+        """Return the refusal with a pause that grows with each refusal in a row, with jitter."""
         pause = min(PAUSE_SECONDS * 2**self._refusals, LONGEST_PAUSE_SECONDS)
         self._refusals = min(self._refusals + 1, 10)
         seconds = max(pause * _dice.uniform(1, 1.5), error.retry_after or 0)
@@ -150,7 +153,7 @@ class KlingVideos(Vendor):
     async def _call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **kwargs: Any
     ) -> httpx.Response:
-        """Return the answer; after an expired token that to a new one."""
+        """Return the answer; after an expired token, call again with a new one."""
         used = self._keys.header()
         shown = {**(headers or {}), "Authorization": used}
         response = await ask(self._http, method, path, headers=shown, **kwargs)
@@ -158,6 +161,6 @@ class KlingVideos(Vendor):
             return response
         if not self._keys.renew(used, response.headers.get("date", "")):
             return response
-        log.info("another token is made", code=code_of(response))
+        log.info("made another token", code=code_of(response))
         shown["Authorization"] = self._keys.header()
         return await ask(self._http, method, path, headers=shown, **kwargs)

@@ -51,12 +51,14 @@ def test_what_is_open_is_told_with_its_address(
 ) -> None:
     opened = {"BIND_ADDRESS": "0.0.0.0", "CALLBACK_BIND_ADDRESS": "10.1.2.3"}
     lines = said(settings, capsys, API_TOKEN="x" * 16, **opened)
-    everywhere = "everybody who reaches 0.0.0.0 (every address of this machine)"
+    everywhere = "every machine that reaches 0.0.0.0 (every address of this machine)"
     assert lines.pop(8000) == f"ok API, WebSocket, dashboard: {everywhere}"
-    assert lines.pop(8001) == "ok callback receiver: everybody who reaches 10.1.2.3"
+    assert lines.pop(8001) == "ok callback receiver: every machine that reaches 10.1.2.3"
     assert all(line.endswith(": loopback only") for line in lines.values())
     line = said(settings, capsys, API_BIND_ADDRESS="10.1.2.3")[8000]
-    assert line.startswith("bad API, WebSocket, dashboard: everybody who reaches 10.1.2.3, without")
+    assert line.startswith(
+        "bad API, WebSocket, dashboard: every machine that reaches 10.1.2.3, without"
+    )
     assert "API_TOKEN" in line.partition("->")[2]
 
 

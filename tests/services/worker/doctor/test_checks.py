@@ -176,12 +176,12 @@ async def test_nothing_is_said_where_the_vendor_calls_nobody_back() -> None:
     [
         ("http://127.0.0.1:8001", NEAR, "ok", "they stay on this machine"),
         ("http://localhost:8001", "http://host.docker.internal:9", "ok", "they stay"),
-        ("http://127.0.0.1:8001", FAR, "warning", "found by polling alone"),
-        ("http://localhost:8001", f"http://{PRIVATE}", "warning", "the video vendor elsewhere"),
-        ("http://inside.example", FAR, "warning", "is not public, which the video vendor is"),
-        ("http://receiver:8001", NEAR, "ok", "shows once it runs"),
-        ("https://us.example", FAR, "ok", "shows once it runs"),
-        ("https://nowhere.example", FAR, "wrong", "leads to no address"),
+        ("http://127.0.0.1:8001", FAR, "warning", "only polling finds"),
+        ("http://localhost:8001", f"http://{PRIVATE}", "warning", "the video vendor is elsewhere"),
+        ("http://inside.example", FAR, "warning", "is not public, but the video vendor is"),
+        ("http://receiver:8001", NEAR, "ok", "can be checked there when it runs"),
+        ("https://us.example", FAR, "ok", "can be checked there when it runs"),
+        ("https://nowhere.example", FAR, "wrong", "does not resolve"),
         ("https://nowhere.example", NEAR, "wrong", "no callback can arrive"),
     ],
 )
@@ -207,7 +207,7 @@ async def test_what_a_proxy_alone_can_look_up_is_no_reason_to_refuse() -> None:
     ("app", "verdict", "says"),
     [
         (JSONResponse({"status": "ok"}), "ok", "the receiver answers there"),
-        (PlainTextResponse("welcome"), "wrong", "somebody else than the receiver"),
+        (PlainTextResponse("welcome"), "wrong", "another program than the receiver"),
         (JSONResponse({"status": "ok"}, 404), "wrong", "(HTTP 404)"),
     ],
 )
@@ -223,7 +223,7 @@ async def test_who_answers_there_is_asked_while_the_receiver_runs(
 async def test_a_receiver_that_can_not_be_reached_from_here_may_be_from_elsewhere() -> None:
     finding = await asked("http://127.0.0.1:1")
     assert (finding.check, finding.verdict) == ("receiver", "warning")
-    assert "can't be reached there from here" in finding.says
+    assert "can't be reached from here" in finding.says
 
 
 async def asked(callback: str) -> Finding:
@@ -259,9 +259,9 @@ async def test_the_users_and_the_vendors_own_are_looked_up() -> None:
 @pytest.mark.parametrize(
     ("host", "says"),
     [
-        ("gone.example", "gone.example leads to no address"),
-        ("*.gone.example", "none is known here: *.gone.example"),
-        ("inside.example:80", f"inside.example:80 leads to {PRIVATE}, which is not public"),
+        ("gone.example", "gone.example does not resolve"),
+        ("*.gone.example", "none of them resolves here: *.gone.example"),
+        ("inside.example:80", f"inside.example:80 resolves to {PRIVATE}, which is not public"),
     ],
 )
 async def test_one_that_gives_nothing_is_a_warning(host: str, says: str) -> None:
@@ -292,7 +292,7 @@ async def test_of_the_vendors_own_one_that_is_known_is_enough() -> None:
     assert finding == ok("result hosts", "known: *.cdn.example, *.gone.example")
     [finding] = await result_hosts(settings(), none)
     assert finding.verdict is Verdict.WARNING
-    assert finding.says == "none is known here: *.gone.example, v1.gone.example"
+    assert finding.says == "none of them resolves here: *.gone.example, v1.gone.example"
 
 
 async def test_what_a_proxy_looks_up_need_not_be_known_here() -> None:
@@ -314,7 +314,7 @@ async def told(headers: Mapping[str, str], **given: str) -> list[str]:
 @pytest.mark.parametrize(
     ("url", "headers", "says"),
     [
-        ("https://us.example", {}, "ComfyUI access: COMFYUI_URL is public, and lets us in without"),
+        ("https://us.example", {}, "ComfyUI access: COMFYUI_URL is public and needs no key"),
         ("http://us.example:8188", {}, "ComfyUI access: COMFYUI_URL is public"),
         ("http://us.example", {"X-API-Key": "k"}, "ComfyUI access: COMFYUI_HEADERS is sent over"),
         ("https://us.example", {"X-API-Key": "k"}, None),

@@ -150,7 +150,7 @@ def test_every_mistake_is_named_at_once_behind_its_setting() -> None:
         "prompt=66.text: there is no node 66",
         "seed=6.text: 6.text takes no whole number",
         "width=5.wide: node 5 (Size genvideo:width genvideo:height) has no input wide; it has: ",
-        "height=3.model: 3.model comes from node 4, which is to be bound instead",
+        "height=3.model: 3.model comes from node 4: bind that node instead",
         "COMFYUI_WORKFLOW: node 10 (genvideo:promt): no such mark",
         "COMFYUI_OUTPUT: nothing: there is no such node",
     ):
@@ -194,7 +194,7 @@ def test_conditions_that_are_combined_are_not_guessed_at() -> None:
         n20={"class_type": "ConditioningCombine", "inputs": inputs},
         n3={**sampler, "inputs": {**sampler["inputs"], "positive": ["20", 0]}},
     )
-    assert "which input takes the prompt? Say prompt=NODE.INPUT" in mistakes(nodes)
+    assert "which input takes the prompt? Set prompt=NODE.INPUT" in mistakes(nodes)
 
 
 def test_a_text_of_the_samplers_own_is_not_what_its_positive_comes_of() -> None:
@@ -219,7 +219,7 @@ def test_a_size_that_is_set_needs_inputs_for_it() -> None:
 def test_the_output_must_be_one() -> None:
     assert "no node saves an image" in mistakes(example(titles=False, n9=None))
     two = example(titles=False, n10=example()["9"])
-    assert "it may be each of 9 (SaveImage), 10 (SaveImage)" in mistakes(two)
+    assert "it may be any of 9 (SaveImage), 10 (SaveImage)" in mistakes(two)
 
 
 VIDEO = {"class_type": "SaveVideo", "inputs": {"video": ["8", 0], "filename_prefix": "v"}}
@@ -229,7 +229,7 @@ WEBM = {"class_type": "SaveWEBM", "inputs": {"images": ["8", 0], "filename_prefi
 @pytest.mark.parametrize(("saves", "kind"), [(VIDEO, "SaveVideo"), (WEBM, "SaveWEBM")])
 def test_a_video_is_no_result(saves: dict[str, Any], kind: str) -> None:
     """Whether it is the only file, named, or marked; beside an image it is passed over."""
-    why = f"node 10 ({kind}) saves a video, and the result is to be an image"
+    why = f"node 10 ({kind}) saves a video, but the result must be an image"
     assert why in mistakes(example(titles=False, n9=None, n10=saves))
     assert why in mistakes(example(n10=saves), output="10")
     marked = saves | {"_meta": {"title": "genvideo:output"}}

@@ -35,9 +35,9 @@ def test_filling_it_in_leaves_it_as_it_was() -> None:
     ("text", "why"),
     [
         ('{"last_node_id": 2, "nodes": [], "links": []}', r"Workflow, Export \(API\)"),
-        ("", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("[1]", "no JSON object"),
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[1]", "not a JSON object"),
         ("{}", "no nodes in API format"),
         ('{"prompt": {"1": {}}}', "no nodes in API format .*: prompt"),
         ('{"1": {"class_type": "SaveImage"}}', "no nodes in API format .*: 1"),

@@ -257,7 +257,7 @@ async def test_an_id_with_half_a_character_is_none() -> None:
     with pytest.raises(OutcomeUnknown, match="without its job_id"):
         await submit_video(vendor)
     async with vendor.client() as http:
-        with pytest.raises(OutcomeUnknown, match="does not fit"):
+        with pytest.raises(OutcomeUnknown, match="unexpected form"):
             await VideoService(http).status(VIDEO)
 
 
@@ -327,7 +327,11 @@ async def test_a_404_in_json_is_right_and_nothing_else_is_asked() -> None:
 @pytest.mark.parametrize(
     ("answer", "verdict", "says"),
     [
-        (httpx.ConnectError("refused"), "wrong", "nobody answers at http://vendor (COMFYUI_URL)"),
+        (
+            httpx.ConnectError("refused"),
+            "wrong",
+            "no server answers at http://vendor (COMFYUI_URL)",
+        ),
         (httpx.ReadTimeout("slow"), "wrong", "can't be understood: ReadTimeout"),
         (httpx.Response(404, text="<h1>nginx"), "wrong", "has no /img/status: another"),
         (reply(200, job_id="v", status="running"), "wrong", "never submitted"),
@@ -336,10 +340,10 @@ async def test_a_404_in_json_is_right_and_nothing_else_is_asked() -> None:
         (reply(404, code="1203", message="no"), "wrong", "another server answers"),
         (reply(404, code="not_found", request_id="r"), "ok", "answers at"),
         (reply(404, detail="no", request_id="r"), "ok", "answers at"),
-        (reply(401, detail="who?"), "wrong", "refuses to be asked: HTTP 401, code -: who?"),
+        (reply(401, detail="who?"), "wrong", "refuses the check: HTTP 401, code -: who?"),
         (reply(500), "wrong", "HTTP 500"),
         (httpx.Response(301, headers={"location": "/"}), "wrong", "HTTP 301"),
-        (reply(503), "warning", "out or full for now: HTTP 503"),
+        (reply(503), "warning", "away or full for now: HTTP 503"),
         (reply(429, code=1303), "warning", "code 1303"),
     ],
 )

@@ -44,14 +44,14 @@ async def test_a_server_that_fits_is_told_check_by_check_and_nothing_is_queued()
     vendor = server()
     told = await found(vendor)
     assert {name: (each.verdict, each.says) for name, each in told.items()} == {
-        "ComfyUI": ("ok", "answers at http://vendor, and lets us in"),
+        "ComfyUI": ("ok", "answers at http://vendor, and accepts our credentials"),
         "ComfyUI version": ("ok", "0.28.0"),
-        "ComfyUI nodes": ("ok", "all 6 types are there, with what they need"),
+        "ComfyUI nodes": ("ok", "all 6 node types exist, with their inputs"),
         "ComfyUI models": ("ok", "all that the workflow names are in the server's lists"),
         "ComfyUI bindings": (
             "ok",
             "seed=3.seed, width=5.width, height=5.height, prompt=6.text,"
-            " prefix=9.filename_prefix; they take what a job brings",
+            " prefix=9.filename_prefix; they take the job's values",
         ),
         "ComfyUI output": ("ok", "node 9 (genvideo:output)"),
     }
@@ -61,13 +61,17 @@ async def test_a_server_that_fits_is_told_check_by_check_and_nothing_is_queued()
 @pytest.mark.parametrize(
     ("answer", "verdict", "says"),
     [
-        (httpx.ConnectError("refused"), "wrong", "nobody answers at http://vendor (COMFYUI_URL)"),
-        (reply(401, error="unauthorized"), "wrong", "COMFYUI_HEADERS does not let us in"),
-        (reply(403), "wrong", "COMFYUI_HEADERS does not let us in"),
+        (
+            httpx.ConnectError("refused"),
+            "wrong",
+            "no server answers at http://vendor (COMFYUI_URL)",
+        ),
+        (reply(401, error="unauthorized"), "wrong", "the server refuses us: check COMFYUI_HEADERS"),
+        (reply(403), "wrong", "the server refuses us: check COMFYUI_HEADERS"),
         (NO_ROUTE, "wrong", "no ComfyUI answers at COMFYUI_URL"),
-        (httpx.Response(302, headers={"location": "/login"}), "wrong", "leads elsewhere"),
+        (httpx.Response(302, headers={"location": "/login"}), "wrong", "redirects elsewhere"),
         (httpx.Response(200, text="<h1>hello"), "wrong", "is not a JSON object"),
-        (reply(503), "warning", "is out for now"),
+        (reply(503), "warning", "is unavailable for now"),
     ],
 )
 async def test_where_nobody_lets_us_in_that_alone_is_told(
@@ -84,7 +88,7 @@ async def test_where_nobody_lets_us_in_that_alone_is_told(
     [
         ("0.3.44", "wrong", "0.3.44 is too old: it does not take a prompt_id, as 0.3.45 does"),
         ("v0.2.7", "wrong", "0.2.7 is too old"),
-        ("0.3.63", "warning", "0.3.63 is older than any that was tried"),
+        ("0.3.63", "warning", "0.3.63 is older than any tested version"),
         ("0.3.64", "ok", "0.3.64"),
         ("1.0", "ok", "1.0"),
         (None, "warning", "does not say its version"),
@@ -155,15 +159,15 @@ async def test_a_seed_that_is_not_bound_and_a_temporary_result_are_warned_of() -
         server(PreviewImage=kind), plan_of(nodes, bindings="prompt=6.text", output="9")
     )
     assert told["ComfyUI bindings"].verdict is Verdict.WARNING
-    assert told["ComfyUI bindings"].says.startswith("no input takes the seed: each job has the")
+    assert told["ComfyUI bindings"].says.startswith("no input takes the seed: each job uses the")
     assert told["ComfyUI output"].verdict is Verdict.WARNING
-    assert told["ComfyUI output"].says.startswith("node 9 (PreviewImage): its file is a temporary")
+    assert told["ComfyUI output"].says.startswith("node 9 (PreviewImage): its file is temporary")
 
 
 async def test_a_server_that_tells_nothing_of_its_nodes_is_a_warning() -> None:
     told = await found(server(VAEDecode=NO_ROUTE))
     assert told["ComfyUI nodes"].verdict is Verdict.WARNING
-    assert "can't be compared: The server tells nothing of its nodes" in told["ComfyUI nodes"].says
+    assert "can't be compared: The server does not describe its nodes" in told["ComfyUI nodes"].says
     assert "ComfyUI models" not in told
 
 
@@ -289,7 +293,7 @@ def test_the_documented_graph_fits_a_real_server() -> None:
         ),
         (
             kinds(KSampler__seed=["INT", {"max": 9999}]),
-            f"seed=3.seed takes 9999 at the most, and would be given {MOST_SEED}",
+            f"seed=3.seed takes at most 9999, and would get {MOST_SEED}",
         ),
         (
             kinds(KSampler__seed=None),
@@ -297,8 +301,8 @@ def test_the_documented_graph_fits_a_real_server() -> None:
         ),
         (
             kinds(SaveImage={**KINDS["SaveImage"], "output_node": False}),
-            "node 9 (genvideo:output) gives the result, and is no output: its type, SaveImage,"
-            " keeps none",
+            "node 9 (genvideo:output) can't give the result, because its type, SaveImage,"
+            " keeps no output",
         ),
     ],
 )
@@ -309,10 +313,10 @@ def test_what_does_not_fit_is_told_with_its_node(server: Kinds, said: str) -> No
 def test_a_size_is_within_what_the_server_takes() -> None:
     server = kinds(EmptyLatentImage__width=["INT", {"min": 64, "max": 512}])
     assert mistakes(server, width=768, height=432) == [
-        "width=5.width takes 512 at the most, and would be given 768"
+        "width=5.width takes at most 512, and would get 768"
     ]
     assert mistakes(server, width=32, height=432) == [
-        "width=5.width takes 64 at the least, and would be given 32"
+        "width=5.width takes at least 64, and would get 32"
     ]
     [own] = mistakes(server)
     assert own.endswith("width=768 is larger than 512")

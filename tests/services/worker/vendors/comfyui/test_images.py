@@ -163,7 +163,7 @@ async def test_a_file_behind_a_signed_address_is_whole() -> None:
 async def test_a_redirect_that_no_fetching_follows_is_no_file(
     answer: Answer, headers: Mapping[str, str]
 ) -> None:
-    with pytest.raises(RefusedForGood, match="leads elsewhere"):
+    with pytest.raises(RefusedForGood, match="redirects elsewhere"):
         await status({JOB: [NO_JOB], VIEW: [answer]}, headers=headers)
 
 

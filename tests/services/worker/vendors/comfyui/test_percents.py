@@ -55,7 +55,7 @@ def states(**at: tuple[float, float]) -> str:
 def heard(*frames: str) -> int:
     progress = Progress(ID, WEIGHTS)
     for each in frames:
-        progress.hear(each)
+        progress.read(each)
     return progress.percent
 
 

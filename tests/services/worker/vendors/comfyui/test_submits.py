@@ -128,7 +128,7 @@ async def test_a_mistake_elsewhere_is_none_of_ours() -> None:
         (reply(403), RefusedForGood, "COMFYUI_HEADERS"),
         (reply(404), RefusedForGood, "COMFYUI_URL"),
         (reply(405), RefusedForGood, "COMFYUI_URL"),
-        (reply(302), RefusedForGood, "COMFYUI_URL leads elsewhere"),
+        (reply(302), RefusedForGood, "COMFYUI_URL redirects elsewhere"),
         (lambda _: httpx.Response(413, text="too large"), RefusedForGood, "COMFYUI_WORKFLOW"),
         (reply(429), RefusedForNow, "429"),
         (reply(503), RefusedForNow, "503"),

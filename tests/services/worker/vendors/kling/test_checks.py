@@ -72,15 +72,19 @@ async def test_an_account_in_order() -> None:
 @pytest.mark.parametrize(
     ("packs", "verdict", "says"),
     [
-        ([pack(0)], "warning", "each resource pack is used up or over (Video pack): 1102, unless"),
+        (
+            [pack(0)],
+            "warning",
+            "each resource pack is used up or expired (Video pack): tasks get 1102",
+        ),
         ([pack(5, days=-1)], "warning", "nothing is left"),
         ([pack(5, status="runOut"), pack(9, status="expired")], "warning", "nothing is left"),
         ([pack(5, status="toBeOnline")], "warning", "nothing is left"),
         ([pack("none"), "odd", None], "warning", "nothing is left"),
-        ([], "warning", "no resource pack: 1102, unless it pays afterwards"),
+        ([], "warning", "no resource pack: tasks get 1102, unless the account pays afterwards"),
         ([pack(0), pack(7)], "ok", "7 units are left"),
         ([pack(7, days=3)], "warning", "7 units are left, until "),
-        ([pack("7", invalid_time=None)], "ok", "7 units are left, until no day that it says"),
+        ([pack("7", invalid_time=None)], "ok", "7 units are left, until an unknown day"),
     ],
 )
 async def test_what_is_left(packs: list[Any], verdict: str, says: str) -> None:
@@ -109,15 +113,15 @@ async def test_an_answer_without_a_date_says_nothing_of_the_clock() -> None:
 @pytest.mark.parametrize(
     ("answer", "verdict", "says"),
     [
-        (refused(401, 1002, "api key not found"), "wrong", "those of one region are none in anoth"),
-        (refused(401, 1000), "wrong", "look at the keys"),
-        (refused(401, 1004), "wrong", "look at this machine's clock"),
-        (refused(429, 1102), "wrong", "look at the account's balance and resource packs"),
+        (refused(401, 1002, "api key not found"), "wrong", "a key is valid in one region"),
+        (refused(401, 1000), "wrong", "check the keys"),
+        (refused(401, 1004), "wrong", "check this machine's clock"),
+        (refused(429, 1102), "wrong", "check the account's balance and resource packs"),
         (refused(429, 1304), "wrong", "not on the account's list"),
-        (refused(429, 1302), "warning", "does not tell for now"),
-        (refused(500, 5000), "warning", "does not tell for now"),
-        (httpx.ReadTimeout("slow"), "warning", "does not tell for now"),
-        (httpx.ConnectError("refused"), "wrong", "nobody answers at http://vendor (KLING_URL)"),
+        (refused(429, 1302), "warning", "is unavailable for now"),
+        (refused(500, 5000), "warning", "is unavailable for now"),
+        (httpx.ReadTimeout("slow"), "warning", "is unavailable for now"),
+        (httpx.ConnectError("refused"), "wrong", "no server answers at http://vendor (KLING_URL)"),
         (httpx.Response(446), "wrong", "KLING_URL names another host"),
         (httpx.Response(200, text="<html>"), "wrong", "KLING_URL names another host"),
         (reply(404, error="no such page"), "wrong", "HTTP 404"),
@@ -133,8 +137,8 @@ async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> 
     ("settings", "check", "verdict", "says"),
     [
         ({"callback_url": "https://us.example"}, "Kling callbacks", None, ""),
-        ({"callback_url": "http://us.example"}, "Kling callbacks", "warning", "polling alone"),
-        ({"callback_url": "https://10.0.0.1"}, "Kling callbacks", "warning", "told none"),
+        ({"callback_url": "http://us.example"}, "Kling callbacks", "warning", "polling only"),
+        ({"callback_url": "https://10.0.0.1"}, "Kling callbacks", "warning", "gets none"),
         (COMFYUI, "Kling size", None, ""),
         (SIZED | {"image_api": "service"}, "Kling size", None, ""),
         (SIZED, "Kling size", "wrong", "COMFYUI_WIDTH=256: Kling takes sides of 300 or more"),

@@ -388,5 +388,5 @@ async def test_half_a_character_is_replaced_in_a_message_and_none_of_an_address_
     vendor = StubVendor({SUBMIT: [succeeded(task_id=CUT)], LOOK: [succeeded(task_id=CUT)]})
     with pytest.raises(OutcomeUnknown, match="without its task_id"):
         await submit(vendor)
-    with pytest.raises(OutcomeUnknown, match="does not fit"):
+    with pytest.raises(OutcomeUnknown, match="unexpected form"):
         await status(vendor)
