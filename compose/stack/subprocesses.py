@@ -17,10 +17,18 @@ class Terminated(KeyboardInterrupt):
 
 
 def heed_sigterm() -> None:
-    """Treat SIGTERM as an interrupt, so that started programs are ended, too."""
+    """Treat the first SIGTERM as an interrupt, so that started programs are ended, too.
+
+    One that ends a process group comes twice, because make hands it on: the second one must not
+    disturb the end.
+    """
+    heeded = False
 
     def terminated(*_: object) -> None:
-        raise Terminated
+        nonlocal heeded
+        if not heeded:
+            heeded = True
+            raise Terminated
 
     signal.signal(signal.SIGTERM, terminated)
     # A background job of a script starts with interrupts ignored, and would pass that on.

@@ -17,6 +17,8 @@ print("begun", flush=True)
 try:
     time.sleep(60)
 except KeyboardInterrupt:
+    print("tidying", flush=True)
+    sys.stdin.readline()
     print("tidied up", flush=True)
     sys.exit(7)
 """
@@ -32,11 +34,16 @@ sys.exit(hand_over([sys.executable, "-c", {CHILD!r}]))
 def test_sigterm_is_handed_on_as_an_interrupt(ignored: str) -> None:
     """A job in the background of a script is born with interrupts ignored."""
     command = ["bash", "-c", f'{ignored}exec "$0" "$@"', sys.executable, "-c", PARENT]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=60)
+        assert process.stdout.readline() == "tidying\n"
+        # From make, which got the group's signal, too.
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate("\n", timeout=60)
     assert (said, process.returncode) == ("tidied up\n", 7)
 
 
