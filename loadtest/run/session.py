@@ -33,20 +33,11 @@ async def run_plan(
     """Run a plan; the folder, and `done` or why it ended sooner.
 
     Raises NotReachable before anything is started, PlanError where a mock refuses the faults.
-    The first interrupt ends the run in good order, the second one ends the process.
     """
     pipeline = settings.known[plan.pipeline]
     temporal, version = await preflight(settings, pipeline)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def interrupted() -> None:
-        stop.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupted)
+    heed_interrupts(stop)
     async with (
         open_stack(settings, temporal, version, pipeline) as stack,
         armed(stack.vendors, plan.faults, seed=plan.seed),
@@ -54,6 +45,22 @@ async def run_plan(
         run = Run(stack, plan, command=command)
         folder = await run.go(display(console, plan.stages), stop)
     return folder, run.why
+
+
+def heed_interrupts(stop: asyncio.Event) -> None:
+    """End the run in good order at the first interrupt, and the process at the second one.
+
+    SIGTERM and SIGINT count apart, because a SIGTERM of a whole process group comes once as it is,
+    and once as the SIGINT that `make test-N` makes of it.
+    """
+    loop = asyncio.get_running_loop()
+
+    def interrupted(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted, number)
 
 
 class NotReachable(Exception):

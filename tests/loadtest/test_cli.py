@@ -27,6 +27,24 @@ class Interrupts:
 
 sys.meta_path.insert(0, Interrupts())
 """
+# Gets the SIGTERM of its process group, that of `make test-N` as a SIGINT, and one more.
+_HEEDS = """
+import asyncio, os, signal
+from loadtest.run.session import heed_interrupts
+
+async def main():
+    stop = asyncio.Event()
+    heed_interrupts(stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(os.getpid(), number)
+        await stop.wait()
+        stop.clear()
+    print("in good order", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+    await stop.wait()
+
+asyncio.run(main())
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +123,13 @@ def test_a_run_that_is_interrupted_while_it_is_replayed_has_its_report(
     assert result.exit_code == 130
     assert "PASS" in result.stdout
     assert (folder.path / "report.html").is_file()
+
+
+def test_a_sigterm_of_the_whole_process_group_is_one_interrupt() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _HEEDS], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("in good order\n", -signal.SIGINT)
 
 
 def test_an_interrupt_before_the_commands_are_there_ends_it_without_a_word(tmp_path: Path) -> None:
