@@ -27,7 +27,7 @@ class Settings(PayloadSettings, PipelineSettings):
     temporal_ui_url: str = "http://127.0.0.1:8080"
     worker_metrics_url: str = "http://127.0.0.1:9100"
     semaphore_metrics_url: str = "http://127.0.0.1:9099"
-    workers: int = Field(1, ge=0, le=1000)
+    workers: int = Field(1, ge=1, le=64)
     data_dir: Path = Path("data")
     store_url: str = "file:"
     reports_dir: Path = Path("reports")
