@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.facts import Callback, Generation
-from loadtest.books.histories import Signal
+from loadtest.books.facts import Callback, Generation, mapping
+from loadtest.books.histories import Activity, Signal
 from loadtest.judge.compare import Between, Finding, OneOf
 from loadtest.judge.ledgers import ENDS, is_adopted, is_plain
-from loadtest.judge.reference import Model
+from loadtest.judge.reference import Model, task_of
 from loadtest.times import instant
 
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
@@ -75,6 +76,15 @@ def _signals(model: Model) -> Iterator[Finding]:
             if first is not None and first > signal.at + SLACK:
                 text = f"it was told of {key[1]} before that was received"
                 yield model.found("receipts.received_at", text)
+    for run in model.job.executions:
+        # A result is fetched after its activity, or a poll, or a callback has told of its end.
+        done = [each for each in run.activities if each.outcome == "completed"]
+        known = {task_of(each.result) for each in done if each.result.get("asset")}
+        known |= {task_of(_accepted(each)) for each in done}
+        known |= {str(signal.body.get("task_id")) for signal in signals}
+        for task in (task_of(result) for result in run.results if result.get("asset")):
+            if task not in known:
+                yield model.found("signals", f"it fetched {task}, and nothing told of its end")
 
 
 def _key(signal: Signal) -> tuple[str, str]:
@@ -86,18 +96,23 @@ def _fates(model: Model) -> Iterator[Finding]:
     job = model.job
     known = {g.vendor_id: g for g in job.generations}
     sent = [(g, each) for g in job.generations for each in g.callbacks if each.sent is not None]
-    certain = model.books.telling and all(is_plain(g, each) for g, each in sent)
-    before: list[dict[str, Any]] = []
-    rows = job.rows.get(raw.RECEIPTS, ())
-    for row in sorted(rows, key=lambda row: str(row.get("received_at"))):
+    bent = [g for g, each in sent if not is_plain(g, each)]
+    rows = sorted(job.rows.get(raw.RECEIPTS, ()), key=lambda row: str(row.get("received_at")))
+    for place, row in enumerate(rows):
         task, status, fate = row.get("task_id"), row.get("task_status"), row.get("fate")
         expected: dict[str, Any] = {"fate": OneOf((*TAKEN, "rejected", "unknown"))}
         made = known.get(str(task))
+        certain = model.books.telling and not (bent if made is None else made in bent)
         if certain and made is not None:
             own = [each for g, each in sent if g is made and each.status == status]
             times = [each.sent or 0.0 for each in own]
             expected["external_id"] = made.external_id
-            expected["fate"] = OneOf(_possible(model, row, made, own=own, before=before))
+            earlier, later = (
+                [each for each in part if each.get("task_id") == task]
+                for part in (rows[:place], rows[place + 1 :])
+            )
+            fates = _possible(model, row, made, own=own, earlier=earlier, later=later)
+            expected["fate"] = OneOf(fates)
             if times:
                 low = min(times) - model.clocks.offsets[made.step].high
                 expected["received_at"] = Between(low - SLACK, None)
@@ -111,7 +126,6 @@ def _fates(model: Model) -> Iterator[Finding]:
         if "decided" in row and fate != "unknown":
             expected["decided"] = True
         yield from model.differ(raw.RECEIPTS, row, expected)
-        before.append(row)
 
 
 def _possible(
@@ -120,16 +134,23 @@ def _possible(
     made: Generation,
     *,
     own: list[Callback],
-    before: list[dict[str, Any]],
+    earlier: list[dict[str, Any]],
+    later: list[dict[str, Any]],
 ) -> tuple[str, ...]:
-    """Return the fates that a plain delivery can have had at this moment."""
-    run, status = model.run, row.get("task_status")
-    at = instant(row.get("received_at")) or 0.0
-    past = [each for each in before if each.get("task_id") == row.get("task_id")]
+    """Return the fates that a plain delivery can have had at this moment, `earlier` and `later`
+    being the other receipts of its task."""
+    run, status, at = model.run, row.get("task_status"), _received(row)
+    past = sure = earlier
+    if any("after the poll" in each.note for each in own):
+        # What waits for a poll is sent together, and decided in any order.
+        sure = [each for each in earlier if at - _received(each) > SLACK]
+        past = earlier + [each for each in later if _received(each) - at <= SLACK]
     unheard = any(each.reply is None or each.reply >= 500 for each in own)
     fates = {"unknown"} if unheard or not is_adopted(model, made) else set()
     if any(each.get("task_status") == status for each in past):
-        return (*fates, "duplicate")
+        fates.add("duplicate")
+    if any(each.get("task_status") == status for each in sure):
+        return tuple(fates)
     ended = any(each.get("task_status") in ENDS for each in past)
     newer = any((each.get("updated_at") or 0) > (row.get("updated_at") or 0) for each in past)
     if ended or (newer and status not in ENDS):
@@ -142,6 +163,7 @@ def _possible(
     last = max((each.at for each in run.versions), default=run.closed)
     if moved or run.closed is None or (last or 0.0) - 2 * SLACK <= at:
         fates.add("late")
+    ended = any(each.get("task_status") in ENDS for each in sure)
     closed = run.closed
     if closed is not None and status not in ENDS:
         # It goes to no workflow, so the record alone decides, whose end a drain may write.
@@ -151,9 +173,20 @@ def _possible(
         noted = next((each.ended for each in run.activities if _accepts(each.result, made)), None)
         if noted is None or at >= noted - SLACK:
             fates.add("applied")
-        if noted is None or at <= noted + SLACK + 1.0:
+        # The version with the task is written before the job waits for its end.
+        waits = (a.scheduled for a in run.activities if task_of(_accepted(a)) == made.vendor_id)
+        if at <= next(waits, inf) + SLACK:
             fates.add("early")
     return tuple(sorted(fates))
+
+
+def _received(row: dict[str, Any]) -> float:
+    return instant(row.get("received_at")) or 0.0
+
+
+def _accepted(activity: Activity) -> dict[str, Any]:
+    """Return what is known of the task that an activity waits for."""
+    return mapping(activity.body.get("accepted"))
 
 
 def _accepts(result: dict[str, Any], made: Generation) -> bool:

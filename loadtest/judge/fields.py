@@ -173,7 +173,7 @@ FIELDS: dict[str, Table] = {
             PLAN: "stage",
             **_SLOT,
             bounded("permits and closes in Temporal's histories"): "holders",
-            bounded("the holders, in the same row"): "draining",
+            bounded("the closes of its holders in Temporal's histories"): "draining",
             bounded("requests and permits in Temporal's histories"): "waiting places.*",
         }
     ),

@@ -215,14 +215,18 @@ def _attempts(model: Model) -> Iterator[Finding]:
 
 
 def _results(model: Model) -> Iterator[Finding]:
-    """Expect that vendors made what the history has from them, and each stage that the job's end
-    needs."""
+    """Expect that vendors made what the history has from them, as the job's own files, and each
+    stage that the job's end needs."""
     job, pipeline = model.job, model.books.pipeline
     ids = {g.vendor_id for g in job.generations}
-    for result in model.run.results if model.books.mocked else ():
-        if (task := task_of(result)) not in ids:
+    own = {f"{job.job_id}/{stage.name}" for stage in pipeline}
+    for result in model.run.results:
+        if model.books.mocked and (task := task_of(result)) not in ids:
             text = f"its history has {task} from a vendor, and no vendor knows it"
             yield model.found("history.result", text)
+        url = str(result.get("asset_url") or "")
+        if url and url.rpartition("/jobs/")[2] not in own:
+            yield model.found("history.result", f"its history has {url}, which is no file of it")
     needed = {"succeeded": pipeline, "degraded": pipeline[:-1]}
     for stage in needed.get(str(job.status), ()):
         if model.books.shows(stage.name) and not any(g.good for g in job.of(stage.name)):
@@ -265,4 +269,7 @@ def _faults(model: Model) -> Iterator[Finding]:
             expected["do"] = OneOf(tuple(sorted(effects)))
         if prompts := _prompts(model, "image"):
             expected["prompt"] = OneOf(prompts)
+        if place == "start.fail":
+            failed = {str(g.external_id) for g in model.job.generations if not g.good}
+            expected["external_id"] = OneOf(tuple(sorted(failed)))
         yield from model.differ(raw.FAULTS, row, expected)

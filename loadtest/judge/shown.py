@@ -1,5 +1,6 @@
 """Hold what is shown of a job against its reference model: list, record, files and feed."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,10 +9,12 @@ from loadtest.books.histories import PROGRESS, Activity, Execution, Written, sta
 from loadtest.books.model import DEFAULT, ENDS
 from loadtest.judge.clocks import SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, exactly
+from loadtest.judge.life import ATTEMPT_FAILED
 from loadtest.judge.reference import Model, State, task_of
 
 OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
 """What the jobs of a pipeline may lack."""
+FAILED = re.compile(r"(\w+), attempt (\d+) failed: ")
 MOST_ENDS = 2
 """A clean-up may amend the end once."""
 FEW = 50
@@ -166,8 +169,7 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
             state = model.states[number]
             expected |= {
                 "at": _instant(change),
-                # A summary is short: of a long note the history has the beginning.
-                "note": Begins(change.note[:-1]) if change.note.endswith("…") else change.note,
+                "note": _note(model, change.note),
                 "status": state.status,
                 "step": state.step,
                 "percent": state.percent,
@@ -186,6 +188,17 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
             expected["status"] = before["status"]
         yield from model.differ(raw.STATES, row, expected, f"record.transitions[{number}].")
         before = row
+
+
+def _note(model: Model, note: str) -> str | Begins:
+    """Expect the note of the history, and after a failed attempt the failure that is in there."""
+    if failed := FAILED.match(note):
+        name = f"{model.job_id}.{failed[1]}.{failed[2]}"
+        for each in model.run.activities:
+            if each.error_class in ATTEMPT_FAILED and _task_name(model, each) == name:
+                return Begins(f"{failed[0]}{each.error_message} ({each.error_class}; ")
+    # A summary is short: of a long note the history has the beginning.
+    return Begins(note[:-1]) if note.endswith("…") else note
 
 
 def _instant(change: Written) -> Between:

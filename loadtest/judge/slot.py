@@ -74,11 +74,17 @@ def _samples(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding
         named = Subject(last, stage.number)
         # Those that can wait or hold then; nobody knows of others' jobs.
         most = bisect_right(starts, sample.at + 1) - bisect_left(closes, sample.at - LAG)
+        # A holder is drained once its run has closed; chaos deletes histories, too.
+        drained = [
+            name
+            for name in sample.holders
+            if books.struck or name not in known or _has_closed(known[name], sample, clocks)
+        ]
         expected = {
             "at": Between(stage.began, stage.ended),
             "limit": limit,
             "paused": False,
-            "draining": Number(0, len(sample.holders)),
+            "draining": Number(0, len(drained)),
             "waiting": Number(0, None if books.foreign_jobs else most, missing=True),
         }
         yield from named.differ(raw.SLOTS, sample.row, expected)
@@ -98,6 +104,11 @@ def _samples(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding
         yield run.found("slots.at", "samples of the slot are not in order")
     if not moments and not books.struck and stage.ended - stage.began > LAG:
         yield run.found("slots", "nobody looked at the slot")
+
+
+def _has_closed(job: JobFacts, sample: SlotSample, clocks: Clocks) -> bool:
+    closes = (run.closed for run in job.executions if run.closed is not None)
+    return any(clocks.earliest(SERVER, at) <= sample.at for at in closes)
 
 
 def _held(

@@ -68,6 +68,15 @@ def test_the_slot_begins_when_it_is_the_jobs(
     assert read_events("job-0", story.events).granted == granted
 
 
+def test_a_semaphore_that_starts_grants_to_a_run_that_has_not_asked() -> None:
+    story = begun()
+    permit(5)(story)
+    story.local(story.task(6.0), "enter_queue", 7.0, result={}, summary="version 1: queued")
+    run = read_events("job-0", story.events)
+
+    assert (run.asked, run.heard, run.granted) == (5.0, 5.0, 5.0)
+
+
 def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
     story = begun("run-8")
     permit(5, run_id="run-8")(story)

@@ -14,6 +14,7 @@ from loadtest.books.raw import RunFolder
 from loadtest.judge.compare import RUN, Finding
 from loadtest.judge.judge import LEFT_OPEN, Judgement
 from loadtest.times import instant
+from tests.loadtest.forging.recorded import PLAIN
 from tests.loadtest.synthetic import exactly, signal_of
 
 Row = dict[str, Any]
@@ -144,10 +145,11 @@ Lie = Callable[[Forger], Iterable[str]]
 
 @dataclass(frozen=True)
 class Forgery:
-    """One kind of lie; it returns the jobs of which one at least must be named."""
+    """One kind of lie about a kept run; it returns the jobs of which one at least must be named."""
 
     name: str
     tell: Lie
+    run: str = PLAIN
 
 
 FORGERIES: list[Forgery] = []
@@ -157,6 +159,16 @@ def forgery(tell: Lie) -> Lie:
     """Add a lie to the table, under its own name."""
     FORGERIES.append(Forgery(tell.__name__.replace("_", " "), tell))
     return tell
+
+
+def forgery_of(run: str) -> Callable[[Lie], Lie]:
+    """Add a lie about another kept run than the plain one."""
+
+    def add(tell: Lie) -> Lie:
+        FORGERIES.append(Forgery(tell.__name__.replace("_", " "), tell, run))
+        return tell
+
+    return add
 
 
 def forgeries(lies: dict[str, Lie]) -> None:

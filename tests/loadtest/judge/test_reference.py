@@ -22,6 +22,7 @@ from tests.loadtest.forging.kit import (
     Row,
     convictions,
     job_in,
+    moved,
 )
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
 from tests.loadtest.synthetic import Synthetic, exactly, job_id, named
@@ -30,8 +31,9 @@ assert families
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return unpack(PLAIN, tmp_path_factory.mktemp("run") / "plain")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
+    place = tmp_path_factory.mktemp("runs")
+    return {kind: unpack(kind, place / kind) for kind in {lie.run for lie in FORGERIES}}
 
 
 def test_there_are_enough_of_them() -> None:
@@ -40,8 +42,8 @@ def test_there_are_enough_of_them() -> None:
 
 
 @pytest.mark.parametrize("lie", FORGERIES, ids=lambda lie: lie.name)
-def test_it_is_convicted(finished: RunFolder, tmp_path: Path, lie: Forgery) -> None:
-    forger = Forger(finished, tmp_path / "run", seed=1)
+def test_it_is_convicted(finished: dict[str, RunFolder], tmp_path: Path, lie: Forgery) -> None:
+    forger = Forger(finished[lie.run], tmp_path / "run", seed=1)
     suspects = set(lie.tell(forger))
     forger.seal()
 
@@ -101,9 +103,9 @@ def test_until_a_drain_writes_the_end_a_callback_is_early(tmp_path: Path) -> Non
 
 
 def test_a_video_may_be_made_from_our_copy_of_its_picture(
-    finished: RunFolder, tmp_path: Path
+    finished: dict[str, RunFolder], tmp_path: Path
 ) -> None:
-    forger = Forger(finished, tmp_path / "run", seed=1)
+    forger = Forger(finished[PLAIN], tmp_path / "run", seed=1)
     copies = {r["job_id"]: r["sha256"] for r in forger.rows(raw.FILES) if r["kind"] == "image"}
     made_from = {row["source_sha256"] for row in forger.rows(LEDGERS[1])}
     assert made_from.isdisjoint(copies.values())
@@ -111,6 +113,21 @@ def test_a_video_may_be_made_from_our_copy_of_its_picture(
     forger.seal()
 
     assert convictions(judge(forger.folder)) == []
+
+
+def test_callbacks_that_are_sent_together_are_decided_in_any_order(tmp_path: Path) -> None:
+    forger = Forger(unpack("heard-together", tmp_path / "kept"), tmp_path / "run", seed=1)
+    applied = {"task_status": "processing", "fate": "applied"}
+    [one] = [row for row in forger.rows(raw.RECEIPTS) if row | applied == row]
+
+    def decide_last(row: Row) -> None:
+        if row == one:
+            row.update(fate="out_of_order", received_at=moved(row["received_at"], -0.01))
+
+    forger.each(raw.RECEIPTS, decide_last)
+    forger.seal()
+
+    assert judge(forger.folder).findings == []
 
 
 def reds(judgement: Judgement) -> Iterator[str]:

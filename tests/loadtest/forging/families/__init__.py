@@ -3,10 +3,11 @@
 from tests.loadtest.forging.families import (
     callbacks,
     causality,
+    failures,
     histories,
     jobs,
     plan,
     vendors,
 )
 
-__all__ = ["callbacks", "causality", "histories", "jobs", "plan", "vendors"]
+__all__ = ["callbacks", "causality", "failures", "histories", "jobs", "plan", "vendors"]

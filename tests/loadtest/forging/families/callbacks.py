@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import Forger, Row, forgery, job_in, moved
+from tests.loadtest.forging.kit import Forger, Row, forgery, job_in, moved, rewrite
 
 VIDEO = raw.LEDGERS["video"]
 
@@ -67,6 +67,22 @@ def callbacks_that_never_arrived(f: Forger) -> Iterable[str]:
     for job_id in f.order:
         f.signals(job_id, "kling_done", unwoken)
     return f.order
+
+
+@forgery
+def an_end_that_is_called_late_and_not_signalled(f: Forger) -> Iterable[str]:
+    def unwoken(event: Row) -> None:
+        attributes = event["workflowExecutionSignaledEventAttributes"]
+        attributes["signalName"] = "report_progress"
+        rewrite(attributes["input"], dict.clear)
+
+    def late(row: Row) -> None:
+        if row["task_status"] == "succeed":
+            row["fate"] = "late"
+
+    [job_id] = f.of_any_job(raw.RECEIPTS, late)
+    f.signals(job_id, "kling_done", unwoken)
+    return [job_id]
 
 
 @forgery

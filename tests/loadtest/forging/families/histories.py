@@ -53,6 +53,28 @@ def a_history_of_another_job(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def a_link_to_the_video_of_another_job(f: Forger) -> Iterable[str]:
+    one, other = f.pair()
+
+    def link(body: Row) -> None:
+        if str(body["asset_url"]).endswith("/video"):
+            body["asset_url"] = body["asset_url"].replace(one, other)
+
+    def close(events: list[Row]) -> None:
+        rewrite(events[-1]["workflowExecutionCompletedEventAttributes"]["result"], link)
+
+    def record(row: Row) -> None:
+        for body in (row["record"], *row["record"]["transitions"]):
+            link(body)
+
+    f.results(one, link)
+    f.history(one, close)
+    f.each(raw.JOBS, lambda row: link(row["job"]), of=one)
+    f.each(raw.STATES, record, of=one)
+    return [one]
+
+
+@forgery
 def a_history_of_nobody(f: Forger) -> Iterable[str]:
     name = "job-000000000000000000000000"
     shutil.copy(f.folder.histories / f"{f.job()}.json", f.folder.histories / f"{name}.json")

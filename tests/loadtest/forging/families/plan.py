@@ -238,6 +238,16 @@ def a_job_holds_it_that_has_long_ended(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def a_holder_is_drained_that_goes_on(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.SLOTS)
+    held = [(n, row["holders"]) for n, row in enumerate(rows) if row["holders"]]
+    place = next(n for n, names in held if rows[n + 1]["holders"] == names)
+    rows[place]["draining"] = 1
+    f.put(raw.SLOTS, rows)
+    return list(rows[place]["holders"])
+
+
+@forgery
 def a_job_holds_it_long_before_its_turn(f: Forger) -> Iterable[str]:
     rows = f.rows(raw.SLOTS)
     place = next(n for n, row in enumerate(rows) if row["holders"] == [f.order[1]])

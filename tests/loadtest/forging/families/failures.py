@@ -1,0 +1,60 @@
+"""Lies about what failed, and about whose fault that was."""
+
+import base64
+from collections.abc import Iterable
+
+from loadtest.books import raw
+from tests.loadtest.forging.kit import Forger, Row, forgery_of, job_in
+
+FAILING = "failing-generations"
+TRUE, FALSE = "generation failed (generation_failed", "no answer in time (attempt_timed_out"
+
+
+@forgery_of(FAILING)
+def a_failure_with_another_reason(f: Forger) -> Iterable[str]:
+    """As record and summaries have it; the history has the failure itself, too."""
+
+    def change(row: Row) -> None:
+        for each in row["record"]["transitions"]:
+            each["note"] = each["note"].replace(TRUE, FALSE)
+
+    def summarise(events: list[Row]) -> None:
+        for event in events:
+            if "markerRecordedEventAttributes" in event and "userMetadata" in event:
+                summary = event["userMetadata"]["summary"]
+                text = base64.b64decode(summary["data"]).decode().replace(TRUE, FALSE)
+                summary["data"] = base64.b64encode(text.encode()).decode()
+
+    [job_id] = f.of_any_job(raw.STATES, change)
+    f.history(job_id, summarise)
+    return [job_id]
+
+
+@forgery_of(FAILING)
+def a_fault_that_failed_a_good_generation(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    good = f"{job_id}.image.2"
+
+    def change(row: Row) -> None:
+        if row["external_id"] == f"{job_id}.image.1":
+            row.update(external_id=good, attempt=2)
+
+    f.each(raw.FAULTS, change)
+    return [job_id]
+
+
+@forgery_of("everything-at-once")
+def a_repeat_applied_in_place_of_the_first(f: Forger) -> Iterable[str]:
+    """Beside a generation whose callbacks a fault has bent; this one's are plain."""
+    job_id = next(
+        str(row["external_id"]).split(".")[0]
+        for row in f.rows(raw.LEDGERS["video"])
+        if [each["note"] for each in row["callbacks"]][-2:] == ["repeated"] * 2
+        and row["attempt"] == 2
+    )
+    rows = f.rows(raw.RECEIPTS)
+    ours = [row for row in rows if (job_in(row), row["task_status"]) == (job_id, "succeed")]
+    first, *_, last = sorted(ours, key=lambda row: str(row["received_at"]))
+    first["fate"], last["fate"] = last["fate"], first["fate"]
+    f.put(raw.RECEIPTS, rows)
+    return [job_id]
