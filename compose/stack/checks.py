@@ -87,7 +87,7 @@ class Note:
 
     @property
     def is_written(self) -> bool:
-        """True if an earlier start has noted anything under this name."""
+        """True if an earlier start has written a note of this name."""
         return (self.settings.run_dir / self.name).is_file()
 
     def holds(self) -> bool:

@@ -67,7 +67,7 @@ class MockSettings(BaseSettings):
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names beside loopback's."""
+        """The names that the mock answers to, beside loopback's."""
         return listed(self.allowed_hosts)
 
 

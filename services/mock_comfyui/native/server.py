@@ -89,7 +89,7 @@ async def models(request: Request, folder: str) -> Response:
 
 
 async def fixed_list(request: Request) -> Response:
-    """One of the lists, by path."""
+    """One of the lists that never change, by path."""
     return NativeJson(_LISTS[request.url.path.removeprefix("/api")])
 
 

@@ -205,5 +205,5 @@ class _Listener:
         except ConnectionClosed:
             self._given_up = isinstance(socket, BoundedConnection) and socket.flooded
             if self._given_up:
-                log.warning("the ComfyUI floods its socket, which is given up; polling goes on")
+                log.warning("the ComfyUI floods its socket: closed it, polling goes on")
             raise
