@@ -201,8 +201,7 @@ def judge(folder: RunFolder) -> Judgement:
 
 def judge_books(books: Books) -> Judgement:
     """Judge books that were already read."""
-    thresholds = list(_thresholds(books))
-    known = clocks(books)
+    thresholds, known = list(_thresholds(books)), clocks(books)
     found = [] if known.stepped else list(findings(books, known))
     intervals = by_book(books, known.offsets)
     stages = [judge_stage(stage, books, intervals) for stage in books.stages]
@@ -359,8 +358,8 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
     own, counts = [finding for finding in found if finding.stage == result.number], result.counts
     for rule in (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, LEFT_OPEN):
         counts[rule] = len({f.job_id for f in own if f.rule == rule})
-    disagree = {f.job_id for f in own if f.rule not in (*CONDITIONED, *REPORTED)}
-    counts["disagreements"] = len(disagree)
+    other = (*CONDITIONED, *REPORTED)
+    counts["disagreements"] = len({f.job_id for f in own if f.rule not in other})
     mocked, most = bool(books.mocks), _most(result, books)
     planned, told = counts["planned"], "video" in books.mocks
     unaccounted = len(result.retries.unaccounted) + len(result.faults.unaccounted)
