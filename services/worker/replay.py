@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     workflow = resolve_name(named[0]) if named else GenVideoWorkflow
     keys = PayloadKeys.parse(os.environ.get("PAYLOAD_KEY", ""))
     files = sorted(Path(folder).glob("*.json"))
-    print_result(asyncio.run(replay(workflow, _histories(files), keys)))
+    print_result(asyncio.run(replay(_histories(files), keys, workflow)))
     return 0
 
 

@@ -33,11 +33,11 @@ class Open(NamedTuple):
 
 
 async def replay(
-    workflow: type, histories: AsyncIterator[WorkflowHistory], keys: PayloadKeys
+    histories: AsyncIterator[WorkflowHistory], keys: PayloadKeys, *workflows: type
 ) -> dict[str, object]:
     """Return `{"replayed": n, "failures": {workflow id: why}}`."""
     replayer = Replayer(
-        workflows=[workflow],
+        workflows=workflows,
         data_converter=data_converter(keys),
         interceptors=[DropInvalidSignals()],
         workflow_runner=WorkflowRunner("services"),
@@ -88,4 +88,4 @@ async def _replay_open(
     keys = PayloadSettings().payload_keys
     client = await answer(connect(keys), seconds=CONNECT_SECONDS)
     found = await find(client)
-    return {"open": found.total} | await replay(workflow, histories_of(client, found.runs), keys)
+    return {"open": found.total} | await replay(histories_of(client, found.runs), keys, workflow)

@@ -5,6 +5,7 @@ An interrupt ends it with 130, once its stack is taken away.
 
 import argparse
 import asyncio
+import logging
 import secrets
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ def main(arguments: list[str]) -> int:
     plan = ChaosPlan(seed=asked.seed, seconds=asked.minutes * 60, deck=deck, mode=asked.mode)
     if asked.deck == "kills":
         plan = ChaosPlan.once(asked.seed, KILLS, pause=KILLS_PAUSE, mode=asked.mode)
+    # With a traceback, the SDK logs each invalid signal that a replayed run dropped.
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
     try:
         found = asyncio.run(run(plan, make_site, reports=asked.reports.resolve(), say=_say))
     except KeyboardInterrupt:

@@ -13,9 +13,7 @@ from typing import Any, Self
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Replayer
 
 from loadtest.books import raw
 from loadtest.books.load import load
@@ -25,11 +23,12 @@ from loadtest.judge.judge import Judgement, judge_books
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
+from shared.replay.replaying import replay as replay_all
 from shared.semaphore.messages import semaphore_id
-from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
 from shared.semaphore.state import WATCH_RUN
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
+from shared.temporal.codec import PayloadKeys
 
 
 class Done(StrEnum):
@@ -168,23 +167,10 @@ async def _has_begun(client: Client, job_id: str) -> bool:
 
 
 async def replay(folder: RunFolder) -> None:
-    """Lead the current code through every kept history, and note where it goes astray."""
-    replayer = Replayer(
-        workflows=[GenVideoWorkflow, SemaphoreWorkflow],
-        data_converter=pydantic_data_converter,
-        interceptors=[DropInvalidSignals()],
-        workflow_runner=WorkflowRunner("services"),
-    )
+    """Replay every kept history with the current code, and note each failure."""
     files = sorted(folder.histories.glob("*.json"))
-    replayed, failures = 0, {}
-    async with replayer.workflow_replay_iterator(_read(files)) as results:
-        async for result in results:
-            if result.replay_failure is None:
-                replayed += 1
-            else:
-                failures[result.history.workflow_id] = str(result.replay_failure)[:500]
-    found = {"replayed": replayed, "kept": len(files), "failures": failures}
-    folder.write(raw.REPLAY, found)
+    found = await replay_all(_read(files), PayloadKeys(), GenVideoWorkflow, SemaphoreWorkflow)
+    folder.write(raw.REPLAY, found | {"kept": len(files)})
 
 
 async def _read(files: Sequence[Path]) -> AsyncIterator[WorkflowHistory]:

@@ -193,7 +193,7 @@ class Pipeline:
         async def only() -> AsyncIterator[WorkflowHistory]:
             yield history
 
-        found = await replay(GenVideoWorkflow, only(), PayloadKeys())
+        found = await replay(only(), PayloadKeys(), GenVideoWorkflow)
         assert found == {"replayed": 1, "failures": {}}
 
     async def events(self, job_id: str) -> int:
