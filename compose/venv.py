@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> None:
         _install(lock)
     os.close(handle)
     os.chdir(ROOT)
-    os.execv(PYTHON, [str(PYTHON), "-m", "compose.stack.cli", *arguments])  # noqa: S606
+    # Unbuffered: what a closed stream refuses fails as it is written, and not again as Python ends.
+    os.execv(PYTHON, [str(PYTHON), "-u", "-m", "compose.stack.cli", *arguments])  # noqa: S606
 
 
 def _holds(lock: str) -> bool:

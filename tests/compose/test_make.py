@@ -155,6 +155,7 @@ def test_who_has_closed_what_it_would_hear_is_told_by_the_status(
     # What another stack on this machine says is no answer.
     ports = {name: str(port) for name, port in ports_of_a_stack().items()}
     environ = {**os.environ, "DATA_DIR": str(tmp_path), "MODE": "local", **ports}
+    environ.pop("PYTHONUNBUFFERED", None)
     if call.startswith("up"):
         environ["API_PORT"] = "0"
     done = subprocess.run(
