@@ -130,6 +130,31 @@ def test_callbacks_that_are_sent_together_are_decided_in_any_order(tmp_path: Pat
     assert judge(forger.folder).findings == []
 
 
+def test_an_earlier_run_may_have_kept_a_text_from_one_vendor(
+    finished: dict[str, RunFolder], tmp_path: Path
+) -> None:
+    """Each vendor numbers the jobs of a text by itself."""
+    forger = Forger(finished[PLAIN], tmp_path / "run", seed=1)
+
+    def renumber(row: Row) -> None:
+        row["job_key"] = row["job_key"].partition("#")[0] + "#9"
+
+    forger.each(LEDGERS[0], renumber)
+    assert {f.rule for f in judge(forger.folder).findings} >= {"video_ledger.job_key"}
+
+    def accept_before(run: Row) -> None:
+        run["vendors_before"]["image"]["accepted"] += 1
+
+    def accept(vendors: Row) -> None:
+        vendors["image"]["stats"]["accepted"] += 1
+
+    forger.json(raw.RUN, accept_before)
+    forger.json(raw.VENDORS, accept)
+    forger.seal()
+
+    assert convictions(judge(forger.folder)) == []
+
+
 def reds(judgement: Judgement) -> Iterator[str]:
     for section in sections(judgement):
         for block in section.blocks:
