@@ -11,7 +11,6 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 # Signs, and what is written in the same way in both.
 ALIKE = {
     ", ",
-    "Id",
     "{n} of {most}",
     "{n} of {jobs}",
     "{what}.",

@@ -175,7 +175,7 @@ def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
     second = Stack(own_settings(tmp_path, mode="local", project="unused") | SECRETS | shared)
     name = Path(stack.settings["DATA_DIR"], "secrets", "stack").read_text()
     line, *_ = second.make("up", good=False).splitlines()
-    assert line.startswith(f"other stacks: another one, {name}, uses Temporal's namespace default:")
+    assert line.startswith(f"other stacks: stack {name} uses Temporal's namespace default:")
     assert "not running" in second.make("ps")
     assert marked(Path(second.settings["DATA_DIR"], "run")) == []
     assert not Path(second.settings["DATA_DIR"], "logs").exists()
