@@ -51,6 +51,7 @@ class Signal(NamedTuple):
     name: str
     at: float
     body: Row
+    sender: str
 
 
 class Written(NamedTuple):
@@ -85,6 +86,10 @@ class Activity:
     started: float | None = None
     ended: float | None = None
     attempt: int = 0
+    pause: float = 0.0
+    """The least seconds between two of its tries."""
+    repeated_for: str = ""
+    """Why the try before the last one failed."""
     outcome: str = "open"
     error_class: str | None = None
     error_message: str | None = None
@@ -110,6 +115,8 @@ class Execution:
     heard: float | None = None
     """When the semaphore had the request, at the latest: as the server took the task's result."""
     granted: float | None = None
+    granted_by: str = ""
+    """The process that sent the permit, as `pid@host`."""
     token: int | None = None
     limit: float | None = None
     """The seconds that the job may take from its permit on."""
@@ -187,7 +194,8 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         kind, body = str(event["eventType"]), _attributes(event)
         if kind == f"{_EXECUTION}SIGNALED":
             input_ = _first(body.get("input"))
-            run.signals.append(Signal(str(body.get("signalName")), _at(event), input_))
+            sender = str(body.get("identity"))
+            run.signals.append(Signal(str(body.get("signalName")), _at(event), input_, sender))
         elif kind == _MARKER:
             _marker(run, event, body)
         elif kind.startswith(_ACTIVITY):
@@ -259,7 +267,9 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
     if kind == "SCHEDULED":
         input_ = _first(body.get("input"))
         task = int(body.get("workflowTaskCompletedEventId") or 0)
+        pause = str(_fields(body, "retryPolicy").get("initialInterval") or "0s")
         activity = Activity(body["activityType"]["name"], input_, at, task)
+        activity.pause = float(pause.removesuffix("s"))
         known[str(event["eventId"])] = activity
         run.activities.append(activity)
         if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
@@ -270,6 +280,7 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
     if kind == "STARTED":
         activity.started, activity.attempt = at, int(body.get("attempt") or 0)
         _fail(activity, body.get("lastFailure"))
+        activity.repeated_for = activity.error_message or ""
     elif kind in _OUTCOMES:
         activity.ended, activity.outcome = at, _OUTCOMES[kind]
         activity.result = _first(body.get("result"))
@@ -315,6 +326,7 @@ def _permit(run: Execution, own: set[int]) -> None:
     for signal in run.signalled(PERMIT):
         if (signal.body.get("run_id"), signal.body.get("name")) == (run.run_id, SLOT):
             run.granted, run.token = signal.at, signal.body.get("token")
+            run.granted_by = signal.sender
             # A semaphore that starts finds runs in the list, and grants before they have asked.
             run.asked = min(run.asked or signal.at, signal.at)
             run.heard = min(run.heard or signal.at, signal.at)

@@ -11,11 +11,12 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import mapping
-from loadtest.books.histories import Execution
+from loadtest.books.histories import Execution, stage_of
 from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Between, Finding, OneOf, Subject
+from loadtest.times import timestamp
 
 BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of \d+")
 STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
@@ -33,6 +34,8 @@ CLOSED_AS = {
 }
 """How a run closed, and what may be shown of its job then."""
 PRIORITY = 3
+INJECTED = "code injected"
+"""What the vendors' mocks answer where a fault refuses a request."""
 RECORD_STANDS = "record_stands"
 """The code of an attempt that ends before its submit: the record has a later version."""
 LAST_TASK = 2.0
@@ -163,6 +166,7 @@ def of_job(model: Model) -> Iterator[Finding]:
         yield from _in_order(model, each)
         yield from _permit(model, each)
         yield from _ordered(model, each)
+        yield from _tried(model, each)
     yield from _submission(model)
     yield from _runs(model)
 
@@ -226,6 +230,27 @@ def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
         ordered = ", ".join(seen)
         text = f"it succeeded, and ordered {ordered or 'nothing'}"
         yield model.found("orders", text, ", ".join(names), ordered)
+
+
+def _tried(model: Model, run: Execution) -> Iterator[Finding]:
+    """Expect in each order the words of the job's own input, a pause before each later try, and a
+    fault of the vendor where a failure was injected."""
+    for each in run.activities:
+        given = mapping(each.body.get("inputs"))
+        words = {f"inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
+        yield from model.differ("history", each.body, words)
+        least = each.scheduled + (each.attempt - 1) * each.pause
+        # An operator's reset begins the next try at once.
+        if each.started is not None and each.started < least and not model.books.struck:
+            text = f"{each.kind} began its try {each.attempt} without the pauses before it"
+            yield model.found("history", text, timestamp(least), timestamp(each.started))
+        name = f"{model.job_id}.{stage_of(each.body)}.{each.body.get('attempt')}"
+        faults = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
+        if INJECTED not in each.repeated_for or "attempt" not in each.body:
+            continue
+        if name not in faults and model.books.shows(stage_of(each.body)):
+            text = f"{name} was refused by a fault that no vendor noted"
+            yield model.found("faults", text)
 
 
 def _submission(model: Model) -> Iterator[Finding]:

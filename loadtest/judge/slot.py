@@ -61,6 +61,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         yield from _granted_in_turn(queue)
         yield from _views(stage, queue, books, clocks)
     yield from _rising(books)
+    yield from _senders(books)
 
 
 def _samples(stage: StageBook, books: Books, clocks: Clocks) -> Iterator[Finding]:
@@ -299,3 +300,15 @@ def _rising(books: Books) -> Iterator[Finding]:
         if token <= highest:
             text = f"its permit {token} is not above {highest}, which had been given back"
             yield job.found("permit", text, f"above {highest}", token)
+
+
+def _senders(books: Books) -> Iterator[Finding]:
+    """Expect no permit from a worker of the jobs; in one process with the semaphore all are."""
+    runs = [(job, run) for job in books.jobs for run in job.executions if run.granted_by]
+    workers = {name for _, run in runs for name in run.workers}
+    if {run.granted_by for _, run in runs} <= workers:
+        return
+    for job, run in runs:
+        if run.granted_by in workers:
+            text = f"its permit came from {run.granted_by}, which is a worker of jobs"
+            yield Subject(job.job_id, job.stage).found("permit", text)

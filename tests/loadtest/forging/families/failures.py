@@ -44,6 +44,26 @@ def a_fault_that_failed_a_good_generation(f: Forger) -> Iterable[str]:
 
 
 @forgery_of("everything-at-once")
+def a_refusal_without_its_fault(f: Forger) -> Iterable[str]:
+    """The trace has one row less, and the counts fit."""
+    rows = f.rows(raw.FAULTS)
+    gone = next(row for row in rows if (row["where"], row["do"]) == ("submit", "refuse"))
+    assert gone["service"] == "image"
+    rows.remove(gone)
+    for row in rows:
+        row["seq"] -= row["service"] == "image" and row["seq"] > gone["seq"]
+    f.put(raw.FAULTS, rows)
+
+    def count(vendors: Row) -> None:
+        vendors["image"]["stats"]["faults_injected"] -= 1
+        vendors["image"]["faults_recorded"] -= 1
+        vendors["image"]["faults_remembered"] -= 1
+
+    f.json(raw.VENDORS, count)
+    return [str(gone["external_id"]).split(".")[0]]
+
+
+@forgery_of("everything-at-once")
 def a_repeat_applied_in_place_of_the_first(f: Forger) -> Iterable[str]:
     """Beside a generation whose callbacks a fault has bent; this one's are plain."""
     job_id = next(

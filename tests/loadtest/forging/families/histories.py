@@ -11,8 +11,10 @@ from tests.loadtest.forging.kit import (
     Row,
     forgeries,
     forgery,
+    forgery_of,
     rewrite,
 )
+from tests.loadtest.synthetic import signal_of
 
 CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
 
@@ -28,6 +30,41 @@ def a_list_of_runs_that_says_failed(f: Forger) -> Iterable[str]:
 def a_history_that_says_failed(f: Forger) -> Iterable[str]:
     job_id = f.job()
     f.history(job_id, lambda events: events[-1].update(eventType=f"{CLOSED}FAILED"))
+    return [job_id]
+
+
+@forgery
+def a_permit_that_the_worker_sent(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def send(events: list[Row]) -> None:
+        began = (event.get("workflowTaskStartedEventAttributes") for event in events)
+        worker = next(filter(None, began))["identity"]
+        for event in events:
+            if signal_of(event) == "granted:job":
+                event["workflowExecutionSignaledEventAttributes"]["identity"] = worker
+
+    f.history(job_id, send)
+    return [job_id]
+
+
+@forgery_of("slow-machine")
+def an_order_of_another_prompt(f: Forger) -> Iterable[str]:
+    job_id = f.order[0]
+    f.orders(job_id, lambda body: "inputs" in body and body["inputs"].update(prompt="a dog"))
+    return [job_id]
+
+
+@forgery
+def a_third_try_without_the_first_two(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+
+    def count(events: list[Row]) -> None:
+        for event in events:
+            if "activityTaskStartedEventAttributes" in event:
+                event["activityTaskStartedEventAttributes"]["attempt"] = 3
+
+    f.history(job_id, count)
     return [job_id]
 
 
