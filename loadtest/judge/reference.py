@@ -235,20 +235,22 @@ def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
 def _tried(model: Model, run: Execution) -> Iterator[Finding]:
     """Expect in each order the words of the job's own input, a pause before each later try, and a
     fault of the vendor where a failure was injected."""
+    refused = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
     for each in run.activities:
         given = mapping(each.body.get("inputs"))
         words = {f"inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
         yield from model.differ("history", each.body, words)
+        if model.books.struck:
+            # An operator's reset begins a try at once, and a killed mock forgets its faults.
+            continue
         least = each.scheduled + (each.attempt - 1) * each.pause
-        # An operator's reset begins the next try at once.
-        if each.started is not None and each.started < least and not model.books.struck:
+        if each.started is not None and each.started < least:
             text = f"{each.kind} began its try {each.attempt} without the pauses before it"
             yield model.found("history", text, timestamp(least), timestamp(each.started))
-        name = f"{model.job_id}.{stage_of(each.body)}.{each.body.get('attempt')}"
-        faults = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
         if INJECTED not in each.repeated_for or "attempt" not in each.body:
             continue
-        if name not in faults and model.books.shows(stage_of(each.body)):
+        name = f"{model.job_id}.{stage_of(each.body)}.{each.body['attempt']}"
+        if name not in refused and model.books.shows(stage_of(each.body)):
             text = f"{name} was refused by a fault that no vendor noted"
             yield model.found("faults", text)
 
