@@ -43,15 +43,16 @@ def load(folder: RunFolder) -> Books:
 
 
 def _load(folder: RunFolder) -> Books:
-    run, vendors = _run(folder), mapping(folder.read(raw.VENDORS))
+    vendors = mapping(folder.read(raw.VENDORS))
     books = Books(
-        run=run,
-        stages=[_stage(row, run.get("limit")) for row in folder.rows(raw.STAGES)],
+        run=_run(folder),
+        stages=[],
         # What each vendor told of itself.
         vendors={name: mapping(told) for name, told in vendors.items()},
         replay=folder.read(raw.REPLAY),
         clocks=[read(Reading, row) for row in folder.rows(raw.CLOCKS)],
     )
+    books.stages = [_stage(row, books.limit) for row in folder.rows(raw.STAGES)]
     chaos = mapping(folder.read(raw.CHAOS))
     books.struck = [row for row in chaos.get("struck") or () if isinstance(row, dict)]
     disturbed = mapping(chaos.get("disturbed")).items()
@@ -84,7 +85,7 @@ def _run(folder: RunFolder) -> Row:
     return run | moments | objects
 
 
-def _stage(row: Row, limit: object) -> StageBook:
+def _stage(row: Row, limit: int | None) -> StageBook:
     return StageBook(
         number=whole(row.get("stage")),
         planned_jobs=whole(row.get("jobs")),
@@ -92,7 +93,7 @@ def _stage(row: Row, limit: object) -> StageBook:
         began=float(row["began_at"]),
         ended=float(row["ended_at"]),
         why=str(row.get("why", "")),
-        limit=limit if isinstance(limit, int) else None,
+        limit=limit,
         feeds=whole(row.get("feed_connections")),
         row=row,
     )
