@@ -118,15 +118,15 @@ def _held(
     """Whether a job held by then: from the permit to the close, and beyond a bad end until the
     vendors are clear.
 
-    The semaphore decides a moment before the permit arrives: once the run has asked, and a place is
-    free.
+    The semaphore decides a moment before the permit arrives, and maybe before the run's own task
+    has ended: once the run has started, and a place is free.
     """
     runs = [run for run in job.executions if run.granted is not None]
     begins = []
     for run in runs:
         place = bisect_right(closes, run.granted or 0.0) - limit
         free = closes[place] if place >= 0 else 0.0
-        begins.append(clocks.earliest(SERVER, max(run.asked or run.started or 0.0, free)))
+        begins.append(clocks.earliest(SERVER, max(run.started or 0.0, free)))
     ends = [clocks.latest(SERVER, run.closed) for run in runs if run.closed is not None]
     good = job.status in ("succeeded", "degraded") and len(ends) == len(runs)
     began = any(begin <= sample.at for begin in begins)
@@ -196,7 +196,8 @@ def _turns(stage: StageBook) -> list[Turn]:
     jobs = stage.jobs.values()
     runs = [(job, run) for job in jobs for run in job.executions if run.granted is not None]
     runs.sort(key=lambda one: one[1].granted or 0.0)
-    frees = [run.asked for _, run in runs[:1]] + [before.closed for _, before in runs[:-1]]
+    # The first of a stage finds the place free: it can be granted as soon as it has started.
+    frees = [run.started for _, run in runs[:1]] + [before.closed for _, before in runs[:-1]]
     return [
         Turn(Subject(job.job_id, job.stage), run, free)
         for (job, run), free in zip(runs, frees, strict=True)

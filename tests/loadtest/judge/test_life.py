@@ -58,6 +58,27 @@ def test_a_job_that_goes_before_its_turn(honest: Synthetic) -> None:
     assert convicted(honest, "turn") == set()
 
 
+def test_a_first_of_a_stage_that_is_granted_before_its_own_task_ends(honest: Synthetic) -> None:
+    runs = honest.folder.rows(raw.EXECUTIONS)
+    [started] = [float(run["started"]) for run in runs if run["job_id"] == job_id(1, 0)]
+
+    def ask(at: float) -> None:
+        def hurry(events: list[Row]) -> None:
+            body = events[0]["workflowExecutionStartedEventAttributes"]["input"]
+            rewrite(body, lambda order: order.update(priority=1))
+            [asked] = [e for e in events if e["eventType"] == MARKER and "version 1: " in noted(e)]
+            asked["eventTime"] = exactly(at)
+
+        honest.history(LAST, hurry)
+
+    # The semaphore may have granted the place before it heard of the last one.
+    ask(started + 0.001)
+    assert job_id(1, 0) not in convicted(honest, "turn")
+
+    ask(started - 0.001)
+    assert job_id(1, 0) in convicted(honest, "turn")
+
+
 def test_a_holder_that_is_not_shown(honest: Synthetic) -> None:
     begin = granted(honest)
     moments = [begin + after for after in (1.02, 1.03, 1.04)]
