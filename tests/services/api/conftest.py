@@ -19,6 +19,7 @@ from shared.http.client import http_client
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from shared.store.records import RecordStore
+from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port, serving
 from tests.shared.standins import CREATED, client_of_nobody, standing_in
 
@@ -66,6 +67,17 @@ def change(record: Record, **fields: Any) -> Record:
 def ended(record: Record, status: Status = Status.SUCCEEDED) -> Record:
     """A record's end."""
     return change(record, status=status, step="video", percent=100, finished_at=CREATED)
+
+
+async def terminated(client: Client, job_id: str) -> None:
+    """Ended from outside, so that visibility shows it."""
+    await client.get_workflow_handle(job_id).terminate()
+    query = f"WorkflowId='{job_id}' AND ExecutionStatus='Terminated'"
+
+    async def listed() -> list[object]:
+        return [each async for each in client.list_workflows(query)]
+
+    await eventually(listed)
 
 
 def temporal_calls(name: str) -> float:

@@ -36,12 +36,12 @@ from tests.fixtures.object_store import given_for
 from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import has_done_tasks, reset
 from tests.services.api.conftest import (
-    Api,
     NewApi,
     all_temporal_calls,
     change,
     ended,
     temporal_calls,
+    terminated,
 )
 from tests.shared.standins import CREATED, client_of_nobody, sample_record, standing_in
 from tests.workflow.pipeline import Pipeline, working
@@ -104,17 +104,6 @@ async def started(service: Service, prompt: str = "p") -> Record:
     return record
 
 
-async def terminated(service: Service, job_id: str) -> None:
-    """Ended from outside, so that visibility knows."""
-    await service.client.get_workflow_handle(job_id).terminate()
-
-    async def listed() -> list[object]:
-        query = "ExecutionStatus='Terminated'"
-        return [each async for each in service.client.list_workflows(query)]
-
-    await eventually(listed)
-
-
 @in_both_stores
 async def test_a_job_is_followed_to_its_end(
     line: Pipeline, new_api: NewApi, client: Client, *, given: Given
@@ -157,24 +146,14 @@ async def test_a_second_api_knows_open_and_closed_jobs(
             assert {**frame, "queue_position": None} == {**shown, "change": frame["change"]}
 
 
-async def test_a_new_process_shows_a_job_as_its_record_has_it_and_never_as_a_list_does(
+async def test_a_new_process_shows_a_job_as_its_record_has_it_or_as_it_began(
     service: Service,
 ) -> None:
+    """Never as a list has it; a memo of garbage hides no job, and no other one."""
     record = await started(service)
-    later = change(record, status=Status.RUNNING)
-    records_of(service).write(later)
+    records_of(service).write(change(record, status=Status.RUNNING))
     await polled(service, record.job_id, Status.RUNNING)
     assert service.feed.change == 1
-
-
-async def test_without_its_record_a_running_job_is_shown_as_it_began(service: Service) -> None:
-    record = await started(service)
-    records_of(service).remove(record.job_id)
-    shown = await polled(service, record.job_id, Status.QUEUED)
-    assert (shown.version, shown.prompt) == (0, "p")
-
-
-async def test_a_job_whose_memo_is_garbage_keeps_nobody_from_being_seen(service: Service) -> None:
     garbage: list[object] = ["garbage", {"prompt": 5}, [], None]
     for memo in garbage:
         by_hand = new_job_id()
@@ -186,7 +165,8 @@ async def test_a_job_whose_memo_is_garbage_keeps_nobody_from_being_seen(service:
         assert (await service.jobs.find(by_hand)).job_id == by_hand
     record = await started(service)
     records_of(service).remove(record.job_id)
-    assert (await polled(service, record.job_id, Status.QUEUED)).prompt == "p"
+    shown = await polled(service, record.job_id, Status.QUEUED)
+    assert (shown.version, shown.prompt) == (0, "p")
 
 
 async def test_who_watches_costs_temporal_nothing(
@@ -270,22 +250,27 @@ async def test_a_poll_looks_up_a_bounded_number_of_jobs(
         assert await eventually(all_asked)
 
 
-@pytest.mark.parametrize("has_record", [True, False])
+@pytest.mark.parametrize(
+    ("has_record", "seen", "version"),
+    [(True, 1, 2), (False, None, 1), (False, 4, 5)],
+    ids=["recorded", "lost", "lost, and seen before"],
+)
 async def test_a_job_that_was_terminated_is_closed_though_nobody_can_be_asked(
-    service: Service, *, has_record: bool
+    service: Service, *, has_record: bool, seen: int | None, version: int
 ) -> None:
     record = await started(service)
     if not has_record:
         records_of(service).remove(record.job_id)
-    await service.follower.sweep()
-    await terminated(service, record.job_id)
+    if seen is not None:
+        service.feed.put(record.model_copy(update={"version": seen}).job())
+    await terminated(service.client, record.job_id)
 
     job = await polled(service, record.job_id, Status.FAILED)
 
     closed = records_of(service).read(record.job_id)
     assert closed is not None
     assert job.error is not None
-    assert (job.error.code, job.version) == ("terminated", 2 if has_record else 1)
+    assert (job.error.code, job.version) == ("terminated", version)
     assert closed.job() == job
     assert (closed.run_id, closed.namespace or service.client.namespace) == (
         record.run_id,
@@ -295,18 +280,6 @@ async def test_a_job_that_was_terminated_is_closed_though_nobody_can_be_asked(
     await service.follower.poll()
     assert all_temporal_calls() == before + 1
     assert not service.feed.any_open()
-
-
-@pytest.mark.parametrize("known", [1, 4])
-async def test_the_end_of_a_job_whose_file_was_lost_goes_on_from_what_was_seen(
-    service: Service, known: int
-) -> None:
-    record = await started(service)
-    service.feed.put(record.model_copy(update={"version": known}).job())
-    records_of(service).remove(record.job_id)
-    await terminated(service, record.job_id)
-    job = await polled(service, record.job_id, Status.FAILED)
-    assert job.version == known + 1
 
 
 async def test_without_a_worker_an_end_is_shown_by_its_history_and_asked_for_again(
@@ -413,7 +386,6 @@ async def test_a_sweep_reads_what_has_changed_and_nothing_else(
     assert service.feed.get(one.job_id) == change(one).job()
 
 
-@in_both_stores
 async def test_a_damaged_record_is_made_again_without_being_asked_for(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -458,41 +430,30 @@ async def test_all_records_of_a_store_that_was_lost_are_made_again(service: Serv
         assert await eventually(all_there)
 
 
-async def test_a_folder_that_is_removed_and_made_again_is_read_anew(tmp_path: Path) -> None:
-    nobody = await client_of_nobody(free_port())
+async def test_a_folder_is_read_anew_whatever_happens_to_it(tmp_path: Path) -> None:
+    nobody, records = await client_of_nobody(free_port()), RecordStore(tmp_path)
     service = make_service(ApiSettings(data_dir=tmp_path), nobody)
-    records = RecordStore(tmp_path)
-    for _ in range(2):
-        record = sample_record(new_job_id())
-        records.write(record)
+
+    async def is_seen(record: Record) -> None:
         await service.follower.sweep()
         assert service.feed.get(record.job_id) == record.job()
+
+    # It is removed and made again.
+    for _ in range(2):
+        records.write(record := sample_record(new_job_id()))
+        await is_seen(record)
         shutil.rmtree(tmp_path / "state")
         await service.follower.sweep()
-
-
-async def test_a_record_that_comes_while_the_clock_of_the_disk_stands_still_is_read(
-    tmp_path: Path,
-) -> None:
-    """Its folder has the time that it had when it was listed."""
-    records = RecordStore(tmp_path)
-    service = make_service(ApiSettings(data_dir=tmp_path), await client_of_nobody(free_port()))
+    # The clock of the disk stands still, so it has the time that it had when it was listed.
     moment = time.time_ns() + 10**10
     for _ in range(2):
-        assert records.write(sample_record(job_id := new_job_id()))
+        records.write(record := sample_record(new_job_id()))
         os.utime(records.folder, ns=(moment, moment))
-        await service.follower.sweep()
-        assert service.feed.get(job_id) is not None
-
-
-async def test_a_link_that_leads_nowhere_hides_no_other_record(tmp_path: Path) -> None:
-    records, record = RecordStore(tmp_path), sample_record(new_job_id())
-    records.write(record)
+        await is_seen(record)
+    # A link leads nowhere.
     os.symlink("nowhere", records.path(new_job_id()))
-    nobody = await client_of_nobody(free_port())
-    service = make_service(ApiSettings(data_dir=tmp_path), nobody)
-    await service.follower.sweep()
-    assert service.feed.get(record.job_id) == record.job()
+    records.write(record := sample_record(new_job_id()))
+    await is_seen(record)
 
 
 @in_a_bucket
@@ -507,7 +468,7 @@ async def test_a_store_that_takes_nothing_is_tried_once_a_poll_and_written_when_
 
     jobs = [await started(service) for _ in range(3)]
     for record in jobs:
-        await terminated(service, record.job_id)
+        await terminated(service.client, record.job_id)
     with monkeypatch.context() as patched:
         patched.setattr(Records, "write", full)
 
@@ -525,17 +486,6 @@ async def test_a_store_that_takes_nothing_is_tried_once_a_poll_and_written_when_
         found = records_of(service).read(record.job_id)
         assert found is not None
         assert found.status is Status.FAILED
-
-
-async def test_with_temporal_away_an_api_starts_and_says_so(lonely: Api) -> None:
-    record = lonely.write(ended(sample_record(new_job_id())))
-
-    async def listed() -> bool:
-        jobs = (await lonely.http.get("/jobs")).json()["jobs"]
-        return [job["job_id"] for job in jobs] == [record.job_id]
-
-    await eventually(listed)
-    assert (await lonely.http.get("/readyz")).status_code == 503
 
 
 @pytest.mark.parametrize("ahead", [-90, 90])

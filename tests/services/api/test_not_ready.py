@@ -1,6 +1,5 @@
 """While `/readyz` says that the API is not ready, no record is written and no job is changed."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -16,111 +15,111 @@ from shared.errors import NotReady
 from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import serving
 from tests.fixtures.small_disk import NewDisk
 from tests.fixtures.temporal import RETENTION, NewClient
-from tests.services.api.conftest import Api, NewApi, change, ended
+from tests.services.api.conftest import BODY, Api, NewApi, change, ended, terminated
 from tests.shared.standins import sample_record, standing_in
 
 LACKS = "temporal: the namespace lacks search attributes: CustomProgress (Int), CustomTag (Keyword)"
 
 
-@pytest.fixture
-async def bare(new_client: NewClient) -> Client:
-    """A client of a namespace without our search attributes."""
-    name = f"test-{uuid4().hex[:12]}"
-    client = await new_client(namespace=name)
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=RETENTION)
-    )
+async def test_in_a_namespace_without_our_attributes_nothing_is_changed(
+    new_api: NewApi, new_client: NewClient
+) -> None:
+    client = await new_client(namespace=f"test-{uuid4().hex[:12]}")
+    async with new_api(client) as api:
+        await answers_that_it_is_missing(api)
+        await client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(
+                namespace=client.namespace, workflow_execution_retention_period=RETENTION
+            )
+        )
 
-    async def there() -> bool:
-        return [each async for each in client.list_workflows("", limit=1)] == []
+        async def lacks() -> str:
+            return str((await api.http.get("/readyz")).json()["detail"])
 
-    await eventually(there)
-    return client
-
-
-@pytest.fixture
-async def unready(new_api: NewApi, bare: Client) -> AsyncIterator[Api]:
-    """An API over it."""
-    async with new_api(bare) as api:
-        yield api
+        await eventually(lacks, lambda reason: reason.startswith(LACKS))
+        await eventually(lambda: submitted(api), lambda code: code == "search_attributes_missing")
+        await takes_no_change(api)
+    jobs = [await killed(client) for _ in range(2)]
+    async with new_api(client, retention_days=1) as api:
+        await recovers_nothing(api, *jobs)
+        await forgets_nothing(api)
 
 
-async def killed(client: Client) -> Record:
-    """A job of that namespace that was terminated, as its record would have it before."""
-    job_id = new_job_id()
-    handle = await client.start_workflow(
-        GENVIDEO.workflow, GenVideoInput(prompt="p", style=""), id=job_id, task_queue=GENVIDEO.name
-    )
+async def killed(client: Client) -> str:
+    """A job that was terminated."""
+    job_id, job = new_job_id(), GenVideoInput(prompt="p", style="")
+    await client.start_workflow(GENVIDEO.workflow, job, id=job_id, task_queue=GENVIDEO.name)
     async with standing_in(client):
-        await handle.query("told")
-        await handle.terminate()
-    return sample_record(job_id, run_id=handle.result_run_id or "")
+        await client.get_workflow_handle(job_id).query("told")
+        await terminated(client, job_id)
+    return job_id
 
 
-def running() -> Record:
-    return change(sample_record(new_job_id(), run_id="run-1"), status=Status.RUNNING)
+async def answers_that_it_is_missing(api: Api) -> None:
+    answers = [
+        await api.http.post("/jobs", json=BODY),
+        await api.http.get(f"/jobs/{new_job_id()}"),
+        await api.http.get("/slots"),
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (503, "namespace_missing")
+        assert "retry-after" not in answer.headers
+        assert "make namespace" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("record", [sample_record(new_job_id(), run_id="run-1"), running()])
-async def test_no_cancel_is_taken(unready: Api, record: Record) -> None:
-    unready.write(record)
-
-    answer = await unready.http.post(f"/jobs/{record.job_id}/cancel")
-
-    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert answer.json()["detail"].startswith(LACKS)
-    assert answer.headers["retry-after"] == "1"
-    assert unready.records.read(record.job_id) == record
-    shown = await unready.http.get(f"/jobs/{record.job_id}")
-    assert shown.json() == record.job().model_dump(mode="json")
+async def submitted(api: Api) -> str:
+    """Each part of the server learns of a new namespace by itself."""
+    answer = await api.http.post("/jobs", json=BODY)
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, False)
+    return str(answer.json()["code"])
 
 
-async def test_no_retry_is_taken(unready: Api) -> None:
-    record = unready.write(ended(sample_record(new_job_id()), Status.FAILED))
-    answer = await unready.http.post(f"/jobs/{record.job_id}/retry")
-    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert answer.headers["retry-after"] == "1"
-
-
-async def test_a_read_makes_no_record_and_calls_no_job_unknown(unready: Api) -> None:
-    record = await killed(unready.service.client)
-    for job_id in (record.job_id, new_job_id()):
-        answer = await unready.http.get(f"/jobs/{job_id}")
-        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert list(unready.records.job_ids()) == []
-
-
-async def test_a_poll_writes_nothing(unready: Api) -> None:
-    client, feed = unready.service.client, unready.service.feed
-    record = await killed(client)
-    unready.write(record)
-    feed.put_record(record)
-    await eventually(lambda: _listed(client))
-    with pytest.raises(NotReady):
-        await unready.service.follower.poll()
-
-    assert unready.records.read(record.job_id) == record
-
-
-async def _listed(client: Client) -> list[object]:
-    return [each async for each in client.list_workflows("ExecutionStatus='Terminated'")]
-
-
-async def test_nothing_is_forgotten(new_api: NewApi, bare: Client) -> None:
-    async with new_api(bare, retention_days=1) as api:
-        old = datetime.now(UTC) - timedelta(days=2)
-        record = change(sample_record(new_job_id()), status=Status.SUCCEEDED, finished_at=old)
+async def takes_no_change(api: Api) -> None:
+    queued, failed = (sample_record(new_job_id(), run_id="run-1") for _ in range(2))
+    running = change(sample_record(new_job_id(), run_id="run-1"), status=Status.RUNNING)
+    for record, call in (
+        (queued, "cancel"),
+        (running, "cancel"),
+        (ended(failed, Status.FAILED), "retry"),
+    ):
         api.write(record)
-        api.service.feed.put_record(record)
-        with pytest.raises(NotReady):
-            await api.service.repairer.remove_expired()
+        answer = await api.http.post(f"/jobs/{record.job_id}/{call}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+        assert answer.json()["detail"].startswith(LACKS)
+        assert answer.headers["retry-after"] == "1"
         assert api.records.read(record.job_id) == record
+        shown = await api.http.get(f"/jobs/{record.job_id}")
+        assert shown.json() == record.job().model_dump(mode="json")
+
+
+async def recovers_nothing(api: Api, unrecorded: str, recorded: str) -> None:
+    """Neither for a read nor by a poll, and no job is called unknown."""
+    before = set(api.records.job_ids())
+    for job_id in (unrecorded, new_job_id()):
+        answer = await api.http.get(f"/jobs/{job_id}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert set(api.records.job_ids()) == before
+
+    record = api.write(sample_record(recorded))
+    api.service.feed.put_record(record)
+    with pytest.raises(NotReady):
+        await api.service.follower.poll()
+    assert api.records.read(recorded) == record
+
+
+async def forgets_nothing(api: Api) -> None:
+    old = datetime.now(UTC) - timedelta(days=2)
+    record = change(sample_record(new_job_id()), status=Status.SUCCEEDED, finished_at=old)
+    api.write(record)
+    api.service.feed.put_record(record)
+    with pytest.raises(NotReady):
+        await api.service.repairer.remove_expired()
+    assert api.records.read(record.job_id) == record
 
 
 async def test_the_dependencies_are_asked_once_a_second_however_many_want_to_know() -> None:

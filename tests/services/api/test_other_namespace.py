@@ -13,67 +13,43 @@ from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from shared.store.folder import Folder
 from shared.store.records import Records
-from tests.fixtures.eventually import eventually
-from tests.services.api.conftest import Api, NewApi, change, ended
+from tests.services.api.conftest import NewApi, change, terminated
 from tests.shared.standins import sample_record, standing_in
 
 OTHER = "shop"
 
 
-def elsewhere(job_id: str | None = None) -> Record:
+def elsewhere() -> Record:
     """A queued job of the other namespace."""
-    record = sample_record(job_id or new_job_id(), run_id="run-1")
+    record = sample_record(new_job_id(), run_id="run-1")
     return record.model_copy(update={"namespace": OTHER})
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
-async def test_it_is_shown_and_not_cancelled(api: Api, status: Status) -> None:
-    record = api.write(change(elsewhere(), status=status))
-
-    answer = await api.http.post(f"/jobs/{record.job_id}/cancel")
-
-    assert (answer.status_code, answer.json()["code"]) == (409, "other_namespace")
-    for name in (OTHER, api.service.client.namespace):
-        assert name in answer.json()["detail"]
-    assert api.records.read(record.job_id) == record
-    shown = await api.http.get(f"/jobs/{record.job_id}")
-    assert shown.json() == record.job().model_dump(mode="json")
-
-
-async def test_it_is_not_run_again(api: Api) -> None:
-    record = api.write(ended(elsewhere(), Status.FAILED))
-    answer = await api.http.post(f"/jobs/{record.job_id}/retry")
-    assert (answer.status_code, answer.json()["code"]) == (409, "other_namespace")
-
-
-async def killed(client: Client, job_id: str) -> None:
-    """A job of the same id is terminated here."""
-    await Temporal(client).start(job_id, GenVideoInput(prompt="p", style=""))
-    async with standing_in(client):
-        handle = client.get_workflow_handle(job_id)
-        await handle.query("told")
-        await handle.terminate()
-
-    async def listed() -> list[object]:
-        return [each async for each in client.list_workflows("ExecutionStatus='Terminated'")]
-
-    await eventually(listed)
-
-
-async def test_what_ends_here_is_none_of_its_ends(api: Api, client: Client) -> None:
-    record = api.write(elsewhere())
-    api.service.feed.put_record(record)
-    await killed(client, record.job_id)
-
-    for _ in range(3):
-        await api.service.follower.poll()
-
-    assert api.records.read(record.job_id) == record
-    assert api.service.feed.get(record.job_id) == record.job()
-
-
-async def test_it_is_not_forgotten(new_api: NewApi, client: Client) -> None:
+async def test_it_is_shown_and_left_alone(new_api: NewApi, client: Client) -> None:
     async with new_api(client, retention_days=1) as api:
+        for record, call in (
+            (elsewhere(), "cancel"),
+            (change(elsewhere(), status=Status.RUNNING), "cancel"),
+            (change(elsewhere(), status=Status.FAILED, finished_at=datetime.now(UTC)), "retry"),
+        ):
+            api.write(record)
+            answer = await api.http.post(f"/jobs/{record.job_id}/{call}")
+            assert (answer.status_code, answer.json()["code"]) == (409, "other_namespace")
+            for name in (OTHER, client.namespace):
+                assert name in answer.json()["detail"]
+
+        record = api.write(elsewhere())
+        api.service.feed.put_record(record)
+        await Temporal(client).start(record.job_id, GenVideoInput(prompt="p", style=""))
+        async with standing_in(client):
+            await client.get_workflow_handle(record.job_id).query("told")
+            await terminated(client, record.job_id)
+        for _ in range(3):
+            await api.service.follower.poll()
+        assert api.records.read(record.job_id) == record
+        shown = await api.http.get(f"/jobs/{record.job_id}")
+        assert shown.json() == record.job().model_dump(mode="json")
+
         old = datetime.now(UTC) - timedelta(days=2)
         record = api.write(change(elsewhere(), status=Status.SUCCEEDED, finished_at=old))
         api.service.feed.put_record(record)

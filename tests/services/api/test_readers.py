@@ -11,15 +11,15 @@ from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port, resident_megabytes, running
 from tests.shared.standins import sample_record
 
-READERS = 100
-JOBS = 1500
-# All jobs for each reader would be 1.1 GB.
-MEGABYTES = 150
+READERS = 60
+JOBS = 800
+# All jobs for each reader would be 360 MB.
+MEGABYTES = 90
 LOOKS = 20
 PATIENCE_SECONDS = 60
 
 
-async def test_a_hundred_readers_that_do_not_read_cost_little(tmp_path: Path) -> None:
+async def test_readers_that_do_not_read_cost_little(tmp_path: Path) -> None:
     records = RecordStore(tmp_path)
     for _ in range(JOBS):
         records.write(sample_record(new_job_id(), GenVideoInput(prompt="雪" * 2500, style="ink")))

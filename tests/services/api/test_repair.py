@@ -75,32 +75,15 @@ class Over:
         return Repairer(Parts(feed=self.feed, **cast(Any, given)))
 
 
-async def test_one_that_has_begun_is_handed_to_the_semaphore_when_it_is_cancelled(
+async def test_one_that_has_begun_is_handed_to_the_semaphore_at_most_once_a_minute(
     api: Api, client: Client
 ) -> None:
     record = api.write(begun())
-
-    answer = await api.http.post(f"/jobs/{record.job_id}/cancel")
-
-    assert answer.status_code == 202
-    assert answer.json()["status"] == "running"
-    assert api.records.read(record.job_id) == record
-    assert await requests(client) == [request_of(record)]
-
-
-async def test_one_that_went_back_to_the_queue_has_begun(api: Api, client: Client) -> None:
-    """As after a reset: what the run before had ordered may still be on its way."""
-    record = api.write(change(begun(), status=Status.QUEUED))
-    assert (await api.http.post(f"/jobs/{record.job_id}/cancel")).status_code == 202
-    assert api.records.read(record.job_id) == record
-    assert await requests(client) == [request_of(record)]
-
-
-async def test_the_semaphore_is_asked_at_most_once_a_minute(api: Api, client: Client) -> None:
-    record = api.write(begun())
     for _ in range(3):
-        assert (await api.http.post(f"/jobs/{record.job_id}/cancel")).status_code == 202
-    assert len(await requests(client)) == 1
+        answer = await api.http.post(f"/jobs/{record.job_id}/cancel")
+        assert (answer.status_code, answer.json()["status"]) == (202, "running")
+    assert api.records.read(record.job_id) == record
+    assert await requests(client) == [request_of(record)]
 
 
 async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: Path) -> None:
@@ -222,20 +205,9 @@ class Kept(Over):
         return self.records.path(job_id).exists(), folder.exists()
 
 
-async def test_what_ended_long_ago_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    old, new = kept(tmp_path, ended=OLD), kept(tmp_path, ended=NEW)
-    still_open = kept(tmp_path, ended=None)
-    here = Kept(tmp_path)
-    here.read()
-    await here.forget()
-    assert here.there(old) == (False, False)
-    assert here.there(new) == here.there(still_open) == (True, True)
-    assert here.feed.get(old) is None
-    assert here.feed.get(new) is not None
-
-
 async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
     job_id, other = (kept(tmp_path, ended=NEW, tag="t") for _ in range(2))
+    still_open = kept(tmp_path, ended=None)
     here = Kept(tmp_path)
     here.read()
     record = here.records.read(other)
@@ -246,21 +218,19 @@ async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
     assert here.there(job_id) == (True, True)
 
     here.now += timedelta(seconds=2)
-    await here.forget()
-    assert here.there(job_id) == (False, False)
-    feed = here.feed
-    assert [job.job_id for job in feed.page(10, status=None, tag="t", after=None).jobs] == [other]
-    assert [job.job_id for job in feed.page(9, status=None, tag=None, after=None).jobs] == [other]
-    assert [frame.job.job_id for frame in feed.changed_after(0)] == [other]
-
-
-async def test_without_a_number_of_days_nothing_is(tmp_path: Path) -> None:
-    job_id = kept(tmp_path, ended=timedelta(days=20_000))
-    here = Kept(tmp_path)
-    here.feed.retention = Retention()
-    here.read()
+    feed, limited = here.feed, here.feed.retention
+    feed.retention = Retention()
     await here.forget()
     assert here.there(job_id) == (True, True)
+    feed.retention = limited
+    await here.forget()
+    assert here.there(job_id) == (False, False)
+    assert here.there(other) == here.there(still_open) == (True, True)
+    assert [job.job_id for job in feed.page(10, status=None, tag="t", after=None).jobs] == [other]
+    assert [
+        job.job_id for job in feed.page(9, status=Status.SUCCEEDED, tag=None, after=None).jobs
+    ] == [other]
+    assert {frame.job.job_id for frame in feed.changed_after(0)} == {other, still_open}
 
 
 class Killed(BaseException):

@@ -1,21 +1,15 @@
-"""How jobs are started and cancelled: few at a time, and refused for good if Temporal will never
-take them."""
+"""How jobs are started and cancelled: few at a time."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
-from uuid import uuid4
 
 import pytest
-from temporalio.service import RPCError, RPCStatusCode
 
 from services.api import temporal
 from services.api.temporal import CANCELS_AT_ONCE, STARTS_AT_ONCE, Temporal
 from shared.errors import TemporalUnavailable
 from shared.jobs.genvideo import GenVideoInput
-from shared.jobs.ids import new_job_id
-from tests.fixtures.temporal import NewClient
-from tests.services.api.conftest import BODY, Api, NewApi
 
 
 class SlowServer:
@@ -87,30 +81,3 @@ async def test_patience_ends_with_what_can_be_tried_again(
     for _ in first:
         server.answers.release()
     await asyncio.gather(*first)
-
-
-async def test_without_the_namespace(new_api: NewApi, new_client: NewClient) -> None:
-    client = await new_client(namespace=f"test-{uuid4().hex[:12]}")
-    async with new_api(client) as api:
-        submitted = await api.http.post("/jobs", json=BODY)
-        asked = await api.http.get(f"/jobs/{new_job_id()}")
-        slots = await api.http.get("/slots")
-        ready = await api.http.get("/readyz")
-    for answer in (submitted, asked, slots):
-        assert (answer.status_code, answer.json()["code"]) == (503, "namespace_missing")
-        assert "retry-after" not in answer.headers
-        assert "make namespace" in answer.json()["detail"]
-    assert f"temporal: Namespace {client.namespace} is not found" in ready.json()["detail"]
-
-
-async def test_without_search_attributes(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    lacks = "Namespace default has no mapping defined for search attribute CustomProgress"
-
-    async def refused(*_: object, **__: object) -> None:
-        raise RPCError(lacks, RPCStatusCode.INVALID_ARGUMENT, b"")
-
-    monkeypatch.setattr(api.service.client, "start_workflow", refused)
-    answer = await api.http.post("/jobs", json=BODY)
-    assert (answer.status_code, answer.json()["code"]) == (503, "search_attributes_missing")
-    assert answer.json()["detail"].startswith(lacks)
-    assert "retry-after" not in answer.headers

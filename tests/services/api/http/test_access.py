@@ -39,26 +39,18 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     return (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-@pytest.mark.parametrize(("method", "path"), CHANGES)
-@pytest.mark.parametrize(
-    "given", [None, "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer \xe9", TOKEN]
-)
-async def test_without_the_token_nothing_is_changed(
-    new_http: NewHttp, method: str, path: str, *, given: str | None
-) -> None:
-    async with new_http(api_token=TOKEN) as http:
-        headers = {} if given is None else {b"Authorization": given.encode("latin-1")}
-        answer = await http.request(method, path, headers=headers)
-    assert is_problem(answer, 401, "token_missing")
-    assert answer.headers["www-authenticate"] == "Bearer"
-
-
-async def test_what_is_refused_is_counted_by_its_reason(new_http: NewHttp) -> None:
-    async with new_http(api_token=TOKEN) as http:
+async def test_without_the_token_nothing_is_changed(new_http: NewHttp) -> None:
+    """Each refusal is counted by its reason."""
+    wrong = ["", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer \xe9", TOKEN]
+    async with new_http(api_token=TOKEN, api_rate=0) as http:
         before = await refusals(http)
-        for _ in range(3):
-            await http.post("/jobs", json=BODY)
-        assert await refusals(http) == before + 3
+        for method, path in CHANGES:
+            for given in wrong:
+                headers = {b"Authorization": given.encode("latin-1")} if given else {}
+                answer = await http.request(method, path, headers=headers)
+                assert is_problem(answer, 401, "token_missing"), (method, path, given)
+                assert answer.headers["www-authenticate"] == "Bearer"
+        assert await refusals(http) == before + len(CHANGES) * len(wrong)
 
 
 async def refusals(http: httpx.AsyncClient) -> float:
@@ -92,22 +84,18 @@ def test_every_route_that_changes_something_is_behind_the_token() -> None:
             assert ("security" in call) == (method != "get"), call["operationId"]
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://api.evil.example"])
-@pytest.mark.parametrize(("method", "path"), CHANGES)
-async def test_a_foreign_page_changes_nothing(
-    new_http: NewHttp, method: str, path: str, *, origin: str
+async def test_a_foreign_page_changes_nothing_and_our_own_and_listed_ones_do(
+    new_http: NewHttp,
 ) -> None:
-    async with new_http(api_origins=ELSEWHERE) as http:
-        answer = await http.request(method, path, headers={"Origin": origin})
-    assert is_problem(answer, 403, "foreign_origin")
-    assert "access-control-allow-origin" not in answer.headers
-
-
-@pytest.mark.parametrize("origin", ["http://api", ELSEWHERE, "http://public:9"])
-async def test_our_own_page_and_the_listed_ones_come_in(new_http: NewHttp, origin: str) -> None:
     async with new_http(api_origins=f" {ELSEWHERE} ,", api_public_url="http://public:9") as http:
-        answer = await http.post("/jobs", json=BODY, headers={"Origin": origin})
-    assert answer.status_code == 503
+        for origin in ("https://evil.example", "null", "http://api.evil.example"):
+            for method, path in CHANGES:
+                answer = await http.request(method, path, headers={"Origin": origin})
+                assert is_problem(answer, 403, "foreign_origin"), (method, path, origin)
+                assert "access-control-allow-origin" not in answer.headers
+        for origin in ("http://api", ELSEWHERE, "http://public:9"):
+            answer = await http.post("/jobs", json=BODY, headers={"Origin": origin})
+            assert answer.status_code == 503
 
 
 async def test_cors_is_off_until_an_origin_is_listed(new_http: NewHttp) -> None:
@@ -157,14 +145,13 @@ async def test_who_asks_too_often_is_told_when_to_come_again(
         assert (await http.get("/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-async def test_a_body_that_does_not_say_json_is_refused(new_http: NewHttp, media_type: str) -> None:
-    async with new_http() as http:
-        raw = json.dumps(BODY).encode()
-        answer = await http.post("/jobs", content=raw, headers={"Content-Type": media_type})
-        assert is_problem(answer, 415, "not_json")
-        fine = {"Content-Type": "application/problem+json; charset=utf-8"}
-        assert (await http.post("/jobs", content=raw, headers=fine)).status_code == 503
+async def test_a_body_that_does_not_say_json_is_refused(offline: httpx.AsyncClient) -> None:
+    raw = json.dumps(BODY).encode()
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = await offline.post("/jobs", content=raw, headers={"Content-Type": media_type})
+        assert is_problem(answer, 415, "not_json"), media_type
+    fine = {"Content-Type": "application/problem+json; charset=utf-8"}
+    assert (await offline.post("/jobs", content=raw, headers=fine)).status_code == 503
 
 
 @pytest.mark.parametrize(
@@ -208,30 +195,17 @@ async def exposed(lonely: Api, new_api: NewApi) -> AsyncIterator[Api]:
         yield api
 
 
-@pytest.mark.parametrize("path", READS)
-async def test_nothing_is_read_without_the_token(exposed: Api, path: str) -> None:
+async def test_nothing_but_signs_of_life_and_the_page_is_read_without_the_token(
+    exposed: Api,
+) -> None:
     wrong = {"Authorization": f"Bearer {TOKEN}x"}, {"Cookie": "genvideo-session-8000="}
-    for headers in ({}, *wrong):
-        answer = await exposed.http.get(path, headers=headers)
-        assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/healthz",
-        "/readyz",
-        "/",
-        "/dashboard/app.js",
-        "/dashboard/texts.json",
-        "/dashboard/errors.json",
-    ],
-)
-async def test_signs_of_life_and_the_page_need_no_token(exposed: Api, path: str) -> None:
-    assert (await exposed.http.get(path)).status_code != 401
-
-
-async def test_with_the_token_all_is_read(exposed: Api) -> None:
+    for path in READS:
+        for headers in ({}, *wrong):
+            answer = await exposed.http.get(path, headers=headers)
+            assert is_problem(answer, 401, "token_missing"), path
+    pages = ("", "dashboard/app.js", "dashboard/texts.json", "dashboard/errors.json")
+    for path in ("healthz", "readyz", *pages):
+        assert (await exposed.http.get(f"/{path}")).status_code != 401, path
     for path in ("/jobs", "/metrics", "/dashboard/config"):
         assert (await exposed.http.get(path, headers=BEARER)).status_code == 200
 
@@ -271,33 +245,25 @@ async def test_a_session_counts_for_our_own_page_alone(exposed: Api) -> None:
     assert (await exposed.http.put("/slots", json={}, headers=ours)).status_code != 401
 
 
-async def test_a_session_ends(exposed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "SESSION_SECONDS", -1)
-    cookie = (await began(exposed)).headers["set-cookie"].partition(";")[0]
-    answer = await exposed.http.get("/jobs", headers={"Cookie": cookie})
-    assert answer.status_code == 401
-
-
-async def test_another_token_ends_it(exposed: Api, lonely: Api, new_api: NewApi) -> None:
-    cookie = {"Cookie": (await began(exposed)).headers["set-cookie"].partition(";")[0]}
-    for token, status in ((TOKEN, 200), (f"{TOKEN}-new", 401)):
-        settings = {"api_exposed": True, "api_token": token}
-        async with new_api(lonely.service.client, **settings) as api:
-            assert (await api.http.get("/jobs", headers=cookie)).status_code == status
-
-
-async def test_a_session_is_signed_and_secure_where_the_address_is(
-    exposed: Api, lonely: Api, new_api: NewApi
+async def test_a_session_is_signed_and_ends_in_time_and_with_the_token(
+    exposed: Api, lonely: Api, new_api: NewApi, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cookie = (await began(exposed)).headers["set-cookie"].partition(";")[0]
     name, _, value = cookie.partition("=")
     end, _, signature = value.partition(".")
-    forged = {"Cookie": f"{name}={int(end) + 1}.{signature}"}
     exposed.http.cookies.clear()
-    assert (await exposed.http.get("/jobs", headers=forged)).status_code == 401
-    settings = {"api_token": TOKEN, "api_public_url": "https://127.0.0.1"}
+    for given, status in ((cookie, 200), (f"{name}={int(end) + 1}.{signature}", 401)):
+        assert (await exposed.http.get("/jobs", headers={"Cookie": given})).status_code == status
+    settings = {"api_exposed": True, "api_token": f"{TOKEN}-new"}
     async with new_api(lonely.service.client, **settings) as api:
+        assert (await api.http.get("/jobs", headers={"Cookie": cookie})).status_code == 401
+    secure = {"api_token": TOKEN, "api_public_url": "https://127.0.0.1"}
+    async with new_api(lonely.service.client, **secure) as api:
         assert "Secure" in (await began(api)).headers["set-cookie"]
+    monkeypatch.setattr(access, "SESSION_SECONDS", -1)
+    late = {"Cookie": (await began(exposed)).headers["set-cookie"].partition(";")[0]}
+    exposed.http.cookies.clear()
+    assert (await exposed.http.get("/jobs", headers=late)).status_code == 401
 
 
 class Clock:

@@ -44,13 +44,13 @@ async def sealed(key: str) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize("key", [NEW, OLD, ""])
-async def test_the_ui_reads_what_was_stored(http: httpx.AsyncClient, key: str) -> None:
-    answer = await http.post("/codec/decode", json=await sealed(key), headers=FROM_UI)
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == UI
-    payloads = ParseDict(answer.json(), Payloads()).payloads
-    assert [payload.data.decode() for payload in payloads] == [f'"{PROMPT}"']
+async def test_the_ui_reads_what_was_stored(http: httpx.AsyncClient) -> None:
+    for key in (NEW, OLD, ""):
+        answer = await http.post("/codec/decode", json=await sealed(key), headers=FROM_UI)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == UI
+        payloads = ParseDict(answer.json(), Payloads()).payloads
+        assert [payload.data.decode() for payload in payloads] == [f'"{PROMPT}"']
 
 
 async def test_where_a_token_is_set_nothing_is_decrypted_without_it(new_http: NewHttp) -> None:
@@ -68,65 +68,46 @@ async def test_where_a_token_is_set_nothing_is_decrypted_without_it(new_http: Ne
         assert by_cookie.headers["access-control-allow-credentials"] == "true"
 
 
-async def test_nothing_is_encrypted_for_anyone(http: httpx.AsyncClient) -> None:
+async def test_nothing_but_decoding_is_opened_to_the_ui_alone(http: httpx.AsyncClient) -> None:
     answer = await http.post("/codec/encode", json=await sealed(""), headers=FROM_UI)
     assert answer.status_code == 404
-
-
-async def test_the_browsers_question_before_is_answered_for_the_ui_alone(
-    http: httpx.AsyncClient,
-) -> None:
     asks = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type,x-namespace",
     }
     granted = await http.options("/codec/decode", headers={**FROM_UI, **asks})
-    assert granted.status_code == 200
-    assert granted.headers["access-control-allow-origin"] == UI
-    refused = await http.options("/codec/decode", headers={"Origin": "http://evil", **asks})
-    assert "access-control-allow-origin" not in refused.headers
-
-
-@pytest.mark.parametrize(
-    ("origin", "code"),
-    [
+    assert (granted.status_code, granted.headers["access-control-allow-origin"]) == (200, UI)
+    foreign = await http.options("/codec/decode", headers={"Origin": "http://evil", **asks})
+    other = await http.get("/healthz", headers={"Origin": UI})
+    for answer in (foreign, other):
+        assert "access-control-allow-origin" not in answer.headers
+    for origin, code in (
         ("http://evil.example", "foreign_origin"),
         ("http://127.0.0.1:3000", "not_the_ui"),
         ("http://localhost:8080", "not_the_ui"),
-    ],
-)
-async def test_a_page_of_another_origin_is_refused(
-    http: httpx.AsyncClient, origin: str, code: str
+    ):
+        body = await sealed(NEW)
+        refused = await http.post("/codec/decode", json=body, headers={"Origin": origin})
+        assert (refused.status_code, refused.json()["code"]) == (403, code)
+        assert PROMPT not in refused.text
+
+
+async def test_an_unknown_key_is_named_and_without_a_key_there_is_no_endpoint(
+    new_http: NewHttp,
 ) -> None:
-    headers = {"Origin": origin}
-    answer = await http.post("/codec/decode", json=await sealed(NEW), headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, code)
-    assert PROMPT not in answer.text
-
-
-async def test_no_other_route_is_opened_to_the_ui(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/healthz", headers={"Origin": UI})
-    assert answer.status_code == 200
-    assert "access-control-allow-origin" not in answer.headers
-
-
-async def test_an_unknown_key_is_named(new_http: NewHttp) -> None:
     async with new_http(payload_key=OTHER) as http:
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
     assert answer.json()["code"] == "payload_unreadable"
     assert "PAYLOAD_KEY" in answer.json()["detail"]
-
-
-@pytest.mark.parametrize("body", [b"", b"no", b"[1]", b'{"payloads": 1}', b'{"x": []}', b"\xff"])
-async def test_what_is_no_payloads_is_refused(http: httpx.AsyncClient, body: bytes) -> None:
-    answer = await http.post("/codec/decode", content=body, headers=AS_JSON)
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
-
-
-async def test_without_a_key_there_is_no_endpoint(new_http: NewHttp) -> None:
     async with new_http() as http:
         answer = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
     assert answer.status_code in (403, 404)
+
+
+async def test_what_is_no_payloads_is_refused(http: httpx.AsyncClient) -> None:
+    for body in (b"", b"no", b"[1]", b'{"payloads": 1}', b'{"x": []}', b"\xff"):
+        answer = await http.post("/codec/decode", content=body, headers=AS_JSON)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input"), body
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
-from temporalio.client import Client
 
 from services.api.http import console as module
 from services.callback.app import create_app as create_receiver
@@ -19,9 +18,9 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.tokens import operator_key
 from shared.telemetry.job_lines import LINES
 from tests.fixtures.processes import free_port, serving
-from tests.services.api.conftest import Api, NewApi, change
+from tests.services.api.conftest import NewApi
 from tests.services.mock_core.serving import Service
-from tests.shared.standins import client_of_nobody, sample_record
+from tests.shared.standins import client_of_nobody
 
 
 @pytest.fixture
@@ -81,23 +80,16 @@ async def test_each_worker_is_asked_and_one_that_is_gone_is_missed(
         assert {row["name"]: row["ready"] for row in rows if "worker" in row["name"]} == found
 
 
-async def test_a_preset_is_armed_and_cleared_in_the_mock(console: httpx.AsyncClient) -> None:
+async def test_faults_are_armed_and_cleared_in_the_mock_whole_and_by_name(
+    console: httpx.AsyncClient,
+) -> None:
     path = "/console/mock-kling/faults"
-
-    armed = await console.post(path, json={"preset": "lost-callbacks"})
-    assert armed.status_code == 200
-    assert [rule["name"] for rule in (await console.get(path)).json()["rules"]] != []
-    cleared = await console.delete(path)
-    assert cleared.json()["rules"] == []
-
-
-async def test_one_rule_is_cleared_by_its_name(console: httpx.AsyncClient) -> None:
-    path = "/console/mock-kling/faults"
+    assert (await console.post(path, json={"preset": "lost-callbacks"})).status_code == 200
+    assert (await console.get(path)).json()["rules"] != []
+    assert (await console.delete(path)).json()["rules"] == []
     rules = [{"name": name, "where": "callback", "do": "lose"} for name in ("one", "two")]
     await console.put(path, json={"rules": rules})
-
     left = (await console.delete(path, params={"name": "one"})).json()["rules"]
-
     assert [rule["name"] for rule in left] == ["two"]
 
 
@@ -112,23 +104,6 @@ async def test_a_bad_rule_comes_back_with_the_mocks_own_list_of_mistakes(
     assert answer.json()["errors"]
 
 
-async def test_a_rule_that_is_not_announced_as_json_is_not_passed_on(
-    console: httpx.AsyncClient,
-) -> None:
-    answer = await console.post(
-        "/console/mock-kling/faults",
-        content='{"preset": "lost-callbacks"}',
-        headers={"Content-Type": "text/plain"},
-    )
-
-    assert answer.status_code == 415
-    assert (await console.get("/console/mock-kling/faults")).json()["rules"] == []
-
-
-async def test_the_counts_of_a_mock(console: httpx.AsyncClient) -> None:
-    assert (await console.get("/console/mock-kling/stats")).json()["in_flight"] == 0
-
-
 async def test_the_hits_behind_a_number(console: httpx.AsyncClient, video_mock: Service) -> None:
     await video_mock.arm({"where": "submit", "do": "refuse"})
     for _ in range(3):
@@ -138,25 +113,17 @@ async def test_the_hits_behind_a_number(console: httpx.AsyncClient, video_mock: 
     assert [row["seq"] for row in hits["rows"]] == [3]
 
 
-async def test_a_silent_service_is_a_problem(console: httpx.AsyncClient) -> None:
-    answer = await console.get("/console/mock-comfyui/faults")
-
-    assert answer.status_code == 502
-    assert answer.json()["code"] == "service_away"
-
-
 async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
-    assert (await console.get("/console/worker/faults")).status_code == 422
-    assert (await console.get("/console/mock-kling/reset")).status_code == 404
-
-
-@pytest.mark.parametrize("call", ["faults", "stats", "trace"])
-async def test_real_services_are_left_alone(call: str, new_lonely: NewApi) -> None:
-    async with new_lonely(mocks="off") as api:
-        answer = await api.http.get(f"/console/mock-kling/{call}")
-
-    assert answer.status_code == 409
-    assert answer.json()["code"] == "mocks_off"
+    for path, status in (
+        ("mock-comfyui/faults", 502),
+        ("worker/faults", 422),
+        ("mock-kling/reset", 404),
+        ("callbacks?job_id=../x", 404),
+        ("lines?job_id=../x", 404),
+    ):
+        answer = await console.get(f"/console/{path}")
+        assert answer.status_code == status, path
+        assert (answer.json()["code"] == "service_away") == (status == 502)
 
 
 async def test_beside_a_real_vendor_the_other_ones_mock_is_asked(
@@ -172,22 +139,7 @@ async def test_beside_a_real_vendor_the_other_ones_mock_is_asked(
     assert config["mocks"] == ["video"]
     assert ("mock-kling" in names, "mock-comfyui" in names) == (True, False)
     assert (real.status_code, mocked.status_code) == (409, 200)
-
-
-async def test_receipts_of_an_unknown_id_are_a_404(console: httpx.AsyncClient) -> None:
-    answer = await console.get("/console/callbacks", params={"job_id": "../x"})
-
-    assert answer.status_code == 404
-
-
-async def test_a_record_is_shown_as_it_is_kept(api: Api, client: Client) -> None:
-    job_id = await api.submit()
-    assert (await api.http.get(f"/jobs/{job_id}/record")).status_code == 404
-    record = api.write(change(sample_record(job_id), percent=10))
-
-    shown = (await api.http.get(f"/jobs/{job_id}/record")).json()
-
-    assert shown == record.model_dump(mode="json")
+    assert real.json()["code"] == "mocks_off"
 
 
 async def test_receipts_are_asked_for_with_the_operators_key(
@@ -227,7 +179,6 @@ async def test_the_lines_of_a_job_are_everybodys_and_who_is_silent_is_told(
 
     assert [line["text"] for line in found["lines"]] == ["job submitted"]
     assert found["silent"] == ["worker 1", "semaphore", "callback"]
-    assert (await console.get("/console/lines", params={"job_id": "../x"})).status_code == 404
 
 
 async def test_a_process_tells_its_lines_and_an_answer_of_another_kind_is_silence(

@@ -35,22 +35,6 @@ async def rest(socket: ClientConnection) -> list[dict[str, Any]]:
         return frames
 
 
-async def test_one_job_from_now_to_its_end(api: Api) -> None:
-    job_id = await api.submit()
-    async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
-        first = json.loads(await socket.recv())
-        record = api.write(sample_record(job_id))
-        record = api.write(change(record, **RUNNING))
-        api.write(ended(record))
-        frames = await rest(socket)
-
-    assert (first["version"], first["status"]) == (0, "queued")
-    assert [frame["version"] for frame in frames][-1] == 3
-    assert frames[-1]["status"] == "succeeded"
-    assert sorted({frame["version"] for frame in frames}) == [f["version"] for f in frames]
-    assert socket.close_code == 1000
-
-
 async def test_versions_that_the_watch_skipped_are_sent_all_the_same(api: Api) -> None:
     job_id = await api.submit()
     async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
@@ -63,6 +47,7 @@ async def test_versions_that_the_watch_skipped_are_sent_all_the_same(api: Api) -
 
     assert [frame["version"] for frame in frames] == [1, 2, 3, 4, 5, 6]
     assert [frame["percent"] for frame in frames] == [0, 1, 2, 3, 4, 100]
+    assert socket.close_code == 1000
 
 
 async def test_what_was_shown_first_is_not_sent_again(
@@ -104,20 +89,25 @@ async def test_an_unknown_job_has_a_close_code_of_its_own(api: Api) -> None:
         assert socket.close_code == live.UNKNOWN_JOB, job_id
 
 
-async def test_every_job_and_every_change(api: Api) -> None:
-    known = [api.write(sample_record(new_job_id())) for _ in range(3)]
+async def known(api: Api, count: int) -> list[Record]:
+    records = [api.write(sample_record(new_job_id())) for _ in range(count)]
 
     async def listed() -> bool:
-        return len((await api.http.get("/jobs")).json()["jobs"]) == 3
+        return len((await api.http.get("/jobs")).json()["jobs"]) == count
 
     await eventually(listed)
+    return records
+
+
+async def test_every_job_and_every_change(api: Api) -> None:
+    records = await known(api, 3)
     before = calls_for_callers()
     async with connect(f"{api.sockets}/ws/jobs", proxy=None) as socket:
-        first = [json.loads(await socket.recv())["job_id"] for _ in known]
-        api.write(ended(known[1]))
+        first = [json.loads(await socket.recv())["job_id"] for _ in records]
+        api.write(ended(records[1]))
         news = json.loads(await socket.recv())
-    assert set(first) == {record.job_id for record in known}
-    assert (news["job_id"], news["status"]) == (known[1].job_id, "succeeded")
+    assert set(first) == {record.job_id for record in records}
+    assert (news["job_id"], news["status"]) == (records[1].job_id, "succeeded")
     # The queue's positions, once at the most; the rest comes from the folder.
     assert calls_for_callers() - before <= 1
 
@@ -179,16 +169,12 @@ async def test_events_go_on_where_they_broke_off(api: Api) -> None:
     assert seen == [(3, 1), (4, 2), (5, 3), (6, 100)]
 
 
-async def test_a_browser_that_has_it_all_is_told_to_stop(api: Api) -> None:
+async def test_a_browser_tells_what_it_has_by_a_version(api: Api) -> None:
     record = api.write(ended(sample_record(new_job_id())))
     address = f"/jobs/{record.job_id}/events"
-    answer = await api.http.get(address, headers={"Last-Event-ID": str(record.version)})
-    assert (answer.status_code, answer.content) == (204, b"")
-
-
-async def test_what_is_no_version_is_told(api: Api) -> None:
-    record = api.write(ended(sample_record(new_job_id())))
-    address = f"/jobs/{record.job_id}/events"
+    for last, status in ((str(record.version), 204), ("", 200)):
+        answer = await api.http.get(address, headers={"Last-Event-ID": last})
+        assert (answer.status_code, answer.content == b"") == (status, status == 204)
     for last in ("x", "-1", "٣", "9" * 19, "1.5"):
         by_header = await api.http.get(address, headers={b"Last-Event-ID": last.encode()})
         by_query = await api.http.get(address, params={"since": last})
@@ -197,25 +183,13 @@ async def test_what_is_no_version_is_told(api: Api) -> None:
             assert (answer.status_code, found["errors"][0]["field"]) == (422, field), last
 
 
-async def test_an_empty_last_event_id_is_none(api: Api) -> None:
-    record = api.write(ended(sample_record(new_job_id())))
-    address = f"/jobs/{record.job_id}/events"
-    assert (await api.http.get(address, headers={"Last-Event-ID": ""})).status_code == 200
-
-
 async def test_a_quiet_stream_has_a_heartbeat(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.01)
     record = api.write(sample_record(new_job_id()))
     async with api.http.stream("GET", f"/jobs/{record.job_id}/events") as answer:
         lines = answer.aiter_lines()
-        assert [line async for line in _until(lines, ":")][-1].startswith(":")
-
-
-async def _until(lines: AsyncIterator[str], start: str) -> AsyncIterator[str]:
-    async for line in lines:
-        yield line
-        if line.startswith(start):
-            return
+        while not (await anext(lines)).startswith(":"):
+            continue
 
 
 async def test_with_temporal_away_a_known_job_is_still_followed(lonely: Api) -> None:
@@ -231,13 +205,8 @@ async def test_with_temporal_away_a_known_job_is_still_followed(lonely: Api) -> 
 
 
 async def test_a_socket_that_asks_is_told_when_it_has_everything(api: Api) -> None:
-    records = [api.write(sample_record(new_job_id())) for _ in range(2)]
-
-    async def listed() -> dict[str, Any]:
-        page: dict[str, Any] = (await api.http.get("/jobs")).json()
-        return page if len(page["jobs"]) == 2 else {}
-
-    page = await eventually(listed)
+    records = await known(api, 2)
+    page = (await api.http.get("/jobs")).json()
     async with connect(f"{api.sockets}/ws/jobs?mark=true", proxy=None) as socket:
         jobs = [json.loads(await socket.recv()) for _ in records]
         mark = json.loads(await socket.recv())
@@ -265,16 +234,6 @@ async def test_a_prompt_ends_no_line_for_readers_that_know_more_line_ends(api: A
                 break
     (data,) = [line for line in raw.decode().splitlines() if line.startswith("data: ")]
     assert json.loads(data.removeprefix("data: "))["prompt"] == f"a{LINE_ENDS}b"
-
-
-async def known(api: Api, count: int) -> list[Record]:
-    records = [api.write(sample_record(new_job_id())) for _ in range(count)]
-
-    async def listed() -> bool:
-        return len((await api.http.get("/jobs")).json()["jobs"]) == count
-
-    await eventually(listed)
-    return records
 
 
 async def test_a_socket_of_all_jobs_goes_on_where_it_broke_off(api: Api) -> None:
@@ -314,12 +273,8 @@ async def test_a_socket_goes_on_after_a_version(api: Api) -> None:
             api.write(ended(record))
             seen.append(json.loads(await socket.recv())["version"])
         assert seen == [*range(since + 1, 5), 5]
-
-
-async def test_a_socket_that_has_it_all_is_closed_at_once(api: Api) -> None:
-    record = api.write(ended(sample_record(new_job_id())))
-    address = f"{api.sockets}/ws/jobs/{record.job_id}?since={record.version}"
-    async with connect(address, proxy=None) as socket:
+    # One that has it all is closed at once.
+    async with connect(f"{address.partition('?')[0]}?since=5", proxy=None) as socket:
         assert [frame async for frame in socket] == []
     assert socket.close_code == 1000
 
@@ -384,15 +339,14 @@ async def test_a_socket_that_can_not_be_is_a_problem(
     assert fields is None or [each["field"] for each in problem["errors"]] == fields
 
 
-@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 async def test_what_is_said_of_a_refused_socket_has_no_query_and_is_no_error(
-    level: str, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     """In the log of a real process: of its own page, of a foreign one, and of a wrong question."""
     log = tmp_path / "log"
     environment = {
         "DATA_DIR": str(tmp_path),
-        "LOG_LEVEL": level,
+        "LOG_LEVEL": "DEBUG",
         "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
     }
     async with running("services.api", "API_PORT", environment=environment, log=log) as api:
@@ -412,9 +366,12 @@ async def test_what_is_said_of_a_refused_socket_has_no_query_and_is_no_error(
     assert '"level": "error"' not in said
 
 
-async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: NewApi) -> None:
+@pytest.mark.parametrize("limit", ["api_max_sockets", "api_sockets_per_address"])
+async def test_listeners_are_limited_however_they_listen(
+    lonely: Api, new_api: NewApi, limit: str
+) -> None:
     record = lonely.write(sample_record(new_job_id()))
-    async with new_api(lonely.service.client, api_max_sockets=2) as small:
+    async with new_api(lonely.service.client, **{limit: 2}) as small:
         paths = [f"/ws/jobs/{record.job_id}", "/ws/jobs"]
         async with (
             connect(small.sockets + paths[0], proxy=None) as one,
@@ -429,11 +386,3 @@ async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: N
     assert refused.value.response.status_code == 429
     assert refused.value.response.headers["retry-after"] == "5"
     assert is_problem(stream, 429, "too_many_listeners")
-
-
-async def test_listeners_of_one_address_are_limited(lonely: Api, new_api: NewApi) -> None:
-    record = lonely.write(sample_record(new_job_id()))
-    async with new_api(lonely.service.client, api_sockets_per_address=1) as small:
-        async with connect(f"{small.sockets}/ws/jobs", proxy=None):
-            refused = await small.http.get(f"/jobs/{record.job_id}/events")
-        assert is_problem(refused, 429, "too_many_listeners")

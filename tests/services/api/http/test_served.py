@@ -10,51 +10,35 @@ import pytest
 from tests.services.api.conftest import Api, NewApi
 
 
-@pytest.mark.parametrize(
-    "name", ["app.js", "lib/dom.js", "app.css", "icon.svg", "texts.json", "errors.json"]
-)
-async def test_a_file_of_the_page(lonely: Api, name: str) -> None:
-    answer = await lonely.http.get(f"/dashboard/{name}")
-
-    assert answer.status_code == 200
-    assert "script-src 'self'" in answer.headers["content-security-policy"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "..%2Fpage.py",
-        "page.py",
-        "none.js",
-        ".js",
-        "a%00.js",
-        "lib/../../http/page.py",
-        "lib",
-        "lib/",
-    ],
-)
-async def test_nothing_but_the_page_is_served(lonely: Api, name: str) -> None:
-    assert (await lonely.http.get(f"/dashboard/{name}")).status_code == 404
+async def test_nothing_but_the_files_of_the_page_is_served(lonely: Api) -> None:
+    parts = ["app.js", "lib/dom.js", "app.css", "icon.svg", "texts.json", "errors.json"]
+    for name in parts:
+        answer = await lonely.http.get(f"/dashboard/{name}")
+        assert answer.status_code == 200, name
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+    others = ["..%2Fpage.py", "page.py", "none.js", ".js", "a%00.js", "lib/../../http/page.py"]
+    for name in (*others, "lib", "lib/"):
+        assert (await lonely.http.get(f"/dashboard/{name}")).status_code == 404, name
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard/app.js", "/docs/swagger-ui.css", "report"])
 async def test_a_range_that_does_not_fit_is_a_problem_whatever_file_it_is_of(
-    tmp_path: Path, new_lonely: NewApi, path: str
+    tmp_path: Path, new_lonely: NewApi
 ) -> None:
     run = "20260101-000000-0000"
     (tmp_path / run).mkdir()
     (tmp_path / run / "report.html").write_text("<p>a report", "utf-8")
     async with new_lonely(reports_dir=tmp_path) as api:
-        url = f"/reports/{run}/report.html" if path == "report" else path
-        for wanted, status, code in (
-            ("bytes=9-1", 400, "bad_range"),
-            (f"bytes={10**9}-", 416, "range_not_satisfiable"),
-        ):
-            answer = await api.http.get(url, headers={"Range": wanted})
-            assert (answer.status_code, answer.json()["code"]) == (status, code)
-            assert answer.headers["content-type"] == "application/problem+json"
-        part = await api.http.get(url, headers={"Range": "bytes=0-1"})
-        assert part.status_code == 206
+        report = f"/reports/{run}/report.html"
+        for url in ("/", "/dashboard/app.js", "/docs/swagger-ui.css", report):
+            for wanted, status, code in (
+                ("bytes=9-1", 400, "bad_range"),
+                (f"bytes={10**9}-", 416, "range_not_satisfiable"),
+            ):
+                answer = await api.http.get(url, headers={"Range": wanted})
+                assert (answer.status_code, answer.json()["code"]) == (status, code), url
+                assert answer.headers["content-type"] == "application/problem+json"
+            part = await api.http.get(url, headers={"Range": "bytes=0-1"})
+            assert part.status_code == 206
 
 
 async def test_a_report_is_served_where_nothing_in_it_runs_and_no_link_is(

@@ -36,6 +36,7 @@ async def test_the_reply_tells_where_to_look_and_the_job_is_there(api: Api) -> N
     job = (await api.http.get(f"/jobs/{job_id}")).json()
     assert (job["status"], job["version"], job["prompt"]) == ("queued", 0, BODY["prompt"])
     assert [each["job_id"] for each in (await api.http.get("/jobs")).json()["jobs"]] == [job_id]
+    assert (await api.http.get(f"/jobs/{job_id}/record")).json()["code"] == "job_not_found"
 
 
 async def test_all_that_is_wrong_with_a_submission_is_told_at_once(
@@ -142,41 +143,38 @@ async def test_a_key_outlives_temporals_memory(api: Api, client: Client) -> None
     assert answer.json()["code"] == "idempotency_conflict"
 
 
-@pytest.mark.parametrize("key", ["", "a b", "x" * 201, "ключ".encode().decode("latin-1")])
-async def test_a_key_is_short_and_visible(offline: httpx.AsyncClient, key: str) -> None:
-    headers = {b"Idempotency-Key": key.encode("latin-1")}
-    answer = await offline.post("/jobs", json=BODY, headers=headers)
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
+async def test_a_key_is_short_and_visible(offline: httpx.AsyncClient) -> None:
+    for key in (b"", b"a b", b"x" * 201, "ключ".encode()):
+        answer = await offline.post("/jobs", json=BODY, headers={b"Idempotency-Key": key})
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"prompt": ""}, "prompt"),
-        ({"prompt": "x" * 2501}, "prompt"),
-        ({"prompt": "a\0b"}, "prompt"),
-        ({"prompt": "\ud800"}, "prompt"),
-        ({"prompt": None}, "prompt"),
-        ({"style": 7}, "style"),
-        ({"style": "a\nb"}, "style"),
-        ({"tag": ""}, "tag"),
-        ({"priority": 0}, "priority"),
-        ({"priority": "3"}, "priority"),
-        ({"priority": 10**40}, "priority"),
-        ({"on_video_failure": "explode"}, "on_video_failure"),
-        ({"promtp": "typo"}, "promtp"),
-    ],
-)
-async def test_bad_input_names_its_field(
-    offline: httpx.AsyncClient, change: dict[str, Any], field: str
-) -> None:
-    raw = json.dumps({**BODY, **change}).encode()
-    answer = await offline.post("/jobs", content=raw, headers=JSON)
+WRONG: list[dict[str, Any]] = [
+    {"prompt": ""},
+    {"prompt": "x" * 2501},
+    {"prompt": "a\0b"},
+    {"prompt": "\ud800"},
+    {"prompt": None},
+    {"style": 7},
+    {"style": "a\nb"},
+    {"tag": ""},
+    {"priority": 0},
+    {"priority": "3"},
+    {"priority": 10**40},
+    {"on_video_failure": "explode"},
+    {"promtp": "typo"},
+]
 
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert field in answer.json()["detail"]
+
+async def test_bad_input_names_its_field(offline: httpx.AsyncClient) -> None:
+    nothing_to_see = [{"prompt": prompt} for prompt in NOTHING_TO_SEE]
+    for change in (*WRONG, *nothing_to_see):
+        raw = json.dumps({**BODY, **change}).encode()
+        answer = await offline.post("/jobs", content=raw, headers=JSON)
+        assert answer.status_code == 422, change
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert [error["field"] for error in answer.json()["errors"]] == [*change]
     assert (await offline.get("/jobs")).json()["jobs"] == []
 
 
@@ -184,15 +182,6 @@ NOTHING_TO_SEE = [
     " ", "\n\t", "\u00a0\u3000", "\u200b\u200d\ufeff", "\u2060\u00ad", "\x07\x1b\x7f\x9f",
     "\u2028\u2029", "\u0301\ufe0f", "\u3164\u115f\u1160\uffa0", "\u2800", "\U000e0041",
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize("prompt", NOTHING_TO_SEE, ids=ascii)
-async def test_a_prompt_of_nothing_that_can_be_seen_is_refused(
-    offline: httpx.AsyncClient, prompt: str
-) -> None:
-    answer = await offline.post("/jobs", json={"prompt": prompt})
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == ["prompt"]
 
 
 async def test_a_prompt_of_one_visible_character_is_taken_as_it_is(api: Api) -> None:
