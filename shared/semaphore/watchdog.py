@@ -35,7 +35,6 @@ from .messages import (
     SEMAPHORE_WORKFLOW,
     UNKNOWN_QUERY,
     VIEW_QUERY,
-    HolderView,
     SlotView,
     drain_id,
     name_of,
@@ -111,16 +110,20 @@ class Watchdog:
             for name in names:
                 self.keep(name)
             while True:
-                with _logging_failure("all"):
+                with _surviving("all"):
                     for name in await running_semaphores(self._client):
                         self.keep(name)
                 await asyncio.sleep(self._rules.care_seconds)
                 number += 1
                 for name in [*self._kept]:
-                    with _logging_failure(name):
-                        await self._check(name)
+                    await end_failing(
+                        self._client,
+                        name,
+                        holders=self._rules.ends_failing,
+                        on_failing_drains=self._on_failing_drains,
+                    )
                 if number % rounds == 0:
-                    with _logging_failure("all"):
+                    with _surviving("all"):
                         for name in await remind(self._client):
                             self.keep(name)
         finally:
@@ -129,21 +132,12 @@ class Watchdog:
 
     async def _keep_running(self, name: str) -> None:
         while True:
-            with _logging_failure(name):
+            with _surviving(name):
                 await start_semaphore(self._client, name, task_queue=self._task_queue)
                 with suppress(WorkflowFailureError):
                     # A long poll that reports its end.
                     await self._client.get_workflow_handle(semaphore_id(name)).result()
             await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _check(self, name: str) -> None:
-        described = await end_stuck(self._client, name, self._on_failing_drains)
-        if described is None or not self._rules.ends_failing:
-            return
-        # Without a holder there is nothing to ask.
-        pending = described.raw_description.pending_activities
-        if any(each.activity_type.name == WATCH_RUN for each in pending):
-            await end_failing(self._client, name)
 
 
 async def running_semaphores(client: Client) -> list[str]:
@@ -153,27 +147,37 @@ async def running_semaphores(client: Client) -> list[str]:
 
 
 @contextmanager
-def _logging_failure(name: str) -> Iterator[None]:
+def _surviving(name: str) -> Iterator[None]:
     """Log a failure of whatever kind, because the watchdog must not end; the next round tries
-    again."""
+    again. A run that has ended meanwhile is no failure."""
     try:
         yield
     except Exception as error:
-        seen = {"semaphore": name, "reason": str(error)}
-        log.warning("check of a semaphore failed", extra=seen)
+        if not isinstance(error, RPCError) or not is_gone(error):
+            seen = {"semaphore": name, "reason": str(error)}
+            log.warning("check of a semaphore failed", extra=seen)
 
 
-async def end_stuck(
-    client: Client, name: str, on_failing_drains: OnFailingDrains = ignore_failing_drains
-) -> WorkflowExecutionDescription | None:
-    """Report failing drains, and end a semaphore that is stuck: it blocks all its users, and the
-    next one rebuilds. Return its description unless it has ended."""
-    handle = client.get_workflow_handle(semaphore_id(name))
-    with _unless_gone():
-        described = await handle.describe()
+async def end_failing(
+    client: Client,
+    name: str,
+    *,
+    holders: bool = True,
+    failing_for: timedelta = FAILING_FOR,
+    on_failing_drains: OnFailingDrains = ignore_failing_drains,
+) -> list[str]:
+    """Report failing drains; terminate the runs whose code keeps failing, and return their ids.
+
+    A failing semaphore blocks all its users, and the next one rebuilds. Failing `holders` are
+    drained like any other run that was ended from outside.
+    """
+    with _surviving(name):
+        semaphore = client.get_workflow_handle(semaphore_id(name))
+        described = await semaphore.describe()
+        pending = described.raw_description.pending_activities
         failing = [
             each
-            for each in described.raw_description.pending_activities
+            for each in pending
             if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
         ]
         on_failing_drains(name, len(failing))
@@ -181,44 +185,34 @@ async def end_stuck(
             reason = each.last_failure.message
             seen = {"drain": each.activity_id, "tries": each.attempt, "reason": reason}
             log.error("drain keeps failing", extra={"semaphore": name, **seen})
-        failed = (await find_failures(client, described)).times
-        if failed < FAILED_TASKS:
-            return described
-        stuck = {"semaphore": name, "failed": failed}
-        log.error("semaphore is stuck and gets terminated", extra=stuck)
-        handle = client.get_workflow_handle(semaphore_id(name), run_id=described.run_id)
-        await handle.terminate(reason=STANDS)
-    return None
+        if await _ended_if_failing(client, described, failing_for=timedelta(), reason=STANDS):
+            return [described.id]
+        # Without a holder there is nothing to ask.
+        if not holders or not any(each.activity_type.name == WATCH_RUN for each in pending):
+            return []
+        view: SlotView = await semaphore.query(
+            VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
+        )
+        ended = []
+        for holder in view.holders:
+            with _surviving(name):
+                handle = client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
+                if not holder.draining and await _ended_if_failing(
+                    client, await handle.describe(), failing_for=failing_for, reason=FAILS
+                ):
+                    ended.append(holder.job_id)
+        return ended
+    return []
 
 
-async def end_failing(
-    client: Client, name: str, *, failing_for: timedelta = FAILING_FOR
-) -> list[str]:
-    """Terminate the holders whose code keeps failing, and return their ids.
-
-    They are drained like any other run that was ended from outside.
-    """
-    semaphore = client.get_workflow_handle(semaphore_id(name))
-    view: SlotView = await semaphore.query(
-        VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
-    )
-    ended = []
-    for holder in view.holders:
-        if not holder.draining and await _ended_if_failing(client, holder, failing_for):
-            ended.append(holder.job_id)
-    return ended
-
-
-async def _ended_if_failing(client: Client, holder: HolderView, failing_for: timedelta) -> bool:
-    handle = client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
-    with _unless_gone():
-        failures = await find_failures(client, await handle.describe())
-        if is_failing(failures, failing_for):
-            seen = {"job_id": holder.job_id}
-            log.error("holder's code keeps failing, run gets terminated", extra=seen)
-            await handle.terminate(reason=FAILS)
-            return True
-    return False
+async def _ended_if_failing(
+    client: Client, run: WorkflowExecutionDescription, *, failing_for: timedelta, reason: str
+) -> bool:
+    if not (await find_failures(client, run)).are_final(failing_for):
+        return False
+    log.error("code keeps failing, run gets terminated", extra={"job_id": run.id})
+    await client.get_workflow_handle(run.id, run_id=run.run_id).terminate(reason=reason)
+    return True
 
 
 class Failures(NamedTuple):
@@ -228,10 +222,8 @@ class Failures(NamedTuple):
     times: int = 0
     lasted: timedelta = timedelta()
 
-
-def is_failing(failures: Failures, failing_for: timedelta = FAILING_FOR) -> bool:
-    """True if the code has failed often enough, and for long enough."""
-    return failures.times >= FAILED_TASKS and failures.lasted >= failing_for
+    def are_final(self, failing_for: timedelta = FAILING_FOR) -> bool:
+        return self.times >= FAILED_TASKS and self.lasted >= failing_for
 
 
 async def find_failures(client: Client, described: WorkflowExecutionDescription) -> Failures:
@@ -273,16 +265,6 @@ def _is_failure(event: HistoryEvent) -> bool:
     return timed_out == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
 
 
-@contextmanager
-def _unless_gone() -> Iterator[None]:
-    """Ignore that a run has ended meanwhile."""
-    try:
-        yield
-    except RPCError as error:
-        if not is_gone(error):
-            raise
-
-
 async def remind(client: Client) -> dict[str, int]:
     """Send the semaphores the requests of open runs that they don't know; return how many, by name.
 
@@ -295,7 +277,7 @@ async def remind(client: Client) -> dict[str, int]:
             marked.setdefault(name, {})[run.run_id] = run
     found = dict.fromkeys(marked, 0)
     for name, runs in marked.items():
-        with _logging_failure(name):
+        with _surviving(name):
             found[name] = await _remind(client, name, runs)
     return found
 
@@ -324,7 +306,7 @@ async def end_stale_tries(client: Client, names: Iterable[str]) -> int:
     """
     ended = 0
     for name in names:
-        with _logging_failure(name), _unless_gone():
+        with _surviving(name):
             described = await client.get_workflow_handle(semaphore_id(name)).describe()
             for each in described.raw_description.pending_activities:
                 if each.activity_type.name in (FIND_JOBS, WATCH_RUN) and each.state == STARTED:
@@ -333,7 +315,7 @@ async def end_stale_tries(client: Client, names: Iterable[str]) -> int:
                         run_id=described.run_id,
                         activity_id=each.activity_id,
                     )
-                    with _unless_gone():
+                    with _surviving(name):
                         await stale.fail(
                             ApplicationError("A process of the semaphore has started.")
                         )

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from tests.simulation.world import Chance
 
@@ -14,7 +15,7 @@ ATTEMPTS = 4
 SALT = 0x5EED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quirk:
     """How a vendor treats one generation; times are in seconds.
 
@@ -34,14 +35,14 @@ class Quirk:
     callback: float | None = 0.02
     callbacks: int = 1
 
-    def __str__(self) -> str:
-        plain = Quirk()
-        told = [
-            f"{name}={getattr(self, name)}"
-            for name in self.__dataclass_fields__
-            if getattr(self, name) != getattr(plain, name)
-        ]
-        return " ".join(told) or "plain"
+    def __repr__(self) -> str:
+        return f"quirk {differences(self, Quirk())}"
+
+
+def differences(value: Any, plain: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not as in a plain one."""
+    fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {name: found for name, found in fields.items() if found != getattr(plain, name)}
 
 
 @dataclass(frozen=True)

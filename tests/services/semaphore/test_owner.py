@@ -2,47 +2,47 @@
 
 import asyncio
 import json
-import os
-import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from temporalio.client import Client
 
+from services.semaphore.owner import owner
 from shared.result_line import AWAY
 from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import NewClient
 from tests.services.semaphore.test_stacks import KEY, is_named
 from tests.shared.semaphore.standins import stack_of
 
-
-async def program(address: str, namespace: str = "default") -> tuple[int, str, str]:
-    env = {
-        "PATH": os.environ["PATH"],
-        "TEMPORAL_ADDRESS": address,
-        "TEMPORAL_NAMESPACE": namespace,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.semaphore.owner",
-        env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+Said = Callable[[Client], Awaitable[Any]]
 
 
-async def said(client: Client) -> Any:
-    status, out, _ = await program(client.service_client.config.target_host, client.namespace)
-    assert status == 0
-    return json.loads(out.splitlines()[-1])
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    """What it says of a client's namespace, without a key."""
+
+    async def say(client: Client) -> Any:
+        monkeypatch.setenv("TEMPORAL_ADDRESS", client.service_client.config.target_host)
+        monkeypatch.setenv("TEMPORAL_NAMESPACE", client.namespace)
+        assert await asyncio.to_thread(owner) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return say
 
 
-async def test_a_namespace_is_nobodys_until_a_semaphore_with_a_name_runs(client: Client) -> None:
+async def test_a_namespace_is_nobodys_until_a_semaphore_with_a_name_runs(
+    said: Said, client: Client
+) -> None:
     assert await said(client) == {"namespace": client.namespace, "stack": ""}
     async with stack_of(client, "one"):
         await is_named(client, "one")
         assert await said(client) == {"namespace": client.namespace, "stack": "one"}
 
 
-async def test_a_name_that_can_not_be_read_is_said_to_be_so(new_client: NewClient) -> None:
+async def test_a_name_that_can_not_be_read_is_said_to_be_so(
+    said: Said, new_client: NewClient
+) -> None:
     theirs = await new_client(KEY)
     async with stack_of(theirs, "one"):
         await is_named(theirs, "one")
@@ -51,12 +51,15 @@ async def test_a_name_that_can_not_be_read_is_said_to_be_so(new_client: NewClien
     assert "PAYLOAD_KEY holds: none" in found["unreadable"]
 
 
-async def test_a_server_that_is_away_has_a_status_of_its_own() -> None:
-    status, _, _ = await program(f"127.0.0.1:{free_port()}")
-    assert status == AWAY
+def test_a_server_that_is_away_has_a_status_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    assert owner() == AWAY
 
 
-async def test_a_namespace_that_is_not_there_fails_and_says_why(temporal_address: str) -> None:
-    status, _, err = await program(temporal_address, "nowhere")
-    assert status not in (0, AWAY)
-    assert "nowhere is not found" in err.strip().splitlines()[-1]
+def test_a_namespace_that_is_not_there_fails_and_says_why(
+    temporal_address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
+    assert owner() not in (0, AWAY)
+    assert "nowhere is not found" in capsys.readouterr().err

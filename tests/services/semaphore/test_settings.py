@@ -26,11 +26,6 @@ def test_every_mistake_is_named(
     assert all(f"{name}: " in line for name in wrong)
 
 
-def test_the_port_is_the_documented_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SEMAPHORE_HTTP_PORT", raising=False)
-    assert load(SemaphoreProcessSettings).semaphore_http_port == 9099
-
-
 def test_the_rules_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMAPHORE_MAX_HISTORY", "30")
     assert load(SemaphoreProcessSettings).rules() == SemaphoreRules(

@@ -27,23 +27,21 @@ async def one_job(jobs: Jobs, name: str) -> None:
 async def test_the_second_refuses_and_the_first_goes_on(jobs: Jobs) -> None:
     async with semaphore_of(jobs.client, "one"):
         await is_named(jobs.client, "one")
-        with pytest.raises(AnotherStack) as refused:
-            async with semaphore_of(jobs.client, "two"):
-                pass
-        for part in ("stack two", "stack one", jobs.client.namespace, "STACK=one"):
-            assert part in str(refused.value)
+        await is_refused(jobs)
         await one_job(jobs, "job")
         assert await semaphore_stack(jobs.client) == "one"
-
-
-async def test_what_a_stack_left_is_its_own_while_it_is_down(jobs: Jobs) -> None:
+    # What a stack left is its own while it is down.
+    await is_refused(jobs)
     async with semaphore_of(jobs.client, "one"):
-        await is_named(jobs.client, "one")
-    with pytest.raises(AnotherStack):
+        await one_job(jobs, "later")
+
+
+async def is_refused(jobs: Jobs) -> None:
+    with pytest.raises(AnotherStack) as refused:
         async with semaphore_of(jobs.client, "two"):
             pass
-    async with semaphore_of(jobs.client, "one"):
-        await one_job(jobs, "job")
+    for part in ("stack two", "stack one", jobs.client.namespace, "STACK=one"):
+        assert part in str(refused.value)
 
 
 @pytest.mark.parametrize(("first", "second"), [("one", "one"), ("one", ""), ("", "two")])

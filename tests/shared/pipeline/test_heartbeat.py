@@ -1,6 +1,7 @@
 """Heartbeats carry what a later try needs, and reports of percent are few."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -18,10 +19,13 @@ from shared.pipeline.messages import Accepted
 from shared.pipeline.policies import WAITING_TRIES
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
+ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
+AWAY = NeverDelivered("ConnectError: refused")
+Work = Callable[[Pulse], Awaitable[None]]
 
 
 class Reports:
-    """Stands for the client and its handle; keeps the percents, or refuses them."""
+    """Stands for the client and its handle; keeps what is reported, or refuses it."""
 
     def __init__(self, *, refuse: bool = False) -> None:
         self.percents: list[int] = []
@@ -43,95 +47,106 @@ class Reports:
             self.positions.append(report.position)
 
 
-ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
+class Try:
+    """One try of an activity that works with its pulse; `beats` is what the next one finds."""
+
+    def __init__(
+        self,
+        work: Work,
+        reports: Reports | None = None,
+        *,
+        what: str = IMAGE,
+        submits: bool = False,
+        **info: Any,
+    ) -> None:
+        self.beats: list[tuple[Any, ...]] = []
+        self.environment = ActivityEnvironment()
+        self.environment.info = replace(self.environment.info, **info)
+        self.environment.on_heartbeat = lambda *details: self.beats.append(details)
+        client = cast(Client, reports or Reports())
+
+        async def run() -> Pulse:
+            async with beating(client, what, points=51, submits=submits) as pulse:
+                await work(pulse)
+            return pulse
+
+        self._run = run
+
+    async def run(self) -> Pulse:
+        return await self.environment.run(self._run)
 
 
-async def beats_of(environment: ActivityEnvironment) -> tuple[list[tuple[Any, ...]], Pulse]:
-    """What a block of work sent while it accepted a generation and was told a percent."""
-    beats: list[tuple[Any, ...]] = []
-    environment.on_heartbeat = lambda *details: beats.append(details)
+async def accept(pulse: Pulse) -> None:
+    """Go on with what there is, or accept, and get a little further."""
+    await asyncio.sleep(0)
+    pulse.accepted = pulse.accepted or ACCEPTED
+    await pulse.progress(pulse.percent + 5)
+    pulse.beat()
 
-    async def work() -> Pulse:
-        async with beating(cast(Client, Reports()), IMAGE) as pulse:
-            await asyncio.sleep(0)
-            pulse.accepted = pulse.accepted or ACCEPTED
-            await pulse.progress(pulse.percent + 5)
-            pulse.beat()
-        return pulse
 
-    return beats, await environment.run(work)
+def fails(error: Exception, *, in_doubt: bool = False) -> Work:
+    async def work(pulse: Pulse) -> None:
+        pulse.beat()
+        pulse.in_doubt = in_doubt
+        raise error
+
+    return work
+
+
+async def failed(this: Try) -> tuple[Any, ...]:
+    """The last beat of a try that fails."""
+    with pytest.raises((NeverDelivered, GenerationFailed, OutcomeUnknown, ValueError)):
+        await this.run()
+    return this.beats[-1]
 
 
 async def test_heartbeats_carry_what_a_retry_needs() -> None:
-    beats, _ = await beats_of(ActivityEnvironment())
-    assert beats == [(ACCEPTED, 5, False, False, None)]
+    await (this := Try(accept)).run()
+    assert this.beats == [(ACCEPTED, 5, False, False, None)]
 
 
 @pytest.mark.parametrize(
     "more", [[], [False], [False, True], [False, True, 7, "what only a newer release tells"]]
 )
 async def test_a_retry_goes_on_with_what_the_last_try_had(more: list[object]) -> None:
-    environment = ActivityEnvironment()
     before = ACCEPTED.model_copy(update={"vendor_id": "v0", "worked_seconds": 3.5})
-    details = [before.model_dump(), 40, *more]
-    environment.info = replace(environment.info, heartbeat_details=details, attempt=2)
-    [first, *_], pulse = await beats_of(environment)
+    this = Try(accept, heartbeat_details=[before.model_dump(), 40, *more], attempt=2)
+    pulse = await this.run()
     # It may submit and die before its next beat.
-    assert first == (before, 40, bool(more and more[0]), False, 7 if 7 in more else None)
+    place = 7 if 7 in more else None
+    assert this.beats[0] == (before, 40, bool(more and more[0]), False, place)
     assert pulse.accepted == before
     assert not pulse.in_doubt
-    assert pulse.percent == 45
-    assert pulse.position == (7 if 7 in more else None)
+    assert (pulse.percent, pulse.position) == (45, place)
 
 
 async def test_the_time_is_the_servers_whatever_this_machines_clock_says() -> None:
     """Another machine goes on with an acceptance, and its clock may be a day off."""
-    environment = ActivityEnvironment()
     started = datetime(2001, 2, 3, tzinfo=UTC)
-    environment.info = replace(environment.info, started_time=started)
-    _, pulse = await beats_of(environment)
+    pulse = await Try(accept, started_time=started).run()
     assert started.timestamp() <= pulse.now() < started.timestamp() + 3600
-
-
-async def failed(reports: Reports, error: Exception, **info: Any) -> list[tuple[Any, ...]]:
-    """What is beaten by a try that ends with this error."""
-    beats: list[tuple[Any, ...]] = []
-    environment = ActivityEnvironment()
-    environment.info = replace(environment.info, **info)
-    environment.on_heartbeat = lambda *details: beats.append(details)
-
-    async def work() -> None:
-        async with beating(cast(Client, reports), IMAGE):
-            raise error
-
-    with pytest.raises(type(error)):
-        await environment.run(work)
-    return beats
-
-
-AWAY = NeverDelivered("ConnectError: refused")
 
 
 async def test_a_wait_for_the_vendor_is_told_once() -> None:
     reports = Reports()
     for attempt in range(1, WAITING_TRIES):
-        await failed(reports, AWAY, attempt=attempt)
+        await failed(Try(fails(AWAY), reports, attempt=attempt))
     assert reports.waiting == []
-    beats = await failed(reports, AWAY, attempt=WAITING_TRIES)
+    beat = await failed(Try(fails(AWAY), reports, attempt=WAITING_TRIES))
     [waiting] = reports.waiting
     assert waiting.startswith(
         "waiting for the image service: ConnectError: refused (never_delivered"
     )
     assert waiting.endswith("no attempt is used up)")
-    assert beats == [(None, 0, True, False, None)]
-    await failed(reports, AWAY, attempt=WAITING_TRIES + 1, heartbeat_details=beats[-1])
+    assert beat == (None, 0, True, True, None)
+    await failed(Try(fails(AWAY), reports, attempt=WAITING_TRIES + 1, heartbeat_details=beat))
     assert len(reports.waiting) == 1
 
 
 @pytest.mark.parametrize("error", [GenerationFailed("no"), ValueError("ours")])
 async def test_what_is_not_tried_again_is_no_wait(error: Exception) -> None:
     reports = Reports()
-    await failed(reports, error, attempt=100)
+    await failed(Try(fails(error), reports, attempt=100))
     assert reports.waiting == []
 
 
@@ -157,38 +172,36 @@ async def test_what_is_not_tried_again_is_no_wait(error: Exception) -> None:
 async def test_what_a_try_may_believe_of_the_one_before_it(
     info: dict[str, Any], in_doubt: bool
 ) -> None:
-    environment = ActivityEnvironment()
-    environment.info = replace(environment.info, **info)
+    async def nothing(pulse: Pulse) -> None:
+        """Only begin."""
 
-    async def look() -> bool:
-        async with beating(cast(Client, Reports()), IMAGE) as pulse:
-            return pulse.in_doubt
-
-    assert await environment.run(look) is in_doubt
-
-
-async def last_beat(error: Exception, *, in_doubt: bool) -> tuple[Any, ...]:
-    """What a try leaves to the next one when it fails so."""
-    beats: list[tuple[Any, ...]] = []
-    environment = ActivityEnvironment()
-    environment.on_heartbeat = lambda *details: beats.append(details)
-
-    async def work() -> None:
-        async with beating(cast(Client, Reports()), IMAGE) as pulse:
-            pulse.beat()
-            pulse.in_doubt = in_doubt
-            raise error
-
-    with pytest.raises(type(error)):
-        await environment.run(work)
-    return beats[-1]
+    assert (await Try(nothing, **info).run()).in_doubt is in_doubt
 
 
 async def test_a_try_that_knows_that_nothing_is_on_its_way_says_so_when_it_ends() -> None:
-    assert (await last_beat(AWAY, in_doubt=False))[3] is True
-    assert (await last_beat(OutcomeUnknown("reset"), in_doubt=True))[3] is False
+    assert (await failed(Try(fails(AWAY))))[3] is True
+    assert (await failed(Try(fails(OutcomeUnknown("reset"), in_doubt=True))))[3] is False
     # Our own mistake: who knows where it was.
-    assert (await last_beat(ValueError("ours"), in_doubt=False))[3] is False
+    assert (await failed(Try(fails(ValueError("ours")))))[3] is False
+
+
+async def cancelled(
+    *, submits: bool, in_doubt: bool, accepted: Accepted | None, shutdown: bool = False
+) -> None:
+    begun = asyncio.Event()
+
+    async def work(pulse: Pulse) -> None:
+        pulse.in_doubt, pulse.accepted = in_doubt, accepted
+        begun.set()
+        await asyncio.Event().wait()
+
+    this = Try(work, submits=submits)
+    running = asyncio.create_task(this.run())
+    await begun.wait()
+    if shutdown:
+        this.environment.worker_shutdown()
+    this.environment.cancel()
+    await running
 
 
 @pytest.mark.parametrize(
@@ -207,57 +220,18 @@ async def test_a_submitting_try_that_is_stopped_says_what_it_leaves(
     assert stopped.value.details == (told,)
 
 
-async def test_any_other_one_ends_as_cancelled() -> None:
+@pytest.mark.parametrize(("submits", "shutdown"), [(False, False), (True, True)])
+async def test_any_other_one_ends_as_cancelled(submits: bool, shutdown: bool) -> None:
+    """So does one whose worker stops, because it is tried elsewhere."""
     with pytest.raises(asyncio.CancelledError):
-        await cancelled(submits=False, in_doubt=True, accepted=ACCEPTED)
+        await cancelled(submits=submits, in_doubt=True, accepted=None, shutdown=shutdown)
 
 
-async def test_one_whose_worker_stops_ends_as_cancelled_for_it_is_tried_elsewhere() -> None:
-    with pytest.raises(asyncio.CancelledError):
-        await cancelled(submits=True, in_doubt=True, accepted=None, shutdown=True)
-
-
-async def cancelled(
-    *, submits: bool, in_doubt: bool, accepted: Accepted | None, shutdown: bool = False
-) -> None:
+async def test_an_order_is_one_runs_only() -> None:
     environment = ActivityEnvironment()
-    begun = asyncio.Event()
-
-    async def work() -> None:
-        async with beating(cast(Client, Reports()), IMAGE, submits=submits) as pulse:
-            pulse.in_doubt, pulse.accepted = in_doubt, accepted
-            begun.set()
-            await asyncio.Event().wait()
-
-    running = asyncio.create_task(environment.run(work))
-    await begun.wait()
-    if shutdown:
-        environment.worker_shutdown()
-    environment.cancel()
-    await running
-
-
-@pytest.mark.parametrize(("run_id", "other"), [("test-run", False), ("another", True)])
-async def test_an_order_is_one_runs_only(run_id: str, other: bool) -> None:
-    environment = ActivityEnvironment()
-    assert environment.info.workflow_run_id == "test-run"
-    if other:
-        with pytest.raises(NotThisRun):
-            environment.run(check_run, run_id)
-    else:
-        environment.run(check_run, run_id)
-
-
-async def told(reports: Reports, percents: list[int], *, what: str = IMAGE) -> Pulse:
-    """A pulse that an activity has told these percents."""
-
-    async def tell() -> Pulse:
-        pulse = Pulse(cast(Client, reports), what, 51)
-        for percent in percents:
-            await pulse.progress(percent)
-        return pulse
-
-    return await ActivityEnvironment().run(tell)
+    environment.run(check_run, str(environment.info.workflow_run_id))
+    with pytest.raises(NotThisRun):
+        environment.run(check_run, "another")
 
 
 @pytest.fixture
@@ -265,23 +239,35 @@ def _reports_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "REPORT_SECONDS", -1)
 
 
+async def told(
+    reports: Reports, *steps: int, places: Sequence[int | None] = (), what: str = IMAGE
+) -> Pulse:
+    """A pulse that an activity has told these percents and places in the vendor's queue."""
+
+    async def tell(pulse: Pulse) -> None:
+        for percent in steps:
+            await pulse.progress(percent)
+        for place in places:
+            await pulse.progress(0, position=place)
+
+    return await Try(tell, reports, what=what).run()
+
+
 @pytest.mark.usefixtures("_reports_at_once")
 async def test_percent_is_signalled_coarsely_and_never_falls() -> None:
-    reports = Reports()
-    pulse = await told(reports, [1, 20, 50, 51, 10, 67, 100, 3])
+    pulse = await told(reports := Reports(), 1, 20, 50, 51, 10, 67, 100, 3)
     assert reports.percents == [51]
     assert pulse.percent == 100
 
 
 async def test_percent_is_signalled_seldom() -> None:
-    reports = Reports()
-    await told(reports, list(range(101)))
+    await told(reports := Reports(), *range(101))
     assert reports.percents == []
 
 
 @pytest.mark.usefixtures("_reports_at_once")
 @pytest.mark.parametrize(
-    ("places", "told"),
+    ("places", "signalled"),
     [
         ([9, 8, 5, 4, 3, 2, 1, 0, None, None], [9, 4, 2, 1, 0, None]),
         ([3, 4, 5, 6, 0, 0], [3, 6, 0]),
@@ -289,40 +275,27 @@ async def test_percent_is_signalled_seldom() -> None:
     ],
 )
 async def test_a_place_in_the_vendors_queue_is_signalled_when_it_has_halved_or_doubled(
-    places: list[int | None], told: list[int | None]
+    places: list[int | None], signalled: list[int | None]
 ) -> None:
-    reports = Reports()
-
-    async def tell() -> None:
-        pulse = Pulse(cast(Client, reports), IMAGE, 51)
-        for place in places:
-            await pulse.progress(0, position=place)
-
-    await ActivityEnvironment().run(tell)
-    assert reports.positions == told
+    await told(reports := Reports(), places=places)
+    assert reports.positions == signalled
 
 
 @pytest.mark.usefixtures("_reports_at_once")
 async def test_a_report_that_nobody_takes_does_not_end_the_work() -> None:
-    pulse = await told(Reports(refuse=True), [50, 99])
-    assert pulse.percent == 99
+    assert (await told(Reports(refuse=True), 50, 99)).percent == 99
 
 
 @pytest.mark.usefixtures("_reports_at_once")
 async def test_work_that_is_no_generation_reports_nothing() -> None:
-    reports = Reports()
-    await told(reports, [100], what="job-0123456789abcdef01234567")
+    await told(reports := Reports(), 100, what="job-0123456789abcdef01234567")
     assert reports.percents == []
 
 
-@pytest.mark.usefixtures("_reports_at_once")
 async def test_a_late_vendor_is_told_once() -> None:
-    reports = Reports()
-
-    async def late() -> None:
-        pulse = Pulse(cast(Client, reports), IMAGE, 51)
+    async def late(pulse: Pulse) -> None:
         for _ in range(3):
             await pulse.is_late(300)
 
-    await ActivityEnvironment().run(late)
+    await Try(late, reports := Reports()).run()
     assert reports.waiting == ["the image takes longer than 300 s; the wait goes on"]

@@ -28,7 +28,6 @@ from shared.semaphore.messages import (
     OpenRun,
     Permit,
     Release,
-    RunRef,
     SlotChange,
     SlotRequest,
     SlotView,
@@ -353,11 +352,6 @@ async def stack_of(client: Client, stack: str = "") -> AsyncIterator[None]:
         yield
 
 
-def unknown_run(job_id: str = "unknown") -> RunRef:
-    """A run that no server knows."""
-    return RunRef(job_id=job_id, run_id=str(uuid4()))
-
-
 def open_run(job_id: str, pipeline: str = "genvideo") -> OpenRun:
     """A run that Temporal does not know, and a record calls open."""
-    return OpenRun(pipeline=pipeline, **unknown_run(job_id).model_dump())
+    return OpenRun(pipeline=pipeline, job_id=job_id, run_id=str(uuid4()))

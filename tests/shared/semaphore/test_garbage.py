@@ -21,7 +21,7 @@ from shared.semaphore.messages import (
 from shared.semaphore.rebuild import AT_ONCE
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import NULL
-from tests.messages.test_messages import EXTRA, later
+from tests.messages.test_messages import EXTRA
 from tests.shared.semaphore.standins import Jobs
 
 CHANGES: list[object] = [
@@ -75,9 +75,9 @@ async def test_a_request_out_of_bounds_is_dropped_and_those_beside_it_are_served
     ]
     for each in bad:
         await kept.semaphore.signal(REQUEST_SIGNAL, raw(json.dumps([each])))
-    await kept.semaphore.signal(
-        REQUEST_SIGNAL, raw(json.dumps([*bad, fits, None, requests[1].model_dump(mode="json")]))
-    )
+    # A newer release says more.
+    newer = requests[1].model_dump(mode="json") | EXTRA
+    await kept.semaphore.signal(REQUEST_SIGNAL, raw(json.dumps([*bad, fits, None, newer])))
     await kept.book.has_entered("good")
     view = await kept.view()
     assert (holders(view), view.waiting) == (["good"], ("beside",))
@@ -104,21 +104,6 @@ async def test_what_is_no_list_of_requests_is_dropped(kept: Jobs) -> None:
     await lives(kept, "after")
 
 
-async def test_a_run_id_that_the_server_takes_for_none_is_drained_like_an_unknown_run(
-    kept: Jobs,
-) -> None:
-    """It is a text like any other for the semaphore; the server alone knows what a run is."""
-    request = await kept.request_of(await kept.foreign("stranger"))
-    await kept.ask(request.model_copy(update={"run_id": "no UUID"}))
-    await kept.book.has_drained("stranger")
-    await kept.kill_semaphore()
-    await kept.book.has_drained("stranger", "stranger")
-    await kept.start("next")
-    assert kept.book.entered == []
-    kept.book.vendors_clear.set()
-    await kept.book.has_entered("next")
-
-
 async def test_a_change_that_does_not_fit_is_refused(kept: Jobs) -> None:
     before = await kept.view()
     for wanted in CHANGES:
@@ -129,6 +114,10 @@ async def test_a_change_that_does_not_fit_is_refused(kept: Jobs) -> None:
             await kept.semaphore.execute_update(CHANGE_UPDATE, args=values)
     assert await kept.view() == before
     await lives(kept, "after")
+    # A newer release says more.
+    newer = {"limit": 2} | EXTRA
+    view = await kept.semaphore.execute_update(CHANGE_UPDATE, newer, result_type=SlotView)
+    assert view.limit == 2
 
 
 async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> None:
@@ -154,19 +143,3 @@ async def test_more_jobs_than_are_looked_at_together_are_all_found(kept: Jobs) -
     await kept.kill_semaphore()
     view = await kept.until(lambda view: bool(view.holders))
     assert view.waiting == tuple(names[1:])
-
-
-async def test_a_request_with_a_field_more_loses_neither_itself_nor_its_batch(kept: Jobs) -> None:
-    await kept.change(paused=True)
-    runs = [await kept.foreign(name) for name in ("newer", "beside it")]
-    first, second = [await kept.request_of(each) for each in runs]
-    await kept.semaphore.signal(REQUEST_SIGNAL, [later(first), second])
-    view = await kept.until(lambda view: view.waiting_count > 0)
-    assert set(view.waiting) == {"newer", "beside it"}
-
-
-async def test_a_change_with_a_field_more_is_made(kept: Jobs) -> None:
-    view = await kept.semaphore.execute_update(
-        CHANGE_UPDATE, {"limit": 2} | EXTRA, result_type=SlotView
-    )
-    assert view.limit == 2

@@ -1,34 +1,32 @@
 """Who gets the slot and when: the limit, the order, each way in which a holder can end."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 from shared.semaphore.messages import WITHDRAW_SIGNAL, Closed
+from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import reset
-from tests.shared.semaphore.standins import Jobs, unknown_run
+from tests.shared.semaphore.standins import JobHandle, Jobs, semaphore_of
 
 
 async def test_one_at_a_time_in_the_order_of_submission(kept: Jobs) -> None:
     names = [f"job-{n}" for n in range(6)]
-    for name in names:
-        await kept.start(name)
+    await kept.line_up(*names)
+    view = await kept.view()
+    [holder] = view.holders
+    [permit] = kept.book.permits
+    assert (holder.job_id, holder.token, holder.draining) == ("job-0", permit.token, False)
+    assert (view.limit, view.paused, view.waiting_count) == (1, False, 5)
+    assert view.waiting == tuple(names[1:])
     await kept.finish_all(*names)
     assert kept.book.most == 1
     assert kept.book.tokens_grow
     assert kept.book.drains == []
-
-
-async def test_the_view_shows_holder_and_queue(kept: Jobs) -> None:
-    await kept.line_up("a", "b", "c")
-    view = await kept.view()
-    assert (view.limit, view.paused) == (1, False)
-    [holder] = view.holders
-    [permit] = kept.book.permits
-    assert (holder.job_id, holder.token, holder.draining) == ("a", permit.token, False)
-    assert (view.waiting, view.waiting_count) == (("b", "c"), 2)
 
 
 async def test_a_limit_of_three_is_reached_and_not_exceeded(kept: Jobs) -> None:
@@ -82,20 +80,23 @@ async def test_an_orderly_end_hands_over_at_once(kept: Jobs, end: str) -> None:
     assert kept.book.most == 1
 
 
-@pytest.mark.parametrize("end", [Closed.TERMINATED, Closed.TIMED_OUT])
+@pytest.mark.parametrize("end", ["terminated", "timed_out", "reset"])
 async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
-    kept: Jobs, end: Closed
+    kept: Jobs, end: str
 ) -> None:
-    lives = timedelta(seconds=3) if end is Closed.TIMED_OUT else None
+    lives = timedelta(seconds=3) if end == "timed_out" else None
     holder = await kept.start("holder", lives=lives)
     await kept.book.has_entered("holder")
     await kept.start("next")
-    if end is Closed.TERMINATED:
+    if end == "terminated":
         await holder.terminate()
+    elif end == "reset":
+        await reset(kept.client, "holder", back_to="last")
     await kept.book.has_drained("holder")
     [drain] = kept.book.drains
     assert (drain.job_id, drain.run_id) == ("holder", holder.first_execution_run_id)
-    assert (drain.closed, drain.hold_seconds, drain.in_doubt) == (end, 3.0, True)
+    closed = Closed.TIMED_OUT if end == "timed_out" else Closed.TERMINATED
+    assert (drain.closed, drain.hold_seconds, drain.in_doubt) == (closed, 3.0, True)
     view = await kept.view()
     assert (holders(view), view.waiting) == (["holder"], ("next",))
     assert (view.holders[0].draining, view.holders[0].drains_since) == (True, drain.since)
@@ -107,22 +108,16 @@ async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
     assert kept.book.most == 1
 
 
-async def test_a_holder_that_is_reset_is_drained(kept: Jobs) -> None:
-    await kept.line_up("holder", "next")
-    await reset(kept.client, "holder", back_to="last")
-    await kept.book.has_drained("holder")
-    assert kept.book.entered == ["holder"]
-    kept.book.vendors_clear.set()
-    await kept.book.has_entered("next")
-
-
-async def test_a_run_that_temporal_does_not_know_is_drained(kept: Jobs) -> None:
-    request = await kept.request_of(await kept.begin("stranger"))
-    await kept.ask(request.model_copy(update=unknown_run().model_dump()))
-    await kept.book.has_drained("unknown")
+@pytest.mark.parametrize("run_id", [str(uuid4()), "no UUID"])
+async def test_a_run_that_temporal_does_not_know_is_drained(kept: Jobs, run_id: str) -> None:
+    """For the semaphore its id is a text like any other."""
+    request = await kept.request_of(await kept.foreign("stranger"))
+    await kept.ask(request.model_copy(update={"run_id": run_id}))
+    await kept.book.has_drained("stranger")
+    await kept.kill_semaphore()
+    await kept.book.has_drained("stranger", "stranger")
     await kept.start("next")
-    [drain] = kept.book.drains
-    assert drain.closed is Closed.UNKNOWN
+    assert {each.closed for each in kept.book.drains} == {Closed.UNKNOWN}
     assert kept.book.entered == []
     kept.book.vendors_clear.set()
     await kept.book.has_entered("next")
@@ -184,3 +179,45 @@ async def test_a_lower_limit_lets_holders_finish_and_a_higher_one_counts_at_once
     view = await kept.until(lambda view: len(view.holders) == 1)
     assert (holders(view), view.waiting) == (["b"], ("c",))
     await kept.finish_all("b", "c")
+
+
+async def is_refused(handle: JobHandle) -> bool:
+    with pytest.raises(WorkflowFailureError) as failure:
+        await handle.result()
+    cause = failure.value.cause
+    return isinstance(cause, ApplicationError) and cause.type == "queue_full"
+
+
+class TestFullQueue:
+    """It refuses, and says so to the run that asked; no run waits for what never comes."""
+
+    @pytest.fixture
+    def rules(self) -> SemaphoreRules:
+        return SemaphoreRules(capacity=3)
+
+    async def test_beyond_it_requests_are_refused_and_the_others_are_served(
+        self, kept: Jobs
+    ) -> None:
+        await kept.change(paused=True)
+        handles = [await kept.begin(name) for name in "abcde"]
+        requests = [await kept.request_of(each) for each in handles]
+        await kept.ask(*requests)
+        assert all([await is_refused(each) for each in handles[3:]])
+        # One that waits already is not refused for asking again.
+        await kept.ask(requests[2])
+        view = await kept.view()
+        assert view.waiting == ("a", "b", "c")
+        assert (view.waiting_count, view.capacity, view.is_full) == (3, 3, True)
+        await kept.change(paused=False)
+        await kept.book.has_entered("a")
+        await kept.start("later")
+        await kept.finish_all("a", "b", "c", "later")
+
+    async def test_a_rebuilt_semaphore_refuses_those_at_the_end_of_the_queue(
+        self, jobs: Jobs
+    ) -> None:
+        """They began while no semaphore's process was there to refuse them."""
+        handles = [await jobs.begin(f"job-{n}") for n in range(5)]
+        async with semaphore_of(jobs.client, capacity=3):
+            assert all([await is_refused(each) for each in handles[3:]])
+            await jobs.finish_all("job-0", "job-1", "job-2")

@@ -61,32 +61,23 @@ class TestContinueAsNew:
         return SemaphoreRules(max_history=25)
 
     async def test_no_request_is_lost_or_doubled(self, kept: Jobs) -> None:
-        names = [f"job-{n:02}" for n in range(14)]
-        for name in names:
-            await kept.start(name)
-        runs = set()
-        for name in names:
+        """Requests and ends come while it turns over."""
+        names, runs = [f"job-{n:02}" for n in range(14)], set()
+
+        async def live(name: str) -> None:
             await kept.book.has_entered(name)
             runs.add(await kept.run())
             await kept.finish(name)
+
+        lives = asyncio.gather(*map(live, names))
+        for name in names:
+            await kept.start(name)
+        await lives
         assert kept.book.entered == names
         assert kept.book.most == 1
         assert kept.book.tokens_grow
         assert len(runs) >= 4
         await kept.until(lambda view: not view.holders and not view.waiting)
-
-    async def test_requests_and_ends_come_while_it_turns_over(self, kept: Jobs) -> None:
-        names = [f"job-{n:02}" for n in range(14)]
-
-        async def live(name: str) -> None:
-            await kept.start(name)
-            await kept.book.has_entered(name)
-            await kept.finish(name)
-
-        await asyncio.gather(*map(live, names))
-        assert sorted(kept.book.entered) == names
-        assert kept.book.most == 1
-        assert kept.book.tokens_grow
 
     async def test_with_many_to_watch_again_a_run_takes_more_grants(self, kept: Jobs) -> None:
         names = [f"job-{n:02}" for n in range(24)]
@@ -108,13 +99,19 @@ class TestContinueAsNew:
             await kept.change(limit=1)
         assert await kept.run() != run
 
-    async def test_the_holder_is_watched_again(self, kept: Jobs) -> None:
+    async def test_holder_limit_and_pause_outlive_it_and_a_termination_after_it(
+        self, kept: Jobs
+    ) -> None:
         await kept.line_up("holder", "next")
-        before = await kept.view()
+        before = await kept.change(limit=4, paused=True)
         await turn_over(kept)
         assert await kept.view() == before
         found = await eventually(lambda: watches(kept.client), bool)
         assert [(each.run.job_id, each.again) for each in found] == [("holder", True)]
+        await kept.kill_semaphore()
+        view = await kept.until(lambda view: bool(view.holders))
+        assert (view.limit, view.paused) == (4, True)
+        await kept.change(paused=False)
         await kept.finish_all("holder", "next")
         assert kept.book.drains == []
 
@@ -131,16 +128,6 @@ class TestContinueAsNew:
         assert {each.since for each in kept.book.drains} == {view.holders[0].drains_since}
         kept.book.vendors_clear.set()
         await kept.book.has_entered("next")
-
-    async def test_limit_and_pause_outlive_it_and_a_termination_after_it(self, kept: Jobs) -> None:
-        await kept.line_up("holder", "next")
-        await kept.change(limit=4, paused=True)
-        await turn_over(kept)
-        view = await kept.view()
-        assert (view.limit, view.paused) == (4, True)
-        await kept.kill_semaphore()
-        view = await kept.until(lambda view: bool(view.holders))
-        assert (view.limit, view.paused) == (4, True)
 
     @pytest.mark.parametrize("granted_in", ["the run that remains", "the deleted run"])
     async def test_a_deleted_run_that_drained_is_followed_by_a_new_drain(
@@ -184,21 +171,27 @@ class TestEnded:
     """The semaphore is ended by hand and comes back."""
 
     @pytest.mark.parametrize("how", ["terminated", "deleted"])
-    async def test_it_adopts_the_holder_and_the_whole_queue_in_order(
+    async def test_it_adopts_the_holders_and_the_whole_queue_in_order(
         self, kept: Jobs, how: str
     ) -> None:
-        await kept.line_up("holder", "c", "a", "b")
+        await kept.change(limit=2)
+        await kept.line_up("first", "second", "c", "a", "b")
+        await kept.book.has_entered("second")
         await kept.start("urgent", priority=1)
         before = await kept.view()
         run = await kept.run()
         await (kept.semaphore.terminate() if how == "terminated" else delete_run(kept, run))
         await kept.another_run(run)
         after = await kept.until(lambda view: bool(view.holders))
-        [old], [new] = before.holders, after.holders
-        assert (new.job_id, new.token) == (old.job_id, old.token)
+        old, new = ({each.job_id: each.token for each in view.holders} for view in (before, after))
+        assert old == new
         assert before.waiting == after.waiting == ("urgent", "c", "a", "b")
-        await kept.finish_all("holder", *after.waiting)
-        assert kept.book.most == 1
+        # The history of a deleted one, and its settings with it, is gone.
+        assert after.limit == (2 if how == "terminated" else 1)
+        await kept.finish("second")
+        await kept.finish("first")
+        await kept.finish_all(*after.waiting)
+        assert kept.book.most == 2
         assert kept.book.tokens_grow
 
     async def test_tokens_grow_on_where_nobody_has_one_any_more(self, kept: Jobs) -> None:
@@ -210,62 +203,26 @@ class TestEnded:
         assert kept.book.tokens_grow
         await kept.finish_all("second")
 
-    async def test_nothing_is_granted_before_it_knows_who_holds(
+    async def test_nothing_is_granted_before_it_knows_who_holds_and_a_change_counts(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
         await kept.line_up("holder")
+        await kept.change(limit=2, paused=True)
         await kept.kill_semaphore()
+        seen = await kept.view()
+        assert (seen.rebuilding, seen.limit, seen.holders) == (True, 1, ())
         handle = await kept.begin("newcomer")
         for _ in range(3):
             await kept.ask(await kept.request_of(handle))
         # No list of marked runs has this one; only its request shows it.
         await kept.ask(await kept.request_of(await kept.foreign("unlisted")))
-        view = await kept.until(lambda view: bool(view.holders))
+        view = await kept.change(limit=1)
+        assert (view.rebuilding, view.limit, view.paused) == (False, 1, True)
         assert (holders(view), view.waiting) == (["holder"], ("newcomer", "unlisted"))
         assert kept.book.entered == ["holder"]
+        await kept.change(paused=False)
         await kept.finish_all("holder", "newcomer")
-
-    async def test_all_holders_of_a_wide_gate_and_its_limit_are_adopted(self, kept: Jobs) -> None:
-        await kept.change(limit=3)
-        names = [f"job-{n}" for n in range(5)]
-        for name in names:
-            await kept.start(name)
-        await kept.book.has_entered(*names[:3])
-        await kept.kill_semaphore()
-        view = await kept.until(lambda view: len(view.holders) == 3)
-        assert view.limit == 3
-        assert view.waiting == ("job-3", "job-4")
-        for name in names:
-            await kept.book.has_entered(name)
-            await kept.finish(name)
-        assert kept.book.most == 3
-
-    async def test_a_change_while_it_rebuilds_counts(
-        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
-        await kept.change(limit=2)
-        await kept.line_up("holder")
-        await kept.kill_semaphore()
-        await kept.change(paused=True)
-        view = await kept.until(lambda view: bool(view.holders))
-        assert (view.limit, view.paused) == (2, True)
-
-    async def test_while_it_rebuilds_it_says_so(
-        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
-        await kept.change(limit=2)
-        await kept.line_up("holder")
-        assert not (await kept.view()).rebuilding
-        await kept.kill_semaphore()
-        seen = [await kept.until(lambda _: True)]
-        while seen[-1].rebuilding:
-            seen.append(await kept.until(lambda _: True))
-        assert len(seen) > 1
-        known = [each.limit == 2 and bool(each.holders) for each in seen]
-        assert known == [not each.rebuilding for each in seen]
 
     async def test_limit_and_pause_outlive_one_whose_code_fails_after_its_rebuild(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch

@@ -22,9 +22,7 @@ from shared.semaphore.watchdog import (
     STANDS,
     Failures,
     end_failing,
-    end_stuck,
     find_failures,
-    is_failing,
     remind,
 )
 from shared.temporal import pace
@@ -91,18 +89,15 @@ class TestRemind:
 
 
 @pytest.mark.parametrize(
-    ("times", "lasted", "expected"),
+    ("failures", "final"),
     [
-        (FAILED_TASKS, FAILING_FOR, True),
-        (FAILED_TASKS - 1, timedelta(days=1), False),
-        (1000, FAILING_FOR - timedelta(seconds=1), False),
-        (0, timedelta(), False),
+        (Failures(FAILED_TASKS, FAILING_FOR), True),
+        (Failures(FAILED_TASKS - 1, timedelta(days=1)), False),
+        (Failures(1000, FAILING_FOR - timedelta(seconds=1)), False),
     ],
 )
-def test_many_failures_for_a_minute_are_for_good(
-    times: int, lasted: timedelta, expected: bool
-) -> None:
-    assert is_failing(Failures(times, lasted)) is expected
+def test_many_failures_for_a_minute_are_for_good(failures: Failures, final: bool) -> None:
+    assert failures.are_final() is final
 
 
 class TestFailures:
@@ -122,9 +117,8 @@ class TestFailures:
                     await handle.signal(Fails.break_down)
                 return await failures(client, handle)
 
-            found = await eventually(look, lambda found: is_failing(found, SHORT))
-            assert SHORT <= found.lasted < FAILING_FOR
-            assert not is_failing(found)
+            found = await eventually(look, lambda found: found.are_final(SHORT))
+            assert not found.are_final()
             await handle.terminate()
 
     async def test_a_run_for_which_no_worker_polls_does_not_fail(self, client: Client) -> None:
@@ -156,9 +150,8 @@ async def test_a_holder_whose_code_fails_for_good_is_ended_and_drained(kept: Job
     assert last.workflow_execution_terminated_event_attributes.reason == FAILS
 
 
-@pytest.mark.parametrize("requests", [False, True])
 async def test_a_semaphore_that_stands_still_is_ended_and_the_next_one_rebuilds(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, requests: bool
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody started it with what it cannot read; with each request it tries again."""
     quick = replace(Pace.FAST.times, care=timedelta(seconds=0.5))
@@ -174,14 +167,13 @@ async def test_a_semaphore_that_stands_still_is_ended_and_the_next_one_rebuilds(
     run = await jobs.run()
 
     async def another() -> str:
-        if requests:
-            await jobs.semaphore.signal(REQUEST_SIGNAL, [await jobs.request_of(job)])
+        await jobs.semaphore.signal(REQUEST_SIGNAL, [await jobs.request_of(job)])
         return await jobs.run()
 
     async with semaphore_of(jobs.client):
         await eventually(another, lambda latest: latest not in ("", run))
         await jobs.book.has_entered("job")
-        assert await end_stuck(jobs.client, JOB_GATE)
+        assert await end_failing(jobs.client, JOB_GATE) == []
     standing = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
     last = (await standing.fetch_history()).events[-1]
     assert last.workflow_execution_terminated_event_attributes.reason == STANDS
