@@ -326,8 +326,9 @@ def _permit(run: Execution, own: set[int]) -> None:
     """
     for signal in run.signalled(PERMIT):
         if (signal.body.get("run_id"), signal.body.get("name")) == (run.run_id, SLOT):
-            run.granted, run.token = signal.at, signal.body.get("token")
-            run.granted_by = signal.sender
+            run.granted, run.granted_by = signal.at, signal.sender
+            token = signal.body.get("token")
+            run.token = token if isinstance(token, int) else None
             # A semaphore that starts finds runs in the list, and grants before they have asked.
             run.asked = min(run.asked or signal.at, signal.at)
             run.heard = min(run.heard or signal.at, signal.at)

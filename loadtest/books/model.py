@@ -23,6 +23,8 @@ from loadtest.books.seal import Seal
 
 RESET, START_AGAIN, DELETE = "reset", "start again", "delete"
 """Of what chaos does to a job: what makes another run of it, and what removes its history."""
+SEMAPHORE = "semaphore workflow"
+"""How chaos names the workflow that it terminates."""
 ENDS = ("succeeded", "degraded", "failed", "cancelled")
 STEPS = ("image", "video")
 DEFAULT = "genvideo"
@@ -91,6 +93,11 @@ class JobFacts:
     @property
     def changes(self) -> tuple[Transition, ...]:
         return self.record.transitions if self.record else ()
+
+    def has_fault(self, *where: str, external_id: str | None = None) -> bool:
+        """Whether a fault met the job there, or this generation of it."""
+        met = (each for each in self.faults if external_id in (None, each.external_id))
+        return any(each.where in where for each in met)
 
     def of(self, step: str) -> list[Generation]:
         """Return the generations of one stage, in the order of their acceptance."""
@@ -241,11 +248,15 @@ class Books:
         rules = any(isinstance(body, dict) and body.get("rules") for body in bodies)
         return rules or bool(self.run["plan"].get("faults"))
 
-    @property
-    def lacks_callbacks(self) -> bool:
-        """Whether chaos killed the mock that calls back: it may have sent what it has not noted."""
-        kill = ("kill", PROCESSES["video"])
-        return any((strike.get("kind"), strike.get("target")) == kill for strike in self.struck)
+    def is_struck(self, kind: str, target: str) -> bool:
+        """Whether chaos did this to a process or a workflow."""
+        return any((each.get("kind"), each.get("target")) == (kind, target) for each in self.struck)
+
+    def was_killed(self, vendor: str) -> bool:
+        """Whether a vendor's mock was killed: it forgets its counts, its faults, and what it had
+        sent and not noted yet."""
+        process = PROCESSES.get(vendor, "")
+        return self.is_struck("kill", process) or bool(self.restarts(process))
 
     def done_to(self, job_id: str, *deeds: str) -> bool:
         """Whether chaos did one of these to the job."""
@@ -259,6 +270,11 @@ class Books:
     @property
     def jobs(self) -> list[JobFacts]:
         return [job for stage in self.stages for job in stage.jobs.values()]
+
+    def granted(self) -> list[tuple[JobFacts, Execution]]:
+        """Return each run that was granted the slot, and its job."""
+        runs = ((job, run) for job in self.jobs for run in job.executions)
+        return [(job, run) for job, run in runs if run.granted is not None]
 
 
 PROCESSES = {"image": "mock-comfyui", "video": "mock-kling"}

@@ -14,8 +14,12 @@ from loadtest.judge.reference import Model, task_of
 from loadtest.times import instant
 
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
+FIRST = ("applied", "late", "early", "out_of_order")
+"""Fates of a change that was received for the first time; a repeat of it is a duplicate."""
 SLACK = 0.25
 """Seconds by which clocks that nobody reads may differ: the receiver's, on its machine."""
+BUSY = 2.0
+"""Seconds in which a receiver on a busy machine decides."""
 
 
 def of_job(model: Model) -> Iterator[Finding]:
@@ -30,7 +34,7 @@ def of_job(model: Model) -> Iterator[Finding]:
 def _deliveries(model: Model) -> Iterator[Finding]:
     """Expect a receipt for each answered delivery, and no receipt without a delivery."""
     job, books = model.job, model.books
-    bent = books.lacks_callbacks
+    bent = False
     sent: Counter[tuple[str, str]] = Counter()
     answered: Counter[tuple[str, str]] = Counter()
     for made in job.generations:
@@ -40,7 +44,11 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             sent[key] += each.sent is not None
             answered[key] += each.answered and plain
         missing = books.changes - {each.status for each in made.callbacks}
-        if made.calls_back and made.good and missing and not books.lacks_callbacks:
+        # What a fault delays may be sent once the books are closed.
+        killed = made.calls_back and books.was_killed(made.step)
+        late = killed or job.has_fault("callback", external_id=made.external_id)
+        bent |= killed
+        if made.calls_back and made.good and missing and not late:
             text = f"the vendor never told {', '.join(sorted(missing))} of {made.external_id}"
             yield model.found("callbacks", text)
     received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
@@ -92,27 +100,29 @@ def _key(signal: Signal) -> tuple[str, str]:
 
 
 def _fates(model: Model) -> Iterator[Finding]:
-    """Expect of each receipt a fate that deliveries, earlier receipts and the history allow."""
-    job = model.job
+    """Expect of each receipt a fate that deliveries, other receipts and the history allow.
+
+    A receiver that was frozen decides much later, and several at once: of a run under strikes no
+    fate is known.
+    """
+    job, books = model.job, model.books
     known = {g.vendor_id: g for g in job.generations}
     sent = [(g, each) for g in job.generations for each in g.callbacks if each.sent is not None]
     bent = [g for g, each in sent if not is_plain(g, each)]
-    rows = sorted(job.rows.get(raw.RECEIPTS, ()), key=lambda row: str(row.get("received_at")))
-    for place, row in enumerate(rows):
+    rows = job.rows.get(raw.RECEIPTS, ())
+    for row in rows:
         task, status, fate = row.get("task_id"), row.get("task_status"), row.get("fate")
         expected: dict[str, Any] = {"fate": OneOf((*TAKEN, "rejected", "unknown"))}
         made = known.get(str(task))
-        certain = model.books.telling and not (bent if made is None else made in bent)
+        certain = books.telling and not (bent if made is None else made in bent)
         if certain and made is not None:
             own = [each for g, each in sent if g is made and each.status == status]
             times = [each.sent or 0.0 for each in own]
             expected["external_id"] = made.external_id
-            earlier, later = (
-                [each for each in part if each.get("task_id") == task]
-                for part in (rows[:place], rows[place + 1 :])
-            )
-            fates = _possible(model, row, made, own=own, earlier=earlier, later=later)
-            expected["fate"] = OneOf(fates)
+            if not books.struck:
+                others = [each for each in rows if each is not row and each.get("task_id") == task]
+                fates = _possible(model, row, made, own=own, others=others)
+                expected["fate"] = OneOf(tuple(sorted(fates)))
             if times:
                 low = min(times) - model.clocks.offsets[made.step].high
                 expected["received_at"] = Between(low - SLACK, None)
@@ -134,50 +144,44 @@ def _possible(
     made: Generation,
     *,
     own: list[Callback],
-    earlier: list[dict[str, Any]],
-    later: list[dict[str, Any]],
-) -> tuple[str, ...]:
-    """Return the fates that a plain delivery can have had at this moment, `earlier` and `later`
-    being the other receipts of its task."""
+    others: list[dict[str, Any]],
+) -> set[str]:
+    """Return the fates that a plain delivery can have had, by the other receipts of its task.
+
+    A vendor waits for an answer before it reports the next change. What it delays or holds back
+    comes beside that, and is decided in any order.
+    """
     run, status, at = model.run, row.get("task_status"), _received(row)
-    past = sure = earlier
-    if any("after the poll" in each.note for each in own):
-        # What waits for a poll is sent together, and decided in any order.
-        sure = [each for each in earlier if at - _received(each) > SLACK]
-        past = earlier + [each for each in later if _received(each) - at <= SLACK]
+    slack = SLACK if any(each.note not in ("", "repeated") for each in own) else 0.0
+    past = [each for each in others if _received(each) <= at + slack]
     unheard = any(each.reply is None or each.reply >= 500 for each in own)
     fates = {"unknown"} if unheard or not is_adopted(model, made) else set()
-    if any(each.get("task_status") == status for each in past):
+    if same := [each.get("fate") for each in past if each.get("task_status") == status]:
         fates.add("duplicate")
-    if any(each.get("task_status") == status for each in sure):
-        return tuple(fates)
-    ended = any(each.get("task_status") in ENDS for each in past)
+    if any(fate in FIRST for fate in same):
+        return fates
     newer = any((each.get("updated_at") or 0) > (row.get("updated_at") or 0) for each in past)
-    if ended or (newer and status not in ENDS):
+    if any(each.get("task_status") in ENDS for each in past) or (newer and status not in ENDS):
         fates.add("out_of_order")
     moved = any(
-        o.step == made.wanted and o.attempt > (made.attempt or 0) and o.at <= at + SLACK
+        o.step == made.wanted and o.attempt > (made.attempt or 0) and o.at <= at + BUSY
         for o in run.orders
     )
     # The record ends a moment before the run's close.
     last = max((each.at for each in run.versions), default=run.closed)
-    if moved or run.closed is None or (last or 0.0) - 2 * SLACK <= at:
+    if moved or run.closed is None or (last or 0.0) <= at + BUSY:
         fates.add("late")
-    ended = any(each.get("task_status") in ENDS for each in sure)
-    closed = run.closed
-    if closed is not None and status not in ENDS:
-        # It goes to no workflow, so the record alone decides, whose end a drain may write.
-        closed = max([closed, *(each.at for each in model.job.changes if each.at is not None)])
-    if not ended and (closed is None or at <= closed + SLACK):
+    ended = any(each.get("task_status") in ENDS and _received(each) <= at - slack for each in past)
+    if not ended and (run.closed is None or at <= run.closed + SLACK):
         # The record learns of the task from the activity that brings its acceptance back.
         noted = next((each.ended for each in run.activities if _accepts(each.result, made)), None)
-        if noted is None or at >= noted - SLACK:
+        if noted is None or at + BUSY >= noted:
             fates.add("applied")
         # The version with the task is written before the job waits for its end.
         waits = (a.scheduled for a in run.activities if task_of(_accepted(a)) == made.vendor_id)
         if at <= next(waits, inf) + SLACK:
             fates.add("early")
-    return tuple(sorted(fates))
+    return fates
 
 
 def _received(row: dict[str, Any]) -> float:

@@ -134,7 +134,7 @@ def _source(model: Model, made: Generation) -> dict[str, Any]:
     place = names.index(made.wanted) if made.wanted in names else 0
     if not place:
         return {"source_sha256": None, "source_shows": None}
-    if not made.good or any(fault.where == "result" for fault in model.job.faults):
+    if not made.good or model.job.has_fault("result"):
         return {}
     before = [g for g in model.job.of(names[place - 1]) if g.good]
     expected: dict[str, Any] = {}
@@ -164,8 +164,8 @@ def _comes_again(model: Model, made: Generation) -> bool:
 def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
     """Expect that a delivery follows the change that it reports. Notes come from faults."""
     cause = made.finished if sent.status in ENDS else made.accepted
-    name = made.external_id
-    bent = any(f.where == "callback" and f.external_id == name for f in model.job.faults)
+    bent = model.job.has_fault("callback", external_id=made.external_id)
+    bent |= model.books.was_killed(made.step)
     last = "succeed" if made.good else "failed"
     expected: dict[str, Any] = {
         "status": OneOf(("submitted", "processing", last)),
@@ -214,7 +214,7 @@ def _attempts(model: Model) -> Iterator[Finding]:
             if made and all(g.good for g in made) and not spoilt:
                 text = f"attempt {order.attempt + 1} was ordered, and {name} is good by its vendor"
                 yield model.found("attempts", text, "the vendor's failure", "succeeded")
-            elif not made and not faults:
+            elif not made and not faults and not model.books.struck:
                 text = f"{name} never reached the vendor, and another was ordered"
                 yield model.found("attempts", text)
         of_order = (order.step, order.attempt)

@@ -82,7 +82,8 @@ def _asked_end(model: Model) -> Iterator[Finding]:
 def _in_time(model: Model) -> Iterator[Finding]:
     """Expect that nothing is ordered, and nothing succeeds, once the job's own time is over."""
     run, limit = model.run, model.run.limit
-    if limit is None or run.granted is None:
+    # A worker that was frozen notices it late.
+    if limit is None or run.granted is None or model.books.struck:
         return
     moments = [order.at for order in run.orders]
     if run.closed is not None and model.job.status in ("succeeded", "degraded"):
@@ -96,7 +97,8 @@ def _in_time(model: Model) -> Iterator[Finding]:
 def _stopped(model: Model) -> Iterator[Finding]:
     """Expect that what a vendor can stop ends once its job clears the vendors."""
     drains = [a.started for a in model.run.activities if a.kind == "drain_job" and a.started]
-    disturbed = any(fault.where in ("submit", "poll") for fault in model.job.faults)
+    # A mock that was frozen hears of it late.
+    disturbed = model.job.has_fault("submit", "poll") or model.books.struck
     for made in model.job.generations if drains and not disturbed else ():
         until = min(drains) + IN_TIME + model.clocks.between(made.step, SERVER)
         goes_on = made.step in STOPPED_BY_CANCEL and made.outcome != "cancelled"

@@ -38,8 +38,6 @@ INJECTED = "code injected"
 """What the vendors' mocks answer where a fault refuses a request."""
 RECORD_STANDS = "record_stands"
 """The code of an attempt that ends before its submit: the record has a later version."""
-LAST_TASK = 2.0
-"""A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
 LAG = 0.05
 """Seconds by which the server's list of runs, another store of it, may differ from histories."""
 
@@ -153,7 +151,9 @@ def of_job(model: Model) -> Iterator[Finding]:
         f"input.{key}": value for key, value in model.planned.items() if key in run.body
     }
     expected["tag"] = model.book.tag
-    if job.ended and not _ended_both_ways(model):
+    # What chaos ends just as the last task wrote the job's end never learns of it.
+    outside = run.status in ("TERMINATED", "TIMED_OUT")
+    if job.ended and not (outside and model.books.disturbed.get(model.job_id)):
         ways = tuple(how for how, ends in CLOSED_AS.items() if job.status in ends)
         expected["status"] = OneOf(ways)
     done = run.result.get("status") == "succeeded"
@@ -169,17 +169,6 @@ def of_job(model: Model) -> Iterator[Finding]:
         yield from _tried(model, each)
     yield from _submission(model)
     yield from _runs(model)
-
-
-def _ended_both_ways(model: Model) -> bool:
-    """Whether chaos ended a run just as its last task wrote the job's end. The record is true then,
-    and the run never learnt of it."""
-    run, record = model.run, model.job.record
-    if record is None or not model.books.disturbed.get(model.job_id):
-        return False
-    last = record.transitions[-1].at if record.transitions else None
-    ended = run.status in ("TERMINATED", "TIMED_OUT") and None not in (run.closed, last)
-    return ended and abs((last or 0.0) - (run.closed or 0.0)) < LAST_TASK
 
 
 def _in_order(model: Model, run: Execution) -> Iterator[Finding]:
@@ -250,7 +239,9 @@ def _tried(model: Model, run: Execution) -> Iterator[Finding]:
         if INJECTED not in each.repeated_for or "attempt" not in each.body:
             continue
         name = f"{model.job_id}.{stage_of(each.body)}.{each.body['attempt']}"
-        if name not in refused and model.books.shows(stage_of(each.body)):
+        # A mock that was killed has forgotten its faults.
+        noted = not any(map(model.books.was_killed, model.books.mocks))
+        if name not in refused and noted and model.books.shows(stage_of(each.body)):
             text = f"{name} was refused by a fault that no vendor noted"
             yield model.found("faults", text)
 

@@ -255,9 +255,10 @@ def _feed(model: Model) -> Iterator[Finding]:
     if model.books.done and model.job.ended:
         missed = {*sorted(noted)[-1:]} - seen
         if model.book.feeds == 1 and len(model.book.jobs) <= FEW:
-            # The API may learn of a job late, and then shows nothing from before.
+            # The API may learn of a job late, and then shows nothing from before. What the feed had
+            # not shown when a poll told of the end, nobody waited for.
             first = min((each for each in seen if isinstance(each, int)), default=0)
-            missed |= {version for version in noted if version > first} - seen
+            missed |= {version for version in noted if first < version < newest} - seen
         if missed:
             text = f"the feed never showed version {', '.join(map(str, sorted(missed)))}"
             yield model.found("frames.version", text)

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Generation, mapping, whole
-from loadtest.books.model import PROCESSES, Books, StageBook
+from loadtest.books.model import Books, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge.clocks import Clocks, far
 from loadtest.judge.compare import RUN, Between, Finding, Number, OneOf, Subject
@@ -178,11 +178,7 @@ def _callbacks_arrive(stage: StageBook, books: Books) -> Iterator[Finding]:
     every end."""
     if books.restarts(RECEIVER) or "receipts" in books.unread:
         return
-    untouched = [
-        job
-        for job in stage.jobs.values()
-        if job.ended and not any(fault.where == "callback" for fault in job.faults)
-    ]
+    untouched = [job for job in stage.jobs.values() if job.ended and not job.has_fault("callback")]
     sent = [c for j in untouched for g in j.generations for c in g.callbacks if c.sent is not None]
     if sent and not any(c.answered for c in sent) and not any(j.receipts for j in untouched):
         text = f"none of {len(sent)} callbacks of stage {stage.name} arrived, and no fault is why"
@@ -193,10 +189,9 @@ def _shared(books: Books) -> Iterator[Finding]:
     """Expect that no two jobs have the same file, unless a fault has swapped them."""
     first: dict[str, str] = {}
     for job in books.jobs:
-        swapped = any(fault.where == "result" for fault in job.faults)
         for kind, stored in job.files.items():
             other = first.setdefault(str(stored.sha256), job.job_id)
-            if stored.sha256 and other != job.job_id and not swapped:
+            if stored.sha256 and other != job.job_id and not job.has_fault("result"):
                 text = f"its {kind} is that of {other}"
                 yield Subject(job.job_id, job.stage).found("files.sha256", text)
 
@@ -249,10 +244,11 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     anew = whole(after["accepted"]) < whole(before["accepted"])
     forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
     rows = books.ledgers.get(step, [])
-    if anew and not books.restarts(PROCESSES.get(step, "")):
+    killed = books.was_killed(step)
+    if anew and not killed:
         seen["stats"]["accepted"] = after["accepted"]
         expected["stats.accepted"] = Number(whole(before["accepted"]), None)
-    elif not (forgotten or anew or _others_near(books, rows)):
+    elif not (forgotten or killed or _others_near(books, rows)):
         counts = _counts(books, rows, before=before, after=after, bill=bill)
         for name, (counted, told) in counts.items():
             part, _, key = name.partition(".")
