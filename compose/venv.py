@@ -4,16 +4,16 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from shared.texts import localized  # noqa: E402
+# They import nothing but the standard library.
+from compose.stack.output import INTERRUPTED, StackError, complain, say  # noqa: E402
+from compose.stack.subprocesses import must  # noqa: E402
 
 FOLDER = ROOT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
@@ -25,7 +25,6 @@ DEVELOPMENT = {
     *("example-exclusive", "example-speech"),
 }
 VERSION = ".".join(map(str, sys.version_info[:2]))
-USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
 
 
 def main(arguments: list[str]) -> None:
@@ -55,47 +54,29 @@ def _stamp(lock: str) -> str:
 
 def _install(lock: str) -> None:
     if not (find_spec("ensurepip") and find_spec("venv")):
-        _end(
+        raise StackError(
             f"{sys.executable} has no venv module: apt-get install python3-venv"
-            " (or name another Python with PYTHON=…)",
-            USAGE,
+            " (or name another Python with PYTHON=…)"
         )
-    _say("installing the Python environment in .venv (about half a minute) …", sys.stdout)
+    say("installing the Python environment in .venv (about half a minute) …")
     if not (os.access(PYTHON, os.X_OK) and (FOLDER / "lib" / f"python{VERSION}").is_dir()):
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir()
-        _must("making .venv", sys.executable, "-m", "venv", str(FOLDER))
+        must([sys.executable, "-m", "venv", str(FOLDER)], doing="making .venv", log=LOG)
     STAMP.unlink(missing_ok=True)
     # No code of a package runs during its installation.
     kinds = ("--only-binary", ":all:", "--require-hashes")
     pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *kinds)
-    _must("installing packages", *pip, "-r", str(ROOT / "requirements" / f"{lock}.txt"))
+    packages = ("-r", str(ROOT / "requirements" / f"{lock}.txt"))
+    must([*pip, *packages], doing="installing packages", log=LOG)
     STAMP.write_text(_stamp(lock), encoding="utf-8")
-
-
-def _must(doing: str, *command: str) -> None:
-    with LOG.open("w", encoding="utf-8") as log:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
-        )
-    if done.returncode:
-        lines = LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        reason = lines[-1].strip() if lines else f"exit status {done.returncode}"
-        _end(f"{doing} failed: {reason} (all of it: {LOG})", UNREACHABLE)
-
-
-def _say(text: str, stream: TextIO) -> None:
-    stream.write(f"{localized(text)}\n")
-    stream.flush()
-
-
-def _end(text: str, status: int) -> None:
-    _say(text, sys.stderr)
-    raise SystemExit(status)
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
+    except StackError as error:
+        complain(str(error))
+        raise SystemExit(error.status) from None
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None

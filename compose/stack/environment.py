@@ -30,7 +30,7 @@ from compose.stack.services import (
 from compose.stack.settings import STACK_NAME, Settings
 from shared.http.hosts import is_loopback
 from shared.jobs import tokens
-from shared.settings.common import CommonSettings
+from shared.settings.common import CommonSettings, mistakes_of
 
 # How long the worker waits for a real vendor, in seconds, and the minimum with the mocks, whose
 # clock runs faster.
@@ -328,10 +328,7 @@ def _refusals(settings: Settings, service: Service) -> Iterator[tuple[str, str]]
         try:
             found = service.settings()()
         except ValidationError as error:
-            for each in error.errors(include_input=False, include_url=False):
-                # The prefix that pydantic adds to a validator's message.
-                reason = each["msg"].removeprefix("Value error, ")
-                yield ".".join(map(str, each["loc"])).upper(), reason
+            yield from mistakes_of(error)
             return
         if isinstance(found, CommonSettings) and (refusal := found.refusal(away=True)):
             name, _, why = refusal.partition(": ")

@@ -2,13 +2,13 @@
 
 import json
 import signal
+import stat
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose.stack.files import private_folder
 from compose.stack.output import UNREACHABLE, StackError, complain
 
 
@@ -87,7 +87,7 @@ def must(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, doing: str, log: Path
 ) -> None:
     """Run with the output in a log file; if it fails, report what failed and why."""
-    private_folder(log.parent)
+    log.parent.mkdir(stat.S_IRWXU, parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(
             command, env=env, check=False,

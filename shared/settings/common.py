@@ -51,18 +51,15 @@ def _are_hosts(text: str) -> str:
 
 
 def _are_networks(text: str) -> str:
-    wrong = [each for each in _items(text) if not _is_network(each)]
+    wrong = []
+    for each in _items(text):
+        try:
+            ipaddress.ip_network(each)
+        except ValueError:
+            wrong.append(each)
     if wrong:
         raise ValueError(f"not addresses or networks (10.0.0.0/8): {', '.join(wrong)}")
     return text
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _items(text: str) -> tuple[str, ...]:
@@ -119,28 +116,26 @@ def load(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        _refuse(error)
+        _refuse("; ".join(": ".join(filter(None, each)) for each in mistakes_of(error)))
 
 
 def load_to_start(kind: type[S]) -> S:
     """Load the settings of a starting service, and exit if their target must not be used."""
     found = load(kind)
     if isinstance(found, CommonSettings) and (reason := found.refusal(away=False)):
-        sys.stderr.write(f"wrong settings: {reason}\n")
-        raise SystemExit(USAGE)
+        _refuse(reason)
     return found
 
 
-def _refuse(error: ValidationError) -> NoReturn:
-    mistakes = "; ".join(
+def mistakes_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Return each setting's name and mistake; the name is empty for a check of several settings."""
+    return [
         # The prefix that pydantic adds to a validator's message.
-        ": ".join([*_where(item["loc"]), item["msg"].removeprefix("Value error, ")])
+        (".".join(map(str, item["loc"])).upper(), item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_input=False, include_url=False)
-    )
-    sys.stderr.write(f"wrong settings: {mistakes}\n")
+    ]
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.stderr.write(f"wrong settings: {reason}\n")
     raise SystemExit(USAGE)
-
-
-def _where(place: tuple[int | str, ...]) -> tuple[str, ...]:
-    """Return the setting's name; empty for a check of several settings."""
-    return (".".join(map(str, place)).upper(),) if place else ()

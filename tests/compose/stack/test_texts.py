@@ -31,7 +31,6 @@ NOT_SAID = {
     "compose without mocks",
     "supervisor: {1}: {2}",
     "wrong settings: ",
-    "Value error, ",
     "export {1}={2}\n",
     "{1}exec {2}\n",
     "load test",
