@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from compose.stack.services import NAMES
+from compose.stack.services import ALL, NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
@@ -57,17 +57,10 @@ MOUNTS = {
 }
 
 
-def test_a_container_sees_the_folders_that_it_needs_and_writes_where_it_must() -> None:
-    assert {service: mounts(service) for service in MOUNTS} == MOUNTS
-
-
-def mounts(service: str) -> dict[str, bool | str]:
-    """Targets, and whether each is read-only, with those of what its definition extends."""
-    found: dict[str, bool | str] = {}
-    for definition in definitions(service):
-        for volume in definition.get("volumes", []):
-            found[volume["target"]] = volume.get("read_only", False)
-    return found
+@pytest.mark.parametrize("service", MOUNTS)
+def test_a_container_sees_the_folders_that_it_needs_and_writes_where_it_must(service: str) -> None:
+    volumes = [it for each in definitions(service) for it in each.get("volumes", [])]
+    assert {it["target"]: it.get("read_only", False) for it in volumes} == MOUNTS[service]
 
 
 def test_a_container_that_writes_shuts_others_out() -> None:
@@ -79,10 +72,9 @@ def test_a_container_that_writes_shuts_others_out() -> None:
     assert others == {"loadtest"}
 
 
-OPENED = {name: f"${{{name.upper()}_BIND_ADDRESS:-127.0.0.1}}:" for name in ("api", "callback")}
-
-
 def test_all_ports_but_two_are_on_loopback_whatever_is_set() -> None:
+    opened = {each.name: f"${{{each.bind}:-127.0.0.1}}:" for each in ALL if each.bind}
+    assert set(opened) == {"api", "callback"}
     ports = [
         (service, port)
         for service in MOUNTS
@@ -91,7 +83,7 @@ def test_all_ports_but_two_are_on_loopback_whatever_is_set() -> None:
     ]
     assert len(ports) == 6
     for service, port in ports:
-        assert port.startswith(OPENED.get(service, "127.0.0.1:")), port
+        assert port.startswith(opened.get(service, "127.0.0.1:")), port
 
 
 def test_packages_are_installed_by_hash_and_without_running_them() -> None:
@@ -130,62 +122,38 @@ def test_no_secret_and_no_data_gets_into_an_image() -> None:
     assert not {"!data", "!.env", "!."} & set(ignored)
 
 
-CLUSTER = Path(__file__).resolve().parents[2] / "compose" / "cluster"
+CLUSTER = COMPOSE / "cluster"
 FRONT = (CLUSTER / "front.conf.template").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CLUSTER / "compose.yaml").read_text())[
     "services"
 ]
 
 
-def test_only_the_front_can_be_opened_and_the_server_has_no_port() -> None:
+def test_only_the_front_can_be_opened_and_lets_nobody_in_without_a_certificate() -> None:
     published = {name: each["ports"] for name, each in SERVICES.items() if "ports" in each}
     assert set(published) == {"front", "ui"}
     assert all(":-127.0.0.1}" in port for port in published["front"])
     assert all(port.startswith("127.0.0.1:") for port in published["ui"])
-
-
-def test_the_front_lets_nobody_in_without_a_certificate() -> None:
     assert "ssl_verify_client on;" in FRONT
-    listens = re.findall(r"^ *listen (.+);", FRONT, re.MULTILINE)
-    assert listens == ["${FRONT_LISTEN} ssl"]
-
-
-def test_all_that_the_front_is_to_be_told_is_told() -> None:
+    assert re.findall(r"^ *listen (.+);", FRONT, re.MULTILINE) == ["${FRONT_LISTEN} ssl"]
     asked = set(re.findall(r"\$\{([A-Z_]+)\}", FRONT))
     assert set(SERVICES["front"]["environment"]) == asked
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_image_has_a_version(name: str) -> None:
+def test_every_image_has_a_version_and_every_file_that_is_mounted_is_there(name: str) -> None:
     version = re.fullmatch(r"\S+:\$\{[A-Z_]+_VERSION:-(\d[\d.]*)\}", SERVICES[name]["image"])
     assert version, SERVICES[name]["image"]
-
-
-@pytest.mark.parametrize("name", SERVICES)
-def test_every_file_that_is_mounted_is_there(name: str) -> None:
     sources = [each.split(":")[0] for each in SERVICES[name].get("volumes", [])]
     for source in (each for each in sources if each.startswith("./")):
         assert (CLUSTER / source).is_file()
 
 
-HERE = Path(__file__).parent
-FOLDER = HERE.parent.parent / "compose" / "observability"
-promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
-
-
-def _promtool(*words: str | Path) -> None:
-    ended = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-
-
-@promtool
-def test_the_configuration_is_one_and_so_are_its_rules() -> None:
-    _promtool("check", "config", FOLDER / "prometheus.yml")
-
-
-@promtool
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
 def test_alerts_say_what_is_so_and_only_then(tmp_path: Path) -> None:
-    told = (HERE / "alerts.yml").read_text(encoding="utf-8")
-    file = tmp_path / "alerts.yml"
-    file.write_text(told.replace("RULES", str(FOLDER / "alerts.yml")), encoding="utf-8")
-    _promtool("test", "rules", file)
+    folder, file = COMPOSE / "observability", tmp_path / "alerts.yml"
+    told = Path(__file__).with_name("alerts.yml").read_text(encoding="utf-8")
+    file.write_text(told.replace("RULES", str(folder / "alerts.yml")), encoding="utf-8")
+    for words in (("check", "config", folder / "prometheus.yml"), ("test", "rules", file)):
+        ended = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from tests.docs.pages import (
     README,
     README_ZH,
     ROOT,
-    Table,
     anchor,
     every_page,
     fences,
@@ -31,33 +31,25 @@ from tests.docs.pages import (
 INDEX = ROOT / "docs" / "README.md"
 FOLDERS = "compose|docs|loadtest|requirements|services|shared|tests"
 PATH = re.compile(rf"(?:{FOLDERS})(?:/[\w.\-]+)*/?")
+each_page = pytest.mark.parametrize("page", every_page(), ids=name)
 
 
-def local(target: str) -> bool:
-    return not re.match(r"[a-z]+:", target)
+def local(page: Path) -> list[str]:
+    """The targets of a page's links that lead to no other site."""
+    return [target for target in links(read(page)) if not re.match(r"[a-z]+:", target)]
 
 
-@pytest.mark.parametrize("page", every_page(), ids=name)
+@each_page
 def test_links_resolve(page: Path) -> None:
-    broken = [
-        target
-        for target in filter(local, links(read(page)))
-        if not _resolves(page, *target.partition("#")[::2])
-    ]
-
-    assert broken == []
-
-
-def _resolves(page: Path, path: str, fragment: str) -> bool:
-    file = (page.parent / path) if path else page
-    if not file.exists():
-        return False
-    if not fragment:
-        return True
-    return fragment in {anchor(words) for _, words in headings(read(file))}
+    for target in local(page):
+        path, _, fragment = target.partition("#")
+        file = (page.parent / path) if path else page
+        assert file.exists(), target
+        if fragment:
+            assert fragment in {anchor(words) for _, words in headings(read(file))}, target
 
 
-@pytest.mark.parametrize("page", every_page(), ids=name)
+@each_page
 def test_paths_in_code_exist(page: Path) -> None:
     named = [span for span in spans(read(page)) if "/" in span and PATH.fullmatch(span)]
 
@@ -89,46 +81,28 @@ def test_the_tree_has_each_folder_of_the_code_and_no_other() -> None:
 
 
 def test_every_page_is_reached_from_the_readme_or_the_index() -> None:
-    listed = {
-        (page.parent / target).resolve()
-        for page in (README, INDEX)
-        for target in filter(local, links(read(page)))
-    }
+    listed = {(page.parent / it).resolve() for page in (README, INDEX) for it in local(page)}
     pages = {page for page in every_page() if page.parent != DECISIONS}
 
     assert sorted(map(name, pages - listed - {README})) == []
 
 
 LANGUAGES = {
-    "",
-    "text",
-    "sh",
-    "python",
-    "diff",
-    "json",
-    "jsonc",
-    "mermaid",
-    "html",
-    "yaml",
-    "http",
-    "promql",
+    *("", "text", "sh", "python", "diff", "json", "jsonc"),
+    *("mermaid", "html", "yaml", "http", "promql"),
 }
 
 
-@pytest.mark.parametrize("page", every_page(), ids=name)
+@each_page
 def test_blocks_parse(page: Path) -> None:
     for language, body in fences(read(page)):
         assert language in LANGUAGES
-        check(language, body)
-
-
-def check(language: str, body: str) -> None:
-    if language == "python":
-        ast.parse(body)
-    elif language == "json":
-        json.loads(body)
-    elif language == "sh":
-        subprocess.run(["sh", "-n"], input=body, text=True, check=True, capture_output=True)
+        if language == "python":
+            ast.parse(body)
+        elif language == "json":
+            json.loads(body)
+        elif language == "sh":
+            subprocess.run(["sh", "-n"], input=body, text=True, check=True, capture_output=True)
 
 
 KINDS = {"Added", "Changed", "Deprecated", "Removed", "Removed before 1.0", "Fixed", "Security"}
@@ -182,7 +156,7 @@ SHOWN = re.compile(r"!\[[^]]+\]\(([^)]+)\)")
 MOST_BYTES = 1_500_000
 
 
-def test_each_is_shown_and_is_there() -> None:
+def test_each_picture_is_shown_and_is_there_and_all_together_are_small() -> None:
     shown = {
         (page.parent / target).resolve()
         for page in every_page()
@@ -191,97 +165,46 @@ def test_each_is_shown_and_is_there() -> None:
     drawn = set((ROOT / "docs" / "pictures").iterdir())
 
     assert shown == drawn
-
-
-def test_all_together_are_small() -> None:
-    drawn = [*(ROOT / "docs").rglob("*.png"), *(ROOT / "docs").rglob("*.gif")]
-
     assert sum(path.stat().st_size for path in drawn) < MOST_BYTES
 
 
-RELIABILITY = ROOT / "docs" / "reliability.md"
-
-
-def table() -> Table:
-    [found] = tables_headed(read(RELIABILITY), "#")
-    return found
-
-
-def test_every_case_has_a_row() -> None:
+def test_every_case_of_a_failure_names_tests_that_are_there() -> None:
+    text = read(ROOT / "docs" / "reliability.md")
+    [table] = tables_headed(text, "#")
     answered = [*range(1, 27), 28, *range(31, 42)]
-    assert [row[0] for row in table().rows] == [f"F{number}" for number in answered]
 
-
-def test_each_row_names_a_test() -> None:
-    bad = [row[0] for row in table().rows if not named_tests(row[3])]
-
-    assert bad == []
+    assert [row[0] for row in table.rows] == [f"F{number}" for number in answered]
+    assert [row[0] for row in table.rows if not named_tests(row[3])] == []
+    assert missing_tests(text) == []
 
 
 ENGLISH, CHINESE = read(README), read(README_ZH)
-HAN = re.compile(r"[\u4e00-\u9fff]")
-
-
-def commands(text: str) -> list[tuple[str, str]]:
-    """Every block without its comments, which are translated."""
-    return [(kind, re.sub(r"[ \t]*#.*$", "", body, flags=re.M)) for kind, body in fences(text)]
-
-
-def test_headings_are_in_step() -> None:
-    assert [level for level, _ in headings(ENGLISH)] == [level for level, _ in headings(CHINESE)]
-
-
-def test_blocks_are_the_same() -> None:
-    assert commands(ENGLISH) == commands(CHINESE)
-
-
-def test_tables_have_the_same_shape() -> None:
-    shapes = [
-        [(len(table.header), len(table.rows)) for table in tables(text)]
-        for text in (ENGLISH, CHINESE)
-    ]
-
-    assert shapes[0] == shapes[1]
-
-
-def test_rows_have_the_same_code_and_numbers() -> None:
-    assert _rows(ENGLISH) == _rows(CHINESE)
-
-
-def _rows(text: str) -> list[list[object]]:
-    return [
-        [sorted(spans(cell)) or _value(cell) for cell in row]
+OTHER = {README.name, README_ZH.name}
+# A cell is its code, or its number; the words of any other are translated, as comments are.
+SAME: dict[str, Callable[[str], object]] = {
+    "headings": lambda text: [level for level, _ in headings(text)],
+    "blocks": lambda text: [
+        re.sub(r"[ \t]*#.*$", "", body, flags=re.M) for _, body in fences(text)
+    ],
+    "tables": lambda text: [
+        [sorted(spans(cell)) or re.findall(r"^(?:\d+|–)$", cell) for cell in row]
         for table in tables(text)
-        for row in table.rows
-    ]
+        for row in (table.header, *table.rows)
+    ],
+    "code": lambda text: sorted(spans(text)),
+    "links": lambda text: [target for target in links(text) if target not in OTHER],
+}
 
 
-def _value(cell: str) -> str:
-    """A cell that is no prose: a port, a dash; the words of any other are translated."""
-    return cell if re.fullmatch(r"\d+|–", cell) else ""
+@pytest.mark.parametrize("part", SAME)
+def test_both_readmes_have_the_same(part: str) -> None:
+    assert SAME[part](ENGLISH) == SAME[part](CHINESE)
 
 
-def test_everything_in_code_is_in_both() -> None:
-    assert sorted(spans(ENGLISH)) == sorted(spans(CHINESE))
+def test_each_readme_leads_to_the_other_and_the_chinese_one_is_chinese() -> None:
+    han = r"[\u4e00-\u9fff]"
 
-
-def test_links_are_the_same() -> None:
-    own = {README.name, README_ZH.name}
-    there, here = (
-        [target for target in links(text) if target not in own] for text in (ENGLISH, CHINESE)
-    )
-
-    assert there == here
     assert README_ZH.name in links(ENGLISH)
     assert README.name in links(CHINESE)
-
-
-def test_the_chinese_one_is_chinese() -> None:
-    untranslated = [words for _, words in headings(CHINESE)[1:] if not HAN.search(words)]
-
-    assert untranslated == []
-    assert not re.search(r"[\u4e00-\u9fff][,;:?!]", CHINESE)
-
-
-def test_the_named_tests_exist() -> None:
-    assert missing_tests(read(RELIABILITY)) == []
+    assert [words for _, words in headings(CHINESE)[1:] if not re.search(han, words)] == []
+    assert not re.search(rf"{han}[,;:?!]", CHINESE)

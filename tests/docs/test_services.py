@@ -37,61 +37,27 @@ def test_each_word_is_explained_once() -> None:
     assert len(explained) == len(set(explained)) > 40
 
 
-PAGE = ROOT / "docs" / "operating.md"
-FILES = (ROOT / "compose" / "compose.yaml", ROOT / "compose" / "mocks.yaml")
-PUBLISHED = re.compile(r'"([^":]+|\$\{[A-Z_]+:-[\d.]+\}):\$\{([A-Z_]+):-(\d+)\}:(\d+)"')
+PUBLISHED = re.compile(r"(?:[^:]+|\$\{[A-Z_]+:-[\d.]+\}):\$\{[A-Z_]+:-(\d+)\}:\1")
 
 
-def ports() -> list[tuple[str, str]]:
-    [table] = tables(section(read(PAGE), "Services and ports"))
-    return [(row[0].strip("`"), row[1]) for row in table.rows]
-
-
-def in_compose() -> dict[str, str]:
-    """Every service of the compose files, with what is written below its name."""
-    found: dict[str, str] = {}
-    for file in FILES:
-        body = read(file).split("\nservices:\n", 1)[1]
-        parts = re.split(r"^  ([a-z][\w-]*):\n", body, flags=re.MULTILINE)
-        found |= dict(zip(parts[1::2], parts[2::2], strict=True))
-    return found
-
-
-def test_services_are_those_of_the_compose_files() -> None:
-    assert {service for service, _ in ports()} == set(in_compose())
-
-
-def test_ports_are_those_of_the_stack() -> None:
-    ours = {(service.name, str(service.inner)) for service in services.ALL}
-    ui = (services.TEMPORAL.name, str(services.UI_INNER))
-
-    assert set(ports()) == ours | {ui, ("loadtest", "–")}
-
-
-def test_published_ports_are_listed_and_inner_ones_are_not_published() -> None:
-    inside = {service.name for service in services.ALL if service.inside} | {"loadtest"}
+def test_the_ports_of_the_page_are_those_of_stack_and_compose_files() -> None:
+    [table] = tables(section(read(ROOT / "docs" / "operating.md"), "Services and ports"))
+    told = {(row[0].strip("`"), row[1]) for row in table.rows}
+    inner = {(each.name, str(each.inner)) for each in services.ALL if each.inside}
+    compose: dict[str, dict[str, list[str]]] = {}
+    for name in ("compose", "mocks"):
+        compose |= yaml.safe_load(read(ROOT / "compose" / f"{name}.yaml"))["services"]
     published = {
-        (service, outer)
-        for service, body in in_compose().items()
-        for _, _, outer, inner in PUBLISHED.findall(body)
-        if outer == inner
+        (name, found[1])
+        for name, body in compose.items()
+        for port in body.get("ports", [])
+        if (found := PUBLISHED.fullmatch(port))
     }
+    ours = {(each.name, str(each.inner)) for each in services.ALL}
 
-    assert published == {row for row in ports() if row[0] not in inside}
-
-
-def test_only_a_service_that_may_be_opened_is_published_beyond_loopback() -> None:
-    binds = {
-        service: bind
-        for service, body in in_compose().items()
-        for bind, _, _, _ in PUBLISHED.findall(body)
-    }
-    openable = {each.name: each.bind for each in services.ALL if each.bind}
-
-    assert openable == {"api": "API_BIND_ADDRESS", "callback": "CALLBACK_BIND_ADDRESS"}
-    for service, bind in binds.items():
-        name = openable.get(service)
-        assert bind == (f"${{{name}:-127.0.0.1}}" if name else "127.0.0.1"), service
+    assert ours | {(services.TEMPORAL.name, str(services.UI_INNER))} == published | inner
+    assert told == published | inner | {("loadtest", "–")}
+    assert {service for service, _ in told} == set(compose)
 
 
 DEFINED = re.compile(
