@@ -5,16 +5,10 @@ No answer is a 500, none tells anything that it shouldn't, and no forged one cha
 """
 
 import asyncio
-import contextlib
-import http.client
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +19,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import external_id, new_job_id
@@ -33,16 +26,22 @@ from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
 from shared.jobs.tokens import callback_token
 from shared.store.records import RecordStore
-from tests.fixtures.processes import free_port
+from tests.fixtures.processes import Running, running
+from tests.fixtures.temporal import NewClient
+from tests.fuzz.surface import in_thread
+from tests.services.callback.conftest import SECRET
 from tests.shared.standins import sample_record
 
 MAX_BODY = 256 * 1024
-WRONG_SECRET = "another-secret-of-32-characters-or-more"
-
 STATUSES = ("submitted", "processing", "succeed", "failed")
 TYPES = ("application/json", "application/json; charset=utf-8", "application/problem+json")
 TEXT = st.text(max_size=50)
 OTHER_TYPES = ("", "text/plain", "application/xml", "application/jsonp", "json", "multipart/x")
+# What an answer or a log line must not hold, besides the secret and the tokens.
+LEAKS = ("Traceback", 'File "', "site-packages", "services/callback", "token=")
+FINE, REFUSED = {200}, {404, 413, 415, 422}
+
+Tally = Counter[tuple[str, int]]
 
 
 class Sent(NamedTuple):
@@ -102,15 +101,10 @@ def _bent(draw: st.DrawFn, task: str) -> dict[str, Any]:
     return body
 
 
-def _naming(job_ids: list[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """One that names the task of some job in its body."""
-    return st.sampled_from(job_ids).flatmap(lambda job_id: _honest(f"{job_id}.video.1"))
-
-
 @st.composite
-def raw_bodies(draw: st.DrawFn, task: str, job_ids: list[str]) -> bytes:
-    """The bytes of a body, honest, bent, cut, padded, nested, or none at all."""
-    value = draw(_honest(task) | _bent(task) | _naming(job_ids) | json_values())
+def raw_bodies(draw: st.DrawFn, task: str, other: str) -> bytes:
+    """The bytes of a body, honest, bent, of another task, cut, padded, nested, or none at all."""
+    value = draw(_honest(task) | _bent(task) | _honest(other) | json_values())
     if draw(st.integers(0, 3)) == 0:
         value = {"code": 0, "message": "SUCCEED", "request_id": "r", "data": value}
     raw = json.dumps(value, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
@@ -130,29 +124,19 @@ def raw_bodies(draw: st.DrawFn, task: str, job_ids: list[str]) -> bytes:
     return raw
 
 
-def _tokens(secret: str, task: str, others: list[str]) -> st.SearchStrategy[str]:
-    """Tokens that are nearly right."""
-    right = callback_token(secret, task)
-    other = st.sampled_from(others).map(lambda job: callback_token(secret, f"{job}.video.1"))
-    return (
-        st.sampled_from(["", right[:-1], right + "0", right.upper(), right[::-1], f" {right}"])
-        | other
-        | st.just(callback_token(WRONG_SECRET, task))
-        | TEXT
-        | st.just(task)
-    )
-
-
 @st.composite
-def requests(draw: st.DrawFn, secret: str, targets: list[str], victims: list[str]) -> Sent:
+def requests(draw: st.DrawFn, targets: list[str], victims: list[str]) -> Sent:
     """A request with the right token to one of the targets, or one that forges for a victim."""
     genuine = draw(st.integers(0, 2)) > 0
-    jobs = targets if genuine else victims
-    task = draw(st.sampled_from(jobs)) + draw(st.sampled_from([".video.1", ".video.1", ".video.2"]))
-    right = callback_token(secret, task)
-    token = right
+    job_id = draw(st.sampled_from(targets if genuine else victims))
+    task = job_id + draw(st.sampled_from([".video.1", ".video.1", ".video.2"]))
+    other = draw(st.sampled_from(targets + victims)) + ".video.1"
+    token = right = callback_token(SECRET, task)
     if not genuine:
-        token = draw(_tokens(secret, task, targets))
+        near = ["", right[:-1], right + "0", right.upper(), right[::-1], f" {right}", task]
+        of_others = [callback_token(SECRET, f"{draw(st.sampled_from(targets))}.video.1")]
+        of_others += [callback_token("another-secret-of-32-characters-or-more", task)]
+        token = draw(st.sampled_from(near + of_others) | TEXT)
         if draw(st.integers(0, 3)) == 0:
             task = draw(TEXT | st.just(task.replace("video", "image")) | st.just(new_job_id()))
     types = TYPES if draw(st.integers(0, 9)) else OTHER_TYPES
@@ -160,123 +144,112 @@ def requests(draw: st.DrawFn, secret: str, targets: list[str], victims: list[str
         task=task,
         token=token,
         content_type=draw(st.sampled_from(types)),
-        body=draw(raw_bodies(task, targets + victims)),
+        body=draw(raw_bodies(task, other)),
         chunked=draw(st.booleans()),
         genuine=genuine,
     )
 
 
-SECRET = "a-secret-of-32-characters-or-more"
-# What an answer or a log line must not hold, besides the secret and the tokens.
-LEAKS = ("Traceback", 'File "', "site-packages", "services/callback", "token=")
-
-
 @dataclass
 class Target:
-    """Where it listens; `targets` get callbacks with the right token, `victims` never do."""
+    """A receiver; `targets` get callbacks with the right token, `victims` never do."""
 
-    port: int
+    service: Running
     folder: Path
-    namespace: str
-    address: str
+    client: Client
     targets: list[str]
     victims: list[str]
-    process: subprocess.Popen[bytes]
-
-    def __post_init__(self) -> None:
-        self.line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        tasks = [f"{job}.video.{n}" for job in self.targets + self.victims for n in (1, 2)]
-        tokens = [callback_token(SECRET, task) for task in tasks]
-        self.hidden = (*LEAKS, SECRET, str(self.folder), *tokens)
-
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def send(self, sent: Sent) -> tuple[int, str, str]:
-        """Status, media type and text of the answer."""
-        try:
-            return self._send(sent)
-        except (ConnectionError, http.client.RemoteDisconnected):
-            # An idle connection ends after some seconds; a fresh one has no such excuse.
-            self.line.close()
-            return self._send(sent)
-
-    def _send(self, sent: Sent) -> tuple[int, str, str]:
-        query = urlencode({"task": sent.task, "token": sent.token}, errors="replace")
-        headers = {"Content-Type": sent.content_type} if sent.content_type else {}
-        body = iter([sent.body[:7], sent.body[7:]]) if sent.chunked else sent.body
-        url = f"/callback/kling?{query}"
-        self.line.request("POST", url, body, headers, encode_chunked=sent.chunked)
-        answer = self.line.getresponse()
-        text = answer.read().decode()
-        return answer.status, answer.headers.get("content-type", ""), text
 
     def leaked(self, text: str) -> list[str]:
         """What must not be in it and is."""
-        return [each for each in self.hidden if each in text]
+        tasks = [f"{job}.video.{n}" for job in self.targets + self.victims for n in (1, 2)]
+        tokens = [callback_token(SECRET, task) for task in tasks]
+        return [each for each in (*LEAKS, SECRET, str(self.folder), *tokens) if each in text]
 
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
+    def tried(self, count: int) -> Tally:
+        """Send so many requests of our own making."""
+        tally: Tally = Counter()
+        # The receiver closes an idle connection after five seconds.
+        limits = httpx.Limits(keepalive_expiry=2)
+        http = httpx.Client(base_url=self.service.base, timeout=60, limits=limits)
 
-    async def signals(self, job_id: str) -> int:
-        """How many signals a job got, by the server's own history."""
-        client = await connected(self.address, self.namespace)
-        history = await client.get_workflow_handle(job_id).fetch_history()
-        signalled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
-        return sum(event.event_type == signalled for event in history.events)
-
-
-async def connected(address: str, namespace: str) -> Client:
-    return await Client.connect(
-        address, namespace=namespace, data_converter=pydantic_data_converter
-    )
-
-
-@contextlib.contextmanager
-def receiving(folder: Path, address: str, namespace: str, *, jobs: int) -> Iterator[Target]:
-    """A receiver process with jobs that wait for their videos, too many to have all receipts."""
-
-    async def made() -> list[str]:
-        return await make_jobs(await connected(address, namespace), folder, 2 * jobs)
-
-    job_ids = asyncio.run(made())
-    port = free_port()
-    environment = {
-        "DATA_DIR": str(folder),
-        "CALLBACK_SECRET": SECRET,
-        "CALLBACK_PORT": str(port),
-        "TEMPORAL_ADDRESS": address,
-        "TEMPORAL_NAMESPACE": namespace,
-        "LOG_LEVEL": "DEBUG",
-        "LOG_FORMAT": "json",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.callback"],
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
+        @given(sent=requests(self.targets, self.victims))
+        @settings(
+            max_examples=count,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
         )
-        try:
-            _wait(port, process)
-            target = Target(
-                port, folder, namespace, address, job_ids[:jobs], job_ids[jobs:], process
-            )
-            with contextlib.closing(target.line):
-                yield target
-        finally:
-            process.terminate()
-            process.wait()
+        def check(sent: Sent) -> None:
+            query = urlencode({"task": sent.task, "token": sent.token}, errors="replace")
+            headers = {"Content-Type": sent.content_type} if sent.content_type else {}
+            body = iter([sent.body[:7], sent.body[7:]]) if sent.chunked else sent.body
+            answer = http.post(f"/callback/kling?{query}", content=body, headers=headers)
+            status, kind = answer.status_code, answer.headers["content-type"]
+            tally["genuine" if sent.genuine else "forged", status] += 1
+            assert status in FINE | REFUSED, (status, answer.text)
+            assert self.leaked(answer.text) == []
+            assert kind == ("application/json" if status in FINE else "application/problem+json")
+            answer.json()
+            if not sent.genuine:
+                assert status == 404
+            elif len(sent.body) > MAX_BODY:
+                assert status in (413, 415)
+
+        with http:
+            check()
+        return tally
+
+    def verdict(self) -> list[str]:
+        """What was wrong after all: forgeries with an effect, leaks in the log, a dead process."""
+        wrong = []
+        for job_id in self.victims:
+            receipts = httpx.get(f"{self.service.base}/callbacks", params={"job_id": job_id})
+            wrong += [f"{job_id}: {row}" for row in receipts.json() if row["fate"] != "rejected"]
+        wrong += [f"{job_id} was told something" for job_id in asyncio.run(self._told())]
+        noted = {each.name for each in (self.folder / "callbacks").iterdir()}
+        wrong += [f"noted: {job}" for job in noted - {*self.targets, *self.victims}]
+        log = (self.folder / "log").read_text()
+        wrong += [f"in the log: {leak}" for leak in self.leaked(log)]
+        wrong += [line for line in log.splitlines() if '"level": "error"' in line]
+        if self.service.process.returncode is not None:
+            wrong.append("the receiver has ended")
+        return wrong
+
+    async def _told(self) -> list[str]:
+        """The victims that got a signal, by the server's own history."""
+        found = []
+        for job_id in self.victims:
+            history = await self.client.get_workflow_handle(job_id).fetch_history()
+            kinds = {event.event_type for event in history.events}
+            if EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED in kinds:
+                found.append(job_id)
+        return found
 
 
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        time.sleep(0.02)
-    raise RuntimeError(f"the receiver did not start: {process.returncode}")
+def receiving(folder: Path, new_client: NewClient, *, jobs: int) -> AbstractContextManager[Target]:
+    """A receiver with jobs that wait for their videos, too many to have all receipts."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Target]:
+        client = await new_client()
+        job_ids = await make_jobs(client, folder, 2 * jobs)
+        environment = {
+            "DATA_DIR": str(folder),
+            "CALLBACK_SECRET": SECRET,
+            "TEMPORAL_ADDRESS": client.service_client.config.target_host,
+            "TEMPORAL_NAMESPACE": client.namespace,
+            "LOG_LEVEL": "DEBUG",
+            "LOG_FORMAT": "json",
+        }
+        log = folder / "log"
+        async with running(
+            "services.callback", "CALLBACK_PORT", environment=environment, log=log
+        ) as service:
+            yield Target(service, folder, client, job_ids[:jobs], job_ids[jobs:])
+
+    return in_thread(opened)
 
 
 async def make_jobs(client: Client, folder: Path, count: int) -> list[str]:
@@ -305,61 +278,3 @@ async def make_jobs(client: Client, folder: Path, count: int) -> list[str]:
     job_ids = [new_job_id() for _ in range(count)]
     await asyncio.gather(*map(one, job_ids))
     return job_ids
-
-
-FINE = {200}
-REFUSED = {404, 413, 415, 422}
-Tally = Counter[tuple[str, int]]
-
-
-def by_strategies(target: Target, count: int) -> Tally:
-    """Requests of our own making."""
-    tally: Tally = Counter()
-
-    @given(sent=requests(SECRET, target.targets, target.victims))
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=True,
-    )
-    def check(sent: Sent) -> None:
-        status, content_type, text = target.send(sent)
-        tally["genuine" if sent.genuine else "forged", status] += 1
-        assert status in FINE | REFUSED, (status, text)
-        assert target.leaked(text) == []
-        assert content_type == (
-            "application/json" if status in FINE else "application/problem+json"
-        )
-        json.loads(text)
-        if not sent.genuine:
-            assert status == 404
-        elif len(sent.body) > MAX_BODY:
-            assert status in (413, 415)
-
-    check()
-    return tally
-
-
-def verdict(target: Target) -> list[str]:
-    """What was wrong after all: forgeries that had an effect, leaks in the log, a dead process."""
-    wrong = []
-    for job_id in target.victims:
-        rows = httpx.get(f"{target.base}/callbacks", params={"job_id": job_id}).json()
-        wrong += [f"{job_id}: {row}" for row in rows if row["fate"] != "rejected"]
-        if asyncio.run(target.signals(job_id)):
-            wrong.append(f"{job_id} was told something")
-    noted = {each.name for each in (target.folder / "callbacks").iterdir()}
-    wrong += [f"noted: {job}" for job in noted - {*target.targets, *target.victims}]
-    wrong += [f"in the log: {leak}" for leak in target.leaked(target.log())]
-    wrong += [line for line in target.log().splitlines() if '"level": "error"' in line]
-    if target.process.poll() is not None:
-        wrong.append("the receiver has ended")
-    return wrong
-
-
-def run(folder: Path, address: str, namespace: str, *, count: int) -> tuple[Tally, list[str]]:
-    """Send so many; how they were answered, and what was wrong."""
-    with receiving(folder, address, namespace, jobs=max(20, count // 20)) as target:
-        return by_strategies(target, count), verdict(target)

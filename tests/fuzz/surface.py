@@ -70,10 +70,6 @@ class Service:
         """Undo what the last request has armed."""
 
 
-class _Api(Service):
-    """Nothing of its own."""
-
-
 class _Callback(Service):
     def shape(self, case: Any, *, known: bool) -> None:
         """The address of a task carries its token."""
@@ -101,7 +97,7 @@ class _Mock(Service):
 @contextmanager
 def running(name: str, connected: Connected, folder: Path) -> Iterator[Service]:
     """One of the services, with something in it to ask for."""
-    with _in_thread(lambda: _OPENED[name](connected, folder)) as service:
+    with in_thread(lambda: _OPENED[name](connected, folder)) as service:
         yield service
 
 
@@ -113,7 +109,7 @@ async def _api(connected: Connected, folder: Path) -> AsyncIterator[Service]:
     app = create_api(ApiSettings(data_dir=folder, api_rate=0), client)
     async with standing_in(client), serving(app) as base:
         app.state.service.feed.listeners.close()
-        yield _Api(base, app, known)
+        yield Service(base, app, known)
 
 
 def _some_jobs(folder: Path) -> dict[str, str]:
@@ -167,7 +163,7 @@ NAMES = tuple(_OPENED)
 
 
 @contextmanager
-def _in_thread(opened: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+def in_thread(opened: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
     """What is opened, in a loop of its own: the requests come from code that waits."""
     found: list[T] = []
     started, stop = threading.Event(), asyncio.Event()

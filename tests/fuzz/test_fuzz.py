@@ -1,6 +1,5 @@
 """Made-up bodies and requests, few of them by default, and every method at every route."""
 
-import asyncio
 import os
 import re
 from collections.abc import Iterator
@@ -10,18 +9,16 @@ import httpx
 import pytest
 
 from tests.fixtures.temporal import NewClient
-from tests.fuzz.callbacks import run
+from tests.fuzz.callbacks import receiving
 from tests.fuzz.surface import NAMES, Service, explore, running
 
 COUNT = int(os.environ.get("FUZZ_BODIES", "500"))
 
 
 @pytest.mark.timeout(300 + COUNT // 10)
-def test_no_failure_no_leak_no_forgery(
-    new_client: NewClient, temporal_address: str, tmp_path: Path
-) -> None:
-    namespace = asyncio.run(new_client()).namespace
-    tally, wrong = run(tmp_path, temporal_address, namespace, count=COUNT)
+def test_no_failure_no_leak_no_forgery(new_client: NewClient, tmp_path: Path) -> None:
+    with receiving(tmp_path, new_client, jobs=max(20, COUNT // 20)) as target:
+        tally, wrong = target.tried(COUNT), target.verdict()
     assert wrong == []
     assert tally["genuine", 200] > 0
     assert tally["forged", 404] > 0
