@@ -1,6 +1,7 @@
 """A receiver over real HTTP, in front of a real server with a stand-in for the job."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,22 @@ async def told(client: Client, job_id: str) -> list[StageDone]:
     return await client.get_workflow_handle(job_id).query(StandIn.told)
 
 
-def settings_for(data_dir: Path) -> CallbackSettings:
-    return CallbackSettings(data_dir=data_dir, callback_secret=SecretStr(SECRET))
+def settings_for(data_dir: Path, **given: object) -> CallbackSettings:
+    return CallbackSettings.model_validate(
+        {"data_dir": data_dir, "callback_secret": SecretStr(SECRET), **given}
+    )
+
+
+@asynccontextmanager
+async def receiving(data_dir: Path, **given: object) -> AsyncIterator[Vendor]:
+    """A receiver without sockets and Temporal, for what is refused before it is judged."""
+    app = create_app(settings_for(data_dir, **given), await client_of_nobody(free_port()))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+    ):
+        yield Vendor(http, new_job_id(), data_dir)
 
 
 @pytest.fixture(autouse=True)
@@ -111,11 +126,5 @@ async def vendor(client: Client, tmp_path: Path) -> AsyncIterator[Vendor]:
 
 @pytest.fixture
 async def offline(tmp_path: Path) -> AsyncIterator[Vendor]:
-    """The receiver without sockets and Temporal, for what is refused before it is judged."""
-    app = create_app(settings_for(tmp_path), await client_of_nobody(free_port()))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://callback") as http,
-    ):
-        yield Vendor(http, new_job_id(), tmp_path)
+    async with receiving(tmp_path) as vendor:
+        yield vendor

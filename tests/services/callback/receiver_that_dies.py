@@ -1,11 +1,10 @@
 """A receiver that kills itself at a given line of its own code, counted from a callback's entry.
 
-Run as a program it reads one order a line and forks for each, so that hundreds of receivers need
-one start. It writes the port of each as soon as that listens, then the signal that ended it.
+Run as a program it reads the number of a line and forks for each, so that hundreds of receivers
+need one start. It writes the port of each as soon as that listens, then the signal that ended it.
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -42,33 +41,21 @@ class Killer:
         return self
 
 
-async def serve(listener: socket.socket) -> None:
-    program = server(create_app(CallbackSettings()), "127.0.0.1", port=0, shutdown_seconds=1)
-    await program.serve(sockets=[listener])
-
-
-def receive(order: dict[str, Any]) -> None:
-    """One receiver, until it dies or is ended."""
-    os.environ.update(order["environment"])
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        say(str(listener.getsockname()[1]))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.settrace(Killer(order["line"]))
-        asyncio.run(serve(listener))
-
-
 def say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
+    program = server(create_app(CallbackSettings()), "127.0.0.1", port=0, shutdown_seconds=1)
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            receive(json.loads(line))
+            listener = socket.create_server(("127.0.0.1", 0))
+            say(str(listener.getsockname()[1]))
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.settrace(Killer(int(line)))
+            asyncio.run(program.serve(sockets=[listener]))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         say(str(os.WTERMSIG(status)))

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,63 +22,49 @@ from shared.store.folder import Folder
 from tests.services.callback.conftest import SECRET, Vendor, start_job, told
 
 pytestmark = pytest.mark.usefixtures("jobs")
-NEVER = 0
-
-
-class Mortuary:
-    """Makes receivers that die at a given line."""
-
-    def __init__(self, process: asyncio.subprocess.Process, client: Client) -> None:
-        self.process = process
-        self.client = client
-
-    async def send(self, vendor: Vendor, *, line: int) -> httpx.Response | None:
-        """What the vendor hears of a receiver that dies at this line; None: nothing."""
-        environment = {
-            "DATA_DIR": str(vendor.data_dir),
-            "CALLBACK_SECRET": SECRET,
-            "TEMPORAL_ADDRESS": self.client.service_client.config.target_host,
-            "TEMPORAL_NAMESPACE": self.client.namespace,
-        }
-        port = await self._command({"line": line, "environment": environment})
-        async with http_client(f"http://127.0.0.1:{port}") as http:
-            try:
-                return await http.post(vendor.address(), json=vendor.body())
-            except httpx.TransportError:
-                assert int(await self._line()) == signal.SIGKILL
-                return None
-
-    async def _command(self, command: dict[str, object]) -> str:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(command).encode() + b"\n")
-        return await self._line()
-
-    async def _line(self) -> str:
-        assert self.process.stdout is not None
-        return (await self.process.stdout.readline()).decode().strip()
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """SIGKILL for the program and its receiver."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
 
 
 @pytest.fixture
-async def mortuary(client: Client) -> AsyncIterator[Mortuary]:
+async def mortuary(client: Client, tmp_path: Path) -> AsyncIterator[Process]:
+    """Makes receivers that die at a given line."""
+    environment = {
+        "DATA_DIR": str(tmp_path),
+        "CALLBACK_SECRET": SECRET,
+        "TEMPORAL_ADDRESS": client.service_client.config.target_host,
+        "TEMPORAL_NAMESPACE": client.namespace,
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "tests.services.callback.receiver_that_dies"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+        stdin=PIPE,
+        stdout=PIPE,
         # Its last receiver, which lives, goes with it.
         process_group=0,
     )
     try:
-        yield Mortuary(process, client)
+        yield process
     finally:
-        await end(process)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def said(mortuary: Process) -> int:
+    assert mortuary.stdout is not None
+    return int(await mortuary.stdout.readline())
+
+
+async def sent(mortuary: Process, vendor: Vendor, *, line: int) -> httpx.Response | None:
+    """What the vendor hears of a receiver that dies at this line; None: nothing."""
+    assert mortuary.stdin is not None
+    mortuary.stdin.write(f"{line}\n".encode())
+    async with http_client(f"http://127.0.0.1:{await said(mortuary)}") as http:
+        try:
+            return await http.post(vendor.address(), json=vendor.body())
+        except httpx.TransportError:
+            assert await said(mortuary) == signal.SIGKILL
+            return None
 
 
 async def after(client: Client, vendor: Vendor) -> tuple[list[Receipt], Fate]:
@@ -90,18 +76,18 @@ async def after(client: Client, vendor: Vendor) -> tuple[list[Receipt], Fate]:
 
 
 @pytest.mark.timeout(600)
-async def test_killed_at_any_line(mortuary: Mortuary, client: Client, tmp_path: Path) -> None:
-    line = 0
+async def test_killed_at_any_line(mortuary: Process, client: Client, tmp_path: Path) -> None:
+    line, answer = 0, None
     seen: list[list[bool]] = []
     async with http_client() as nowhere:
-        while True:
+        while answer is None:
             line += 1
-            vendor = Vendor(nowhere, new_job_id(), tmp_path / str(line))
+            vendor = Vendor(nowhere, new_job_id(), tmp_path)
             vendor.record()
             await start_job(client, vendor.job_id)
-            answer = await mortuary.send(vendor, line=line)
+            answer = await sent(mortuary, vendor, line=line)
             if answer is not None:
-                break
+                os.killpg(mortuary.pid, signal.SIGKILL)
             found, fate = await after(client, vendor)
             decided = [each.decided for each in found]
             if not seen or seen[-1] != decided:
@@ -112,26 +98,10 @@ async def test_killed_at_any_line(mortuary: Mortuary, client: Client, tmp_path: 
             assert {each.task_status for each in heard} == {"succeed"}
             assert len(heard) <= 2
 
-    assert answer.json() == {"fate": "applied"}
     # Kept from some line on, decided from another one on, and never less than before.
     assert seen == [[], [False], [True]]
     assert line > 30
-
-
-async def test_killed_as_soon_as_it_has_answered(
-    mortuary: Mortuary, client: Client, tmp_path: Path
-) -> None:
-    async with http_client() as nowhere:
-        vendor = Vendor(nowhere, new_job_id(), tmp_path)
-        vendor.record()
-        await start_job(client, vendor.job_id)
-        answer = await mortuary.send(vendor, line=NEVER)
-        await end(mortuary.process)
-        assert answer is not None
-        assert answer.json() == {"fate": "applied"}
-
-        found, fate = await after(client, vendor)
-
-    assert [each.fate for each in found] == ["applied"]
-    assert fate is Fate.DUPLICATE
-    assert len(await told(client, vendor.job_id)) == 1
+    # Killed as soon as it has answered, too.
+    assert answer.json() == {"fate": "applied"}
+    assert ([each.fate for each in found], fate) == (["applied"], Fate.DUPLICATE)
+    assert len(heard) == 1

@@ -143,19 +143,6 @@ async def test_with_temporal_away_nothing_is_kept_for_later_and_each_answer_has_
     assert fates(both, job_id) == [unknown, unknown, (Fate.APPLIED, True)]
 
 
-async def test_with_the_server_gone_the_vendor_hears_503(nobody: Client, tmp_path: Path) -> None:
-    app = create_app(settings_for(tmp_path), nobody)
-    async with serving(app) as base, http_client(base) as http:
-        vendor = Vendor(http, new_job_id(), tmp_path)
-        vendor.record()
-        answer = await vendor.send("succeed")
-        ready = await http.get("/readyz")
-
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert ready.status_code == 503
-    assert "temporal" in ready.json()["detail"]
-
-
 class Refusing:
     """A client whose every call is refused."""
 
@@ -215,30 +202,19 @@ async def test_a_write_whose_answer_was_lost_is_known_again(
 
 
 async def test_with_a_full_disk_it_is_refused_and_told_later(
-    small_disk: NewDisk, tmp_path: Path, nobody: Client
-) -> None:
-    disk = small_disk(tmp_path / "data")
-    job_id = new_job_id()
-    Records(Folder(disk.folder)).write(record_of(job_id))
-    receiver = Receiver(Folder(disk.folder), nobody, SECRET)
-    disk.fill()
-    with pytest.raises(NotKept):
-        await receiver.receive(f"{job_id}.video.1", callback("processing"))
-    disk.free()
-    assert await receiver.receive(f"{job_id}.video.1", callback("processing")) is Fate.APPLIED
-
-
-async def test_with_a_full_disk_it_is_not_ready(
     small_disk: NewDisk, tmp_path: Path, client: Client
 ) -> None:
     disk = small_disk(tmp_path / "data")
-    async with (
-        serving(create_app(settings_for(disk.folder), client)) as base,
-        http_client(base) as http,
-    ):
+    app = create_app(settings_for(disk.folder), client)
+    async with serving(app) as base, http_client(base) as http:
+        vendor = Vendor(http, new_job_id(), disk.folder)
+        vendor.record()
         assert (await http.get("/readyz")).status_code == 200
         disk.fill()
         assert (await http.get("/readyz")).json()["detail"] == "store: No space left on device"
+        assert (await vendor.send("processing")).json()["code"] == "not_kept"
+        disk.free()
+        assert await vendor.fate("processing") == "applied"
 
 
 async def test_while_the_store_is_away_nothing_is_taken() -> None:

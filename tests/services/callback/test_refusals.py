@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.callback import receipts, routes
+from services.callback import receipts as module
+from services.callback import routes
 from shared.jobs.ids import external_id
 from shared.jobs.tokens import callback_url
 from tests.services.callback.conftest import SECRET, Vendor
@@ -29,7 +30,7 @@ async def test_a_wrong_token_learns_nothing(offline: Vendor) -> None:
 
 
 async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "MOST_FORGED", 3)
+    monkeypatch.setattr(module, "MOST_FORGED", 3)
     wrong = vendor.address(secret="x" * 20)
     assert (await vendor.http.post(wrong, json={})).status_code == 404
     assert await vendor.receipts() == []
@@ -100,40 +101,34 @@ async def test_a_forged_body_is_not_read(vendor: Vendor) -> None:
     writer.close()
 
 
-async def test_another_media_type_is_refused(offline: Vendor) -> None:
-    answer = await offline.http.post(offline.address(), content=b"a=b")
-    assert answer.status_code == 415
-    assert answer.headers["content-type"] == "application/problem+json"
+WRONG = [
+    (b"", "body"),
+    (b"[", "body"),
+    (b"[" * 100_000, "body"),
+    (b'{"task_status": "succeed"}', "task_id"),
+    (b'{"task_id": "t", "task_status": "cancelled"}', "task_status"),
+    (b'{"task_id": "\\ud800", "task_status": "succeed"}', "body"),
+    (b'{"task_id": "t\xff", "task_status": "succeed"}', "body"),
+    (b'{"task_id": "t\\u0000", "task_status": "succeed"}', "task_id"),
+    (b'{"task_id": "t", "task_status": "succeed", "updated_at": 1e400}', "updated_at"),
+    (b'{"task_id": "t", "task_status": "succeed", "updated_at": -1}', "updated_at"),
+    (b'{"task_id": "t", "task_status": "succeed", "task_info": 7}', "task_info"),
+    (b'{"data": {"task_id": "t"}}', "task_status"),
+]
 
 
-@pytest.mark.parametrize(
-    ("raw", "field"),
-    [
-        (b"", "body"),
-        (b"[", "body"),
-        (b"[" * 100_000, "body"),
-        (b'{"task_status": "succeed"}', "task_id"),
-        (b'{"task_id": "t", "task_status": "cancelled"}', "task_status"),
-        (b'{"task_id": "\\ud800", "task_status": "succeed"}', "body"),
-        (b'{"task_id": "t\xff", "task_status": "succeed"}', "body"),
-        (b'{"task_id": "t\\u0000", "task_status": "succeed"}', "task_id"),
-        (b'{"task_id": "t", "task_status": "succeed", "updated_at": 1e400}', "updated_at"),
-        (b'{"task_id": "t", "task_status": "succeed", "updated_at": -1}', "updated_at"),
-        (b'{"task_id": "t", "task_status": "succeed", "task_info": 7}', "task_info"),
-        (b'{"data": {"task_id": "t"}}', "task_status"),
-    ],
-)
-async def test_what_is_no_callback_is_refused_by_field(
-    offline: Vendor, raw: bytes, field: str
-) -> None:
-    answer = await offline.http.post(offline.address(), content=raw, headers=JSON)
-
-    assert answer.status_code == 422, answer.text
-    problem = answer.json()
-    assert field in [mistake["field"] for mistake in problem["errors"]]
-    assert field in problem["detail"]
-    [receipt] = await offline.receipts()
-    assert (receipt["fate"], receipt["task_id"]) == ("rejected", None)
+async def test_what_is_no_callback_is_refused_by_field(offline: Vendor) -> None:
+    for raw, field in WRONG:
+        answer = await offline.http.post(offline.address(), content=raw, headers=JSON)
+        assert answer.status_code == 422, raw
+        problem = answer.json()
+        assert field in [mistake["field"] for mistake in problem["errors"]]
+        assert field in problem["detail"]
+    form = await offline.http.post(offline.address(), content=b"a=b")
+    assert (form.status_code, form.json()["code"]) == (415, "not_json")
+    receipts = await offline.receipts()
+    assert len(receipts) == len(WRONG) + 1
+    assert {(each["fate"], each["task_id"]) for each in receipts} == {("rejected", None)}
 
 
 async def test_no_token_reaches_a_file(offline: Vendor) -> None:
