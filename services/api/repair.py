@@ -175,7 +175,7 @@ class Repairer:
             return False
         if self._feed.put_record(record).status.ended or await self._temporal.describe(job_id):
             return False
-        if record.status is not Status.RUNNING and record.started_at is None:
+        if record.status is Status.QUEUED:
             await self._write(close_record(record, "forgotten"), why="ended")
             return True
         since = time.monotonic() - DRAIN_SECONDS

@@ -19,19 +19,17 @@ class Status(StrEnum):
 
 
 END_STATES = frozenset({Status.SUCCEEDED, Status.DEGRADED, Status.FAILED, Status.CANCELLED})
-RETRYABLE_STATES = frozenset({Status.FAILED, Status.DEGRADED, Status.CANCELLED})
-
-# A running job went back to the queue in records before 1.0, after a reset.
-ALLOWED: dict[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
-    Status.RUNNING: frozenset({Status.QUEUED, Status.RUNNING}) | END_STATES,
-    # What a vendor had accepted may become known after the end.
-    **{end: frozenset({end}) for end in END_STATES},
-}
+RETRYABLE_STATES = END_STATES - {Status.SUCCEEDED}
 
 
 def may_follow(before: Status, after: Status) -> bool:
-    return after in ALLOWED[before]
+    """True if a job may move so; what a vendor had accepted may become known after its end."""
+    match before:
+        case Status.QUEUED:
+            return after not in (Status.SUCCEEDED, Status.DEGRADED)
+        case Status.RUNNING:
+            return after is not Status.QUEUED
+    return after is before
 
 
 class OnVideoFailure(StrEnum):

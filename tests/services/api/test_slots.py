@@ -181,8 +181,8 @@ async def test_with_temporal_away(lonely: Api) -> None:
 
 
 async def test_a_body_that_does_not_fit_is_refused(offline: httpx.AsyncClient) -> None:
-    changes: list[object] = [{}, {"limit": 0}, {"limit": 1001}, {"paused": "maybe"}, []]
-    for body in (*changes, {"limit": 1, "x": 1}):
+    changes: list[object] = [{}, {"limit": 0}, {"limit": None}, {"paused": "maybe"}, []]
+    for body in (*changes, {"limit": 1001}, {"limit": 1, "x": 1}):
         assert (await offline.put("/slots", json=body)).status_code == 422, body
     runs: list[object] = [{}, {"run_id": ""}, {"run_id": "a\nb"}, {"run_id": 1}, []]
     for body in (*runs, {"run_id": RUN_ID, "x": 1}):

@@ -4,8 +4,6 @@ import hmac
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import (
@@ -15,7 +13,7 @@ from shared.jobs.ids import (
     new_job_id,
     parse_external_id,
 )
-from shared.jobs.states import ALLOWED, END_STATES, RETRYABLE_STATES, Status, may_follow
+from shared.jobs.states import RETRYABLE_STATES, Status, may_follow
 from shared.jobs.tokens import callback_token, callback_url, operator_key, token_fits
 
 JOB_ID = "job-0123456789abcdef01234567"
@@ -39,21 +37,18 @@ def test_what_is_no_job_id(text: str) -> None:
     assert parse_external_id(f"{text}.video.1") is None
 
 
-@given(st.text())
-def test_a_keys_job_id_is_one_and_always_the_same(key: str) -> None:
-    encodable = key.encode("utf-8", "replace").decode()
-    assert is_job_id(job_id_for_key(encodable))
-    assert job_id_for_key(encodable) == job_id_for_key(encodable)
-
-
-def test_fresh_ids_differ() -> None:
+def test_an_id_is_new_or_that_of_its_key() -> None:
     assert is_job_id(new_job_id())
     assert new_job_id() != new_job_id()
+    for key in ("order-1", "", "ключ", "x" * 1000):
+        assert is_job_id(job_id_for_key(key))
+        assert job_id_for_key(key) == job_id_for_key(key) != job_id_for_key(key + "x")
 
 
-@given(st.sampled_from(GENVIDEO.names), st.integers(1, 99))
-def test_a_generations_id_tells_what_it_is_of(step: str, attempt: int) -> None:
-    assert parse_external_id(external_id(JOB_ID, step, attempt)) == (JOB_ID, step, attempt)
+@pytest.mark.parametrize("step", GENVIDEO.names)
+def test_a_generations_id_tells_what_it_is_of(step: str) -> None:
+    for attempt in (1, 9, 10, 99):
+        assert parse_external_id(external_id(JOB_ID, step, attempt)) == (JOB_ID, step, attempt)
 
 
 @pytest.mark.parametrize("tail", [".Audio.1", ".video.0", ".video.100", ".video.1\n", ".video", ""])
@@ -78,12 +73,11 @@ def test_a_wrong_token_is_refused_and_breaks_nothing(wrong: str) -> None:
     assert not token_fits(SECRET, TASK, wrong)
 
 
-@given(st.data())
-def test_a_single_digit_makes_the_difference(data: st.DataObject) -> None:
+def test_a_single_digit_makes_the_difference() -> None:
     token = callback_token(SECRET, TASK)
-    place = data.draw(st.integers(0, len(token) - 1))
-    digit = data.draw(st.sampled_from("0123456789abcdef").filter(lambda it: it != token[place]))
-    assert not token_fits(SECRET, TASK, token[:place] + digit + token[place + 1 :])
+    for place, digit in enumerate(token):
+        other = "0" if digit != "0" else "1"
+        assert not token_fits(SECRET, TASK, token[:place] + other + token[place + 1 :])
 
 
 @pytest.mark.parametrize("base", ["http://callback:8001", "http://callback:8001/"])
@@ -115,21 +109,17 @@ def test_the_operators_key_is_no_token_no_secret_and_changes_with_the_first() ->
     )
 
 
-@pytest.mark.parametrize("end", sorted(END_STATES))
-def test_an_end_is_never_left(end: Status) -> None:
-    assert end.ended
-    # What a vendor had accepted may be added behind it.
-    assert [after for after in Status if may_follow(end, after)] == [end]
-
-
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
-def test_an_open_state_leads_to_an_end(status: Status) -> None:
-    assert not status.ended
-    assert ALLOWED[status] & END_STATES
-    assert may_follow(status, status)
-
-
-def test_every_state_is_decided_and_success_is_not_run_again() -> None:
-    assert set(ALLOWED) == set(Status)
-    assert END_STATES - {Status.SUCCEEDED} == RETRYABLE_STATES
-    assert not may_follow(Status.QUEUED, Status.SUCCEEDED)
+def test_an_end_is_never_left_and_success_is_not_run_again() -> None:
+    open_states = {Status.QUEUED, Status.RUNNING}
+    assert {status for status in Status if status.ended} == set(Status) - open_states
+    for end in set(Status) - open_states:
+        # What a vendor had accepted may be added behind it.
+        assert [after for after in Status if may_follow(end, after)] == [end]
+    assert {after for after in Status if may_follow(Status.RUNNING, after)} == set(Status) - {
+        Status.QUEUED
+    }
+    assert {after for after in Status if not may_follow(Status.QUEUED, after)} == {
+        Status.SUCCEEDED,
+        Status.DEGRADED,
+    }
+    assert {Status.FAILED, Status.DEGRADED, Status.CANCELLED} == RETRYABLE_STATES

@@ -86,8 +86,7 @@ def test_started_once_finished_at_the_end() -> None:
     assert state.record.started_at is None
     first = CREATED + timedelta(seconds=1)
     state.change(first, "image", status=Status.RUNNING)
-    state.change(first + timedelta(seconds=1), "again", status=Status.QUEUED)
-    state.change(first + timedelta(seconds=2), "image", status=Status.RUNNING)
+    state.change(first + timedelta(seconds=1), "video", status=Status.RUNNING)
     assert state.record.started_at == first
     assert state.record.finished_at is None
     end = first + timedelta(seconds=3)

@@ -141,13 +141,9 @@ async def has_beaten(client: Client) -> None:
     await eventually(details, bool)
 
 
-async def test_the_first_is_first_and_current(tries: Tries) -> None:
+async def test_a_retry_is_current_and_the_one_before_is_replaced(tries: Tries) -> None:
     assert await tries.begun(1) == Try(1, True, True, ())
     assert await tries.still_current(0)
-
-
-async def test_a_retry_is_current_and_the_one_before_is_replaced(tries: Tries) -> None:
-    await tries.begun(1)
     await tries.fail()
     assert (await tries.begun(2))[:3] == (2, False, True)
     assert not await tries.still_current(0)
