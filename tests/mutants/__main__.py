@@ -21,7 +21,6 @@ SOUND = tuple(
     Mutant(
         name=f"sound-{name.replace(' ', '-').replace(',', '')}",
         breaks="nothing",
-        edits=(),
         scene=scene,
         harmless="nothing was changed",
     )

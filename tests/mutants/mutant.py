@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.mutants.site import Scene
 
+PLAIN = Scene()
 ROOT = Path(__file__).resolve().parents[2]
 # The vendors stand apart: their ledgers are a witness, and no mutant touches them.
 PRODUCT, VENDORS = ("services", "shared"), "mock_*"
@@ -15,7 +16,7 @@ PRODUCT, VENDORS = ("services", "shared"), "mock_*"
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """`edits` are texts of the product with what replaces each; a text occurs there exactly once.
+    """`old` occurs in the product exactly once, and `new` replaces it; `more` has further pairs.
 
     `rule` must convict `jobs`: `#2` is the second job of the plan, `stranger` a job that the plan
     does not have, `run` the run as a whole. A mutant that changes nothing that a user or a vendor
@@ -24,10 +25,12 @@ class Mutant:
 
     name: str
     breaks: str
-    edits: tuple[tuple[str, str], ...]
-    scene: Scene
+    scene: Scene = PLAIN
+    old: str = ""
+    new: str = ""
+    more: tuple[tuple[str, str], ...] = ()
     rule: str = ""
-    jobs: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ("#1", "#2", "#3")
     harmless: str = ""
 
 
@@ -38,7 +41,7 @@ class Unfit(Exception):
 def edited(mutant: Mutant) -> dict[Path, str]:
     """The files that the mutant changes, by their path in the product; Unfit."""
     changed: dict[Path, str] = {}
-    for old, new in mutant.edits:
+    for old, new in ((mutant.old, mutant.new), *mutant.more) if mutant.old else ():
         texts = {**_product(), **changed}
         found = [path for path, text in texts.items() for _ in range(text.count(old))]
         if len(found) != 1:

@@ -7,12 +7,8 @@ MUTANTS = (
     Mutant(
         name="two-holders",
         breaks="one run more than the limit may hold",
-        edits=(
-            (
-                "has_room = len(self.held) < self.settings.limit",
-                "has_room = len(self.held) <= self.settings.limit",
-            ),
-        ),
+        old="has_room = len(self.held) < self.settings.limit",
+        new="has_room = len(self.held) <= self.settings.limit",
         scene=SCENES["queue"],
         rule="overlap",
         jobs=("#2",),
@@ -20,12 +16,8 @@ MUTANTS = (
     Mutant(
         name="watch-ends-early",
         breaks="a holder is taken for closed 50 ms after its grant",
-        edits=(
-            (
-                "            closed = await until_closed(self._client, watch.run)\n",
-                "            await asyncio.sleep(0.05)\n            closed = Closed.ORDERLY\n",
-            ),
-        ),
+        old="            closed = await until_closed(self._client, watch.run)\n",
+        new="            await asyncio.sleep(0.05)\n            closed = Closed.ORDERLY\n",
         scene=SCENES["queue"],
         rule="overlap",
         jobs=("#2",),
@@ -33,7 +25,8 @@ MUTANTS = (
     Mutant(
         name="newest-first",
         breaks="the place goes to the request that came last",
-        edits=(("self.waiting[self._turns[0][1]]", "self.waiting[self._turns[-1][1]]"),),
+        old="self.waiting[self._turns[0][1]]",
+        new="self.waiting[self._turns[-1][1]]",
         scene=SCENES["queue"],
         rule="turn",
         jobs=("#3", "#4"),
@@ -41,12 +34,8 @@ MUTANTS = (
     Mutant(
         name="priority-ignored",
         breaks="a more urgent job waits like the others",
-        edits=(
-            (
-                "return submitted + request.priority * AGEING_SECONDS, request.run_id",
-                "return submitted, request.run_id",
-            ),
-        ),
+        old="return submitted + request.priority * AGEING_SECONDS, request.run_id",
+        new="return submitted, request.run_id",
         scene=SCENES["priorities"],
         rule="turn",
         jobs=("#2", "#3"),
@@ -54,12 +43,8 @@ MUTANTS = (
     Mutant(
         name="view-shows-nobody",
         breaks="`GET /slots` shows no holder",
-        edits=(
-            (
-                "                for each in self.held.values()\n",
-                "                for each in ()\n",
-            ),
-        ),
+        old="                for each in self.held.values()\n",
+        new="                for each in ()\n",
         scene=SCENES["slow"],
         rule="slots.holders",
         jobs=("#1", "#2"),
@@ -67,7 +52,8 @@ MUTANTS = (
     Mutant(
         name="view-shows-nobody-waiting",
         breaks="`GET /slots` counts nobody who waits",
-        edits=(("waiting_count=len(self.waiting),", "waiting_count=0,"),),
+        old="waiting_count=len(self.waiting),",
+        new="waiting_count=0,",
         scene=SCENES["slow"],
         rule="slots.waiting",
         jobs=("#2",),
@@ -75,25 +61,16 @@ MUTANTS = (
     Mutant(
         name="token-repeats",
         breaks="each permit has the same number",
-        edits=(
-            (
-                "        self.next_token += 1\n        self.held[request.run_id] = holder\n",
-                "        self.held[request.run_id] = holder\n",
-            ),
-        ),
-        scene=SCENES["plain"],
+        old="        self.next_token += 1\n        self.held[request.run_id] = holder\n",
+        new="        self.held[request.run_id] = holder\n",
         rule="permit",
         jobs=("#2", "#3"),
     ),
     Mutant(
         name="permit-not-signalled",
         breaks="a grant is noted and not told to its run",
-        edits=(
-            (
-                "signalled = await self._signal(watch)\n",
-                "signalled = True\n",
-            ),
-        ),
+        old="signalled = await self._signal(watch)\n",
+        new="signalled = True\n",
         scene=SCENES["stands still"],
         rule="still_open",
         jobs=("#1", "#2"),
@@ -101,24 +78,15 @@ MUTANTS = (
     Mutant(
         name="permit-signalled-twice",
         breaks="a run is told of its permit twice",
-        edits=(
-            (
-                "signalled = await self._signal(watch)\n",
-                "signalled = await self._signal(watch)\n            await self._signal(watch)\n",
-            ),
-        ),
-        scene=SCENES["plain"],
+        old="signalled = await self._signal(watch)\n",
+        new="signalled = await self._signal(watch)\n            await self._signal(watch)\n",
         harmless="a run takes its permit once, and a repeat changes nothing",
     ),
     Mutant(
         name="drain-skipped",
         breaks="the place of a terminated run is free at once",
-        edits=(
-            (
-                "if isinstance(ended, Ended) and not ended.is_clear:\n",
-                "if isinstance(ended, Ended) and not ended.closed:\n",
-            ),
-        ),
+        old="if isinstance(ended, Ended) and not ended.is_clear:\n",
+        new="if isinstance(ended, Ended) and not ended.closed:\n",
         scene=SCENES["terminated"],
         rule="overlap",
         jobs=("#2",),
@@ -126,12 +94,8 @@ MUTANTS = (
     Mutant(
         name="rebuild-forgets-the-holder",
         breaks="a semaphore that comes back does not know who holds",
-        edits=(
-            (
-                "holders=tuple(each for run_id, each in held.items() if run_id not in cleared),",
-                "holders=(),",
-            ),
-        ),
+        old="holders=tuple(each for run_id, each in held.items() if run_id not in cleared),",
+        new="holders=(),",
         scene=SCENES["semaphore terminated"],
         rule="overlap",
         jobs=("#2",),
@@ -139,7 +103,8 @@ MUTANTS = (
     Mutant(
         name="rebuild-forgets-the-queue",
         breaks="a semaphore that comes back does not know who waits",
-        edits=(("        self._queue(found.waiting)\n", ""),),
+        old="        self._queue(found.waiting)\n",
+        new="",
         scene=SCENES["semaphore terminated"],
         rule="still_open",
         jobs=("#2", "#3"),
@@ -147,12 +112,8 @@ MUTANTS = (
     Mutant(
         name="watch-not-renewed",
         breaks="a watch that an operator has failed is not followed by another one",
-        edits=(
-            (
-                "                await workflow.sleep(AGAIN_SECONDS)\n",
-                "                return\n",
-            ),
-        ),
+        old="                await workflow.sleep(AGAIN_SECONDS)\n",
+        new="                return\n",
         scene=SCENES["watch failed"],
         rule="still_open",
         jobs=("#2", "#3"),
@@ -160,12 +121,8 @@ MUTANTS = (
     Mutant(
         name="limit-misstated",
         breaks="`GET /slots` shows a limit that is one too high",
-        edits=(
-            (
-                "        return SlotView(\n            limit=self.settings.limit,\n",
-                "        return SlotView(\n            limit=self.settings.limit + 1,\n",
-            ),
-        ),
+        old="        return SlotView(\n            limit=self.settings.limit,\n",
+        new="        return SlotView(\n            limit=self.settings.limit + 1,\n",
         scene=SCENES["very slow"],
         rule="slots.limit",
         jobs=("run",),

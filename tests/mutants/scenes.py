@@ -10,6 +10,7 @@ from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import semaphore_id
 from tests.chaos import operators
 from tests.fixtures.eventually import eventually
+from tests.mutants.mutant import PLAIN
 from tests.mutants.site import Json, Scene, Site
 
 Look = Callable[[], Awaitable[bool]]
@@ -203,7 +204,7 @@ async def all_wait(site: Site) -> None:
 APART = "2"
 
 SCENES: dict[str, Scene] = {
-    "plain": Scene(),
+    "plain": PLAIN,
     "quick": Scene(speed=2000),
     "slow": Scene(jobs=2, speed=30),
     # The second job waits for longer than a semaphore may take to turn over.

@@ -19,6 +19,7 @@ from tests.loadtest.synthetic import exactly, signal_of
 
 Row = dict[str, Any]
 LEDGERS = (raw.LEDGERS["image"], raw.LEDGERS["video"])
+SIGNALED = "workflowExecutionSignaledEventAttributes"
 _INSTANTS = ("accepted", "started", "finished")
 
 
@@ -60,9 +61,35 @@ class Forger:
         self.each(name, change, of=job_id)
         return [job_id]
 
-    def drop(self, name: str, *, of: str) -> None:
-        """Every row of one job is gone."""
-        self.put(name, [row for row in self.rows(name) if job_in(row) != of])
+    def set(self, name: str, *path: str | int, of: str | None = None, **values: Any) -> list[str]:
+        """The rows of a job, by default of any one, say these values below a path.
+
+        A value that is a function is what becomes of the one that was there.
+        """
+        job_id = of or self.job()
+
+        def change(body: Row) -> None:
+            for step in path:
+                body = body[step]  # type: ignore[index]
+            for key, value in values.items():
+                body[key] = value(body[key]) if callable(value) else value
+
+        self.each(name, change, of=job_id)
+        return [job_id]
+
+    def ledger(self) -> str:
+        """Any of the two."""
+        return self.random.choice(LEDGERS)
+
+    def drop(self, name: str, *, of: str = "", **fields: object) -> list[str]:
+        """Every row of one job is gone, or those that have these fields."""
+        job_id = of or self.job()
+
+        def goes(row: Row) -> bool:
+            return job_in(row) == job_id and row | fields == row
+
+        self.put(name, [row for row in self.rows(name) if not goes(row)])
+        return [job_id]
 
     def json(self, name: str, change: Callable[[Row], object]) -> None:
         """`change` edits a raw JSON file in place."""
@@ -70,14 +97,15 @@ class Forger:
         change(value)
         self.folder.write(name, value)
 
-    def history(self, job_id: str, change: Callable[[list[Row]], object]) -> None:
+    def history(self, job_id: str, change: Callable[[list[Row]], object]) -> list[str]:
         """`change` edits the events of a job's history file in place."""
         path = self.folder.histories / f"{job_id}.json"
         body = json.loads(path.read_text("utf-8"))
         change(body["events"])
         path.write_text(json.dumps(body), "utf-8")
+        return [job_id]
 
-    def orders(self, job_id: str, change: Callable[[Row], object]) -> None:
+    def orders(self, job_id: str, change: Callable[[Row], object]) -> list[str]:
         """`change` edits the input of each activity in a job's history."""
 
         def edit(events: list[Row]) -> None:
@@ -85,9 +113,11 @@ class Forger:
                 scheduled = event.get("activityTaskScheduledEventAttributes") or {}
                 rewrite(scheduled.get("input"), change)
 
-        self.history(job_id, edit)
+        return self.history(job_id, edit)
 
-    def results(self, job_id: str, change: Callable[[Row], object], *, key: str = "asset") -> None:
+    def results(
+        self, job_id: str, change: Callable[[Row], object], *, key: str = "asset"
+    ) -> list[str]:
         """`change` edits what activities brought back that has this key, local ones included."""
 
         def edit(events: list[Row]) -> None:
@@ -97,9 +127,9 @@ class Forger:
                 for holder in (completed, marker.get("details") or {}):
                     rewrite(holder.get("result"), lambda body: key in body and change(body))
 
-        self.history(job_id, edit)
+        return self.history(job_id, edit)
 
-    def signals(self, job_id: str, name: str, change: Callable[[Row], object]) -> None:
+    def signals(self, job_id: str, name: str, change: Callable[[Row], object]) -> list[str]:
         """`change` edits each event that is a signal of this name."""
 
         def edit(events: list[Row]) -> None:
@@ -107,7 +137,13 @@ class Forger:
                 if signal_of(event) == name:
                     change(event)
 
-        self.history(job_id, edit)
+        return self.history(job_id, edit)
+
+    def unsignalled(self, *job_ids: str, name: str = "kling_done") -> list[str]:
+        """No signal of this name came to the jobs."""
+        for job_id in job_ids:
+            self.signals(job_id, name, lambda event: event[SIGNALED].update(signalName="resume"))
+        return list(job_ids)
 
     def job(self) -> str:
         """Any job, but not the first or the last."""

@@ -6,27 +6,15 @@ from loadtest.books import raw
 from tests.loadtest.forging.kit import Forger, Row, forgeries, forgery, job_in, moved, shift
 
 IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
+BEGIN, END = ("accepted", "started"), ("finished",)
 
 
-@forgery
-def a_video_accepted_before_its_image_ended(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    back = -f.random.uniform(0.15, 0.6)
-    f.each(VIDEO, lambda row: shift(row, back, only=("accepted", "started")), of=job_id)
-    return [job_id]
-
-
-@forgery
-def an_image_that_ended_after_its_video_began(f: Forger) -> Iterable[str]:
-    return f.of_any_job(
-        IMAGE, lambda row: shift(row, f.random.uniform(0.15, 1), only=("finished",))
-    )
-
-
-@forgery
-def an_end_before_its_beginning(f: Forger) -> Iterable[str]:
-    job_id, name = f.job(), f.random.choice((IMAGE, VIDEO))
-    f.each(name, lambda row: shift(row, -4, only=("finished",)), of=job_id)
+def _shift(
+    f: Forger, name: str, seconds: float, *, only: tuple[str, ...], of: str | None = None
+) -> Iterable[str]:
+    """The generation of a job, by default of any one, begins or ends at another instant."""
+    job_id = of or f.job()
+    f.each(name, lambda row: shift(row, seconds, only=only), of=job_id)
     return [job_id]
 
 
@@ -52,27 +40,6 @@ def a_change_before_the_one_ahead_of_it(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def an_image_accepted_before_the_permit(f: Forger) -> Iterable[str]:
-    job_id = f.order[1]
-    f.each(IMAGE, lambda row: shift(row, -1, only=("accepted", "started")), of=job_id)
-    return [job_id]
-
-
-@forgery
-def the_first_image_accepted_before_the_permit(f: Forger) -> Iterable[str]:
-    job_id = f.order[0]
-    f.each(IMAGE, lambda row: shift(row, -0.6, only=("accepted", "started")), of=job_id)
-    return [job_id]
-
-
-@forgery
-def a_generation_that_ended_behind_its_job(f: Forger) -> Iterable[str]:
-    job_id = f.order[-1]
-    f.each(VIDEO, lambda row: shift(row, 1.5, only=("finished",)), of=job_id)
-    return [job_id]
-
-
-@forgery
 def a_callback_sent_before_its_task(f: Forger) -> Iterable[str]:
     def change(row: Row) -> None:
         row["callbacks"][0]["sent_at"] = moved(row["accepted_at"], -0.02)
@@ -89,31 +56,14 @@ def a_callback_of_success_sent_before_it(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def a_callback_received_before_it_was_sent(f: Forger) -> Iterable[str]:
-    return f.of_any_job(
-        raw.RECEIPTS, lambda row: row.update(received_at=moved(row["received_at"], -1))
-    )
-
-
-@forgery
 def an_activity_that_ended_before_it_began(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(events: list[Row]) -> None:
         kind = "EVENT_TYPE_ACTIVITY_TASK_{}"
         begun = next(e for e in events if e["eventType"] == kind.format("STARTED"))
         ended = next(e for e in events if e["eventType"] == kind.format("COMPLETED"))
         ended["eventTime"] = moved(begun["eventTime"], -0.01)
 
-    f.history(job_id, change)
-    return [job_id]
-
-
-@forgery
-def an_end_that_the_list_and_the_record_tell_otherwise(f: Forger) -> Iterable[str]:
-    return f.of_any_job(
-        raw.JOBS, lambda row: row["job"].update(finished_at=moved(row["job"]["finished_at"], -0.03))
-    )
+    return f.history(f.job(), change)
 
 
 @forgery
@@ -131,19 +81,10 @@ def a_frame_before_what_it_shows(f: Forger) -> Iterable[str]:
 @forgery
 def two_jobs_at_once_by_their_records(f: Forger) -> Iterable[str]:
     _, job_id = f.pair()
-
-    def change(row: Row) -> None:
-        changes = row["record"]["transitions"]
-        changes[1]["at"] = moved(changes[1]["at"], -0.3)
-        row["record"]["started_at"] = changes[1]["at"]
-
-    f.each(raw.STATES, change, of=job_id)
-    f.each(
-        raw.JOBS,
-        lambda row: row["job"].update(started_at=moved(row["job"]["started_at"], -0.3)),
-        of=job_id,
-    )
-    return [job_id]
+    earlier = {"started_at": lambda at: moved(at, -0.3)}
+    f.set(raw.STATES, "record", "transitions", 1, of=job_id, at=lambda at: moved(at, -0.3))
+    f.set(raw.STATES, "record", of=job_id, **earlier)
+    return f.set(raw.JOBS, "job", of=job_id, **earlier)
 
 
 @forgery
@@ -153,35 +94,45 @@ def a_job_sent_before_its_stage(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def a_job_that_ends_at_another_instant_than_its_last_change(f: Forger) -> Iterable[str]:
-    job_id, place = f.job(), f.random.choice((1, -1))
-
-    def change(row: Row) -> None:
-        last = row["record"]["transitions"][place]
-        last["at"] = moved(last["at"], 0.01)
-
-    f.each(raw.STATES, change, of=job_id)
-    return [job_id]
-
-
-@forgery
-def a_job_due_before_its_stage(f: Forger) -> Iterable[str]:
-    job_id = f.order[0]
-    f.each(raw.SUBMITS, lambda row: row.update(planned_at=row["planned_at"] - 1), of=job_id)
-    return [job_id]
-
-
-@forgery
 def a_run_that_closed_before_its_permit(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.signals(
-        job_id, "granted:job", lambda event: event.update(eventTime=moved(event["eventTime"], 60))
-    )
-    return [job_id]
+    def late(event: Row) -> None:
+        event["eventTime"] = moved(event["eventTime"], 60)
+
+    return f.signals(f.job(), "granted:job", late)
 
 
 forgeries(
     {
+        "a video accepted before its image ended": lambda f: _shift(
+            f, VIDEO, -f.random.uniform(0.15, 0.6), only=BEGIN
+        ),
+        "an image that ended after its video began": lambda f: _shift(
+            f, IMAGE, f.random.uniform(0.15, 1), only=END
+        ),
+        "an end before its beginning": lambda f: _shift(f, f.ledger(), -4, only=END),
+        "an image accepted before the permit": lambda f: _shift(
+            f, IMAGE, -1, only=BEGIN, of=f.order[1]
+        ),
+        "the first image accepted before the permit": lambda f: _shift(
+            f, IMAGE, -0.6, only=BEGIN, of=f.order[0]
+        ),
+        "a generation that ended behind its job": lambda f: _shift(
+            f, VIDEO, 1.5, only=END, of=f.order[-1]
+        ),
+        "a callback received before it was sent": lambda f: f.set(
+            raw.RECEIPTS, received_at=lambda at: moved(at, -1)
+        ),
+        "an end that the list and the record tell otherwise": lambda f: f.set(
+            raw.JOBS, "job", finished_at=lambda at: moved(at, -0.03)
+        ),
+        "a job that ends at another instant than its last change": lambda f: f.set(
+            raw.STATES,
+            *("record", "transitions", f.random.choice((1, -1))),
+            at=lambda at: moved(at, 0.01),
+        ),
+        "a job due before its stage": lambda f: f.set(
+            raw.SUBMITS, of=f.order[0], planned_at=lambda at: at - 1
+        ),
         "a job that ended before it was made": lambda f: _behind_its_making(f, "finished_at", -1),
         "a job that began before it was made": lambda f: _behind_its_making(f, "started_at", -0.5),
         "a job made before it was asked for": lambda f: _behind_its_making(f, "created_at", -2),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from loadtest.books import raw
 from tests.loadtest.forging.kit import (
     FORGERIES,
+    SIGNALED,
     Forger,
     Forgery,
     Row,
@@ -14,58 +15,38 @@ from tests.loadtest.forging.kit import (
     forgery_of,
     rewrite,
 )
-from tests.loadtest.synthetic import signal_of
 
-CLOSED = "EVENT_TYPE_WORKFLOW_EXECUTION_"
-
-
-@forgery
-def a_list_of_runs_that_says_failed(f: Forger) -> Iterable[str]:
-    job_id, status = f.job(), f.random.choice(("FAILED", "TERMINATED", "TIMED_OUT"))
-    f.each(raw.EXECUTIONS, lambda row: row.update(status=status), of=job_id)
-    return [job_id]
-
-
-@forgery
-def a_history_that_says_failed(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.history(job_id, lambda events: events[-1].update(eventType=f"{CLOSED}FAILED"))
-    return [job_id]
+STRANGER = "job-000000000000000000000000"
 
 
 @forgery
 def a_permit_that_the_worker_sent(f: Forger) -> Iterable[str]:
-    job_id = f.job()
+    workers: list[str] = []
 
-    def send(events: list[Row]) -> None:
+    def look(events: list[Row]) -> None:
         began = (event.get("workflowTaskStartedEventAttributes") for event in events)
-        worker = next(filter(None, began))["identity"]
-        for event in events:
-            if signal_of(event) == "granted:job":
-                event["workflowExecutionSignaledEventAttributes"]["identity"] = worker
+        workers.append(next(filter(None, began))["identity"])
 
-    f.history(job_id, send)
-    return [job_id]
+    [job_id] = f.history(f.job(), look)
+    change = {"identity": workers[0]}
+    return f.signals(job_id, "granted:job", lambda event: event[SIGNALED].update(change))
 
 
 @forgery_of("slow-machine")
 def an_order_of_another_prompt(f: Forger) -> Iterable[str]:
-    job_id = f.order[0]
-    f.orders(job_id, lambda body: "inputs" in body and body["inputs"].update(prompt="a dog"))
-    return [job_id]
+    return f.orders(
+        f.order[0], lambda body: "inputs" in body and body["inputs"].update(prompt="a dog")
+    )
 
 
 @forgery
 def a_third_try_without_the_first_two(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def count(events: list[Row]) -> None:
         for event in events:
             if "activityTaskStartedEventAttributes" in event:
                 event["activityTaskStartedEventAttributes"]["attempt"] = 3
 
-    f.history(job_id, count)
-    return [job_id]
+    return f.history(f.job(), count)
 
 
 @forgery
@@ -113,23 +94,8 @@ def a_link_to_the_video_of_another_job(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_history_of_nobody(f: Forger) -> Iterable[str]:
-    name = "job-000000000000000000000000"
-    shutil.copy(f.folder.histories / f"{f.job()}.json", f.folder.histories / f"{name}.json")
-    return [name]
-
-
-@forgery
-def a_history_that_lacks_events(f: Forger) -> Iterable[str]:
-    job_id, place = f.job(), f.random.randrange(1, 20)
-    f.history(job_id, lambda events: events.pop(place))
-    return [job_id]
-
-
-@forgery
-def a_history_cut_short(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.history(job_id, lambda events: events.__delitem__(slice(-5, None)))
-    return [job_id]
+    shutil.copy(f.folder.histories / f"{f.job()}.json", f.folder.histories / f"{STRANGER}.json")
+    return [STRANGER]
 
 
 @forgery
@@ -141,24 +107,10 @@ def a_history_that_is_no_json(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_signal_that_only_the_history_knows(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
     def change(events: list[Row]) -> None:
-        event = next(e for e in events if "workflowExecutionSignaledEventAttributes" in e)
-        event["workflowExecutionSignaledEventAttributes"]["signalName"] = "resume"
+        next(e for e in events if SIGNALED in e)[SIGNALED]["signalName"] = "resume"
 
-    f.history(job_id, change)
-    return [job_id]
-
-
-@forgery
-def no_permit_in_any_history(f: Forger) -> Iterable[str]:
-    def rename(event: Row) -> None:
-        event["workflowExecutionSignaledEventAttributes"]["signalName"] = "resume"
-
-    for job_id in f.order:
-        f.signals(job_id, "granted:job", rename)
-    return f.order[:1]
+    return f.history(f.job(), change)
 
 
 @forgery
@@ -170,24 +122,11 @@ def permits_that_fall(f: Forger) -> Iterable[str]:
             body["token"] -= 1000
 
     f.orders(job_id, change)
-    f.signals(
-        job_id,
-        "granted:job",
-        lambda event: rewrite(event["workflowExecutionSignaledEventAttributes"]["input"], change),
-    )
+    f.signals(job_id, "granted:job", lambda event: rewrite(event[SIGNALED]["input"], change))
     for name in raw.LEDGERS.values():
-        f.each(name, lambda row: row.update(token=row["token"] - 1000), of=job_id)
-    f.each(
-        raw.STATES, lambda row: row["record"].update(token=row["record"]["token"] - 1000), of=job_id
-    )
+        f.each(name, change, of=job_id)
+    f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
     return [job_id]
-
-
-@forgery
-def a_permit_of_another_number_in_the_record(f: Forger) -> Iterable[str]:
-    return f.of_any_job(
-        raw.STATES, lambda row: row["record"].update(token=row["record"]["token"] + 1)
-    )
 
 
 @forgery
@@ -200,15 +139,7 @@ def a_replay_that_failed(f: Forger) -> Iterable[str]:
 @forgery
 def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
     job_id, key = f.job(), f.random.choice(("asset", "accepted_at"))
-    f.results(job_id, lambda body: body.update(vendor_id="other"), key=key)
-    return [job_id]
-
-
-@forgery
-def another_file_in_the_history(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.results(job_id, lambda body: body["asset"].update(sha256="0" * 64))
-    return [job_id]
+    return f.results(job_id, lambda body: body.update(vendor_id="other"), key=key)
 
 
 BOOKS = (
@@ -229,16 +160,30 @@ def _emptied(name: str) -> Callable[[Forger], Iterable[str]]:
 FORGERIES.extend(Forgery(f"without {name}", _emptied(name)) for name in BOOKS)
 
 
+CLOSED = {"eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_FAILED"}
 forgeries(
     {
-        "another run in the list": lambda f: f.of_any_job(
-            raw.EXECUTIONS, lambda row: row.update(run_id="another")
+        "a list of runs that says failed": lambda f: f.set(
+            raw.EXECUTIONS, status=f.random.choice(("FAILED", "TERMINATED", "TIMED_OUT"))
         ),
-        "another end in the list": lambda f: f.of_any_job(
-            raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] - 0.2)
+        "a history that says failed": lambda f: f.history(
+            f.job(), lambda events: events[-1].update(CLOSED)
         ),
-        "a record of another run": lambda f: f.of_any_job(
-            raw.STATES, lambda row: row["record"].update(run_id="another")
+        "a history that lacks events": lambda f: f.history(
+            f.job(), lambda events: events.pop(f.random.randrange(1, 20))
         ),
+        "a history cut short": lambda f: f.history(
+            f.job(), lambda events: events.__delitem__(slice(-5, None))
+        ),
+        "no permit in any history": lambda f: f.unsignalled(*f.order, name="granted:job")[:1],
+        "a permit of another number in the record": lambda f: f.set(
+            raw.STATES, "record", token=lambda number: number + 1
+        ),
+        "another file in the history": lambda f: f.results(
+            f.job(), lambda body: body["asset"].update(sha256="0" * 64)
+        ),
+        "another run in the list": lambda f: f.set(raw.EXECUTIONS, run_id="another"),
+        "another end in the list": lambda f: f.set(raw.EXECUTIONS, closed=lambda at: at - 0.2),
+        "a record of another run": lambda f: f.set(raw.STATES, "record", run_id="another"),
     }
 )

@@ -4,62 +4,59 @@ from collections.abc import Iterable
 from typing import Any
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgeries, forgery, job_in
+from tests.loadtest.forging.kit import Forger, Row, forgeries, forgery, job_in
+
+KINDS = ("image", "video")
 
 
-def _record(f: Forger, job_id: str, change: Any) -> None:
-    f.each(raw.STATES, lambda row: change(row["record"]), of=job_id)
+def _version(f: Forger, place: int, *, of: str | None = None, **other: Any) -> list[str]:
+    """One version of a job's record says something else."""
+    return f.set(raw.STATES, "record", "transitions", place, of=of, **other)
 
 
-def _any_record(f: Forger, change: Any) -> Iterable[str]:
-    return f.of_any_job(raw.STATES, lambda row: change(row["record"]))
+def _versions(f: Forger, change: Any) -> list[str]:
+    """The list of versions in a job's record is another one."""
+    return f.set(raw.STATES, "record", transitions=change)
 
 
-def _change(f: Forger, place: int, **other: object) -> Iterable[str]:
-    """Change one version of a job's record."""
-    return _any_record(f, lambda record: record["transitions"][place].update(other))
+def _in_both(f: Forger, **other: Any) -> list[str]:
+    """List and record of a job say something else."""
+    [job_id] = f.set(raw.JOBS, "job", **other)
+    return f.set(raw.STATES, "record", of=job_id, **other)
+
+
+def _frames(f: Forger, change: Any, *, of: str | None = None) -> list[str]:
+    """Change the frames of one job."""
+    job_id = of or f.job()
+    f.edit(raw.FRAMES, lambda rows: change([row for row in rows if job_in(row) == job_id]))
+    return [job_id]
+
+
+def _everywhere(f: Forger, version: int, **other: Any) -> list[str]:
+    """Change one version of a job, in its record and in its frames."""
+    [job_id] = _version(f, version - 1, **other)
+
+    def show(own: list[Row]) -> None:
+        for row in own:
+            if row["version"] == version:
+                row |= other
+
+    return _frames(f, show, of=job_id)
 
 
 @forgery
 def a_record_that_fails_after_its_success(f: Forger) -> Iterable[str]:
-    def change(record: Row) -> None:
-        last = record["transitions"][-1]
-        record["transitions"].append(last | {"version": last["version"] + 1, "status": "failed"})
+    def again(changes: list[Row]) -> list[Row]:
+        last = changes[-1]
+        return [*changes, last | {"version": last["version"] + 1, "status": "failed"}]
 
-    return _any_record(f, change)
-
-
-@forgery
-def a_job_that_never_ran(f: Forger) -> Iterable[str]:
-    def change(record: Row) -> None:
-        for each in record["transitions"][1:-1]:
-            each["status"] = "queued"
-
-    return _any_record(f, change)
-
-
-@forgery
-def a_record_of_another_version_than_its_last_change(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    for name, key in ((raw.JOBS, "job"), (raw.STATES, "record")):
-        f.each(name, lambda row, key=key: row[key].update(version=9), of=job_id)  # type: ignore[misc]
-    return [job_id]
+    return _versions(f, again)
 
 
 @forgery
 def a_list_and_a_record_that_say_failed(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row["job"].update(status="failed"), of=job_id)
-    _record(f, job_id, lambda record: record.update(status="failed"))
-    _record(f, job_id, lambda record: record["transitions"][-1].update(status="failed"))
-    return [job_id]
-
-
-def _frames(f: Forger, change: Any) -> Iterable[str]:
-    """Change the frames of one job."""
-    job_id = f.job()
-    f.edit(raw.FRAMES, lambda rows: change([row for row in rows if job_in(row) == job_id]))
-    return [job_id]
+    [job_id] = _in_both(f, status="failed")
+    return _version(f, -1, of=job_id, status="failed")
 
 
 @forgery
@@ -72,70 +69,27 @@ def frames_that_go_back(f: Forger) -> Iterable[str]:
     return _frames(f, swap)
 
 
-def _show(f: Forger, job_id: str, version: int, **other: object) -> None:
-    """Change the frames of one version of a job."""
-
-    def change(row: Row) -> None:
-        if row["version"] == version:
-            row |= other
-
-    f.each(raw.FRAMES, change, of=job_id)
-
-
-def _everywhere(f: Forger, version: int, **other: object) -> Iterable[str]:
-    """Change one version of a job, in its record and in its frames."""
-    job_id = f.job()
-    _record(f, job_id, lambda record: record["transitions"][version - 1].update(other))
-    _show(f, job_id, version, **other)
-    return [job_id]
-
-
 @forgery
 def a_video_first_by_record_and_feed(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-
-    def change(row: Row) -> None:
-        row["record"]["transitions"][1]["step"] = "video"
-        row["record"]["attempts"]["image"] = 0
-
-    f.each(raw.STATES, change, of=job_id)
-    f.each(raw.JOBS, lambda row: row["job"]["attempts"].update(image=0), of=job_id)
-    f.orders(job_id, lambda body: body.pop("attempt") if body.get("stage") == "image" else None)
-
-    _show(f, job_id, 2, step="video")
-    return [job_id]
+    [job_id] = _everywhere(f, 2, step="video")
+    f.set(raw.STATES, "record", "attempts", of=job_id, image=0)
+    f.set(raw.JOBS, "job", "attempts", of=job_id, image=0)
+    return f.orders(
+        job_id, lambda body: body.pop("attempt") if body.get("stage") == "image" else None
+    )
 
 
 @forgery
 def a_success_at_99_percent_in_every_book(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row["job"].update(percent=99), of=job_id)
-    _record(f, job_id, lambda record: record.update(percent=99))
-    _record(f, job_id, lambda record: record["transitions"][-1].update(percent=99))
-
-    def show(rows: list[Row]) -> None:
-        [row for row in rows if job_in(row) == job_id][-1]["percent"] = 99
-
-    f.edit(raw.FRAMES, show)
-    return [job_id]
+    [job_id] = _in_both(f, percent=99)
+    _version(f, -1, of=job_id, percent=99)
+    return _frames(f, lambda own: own[-1].update(percent=99), of=job_id)
 
 
 @forgery
 def a_version_that_record_and_feed_have_lost(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    _record(f, job_id, lambda record: record["transitions"].__delitem__(slice(1, 2)))
-    f.put(
-        raw.FRAMES,
-        [row for row in f.rows(raw.FRAMES) if (job_in(row), row["version"]) != (job_id, 2)],
-    )
-    return [job_id]
-
-
-@forgery
-def a_list_that_tells_of_another_style(f: Forger) -> Iterable[str]:
-    job_id, name = f.job(), f.random.choice(("style", "priority", "asset_url", "error"))
-    f.each(raw.JOBS, lambda row: row["job"].update({name: "another"}), of=job_id)
-    return [job_id]
+    [job_id] = _versions(f, lambda changes: changes[:1] + changes[2:])
+    return f.drop(raw.FRAMES, of=job_id, version=2)
 
 
 @forgery
@@ -143,9 +97,6 @@ def a_frame_of_a_job_that_nobody_knows(f: Forger) -> Iterable[str]:
     rows = f.rows(raw.FRAMES)
     f.put(raw.FRAMES, [*rows, rows[0] | {"job_id": "job-000000000000000000000000"}])
     return ["job-000000000000000000000000"]
-
-
-KINDS = ("image", "video")
 
 
 def _file(f: Forger, job_id: str, kind: str) -> Row:
@@ -161,7 +112,7 @@ def _store(f: Forger, job_id: str, kind: str, *, like: Row) -> None:
 
     f.each(raw.FILES, change, of=job_id)
     noted = {"size": like["bytes"], "sha256": like["sha256"]}
-    f.each(raw.STATES, lambda row: row["record"]["assets"][kind].update(noted), of=job_id)
+    f.set(raw.STATES, "record", "assets", kind, of=job_id, **noted)
 
 
 def _made(like: Row, prefix: str = "") -> Row:
@@ -169,42 +120,37 @@ def _made(like: Row, prefix: str = "") -> Row:
     return {f"{prefix}{key}": like[key] for key in ("sha256", "shows")}
 
 
-@forgery
-def one_file_for_all_jobs(f: Forger) -> Iterable[str]:
-    kind, job_id = f.random.choice(KINDS), f.job()
+def _one_file(f: Forger, kind: str) -> tuple[Row, list[str]]:
+    """All jobs have the file of one; that file, and the others."""
+    job_id = f.job()
     like = _file(f, job_id, kind)
     for other in f.order:
         _store(f, other, kind, like=like)
-    return [f.order[1]] if f.order[1] != job_id else [f.order[2]]
+    return like, [other for other in f.order if other != job_id]
 
 
 @forgery
 def one_file_for_all_jobs_and_all_ledgers(f: Forger) -> Iterable[str]:
     kind = f.random.choice(KINDS)
-    job_id = f.job()
-    like = _file(f, job_id, kind)
-    for other in f.order:
-        _store(f, other, kind, like=like)
+    like, others = _one_file(f, kind)
     f.each(raw.LEDGERS[kind], lambda row: row.update(_made(like)))
     if kind == "image":
         f.each(raw.LEDGERS["video"], lambda row: row.update(_made(like, "source_")))
-    return [other for other in f.order if other != job_id]
+    return others
 
 
 @forgery
 def one_file_for_all_jobs_in_every_book(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    like = _file(f, job_id, "video")
+    like, others = _one_file(f, "video")
 
     def film(body: Row) -> None:
         if str(body["asset_url"]).endswith("video"):
             body["asset"].update(sha256=like["sha256"], size=like["bytes"])
 
-    for other in f.order:
-        _store(f, other, "video", like=like)
-        f.results(other, film)
+    for job_id in f.order:
+        f.results(job_id, film)
     f.each(raw.LEDGERS["video"], lambda row: row.update(_made(like)))
-    return [other for other in f.order if other != job_id]
+    return others
 
 
 @forgery
@@ -216,27 +162,13 @@ def two_jobs_files_swapped_with_their_records(f: Forger) -> Iterable[str]:
     return pair
 
 
-def _swap(f: Forger, pair: tuple[str, str], name: str, *keys: str) -> Iterable[str]:
+def _swap(f: Forger, name: str, *keys: str) -> Iterable[str]:
     """The rows of two jobs say of each what is so of the other."""
     said = {job_in(row): {key: row[key] for key in keys} for row in f.rows(name)}
-    one, other = pair
-    swapped = {one: said[other], other: said[one]}
-    f.each(name, lambda row: row.update(swapped.get(job_in(row), {})))
-    return pair
-
-
-@forgery
-def a_record_without_one_file(f: Forger) -> Iterable[str]:
-    job_id, kind = f.job(), f.random.choice(KINDS)
-    f.each(raw.STATES, lambda row: row["record"]["assets"].pop(kind), of=job_id)
-    return [job_id]
-
-
-@forgery
-def a_wrong_size(f: Forger) -> Iterable[str]:
-    job_id, kind = f.job(), f.random.choice(KINDS)
-    f.each(raw.STATES, lambda row: row["record"]["assets"][kind].update(size=1), of=job_id)
-    return [job_id]
+    one, other = f.pair()
+    f.set(name, of=one, **said[other])
+    f.set(name, of=other, **said[one])
+    return one, other
 
 
 @forgery
@@ -245,36 +177,29 @@ def no_videos_decode(f: Forger) -> Iterable[str]:
     return f.order[:1]
 
 
-@forgery
-def nobody_looked_at_a_file(f: Forger) -> Iterable[str]:
-    job_id, kind = f.job(), f.random.choice(KINDS)
-    rows = [row for row in f.rows(raw.FILES) if (row["job_id"], row["kind"]) != (job_id, kind)]
-    f.put(raw.FILES, rows)
-    return [job_id]
-
-
 forgeries(
     {
-        "a record that begins at version 3": lambda f: _any_record(
-            f, lambda record: record["transitions"].__delitem__(slice(2))
+        "a job that never ran": lambda f: _versions(
+            f, lambda all_: [each | {"status": "queued"} for each in all_[:-1]] + all_[-1:]
         ),
-        "a success in the middle": lambda f: _change(f, 3, status="succeeded"),
-        "a gap in the versions": lambda f: _any_record(
-            f, lambda record: record["transitions"].pop(4)
+        "a record of another version than its last change": lambda f: _in_both(f, version=9),
+        "a record that begins at version 3": lambda f: _versions(f, lambda changes: changes[2:]),
+        "a success in the middle": lambda f: _version(f, 3, status="succeeded"),
+        "a gap in the versions": lambda f: _versions(f, lambda changes: changes[:4] + changes[5:]),
+        "a percentage that falls": lambda f: _version(f, 3, percent=90),
+        "an attempt that falls": lambda f: _version(f, 3, attempt=2),
+        "a video before the image": lambda f: _version(f, 1, step="video"),
+        "an image after the video": lambda f: _version(f, 4, step="image"),
+        "a list that tells of another style": lambda f: f.set(
+            raw.JOBS,
+            "job",
+            **{f.random.choice(("style", "priority", "asset_url", "error")): "another"},
         ),
-        "a percentage that falls": lambda f: _change(f, 3, percent=90),
-        "an attempt that falls": lambda f: _change(f, 3, attempt=2),
-        "a video before the image": lambda f: _change(f, 1, step="video"),
-        "an image after the video": lambda f: _change(f, 4, step="image"),
-        "a record of another version than the list": lambda f: f.of_any_job(
-            raw.JOBS, lambda row: row["job"].update(version=row["job"]["version"] + 1)
+        "a record of another version than the list": lambda f: f.set(
+            raw.JOBS, "job", version=lambda number: number + 1
         ),
-        "a list that says failed": lambda f: f.of_any_job(
-            raw.JOBS, lambda row: row["job"].update(status="failed")
-        ),
-        "a success at 99 percent": lambda f: f.of_any_job(
-            raw.JOBS, lambda row: row["job"].update(percent=99)
-        ),
+        "a list that says failed": lambda f: f.set(raw.JOBS, "job", status="failed"),
+        "a success at 99 percent": lambda f: f.set(raw.JOBS, "job", percent=99),
         "a frame that tells another percentage": lambda f: _frames(
             f, lambda own: own[-2].update(percent=own[-2]["percent"] + 1)
         ),
@@ -292,30 +217,24 @@ forgeries(
         ),
         "a percentage that falls by record and feed": lambda f: _everywhere(f, 4, percent=90),
         "an image after the video by record and feed": lambda f: _everywhere(f, 4, step="image"),
+        "one file for all jobs": lambda f: _one_file(f, f.random.choice(KINDS))[1],
         "picture and film do not belong together": lambda f: _swap(
-            f, f.pair(), raw.LEDGERS["video"], "source_sha256", "source_shows"
+            f, raw.LEDGERS["video"], "source_sha256", "source_shows"
         ),
-        "a record without files": lambda f: f.of_any_job(
-            raw.STATES, lambda row: row["record"].update(assets={})
+        "a record without files": lambda f: f.set(raw.STATES, "record", assets={}),
+        "a record without one file": lambda f: f.set(
+            raw.STATES, "record", assets=lambda files: {"image": files["image"]}
         ),
-        "a file of another hash": lambda f: f.of_any_job(
-            raw.FILES, lambda row: row.update(sha256="0" * 64)
+        "a wrong size": lambda f: f.set(
+            raw.STATES, "record", "assets", f.random.choice(KINDS), size=1
         ),
-        "a file without a hash": lambda f: f.of_any_job(
-            raw.FILES, lambda row: row.update(sha256=None)
-        ),
-        "a file that does not decode": lambda f: f.of_any_job(
-            raw.FILES, lambda row: row.update(problem="does not decode: no")
-        ),
-        "prompts swapped at a vendor": lambda f: _swap(
-            f, f.pair(), f.random.choice(LEDGERS), "prompt"
-        ),
-        "prompts swapped at the sender": lambda f: _swap(f, f.pair(), raw.SUBMITS, "prompt"),
-        "another prompt in the record": lambda f: f.of_any_job(
-            raw.STATES, lambda row: row["record"].update(prompt="another")
-        ),
-        "another prompt in the list": lambda f: f.of_any_job(
-            raw.JOBS, lambda row: row["job"].update(prompt="another")
-        ),
+        "a file of another hash": lambda f: f.set(raw.FILES, sha256="0" * 64),
+        "a file without a hash": lambda f: f.set(raw.FILES, sha256=None),
+        "a file that does not decode": lambda f: f.set(raw.FILES, problem="does not decode: no"),
+        "nobody looked at a file": lambda f: f.drop(raw.FILES, kind=f.random.choice(KINDS)),
+        "prompts swapped at a vendor": lambda f: _swap(f, f.ledger(), "prompt"),
+        "prompts swapped at the sender": lambda f: _swap(f, raw.SUBMITS, "prompt"),
+        "another prompt in the record": lambda f: f.set(raw.STATES, "record", prompt="another"),
+        "another prompt in the list": lambda f: f.set(raw.JOBS, "job", prompt="another"),
     }
 )

@@ -15,9 +15,27 @@ from tests.loadtest.forging.kit import (
 )
 from tests.loadtest.synthetic import exactly
 
+IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
+
+
+def _run(f: Forger, **other: object) -> Iterable[str]:
+    f.json(raw.RUN, lambda run: run.update(other))
+    return ()
+
 
 def _plan(f: Forger, **other: object) -> Iterable[str]:
     f.json(raw.RUN, lambda run: run["plan"].update(other))
+    return ()
+
+
+def _stage(f: Forger, place: int, **other: object) -> Iterable[str]:
+    f.edit(raw.STAGES, lambda rows: rows[place].update(other))
+    return ()
+
+
+def _slots_after(f: Forger, **other: object) -> Iterable[str]:
+    place = f.random.choice((0, 1))
+    f.edit(raw.STAGES, lambda rows: rows[place]["slots_after"].update(other))
     return ()
 
 
@@ -28,30 +46,13 @@ def a_condition_less(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def a_higher_limit_from_the_beginning(f: Forger) -> Iterable[str]:
-    f.json(raw.RUN, lambda run: run.update(limit=2))
-    return ()
-
-
-@forgery
 def a_higher_limit_in_every_book(f: Forger) -> Iterable[str]:
-    f.json(raw.RUN, lambda run: run.update(limit=2))
     f.each(raw.SLOTS, lambda row: row.update(limit=2))
-    for key in ("slots_before", "slots_after"):
-        f.each(raw.STAGES, lambda row, key=key: row[key].update(limit=2))  # type: ignore[misc]
-    return ()
-
-
-@forgery
-def no_limit_at_the_beginning(f: Forger) -> Iterable[str]:
-    f.json(raw.RUN, lambda run: run.update(limit=None))
-    return ()
-
-
-@forgery
-def a_stage_of_fewer_jobs(f: Forger) -> Iterable[str]:
-    f.edit(raw.STAGES, lambda rows: rows[1].update(jobs=4))
-    return ()
+    f.each(
+        raw.STAGES,
+        lambda row: [row[key].update(limit=2) for key in ("slots_before", "slots_after")],
+    )
+    return _run(f, limit=2)
 
 
 @forgery
@@ -60,33 +61,11 @@ def a_stage_is_gone(f: Forger) -> Iterable[str]:
     return ()
 
 
-@forgery
-def a_stage_that_was_given_up(f: Forger) -> Iterable[str]:
-    f.edit(raw.STAGES, lambda rows: rows[0].update(why="interrupted"))
-    return ()
-
-
-@forgery
-def a_run_without_mocks(f: Forger) -> Iterable[str]:
-    f.json(raw.RUN, lambda run: run.update(mocks=[]))
-    return ()
-
-
-@forgery
-def a_submission_of_the_same_place(f: Forger) -> Iterable[str]:
+def _submitted_as(f: Forger, name: str) -> Iterable[str]:
+    """A job was submitted with what another one was submitted with."""
     one, other = f.pair()
-    place = next(row["index"] for row in f.rows(raw.SUBMITS) if row["job_id"] == one)
-    f.each(raw.SUBMITS, lambda row: row.update(index=place), of=other)
-    return [one, other]
-
-
-@forgery
-def a_submission_under_the_same_key(f: Forger) -> Iterable[str]:
-    one, other = f.pair()
-    rows = f.rows(raw.SUBMITS)
-    key = next(row["key"] for row in rows if row["job_id"] == one)
-    f.each(raw.SUBMITS, lambda row: row.update(key=key), of=other)
-    return [one, other]
+    said = next(row[name] for row in f.rows(raw.SUBMITS) if row["job_id"] == one)
+    return [one, *f.set(raw.SUBMITS, of=other, **{name: said})]
 
 
 @forgery
@@ -99,15 +78,6 @@ def a_job_outside_the_time_of_its_stage(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def a_job_planned_later_than_the_plan_says(f: Forger) -> Iterable[str]:
-    def later(row: Row) -> None:
-        row["planned_at"] += 0.01
-        row["sent_at"] += 0.01
-
-    return f.of_any_job(raw.SUBMITS, later)
-
-
-@forgery
 def a_job_sent_before_it_was_planned(f: Forger) -> Iterable[str]:
     f.each(raw.SUBMITS, lambda row: row.update(planned_at=row["planned_at"] + 5))
     return f.order[1:]
@@ -115,13 +85,8 @@ def a_job_sent_before_it_was_planned(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_job_of_another_tag(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(raw.JOBS, lambda row: row["job"].update(tag="load-other-1"), of=job_id)
-    f.each(raw.STATES, lambda row: row["record"].update(tag="load-other-1"), of=job_id)
-    return [job_id]
-
-
-IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
+    [job_id] = f.set(raw.JOBS, "job", tag="load-other-1")
+    return f.set(raw.STATES, "record", of=job_id, tag="load-other-1")
 
 
 def skew(f: Forger, service: str, seconds: float) -> None:
@@ -160,7 +125,7 @@ def an_overlap_that_a_slow_clock_hides(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_vendors_clock_ten_seconds_ahead(f: Forger) -> Iterable[str]:
-    f.each(f.random.choice((IMAGE, VIDEO)), lambda row: shift(row, 10))
+    f.each(f.ledger(), lambda row: shift(row, 10))
     return f.order
 
 
@@ -206,14 +171,16 @@ def a_reading_that_the_others_forbid(f: Forger) -> Iterable[str]:
     return ()
 
 
-def _sample(f: Forger, **other: object) -> Row:
-    """Change one sample, by chance one in which somebody held the slot; returns it as it was."""
+def _sample(f: Forger, **other: object) -> None:
+    """Change one sample, by chance one in which somebody held the slot."""
     rows = f.rows(raw.SLOTS)
-    place = f.random.choice([n for n, row in enumerate(rows) if row["holders"]])
-    before = dict(rows[place])
-    rows[place] |= other
+    f.random.choice([row for row in rows if row["holders"]]).update(other)
     f.put(raw.SLOTS, rows)
-    return before
+
+
+def _limit_in_one_sample(f: Forger, limit: int, **other: object) -> Iterable[str]:
+    _sample(f, limit=limit, **other)
+    return ()
 
 
 @forgery
@@ -257,25 +224,6 @@ def a_job_holds_it_long_before_its_turn(f: Forger) -> Iterable[str]:
 
 
 @forgery
-def the_limit_is_higher_in_one_sample(f: Forger) -> Iterable[str]:
-    _sample(f, limit=f.random.choice((2, 5)))
-    return ()
-
-
-@forgery
-def the_limit_is_higher_in_one_sample_that_has_two_holders(f: Forger) -> Iterable[str]:
-    pair = f.pair()
-    _sample(f, limit=2, holders=list(pair))
-    return ()
-
-
-@forgery
-def the_limit_is_higher_behind_a_stage(f: Forger) -> Iterable[str]:
-    f.edit(raw.STAGES, lambda rows: rows[f.random.choice((0, 1))]["slots_after"].update(limit=2))
-    return ()
-
-
-@forgery
 def a_sample_of_another_time(f: Forger) -> Iterable[str]:
     rows = f.rows(raw.SLOTS)
     f.random.choice(rows)["at"] += f.random.choice((-100, 100))
@@ -285,10 +233,27 @@ def a_sample_of_another_time(f: Forger) -> Iterable[str]:
 
 forgeries(
     {
+        "a higher limit from the beginning": lambda f: _run(f, limit=2),
+        "no limit at the beginning": lambda f: _run(f, limit=None),
+        "a run without mocks": lambda f: _run(f, mocks=[]),
+        "a stage of fewer jobs": lambda f: _stage(f, 1, jobs=4),
+        "a stage that was given up": lambda f: _stage(f, 0, why="interrupted"),
+        "the limit is higher behind a stage": lambda f: _slots_after(f, limit=2),
+        "the limit is higher in one sample": lambda f: _limit_in_one_sample(
+            f, f.random.choice((2, 5))
+        ),
+        "the limit is higher in one sample that has two holders": lambda f: _limit_in_one_sample(
+            f, 2, holders=list(f.pair())
+        ),
+        "a submission of the same place": lambda f: _submitted_as(f, "index"),
+        "a submission under the same key": lambda f: _submitted_as(f, "key"),
+        "a job planned later than the plan says": lambda f: f.set(
+            raw.SUBMITS, planned_at=lambda at: at + 0.01, sent_at=lambda at: at + 0.01
+        ),
         "no conditions": lambda f: _plan(f, thresholds=[]),
         "fewer jobs planned": lambda f: _plan(f, stages=[1, 4]),
         "more jobs planned": lambda f: _plan(f, stages=[1, 5, 10]),
-        "a job of another stage": lambda f: f.of_any_job(raw.JOBS, lambda row: row.update(stage=0)),
+        "a job of another stage": lambda f: f.set(raw.JOBS, stage=0),
         "an overlap": lambda f: touch(f, overlap=0.03),
     }
 )

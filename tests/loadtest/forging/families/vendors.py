@@ -2,27 +2,41 @@
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgeries, forgery, job_in
+from tests.loadtest.forging.kit import Forger, Row, forgeries, forgery, job_in
 
 VIDEO, IMAGE = raw.LEDGERS["video"], raw.LEDGERS["image"]
+STEPS = ("image", "video")
+STRANGER = "job-000000000000000000000000"
+OPEN = {"outcome": None, "finished_at": None, "finished_ts": None, "charged": False}
 
 
-def _more(f: Forger, name: str, job_id: str, **other: object) -> None:
+def _more(f: Forger, name: str, job_id: str, **other: Any) -> list[str]:
     """A second row beside a job's own."""
     rows = f.rows(name)
     row = copy.deepcopy(next(row for row in rows if job_in(row) == job_id))
     row |= {"job_id": f"task-{f.random.getrandbits(40)}", "callbacks": [], **other}
     f.put(name, [*rows, row])
+    return [job_id]
 
 
-def _count(f: Forger, step: str, part: str, *, more: dict[str, int]) -> None:
+def _next(f: Forger, step: str, job_id: str, **other: Any) -> list[str]:
+    """A second row under the next number."""
+    other |= {"external_id": f"{job_id}.{step}.2", "attempt": 2}
+    return _more(f, raw.LEDGERS[step], job_id, **other)
+
+
+def _count(f: Forger, step: str, part: str, **more: int) -> Iterable[str]:
+    """A mock counts so many more than it did."""
+
     def change(vendors: Row) -> None:
         for name, by in more.items():
             vendors[step][part][name] += by
 
     f.json(raw.VENDORS, change)
+    return ()
 
 
 @forgery
@@ -34,222 +48,77 @@ def a_paid_video_without_an_id_of_ours(f: Forger) -> Iterable[str]:
 @forgery
 def a_paid_video_without_an_id_that_is_counted(f: Forger) -> Iterable[str]:
     _more(f, VIDEO, f.job(), external_id=None)
-    _count(f, "video", "stats", more={"accepted": 1, "charged": 1})
-    _count(f, "video", "verdict", more={"charged": 1})
-    return ()
+    _count(f, "video", "stats", accepted=1, charged=1)
+    return _count(f, "video", "verdict", charged=1)
 
 
 @forgery
 def an_id_almost_like_ours(f: Forger) -> Iterable[str]:
     job_id = f.job()
-    _more(f, VIDEO, job_id, external_id=f"{job_id}.video.1-again")
-    return [job_id]
-
-
-@forgery
-def a_request_that_only_the_ledger_shows(f: Forger) -> Iterable[str]:
-    job_id, step = f.job(), f.random.choice(("image", "video"))
-    other = {"external_id": f"{job_id}.{step}.2", "attempt": 2, "charged": False}
-    _more(f, raw.LEDGERS[step], job_id, outcome="failed", error="no", **other)
-    return [job_id]
-
-
-@forgery
-def a_second_charge(f: Forger) -> Iterable[str]:
-    job_id, step = f.job(), f.random.choice(("image", "video"))
-    _more(f, raw.LEDGERS[step], job_id)
-    return [job_id]
-
-
-@forgery
-def a_second_charge_under_the_next_number(f: Forger) -> Iterable[str]:
-    job_id, step = f.job(), f.random.choice(("image", "video"))
-    _more(f, raw.LEDGERS[step], job_id, external_id=f"{job_id}.{step}.2", attempt=2)
-    return [job_id]
+    return _more(f, VIDEO, job_id, external_id=f"{job_id}.video.1-again")
 
 
 @forgery
 def an_image_in_the_book_of_videos(f: Forger) -> Iterable[str]:
     job_id = f.job()
-    _more(f, VIDEO, job_id, external_id=f"{job_id}.image.2", charged=False)
-    return [job_id]
+    return _more(f, VIDEO, job_id, external_id=f"{job_id}.image.2", charged=False)
 
 
 @forgery
 def a_generation_for_a_job_that_nobody_knows(f: Forger) -> Iterable[str]:
-    _more(f, IMAGE, f.job(), external_id="job-000000000000000000000000.image.1")
-    return ["job-000000000000000000000000"]
-
-
-@forgery
-def a_success_that_was_not_charged(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(f.random.choice(LEDGERS), lambda row: row.update(charged=False), of=job_id)
-    return [job_id]
+    _more(f, IMAGE, f.job(), external_id=f"{STRANGER}.image.1")
+    return [STRANGER]
 
 
 @forgery
 def a_success_that_was_not_charged_by_any_count(f: Forger) -> Iterable[str]:
-    job_id, step = f.job(), f.random.choice(("image", "video"))
-    f.each(raw.LEDGERS[step], lambda row: row.update(charged=False), of=job_id)
-    _count(f, step, "stats", more={"charged": -1})
-    _count(f, step, "verdict", more={"charged": -1})
-    return [job_id]
+    step = f.random.choice(STEPS)
+    _count(f, step, "stats", charged=-1)
+    _count(f, step, "verdict", charged=-1)
+    return f.set(raw.LEDGERS[step], charged=False)
 
 
-@forgery
-def a_second_attempt_that_goes_on_for_ever(f: Forger) -> Iterable[str]:
-    job_id, step = f.job(), f.random.choice(("image", "video"))
-    claim(f, job_id, step)
-    ended = {"outcome": None, "finished_at": None, "finished_ts": None, "charged": False}
-    _more(f, raw.LEDGERS[step], job_id, external_id=f"{job_id}.{step}.2", **ended)
-    _count(f, step, "stats", more={"accepted": 1, "in_flight": 1})
-    _count(f, step, "verdict", more={"open": 1})
-    return [job_id]
-
-
-@forgery
-def a_task_by_another_name(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.each(f.random.choice(LEDGERS), lambda row: row.update(job_id="another"), of=job_id)
-    return [job_id]
-
-
-@forgery
-def two_jobs_tasks_swapped(f: Forger) -> Iterable[str]:
-    pair = f.pair()
-    name = f.random.choice(LEDGERS)
-    tasks = {job_in(row): row["job_id"] for row in f.rows(name)}
-    for one, other in (pair, pair[::-1]):
-        f.each(name, lambda row, task=tasks[other]: row.update(job_id=task), of=one)  # type: ignore[misc]
-    return pair
-
-
-@forgery
-def a_generation_is_gone(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    f.drop(f.random.choice(LEDGERS), of=job_id)
-    return [job_id]
-
-
-@forgery
-def a_kept_generation_failed(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    change = {"outcome": "failed", "error": "no", "charged": False}
-    f.each(f.random.choice(LEDGERS), lambda row: row.update(change), of=job_id)
-    return [job_id]
-
-
-@forgery
-def a_generation_has_not_ended(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    change = {"outcome": None, "finished_at": None, "finished_ts": None, "charged": False}
-    _more(f, VIDEO, job_id, external_id=f"{job_id}.video.2", **change)
-    return [job_id]
-
-
-@forgery
-def a_permit_older_than_the_one_before(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    for name in LEDGERS:
-        f.each(name, lambda row: row.update(token=row["token"] - 1000), of=job_id)
-    return [job_id]
-
-
-@forgery
-def more_charged_than_rows(f: Forger) -> Iterable[str]:
-    _count(f, f.random.choice(("image", "video")), "stats", more={"charged": 1})
-    return ()
-
-
-@forgery
-def more_accepted_than_rows(f: Forger) -> Iterable[str]:
-    _count(
-        f, f.random.choice(("image", "video")), "stats", more={"accepted": f.random.choice((-1, 1))}
-    )
-    return ()
-
-
-@forgery
-def two_in_flight(f: Forger) -> Iterable[str]:
-    _count(f, f.random.choice(("image", "video")), "stats", more={"in_flight": 2})
-    return ()
-
-
-@forgery
-def two_were_in_flight(f: Forger) -> Iterable[str]:
-    _count(f, f.random.choice(("image", "video")), "stats", more={"max_in_flight": 1})
-    return ()
-
-
-@forgery
-def the_bill_is_higher(f: Forger) -> Iterable[str]:
-    _count(f, f.random.choice(("image", "video")), "verdict", more={"charged": 1})
-    return ()
-
-
-@forgery
-def the_bill_knows_an_open_task(f: Forger) -> Iterable[str]:
-    _count(f, f.random.choice(("image", "video")), "verdict", more={"open": 1})
-    return ()
-
-
-@forgery
-def a_duplicate_was_counted(f: Forger) -> Iterable[str]:
-    _count(f, f.random.choice(("image", "video")), "stats", more={"duplicates": 1})
-    return ()
-
-
-STEPS = ("image", "video")
-
-
-def _tell(f: Forger, name: str, key: str, *, number: int) -> Iterable[str]:
-    job_id, step = f.job(), f.random.choice(STEPS)
-    f.each(name, lambda row: row[key]["attempts"].update({step: number}), of=job_id)
-    return [job_id]
-
-
-@forgery
-def more_in_list_and_record(f: Forger) -> Iterable[str]:
-    job_id, step = f.job(), f.random.choice(STEPS)
-
-    def change(row: Row) -> None:
-        row["record"]["attempts"][step] = 2
-        for each in row["record"]["transitions"]:
-            if each["step"] == step:
-                each["attempt"] = 2
-
-    f.each(raw.JOBS, lambda row: row["job"]["attempts"].update({step: 2}), of=job_id)
-    f.each(raw.STATES, change, of=job_id)
-    return [job_id]
-
-
-def claim(f: Forger, job_id: str, step: str) -> None:
+def claim(f: Forger, job_id: str, step: str) -> list[str]:
     """A second attempt at a stage, in every book but the vendor's."""
+    more_in_list_and_record(f, job_id, step)
+    return f.orders(
+        job_id, lambda body: body.update(attempt=2) if body.get("stage") == step else None
+    )
 
+
+def more_in_list_and_record(f: Forger, job_id: str, step: str) -> list[str]:
     def change(row: Row) -> None:
         row["record"]["attempts"][step] = 2
         for each in row["record"]["transitions"]:
             if each["step"] == step and (each["percent"] or step == "image"):
                 each["attempt"] = 2
 
-    f.each(raw.JOBS, lambda row: row["job"]["attempts"].update({step: 2}), of=job_id)
+    f.set(raw.JOBS, "job", "attempts", of=job_id, **{step: 2})
     f.each(raw.STATES, change, of=job_id)
-    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("stage") == step else None)
-
-
-@forgery
-def more_everywhere_but_at_the_vendor(f: Forger) -> Iterable[str]:
-    job_id = f.job()
-    claim(f, job_id, f.random.choice(STEPS))
     return [job_id]
 
 
 @forgery
-def more_in_the_history(f: Forger) -> Iterable[str]:
+def a_second_attempt_that_goes_on_for_ever(f: Forger) -> Iterable[str]:
     job_id, step = f.job(), f.random.choice(STEPS)
-    f.orders(job_id, lambda body: body.update(attempt=2) if body.get("stage") == step else None)
+    claim(f, job_id, step)
+    _more(f, raw.LEDGERS[step], job_id, external_id=f"{job_id}.{step}.2", **OPEN)
+    _count(f, step, "stats", accepted=1, in_flight=1)
+    _count(f, step, "verdict", open=1)
     return [job_id]
+
+
+@forgery
+def two_jobs_tasks_swapped(f: Forger) -> Iterable[str]:
+    (one, other), name = f.pair(), f.ledger()
+    tasks = {job_in(row): row["job_id"] for row in f.rows(name)}
+    return [*f.set(name, of=one, job_id=tasks[other]), *f.set(name, of=other, job_id=tasks[one])]
+
+
+@forgery
+def a_permit_older_than_the_one_before(f: Forger) -> Iterable[str]:
+    [job_id] = f.set(IMAGE, token=lambda number: number - 1000)
+    return f.set(VIDEO, of=job_id, token=lambda number: number - 1000)
 
 
 @forgery
@@ -260,21 +129,53 @@ def none_in_any_history(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def more_in_the_history(f: Forger) -> Iterable[str]:
+    step = f.random.choice(STEPS)
+    return f.orders(
+        f.job(), lambda body: body.update(attempt=2) if body.get("stage") == step else None
+    )
+
+
+@forgery
 def another_number_at_the_vendor(f: Forger) -> Iterable[str]:
     job_id, step = f.job(), f.random.choice(STEPS)
     other = {"external_id": f"{job_id}.{step}.2", "attempt": 2}
-    f.each(raw.LEDGERS[step], lambda row: row.update(other), of=job_id)
-    return [job_id]
+    return f.set(raw.LEDGERS[step], of=job_id, **other)
 
 
+def _tell(f: Forger, name: str, key: str, number: Any) -> Iterable[str]:
+    return f.set(name, key, "attempts", **{f.random.choice(STEPS): number})
+
+
+def _step(f: Forger) -> str:
+    return f.random.choice(STEPS)
+
+
+FAILED: dict[str, Any] = {"outcome": "failed", "error": "no", "charged": False}
 forgeries(
     {
-        "another permit for the video": lambda f: f.of_any_job(
-            VIDEO, lambda row: row.update(token=row["token"] + 1)
-        ),
-        "more in the list": lambda f: _tell(f, raw.JOBS, "job", number=2),
-        "fewer in the list": lambda f: _tell(f, raw.JOBS, "job", number=0),
-        "more in the record": lambda f: _tell(f, raw.STATES, "record", number=3),
-        "fewer in the record": lambda f: _tell(f, raw.STATES, "record", number=0),
+        "a request that only the ledger shows": lambda f: _next(f, _step(f), f.job(), **FAILED),
+        "a second charge": lambda f: _more(f, f.ledger(), f.job()),
+        "a second charge under the next number": lambda f: _next(f, _step(f), f.job()),
+        "a generation has not ended": lambda f: _next(f, "video", f.job(), **OPEN),
+        "a success that was not charged": lambda f: f.set(f.ledger(), charged=False),
+        "a task by another name": lambda f: f.set(f.ledger(), job_id="another"),
+        "a generation is gone": lambda f: f.drop(f.ledger()),
+        "a kept generation failed": lambda f: f.set(f.ledger(), **FAILED),
+        "more charged than rows": lambda f: _count(f, _step(f), "stats", charged=1),
+        "more accepted than rows": lambda f: _count(f, _step(f), "stats", accepted=1),
+        "fewer accepted than rows": lambda f: _count(f, _step(f), "stats", accepted=-1),
+        "two in flight": lambda f: _count(f, _step(f), "stats", in_flight=2),
+        "two were in flight": lambda f: _count(f, _step(f), "stats", max_in_flight=1),
+        "the bill is higher": lambda f: _count(f, _step(f), "verdict", charged=1),
+        "the bill knows an open task": lambda f: _count(f, _step(f), "verdict", open=1),
+        "a duplicate was counted": lambda f: _count(f, _step(f), "stats", duplicates=1),
+        "more everywhere but at the vendor": lambda f: claim(f, f.job(), _step(f)),
+        "another permit for the video": lambda f: f.set(VIDEO, token=lambda number: number + 1),
+        "more in list and record": lambda f: more_in_list_and_record(f, f.job(), _step(f)),
+        "more in the list": lambda f: _tell(f, raw.JOBS, "job", 2),
+        "fewer in the list": lambda f: _tell(f, raw.JOBS, "job", 0),
+        "more in the record": lambda f: _tell(f, raw.STATES, "record", 3),
+        "fewer in the record": lambda f: _tell(f, raw.STATES, "record", 0),
     }
 )
