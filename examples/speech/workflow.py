@@ -2,10 +2,9 @@
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from examples.speech.definition import READ, SPEECH, SpeechInput
-    from shared.jobs.messages import Progress
-    from shared.pipeline.pipeline import Pipeline
+from examples.speech.definition import READ, SPEECH, SpeechInput
+from shared.jobs.messages import Progress
+from shared.pipeline.pipeline import Pipeline
 
 
 @workflow.defn(name=SPEECH.workflow)

@@ -2,12 +2,11 @@
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
-    from shared.jobs.messages import Progress
-    from shared.jobs.states import OnVideoFailure
-    from shared.pipeline.cancellation import StageFailed
-    from shared.pipeline.pipeline import Degraded, Pipeline
+from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
+from shared.jobs.messages import Progress
+from shared.jobs.states import OnVideoFailure
+from shared.pipeline.cancellation import StageFailed
+from shared.pipeline.pipeline import Degraded, Pipeline
 
 
 @workflow.defn(name=GENVIDEO.workflow)

@@ -15,9 +15,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
-with workflow.unsafe.imports_passed_through():
-    from shared.pipeline.messages import Accepted, JobLimits, Left, Stored
-    from shared.pipeline.starting import Started, check_not_reset
+from shared.pipeline.messages import Accepted, JobLimits, Left, Stored
+from shared.pipeline.starting import Started, check_not_reset
 
 T = TypeVar("T")
 # A vendor's ids by ours.

@@ -4,25 +4,23 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from shared.jobs.messages import JobError, raised
-    from shared.jobs.states import Status
-    from shared.pipeline import starting
-    from shared.pipeline.cancellation import (
-        Cancellation,
-        Interrupted,
-        Limits,
-        Reason,
-        StageFailed,
-        Tasks,
-        to_its_end,
-    )
-    from shared.pipeline.journal import Journal
-    from shared.pipeline.messages import Kept
-    from shared.pipeline.state import job_error
-    from shared.semaphore.holding import Semaphore
-    from shared.semaphore.messages import Closed, Drain, RunRef, SlotRequest
-
+from shared.jobs.messages import JobError, raised
+from shared.jobs.states import Status
+from shared.pipeline import starting
+from shared.pipeline.cancellation import (
+    Cancellation,
+    Interrupted,
+    Limits,
+    Reason,
+    StageFailed,
+    Tasks,
+    to_its_end,
+)
+from shared.pipeline.journal import Journal
+from shared.pipeline.messages import Kept
+from shared.pipeline.state import job_error
+from shared.semaphore.holding import Semaphore
+from shared.semaphore.messages import Closed, Drain, RunRef, SlotRequest
 
 # A drain that was ended by hand is started again after this.
 DRAIN_AGAIN, MOST_DRAIN_AGAIN = timedelta(seconds=1), timedelta(minutes=5)

@@ -4,26 +4,25 @@ import asyncio
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from shared.failures import MAX_ATTEMPTS
-    from shared.jobs.messages import ProgressReport, Record
-    from shared.jobs.states import Status
-    from shared.pipeline import starting
-    from shared.pipeline.definition import Definition, JobInput
-    from shared.pipeline.messages import (
-        ENTER_QUEUE,
-        RECORD_STATE,
-        Enter,
-        Entered,
-        JobLimits,
-        Recorded,
-        Stored,
-    )
-    from shared.pipeline.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
-    from shared.pipeline.state import JobState
-    from shared.redact import as_markdown
-    from shared.semaphore.messages import RunRef, SlotRequest
-    from shared.temporal.client import CUSTOM_PROGRESS, summary
+from shared.failures import MAX_ATTEMPTS
+from shared.jobs.messages import ProgressReport, Record
+from shared.jobs.states import Status
+from shared.pipeline import starting
+from shared.pipeline.definition import Definition, JobInput
+from shared.pipeline.messages import (
+    ENTER_QUEUE,
+    RECORD_STATE,
+    Enter,
+    Entered,
+    JobLimits,
+    Recorded,
+    Stored,
+)
+from shared.pipeline.policies import LOCAL_RETRY_POLICY, REQUEST_RETRY_POLICY
+from shared.pipeline.state import JobState
+from shared.redact import as_markdown
+from shared.semaphore.messages import RunRef, SlotRequest
+from shared.temporal.client import CUSTOM_PROGRESS, summary
 
 
 class EndedBefore(Exception):

@@ -7,28 +7,27 @@ from pydantic import TypeAdapter
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from shared.errors import QueueFull, RecordStands, RefusedForGood
-    from shared.failures import MAX_ATTEMPTS
-    from shared.jobs.closing import MESSAGES
-    from shared.jobs.ids import is_job_id
-    from shared.jobs.messages import Progress, ProgressReport, Record, StageDone
-    from shared.jobs.states import Status
-    from shared.pipeline import starting
-    from shared.pipeline.cancellation import (
-        Cancellation,
-        Interrupted,
-        Limits,
-        StageFailed,
-        drop,
-    )
-    from shared.pipeline.definition import Definition, JobInput, Stage
-    from shared.pipeline.ending import Ending
-    from shared.pipeline.journal import AnothersRecord, EndedBefore, Journal
-    from shared.pipeline.messages import Order, Source, Stored, Watch
-    from shared.pipeline.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
-    from shared.semaphore.holding import Semaphore
-    from shared.temporal.client import GET_PROGRESS_QUERY, GET_RECORD_QUERY, PROGRESS_SIGNAL
+from shared.errors import QueueFull, RecordStands, RefusedForGood
+from shared.failures import MAX_ATTEMPTS
+from shared.jobs.closing import MESSAGES
+from shared.jobs.ids import is_job_id
+from shared.jobs.messages import Progress, ProgressReport, Record, StageDone
+from shared.jobs.states import Status
+from shared.pipeline import starting
+from shared.pipeline.cancellation import (
+    Cancellation,
+    Interrupted,
+    Limits,
+    StageFailed,
+    drop,
+)
+from shared.pipeline.definition import Definition, JobInput, Stage
+from shared.pipeline.ending import Ending
+from shared.pipeline.journal import AnothersRecord, EndedBefore, Journal
+from shared.pipeline.messages import Order, Source, Stored, Watch
+from shared.pipeline.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
+from shared.semaphore.holding import Semaphore
+from shared.temporal.client import GET_PROGRESS_QUERY, GET_RECORD_QUERY, PROGRESS_SIGNAL
 
 Input = TypeVar("Input", bound=JobInput)
 T = TypeVar("T")

@@ -9,27 +9,26 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
-with workflow.unsafe.imports_passed_through():
-    from shared.jobs.closing import MESSAGES, RESET
-    from shared.jobs.messages import Message
-    from shared.pipeline.definition import DRAIN_ACTIVITY
-    from shared.pipeline.messages import (
-        Accepted,
-        JobLimits,
-        Kept,
-        Order,
-        Stored,
-        Watch,
-    )
-    from shared.pipeline.policies import (
-        DRAIN_MARGIN,
-        KEEP_MARGIN,
-        LOCAL_TIMEOUT,
-        RETRY_POLICY,
-        SUBMIT_TIMEOUT,
-        TRANSFER_TIMEOUT,
-    )
-    from shared.semaphore.messages import Drain
+from shared.jobs.closing import MESSAGES, RESET
+from shared.jobs.messages import Message
+from shared.pipeline.definition import DRAIN_ACTIVITY
+from shared.pipeline.messages import (
+    Accepted,
+    JobLimits,
+    Kept,
+    Order,
+    Stored,
+    Watch,
+)
+from shared.pipeline.policies import (
+    DRAIN_MARGIN,
+    KEEP_MARGIN,
+    LOCAL_TIMEOUT,
+    RETRY_POLICY,
+    SUBMIT_TIMEOUT,
+    TRANSFER_TIMEOUT,
+)
+from shared.semaphore.messages import Drain
 
 T = TypeVar("T")
 # A submit is awaited to its end, whatever happens to the job.

@@ -31,7 +31,7 @@ from shared.pipeline.records import Requests, StateActivities
 from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.storage import Checker, Parts, Storage
 from shared.pipeline.vendor import Vendor
-from shared.semaphore.sandbox import DropInvalidSignals, WorkflowRunner
+from shared.semaphore.runner import DropInvalidSignals, WorkflowRunner
 from shared.store.chosen import chosen_store
 from shared.temporal.client import BUILD_ID
 from shared.temporal.stacks import check_alone
@@ -67,7 +67,7 @@ async def pipeline_worker(
         )
         parts = Parts(settings=settings, client=client, vendors=vendors, storage=storage)
         state = StateActivities(settings, disk, requests=Requests(client))
-        runner = WorkflowRunner(workflow.__module__.partition(".")[0])
+        runner = WorkflowRunner()
         worker = Worker(
             client,
             task_queue=task_queue or parts.pipeline.name,

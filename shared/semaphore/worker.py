@@ -14,7 +14,7 @@ from temporalio.workflow import NondeterminismError
 
 from .activities import SemaphoreActivities
 from .messages import SEMAPHORE_QUEUE
-from .sandbox import DropInvalidSignals, WorkflowRunner
+from .runner import DropInvalidSignals, WorkflowRunner
 from .state import SemaphoreRules
 from .watchdog import (
     OnFailingDrains,

@@ -11,45 +11,44 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from .messages import (
-        CHANGE_UPDATE,
-        FREE_UPDATE,
-        RELEASE_SIGNAL,
-        REQUEST_SIGNAL,
-        SEMAPHORE_WORKFLOW,
-        UNKNOWN_QUERY,
-        VIEW_QUERY,
-        WITHDRAW_SIGNAL,
-        Drain,
-        Drained,
-        Holder,
-        OpenRecords,
-        Release,
-        RunRef,
-        SlotChange,
-        SlotFree,
-        SlotRequest,
-        SlotView,
-        drain_id,
-        name_of,
-        refused_signal,
-        valid_requests,
-    )
-    from .queue import Permits
-    from .state import (
-        DRAIN_HOLD_SECONDS,
-        FIND_JOBS,
-        MEMO_SETTINGS,
-        MEMO_STACK,
-        SEMAPHORE_RULES,
-        WATCH_RUN,
-        Ended,
-        Found,
-        SemaphoreRules,
-        SemaphoreState,
-        Watch,
-    )
+from .messages import (
+    CHANGE_UPDATE,
+    FREE_UPDATE,
+    RELEASE_SIGNAL,
+    REQUEST_SIGNAL,
+    SEMAPHORE_WORKFLOW,
+    UNKNOWN_QUERY,
+    VIEW_QUERY,
+    WITHDRAW_SIGNAL,
+    Drain,
+    Drained,
+    Holder,
+    OpenRecords,
+    Release,
+    RunRef,
+    SlotChange,
+    SlotFree,
+    SlotRequest,
+    SlotView,
+    drain_id,
+    name_of,
+    refused_signal,
+    valid_requests,
+)
+from .queue import Permits
+from .state import (
+    DRAIN_HOLD_SECONDS,
+    FIND_JOBS,
+    MEMO_SETTINGS,
+    MEMO_STACK,
+    SEMAPHORE_RULES,
+    WATCH_RUN,
+    Ended,
+    Found,
+    SemaphoreRules,
+    SemaphoreState,
+    Watch,
+)
 
 M = TypeVar("M", bound=BaseModel)
 # An activity that an operator failed, or completed with garbage, is started again after this.

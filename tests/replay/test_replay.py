@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from services.worker.workflows import GenVideoWorkflow
-from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.runner import WorkflowRunner
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys, data_converter
 
@@ -30,7 +30,7 @@ async def replay(text: str) -> None:
     replayer = Replayer(
         workflows=[GenVideoWorkflow, SemaphoreWorkflow],
         data_converter=data_converter(PayloadKeys()),
-        workflow_runner=WorkflowRunner("services"),
+        workflow_runner=WorkflowRunner(),
     )
     [started, *_] = json.loads(text)["events"]
     workflow_id = started["workflowExecutionStartedEventAttributes"]["workflowId"]

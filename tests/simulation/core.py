@@ -10,7 +10,7 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, WorkflowCommand
 from temporalio.converter import PayloadConverter
 
-from shared.semaphore.sandbox import Instance
+from shared.semaphore.runner import Instance
 from tests.simulation import jobs
 from tests.simulation.history import Marker, Run, Task, TaskRecord, timestamp
 from tests.simulation.jobs import Job, new_instance

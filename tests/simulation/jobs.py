@@ -16,7 +16,7 @@ from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInterceptorClassInput
 from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
 
-from shared.semaphore.sandbox import DropInvalidSignals
+from shared.semaphore.runner import DropInvalidSignals
 from tests.simulation.history import Event, Marker, Run, timestamp
 
 Job = WorkflowActivationJob

@@ -24,7 +24,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.semaphore.messages import semaphore_id
-from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.runner import WorkflowRunner
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.temporal import NewClient
@@ -155,7 +155,7 @@ async def test_a_stored_history_replays_with_the_key_alone(line: Pipeline) -> No
         replayer = Replayer(
             workflows=[GenVideoWorkflow, SemaphoreWorkflow],
             data_converter=data_converter(PayloadKeys.parse(keys)),
-            workflow_runner=WorkflowRunner("services"),
+            workflow_runner=WorkflowRunner(),
         )
         stored_history = WorkflowHistory.from_json(record.job_id, kept)
         result = await replayer.replay_workflow(stored_history, raise_on_replay_failure=False)

@@ -18,7 +18,7 @@ from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.states import Status
 from shared.pipeline.disk import Disk
 from shared.pipeline.records import Requests, StateActivities
-from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.runner import WorkflowRunner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import Pipeline, once, pipeline, why, working
@@ -156,7 +156,7 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
         task_queue=GENVIDEO.name,
         workflows=[GenVideoWorkflow],
         activities=local,
-        workflow_runner=WorkflowRunner("services"),
+        workflow_runner=WorkflowRunner(),
         no_remote_activities=True,
     ):
         yield

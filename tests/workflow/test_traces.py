@@ -14,7 +14,7 @@ from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.worker.workflows import GenVideoWorkflow
 from shared.http.client import http_client
-from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.runner import WorkflowRunner
 from shared.settings.traces import TraceSettings
 from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
@@ -49,7 +49,7 @@ async def _submitted(line: Pipeline) -> str:
 async def _replay(history: WorkflowHistory) -> None:
     replayer = Replayer(
         workflows=[GenVideoWorkflow],
-        workflow_runner=WorkflowRunner("services"),
+        workflow_runner=WorkflowRunner(),
         data_converter=data_converter(PayloadKeys(())),
         interceptors=tracing.interceptors(),
     )

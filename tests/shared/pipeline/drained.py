@@ -1,7 +1,5 @@
 """A job's leftovers at vendors of the test's own, and their clean-up on a clock of its own."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +23,7 @@ from shared.pipeline.vendor import State, Traits, VendorStatus
 from shared.semaphore.messages import Closed, Drain, OpenRecords
 from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys, data_converter
+from tests.shared.pipeline.clock import BEGAN, Clock
 from tests.shared.standins import sample_record
 from tests.shared.temporal.test_codec import NEW
 
@@ -32,29 +31,6 @@ JOB = "job-0123456789abcdef01234567"
 IMAGE, VIDEO = f"{JOB}.image.1", f"{JOB}.video.1"
 ACCEPT, BOUND, LOST = 30.0, 600.0, 100.0
 News = VendorStatus | VendorError | None
-
-
-class Clock:
-    """Stands for `time`, and for `asyncio` with its pauses."""
-
-    def __init__(self) -> None:
-        # Whole, for a `datetime` rounds.
-        self.began = float(int(time.time()))
-        self.passed = 0.0
-        # The server's clock is behind by so much.
-        self.ahead = 0.0
-
-    def time(self) -> float:
-        return self.began + self.passed + self.ahead
-
-    async def sleep(self, seconds: float) -> None:
-        self.passed += seconds
-
-    monotonic = time
-    timeout = staticmethod(asyncio.timeout)
-
-    async def to_thread(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
-        return function(*args, **more)
 
 
 class Vendor:
@@ -150,7 +126,7 @@ class Scene:
     ) -> Kept:
         """`ago`: seconds since an earlier run of the semaphore had it begun."""
         environment = ActivityEnvironment()
-        scheduled = datetime.fromtimestamp(self.clock.began, UTC)
+        scheduled = datetime.fromtimestamp(BEGAN, UTC)
         environment.info = replace(
             environment.info, scheduled_time=scheduled, started_time=scheduled
         )

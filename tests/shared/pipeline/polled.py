@@ -8,9 +8,10 @@ from shared.pipeline.heartbeat import Pulse
 from shared.pipeline.messages import Accepted, StageLimits
 from shared.pipeline.polling import until_ended
 from shared.pipeline.vendor import State, Traits, Vendor, VendorStatus
+from tests.shared.pipeline.clock import BEGAN as NOW
+from tests.shared.pipeline.clock import Clock
 
 News = VendorStatus | VendorError | None
-NOW = 1_000_000.0
 DOWN = OutcomeUnknown("down")
 OURS = "job-1.video.1"
 LOST, ADDRESS, GIVE_UP = 30.0, 20.0, 3600.0
@@ -29,24 +30,6 @@ def limits_of(deadline: float = 60, *, give_up: float = GIVE_UP) -> StageLimits:
         address=ADDRESS,
         poll=2,
     )
-
-
-class Clock:
-    """Stands for the modules `time` and `asyncio` in the code under test."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-        self.pauses: list[float] = []
-
-    def time(self) -> float:
-        return NOW + self.passed
-
-    def monotonic(self) -> float:
-        return 50.0 + self.passed
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.passed += seconds
 
 
 class FakeVendor:

@@ -14,6 +14,7 @@ from shared.pipeline import draining, heartbeat
 from shared.pipeline.vendor import Traits
 from shared.semaphore.messages import Closed, OpenRun
 from shared.store.records import Records
+from tests.shared.pipeline.clock import Clock
 from tests.shared.pipeline.drained import (
     ACCEPT,
     BOUND,
@@ -21,7 +22,6 @@ from tests.shared.pipeline.drained import (
     JOB,
     LOST,
     VIDEO,
-    Clock,
     News,
     Scene,
     now,

@@ -201,7 +201,11 @@ async def cancelled(
     if shutdown:
         this.environment.worker_shutdown()
     this.environment.cancel()
-    await running
+    try:
+        await running
+    finally:
+        # The next try finds whether a submit may be on its way.
+        assert bool(this.beats and this.beats[-1][3]) is not in_doubt
 
 
 @pytest.mark.parametrize(

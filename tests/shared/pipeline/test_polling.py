@@ -23,14 +23,14 @@ from shared.pipeline.policies import (
 )
 from shared.pipeline.polling import share_pace, until_ended
 from shared.pipeline.vendor import Traits, Vendor, VendorStatus
+from tests.shared.pipeline.clock import BEGAN as NOW
+from tests.shared.pipeline.clock import Clock
 from tests.shared.pipeline.polled import (
     ADDRESS,
     DOWN,
     GIVE_UP,
     LOST,
-    NOW,
     OURS,
-    Clock,
     FakeVendor,
     News,
     Percents,

@@ -3,15 +3,12 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
-from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
@@ -25,8 +22,9 @@ from shared.pipeline import records as module
 from shared.pipeline.disk import Disk
 from shared.pipeline.messages import Enter, Entered, Recorded
 from shared.pipeline.records import Requests, StateActivities
-from shared.semaphore import client as client_module
-from shared.semaphore.messages import RunRef, SlotRequest, semaphore_id
+from shared.semaphore import client
+from shared.semaphore.client import MAX_BATCH
+from shared.semaphore.messages import RunRef, SlotRequest
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
@@ -152,137 +150,84 @@ def two_runs() -> tuple[Record, Record]:
     return record, later.followed(CREATED, "of another")
 
 
-class Door(Interceptor):
-    """Between the activities and the server: lets calls wait, and fails as many as told."""
+class Line(client.Requests):
+    """Keeps what it has sent; waits until it may, and fails as often as told."""
 
     def __init__(self) -> None:
+        super().__init__(cast(Client, None))
+        self.sent: list[list[str]] = []
         self.open = asyncio.Event()
-        self.open.set()
         self.called = asyncio.Event()
         self.fails = 0
-        self.status = RPCStatusCode.UNAVAILABLE
 
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        return _Held(next, self)
+    async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
+        self.called.set()
+        await self.open.wait()
+        if self.fails > 0:
+            self.fails -= 1
+            raise TemporalUnavailable("away")
+        self.sent.append([each.job_id for each in requests])
 
-
-class _Held(OutboundInterceptor):
-    def __init__(self, next: OutboundInterceptor, door: Door) -> None:
-        super().__init__(next)
-        self._door = door
-
-    async def start_workflow(self, input: StartWorkflowInput) -> Any:
-        self._door.called.set()
-        await self._door.open.wait()
-        if self._door.fails > 0:
-            self._door.fails -= 1
-            raise RPCError("away", self._door.status, b"")
-        return await super().start_workflow(input)
+    async def asked(self, *names: str) -> list[asyncio.Task[None]]:
+        """Requests of these jobs, in the line by now."""
+        requests = [SlotRequest(job_id=each, run_id=each, requested_at=CREATED) for each in names]
+        tasks = [asyncio.create_task(self.send(each, name=JOB_GATE)) for each in requests]
+        await self.called.wait()
+        return tasks
 
 
 @pytest.fixture
-async def door() -> Door:
-    return Door()
+def line() -> Line:
+    return Line()
 
 
-@pytest.fixture
-def requests(client: Client, door: Door) -> Requests:
-    config = client.config()
-    config["interceptors"] = [door]
-    return Requests(Client(**config))
+async def test_an_idle_line_sends_at_once(line: Line) -> None:
+    line.open.set()
+    for name in ("a", "b"):
+        await asyncio.gather(*await line.asked(name))
+    assert line.sent == [["a"], ["b"]]
 
 
-def request(name: str) -> SlotRequest:
-    return SlotRequest(job_id=name, run_id=str(uuid4()), requested_at=datetime.now(UTC))
-
-
-def asked(requests: Requests, count: int) -> list[asyncio.Task[None]]:
-    """That many requests, in the line as soon as the loop has come round once."""
-    asks = (requests.send(request(f"job-{n}"), name=JOB_GATE) for n in range(count))
-    return [asyncio.create_task(ask) for ask in asks]
-
-
-async def signals(client: Client) -> list[list[SlotRequest]]:
-    history = await client.get_workflow_handle(semaphore_id(JOB_GATE)).fetch_history()
-    sent = []
-    for event in history.events:
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
-            payloads = event.workflow_execution_signaled_event_attributes.input.payloads
-            [requests] = await client.data_converter.decode(payloads, [list[SlotRequest]])
-            sent.append(requests)
-    return sent
-
-
-async def test_an_idle_line_sends_at_once(requests: Requests, client: Client) -> None:
-    await requests.send(request("job-a"), name=JOB_GATE)
-    await requests.send(request("job-b"), name=JOB_GATE)
-    assert [[each.job_id for each in sent] for sent in await signals(client)] == [
-        ["job-a"],
-        ["job-b"],
-    ]
-
-
-async def test_what_comes_while_a_signal_is_under_way_goes_together(
-    requests: Requests, client: Client, door: Door
-) -> None:
-    door.open.clear()
-    first = asked(requests, 1)
-    await door.called.wait()
-    rest = asked(requests, 60)
+async def test_what_comes_while_a_signal_is_under_way_goes_together(line: Line) -> None:
+    tasks = [*await line.asked("first"), *await line.asked(*"abc")]
     await asyncio.sleep(0)
-    assert not any(task.done() for task in (*first, *rest))
-    door.open.set()
-    await asyncio.gather(*first, *rest)
-    assert [len(sent) for sent in await signals(client)] == [1, 60]
+    assert not any(task.done() for task in tasks)
+    line.open.set()
+    await asyncio.gather(*tasks)
+    assert line.sent == [["first"], ["a", "b", "c"]]
 
 
-async def test_a_signal_has_a_bound(
-    requests: Requests, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_module, "MAX_BATCH", 25)
-    await asyncio.gather(*asked(requests, 60))
-    sent = await signals(client)
-    assert [len(each) for each in sent] == [25, 25, 10]
-    assert len({each.run_id for requests in sent for each in requests}) == 60
+async def test_a_signal_has_a_bound(line: Line) -> None:
+    line.open.set()
+    await asyncio.gather(*await line.asked(*map(str, range(2 * MAX_BATCH + 1))))
+    assert [len(each) for each in line.sent] == [MAX_BATCH, MAX_BATCH, 1]
 
 
-async def test_a_signal_that_fails_fails_each_request_in_it_and_no_other(
-    requests: Requests, client: Client, door: Door
-) -> None:
-    door.open.clear()
-    door.fails = 1
-    first = asked(requests, 3)
-    await door.called.wait()
-    second = asked(requests, 2)
+async def test_a_signal_that_fails_fails_each_request_in_it_and_no_other(line: Line) -> None:
+    line.fails = 1
+    tasks = [*await line.asked("a", "b"), *await line.asked("c", "d")]
     await asyncio.sleep(0)
-    door.open.set()
-    results = await asyncio.gather(*first, *second, return_exceptions=True)
-    assert [type(result) for result in results] == [TemporalUnavailable] * 3 + [type(None)] * 2
-    assert [len(sent) for sent in await signals(client)] == [2]
+    line.open.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [TemporalUnavailable] * 2 + [type(None)] * 2
+    assert line.sent == [["c", "d"]]
 
 
-async def test_one_that_has_run_out_of_time_is_left_out(
-    requests: Requests, client: Client, door: Door
-) -> None:
-    door.open.clear()
-    first = asked(requests, 1)
-    await door.called.wait()
-    late, good = asked(requests, 2)
+async def test_one_that_has_run_out_of_time_is_left_out(line: Line) -> None:
+    [first], [late, good] = await line.asked("first"), await line.asked("late", "good")
     await asyncio.sleep(0)
     late.cancel()
-    door.open.set()
-    await asyncio.gather(*first, good)
-    assert [[each.job_id for each in sent] for sent in await signals(client)] == [
-        ["job-0"],
-        ["job-1"],
-    ]
+    line.open.set()
+    await asyncio.gather(first, good)
+    assert line.sent == [["first"], ["good"]]
 
 
-async def test_a_job_waits_for_a_right_that_somebody_has_to_give_us(
-    requests: Requests, door: Door
-) -> None:
-    door.status, door.fails = RPCStatusCode.PERMISSION_DENIED, 1
-    [refused] = await asyncio.gather(*asked(requests, 1), return_exceptions=True)
-    assert isinstance(refused, TemporalUnavailable)
-    assert refused.retryable
-    assert "refuses access (away)" in refused.message
+async def test_a_job_waits_for_a_right_that_somebody_has_to_give_us() -> None:
+    class Refusing:
+        async def start_workflow(self, *_: object, **__: object) -> None:
+            raise RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
+
+    requests = Requests(cast(Client, Refusing()))
+    with pytest.raises(TemporalUnavailable, match=r"refuses access \(no\)") as refused:
+        await requests.send(SlotRequest(job_id="a", run_id="a", requested_at=CREATED), name="job")
+    assert refused.value.retryable

@@ -30,6 +30,7 @@ from shared.pipeline.messages import Accepted, Order, StageLimits
 from shared.pipeline.submitting import begin, in_time
 from shared.pipeline.vendor import Traits, Vendor, VendorStatus
 from shared.semaphore.messages import SlotRequest
+from tests.shared.pipeline.clock import Clock
 
 ACCEPT_SECONDS = 20.0
 ORDER = Order(
@@ -122,24 +123,6 @@ class FakeVendor:
         return self.answer
 
 
-class Clock:
-    """Stands for `time`, and for `asyncio` with the pauses of the look-up."""
-
-    ensure_future = staticmethod(asyncio.ensure_future)
-    gather = staticmethod(asyncio.gather)
-    current_task = staticmethod(asyncio.current_task)
-    CancelledError = asyncio.CancelledError
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    async def sleep(self, seconds: float) -> None:
-        self.passed += seconds
-
-
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
@@ -200,30 +183,22 @@ async def test_a_later_try_adopts_what_an_earlier_one_has_submitted(clock: Clock
     assert clock.passed < ACCEPT_SECONDS
 
 
-async def test_after_a_killed_try_it_looks_on_for_as_long_as_a_submit_may_be_on_its_way(
-    clock: Clock,
+RESET_BY_HAND = {"current_attempt_scheduled_time": datetime.fromtimestamp(60, UTC)}
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [{"attempt": 2}, RESET_BY_HAND, {"order": ORDER.model_copy(update={"in_doubt": True})}],
+    ids=["killed", "reset by hand", "by an activity before"],
+)
+async def test_in_doubt_it_looks_on_for_as_long_as_a_submit_may_be_on_its_way(
+    clock: Clock, doubt: dict[str, Any]
 ) -> None:
-    accepted = await Try(vendor := FakeVendor(), attempt=2).run()
+    """The number of a try that was reset is the first one's; what it had told may be forgotten."""
+    accepted = await Try(vendor := FakeVendor(), **doubt).run()
     assert accepted.vendor_id == "v-new"
     assert vendor.did[-2:] == ["look", "send"]
     assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
-
-
-async def test_a_try_that_was_reset_by_hand_looks_on_as_well(clock: Clock) -> None:
-    """Its number is the first one's again, and what it had told may be forgotten."""
-    since = datetime.fromtimestamp(60, UTC)
-    await Try(vendor := FakeVendor(), attempt=1, current_attempt_scheduled_time=since).run()
-    assert vendor.did[-1] == "send"
-    assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
-
-
-@pytest.mark.parametrize("details", [[None, 0, False, True]])
-async def test_where_the_last_try_knew_that_there_is_none_one_look_is_enough(
-    clock: Clock, details: list[Any]
-) -> None:
-    await Try(vendor := FakeVendor(), attempt=2, heartbeat_details=details).run()
-    assert vendor.did == ["look", "send"]
-    assert clock.passed == 0
 
 
 @pytest.mark.parametrize(
@@ -237,9 +212,9 @@ async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
         await first.run()
     assert (bool(first.beats) and first.beats[-1][3]) is settled
     details = first.beats[-1] if first.beats else (None, 0, False, False)
-    before = clock.passed
-    await Try(FakeVendor(), attempt=2, heartbeat_details=details).run()
-    assert clock.passed - before == pytest.approx(0 if settled else ACCEPT_SECONDS, abs=1)
+    await Try(vendor := FakeVendor(), attempt=2, heartbeat_details=details).run()
+    assert vendor.did[-2:] == ["look", "send"]
+    assert clock.passed == pytest.approx(0 if settled else ACCEPT_SECONDS, abs=1)
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
@@ -255,14 +230,6 @@ async def test_nothing_is_submitted_where_the_record_takes_nothing(attempt: int)
     assert not RecordStands.retryable
 
 
-async def test_what_an_activity_before_may_have_submitted_is_looked_for_as_long(
-    clock: Clock,
-) -> None:
-    await Try(vendor := FakeVendor(), order=ORDER.model_copy(update={"in_doubt": True})).run()
-    assert vendor.did[-1] == "send"
-    assert clock.passed == pytest.approx(ACCEPT_SECONDS, abs=1)
-
-
 def unasked() -> FakeVendor:
     """One that can't be asked by our id."""
     vendor = FakeVendor()
@@ -273,7 +240,7 @@ def unasked() -> FakeVendor:
 DOUBTS: list[dict[str, Any]] = [
     {"attempt": 2},
     {"attempt": 2, "heartbeat_details": [None, 0, False, False]},
-    {"current_attempt_scheduled_time": datetime.fromtimestamp(60, UTC)},
+    RESET_BY_HAND,
 ]
 
 

@@ -1,9 +1,9 @@
 """Run workflow code in the same way for workers and replays.
 
-It runs in the SDK's sandbox, which passes our own modules through. A signal must have exactly one
-value that is not null; any other signal is dropped. The SDK drops only a signal whose value can't
-be read. For another number of values, and for a null, it calls the handler, whose error would fail
-the workflow's task, and every later one. A run that was reset to its beginning fails.
+A signal must have exactly one value that is not null; any other signal is dropped. The SDK drops
+only a signal whose value can't be read. For another number of values, and for a null, it calls the
+handler, whose error would fail the workflow's task, and every later one. A run that was reset to
+its beginning fails.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,14 @@ from typing import Any
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.converter import StorageDriverStoreContext
+from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     ExecuteWorkflowInput,
     HandleSignalInput,
     HandleUpdateInput,
     Interceptor,
+    UnsandboxedWorkflowRunner,
     Worker,
     WorkflowInboundInterceptor,
     WorkflowInstance,
@@ -26,25 +27,22 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
     WorkflowOutboundInterceptor,
 )
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info
 
 # The error of a run that was reset by hand.
 RESET = "reset_not_supported"
 RESET_MESSAGE = "The run was reset by hand, which is not supported: start it again."
-# import-linter checks that these hold no clock, no randomness and no I/O; loaded once, not per run.
-PASSED_THROUGH = (__name__.partition(".")[0], "pydantic", "pydantic_core", "annotated_types")
 
 
-class WorkflowRunner(SandboxedWorkflowRunner):
-    """The sandbox for every worker and replayer."""
+class WorkflowRunner(UnsandboxedWorkflowRunner):
+    """The runner of every worker and replayer.
 
-    def __init__(self, *modules: str) -> None:
-        super().__init__(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(
-                *PASSED_THROUGH, *modules
-            )
-        )
+    It has no sandbox, which would pass all our modules through: import-linter checks that workflow
+    code reaches no clock, no randomness and no I/O.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
         self._forget: Callable[[str], None] | None = None
 
     def serve(self, worker: Worker) -> None:
@@ -61,11 +59,7 @@ class WorkflowRunner(SandboxedWorkflowRunner):
 
 
 class Instance(WorkflowInstance):
-    """One run in its sandbox; payloads are read and written outside of it.
-
-    Entering the sandbox for each payload took a seventh of a worker's processor time; our converter
-    and codec give the same result outside.
-    """
+    """One run, which notices a query that is ahead of its tasks."""
 
     def __init__(self, inside: WorkflowInstance, forget: Callable[[str], None] | None) -> None:
         self._inside = inside
@@ -88,11 +82,11 @@ class Instance(WorkflowInstance):
         self._seen, self._task_began = act.history_length, act.timestamp.ToNanoseconds()
         return self._seen > seen and self._task_began == began
 
-    def get_serialization_context(self, command_info: object) -> None:
-        return None
+    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
+        return self._inside.get_serialization_context(command_info)
 
-    def get_external_store_context(self, command_info: object) -> StorageDriverStoreContext:
-        return StorageDriverStoreContext(target=None)
+    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
+        return self._inside.get_external_store_context(command_info)
 
     def get_info(self) -> Info:
         return self._inside.get_info()

@@ -1,4 +1,4 @@
-"""What the sandbox is entered for, and what a query shows ahead of its task, as in a replay."""
+"""What a query shows ahead of its task, as in a replay."""
 
 import asyncio
 from functools import partial
@@ -7,47 +7,16 @@ from pathlib import Path
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
-from temporalio.converter import WorkflowSerializationContext
 from temporalio.worker import Replayer, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from shared.jobs.genvideo import GENVIDEO
 from shared.semaphore.messages import SEMAPHORE_QUEUE
-from shared.semaphore.sandbox import WorkflowRunner
+from shared.semaphore.runner import WorkflowRunner
 from shared.semaphore.worker import MAX_WORKFLOW_TASKS
-from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
-from tests.replay.test_replay import HISTORIES, replay
 from tests.shared.temporal.line import SOON, Line, work
-from tests.shared.temporal.test_codec import NEW
 from tests.workflow.pipeline import working
-
-
-async def test_the_sandbox_is_entered_for_the_workflow_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[object] = []
-    made = SandboxedWorkflowRunner.create_instance
-
-    def noting(*args: object) -> object:
-        instance = made(*args)  # type: ignore[arg-type]
-        for name in ("get_serialization_context", "get_external_store_context"):
-            monkeypatch.setattr(instance, name, asked.append)
-        return instance
-
-    monkeypatch.setattr(SandboxedWorkflowRunner, "create_instance", noting)
-    await replay(HISTORIES["gated"])
-    assert asked == []
-
-
-@pytest.mark.parametrize("keys", ["", NEW], ids=["plain", "encrypted"])
-def test_no_part_of_the_converter_would_make_use_of_it(keys: str) -> None:
-    converter = data_converter(PayloadKeys.parse(keys))
-    of_a_run = converter.with_context(WorkflowSerializationContext("default", "job-1"))
-    for part in ("payload_converter", "payload_codec", "failure_converter", "external_storage"):
-        assert getattr(of_a_run, part) is getattr(converter, part)
-
 
 QUEUE = "lines"
 # Which of two tasks for one run the server hands out first is left to chance.
@@ -56,7 +25,7 @@ TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 
 
 def worker(client: Client) -> Worker:
-    runner = WorkflowRunner("services")
+    runner = WorkflowRunner()
     made = Worker(
         client,
         task_queue=QUEUE,
@@ -113,7 +82,7 @@ async def test_a_query_that_overtakes_a_task_changes_no_order(
         await asyncio.gather(*updates)
         await asyncio.gather(*(line.result() for line in lines))
     assert ["end"] in answers, "no query has overtaken its task"
-    replayer = Replayer(workflows=[Line], workflow_runner=WorkflowRunner("services"))
+    replayer = Replayer(workflows=[Line], workflow_runner=WorkflowRunner())
     for line in lines:
         history = await line.fetch_history()
         assert TIMED_OUT not in {event.event_type for event in history.events}
