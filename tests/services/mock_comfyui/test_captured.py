@@ -68,10 +68,6 @@ def _captured_id(section: str) -> str:
     return str(_reply(section, "POST /prompt", 0)["prompt_id"])
 
 
-def test_the_fixture_says_where_it_comes_from() -> None:
-    assert CAPTURED["origin"].startswith("captured from a real ComfyUI 0.28.0")
-
-
 async def test_a_run_is_told_and_kept_as_captured(real: Service) -> None:
     theirs = {_captured_id("first"): "P"}
     async with listening(real, CLIENT) as socket:
@@ -215,10 +211,6 @@ async def _run(service: Service, socket: Socket, graph: Json, **members: object)
     """The frames of one run, to its last word, or without a client to the empty queue."""
     await queue(service, graph, **members)
     return told(await (socket.finish() if "client_id" in members else socket.idle()))
-
-
-def test_the_frames_say_where_they_come_from() -> None:
-    assert CAPTURED_FRAMES["origin"].startswith("captured from a real ComfyUI 0.28.0")
 
 
 async def test_runs_that_are_new_and_cached_whole_and_in_part(image_mock: Service) -> None:

@@ -4,7 +4,6 @@ import io
 import json
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from services.mock_comfyui.app import create_app
@@ -70,35 +69,27 @@ async def _refused(service: Service, graph: Json) -> Json:
     return dict(reply.json())
 
 
-@pytest.mark.parametrize("name", CAPTURED["outer"])
-async def test_a_graph_with_a_node_of_no_known_type(image_mock: Service, name: str) -> None:
-    body = await _refused(image_mock, GRAPHS[name])
-    assert body == {"error": CAPTURED["outer"][name], "node_errors": {}}
-
-
-@pytest.mark.parametrize("name", CAPTURED["details"])
-async def test_what_is_wrong_in_the_outputs_is_told_in_one_text(
-    image_mock: Service, name: str
-) -> None:
-    body = await _refused(image_mock, GRAPHS[name])
-    assert body["error"]["type"] == "prompt_outputs_failed_validation"
-    assert body["error"]["details"] == CAPTURED["details"][name]
-    expected = CAPTURED["nodes"].get(name)
-    if expected is not None:
+async def test_what_is_wrong_in_a_graph_is_told_as_captured(image_mock: Service) -> None:
+    for name, error in CAPTURED["outer"].items():
+        assert await _refused(image_mock, GRAPHS[name]) == {"error": error, "node_errors": {}}
+    for name, details in CAPTURED["details"].items():
+        body = await _refused(image_mock, GRAPHS[name])
+        assert body["error"]["type"] == "prompt_outputs_failed_validation"
+        assert body["error"]["details"] == details
+        first = {key: node["errors"][0] for key, node in body["node_errors"].items()}
         told = {
-            node_id: [
-                node["errors"][0]["type"],
-                node["errors"][0]["details"],
-                node["errors"][0]["extra_info"].get("exception_type"),
-            ]
-            for node_id, node in body["node_errors"].items()
+            key: [it["type"], it["details"], it["extra_info"].get("exception_type")]
+            for key, it in first.items()
         }
-        assert told == expected
+        assert told == CAPTURED["nodes"].get(name, told)
+    await image_mock.http.put("/admin/config", json={"native": {"version": "0.3.64"}})
+    error = (await _refused(image_mock, {"1": {"class_type": "Nope", "inputs": {}}}))["error"]
+    expected = "Cannot execute because node Nope does not exist."
+    assert (error["type"], error["message"]) == ("invalid_prompt", expected)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_what_the_server_stumbles_over(image_mock: Service) -> None:
+    bodies: tuple[Json | None, ...] = (
         {"prompt": None},
         {"prompt": []},
         {"prompt": "x"},
@@ -107,23 +98,15 @@ async def test_what_is_wrong_in_the_outputs_is_told_in_one_text(
         {"prompt": {"1": None}},
         {"prompt": simple_graph(), "number": "x"},
         {"prompt": simple_graph(), "extra_data": "x"},
-    ],
-)
-async def test_what_the_server_stumbles_over(image_mock: Service, body: object) -> None:
-    reply = await image_mock.http.post("/prompt", json=body)
-    assert (reply.status_code, reply.text.split("\n")[0]) == (500, "500 Internal Server Error")
-    assert (await image_mock.json("/admin/stats"))["accepted"] == 0
-
-
-async def test_a_list_has_no_prompt(image_mock: Service) -> None:
+    )
+    for body in bodies:
+        reply = await image_mock.http.post("/prompt", json=body)
+        assert (reply.status_code, reply.text.split("\n")[0]) == (500, "500 Internal Server Error")
     reply = await image_mock.post("/prompt", [1])
     assert (reply.status_code, reply.json()["error"]["type"]) == (400, "no_prompt")
-
-
-async def test_more_than_the_server_takes_is_413(image_mock: Service) -> None:
     large = b'{"x":"' + b"A" * 5_000_000 + b'"}'
-    reply = await image_mock.http.post("/prompt", content=large)
-    assert reply.status_code == 413
+    assert (await image_mock.http.post("/prompt", content=large)).status_code == 413
+    assert (await image_mock.json("/admin/stats"))["accepted"] == 0
 
 
 async def test_values_are_converted_in_the_graph(image_mock: Service) -> None:
@@ -176,13 +159,6 @@ async def test_secrets_are_kept_out_of_every_answer(image_mock: Service) -> None
     assert {"client_id", "extra_pnginfo", "create_time"} == entry["prompt"][3].keys()
 
 
-async def test_an_old_server_has_words_of_its_own(image_mock: Service) -> None:
-    await image_mock.http.put("/admin/config", json={"native": {"version": "0.3.64"}})
-    error = (await _refused(image_mock, {"1": {"class_type": "Nope", "inputs": {}}}))["error"]
-    expected = "Cannot execute because node Nope does not exist."
-    assert (error["type"], error["message"]) == ("invalid_prompt", expected)
-
-
 CATALOGUE = json.loads(
     (Path(__file__).parent / "captured" / "object_info-0.28.0.json").read_text(encoding="utf-8")
 )
@@ -192,20 +168,14 @@ def _node(kind: str, **inputs: object) -> Json:
     return {"class_type": kind, "inputs": inputs}
 
 
-async def test_one_type_is_told_as_captured(image_mock: Service) -> None:
+async def test_types_are_told_as_captured_with_the_files_that_there_are(
+    image_mock: Service,
+) -> None:
     assert await image_mock.json("/object_info/PreviewImage") == CATALOGUE["whole"]
     assert await image_mock.json("/api/object_info/Nope") == {}
-
-
-@pytest.mark.parametrize("name", CATALOGUE["parts"])
-async def test_types_have_the_captured_inputs(image_mock: Service, name: str) -> None:
-    entry = (await image_mock.json(f"/object_info/{name}"))[name]
-    assert {member: entry[member] for member in CATALOGUE["parts"][name]} == CATALOGUE["parts"][
-        name
-    ]
-
-
-async def test_all_types_with_the_files_that_there_are(image_mock: Service) -> None:
+    for name, parts in CATALOGUE["parts"].items():
+        entry = (await image_mock.json(f"/object_info/{name}"))[name]
+        assert {member: entry[member] for member in parts} == parts
     files = {"image": ("in.png", b"x", "image/png")}
     await image_mock.http.post("/upload/image", files=files)
     told = await image_mock.json("/object_info")
@@ -216,11 +186,16 @@ async def test_all_types_with_the_files_that_there_are(image_mock: Service) -> N
     loader = told["CheckpointLoaderSimple"]["input"]["required"]
     assert loader["ckpt_name"][0] == ["mock.safetensors"]
     assert {"ImageScale", "LoraLoader", "VAEEncode", "SaveAnimatedWEBP"} <= told.keys()
-    text = json.dumps(told)
-    assert "$" not in text
+    assert "$" not in json.dumps(told)
+    # Nodes of the newer kind may have no name to show.
+    named = {name: entry["display_name"] for name, entry in told.items()}
+    assert named["SaveAnimatedPNG"] is named["SaveAnimatedWEBP"] is None
+    assert (named["SaveImageAdvanced"], named["KSampler"]) == ("Save Image (Advanced)", "KSampler")
+    assert told["SaveAnimatedPNG"]["api_node"] is False
+    assert "api_node" not in told["KSampler"]
 
 
-async def test_folders_and_their_models(image_mock: Service) -> None:
+async def test_models_and_small_routes_of_the_server(image_mock: Service) -> None:
     assert "loras" in await image_mock.json("/models")
     assert await image_mock.json("/models/checkpoints") == ["mock.safetensors"]
     assert await image_mock.json("/api/models/controlnet") == []
@@ -229,9 +204,6 @@ async def test_folders_and_their_models(image_mock: Service) -> None:
     settings = comfyui().state.mock.settings
     async with running(create_app(settings, checkpoints=())) as service:
         assert await service.json("/models/checkpoints") == []
-
-
-async def test_small_routes_of_the_server(image_mock: Service) -> None:
     assert await image_mock.json("/users") == {"storage": "server", "migrated": False}
     assert await image_mock.json("/embeddings") == []
     assert (await image_mock.json("/features"))["max_upload_size"] == 104857600
@@ -256,23 +228,11 @@ async def test_a_prompt_drops_from_the_cache_what_it_does_not_use(image_mock: Se
         entry = await entry_of(image_mock, simple_graph(color))
         files.append(entry["outputs"]["2"]["images"][0]["filename"])
     assert files == [f"probe_0000{number}_.png" for number in (1, 2, 3)]
-
-
-async def test_an_input_that_no_type_declares_makes_another_node_of_it(image_mock: Service) -> None:
-    graph = simple_graph()
-    await entry_of(image_mock, graph)
+    # An input that no type declares makes another node of it.
+    graph = simple_graph(1)
     graph["1"]["inputs"]["salt"] = 1
     entry = await entry_of(image_mock, graph)
     assert entry["status"]["messages"][1][1]["nodes"] == []
-
-
-async def test_nodes_of_the_newer_kind_may_have_no_name_to_show(image_mock: Service) -> None:
-    told = await image_mock.json("/object_info")
-    named = {name: entry["display_name"] for name, entry in told.items()}
-    assert named["SaveAnimatedPNG"] is named["SaveAnimatedWEBP"] is None
-    assert (named["SaveImageAdvanced"], named["KSampler"]) == ("Save Image (Advanced)", "KSampler")
-    assert told["SaveAnimatedPNG"]["api_node"] is False
-    assert "api_node" not in told["KSampler"]
 
 
 SAVERS: dict[str, tuple[Json, str]] = {
@@ -289,19 +249,17 @@ SAVERS: dict[str, tuple[Json, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SAVERS)
-async def test_each_node_that_saves_names_its_files_in_its_own_way(
-    image_mock: Service, kind: str
-) -> None:
-    inputs, name = SAVERS[kind]
-    for number in (1, 2):
-        graph = simple_graph(number)
-        graph["2"] = _node(kind, images=["1", 0], filename_prefix="saved", **inputs)
-        entry = await entry_of(image_mock, graph)
-        (image,) = entry["outputs"]["2"]["images"]
-        assert image["filename"] == name.replace("1", str(number))
-    reply = await image_mock.http.get("/view", params=image)
-    Image.open(io.BytesIO(reply.content)).load()
+async def test_each_node_that_saves_names_its_files_in_its_own_way(image_mock: Service) -> None:
+    for kind, (inputs, name) in SAVERS.items():
+        for number in (1, 2):
+            graph = simple_graph(number)
+            prefix = f"{kind}/saved"
+            graph["2"] = _node(kind, images=["1", 0], filename_prefix=prefix, **inputs)
+            entry = await entry_of(image_mock, graph)
+            (image,) = entry["outputs"]["2"]["images"]
+            assert image["filename"] == name.replace("1", str(number))
+        reply = await image_mock.http.get("/view", params=image)
+        Image.open(io.BytesIO(reply.content)).load()
 
 
 async def test_a_format_brings_inputs_of_its_own(image_mock: Service) -> None:
@@ -318,28 +276,20 @@ async def test_a_format_brings_inputs_of_its_own(image_mock: Service) -> None:
 
 
 async def test_texts_and_animations(image_mock: Service) -> None:
-    save = {"fps": 6.0, "lossless": True, "quality": 80, "method": "default"}
-    graphs = {
-        "text": {"2": _node("PreviewAny", source="text here")},
-        "animated": {
-            "1": simple_graph()["1"],
-            "2": _node("SaveAnimatedWEBP", images=["1", 0], filename_prefix="anim", **save),
-        },
-    }
-    graphs["animated"]["1"]["inputs"]["batch_size"] = 3
-    jobs = {}
-    for name, graph in graphs.items():
+    inputs, _ = SAVERS["SaveAnimatedWEBP"]
+    animated = simple_graph()
+    animated["1"]["inputs"]["batch_size"] = 3
+    animated["2"] = _node("SaveAnimatedWEBP", images=["1", 0], filename_prefix="anim", **inputs)
+    jobs = []
+    for graph in ({"2": _node("PreviewAny", source="text here")}, animated):
         answer = await queue(image_mock, graph)
         await history_of(image_mock, answer["prompt_id"])
-        jobs[name] = await image_mock.json(f"/api/jobs/{answer['prompt_id']}")
-    text = jobs["text"]
+        jobs.append(await image_mock.json(f"/api/jobs/{answer['prompt_id']}"))
+    text, film = jobs
     assert text["outputs"] == {"2": {"text": ["text here"]}}
     preview = {"content": "text here", "nodeId": "2", "mediaType": "text"}
     assert (text["outputs_count"], text["preview_output"]) == (0, preview)
-    (image,) = jobs["animated"]["outputs"]["2"]["images"]
-    assert (image["filename"], jobs["animated"]["outputs"]["2"]["animated"]) == (
-        "anim_00001_.webp",
-        [True],
-    )
+    (image,) = film["outputs"]["2"]["images"]
+    assert (image["filename"], film["outputs"]["2"]["animated"]) == ("anim_00001_.webp", [True])
     reply = await image_mock.http.get("/view", params=image)
     assert Image.open(io.BytesIO(reply.content)).format == "WEBP"

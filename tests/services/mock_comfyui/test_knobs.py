@@ -34,16 +34,6 @@ async def _image(service: Service, graph: Json) -> Json:
     return dict(entry["outputs"]["2"]["images"][0])
 
 
-async def test_a_mistake_is_named_and_changes_nothing(image_mock: Service) -> None:
-    before = await image_mock.json("/admin/config")
-    wrong = {"native": {"version": "1.0", "nope": 1}}
-    reply = await image_mock.http.put("/admin/config", json=wrong)
-    assert reply.status_code == 422
-    fields = {mistake["field"] for mistake in reply.json()["errors"]}
-    assert fields == {"native.version", "native.nope"}
-    assert await image_mock.json("/admin/config") == before
-
-
 async def test_an_old_server_takes_any_id_and_has_no_jobs(image_mock: Service) -> None:
     await _set(image_mock, version="0.3.64")
     taken = [
@@ -106,8 +96,8 @@ async def test_a_stolen_socket_is_deaf_until_it_comes_back(image_mock: Service) 
         await socket.finish()
 
 
-@pytest.mark.parametrize("header", [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}])
-async def test_without_the_key_all_is_401(image_mock: Service, header: dict[str, str]) -> None:
+async def test_without_the_key_all_is_401(image_mock: Service) -> None:
+    keys = [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}]
     image = await _image(image_mock, simple_graph())
     await _set(image_mock, key=KEY)
     view = str(httpx.URL("/view", params=image))
@@ -115,13 +105,15 @@ async def test_without_the_key_all_is_401(image_mock: Service, header: dict[str,
         assert (await image_mock.http.get(path)).status_code == 401
         wrong = {"X-API-Key": "other", "Authorization": KEY}
         assert (await image_mock.http.get(path, headers=wrong)).status_code == 401
-        assert (await image_mock.http.get(path, headers=header)).status_code == 200
+        for header in keys:
+            assert (await image_mock.http.get(path, headers=header)).status_code == 200
     base = str(image_mock.http.base_url).replace("http", "ws").rstrip("/")
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"{base}/ws", proxy=None)
     assert refused.value.response.status_code == 401
-    async with connect(f"{base}/ws", proxy=None, additional_headers=header) as socket:
-        assert "sid" in str(await socket.recv())
+    for header in keys:
+        async with connect(f"{base}/ws", proxy=None, additional_headers=header) as socket:
+            assert "sid" in str(await socket.recv())
     # The plain wire, and the mock's own routes, want none.
     assert (await image_mock.post("/img/submit", {"prompt": "x"})).status_code == 202
 
@@ -145,14 +137,14 @@ async def test_a_file_at_a_signed_address(image_mock: Service) -> None:
     assert missing.status_code == 404
 
 
-@pytest.mark.parametrize(("format_", "ending"), [("jpeg", "jpg"), ("webp", "webp")])
-async def test_pictures_of_another_format(image_mock: Service, format_: str, ending: str) -> None:
-    await _set(image_mock, format=format_)
-    image = await _image(image_mock, simple_graph())
-    assert image["filename"] == f"probe_00001_.{ending}"
-    reply = await image_mock.http.get("/view", params=image)
-    assert reply.headers["content-type"] == f"image/{format_}"
-    assert Image.open(io.BytesIO(reply.content)).format == format_.upper()
+async def test_pictures_of_another_format(image_mock: Service) -> None:
+    for color, (format_, ending) in enumerate((("jpeg", "jpg"), ("webp", "webp"))):
+        await _set(image_mock, format=format_)
+        image = await _image(image_mock, simple_graph(color, prefix=format_))
+        assert image["filename"] == f"{format_}_00001_.{ending}"
+        reply = await image_mock.http.get("/view", params=image)
+        assert reply.headers["content-type"] == f"image/{format_}"
+        assert Image.open(io.BytesIO(reply.content)).format == format_.upper()
 
 
 async def test_out_of_memory(image_mock: Service) -> None:

@@ -13,26 +13,19 @@ from services.mock_kling.video import make_video
 from tests.services.mock_core.makers import make_generation
 
 
-def test_the_oldest_that_have_ended_are_forgotten() -> None:
+def test_the_oldest_that_have_ended_are_forgotten_and_what_is_open_never() -> None:
     ledger = Ledger(keep=3)
     rows = [make_generation(accepted=float(n)) for n in range(5)]
     for row in rows:
         ledger.add(row)
+    assert list(ledger) == rows
+    for row in rows:
         row.state = State.SUCCEEDED
         ledger.closed(row)
-    assert list(ledger) == rows[2:]
-    assert (ledger.accepted, ledger.dropped) == (5, 2)
-    assert ledger.find(rows[0].id) is None
-    assert ledger.find(rows[0].external_id or "") is None
-
-
-def test_what_is_open_is_never_forgotten() -> None:
-    ledger = Ledger(keep=1)
-    rows = [make_generation() for _ in range(3)]
-    for row in rows:
-        ledger.add(row)
-    assert list(ledger) == rows
-    assert ledger.in_flight == 3
+    ledger.add(last := make_generation())
+    assert list(ledger) == [*rows[3:], last]
+    assert (ledger.accepted, ledger.dropped, ledger.in_flight) == (6, 3, 1)
+    assert ledger.find(rows[0].id) is ledger.find(rows[0].external_id or "") is None
 
 
 def test_the_latest_of_one_external_id_is_found() -> None:
@@ -42,114 +35,50 @@ def test_the_latest_of_one_external_id_is_found() -> None:
     ledger.add(second)
     assert ledger.find("same") is second
     assert ledger.find(first.id) is first
-    assert (first.duplicate, second.duplicate, ledger.duplicates) == (False, True, 1)
 
 
-def test_what_has_vanished_is_unknown_and_stays_in_the_ledger() -> None:
-    ledger = Ledger(keep=10)
-    row = make_generation()
-    ledger.add(row)
-    row.vanished = True
-    assert ledger.find(row.id) is None
-    assert list(ledger.newest()) == []
-    assert list(ledger) == [row]
-
-
-def test_attempts_of_one_job_share_its_key() -> None:
+def test_a_jobs_key_comes_from_its_prompt_and_its_order_among_equal_ones() -> None:
     book = JobIndex()
     first, attempt = book.find("job-7.image.1", "猫")
     again, second = book.find("job-7.image.2", "猫")
-    assert first is again
-    assert (attempt, second) == (1, 2)
-
-
-def test_the_key_comes_from_the_prompt_and_not_from_the_id() -> None:
-    one, _ = JobIndex().find("job-1.image.1", "猫")
-    other, _ = JobIndex().find("job-2.image.1", "猫")
-    assert one.key == other.key
-
-
-def test_equal_prompts_are_told_apart_by_their_order() -> None:
-    book = JobIndex()
-    keys = [book.find(f"job-{n}.image.1", "猫")[0].key for n in range(3)]
-    assert [key.rpartition("#")[2] for key in keys] == ["1", "2", "3"]
-
-
-def test_without_a_pattern_in_the_id_attempts_are_counted() -> None:
-    book = JobIndex()
-    job, attempt = book.find("own-id", "猫")
-    job.accepted += 1
-    assert (attempt, book.find("own-id", "猫")) == (1, (job, 2))
-
-
-def _attempt(
-    delivery_id: str = "d", reply: int | None = 200, *, bent: bool = False
-) -> DeliveryAttempt:
-    return DeliveryAttempt(delivery_id, "succeed", bent=bent, sent_at=1.0, reply=reply)
-
-
-def test_two_charges_of_one_external_id_are_one_too_many() -> None:
-    rows = [make_generation(external_id="a", charged=True) for _ in range(2)]
-    verdict = judge(rows, fetched_late=())
-    assert (verdict["ok"], verdict["charged_twice"]) == (False, ["a"])
-
-
-def test_charges_of_two_attempts_are_right() -> None:
-    rows = [make_generation(external_id=name, charged=True) for name in ("a.1", "a.2")]
-    assert judge(rows, fetched_late=())["ok"]
+    assert (first is again, attempt, second) == (True, 1, 2)
+    own, _ = book.find("own-id", "猫")
+    own.accepted += 1
+    # Without a number in the id, attempts are counted.
+    assert book.find("own-id", "猫") == (own, 2)
+    assert [job.key.rpartition("#")[2] for job in (first, own)] == ["1", "2"]
+    assert JobIndex().find("job-2.image.1", "猫")[0].key == first.key
 
 
 @pytest.mark.parametrize(
-    ("attempts", "ok"),
+    ("replies", "bent", "ok"),
     [
-        ([_attempt()], True),
-        ([_attempt(reply=503)], False),
-        ([_attempt(reply=None)], False),
-        ([_attempt(reply=503), _attempt(reply=200)], True),
-        ([_attempt(reply=404)], False),
-        ([_attempt(reply=404, bent=True)], True),
-        ([_attempt(reply=500, bent=True)], False),
-        ([DeliveryAttempt("d", "succeed", note="lost")], True),
+        ([404], False, False),
+        ([None], False, False),
+        ([503, 200], False, True),
+        ([404], True, True),
+        ([500], True, False),
+        ([], False, True),
     ],
 )
 def test_each_callback_that_was_sent_needs_an_answer(
-    attempts: list[DeliveryAttempt], ok: bool
+    replies: list[int | None], bent: bool, ok: bool
 ) -> None:
-    row = make_generation(delivery_attempts=attempts)
+    sent = [
+        DeliveryAttempt("d", "succeed", bent=bent, sent_at=1.0, reply=reply) for reply in replies
+    ]
+    row = make_generation(delivery_attempts=sent or [DeliveryAttempt("d", "succeed", note="lost")])
     assert judge([row], fetched_late=())["ok"] is ok
 
 
-def test_a_fetch_after_expiry_is_told() -> None:
-    verdict = judge([], fetched_late={"x.mp4"})
-    assert (verdict["ok"], verdict["fetched_after_expiry"]) == (False, ["x.mp4"])
-
-
-def _file(size: int = 10) -> StoredFile:
-    return StoredFile(bytes(size), "image/png", 0.0)
-
-
-def test_the_oldest_go_for_which_there_is_no_room() -> None:
+def test_the_oldest_files_go_for_which_there_is_no_room() -> None:
     store = FileStore(max_bytes=30)
-    for name in ("a.png", "b.png", "c.png", "d.png"):
-        store.put(name, _file())
+    for name in ("a.png", "b.png", "c.mp4", "d.png", "d.png"):
+        store.put(name, StoredFile(name.encode() * 2, "image/png", 0.0))
     assert store.get("a.png") is None
-    assert (store.names(), store.size) == (["b.png", "c.png", "d.png"], 30)
-
-
-def test_a_file_put_again_counts_once() -> None:
-    store = FileStore(max_bytes=100)
-    store.put("a.png", _file(10))
-    store.put("a.png", _file(20))
-    assert store.size == 20
-
-
-def test_another_file_of_the_same_kind() -> None:
-    store = FileStore(max_bytes=100)
-    store.put("a.mp4", _file(1))
-    store.put("b.png", _file(2))
-    assert store.another("a.mp4") is None
-    store.put("c.mp4", _file(3))
-    assert store.another("a.mp4") == bytes(3)
+    assert (store.names(), store.size) == (["b.png", "c.mp4", "d.png"], 30)
+    assert store.another("d.png") == b"b.pngb.png"
+    assert store.another("c.mp4") is None
 
 
 PICTURE = draw_picture("一只猫", "", "1", size=(96, 64))

@@ -21,34 +21,29 @@ from tests.services.mock_kling.client import (
     token,
 )
 
+OURS = "job-1.video.1"
 
-async def test_create_and_query_have_the_documented_shape(video_mock: Service) -> None:
-    created = await create(video_mock)
+
+async def test_a_task_has_the_documented_shapes_and_one_state_on_both_wires(
+    video_mock: Service, receiver: Receiver
+) -> None:
+    ordered = {"callback_url": receiver.url, "mode": "pro", "duration": "10"}
+    created = await create(video_mock, **ordered)
     assert created.status_code == 200
     assert shape(created.json()) == shape(SHAPES["create"])
     assert created.json()["data"]["task_status"] == "submitted"
-    done = await ended(video_mock)
-    assert shape(done) == shape(SHAPES["query"])
-    assert done["data"]["task_status"] == "succeed"
+    for any_id in (created.json()["data"]["task_id"], OURS):
+        done = await ended(video_mock, any_id)
+        assert shape(done) == shape(SHAPES["query"])
+        assert done["data"]["task_status"] == "succeed"
     url = done["data"]["task_result"]["videos"][0]["url"]
     assert (await video_mock.http.get(url)).headers["content-type"] == "video/mp4"
-
-
-async def test_a_task_is_found_by_either_id(video_mock: Service) -> None:
-    task_id = (await create(video_mock)).json()["data"]["task_id"]
-    for any_id in (task_id, "job-1.video.1"):
-        assert (await query(video_mock, any_id))["data"]["task_id"] == task_id
-
-
-async def test_the_callback_has_the_documented_shape(
-    video_mock: Service, receiver: Receiver
-) -> None:
-    await create(video_mock, callback_url=receiver.url, mode="pro", duration="10")
-    await video_mock.quiet()
     assert receiver.words == ["processing", "succeed"]
     assert shape(receiver.bodies[-1]) == shape(SHAPES["callback"])
     assert receiver.bodies[-1]["final_unit_deduction"] == "7"
     assert receiver.bodies[-1]["task_result"]["videos"][0]["duration"] == "10"
+    assert (await video_mock.json(f"/video/status/{OURS}"))["status"] == "succeed"
+    assert (await video_mock.row(OURS))["charged"]
 
 
 async def test_a_failed_task_is_told_with_200_and_code_0(video_mock: Service) -> None:
@@ -71,28 +66,18 @@ async def test_tasks_are_listed_newest_first_by_pages(video_mock: Service) -> No
     assert [task["task_id"] for task in second.json()["data"]] == [ids[0]]
 
 
-async def test_a_body_that_is_no_json_is_1200(video_mock: Service) -> None:
-    reply = await video_mock.http.post(TASKS, content=b"{", headers=KEY)
-    assert (reply.status_code, reply.json()["code"]) == (400, 1200)
+async def test_what_is_not_there_and_what_is_no_json(video_mock: Service) -> None:
+    for method, path, status, code in (
+        ("GET", f"{TASKS}/nobody", 404, 1203),
+        ("DELETE", TASKS, 404, 1202),
+        ("GET", "/v1/none", 404, 1203),
+        ("POST", TASKS, 400, 1200),
+    ):
+        content = b"{" if method == "POST" else None
+        reply = await video_mock.http.request(method, path, content=content, headers=KEY)
+        assert (reply.status_code, reply.json()["code"]) == (status, code)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "code"),
-    [("GET", f"{TASKS}/nobody", 1203), ("DELETE", TASKS, 1202), ("GET", "/v1/none", 1203)],
-)
-async def test_what_is_not_there(video_mock: Service, method: str, path: str, code: int) -> None:
-    reply = await video_mock.http.request(method, path, headers=KEY)
-    assert (reply.status_code, reply.json()["code"]) == (404, code)
-
-
-async def test_both_wires_share_one_state(video_mock: Service) -> None:
-    await create(video_mock)
-    await video_mock.quiet()
-    assert (await video_mock.json("/video/status/job-1.video.1"))["status"] == "succeed"
-    assert (await video_mock.row("job-1.video.1"))["charged"]
-
-
-OURS = "job-1.video.1"
 SLOW = 0.001
 
 
@@ -151,30 +136,22 @@ async def test_a_key_is_taken_as_it_is(video_mock: Service) -> None:
     assert (await _asked_with(video_mock, token())).status_code == 200
 
 
-@pytest.mark.parametrize(("credential", "code"), [(DEFAULT_API_KEY, 1002), (token(), 1000)])
-async def test_a_region_doesnt_know_the_keys_of_another(
-    video_mock: Service, credential: str, code: int
-) -> None:
+async def test_another_region_and_what_is_not_the_api(video_mock: Service) -> None:
     await configure(video_mock, address="other-region")
-    reply = await _asked_with(video_mock, credential)
-    assert (reply.status_code, reply.json()["code"]) == (401, code)
-    assert shape(reply.json()) == shape(SHAPES["error"])
-
-
-@pytest.mark.parametrize(("address", "status"), [("page", 200), ("blocked", 446)])
-async def test_what_is_not_the_api_answers_with_a_page(
-    video_mock: Service, address: str, status: int
-) -> None:
-    await configure(video_mock, address=address)
-    for reply in (await _asked_with(video_mock, DEFAULT_API_KEY), await create(video_mock)):
-        assert reply.status_code == status
-        assert reply.headers["content-type"].startswith("text/html")
+    for credential, code in ((DEFAULT_API_KEY, 1002), (token(), 1000)):
+        reply = await _asked_with(video_mock, credential)
+        assert (reply.status_code, reply.json()["code"]) == (401, code)
+        assert shape(reply.json()) == shape(SHAPES["error"])
+    for address, status in (("page", 200), ("blocked", 446)):
+        await configure(video_mock, address=address)
+        for reply in (await _asked_with(video_mock, DEFAULT_API_KEY), await create(video_mock)):
+            assert reply.status_code == status
+            assert reply.headers["content-type"].startswith("text/html")
     assert (await video_mock.json("/admin/stats"))["accepted"] == 0
 
 
-@pytest.mark.parametrize(
-    ("headers", "code"),
-    [
+async def test_what_is_wrong_with_the_token(video_mock: Service) -> None:
+    for headers, code in (
         ({}, 1001),
         ({"Authorization": "Basic eA=="}, 1002),
         (auth("nonsense"), 1002),
@@ -184,14 +161,10 @@ async def test_what_is_not_the_api_answers_with_a_page(
         (auth(token(exp="soon")), 1002),
         (auth(token(nbf=time.time() + 86_400)), 1003),
         (auth(token(exp=time.time() - 1)), 1004),
-    ],
-)
-async def test_what_is_wrong_with_the_token(
-    video_mock: Service, headers: dict[str, str], code: int
-) -> None:
-    reply = await video_mock.http.get(TASKS, headers=headers)
-    assert (reply.status_code, reply.json()["code"]) == (401, code)
-    assert shape(reply.json()) == shape(SHAPES["error"])
+    ):
+        reply = await video_mock.http.get(TASKS, headers=headers)
+        assert (reply.status_code, reply.json()["code"]) == (401, code), headers
+        assert shape(reply.json()) == shape(SHAPES["error"])
 
 
 async def test_a_tokens_window_runs_by_the_vendors_clock(video_mock: Service) -> None:
