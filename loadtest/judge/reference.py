@@ -38,6 +38,8 @@ INJECTED = "code injected"
 """What the vendors' mocks answer where a fault refuses a request."""
 RECORD_STANDS = "record_stands"
 """The code of an attempt that ends before its submit: the record has a later version."""
+LAST_TASK = 2.0
+"""A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
 LAG = 0.05
 """Seconds by which the server's list of runs, another store of it, may differ from histories."""
 
@@ -151,9 +153,11 @@ def of_job(model: Model) -> Iterator[Finding]:
         f"input.{key}": value for key, value in model.planned.items() if key in run.body
     }
     expected["tag"] = model.book.tag
-    # What chaos ends just as the last task wrote the job's end never learns of it.
-    outside = run.status in ("TERMINATED", "TIMED_OUT")
-    if job.ended and not (outside and model.books.disturbed.get(model.job_id)):
+    # What chaos ends just as the last task writes the job's end never learns of it; a frozen worker
+    # began that task long before.
+    written = job.changes[-1].at if job.changes and model.books.disturbed.get(job.job_id) else None
+    outside = run.status in ("TERMINATED", "TIMED_OUT") and written is not None
+    if job.ended and not (outside and (written or 0.0) < (run.closed or 0.0) + LAST_TASK):
         ways = tuple(how for how, ends in CLOSED_AS.items() if job.status in ends)
         expected["status"] = OneOf(ways)
     done = run.result.get("status") == "succeeded"
