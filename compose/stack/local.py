@@ -105,9 +105,10 @@ class Local:
         try:
             for name in CODE:
                 if (root / name).is_dir():
-                    shutil.copytree(
-                        root / name, draft / name, ignore=shutil.ignore_patterns("__pycache__")
-                    )
+                    # Bytecode comes along, because it spares each start a second; what Python is
+                    # writing of it may be gone in the middle of the copy.
+                    unfinished = shutil.ignore_patterns("*.pyc.*")
+                    shutil.copytree(root / name, draft / name, ignore=unfinished)
                 elif (root / name).is_file():
                     (draft / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(root / name, draft / name)

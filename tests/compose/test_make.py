@@ -53,7 +53,7 @@ def test_a_chinese_shell_without_our_python_is_helped_in_english(
     assert f"\n{group}\n" in done.stdout
 
 
-@pytest.mark.parametrize("target", ["test-abc", "test-0", "test-1.5", "test-$(echo 1)", "test-5'x"])
+@pytest.mark.parametrize("target", ["test-0", "test-$(echo 1)", "test-5'x"])
 def test_a_number_that_is_none_is_one_line(tmp_path: Path, target: str) -> None:
     done = make(target, data=tmp_path)
     assert done.returncode == 2

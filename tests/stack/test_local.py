@@ -55,8 +55,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = folder / "clone"
     root.mkdir()
     for name in CODE:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, root / name)
+        if (ROOT / name).is_dir():
+            # What Python is writing may be gone in the middle of the copy.
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("*.pyc.*"))
+        else:
+            shutil.copy2(ROOT / name, root / name)
     (root / ".venv").symlink_to(ROOT / ".venv")
     settings = own_settings(folder, mode="local", project="unused")
     found = Stack(settings | SECRETS | FOREIGN, root)

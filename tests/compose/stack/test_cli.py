@@ -74,7 +74,6 @@ def test_a_complaint_has_colour_where_it_goes_to_a_terminal(
             {"RULE": "{", "ON": "all"},
             ("is not JSON", "ON=all (environment) is not one of"),
         ),
-        (mocks.arm, {"ON": "all"}, ("or RULE=", "ON=all (environment) is not one of")),
     ],
 )
 def test_all_that_does_not_fit_is_named(

@@ -138,7 +138,8 @@ def code(root: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     (root / "shared/__pycache__").mkdir()
-    (root / "shared/__pycache__/a.pyc").write_text("of another place")
+    for name in ("a.cpython-313.pyc", "a.cpython-313.pyc.139872"):
+        (root / "shared/__pycache__" / name).write_text("")
     return root
 
 
@@ -146,7 +147,9 @@ def test_what_was_begun_from_a_copy_is_not_changed_by_a_change(code: Path, setti
     stack = Local(settings())
     before = copied(stack)
     assert {str(path.relative_to(before)) for path in before.rglob("*") if path.is_file()} == {
-        *("shared/a.py", "shared/deep/b.py", "services/worker/c.py")
+        *("shared/a.py", "shared/deep/b.py", "services/worker/c.py"),
+        # Without what Python has not finished.
+        "shared/__pycache__/a.cpython-313.pyc",
     }
     (before / "kept").touch()
     assert copied(stack) == before
