@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 from fastapi import BackgroundTasks, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 from tests.services.worker.samples import mp4, png
 
@@ -17,12 +18,10 @@ class Talkative:
 
     def __init__(self, *, key: str, signature: str) -> None:
         self.heard: list[Body] = []
-        self.callbacks: list[str] = []
         self._key = key
         self._signature = signature
         self._asked: Counter[tuple[str, str]] = Counter()
         self._prompts: dict[str, str] = {}
-        self._bases: dict[str, str] = {}
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -40,9 +39,7 @@ class Talkative:
 
     async def submit_video(self, request: Request, later: BackgroundTasks) -> Response:
         body = await request.json()
-        self.callbacks.append(body["callback_url"])
-        refusal = self._refusal("video", body, request)
-        if refusal is not None:
+        if (refusal := self._refusal("video", body, request)) is not None:
             return refusal
         later.add_task(self._call_back, body)
         answer = self._accept(body["external_task_id"], body)
@@ -68,27 +65,23 @@ class Talkative:
 
     def _accept(self, ours: str, body: Body) -> Response:
         self._prompts[ours] = body["prompt"]
-        return Response(
-            json.dumps({"job_id": ours}), status_code=202, media_type="application/json"
-        )
+        return JSONResponse({"job_id": ours}, 202)
 
-    def status_image(self, job: str) -> Any:
-        return self._status("image", job, {"succeeded": "succeeded"})
+    def status_image(self, job: str) -> Response:
+        return self._status("image", job, {"status": "succeeded"})
 
-    def status_video(self, job: str, request: Request) -> Any:
-        body = self._status("video", job, {"succeeded": "succeed"})
-        if isinstance(body, dict) and body["status"] == "succeed":
-            body["video_url"] = self._signed(request, "v.mp4")
-        return body
+    def status_video(self, job: str, request: Request) -> Response:
+        made = {"status": "succeed", "video_url": self._signed(request, "v.mp4")}
+        return self._status("video", job, made)
 
-    def _status(self, step: str, job: str, words: dict[str, str]) -> Any:
+    def _status(self, step: str, job: str, made: Body) -> Response:
         prompt = self._prompts.get(job)
         if prompt is None:
             return _said(404, 1203, "unknown")
         if prompt == f"{step} fails":
             why = f'File "/srv/secret/run.py": token {self._signature}, api_key="{self._key}"'
-            return {"job_id": job, "status": "failed", "percent": 1, "error": why, "message": why}
-        return {"job_id": job, "status": words["succeeded"], "percent": 100}
+            made = {"status": "failed", "error": why, "message": why}
+        return JSONResponse({"job_id": job, "percent": 100} | made)
 
     def result_image(self, job: str, request: Request) -> Body:
         return {"job_id": job, "asset_url": self._signed(request, "i.png")}
@@ -121,6 +114,4 @@ class Talkative:
 
 
 def _said(status: int, code: int, message: str) -> Response:
-    return Response(
-        json.dumps({"code": code, "message": message}), status, media_type="application/json"
-    )
+    return JSONResponse({"code": code, "message": message}, status)

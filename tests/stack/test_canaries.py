@@ -9,11 +9,10 @@ import contextlib
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 from temporalio.client import Client
 
@@ -55,28 +54,16 @@ PAGES = (
 )
 
 
-@dataclass
-class Canaries:
+def canaries() -> dict[str, str]:
     """One secret of each kind, new for each run."""
-
-    callback_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    payload_key: str = field(
-        default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode()
-    )
-    temporal_api_key: str = field(default_factory=lambda: f"eyJ{secrets.token_urlsafe(40)}")
-    vendor_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    vendor_key: str = field(default_factory=lambda: f"sk-{secrets.token_hex(16)}")
-    signature: str = field(default_factory=lambda: secrets.token_hex(32))
-
-    def derived(self, job_ids: list[str]) -> dict[str, str]:
-        """What is made of the callback secret: the operator's key, and a token per attempt."""
-        return {"operator's key": operator_key(self.callback_secret)} | {
-            f"callback token of {job_id}, attempt {number}": callback_token(
-                self.callback_secret, external_id(job_id, "video", number)
-            )
-            for job_id in job_ids
-            for number in range(1, 5)
-        }
+    return {
+        "callback secret": secrets.token_urlsafe(32),
+        "payload key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "Temporal's API key": f"eyJ{secrets.token_urlsafe(40)}",
+        "vendor's password": secrets.token_urlsafe(24),
+        "vendor's key": f"sk-{secrets.token_hex(16)}",
+        "signature": secrets.token_hex(32),
+    }
 
 
 @dataclass
@@ -85,34 +72,32 @@ class Stack:
 
     client: Client
     folder: Path
-    canaries: Canaries
+    planted: dict[str, str]
     vendor: Talkative
     environment: dict[str, str]
-    bases: dict[str, str] = field(default_factory=dict)
-
-    def log(self, name: str) -> Path:
-        return self.folder / "logs" / name
+    bases: dict[str, str]
 
 
 @pytest.fixture
 async def stack(
     new_client: NewClient, temporal_address: str, tmp_path: Path
 ) -> AsyncIterator[Stack]:
-    canaries = Canaries()
-    client = await new_client(canaries.payload_key)
-    vendor = Talkative(key=canaries.vendor_key, signature=canaries.signature)
+    planted = canaries()
+    secret, password = planted["callback secret"], planted["vendor's password"]
+    client = await new_client(planted["payload key"])
+    vendor = Talkative(key=planted["vendor's key"], signature=planted["signature"])
+    (tmp_path / "logs").mkdir()
     async with contextlib.AsyncExitStack() as up:
         base = await up.enter_async_context(served(vendor.app()))
-        inside = base.replace("http://", f"http://us:{canaries.vendor_password}@", 1)
-        made = Stack(client, tmp_path, canaries, vendor, {})
+        inside = base.replace("http://", f"http://us:{password}@", 1)
         receiver = free_port()
-        made.environment |= {
+        environment = {
             "TEMPORAL_ADDRESS": temporal_address,
             "TEMPORAL_NAMESPACE": client.namespace,
             "TEMPORAL_TLS": "false",
-            "TEMPORAL_API_KEY": canaries.temporal_api_key,
-            "PAYLOAD_KEY": canaries.payload_key,
-            "CALLBACK_SECRET": canaries.callback_secret,
+            "TEMPORAL_API_KEY": planted["Temporal's API key"],
+            "PAYLOAD_KEY": planted["payload key"],
+            "CALLBACK_SECRET": secret,
             "IMAGE_SERVICE_URL": inside,
             "VIDEO_SERVICE_URL": inside,
             "CALLBACK_URL": f"http://127.0.0.1:{receiver}",
@@ -125,83 +110,69 @@ async def stack(
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "json",
         }
-        made.log("x").parent.mkdir()
+        made = Stack(client, tmp_path, planted, vendor, environment, {})
+        own = {
+            "CALLBACK_SERVICE_URL": f"http://127.0.0.1:{receiver}",
+            "OPERATOR_KEY": operator_key(secret),
+        }
         for name, port in PORTS.items():
-            made.bases[name] = await up.enter_async_context(started(made, name, port, receiver))
+            service = running(
+                f"services.{name}",
+                port,
+                environment=environment | own,
+                log=tmp_path / "logs" / name,
+                port=receiver if name == "callback" else None,
+            )
+            made.bases[name] = (await up.enter_async_context(service)).base
         yield made
-
-
-@contextlib.asynccontextmanager
-async def started(stack: Stack, name: str, port: str, receiver: int) -> AsyncIterator[str]:
-    environment = stack.environment | {
-        "CALLBACK_SERVICE_URL": f"http://127.0.0.1:{receiver}",
-        "OPERATOR_KEY": operator_key(stack.canaries.callback_secret),
-    }
-    chosen = receiver if name == "callback" else None
-    async with running(
-        f"services.{name}", port, environment=environment, log=stack.log(name), port=chosen
-    ) as service:
-        yield service.base
 
 
 async def test_no_secret_is_in_any_log_record_history_answer_or_report(stack: Stack) -> None:
     jobs = await all_ended(stack)
     assert await load_test(stack) in (0, 1)
 
-    assert (used := heard(stack)) >= {"callback token", "signature", "vendor password"}, used
-    planted = vars(stack.canaries) | stack.canaries.derived(list(jobs))
+    # The vendor was shown them, so that the test can't pass by showing none.
+    heard = json.dumps(stack.vendor.heard)
+    assert all(each in heard for each in ("token=", stack.planted["signature"], "Basic "))
+    secret = stack.planted["callback secret"]
+    derived = {"operator's key": operator_key(secret)} | {
+        f"token of {task}": callback_token(secret, task)
+        for job_id in jobs
+        for task in (external_id(job_id, "video", number) for number in range(1, 5))
+    }
     found = {
         f"{name} in {place}"
-        async for place, text in everything(stack, list(jobs))
-        for name, secret in planted.items()
+        async for place, text in everything(stack, jobs)
+        for name, secret in (stack.planted | derived).items()
         if secret in text
     }
     assert found == set()
 
 
-async def all_ended(stack: Stack) -> dict[str, str]:
-    """Each job's prompt by its id, once all have ended as they should."""
+async def all_ended(stack: Stack) -> list[str]:
+    """The ids of a job for each prompt, once all have ended as they should."""
     async with http_client(stack.bases["api"]) as http:
-        jobs = {
-            (await http.post("/jobs", json={"prompt": prompt, "style": "x"})).json()[
-                "job_id"
-            ]: prompt
-            for prompt in PROMPTS
-        }
+        prompts: dict[str, str] = {}
+        for prompt in PROMPTS:
+            answer = await http.post("/jobs", json={"prompt": prompt, "style": "x"})
+            prompts[answer.json()["job_id"]] = prompt
 
         async def ends() -> dict[str, str]:
             listed = (await http.get("/jobs")).json()["jobs"]
-            return {jobs[job["job_id"]]: job["status"] for job in listed}
+            return {prompts[job["job_id"]]: job["status"] for job in listed}
 
         await eventually(ends, lambda found: found == PROMPTS, seconds=120)
-    return jobs
-
-
-def heard(stack: Stack) -> set[str]:
-    """The secrets that the vendor was shown, so that the test can't pass by showing none."""
-    said = json.dumps(stack.vendor.heard)
-    return {
-        name
-        for name, secret in (
-            ("callback token", "token="),
-            ("signature", stack.canaries.signature),
-            ("vendor password", "Basic "),
-        )
-        if secret in said
-    }
+    return [*prompts]
 
 
 async def load_test(stack: Stack) -> int:
     """A run of the load test against this very stack; what it prints is kept beside the logs."""
-    environment = stack.environment | {
-        "API_URL": stack.bases["api"],
-        "CALLBACK_URL": stack.bases["callback"],
-    }
-    with stack.log("loadtest").open("wb") as log:
+    addresses = {"API_URL": stack.bases["api"], "CALLBACK_URL": stack.bases["callback"]}
+    with (stack.folder / "logs" / "loadtest").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "loadtest", "run", "--jobs", "1"),
-            env=environment,
+            env=stack.environment | addresses,
             stdout=log,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -210,32 +181,24 @@ async def load_test(stack: Stack) -> int:
 
 async def everything(stack: Stack, job_ids: list[str]) -> AsyncIterator[tuple[str, str]]:
     """Every book of the stack by its name, as text."""
+
+    def readable(content: bytes) -> str:
+        return content.decode("utf-8", "replace")
+
     for path in filter(Path.is_file, stack.folder.rglob("*")):
         # The services go on, and may have put away what was there just now.
         with contextlib.suppress(FileNotFoundError):
             yield str(path.relative_to(stack.folder)), readable(path.read_bytes())
+    keys = PayloadKeys.parse(stack.planted["payload key"])
     async for workflow in stack.client.list_workflows():
         handle = stack.client.get_workflow_handle(workflow.id, run_id=workflow.run_id)
-        keys = PayloadKeys.parse(stack.canaries.payload_key)
         async for event in handle.fetch_history_events():
             yield f"history of {workflow.id}, stored", readable(event.SerializeToString())
             await decode_all(event, keys)
             yield f"history of {workflow.id}, event {event.event_id}", str(event)
+    pages = {page.replace("{job}", job_id) for page in PAGES for job_id in job_ids}
     for name, base in stack.bases.items():
         async with http_client(base) as http:
-            for page in pages(job_ids):
-                yield f"{name}{page}", (await answered(http, page))
-
-
-def readable(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
-
-
-def pages(job_ids: list[str]) -> Iterator[str]:
-    for page in PAGES:
-        yield from (page.replace("{job}", job_id) for job_id in job_ids) if "{" in page else (page,)
-
-
-async def answered(http: httpx.AsyncClient, page: str) -> str:
-    answer = await http.get(page)
-    return f"{answer.headers}\n{answer.text}"
+            for page in pages:
+                answer = await http.get(page)
+                yield f"{name}{page}", f"{answer.headers}\n{answer.text}"
