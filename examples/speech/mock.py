@@ -16,16 +16,14 @@ from pydantic_settings import NoDecode
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.app import build_app, serve
-from services.mock_core.calls import View, base_url, look_up, requested, submit
+from services.mock_core.callbacks import Body, Wording
+from services.mock_core.calls import View, base_url, look_up, requested, serve_file, submit
 from services.mock_core.client import may_call
 from services.mock_core.clock import Delay, DelaySpec, milliseconds
-from services.mock_core.delivery import Body, Wording
 from services.mock_core.faults.kinds import Where
-from services.mock_core.files import StoredFile
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented, problem_reply
-from services.mock_core.served import serve_file
 from services.mock_core.settings import Called, CallingConfig, MockSettings, called, load
 
 # The vendor's words, and those of a rule's `match.status`.
@@ -66,8 +64,7 @@ def create_app(settings: SpeechMockSettings) -> FastAPI:
 
     async def make(generation: Generation) -> str:
         name = f"{generation.id}.wav"
-        file = StoredFile(tone(generation.prompt), "audio/wav", mock.clock.now(), generation)
-        mock.files.put(name, file)
+        mock.files.put(name, tone(generation.prompt), "audio/wav", generation)
         return name
 
     def announce(generation: Generation) -> None:

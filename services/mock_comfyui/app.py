@@ -55,7 +55,7 @@ def create_app(
         refusal=refuse,
         at_once=settings.comfyui_workers,
     )
-    maker = ImageMaker(mock.files, mock.clock)
+    maker = ImageMaker(mock.files)
     mock.runner.make = maker.make
     folders = Folders(mock.files, mock.clock)
     models = models_of(checkpoints)

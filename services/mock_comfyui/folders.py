@@ -65,7 +65,7 @@ class Folders:
     def put(
         self, key: str, body: bytes, media_type: str, generation: Generation | None = None
     ) -> None:
-        self._files.put(key, StoredFile(body, media_type, self._clock.now(), generation))
+        self._files.put(key, body, media_type, generation)
         self._note(key)
 
     async def write(

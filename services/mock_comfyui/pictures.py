@@ -5,35 +5,24 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from services.mock_core.clock import Clock
-from services.mock_core.files import FileStore, StoredFile
+from services.mock_core.files import FileStore
 from services.mock_core.ledger import Generation
 
 WIDTH, HEIGHT = 640, 360
-SIZE = 26
 # Larger pictures can be requested, and are only drawn this large.
 _LARGEST = 1024
-_SMALL_PRINT = 9
-_MARGIN = 28
-_LINE = SIZE + 10
-_BANDS = 8
+_SIZE, _MARGIN, _LINE, _BANDS = 26, 28, 36, 8
 _INK = (250, 250, 245)
-_MISSING = "\U0010ffff"
 # Where a machine keeps its fonts, and those with Chinese, best first.
 _FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts")
 _CHINESE = (
-    "wqy-microhei.ttc",
-    "NotoSansCJK-Regular.ttc",
-    "wqy-zenhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "DroidSansFallback.ttf",
-    "uming.ttc",
-    "PingFang.ttc",
+    *("wqy-microhei.ttc", "NotoSansCJK-Regular.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf"),
+    *("DroidSansFallback.ttf", "uming.ttc", "PingFang.ttc"),
 )
 
 
@@ -60,21 +49,22 @@ def draw_picture(
         canvas.rectangle((band * step, 0, band * step + step, height), fill=(red, green, blue))
     edge = _MARGIN // 2
     canvas.rectangle((edge, edge, width - edge, height - edge), outline=_INK)
-    left = top = _MARGIN
+    left: float = _MARGIN
+    top = _MARGIN
     for character in f"{prompt}\n{style}" if style else prompt:
-        if character == "\n" or left + _width(character) > width - _MARGIN:
+        advance = font().getlength(character) if character.isprintable() else 0
+        if character == "\n" or left + advance > width - _MARGIN:
             left, top = _MARGIN, top + _LINE
-        if top + SIZE > height - _MARGIN:
+        if top + _SIZE > height - _MARGIN:
             break
-        if character.isprintable() and not (character.isspace() and left == _MARGIN):
-            _draw_character(canvas, (left, top), character)
-            left += _width(character)
+        if advance and not (character.isspace() and left == _MARGIN):
+            canvas.text((left, top), character, font=font(), fill=_INK)
+            left += advance + 1
     out = io.BytesIO()
     if format_ == "png":
         info = PngImagePlugin.PngInfo()
-        for name, value in (
-            {"prompt": prompt, "style": style} if chunks is None else chunks
-        ).items():
+        texts = {"prompt": prompt, "style": style} if chunks is None else chunks
+        for name, value in texts.items():
             info.add_text(name, value.encode("utf-8", "replace").decode())
         image.save(out, "PNG", pnginfo=info, compress_level=6)
     else:
@@ -82,45 +72,14 @@ def draw_picture(
     return out.getvalue()
 
 
-def _draw_character(canvas: ImageDraw.ImageDraw, at: tuple[int, int], character: str) -> None:
-    """Draw a glyph; without one, a box with the character's code point."""
-    font = font_of(character)
-    if font is not None:
-        canvas.text(at, character, font=font, fill=_INK)
-        return
-    code = f"{ord(character):06X}"
-    canvas.rectangle((*at, at[0] + SIZE, at[1] + SIZE), outline=_INK)
-    for row in range(2):
-        place = (at[0] + 2, at[1] + 2 + row * (SIZE // 2))
-        small = ImageFont.load_default(_SMALL_PRINT)
-        canvas.text(place, code[row * 3 : row * 3 + 3], font=small, fill=_INK)
-
-
-@lru_cache(maxsize=4096)
-def _width(character: str) -> int:
-    font = font_of(character)
-    return SIZE + 3 if font is None else int(font.getlength(character)) + 1
-
-
-@lru_cache(maxsize=4096)
-def font_of(character: str) -> ImageFont.FreeTypeFont | None:
-    """Return the first font that has a glyph for this character."""
-    if character.isspace():
-        return fonts()[0]
-    for font in fonts():
-        if bytes(font.getmask(character)) != bytes(font.getmask(_MISSING)):
-            return font
-    return None
-
-
-@lru_cache(maxsize=1)
-def fonts() -> tuple[ImageFont.FreeTypeFont, ...]:
-    """Return Pillow's own font, then the machine's font for Chinese, if it has one."""
-    own = ImageFont.load_default(SIZE)
-    if not isinstance(own, ImageFont.FreeTypeFont):
-        raise RuntimeError("Pillow was built without FreeType")
+@cache
+def font() -> ImageFont.FreeTypeFont:
+    """Return the machine's font for Chinese, which has Latin, too; else Pillow's own."""
     chinese = _found(_FOLDERS)
-    return (own,) if chinese is None else (own, ImageFont.truetype(chinese, SIZE))
+    font = ImageFont.load_default(_SIZE) if chinese is None else ImageFont.truetype(chinese, _SIZE)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise RuntimeError("Pillow was built without FreeType")
+    return font
 
 
 def _found(folders: tuple[str, ...]) -> Path | None:
@@ -129,9 +88,8 @@ def _found(folders: tuple[str, ...]) -> Path | None:
 
 
 class ImageMaker:
-    def __init__(self, files: FileStore, clock: Clock) -> None:
+    def __init__(self, files: FileStore) -> None:
         self._files = files
-        self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")
 
     async def warm_up(self) -> None:
@@ -145,8 +103,7 @@ class ImageMaker:
         """Draw and store what the plain wire requested; return the file's name."""
         name = f"{generation.id}.png"
         draw = partial(draw_picture, generation.prompt, generation.style, generation.id)
-        body = await self.in_thread(draw)
-        self._files.put(name, StoredFile(body, "image/png", self._clock.now(), generation))
+        self._files.put(name, await self.in_thread(draw), "image/png", generation)
         return name
 
     async def in_thread(self, draw: Callable[[], bytes]) -> bytes:

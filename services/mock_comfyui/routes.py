@@ -7,11 +7,18 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.calls import View, base_url, ids_of, look_up, requested, submit
+from services.mock_core.calls import (
+    View,
+    base_url,
+    ids_of,
+    look_up,
+    requested,
+    serve_file,
+    submit,
+)
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import Problem, documented
-from services.mock_core.served import serve_file
 
 router = APIRouter(tags=["image"])
 _STATES = {State.CANCELLED: "failed"}

@@ -1,11 +1,13 @@
 """The routes under `/admin`: faults, ledger, stats, verdict, trace, journal, config, reset."""
 
 import json
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
 from pydantic import AfterValidator, Field
 
+from services.mock_core.clock import rfc3339
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger import judge
@@ -114,7 +116,7 @@ async def get_stats(mock: TheMock) -> dict[str, Any]:
         "duplicates": ledger.duplicates,
         "ledger_dropped": ledger.dropped,
         "callbacks_pending": mock.sender.pending,
-        "faults_injected": mock.trace.recorded,
+        "faults_injected": mock.plan.injected,
         "rules_armed": mock.plan.in_force,
         "file_bytes": mock.files.size,
         "speed": mock.clock.speed,
@@ -132,7 +134,7 @@ async def get_verdict(mock: TheMock) -> dict[str, Any]:
 async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
     """The trace as a plan without chance: armed before the same jobs, it injects the same
     faults."""
-    return mock.trace.as_plan(mock.service, mock.plan.seed)
+    return mock.plan.traced_plan()
 
 
 @router.get("/trace")
@@ -143,7 +145,7 @@ async def get_trace(
 ) -> dict[str, Any]:
     """Every injected fault, oldest first: those numbered above `after`, the last `limit` of
     them."""
-    return {"recorded": mock.trace.recorded, "rows": mock.trace.rows(after, limit)}
+    return {"recorded": mock.plan.injected, "rows": mock.plan.trace(after, limit)}
 
 
 @router.get("/journal")
@@ -155,7 +157,14 @@ async def get_journal(
     limit: Annotated[int, Field(ge=1, le=5000), DIGITS] = 100,
 ) -> list[dict[str, Any]]:
     """Requests to the vendor's own routes, newest first."""
-    return mock.journal.rows(path=path, method=method, status=status, limit=limit)
+    found = (
+        {**row, "at": rfc3339(row["at"])}
+        for row in reversed(mock.journal)
+        if path in row["path"]
+        and method in ("", row["method"])
+        and status in (None, row["status"] or 0)
+    )
+    return list(islice(found, limit))
 
 
 @router.get("/config")

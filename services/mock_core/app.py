@@ -5,17 +5,19 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
 from types import MappingProxyType
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from prometheus_client import generate_latest
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.mock_core import admin
 from services.mock_core.broken import ResettableProtocol
-from services.mock_core.journal import JournalLayer
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import MockApp, Problem, on_problem
 from services.mock_core.settings import MockSettings, configure_logs
@@ -23,7 +25,7 @@ from shared.http import problems
 from shared.http.app import Sockets
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
-from shared.http.hosts import PROCESS_HEADER
+from shared.http.hosts import PROCESS_HEADER, listed
 
 Hook = Callable[[], Awaitable[None]]
 MEBIBYTE = 1024 * 1024
@@ -98,15 +100,59 @@ def build_app(
     )
     app.examples_file = examples
     app.limits = {**limits, "/admin/faults": PLAN_LIMIT, "/": Limit(MEBIBYTE)}
-    app.hosts = mock.settings.hosts
+    app.hosts = listed(mock.settings.allowed_hosts)
     app.state.mock = mock
     problems.install(app, shapes)
     app.add_exception_handler(Problem, on_problem)
-    app.add_middleware(JournalLayer, journal=mock.journal, requests=mock.requests, now=now)
+    app.add_middleware(JournalLayer, mock=mock, now=now)
     for router in (*routers, admin.router, _health):
         app.include_router(router)
     add_documentation(app)
     return app
+
+
+_QUIET = ("/admin", "/healthz", "/readyz", "/metrics")
+
+
+class JournalLayer:
+    """Date each reply by the vendor's clock, which may be wrong, and note the request.
+
+    `now` is the vendor's time in epoch seconds. Without a status the reply never began.
+    """
+
+    def __init__(self, app: ASGIApp, *, mock: Mock, now: Callable[[], float]) -> None:
+        self._app = app
+        self._mock = mock
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, started = 0, time.time()
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["Date"] = formatdate(self._now(), usegmt=True)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            if not scope["path"].startswith(_QUIET):
+                self._mock.requests.labels(scope["method"], str(status)).inc()
+                self._mock.journal.append(
+                    {
+                        "at": started,
+                        "method": scope["method"],
+                        "path": scope["path"][:500],
+                        "query": scope["query_string"].decode("latin-1")[:500],
+                        "status": status or None,
+                        "seconds": round(time.time() - started, 6),
+                    }
+                )
 
 
 _GRACE_SECONDS = 2

@@ -50,35 +50,18 @@ class ResetResponse(HungResponse):
 
 
 class TornResponse(Response):
-    """Send the head and a share of the body, then reset."""
+    """Send the head and half of the body, then reset."""
 
-    def __init__(self, whole: Response, keep: float) -> None:
-        super().__init__()
-        self._whole = whole
-        self._keep = keep
+    def __init__(self, whole: Response) -> None:
+        super().__init__(bytes(whole.body), whole.status_code, dict(whole.headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = bytes(self._whole.body)
-        await send(_head(self._whole))
-        part = body[: int(len(body) * self._keep)]
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        part = self.body[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": part, "more_body": True})
         await asyncio.sleep(_PART_SECONDS)
         await ResetResponse()(scope, receive, send)
-
-
-class DrippedResponse(Response):
-    """Send the whole body, in drops spread over the given nominal seconds."""
-
-    def __init__(self, whole: Response, clock: Clock, *, seconds: float, drops: int) -> None:
-        super().__init__()
-        self._whole = whole
-        self._drops = dripped(bytes(whole.body), clock, seconds=seconds, drops=drops)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send(_head(self._whole))
-        async for drop in self._drops:
-            await send({"type": "http.response.body", "body": drop, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def dripped(body: bytes, clock: Clock, *, seconds: float, drops: int) -> AsyncIterator[bytes]:
@@ -87,11 +70,3 @@ async def dripped(body: bytes, clock: Clock, *, seconds: float, drops: int) -> A
     for start in range(0, len(body), size):
         await clock.sleep(seconds / drops)
         yield body[start : start + size]
-
-
-def _head(whole: Response) -> dict[str, Any]:
-    return {
-        "type": "http.response.start",
-        "status": whole.status_code,
-        "headers": whole.raw_headers,
-    }

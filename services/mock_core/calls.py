@@ -1,4 +1,4 @@
-"""Submits and status calls of either service, with the faults around them."""
+"""Submits, status calls and fetches of either service, with the faults around them."""
 
 import asyncio
 import re
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from services.mock_core.broken import HungResponse, ResetResponse
+from services.mock_core.broken import HungResponse, ResetResponse, TornResponse, dripped
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Fault, Hit, Where
 from services.mock_core.ledger import ENDED, Generation, State
@@ -236,3 +236,74 @@ async def look_up(
     if view.state in ENDED:
         mock.sender.end_reported(generation)
     return await disturb_reply(hits, mock.clock, reply=reply(generation, view), shape=shape)
+
+
+_DAY = 86_400.0
+# No file has a size of more digits.
+_RANGE = re.compile(r"bytes= *(\d{0,18})-(\d{0,18}) *", re.ASCII)
+# Keep the first bytes, so that the file still has its type.
+_HEAD = 16
+_OTHER_BYTES = bytes(byte ^ 0xA5 for byte in range(256))
+
+
+async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Response:
+    """Serve the stored file; 404 if there is none or it has expired, 416 for a range outside of
+    it."""
+    file = mock.files.get(name)
+    if file is None:
+        raise Problem(404, "not_found", detail=f"no file {name}")
+    hits = mock.plan.hits(Where.RESULT, file.generation) if file.generation is not None else ()
+    age = mock.clock.now() - file.made_at
+    if age > mock.config.result_days * _DAY:
+        mock.fetched_late.add(name)
+        raise Problem(404, "expired", detail=f"{name} has been cleared")
+    for hit in hits:
+        if hit.name == "result.redirect":
+            return Response(status_code=hit["status"], headers={"Location": hit["to"]})
+        if hit.name == "result.expire" and age >= hit["seconds"]:
+            if hit["seconds"]:
+                mock.fetched_late.add(name)
+            raise Problem(hit["status"], "expired", detail=f"{name} has expired")
+    instead = await disturb_request(hits, mock.clock, shape=mock.refusal)
+    if instead is not None:
+        return instead
+    body, media_type = file.body, file.media_type
+    for hit in hits:
+        match hit.name:
+            case "result.truncate":
+                body = body[: int(len(body) * hit["keep"])]
+            case "result.empty":
+                body = b""
+            case "result.corrupt":
+                body = body[:_HEAD] + body[_HEAD:].translate(_OTHER_BYTES)
+            case "result.swap":
+                body = mock.files.another(name) or body
+            case "result.wrong-type":
+                media_type = hit["content_type"]
+    reply = _ranged(body, media_type, range_header)
+    reply = await disturb_reply(hits, mock.clock, reply=reply, shape=mock.refusal)
+    for hit in hits:
+        if hit.name == "result.reset":
+            return TornResponse(reply)
+        if hit.name == "result.drip":
+            drops = dripped(
+                bytes(reply.body), mock.clock, seconds=hit["seconds"], drops=hit["drops"]
+            )
+            return StreamingResponse(drops, reply.status_code, reply.headers)
+    return reply
+
+
+def _ranged(body: bytes, media_type: str, header: str | None) -> Response:
+    """Serve one range of bytes; otherwise the whole file, as HTTP allows."""
+    headers, size = {"Accept-Ranges": "bytes"}, len(body)
+    found = _RANGE.fullmatch(header or "")
+    first, last = found.groups() if found else ("", "")
+    if not first and not last:
+        return Response(body, media_type=media_type, headers=headers)
+    start = int(first) if first else max(size - int(last), 0)
+    end = min(int(last) if first and last else size - 1, size - 1)
+    if start >= size or end < start:
+        outside = {"Content-Range": f"bytes */{size}"}
+        raise Problem(416, "bad_range", detail="the range is outside the file", headers=outside)
+    headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+    return Response(body[start : end + 1], 206, media_type=media_type, headers=headers)

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from PIL import Image, UnidentifiedImageError
 
+from services.mock_core.clock import Clock
 from services.mock_core.ledger import DeliveryAttempt, Generation, JobIndex, Ledger, State
 
 RESTARTED = "the service was restarted"
@@ -72,14 +73,12 @@ class Disk:
             ledger.closed(generation)
 
     def path(self, name: str) -> Path:
-        """Return where a finished file is kept."""
         return self._files / quote(name, safe="")
 
     def file_names(self) -> list[str]:
         return [unquote(path.name) for path in self._files.iterdir()]
 
     def clear(self) -> None:
-        """Remove everything."""
         self._rows.unlink(missing_ok=True)
         shutil.rmtree(self._files, ignore_errors=True)
         self._files.mkdir(parents=True, exist_ok=True)
@@ -97,19 +96,21 @@ class FileStore:
     """Finished files in memory, up to a limit, oldest removed first; `disk` keeps them over a
     restart."""
 
-    def __init__(self, max_bytes: int, disk: Disk | None = None) -> None:
+    def __init__(self, max_bytes: int, clock: Clock, disk: Disk | None = None) -> None:
         self._max_bytes = max_bytes
+        self._clock = clock
         self._disk = disk
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self.size = 0
 
-    def put(self, name: str, file: StoredFile) -> None:
-        if file.generation is not None:
-            file.generation.sha256 = sha256(file.body).hexdigest()
-            file.generation.shows = shown(file.body)
+    def put(
+        self, name: str, body: bytes, media_type: str, generation: Generation | None = None
+    ) -> None:
+        if generation is not None:
+            generation.sha256, generation.shows = sha256(body).hexdigest(), shown(body)
         if self._disk is not None:
-            self._disk.path(name).write_bytes(file.body)
-        self._keep(name, file)
+            self._disk.path(name).write_bytes(body)
+        self._keep(name, StoredFile(body, media_type, self._clock.now(), generation))
 
     def _keep(self, name: str, file: StoredFile) -> None:
         self._drop(name)
@@ -117,6 +118,10 @@ class FileStore:
         self.size += len(file.body)
         while self.size > self._max_bytes and len(self._files) > 1:
             self._drop(next(iter(self._files)))
+
+    def _drop(self, name: str) -> None:
+        if (file := self._files.pop(name, None)) is not None:
+            self.size -= len(file.body)
 
     def get(self, name: str) -> StoredFile | None:
         found = self._files.get(name)
@@ -147,24 +152,17 @@ class FileStore:
         self._files.clear()
         self.size = 0
 
-    def _drop(self, name: str) -> None:
-        file = self._files.pop(name, None)
-        if file is not None:
-            self.size -= len(file.body)
-
 
 def shown(body: bytes) -> str | None:
-    """Return the digest of the content; None if the bytes are neither a picture nor a video."""
+    """Return the digest of the pixels or of a video's packets; None if the bytes are neither."""
     try:
-        return _film(body) if body[4:8] == b"ftyp" else _picture(body)
+        if body[4:8] == b"ftyp":
+            return _film(body)
+        with Image.open(io.BytesIO(body)) as picture:
+            name = f"{picture.mode} {picture.width}x{picture.height}\n"
+            return sha256(name.encode() + picture.tobytes()).hexdigest()
     except (UnidentifiedImageError, IndexError, OSError, SyntaxError, ValueError):
         return None
-
-
-def _picture(body: bytes) -> str:
-    with Image.open(io.BytesIO(body)) as picture:
-        name = f"{picture.mode} {picture.width}x{picture.height}\n"
-        return sha256(name.encode() + picture.tobytes()).hexdigest()
 
 
 def _film(body: bytes) -> str:

@@ -2,20 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.mock_core.callbacks import CallbackSender
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
-from services.mock_core.faults.trace import Trace
 from services.mock_core.files import Disk, FileStore
-from services.mock_core.journal import Journal
 from services.mock_core.ledger import JobIndex, Ledger
 from services.mock_core.runner import Runner
-from services.mock_core.sender import CallbackSender
 from services.mock_core.settings import CallingConfig, MockSettings, RuntimeConfig
 from shared.http.problems import Shape
 
@@ -65,19 +63,19 @@ class Mock:
         changes = Counter(
             "mock_generations_total", "Generations by state entered", ["state"], registry=registry
         )
-        keep, seed = settings.mock_keep_rows, settings.mock_seed
+        in_flight = Gauge("mock_in_flight", "Accepted and not ended", registry=registry)
+        in_flight.set_function(lambda: self.ledger.in_flight)
+        keep = settings.mock_keep_rows
         on_disk = settings.mock_ledger == "disk"
         self.disk = Disk(settings.data_dir / "mocks" / service) if on_disk else None
-        self.files = FileStore(settings.mock_file_megabytes * _MEGABYTE, self.disk)
         self.clock = Clock(settings.mock_speed)
-        self.trace = Trace(keep)
-        self.plan = FaultPlan(service, points=points, seed=seed, clock=self.clock, trace=self.trace)
+        self.files = FileStore(settings.mock_file_megabytes * _MEGABYTE, self.clock, self.disk)
+        self.plan = FaultPlan(
+            service, points=points, seed=settings.mock_seed, clock=self.clock, keep=keep
+        )
         self.plan.on_hit = lambda fault: faults.labels(fault.kind.where, fault.kind.do).inc()
-        self.ledger = Ledger(keep)
-        gauge = Gauge("mock_in_flight", "Accepted and not ended", registry=self.registry)
-        gauge.set_function(lambda: self.ledger.in_flight)
-        self.jobs = JobIndex(keep)
-        self.journal = Journal(_JOURNAL_ROWS)
+        self.ledger, self.jobs = Ledger(keep), JobIndex(keep)
+        self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_ROWS)
         self.runner = Runner(
             self.ledger, self.plan, clock=self.clock, seconds=config.seconds, at_once=at_once
         )
@@ -87,7 +85,7 @@ class Mock:
         self.sender = CallbackSender(
             self.plan,
             self.clock,
-            other=self.ledger.other,
+            ledger=self.ledger,
             count=lambda fate: callbacks.labels(fate).inc(),
         )
         self.on_restart: list[Hook] = []
@@ -103,7 +101,7 @@ class Mock:
 
     def forget_ids(self) -> int:
         """Forget what a vendor loses by a restart; return the number of lost generations."""
-        known = [row for row in self.ledger if not row.vanished]
+        known = list(self.ledger.newest())
         for row in known:
             self.runner.vanish(row)
         for forget in self.on_restart:
@@ -127,12 +125,11 @@ class Mock:
         for forget in self.on_reset:
             forget()
         await self.sender.forget_all()
-        for part in (self.jobs, self.files, self.journal, self.trace, self.fetched_late):
+        for part in (self.jobs, self.files, self.journal, self.fetched_late, self.quotas):
             part.clear()
-        self.quotas.clear()
         if self.disk is not None:
             self.disk.clear()
-        self.plan.rearm()
+        self.plan.reset()
 
 
 async def mock_of(request: Request) -> Mock:

@@ -1,11 +1,13 @@
 """Settings and logs of both mocks; a bad setting ends the start with one line and status 2."""
 
+import base64
+import binascii
 import json
 import logging
 import re
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,33 +15,32 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.mock_core.clock import Delay, rfc3339
-from services.mock_core.delivery import CallbackPolicy
 from shared.http.hosts import listed
 
 BAD_SETTING_STATUS = 2
-
-
-def _are_hosts(text: str) -> str:
-    listed(text)
-    return text
-
-
 _CALLED = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 
 def called(text: str) -> frozenset[str]:
-    """Return the hosts of a setting, which a mock may call, in lower case."""
-    return frozenset(item.lower() for item in map(str.strip, text.split(",")) if item)
-
-
-def _may_be_called(text: str) -> str:
-    wrong = sorted(item for item in called(text) if not _CALLED.fullmatch(item))
+    """Return the hosts of a setting, which a mock may call, in lower case; raise ValueError that
+    names the wrong ones."""
+    hosts = frozenset(item.strip().lower() for item in text.split(",") if item.strip())
+    wrong = sorted(host for host in hosts if not _CALLED.fullmatch(host))
     if wrong:
         raise ValueError(f"not host:port: {', '.join(wrong)}")
-    return text
+    return hosts
 
 
-Called = Annotated[str, AfterValidator(_may_be_called)]
+def _read_by(read: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return AfterValidator(check)
+
+
+Called = Annotated[str, _read_by(called)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class MockSettings(BaseSettings):
@@ -49,7 +50,7 @@ class MockSettings(BaseSettings):
 
     listen_host: str = "127.0.0.1"
     # Names that the mock answers to, beside loopback's.
-    allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
+    allowed_hosts: Annotated[str, _read_by(listed)] = ""
     mock_speed: Annotated[float, Field(ge=0.01, le=1_000_000)] = 100.0
     mock_seed: int = 0
     # The services that a rule may name: those whose mocks get the same plans.
@@ -65,21 +66,17 @@ class MockSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
 
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The names that the mock answers to, beside loopback's."""
-        return listed(self.allowed_hosts)
 
-
-Speed = Annotated[float, Field(gt=0, le=1_000_000)]
-
-
-class RuntimeConfig(BaseModel):
-    """`speed` is the clock factor, `seconds` the nominal length of one generation."""
+class Part(BaseModel):
+    """A part of what can be changed while a mock runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    speed: Speed
+
+class RuntimeConfig(Part):
+    """`speed` is the clock factor, `seconds` the nominal length of one generation."""
+
+    speed: Annotated[float, Field(gt=0, le=1_000_000)]
     seconds: Delay
     result_days: Annotated[float, Field(gt=0)]
 
@@ -100,6 +97,50 @@ class RuntimeConfig(BaseModel):
             raise RequestValidationError(
                 [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
             ) from error
+
+
+def _secret(value: str) -> str:
+    try:
+        key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+    except binascii.Error as error:
+        raise ValueError("must be base64, with or without whsec_ before it") from error
+    if len(key) < 16:
+        raise ValueError("needs at least 16 bytes")
+    return value
+
+
+Pause = Annotated[float, Field(ge=0, le=10_000_000)]
+Secret = Annotated[str, AfterValidator(_secret)]
+
+
+class CallbackPolicy(Part):
+    """`schedule` has the nominal seconds before each try; with `heed` the first 2xx ends it.
+
+    The vendor documents neither; one try is the default. There are two secrets during a rotation.
+    """
+
+    schedule: Annotated[tuple[Pause, ...], Field(min_length=1, max_length=50)] = (0.0,)
+    heed: bool = True
+    form: Literal["flat", "envelope"] = "flat"
+    signing_secret: Secret | None = None
+    old_signing_secret: Secret | None = None
+
+    def sign(self, delivery_id: str, body: bytes) -> dict[str, str]:
+        """Return Standard Webhooks' headers with a signature for each secret; none without a
+        secret."""
+        # Imported here for the same reason.
+        from standardwebhooks.webhooks import Webhook
+
+        secrets = [each for each in (self.signing_secret, self.old_signing_secret) if each]
+        if not secrets:
+            return {}
+        now = datetime.now(UTC)
+        signatures = [Webhook(secret).sign(delivery_id, now, body.decode()) for secret in secrets]
+        return {
+            "webhook-id": delivery_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
 
 
 class CallingConfig(RuntimeConfig):
@@ -126,10 +167,13 @@ def load(kind: type[Settings]) -> Settings:
         raise SystemExit(BAD_SETTING_STATUS) from None
 
 
-class JsonLines(logging.Formatter):
-    def __init__(self, service: str) -> None:
+class Lines(logging.Formatter):
+    """A record as a line of JSON, or of text; foreign text must not control the terminal."""
+
+    def __init__(self, service: str, *, as_json: bool) -> None:
         super().__init__()
         self._service = service
+        self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -139,31 +183,19 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        # In ASCII, because foreign text must not control the terminal.
-        return json.dumps(line)
-
-
-class Plain(logging.Formatter):
-    converter = staticmethod(time.gmtime)
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)sZ %(levelname)-7s %(name)s %(message)s", "%H:%M:%S")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = "".join(
-            each if each.isprintable() else ascii(each)[1:-1] for each in record.message
-        )
-        return super().formatMessage(record)
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        if self._as_json:
+            return json.dumps(line | ({"exception": trace} if trace else {}))
+        text = f"{line['timestamp']} {record.levelname:7} {record.name} {line['event']}"
+        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+        return f"{shown}\n{trace}" if trace else shown
 
 
 def configure_logs(settings: MockSettings, *, service: str) -> None:
-    as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
-    )
+    form = settings.log_format
+    as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(service) if as_json else Plain())
+    handler.setFormatter(Lines(service, as_json=as_json))
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
     for noisy in ("httpx", "httpcore", "PIL", "libav"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

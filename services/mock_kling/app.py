@@ -9,6 +9,7 @@ from services.mock_core.app import MEBIBYTE, build_app
 from services.mock_core.faults.kinds import Where
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock
+from services.mock_core.settings import called
 from services.mock_kling import native
 from services.mock_kling.orders import refuse
 from services.mock_kling.routes import router
@@ -23,7 +24,7 @@ _EXAMPLES = Path(__file__).with_name("examples.json")
 def create_app(settings: KlingSettings) -> FastAPI:
     config = initial_config(settings)
     mock = Mock("video", settings, config=config, points=frozenset(Where), refusal=refuse)
-    maker = VideoMaker(mock.files, mock.clock, hosts=settings.picture_hosts)
+    maker = VideoMaker(mock.files, hosts=called(settings.mock_picture_hosts))
     mock.runner.make = maker.make
 
     def announce(generation: Generation) -> None:
@@ -49,5 +50,6 @@ def create_app(settings: KlingSettings) -> FastAPI:
     )
     app.state.tokens = native.TokenCheck(mock.clock)
     app.state.account = account
+    app.state.callback_hosts = called(settings.mock_callback_hosts)
     app.add_exception_handler(native.Instead, native.answered_instead)
     return app

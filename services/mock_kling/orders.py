@@ -12,7 +12,7 @@ from services.mock_core.client import may_call
 from services.mock_core.ledger import Generation
 from services.mock_core.mock import Mock
 from services.mock_core.problems import Problem, problem_reply
-from services.mock_kling.settings import config_of, settings_of
+from services.mock_kling.settings import config_of
 from services.mock_kling.tasks import Account, new_task_id
 from shared.http.problems import Shape
 
@@ -83,7 +83,7 @@ async def order(
     """
     if callback_url is not None and public and not _is_public(callback_url):
         raise Problem(400, BAD_MEMBER, detail="callback_url is not a public address")
-    if callback_url is not None and not may_call(callback_url, settings_of(mock).callback_hosts):
+    if callback_url is not None and not may_call(callback_url, request.app.state.callback_hosts):
         reason = "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
         raise Problem(400, BAD_MEMBER, detail=reason)
     wanted = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)

@@ -6,11 +6,10 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.mock_core.calls import View, base_url, ids_of, look_up
+from services.mock_core.calls import View, base_url, ids_of, look_up, serve_file
 from services.mock_core.ledger import Generation
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import documented
-from services.mock_core.served import serve_file
 from services.mock_kling.orders import order
 from services.mock_kling.tasks import FILES, WORDS
 

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import NoDecode
 
 from services.mock_core.clock import Delay, DelaySpec
-from services.mock_core.settings import Called, CallingConfig, MockSettings, called
+from services.mock_core.settings import Called, CallingConfig, MockSettings, Part, Port
 
 if TYPE_CHECKING:
     from services.mock_core.mock import Mock
@@ -16,7 +16,7 @@ Places = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class KlingSettings(MockSettings):
-    kling_port: Annotated[int, Field(ge=1, le=65535)] = 16882
+    kling_port: Port = 16882
     mock_video_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 70)
     # The answer to a second submit of one external_task_id, which the vendor does not document.
     kling_duplicates: Duplicates = "reject"
@@ -25,14 +25,6 @@ class KlingSettings(MockSettings):
     # Beside this machine: allowed hosts of callbacks and of pictures.
     mock_callback_hosts: Called = ""
     mock_picture_hosts: Called = ""
-
-    @property
-    def callback_hosts(self) -> frozenset[str]:
-        return called(self.mock_callback_hosts)
-
-    @property
-    def picture_hosts(self) -> frozenset[str]:
-        return called(self.mock_picture_hosts)
 
 
 # These guard nothing; a caller has to sign with something.
@@ -45,11 +37,7 @@ Key = Annotated[str, Field(min_length=1, max_length=255)]
 Address = Literal["right", "other-region", "page", "blocked"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LookUp(_Part):
+class LookUp(Part):
     """How the vendor's own wire finds a task by the caller's id.
 
     `lag`: nominal seconds after acceptance before it is found.
@@ -59,7 +47,7 @@ class LookUp(_Part):
     lag: Annotated[float, Field(ge=0, le=1e9)] = 0.0
 
 
-class Rate(_Part):
+class Rate(Part):
     """At most `tasks` in `seconds` of nominal time, else `code`; 0: any number."""
 
     tasks: Annotated[int, Field(ge=0, le=100_000)] = 0
@@ -67,7 +55,7 @@ class Rate(_Part):
     code: Literal[1302, 1303] = 1303
 
 
-class Pack(_Part):
+class Pack(Part):
     """The paid pack: its units, and its days from the start; None if there is no pack."""
 
     units: Annotated[float, Field(ge=0, le=1e12)] | None = 1_000_000.0
@@ -109,8 +97,3 @@ def config_of(mock: "Mock") -> KlingConfig:
     """Return what can be changed while the service runs."""
     assert isinstance(mock.config, KlingConfig)  # noqa: S101 - set by the factory
     return mock.config
-
-
-def settings_of(mock: "Mock") -> KlingSettings:
-    assert isinstance(mock.settings, KlingSettings)  # noqa: S101 - set by the factory
-    return mock.settings

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from services.mock_core.callbacks import Wording
 from services.mock_core.calls import View
 from services.mock_core.clock import Clock, milliseconds
-from services.mock_core.delivery import Wording
 from services.mock_core.ledger import Generation, State
 from services.mock_kling.settings import Pack
 

@@ -12,8 +12,7 @@ import httpx
 from PIL import Image, UnidentifiedImageError
 
 from services.mock_core.client import http_client, may_call
-from services.mock_core.clock import Clock
-from services.mock_core.files import FileStore, StoredFile, shown
+from services.mock_core.files import FileStore, shown
 from services.mock_core.ledger import Generation
 from services.mock_core.runner import GenerationError
 
@@ -25,9 +24,8 @@ _SECONDS = 10.0
 class VideoMaker:
     """Makes videos of pictures from this machine, or from one of `hosts`."""
 
-    def __init__(self, files: FileStore, clock: Clock, *, hosts: frozenset[str]) -> None:
+    def __init__(self, files: FileStore, *, hosts: frozenset[str]) -> None:
         self._files = files
-        self._clock = clock
         self._hosts = hosts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
 
@@ -55,7 +53,7 @@ class VideoMaker:
         loop = asyncio.get_running_loop()
         body = await loop.run_in_executor(self._thread, make_video, picture)
         name = f"{generation.id}.mp4"
-        self._files.put(name, StoredFile(body, "video/mp4", self._clock.now(), generation))
+        self._files.put(name, body, "video/mp4", generation)
         return name
 
     async def _fetch(self, url: str) -> bytes:

@@ -18,9 +18,8 @@ from starlette.responses import Response
 from services.mock_comfyui.folders import FOLDERS, LONGEST, key_of, named
 from services.mock_comfyui.native.wire import MalformedBody, NativeJson, TheQueue
 from services.mock_comfyui.settings import native_config
-from services.mock_core.calls import base_url
+from services.mock_core.calls import base_url, serve_file
 from services.mock_core.mock import TheMock
-from services.mock_core.served import serve_file
 
 signed_router = APIRouter(include_in_schema=False)
 _SECRET = secrets.token_bytes(32)

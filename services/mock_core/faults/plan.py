@@ -1,4 +1,4 @@
-"""The armed plan: it returns the faults that meet an event, and counts their hits.
+"""The armed plan: the faults that meet an event, and their trace, which repeats exactly as a plan.
 
 A rule decides by the seed, its name, the job and the attempt, so order and parallelism change
 nothing.
@@ -6,13 +6,14 @@ nothing.
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from services.mock_core.clock import Clock, DelaySpec, SeededRandom
+from services.mock_core.clock import Clock, DelaySpec, SeededRandom, rfc3339
 from services.mock_core.faults.kinds import Fault, Hit, Where
 from services.mock_core.faults.rules import Rule, number_test, text_matcher
-from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger import Generation
 
 # By rule name: whether a fault that depends on the moment applies now.
@@ -124,18 +125,77 @@ class ArmedRule:
         return Hit(fault, quantile, self.name, drawn)
 
 
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """One injected fault; `event` as its rule counts the job's events at that point."""
+
+    seq: int
+    at: float
+    rule: ArmedRule
+    hit: Hit
+    generation: Generation
+    event: int
+    status: str | None
+
+    def row(self) -> dict[str, Any]:
+        generation, kind = self.generation, self.hit.fault.kind
+        return {
+            "seq": self.seq,
+            "at": rfc3339(self.at),
+            "rule": self.rule.name,
+            "where": kind.where,
+            "do": kind.do,
+            "with": self.exact_members(),
+            "status": self.status,
+            "job_key": generation.job.key,
+            "attempt": generation.attempt,
+            "event": self.event,
+            "job_id": generation.id,
+            "external_id": generation.external_id,
+            "prompt": generation.prompt[:80],
+        }
+
+    def exact_members(self) -> dict[str, Any]:
+        """Return the members that differ from the defaults, with each length of time as drawn."""
+        fields = self.hit.fault.kind.members.model_fields
+        given = self.hit.fault.members
+        return {name: self.hit[name] for name, value in given if value != fields[name].default}
+
+    def exact_rule(self, events: Iterable[int]) -> dict[str, Any]:
+        """Return a rule without chance that injects the same at these events of the job."""
+        do, members = self.hit.fault.kind.do, self.exact_members()
+        # What depended on the moment becomes the refusal that it was.
+        if self.hit.name == "submit.quota":
+            do, members = "refuse", {"status": 429, "code": 1302}
+            members["retry_after"] = self.hit["retry_after"]
+        elif self.hit.name == "submit.pool":
+            do, members = "refuse", {"status": 429, "code": 1303}
+        rule, key = self.rule.rule, self.generation.job.key
+        match, attempts = rule.match.status, rule.often.attempts
+        often = {"events": ",".join(map(str, sorted(set(events))))}
+        return {
+            "note": f"by {self.rule.name}: {self.generation.prompt[:80]}",
+            "match": {"key": key, **({} if match is None else {"status": match})},
+            "where": str(self.hit.fault.kind.where),
+            "do": do,
+            "with": members,
+            "often": {**often, **({} if attempts is None else {"attempts": attempts})},
+        }
+
+
 Found = dict[str, list[tuple[ArmedRule, Fault]]]
 
 
 class FaultPlan:
-    """The armed rules; replaced only by a whole valid plan."""
+    """The armed rules, replaced only by a whole valid plan, and the last `keep` injected faults."""
 
     def __init__(
-        self, service: str, *, points: frozenset[Where], seed: int, clock: Clock, trace: Trace
+        self, service: str, *, points: frozenset[Where], seed: int, clock: Clock, keep: int
     ) -> None:
         self.service = service
         self.seed = seed
-        self.trace = trace
+        self.injected = 0
+        self._trace: deque[Injected] = deque(maxlen=keep)
         self.on_hit: Callable[[Fault], None] = lambda _fault: None
         self._points = points
         self._clock = clock
@@ -167,10 +227,13 @@ class FaultPlan:
         self._index()
         return removed
 
-    def rearm(self) -> None:
+    def reset(self) -> None:
+        """Restart the counts of all rules, and forget what was injected."""
         for rule in self._rules:
             rule.rearm()
         self._index()
+        self._trace.clear()
+        self.injected = 0
 
     def rows(self) -> list[dict[str, Any]]:
         return [
@@ -203,10 +266,31 @@ class FaultPlan:
             event = rule.count(fault, generation, status)
             if event and when(rule.name, fault) and rule.strikes(fault, generation, event):
                 hit = rule.hit(fault, generation, event)
-                self.trace.record(rule, hit, generation, event=event, status=status)
+                self.injected += 1
+                met = (rule, hit, generation, event, status)
+                self._trace.append(Injected(self.injected, time.time(), *met))
                 self.on_hit(fault)
                 found.append(hit)
         return tuple(found)
+
+    def trace(self, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the faults numbered above `after`, oldest first; the last `limit` of them."""
+        later = [row for row in self._trace if row.seq > after]
+        return [row.row() for row in (later if limit is None else later[-limit:])]
+
+    def traced_plan(self) -> dict[str, Any]:
+        """Return a plan without probabilities that injects the same faults into the same jobs."""
+        grouped: dict[str, tuple[Injected, list[int]]] = {}
+        for row in self._trace:
+            parts = (row.rule.serial, row.hit.name, row.generation.job.key, row.exact_members())
+            grouped.setdefault(repr(parts), (row, []))[1].append(row.event)
+        return {
+            "seed": self.seed,
+            "rules": [
+                {"name": f"replay-{number}", "service": self.service, **row.exact_rule(events)}
+                for number, (row, events) in enumerate(grouped.values(), 1)
+            ],
+        }
 
     def _armed_for(self, generation: Generation) -> Found:
         """Find the rules once per generation and version of the plan, because polls must stay
@@ -214,20 +298,16 @@ class FaultPlan:
         if generation.rules_version != self._version:
             keys = (None, generation.job.key)
             rules = [rule for key in keys for rule in self._by_key.get(key, ())]
-            meant = tuple(rule for rule in rules if rule.concerns(generation))
-            # Generations that match the same rules share one answer.
-            if meant not in self._known:
-                found = self._known[meant] = {}
-                for rule in sorted(meant, key=self._fitting.__getitem__):
-                    for fault in rule.faults:
-                        found.setdefault(fault.kind.where, []).append((rule, fault))
-            generation.rules, generation.rules_version = self._known[meant], self._version
+            found: Found = {}
+            for rule in sorted(rules, key=self._fitting.__getitem__):
+                for fault in rule.faults if rule.concerns(generation) else ():
+                    found.setdefault(fault.kind.where, []).append((rule, fault))
+            generation.rules, generation.rules_version = found, self._version
         return generation.rules
 
     def _index(self) -> None:
         """Index the rules by job, because an exact plan has thousands, each for one job."""
         self._version += 1
-        self._known: dict[tuple[ArmedRule, ...], Found] = {}
         self._fitting = {
             rule: place
             for place, rule in enumerate(self._rules)

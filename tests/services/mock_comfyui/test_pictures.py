@@ -1,4 +1,4 @@
-"""The picture: always the same bytes, different for each text, no box for a missing glyph."""
+"""The picture: always the same bytes, different for each text."""
 
 import io
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from services.mock_comfyui import pictures
-from services.mock_comfyui.pictures import HEIGHT, WIDTH, draw_picture, font_of
+from services.mock_comfyui.pictures import HEIGHT, WIDTH, draw_picture
 
 DOCKERFILE = Path(__file__).parents[3] / "compose" / "Dockerfile"
 
@@ -23,17 +23,6 @@ def test_the_same_text_gives_the_same_bytes() -> None:
 def test_another_text_or_salt_gives_another_picture() -> None:
     drawn = {_pixels("猫"), _pixels("狗"), _pixels("猫", "2"), _pixels("cat")}
     assert len(drawn) == 4
-
-
-# For private use: no font has them, whatever the machine has.
-UNKNOWN, OTHER = "\ue000", "\ue001"
-
-
-def test_a_character_without_a_glyph_gets_a_pattern_of_its_own() -> None:
-    assert font_of("a") is not None
-    assert font_of(UNKNOWN) is font_of(OTHER) is None
-    same_background = "\u200b"
-    assert _pixels(UNKNOWN, same_background) != _pixels(OTHER, same_background)
 
 
 def test_the_best_font_for_chinese_that_the_machine_has_is_found(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.rules import read_plan
-from services.mock_core.faults.trace import Trace
 from services.mock_core.ledger import Generation, Job, JobIndex
 
 _numbers = itertools.count(1)
@@ -17,9 +16,7 @@ def make_plan(
     *rules: dict[str, Any], seed: int = 0, service: str = "video", clock: Clock | None = None
 ) -> FaultPlan:
     clock = clock or Clock(1000)
-    plan = FaultPlan(
-        service, points=frozenset(Where), seed=seed, clock=clock, trace=Trace(1_000_000)
-    )
+    plan = FaultPlan(service, points=frozenset(Where), seed=seed, clock=clock, keep=1_000_000)
     wanted = read_plan({"rules": list(rules), "seed": seed})
     plan.replace(wanted.rules, wanted.seed)
     return plan

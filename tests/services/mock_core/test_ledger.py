@@ -7,7 +7,8 @@ from PIL import Image, PngImagePlugin
 
 from loadtest.collect.collector import examine
 from services.mock_comfyui.pictures import draw_picture
-from services.mock_core.files import FileStore, StoredFile, shown
+from services.mock_core.clock import Clock
+from services.mock_core.files import FileStore, shown
 from services.mock_core.ledger import DeliveryAttempt, JobIndex, Ledger, State, judge
 from services.mock_kling.video import make_video
 from tests.services.mock_core.makers import make_generation
@@ -72,9 +73,9 @@ def test_each_callback_that_was_sent_needs_an_answer(
 
 
 def test_the_oldest_files_go_for_which_there_is_no_room() -> None:
-    store = FileStore(max_bytes=30)
+    store = FileStore(30, Clock(1))
     for name in ("a.png", "b.png", "c.mp4", "d.png", "d.png"):
-        store.put(name, StoredFile(name.encode() * 2, "image/png", 0.0))
+        store.put(name, name.encode() * 2, "image/png")
     assert store.get("a.png") is None
     assert (store.names(), store.size) == (["b.png", "c.mp4", "d.png"], 30)
     assert store.another("d.png") == b"b.pngb.png"

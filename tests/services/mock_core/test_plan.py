@@ -50,7 +50,7 @@ def _faults(plan: FaultPlan, order: list[tuple[str, int, Where]]) -> set[tuple[A
     for prompt, attempt, where in order:
         job = jobs.setdefault(prompt, make_job(prompt))
         plan.hits(where, make_generation(job, attempt=attempt, prompt=prompt))
-    rows = plan.trace.rows()
+    rows = plan.trace()
     names = ("rule", "where", "do", "job_key", "attempt", "event")
     return {(*(row[name] for name in names), str(row["with"])) for row in rows}
 
@@ -84,7 +84,7 @@ def test_the_exported_trace_does_the_same_again(rules: list[Raw], seed: int) -> 
     ]
     plan = make_plan(*rules, seed=seed)
     first = _faults(plan, order)
-    exact = make_plan(*plan.trace.as_plan("video", seed)["rules"], seed=seed)
+    exact = make_plan(*plan.traced_plan()["rules"], seed=seed)
     assert {row[1:] for row in _faults(exact, order)} == {row[1:] for row in first}
 
 
@@ -93,7 +93,7 @@ def test_a_probability_is_about_kept_and_each_seed_has_its_own_faults() -> None:
     for seed in (1, 2):
         plan = make_plan({**LOSE, "often": {"probability": 0.25}}, seed=seed)
         found.append(_faults(plan, [(f"p{n}", 1, Where.CALLBACK) for n in range(1000)]))
-        assert 200 < plan.trace.recorded < 300
+        assert 200 < plan.injected < 300
     assert found[0] != found[1]
 
 

@@ -1,34 +1,78 @@
-"""Send callbacks in order per generation, on a schedule; each attempt is in the ledger."""
+"""Send callbacks in order per generation, on a schedule, changed by the fault plan; each attempt is
+in the ledger."""
 
 import asyncio
+import json
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 
 from services.mock_core.broken import dripped
 from services.mock_core.client import http_client
 from services.mock_core.clock import Clock
-from services.mock_core.delivery import CallbackPolicy, Delivery, Wording, write_delivery
 from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.faults.plan import FaultPlan
-from services.mock_core.ledger import DeliveryAttempt, Generation
+from services.mock_core.ledger import DeliveryAttempt, Generation, Ledger
+from services.mock_core.settings import CallbackPolicy
 
 # Real seconds, because the receiver does not get faster with the vendor's clock.
-TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 _CONNECTIONS = 50
 _KEPT = 2_000
 
-# Returns another generation than this one, for misdirected callbacks.
-Other = Callable[[Generation], Generation | None]
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A vendor's form of a callback: the body for a generation, the same body for another task, and
+    the body with the opposite end."""
+
+    describe: Callable[[Generation], Body]
+    rename: Callable[[Body, str, str | None], Body]
+    contradict: Callable[[Body], Body]
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """A callback to send: where, when, and its results. Lengths are nominal seconds."""
+
+    generation: Generation
+    url: str
+    status: str
+    body: bytes = b""
+    wait: float = 0.0
+    note: str = ""
+    # Damaged on purpose: a refusal by the receiver counts as an answer, too.
+    bent: bool = False
+    content_type: str = "application/json"
+    schedule: tuple[float, ...] | None = None
+    heed: bool | None = None
+    drip: tuple[float, int] | None = None
+    # (wait after the end was reported, longest wait for that)
+    after_poll: tuple[float, float] | None = None
+    delivery_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def again(self, wait: float, note: str) -> "Delivery":
+        return replace(self, wait=self.wait + wait, note=note, tried=asyncio.Event())
+
+    def mark(self, note: str, *, bent: bool = False) -> None:
+        self.note = f"{self.note}, {note}" if self.note else note
+        self.bent = self.bent or bent
 
 
 class CallbackSender:
     """Sends callbacks. `wording` makes a generation's body, and `policy` may change at any time."""
 
     def __init__(
-        self, plan: FaultPlan, clock: Clock, *, other: Other, count: Callable[[str], None]
+        self, plan: FaultPlan, clock: Clock, *, ledger: Ledger, count: Callable[[str], None]
     ) -> None:
         self.policy = CallbackPolicy()
         self.wording = Wording(lambda _: {}, lambda body, *_: body, lambda body: body)
@@ -36,7 +80,7 @@ class CallbackSender:
         self.attempted: Callable[[Generation], None] = lambda _: None
         self._plan = plan
         self._clock = clock
-        self._other = other
+        self._ledger = ledger
         self._count = count
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: dict[Generation, Delivery] = {}
@@ -45,7 +89,7 @@ class CallbackSender:
         self._waiting: dict[tuple[Generation, str], asyncio.Event] = {}
 
     async def open(self) -> None:
-        self._client = http_client(seconds=TIMEOUT_SECONDS, connections=_CONNECTIONS, kept=10)
+        self._client = http_client(seconds=_TIMEOUT_SECONDS, connections=_CONNECTIONS, kept=10)
 
     async def close(self) -> None:
         await self.forget_all()
@@ -72,16 +116,65 @@ class CallbackSender:
             return
         hits = self._plan.hits(Where.CALLBACK, generation, status=status)
         delivery = Delivery(generation, generation.callback_url, status)
-        write_delivery(
-            delivery,
-            hits,
-            wording=self.wording,
-            enveloped=self.policy.form == "envelope",
-            other=self._other(generation) if hits else None,
-        )
+        self._write(delivery, hits)
         held = self._held.pop(generation, None)
         for each in [*self._repeated(delivery, hits), *([] if held is None else [held])]:
-            self.send(each)
+            self._send(each)
+
+    def _write(self, delivery: Delivery, hits: tuple[Hit, ...]) -> None:
+        """Write the body, and let faults change its content, bytes, address and speed."""
+        body = self.wording.describe(delivery.generation)
+        enveloped = self.policy.form == "envelope"
+        other = self._ledger.other(delivery.generation) if hits else None
+        for hit in hits:
+            match hit.name:
+                case "callback.other-job" if other is not None:
+                    body = self.wording.rename(body, other.id, other.external_id)
+                    delivery.mark("other-job", bent=True)
+                case "callback.unknown-job" | "callback.other-job":
+                    number = int(hit.quantile * 10**17)
+                    unknown = str(9 * 10**17 + number)
+                    body = self.wording.rename(body, unknown, f"unknown-{number:x}")
+                    delivery.mark(hit.fault.kind.do, bent=True)
+                case "callback.contradict":
+                    body = self.wording.contradict(body)
+                    delivery.mark("contradict", bent=True)
+                case "callback.oversize":
+                    body = {**body, "padding": "x" * hit["bytes"]}
+                    delivery.mark("oversize", bent=True)
+                case "callback.envelope":
+                    enveloped = True
+                case "callback.token":
+                    delivery.url = _with_token(delivery.url, hit["how"], other)
+                    delivery.mark(f"{hit['how']} token", bent=True)
+                case "callback.wrong-type":
+                    delivery.content_type = hit["content_type"]
+                    delivery.mark("wrong type", bent=True)
+                case "callback.drip":
+                    delivery.drip = (hit["seconds"], hit["drops"])
+                    delivery.mark("dripped", bent=True)
+                case "callback.resend":
+                    delivery.schedule, delivery.heed = hit["schedule"], hit["heed"]
+                case "callback.delay":
+                    delivery.wait += hit["seconds"]
+                    delivery.mark("delayed")
+                case "callback.after-poll":
+                    delivery.after_poll = (hit["seconds"], hit["within"])
+                    delivery.mark("after the poll")
+        # Whatever the order of the rules, because the others change what is inside.
+        if enveloped:
+            request_id = str(uuid.uuid4())
+            body = {"code": 0, "message": "SUCCEED", "request_id": request_id, "data": body}
+        delivery.body = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        for hit in hits:
+            match hit.name:
+                case "callback.truncate":
+                    kept = delivery.body[: int(len(delivery.body) * hit["keep"])]
+                    delivery.body = kept.decode("utf-8", "ignore").encode()
+                    delivery.mark("truncated", bent=True)
+                case "callback.garbage":
+                    delivery.body = b"<html><body>gateway</body></html>"
+                    delivery.mark("garbage", bent=True)
 
     def _repeated(self, delivery: Delivery, hits: tuple[Hit, ...]) -> list[Delivery]:
         """Return the callbacks to send now: none for a lost one, repeats later, and a held one with
@@ -90,10 +183,10 @@ class CallbackSender:
         for hit in hits:
             if hit.name == "callback.lose":
                 self._count("lost")
-                lost = DeliveryAttempt(
-                    delivery.delivery_id, delivery.status, note=f"lost by {hit.rule}"
+                note = f"lost by {hit.rule}"
+                generation.delivery_attempts.append(
+                    DeliveryAttempt(delivery.delivery_id, delivery.status, note)
                 )
-                generation.delivery_attempts.append(lost)
                 self._signal(generation, delivery.status)
                 return []
             if hit.name == "callback.repeat":
@@ -111,14 +204,10 @@ class CallbackSender:
             return False
         again = delivery.again(-delivery.wait, "replayed")
         again.after_poll, again.schedule = None, (0.0,)
-        self.send(again)
+        self._send(again)
         return True
 
-    def end_reported(self, generation: Generation) -> None:
-        """Release callbacks that wait until a status call has reported the end."""
-        self._signal(generation, "reported")
-
-    def send(self, delivery: Delivery) -> None:
+    def _send(self, delivery: Delivery) -> None:
         """Send after the generation's previous callback, unless this one has its own time."""
         self._past[delivery.delivery_id] = delivery
         if len(self._past) > _KEPT:
@@ -143,8 +232,7 @@ class CallbackSender:
             await self._follow_schedule(delivery)
         finally:
             # Also when cancelled or broken, because the next one waits for it.
-            delivery.tried.set()
-            self._signal(delivery.generation, delivery.status)
+            self._tried(delivery)
             if self._last.get(delivery.generation) is delivery:
                 del self._last[delivery.generation]
 
@@ -156,12 +244,15 @@ class CallbackSender:
                 await self._clock.sleep(pause)
             attempt = await self._attempt(delivery)
             # Retries after the first attempt delay no other callback.
-            delivery.tried.set()
-            self._signal(delivery.generation, delivery.status)
+            self._tried(delivery)
             answered = answered or attempt.good
             if attempt.good and heed:
                 break
         self._count("answered" if answered else "unanswered")
+
+    def _tried(self, delivery: Delivery) -> None:
+        delivery.tried.set()
+        self._signal(delivery.generation, delivery.status)
 
     async def _attempt(self, delivery: Delivery) -> DeliveryAttempt:
         attempt = DeliveryAttempt(
@@ -181,13 +272,17 @@ class CallbackSender:
             content = dripped(delivery.body, self._clock, seconds=seconds, drops=drops)
             headers["Content-Length"] = str(len(delivery.body))
         try:
-            async with asyncio.timeout(None if delivery.drip else TIMEOUT_SECONDS):
+            async with asyncio.timeout(None if delivery.drip else _TIMEOUT_SECONDS):
                 reply = await self._client.post(delivery.url, content=content, headers=headers)
             attempt.reply = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             attempt.error = type(error).__name__
         self.attempted(delivery.generation)
         return attempt
+
+    def end_reported(self, generation: Generation) -> None:
+        """Release callbacks that wait until a status call has reported the end."""
+        self._signal(generation, "reported")
 
     async def wait_for(self, generation: Generation, what: str, *, within: float) -> None:
         """Wait until the callback of this status has been tried or lost, or time is up; earlier
@@ -204,6 +299,21 @@ class CallbackSender:
             self._waiting.pop((generation, what), None)
 
     def _signal(self, generation: Generation, what: str) -> None:
-        event = self._waiting.get((generation, what))
-        if event is not None:
+        if (event := self._waiting.get((generation, what))) is not None:
             event.set()
+
+
+def _with_token(url: str, how: str, other: Generation | None) -> str:
+    """Damage the token in an address: the member of that name, else the last one."""
+    parts = urlsplit(url)
+    members = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if not members:
+        return url
+    name = "token" if "token" in members else [*members][-1]
+    value = members.pop(name)
+    if how == "stale" and other is not None and other.callback_url is not None:
+        members[name] = dict(parse_qsl(urlsplit(other.callback_url).query)).get(name, value)
+    if how != "missing" and members.get(name, value) == value:
+        # As long as the right one, and different at each place.
+        members[name] = "".join("0" if mark != "0" else "1" for mark in value)
+    return urlunsplit(parts._replace(query=urlencode(members)))
