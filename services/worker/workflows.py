@@ -5,8 +5,9 @@ from temporalio import workflow
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
 from shared.jobs.messages import Progress
 from shared.jobs.states import OnVideoFailure
-from shared.pipeline.cancellation import StageFailed
-from shared.pipeline.pipeline import Degraded, Pipeline
+from shared.pipeline.cancellation import Degraded
+from shared.pipeline.pipeline import Pipeline
+from shared.pipeline.starting import StageFailed
 
 
 @workflow.defn(name=GENVIDEO.workflow)

@@ -5,7 +5,7 @@ it twice. No other module awaits an activity.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -15,14 +15,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
-from shared.pipeline.messages import Accepted, JobLimits, Left, Stored
-from shared.pipeline.starting import Started, check_not_reset
+from shared.pipeline.messages import Accepted, Left, Stored
+from shared.pipeline.starting import NONE, StageFailed, Started, Tasks, check_not_reset
 
 T = TypeVar("T")
-# A vendor's ids by ours.
-Tasks = Mapping[str, str]
-NONE: Tasks = {}
-
 # An activity failed without one of our codes, such as by a time-out of Temporal's.
 UNCLASSED = "activity_failed"
 # An operator completed it with an invalid result.
@@ -49,20 +45,13 @@ class Interrupted(Exception):
         self.tasks = tasks
 
 
-class StageFailed(Exception):
-    """An activity failed in a way that no delivery retry fixes; the rest as for Interrupted.
+class Degraded(Exception):
+    """The job ends with what it has made, because the rest can't be made."""
 
-    In doubt unless the failure itself says that nothing was left.
-    """
-
-    def __init__(
-        self, code: str, message: str, *, in_doubt: bool = True, tasks: Tasks = NONE
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.in_doubt = in_doubt
-        self.tasks = tasks
+    def __init__(self, note: str, failure: StageFailed) -> None:
+        super().__init__(note)
+        self.note = note
+        self.failure = failure
 
 
 class Cancellation:
@@ -203,28 +192,3 @@ def _left(cause: BaseException | None) -> Left:
         )
     except ValidationError:
         return Left(in_doubt=True)
-
-
-class Limits:
-    """The limits of one job, fixed when it enters the queue; its time runs from the grant on."""
-
-    def __init__(self, cancellation: Cancellation) -> None:
-        self._cancellation = cancellation
-        self._timer: asyncio.Task[None] | None = None
-        # None until the job has entered the queue, because a cancel may come before.
-        self.known: JobLimits | None = None
-
-    @property
-    def all(self) -> JobLimits:
-        if self.known is None:
-            raise RuntimeError("nothing begins before the limits are known")
-        return self.known
-
-    def start_timer(self) -> None:
-        """Start the job's own time, because it holds the slot; it ends with the run."""
-        self._timer = asyncio.create_task(self._run_out(self.all.job_seconds))
-
-    async def _run_out(self, seconds: float) -> None:
-        most = timedelta(seconds=seconds)
-        await workflow.sleep(most, summary=f"the job may take {most} from the slot on")
-        self._cancellation.request(Reason.TIME_IS_UP)

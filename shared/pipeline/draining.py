@@ -229,14 +229,12 @@ class DrainActivities:
         record = await asyncio.to_thread(self._records.read, job_id)
         there = record.assets if record else {}
         tasks = record.tasks if record else {}
-        found = {
-            stage.name: await self._kept(job_id, stage, tasks)
-            for stage in self._pipeline.stages
-            if stage.name not in there
-        }
-        kept = {step: each for step, each in found.items() if each is not None}
-        assets = {step: asset for step, (asset, _) in kept.items()}
-        units = {ours: spent for _, charged in kept.values() for ours, spent in charged.items()}
+        assets: dict[str, Asset] = {}
+        units: dict[str, str] = {}
+        for stage in self._pipeline.stages:
+            if stage.name not in there and (bought := await self._kept(job_id, stage, tasks)):
+                assets[stage.name], charged = bought
+                units |= charged
         kept_now = [name for name in self._pipeline.names if name in {*there, *assets}]
         url = kept_now and asset_url(self._settings.api_public_url, job_id, kept_now[-1])
         return Kept(

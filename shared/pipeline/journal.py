@@ -157,7 +157,7 @@ class Journal:
         try:
             while self._take(await self._recorded()):
                 pass
-        except starting.LocalFailed as failure:
+        except starting.StageFailed as failure:
             # The job goes on; the record can be made again from Temporal, and a later one is newer.
             version = self.record.version
             workflow.logger.warning("version %d could not be recorded: %s", version, failure)

@@ -1,6 +1,7 @@
 """A job from queue to end: the base of each pipeline's workflow."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -11,37 +12,33 @@ from shared.errors import QueueFull, RecordStands, RefusedForGood
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.closing import MESSAGES
 from shared.jobs.ids import is_job_id
-from shared.jobs.messages import Progress, ProgressReport, Record, StageDone
+from shared.jobs.messages import JobError, Progress, ProgressReport, Record, StageDone, raised
 from shared.jobs.states import Status
 from shared.pipeline import starting
 from shared.pipeline.cancellation import (
     Cancellation,
+    Degraded,
     Interrupted,
-    Limits,
-    StageFailed,
+    Reason,
     drop,
+    to_its_end,
 )
 from shared.pipeline.definition import Definition, JobInput, Stage
-from shared.pipeline.ending import Ending
 from shared.pipeline.journal import AnothersRecord, EndedBefore, Journal
-from shared.pipeline.messages import Order, Source, Stored, Watch
+from shared.pipeline.messages import JobLimits, Kept, Order, Source, Stored, Watch
 from shared.pipeline.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
+from shared.pipeline.starting import StageFailed, Tasks
+from shared.pipeline.state import job_error
 from shared.semaphore.holding import Semaphore
+from shared.semaphore.messages import Closed, Drain, RunRef
 from shared.temporal.client import GET_PROGRESS_QUERY, GET_RECORD_QUERY, PROGRESS_SIGNAL
 
 Input = TypeVar("Input", bound=JobInput)
 T = TypeVar("T")
 STARTED_AGAIN = "started_again"
 NOT_A_JOB_ID = "not_a_job_id"
-
-
-class Degraded(Exception):
-    """The job ends with what it has made, because the rest can't be made."""
-
-    def __init__(self, note: str, failure: StageFailed) -> None:
-        super().__init__(note)
-        self.note = note
-        self.failure = failure
+# A drain that was ended by hand is started again after this.
+DRAIN_AGAIN, MOST_DRAIN_AGAIN = timedelta(seconds=1), timedelta(minutes=5)
 
 
 class Pipeline(Generic[Input]):
@@ -53,6 +50,8 @@ class Pipeline(Generic[Input]):
     """
 
     definition: ClassVar[Definition]
+    # Fixed when the job enters the queue.
+    _limits: JobLimits
 
     def __init__(self, job: Input) -> None:
         self._job = job
@@ -66,14 +65,8 @@ class Pipeline(Generic[Input]):
         self._made: tuple[Stage, Stored] | None = None
         self._called_back: set[str] = set()
         workflow.set_signal_handler(self.definition.done, self._take_callback)
-        self._limits = Limits(self._cancellation)
-        self._ending = Ending(
-            self._request,
-            self._journal,
-            self._cancellation,
-            slot=self._slot,
-            limits=self._limits,
-        )
+        # The vendors' ids that a clean-up has found, by ours.
+        self._found: dict[str, str] = {}
         self._started_again = False
 
     async def stages(self, job: Input) -> None:
@@ -107,8 +100,7 @@ class Pipeline(Generic[Input]):
         while True:
             self._cancellation.check()
             try:
-                await self._begin_attempt(stage, number)
-                stored = await self._attempt(stage, self._order(stage, number, inputs))
+                stored = await self._attempt(stage, await self._begin(stage, number, inputs))
             except StageFailed as failure:
                 await self._after_failure(failure, stage, number)
                 number += 1
@@ -126,32 +118,28 @@ class Pipeline(Generic[Input]):
             await self._work()
         except EndedBefore:
             workflow.logger.info("the end was recorded before, and stays")
-            await self._ending.silently(self._request.run)
+            await self._end_silently(self._request.run)
         except AnothersRecord as anothers:
             self._started_again = True
-            await self._ending.silently(anothers.run)
+            await self._end_silently(anothers.run)
 
     async def _work(self) -> None:
         try:
             self._slot.mark()
-            self._limits.known = await self._journal.enter(self._request)
+            self._limits = await self._journal.enter(self._request)
             self._journal.check()
             self._cancellation.check()
             await self._until_held(self._slot)
-            self._limits.start_timer()
+            self._timer = asyncio.create_task(self._run_out())
             await self.stages(self._job)
             note, fields = self._with_made("")
             await self._journal.change(note, **fields, status=Status.SUCCEEDED, percent=100)
         except Interrupted as interrupted:
-            await self._ending.early(interrupted)
+            await self._end_early(interrupted)
         except Degraded as degraded:
-            await self._ending.badly(Status.DEGRADED, degraded.note, degraded.failure)
+            await self._end_badly(Status.DEGRADED, degraded.note, degraded.failure)
         except StageFailed as failure:
-            await self._ending.badly(Status.FAILED, "failed", failure)
-        except starting.LocalFailed as local:
-            await self._ending.badly(
-                Status.FAILED, "failed", StageFailed(local.code, local.message)
-            )
+            await self._end_badly(Status.FAILED, "failed", failure)
 
     def _outcome(self) -> Progress:
         if self._started_again:
@@ -185,44 +173,41 @@ class Pipeline(Generic[Input]):
 
     async def _pass_gate(self, stage: Stage) -> None:
         gate = self._gates[stage.name]
-        if gate.name in self._limits.all.gates:
+        if gate.name in self._limits.gates:
             note, fields = self._with_made(f"waiting for the {gate.name} gate")
             await self._journal.change(note, **fields)
             starting.check_not_reset()
             await self._until_held(gate, asking=asyncio.create_task(gate.ask()))
 
-    async def _begin_attempt(self, stage: Stage, number: int) -> None:
-        permit = self._slot.permit
+    async def _begin(self, stage: Stage, number: int, inputs: dict[str, Any]) -> Order:
+        """Make the record's version of an attempt, and return its order."""
+        if (permit := self._slot.permit) is None:
+            raise RuntimeError("a stage begins with the slot's permit")
         note, fields = self._with_made(f"{stage.name}, attempt {number} of {MAX_ATTEMPTS}")
-        await self._journal.begin(
+        record = await self._journal.begin(
             note,
             **fields,
             status=Status.RUNNING,
             step=stage.name,
             percent=0,
-            token=permit.token if permit else None,
+            token=permit.token,
             attempts=self._journal.state.attempts_with(stage.name, number),
         )
         self._cancellation.check()
-
-    def _order(self, stage: Stage, number: int, inputs: dict[str, Any]) -> Order:
-        if (permit := self._slot.permit) is None:
-            raise RuntimeError("a stage begins with the slot's permit")
         source = None
         if self._made is not None:
             before, made = self._made
             source = Source(stage=before.name, vendor_id=made.vendor_id, url=made.source_url)
-        limits = self._limits.all
         return Order(
             request=self._request,
             stage=stage.name,
             attempt=number,
             token=permit.token,
             inputs=inputs,
-            limits=limits.stages[stage.name],
+            limits=self._limits.stages[stage.name],
             source=source,
-            pace=limits.pace,
-            record=self._journal.record,
+            pace=self._limits.pace,
+            record=record,
         )
 
     async def _attempt(self, stage: Stage, order: Order) -> Stored:
@@ -268,7 +253,7 @@ class Pipeline(Generic[Input]):
         try:
             # The ended generation, if it can be fetched at once.
             stored = await starting.fetch(watch)
-        except starting.LocalFailed as failure:
+        except StageFailed as failure:
             workflow.logger.warning("the result could not be fetched at once: %s", failure)
         cancellation.check()
         if stored is None:
@@ -307,6 +292,92 @@ class Pipeline(Generic[Input]):
         stage, stored = self._made
         fields = self._journal.stored(stage.name, stored)
         return f"{stage.name} stored; {note}".removesuffix("; "), fields
+
+    async def _run_out(self) -> None:
+        """End the job when its own time is up, which runs from the grant on, because it holds the
+        slot."""
+        most = timedelta(seconds=self._limits.job_seconds)
+        await workflow.sleep(most, summary=f"the job may take {most} from the slot on")
+        self._cancellation.request(Reason.TIME_IS_UP)
+
+    async def _end_badly(self, status: Status, note: str, failure: StageFailed) -> None:
+        """End a job after a stage has failed for good: first wait for whatever runs at a vendor."""
+        note = f"{note} ({failure.code})"
+        if self._slot.permit is not None:
+            await self._clear(note, in_doubt=failure.in_doubt, tasks=failure.tasks)
+        error = job_error(failure.code, failure.message)
+        await self._end(note, status=status, error=error)
+
+    async def _end_early(self, interrupted: Interrupted) -> None:
+        """End a job that is cancelled or out of time.
+
+        A submit may be on its way to a vendor, although nothing awaits it any more.
+        """
+        reason = self._cancellation.reason
+        if self._slot.permit is None:
+            await self._slot.withdraw()
+        # The permit may have come meanwhile.
+        if self._slot.permit is not None:
+            in_doubt = interrupted.in_doubt or bool(interrupted.tasks)
+            await self._clear(str(reason), in_doubt=in_doubt, tasks=interrupted.tasks)
+        if reason is Reason.CANCELLED:
+            error = job_error("cancelled", "The job was cancelled.")
+            await self._end("cancelled", status=Status.CANCELLED, error=error)
+        else:
+            seconds = self._limits.job_seconds
+            error = job_error("job_timed_out", f"The job did not end within {seconds:g} s.")
+            await self._end("failed (job_timed_out)", status=Status.FAILED, error=error)
+
+    async def _end_silently(self, run: RunRef) -> None:
+        """End without a record, because it has ended or belongs to another run; still clear the
+        vendors."""
+        is_own = run.run_id == self._request.run_id
+        drain = Drain(
+            job_id=run.job_id,
+            run_id=run.run_id,
+            hold_seconds=0,
+            in_doubt=not is_own or self._slot.permit is not None,
+            closed=None if is_own else Closed.UNKNOWN,
+        )
+        await self._drained(drain)
+
+    async def _end(self, note: str, *, status: Status, error: JobError) -> None:
+        tasks = {**self._journal.record.tasks, **self._found}
+        await self._journal.change(note, status=status, error=error, tasks=tasks)
+
+    async def _clear(self, why: str, *, in_doubt: bool, tasks: Tasks) -> None:
+        """Wait until the vendors are clear, and record what was paid for."""
+        note = f"{why}: waiting until the vendors are clear"
+        await self._journal.change(note, tasks={**self._journal.record.tasks, **tasks})
+        drain = Drain(
+            job_id=self._request.job_id,
+            run_id=self._request.run_id,
+            hold_seconds=0,
+            in_doubt=in_doubt,
+        )
+        kept = await self._drained(drain)
+        self._found = kept.tasks
+        record = self._journal.record
+        attempts = raised(record.attempts, kept.attempts)
+        if kept.assets or attempts != record.attempts:
+            await self._journal.change(
+                f"what was paid for: {', '.join(kept.assets) or 'nothing to keep'}",
+                assets={**record.assets, **kept.assets},
+                asset_url=kept.asset_url or record.asset_url,
+                attempts=attempts,
+                units={**record.units, **kept.units},
+            )
+
+    async def _drained(self, drain: Drain) -> Kept:
+        """Return the result of a drain; start it again if an operator ends it."""
+        pause = DRAIN_AGAIN
+        while True:
+            try:
+                return await to_its_end(starting.start_drain(drain, self._limits))
+            except StageFailed as failure:
+                workflow.logger.error("clearing the vendors again: %s", failure)
+            await workflow.sleep(pause, summary="until the vendors are cleared again")
+            pause = min(2 * pause, MOST_DRAIN_AGAIN)
 
     def _take_callback(self, done: StageDone) -> None:
         """Take a callback's signal that a task has ended; it is kept per attempt."""

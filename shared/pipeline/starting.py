@@ -1,5 +1,6 @@
 """A job's activities as its workflow starts them: limits and retries."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -31,6 +32,9 @@ from shared.pipeline.policies import (
 from shared.semaphore.messages import Drain
 
 T = TypeVar("T")
+# A vendor's ids by ours.
+Tasks = Mapping[str, str]
+NONE: Tasks = {}
 # A submit is awaited to its end, whatever happens to the job.
 TO_ITS_END = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 AT_ONCE = workflow.ActivityCancellationType.TRY_CANCEL
@@ -44,16 +48,21 @@ class Started(Generic[T]):
     kind: TypeAdapter[T]
 
 
-class LocalFailed(Exception):
-    """A local activity failed in all its tries.
+class StageFailed(Exception):
+    """An activity failed in a way that no delivery retry fixes.
 
-    Its failure arrives as the error itself, not inside of an ActivityError.
+    `in_doubt`: it may have left something at a vendor, or on its way there; true unless the failure
+    itself says otherwise. `tasks`: the accepted generations, the vendor's id by ours.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{message} ({code})")
+    def __init__(
+        self, code: str, message: str, *, in_doubt: bool = True, tasks: Tasks = NONE
+    ) -> None:
+        super().__init__(message)
         self.code = code
         self.message = message
+        self.in_doubt = in_doubt
+        self.tasks = tasks
 
 
 STORED, COLLECTED = TypeAdapter(Stored), TypeAdapter[Stored | None](Stored | None)
@@ -140,8 +149,10 @@ async def fetch(watch: Watch) -> Stored | None:
 async def local(
     name: str, argument: Message, kind: type[T], *, summary: str, retry: RetryPolicy
 ) -> T:
-    """Return the result of a local activity, awaited even if the job is to end; raise
-    LocalFailed."""
+    """Return the result of a local activity, awaited even if the job is to end; raise StageFailed.
+
+    Its failure arrives as the error itself, not inside of an ActivityError.
+    """
     check_not_reset()
     try:
         result: T = await workflow.execute_local_activity(
@@ -155,5 +166,5 @@ async def local(
     except FailureError as error:
         cause = error.cause if not isinstance(error, ApplicationError) else error
         code = cause.type if isinstance(cause, ApplicationError) and cause.type else "internal"
-        raise LocalFailed(code, str(cause or error)) from error
+        raise StageFailed(code, str(cause or error)) from error
     return result
