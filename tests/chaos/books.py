@@ -13,21 +13,18 @@ from typing import Any, Self
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistory
-from temporalio.service import RPCError, RPCStatusCode
 
 from loadtest.books import raw
 from loadtest.books.load import load
-from loadtest.books.model import Books, JobFacts
+from loadtest.books.model import Books
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement, judge_books
 from services.worker.workflows import GenVideoWorkflow
-from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.replay.replaying import replay as replay_all
 from shared.semaphore.messages import semaphore_id
 from shared.semaphore.state import WATCH_RUN
 from shared.semaphore.workflow import SemaphoreWorkflow
-from shared.temporal.client import GET_RECORD_QUERY, QUERY_TIMEOUT
 from shared.temporal.codec import PayloadKeys
 
 
@@ -53,14 +50,12 @@ FROM_OUTSIDE = ("TERMINATED", "TIMED_OUT")
 class Evidence:
     """All that a finished run has left in its folder.
 
-    `slots` as `GET /slots` showed them at the end; `versions` by the workflows' own word. `tail`:
-    jobs that were submitted after the last strike. `grants`: by run, when the semaphore granted it
-    the slot, as its own histories tell.
+    `slots` as `GET /slots` showed them at the end. `tail`: jobs that were submitted after the last
+    strike. `grants`: by run, when the semaphore granted it the slot, as its own histories tell.
     """
 
     books: Books
     slots: Mapping[str, Any]
-    versions: Mapping[str, int]
     tail: frozenset[str]
     grants: Mapping[str, float]
 
@@ -71,7 +66,6 @@ class Evidence:
         return cls(
             load(folder),
             known["slots"],
-            versions=known["versions"],
             tail=frozenset(known["tail"]),
             grants=grants(folder),
         )
@@ -85,17 +79,6 @@ class Evidence:
         """What was done to a job; mostly nothing."""
         return frozenset(map(Done, self.books.disturbed.get(job_id, NOTHING)))
 
-    def is_closed_from_outside(self, job: JobFacts) -> bool:
-        """Whether something else than its own code has ended the job."""
-        made = not self.done_to(job.job_id).isdisjoint((Done.RESET, Done.DELETE))
-        return made or (job.execution is not None and job.execution.status in FROM_OUTSIDE)
-
-
-# A busy machine may need more than one; the pause is for workers that come back just now.
-QUERY_TRIES = 10
-QUERY_PAUSE = 0.5
-AT_ONCE = 8
-
 
 async def semaphore_histories(client: Client, folder: RunFolder) -> int:
     """Keep the history of every run of the semaphore beside those of the jobs; how many."""
@@ -107,63 +90,6 @@ async def semaphore_histories(client: Client, folder: RunFolder) -> int:
         await asyncio.to_thread(target.write_text, history.to_json(), encoding="utf-8")
         count += 1
     return count
-
-
-async def versions(client: Client, jobs: Iterable[str]) -> tuple[dict[str, int], list[str]]:
-    """Each workflow's own word on its record's version, and whose could not be heard.
-
-    A run that was ended before its first task was done has none to give, nor has one that was
-    reset, whose replay deviates on purpose, that was started again, or that was deleted.
-    """
-    gate = asyncio.Semaphore(AT_ONCE)
-    found: dict[str, int] = {}
-    unheard: list[str] = []
-
-    async def ask(job_id: str) -> None:
-        async with gate:
-            if not await _is_only_run(client, job_id):
-                return
-            version = await _version(client, job_id)
-            if version is None and not await _has_begun(client, job_id):
-                return
-        if version is None:
-            unheard.append(f"workflow {job_id} answers no query")
-        else:
-            found[job_id] = version
-
-    await asyncio.gather(*map(ask, jobs))
-    return found, unheard
-
-
-async def _is_only_run(client: Client, job_id: str) -> bool:
-    runs = [run.run_id async for run in client.list_workflows(f"WorkflowId = '{job_id}'")]
-    return len(runs) == 1
-
-
-async def _version(client: Client, job_id: str) -> int | None:
-    handle = client.get_workflow_handle(job_id)
-    for _ in range(QUERY_TRIES):
-        try:
-            record: Record = await handle.query(
-                GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
-            )
-        except RPCError:
-            await asyncio.sleep(QUERY_PAUSE)
-            continue
-        return record.version
-    return None
-
-
-async def _has_begun(client: Client, job_id: str) -> bool:
-    """Whether a task of it was done; a workflow that is deleted may be listed for a while."""
-    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    history = client.get_workflow_handle(job_id).fetch_history_events()
-    try:
-        return any([event.event_type == done async for event in history])
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        return False
 
 
 async def replay(folder: RunFolder) -> None:

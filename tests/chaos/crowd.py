@@ -172,7 +172,7 @@ class Places:
     """Finds jobs by where they are."""
 
     def __init__(self, *, images: Vendor, videos: Vendor, data_dir: Path) -> None:
-        self._images, self._videos = images, videos
+        self.images, self.videos = images, videos
         self._records = data_dir / "state" / "jobs"
 
     async def reach(
@@ -196,11 +196,11 @@ class Places:
             case Stage.NEXT:
                 return next(iter(self._queued(jobs)), None)
             case Stage.IMAGE:
-                return self._open(await _newest(self._images), jobs)
+                return self._open(await _newest(self.images), jobs)
             case Stage.STORING:
-                return self._storing(await _newest(self._videos), jobs)
+                return self._storing(await _newest(self.videos), jobs)
             case _:
-                row = await _newest(self._videos)
+                row = await _newest(self.videos)
                 new = row is not None and time.time() - row["accepted_ts"] < JUST_NOW
                 return self._open(row, jobs) if new == (stage is Stage.SUBMITTED) else None
 

@@ -15,7 +15,6 @@ from tests.chaos.ends import badly_ended
 JUDGED = "the reference model"
 SEMAPHORES = "by the semaphores no more at once than the limit"
 NOBODY_HELD = "nobody holds or waits at the end"
-VERSIONS = "records say what the workflow says"
 ENDS = "a job ends as what was done to it demands"
 TAIL = "after the last fault all goes its normal way"
 
@@ -67,17 +66,6 @@ def _nobody_held(evidence: Evidence) -> Found:
         yield "", f"{waiting} wait in the semaphore's queue"
 
 
-def _versions(evidence: Evidence) -> Found:
-    """By the workflow's own word; a drain may add a version behind an end from outside."""
-    for job in evidence.books.jobs:
-        said, record = evidence.versions.get(job.job_id), job.record
-        if said is None or record is None or record.version == said:
-            continue
-        outside = evidence.is_closed_from_outside(job)
-        if not (outside and record.version > said):
-            yield job.job_id, f"the record has version {record.version}, the workflow {said}"
-
-
 def _tail(evidence: Evidence) -> Found:
     """The last jobs had no fault around them: each succeeds, at its first attempts."""
     jobs = {job.job_id: job for job in evidence.books.jobs}
@@ -93,7 +81,6 @@ def _tail(evidence: Evidence) -> Found:
 _CHECKS: dict[str, Callable[[Evidence], Found]] = {
     SEMAPHORES: _by_semaphores,
     NOBODY_HELD: _nobody_held,
-    VERSIONS: _versions,
     ENDS: badly_ended,
     TAIL: _tail,
 }

@@ -23,7 +23,7 @@ from tests.chaos.crowd import Crowd, Places
 from tests.chaos.judgement import Violation, violations
 from tests.chaos.schedule import KILLS, LONGEST, Hit, Strike, schedule
 from tests.chaos.site import MakeSite, Site
-from tests.chaos.striker import Say, Striker, Surface
+from tests.chaos.striker import Say, Striker
 
 CHAOS_STAGE, TAIL_STAGE = 0, 1
 DRAIN_PATIENCE = 300.0
@@ -131,7 +131,6 @@ class _Run:
                 "seed": self._plan.seed,
                 "slots": slots,
                 "disturbed": done,
-                "versions": self._versions,
                 "tail": sorted(last.tracker.known),
                 "struck": striker.struck,
             },
@@ -142,18 +141,10 @@ class _Run:
     async def _struck(self, reached: Reached) -> tuple[Crowd, Striker]:
         """The queue under strikes, to the end of its last job."""
         crowd = self._crowd(reached, CHAOS_STAGE)
-        surface = Surface(
-            client=self._site.client,
-            ground=self._site.ground,
-            places=self._places(reached),
-            crowd=crowd,
-            images=reached.vendors[0],
-            videos=reached.vendors[1],
-            job_seconds=self._site.job_seconds,
-            wire=self._site.wire,
-            vendors=self._site.vendors,
-        )
-        striker = Striker(surface, self._say)
+        images, videos = reached.vendors
+        data_dir = self._site.settings.data_dir
+        places = Places(images=images, videos=videos, data_dir=data_dir)
+        striker = Striker(self._site, crowd, places, self._say)
         async with crowd.running():
             crowd.backlog = self._plan.queue
             await striker.carry_out(self._plan.strikes)
@@ -179,11 +170,6 @@ class _Run:
         url = self._site.settings.api_url
         return Crowd(self._folder, reached.api, api_url=url, seed=self._plan.seed, stage=stage)
 
-    def _places(self, reached: Reached) -> Places:
-        images, videos = reached.vendors
-        data_dir = self._site.settings.data_dir
-        return Places(images=images, videos=videos, data_dir=data_dir)
-
     async def _free(self, crowd: Crowd) -> dict[str, Any]:
         """What `GET /slots` shows as soon as nobody holds or waits, or when time is up."""
         until = time.monotonic() + FREE_PATIENCE
@@ -207,13 +193,12 @@ class _Run:
         stages = [(crowd.stage, crowd.tracker) for crowd in crowds]
         await collector.collect(stages, since=self._began)
         jobs = {job_id for crowd in crowds for job_id in crowd.tracker.known}
-        self._versions, unheard = await books.versions(self._site.client, jobs)
         semaphores = await books.semaphore_histories(self._site.client, self._folder)
         self._say(
             f"{len(jobs)} jobs, {semaphores} runs of the semaphore; replaying their histories"
         )
         await books.replay(self._folder)
-        await self._write_run(collector.problems + unheard, crowds, reached)
+        await self._write_run(collector.problems, crowds, reached)
 
     async def _write_run(
         self, problems: list[str], crowds: tuple[Crowd, ...], reached: Reached

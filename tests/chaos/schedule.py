@@ -146,95 +146,81 @@ def _dealt(draw: Random, deck: tuple[Hit, ...]) -> Iterator[Hit]:
         yield from draw.sample(deck, len(deck))
 
 
-def _processes() -> Iterator[Hit]:
-    for target in (*WORKER, WORKERS, SEMAPHORE, API, RECEIVER, IMAGES, VIDEOS):
-        yield Hit(Kind.KILL, target)
-        yield Hit(Kind.FREEZE, target)
-    yield Hit(Kind.RESTART, WORKERS)
-    yield Hit(Kind.RESTART, SEMAPHORE)
-
-
-def _stages() -> Iterator[Hit]:
-    for stage in (stage for stage in Stage if stage not in HELD):
-        yield Hit(Kind.KILL, WORKERS, stage)
-        yield Hit(Kind.KILL, SEMAPHORE, stage)
-        yield Hit(Kind.FREEZE, WORKER[0], stage)
-        yield Hit(Kind.FREEZE, WORKER[1], stage)
-    yield Hit(Kind.KILL, API, Stage.QUEUED)
-    yield Hit(Kind.KILL, IMAGES, Stage.IMAGE)
-    yield Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED)
-    yield Hit(Kind.FREEZE, VIDEOS, Stage.WAITING)
-    yield Hit(Kind.KILL, RECEIVER, Stage.WAITING)
-
-
-def _long_freezes() -> Iterator[Hit]:
-    for target in (WORKER[0], WORKERS, SEMAPHORE, VIDEOS, SERVER):
-        yield Hit(Kind.FREEZE, target, seconds=FROZEN_LONG)
-
-
-def _server() -> Iterator[Hit]:
-    yield Hit(Kind.KILL, SERVER, backlog=BACKLOG)
-    yield Hit(Kind.RESTART, SERVER, backlog=BACKLOG)
-    yield Hit(Kind.FREEZE, SERVER)
-
-
-def _jobs() -> Iterator[Hit]:
-    for kind in (Kind.CANCEL, Kind.TERMINATE, Kind.RESET):
-        yield Hit(kind, WAITER, Stage.QUEUED)
-        yield Hit(kind, WAITER, Stage.NEXT)
-        yield Hit(kind, HOLDER, Stage.IMAGE)
-        yield Hit(kind, HOLDER, Stage.WAITING)
-    yield Hit(Kind.TERMINATE, HOLDER, Stage.STORING)
-    yield Hit(Kind.TIME_OUT, HOLDER)
-    yield Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW)
-    yield Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW, Stage.NEXT)
-
-
-def _operators() -> Iterator[Hit]:
-    """With Temporal's own tools."""
-    for kind in ON_AN_ACTIVITY:
-        yield Hit(kind, HOLDER, Stage.IMAGE)
-        yield Hit(kind, HOLDER, Stage.WAITING)
-    for kind in (Kind.ACTIVITY_FAIL, Kind.ACTIVITY_COMPLETE):
-        yield Hit(kind, SEMAPHORE_WORKFLOW)
-    yield Hit(Kind.DELETE, HOLDER, Stage.WAITING)
-    yield Hit(Kind.DELETE, ENDED)
-    yield Hit(Kind.START_AGAIN, ENDED)
-    yield Hit(Kind.POISON, SEMAPHORE_WORKFLOW)
-
-
-def _wire() -> Iterator[Hit]:
-    for kind in (Kind.CUT, Kind.DELAY, Kind.DROP):
-        yield Hit(kind, WIRE)
-
-
-def _vendors_wires() -> Iterator[Hit]:
-    for target in (IMAGE_WIRE, VIDEO_WIRE):
-        for route in (Route.SUBMIT, Route.STATUS, Route.RESULT):
-            for kind in ON_VENDORS_WIRE:
-                yield Hit(kind, target, route=route)
-
-
-def _while_held() -> Iterator[Hit]:
-    for stage in HELD:
-        yield Hit(Kind.KILL, WORKERS, stage)
-        yield Hit(Kind.KILL, SEMAPHORE, stage)
-        yield Hit(Kind.CANCEL, HOLDER, stage)
-        yield Hit(Kind.TERMINATE, HOLDER, stage)
-        yield Hit(Kind.RESET, HOLDER, stage)
-    yield Hit(Kind.TIME_OUT, HOLDER, Stage.VIDEO_HELD, seconds=HELD_LONG)
-
-
-# The proxies are not between containers.
+STRUCK = (*WORKER, WORKERS, SEMAPHORE, API, RECEIVER, IMAGES, VIDEOS)
 IN_CONTAINERS = (
-    *_processes(),
-    *_stages(),
-    *_long_freezes(),
-    *_server(),
-    *_jobs(),
-    *_operators(),
+    *(Hit(kind, target) for target in STRUCK for kind in (Kind.KILL, Kind.FREEZE)),
+    Hit(Kind.RESTART, WORKERS),
+    Hit(Kind.RESTART, SEMAPHORE),
+    *(
+        Hit(kind, target, stage)
+        for stage in Stage
+        if stage not in HELD
+        for kind, target in (
+            *((Kind.KILL, each) for each in (WORKERS, SEMAPHORE)),
+            *((Kind.FREEZE, each) for each in WORKER),
+        )
+    ),
+    Hit(Kind.KILL, API, Stage.QUEUED),
+    Hit(Kind.KILL, IMAGES, Stage.IMAGE),
+    Hit(Kind.KILL, VIDEOS, Stage.SUBMITTED),
+    Hit(Kind.FREEZE, VIDEOS, Stage.WAITING),
+    Hit(Kind.KILL, RECEIVER, Stage.WAITING),
+    *(
+        Hit(Kind.FREEZE, target, seconds=FROZEN_LONG)
+        for target in (WORKER[0], WORKERS, SEMAPHORE, VIDEOS, SERVER)
+    ),
+    Hit(Kind.KILL, SERVER, backlog=BACKLOG),
+    Hit(Kind.RESTART, SERVER, backlog=BACKLOG),
+    Hit(Kind.FREEZE, SERVER),
+    *(
+        Hit(kind, target, stage)
+        for kind in (Kind.CANCEL, Kind.TERMINATE, Kind.RESET)
+        for target, stages in {
+            WAITER: (Stage.QUEUED, Stage.NEXT),
+            HOLDER: (Stage.IMAGE, Stage.WAITING),
+        }.items()
+        for stage in stages
+    ),
+    Hit(Kind.TERMINATE, HOLDER, Stage.STORING),
+    Hit(Kind.TIME_OUT, HOLDER),
+    Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW),
+    Hit(Kind.TERMINATE, SEMAPHORE_WORKFLOW, Stage.NEXT),
+    # With Temporal's own tools.
+    *(
+        Hit(kind, HOLDER, stage)
+        for kind in ON_AN_ACTIVITY
+        for stage in (Stage.IMAGE, Stage.WAITING)
+    ),
+    Hit(Kind.ACTIVITY_FAIL, SEMAPHORE_WORKFLOW),
+    Hit(Kind.ACTIVITY_COMPLETE, SEMAPHORE_WORKFLOW),
+    Hit(Kind.DELETE, HOLDER, Stage.WAITING),
+    Hit(Kind.DELETE, ENDED),
+    Hit(Kind.START_AGAIN, ENDED),
+    Hit(Kind.POISON, SEMAPHORE_WORKFLOW),
 )
-AS_PROCESSES = (*IN_CONTAINERS, *_wire(), *_vendors_wires(), *_while_held())
+# The proxies are not between containers.
+AS_PROCESSES = (
+    *IN_CONTAINERS,
+    *(Hit(kind, WIRE) for kind in (Kind.CUT, Kind.DELAY, Kind.DROP)),
+    *(
+        Hit(kind, target, route=route)
+        for target in (IMAGE_WIRE, VIDEO_WIRE)
+        for route in (Route.SUBMIT, Route.STATUS, Route.RESULT)
+        for kind in ON_VENDORS_WIRE
+    ),
+    *(
+        Hit(kind, target, stage)
+        for stage in HELD
+        for kind, targets in {
+            Kind.KILL: (WORKERS, SEMAPHORE),
+            Kind.CANCEL: (HOLDER,),
+            Kind.TERMINATE: (HOLDER,),
+            Kind.RESET: (HOLDER,),
+        }.items()
+        for target in targets
+    ),
+    Hit(Kind.TIME_OUT, HOLDER, Stage.VIDEO_HELD, seconds=HELD_LONG),
+)
 # Each part of the stack that must survive being killed, at a moment when it has something in hand.
 KILLS = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE),

@@ -271,9 +271,15 @@ async def as_processes(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
     server = Server(data, int(settings["TEMPORAL_PORT"]), ui_port)
     await server.start()
     try:
-        async with _wires(settings, server) as (wire, vendors):
-            stack = Stack(settings | _over(wire, vendors))
-            async with _up(stack, "down"):
+        mocks = (f"http://127.0.0.1:{settings[port]}" for port in ("COMFYUI_PORT", "KLING_PORT"))
+        async with wire_to("127.0.0.1", server.port) as wire, vendor_wires(*mocks) as vendors:
+            settings |= {
+                "TEMPORAL_ADDRESS": f"127.0.0.1:{wire.port}",
+                "IMAGE_SERVICE_URL": vendors.images.url,
+                "VIDEO_SERVICE_URL": vendors.videos.url,
+            }
+            stack = Stack(settings)
+            async with _up(stack):
                 address = f"127.0.0.1:{server.port}"
                 client = await _connect(address)
                 yield Site(stack, client, Processes(stack, server), wire, address, vendors)
@@ -282,28 +288,11 @@ async def as_processes(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
 
 
 @contextlib.asynccontextmanager
-async def _wires(
-    settings: dict[str, str], server: Server
-) -> AsyncIterator[tuple[Wire, VendorWires]]:
-    targets = (f"http://127.0.0.1:{settings[port]}" for port in ("COMFYUI_PORT", "KLING_PORT"))
-    async with wire_to("127.0.0.1", server.port) as wire, vendor_wires(*targets) as vendors:
-        yield wire, vendors
-
-
-def _over(wire: Wire, vendors: VendorWires) -> dict[str, str]:
-    return {
-        "TEMPORAL_ADDRESS": f"127.0.0.1:{wire.port}",
-        "IMAGE_SERVICE_URL": vendors.images.url,
-        "VIDEO_SERVICE_URL": vendors.videos.url,
-    }
-
-
-@contextlib.asynccontextmanager
 async def in_containers(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
     """The very compose files; the server is a container like the others."""
     stack = Stack(_settings(folder, "docker") | changes)
     try:
-        async with _up(stack, "down"):
+        async with _up(stack):
             address = f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"
             yield Site(stack, await _connect(address), Containers(stack), None, address)
     finally:
@@ -316,12 +305,12 @@ def _settings(folder: Path, mode: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def _up(stack: Stack, *end: str) -> AsyncIterator[None]:
+async def _up(stack: Stack) -> AsyncIterator[None]:
     try:
         await asyncio.to_thread(stack.make, "up", f"WORKERS={WORKER_COUNT}")
         yield
     finally:
-        await asyncio.to_thread(stack.make, *end)
+        await asyncio.to_thread(stack.make, "down")
 
 
 async def _connect(address: str) -> Client:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from compose.stack.output import StackError
@@ -25,9 +24,8 @@ from tests.chaos.schedule import (
     Stage,
     Strike,
 )
-from tests.chaos.site import Ground
+from tests.chaos.site import Site
 from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, Deed, VendorWires
-from tests.fixtures.streams import Wire
 
 STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
@@ -47,28 +45,18 @@ MISSED = (RPCError, OSError, Unreachable, StackError)
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Surface:
-    """All that can be struck."""
-
-    client: Client
-    ground: Ground
-    places: Places
-    crowd: Crowd
-    images: Vendor
-    videos: Vendor
-    job_seconds: float
-    wire: Wire | None = None
-    vendors: VendorWires | None = None
-    # A video of a job whose time is to run out takes so many times as long.
-    slow_factor: float = 200.0
+# A video of a job whose time is to run out takes so many times as long.
+SLOW_FACTOR = 200.0
 
 
 @dataclass
 class Striker:
-    """`struck` is the log of the run, `disturbed` what was done to single jobs."""
+    """Strikes what is on a site; `struck` is the log of the run, `disturbed` what was done to
+    single jobs."""
 
-    on: Surface
+    site: Site
+    crowd: Crowd
+    places: Places
     say: Say
     struck: list[dict[str, Any]] = field(default_factory=list)
     disturbed: dict[str, frozenset[Done]] = field(default_factory=dict)
@@ -89,19 +77,19 @@ class Striker:
 
     async def _prepare(self, strike: Strike) -> str | None:
         """Wait for what the strike waits for; the job that is at the stage."""
-        hit, on = strike.hit, self.on
-        if hit.backlog and not await on.crowd.waiting(hit.backlog, seconds=BACKLOG_PATIENCE):
-            self.say(f"only {len(on.crowd.tracker.open)} were open in time")
+        hit, crowd = strike.hit, self.crowd
+        if hit.backlog and not await crowd.waiting(hit.backlog, seconds=BACKLOG_PATIENCE):
+            self.say(f"only {len(crowd.tracker.open)} were open in time")
         if hit.target == ENDED:
-            return on.crowd.last_ended
+            return crowd.last_ended
         stage = hit.stage or (Stage.WAITING if hit.target == HOLDER else None)
         if stage is None or hit.kind is Kind.TIME_OUT:
             return None
         if stage in HELD:
             wire = HELD_ON[stage]
             return await self._vendors().hold(wire, strike.seconds, patience=STAGE_PATIENCE)
-        tracker = on.crowd.tracker
-        return await on.places.reach(stage, lambda: tracker.open, seconds=STAGE_PATIENCE)
+        jobs = crowd.tracker
+        return await self.places.reach(stage, lambda: jobs.open, seconds=STAGE_PATIENCE)
 
     async def _strike(self, strike: Strike, job_id: str | None) -> None:
         try:
@@ -113,11 +101,11 @@ class Striker:
         hit, seconds = strike.hit, strike.seconds
         match hit.kind:
             case Kind.KILL:
-                return self.on.ground.kill(hit.target)
+                return self.site.ground.kill(hit.target)
             case Kind.FREEZE:
-                return self.on.ground.freeze(hit.target, seconds)
+                return self.site.ground.freeze(hit.target, seconds)
             case Kind.RESTART:
-                return self.on.ground.restart(hit.target)
+                return self.site.ground.restart(hit.target)
             case Kind.CUT | Kind.DELAY | Kind.DROP:
                 return self._disturb_wire(hit.kind, seconds)
             case kind if kind in ON_VENDORS_WIRE:
@@ -139,11 +127,11 @@ class Striker:
         if workflow_id != operators.SEMAPHORE and kind in DONE:
             self._note(workflow_id, DONE[kind])
         row["by_operator"] = await operators.act(
-            self.on.client, kind, workflow_id, seconds=strike.seconds
+            self.site.client, kind, workflow_id, seconds=strike.seconds
         )
 
     async def _disturb_wire(self, kind: Kind, seconds: float) -> None:
-        wire = self.on.wire
+        wire = self.site.wire
         if wire is None:
             raise OSError("there is no wire of ours")
         match kind:
@@ -167,9 +155,9 @@ class Striker:
             row |= {"epoch": done.since, "seconds": time.time() - done.since}
 
     def _vendors(self) -> VendorWires:
-        if self.on.vendors is None:
+        if self.site.vendors is None:
             raise OSError("there are no wires of ours to the vendors")
-        return self.on.vendors
+        return self.site.vendors
 
     def _note(self, job_id: str, done: Done) -> None:
         self.disturbed[job_id] = self.disturbed.get(job_id, NOTHING) | {done}
@@ -177,23 +165,23 @@ class Striker:
     async def _time_out(self, number: int) -> None:
         """A job whose video takes longer than any job may; it overtakes those that wait."""
         prompt = f"time is up {number}"
-        await _slow(self.on.videos, number, prompt, factor=self.on.slow_factor)
+        await _slow(self.places.videos, number, prompt, factor=SLOW_FACTOR)
         await self._without_time(prompt)
 
     async def _time_out_held(self, strike: Strike, stage: Stage) -> None:
         """The image takes nearly all of a job's time; it ends while the video's submit is held."""
         prompt = f"time is up {strike.number}, held"
-        speed = float((await self.on.images.stats())["speed"])
-        nearly = max(0.0, self.on.job_seconds - strike.seconds / 2)
-        await _slow(self.on.images, strike.number, prompt, factor=1, extra=nearly * speed)
+        speed = float((await self.places.images.stats())["speed"])
+        nearly = max(0.0, self.site.job_seconds - strike.seconds / 2)
+        await _slow(self.places.images, strike.number, prompt, factor=1, extra=nearly * speed)
         await self._without_time(prompt)
-        patience = self.on.job_seconds + BACKLOG_PATIENCE
+        patience = self.site.job_seconds + BACKLOG_PATIENCE
         wire = HELD_ON[stage]
         if not await self._vendors().hold(wire, strike.seconds, patience=patience, prompt=prompt):
             self.say(f"{strike.number}: the submit did not come")
 
     async def _without_time(self, prompt: str) -> None:
-        job_id = await self.on.crowd.submit(prompt=prompt, priority=1)
+        job_id = await self.crowd.submit(prompt=prompt, priority=1)
         if job_id is not None:
             self._note(job_id, Done.TIME_OUT)
 

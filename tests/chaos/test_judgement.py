@@ -30,8 +30,8 @@ def run(tmp_path: Path) -> Synthetic:
 
 def noted(run: Synthetic, done: Row | None = None, **more: Any) -> None:
     """What a chaos run notes beside the books; by default nothing was done to a job."""
-    told: Row = {"slots": FREE, "versions": dict.fromkeys((FIRST, SECOND, THIRD), 5)}
-    told |= {"tail": [THIRD], "struck": [{"target": "callback", "epoch": 0.0}]}
+    told: Row = {"slots": FREE, "tail": [THIRD]}
+    told |= {"struck": [{"target": "callback", "epoch": 0.0}]}
     run.replace(raw.CHAOS, told | {"disturbed": done or {}} | more)
 
 
@@ -76,7 +76,6 @@ def test_what_the_reference_model_finds_is_a_violation(run: Synthetic) -> None:
             FIRST,
         ),
         ({"slots": {"holders": [], "waiting_count": 2}}, judgement.NOBODY_HELD, ""),
-        ({"versions": {FIRST: 6}}, judgement.VERSIONS, FIRST),
         ({"tail": ["job-unknown"]}, judgement.TAIL, "job-unknown"),
     ],
 )
@@ -103,7 +102,7 @@ def test_two_that_a_semaphore_has_granted_at_once(run: Synthetic) -> None:
     first, second = runs[f"r-{FIRST}"], runs[f"r-{SECOND}"]
     for early, rules in ((-0.001, set()), (0.1, {judgement.SEMAPHORES})):
         grants = {first.run_id: first.granted or 0.0, second.run_id: (first.closed or 0.0) - early}
-        held = Evidence(found.books, FREE, versions={}, tail=frozenset(), grants=grants)
+        held = Evidence(found.books, FREE, tail=frozenset(), grants=grants)
         assert {each.rule for each in violations(held)} == rules
 
 
@@ -269,7 +268,7 @@ def test_one_version_behind_the_end_of_a_run_that_was_cleared_up_behind(
 
     run.edit(raw.STATES, of(FIRST, amended))
     run.edit_runs(of(FIRST, lambda row: row.update(status="TERMINATED")))
-    noted(run, {FIRST: [Done.TERMINATE]}, versions={})
+    noted(run, {FIRST: [Done.TERMINATE]})
 
     bent = {VERSION, "states.record.transitions[].status"} & broken(run)
     assert (not bent) is fits

@@ -7,7 +7,7 @@ import logging
 import sys
 import time as time_module
 import warnings
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
@@ -41,7 +41,6 @@ from shared.pipeline.vendor import Vendor as VendorClient
 from shared.pipeline.worker import activities_of
 from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, semaphore_id
-from shared.semaphore.queue import turn
 from shared.semaphore.state import SemaphoreRules
 from shared.semaphore.watchdog import Watchdog, end_stale_tries
 from shared.semaphore.workflow import SemaphoreWorkflow
@@ -348,45 +347,6 @@ def _install(worker: Worker, functions: Iterable[Callable[..., Any]]) -> None:
     for function in functions:
         definition = getattr(function, "__temporal_activity_definition")
         worker.functions[definition.name] = function
-
-
-class SemaphoreBook:
-    """A semaphore's workflow as it stands in a cache: who holds, who waits."""
-
-    def __init__(self, semaphore: Any) -> None:
-        self._permits = semaphore._permits
-        # Whether it knows who holds and who waits.
-        self.ready: bool = semaphore._ready
-
-    @property
-    def limit(self) -> int:
-        return int(self._permits.settings.limit)
-
-    def held(self) -> dict[str, bool]:
-        """The runs that hold, and whether each is draining."""
-        return {run_id: holder.drain is not None for run_id, holder in self._permits.held.items()}
-
-    def waiting(self) -> list[tuple[int, Any, str]]:
-        """Priority, key of the turn and run of each waiter."""
-        return [_turn(request) for request in self._permits.queue()]
-
-    def turns(self) -> dict[str, tuple[int, Any, str]]:
-        """The same of those who hold."""
-        return {run_id: _turn(holder.request) for run_id, holder in self._permits.held.items()}
-
-    def busy(self, broken: Container[str]) -> str:
-        """Who is in the book still; empty at the end of all.
-
-        A job whose code fails for ever, and which never held, waits on until somebody ends it.
-        """
-        queue = self._permits.queue()
-        waiting = [request.run_id for request in queue if request.job_id not in broken]
-        parts = {"held": list(self.held()), "waiting": waiting}
-        return ", ".join(f"{name}: {who}" for name, who in parts.items() if who)
-
-
-def _turn(request: Any) -> tuple[int, Any, str]:
-    return request.priority, turn(request), request.run_id
 
 
 def semaphore_of(gate: str) -> str:

@@ -1,9 +1,11 @@
 """What must hold of every history, by the ledgers, the server's and the semaphore's books."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
+from shared.semaphore.messages import SlotRequest
+from shared.semaphore.queue import Permits, turn
 from tests.simulation import product
 from tests.simulation.history import Run, Status
 from tests.simulation.plan import Kind, Rule, Violation
@@ -31,7 +33,7 @@ class Rules:
         self._simulation = simulation
         self._begun: set[str] = set()
         self._reset: set[str] = set()
-        self._books: dict[str, dict[str, bool]] = {}
+        self._books: dict[str, set[str]] = {}
         self._limits: dict[str, int] = {}
         # Semaphores that rebuild: they grant nothing, and will clear what was begun.
         self._unready: set[str] = set()
@@ -141,52 +143,47 @@ class Rules:
         run, semaphore = core.run, core.object
         if not run.is_open or semaphore is None:
             return
-        book = product.SemaphoreBook(semaphore)
-        (self._unready.discard if book.ready else self._unready.add)(run.workflow_id)
-        held, before = book.held(), self._books.get(run.run_id)
+        permits: Permits = semaphore._permits
+        ready, limit = semaphore._ready, permits.settings.limit
+        (self._unready.discard if ready else self._unready.add)(run.workflow_id)
+        held, before = set(permits.held), self._books.get(run.run_id)
         self._books = {
             name: each for name, each in self._books.items() if not name.startswith(run.workflow_id)
         }
         self._books[run.run_id] = held
-        limit_before = self._limits.get(run.workflow_id, book.limit)
-        if book.ready:
-            self._limits[run.workflow_id] = book.limit
+        limit_before = self._limits.get(run.workflow_id, limit)
+        if ready:
+            self._limits[run.workflow_id] = limit
         now = self._simulation.world.now
-        waiting = book.waiting()
         self._waiting_since = {
-            run_id: self._waiting_since.get(run_id, now) for _, _, run_id in waiting
+            run_id: self._waiting_since.get(run_id, now) for run_id in permits.waiting
         } | {run_id: since for run_id, since in self._waiting_since.items() if run_id in held}
-        fresh = set(held) - self._granted
-        self._granted |= set(held)
+        fresh = held - self._granted
+        self._granted |= held
         if before is None or not fresh:
             return
         runs = self._simulation.server.by_run
         alive = sorted(run_id for run_id in held if run_id in runs and runs[run_id].is_open)
         # A task may have granted before it heard of the lower limit that came with it.
-        if len(alive) > max(book.limit, limit_before) and not self._was_restored:
+        if len(alive) > max(limit, limit_before) and not self._was_restored:
             self.broken(Rule.HELD, f"{run.workflow_id} has granted {len(alive)}: {alive}")
-        self._check_order(book, fresh, waiting)
-
-    def _check_order(
-        self, book: product.SemaphoreBook, fresh: set[str], waiting: list[tuple[int, Any, str]]
-    ) -> None:
-        """Each earlier waiter has a place, did not come in time, or has closed."""
-        turns, runs = book.turns(), self._simulation.server.by_run
-        now = self._simulation.world.now
-        free = book.limit - len(turns)
         for run_id in fresh:
-            priority, key, _ = turns[run_id]
-            passed = [
-                other
-                for other_priority, other_key, other in waiting
-                if other_priority == priority
-                and other_key < key
-                and now - self._waiting_since[other] > SLACK_SECONDS
-                and other in runs
-                and runs[other].is_open
-            ]
-            if len(passed) > max(0, free):
-                self.broken(Rule.ORDER, f"{run_id} was granted before {', '.join(passed)}")
+            self._check_order(permits, permits.held[run_id].request)
+
+    def _check_order(self, permits: Permits, granted: SlotRequest) -> None:
+        """Each earlier waiter has a place, did not come in time, or has closed."""
+        runs, now = self._simulation.server.by_run, self._simulation.world.now
+        passed = [
+            other.run_id
+            for other in permits.queue()
+            if other.priority == granted.priority
+            and turn(other) < turn(granted)
+            and now - self._waiting_since[other.run_id] > SLACK_SECONDS
+            and other.run_id in runs
+            and runs[other.run_id].is_open
+        ]
+        if len(passed) > max(0, permits.settings.limit - len(permits.held)):
+            self.broken(Rule.ORDER, f"{granted.run_id} was granted before {', '.join(passed)}")
 
     def semaphore_was_reset(self, run: Run) -> None:
         """Its book goes back in time."""
@@ -280,9 +277,13 @@ class Rules:
         for process in self._simulation.semaphores:
             core = process.cache.get(run.run_id)
             if process.alive and core is not None and core.object is not None:
-                busy = product.SemaphoreBook(core.object).busy(self._simulation.broken)
-                if busy:
-                    self.broken(Rule.NOBODY_HELD, f"{semaphore}: {busy}")
+                permits: Permits = core.object._permits
+                # A job whose code fails for ever, and which never held, waits on.
+                broken = self._simulation.broken
+                waiting = [each.run_id for each in permits.queue() if each.job_id not in broken]
+                if permits.held or waiting:
+                    text = f"{semaphore}: held {list(permits.held)}, waiting {waiting}"
+                    self.broken(Rule.NOBODY_HELD, text)
 
     def warned(self, warnings: list[tuple[str, str]]) -> None:
         """What the SDK has warned of, run by run."""

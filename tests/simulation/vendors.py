@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from shared.jobs.ids import parse_external_id
 from tests.simulation.plan import Quirk
-from tests.simulation.world import Process, World
+from tests.simulation.world import Process, World, settle
 
 HTTP_SECONDS = 10.0
 HOP = (0.001, 0.01)
@@ -202,17 +202,9 @@ class Wire:
         future: Any = self._process.create_future()
 
         def done(reply: tuple[int, dict[str, Any]] | None, error: Exception | None) -> None:
-            world.after(vendor.hop(), settle, reply, error)
+            world.after(vendor.hop(), settle, future, reply, error)
 
-        def settle(reply: tuple[int, dict[str, Any]] | None, error: Exception | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(reply)
-
-        world.after(HTTP_SECONDS, settle, None, httpx.ReadTimeout("timed out"))
+        world.after(HTTP_SECONDS, settle, future, None, httpx.ReadTimeout("timed out"))
         world.after(
             vendor.hop() + vendor.wire(path, json), vendor.answer, method, path, json, headers, done
         )

@@ -70,7 +70,6 @@ class World:
     def __init__(self, seed: int) -> None:
         self.now = BEGINNING
         self.chance = Chance(seed)
-        self.happened = 0
         # By how many seconds the clock of the process at work is ahead.
         self.skew = 0.0
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
@@ -93,7 +92,6 @@ class World:
                 if not heap or heap[0][0] > until:
                     return
                 self.now, _, action, args = pop(heap)
-                self.happened += 1
                 action(*args)
 
     @property
