@@ -264,6 +264,14 @@ class Story:
         self.add(at, "WORKFLOW_EXECUTION_SIGNALED", signalName=name, input=payloads(body))
 
 
+def put(body: Any, *path: str | int, **values: Any) -> None:
+    """Set these values below a path; a function makes a new value of the old."""
+    for step in path:
+        body = body[step]
+    for key, value in values.items():
+        body[key] = value(body[key]) if callable(value) else value
+
+
 def payload(value: object) -> Row:
     data = base64.b64encode(json.dumps(value, ensure_ascii=False).encode()).decode()
     return {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": data}
@@ -467,6 +475,16 @@ class Synthetic:
         (self.folder.raw / name).unlink(missing_ok=True)
         self.folder.append(name, rows)
         seal.write(self.folder)
+
+    def change(self, name: str, place: int, *path: str | int, **values: Any) -> None:
+        """Forge one row of a raw file, below a path; a function makes a new value of the old."""
+        self.edit(name, lambda rows: put(rows[place], *path, **values))
+
+    def told(self, name: str, *path: str | int, **values: Any) -> None:
+        """Forge one raw JSON file, below a path."""
+        body = self.folder.read(name)
+        put(body, *path, **values)
+        self.replace(name, body)
 
     def edit_runs(self, change: Callable[[list[Row]], object]) -> None:
         """Forge a few instants of each history; a row that is new is a run without work."""

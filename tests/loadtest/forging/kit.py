@@ -15,7 +15,7 @@ from loadtest.judge.compare import RUN, Finding
 from loadtest.judge.judge import LEFT_OPEN, Judgement
 from loadtest.times import instant
 from tests.loadtest.forging.recorded import PLAIN
-from tests.loadtest.synthetic import exactly, signal_of
+from tests.loadtest.synthetic import exactly, put, signal_of
 
 Row = dict[str, Any]
 LEDGERS = (raw.LEDGERS["image"], raw.LEDGERS["video"])
@@ -67,14 +67,7 @@ class Forger:
         A value that is a function is what becomes of the one that was there.
         """
         job_id = of or self.job()
-
-        def change(body: Row) -> None:
-            for step in path:
-                body = body[step]  # type: ignore[index]
-            for key, value in values.items():
-                body[key] = value(body[key]) if callable(value) else value
-
-        self.each(name, change, of=job_id)
+        self.each(name, lambda row: put(row, *path, **values), of=job_id)
         return [job_id]
 
     def ledger(self) -> str:
