@@ -60,9 +60,7 @@ def create_app(
     folders = Folders(mock.files, mock.clock)
     models = models_of(checkpoints)
     saver = Saver(build_nodes(models), folders, maker, lambda: native_config(mock))
-    # A real server runs one prompt at a time.
-    at_once = max(settings.comfyui_workers, 1)
-    queue = PromptQueue(mock.runner, mock.clock, saver, at_once=at_once)
+    queue = PromptQueue(mock.runner, mock.clock, saver)
     mock.runner.taker = queue.take
     mock.runner.listen(queue.on_change)
     mock.on_configure.append(lambda: queue.hub.behave(native_config(mock).sockets))

@@ -2,24 +2,24 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import NoDecode
 
 from services.mock_core.clock import Delay, DelaySpec
-from services.mock_core.settings import MockSettings, RuntimeConfig
+from services.mock_core.settings import MockSettings, Part, Port, RuntimeConfig
 
 if TYPE_CHECKING:
     from services.mock_core.mock import Mock
 
 
 class ComfyuiSettings(MockSettings):
-    comfyui_port: Annotated[int, Field(ge=1, le=65535)] = 6889
+    comfyui_port: Port = 6889
     mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 30)
-    # 0: every generation starts at once, except those of the native wire, which run one at a time.
+    # How many run at once; 0: any number. The native wire runs one, as a real server does.
     comfyui_workers: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
-class NativeConfig(BaseModel):
+class NativeConfig(Part):
     """The server behind the native wire; by default it behaves like a real 0.28.0.
 
     `interrupt`: the meaning of a prompt_id there; old servers stop whatever runs. `prompt_ids`:
@@ -28,8 +28,6 @@ class NativeConfig(BaseModel):
     a signed address at `signed_base`, which may be another name of this server. `write_seconds`:
     nominal seconds in which a file is written; meanwhile half of it is served.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal["0.28.0", "0.3.64"] = "0.28.0"
     interrupt: Literal["by-id", "global"] = "by-id"

@@ -77,8 +77,7 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
             return NativeJson(_ended_job(_bent(entry, view), view.word or _WORDS[view.state]))
 
     else:
-        # The running one before the waiting ones.
-        task = next((it for it, _ in queue.tasks() if it.id == job_id), None)
+        task = queue.find(job_id)
         if task is None:
             return unknown
         open_, generation = task, task.generation

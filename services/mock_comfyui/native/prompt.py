@@ -21,7 +21,6 @@ from services.mock_comfyui.prompts.tasks import Task, needed, text_of
 from services.mock_comfyui.prompts.validation import mistake, validate
 from services.mock_comfyui.settings import native_config
 from services.mock_core.calls import requested, submit
-from services.mock_core.ledger import State
 from services.mock_core.mock import TheMock
 
 router = APIRouter(include_in_schema=False)
@@ -98,11 +97,10 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
 @router.get("/queue")
 async def get_queue(queue: TheQueue) -> Response:
     """Running and waiting prompts, with their whole graphs."""
-    rows = list(queue.tasks())
     return NativeJson(
         {
-            "queue_running": [it.queue_row for it, state in rows if state is State.RUNNING],
-            "queue_pending": [it.queue_row for it, state in rows if state is State.QUEUED],
+            "queue_running": [] if queue.running is None else [queue.running.queue_row],
+            "queue_pending": [task.queue_row for task in queue.waiting()],
         }
     )
 

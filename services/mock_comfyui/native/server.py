@@ -45,9 +45,9 @@ async def events(socket: WebSocket) -> None:
     # No await in between: no event comes before the greeting, and none is lost.
     queue.hub.add(client_id, listener)
     await listener.send(encode("status", {"status": queue.status(), "sid": client_id}))
-    node = queue.current_node(client_id)
-    if node is not None:
-        await listener.send(encode("executing", {"node": node}))
+    running = queue.running
+    if running is not None and running.client_id == client_id and running.current is not None:
+        await listener.send(encode("executing", {"node": running.current}))
 
     async def listen() -> None:
         """Read and ignore the client's messages; end the socket when it leaves."""

@@ -1,12 +1,10 @@
 """The native wire's view of the work: waiting, running and ended prompts, and their events."""
 
 import asyncio
-import heapq
+import bisect
 import itertools
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.mock_comfyui.prompts.tasks import NodeCache, Task
 from services.mock_comfyui.queue.events import ExecutionEvents, Hub
@@ -22,9 +20,8 @@ HISTORY_LAG = 0.03
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An ended prompt: `entry` is the body of `/history`, `generation` its generation."""
+class Kept(NamedTuple):
+    """An ended prompt: the body of `/history`, and its generation."""
 
     entry: dict[str, Any]
     generation: Generation
@@ -33,25 +30,24 @@ class Kept:
 class PromptQueue:
     """Prompts of the native wire, one after another."""
 
-    def __init__(self, runner: Runner, clock: Clock, saver: Saver, *, at_once: int) -> None:
+    def __init__(self, runner: Runner, clock: Clock, saver: Saver) -> None:
         self.nodes = saver.nodes
         self.saver = saver
         self.hub = Hub()
         self.cache = NodeCache()
         # By prompt id; an id that runs again keeps its place, and has the later end.
         self.history: dict[str, Kept] = {}
-        self.pending: list[tuple[float, str, int, Task]] = []
-        # Those that the fault plan never lets start.
-        self.held: list[Task] = []
-        self.running: dict[Generation, Task] = {}
+        self.running: Task | None = None
         self.history_lag = HISTORY_LAG
+        # In order of their numbers.
+        self._pending: list[tuple[float, str, int, Task]] = []
         self._runner = runner
         self._clock = clock
-        self._at_once = at_once
         self._numbers = itertools.count()
         self._order = itertools.count()
         self._events = ExecutionEvents(self.hub)
-        self._workers: list[asyncio.Task[None]] = []
+        self._filled = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
 
     def take_number(self) -> int:
         """Return the next place in the order of arrival; a refused prompt uses one up as well."""
@@ -63,11 +59,7 @@ class PromptQueue:
         if not isinstance(task, Task):
             return False
         task.planned = planned
-        if planned.never_starts:
-            self.held.append(task)
-        else:
-            place = (task.number, task.id, next(self._order), task)
-            heapq.heappush(self.pending, place)
+        bisect.insort(self._pending, (task.number, task.id, next(self._order), task))
         self._broadcast_status()
         self._filled.set()
         return True
@@ -75,8 +67,9 @@ class PromptQueue:
     def on_change(self, generation: Generation) -> None:
         """Remove lost prompts, and release ended ones."""
         if generation.vanished:
-            self.running.pop(generation, None)
-            self._take_out(generation)
+            if self.running is not None and self.running.generation is generation:
+                self.running = None
+            self._pending = [row for row in self._pending if row[-1].generation is not generation]
             kept = self.history.get(generation.id)
             if kept is not None and kept.generation is generation:
                 del self.history[generation.id]
@@ -86,36 +79,33 @@ class PromptQueue:
 
     def waiting(self) -> list[Task]:
         """Return the waiting prompts in order."""
-        return [*(row[-1] for row in sorted(self.pending)), *self.held]
+        return [row[-1] for row in self._pending]
 
-    def tasks(self) -> Iterator[tuple[Task, State]]:
-        """Return running and waiting prompts, in this wire's form."""
-        for task in self.running.values():
-            yield task, State.RUNNING
-        for task in self.waiting():
-            yield task, State.QUEUED
+    def find(self, prompt_id: str) -> Task | None:
+        """Return the running prompt of this id, else the first that waits."""
+        running = [] if self.running is None else [self.running]
+        return next((it for it in [*running, *self.waiting()] if it.id == prompt_id), None)
 
     def cancel(self, prompt_id: str) -> bool:
         """Stop the running prompt of this id at its next step, or drop the first that waits."""
         return self.interrupt(prompt_id) or self.drop(prompt_id)
 
     def interrupt(self, prompt_id: str | None) -> bool:
-        """Ask the prompt of this id to end, or the first that runs."""
-        for task in self.running.values():
-            if prompt_id in (None, task.id):
-                task.interrupted.set()
-                return True
-        return False
+        """Ask the running prompt to end, if it has this id."""
+        if self.running is None or prompt_id not in (None, self.running.id):
+            return False
+        self.running.interrupted.set()
+        return True
 
     def drop(self, prompt_id: str) -> bool:
         """Drop the first waiting prompt of this id, without a trace."""
-        task = next((task for task in self.waiting() if task.id == prompt_id), None)
-        if task is None:
+        row = next((row for row in self._pending if row[-1].id == prompt_id), None)
+        if row is None:
             return False
-        self._take_out(task.generation)
-        self._runner.cancel(task.generation)
+        self._pending.remove(row)
+        self._runner.cancel(row[-1].generation)
         self._broadcast_status()
-        if not self.waiting():
+        if not self._pending:
             # The worker wakes, finds nothing, and reports it.
             self._broadcast_status()
         return True
@@ -123,24 +113,18 @@ class PromptQueue:
     def drop_all(self) -> None:
         """Drop all waiting prompts, and report it once."""
         dropped = self.waiting()
-        self.pending.clear()
-        self.held.clear()
+        self._pending.clear()
         for task in dropped:
             self._runner.cancel(task.generation)
         self._broadcast_status()
 
-    def current_node(self, client_id: str) -> str | None:
-        """Return the node that runs for this client, for a socket that reconnects."""
-        running = (task for task in self.running.values() if task.client_id == client_id)
-        return next((task.current for task in running if task.current is not None), None)
-
     def status(self) -> dict[str, Any]:
-        remaining = len(self.running) + len(self.pending) + len(self.held)
+        remaining = (self.running is not None) + len(self._pending)
         return {"exec_info": {"queue_remaining": remaining}}
 
     async def open(self) -> None:
         self.hub.start()
-        self._start_workers()
+        self._start_worker()
 
     def restart(self) -> None:
         """Lose what is in the server's memory: sockets, queue, history, cached results."""
@@ -151,33 +135,37 @@ class PromptQueue:
         self._numbers = itertools.count()
 
     def forget_all(self) -> None:
-        for worker in self._workers:
-            worker.cancel()
-        for part in (self.pending, self.held, self.running, self.history, self.cache):
+        self.running = None
+        for part in (self._pending, self.history, self.cache):
             part.clear()
-        self._start_workers()
+        self._start_worker()
 
     async def close(self) -> None:
         self.hub.stop()
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
 
-    def _start_workers(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._filled = asyncio.Event()
-        self._workers = [loop.create_task(self._work()) for _ in range(self._at_once)]
+    def _start_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+        self._worker = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         while True:
-            while not self.pending:
+            # Except those that the fault plan never lets start.
+            ready = (row for row in self._pending if not row[-1].planned.never_starts)
+            row = next(ready, None)
+            if row is None:
                 self._filled.clear()
                 await self._filled.wait()
-            await self._run(heapq.heappop(self.pending)[-1])
+            else:
+                self._pending.remove(row)
+                await self._run(row[-1])
 
     async def _run(self, task: Task) -> None:
         generation = task.generation
-        self.running[generation] = task
+        self.running = task
         self._broadcast_status()
         task.work = self.cache.plan(
             task.graph, task.outputs, self.nodes, changed=self.saver.state_of
@@ -211,17 +199,12 @@ class PromptQueue:
         self._runner.end(generation, state, error=error)
         await asyncio.sleep(self.history_lag)
         # Write the history, then report the end, then start the next prompt.
-        self.running.pop(generation, None)
+        self.running = None
         self.history[task.id] = Kept(_entry_of(task), generation)
         if len(self.history) > MAX_HISTORY:
             del self.history[next(iter(self.history))]
         self._broadcast_status()
         self._events.after(task)
-
-    def _take_out(self, generation: Generation) -> None:
-        rest = [row for row in self.pending if row[-1].generation is not generation]
-        self.pending = sorted(rest)
-        self.held = [task for task in self.held if task.generation is not generation]
 
     def _broadcast_status(self) -> None:
         self.hub.send(None, "status", {"status": self.status()})

@@ -58,7 +58,7 @@ async def test_what_the_caller_calls_it_may_come_along(
 
 
 async def test_the_queue_shows_what_runs_and_what_waits() -> None:
-    async with running(comfyui(comfyui_workers=1)) as service:
+    async with running(comfyui()) as service:
         await service.arm({"where": "start", "do": "stick"})
         runs = await queue(service, simple_graph(1))
         waits = await queue(service, simple_graph(2))

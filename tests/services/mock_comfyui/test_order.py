@@ -4,7 +4,7 @@ import asyncio
 import uuid
 
 from tests.services.mock_comfyui.client import entry_of, history_of, listening, queue, simple_graph
-from tests.services.mock_core.serving import Json, Service, comfyui, running
+from tests.services.mock_core.serving import Json, Service
 
 STICK = {"where": "start", "do": "stick", "match": {"nth": 1}}
 
@@ -25,15 +25,6 @@ async def test_never_two_run_at_once(image_mock: Service) -> None:
     assert max(rows) == 1
     for answer in answers:
         assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
-
-
-async def test_more_at_once_where_it_is_set() -> None:
-    async with running(comfyui(comfyui_workers=2)) as service:
-        await service.arm({"where": "start", "do": "stick"})
-        for color in range(3):
-            await queue(service, simple_graph(color))
-        body = await service.until("/queue", lambda it: len(it["queue_running"]) == 2)
-        assert len(body["queue_pending"]) == 1
 
 
 async def test_the_plain_wire_does_not_wait_for_the_native_one(image_mock: Service) -> None:
