@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
-from services.mock_comfyui.folders import Folders
+from services.mock_comfyui.folders import wipe_temp
 from services.mock_comfyui.native import files, jobs, prompt, server
 from services.mock_comfyui.native.wire import Gate, MalformedBody, on_trouble
 from services.mock_comfyui.pictures import ImageMaker
@@ -57,15 +57,14 @@ def create_app(
     )
     maker = ImageMaker(mock.files)
     mock.runner.make = maker.make
-    folders = Folders(mock.files, mock.clock)
+    wipe_temp(mock.files)
     models = models_of(checkpoints)
-    saver = Saver(build_nodes(models), folders, maker, lambda: native_config(mock))
-    queue = PromptQueue(mock.runner, mock.clock, saver)
+    queue = PromptQueue(mock, Saver(build_nodes(models), mock, maker))
     mock.runner.taker = queue.take
     mock.runner.listen(queue.on_change)
     mock.on_configure.append(lambda: queue.hub.behave(native_config(mock).sockets))
     mock.on_restart.append(queue.restart)
-    mock.on_reset += [queue.forget_all, folders.forget_all]
+    mock.on_reset.append(queue.forget_all)
     app = build_app(
         mock,
         title="Mock image service",

@@ -1,20 +1,14 @@
-"""The output, temp and input folders: names, numbers, and files that are being written."""
+"""The output, temp and input folders: the keys of their files in the file store, and numbers."""
 
 import posixpath
 import re
-from collections import OrderedDict
 
-from services.mock_core.clock import Clock
-from services.mock_core.files import FileStore, StoredFile
-from services.mock_core.ledger import Generation
+from services.mock_core.files import FileStore
 
 FOLDERS = ("output", "temp", "input")
-# The number of parts in which a slow file is written; the first has no byte.
-_PARTS = 8
-_NUMBERED = re.compile(r"(.+)_(\d{1,9})[_.].*", re.DOTALL)
-_REMEMBERED = 100_000
 # The longest name that a file system takes, in bytes.
 LONGEST = 255
+_NUMBER = re.compile(r"_(\d{1,9})[_.].*", re.DOTALL)
 
 
 def key_of(filename: str, subfolder: str, folder: str) -> str:
@@ -31,70 +25,29 @@ def named(name: str, folder: str) -> tuple[str, str]:
     return name, folder
 
 
-class Folders:
-    """The folders. File numbers continue after the highest on disk; those of `temp` restart with
-    the server."""
+def load(files: FileStore, name: str) -> bytes | None:
+    """Return the bytes of `sub/x.png` in the input folder, or in the folder that the name gives."""
+    path, folder = named(name, "input")
+    subfolder, filename = posixpath.split(posixpath.normpath(path))
+    file = files.get(key_of(filename, subfolder, folder))
+    return None if file is None else file.body
 
-    def __init__(self, files: FileStore, clock: Clock) -> None:
-        self._files = files
-        self._clock = clock
-        self._highest: OrderedDict[str, int] = OrderedDict()
-        self.wipe_temp()
-        for key in files.names():
-            self._note(key)
 
-    def get(self, key: str) -> StoredFile | None:
-        return self._files.get(key)
+def pictures(files: FileStore) -> list[str]:
+    """Return the pictures of the input folder itself."""
+    names = (key.removeprefix("input:") for key in files.names() if key.startswith("input:"))
+    return sorted(name for name in names if "/" not in name)
 
-    def load(self, name: str) -> bytes | None:
-        """Return the bytes of `sub/x.png` in the input folder, or in the folder that the name
-        gives."""
-        path, folder = named(name, "input")
-        subfolder, filename = posixpath.split(posixpath.normpath(path))
-        file = self.get(key_of(filename, subfolder, folder))
-        return None if file is None else file.body
 
-    def pictures(self) -> list[str]:
-        """Return the pictures of the input folder itself."""
-        keys = (key for key in self._files.names() if key.startswith("input:") and "/" not in key)
-        return sorted(key.removeprefix("input:") for key in keys)
+def next_number(files: FileStore, subfolder: str, stem: str, folder: str) -> int:
+    """Return one more than the highest number of a file of this stem."""
+    start = key_of(stem, subfolder, folder)
+    ends = (key.removeprefix(start) for key in files.names() if key.startswith(start))
+    return max((int(found[1]) for end in ends if (found := _NUMBER.fullmatch(end))), default=0) + 1
 
-    def next_number(self, subfolder: str, stem: str, folder: str) -> int:
-        return self._highest.get(key_of(stem, subfolder, folder), 0) + 1
 
-    def put(
-        self, key: str, body: bytes, media_type: str, generation: Generation | None = None
-    ) -> None:
-        self._files.put(key, body, media_type, generation)
-        self._note(key)
-
-    async def write(
-        self, key: str, body: bytes, media_type: str, generation: Generation, *, seconds: float
-    ) -> None:
-        """Write a file over this many nominal seconds; an abort leaves a part of it."""
-        for part in range(_PARTS if seconds else 0):
-            self.put(key, body[: len(body) * part // _PARTS], media_type, generation)
-            await self._clock.sleep(seconds / _PARTS)
-        self.put(key, body, media_type, generation)
-
-    def wipe_temp(self) -> None:
-        """Wipe the temp folder, as a start of the server does."""
-        for key in self._files.names():
-            if key.startswith("temp:"):
-                self._files.remove(key)
-        for key in [key for key in self._highest if key.startswith("temp:")]:
-            del self._highest[key]
-
-    def forget_all(self) -> None:
-        self._highest.clear()
-
-    def _note(self, key: str) -> None:
-        folder, name = posixpath.split(key)
-        found = _NUMBERED.fullmatch(name)
-        if found is None:
-            return
-        stem = posixpath.join(folder, found[1])
-        self._highest[stem] = max(self._highest.get(stem, 0), int(found[2]))
-        self._highest.move_to_end(stem)
-        if len(self._highest) > _REMEMBERED:
-            self._highest.popitem(last=False)
+def wipe_temp(files: FileStore) -> None:
+    """Wipe the temp folder, as a start of the server does."""
+    for key in files.names():
+        if key.startswith("temp:"):
+            files.remove(key)

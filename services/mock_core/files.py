@@ -100,6 +100,7 @@ class FileStore:
         self._max_bytes = max_bytes
         self._clock = clock
         self._disk = disk
+        self._on_disk = dict.fromkeys(disk.file_names() if disk is not None else ())
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self.size = 0
 
@@ -110,6 +111,7 @@ class FileStore:
             generation.sha256, generation.shows = sha256(body).hexdigest(), shown(body)
         if self._disk is not None:
             self._disk.path(name).write_bytes(body)
+            self._on_disk[name] = None
         self._keep(name, StoredFile(body, media_type, self._clock.now(), generation))
 
     def _keep(self, name: str, file: StoredFile) -> None:
@@ -125,7 +127,7 @@ class FileStore:
 
     def get(self, name: str) -> StoredFile | None:
         found = self._files.get(name)
-        if found is None and self._disk is not None and self._disk.path(name).is_file():
+        if found is None and self._disk is not None and name in self._on_disk:
             body = self._disk.path(name).read_bytes()
             found = StoredFile(body, guess_type(name)[0] or "application/octet-stream", 0.0)
             self._keep(name, found)
@@ -133,14 +135,14 @@ class FileStore:
 
     def names(self) -> list[str]:
         """Return every file that exists, in memory or on disk."""
-        on_disk = self._disk.file_names() if self._disk is not None else []
-        return [*dict.fromkeys([*self._files, *on_disk])]
+        return [*self._files, *(name for name in self._on_disk if name not in self._files)]
 
     def remove(self, name: str) -> None:
         """Remove a file from memory and disk."""
         self._drop(name)
         if self._disk is not None:
             self._disk.path(name).unlink(missing_ok=True)
+            self._on_disk.pop(name, None)
 
     def another(self, name: str) -> bytes | None:
         """Return the body of the newest other file of the same kind."""
@@ -150,6 +152,7 @@ class FileStore:
 
     def clear(self) -> None:
         self._files.clear()
+        self._on_disk.clear()
         self.size = 0
 
 

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from services.mock_comfyui.folders import FOLDERS, LONGEST, key_of, named
-from services.mock_comfyui.native.wire import MalformedBody, NativeJson, TheQueue
+from services.mock_comfyui.native.wire import MalformedBody, NativeJson
 from services.mock_comfyui.settings import native_config
 from services.mock_core.calls import base_url, serve_file
 from services.mock_core.mock import TheMock
@@ -54,7 +54,6 @@ _HARMFUL = ("text/html", "application/xhtml+xml", "text/javascript", "text/css")
 async def view(
     request: Request,
     mock: TheMock,
-    queue: TheQueue,
     filename: str | None = None,
     subfolder: str = "",
     folder: Annotated[str, Query(alias="type")] = "output",
@@ -70,8 +69,7 @@ async def view(
     if inside.startswith(("/", "..")):
         return Response(status_code=403)
     key = key_of(posixpath.basename(filename), "" if inside == "." else inside, folder)
-    file = queue.saver.folders.get(key)
-    if file is None:
+    if mock.files.get(key) is None:
         return Response(status_code=404)
     config = native_config(mock)
     if config.view == "signed":
@@ -106,7 +104,7 @@ class _Part:
 
 
 @router.post("/upload/image")
-async def upload(request: Request, queue: TheQueue) -> Response:
+async def upload(request: Request, mock: TheMock) -> Response:
     """Store a picture. If the name is taken by other bytes, add a number, unless `overwrite` is
     set."""
     parts = await _parts(request)
@@ -123,17 +121,17 @@ async def upload(request: Request, queue: TheQueue) -> Response:
         return Response(status_code=400)
     if name in ("", ".") or "/" in name or len(name.encode()) > LONGEST:
         raise MalformedBody
-    folders, inside = queue.saver.folders, posixpath.normpath(subfolder) if subfolder else ""
+    inside = posixpath.normpath(subfolder) if subfolder else ""
     stem, ending = posixpath.splitext(name)
     number = 0
     while texts.get("overwrite") not in ("true", "1"):
-        old = folders.get(key_of(name, inside, folder))
+        old = mock.files.get(key_of(name, inside, folder))
         if old is None or old.body == part.body:
             break
         number += 1
         name = f"{stem} ({number}){ending}"
     kind = guess_type(name)[0] or "application/octet-stream"
-    folders.put(key_of(name, inside, folder), part.body, kind)
+    mock.files.put(key_of(name, inside, folder), part.body, kind)
     return NativeJson({"name": name, "subfolder": subfolder, "type": folder})
 
 

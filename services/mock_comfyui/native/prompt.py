@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.mock_comfyui.folders import load
 from services.mock_comfyui.native.wire import (
     MalformedBody,
     NativeJson,
@@ -63,9 +64,11 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
         given = str(given) if "prompt_id" in body else None
     elif given is not None and not (isinstance(given, str) and _UUID.fullmatch(given)):
         return native_error(_BAD_ID)
-    load = queue.saver.folders.load
     validation = validate(
-        graph, queue.nodes, is_there=lambda name: load(name) is not None, old=config.is_old
+        graph,
+        queue.nodes,
+        is_there=lambda name: load(mock.files, name) is not None,
+        old=config.is_old,
     )
     if validation.error is not None:
         return native_error(validation.error, validation.node_errors)

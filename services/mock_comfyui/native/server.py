@@ -8,6 +8,7 @@ import anyio
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response
 
+from services.mock_comfyui.folders import pictures
 from services.mock_comfyui.native.wire import NativeJson, TheQueue, read_json
 from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, entry_of
 from services.mock_comfyui.queue.events import Listener, encode
@@ -67,18 +68,17 @@ async def events(socket: WebSocket) -> None:
 
 
 @router.get("/object_info")
-async def object_info(queue: TheQueue) -> Response:
+async def object_info(mock: TheMock, queue: TheQueue) -> Response:
     """Every node type with its inputs, and the files that they accept."""
-    pictures = queue.saver.folders.pictures()
-    return NativeJson({name: entry_of(node, pictures) for name, node in queue.nodes.items()})
+    known = pictures(mock.files)
+    return NativeJson({name: entry_of(node, known) for name, node in queue.nodes.items()})
 
 
 @router.get("/object_info/{name}")
-async def object_info_of(queue: TheQueue, name: str) -> Response:
+async def object_info_of(mock: TheMock, queue: TheQueue, name: str) -> Response:
     """One node type; `{}` for an unknown one."""
     node = queue.nodes.get(name)
-    pictures = queue.saver.folders.pictures()
-    return NativeJson({} if node is None else {name: entry_of(node, pictures)})
+    return NativeJson({} if node is None else {name: entry_of(node, pictures(mock.files))})
 
 
 @router.get("/models/{folder}")

@@ -6,12 +6,13 @@ import itertools
 import logging
 from typing import Any, NamedTuple
 
+from services.mock_comfyui.folders import wipe_temp
 from services.mock_comfyui.prompts.tasks import NodeCache, Task
 from services.mock_comfyui.queue.events import ExecutionEvents, Hub
 from services.mock_comfyui.queue.run import Interrupted, NodeFailed, PromptRun, Saver, Vanished
-from services.mock_core.clock import Clock
 from services.mock_core.ledger import Generation, State
-from services.mock_core.runner import PlannedRun, Runner
+from services.mock_core.mock import Mock
+from services.mock_core.runner import PlannedRun
 
 # The real server keeps 10 000; entries hold whole graphs, and the mock has to stay small.
 MAX_HISTORY = 2_000
@@ -30,9 +31,9 @@ class Kept(NamedTuple):
 class PromptQueue:
     """Prompts of the native wire, one after another."""
 
-    def __init__(self, runner: Runner, clock: Clock, saver: Saver) -> None:
+    def __init__(self, mock: Mock, saver: Saver) -> None:
         self.nodes = saver.nodes
-        self.saver = saver
+        self._saver = saver
         self.hub = Hub()
         self.cache = NodeCache()
         # By prompt id; an id that runs again keeps its place, and has the later end.
@@ -41,8 +42,7 @@ class PromptQueue:
         self.history_lag = HISTORY_LAG
         # In order of their numbers.
         self._pending: list[tuple[float, str, int, Task]] = []
-        self._runner = runner
-        self._clock = clock
+        self._mock, self._runner = mock, mock.runner
         self._numbers = itertools.count()
         self._order = itertools.count()
         self._events = ExecutionEvents(self.hub)
@@ -131,7 +131,7 @@ class PromptQueue:
         self.hub.drop_all()
         self.hub.start()
         self.forget_all()
-        self.saver.folders.wipe_temp()
+        wipe_temp(self._mock.files)
         self._numbers = itertools.count()
 
     def forget_all(self) -> None:
@@ -168,11 +168,11 @@ class PromptQueue:
         self.running = task
         self._broadcast_status()
         task.work = self.cache.plan(
-            task.graph, task.outputs, self.nodes, changed=self.saver.state_of
+            task.graph, task.outputs, self.nodes, changed=self._saver.state_of
         )
         cached = task.work.results.items()
         task.results.update({key: made for key, made in cached if key in task.outputs})
-        run = PromptRun(task, clock=self._clock, saver=self.saver)
+        run = PromptRun(task, clock=self._mock.clock, saver=self._saver)
         self._runner.begin(generation, run.seconds, stick_at=task.planned.stick_at)
         self._events.begin(task)
         state, error = State.FAILED, None
@@ -195,7 +195,7 @@ class PromptQueue:
             self._events.success(task)
             state = State.SUCCEEDED
         task.current = None
-        self.saver.note_file(task)
+        self._saver.note_file(task)
         self._runner.end(generation, state, error=error)
         await asyncio.sleep(self.history_lag)
         # Write the history, then report the end, then start the next prompt.

@@ -6,23 +6,25 @@ import math
 import posixpath
 import secrets
 import string
-from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 
 from PIL import Image, UnidentifiedImageError
 
-from services.mock_comfyui.folders import LONGEST, Folders, key_of
+from services.mock_comfyui.folders import LONGEST, key_of, load, next_number
 from services.mock_comfyui.pictures import ImageMaker, draw_picture
 from services.mock_comfyui.prompts.nodes import ANY, NodeType
 from services.mock_comfyui.prompts.tasks import NodeCache, Output, Task, shape_of
 from services.mock_comfyui.prompts.validation import Graph
 from services.mock_comfyui.queue.events import ExecutionEvents
-from services.mock_comfyui.settings import NativeConfig
+from services.mock_comfyui.settings import native_config
 from services.mock_core.clock import Clock
+from services.mock_core.mock import Mock
 
 _UNREADABLE = "cannot identify image file '/opt/ComfyUI/input/{}'"
 _ROOT = "/opt/ComfyUI/output"
+# In so many parts a slow file is written; the first has no byte.
+_PARTS = 8
 _ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 
@@ -35,17 +37,11 @@ class NodeFailed(Exception):
 
 
 class Saver:
-    def __init__(
-        self,
-        nodes: dict[str, NodeType],
-        folders: Folders,
-        maker: ImageMaker,
-        config: Callable[[], NativeConfig],
-    ) -> None:
+    def __init__(self, nodes: dict[str, NodeType], mock: Mock, maker: ImageMaker) -> None:
         self.nodes = nodes
-        self.folders = folders
+        self._mock = mock
+        self._files = mock.files
         self._maker = maker
-        self._config = config
 
     async def output_of(self, task: Task, node_id: str) -> Output | None:
         """Return the output of a node, or None; raise NodeFailed."""
@@ -62,7 +58,7 @@ class Saver:
             case "LoadImage":
                 self._check_picture(str(inputs["image"]))
             case "SaveImage":
-                return await self._save(task, node_id, prefix, self._config().format)
+                return await self._save(task, node_id, prefix, native_config(self._mock).format)
             case "SaveImageAdvanced":
                 if inputs.get("format") != "png":
                     raise NodeFailed("KeyError", "'bit_depth'")
@@ -87,14 +83,14 @@ class Saver:
         loads."""
         if node["class_type"] != "LoadImage":
             return ""
-        return sha256(self.folders.load(str(node["inputs"]["image"])) or b"").hexdigest()
+        return sha256(load(self._files, str(node["inputs"]["image"])) or b"").hexdigest()
 
     def note_file(self, task: Task) -> None:
         """Record the first picture in the ledger, made or cached."""
         for output in task.results.values():
             for image in output.get("images", ()):
                 name = key_of(image["filename"], image["subfolder"], image["type"])
-                file = self.folders.get(name)
+                file = self._files.get(name)
                 task.generation.file_name = name
                 task.generation.sha256 = None if file is None else sha256(file.body).hexdigest()
                 return
@@ -113,7 +109,7 @@ class Saver:
         """Save one file for each picture of the batch, or for the `most` that the node makes."""
         size, batch = shape_of(task.graph, node_id, self.nodes)
         subfolder, stem = _place_of(prefix)
-        first = self.folders.next_number(subfolder, stem, folder)
+        first = next_number(self._files, subfolder, stem, folder)
         numbers = range(first, first + (most or batch))
         names = [f"{stem}_{number:05}{tail}.{_ENDINGS[format_]}" for number in numbers]
         for name in names:
@@ -128,19 +124,19 @@ class Saver:
             salt = f"{task.work.signatures[node_id]}{number or ''}"
             draw = partial(draw_picture, task.generation.prompt, "", salt, size=size)
             body = await self._maker.in_thread(partial(draw, format_=format_, chunks=texts))
-            await self.folders.write(
-                key_of(name, subfolder, folder),
-                body,
-                f"image/{format_}",
-                task.generation,
-                seconds=self._config().write_seconds,
-            )
+            key, seconds = key_of(name, subfolder, folder), native_config(self._mock).write_seconds
+            # An abort leaves a part of it.
+            for part in range(_PARTS if seconds else 0):
+                begun = body[: len(body) * part // _PARTS]
+                self._files.put(key, begun, f"image/{format_}", task.generation)
+                await self._mock.clock.sleep(seconds / _PARTS)
+            self._files.put(key, body, f"image/{format_}", task.generation)
         images = [{"filename": it, "subfolder": subfolder, "type": folder} for it in names]
         return {"images": images}
 
     def _check_picture(self, name: str) -> None:
         try:
-            Image.open(io.BytesIO(self.folders.load(name) or b"")).load()
+            Image.open(io.BytesIO(load(self._files, name) or b"")).load()
         except (UnidentifiedImageError, OSError, SyntaxError) as error:
             message = _UNREADABLE.format(name)
             raise NodeFailed("PIL.UnidentifiedImageError", message) from error
