@@ -5,11 +5,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from shared.errors import RouteNotFound
-from shared.http.ranges import RangedFile
+from shared.http.ranges import ranged_file
 
 # Found and never imported, because only its files are needed.
 PACKAGE = "fastapi_swagger"
@@ -57,10 +57,10 @@ def add_documentation(app: FastAPI) -> None:
         return Response(_START, media_type="text/javascript", headers=HEADERS)
 
     @app.get("/docs/{name}", include_in_schema=False)
-    async def file(name: str) -> RangedFile:
+    async def file(name: str, request: Request) -> Response:
         if name not in TYPES:
             raise RouteNotFound("Not found")
-        return RangedFile(_folder() / name, media_type=TYPES[name], headers=HEADERS)
+        return await ranged_file(request, _folder() / name, HEADERS, media_type=TYPES[name])
 
 
 @cache

@@ -1,12 +1,23 @@
-"""Serve a file whole or in ranges; errors of a range are problems, too."""
+"""Serve bytes whole or in one range, unless the caller has them; a refused range is a problem."""
 
-from fastapi import Response
-from fastapi.responses import FileResponse
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import Message, Receive, Scope, Send
+import asyncio
+import mimetypes
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 from shared.errors import GenvideoError
 from shared.http.problems import from_error
+
+PIECE = 1024 * 1024
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+# Reads the bytes from one place, before another one; it may block.
+Read = Callable[[int, int], bytes]
 
 
 class BadRange(GenvideoError, code="bad_range", status=400, title="The range does not fit"):
@@ -19,37 +30,81 @@ class RangeNotSatisfiable(
     """`Range` asks for bytes that the file does not have."""
 
 
-class RangedFile(FileResponse):
-    """Serve a file with our own errors; the framework's refusals are plain text."""
+async def ranged_file(
+    request: Request, path: Path, headers: Mapping[str, str], *, media_type: str | None = None
+) -> Response:
+    """Return a file of this machine; its name tells the media type by default."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusals: list[Message] = []
-        if not is_of_bytes(Headers(scope=scope).get("range", "")):
-            headers = MutableHeaders(raw=[*scope["headers"]])
-            del headers["range"]
-            scope = {**scope, "headers": headers.raw}
+    def read(start: int, end: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(end - start)
 
-        async def unless_refused(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                refusals.append(message)
-            if not refusals:
-                await send(message)
-
-        await super().__call__(scope, receive, unless_refused)
-        if refusals:
-            fits = refusals[0]["status"] != RangeNotSatisfiable.status
-            refusal = refused_range(self.headers["content-length"], is_range=not fits)
-            await refusal(scope, receive, send)
-
-
-def is_of_bytes(wanted: str) -> bool:
-    """True for a `Range` in bytes; one in another unit counts as none (RFC 9110, 14.2)."""
-    return wanted.partition("=")[0].strip().lower() == "bytes"
+    status = await asyncio.to_thread(path.stat)
+    return await ranged(
+        request,
+        read,
+        size=status.st_size,
+        tag=f"{status.st_mtime_ns:x}-{status.st_size:x}",
+        modified=datetime.fromtimestamp(status.st_mtime, UTC),
+        headers=headers,
+        media_type=media_type or mimetypes.guess_type(path)[0],
+    )
 
 
-def refused_range(size: str, *, is_range: bool) -> Response:
-    """Return the problem: a range outside of the file, or a malformed one."""
-    detail = f"Range: bytes=first-last, within the {size} bytes of the file."
-    if is_range:
-        return from_error(RangeNotSatisfiable(detail), {"Content-Range": f"bytes */{size}"})
-    return from_error(BadRange(detail))
+async def ranged(
+    request: Request,
+    read: Read,
+    *,
+    size: int,
+    tag: str,
+    modified: datetime,
+    headers: Mapping[str, str],
+    media_type: str | None,
+) -> Response:
+    """Return all bytes, or one range of them; all of them for several ranges (RFC 9110, 14.2).
+
+    Raises what `read` raises before anything is sent.
+    """
+    head = {
+        "Accept-Ranges": "bytes",
+        "ETag": '"' + re.sub(r"[^\w-]", "", tag) + '"',
+        "Last-Modified": format_datetime(modified, usegmt=True),
+        **headers,
+    }
+    if _has_it(request, head["ETag"]):
+        return Response(status_code=304, headers={"ETag": head["ETag"], **headers})
+    start, end, status = 0, size, 200
+    wanted = request.headers.get("range", "")
+    # One in another unit counts as none.
+    counts = wanted.partition("=")[0].strip().lower() == "bytes" and "," not in wanted
+    if counts and request.headers.get("if-range", head["ETag"]) == head["ETag"]:
+        fits = _RANGE.fullmatch(wanted.strip())
+        first, last = fits.groups() if fits else ("", "")
+        detail = f"Range: bytes=first-last, within the {size} bytes of the file."
+        if not (first or last) or (first and last and int(last) < int(first)):
+            return from_error(BadRange(detail))
+        start = int(first) if first else max(0, size - int(last))
+        end = min(size, int(last) + 1) if first and last else size
+        if start >= size:
+            return from_error(RangeNotSatisfiable(detail), {"Content-Range": f"bytes */{size}"})
+        head["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        status = 206
+    head["Content-Length"] = str(end - start)
+    if request.method == "HEAD" or start == end:
+        return Response(status_code=status, headers=head, media_type=media_type)
+    first_piece = await asyncio.to_thread(read, start, min(end, start + PIECE))
+
+    async def body() -> AsyncIterator[bytes]:
+        yield first_piece
+        for place in range(start + PIECE, end, PIECE):
+            yield await asyncio.to_thread(read, place, min(end, place + PIECE))
+
+    return StreamingResponse(body(), status, headers=head, media_type=media_type)
+
+
+def _has_it(request: Request, etag: str) -> bool:
+    """True if the caller has this file already: by one of several tags, or by one that a proxy
+    weakened."""
+    given = request.headers.get("if-none-match", "").split(",")
+    return not {"*", etag}.isdisjoint(each.strip().removeprefix("W/") for each in given)

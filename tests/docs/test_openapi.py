@@ -35,7 +35,7 @@ def test_no_file_depends_on_the_version_of_python() -> None:
 
 
 # What JSON and text can't show.
-BYTES = ("image/", "video/", "multipart/byteranges")
+BYTES = ("image/", "video/")
 PROBLEM = "application/problem+json"
 MOCKS = {"mock-comfyui": "mock_comfyui", "mock-kling": "mock_kling"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as FromPath
 from fastapi.responses import HTMLResponse
 
@@ -17,12 +17,11 @@ from services.api.http.routes import ServiceDep
 from services.api.models import PageConfig, PipelineView
 from services.api.service import Service
 from shared.errors import RouteNotFound
-from shared.http.ranges import RangedFile
+from shared.http.ranges import ranged_file
 from shared.settings.common import MOCKED
 from shared.texts import ERRORS, PAGE
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
-INDEX = FOLDER / "index.html"
 TABLES = {"texts.json": PAGE, "errors.json": ERRORS}
 TYPES = {
     ".js": "text/javascript",
@@ -47,10 +46,10 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def index(service: ServiceDep) -> RangedFile:
+async def index(service: ServiceDep, request: Request) -> Response:
     """The page; pictures and videos may come from a bucket."""
     headers = HEADERS | {"Content-Security-Policy": await _policy(service)}
-    return RangedFile(INDEX, headers=headers)
+    return await ranged_file(request, FOLDER / "index.html", headers)
 
 
 async def _policy(service: Service) -> str:
@@ -83,12 +82,12 @@ async def config(service: ServiceDep) -> PageConfig:
 
 
 @router.get("/dashboard/{name:path}")
-async def part(name: Annotated[str, FromPath(max_length=40)]) -> RangedFile:
+async def part(name: Annotated[str, FromPath(max_length=40)], request: Request) -> Response:
     """One of the page's files, or the Chinese texts of the page and of the services."""
     path = TABLES.get(name, FOLDER / name)
     if not (name in TABLES or _PART.fullmatch(name)) or not path.is_file():
         raise RouteNotFound("Not found")
-    return RangedFile(path, headers=HEADERS, media_type=TYPES[path.suffix])
+    return await ranged_file(request, path, HEADERS, media_type=TYPES[path.suffix])
 
 
 # A report has its own styles, and prompts in it; nothing in it can run or reach our data. It keeps
@@ -105,23 +104,32 @@ _FILE = re.compile(r"([a-z]+/)?[\w-][\w.-]*|[a-z]+/", re.ASCII)
 REPORT = "report.html"
 
 
-@router.api_route("/reports/{run}/{name:path}", methods=["GET", "HEAD"])
-def report(
+def _report(
     run: Annotated[str, FromPath(max_length=40)],
     name: Annotated[str, FromPath(max_length=200)],
     service: ServiceDep,
-) -> Response:
-    """The report of one run, a file that it links to, or the list of a folder of files.
-
-    Links of the file system are not followed. In a thread, because a disk may be slow.
-    """
+) -> Path | HTMLResponse:
+    """Return a file of a run, or the list of a folder. In a thread, because a disk may be slow."""
     path = service.settings.reports_dir.resolve() / run / name
     fits = _RUN.fullmatch(run) and _FILE.fullmatch(name) and path.resolve() == path
     if fits and name.endswith("/") and path.is_dir():
         return _listed(path)
     if not fits or not path.is_file():
         raise RouteNotFound("There is no such report here.")
-    return RangedFile(path, headers=REPORT_HEADERS, media_type=_kind(name))
+    return path
+
+
+@router.api_route("/reports/{run}/{name:path}", methods=["GET", "HEAD"])
+async def report(
+    found: Annotated[Path | HTMLResponse, Depends(_report)], request: Request
+) -> Response:
+    """The report of one run, a file that it links to, or the list of a folder of files.
+
+    Links of the file system are not followed.
+    """
+    if isinstance(found, HTMLResponse):
+        return found
+    return await ranged_file(request, found, REPORT_HEADERS, media_type=_kind(found.name))
 
 
 def _kind(name: str) -> str:
@@ -134,7 +142,7 @@ def _kind(name: str) -> str:
     return "application/json" if kind == "application/json" else "text/plain"
 
 
-def _listed(folder: Path) -> Response:
+def _listed(folder: Path) -> HTMLResponse:
     names = sorted(html.escape(path.name) for path in folder.iterdir() if path.is_file())
     rows = "".join(f'<li><a href="{name}">{name}</a></li>' for name in names)
     title = html.escape(folder.name)

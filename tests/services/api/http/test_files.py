@@ -55,7 +55,7 @@ def keep(api: Api, job_id: str, body: bytes = BYTES) -> str:
 async def test_a_result_is_had_whole_and_in_ranges(
     kept: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.api.http.files.PIECE", 100)
+    monkeypatch.setattr("shared.http.ranges.PIECE", 100)
     http, path = kept.http, keep(kept, new_job_id())
     whole, head = await http.get(path), await http.head(path)
     assert (whole.status_code, whole.content) == (200, BYTES)
@@ -76,19 +76,11 @@ async def test_a_result_is_had_whole_and_in_ranges(
         refused = await http.get(path, headers={"Range": wanted})
         assert (refused.status_code, refused.json()["code"]) == (status, code), wanted
         assert refused.headers["content-type"] == "application/problem+json"
-    for wanted in ("lines=1-2", "x"):
+    for wanted in ("bytes=0-9,20-29", "lines=1-2", "x"):
         answer = await http.get(path, headers={"Range": wanted})
         assert (answer.status_code, answer.content) == (200, BYTES)
     other = {"Range": "bytes=0-9", "If-Range": '"another"'}
     assert (await http.get(path, headers=other)).content == BYTES
-
-
-async def test_a_bucket_gives_the_whole_file_for_several_ranges(
-    new_lonely: NewApi, moto: str, by_hand: None
-) -> None:
-    async with new_lonely(**given_for(moto, prefix=new_job_id())) as api:
-        several = {"Range": "bytes=0-9,20-29"}
-        assert (await api.http.get(keep(api, new_job_id()), headers=several)).content == BYTES
 
 
 async def test_what_a_browser_has_is_not_sent_again(kept: Api) -> None:
