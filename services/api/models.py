@@ -6,6 +6,7 @@ Input is strict: an unknown field is an error, because it may be a mistake.
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
 from fastapi import Body, Header
@@ -21,9 +22,10 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
-from shared.jobs.messages import Job, Message
+from shared.jobs.messages import Asset, Job, Message, Record
+from shared.jobs.states import Status
 from shared.pipeline.definition import Definition, JobInput
-from shared.semaphore.messages import RunId, SlotChange
+from shared.semaphore.messages import HolderView, RunId, SlotChange, SlotView
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
@@ -241,87 +243,62 @@ class PageConfig(Message):
     temporal_namespace: str
 
 
-_BASE = "http://127.0.0.1:8000"
-_NEXT_ID = "job-89abcdef0123456789abcdef"
-_INPUT = {"prompt": "a red fox in snow", "style": "ink", "tag": "batch-7", "priority": 3}
-_ATTEMPTS = {"image": 1, "video": 2}
-_TRANSITION = {
-    "version": 4,
-    "at": "2026-01-02T03:04:06Z",
-    "status": "running",
-    "step": "video",
-    "percent": 0,
-    "attempt": 1,
-    "note": "video, attempt 1 of 4",
-    "attempts": {"image": 1, "video": 1},
-    "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
-    "vendor_position": None,
-    "error": None,
-}
-_ASSET = {"size": 48213, "sha256": "9f" * 32, "media_type": "image/png"}
-_JOB: dict[str, Any] = {
-    "job_id": EXAMPLE_ID,
-    "pipeline": "genvideo",
-    **_INPUT,
-    "status": "running",
-    "step": "video",
-    "percent": 50,
-    "asset_url": f"{_BASE}/jobs/{EXAMPLE_ID}/image",
-    "queue_position": None,
-    "vendor_position": None,
-    "attempts": _ATTEMPTS,
-    "error": None,
-    "created_at": "2026-01-02T03:04:05Z",
-    "started_at": "2026-01-02T03:04:05.120000Z",
-    "finished_at": None,
-    "version": 6,
-}
+_URL = f"http://127.0.0.1:8000/jobs/{EXAMPLE_ID}"
 _RUN_ID = "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11"
-_HOLDER = {
-    "job_id": EXAMPLE_ID,
-    "run_id": _RUN_ID,
-    "token": 17,
-    "since": "2026-01-02T03:04:05.120000Z",
-    "draining": True,
-    "drains_since": "2026-01-02T03:05:11.020000Z",
-    "drains_until": None,
-    "drain_attempts": 7,
-    "drain_failure": "The image service does not answer.",
-}
-
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "Accepted": {
-        "job_id": EXAMPLE_ID,
-        "status_url": f"{_BASE}/jobs/{EXAMPLE_ID}",
-        "events_url": f"{_BASE}/jobs/{EXAMPLE_ID}/events",
-        "ws_url": f"ws://127.0.0.1:8000/ws/jobs/{EXAMPLE_ID}",
-    },
-    "FreeOrder": {"run_id": _RUN_ID},
-    "Job": _JOB,
-    "JobList": {
-        "jobs": [_JOB],
-        "next_cursor": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It",
-        "change": "5ca1ab1e-117",
-    },
-    "Record": {
-        **_JOB,
-        "input": {"on_video_failure": "image"},
-        "namespace": "default",
-        "run_id": _RUN_ID,
-        "token": 17,
-        "tasks": {f"{EXAMPLE_ID}.video.1": "821957612345"},
-        "units": {},
-        "assets": {"image": _ASSET},
-        "transitions": [_TRANSITION],
-    },
-    "SlotOrder": {"limit": 2, "paused": False},
-    "SlotView": {
-        "limit": 1,
-        "paused": False,
-        "holders": [_HOLDER],
-        "waiting": [_NEXT_ID],
-        "waiting_count": 1,
-        "rebuilding": False,
-        "capacity": 12000,
-    },
-}
+_BEGUN = datetime(2026, 1, 2, 3, 4, 5, 120_000, tzinfo=UTC)
+_JOB = Job(
+    job_id=EXAMPLE_ID,
+    prompt="a red fox in snow",
+    style="ink",
+    tag="batch-7",
+    status=Status.RUNNING,
+    step="video",
+    percent=50,
+    asset_url=f"{_URL}/image",
+    attempts={"image": 1, "video": 2},
+    created_at=_BEGUN.replace(microsecond=0),
+    started_at=_BEGUN,
+    version=6,
+)
+_RECORD = Record(
+    **dict(_JOB),
+    input={"on_video_failure": "image"},
+    namespace="default",
+    run_id=_RUN_ID,
+    token=17,
+    tasks={f"{EXAMPLE_ID}.video.1": "821957612345"},
+    assets={"image": Asset(size=48213, sha256="9f" * 32, media_type="image/png")},
+).followed(_BEGUN, "video, attempt 2 of 4")
+_HOLDER = HolderView(
+    job_id=EXAMPLE_ID,
+    run_id=_RUN_ID,
+    token=17,
+    since=_BEGUN,
+    draining=True,
+    drains_since=_BEGUN + timedelta(seconds=66),
+    drain_attempts=7,
+    drain_failure="The image service does not answer.",
+)
+_MESSAGES: tuple[Message, ...] = (
+    Accepted(
+        job_id=EXAMPLE_ID,
+        status_url=_URL,
+        events_url=f"{_URL}/events",
+        ws_url=f"ws://127.0.0.1:8000/ws/jobs/{EXAMPLE_ID}",
+    ),
+    FreeOrder(run_id=_RUN_ID),
+    _JOB,
+    JobList(
+        jobs=[_JOB], next_cursor="MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It", change="5ca1ab1e-117"
+    ),
+    _RECORD,
+    SlotOrder(limit=2, paused=False),
+    SlotView(
+        limit=1,
+        paused=False,
+        holders=(_HOLDER,),
+        waiting=("job-89abcdef0123456789abcdef",),
+        waiting_count=1,
+    ),
+)
+EXAMPLES = {type(each).__name__: each.model_dump(mode="json") for each in _MESSAGES}

@@ -105,45 +105,36 @@ async def started(service: Service, prompt: str = "p") -> Record:
 
 
 @in_both_stores
-async def test_a_job_is_followed_to_its_end(
-    line: Pipeline, new_api: NewApi, client: Client, *, given: Given
-) -> None:
-    async with new_api(client, **given) as api:
-        job_id = await api.submit(prompt="a cat", tag="t")
-        async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
-            frames = [json.loads(frame) async for frame in socket]
-        assert socket.close_code == 1000
-        told = records_of(api.service).read(job_id)
-        assert told is not None
-        # A look may have been there between the submission and the socket.
-        first = frames[0]["version"]
-        assert [frame["version"] for frame in frames] == list(range(first, told.version + 1))
-        assert frames[-1] == told.job().model_dump(mode="json")
-        assert (await api.http.get("/jobs?status=succeeded&tag=t")).json()["jobs"] == [frames[-1]]
-        record = (await api.http.get(f"/jobs/{job_id}/record")).json()
-        assert record == told.model_dump(mode="json")
-        image = await api.http.get(f"/jobs/{job_id}/image")
-        assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
-
-
-@in_both_stores
-async def test_a_second_api_knows_open_and_closed_jobs(
+async def test_a_job_is_followed_to_its_end_by_each_api(
     line: Pipeline, new_api: NewApi, client: Client, *, given: Given
 ) -> None:
     async with new_api(client, **given) as first, new_api(client, **given) as second:
-        done = await first.submit(tag="old")
-        async with connect(f"{second.sockets}/ws/jobs", proxy=None) as socket:
-            versions: list[int] = []
-            status = ""
-            while status != "succeeded":
-                frame = json.loads(await socket.recv())
-                assert frame["job_id"] == done
-                versions.append(frame["version"])
-                status = frame["status"]
+        job_id = await first.submit(prompt="a cat", tag="t")
+        async with (
+            connect(f"{first.sockets}/ws/jobs/{job_id}", proxy=None) as one,
+            connect(f"{second.sockets}/ws/jobs", proxy=None) as every,
+        ):
+            frames = [json.loads(frame) async for frame in one]
+            news = [json.loads(await every.recv())]
+            while news[-1]["status"] != "succeeded":
+                news.append(json.loads(await every.recv()))
+        assert one.close_code == 1000
+        told = records_of(first.service).read(job_id)
+        assert told is not None
+        # A look may have been there between the submission and the socket.
+        begins = frames[0]["version"]
+        assert [frame["version"] for frame in frames] == list(range(begins, told.version + 1))
+        assert frames[-1] == told.job().model_dump(mode="json")
+        versions = [frame["version"] for frame in news]
         assert versions == sorted(set(versions))
+        assert {frame["job_id"] for frame in news} == {job_id}
         for api in (first, second):
-            shown = (await api.http.get(f"/jobs/{done}")).json()
-            assert {**frame, "queue_position": None} == {**shown, "change": frame["change"]}
+            listed = (await api.http.get("/jobs?status=succeeded&tag=t")).json()["jobs"]
+            assert listed == [(await api.http.get(f"/jobs/{job_id}")).json()] == [frames[-1]]
+        record = (await second.http.get(f"/jobs/{job_id}/record")).json()
+        assert record == told.model_dump(mode="json")
+        image = await second.http.get(f"/jobs/{job_id}/image")
+        assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
 
 
 async def test_a_new_process_shows_a_job_as_its_record_has_it_or_as_it_began(
