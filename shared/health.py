@@ -16,10 +16,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from shared.errors import AnotherStack, TemporalRefuses
-from shared.http.web import server, service_app
+from shared.http.web import observe, server, service_app
 from shared.settings.common import PollingSettings
-from shared.settings.traces import TraceSettings
-from shared.telemetry import logs, tracing
 from shared.telemetry.sdk_metrics import measured_runtime
 from shared.temporal.client import connect
 from shared.temporal.codec import PayloadKeys
@@ -110,9 +108,7 @@ def run_worker(
     `name` is that of the service in logs and traces. Return 2 if it must not run, because the
     namespace belongs to another stack.
     """
-    logs.configure(service=name, level=config.log_level, form=config.log_format)
-    if isinstance(config, TraceSettings):
-        tracing.configure(config.traces_go_to, headers=config.trace_headers, service=name)
+    observe(name, config)
     work = Work(body, config.payload_keys, checks=checks, stack=config.stack)
 
     def stop() -> None:

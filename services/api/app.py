@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
 from services.api.http import console, files, live, page, routes
-from services.api.http.access import AccessControl, Cors
-from services.api.http.codec import CorsForTheUi, codec, origin_of_ui
+from services.api.http.access import CODEC, READABLE, AccessControl, Cors
+from services.api.http.codec import UI_HEADERS, codec, origin_of_ui
 from services.api.models import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
@@ -32,6 +32,7 @@ job until its end (close code 1000; 4404 for an unknown job, 1013 while Temporal
 
 def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     """Create the app; without a client it makes one by the SDK's standard settings."""
+    encrypts = settings.payload_keys.encrypts
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -61,7 +62,8 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         description=DESCRIPTION,
         limit=Limit(MAX_BODY),
         hosts=settings.hosts,
-        origins=settings.origins | _asking_the_codec(settings),
+        # With a key the Temporal UI's page may call the codec, and nothing else.
+        origins=settings.origins | ({origin_of_ui(settings)} if encrypts else set()),
     )
     app.examples = EXAMPLES
     # First those of jobs, as the documentation lists them.
@@ -73,18 +75,27 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     ):
         app.include_router(router)
     app.add_middleware(Compressed)
-    if settings.payload_keys.encrypts:
+    if encrypts:
         app.include_router(codec(settings))
-        app.add_middleware(CorsForTheUi, settings=settings)
+        # If a token is set, the UI's page sends the cookie of a session.
+        app.add_middleware(
+            Cors,
+            path=CODEC,
+            allow_origins=[origin_of_ui(settings)],
+            allow_methods=["POST"],
+            allow_headers=UI_HEADERS,
+            allow_credentials=True,
+        )
     app.add_middleware(AccessControl, settings=settings)
     if settings.origins:
-        app.add_middleware(Cors, settings=settings)
+        app.add_middleware(
+            Cors,
+            allow_origins=sorted(settings.origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=READABLE,
+        )
     return app
-
-
-def _asking_the_codec(settings: ApiSettings) -> frozenset[str]:
-    """Serve the codec to the Temporal UI's page, if there is a key; no other page may call it."""
-    return frozenset({origin_of_ui(settings)} if settings.payload_keys.encrypts else ())
 
 
 async def _close_streams(app: FastAPI, service: Service) -> None:

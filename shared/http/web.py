@@ -22,7 +22,9 @@ from shared.http.app import ServiceApp, Sockets
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
 from shared.http.hosts import PROCESS_HEADER
-from shared.telemetry import tracing
+from shared.settings.common import CommonSettings, PublicSettings
+from shared.settings.traces import TraceSettings
+from shared.telemetry import logs, tracing
 from shared.telemetry.job_lines import LINES, JobLine
 from shared.telemetry.sdk_metrics import sdk_metrics
 
@@ -37,6 +39,8 @@ ROOT = Path(__file__).parents[2]
 WEBSOCKET_BYTES = 64 * 1024
 HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 5
+# Streams are asked to end at once; this limits those that don't listen.
+SHUTDOWN_SECONDS = 3
 # The rest of the traces is sent at the end, within this time.
 TRACES_SECONDS = 3.0
 _ALIVE = {"status": "ok"}
@@ -159,6 +163,33 @@ class Server(uvicorn.Server):
         # A signal would end the process before its exit handlers run.
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.to_thread(tracing.stop), TRACES_SECONDS)
+
+
+def serve(
+    name: str,
+    create: Callable[[], FastAPI],
+    settings: PublicSettings,
+    *,
+    port: int,
+    connections: int | None = None,
+) -> None:
+    """Serve the app until SIGTERM or SIGINT; `name` is that of the service in logs and traces."""
+    observe(name, settings)
+    server(
+        create(),
+        settings.listen_host,
+        port=port,
+        shutdown_seconds=SHUTDOWN_SECONDS,
+        connections=connections,
+        proxies=settings.proxies,
+    ).run()
+
+
+def observe(name: str, settings: CommonSettings) -> None:
+    """Configure logs, and traces if the settings have them."""
+    logs.configure(service=name, level=settings.log_level, form=settings.log_format)
+    if isinstance(settings, TraceSettings):
+        tracing.configure(settings.traces_go_to, headers=settings.trace_headers, service=name)
 
 
 def server(

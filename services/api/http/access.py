@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -188,20 +189,22 @@ def _check_media_type(headers: Headers) -> None:
 
 
 class Cors(CORSMiddleware):
-    """Let scripts of the listed origins read our answers; for all others it does nothing."""
+    """Let scripts of some origins read our answers; without effect on other requests.
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
-        super().__init__(
-            app,
-            allow_origins=sorted(settings.origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=READABLE,
-        )
+    With a `path` it is for that path only, else for requests of allowed origins.
+    """
+
+    def __init__(self, app: ASGIApp, /, *, path: str | None = None, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
-        if origin is not None and self.is_allowed_origin(origin):
-            await super().__call__(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        await (super().__call__ if self._applies(scope) else self.app)(scope, receive, send)
+
+    def _applies(self, scope: Scope) -> bool:
+        if scope["type"] != "http":
+            return False
+        if self._path is not None:
+            return bool(scope["path"] == self._path)
+        origin = Headers(scope=scope).get("origin")
+        return origin is not None and self.is_allowed_origin(origin)

@@ -6,8 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
 
 from services.api.http.access import CODEC
@@ -15,30 +13,13 @@ from services.api.settings import ApiSettings
 from shared.errors import GenvideoError, InvalidInput
 
 # The headers that the UI's page sends.
-HEADERS = ("Authorization", "Content-Type", "X-Namespace")
+UI_HEADERS = ("Authorization", "Content-Type", "X-Namespace")
 
 
 class NotTheUi(
     GenvideoError, code="not_the_ui", status=403, title="Only the Temporal UI may call this"
 ):
     """A page of another origin called the codec."""
-
-
-class CorsForTheUi(CORSMiddleware):
-    """Let the UI's page read the codec's answers; if a token is set, by the cookie of a session."""
-
-    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
-        super().__init__(
-            app,
-            allow_origins=[origin_of_ui(settings)],
-            allow_methods=["POST"],
-            allow_headers=HEADERS,
-            allow_credentials=True,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_codec = scope["type"] == "http" and scope["path"] == CODEC
-        await (super().__call__ if is_codec else self.app)(scope, receive, send)
 
 
 def origin_of_ui(settings: ApiSettings) -> str:
