@@ -33,29 +33,14 @@ def made(
         job_id="j",
         attempt=attempt,
         accepted=accepted,
-        started=accepted,
         finished=finished,
         outcome="succeeded" if good else "failed",
-        error=None,
-        charged=good,
-        callbacks=(),
     )
 
 
 def fact(name: str, created: float, generations: list[Generation], *, end: float) -> JobFacts:
-    submit = Submission(
-        index=0,
-        prompt="p",
-        planned=created,
-        sent=created,
-        answered=created,
-        tries=1,
-        job_id=name,
-        problem=None,
-    )
-    api = Shown(
-        listed=True, status="succeeded", created=created, started=created, finished=end, version=1
-    )
+    submit = Submission(planned=created, sent=created, answered=created, job_id=name)
+    api = Shown(status="succeeded", created=created, started=created, finished=end)
     return JobFacts(name, 0, submissions=[submit], api=[api], generations=generations)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.books import raw
-from loadtest.books.histories import Execution, read_file
+from loadtest.books.histories import Execution
 from loadtest.judge.judge import Judgement, judge
 from loadtest.judge.tried import (
     BROKEN,
@@ -15,6 +15,7 @@ from loadtest.judge.tried import (
     NOT_TRIED,
     PARTLY,
     SHOWN,
+    Rule,
     Tried,
     claims,
     kills,
@@ -24,7 +25,7 @@ from loadtest.judge.tried import (
 )
 from loadtest.run.plan import Options
 from tests.loadtest.forging.recorded import unpack
-from tests.loadtest.synthetic import T0, Row, Synthetic, job_id
+from tests.loadtest.synthetic import T0, Synthetic, job_id
 
 
 def found(judgement: Judgement) -> dict[str, Tried]:
@@ -35,57 +36,40 @@ def sample(name: str, at: float, cpu: float) -> dict[str, Any]:
     return {"at": T0 + at, "name": name, "cpu": cpu}
 
 
-def armed(run: Synthetic) -> None:
-    """A rule is armed at both services, and concerns the video service alone."""
-    rule = {"name": "r1", "where": "callback", "do": "lose"}
-    facts = run.folder.read(raw.RUN)
-    facts["faults"] = {
-        "image": {"rules": [rule | {"applies": False}]},
-        "video": {"rules": [rule | {"applies": True}]},
-    }
-    run.replace(raw.RUN, facts)
+def hit(run: Synthetic, where: str, do: str, *rules: str) -> None:
+    """These rules met one job, by the trace of the video service."""
+    row = {"service": "video", "where": where, "do": do, "at": T0}
+    row["external_id"] = f"{job_id(1, 2)}.video.1"
+    run.add(raw.FAULTS, [row | {"rule": name} for name in rules])
 
 
 def test_a_calm_run_has_tried_a_queue_and_no_harm(honest: Synthetic) -> None:
-    calm = found(judge(honest.folder))
+    judgement = judge(honest.folder)
+    calm = found(judgement)
 
     assert {name for name, each in calm.items() if each.tried} == {"more jobs than places"}
     assert [name for name, each in calm.items() if each.tried is None] == ["mode"]
-
-
-def test_a_rule_that_met_nobody_is_armed_and_not_tried(honest: Synthetic) -> None:
-    armed(honest)
-    judgement = judge(honest.folder)
-
-    assert [(rule.service, rule.armed, rule.fired) for rule in rules(judgement)] == [
-        ("video", True, 0)
-    ]
-    assert found(judgement)["faults of vendors"].tried is False
+    assert unmet(judgement) is None
 
 
 def test_rules_are_counted_by_the_trace_also_those_that_came_later(honest: Synthetic) -> None:
-    armed(honest)
-    hit = {"where": "callback", "do": "lose", "at": 0, "external_id": f"{job_id(1, 2)}.video.1"}
-    honest.add(raw.FAULTS, [{"service": "video", "rule": name, **hit} for name in ("r1", "r2")])
+    """A rule is armed at both services, and concerns the video service alone."""
+    rule = {"name": "r1", "where": "callback", "do": "lose"}
+    for service, applies in (("image", False), ("video", True)):
+        honest.told(raw.RUN, "faults", service, rules=[rule | {"applies": applies}])
     judgement = judge(honest.folder)
+    assert rules(judgement) == [Rule("video", "r1", "callback.lose", armed=True, fired=0)]
+    assert found(judgement)["faults of vendors"].tried is False
+    assert str(unmet(judgement)).startswith("armed, and met no job: r1;")
 
+    hit(honest, "callback", "lose", "r1", "r2")
+    judgement = judge(honest.folder)
     assert [(rule.name, rule.armed, rule.fired) for rule in rules(judgement)] == [
         ("r1", True, 1),
         ("r2", False, 1),
     ]
     assert found(judgement)["faults of vendors"].tried is True
-
-
-def test_rules_that_met_nobody_are_told(honest: Synthetic) -> None:
-    assert unmet(judge(honest.folder)) is None
-    armed(honest)
-    text = unmet(judge(honest.folder))
-    assert text is not None
-    assert text.startswith("armed, and met no job: r1;")
-
-    [fault] = [{"service": "video", "rule": "r1", "where": "callback", "do": "lose"}]
-    honest.add(raw.FAULTS, [fault | {"external_id": f"{job_id(0, 0)}.video.1", "at": T0}])
-    assert unmet(judge(honest.folder)) is None
+    assert unmet(judgement) is None
 
 
 def test_a_process_that_began_anew_or_was_silent_is_seen(honest: Synthetic) -> None:
@@ -103,11 +87,9 @@ def test_a_process_that_began_anew_or_was_silent_is_seen(honest: Synthetic) -> N
 def test_more_processes_in_the_histories_than_workers_are_kills(honest: Synthetic) -> None:
     honest.add(raw.PROCESSES, [sample("worker", at, at) for at in range(4)])
     judgement = judge(honest.folder)
-    for number, job in enumerate(judgement.books.jobs[:2]):
+    for number, job in enumerate(judgement.books.jobs):
         name = frozenset({f"{number}@host"})
-        job.executions = [Execution(job.job_id, clients=name, workers=name)]
-    for job in judgement.books.jobs[2:]:
-        job.executions = []
+        job.executions = [Execution(job.job_id, clients=name, workers=name)] * (number < 2)
 
     assert kills(judgement) == 1
     assert "one host name" in found(judgement)["mode"].text
@@ -116,24 +98,21 @@ def test_more_processes_in_the_histories_than_workers_are_kills(honest: Syntheti
 def test_a_call_that_was_repeated_has_failed(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
     assert found(judgement)["calls that fail"].tried is False
-    judgement.stages[0].retries.calls["gen_image, given up", "outcome_unknown"] = 1
 
+    judgement.stages[0].retries.calls["gen_image, given up", "outcome_unknown"] = 1
     assert found(judgement)["calls that fail"].tried is True
 
 
-def test_the_clocks_speed_is_the_mocks_own_word(honest: Synthetic) -> None:
-    vendors = honest.folder.read(raw.VENDORS)
-    for vendor in vendors.values():
-        vendor["stats"]["speed"] = 1
-    honest.replace(raw.VENDORS, vendors)
-
+def test_the_speed_of_vendors_is_the_mocks_own_word_or_real(honest: Synthetic) -> None:
+    assert found(judge(honest.folder))["vendors at their real speed"].tried is False
+    for vendor in ("image", "video"):
+        honest.told(raw.VENDORS, vendor, "stats", speed=1)
     assert found(judge(honest.folder))["vendors at their real speed"].tried is True
 
 
 def test_without_mocks_the_vendors_are_real(tmp_path: Path) -> None:
     plan = Options(stages="2", seed="7").plan(mocks=())
-    run = Synthetic(tmp_path, plan=plan, mocks=()).write()
-    real = found(judge(run.folder))
+    real = found(judge(Synthetic(tmp_path, plan=plan, mocks=()).write().folder))
 
     assert real["vendors at their real speed"].tried is True
     assert real["faults of vendors"].tried is False
@@ -141,11 +120,13 @@ def test_without_mocks_the_vendors_are_real(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "count"), [("plain", 1), ("workers-killed", 4)])
 def test_histories_tell_which_processes_took_tasks(kind: str, count: int, tmp_path: Path) -> None:
-    run = unpack(kind, tmp_path / kind)
-    told = [read_file(path, path.stem) for path in run.histories.glob("*.json")]
+    judgement = judge(unpack(kind, tmp_path / kind))
+    told = [run for job in judgement.books.jobs for run in job.executions]
 
     assert len({name for each in told for name in each.workers}) == count
     assert all(each.workers < each.clients for each in told)
+    states = {claim.text: claim.state for claim in claims(judgement)}
+    assert (states[KILLED] in (SHOWN, PARTLY)) == (count > 1)
 
 
 AT_ONCE, LOST, PAID, CALLBACK, KILLED, WHOLE = CLAIMS
@@ -154,10 +135,6 @@ TESTS = sorted({test for _, tests in CLAIMS.values() for test in tests})
 
 def states(run: Synthetic) -> dict[str, str]:
     return {claim.text: claim.state for claim in claims(judge(run.folder))}
-
-
-def of_job(rows: list[Row], name: str) -> list[Row]:
-    return [row for row in rows if row["job_id"] == name]
 
 
 def test_they_are_those_of_the_readme() -> None:
@@ -185,53 +162,28 @@ def test_a_calm_run_shows_what_needs_no_harm(honest: Synthetic) -> None:
     }
 
 
-def test_a_job_alone_shows_nothing_of_the_limit(tmp_path: Path) -> None:
+def test_one_job_shows_nothing_of_the_limit(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
 
     assert states(run)[AT_ONCE] == NOT_TRIED
 
 
-def test_two_at_once_are_a_broken_claim(honest: Synthetic) -> None:
-    def overlap(rows: list[Row]) -> None:
-        rows[-1]["accepted_at"] -= 0.9
+def test_two_at_once_or_a_lost_record_break_one_claim(honest: Synthetic) -> None:
+    honest.edit(raw.STATES, lambda rows: rows.pop())
+    assert (states(honest)[AT_ONCE], states(honest)[LOST]) == (SHOWN, BROKEN)
 
-    honest.edit(raw.LEDGERS["image"], overlap)
-
+    honest.change(raw.LEDGERS["image"], -1, accepted_at=lambda at: at - 0.9)
     assert states(honest)[AT_ONCE] == BROKEN
 
 
-def test_a_job_without_a_record_breaks_one_claim(honest: Synthetic) -> None:
-    honest.edit(raw.STATES, lambda rows: rows.pop())
-
-    assert states(honest)[LOST] == BROKEN
-
-
 def test_one_lost_callback_shows_a_part(honest: Synthetic) -> None:
-    name = job_id(1, 2)
-
-    def lose(rows: list[Row]) -> None:
-        row = next(row for row in rows if row["external_id"] == f"{name}.video.1")
-        row["callbacks"][-1] |= {"reply": None, "error": "gone"}
-
-    honest.edit(raw.LEDGERS["video"], lose)
-    honest.edit(raw.RECEIPTS, lambda rows: rows.remove(of_job(rows, name)[-1]))
+    honest.change(raw.LEDGERS["video"], 2, "callbacks", -1, reply=None, error="gone")
+    honest.edit(raw.RECEIPTS, lambda rows: rows.pop(5))
 
     assert states(honest)[CALLBACK] == PARTLY
 
 
 def test_a_disturbed_submit_is_an_occasion_to_pay_twice(honest: Synthetic) -> None:
-    honest.add(
-        raw.FAULTS,
-        [
-            {"service": "video", "rule": "r1", "where": "submit", "do": "lose-reply", "at": 0}
-            | {"external_id": f"{job_id(1, 2)}.video.1"}
-        ],
-    )
+    hit(honest, "submit", "lose-reply", "r1")
 
     assert states(honest)[PAID] == SHOWN
-
-
-def test_a_run_whose_workers_were_killed_shows_the_take_over(tmp_path: Path) -> None:
-    found = claims(judge(unpack("workers-killed", tmp_path / "run")))
-
-    assert next(claim.state for claim in found if claim.text == KILLED) in (SHOWN, PARTLY)
