@@ -38,6 +38,16 @@ class Step(NamedTuple):
     called_back: bool
 
 
+class Rule(NamedTuple):
+    """A fault rule of a mock, and whether it concerns this mock at all."""
+
+    service: str
+    name: str
+    places: tuple[str, ...]
+    applies: bool
+    often: Any
+
+
 def stage_name(number: int, jobs: int) -> str:
     """Return how every text calls a stage: its place from 1 on, and how many jobs were planned."""
     return f"{number + 1} ({jobs} job{'' if jobs == 1 else 's'})"
@@ -219,15 +229,16 @@ class Books:
         return frozenset({"processing", "succeed"} if begun else {"succeed"})
 
     @cached_property
-    def rules(self) -> dict[tuple[str, str], set[str]]:
-        """The effects of each fault rule that was armed, by service and name."""
-        found: dict[tuple[str, str], set[str]] = {}
+    def rules(self) -> list[Rule]:
+        """The fault rules that were armed as the run began."""
+        found = []
         for service, body in (self.run.get("faults") or {}).items():
-            rules = body.get("rules") if isinstance(body, dict) else None
+            rules = mapping(body).get("rules")
             for rule in map(mapping, rules if isinstance(rules, list) else ()):
                 effects = map(mapping, rule.get("effects") or [rule])
-                places = {f"{each.get('where')}.{each.get('do')}" for each in effects}
-                found[service, str(rule.get("name"))] = places
+                places = tuple(f"{each.get('where')}.{each.get('do')}" for each in effects)
+                applies, name = bool(rule.get("applies", True)), str(rule.get("name"))
+                found.append(Rule(service, name, places, applies, rule.get("often")))
         return found
 
     @property
@@ -244,9 +255,7 @@ class Books:
     @property
     def armed(self) -> bool:
         """Whether the mocks had any fault to inject."""
-        bodies = (self.run.get("faults") or {}).values()
-        rules = any(isinstance(body, dict) and body.get("rules") for body in bodies)
-        return rules or bool(self.run["plan"].get("faults"))
+        return bool(self.rules or self.run["plan"].get("faults"))
 
     def is_struck(self, kind: str, target: str) -> bool:
         """Whether chaos did this to a process or a workflow."""

@@ -19,7 +19,7 @@ from loadtest.books.model import (
     stage_name,
 )
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge import callbacks, ledgers, life, reference, shown, slot, whole
+from loadtest.judge import callbacks, ledgers, reference, shown, slot, whole
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.fates import (
@@ -230,7 +230,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
             if not job.executions or "Temporal" in books.unread:
                 continue
             model = reference.model_of(job, stage, books, known)
-            for book in (reference, shown, ledgers, callbacks, life):
+            for book in (reference, shown, ledgers, callbacks):
                 yield from book.of_job(model)
 
 

@@ -9,8 +9,7 @@ from loadtest.books.histories import PROGRESS, Activity, Execution, Written, sta
 from loadtest.books.model import DEFAULT, ENDS
 from loadtest.judge.clocks import SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, exactly
-from loadtest.judge.life import ATTEMPT_FAILED
-from loadtest.judge.reference import Model, State, task_of
+from loadtest.judge.reference import ATTEMPT_FAILED, Model, State, task_of
 
 OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
 """What the jobs of a pipeline may lack."""

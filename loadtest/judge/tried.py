@@ -33,7 +33,7 @@ class Tried:
     by: str
 
 
-class Rule(NamedTuple):
+class Fired(NamedTuple):
     """A fault rule of the run, and how often it met a job by the mocks' trace."""
 
     service: str
@@ -52,23 +52,15 @@ def tried(judgement: Judgement) -> list[Tried]:
     ]
 
 
-def rules(judgement: Judgement) -> list[Rule]:
+def rules(judgement: Judgement) -> list[Fired]:
     """Return the rules that were armed as the run began, and any other that the trace names."""
     met = Counter(
         (fault.service, fault.rule) for job in judgement.books.jobs for fault in job.faults
     )
-    found = {}
-    for service, body in (judgement.run.get("faults") or {}).items():
-        armed = mapping(body).get("rules")
-        for rule in map(mapping, armed if isinstance(armed, list) else ()):
-            if rule and rule.get("applies", True):
-                several = map(mapping, rule.get("effects") or [rule])
-                effects = ", ".join(f"{each.get('where')}.{each.get('do')}" for each in several)
-                key = (service, str(rule.get("name")))
-                found[key] = Rule(*key, effects, True, met[key])
-    for key, fired in sorted(met.items()):
-        found.setdefault(key, Rule(*key, "–", False, fired))
-    return list(found.values())
+    known = {(each.service, each.name): each for each in judgement.books.rules if each.applies}
+    found = [Fired(*key, ", ".join(each.places), True, met[key]) for key, each in known.items()]
+    later = (item for item in sorted(met.items()) if item[0] not in known)
+    return found + [Fired(*key, "–", False, fired) for key, fired in later]
 
 
 def unmet(judgement: Judgement) -> str | None:

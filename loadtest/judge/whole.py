@@ -116,7 +116,7 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     for service, numbers in books.faults.items():
         if any(after <= before for before, after in pairwise(numbers)):
             yield run.found("faults.seq", f"the faults of the {service} service are not in order")
-    if any(rule == "None" for _, rule in books.rules):
+    if any(rule.name == "None" for rule in books.rules):
         yield run.found("run.faults", "a rule without a name was armed")
     last = float(facts.get("ended_at") or inf)
     for each in books.clocks:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from loadtest.books.model import Books
 from loadtest.books.seal import NAME, NONE
 from loadtest.judge.compare import RUN
 from loadtest.judge.fields import unheld
@@ -91,14 +92,14 @@ def _failures(judgement: Judgement) -> list[Block]:
 
 def conditions(judgement: Judgement) -> Section:
     """Return every condition with its worst measurement, the run's setting, and its files."""
-    run, root = judgement.run, judgement.books.seal.root
+    root = judgement.books.seal.root
     picture = [("lanes.svg", "the vendors' lanes as a picture")] if lanes(judgement) else []
     seal = [(NAME, "the seal")] if root != NONE else []
     heads = ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is")
     nothing = [row(own(f"{file}: {field}"), why) for file, field, why in unheld()]
     blocks: list[Block] = [
         Table(heads, [_condition(judgement, each) for each in judgement.conditions]),
-        Table(("of this run", "value"), _facts(run, root)),
+        Table(("of this run", "value"), _facts(judgement.books)),
         Table(("field", "why nothing verifies it"), nothing, "Unverified fields"),
         Text("Files of this run, beside this page:"),
         Links((*_FILES, *picture, *seal)),
@@ -176,8 +177,16 @@ def _value(metric: str, number: float | None) -> str | float | None:
     return number if number is None or not in_seconds else duration(number)
 
 
-def _facts(run: dict[str, Any], seal: str) -> list[Cells]:
+def _facts(books: Books) -> list[Cells]:
+    run = books.run
     plan, where = run["plan"], run.get("environment") or {}
+    # What does not concern a service is left out.
+    armed = [
+        f"{rule.service}: {rule.name} ({', '.join([*rule.places, often])})"
+        for rule in books.rules
+        if rule.applies
+        for often in [json.dumps(rule.often) if rule.often else "always"]
+    ]
     arrivals = (
         "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
     )
@@ -196,9 +205,9 @@ def _facts(run: dict[str, Any], seal: str) -> list[Cells]:
         row("Temporal", f"server {where.get('server')}, SDK {where.get('sdk')}"),
         row("Python", str(where.get("python"))),
         row("machine", machine),
-        row("faults armed", _faults(run.get("faults") or {})),
+        row("faults armed", own("; ".join(armed)) if armed else "none"),
         row("limit at the beginning", str(run.get("limit"))),
-        row("seal (root of SHA256SUMS)", seal),
+        row("seal (root of SHA256SUMS)", books.seal.root),
     ]
 
 
@@ -220,19 +229,6 @@ def _code(run: dict[str, Any]) -> Cell | str:
     if other := _other_code(run):
         return Cell(f"not that of the checkout: {', '.join(other)}", WARN)
     return "that of the checkout"
-
-
-def _faults(armed: dict[str, Any]) -> Cell | str:
-    """Return the armed rules by name and effect; what does not concern a service is left out."""
-    found = []
-    for service, body in armed.items():
-        known = body.get("rules") if isinstance(body, dict) else None
-        for rule in known if isinstance(known, list) else []:
-            if isinstance(rule, dict) and rule.get("applies", True):
-                effects = [f"{e.get('where')}.{e.get('do')}" for e in rule.get("effects") or [rule]]
-                often = json.dumps(rule["often"]) if rule.get("often") else "always"
-                found.append(f"{service}: {rule.get('name')} ({', '.join([*effects, often])})")
-    return own("; ".join(found)) if found else "none"
 
 
 def not_tried(judgement: Judgement) -> Section:

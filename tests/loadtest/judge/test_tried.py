@@ -15,7 +15,7 @@ from loadtest.judge.tried import (
     NOT_TRIED,
     PARTLY,
     SHOWN,
-    Rule,
+    Fired,
     Tried,
     claims,
     kills,
@@ -58,7 +58,7 @@ def test_rules_are_counted_by_the_trace_also_those_that_came_later(honest: Synth
     for service, applies in (("image", False), ("video", True)):
         honest.told(raw.RUN, "faults", service, rules=[rule | {"applies": applies}])
     judgement = judge(honest.folder)
-    assert rules(judgement) == [Rule("video", "r1", "callback.lose", armed=True, fired=0)]
+    assert rules(judgement) == [Fired("video", "r1", "callback.lose", armed=True, fired=0)]
     assert found(judgement)["faults of vendors"].tried is False
     assert str(unmet(judgement)).startswith("armed, and met no job: r1;")
 
