@@ -116,7 +116,6 @@ async def _bytes_of(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 
 async def main(arguments: list[str]) -> None:
-    """Run the proxy until the server has ended."""
     host, port, ui_host, ui_port, server_pid, metrics_port = arguments
     async with http_client(seconds=SILENT_SECONDS) as client:
         app = ui_app(
@@ -133,7 +132,6 @@ async def main(arguments: list[str]) -> None:
 
 
 async def _end_with(pid: int, serving: uvicorn.Server) -> None:
-    """Stop serving when that process is gone."""
     while True:
         try:
             os.kill(pid, 0)

@@ -76,7 +76,6 @@ class Docker:
         self._must(command, doing="stopping the containers", log="compose-down")
 
     def units(self) -> list[Unit]:
-        """Return every container of the stack."""
         answer = capture(self._compose("ps", "--all", "--format", "json"), self._env())
         if not answer.good:
             raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
@@ -85,7 +84,6 @@ class Docker:
         return [_unit(row) for row in rows if row["Service"] in ours]
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
-        """Print the last lines of services, and follow."""
         extra = ["--follow"] if follow else []
         command = self._compose("logs", "--tail", str(lines), *extra, *names)
         return hand_over(command, self._env())
@@ -104,7 +102,6 @@ class Docker:
         capture(["docker", "image", "prune", "--force", "--filter", label])
 
     def loadtest(self, arguments: list[str], env: Mapping[str, str]) -> int:
-        """Run the load test in a separate container."""
         handed = [word for name in env for word in ("--env", name)]
         terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
         words = ("run", "--rm", "--no-deps", *terminal, *handed, LOADTEST.name, *arguments)
@@ -171,7 +168,6 @@ def _unit(row: dict[str, str]) -> Unit:
 
 
 def present(image: str) -> bool:
-    """True if the engine has an image."""
     return capture(["docker", "image", "inspect", "--format", "{{.Id}}", image]).good
 
 
@@ -205,7 +201,6 @@ def base_image(settings: Settings) -> str:
 
 
 def source_hash(root: Path, base: str) -> str:
-    """Return a digest of everything that an image is made of."""
     return digest(root, _MADE_OF, salt=base)
 
 

@@ -90,7 +90,6 @@ def environment_of(
 
 
 def _alike(settings: Settings) -> dict[str, str]:
-    """Return the variables that are the same in both modes."""
     secret = callback_secret(settings)
     known = {
         "API_PUBLIC_URL": public(settings),
@@ -139,7 +138,6 @@ def _addresses(settings: Settings, *, containers: bool) -> dict[str, str]:
 
 
 def _beside(settings: Settings, service: Service, index: int) -> dict[str, str]:
-    """Return the further variables of a process on this machine."""
     ports = {name: str(number) for name, number in settings.ports.items()}
     ports[WORKER.port] = str(settings.ports[WORKER.port] + (index if service is WORKER else 0))
     return ports | {
@@ -152,7 +150,6 @@ def _beside(settings: Settings, service: Service, index: int) -> dict[str, str]:
 
 
 def _inside(settings: Settings, service: Service) -> dict[str, str]:
-    """Return the further variables of a container."""
     given = settings.values
     known = {"MOCK_COMFYUI_URL": IMAGE, "MOCK_KLING_URL": VIDEO}
     known |= {"WORKER_URL": WORKER, "SEMAPHORE_URL": SEMAPHORE}

@@ -63,7 +63,6 @@ class Saved(BaseModel):
             return cls()
 
     def write(self, run_dir: Path) -> None:
-        """Replace what is saved."""
         write_private(run_dir / SAVED, self.model_dump_json())
 
 

@@ -156,7 +156,6 @@ class Local:
         }
 
     def _bring(self, items: list[Program]) -> None:
-        """Run exactly these programs."""
         run = self.settings.run_dir
         for folder in (*FOLDERS, "logs", "run"):
             private_folder(self.settings.data_dir / folder)
@@ -266,7 +265,6 @@ class Local:
         end_marked(self.settings.run_dir)
 
     def alive(self) -> bool:
-        """True if our supervisor answers."""
         return supervisor.answers(self._socket)
 
     @property
@@ -279,7 +277,6 @@ class Local:
             raise StackError(f"the stack did not stop within {STOP_PATIENCE:.0f} s", UNREACHABLE)
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
-        """Print the last lines of services' log files, and follow."""
         root, wanted = self.settings.root, names or [each.name for each in self.settings.every]
         found = [
             str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -26,14 +26,12 @@ def numbers(version: str) -> tuple[int, int]:
 
 @cache
 def engine_version() -> str | None:
-    """Return the version of the engine, or None."""
     answer = capture(["docker", "version", "--format", "{{.Server.Version}}"], timeout=PATIENCE)
     return answer.out.strip() or None if answer.good else None
 
 
 @cache
 def compose() -> tuple[tuple[str, ...], str] | None:
-    """Return Compose's command and version, or None."""
     for command in (("docker", "compose"), ("docker-compose",)):
         answer = capture([*command, "version", "--short"], timeout=PATIENCE)
         if answer.good and numbers(answer.out.strip()) >= OLDEST_COMPOSE:
@@ -75,7 +73,6 @@ def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]
 
 
 def is_free(bind: str, port: int) -> bool:
-    """True if a server could listen there now."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

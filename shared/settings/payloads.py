@@ -33,7 +33,6 @@ class PayloadSettings(BaseSettings):
 
     @property
     def payload_keys(self) -> "PayloadKeys":
-        """Return the keys."""
         return _parsed(self.payload_key)
 
 

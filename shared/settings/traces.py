@@ -34,7 +34,6 @@ class TraceSettings(CommonSettings):
 
     @property
     def trace_headers(self) -> dict[str, str]:
-        """The headers that are posted along."""
         setting = self.otel_exporter_otlp_headers
         found = map(_HEADER.fullmatch, setting.get_secret_value().split(",") if setting else ())
         return {each[1].lower(): unquote(each[2]) for each in found if each}

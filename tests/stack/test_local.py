@@ -100,13 +100,6 @@ def refuses_wrong_settings(stack: Stack) -> None:
     assert workers(stack) == before
 
 
-def family(pid: int) -> Iterator[int]:
-    """A process and all that it has started."""
-    yield pid
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield from family(int(child))
-
-
 def name(pid: int) -> str:
     """By its command line: a service, or another program of the stack."""
     line = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
@@ -121,8 +114,9 @@ def told(pid: int) -> set[str]:
 
 
 def test_each_process_is_told_what_it_reads_and_no_more(stack: Stack) -> None:
-    supervisor = int(Path(stack.settings["DATA_DIR"], "run", "supervisord.pid").read_text())
-    found = [(name(pid), told(pid)) for pid in family(supervisor)]
+    run_dir = Path(stack.settings["DATA_DIR"], "run")
+    supervisor = int((run_dir / "supervisord.pid").read_text())
+    found = [(name(pid), told(pid)) for pid in (supervisor, *marked(run_dir))]
     programs = {"supervisord", "temporal", "ui_proxy", "mock_comfyui", "mock_kling"}
     assert programs | CLIENTS <= {it for it, _ in found}
     who = {
@@ -226,8 +220,7 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
     until_answered(f"{api}/slots", lambda slots: slots["waiting_count"] == 0)
     until_answered(f"{api}/jobs?status=running", lambda page: not page["jobs"])
     assert "MOCKS=off needs" in stack.make("mocks-off", good=False)
-    gone = words(vendors | {"KLING_URL": "http://127.0.0.1:1"})
-    refuses_wrong_vendors(stack, gone)
+    refuses_wrong_vendors(stack, *words(vendors | {"KLING_URL": "http://127.0.0.1:1"}))
 
     stack.make("mocks-off", *words(vendors))
     assert "mock-kling" not in stack.make("ps")
@@ -250,7 +243,12 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
     assert len(httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=60).json()) == 1
 
 
-def refuses_wrong_vendors(stack: Stack, gone: list[str]) -> None:
+def words(given: dict[str, str]) -> list[str]:
+    """The values of make's command line."""
+    return [f"{name}={value}" for name, value in given.items()]
+
+
+def refuses_wrong_vendors(stack: Stack, *gone: str) -> None:
     """Nothing changes where nobody answers, and the doctor tells the good one from the bad one."""
     said = stack.make("mocks-off", *gone, good=False)
     start = "video service: no server answers at http://127.0.0.1:1 (KLING_URL): "
@@ -260,11 +258,6 @@ def refuses_wrong_vendors(stack: Stack, gone: list[str]) -> None:
     found = stack.make("doctor", "MOCKS=off", *gone, good=False)
     assert re.search(r"^ok +image service +answers at ", found, re.MULTILINE)
     assert re.search(r"^bad +video service +no server answers at ", found, re.MULTILINE)
-
-
-def words(given: dict[str, str]) -> list[str]:
-    """The values of make's command line."""
-    return [f"{name}={value}" for name, value in given.items()]
 
 
 def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack) -> None:

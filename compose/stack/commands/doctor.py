@@ -89,7 +89,6 @@ def base_image(settings: Settings) -> Finding:
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
-    """Check the disk of DATA_DIR."""
     folder = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
     usage = shutil.disk_usage(folder)
     free, share = usage.free / 2**30, usage.free / usage.total

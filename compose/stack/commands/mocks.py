@@ -48,7 +48,6 @@ def arm(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def clear(settings: Settings) -> None:
-    """Disarm everything."""
     for service in _there(settings):
         _call(settings, service, "DELETE")
     say("no faults are armed")

@@ -84,23 +84,20 @@ def _chaos(proof: Proof, name: str, **given: str) -> int:
     return develop.chaos(proof.root, there | given)
 
 
-def _mutants(proof: Proof, name: str, only: str) -> int:
-    """Run the unchanged product, and a build that is wrong on purpose."""
-    words = ["--only", only, "--folder", str(proof.folder / name)]
-    return develop.run(proof.root, "tests.mutants", words)
-
-
-def _faults(settings: Settings, environ: Mapping[str, str]) -> int:
-    return runs.jobs(settings, "20", environ)
-
-
 # The judge knows them by their names.
 PARTS: dict[str, Part] = {
     "ladder": lambda proof, name: _jobs(proof, name, runs.ladder),
-    "faults": lambda proof, name: _jobs(proof, name, _faults, PRESET="everything-at-once"),
+    "faults": lambda proof, name: _jobs(
+        proof, name, lambda own, given: runs.jobs(own, "20", given), PRESET="everything-at-once"
+    ),
     "kills": lambda proof, name: _chaos(proof, name, DECK="kills"),
     "chaos": lambda proof, name: _chaos(proof, name, MINUTES="2"),
-    "control": lambda proof, name: _mutants(proof, name, "sound-queue,two-holders"),
+    # The unchanged product, and a build that is wrong on purpose.
+    "control": lambda proof, name: develop.run(
+        proof.root,
+        "tests.mutants",
+        ["--only", "sound-queue,two-holders", "--folder", str(proof.folder / name)],
+    ),
 }
 
 
@@ -133,7 +130,6 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 def _carried_out(proof: Proof, name: str, part: Part) -> int:
-    """Run one part and note how it ended."""
     began, reason = time(), ""
     try:
         status = part(proof, name)

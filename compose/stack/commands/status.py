@@ -63,7 +63,6 @@ def logs(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 def urls(settings: Settings) -> None:
-    """Print every address."""
     image, video = vendors(settings)
     own_ui = "TEMPORAL_UI_URL" not in settings.values
     rows = [
