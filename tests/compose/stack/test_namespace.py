@@ -19,12 +19,9 @@ BOTH = {"CustomProgress": "Int", "CustomTag": "Keyword"}
 FINE = {"there": True, "missing": {}, "instead": {}, "done": [], "refused": "", "wrong": ""}
 
 
-def answers(outcome: Outcome) -> Fake:
-    return Fake({"semaphore.namespace": outcome}, ready=True)
-
-
 def says(**found: Any) -> Fake:
-    return answers(Outcome(0, f"a warning\n{json.dumps(FINE | found)}\n", ""))
+    told = Outcome(0, f"a warning\n{json.dumps(FINE | found)}\n", "")
+    return Fake({"semaphore.namespace": told}, ready=True)
 
 
 def commands(here: Settings, stack: Fake, days: int = 3) -> list[str]:
@@ -35,12 +32,6 @@ def check(here: Settings, stack: Fake) -> None:
     """As `make up` does."""
     start = Start(here, stack, [], containers=False)
     checks.refuse(checks.temporal(start), "nothing was started or changed")
-
-
-def test_a_server_of_our_own_has_all_of_it(settings: Load) -> None:
-    stack = says()
-    check(settings(), stack)
-    assert stack.asked == []
 
 
 def test_what_is_fine_is_said_nothing_about(settings: Load) -> None:
@@ -106,20 +97,6 @@ def test_on_temporal_cloud(settings: Load) -> None:
     ]
 
 
-def test_a_server_that_is_away_holds_nothing_up(settings: Load) -> None:
-    here = settings(TEMPORAL_ADDRESS=ELSEWHERE)
-    stack = answers(Outcome(UNREACHABLE, "", "Temporal does not answer."))
-    check(here, stack)
-    found = namespace.look(here, stack, "look")
-    assert (found.wrong, found.away) == (f"{ELSEWHERE}: Temporal does not answer.", True)
-
-
-def test_a_program_that_fails_is_told_by_its_last_words(settings: Load) -> None:
-    stack = answers(Outcome(1, "", "Traceback\nValueError: ouch"))
-    with pytest.raises(StackError, match=r"it can't be checked \(ValueError: ouch\)"):
-        check(settings(TEMPORAL_ADDRESS=ELSEWHERE), stack)
-
-
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Fake:
     """What `make namespace` asks."""
@@ -145,9 +122,13 @@ def test_what_was_not_made_is_told_with_the_commands(settings: Load, made: Fake)
     with pytest.raises(StackError) as refused:
         namespace.prepare(settings(TEMPORAL_ADDRESS=ELSEWHERE), {})
     first, *others = str(refused.value).splitlines()
-    assert first == "it is missing"
+    assert (first, refused.value.status) == ("it is missing", VERDICT)
     assert len(others) == 2
     assert all(each.startswith("  temporal operator search-attribute ") for each in others)
+    made.answers = {"semaphore.namespace": Outcome(UNREACHABLE, "", "no answer")}
+    with pytest.raises(StackError, match=f"{ELSEWHERE}: no answer") as refused:
+        namespace.prepare(settings(TEMPORAL_ADDRESS=ELSEWHERE), {})
+    assert refused.value.status == UNREACHABLE
 
 
 @pytest.mark.parametrize("days", ["0", "x", "-1", "3651", "1.5", "9" * 5000])
