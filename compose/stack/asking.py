@@ -22,10 +22,10 @@ class Unanswered(StackError):
     """The service gave no answer, or is not ready."""
 
 
-def api(settings: Settings, path: str, body: object = None, **headers: str) -> Any:
+def api(settings: Settings, path: str, body: object = None) -> Any:
     """Call the API with its token."""
-    if token := settings.values.get("API_TOKEN"):
-        headers["Authorization"] = f"Bearer {token}"
+    token = settings.values.get("API_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     return call(f"{settings.url(API.port)}{path}", body, headers=headers)
 
 

@@ -47,8 +47,10 @@ async def status(vendor: StubVendor) -> VendorStatus | None:
         return await FalVideos(http, settings_of()).status(KEPT)
 
 
-async def test_the_setting_names_the_class() -> None:
-    async with chosen_videos(settings_of()) as videos:
+async def test_the_setting_names_the_class_and_its_key_is_not_shown() -> None:
+    settings = settings_of()
+    assert "the-key" not in repr(settings)
+    async with chosen_videos(settings) as videos:
         assert isinstance(videos, FalVideos)
         assert not videos.traits.looked_up
 
@@ -64,10 +66,6 @@ async def test_the_setting_names_the_class() -> None:
 def test_a_name_that_leads_nowhere_is_refused(path: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         settings_of(path)
-
-
-def test_the_key_is_not_shown() -> None:
-    assert "the-key" not in repr(settings_of())
 
 
 async def test_a_video_is_submitted_as_documented() -> None:

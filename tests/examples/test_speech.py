@@ -1,12 +1,13 @@
-"""The worker's side of the example: its vendor over HTTP, the check of its files, its histories."""
+"""The vendor of the example over HTTP, from both sides of the wire, and the check of its files."""
 
 import io
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from examples.speech.mock import SpeechMockSettings, create_app, tone
+from examples.speech.mock import SECONDS_A_CHARACTER, SpeechMockSettings, create_app, tone
 from examples.speech.vendor import Speaker
 from examples.speech.worker import WavChecker
 from services.mock_core.clock import DelaySpec
@@ -15,6 +16,7 @@ from tests.services.mock_core.serving import Json, Service, receiving, running
 from tests.services.worker.vendors.stub import StubVendor, reply
 
 OURS = "job-0123456789abcdef01234567.speech.1"
+NOWHERE = "http://127.0.0.1:9/"
 ANSWERED_ANOTHER: Json = {"where": "submit", "do": "refuse", "with": {"status": 503}}
 
 
@@ -35,32 +37,67 @@ async def test_an_order_is_found_by_our_id_and_its_duplicate_adopted(mock: Servi
     status = await speaker.status(OURS)
     assert status is not None
     assert (status.vendor_id, status.state, status.percent) == (made, "succeeded", 100)
-    assert (await mock.row(OURS))["token"] == 7
+    [row] = await mock.json("/admin/ledger")
+    assert (row["external_id"], row["token"], row["charged"]) == (OURS, 7, True)
     url = await speaker.address(status)
     assert url is not None
-    assert (await mock.http.get(url)).content == tone("good morning")
+    content = (await mock.http.get(url)).content
+    assert content == tone("good morning")
+    with wave.open(io.BytesIO(content)) as file:
+        seconds = file.getnframes() / file.getframerate()
+    assert seconds == pytest.approx(len("good morning") * SECONDS_A_CHARACTER, abs=0.001)
 
 
-async def test_what_is_cancelled_has_failed(mock: Service) -> None:
+async def test_what_is_cancelled_has_failed_and_costs_nothing(mock: Service) -> None:
     await mock.arm({"where": "start", "do": "slow", "with": {"extra": 60_000}})
     speaker = Speaker(mock.http)
-    made = await speaker.submit(OURS, 7, text="x", callback_url="http://127.0.0.1:9/")
-    await speaker.cancel(made)
+    await speaker.cancel(await speaker.submit(OURS, 7, text="x", callback_url=NOWHERE))
     await speaker.cancel("unknown")
     status = await speaker.status(OURS)
     assert status is not None
     assert status.state == "failed"
+    row = await mock.row(OURS)
+    assert (row["outcome"], row["charged"]) == ("cancelled", False)
 
 
 async def test_a_failure_is_sorted(mock: Service) -> None:
     await mock.arm(ANSWERED_ANOTHER)
     with pytest.raises(RefusedForNow):
-        await Speaker(mock.http).submit(OURS, 7, text="x", callback_url="http://127.0.0.1:9/")
+        await Speaker(mock.http).submit(OURS, 7, text="x", callback_url=NOWHERE)
 
     another = reply(id="8", reference=f"{OURS}0", state="done")
     async with StubVendor({f"GET /speech/{OURS}": [another]}).client() as http:
         with pytest.raises(OutcomeUnknown):
             await Speaker(http).status(OURS)
+
+
+@pytest.mark.parametrize(
+    ("do", "says"),
+    [
+        ("lose", []),
+        ("contradict", [("failed", True), ("failed", True)]),
+        ("unknown-job", [("reading", False), ("done", False)]),
+    ],
+)
+async def test_the_faults_of_callbacks_speak_the_vendors_words(
+    mock: Service, do: str, says: list[tuple[str, bool]]
+) -> None:
+    await mock.arm({"service": "speech", "where": "callback", "do": do})
+    async with receiving() as receiver:
+        await Speaker(mock.http).submit(OURS, 7, text="x", callback_url=receiver.url)
+        await mock.quiet()
+    assert [(body["state"], body["reference"] == OURS) for body in receiver.bodies] == says
+
+
+async def test_addresses_and_services_that_nobody_named_are_refused(mock: Service) -> None:
+    wanted = {"text": "x", "callback_url": "http://elsewhere.example/callback"}
+    answer = await mock.post("/speech", wanted)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_callback_url")
+    rule = {"service": "speach", "where": "poll", "do": "reset"}
+    answer = await mock.http.put("/admin/faults", json=rule)
+    assert answer.status_code == 422
+    [mistake] = answer.json()["errors"]
+    assert mistake["message"] == "It must be one of image, video, speech."
 
 
 @pytest.mark.parametrize("bad", [b"", b"RIFF", tone("a text")[:-1], b"<html></html>"])

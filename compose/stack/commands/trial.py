@@ -3,7 +3,6 @@
 It is followed to its end, and reported with its files and charges.
 """
 
-import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,8 +19,6 @@ from compose.stack.settings import Settings
 ORDER = {"PROMPT": "a red fox in fresh snow looks up", "STYLE": "ink on paper"}
 TAG = "try"
 POLL_SECONDS = 0.5
-# A submit without an answer is sent again under the same key, and is the same job.
-SUBMITS, SUBMIT_PAUSE = 3, 1.0
 # The API may be away for this long while the job goes on.
 PATIENCE = 120.0
 AGAIN = "a generation that fails at the vendor is repeated, at most three times"
@@ -60,20 +57,15 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
 
 def _submitted(settings: Settings, order: Mapping[str, str]) -> str:
     """Return the id of the new job; without an answer, print how to find and end it."""
-    key = {"Idempotency-Key": secrets.token_hex(16)}
-    for left in reversed(range(SUBMITS)):
-        try:
-            return str(api(settings, "/jobs", {**order, "tag": TAG}, **key)["job_id"])
-        except Unanswered as error:
-            if not left:
-                jobs = f"{settings.url(API.port)}/jobs"
-                raise StackError(
-                    f"{error}; the job may have been started: {jobs}?tag={TAG} lists it, and"
-                    f" POST {jobs}/JOB_ID/cancel ends it",
-                    UNREACHABLE,
-                ) from error
-        time.sleep(SUBMIT_PAUSE)
-    raise AssertionError
+    try:
+        return str(api(settings, "/jobs", {**order, "tag": TAG})["job_id"])
+    except Unanswered as error:
+        jobs = f"{settings.url(API.port)}/jobs"
+        raise StackError(
+            f"{error}; the job may have been started: {jobs}?tag={TAG} lists it, and"
+            f" POST {jobs}/JOB_ID/cancel ends it",
+            UNREACHABLE,
+        ) from error
 
 
 def _followed(settings: Settings, job_id: str) -> dict[str, Any]:

@@ -75,7 +75,6 @@ class Call(NamedTuple):
     path: str
     body: Any
     token: str | None
-    key: str | None
 
 
 class Listener(HTTPServer):
@@ -95,8 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
-        token, key = self.headers.get("Authorization"), self.headers.get("Idempotency-Key")
-        call = Call(self.command, self.path, body, token, key)
+        call = Call(self.command, self.path, body, self.headers.get("Authorization"))
         assert isinstance(self.server, Listener)
         self.server.calls.append(call)
         if answer := self.server.answer(call):

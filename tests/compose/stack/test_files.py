@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from compose.stack.files import give, own_folder, private_folder, write_private
+from compose.stack.files import give, own_folder, write_private
 from compose.stack.output import StackError
 from tests.fixtures.small_disk import NewDisk
 
@@ -19,21 +19,13 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_folder_is_made_and_closed(tmp_path: Path) -> None:
-    old, new = tmp_path / "old", tmp_path / "data" / "new"
-    old.mkdir()
-    old.chmod(0o755)
-    for folder in (old, new):
-        private_folder(folder)
-        assert mode(folder) == 0o700
-
-
-def test_a_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "secrets" / "key"
+def test_a_file_is_for_its_owner_alone_and_so_is_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir(mode=0o755)
     for text in ("one", "another"):
-        write_private(path, text)
-        assert path.read_text() == text
-    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+        write_private(folder / "key", text)
+        assert (folder / "key").read_text() == text
+    assert (mode(folder / "key"), mode(folder)) == (0o600, 0o700)
 
 
 def test_what_a_full_disk_refuses_is_named_and_leaves_nothing_behind(
