@@ -54,8 +54,8 @@ def faults_answer(mock: Mock) -> dict[str, Any]:
         "seed": mock.plan.seed,
         "rules": mock.plan.rows(),
         "presets": [
-            {name: getattr(preset, name) for name in ("name", "says", "expect", "fatal")}
-            for preset in PRESETS.values()
+            {"name": name, "says": it.says, "expect": it.expect, "fatal": it.fatal}
+            for name, it in PRESETS.items()
         ],
     }
 

@@ -4,11 +4,11 @@ A rule decides by the seed, its name, the job and the attempt, so order and para
 nothing.
 """
 
-import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count, groupby
 from typing import Any
 
 from services.mock_core.clock import Clock, DelaySpec, SeededRandom, rfc3339
@@ -18,7 +18,7 @@ from services.mock_core.ledger import Generation
 
 # By rule name: whether a fault that depends on the moment applies now.
 When = Callable[[str, Fault], bool]
-_serials = itertools.count(1)
+_serials = count(1)
 _TEXTS = ("prompt", "style", "tag", "id", "external_id")
 
 
@@ -172,7 +172,10 @@ class Injected:
             do, members = "refuse", {"status": 429, "code": 1303}
         rule, key = self.rule.rule, self.generation.job.key
         match, attempts = rule.match.status, rule.often.attempts
-        often = {"events": ",".join(map(str, sorted(set(events))))}
+        # As `1-1,3-7`: the difference between a number and its place is the same within a span.
+        places = groupby(enumerate(sorted(set(events))), lambda it: it[1] - it[0])
+        spans = [[number for _, number in span] for _, span in places]
+        often = {"events": ",".join(f"{span[0]}-{span[-1]}" for span in spans)}
         return {
             "note": f"by {self.rule.name}: {self.generation.prompt[:80]}",
             "match": {"key": key, **({} if match is None else {"status": match})},

@@ -4,15 +4,12 @@ import fnmatch
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import re2
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     PositiveInt,
@@ -25,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from services.mock_core.faults.kinds import KINDS, Fault, Where
 from services.mock_core.faults.presets import PRESETS
 from services.mock_core.problems import Problem
+from services.mock_core.settings import Part
 from shared.http.mistakes import MOST, member_of, sentence_of
 
 # The services that a rule may name, beside one that a mock of another vendor adds.
@@ -64,8 +62,7 @@ _IMPOSSIBLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
+class PlanRequest(NamedTuple):
     rules: list["Rule"]
     seed: int | None
 
@@ -88,7 +85,7 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
             wrong("", member_of((unknown,)), "There is no such field.")
         raw = []
         if isinstance(preset, str) and preset in PRESETS:
-            raw += PRESETS[preset].rules
+            raw += [{"name": preset, **rule} for rule in PRESETS[preset].rules]
         elif "preset" in body:
             wrong("", "preset", "It must be one of " + ", ".join(PRESETS))
         if isinstance(listed, list) and len(listed) <= MAX_RULES:
@@ -133,14 +130,10 @@ def _values(item: Any) -> int:
     return count + len(ahead)
 
 
-_RANGES = re.compile(r"\d+(-\d*)?(,\d+(-\d*)?)*", re.ASCII)
-
-
 def _numbers(value: object) -> object:
-    good = isinstance(value, str) and len(value) <= 20_000 and _RANGES.fullmatch(value)
-    if not good and not (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        raise ValueError("It must be a number from 1 on, or ranges such as '1-3,7-'.")
-    number_test(str(value))
+    if not isinstance(value, int | str) or isinstance(value, bool):
+        raise ValueError(_NUMBERS)
+    number_test(value)
     return value
 
 
@@ -176,10 +169,6 @@ ServiceName = Annotated[str, AfterValidator(_service)]
 Pattern = Annotated[str, Field(min_length=1, max_length=2500), AfterValidator(_pattern)]
 Do = Annotated[str, AfterValidator(_do)]
 With = Annotated[dict[str, Any], AfterValidator(_with)]
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Match(Part):
@@ -232,7 +221,7 @@ class Effect(Part):
 
     where: Where
     do: Do
-    with_: Annotated[With, Field(alias="with")] = {}
+    with_: With = Field({}, alias="with")
 
 
 class Rule(Part):
@@ -337,19 +326,24 @@ def text_matcher(pattern: str) -> Callable[[str], bool]:
     return lambda text: whole(text) is not None
 
 
+_SPAN = re.compile(r"(\d+)(-?)(\d*)", re.ASCII)
+_MOST_SPANS = 10_000
+_NUMBERS = "It must be a number from 1 on, or ranges such as '1-3,7-'."
+
+
 def number_test(spec: int | str | None) -> Callable[[int], bool]:
     """Return a test for `3`, `"1-3"`, `"2-"` or a list of them, or for any number; raise
-    ValueError for a reversed range."""
+    ValueError for anything else."""
     if spec is None:
         return lambda _: True
     ranges: list[tuple[int, float]] = []
     for part in str(spec).split(","):
-        first, dash, last = part.partition("-")
-        low = int(first)
-        high: float = low if not dash else float(last) if last else float("inf")
-        if low < 1:
-            raise ValueError("counting starts at 1")
-        if high < low:
-            raise ValueError(f"range {part!r} runs backwards")
+        span = _SPAN.fullmatch(part)
+        if span is None or len(ranges) >= _MOST_SPANS:
+            raise ValueError(_NUMBERS)
+        low = int(span[1])
+        high = float(span[3] or "inf") if span[2] else low
+        if not 1 <= low <= high:
+            raise ValueError(f"{_NUMBERS} {span[0]!r} begins at 0 or runs backwards.")
         ranges.append((low, high))
     return lambda number: any(low <= number <= high for low, high in ranges)
