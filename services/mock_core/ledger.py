@@ -258,10 +258,6 @@ class Ledger:
     def by_external(self, external_id: str) -> Generation | None:
         return _known(self._by_external.get(external_id))
 
-    def newest(self) -> Iterator[Generation]:
-        """Return what the vendor still knows, latest first."""
-        return (row for row in reversed(self._rows) if not row.vanished)
-
     def other(self, generation: Generation) -> Generation | None:
         """Return the last accepted generation of another job."""
         return next((row for row in reversed(self._rows) if row.job is not generation.job), None)

@@ -101,7 +101,7 @@ class Mock:
 
     def forget_ids(self) -> int:
         """Forget what a vendor loses by a restart; return the number of lost generations."""
-        known = list(self.ledger.newest())
+        known = [row for row in self.ledger if not row.vanished]
         for row in known:
             self.runner.vanish(row)
         for forget in self.on_restart:

@@ -16,7 +16,7 @@ from services.mock_core.mock import TheMock
 from services.mock_core.problems import Problem, in_words_of
 from services.mock_kling.orders import BAD_MEMBER, order, resolve
 from services.mock_kling.settings import KlingConfig, config_of
-from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, task_body, truth
+from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, task_body
 from services.mock_kling.video import BadPicture, check, decode
 
 PREFIXES = ("/v1/", "/account/")
@@ -37,42 +37,44 @@ class TokenCheck:
         # token -> nominal time of its end
         self._ends: OrderedDict[str, float] = OrderedDict()
 
-    def refusal(self, header: str | None, settings: KlingConfig) -> tuple[int, str | None] | None:
-        """Return the code for an Authorization header, and a message if it differs from the
-        table's; None for a good one."""
+    def check(self, header: str | None, config: KlingConfig) -> None:
+        """Raise a Problem for an Authorization header that the vendor refuses."""
         kind, _, token = (header or "").partition(" ")
         if not header or kind.lower() != "bearer":
-            return INVALID if header else EMPTY, None
-        is_elsewhere = settings.address == "other-region"
+            raise _refused(INVALID if header else EMPTY)
+        is_elsewhere = config.address == "other-region"
         token = token.strip()
         # Not a JWT.
         if token.count(".") != 2:
-            known = token == settings.api_key and not is_elsewhere
-            return None if known else (INVALID, "api key not found")
+            if token != config.api_key or is_elsewhere:
+                raise _refused(INVALID, "api key not found")
+            return
         try:
             # Its times are judged below, by another clock.
             times = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
-            claims = jwt.decode(token, settings.secret_key, algorithms=["HS256"], options=times)  # type: ignore[arg-type]
+            claims = jwt.decode(token, config.secret_key, algorithms=["HS256"], options=times)  # type: ignore[arg-type]
         except jwt.InvalidSignatureError:
-            return WRONG, None
+            raise _refused(WRONG) from None
         except (jwt.InvalidTokenError, ValueError):
-            return INVALID, None
-        if claims.get("iss") != settings.access_key or is_elsewhere:
-            return WRONG, None
-        code = self._outside(token, claims, settings.clock_skew)
-        return None if code is None else (code, None)
-
-    def _outside(self, token: str, claims: dict[str, Any], skew: float) -> int | None:
+            raise _refused(INVALID) from None
+        if claims.get("iss") != config.access_key or is_elsewhere:
+            raise _refused(WRONG)
         begins, ends = claims.get("nbf", 0), claims.get("exp")
         if any(isinstance(it, bool) or not isinstance(it, int | float) for it in (begins, ends)):
-            return INVALID
-        if begins > time.time() + skew:
-            return NOT_YET_VALID
+            raise _refused(INVALID)
+        if begins > time.time() + config.clock_skew:
+            raise _refused(NOT_YET_VALID)
         if token not in self._ends:
             self._ends[token] = self._clock.now() + float(ends or 0) - time.time()
             if len(self._ends) > _KEPT:
                 self._ends.popitem(last=False)
-        return EXPIRED if self._clock.now() + skew >= self._ends[token] else None
+        if self._clock.now() + config.clock_skew >= self._ends[token]:
+            raise _refused(EXPIRED)
+
+
+def _refused(code: int, detail: str | None = None) -> Problem:
+    status, _, usual = resolve(None, code)
+    return Problem(status, code, detail=detail or usual)
 
 
 class Instead(Exception):
@@ -96,10 +98,7 @@ async def authorized(request: Request, mock: TheMock) -> None:
         status = 200 if config.address == "page" else _BLOCKED
         raise Instead(Response(_PAGE, status, media_type="text/html"))
     tokens: TokenCheck = request.app.state.tokens
-    wrong = tokens.refusal(request.headers.get("authorization"), config)
-    if wrong is not None:
-        status, code, usual = resolve(None, wrong[0])
-        raise Problem(status, code, detail=wrong[1] or usual)
+    tokens.check(request.headers.get("authorization"), config)
 
 
 def _reply(code: int | str, message: str, request: str = "") -> dict[str, Any]:
@@ -173,8 +172,7 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
     """Create a task."""
     model = MODELS.get(wanted.model_name)
     if model is None:
-        detail = f"model {wanted.model_name[:100]} does not exist"
-        raise Problem(404, NO_RESOURCE, detail=detail)
+        raise _refused(NO_RESOURCE, f"model {wanted.model_name[:100]} does not exist")
     reason = model.refusal(
         mode=wanted.mode,
         seconds=int(wanted.duration),
@@ -182,7 +180,7 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
         last_frame=bool(wanted.image_tail),
     )
     if reason is not None:
-        raise Problem(400, BAD_MEMBER, detail=reason)
+        raise _refused(BAD_MEMBER, reason)
     image, *_ = [_picture(image) for image in (wanted.image, wanted.image_tail) if image]
     return await order(
         request,
@@ -206,14 +204,14 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
 
 
 def _picture(image: str) -> str | bytes:
-    """Return the address, or the decoded picture; raise a Problem (1201) for an invalid one."""
+    """Return the address, or the decoded picture; raise a Problem for an invalid one."""
     if image.startswith(("http://", "https://")):
         return image
     try:
         found = decode(image)
         check(found)
     except BadPicture as error:
-        raise Problem(400, BAD_MEMBER, detail=str(error)) from error
+        raise _refused(BAD_MEMBER, str(error)) from error
     return found
 
 
@@ -230,19 +228,6 @@ async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
     return await look_up(
         mock, task, reply=lambda it, view: succeed(task_body(it, view, base)), shape=refuse
     )
-
-
-@router.get("/v1/videos/image2video", responses=ERRORS)
-async def list_tasks(
-    request: Request,
-    mock: TheMock,
-    page: Annotated[int, Query(alias="pageNum", ge=1, le=1000)] = 1,
-    size: Annotated[int, Query(alias="pageSize", ge=1, le=500)] = 30,
-) -> Response:
-    """Tasks, newest first."""
-    base, start = base_url(request), (page - 1) * size
-    rows = itertools.islice(mock.ledger.newest(), start, start + size)
-    return succeed([task_body(row, truth(row), base) for row in rows])
 
 
 @router.get("/account/costs", responses=ERRORS)

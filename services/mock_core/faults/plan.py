@@ -270,8 +270,8 @@ class FaultPlan:
             if event and when(rule.name, fault) and rule.strikes(fault, generation, event):
                 hit = rule.hit(fault, generation, event)
                 self.injected += 1
-                met = (rule, hit, generation, event, status)
-                self._trace.append(Injected(self.injected, time.time(), *met))
+                noted = (self.injected, time.time(), rule, hit, generation)
+                self._trace.append(Injected(*noted, event=event, status=status))
                 self.on_hit(fault)
                 found.append(hit)
         return tuple(found)

@@ -13,10 +13,10 @@ from tests.services.mock_kling.client import (
     KEY,
     PICTURE,
     SHAPES,
-    TASKS,
     configure,
     create,
     ended,
+    query,
     shape,
     submit,
 )
@@ -120,7 +120,7 @@ async def test_a_full_pool_holds_a_place_until_the_end_of_a_failed_task(
     await create(video_mock, image="http://127.0.0.1:9/none.png")
     full = await create(video_mock, external_task_id="job-2.video.1")
     assert (full.status_code, full.json()["code"]) == (429, 1303)
-    assert (await video_mock.http.get(TASKS, headers=KEY)).status_code == 200
+    assert (await query(video_mock, "job-1.video.1"))["code"] == 0
     await video_mock.quiet()
     assert (await create(video_mock, external_task_id="job-2.video.1")).status_code == 200
 
@@ -135,7 +135,7 @@ async def test_tasks_that_come_too_fast_are_refused_until_later(
     assert [reply.status_code for reply in replies] == [200, 200, 429]
     assert replies[2].json()["code"] == code
     assert "retry-after" not in replies[2].headers
-    assert (await video_mock.http.get(TASKS, headers=KEY)).status_code == 200
+    assert (await query(video_mock, "j-0.1"))["code"] == 0
     await configure(video_mock, speed=HURRY)
     while (await create(video_mock, external_task_id="j-2.1")).status_code == 429:
         pass
