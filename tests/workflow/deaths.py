@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import multiprocessing
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -39,6 +38,7 @@ from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Service
 from tests.shared.standins import asset_path
 from tests.workflow.pipeline import Pipeline, once, pipeline, side_by_side
+from tests.workflow.processes import forked
 
 ASKS = ContextVar("asks", default="poll")
 # Told of each crossing: the job, the place, and whether it is `before` or `after` it.
@@ -179,15 +179,6 @@ class Errand:
     opener: tuple[str, ...] = field(default_factory=lambda: checker.COMMAND)
 
 
-def _begin(errand: Errand) -> ForkServerProcess:
-    """The process; its imports are done once for all of them."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=_main, args=(errand,), daemon=True)
-    process.start()
-    return process
-
-
 def _main(errand: Errand) -> None:
     logs.configure(service="worker", level="WARNING", form="json")
     asyncio.run(_work(errand))
@@ -321,7 +312,7 @@ def errand_of(line: Pipeline, queue: str) -> Errand:
 
 @contextlib.contextmanager
 def process_of(errand: Errand) -> Iterator[ForkServerProcess]:
-    process = _begin(errand)
+    process = forked(_main, errand)
     try:
         yield process
     finally:

@@ -173,7 +173,6 @@ async def sent_while_it_runs(line: Pipeline, case: str, *statuses: str) -> None:
     await decided(line, case, job_id)
 
 
-@over_both_video_apis
 async def test_callback_never(polled: Pipeline) -> None:
     await polled.videos.arm(LOST)
     record = await decided(polled, "callback never", await polled.submit())
@@ -257,7 +256,6 @@ async def test_the_slot_is_kept_while_the_job_waits_for_its_callback(unpolled: P
     assert following["accepted_ts"] - video["finished_ts"] >= LATE_SECONDS
 
 
-@over_both_video_apis
 async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
     first = {"often": {"attempts": 1}}
     await unpolled.videos.arm({**rule("start", "fail"), **first}, {**LONG, **first})
@@ -266,7 +264,6 @@ async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
     assert (await fates(unpolled, record.job_id, 2))[0] is Fate.APPLIED
 
 
-@over_both_video_apis
 async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
     """Told too early that the video has ended, the worker waits until the vendor says so."""
     await unpolled.videos.arm(SLOWLY, LOST)

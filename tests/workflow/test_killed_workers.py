@@ -32,7 +32,7 @@ from tests.workflow.pipeline import (
     pipeline,
     rows,
 )
-from tests.workflow.processes import worker_processes
+from tests.workflow.processes import hanging_worker, send, worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.test_gates import kept
 
@@ -63,20 +63,19 @@ async def is_sound(line: Pipeline, jobs: int, *, limit: int = 1) -> None:
     assert (counted["granted"], counted["returned"]) == (jobs, jobs)
 
 
-@pytest.mark.parametrize("end", ["image: killed", "video: killed", "video: frozen"])
-async def test_the_job_goes_on_elsewhere(line: Pipeline, end: str) -> None:
-    stage, how = end.split(": ")
+@pytest.mark.parametrize(("stage", "how"), [("image", signal.SIGKILL), ("video", signal.SIGSTOP)])
+async def test_the_job_goes_on_elsewhere(line: Pipeline, stage: str, how: signal.Signals) -> None:
     await line.service(stage).arm({**LONG, "match": {"prompt": "long"}})
     with worker_processes(line) as workers:
         workers.start(2)
         job_id, following = await line.submit("long"), await line.submit("next")
         await begun(line.service(stage), f"{job_id}.{stage}.1")
         victim = await workers.of(job_id)
-        victim.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+        send(victim, how)
         await line.service(stage).hurry()
         record = await line.ended(job_id)
-        if how == "frozen":
-            victim.send_signal(signal.SIGCONT)
+        if how is signal.SIGSTOP:
+            send(victim, signal.SIGCONT)
         assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
         assert (await line.ended(following)).status is Status.SUCCEEDED
     await is_sound(line, 2)
@@ -182,31 +181,27 @@ async def tries(line: Pipeline, job_id: str) -> int:
 
 async def test_a_worker_whose_loop_hangs_ends_itself_and_the_job_goes_on(line: Pipeline) -> None:
     with worker_processes(line) as workers:
-        [hanging] = workers.start(module="tests.workflow.hanging_worker", STALL_SECONDS="1")
+        [hanging] = workers.start(main=hanging_worker, environment={"STALL_SECONDS": "1"})
         job_id = await line.submit()
-        assert await asyncio.to_thread(hanging.wait) == EX_TEMPFAIL
+        await asyncio.to_thread(hanging.join)
+        assert hanging.exitcode == EX_TEMPFAIL
         async with running_worker(line.settings, line.client):
             record = await line.ended(job_id)
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
     assert len(await rows(line)) == len(GENVIDEO.names)
 
 
-@pytest.mark.parametrize("gate", STEPS)
-async def test_the_gate_is_held_by_the_job_and_not_by_the_worker(line: Pipeline, gate: str) -> None:
-    service = line.images if gate == "image" else line.videos
-    await service.arm({**LONG, "match": {"prompt": "long"}})
+async def test_the_gate_is_held_by_the_job_and_not_by_the_worker(line: Pipeline) -> None:
     with worker_processes(line) as workers:
-        workers.start(2, GATES="image,video")
-        await line.change(limit=3)
-        long = await line.submit("long")
-        await begun(service, f"{long}.{gate}.1")
-        others = [await line.submit(f"cat {n}") for n in range(2)]
-        await line.slots(lambda view: view.waiting_count == 2, gate)
-        victim = await workers.of(long)
-        victim.send_signal(signal.SIGKILL)
-        view = await line.slots(gate=gate)
+        workers.start(2, environment={"GATES": "image,video"})
+        await line.change(limit=2)
+        long = await line.held("video", "long")
+        following = await line.submit("next")
+        await line.slots(lambda view: view.waiting == (following,), "video")
+        send(await workers.of(long), signal.SIGKILL)
+        view = await line.slots(gate="video")
         assert [holder.job_id for holder in view.holders] == [long]
-        await service.hurry()
+        await line.videos.hurry()
         record = await line.ended(long)
         assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
-        await kept(line, [long, *others])
+        await kept(line, [long, following])

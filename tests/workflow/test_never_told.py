@@ -117,7 +117,7 @@ async def test_a_job_that_is_cancelled_between_two_tries_holds_the_slot_for_what
         await line.videos.http.put("/admin/config", json=WITHOUT_LOOK_UP)
         await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
         with worker_processes(line) as workers:
-            workers.start(1, **environment)
+            workers.start(1, environment=environment)
             job_id = await line.submit()
             await line.videos.until("/admin/trace", lambda it: bool(it["rows"]))
             workers.kill()

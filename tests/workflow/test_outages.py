@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
-from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.pipeline import heartbeat, polling, submitting
 from shared.pipeline.heartbeat import Pulse
-from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, semaphore_id
 from shared.semaphore.state import DRAIN_HOLD_SECONDS
 from shared.temporal import activities
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
@@ -42,7 +39,7 @@ from tests.workflow.pipeline import (
 )
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
-from tests.workflow.wires import KLING, over_both_image_apis, over_both_video_apis
+from tests.workflow.wires import over_both_image_apis
 
 # Just longer than the heartbeat time-out after which the server gives a try up.
 LONG = rule("start", "slow", extra=2_200)
@@ -201,11 +198,7 @@ def waits(record: Record) -> list[str]:
     return [each.note for each in record.transitions if each.note.startswith("waiting for the ")]
 
 
-@pytest.mark.parametrize(
-    ("step", "vendor_api"),
-    [*((step, {}) for step in STEPS), ("video", KLING)],
-    ids=[*STEPS, "video over Kling's API"],
-)
+@pytest.mark.parametrize("step", STEPS)
 async def test_at_the_submit(line: Pipeline, step: str) -> None:
     service = line.service(step)
     await service.arm(out("submit", 5))
@@ -216,13 +209,10 @@ async def test_at_the_submit(line: Pipeline, step: str) -> None:
     assert told.count(f"waiting for the {step} service: HTTP 503") == 1, told
 
 
-@over_both_video_apis
-async def test_for_longer_than_an_attempt_may_take(
-    client: Client, tmp_path: Path, vendor_api: Json
-) -> None:
+async def test_for_longer_than_an_attempt_may_take(client: Client, tmp_path: Path) -> None:
     """The generation was accepted before; nothing says that it is late, so no other one is paid."""
     limits: Json = {"video_attempt_seconds": 0.5, "video_poll_seconds": 0.1}
-    async with working(client, tmp_path, **limits, **vendor_api) as line:
+    async with working(client, tmp_path, **limits) as line:
         await line.videos.arm(LOST, out("poll", 20))
         record = await line.run()
         assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
@@ -233,7 +223,7 @@ async def test_for_longer_than_an_attempt_may_take(
 # The server, or all that works, restarted
 
 
-QUEUED = 8
+QUEUED = 5
 LIMIT = 2
 # Long enough for a restart to fall into the middle of a job.
 SLOWLY = rule("start", "slow", extra=500)
@@ -271,20 +261,17 @@ async def test_a_killed_server_comes_back_to_all_that_were_queued(tmp_path: Path
 async def test_all_that_work_restarted_at_once_admit_no_more_than_before(
     client: Client, tmp_path: Path
 ) -> None:
-    """Workers and the semaphore's process end together, and come back together, twice."""
+    """Workers and the semaphore's process end together, and come back together."""
     async with pipeline(client, tmp_path) as line:
         await line.images.arm(SLOWLY)
         with worker_processes(line) as workers:
             workers.start_semaphore()
             workers.start(2)
-            await line.slots()
-            semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
-            await semaphore.execute_update(CHANGE_UPDATE, SlotChange(limit=LIMIT))
-            jobs = [await line.submit(f"cat {number}") for number in range(8)]
-            for number, how in ((0, signal.SIGTERM), (4, signal.SIGKILL)):
-                await begun(line.images, f"{jobs[number]}.image.1")
-                workers.end(how)
-                workers.start_semaphore()
-                workers.start(2)
+            await line.change(limit=LIMIT)
+            jobs = [await line.submit(f"cat {number}") for number in range(5)]
+            await begun(line.images, f"{jobs[2]}.image.1")
+            workers.kill()
+            workers.start_semaphore()
+            workers.start(2)
             await all_succeeded(line, jobs, limit=LIMIT)
             await line.free()
