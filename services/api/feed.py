@@ -191,7 +191,6 @@ class Feed:
         self._newest: dict[str, Frame] = {}
         self._order: list[Frame] = []
         self._keys: list[Key] = []
-        self._tagged: dict[str, list[Key]] = {}
         self._open: set[str] = set()
 
     def __len__(self) -> int:
@@ -211,10 +210,7 @@ class Feed:
         if known is not None and known.version >= job.version:
             return
         if known is None:
-            key = Key(job.created_at, job.job_id)
-            insort(self._keys, key)
-            if job.tag is not None:
-                insort(self._tagged.setdefault(job.tag, []), key)
+            insort(self._keys, Key(job.created_at, job.job_id))
         self.change += 1
         self._order.append(self._set(job, self.change))
         if len(self._order) > 2 * len(self._newest) + SPARE:
@@ -255,14 +251,11 @@ class Feed:
 
     def forget(self, job_ids: Set[str]) -> None:
         """Forget these jobs. Each call walks through the list, so pass many at once."""
-        jobs = [self._newest.pop(job_id).job for job_id in job_ids & self._newest.keys()]
+        for job_id in job_ids & self._newest.keys():
+            del self._newest[job_id]
         self._open -= job_ids
         self._order = [frame for frame in self._order if frame.job.job_id not in job_ids]
         self._keys = [key for key in self._keys if key.job_id not in job_ids]
-        for tag in {job.tag for job in jobs if job.tag is not None}:
-            self._tagged[tag] = [key for key in self._tagged[tag] if key.job_id not in job_ids]
-            if not self._tagged[tag]:
-                del self._tagged[tag]
 
     def open(self) -> list[Job]:
         """Return every open job."""
@@ -276,17 +269,16 @@ class Feed:
         self, limit: int, *, status: Status | None, tag: str | None, after: Key | None
     ) -> Page:
         """Return at most `limit` matching jobs, older than `after`; new jobs shift nothing."""
-        keys = self._keys if tag is None else self._tagged.get(tag, [])
-        end = len(keys) if after is None else bisect_left(keys, after)
+        end = len(self._keys) if after is None else bisect_left(self._keys, after)
         found: list[Job] = []
         last: Key | None = None
-        for place in range(end - 1, -1, -1):
-            job = self._newest[keys[place].job_id].job
-            if status is None or job.status is status:
+        for key in reversed(self._keys[:end]):
+            job = self._newest[key.job_id].job
+            if status in (None, job.status) and tag in (None, job.tag):
                 if len(found) == limit:
                     return Page(found, last)
                 found.append(job)
-                last = keys[place]
+                last = key
         return Page(found, None)
 
     def named(self, number: int) -> str:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import structlog
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
 
 from services.api.metrics import SUBMITTED
 from services.api.parts import Parts
@@ -117,9 +116,10 @@ class Jobs:
         """Return the server's start time, which the record will have; about now, if it is
         silent."""
         try:
-            return await self._temporal.start_time(job_id)
-        except (RPCError, TemporalUnavailable):
-            return datetime.now(UTC)
+            found = await self._temporal.describe(job_id)
+        except TemporalUnavailable:
+            found = None
+        return datetime.now(UTC) if found is None else found.start_time
 
     async def _adopt(self, job_id: str, order: Order) -> bool:
         """Check that the job which the key started has the same order; return False if it started

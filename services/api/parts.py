@@ -6,9 +6,10 @@ Unless all dependencies are ready, nothing is changed.
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from temporalio.client import Client
 
@@ -21,8 +22,42 @@ from shared.store.assets import Assets
 from shared.store.chosen import store_reason
 from shared.store.records import Records
 
+T = TypeVar("T")
+
 # An answer is used again for this long.
 FRESH_SECONDS = 1.0
+
+
+class Fresh(Generic[T]):
+    """One answer for all callers; another one is requested once it is older than a second."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Future[T] | None = None
+        self._asked_at = float("-inf")
+
+    async def get(self) -> T:
+        """Return the answer; a caller that leaves does not cancel it for the others."""
+        return await asyncio.shield(self.asking())
+
+    def asking(self) -> asyncio.Future[T]:
+        """Return the present request, which may be done."""
+        task = self._asking
+        if task is None or (task.done() and time.monotonic() - self._asked_at >= FRESH_SECONDS):
+            task = asyncio.ensure_future(self._ask())
+            # Retrieve a failure that nobody waits for any more.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._keep(task)
+        return task
+
+    def put(self, answer: T) -> None:
+        """Replace a request under way, whose answer may be from before."""
+        known = asyncio.get_running_loop().create_future()
+        known.set_result(answer)
+        self._keep(known)
+
+    def _keep(self, task: asyncio.Future[T]) -> None:
+        self._asking, self._asked_at = task, time.monotonic()
 
 
 class Dependencies:
@@ -30,8 +65,7 @@ class Dependencies:
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
-        self._asking: asyncio.Task[Mapping[str, str | None]] | None = None
-        self._asked_at = float("-inf")
+        self._fresh = Fresh(self.reasons)
 
     async def reasons(self) -> Mapping[str, str | None]:
         """Return why each is not ready now, or None."""
@@ -39,12 +73,7 @@ class Dependencies:
 
     async def require(self) -> None:
         """Raise NotReady with the reasons unless all were ready within the last second."""
-        task = self._asking
-        if task is None or (task.done() and time.monotonic() - self._asked_at >= FRESH_SECONDS):
-            self._asked_at = time.monotonic()
-            task = self._asking = asyncio.create_task(self.reasons())
-        # One check serves all callers, so none of them may cancel it by leaving.
-        error = not_ready(await asyncio.shield(task))
+        error = not_ready(await self._fresh.get())
         if error is not None:
             raise error
 

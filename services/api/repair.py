@@ -199,7 +199,7 @@ class Repairer:
             await self._dependencies.require()
         for job in (*running, *waiting):
             self._looked_for[job.job_id] = self._round
-            if not await self._temporal.knows(job.job_id):
+            if await self._temporal.describe(job.job_id, call="look_for") is None:
                 await self.close_forgotten(job.job_id)
 
     def _next(self, jobs: Iterable[Job]) -> list[Job]:

@@ -17,7 +17,7 @@ from services.api.slots import Slots
 from services.api.temporal import Temporal
 from services.api.thumbnails import Thumbnails
 from shared.files import forget_partials
-from shared.jobs.slots import JOB_GATE
+from shared.jobs.slots import JOB_GATE, semaphores_of
 from shared.store.assets import Assets
 from shared.store.chosen import chosen_store
 from shared.store.records import Records
@@ -76,8 +76,7 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
         temporal=Temporal(client, known.values()),
         dependencies=dependencies_of(settings, client, assets),
     )
-    named = (name for each in known.values() for name in (each.slot, *each.names))
-    gates = {name: Slots(client, name) for name in dict.fromkeys(named)}
+    gates = {name: Slots(client, name) for name in semaphores_of(known.values())}
     repairer = Repairer(shared)
     return Service(
         **vars(shared),

@@ -1,7 +1,6 @@
 """The view of a semaphore, read at most once a second for all callers together."""
 
 import asyncio
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -19,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
+from services.api.parts import Fresh
 from services.api.temporal import RPC_TIMEOUT, is_missing
 from shared.errors import (
     GenvideoError,
@@ -47,7 +47,6 @@ from shared.temporal.client import answer
 
 log = structlog.get_logger(__name__)
 
-FRESH_SECONDS = 1.0
 # How long each try to ask the semaphore may take. A query is lost with a worker that dies, and on a
 # busy machine it waits behind the worker's other tasks.
 TRY_SECONDS = (3.0, 4.0)
@@ -92,8 +91,7 @@ class Slots:
         self._gate = gate
         self._handle = client.get_workflow_handle(semaphore_id(gate))
         self._seen: SlotView | None = None
-        self._asking: asyncio.Task[SlotView] | None = None
-        self._asked_at = float("-inf")
+        self._fresh = Fresh(self._ask)
         # The places of its waiting jobs, from 1.
         self._places: dict[str, int] = {}
 
@@ -109,17 +107,7 @@ class Slots:
 
     async def view(self) -> SlotView:
         """Return the slot, up to a second old; raise TemporalUnavailable or SemaphoreSlow."""
-        # One query serves all callers, so none of them may cancel it by leaving.
-        return await asyncio.shield(self._current())
-
-    def _current(self) -> asyncio.Task[SlotView]:
-        task = self._asking
-        if task is None or (task.done() and time.monotonic() - self._asked_at >= FRESH_SECONDS):
-            self._asked_at = time.monotonic()
-            task = self._asking = asyncio.create_task(self._ask())
-            # Retrieve a failure that nobody waits for any more.
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
+        return await self._fresh.get()
 
     async def _ask(self) -> SlotView:
         return self._see(await self._with_drains(await self._answered()))
@@ -183,7 +171,7 @@ class Slots:
                 raise
             await self._start()
             view = await self._update(CHANGE_UPDATE, change)
-        self._remember(view)
+        self._fresh.put(self._see(view))
         return view
 
     async def free(self, run_id: RunId) -> SlotView:
@@ -200,7 +188,7 @@ class Slots:
             raise NotDraining("There is no semaphore, so no run drains.") from error
         log.warning("operator freed a place", gate=self._gate, run_id=run_id)
         view = await self._with_drains(view)
-        self._remember(view)
+        self._fresh.put(self._see(view))
         return view
 
     async def _update(self, name: str, wanted: Message) -> SlotView:
@@ -213,22 +201,13 @@ class Slots:
     async def _start(self) -> None:
         await answer(start_semaphore(self._client, self._gate))
 
-    def _remember(self, view: SlotView) -> None:
-        async def known() -> SlotView:
-            return view
-
-        # Replaces a query under way, whose answer may be from before.
-        self._see(view)
-        self._asking = asyncio.create_task(known())
-        self._asked_at = time.monotonic()
-
     async def require_room(self) -> None:
         """Raise QueueFull while the semaphore refuses requests.
 
         The last answer counts, so no submission waits. Only if it says "full" is the semaphore
         asked again, because that answer may be out of date.
         """
-        asking = self._current()
+        asking = self._fresh.asking()
         view = self._seen
         if view is None or not view.is_full:
             return

@@ -9,11 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from temporalio.api.common.v1 import WorkflowExecution as Execution
-from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse,
-)
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -110,41 +105,16 @@ class Temporal:
             )
             await _counted("start", start)
 
-    async def describe(self, job_id: str) -> WorkflowExecutionDescription | None:
+    async def describe(
+        self, job_id: str, *, call: str = "describe"
+    ) -> WorkflowExecutionDescription | None:
         """Describe the newest run, or return None if the server knows no such id."""
-        call = self.handle(job_id).describe(rpc_timeout=RPC_TIMEOUT)
         try:
-            return await _counted("describe", call)
+            return await _counted(call, self.handle(job_id).describe(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
             if is_missing(error):
                 return None
             raise
-
-    async def start_time(self, job_id: str) -> datetime:
-        """Return the server's start time of a job. Only that is read, because reading the whole
-        answer costs two thirds more of our processor."""
-        found = await self._looked_up("describe", job_id)
-        return found.workflow_execution_info.start_time.ToDatetime(UTC)
-
-    async def knows(self, job_id: str) -> bool:
-        """True if the server knows a job in any state; as cheap as `start_time`."""
-        try:
-            await self._looked_up("look_for", job_id)
-        except RPCError as error:
-            if is_missing(error):
-                return False
-            raise
-        return True
-
-    async def _looked_up(self, name: str, job_id: str) -> DescribeWorkflowExecutionResponse:
-        execution = Execution(workflow_id=job_id)
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self.client.namespace, execution=execution
-        )
-        call = self.client.workflow_service.describe_workflow_execution(
-            request, retry=True, timeout=RPC_TIMEOUT
-        )
-        return await _counted(name, call)
 
     async def drain(self, record: Record) -> None:
         """Make the semaphore drain a run that the server does not know, and end its record; a

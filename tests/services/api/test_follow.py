@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from websockets.asyncio.client import connect
 
-from services.api import follow, repair, slots
+from services.api import follow, parts, repair
 from services.api.follow import LAG
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
@@ -164,7 +164,7 @@ async def test_who_watches_costs_temporal_nothing(
     new_api: NewApi, client: Client, moto: str, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One list and one look at the semaphore a poll, however many listen and ask."""
-    monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
+    monkeypatch.setattr(parts, "FRESH_SECONDS", 3600)
     monkeypatch.setattr(Service, "running", lambda _: contextlib.nullcontext())
     async with new_api(client, **given_for(moto, prefix=new_job_id())) as api, standing_in(client):
         jobs = [await api.submit() for _ in range(5)]
@@ -178,7 +178,7 @@ async def test_who_watches_costs_temporal_nothing(
             await asyncio.gather(*(api.http.get(f"/jobs/{job_id}") for job_id in jobs * 8))
             await asyncio.gather(*(api.http.get("/jobs") for _ in range(40)))
             assert all_temporal_calls() == before
-            monkeypatch.setattr(slots, "FRESH_SECONDS", 0)
+            monkeypatch.setattr(parts, "FRESH_SECONDS", 0)
             for _ in range(3):
                 await api.service.follower.poll()
         assert all_temporal_calls() - before == 3 * 2
@@ -493,7 +493,9 @@ async def test_a_list_begins_shortly_before_the_newest_change_by_the_servers_clo
     (tmp_path / "state" / "jobs").mkdir(parents=True)
     service = make_service(ApiSettings(data_dir=tmp_path), client)
     record = await started(service)
-    begun = await service.temporal.start_time(record.job_id)
+    found = await service.temporal.describe(record.job_id)
+    assert found is not None
+    begun = found.start_time
     monkeypatch.setattr(follow, "datetime", Clock)
 
     async def listed() -> bool:

@@ -121,9 +121,9 @@ class Counted:
     def __init__(self) -> None:
         self.looked_for: list[str] = []
 
-    async def knows(self, job_id: str) -> bool:
+    async def describe(self, job_id: str, *, call: str) -> str:
         self.looked_for.append(job_id)
-        return True
+        return job_id
 
 
 async def test_a_round_looks_for_a_few_and_each_has_its_turn(

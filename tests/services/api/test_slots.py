@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from services.api import slots
+from services.api import parts, slots
 from services.semaphore.worker import running_semaphore
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import job_id_for_key, new_job_id
@@ -105,7 +105,7 @@ async def test_a_terminated_semaphore_is_started_again_and_its_last_word_is_not_
 async def test_however_many_look_the_semaphore_is_asked_once(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "FRESH_SECONDS", 3600)
+    monkeypatch.setattr(parts, "FRESH_SECONDS", 3600)
     keys = ["a", "b", "c"]
     await stand_in_for_semaphore(client, [job_id_for_key(key) for key in keys[::-1]])
     before = temporal_calls("query_slots")
@@ -193,7 +193,7 @@ async def test_a_body_that_does_not_fit_is_refused(offline: httpx.AsyncClient) -
 async def test_a_full_queue_is_a_503_and_nothing_is_started(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(parts, "FRESH_SECONDS", 0.0)
     kept = await api.submit(key="kept")
     await stand_in_for_semaphore(client, [new_job_id(), new_job_id()], capacity=2)
     await api.http.get("/slots")
@@ -218,7 +218,7 @@ async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refus
     semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
     await semaphore.terminate()
     await stand_in_for_semaphore(client, [], capacity=1)
-    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(parts, "FRESH_SECONDS", 0.0)
 
     assert await api.submit()
 
@@ -281,7 +281,7 @@ async def the_holder(api: Api, job_id: str, **like: object) -> dict[str, Any]:
 async def test_a_drain_that_fails_tells_why_and_is_given_up(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(parts, "FRESH_SECONDS", 0.0)
     async with at_work(client):
         first, second = await start_job(client), await start_job(client)
         held = await the_holder(api, first.id, draining=False)
