@@ -6,12 +6,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from shared.errors import GenvideoError
-from shared.jobs.messages import Attempts, Message
-from shared.jobs.states import Status
+from shared.jobs.messages import Message, Record
 from shared.pipeline.callbacks import Reader, Reported, TaskStatus
 
 
@@ -74,18 +73,6 @@ class Receipt(Message):
     decided: bool = False
 
 
-class JobView(BaseModel):
-    """The parts of a job's record that a fate depends on."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    job_id: str
-    status: Status
-    attempts: Attempts
-    # The vendor's id of each task, by our id.
-    tasks: dict[str, str] = {}
-
-
 class Decision(NamedTuple):
     """A fate by the records; `signal`: an end is signalled to the workflow."""
 
@@ -94,7 +81,7 @@ class Decision(NamedTuple):
 
 
 def decide(
-    callback: Reported, external_id: str, *, job: JobView | None, past: Sequence[Receipt]
+    callback: Reported, external_id: str, *, job: Record | None, past: Sequence[Receipt]
 ) -> Decision:
     """Return the fate of a callback for this task; the first reason that fits decides.
 

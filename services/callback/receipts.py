@@ -12,10 +12,11 @@ from secrets import token_hex
 import structlog
 from pydantic import ValidationError
 
-from services.callback.models import SETTLED, Fate, JobView, NotKept, Receipt
+from services.callback.models import SETTLED, Fate, NotKept, Receipt
 from shared.jobs.ids import callbacks_prefix
+from shared.jobs.messages import Record
 from shared.store.protocol import Store, StoreAway
-from shared.store.records import Records
+from shared.store.records import Records, parsed
 
 log = structlog.get_logger(__name__)
 
@@ -85,16 +86,12 @@ class Receipts:
         found = [each for each in map(self._read, self._keys(job_id)) if each is not None]
         return sorted(found, key=lambda each: each.received_at)
 
-    def job(self, job_id: str) -> JobView | None:
+    def job(self, job_id: str) -> Record | None:
         """Return the job's record, or None if it is missing or damaged."""
         try:
-            held = self._records.raw(job_id)
-            view = None if held is None else JobView.model_validate_json(held.data)
-        except ValidationError:
-            return None
+            return parsed(self._records.raw(job_id), job_id)
         except OSError as error:
             raise _not_kept(error) from error
-        return view if view is not None and view.job_id == job_id else None
 
     def _keys(self, job_id: str) -> list[str]:
         try:

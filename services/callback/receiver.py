@@ -9,12 +9,12 @@ from prometheus_client import Counter
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from services.callback.models import TOLD, Fate, JobView, Receipt, decide
+from services.callback.models import TOLD, Fate, Receipt, decide
 from services.callback.receipts import Receipts
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import parse_external_id
-from shared.jobs.messages import StageDone
+from shared.jobs.messages import Record, StageDone
 from shared.jobs.tokens import token_fits
 from shared.pipeline.callbacks import Reported
 from shared.pipeline.definition import Definition
@@ -112,7 +112,7 @@ class Receiver:
             tracing.note(fate=fate)
             return fate
 
-    def _added(self, receipt: Receipt) -> tuple[str, list[Receipt], JobView | None]:
+    def _added(self, receipt: Receipt) -> tuple[str, list[Receipt], Record | None]:
         """Store the receipt; return its key, the earlier ones that count, and the job."""
         return *self.receipts.add(receipt), self.receipts.job(receipt.job_id)
 
