@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +16,6 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, Record
 from shared.jobs.states import Status
 from tests.fixtures.eventually import eventually
-from tests.fixtures.processes import free_port, running
 from tests.services.api.conftest import Api, NewApi, calls_for_callers, change, ended
 from tests.services.api.http.test_access import is_problem
 from tests.shared.standins import sample_record
@@ -337,33 +335,6 @@ async def test_a_socket_that_can_not_be_is_a_problem(
     problem = json.loads(answer.body or b"")
     assert answer.status_code == problem["status"] == status
     assert fields is None or [each["field"] for each in problem["errors"]] == fields
-
-
-async def test_what_is_said_of_a_refused_socket_has_no_query_and_is_no_error(
-    tmp_path: Path,
-) -> None:
-    """In the log of a real process: of its own page, of a foreign one, and of a wrong question."""
-    log = tmp_path / "log"
-    environment = {
-        "DATA_DIR": str(tmp_path),
-        "LOG_LEVEL": "DEBUG",
-        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
-    }
-    async with running("services.api", "API_PORT", environment=environment, log=log) as api:
-        sockets = api.base.replace("http", "ws", 1)
-        for path, origin in (
-            ("/ws/jobs", "https://evil.example"),
-            ("/ws/jobs?mark=maybe&token=hunter2", None),
-            ("/nowhere?token=hunter2", None),
-        ):
-            with pytest.raises(InvalidStatus):
-                await connect(f"{sockets}{path}", proxy=None, origin=origin)  # type: ignore[arg-type]
-        async with connect(f"{sockets}/ws/jobs", proxy=None):
-            pass
-    said = log.read_text()
-    assert "hunter2" not in said
-    assert "ASGI" not in said
-    assert '"level": "error"' not in said
 
 
 @pytest.mark.parametrize("limit", ["api_max_sockets", "api_sockets_per_address"])
