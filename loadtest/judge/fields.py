@@ -4,6 +4,7 @@ A field is *derived* (another book says what it must be), *bounded* (it lies bet
 or numbers that others say), *chosen* (the plan says it), or *unverified*, with the reason.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 from loadtest.books import raw
@@ -253,6 +254,7 @@ FIELDS: dict[str, Table] = {
 }
 
 
+@cache
 def held(file: str, path: str) -> Held | None:
     """Return how the field at this path is held: by its own line, or by that of its part."""
     ledger = _GENERATION if file.endswith("_ledger.jsonl") else {}

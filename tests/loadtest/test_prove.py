@@ -137,38 +137,33 @@ def test_all_parts_pass(made: Made) -> None:
     assert all(f.paid == 4 and not f.paid_twice and not f.violations for f in by_name.values())
 
 
-def _without_faults(made: Made) -> None:
-    (made.run("faults").raw / raw.FAULTS).unlink()
-    seal.write(made.run("faults"))
+def resealed(part: str, harm: Callable[[RunFolder], object]) -> Callable[[Made], object]:
+    """Do this to the run of a part, and seal it again."""
+
+    def do(made: Made) -> None:
+        harm(made.run(part))
+        seal.write(made.run(part))
+
+    return do
 
 
-def _one_not_killed(made: Made) -> None:
-    made.run("kills").write(raw.CHAOS, {"struck": STRIKES[1:]})
-    seal.write(made.run("kills"))
+def struck(rows: list[dict[str, Any]]) -> Callable[[RunFolder], object]:
+    return lambda run: run.write(raw.CHAOS, {"struck": rows})
 
 
-def _not_struck(made: Made) -> None:
-    made.run("kills").write(raw.CHAOS, [])
-    seal.write(made.run("kills"))
+def _without_faults(run: RunFolder) -> None:
+    (run.raw / raw.FAULTS).unlink()
 
 
-def _strike_unnamed(made: Made) -> None:
-    made.run("kills").write(raw.CHAOS, {"struck": [{"at": "soon"}]})
-    seal.write(made.run("kills"))
-
-
-def _a_video_that_is_paid_twice(made: Made) -> None:
+def _a_video_that_is_paid_twice(run: RunFolder) -> None:
     """Its own result says nothing of it, and the books do."""
-    run = made.run("chaos")
     run.append(raw.LEDGERS["video"], list(run.rows(raw.LEDGERS["video"]))[:1])
-    seal.write(run)
 
 
-def _other_stages(made: Made) -> None:
-    run = made.run("ladder").read(raw.RUN)
-    run["plan"]["stages"] = [1]
-    made.run("ladder").write(raw.RUN, run)
-    seal.write(made.run("ladder"))
+def _other_stages(run: RunFolder) -> None:
+    facts = run.read(raw.RUN)
+    facts["plan"]["stages"] = [1]
+    run.write(raw.RUN, facts)
 
 
 def _acquitted(made: Made) -> None:
@@ -177,20 +172,13 @@ def _acquitted(made: Made) -> None:
     shutil.copytree(made.folder / "ladder", made.folder / WRONG)
 
 
-def _torn(made: Made) -> None:
-    with (made.run("ladder").raw / raw.JOBS).open("a") as out:
+def _torn(run: RunFolder) -> None:
+    with (run.raw / raw.JOBS).open("a") as out:
         out.write('{"stage": 0, "li')
-    seal.write(made.run("ladder"))
 
 
-def _unsealed(made: Made) -> None:
-    (made.run("chaos").path / seal.NAME).unlink()
-
-
-def _broken_off(made: Made) -> None:
-    run = made.run("ladder").read(raw.RUN)
-    made.run("ladder").write(raw.RUN, run | {"why": "unfinished"})
-    seal.write(made.run("ladder"))
+def _broken_off(run: RunFolder) -> None:
+    run.write(raw.RUN, run.read(raw.RUN) | {"why": "unfinished"})
 
 
 @pytest.mark.parametrize(
@@ -202,17 +190,21 @@ def _broken_off(made: Made) -> None:
         (lambda made: made.result("chaos", VIOLATION), "chaos", "paid or made twice: job-1"),
         (lambda made: (made.run("kills").path / RESULT).write_text("{"), "kills", "is damaged"),
         (lambda made: (made.run("kills").path / RESULT).unlink(), "kills", "No such file"),
-        (_not_struck, "kills", "nothing was struck"),
-        (_strike_unnamed, "kills", "is damaged"),
-        (_a_video_that_is_paid_twice, "chaos", "charged_twice"),
+        (resealed("kills", struck([])), "kills", "nothing was struck"),
+        (resealed("kills", struck([{"at": "soon"}])), "kills", "is damaged"),
+        (resealed("chaos", _a_video_that_is_paid_twice), "chaos", "charged_twice"),
         (lambda made: (made.run("ladder").raw / raw.RUN).write_text("{}"), "ladder", "damaged"),
-        (_without_faults, "faults", "no fault fired"),
-        (_one_not_killed, "kills", "workers was not killed"),
-        (_other_stages, "ladder", "not the stages 2"),
+        (
+            resealed("faults", lambda run: (run.raw / raw.FAULTS).unlink()),
+            "faults",
+            "no fault fired",
+        ),
+        (resealed("kills", struck(STRIKES[1:])), "kills", "workers was not killed"),
+        (resealed("ladder", _other_stages), "ladder", "not the stages 2"),
         (_acquitted, "control", "not convicted"),
-        (_torn, "ladder", "1 damaged lines"),
-        (_unsealed, "chaos", "not sealed"),
-        (_broken_off, "ladder", "did not come to its end: unfinished"),
+        (resealed("ladder", _torn), "ladder", "1 damaged lines"),
+        (lambda made: (made.run("chaos").path / seal.NAME).unlink(), "chaos", "not sealed"),
+        (resealed("ladder", _broken_off), "ladder", "did not come to its end: unfinished"),
     ],
 )
 def test_a_part_that_is_not_as_it_should_be_fails_the_whole(

@@ -68,13 +68,10 @@ def test_an_open_loop_plans_each_instant() -> None:
         ({"stages": "1", "pipeline": "opera"}, "--pipeline: 'opera' is none of genvideo"),
         ({"stages": "1", "seed": "x"}, "--seed"),
         ({"stages": "1", "seed": "9" * 40}, "--seed"),
-        ({"stages": "1", "seed": "-" + "9" * 19}, "--seed"),
         ({"stages": "1", "rate": "0"}, "--rate"),
         ({"stages": "1", "rate": "9" * 400}, "--rate"),
-        ({"stages": "1", "rate": "0.0000001"}, "--rate"),
         ({"stages": "1", "faults": ("[" * 100_000,)}, "not JSON"),
         ({"stages": "1", "stall": "soon"}, "--stall"),
-        ({"stages": "1", "stall": "1_0"}, "--stall"),
         ({"stages": "1_0"}, "'1_0' is not a whole number"),
         ({"stages": "1", "concurrency": "0"}, "--concurrency"),
         ({"stages": "1", "on_video_failure": "cry"}, "--on-video-failure"),
@@ -311,28 +308,24 @@ def test_jobs_of_another_pipeline_have_its_own_input() -> None:
     assert [*settings.mocks_of(GENVIDEO)] == ["image", "video"]
 
 
-async def test_a_stalled_stage_is_given_up_and_says_so(client: Client, tmp_path: Path) -> None:
-    async with disturbed(client, tmp_path) as stack:
-        await without_a_slot(stack)
-        run, judgement, _ = await run_plan(stack, Options(stages="2,1", stall="1").plan())
-
-    assert not judgement.passed
-    assert judgement.stages[0].counts["still open"] == 2
-    assert run.why.startswith("stalled")
-    assert "still open" in (run.folder.path / "report.md").read_text("utf-8")
-
-
-async def test_an_interrupt_leaves_a_partial_report(client: Client, tmp_path: Path) -> None:
+async def test_a_run_that_ends_early_leaves_a_partial_report(
+    client: Client, tmp_path: Path
+) -> None:
     stop = asyncio.Event()
     stop.set()
     async with disturbed(client, tmp_path) as stack:
         await without_a_slot(stack)
-        run, judgement, _ = await run_plan(stack, Options(stages="2,5").plan(), stop=stop)
+        stopped, of_stopped, _ = await run_plan(stack, Options(stages="2,5").plan(), stop=stop)
+        stalled, of_stalled, _ = await run_plan(stack, Options(stages="2,1", stall="1").plan())
 
-    assert run.why == "interrupted"
-    assert not judgement.passed
-    assert len(judgement.stages) == 1
-    assert "partial: interrupted" in (run.folder.path / "report.md").read_text("utf-8")
+    assert stopped.why == "interrupted"
+    assert len(of_stopped.stages) == 1
+    assert stalled.why.startswith("stalled")
+    assert of_stalled.stages[0].counts["still open"] == 2
+    assert not of_stopped.passed
+    assert not of_stalled.passed
+    for run, said in ((stopped, "partial: interrupted"), (stalled, "still open")):
+        assert said in (run.folder.path / "report.md").read_text("utf-8")
 
 
 async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
@@ -363,56 +356,42 @@ async def test_what_does_not_answer_is_named(
     assert "temporal" not in named
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Synthetic:
-    return Synthetic(tmp_path).write()
-
-
-def command(tmp_path: Path, body: str) -> str:
-    script = tmp_path / "replay.py"
-    script.write_text(body)
-    return f"{sys.executable} {script}"
-
-
-def verdict(run: Synthetic) -> Verdict:
-    return judge(run.folder).verdict
-
-
-def test_all_replayed(run: Synthetic, tmp_path: Path) -> None:
-    body = """
+REPLAYS = """
 import json, os, sys
 print("a warning of the SDK")
 print(json.dumps({"replayed": len(os.listdir(sys.argv[1])), "failures": {}}))
 """
-    replay(run.folder, command(tmp_path, body))
-
-    assert run.folder.read(raw.REPLAY) == {"replayed": 3, "failures": {}, "kept": 3}
-    assert verdict(run) is Verdict.PASS
+FAILS = """print('{"replayed": 1, "failures": {"job-a": "nondeterminism"}}')"""
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "verdict"),
     [
-        'print(\'{"replayed": 1, "failures": {"job-a": "nondeterminism"}}\')',
-        'print(\'{"replayed": 0, "failures": {}}\')',
-        "print('{}')",
-        "raise SystemExit('no code here')",
+        (REPLAYS, Verdict.PASS),
+        (FAILS, Verdict.FAIL),
+        ("""print('{"replayed": 0, "failures": {}}')""", Verdict.FAIL),
+        ("print('{}')", Verdict.FAIL),
+        ("raise SystemExit('no code here')", Verdict.FAIL),
+        (None, Verdict.FAIL),
     ],
+    ids=["all replayed", "one failed", "none", "no numbers", "no code", "no program"],
 )
-def test_what_is_not_replayed_fails_the_run(run: Synthetic, tmp_path: Path, body: str) -> None:
-    replay(run.folder, command(tmp_path, body))
+def test_what_is_not_replayed_fails_the_run(
+    tmp_path: Path, body: str | None, verdict: Verdict
+) -> None:
+    run = Synthetic(tmp_path).write()
+    script = tmp_path / "replay.py"
+    script.write_text(body or "")
+    replay(run.folder, f"{sys.executable} {script}" if body else "/nowhere/replay")
 
-    assert verdict(run) is Verdict.FAIL
+    assert judge(run.folder).verdict is verdict
+    if verdict is Verdict.PASS:
+        assert run.folder.read(raw.REPLAY) == {"replayed": 3, "failures": {}, "kept": 3}
 
 
-def test_a_program_that_is_not_there_fails_the_run(run: Synthetic) -> None:
-    replay(run.folder, "/nowhere/replay")
-
-    assert verdict(run) is Verdict.FAIL
-
-
-def test_without_a_program_it_is_not_decided(run: Synthetic) -> None:
+def test_without_a_program_it_is_not_decided(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path).write()
     (run.folder.raw / raw.REPLAY).unlink()
     seal.write(run.folder)
 
-    assert verdict(run) is Verdict.NOT_DECIDED
+    assert judge(run.folder).verdict is Verdict.NOT_DECIDED
