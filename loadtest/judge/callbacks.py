@@ -44,10 +44,11 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             sent[key] += each.sent is not None
             answered[key] += each.answered and plain
         missing = books.changes - {each.status for each in made.callbacks}
-        # What a fault delays may be sent once the books are closed.
-        killed = made.calls_back and books.was_killed(made.step)
-        late = killed or job.has_fault("callback", external_id=made.external_id)
-        bent |= killed
+        # What a fault delays, or what waits for an answer, may be sent once the ledger was read.
+        late = made.calls_back and books.was_killed(made.step)
+        late |= job.has_fault("callback", external_id=made.external_id)
+        late |= any(each.reply is None for each in made.callbacks)
+        bent |= late
         if made.calls_back and made.good and missing and not late:
             text = f"the vendor never told {', '.join(sorted(missing))} of {made.external_id}"
             yield model.found("callbacks", text)

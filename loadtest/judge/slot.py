@@ -20,6 +20,8 @@ AGEING = 600.0
 """Seconds of waiting that count as much as one priority."""
 VIEW = 1.0
 """The API asks the semaphore again once its last question is so many seconds old."""
+WATCH = 3.0
+"""Seconds in which a semaphore on a busy machine learns of a close."""
 FRESH = 2.0
 """Seconds by which a mean over samples may be late: a view of a second, and a request's way."""
 UNSEEN = 3.0
@@ -64,7 +66,8 @@ class _Span(NamedTuple):
         return (begin is None or begin <= self.until) and (end is None or end > self.since)
 
 
-Holds = dict[str, list[tuple[float, float | None]]]
+Times = list[tuple[float | None, float | None]]
+Holds = dict[str, Times]
 
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
@@ -72,11 +75,11 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     # Only with a limit of one it is known which close freed a place. A semaphore that is terminated
     # takes requests with it.
     known = books.limit == 1 and not books.is_struck("terminate", SEMAPHORE)
-    queue = _turns(books) if known else []
+    queue, holds = _turns(books) if known else [], _holds(books)
     yield from _granted_in_turn(queue)
     for stage in books.stages:
-        yield from _samples(stage, queue, books, clocks)
-        yield from _means(stage, books)
+        yield from _samples(stage, queue, books, clocks=clocks, holds=holds)
+        yield from _means(stage, books, holds)
         yield from _idle(stage)
     yield from _permits(books)
 
@@ -105,7 +108,7 @@ def _granted_in_turn(queue: list[Turn]) -> Iterator[Finding]:
 
 
 def _samples(
-    stage: StageBook, queue: list[Turn], books: Books, clocks: Clocks
+    stage: StageBook, queue: list[Turn], books: Books, *, clocks: Clocks, holds: Holds
 ) -> Iterator[Finding]:
     """Expect in each sample what can have been so as its view was made, and all that was so for as
     long as the view can be old.
@@ -113,7 +116,7 @@ def _samples(
     Its request was sent after the sample before, and answered by a question that was at most VIEW
     old then, or, if that was on its way, after the request before.
     """
-    holds, samples = _holds(books), sorted(stage.samples, key=lambda sample: sample.at)
+    samples = sorted(stage.samples, key=lambda sample: sample.at)
     runs = [run for job in books.jobs for run in job.executions]
     starts = sorted(run.started or 0.0 for run in runs)
     closes = sorted(run.closed for run in runs if run.closed is not None)
@@ -154,7 +157,8 @@ def _holds(books: Books) -> Holds:
         place = bisect_right(closes, run.granted or 0.0) - (books.limit or 1)
         free = closes[place] if place >= 0 else 0.0
         good = job.status in ("succeeded", "degraded")
-        found[job.job_id].append((max(run.started or 0.0, free), run.closed if good else None))
+        end = run.closed + WATCH if good and run.closed is not None else None
+        found[job.job_id].append((max(run.started or 0.0, free), end))
     return found
 
 
@@ -225,7 +229,7 @@ def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) ->
         most += span.touched(turn.run.started, turn.run.granted)
 
 
-def _means(stage: StageBook, books: Books) -> Iterator[Finding]:
+def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
     """Expect, by Little's law, means over the samples that are those of the histories: of the runs
     that hold, and of all that hold or wait. A sample stands for the time around it."""
     samples = [s for s in stage.samples if s.waiting is not None]
@@ -236,33 +240,37 @@ def _means(stage: StageBook, books: Books) -> Iterator[Finding]:
     if first >= last:
         return
     runs = [run for job in stage.jobs.values() for run in job.executions]
-    held = [(run.granted, run.closed) for run in runs if run.granted is not None]
-    there = [(run.asked or run.started, run.closed) for run in runs]
+    held: Times = [(run.granted, run.closed) for run in runs if run.granted is not None]
+    most: Times = [each for job_id in stage.jobs for each in holds.get(job_id, ())]
+    there: Times = [(run.asked or run.started, run.closed) for run in runs]
     ends = sum(not (first < (begin or first) and (end or last) < last) for begin, end in there)
-    for name, times, counted, views, least in (
-        ("holders", held, [len(s.holders) for s in samples], 2 * (stage.limit or 1), 0.1),
-        (
-            "waiting",
-            there,
-            [len(s.holders) + (s.waiting or 0) for s in samples],
-            len(there) + ends,
-            1.0,
-        ),
+    holders = [len(s.holders) for s in samples]
+    inside = [len(s.holders) + (s.waiting or 0) for s in samples]
+    for name, counted, low, high, views, least in (
+        # A semaphore decides before the permit arrives, and learns of a close behind it.
+        ("holders", holders, held, most, 2 * (stage.limit or 1), 0.1),
+        ("waiting", inside, there, there, len(there) + ends, 1.0),
     ):
         gaps = [
             (then.at - sample.at, n, more)
             for (sample, then), (n, more) in zip(pairwise(samples), pairwise(counted), strict=True)
         ]
         seen = sum(gap * (n + more) / 2 for gap, n, more in gaps) / (last - first)
-        inside = ((max(begin or first, first), min(end or last, last)) for begin, end in times)
-        told = sum(max(0.0, end - begin) for begin, end in inside) / (last - first)
         # What came and went within a long gap was not seen; a late view is late at both ends.
         unseen = sum(gap * max(1, abs(more - n)) / 2 for gap, n, more in gaps if gap > FRESH)
-        off = max(least, SHARE * told) + (FRESH * views + unseen) / (last - first)
-        if abs(seen - told) > off:
-            text = f"on average {seen:.2f} by the samples of the slot, {told:.2f} by the histories"
-            numbers = (f"{told:.2f}", f"{seen:.2f}")
-            yield Subject(RUN, stage.number).found(f"slots.{name}", text, *numbers)
+        for told, sign in ((_mean(low, first, last), 1), (_mean(high, first, last), -1)):
+            off = max(least, SHARE * told) + (FRESH * views + unseen) / (last - first)
+            if sign * (told - seen) > off:
+                text = (
+                    f"on average {seen:.2f} by the samples of the slot, {told:.2f} by the histories"
+                )
+                numbers = (f"{told:.2f}", f"{seen:.2f}")
+                yield Subject(RUN, stage.number).found(f"slots.{name}", text, *numbers)
+
+
+def _mean(times: Times, first: float, last: float) -> float:
+    inside = ((max(begin or first, first), min(end or last, last)) for begin, end in times)
+    return sum(max(0.0, end - begin) for begin, end in inside) / (last - first)
 
 
 def _idle(stage: StageBook) -> Iterator[Finding]:
