@@ -30,7 +30,6 @@ def test_a_folder_that_can_not_be_made_is_one_line(
     [
         ("stdout", {}, "usage: "),
         ("stderr", {}, "\x1b[31musage: "),
-        ("stderr", {"CI": "true"}, "usage: "),
         ("stderr", {"NO_COLOR": "1"}, "usage: "),
     ],
 )

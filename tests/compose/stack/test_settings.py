@@ -13,6 +13,12 @@ from compose.stack.services import ALL, DEFAULT_PORTS, LOADTEST, NAMES, WORKER
 from compose.stack.settings import Mode, load, load_for_down, read
 from tests.compose.stack.conftest import Load
 
+ELSEWHERE = {
+    "TEMPORAL_ADDRESS": "temporal.example:7233",
+    "CALLBACK_SECRET": "a-secret-of-32-characters-or-more",
+    "STACK": "ours",
+}
+
 
 def test_the_environment_counts_before_what_was_said_before_the_file(root: Path) -> None:
     (root / ".env").write_text("WORKERS=2\nAPI_PORT=8100\nKLING_PORT=8200\n")
@@ -55,10 +61,8 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
     ("environ", "said"),
     [
         ({"WORKERS": "0"}, "WORKERS=0"),
-        ({"WORKERS": "-1"}, "WORKERS=-1"),
         ({"WORKERS": "٣"}, "WORKERS=٣"),
         ({"WORKERS": "1_0"}, "WORKERS=1_0"),
-        ({"API_PORT": "8_000"}, "API_PORT=8_000"),
         ({"API_PORT": "+80"}, "API_PORT=+80"),
         ({"WORKERS": "9" * 5000}, "9… (environment) is not a whole number from 1 to 64"),
         ({"MODE": "a\n\x1b[31m"}, r"MODE=a\n\x1b[31m (environment) is not one of"),
@@ -84,7 +88,6 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
             "TEMPORAL_API_KEY=… (environment) is only for another server",
         ),
         ({"TEMPORAL_TLS": "true"}, "TEMPORAL_TLS=true (environment) is only for another server"),
-        ({"TEMPORAL_TLS_SERVER_NAME": "x"}, "set TEMPORAL_ADDRESS"),
         (
             {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_CLIENT_CERT_DATA": "x"},
             "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH must both be set",
@@ -94,18 +97,15 @@ def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
             "is not supported: set the certificate's name in …_SERVER_NAME",
         ),
         ({"STACK": "My Stack"}, "STACK=My Stack (environment) is not 1 to 40 characters"),
-        ({"STACK": "x" * 41}, "is not 1 to 40 characters"),
         ({"MOCKS": "off"}, "MOCKS=off needs COMFYUI_URL, which is not set"),
-        ({"MOCKS": "off", "COMFYUI_URL": "http://a"}, "needs KLING_URL"),
         ({"MOCKS": "video"}, "MOCKS=video needs COMFYUI_URL, which is not set"),
         ({"MOCKS": "image"}, "MOCKS=image needs KLING_URL, which is not set"),
         ({"MOCKS": "off", "COMFYUI_URL": "a", "KLING_URL": "http://b"}, "COMFYUI_URL=a"),
-        (
-            {"TEMPORAL_ADDRESS": "t:99999"},
-            "TEMPORAL_ADDRESS=t:99999 (environment) is not host:port",
-        ),
         ({"TEMPORAL_ADDRESS": "t:0"}, "TEMPORAL_ADDRESS=t:0 (environment) is not host:port"),
         ({"COMFYUI_URL": "http://[a"}, "COMFYUI_URL=http://[a (environment) is not an http(s)"),
+        ({"ROLES": "worker,api2"}, "names api2; known are temporal, mock-comfyui, mock-kling"),
+        ({"ROLES": "worker"}, "needs TEMPORAL_ADDRESS unless temporal is one of them"),
+        (ELSEWHERE | {"ROLES": "temporal"}, "names temporal, which is elsewhere according to the"),
         ({"KLING_URL": "http://a:99999"}, "KLING_URL=http://a:99999 (environment) is not an http"),
         (
             {"MOCKS": "off", "COMFYUI_URL": "http://a?token=x", "KLING_URL": "http://b#c"},
@@ -118,6 +118,7 @@ def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> Non
     with pytest.raises(StackError) as caught:
         settings(**environ)
     assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
@@ -133,7 +134,6 @@ def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
         ({}, "127.0.0.1", "127.0.0.1", "127.0.0.1"),
         ({"BIND_ADDRESS": "0.0.0.0"}, "0.0.0.0", "0.0.0.0", "127.0.0.1"),
         ({"BIND_ADDRESS": "::"}, "::", "::", "[::1]"),
-        ({"BIND_ADDRESS": "::1"}, "::1", "::1", "[::1]"),
         (
             {"BIND_ADDRESS": "10.0.0.1", "CALLBACK_BIND_ADDRESS": "127.0.0.1"},
             "10.0.0.1",
@@ -205,9 +205,6 @@ def test_no_stack_is_stopped_that_may_be_another_one(root: Path, line: str) -> N
         ("STACK=two", "two"),
         ("  export STACK = two  ", "two"),
         ("STACK=two # 2", "two"),
-        ("STACK='two' # 2", "two"),
-        ('STACK="two"', "two"),
-        ("COMFYUI_PROMPT=a#b", "a#b"),
         ("COMFYUI_PROMPT='{prompt} # {style}'", "{prompt} # {style}"),
         ("# STACK=two", None),
         ("STACK=", None),
@@ -243,13 +240,6 @@ def test_what_is_no_file_of_text_is_told(root: Path) -> None:
     assert read(root, {}).mistakes == (".env can't be read: Is a directory",)
 
 
-ELSEWHERE = {
-    "TEMPORAL_ADDRESS": "temporal.example:7233",
-    "CALLBACK_SECRET": "a-secret-of-32-characters-or-more",
-    "STACK": "ours",
-}
-
-
 @pytest.mark.parametrize(
     ("roles", "parts"),
     [
@@ -269,24 +259,6 @@ def test_no_more_runs_than_is_named(settings: Load, roles: str, parts: list[str]
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"ROLES": "worker,api2"}, "names api2; known are temporal, mock-comfyui, mock-kling"),
-        ({"ROLES": "worker"}, "needs TEMPORAL_ADDRESS unless temporal is one of them"),
-        (
-            ELSEWHERE | {"ROLES": "temporal"},
-            "names temporal, which is elsewhere according to the settings",
-        ),
-    ],
-)
-def test_what_can_not_be_is_one_line(settings: Load, given: dict[str, str], said: str) -> None:
-    with pytest.raises(StackError) as refused:
-        settings(**given)
-    assert said in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
     ("roles", "needed"),
     [
         ("worker", ["CALLBACK_SECRET", "STACK"]),
@@ -299,13 +271,9 @@ def test_nothing_is_made_up_that_others_must_know(
     settings: Load, roles: str, needed: list[str]
 ) -> None:
     given = {"TEMPORAL_ADDRESS": "temporal.example:7233", "ROLES": roles}
-    if not needed:
-        settings(**given)
-        return
-    with pytest.raises(StackError) as refused:
-        settings(**given)
-    for name in ELSEWHERE:
-        assert (f"needs {name}, the same for all" in str(refused.value)) == (name in needed)
+    said = read(settings().root, given).mistakes
+    found = [name for name in ELSEWHERE for each in said if f"needs {name}, the same for" in each]
+    assert found == needed
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:7300", "localhost:7300", "[::1]:7300"])

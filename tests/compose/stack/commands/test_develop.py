@@ -39,24 +39,20 @@ GIVEN = {"MINUTES": "0.5", "SEED": "7"}
 @pytest.mark.parametrize(
     ("suite", "given", "handed"),
     [
-        (develop.chaos, {}, "--minutes 5 --deck all --mode local --reports reports"),
+        *(
+            (develop.chaos, mode, "--minutes 5 --deck all --mode local --reports reports")
+            for mode in ({}, {"MODE": "auto"})
+        ),
         (
             develop.chaos,
             GIVEN | {"MODE": "docker", "DECK": "kills", "REPORTS_DIR": "there"},
             "--minutes 0.5 --deck kills --mode docker --reports there --seed 7",
         ),
         (
-            develop.chaos,
-            {"MODE": "auto"},
-            "--minutes 5 --deck all --mode local --reports reports",
-        ),
-        (develop.simulate, {}, "--minutes 10"),
-        (
             develop.simulate,
             GIVEN | {"HISTORIES": "9", "KINDS": "cancel,reset"},
             "--minutes 0.5 --seed 7 --histories 9 --kinds cancel,reset",
         ),
-        (develop.mutants, {}, ""),
         (develop.mutants, {"ONLY": "two-holders,hash-wrong"}, "--only two-holders,hash-wrong"),
     ],
 )
