@@ -27,34 +27,30 @@ def _json(value: Any) -> str:
     return json.dumps(str(value) if isinstance(value, DelaySpec) else value)
 
 
-def test_each_kind_has_its_line_and_no_other_line_is_there() -> None:
-    section = PAGE.split("\n## Kinds of faults\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| `")]
-    assert rows == [
+def section(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_each_kind_and_each_preset_has_its_line_and_no_other_line_is_there() -> None:
+    kinds, presets = (
+        [line for line in section(title).splitlines() if line.startswith("| `")]
+        for title in ("Kinds of faults", "Presets")
+    )
+    assert kinds == [
         f"| `{kind.name}` | {_members(kind)} | {kind.says}"
         f"{f' ({kind.service} only)' if kind.service else ''} |"
         for kind in KINDS.values()
     ]
+    assert presets == [f"| `{name}` | {it.says} | {it.expect} |" for name, it in PRESETS.items()]
 
 
-def test_each_preset_has_its_line_and_no_other_line_is_there() -> None:
-    section = PAGE.split("\n## Presets\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| `")]
-    assert rows == [f"| `{name}` | {it.says} | {it.expect} |" for name, it in PRESETS.items()]
-
-
-def test_each_member_of_a_rule_is_explained() -> None:
-    section = PAGE.split("\n## A rule\n")[1].split("\n## ")[0]
+def test_each_member_of_a_rule_and_of_the_configuration_is_explained() -> None:
     for name, member in Rule.model_fields.items():
-        assert f"`{member.alias or name}`" in section
+        assert f"`{member.alias or name}`" in section("A rule")
+    for name in KlingConfig.model_fields:
+        assert f"`{name}`" in section("Around the plan")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_each_example_is_a_good_plan(example: str) -> None:
     assert read_plan(json.loads(example)).rules
-
-
-def test_each_member_of_the_configuration_is_explained() -> None:
-    section = PAGE.split("\n## Around the plan\n")[1]
-    for name in KlingConfig.model_fields:
-        assert f"`{name}`" in section

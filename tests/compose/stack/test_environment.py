@@ -41,7 +41,7 @@ ELSEWHERE = "temporal.example:7233"
 TEMPORAL_ELSEWHERE = {"TEMPORAL_ADDRESS": ELSEWHERE}
 GATEWAY = "http://host.docker.internal"
 # What is set, a service, and what it gets as a process and in a container.
-CASES: list[tuple[Given, str, dict[str, tuple[str | None, str | None]]]] = [
+CASES: list[tuple[Given, str, Mapping[str, tuple[str | None, str | None]]]] = [
     (
         {"COMFYUI_PORT": "9001", "API_PORT": "9002", "COMFYUI_WORKFLOW": __file__},
         "worker",
@@ -158,7 +158,7 @@ CASES: list[tuple[Given, str, dict[str, tuple[str | None, str | None]]]] = [
 
 @pytest.mark.parametrize(("given", "service", "told"), CASES)
 def test_each_service_is_told_where_the_others_are(
-    settings: Load, given: Given, service: str, told: dict[str, tuple[str | None, str | None]]
+    settings: Load, given: Given, service: str, told: Mapping[str, tuple[str | None, str | None]]
 ) -> None:
     for place, containers in enumerate((False, True)):
         env = environment_of(settings(**given), SERVICES[service], containers=containers)

@@ -67,16 +67,12 @@ def test_one_worker_too_many_is_not_what_was_asked_for(settings: Load) -> None:
     assert not modes.all_ready(settings(WORKERS="2"), units)
 
 
-def test_no_answer_is_a_reason() -> None:
-    assert "no answer" in (why_not("http://127.0.0.1:1/readyz", 1) or "")
-
-
-def test_the_detail_of_a_problem_is_the_reason(listener: Listener) -> None:
+def test_why_an_address_is_not_ready(listener: Listener) -> None:
     url = f"http://127.0.0.1:{listener.port}/readyz"
-    listener.answer = lambda _: (503, {"detail": "temporal: no answer"})
-    assert why_not(url, 1) == "temporal: no answer"
-    listener.answer = lambda _: (503, "oops")
-    assert why_not(url, 1) == "answers 503"
+    for detail, why in (({"detail": "temporal: no answer"}, "temporal: no answer"), ("x", "503")):
+        listener.answer = lambda _, said=detail: (503, said)  # type: ignore[misc]
+        assert (why_not(url, 1) or "").endswith(why)
+    assert "no answer" in (why_not("http://127.0.0.1:1/readyz", 1) or "")
 
 
 async def test_the_answer_of_another_process_is_none() -> None:

@@ -18,16 +18,10 @@ def settings(**given: str) -> TraceSettings:
     )
 
 
-def test_nowhere_unless_it_is_said() -> None:
+def test_traces_go_behind_the_base_with_headers_whose_values_are_quoted() -> None:
     assert (settings().traces_go_to, settings().trace_headers) == (None, {})
-
-
-@pytest.mark.parametrize("base", ["http://c:4318", "http://c:4318/"])
-def test_the_route_is_behind_the_base(base: str) -> None:
-    assert settings(endpoint=base).traces_go_to == "http://c:4318/v1/traces"
-
-
-def test_headers_are_a_list_of_which_values_are_quoted() -> None:
+    for base in ("http://c:4318", "http://c:4318/"):
+        assert settings(endpoint=base).traces_go_to == "http://c:4318/v1/traces"
     found = settings(endpoint="https://c/otlp", headers="X-Key=a%2Cb=, authorization=Basic%20YQ==")
     assert found.trace_headers == {"x-key": "a,b=", "authorization": "Basic YQ=="}
 

@@ -90,11 +90,6 @@ def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> 
     assert not stacks.up[0].data_dir.exists()
 
 
-def test_a_container_is_called_back_by_its_name(root: Path, tmp_path: Path) -> None:
-    inside = bench.own_settings(root, tmp_path / "a", workers=1, mocks={"MODE": "docker"})
-    assert environment_of(inside, WORKER, containers=True)["CALLBACK_URL"] == "http://callback:8001"
-
-
 def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> None:
     (root / ".env").write_text("MODE=docker\nWORKERS=5\nCALLBACK_URL=http://elsewhere:1\n")
     first = bench.own_settings(root, tmp_path / "a", workers=2)
@@ -105,3 +100,5 @@ def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> N
     assert len(ports) == len(first.ports) + 1
     assert not ports & {6889, 7233, 8000, 8001, 8080, 9099, 9100, 16882}
     assert first.ports != second.ports
+    inside = bench.own_settings(root, tmp_path / "c", workers=1, mocks={"MODE": "docker"})
+    assert environment_of(inside, WORKER, containers=True)["CALLBACK_URL"] == "http://callback:8001"
