@@ -16,11 +16,15 @@ from websockets.exceptions import InvalidStatus
 from compose.stack.services import ALL, API, CALLBACK, IMAGE, TEMPORAL, VIDEO, Service
 from shared.http.client import http_client
 from tests.fixtures.processes import free_port, running
+from tests.services.mock_core.serving import comfyui, kling, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OURS = [service for service in ALL if service is not TEMPORAL]
 FURTHER = "gateway.example"
+HOSTS = f"{FURTHER}, 2001:DB8::1"
+# A mock needs no process of its own.
+MOCKS = {IMAGE: comfyui, VIDEO: kling}
 OTHER = f"https://{FURTHER}"
 EVIL = "http://evil.example"
 # Requests that each service would answer if it did not check their host and origin.
@@ -53,7 +57,7 @@ def environment(folder: Path) -> dict[str, str]:
         "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
         "API_PUBLIC_URL": "https://api.example/base",
         "CALLBACK_URL": "https://callbacks.example",
-        "ALLOWED_HOSTS": f"{FURTHER}, 2001:DB8::1",
+        "ALLOWED_HOSTS": HOSTS,
         # A test may ask as fast as it can, behind another one that did.
         "API_RATE": "0",
     }
@@ -66,7 +70,10 @@ async def started(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
     async with AsyncExitStack() as processes:
 
         async def base(service: Service) -> str:
-            if service.name not in bases:
+            if service in MOCKS and service.name not in bases:
+                app = MOCKS[service](allowed_hosts=HOSTS)
+                bases[service.name] = await processes.enter_async_context(served(app))
+            elif service.name not in bases:
                 folder = tmp_path_factory.mktemp(service.name)
                 process = running(
                     service.module,

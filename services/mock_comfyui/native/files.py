@@ -7,7 +7,6 @@ import hmac
 import posixpath
 import secrets
 import time
-from dataclasses import dataclass
 from mimetypes import guess_type
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -91,27 +90,16 @@ async def view(
     return reply
 
 
-@dataclass(slots=True)
-class _Part:
-    """A form field; `filename` is None for a plain value."""
-
-    filename: str | None
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
-
-
 @router.post("/upload/image")
 async def upload(request: Request, mock: TheMock) -> Response:
     """Store a picture. If the name is taken by other bytes, add a number, unless `overwrite` is
     set."""
     parts = await _parts(request)
-    part, texts = parts.get("image"), {name: it.text for name, it in parts.items()}
-    if part is None:
+    if "image" not in parts:
         return Response(status_code=400)
-    name, folder = part.filename, texts.get("type", "input")
+    name, body = parts["image"]
+    texts = {field: value.decode("utf-8", "replace") for field, (_, value) in parts.items()}
+    folder = texts.get("type", "input")
     if name is None or folder not in FOLDERS:
         raise MalformedBody
     subfolder = texts.get("subfolder", "")
@@ -126,29 +114,28 @@ async def upload(request: Request, mock: TheMock) -> Response:
     number = 0
     while texts.get("overwrite") not in ("true", "1"):
         old = mock.files.get(key_of(name, inside, folder))
-        if old is None or old.body == part.body:
+        if old is None or old.body == body:
             break
         number += 1
         name = f"{stem} ({number}){ending}"
     kind = guess_type(name)[0] or "application/octet-stream"
-    mock.files.put(key_of(name, inside, folder), part.body, kind)
+    mock.files.put(key_of(name, inside, folder), body, kind)
     return NativeJson({"name": name, "subfolder": subfolder, "type": folder})
 
 
-async def _parts(request: Request) -> dict[str, _Part]:
-    """Return form fields by name."""
+async def _parts(request: Request) -> dict[str, tuple[str | None, bytes]]:
+    """Return file name and content of each form field; a plain value has no file name."""
     kind, body = request.headers.get("content-type", ""), await request.body()
     head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-    found: dict[str, _Part] = {}
+    found: dict[str, tuple[str | None, bytes]] = {}
     for part in message.iter_parts() if message.is_multipart() else ():
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
-            filename = part.get_param("filename", header="content-disposition")
-            filename = filename[2] if isinstance(filename, tuple) else filename
-            if isinstance(filename, str):
+            filename = part.get_filename()
+            if filename is not None:
                 # The parser left it as bytes.
                 filename = filename.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            found[name] = _Part(filename if isinstance(filename, str) else None, content)
+            found[name] = filename, content
     return found

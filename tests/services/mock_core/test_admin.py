@@ -75,8 +75,9 @@ async def test_the_journal_is_searched_newest_first(image_mock: Service) -> None
     await image_mock.http.get("/img/result/b")
     rows = await image_mock.json("/admin/journal?path=/img/")
     assert [row["path"] for row in rows] == ["/img/result/b", "/img/status/a"]
-    found = await image_mock.json("/admin/journal?path=status&method=GET&status=404&limit=1")
-    assert [row["path"] for row in found] == ["/img/status/a"]
+    await image_mock.post("/img/status/a", None)
+    found = await image_mock.json("/admin/journal?path=status&method=GET&limit=1")
+    assert [(row["path"], row["status"]) for row in found] == [("/img/status/a", 404)]
     assert await image_mock.json("/admin/journal?status=500") == []
 
 
@@ -228,7 +229,7 @@ async def _refused_cheaply(service: Service, call: str, body: bytes, *, most: in
         (FAULTS, KEYS),
         (FAULTS, b'{"rules":' + ITEMS + b"}"),
         (FAULTS, b'{"rules":[' + b"0," * 9_000 + b"0]}"),
-        (FAULTS, b'{"where":"poll","do":"reset","match":' + KEYS + b"}"),
+        (FAULTS, b'{"effects":[' + b"{}," * 90_000 + b"{}]}"),
     ],
 )
 async def test_a_large_body_is_refused_cheaply(video_mock: Service, call: str, body: bytes) -> None:
