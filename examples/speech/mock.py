@@ -20,7 +20,6 @@ from services.mock_core.callbacks import Body, Wording
 from services.mock_core.calls import View, base_url, look_up, requested, serve_file, submit
 from services.mock_core.client import may_call
 from services.mock_core.clock import Delay, DelaySpec, milliseconds
-from services.mock_core.faults.kinds import Where
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented, problem_reply
@@ -60,7 +59,7 @@ def create_app(settings: SpeechMockSettings) -> FastAPI:
         seconds=settings.mock_speech_seconds,
         result_days=settings.mock_result_days,
     )
-    mock = Mock("speech", settings, config=config, points=frozenset(Where), refusal=refuse)
+    mock = Mock("speech", settings, config=config, refusal=refuse)
 
     async def make(generation: Generation) -> str:
         name = f"{generation.id}.wav"

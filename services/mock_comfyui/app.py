@@ -17,13 +17,11 @@ from services.mock_comfyui.queue.run import Saver
 from services.mock_comfyui.routes import router
 from services.mock_comfyui.settings import ComfyuiSettings, initial_config, native_config
 from services.mock_core.app import MEBIBYTE, build_app
-from services.mock_core.faults.kinds import Where
 from services.mock_core.mock import Mock
 from services.mock_core.problems import problem_reply
 from shared.http.bodies import Limit
 
 DEFAULT_CHECKPOINTS = ("mock.safetensors",)
-_POINTS = frozenset(set(Where) - {Where.CALLBACK})
 # The real server takes 100 MiB of either.
 _GRAPH, _PICTURE = Limit(2 * MEBIBYTE, values=50_000), Limit(8 * MEBIBYTE, values=None)
 _LIMITS = {
@@ -51,7 +49,6 @@ def create_app(
         "image",
         settings,
         config=initial_config(settings),
-        points=_POINTS,
         refusal=refuse,
         at_once=settings.comfyui_workers,
     )

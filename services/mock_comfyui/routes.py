@@ -94,7 +94,7 @@ async def image_result(request: Request, mock: TheMock, job_id: str) -> Response
     responses={
         200: {"content": {"image/png": {}}},
         206: {"content": {"image/png": {}}},
-        **documented(404, 416, texts={404: ("not_found", "no file fox.png")}),
+        **documented(404, 416),
     },
 )
 async def image_file(

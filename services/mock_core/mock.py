@@ -25,8 +25,7 @@ Hook = Callable[[], None]
 class Mock:
     """The parts of a mock.
 
-    `points` are those of a generation's life that this service has, `refusal` is its plain form of
-    an error. `runner` gets the maker of files afterwards.
+    `refusal` is the plain form of an error. `runner` gets the maker of files afterwards.
     """
 
     def __init__(
@@ -35,7 +34,6 @@ class Mock:
         settings: MockSettings,
         *,
         config: RuntimeConfig,
-        points: frozenset[Where],
         refusal: Shape,
         at_once: int = 0,
     ) -> None:
@@ -70,6 +68,8 @@ class Mock:
         self.disk = Disk(settings.data_dir / "mocks" / service) if on_disk else None
         self.clock = Clock(settings.mock_speed)
         self.files = FileStore(settings.mock_file_megabytes * _MEGABYTE, self.clock, self.disk)
+        calls_back = isinstance(config, CallingConfig)
+        points = frozenset(Where) - (set() if calls_back else {Where.CALLBACK})
         self.plan = FaultPlan(
             service, points=points, seed=settings.mock_seed, clock=self.clock, keep=keep
         )

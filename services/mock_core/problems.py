@@ -20,11 +20,13 @@ _COMMON = Path(__file__).with_name("examples.json")
 _FRAMEWORKS = ("HTTPValidationError", "ValidationError")
 _INJECTED = 503
 _TEXTS: dict[int, tuple[str | int, str]] = {
-    404: ("not_found", "no such job"),
+    400: (1201, "external_task_id is already in use"),
+    404: ("not_found", "there is none of this name"),
     409: ("not_finished", "the job is running"),
     415: ("not_json", "Content-Type: application/json"),
     416: ("bad_range", "the range is outside the file"),
     422: ("invalid_input", "prompt: It must be a string."),
+    429: (1302, "too many requests"),
     503: ("injected", "refused"),
 }
 
@@ -57,18 +59,13 @@ def problem_reply(
     return problem_response(Problem(status, code, detail=detail, headers=headers).refusal)
 
 
-def documented(
-    *statuses: int, texts: Mapping[int, tuple[str | int, str]] = MappingProxyType({})
-) -> Responses:
-    """Document the refusals of a plain route: the usual ones, and any that a fault requests.
-
-    `texts`: code and detail by status, if they differ from the usual ones.
-    """
+def documented(*statuses: int) -> Responses:
+    """Document the refusals of a plain route: the usual ones, and any that a fault requests."""
 
     def example(status: int) -> dict[str, Any]:
-        code, detail = {**_TEXTS, **texts}[status]
-        problem = Problem(status, code, detail=detail)
-        body: dict[str, Any] = json.loads(bytes(problem_response(problem.refusal).body))
+        code, detail = _TEXTS[status]
+        reply = problem_reply(status, code, detail=detail, headers={})
+        body: dict[str, Any] = json.loads(bytes(reply.body))
         return body
 
     schema = {"$ref": "#/components/schemas/Problem"}

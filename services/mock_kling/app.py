@@ -6,7 +6,6 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from services.mock_core.app import MEBIBYTE, build_app
-from services.mock_core.faults.kinds import Where
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock
 from services.mock_core.settings import called
@@ -23,7 +22,7 @@ _EXAMPLES = Path(__file__).with_name("examples.json")
 
 def create_app(settings: KlingSettings) -> FastAPI:
     config = initial_config(settings)
-    mock = Mock("video", settings, config=config, points=frozenset(Where), refusal=refuse)
+    mock = Mock("video", settings, config=config, refusal=refuse)
     maker = VideoMaker(mock.files, hosts=called(settings.mock_picture_hosts))
     mock.runner.make = maker.make
 

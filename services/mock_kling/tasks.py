@@ -203,4 +203,4 @@ class Account:
 
 
 def _cost(rows: Iterable[Generation]) -> float:
-    return sum(float(units(row)) for row in rows if row.charged)
+    return sum(float(units(row)) for row in rows)

@@ -79,7 +79,8 @@ class Hub:
 
     def send(self, client_id: str | None, kind: str, data: Message) -> None:
         """Send to the socket of this client, if it has one; without a client id, to all."""
-        if listeners := self.meant(client_id):
+        listeners = [it for name, it in self._places.items() if client_id in (None, name)]
+        if listeners:
             self._frames.put_nowait((listeners, encode(kind, data)))
 
     def drop_all(self) -> None:
@@ -87,12 +88,6 @@ class Hub:
         for listener in self._open:
             listener.dropped.set()
         self._places.clear()
-
-    def meant(self, client_id: str | None) -> list[Listener]:
-        """Return the sockets of this client, or all sockets without a client id."""
-        if client_id is None:
-            return list(self._places.values())
-        return [self._places[client_id]] if client_id in self._places else []
 
     async def _send_all(self) -> None:
         """Send one after another, so that a socket that doesn't read delays everybody."""
