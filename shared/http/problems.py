@@ -188,7 +188,10 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, GenvideoError)  # noqa: S101 - registered for this class only
-        return answer(request.scope, _refusal_of(error, {}))
+        refused = answer(request.scope, _refusal_of(error, {}))
+        if isinstance(request, WebSocket):
+            await request.send_denial_response(refused)
+        return refused
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as above

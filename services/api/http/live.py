@@ -4,8 +4,9 @@ one."""
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
@@ -28,9 +29,9 @@ from services.api.http.routes import JobId, ServiceDep, address_of
 from services.api.jobs import JobNotFound
 from services.api.models import EXAMPLES
 from services.api.service import Service
-from shared.errors import GenvideoError, NotReady, TemporalUnavailable
+from shared.errors import NotReady, TemporalUnavailable
 from shared.http.app import WRITE
-from shared.http.problems import documented, from_error
+from shared.http.problems import documented
 from shared.http.queries import DIGITS, ONLY_KNOWN
 from shared.jobs.messages import Job
 
@@ -112,7 +113,9 @@ class EveryJob(Position):
     """The changes of all jobs: first the newest state of the known ones, each `shown`, then a mark
     if requested, then each change."""
 
-    def __init__(self, feed: Feed, since: int, *, shown: Callable[[Job], Job], mark: bool) -> None:
+    def __init__(
+        self, feed: Feed, since: int, *, shown: Callable[[Job], Job] | None, mark: bool
+    ) -> None:
         self._feed = feed
         self._shown = shown
         self._known = feed.change
@@ -138,8 +141,10 @@ class EveryJob(Position):
         return [Item(numbered(frame), frame.number) for frame in frames]
 
     def _as_shown(self, frame: Frame) -> Frame:
-        job = self._shown(frame.job) if frame.number <= self._known else frame.job
-        return frame if job is frame.job else Frame(job, frame.number, frame.change)
+        if self._shown is None or frame.number > self._known:
+            return frame
+        job = self._shown(frame.job)
+        return frame if job is frame.job else replace(frame, job=job)
 
 
 class SocketListener(Listener):
@@ -212,22 +217,15 @@ async def every_job(
     With `since` only what has changed after that frame; a frame of an earlier process counts as
     none.
     """
-    number = service.feed.number_of(since)
-    await _accepted(socket, service, _every_change(socket, service, since=number, mark=mark))
-
-
-async def _every_change(socket: WebSocket, service: Service, *, since: int, mark: bool) -> None:
-    asked = service.feed.any_open() and await service.slots.look()
-    shown = service.slots.placed if asked else _as_it_is
-    at = EveryJob(service.feed, since, shown=shown, mark=mark)
-    listeners = service.feed.listeners
-    listener = SocketListener(socket, at, turn=listeners.turn)
-    with listeners.subscribed(listener):
-        await listener.serve()
-
-
-def _as_it_is(job: Job) -> Job:
-    return job
+    feed, slots = service.feed, service.slots
+    with feed.listeners.place(address_of(socket)):
+        await socket.accept()
+        asked = feed.any_open() and await slots.look()
+        shown = slots.placed if asked else None
+        at = EveryJob(feed, feed.number_of(since), shown=shown, mark=mark)
+        listener = SocketListener(socket, at, turn=feed.listeners.turn)
+        with feed.listeners.subscribed(listener):
+            await listener.serve()
 
 
 @router.websocket("/ws/jobs/{job_id}")
@@ -235,49 +233,28 @@ async def one_job(
     socket: WebSocket, job_id: str, service: ServiceDep, *, since: Since = None
 ) -> None:
     """The job at once, then each change; closes normally after its end."""
-    await _accepted(socket, service, _one_job(socket, job_id, service, since=since))
-
-
-async def _one_job(socket: WebSocket, job_id: str, service: Service, *, since: int | None) -> None:
-    at = OneJob(service.feed, job_id)
-    listeners = service.feed.listeners
+    at, listeners = OneJob(service.feed, job_id), service.feed.listeners
     listener = SocketListener(socket, at, turn=listeners.turn)
-    # Subscribe first and read then, so that no change in between is missed.
-    with listeners.subscribed(listener, job_id), suppress(WebSocketDisconnect):
-        try:
-            job = await service.jobs.find(job_id)
-        except JobNotFound as error:
-            await socket.close(UNKNOWN_JOB, _reason(error))
-            return
-        except (TemporalUnavailable, NotReady) as error:
-            await socket.close(TRY_AGAIN_LATER, _reason(error))
-            return
-        if has_it_all(job, since):
-            await socket.close(NORMAL)
-            return
-        at.position = job.version if since is None else since
-        missed = await missed_versions(job, since, service=service)
-        for each in await service.slots.with_positions(missed):
-            await socket.send_text(text_of(Frame(each)))
-            at.position, at.ended = each.version, each.status.ended
-        await listener.serve()
-
-
-def _reason(error: GenvideoError) -> str:
-    return error.message.encode("utf-8", "replace")[:REASON_BYTES].decode("utf-8", "ignore")
-
-
-async def _accepted(
-    socket: WebSocket, service: Service, serving: Coroutine[Any, Any, None]
-) -> None:
-    """Serve a socket in a reserved place, or refuse it if there is none."""
-    with closing(serving):
-        try:
-            with service.feed.listeners.place(address_of(socket)):
-                await socket.accept()
-                await serving
-        except TooManyListeners as error:
-            await socket.send_denial_response(from_error(error))
+    with listeners.place(address_of(socket)):
+        await socket.accept()
+        # Subscribe first and read then, so that no change in between is missed.
+        with listeners.subscribed(listener, job_id), suppress(WebSocketDisconnect):
+            try:
+                job = await service.jobs.find(job_id)
+            except (JobNotFound, TemporalUnavailable, NotReady) as error:
+                code = UNKNOWN_JOB if isinstance(error, JobNotFound) else TRY_AGAIN_LATER
+                reason = error.message.encode("utf-8", "replace")[:REASON_BYTES]
+                await socket.close(code, reason.decode("utf-8", "ignore"))
+                return
+            if has_it_all(job, since):
+                await socket.close(NORMAL)
+                return
+            at.position = job.version if since is None else since
+            missed = await missed_versions(job, since, service=service)
+            for each in await service.slots.with_positions(missed):
+                await socket.send_text(text_of(Frame(each)))
+                at.position, at.ended = each.version, each.status.ended
+            await listener.serve()
 
 
 HEARTBEAT_SECONDS = 10.0
@@ -379,20 +356,23 @@ async def job_events(
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
-    listener, position = StreamListener(), job.version if since is None else since
+    listener, at = StreamListener(), OneJob(service.feed, job.job_id)
+    at.position = job.version if since is None else since
     # Subscribe first and read then, so that no change in between is missed.
     with service.feed.listeners.subscribed(listener, job.job_id):
-        frames = [Frame(each) for each in await missed_versions(job, since, service=service)]
+        missed = await missed_versions(job, since, service=service)
+        at.ended = any(each.status.ended for each in missed)
+        items = [Item(text_of(Frame(each)), each.version) for each in missed]
         yield RETRY
         while True:
-            for frame in frames:
-                position = frame.job.version
-                yield format_sse_event(data_str=text_of(frame), id=str(position))
-                if frame.job.status.ended:
-                    return
+            for item in items:
+                at.position = item.position
+                yield format_sse_event(data_str=item.text, id=str(item.position))
+            if at.ended:
+                return
             listener.news.clear()
-            frames = service.feed.versions_of(job.job_id, position)
-            if frames:
+            items = at.next()
+            if items:
                 continue
             if listener.closed:
                 return

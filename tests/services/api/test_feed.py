@@ -59,7 +59,7 @@ def test_filters_and_newer_versions() -> None:
 
 
 def every(feed: Feed, since: int = 0) -> EveryJob:
-    return EveryJob(feed, since, shown=lambda job: job, mark=False)
+    return EveryJob(feed, since, shown=None, mark=False)
 
 
 def taken(at: Position) -> list[int]:
