@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import BodyTooLarge
 from shared.http.mistakes import mistakes_of
-from shared.http.problems import Refusal, answer, invalid_input
+from shared.http.problems import Refusal, answer, invalid_input, refusal_of
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
@@ -40,7 +40,7 @@ class BoundedBody:
             return
         found: bytes | Refusal | None = b""
         if _announced(scope) > limit.size:
-            found = _too_large(limit.size)
+            found = refusal_of(BodyTooLarge(f"At most {limit.size} bytes."))
         elif limit.values is not None:
             found = await _looked_at(receive, limit.size, limit.values)
             receive = _again(found, receive)
@@ -72,7 +72,7 @@ async def _looked_at(receive: Receive, size: int, values: int) -> bytes | Refusa
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > size:
-            return _too_large(size)
+            return refusal_of(BodyTooLarge(f"At most {size} bytes."))
     return _too_many(bytes(body), values) or bytes(body)
 
 
@@ -87,11 +87,6 @@ def _again(found: bytes | Refusal | None, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return replay
-
-
-def _too_large(size: int) -> Refusal:
-    kind = BodyTooLarge
-    return Refusal(kind.status, kind.code, kind.title, f"At most {size} bytes.")
 
 
 def _too_many(body: bytes, most: int) -> Refusal | None:

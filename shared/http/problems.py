@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,15 +36,12 @@ PHRASES = {
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
-# Code and title for answers of the framework, as in the error tree.
-_OURS = {error.status: error for error in (BodyTooLarge, NotJson, RouteNotFound)}
-
 _UNREADABLE = {"error": "it can't be decoded"}
 _MISTAKE = {
     "field": "jobs[1].prompt",
     "message": "It needs at least one visible character.",
 }
-# The meaning of a status, if a route says no more.
+# The meaning of a status, if a route or the framework says no more.
 _USUAL: dict[int, type[GenvideoError]] = {
     error.status: error
     for error in (
@@ -115,10 +113,10 @@ def problem_response(refusal: Refusal) -> JSONResponse:
 
 def from_error(error: GenvideoError, extra: Mapping[str, str] | None = None) -> JSONResponse:
     """Return the response for one of our own errors; with `Retry-After` if a retry can help."""
-    return problem_response(_refusal_of(error, extra or {}))
+    return problem_response(refusal_of(error, extra or {}))
 
 
-def _refusal_of(error: GenvideoError, extra: Mapping[str, str]) -> Refusal:
+def refusal_of(error: GenvideoError, extra: Mapping[str, str] = {}) -> Refusal:
     retry_after = error.retry_after or (1 if error.retryable else None)
     headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -182,20 +180,20 @@ def schemas() -> dict[str, Any]:
 def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
     """Turn our errors, invalid input, unknown routes and unexpected errors into problems.
 
-    `shapes` has the forms of other wires, by path prefix.
+    `shapes` has the forms of other wires, by path prefix. A socket that can't be opened gets the
+    same answers; the framework would send a bare 403.
     """
     app.state.shapes = shapes or {}
+    no_route = app.router.default
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, GenvideoError)  # noqa: S101 - registered for this class only
-        refused = answer(request.scope, _refusal_of(error, {}))
-        if isinstance(request, WebSocket):
-            await request.send_denial_response(refused)
-        return refused
+        return await _refused(request, refusal_of(error))
 
     async def invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-        return answer(request.scope, invalid_input(mistakes_of(error.errors())))
+        kinds = RequestValidationError | WebSocketRequestValidationError
+        assert isinstance(error, kinds)  # noqa: S101 - as above
+        return await _refused(request, invalid_input(mistakes_of(error.errors())))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
@@ -208,11 +206,24 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
     async def unexpected(request: Request, error: Exception) -> Response:
         return from_error(GenvideoError("Internal error; see the log."))
 
+    async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+        is_socket = scope["type"] == "websocket"
+        found: ASGIApp = from_error(RouteNotFound("Not found")) if is_socket else no_route
+        await found(scope, receive, send)
+
+    app.router.default = nowhere
     app.add_exception_handler(GenvideoError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(WebSocketRequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unexpected)
-    _install_for_sockets(app)
+
+
+async def _refused(request: HTTPConnection, refusal: Refusal) -> Response:
+    response = answer(request.scope, refusal)
+    if isinstance(request, WebSocket):
+        await request.send_denial_response(response)
+    return response
 
 
 def answer(scope: Scope, refusal: Refusal) -> Response:
@@ -233,26 +244,8 @@ def invalid_input(found: tuple[Sequence[Mistake], int]) -> Refusal:
     return Refusal(kind.status, kind.code, kind.title, detail, errors)
 
 
-def _install_for_sockets(app: FastAPI) -> None:
-    """Do the same for socket requests, which the framework would answer with a bare 403."""
-    no_route = app.router.default
-
-    async def invalid(socket: WebSocket, error: Exception) -> None:
-        assert isinstance(error, WebSocketRequestValidationError)  # noqa: S101 - as above
-        refusal = invalid_input(mistakes_of(error.errors()))
-        await socket.send_denial_response(problem_response(refusal))
-
-    async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
-        is_socket = scope["type"] == "websocket"
-        found: ASGIApp = from_error(RouteNotFound("Not found")) if is_socket else no_route
-        await found(scope, receive, send)
-
-    app.router.default = nowhere
-    app.add_exception_handler(WebSocketRequestValidationError, invalid)
-
-
 def _http(request: Request, error: HTTPException) -> Refusal:
-    phrase, known = phrase_of(error.status_code), _OURS.get(error.status_code)
+    phrase, known = phrase_of(error.status_code), _USUAL.get(error.status_code)
     code = phrase.lower().replace(" ", "_") if known is None else known.code
     headers = dict(error.headers or {})
     if error.status_code == 405:

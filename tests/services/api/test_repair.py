@@ -1,6 +1,5 @@
 """Jobs that Temporal does not know any more, and those whose time is over."""
 
-import asyncio
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -309,37 +308,14 @@ async def test_a_job_that_was_reset_meanwhile_is_kept(tmp_path: Path) -> None:
     assert here.there(job_id) == (True, True)
 
 
-async def finished(client: Client) -> str:
-    """A job that Temporal knows, and that has ended a moment ago."""
-    job_id = new_job_id()
-    await Temporal(client).start(job_id, GenVideoInput(prompt="p", style=""))
-    async with standing_in(client):
-        handle = client.get_workflow_handle(job_id)
-        await handle.query("told")
-        await handle.terminate()
-    return job_id
-
-
-async def closed_for(client: Client, job_id: str, seconds: float) -> None:
-    found = await client.get_workflow_handle(job_id).describe()
-    assert found.close_time is not None
-    left = seconds - (datetime.now(UTC) - found.close_time).total_seconds()
-    await asyncio.sleep(max(0.0, left))
-
-
-SHORT = 0.2
-SHORT_DAYS = SHORT / 86_400
-
-
 async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_path: Path) -> None:
-    job_id = await finished(client)
-    await closed_for(client, job_id, SHORT)
-    feed = Feed(retention=Retention(SHORT_DAYS))
-    parts = Over(tmp_path)
-    parts.feed = feed
+    job_id, parts = new_job_id(), Over(tmp_path)
+    await Temporal(client).start(job_id, GenVideoInput(prompt="p", style=""))
+    await client.get_workflow_handle(job_id).terminate()
+    parts.feed = Feed(retention=Retention(DAYS, now=lambda: datetime.now(UTC) + OLD))
     async with standing_in(client):
         assert await parts.repairer(Temporal(client)).recover(job_id) is None
-    assert list(RecordStore(tmp_path).job_ids()) == []
+    assert list(parts.records.job_ids()) == []
 
 
 async def test_the_api_says_that_there_is_no_such_job(client: Client, new_api: NewApi) -> None:
