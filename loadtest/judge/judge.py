@@ -227,7 +227,10 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     for stage in books.stages:
         for job in stage.jobs.values():
             yield from _conserved(job, books)
-            if not job.executions or "Temporal" in books.unread:
+            record, runs = job.record, {run.run_id for run in job.executions}
+            # A job whose history chaos has deleted may have been started again since.
+            gone = books.done_to(job.job_id, DELETE) and record and record.run_id not in runs
+            if not runs or gone or "Temporal" in books.unread:
                 continue
             model = reference.model_of(job, stage, books, known)
             for book in (reference, shown, ledgers, callbacks):

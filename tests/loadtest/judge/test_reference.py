@@ -26,7 +26,7 @@ from tests.loadtest.forging.kit import (
     moved,
 )
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
-from tests.loadtest.synthetic import Synthetic, exactly, job_id, named, put, signal_of
+from tests.loadtest.synthetic import Synthetic, job_id, named, put, signal_of
 
 assert families
 
@@ -81,19 +81,6 @@ def killed_before_it_noted_its_callbacks(f: Forger) -> str:
     return "callbacks"
 
 
-def received_before_a_drain_wrote_the_end(f: Forger) -> str:
-    job_id = "job-4ca2033442f50f64ac5b2625"
-    [closed] = [row["closed"] for row in f.rows(raw.EXECUTIONS) if row["job_id"] == job_id]
-
-    def late(row: Row) -> None:
-        if row["task_status"] == "processing":
-            row["received_at"] = exactly(closed + 0.5)
-
-    f.each(raw.RECEIPTS, late, of=job_id)
-    f.set(raw.STATES, "record", "transitions", -1, of=job_id, at=exactly(closed + 2))
-    return "receipts.fate"
-
-
 def decided_in_any_order_because_they_were_sent_together(f: Forger) -> str:
     applied = {"task_status": "processing", "fate": "applied"}
     [one] = [row for row in f.rows(raw.RECEIPTS) if row | applied == row]
@@ -131,7 +118,6 @@ def shown_by_a_poll_before_the_feed_had_it(f: Forger) -> str:
     ("kind", "bend"),
     [
         ("chaos", killed_before_it_noted_its_callbacks),
-        ("chaos", received_before_a_drain_wrote_the_end),
         ("heard-together", decided_in_any_order_because_they_were_sent_together),
         (PLAIN, made_from_our_copy_of_its_picture),
         (PLAIN, numbered_by_a_vendor_that_an_earlier_run_had_asked),
