@@ -2,8 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,29 +19,27 @@ from compose.stack.services import API, CALLBACK, UI_PORT
 from compose.stack.settings import LOOPBACK, Settings, load
 from compose.stack.subprocesses import to_its_end
 
-# Each part with the number of workers that it needs, and the options that it takes.
-WORKERS = {"handover": 1, "takeover": 2, "waiting": 1, "intake": 1, "flood": 1, "throughput": 1}
-OPTIONS = {
-    "handover": ("runs", "jobs"),
-    "takeover": ("runs", "seed", "moment"),
-    "waiting": ("levels", "window"),
-    "intake": ("runs",),
-    "flood": ("jobs",),
-    "throughput": ("runs", "jobs"),
-}
 MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
 # An image of 0.1 s and a video of 0.2 s; in a flood the default, 1 s together.
 QUICK = MOCKS | {"MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
 # Some milliseconds each, so that the rest of a job is measured.
 SWIFT = MOCKS | {"MOCK_IMAGE_SECONDS": "0.3", "MOCK_VIDEO_SECONDS": "0.5"}
-WORK = {"flood": MOCKS, "throughput": SWIFT}
+# Each part with the number of workers that it needs, the options that it takes, and its mocks.
+PARTS: dict[str, tuple[int, set[str], Mapping[str, str]]] = {
+    "handover": (1, {"runs", "jobs"}, QUICK),
+    "takeover": (2, {"runs", "seed", "moment"}, QUICK),
+    "waiting": (1, {"levels", "window"}, QUICK),
+    "intake": (1, {"runs"}, QUICK),
+    "flood": (1, {"jobs"}, MOCKS),
+    "throughput": (1, {"runs", "jobs"}, SWIFT),
+}
 
 
 def _parts(value: str) -> list[str]:
     names = [word.strip() for word in value.split(",") if word.strip()]
-    if strange := [name for name in names if name not in WORKERS]:
-        raise ValueError(f"has no part {', '.join(strange)}: {', '.join(WORKERS)}")
-    return [part for part in WORKERS if part in names or not names]
+    if strange := [name for name in names if name not in PARTS]:
+        raise ValueError(f"has no part {', '.join(strange)}: {', '.join(PARTS)}")
+    return [part for part in PARTS if part in names or not names]
 
 
 NUMBER, NO_NUMBER = r"^0*[1-9]\d{0,8}$", "is not a whole number from 1 on"
@@ -52,7 +49,7 @@ SEVERAL, NOT_SEVERAL = r"^(0*[1-9]\d{1,4}|0*[2-9])$", "is not a whole number fro
 class Options(BaseModel):
     """The chosen parts and their options; a field's description is the error for a wrong value."""
 
-    only: Annotated[list[str], BeforeValidator(_parts)] = list(WORKERS)
+    only: Annotated[list[str], BeforeValidator(_parts)] = list(PARTS)
     runs: str = Field("", pattern=NUMBER, description=NO_NUMBER)
     seed: str = Field("", pattern=NUMBER, description=NO_NUMBER)
     jobs: str = Field("", pattern=SEVERAL, description=NOT_SEVERAL)
@@ -66,36 +63,31 @@ class Options(BaseModel):
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:
-    """Measure the parts of ONLY, by default all, and print one table; return its exit status."""
+    """Measure the parts of ONLY, by default all, and print one table; return its exit status.
+
+    Each has a separate stack of processes on free ports, with a temporary data folder. Waiting jobs
+    are abandoned: the processes are ended, and their data is removed.
+    """
     asked = options(Options, environ)
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for part in asked.only:
         say(f"{part} …")
-        given = asked.model_dump(include={*OPTIONS[part]}, exclude_defaults=True)
+        workers, known, mocks = PARTS[part]
+        given = asked.model_dump(include=known, exclude_defaults=True)
         words = [word for name, value in given.items() for word in (f"--{name}", value)]
-        with _own_stack(root, workers=WORKERS[part], mocks=WORK.get(part, QUICK)) as stack:
+        data = Path(tempfile.mkdtemp(prefix="genvideo-bench-"))
+        settings = own_settings(root, data, workers=workers, mocks=mocks)
+        stack = Local(settings)
+        try:
+            raise_wrong(service_mistakes(settings))
+            stack.up()
+            modes.wait(settings, stack)
             if status := stack.loadtest([part, str(folder), *words], module="tools.bench"):
                 return status
+        finally:
+            to_its_end(stack.down)
+            shutil.rmtree(data, ignore_errors=True)
     return stack.loadtest(["table", str(folder)], module="tools.bench")
-
-
-@contextmanager
-def _own_stack(root: Path, *, workers: int, mocks: Mapping[str, str]) -> Iterator[Local]:
-    """Start a stack of processes on free ports, with a temporary data folder.
-
-    Waiting jobs are abandoned: the processes are ended, and their data is removed.
-    """
-    data = Path(tempfile.mkdtemp(prefix="genvideo-bench-"))
-    settings = own_settings(root, data, workers=workers, mocks=mocks)
-    stack = Local(settings)
-    try:
-        raise_wrong(service_mistakes(settings))
-        stack.up()
-        modes.wait(settings, stack)
-        yield stack
-    finally:
-        to_its_end(stack.down)
-        shutil.rmtree(data, ignore_errors=True)
 
 
 def own_settings(

@@ -53,8 +53,8 @@ def test_all_parts_one_after_the_other_and_the_table(root: Path, stacks: Stacks)
     given = {"RUNS": "3", "JOBS": "2", "LEVELS": "100,1000", "WINDOW": "60", "SEED": "7"}
     assert bench.bench(root, given | {"MOMENT": "image running"}) == 0
 
-    assert [call[0] for call in stacks.called] == [*bench.WORKERS, "table"]
-    assert [settings.workers for settings in stacks.up] == list(bench.WORKERS.values())
+    assert [call[0] for call in stacks.called] == [*bench.PARTS, "table"]
+    assert [settings.workers for settings in stacks.up] == [1, 2, 1, 1, 1, 1]
     assert stacks.down == stacks.up
     options = {call[0]: call[2:] for call in stacks.called}
     assert options["handover"] == ["--runs", "3", "--jobs", "2"]
