@@ -62,13 +62,13 @@ def ui_app(
     public = f"{url.scheme}://{url.netloc}"
 
     async def passed_on(request: Request) -> Response:
-        try:
-            _check_origin(request, public)
-            return await _passed_on(request, client, metrics if request.url.path == METRICS else ui)
-        except GenvideoError as error:
-            return from_error(error)
+        _check_origin(request, public)
+        return await _passed_on(request, client, metrics if request.url.path == METRICS else ui)
 
-    app = Starlette(routes=[Route("/{path:path}", passed_on, methods=METHODS)])
+    app = Starlette(
+        routes=[Route("/{path:path}", passed_on, methods=METHODS)],
+        exception_handlers={GenvideoError: lambda _, error: from_error(error)},
+    )
     return Guard(app, hosts={host_of_url(public_url), *further}, origins={public})
 
 

@@ -4,6 +4,7 @@ import http.client
 import socket
 import time
 import xmlrpc.client
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +73,15 @@ def update(path: Path) -> None:
             call(path, "supervisor.stopProcessGroup", name, False)
         deadline = time.monotonic() + PATIENCE
         for name in batch:
-            while not _is_removed(path, name):
+            while True:
+                with suppress(StillRuns):
+                    call(path, "supervisor.removeProcessGroup", name)
+                    break
                 if time.monotonic() > deadline:
                     raise StackError(f"supervisor: {name} does not stop", UNREACHABLE)
                 time.sleep(PAUSE)
     for name in (*added, *changed):
         call(path, "supervisor.addProcessGroup", name)
-
-
-def _is_removed(path: Path, name: str) -> bool:
-    """Remove a program if it has stopped."""
-    try:
-        call(path, "supervisor.removeProcessGroup", name)
-    except StillRuns:
-        return False
-    return True
 
 
 def call(path: Path, method: str, *given: str | bool) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel
@@ -95,23 +95,11 @@ def _replayed(
     workflows = [each.workflow for each in settings.further if each.name == pipeline]
     replay = [stack.python, "-m", "services.worker.replay", *workflows]
     program = ["--replay-with", shlex.join(replay)]
-    line = _make_line(
-        target, settings, environ, options=[*given, *(name.upper() for name in asked)]
-    )
+    # It repeats the run: with its options, and the overrides of the stack.
+    said = {name: environ[name] for name in (*given, *map(str.upper, asked))}
+    said |= {name: v for name, v in sorted(settings.overrides.items()) if _SHAPING.fullmatch(name)}
+    line = " ".join(["make", target, *(f"{name}={shlex.quote(v)}" for name, v in said.items())])
     return stack.loadtest([*arguments, *program], handed | {"MAKE_LINE": line})
-
-
-def _make_line(
-    target: str, settings: Settings, environ: Mapping[str, str], *, options: Iterable[str]
-) -> str:
-    """Return the make line that repeats a run: with its options, and the overrides of the stack."""
-    overrides = {
-        name: value
-        for name, value in sorted(settings.overrides.items())
-        if _SHAPING.fullmatch(name)
-    }
-    given = {name: environ[name] for name in options} | overrides
-    return " ".join(["make", target, *(f"{name}={shlex.quote(v)}" for name, v in given.items())])
 
 
 def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
