@@ -45,11 +45,6 @@ def document(name: str) -> str:
     return json.dumps(APPS[name]().openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
-def main() -> None:
-    """Write all of them."""
+if __name__ == "__main__":
     for name in APPS:
         (REFERENCES / f"{name}.json").write_text(document(name), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,8 @@
 """`python -m tests.docs.settings` writes docs/settings.md from `.env.example` and the code."""
 
-import argparse
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
@@ -36,8 +35,7 @@ _PAGE = re.compile(r"docs/([\w-]+\.md)")
 _CHOICES = re.compile(r"\^\(([\w|]+)\)\$")
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting as `.env.example` has it; its meaning is in Markdown."""
 
     name: str
@@ -45,30 +43,15 @@ class Setting:
     meaning: str
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of that file."""
-
-    title: str
-    about: str
-    settings: tuple[Setting, ...]
-
-
-def sections() -> list[Section]:
-    """All of them, in the file's order."""
+def sections() -> Iterator[tuple[str, str, list[Setting]]]:
+    """Title, introduction and settings of each part of that file, in its order."""
     _, *parts = re.split(r"(?m)^(?=# --- )", read(EXAMPLE))
-    return [_section(part) for part in parts]
-
-
-def _section(part: str) -> Section:
-    head = _SECTION.match(part)
-    if head is None:
-        raise ValueError(f"no section: {part[:60]!r}")
-    settings = (
-        Setting(name, default, _joined(comment))
-        for comment, name, default in _SETTING.findall(part[head.end() :])
-    )
-    return Section(head[1], _joined(head[2] or ""), tuple(settings))
+    for part in parts:
+        head = _SECTION.match(part)
+        assert head, part[:60]
+        found = _SETTING.findall(part[head.end() :])
+        settings = [Setting(name, default, _joined(comment)) for comment, name, default in found]
+        yield head[1], _joined(head[2] or ""), settings
 
 
 def _joined(comment: str) -> str:
@@ -77,7 +60,7 @@ def _joined(comment: str) -> str:
 
 def documented() -> dict[str, Setting]:
     """Every setting, by its name."""
-    return {each.name: each for section in sections() for each in section.settings}
+    return {each.name: each for _, _, settings in sections() for each in settings}
 
 
 def classes() -> list[type[BaseSettings]]:
@@ -116,19 +99,14 @@ def _values(name: str, kinds: dict[str, list[dict[str, Any]]]) -> str:
 
 def _of_schema(schema: dict[str, Any]) -> str:
     [schema, *_] = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
-    choices = schema.get("enum") or _choices(schema.get("pattern", ""))
-    if choices:
+    listed = _CHOICES.fullmatch(schema.get("pattern", ""))
+    if choices := schema.get("enum") or (listed and listed[1].split("|")):
         return ", ".join(f"`{choice}`" for choice in choices)
     if schema.get("format") == "password":
         return "secret"
     if schema.get("type") in ("integer", "number"):
         return _range(schema)
     return str(schema.get("description", "")).replace("'", "`")
-
-
-def _choices(pattern: str) -> list[str]:
-    found = _CHOICES.fullmatch(pattern)
-    return found[1].split("|") if found else []
 
 
 def _range(schema: dict[str, Any]) -> str:
@@ -153,31 +131,17 @@ def document() -> str:
     for name, info in fields():
         kinds.setdefault(name, []).append(type_of(info).json_schema())
     parts = [ABOVE.format(command=COMMAND)]
-    for section in sections():
-        rows = "".join(
-            _row(each.name, each.default, each.meaning, _values(each.name, kinds))
-            for each in section.settings
-        )
-        linked = _PAGE.sub(r"[docs/\1](\1)", section.about)
-        about = f"{linked}\n\n" if linked else ""
-        parts.append(
-            f"\n## {section.title}\n\n{about}"
-            "| setting | default | meaning | values | read by |\n|---|---|---|---|---|\n" + rows
-        )
+    for title, about, settings in sections():
+        linked = _PAGE.sub(r"[docs/\1](\1)", about)
+        parts.append(f"\n## {title}\n\n" + (f"{linked}\n\n" if linked else ""))
+        parts.append("| setting | default | meaning | values | read by |\n|---|---|---|---|---|\n")
+        for name, default, meaning in settings:
+            shown = f"`{default}`" if default else NONE
+            cells = (f"`{name}`", shown, meaning, _values(name, kinds), _readers(name))
+            parts.append(f"| {' | '.join(cells)} |\n")
     parts.append(BELOW.format(names=", ".join(f"`{name}`" for name in set_by_the_stack())))
     return "".join(parts)
 
 
-def _row(name: str, default: str, meaning: str, values: str) -> str:
-    shown = f"`{default}`" if default else NONE
-    return f"| `{name}` | {shown} | {meaning} | {values} | {_readers(name)} |\n"
-
-
-def main() -> None:
-    """Write it."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    PAGE.write_text(document(), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(document(), encoding="utf-8")

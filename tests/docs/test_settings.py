@@ -34,7 +34,7 @@ def test_the_page_is_what_the_file_and_the_code_say() -> None:
 
 def test_every_setting_of_the_file_has_a_meaning_of_its_own() -> None:
     names = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", read(EXAMPLE), re.MULTILINE)
-    listed = [each.name for section in sections() for each in section.settings]
+    listed = [each.name for _, _, settings in sections() for each in settings]
 
     assert sorted(names) == sorted(listed) == sorted(documented())
 
