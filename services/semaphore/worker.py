@@ -41,15 +41,12 @@ async def running_semaphore(
     await check_alone(client, rules.stack)
     await register_search_attributes(client)
 
-    def failing(gate: str, number: int) -> None:
-        FAILING_DRAINS.labels(gate).set(number)
-
     async with library.semaphore_worker(
         client,
         rules=rules,
         task_queue=task_queue,
         shutdown_seconds=shutdown_seconds,
         names=semaphores_of(pipelines),
-        on_failing_drains=failing,
+        on_failing_drains=lambda gate, number: FAILING_DRAINS.labels(gate).set(number),
     ) as worker:
         yield worker

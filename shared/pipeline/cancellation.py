@@ -16,7 +16,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
 from shared.pipeline.messages import Accepted, Left, Stored
-from shared.pipeline.starting import NONE, StageFailed, Started, Tasks, check_not_reset
+from shared.pipeline.starting import NONE, StageFailed, Started, Tasks
 
 T = TypeVar("T")
 # An activity failed without one of our codes, such as by a time-out of Temporal's.
@@ -59,7 +59,6 @@ class Cancellation:
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
-        self.is_reset = False
 
     def request(self, reason: Reason) -> None:
         """Ask the job to end; a later reason changes nothing."""
@@ -68,27 +67,17 @@ class Cancellation:
     async def watch(self, work: asyncio.Task[None]) -> None:
         """Wait for the job's work and its handlers.
 
-        The workflow's cancellation arrives only here, and becomes the reason. A run that was reset
-        fails.
+        The workflow's cancellation arrives only here, and becomes the reason.
         """
         while True:
             try:
                 await workflow.wait_condition(
-                    lambda: self.is_reset or (work.done() and workflow.all_handlers_finished())
+                    lambda: work.done() and workflow.all_handlers_finished()
                 )
             except asyncio.CancelledError:
                 self.request(Reason.CANCELLED)
             else:
-                check_not_reset()
                 return work.result()
-
-    def reset(self, _seed: int) -> None:
-        """Note that the run was reset.
-
-        The server gives it another seed at that place of its history, so a replay sees it at the
-        same place.
-        """
-        self.is_reset = True
 
     async def until_any(self, reached: Callable[[], bool]) -> None:
         """Return when a condition is true, or the job is to end."""

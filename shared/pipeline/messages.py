@@ -45,10 +45,6 @@ class JobLimits(Message):
     gates: tuple[str, ...] = ()
     pace: Pace = Pace.FAST
 
-    @property
-    def drain_bound(self) -> float:
-        return self.drain_seconds + self.accept_seconds
-
 
 class Recorded(Message):
     """The result of recording a version.

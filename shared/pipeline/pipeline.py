@@ -57,7 +57,6 @@ class Pipeline(Generic[Input]):
         self._job = job
         self._journal = Journal(self.definition, job)
         self._cancellation = Cancellation()
-        workflow.register_random_seed_callback(self._cancellation.reset)
         self._slot = self._semaphore(self.definition.slot)
         self._request = self._slot.request
         self._gates = {name: self._semaphore(name) for name in self.definition.names}
@@ -107,11 +106,6 @@ class Pipeline(Generic[Input]):
             else:
                 self._made = stage, stored
                 return stored
-
-    @property
-    def is_reset(self) -> bool:
-        """True if this run was reset; it begins nothing of its own."""
-        return self._cancellation.is_reset
 
     async def _until_recorded(self) -> None:
         try:
@@ -176,7 +170,6 @@ class Pipeline(Generic[Input]):
         if gate.name in self._limits.gates:
             note, fields = self._with_made(f"waiting for the {gate.name} gate")
             await self._journal.change(note, **fields)
-            starting.check_not_reset()
             await self._until_held(gate, asking=asyncio.create_task(gate.ask()))
 
     async def _begin(self, stage: Stage, number: int, inputs: dict[str, Any]) -> Order:

@@ -10,7 +10,6 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
-from shared.jobs.closing import MESSAGES, RESET
 from shared.jobs.messages import Message
 from shared.pipeline.definition import DRAIN_ACTIVITY
 from shared.pipeline.messages import (
@@ -69,15 +68,6 @@ STORED, COLLECTED = TypeAdapter(Stored), TypeAdapter[Stored | None](Stored | Non
 ACCEPTED, KEPT = TypeAdapter(Accepted), TypeAdapter(Kept)
 
 
-def check_not_reset() -> None:
-    """Fail a run that was reset before it begins anything of its own: `reset_not_supported`.
-
-    It has replayed the earlier run's history by then; the semaphore clears what that run left.
-    """
-    if getattr(workflow.instance(), "is_reset", False):
-        raise ApplicationError(MESSAGES[RESET], type=RESET, non_retryable=True)
-
-
 def start_attempt(order: Order, kind: TypeAdapter[T]) -> Started[T]:
     """Start one attempt at a stage: up to the stored file (STORED), or for a called back stage up
     to the vendor's acceptance (ACCEPTED)."""
@@ -106,7 +96,7 @@ def start_collect(watch: Watch) -> Started[Stored | None]:
 def start_drain(drain: Drain, limits: JobLimits) -> Started[Kept]:
     """Start the clean-up: until nothing of the job runs at the vendors, or the bound has passed."""
     summary, margin = "clear the vendors", DRAIN_MARGIN + len(limits.stages) * KEEP_MARGIN
-    limit = timedelta(seconds=limits.drain_bound) + margin
+    limit = timedelta(seconds=limits.drain_seconds + limits.accept_seconds) + margin
     return _start(DRAIN_ACTIVITY, drain, KEPT, summary, limit, beats=limits.pace.times.work)
 
 
@@ -120,7 +110,6 @@ def _start(
     beats: timedelta,
     cancellation: workflow.ActivityCancellationType = TO_ITS_END,
 ) -> Started[T]:
-    check_not_reset()
     handle = workflow.start_activity(
         name,
         argument,
@@ -153,7 +142,6 @@ async def local(
 
     Its failure arrives as the error itself, not inside of an ActivityError.
     """
-    check_not_reset()
     try:
         result: T = await workflow.execute_local_activity(
             name,

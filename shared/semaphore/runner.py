@@ -2,8 +2,8 @@
 
 A signal must have exactly one value that is not null; any other signal is dropped. The SDK drops
 only a signal whose value can't be read. For another number of values, and for a null, it calls the
-handler, whose error would fail the workflow's task, and every later one. A run that was reset to
-its beginning fails.
+handler, whose error would fail the workflow's task, and every later one. A run that was reset
+fails before it does anything of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,6 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
-    ExecuteWorkflowInput,
     HandleSignalInput,
     HandleUpdateInput,
     Interceptor,
@@ -25,7 +24,6 @@ from temporalio.worker import (
     WorkflowInstance,
     WorkflowInstanceDetails,
     WorkflowInterceptorClassInput,
-    WorkflowOutboundInterceptor,
 )
 from temporalio.workflow import Info
 
@@ -59,7 +57,7 @@ class WorkflowRunner(UnsandboxedWorkflowRunner):
 
 
 class Instance(WorkflowInstance):
-    """One run, which notices a query that is ahead of its tasks."""
+    """One run, which notices that it was reset, and a query that is ahead of its tasks."""
 
     def __init__(self, inside: WorkflowInstance, forget: Callable[[str], None] | None) -> None:
         self._inside = inside
@@ -67,9 +65,28 @@ class Instance(WorkflowInstance):
         self._seen, self._task_began = 0, -1
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        if any(job.HasField("update_random_seed") for job in act.jobs):
+            # The server gives a run that was reset another seed at that place of its history.
+            return self._failed(act)
         if self._is_ahead(act) and self._forget is not None:
             self._forget(act.run_id)
         return self._inside.activate(act)
+
+    def _failed(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Fail the run without what else has come; it still answers queries."""
+        first = WorkflowActivation()
+        first.CopyFrom(act)
+        del first.jobs[:]
+        first.jobs.extend(job for job in act.jobs if job.HasField("initialize_workflow"))
+        if first.jobs:
+            # Its commands are dropped.
+            self._inside.activate(first)
+        completion = WorkflowActivationCompletion(run_id=act.run_id)
+        failure = completion.successful.commands.add().fail_workflow_execution.failure
+        failure.message = RESET_MESSAGE
+        failure.application_failure_info.type = RESET
+        failure.application_failure_info.non_retryable = True
+        return completion
 
     def _is_ahead(self, act: WorkflowActivation) -> bool:
         """True if a query shows more history, and no task has begun since.
@@ -106,20 +123,6 @@ class DropInvalidSignals(Interceptor):
 
 
 class _Inbound(WorkflowInboundInterceptor):
-    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-        super().init(outbound)
-        self._seed = workflow.random_seed()
-
-    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
-        """Fail a run that was reset to before its first task.
-
-        The server has given it another seed by then, at the same place of its history in each
-        replay.
-        """
-        if workflow.random_seed() != self._seed:
-            raise ApplicationError(RESET_MESSAGE, type=RESET, non_retryable=True)
-        return await super().execute_workflow(input)
-
     async def handle_signal(self, input: HandleSignalInput) -> None:
         if _is_one_value(input.args):
             await super().handle_signal(input)

@@ -75,10 +75,6 @@ FAILED_DRAINS = 5
 OnFailingDrains = Callable[[str, int], None]
 
 
-def ignore_failing_drains(name: str, failing: int) -> None:
-    """Ignore the number of failing drains; they are logged anyway."""
-
-
 class Watchdog:
     """Keeps semaphores running, and finds what they can't see: forgotten runs, holders whose code
     fails, drains that fail, their own failing tasks. A silent semaphore delays no other."""
@@ -89,7 +85,7 @@ class Watchdog:
         rules: SemaphoreRules,
         *,
         task_queue: str = SEMAPHORE_QUEUE,
-        on_failing_drains: OnFailingDrains = ignore_failing_drains,
+        on_failing_drains: OnFailingDrains | None = None,
     ) -> None:
         self._client = client
         self._rules = rules
@@ -164,7 +160,7 @@ async def end_failing(
     *,
     holders: bool = True,
     failing_for: timedelta = FAILING_FOR,
-    on_failing_drains: OnFailingDrains = ignore_failing_drains,
+    on_failing_drains: OnFailingDrains | None = None,
 ) -> list[str]:
     """Report failing drains; terminate the runs whose code keeps failing, and return their ids.
 
@@ -180,7 +176,8 @@ async def end_failing(
             for each in pending
             if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
         ]
-        on_failing_drains(name, len(failing))
+        if on_failing_drains is not None:
+            on_failing_drains(name, len(failing))
         for each in failing:
             reason = each.last_failure.message
             seen = {"drain": each.activity_id, "tries": each.attempt, "reason": reason}

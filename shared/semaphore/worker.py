@@ -16,13 +16,7 @@ from .activities import SemaphoreActivities
 from .messages import SEMAPHORE_QUEUE
 from .runner import DropInvalidSignals, WorkflowRunner
 from .state import SemaphoreRules
-from .watchdog import (
-    OnFailingDrains,
-    Watchdog,
-    end_stale_tries,
-    ignore_failing_drains,
-    running_semaphores,
-)
+from .watchdog import OnFailingDrains, Watchdog, end_stale_tries, running_semaphores
 from .workflow import SemaphoreWorkflow
 
 # One watch for each holder of each semaphore, and some reserve; a watch only waits.
@@ -56,7 +50,7 @@ async def semaphore_worker(
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
     names: Collection[str] = (),
-    on_failing_drains: OnFailingDrains = ignore_failing_drains,
+    on_failing_drains: OnFailingDrains | None = None,
 ) -> AsyncIterator[Worker]:
     """Run a worker of semaphores during the block, and keep the semaphores running."""
     rules = rules or SemaphoreRules()

@@ -53,8 +53,8 @@ from .state import (
 M = TypeVar("M", bound=BaseModel)
 # An activity that an operator failed, or completed with garbage, is started again after this.
 AGAIN_SECONDS = 1.0
-# What a signal, an update and a grant add to the history, roughly.
-SIGNAL_EVENTS, UPDATE_EVENTS, GRANT_EVENTS = 1, 5, 9
+# What a grant adds to the history, roughly.
+GRANT_EVENTS = 9
 # The server takes 400 bytes; a character has up to four.
 SUMMARY_LENGTH = 80
 # A watch and a drain have their own bounds, in the settings of job and worker.
@@ -75,36 +75,26 @@ class SemaphoreWorkflow:
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
-        info = workflow.info()
-        self._permits = Permits(state or SemaphoreState(is_new=True), name_of(info.workflow_id))
+        name = name_of(workflow.info().workflow_id)
+        self._permits = Permits(state or SemaphoreState(is_new=True), name)
         self._rules = SemaphoreRules()
-        self._is_reset = info.run_id != info.original_execution_run_id
         # `_ready`: holders and waiters are known. `_handed_on`: the next run decides from here on.
         self._ready = self._handed_on = False
         self._rebuilds = state is None or state.is_new
         # What came in before it was ready.
         self._early: list[Callable[[], None]] = []
-        self._length = self._max_length = 0
+        self._max_length = 0
         # By run: waits until a holder's place is free.
         self._follows: dict[str, asyncio.Task[None]] = {}
         self._refusing: set[asyncio.Task[None]] = set()
 
     @workflow.run
     async def run(self, state: SemaphoreState | None = None) -> None:
-        """Grant places; continue as new with the whole state when the history grows.
-
-        A run that was reset has an outdated state: it fails before it grants anything, and the next
-        semaphore rebuilds.
-        """
-        serving = asyncio.create_task(self._serve())
-        await workflow.wait_condition(lambda: serving.done() or self._is_void())
-        if serving.done():
-            serving.result()
+        """Grant places; continue as new with the whole state when the history grows."""
+        await self._serve()
         await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and (self._is_void() or not self._refusing)
+            lambda: workflow.all_handlers_finished() and not self._refusing
         )
-        if self._is_void():
-            raise _reset()
         workflow.continue_as_new(self._permits.state(), memo=self._memo())
 
     async def _serve(self) -> None:
@@ -150,8 +140,6 @@ class SemaphoreWorkflow:
 
     def _begin(self) -> None:
         """Watch all holders and take in early messages; from now on there are grants."""
-        if self._is_void():
-            return
         for holder in self._permits.held.values():
             self._follow(holder, again=True)
         # The watches of a high limit must not fill a run's history by themselves.
@@ -164,12 +152,11 @@ class SemaphoreWorkflow:
 
     def _decide(self) -> None:
         """Grant each free place; called after everything that may free or request one."""
-        if not self._ready or self._handed_on or self._is_void():
+        if not self._ready or self._handed_on:
             return
         while self._permits.can_grant():
             self._follow(self._permits.grant(workflow.now()), again=False)
-            self._length += GRANT_EVENTS
-        self._handed_on = self._length > self._max_length
+        self._handed_on = workflow.info().get_current_history_length() > self._max_length
 
     def _follow(self, holder: Holder, *, again: bool) -> None:
         """Watch a holder, or drain it; the first activity starts in this step."""
@@ -249,7 +236,6 @@ class SemaphoreWorkflow:
             workflow.logger.info("run closed before it was refused: %s", run.job_id)
 
     def _take(self, act: Callable[[], None]) -> None:
-        self._length += SIGNAL_EVENTS
         if self._ready:
             act()
             self._decide()
@@ -282,10 +268,7 @@ class SemaphoreWorkflow:
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause, in force when it returns; a lower limit lets holders finish."""
-        self._length += UPDATE_EVENTS
-        await workflow.wait_condition(lambda: self._ready or self._is_void())
-        if self._is_void():
-            raise _reset()
+        await workflow.wait_condition(lambda: self._ready)
         changed = change.model_dump(exclude_none=True)
         self._permits.settings = self._permits.settings.model_copy(update=changed)
         workflow.upsert_memo(self._memo())
@@ -295,7 +278,6 @@ class SemaphoreWorkflow:
     @workflow.update(name=FREE_UPDATE)
     def free(self, wanted: SlotFree) -> SlotView:
         """Give up a drain that cannot end."""
-        self._length += UPDATE_EVENTS
         self._give_back(wanted.run_id)
         self._decide()
         return self._permits.view()
@@ -324,10 +306,6 @@ class SemaphoreWorkflow:
         """
         settings = self._permits.settings.model_dump(mode="json")
         return {MEMO_SETTINGS: settings, MEMO_STACK: self._rules.stack}
-
-    def _is_void(self) -> bool:
-        """True if this run was reset, and has replayed its history."""
-        return self._is_reset and not workflow.unsafe.is_replaying()
 
 
 def _start(
@@ -370,7 +348,3 @@ async def _result(handle: Handle, kind: type[M]) -> M | None:
         return kind.model_validate(await handle)
     except (ActivityError, ValidationError):
         return None
-
-
-def _reset() -> ApplicationError:
-    return ApplicationError("This run was reset; the next semaphore rebuilds.", type="reset")
