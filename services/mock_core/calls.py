@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -11,14 +10,13 @@ from starlette.responses import Response, StreamingResponse
 
 from services.mock_core.broken import HungResponse, ResetResponse, TornResponse, dripped
 from services.mock_core.clock import Clock
-from services.mock_core.faults.kinds import Fault, Hit, Where
+from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.ledger import ENDED, Generation, State
 from services.mock_core.mock import Mock
 from services.mock_core.problems import Problem
 from shared.http.problems import Shape
 
 _WORD = re.compile(r"(?:^|\s)#([\w.-]{1,64})")
-TOO_FAST, POOL_FULL, NOT_YET_VALID, EXPIRED = 1302, 1303, 1003, 1004
 _PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html>"
 
 
@@ -59,12 +57,6 @@ async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) ->
                 if hit.name == "result.refuse" and hit["code"] is None:
                     status = status or 404
                 return shape(status, hit["code"], hit["message"], _retry_after(hit["retry_after"]))
-            case "submit.quota":
-                return shape(429, TOO_FAST, None, _retry_after(hit["retry_after"]))
-            case "submit.pool":
-                return shape(429, POOL_FULL, None, {})
-            case "submit.skew":
-                return shape(401, EXPIRED if hit["seconds"] > 0 else NOT_YET_VALID, None, {})
             case "submit.reset" | "poll.reset":
                 return ResetResponse()
             case "submit.hang" | "poll.hang" | "result.hang":
@@ -115,7 +107,6 @@ def _lost(how: str, shape: Shape) -> Response:
 Reply = Callable[[Generation], Response]
 # The service's own refusal of a generation, or None.
 Admission = Callable[[Generation], Response | None]
-_QUOTA_MEMORY = 100_000
 
 
 async def submit(
@@ -129,17 +120,7 @@ async def submit(
     """Accept a generation unless a fault or `admission` refuses it; the reply may get lost."""
     shape = shape or mock.refusal
 
-    def is_too_much(rule: str, fault: Fault) -> bool:
-        members = dict(fault.members)
-        match fault.kind.name:
-            case "submit.pool":
-                return bool(mock.ledger.in_flight >= members["places"])
-            case "submit.quota":
-                submits, seconds = members["submits"], members["seconds"]
-                return over_quota(mock, rule, submits=submits, seconds=seconds)
-        return True
-
-    hits = mock.plan.hits(Where.SUBMIT, generation, when=is_too_much)
+    hits = mock.plan.hits(Where.SUBMIT, generation)
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is None:
         instead = admission(generation)
@@ -159,18 +140,6 @@ async def submit(
         if hit.name == "submit.reply-after-callback" and generation.callback_url is not None:
             await mock.sender.wait_for(generation, hit["status"], within=hit["within"])
     return await disturb_reply(hits, mock.clock, reply=reply(generation), shape=shape)
-
-
-def over_quota(mock: Mock, name: str, *, submits: int, seconds: float) -> bool:
-    """True if this quota is used up; otherwise count the submit."""
-    now = mock.clock.now()
-    taken = mock.quotas.setdefault(name, deque(maxlen=_QUOTA_MEMORY))
-    while taken and now - taken[0] >= seconds:
-        taken.popleft()
-    if len(taken) >= submits:
-        return True
-    taken.append(now)
-    return False
 
 
 @dataclass(slots=True)

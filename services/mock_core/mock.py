@@ -92,8 +92,6 @@ class Mock:
         self.on_reset: list[Hook] = []
         self.on_configure: list[Hook] = []
         self.fetched_late: set[str] = set()
-        # Times of the last submits, by rule, for rules that limit a rate.
-        self.quotas: dict[str, deque[float]] = {}
         if self.disk is not None:
             self.disk.restore(self.ledger, self.jobs)
             self.runner.listen(self.disk.note)
@@ -125,7 +123,7 @@ class Mock:
         for forget in self.on_reset:
             forget()
         await self.sender.forget_all()
-        for part in (self.jobs, self.files, self.journal, self.fetched_late, self.quotas):
+        for part in (self.jobs, self.files, self.journal, self.fetched_late):
             part.clear()
         if self.disk is not None:
             self.disk.clear()

@@ -7,7 +7,7 @@ import httpx
 from fastapi import Request
 from starlette.responses import Response
 
-from services.mock_core.calls import Reply, over_quota, requested, submit
+from services.mock_core.calls import Reply, requested, submit
 from services.mock_core.client import may_call
 from services.mock_core.ledger import Generation
 from services.mock_core.mock import Mock
@@ -42,8 +42,6 @@ CODES: dict[int, tuple[int, str]] = {
 _BY_STATUS = {400: 1200, 401: 1000, 403: 1103, 404: 1203, 429: 1302, 503: 5001, 504: 5002}
 BAD_MEMBER = DUPLICATE = 1201
 PACK_USED_UP, POOL_FULL = 1102, 1303
-# A rule's quota has the rule's name, which can't be empty.
-_RATE = ""
 _INSIDE = (".localhost", ".local", ".internal", ".localdomain")
 
 
@@ -92,9 +90,8 @@ async def order(
 
     def turned_away(wanted: Generation) -> Response | None:
         config = config_of(mock)
-        rate = config.rate
-        if rate.tasks and over_quota(mock, _RATE, submits=rate.tasks, seconds=rate.seconds):
-            return shape(None, rate.code, None, {})
+        if not account.may_submit(config.rate, mock.clock.now()):
+            return shape(None, config.rate.code, None, {})
         if not account.may_order(config.pack):
             return shape(None, PACK_USED_UP, None, {})
         known = mock.ledger.by_external(wanted.external_id or "")

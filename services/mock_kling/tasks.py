@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,7 +12,7 @@ from services.mock_core.callbacks import Wording
 from services.mock_core.calls import View
 from services.mock_core.clock import Clock, milliseconds
 from services.mock_core.ledger import Generation, State
-from services.mock_kling.settings import Pack
+from services.mock_kling.settings import Pack, Rate
 
 FIRST_MODEL = "kling-v1"
 FILES = "/video/files/"
@@ -144,6 +145,7 @@ class Account:
 
     def __init__(self, rows: Iterable[Generation]) -> None:
         self._asked_at = float("-inf")
+        self._submits: deque[float] = deque()
         self._opened_at = time.time()
         self._spent = _cost(rows)
 
@@ -155,10 +157,20 @@ class Account:
     def clear(self) -> None:
         """Forget all orders."""
         self._spent = 0.0
+        self._submits.clear()
 
     def may_order(self, pack: Pack) -> bool:
         """True if the pack has units and time left."""
         return pack.units is not None and self._status(pack, self._spent) == "online"
+
+    def may_submit(self, rate: Rate, now: float) -> bool:
+        """True if this submit is within the rate; then it counts."""
+        while self._submits and now - self._submits[0] >= rate.seconds:
+            self._submits.popleft()
+        may = not rate.tasks or len(self._submits) < rate.tasks
+        if rate.tasks and may:
+            self._submits.append(now)
+        return may
 
     def may_ask(self, now: float) -> bool:
         """True at most once in a nominal second."""

@@ -117,22 +117,6 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
     "submit.refuse": _kind("answers with an error; nothing is accepted", **_REFUSE),
     "submit.reset": _kind("resets the connection; nothing is accepted"),
     "submit.hang": _kind("never answers, or 504 after `seconds`; nothing is accepted", **_HANG),
-    "submit.quota": _kind(
-        "1302 with Retry-After after `submits` in `seconds`",
-        submits=(_whole(0, 1_000_000), 10),
-        seconds=(_Nominal, 60.0),
-        retry_after=(Annotated[int, Field(ge=0)], 1),
-    ),
-    "submit.pool": _kind(
-        "1303 while `places` generations are open",
-        places=(_whole(0, 100_000), 1),
-    ),
-    # Positive: the vendor's clock is ahead, so that tokens look expired.
-    "submit.skew": _kind(
-        "judges the caller's token by a clock that is `seconds` off: 1003 or 1004",
-        service="video",
-        seconds=(Annotated[float, Field(ge=-1e9, le=1e9)], 3600.0),
-    ),
     "submit.delay": _kind("accepts at once, answers `seconds` later", **_LATE),
     # `how` is what the caller sees instead of the reply.
     "submit.lose-reply": _kind(

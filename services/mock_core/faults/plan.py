@@ -16,8 +16,6 @@ from services.mock_core.faults.kinds import Fault, Hit, Where
 from services.mock_core.faults.rules import Rule, number_test, text_matcher
 from services.mock_core.ledger import Generation
 
-# By rule name: whether a fault that depends on the moment applies now.
-When = Callable[[str, Fault], bool]
 _serials = count(1)
 _TEXTS = ("prompt", "style", "tag", "id", "external_id")
 
@@ -54,10 +52,8 @@ class ArmedRule:
     @property
     def spent(self) -> bool:
         until, age = self.rule.until, self._clock.now() - self._armed_at
-        return (
-            (until.count is not None and self._hits >= until.count)
-            or (until.seconds is not None and age >= until.seconds)
-            or (until.at is not None and time.time() >= until.at.timestamp())
+        return (until.count is not None and self._hits >= until.count) or (
+            until.seconds is not None and age >= until.seconds
         )
 
     def fits_service(self, service: str, points: frozenset[Where]) -> bool:
@@ -163,13 +159,6 @@ class Injected:
 
     def exact_rule(self, events: Iterable[int]) -> dict[str, Any]:
         """Return a rule without chance that injects the same at these events of the job."""
-        do, members = self.hit.fault.kind.do, self.exact_members()
-        # What depended on the moment becomes the refusal that it was.
-        if self.hit.name == "submit.quota":
-            do, members = "refuse", {"status": 429, "code": 1302}
-            members["retry_after"] = self.hit["retry_after"]
-        elif self.hit.name == "submit.pool":
-            do, members = "refuse", {"status": 429, "code": 1303}
         rule, key = self.rule.rule, self.generation.job.key
         match, attempts = rule.match.status, rule.often.attempts
         # As `1-1,3-7`: the difference between a number and its place is the same within a span.
@@ -180,8 +169,8 @@ class Injected:
             "note": f"by {self.rule.name}: {self.generation.prompt[:80]}",
             "match": {"key": key, **({} if match is None else {"status": match})},
             "where": str(self.hit.fault.kind.where),
-            "do": do,
-            "with": members,
+            "do": self.hit.fault.kind.do,
+            "with": self.exact_members(),
             "often": {**often, **({} if attempts is None else {"attempts": attempts})},
         }
 
@@ -261,13 +250,12 @@ class FaultPlan:
         generation: Generation,
         *,
         status: str | None = None,
-        when: When = lambda _rule, _fault: True,
     ) -> tuple[Hit, ...]:
         """Return the faults that meet this event of this generation, in the plan's order."""
         found: list[Hit] = []
         for rule, fault in self._armed_for(generation).get(where, ()):
             event = rule.count(fault, generation, status)
-            if event and when(rule.name, fault) and rule.strikes(fault, generation, event):
+            if event and rule.strikes(fault, generation, event):
                 hit = rule.hit(fault, generation, event)
                 self.injected += 1
                 noted = (self.injected, time.time(), rule, hit, generation)

@@ -2,9 +2,7 @@
 
 import fnmatch
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import re2
@@ -206,14 +204,13 @@ class After(Part):
 
 
 class Until(Part):
-    """When the rule ends: after a number of hits, nominal seconds, or at an instant.
+    """When the rule ends: after a number of hits, or nominal seconds.
 
     Hits are counted in order of arrival; everything else is the same in any order.
     """
 
     count: PositiveInt | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
-    at: datetime | None = None
 
 
 class Effect(Part):
@@ -292,13 +289,9 @@ class Rule(Part):
             yield "match.status", "Only callbacks have it."
         if self.often.first is not None and self.often.events is not None:
             yield "often", "first and events contradict each other."
-        begins, ends, at = self.after.seconds, self.until.seconds, self.until.at
+        begins, ends = self.after.seconds, self.until.seconds
         if begins is not None and ends is not None and ends <= begins:
             yield "until.seconds", "It ends before after.seconds has passed."
-        if at is not None and at.tzinfo is None:
-            yield "until.at", "It needs a time zone."
-        elif at is not None and at.timestamp() <= time.time():
-            yield "until.at", "It lies in the past."
 
 
 # For one expression and its states; a larger one is refused, or matched with fewer states.

@@ -46,35 +46,6 @@ async def test_refused_with_retry_after(video_mock: Service) -> None:
     assert (await submit(video_mock, "http://x/y")).status_code == 202
 
 
-async def test_a_quota_clears_with_time(video_mock: Service) -> None:
-    await video_mock.arm(rule("submit.quota", {"submits": 2, "seconds": 3000, "retry_after": 3}))
-    ids = [f"q-{n}.video.1" for n in range(3)]
-    replies = [await submit(video_mock, "http://x/y", external_task_id=it) for it in ids]
-    assert [reply.status_code for reply in replies] == [202, 202, 429]
-    assert (replies[2].json()["code"], replies[2].headers["retry-after"]) == (1302, "3")
-    assert (await video_mock.json("/admin/faults"))["rules"][0]["fired"] == 1
-    await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
-    while (await submit(video_mock, "http://x/y", external_task_id=ids[2])).status_code == 429:
-        pass
-
-
-async def test_a_pool_is_full_while_something_runs(video_mock: Service) -> None:
-    await video_mock.arm(rule("submit.pool", {"places": 1}))
-    await submit(video_mock, "http://x/y")
-    full = await submit(video_mock, "http://x/y", external_task_id="p-2.video.1")
-    assert (full.status_code, full.json()["code"]) == (429, 1303)
-    await end(video_mock)
-    again = await submit(video_mock, "http://x/y", external_task_id="p-2.video.1")
-    assert again.status_code == 202
-
-
-async def test_the_vendors_clock_is_off(video_mock: Service) -> None:
-    for seconds, code in ((3600, 1004), (-3600, 1003)):
-        await video_mock.arm(rule("submit.skew", {"seconds": seconds}))
-        reply = await submit(video_mock, "http://x/y")
-        assert (reply.status_code, reply.json()["code"]) == (401, code)
-
-
 async def test_accepted_but_the_reply_is_reset(video_mock: Service, picture_url: str) -> None:
     await video_mock.arm(rule("submit.lose-reply", often={"first": 1}))
     with pytest.raises(httpx.ReadError):
