@@ -68,7 +68,7 @@ async def test_a_restart_leaves_what_was_saved_and_nothing_else(image_mock: Serv
 async def test_a_file_is_served_while_it_is_written_and_stays_half_after_a_kill(
     image_mock: Service,
 ) -> None:
-    slow = {"native": {"write_seconds": 8000}}
+    slow = {"native": {"write_seconds": 4000}}
     assert (await image_mock.http.put("/admin/config", json=slow)).status_code == 200
     answer = await queue(image_mock, simple_graph(1, "jobs/1/pic"))
     where = {"filename": "pic_00001_.png", "subfolder": "jobs/1"}
@@ -215,7 +215,7 @@ async def test_half_a_file_outlives_the_process_that_was_writing_it(tmp_path: Pa
     kept = {"mock_ledger": "disk", "data_dir": tmp_path}
     where = {"filename": "pic_00001_.png", "subfolder": "jobs/1"}
     async with running(comfyui(**kept)) as service:
-        slow = {"native": {"write_seconds": 8000}}
+        slow = {"native": {"write_seconds": 4000}}
         await service.http.put("/admin/config", json=slow)
         await queue(service, simple_graph(1, "jobs/1/pic"))
         while not (await service.http.get("/view", params=where)).content.startswith(b"\x89PNG"):

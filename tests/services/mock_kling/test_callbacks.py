@@ -209,10 +209,15 @@ async def test_each_secret_signs_and_without_one_nothing_is_signed(
 async def test_a_delivery_is_sent_again_by_hand(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
+    policy = {"schedule": [0, 5], "heed": False}
+    await video_mock.http.put("/admin/config", json={"callbacks": policy})
+    await video_mock.arm(_callback("resend", {"schedule": [0, 5, 5], "heed": False}, **SUCCESS))
     await finish(video_mock, picture_url, receiver)
-    delivery_id = (await video_mock.row(TASK))["callbacks"][-1]["delivery_id"]
-    reply = await video_mock.post(f"/admin/callbacks/{delivery_id}/replay", None)
+    assert sorted(receiver.words) == ["processing"] * 2 + ["succeed"] * 3
+    calls = {it["status"]: it["delivery_id"] for it in (await video_mock.row(TASK))["callbacks"]}
+    reply = await video_mock.post(f"/admin/callbacks/{calls['succeed']}/replay", None)
     assert reply.status_code == 202
-    await receiver.count(3)
-    assert receiver.raw[2] == receiver.raw[1]
+    await video_mock.quiet()
+    assert len(receiver.raw) == 6
+    assert receiver.raw[5] == receiver.raw[receiver.words.index("succeed")]
     assert (await video_mock.post("/admin/callbacks/msg_x/replay", None)).status_code == 404
