@@ -28,16 +28,10 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def owner(external_id: object) -> tuple[str | None, int | None]:
-    """Return the job and the attempt that a generation was asked for, by the id that we gave."""
+def owner(external_id: object) -> tuple[str | None, str | None, int | None]:
+    """Return the job, the stage and the attempt that a generation was asked for, by our id."""
     match = _EXTERNAL.fullmatch(str(external_id))
-    return (match.group(1), int(match.group(3))) if match else (None, None)
-
-
-def step_of(external_id: object) -> str | None:
-    """Return the stage that a generation was asked for, by the id that we gave."""
-    match = _EXTERNAL.fullmatch(str(external_id))
-    return match.group(2) if match else None
+    return (match[1], match[2], int(match[3])) if match else (None, None, None)
 
 
 def whole(value: object) -> int:
@@ -96,18 +90,6 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True, config=FACT)
-class Asset:
-    """A file as a job's record notes it."""
-
-    sha256: StringOrNone = None
-    size: WholeOrNone = None
-
-
-def _assets(noted: object) -> dict[str, object]:
-    return {kind: mapping(asset) for kind, asset in mapping(noted).items()}
-
-
-@dataclass(frozen=True, slots=True, config=FACT)
 class Shown:
     """A job as the API's list shows it at the end, or its JSON record; or why there is none."""
 
@@ -126,7 +108,7 @@ class Shown:
     problem: StringOrNone = None
     run_id: StringOrNone = None
     transitions: Annotated[tuple[Transition, ...], Mappings] = ()
-    assets: Annotated[dict[str, Asset], BeforeValidator(_assets)] = Field(default_factory=dict)
+    assets: Annotated[dict[str, Any], Mapping] = Field(default_factory=dict)
     tasks: Annotated[dict[str, Task], Mapping] = Field(default_factory=dict)
 
 
@@ -174,7 +156,7 @@ class Generation:
     @property
     def wanted(self) -> str:
         """The stage that it was asked for, by our id; its vendor's where that is not ours."""
-        return step_of(self.external_id) or self.step
+        return owner(self.external_id)[1] or self.step
 
     @property
     def good(self) -> bool:

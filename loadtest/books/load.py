@@ -160,7 +160,7 @@ def _of_vendors(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> N
     """Read ledgers and fault traces, which name a job in the id that we gave."""
     for step in sorted({each.vendor for each in books.pipeline} | set(STEPS)):
         for row in folder.rows(raw.ledger(step)):
-            job_id, attempt = owner(row.get("external_id"))
+            job_id, _, attempt = owner(row.get("external_id"))
             # The vendor calls its own id `job_id`.
             ids: Row = {"vendor_id": row.get("job_id", ""), "external_id": row.get("external_id")}
             ids |= {"step": step, "job_id": job_id, "attempt": attempt, "row": row}
@@ -171,7 +171,7 @@ def _of_vendors(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> N
             elif _during(generation, books):
                 books.foreign.append(generation)
     for row in folder.rows(raw.FAULTS):
-        job_id, _ = owner(row.get("external_id"))
+        job_id = owner(row.get("external_id"))[0]
         service, name = str(row.get("service", "")), str(row.get("external_id"))
         books.faults.setdefault(service, []).append(whole(row.get("seq")))
         if (job := jobs.get(job_id or "")) is None:

@@ -228,8 +228,7 @@ def _touches(row: dict[str, Any], since: float) -> bool:
 
 def job_of(row: dict[str, Any]) -> str | None:
     """Return the job that a ledger's row was made for, by our external id."""
-    job_id, _ = owner(row.get("external_id"))
-    return job_id
+    return owner(row.get("external_id"))[0]
 
 
 def _read_state(path: Path) -> dict[str, Any]:

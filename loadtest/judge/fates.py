@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from loadtest.books.facts import Callback, Generation, Injected, Receipt, step_of
+from loadtest.books.facts import Callback, Generation, Injected, Receipt, owner
 from loadtest.books.model import JobFacts
 
 FATES = ("applied", "duplicate", "late", "early", "out_of_order", "rejected", "unknown")
@@ -113,7 +113,7 @@ def fault_book(jobs: list[JobFacts]) -> FaultBook:
 
 
 def _outcome(job: JobFacts, fault: Injected) -> str:
-    step = step_of(fault.external_id) or fault.service
+    step = owner(fault.external_id)[1] or fault.service
     good = any(generation.good for generation in job.of(step))
     if not job.ended:
         return UNACCOUNTED

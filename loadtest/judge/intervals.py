@@ -1,9 +1,11 @@
 """When a job had the slot by each book, and how many had it at once."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from loadtest.books.facts import Generation
 from loadtest.books.model import ENDS, Books, JobFacts, StageBook
 from loadtest.judge.clocks import Offset, Offsets
 from loadtest.times import instant
@@ -44,85 +46,79 @@ class Sweep:
         return len(self.pairs)
 
 
-def vendor_interval(
-    job: JobFacts, horizon: float, clocks: Offsets | None = None, *, at_most: bool = False
-) -> Interval | None:
-    """Return the time from the first acceptance to the last end, by the vendors' clocks.
-
-    A generation that never ended counts to the job's own end, or to `horizon` without one. Instants
-    are turned into the runner's; of what their clocks leave open, the interval has what is certain,
-    or with `at_most` all that may be.
-    """
-    made = [g for g in job.generations if g.accepted is not None]
-    if not made:
-        return None
-    found = clocks or {}
-    never = job.finished or horizon
-    begins = [_instant(g.accepted or 0.0, found.get(g.step), late=not at_most) for g in made]
-    ends = [
-        never if g.finished is None else _instant(g.finished, found.get(g.step), late=at_most)
-        for g in made
-    ]
-    return Interval(job.job_id, min(begins), max(ends))
-
-
-def _instant(at: float, offset: Offset | None, *, late: bool) -> float:
-    if offset is None:
-        return at
-    return offset.latest(at) if late else offset.earliest(at)
-
-
 def by_book(books: Books, clocks: Offsets) -> dict[str, list[Interval]]:
     """Return all intervals of a run; foreign generations count in the vendors' book."""
-    horizon = max((stage.ended for stage in books.stages), default=0.0)
+    horizon = _horizon(books)
     return {
         VENDORS: vendor_intervals(books, clocks),
-        RECORDS: [each for job in books.jobs for each in _recorded(job, horizon)],
+        RECORDS: [each for job in books.jobs if (each := _recorded(job, horizon))],
         # From the permit to the close of each run.
         TEMPORAL: [
-            Interval(job.job_id, run.granted, run.closed or horizon)
-            for job in books.jobs
-            for run in job.executions
-            if run.granted is not None
+            Interval(job.job_id, run.granted or 0.0, run.closed or horizon)
+            for job, run in books.granted()
         ],
     }
 
 
-def _recorded(job: JobFacts, horizon: float) -> Iterator[Interval]:
+def _recorded(job: JobFacts, horizon: float) -> Interval | None:
     """Return the time of *running* in the JSON record."""
-    known = [change for change in job.changes if change.at is not None]
-    begin = next((change.at for change in known if change.status == "running"), None)
-    end = next((change.at for change in known if change.status in ENDS), horizon)
-    if begin is not None:
-        yield Interval(job.job_id, begin, end or horizon)
+    known = [(each.status, each.at) for each in job.changes if each.at is not None]
+    begin = next((at for status, at in known if status == "running"), None)
+    end = next((at for status, at in known if status in ENDS), horizon)
+    return None if begin is None else Interval(job.job_id, begin, end)
+
+
+def _horizon(books: Books) -> float:
+    return max((stage.ended for stage in books.stages), default=0.0)
 
 
 def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) -> list[Interval]:
-    """Return the vendors' book by the runner's clock, as far as is certain, or `at_most`."""
-    horizon = max((stage.ended for stage in books.stages), default=0.0)
-    jobs = (vendor_interval(job, horizon, clocks, at_most=at_most) for job in books.jobs)
-    own = [interval for interval in jobs if interval is not None]
-    return own + list(_foreign(books, horizon))
+    """Return the vendors' book by the runner's clock, as far as is certain, or `at_most`.
+
+    Others' jobs of this system share the slot.
+    """
+    horizon, foreign = _horizon(books), defaultdict[str, list[Generation]](list)
+    for made in books.foreign:
+        if made.job_id is not None:
+            foreign[made.job_id].append(made)
+    found = [
+        _vendors(job.job_id, job.generations, job.finished or horizon, clocks, at_most=at_most)
+        for job in books.jobs
+    ]
+    for job_id, rows in foreign.items():
+        # One that its job had given up before the run is nobody's any more.
+        ended = instant(books.foreign_jobs.get(job_id, {}).get("finished_at"))
+        theirs = _vendors(job_id, rows, horizon if ended is None else ended, {}, at_most=False)
+        if theirs is not None and theirs.end > theirs.begin:
+            found.append(theirs)
+    return [each for each in found if each is not None]
+
+
+def _vendors(
+    job_id: str, rows: list[Generation], never: float, clocks: Offsets, *, at_most: bool
+) -> Interval | None:
+    """Return the time from the first acceptance to the last end, by the vendors' clocks.
+
+    A generation that never ended counts to `never`. Instants are turned into the runner's; of what
+    their clocks leave open, the interval has what is certain, or with `at_most` all that may be.
+    """
+
+    def ours(made: Generation, at: float, *, late: bool) -> float:
+        offset = clocks.get(made.step, Offset())
+        return offset.latest(at) if late else offset.earliest(at)
+
+    begins = [ours(g, g.accepted, late=not at_most) for g in rows if g.accepted is not None]
+    ends = [
+        never if g.finished is None else ours(g, g.finished, late=at_most)
+        for g in rows
+        if g.accepted is not None
+    ]
+    return Interval(job_id, min(begins), max(ends)) if begins else None
 
 
 def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
     """Return the intervals that touch a stage's time."""
     return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]
-
-
-def _foreign(books: Books, horizon: float) -> Iterator[Interval]:
-    """Return others' jobs of this system, which share the slot."""
-    by_job: dict[str, JobFacts] = {}
-    for generation in books.foreign:
-        if generation.job_id is not None:
-            facts = by_job.setdefault(generation.job_id, JobFacts(generation.job_id, -1))
-            facts.generations.append(generation)
-    for facts in by_job.values():
-        # One that its job had given up before the run is nobody's any more.
-        ended = instant(books.foreign_jobs.get(facts.job_id, {}).get("finished_at"))
-        interval = vendor_interval(facts, horizon if ended is None else ended)
-        if interval is not None and interval.end > interval.begin:
-            yield interval
 
 
 def sweep(intervals: Iterable[Interval], limit: int) -> Sweep:

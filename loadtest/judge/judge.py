@@ -201,7 +201,12 @@ def judge(folder: RunFolder) -> Judgement:
 
 def judge_books(books: Books) -> Judgement:
     """Judge books that were already read."""
-    thresholds, known = list(_thresholds(books)), clocks(books)
+    thresholds, known = [], clocks(books)
+    for text in books.run["plan"]["thresholds"]:
+        try:
+            thresholds.append(parse(text))
+        except (ValueError, TypeError):
+            raise Damaged(f"{RUN} is damaged: its plan has no threshold in {text!r:.100}") from None
     found = [] if known.stepped else list(findings(books, known))
     intervals = by_book(books, known.offsets)
     stages = [judge_stage(stage, books, intervals) for stage in books.stages]
@@ -267,14 +272,6 @@ def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
     for made in job.generations if job.ended else ():
         if made.finished is None and made.outcome is None:
             yield found(LEFT_OPEN, f"{made.external_id} was accepted and has not ended")
-
-
-def _thresholds(books: Books) -> Iterator[Threshold]:
-    for text in books.run["plan"]["thresholds"]:
-        try:
-            yield parse(text)
-        except (ValueError, TypeError):
-            raise Damaged(f"{RUN} is damaged: its plan has no threshold in {text!r:.100}") from None
 
 
 def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:
@@ -363,7 +360,14 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
         counts[rule] = len({f.job_id for f in own if f.rule == rule})
     other = (*CONDITIONED, *REPORTED)
     counts["disagreements"] = len({f.job_id for f in own if f.rule not in other})
-    mocked, most = bool(books.mocks), _most(result, books)
+    mocked = bool(books.mocks)
+    # The vendors' book needs the mocks of both. The permit's signal in a history is one of our own
+    # making: a build without it has none.
+    most = [
+        found.most
+        for name, found in result.at_once.items()
+        if (name != VENDORS or books.mocked) and (name != TEMPORAL or found.intervals)
+    ]
     planned, told = counts["planned"], "video" in books.mocks
     unaccounted = len(result.retries.unaccounted) + len(result.faults.unaccounted)
     result.metrics = {
@@ -380,24 +384,11 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
         "makespan_ratio": result.timing.ratio,
         "efficiency": result.timing.efficiency,
         "retries": result.retries.retries if mocked else None,
-        **_percentiles("handover", result.hand_over),
-        **_percentiles("vendor_idle", result.vendor_idle),
+        **{
+            f"{name}_{part}": value
+            for name, of in (("handover", result.hand_over), ("vendor_idle", result.vendor_idle))
+            for part, value in (("p50", of.median), ("p95", of.p95), ("max", of.max))
+        },
         "events_per_job_median": result.history_events.median,
         "events_per_job_max": result.history_events.max,
     }
-
-
-def _percentiles(name: str, of: Spread) -> dict[str, float | None]:
-    return {f"{name}_p50": of.median, f"{name}_p95": of.p95, f"{name}_max": of.max}
-
-
-def _most(result: StageResult, books: Books) -> list[int]:
-    """Return the most at once by each book that has it; the vendors' needs the mocks of both.
-
-    The permit's signal in a history is one of our own making: a build without it has none.
-    """
-    return [
-        found.most
-        for name, found in result.at_once.items()
-        if (name != VENDORS or books.mocked) and (name != TEMPORAL or found.intervals)
-    ]

@@ -270,7 +270,7 @@ def _faults(model: Model) -> Iterator[Finding]:
         armed = {each.name: each.places for each in model.books.rules if each.service == service}
         effects = armed.get(str(row.get("rule")))
         expected: dict[str, Any] = {
-            "attempt": owner(row.get("external_id"))[1],
+            "attempt": owner(row.get("external_id"))[2],
             "at": Between(run["began_at"] - 1, run.get("ended_at")),
         }
         if model.job.generations:

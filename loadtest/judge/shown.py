@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.facts import mapping
 from loadtest.books.histories import PROGRESS, Activity, Execution, Written, stage_of
 from loadtest.books.model import DEFAULT, ENDS
 from loadtest.judge.clocks import SERVER
@@ -216,10 +217,9 @@ def _files(model: Model) -> Iterator[Finding]:
             yield model.found("files", f"nobody has looked at its {kind}")
             continue
         expected: dict[str, Any] = {"problem": None}
-        if model.plain and kind in stored:
-            expected |= {"bytes": stored[kind]["size"], "sha256": stored[kind]["sha256"]}
-        elif model.job.record is not None and (noted := model.job.record.assets.get(kind)):
-            expected |= {"bytes": noted.size, "sha256": noted.sha256}
+        assets = model.job.record.assets if model.job.record else {}
+        if noted := mapping((stored if model.plain and kind in stored else assets).get(kind)):
+            expected |= {"bytes": noted.get("size"), "sha256": noted.get("sha256")}
         good = (g for g in model.job.of(kind) if g.good and (not kept or g.vendor_id in kept))
         made = {g.shows for g in good if g.shows}
         if made and model.books.shows(kind):
