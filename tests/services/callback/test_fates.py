@@ -13,41 +13,41 @@ from tests.services.callback.conftest import Vendor, start_job, told
 pytestmark = pytest.mark.usefixtures("jobs")
 
 
-async def test_an_end_is_applied_once_and_then_a_duplicate(vendor: Vendor, client: Client) -> None:
+@pytest.fixture
+async def waiting(vendor: Vendor, client: Client) -> Vendor:
+    """The vendor of a job that waits for its video."""
     vendor.record()
     await start_job(client, vendor.job_id)
+    return vendor
 
-    assert await vendor.fate("succeed") == "applied"
-    assert await vendor.fate("succeed") == "duplicate"
 
-    heard = await told(client, vendor.job_id)
+async def test_an_end_is_applied_once_and_then_a_duplicate(waiting: Vendor, client: Client) -> None:
+    assert await waiting.fate("succeed") == "applied"
+    assert await waiting.fate("succeed") == "duplicate"
+
+    heard = await told(client, waiting.job_id)
     assert [(each.task_id, each.task_status) for each in heard] == [("task-1", "succeed")]
-    assert [row["fate"] for row in await vendor.receipts()] == ["applied", "duplicate"]
+    assert [row["fate"] for row in await waiting.receipts()] == ["applied", "duplicate"]
 
 
-async def test_an_envelope_is_opened(vendor: Vendor, client: Client) -> None:
-    vendor.record()
-    await start_job(client, vendor.job_id)
-    inner = vendor.body("failed", task_status_msg="内容不合规")
+async def test_an_envelope_is_opened(waiting: Vendor, client: Client) -> None:
+    inner = waiting.body("failed", task_status_msg="内容不合规")
     body = {"code": 0, "message": "SUCCEED", "request_id": "r", "data": inner}
 
-    answer = await vendor.http.post(vendor.address(), json=body)
+    answer = await waiting.http.post(waiting.address(), json=body)
 
     assert answer.json() == {"fate": "applied"}
-    assert (await told(client, vendor.job_id))[0].message == "内容不合规"
+    assert (await told(client, waiting.job_id))[0].message == "内容不合规"
 
 
 async def test_a_state_on_the_way_makes_a_receipt_and_no_signal(
-    vendor: Vendor, client: Client
+    waiting: Vendor, client: Client
 ) -> None:
-    vendor.record()
-    await start_job(client, vendor.job_id)
+    assert await waiting.fate("submitted", 1) == "applied"
+    assert await waiting.fate("processing", 2) == "applied"
 
-    assert await vendor.fate("submitted", 1) == "applied"
-    assert await vendor.fate("processing", 2) == "applied"
-
-    assert await told(client, vendor.job_id) == []
-    rows = await vendor.receipts()
+    assert await told(client, waiting.job_id) == []
+    rows = await waiting.receipts()
     assert [row["task_status"] for row in rows] == ["submitted", "processing"]
     assert set(rows[0]) >= {"received_at", "job_id", "task_id", "task_status", "fate"}
 
@@ -63,16 +63,13 @@ async def test_before_the_submit_reply_it_is_early_and_still_told(
 
 
 async def test_older_news_and_what_comes_after_an_end_are_out_of_order(
-    vendor: Vendor, client: Client
+    waiting: Vendor, client: Client
 ) -> None:
-    vendor.record()
-    await start_job(client, vendor.job_id)
-
-    assert await vendor.fate("processing", 20) == "applied"
-    assert await vendor.fate("submitted", 10) == "out_of_order"
-    assert await vendor.fate("succeed", 30) == "applied"
-    assert await vendor.fate("failed", 40) == "out_of_order"
-    assert [each.task_status for each in await told(client, vendor.job_id)] == ["succeed"]
+    assert await waiting.fate("processing", 20) == "applied"
+    assert await waiting.fate("submitted", 10) == "out_of_order"
+    assert await waiting.fate("succeed", 30) == "applied"
+    assert await waiting.fate("failed", 40) == "out_of_order"
+    assert [each.task_status for each in await told(client, waiting.job_id)] == ["succeed"]
 
 
 async def test_an_ended_job_or_an_earlier_attempt_is_late(vendor: Vendor, client: Client) -> None:

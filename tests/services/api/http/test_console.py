@@ -80,37 +80,32 @@ async def test_each_worker_is_asked_and_one_that_is_gone_is_missed(
         assert {row["name"]: row["ready"] for row in rows if "worker" in row["name"]} == found
 
 
-async def test_faults_are_armed_and_cleared_in_the_mock_whole_and_by_name(
-    console: httpx.AsyncClient,
+async def test_a_mock_is_steered_and_says_itself_what_is_wrong(
+    console: httpx.AsyncClient, video_mock: Service
 ) -> None:
     path = "/console/mock-kling/faults"
     assert (await console.post(path, json={"preset": "lost-callbacks"})).status_code == 200
     assert (await console.get(path)).json()["rules"] != []
     assert (await console.delete(path)).json()["rules"] == []
-    rules = [{"name": name, "where": "callback", "do": "lose"} for name in ("one", "two")]
+    rules = [{"name": name, "where": "submit", "do": "refuse"} for name in ("one", "two")]
     await console.put(path, json={"rules": rules})
     left = (await console.delete(path, params={"name": "one"})).json()["rules"]
     assert [rule["name"] for rule in left] == ["two"]
+    wrong = await console.post(path, json={"where": "nowhere"})
+    assert wrong.status_code == 422
+    assert wrong.headers["content-type"] == "application/problem+json"
+    assert wrong.json()["code"] == "bad_fault_plan"
+    assert wrong.json()["errors"]
 
-
-async def test_a_bad_rule_comes_back_with_the_mocks_own_list_of_mistakes(
-    console: httpx.AsyncClient,
-) -> None:
-    answer = await console.post("/console/mock-kling/faults", json={"where": "nowhere"})
-
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["code"] == "bad_fault_plan"
-    assert answer.json()["errors"]
-
-
-async def test_the_hits_behind_a_number(console: httpx.AsyncClient, video_mock: Service) -> None:
-    await video_mock.arm({"where": "submit", "do": "refuse"})
     for _ in range(3):
         await video_mock.post("/video/submit", {"image_url": "http://x/y", "prompt": "a"})
     hits = (await console.get("/console/mock-kling/trace", params={"after": 2})).json()
-
     assert [row["seq"] for row in hits["rows"]] == [3]
+
+    clock = "/console/mock-kling/clock"
+    assert (await console.put(clock, json={"speed": 2})).status_code == 200
+    assert (await console.get("/console/mock-kling/stats")).json()["speed"] == 2
+    assert (await console.put(clock, json={"speed": 0})).status_code == 422
 
 
 async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
@@ -159,13 +154,6 @@ async def test_receipts_are_asked_for_with_the_operators_key(
                 answer = await api.http.get("/console/callbacks", params={"job_id": new_job_id()})
                 statuses.append(answer.status_code)
     assert statuses == [200, 401]
-
-
-async def test_a_mocks_clock_is_set(console: httpx.AsyncClient) -> None:
-    path = "/console/mock-kling/clock"
-    assert (await console.put(path, json={"speed": 2})).status_code == 200
-    assert (await console.get("/console/mock-kling/stats")).json()["speed"] == 2
-    assert (await console.put(path, json={"speed": 0})).status_code == 422
 
 
 async def test_the_lines_of_a_job_are_everybodys_and_who_is_silent_is_told(
