@@ -7,11 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections import OrderedDict
 from pathlib import Path
 
-from shared.errors import GenvideoError
-
 THUMBNAIL_TYPE = "image/jpeg"
-# This many requests may wait; further ones ask again later.
-MOST_WAITING = 500
 # Some kilobytes each.
 MOST_KEPT = 2000
 WALL_SECONDS = 20.0
@@ -30,10 +26,6 @@ COMMAND = (sys.executable, "-I", "-c", CODE, str(ROOT))
 Key = tuple[str, int]
 
 
-class TooMany(GenvideoError, code="busy", status=503, title="Busy", retryable=True):
-    """Too many thumbnails are requested at once."""
-
-
 class Thumbnails:
     """Makes one thumbnail at a time; a picture that can't be opened has none, and isn't tried
     again."""
@@ -41,28 +33,18 @@ class Thumbnails:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._kept: OrderedDict[Key, bytes] = OrderedDict()
-        self._waiting = 0
 
     async def of(self, path: Path) -> bytes | None:
-        """Return the thumbnail of a stored picture, or None; raise TooMany."""
+        """Return the thumbnail of a stored picture, or None."""
         key = str(path), (await asyncio.to_thread(path.stat)).st_mtime_ns
         if key not in self._kept:
-            await self._make(key, path)
+            async with self._turn:
+                if key not in self._kept:
+                    self._kept[key] = await _made(path)
         self._kept.move_to_end(key)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return self._kept[key] or None
-
-    async def _make(self, key: Key, path: Path) -> None:
-        if self._waiting >= MOST_WAITING:
-            raise TooMany(f"{MOST_WAITING} thumbnails are waiting already.")
-        self._waiting += 1
-        try:
-            async with self._turn:
-                if key not in self._kept:
-                    self._kept[key] = await _made(path)
-        finally:
-            self._waiting -= 1
 
 
 async def _made(path: Path) -> bytes:

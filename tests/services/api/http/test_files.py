@@ -1,6 +1,5 @@
 """The stored results of a job, of a folder and of a bucket, and small pictures of them."""
 
-import asyncio
 import io
 import json
 import sys
@@ -193,28 +192,3 @@ async def test_a_picture_is_opened_by_a_process_that_may_do_little(
     assert (limits["RLIMIT_FSIZE"], limits["RLIMIT_CORE"]) == (0, 0)
     assert 0 < limits["RLIMIT_AS"] <= 2**30
     assert 0 < limits["RLIMIT_CPU"] <= thumbnails.WALL_SECONDS
-
-
-async def test_beyond_so_many_that_wait_one_asks_again_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = asyncio.Event()
-
-    async def slow(_path: Path) -> bytes:
-        await made.wait()
-        return b"small"
-
-    monkeypatch.setattr(thumbnails, "MOST_WAITING", 2)
-    monkeypatch.setattr(thumbnails, "_made", slow)
-    paths = [tmp_path / str(number) for number in range(3)]
-    for path in paths:
-        path.write_bytes(b"")
-    small = Thumbnails()
-    asked = [asyncio.create_task(small.of(path)) for path in paths]
-    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-
-    [refused] = done
-    assert isinstance(refused.exception(), thumbnails.TooMany)
-    made.set()
-    assert [await task for task in asked if task is not refused] == [b"small", b"small"]
-    assert await small.of(paths[2]) == b"small"
