@@ -25,7 +25,6 @@ from tests.workflow.wires import (
     COMFYUI,
     KLING,
     Wired,
-    over_both_video_apis,
     over_wires,
     patience,
     wired,
@@ -115,28 +114,28 @@ async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine, vendor
     await side_by_side(scene, zip(STEPS, deeds if vendor_api else reversed(deeds), strict=True))
 
 
-async def test_terminated_while_the_vendor_is_accepting(new_line: NewLine) -> None:
-    async def scene(step: str) -> None:
-        async with new_line() as line:
-            bad, following = await accepting(line, step)
-            await line.job(bad).terminate()
-            view = await line.slots(lambda view: view.holders and view.holders[0].draining)
-            assert [each.job_id for each in view.holders] == [bad]
-            record = await ended_alone(line, step, bad, following)
-            assert record.status is Status.FAILED
-
-    await side_by_side(scene, STEPS)
+async def test_terminated_while_the_vendor_is_accepting(line: Wired) -> None:
+    bad, following = await accepting(line, "image")
+    await line.job(bad).terminate()
+    view = await line.slots(lambda view: view.holders and view.holders[0].draining)
+    assert [each.job_id for each in view.holders] == [bad]
+    record = await ended_alone(line, "image", bad, following)
+    assert record.status is Status.FAILED
 
 
-async def test_its_time_is_up_while_the_vendor_is_accepting(new_line: NewLine) -> None:
-    async def scene(step: str) -> None:
-        async with new_line(job_seconds=SHORT_SECONDS) as line:
-            bad, following = await accepting(line, step)
-            record = await ended_alone(line, step, bad, following)
-            assert record.status is Status.FAILED
-            assert why(record).code == "job_timed_out"
+async def test_its_time_is_up_while_the_vendor_is_accepting(client: Client, tmp_path: Path) -> None:
+    async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
+        bad, following = await accepting(line, "video")
+        record = await ended_alone(line, "video", bad, following)
+        assert record.status is Status.FAILED
+        assert why(record).code == "job_timed_out"
 
-    await side_by_side(scene, STEPS)
+
+async def test_the_job_is_reset_while_the_vendor_is_accepting(line: Wired) -> None:
+    bad, following = await accepting(line, "video")
+    await reset(line.client, bad, back_to="first")
+    record = await ended_alone(line, "video", bad, following)
+    assert why(record).code == "reset_not_supported"
 
 
 async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
@@ -176,7 +175,6 @@ async def test_a_video_that_is_slower_than_its_deadline_is_used(
         assert (await line.videos.json("/admin/stats"))["max_in_flight"] == 1
 
 
-@over_both_video_apis
 async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("start", "slow", factor=FACTOR["video"]))
     job_id = await line.submit()
@@ -198,7 +196,7 @@ async def test_one_that_can_be_looked_up_late_alone_is_not_paid_again(line: Wire
     await paid_once(line, "video", await line.submit())
 
 
-@over_both_video_apis
+@pytest.mark.parametrize("vendor_api", [KLING], ids=["kling"])
 async def test_a_success_that_gets_its_address_later_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("progress", "no-url", seconds=TWO_SECONDS))
     await paid_once(line, "video", await line.submit())
@@ -217,51 +215,24 @@ async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine
 
 
 @pytest.fixture
-def new_workerless(new_client: NewClient, tmp_path: Path) -> NewLine:
-    @asynccontextmanager
-    async def make(step: str) -> AsyncIterator[Wired]:
-        async with over_wires(await new_client(), tmp_path / step) as line:
-            yield line
-
-    return make
+async def workerless(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
+    async with over_wires(client, tmp_path) as line:
+        yield line
 
 
-async def both_paid_once(line: Wired, step: str, jobs: tuple[str, str]) -> None:
-    for job_id in jobs:
-        await paid_once(line, step, job_id)
-
-
-async def test_its_worker_is_killed(new_workerless: NewLine) -> None:
+async def test_its_worker_is_killed(workerless: Wired) -> None:
     environment = {name.upper(): str(value) for name, value in patience().items()}
-
-    async def scene(step: str) -> None:
-        async with new_workerless(step) as line:
-            with worker_processes(line) as workers:
-                workers.start(2, environment=environment)
-                jobs = await accepting(line, step)
-                send(await workers.of(jobs[0]), signal.SIGKILL)
-                await both_paid_once(line, step, jobs)
-
-    await side_by_side(scene, STEPS)
+    with worker_processes(workerless) as workers:
+        workers.start(2, environment=environment)
+        jobs = await accepting(workerless, "image")
+        send(await workers.of(jobs[0]), signal.SIGKILL)
+        for job_id in jobs:
+            await paid_once(workerless, "image", job_id)
 
 
-async def test_its_worker_is_stopped(new_workerless: NewLine) -> None:
-    async def scene(step: str) -> None:
-        async with new_workerless(step) as line:
-            async with running_worker(line.settings, line.client):
-                jobs = await accepting(line, step)
-            async with running_worker(line.settings, line.client):
-                await both_paid_once(line, step, jobs)
-
-    await side_by_side(scene, STEPS)
-
-
-async def test_the_job_is_reset(new_workerless: NewLine) -> None:
-    async def scene(step: str) -> None:
-        async with new_workerless(step) as line, running_worker(line.settings, line.client):
-            jobs = await accepting(line, step)
-            await reset(line.client, jobs[0], back_to="first")
-            record = await ended_alone(line, step, *jobs)
-            assert why(record).code == "reset_not_supported"
-
-    await side_by_side(scene, STEPS)
+async def test_its_worker_is_stopped(workerless: Wired) -> None:
+    async with running_worker(workerless.settings, workerless.client):
+        jobs = await accepting(workerless, "video")
+    async with running_worker(workerless.settings, workerless.client):
+        for job_id in jobs:
+            await paid_once(workerless, "video", job_id)

@@ -20,6 +20,7 @@ def test_defaults_are_those_of_a_stack_on_this_machine(loads: Loads) -> None:
     assert settings.video_service_url == "http://127.0.0.1:16882"
     assert settings.inside_hosts() == {"127.0.0.1:6889", "127.0.0.1:16882"}
     assert settings.outside_hosts() == set()
+    assert loads(KLING_ACCESS_KEY="half", COMFYUI_WORKFLOW="/nowhere").image_api == "service"
 
 
 def test_the_environment_decides(loads: Loads) -> None:
@@ -33,11 +34,6 @@ def test_the_environment_decides(loads: Loads) -> None:
     assert settings.outside_hosts() == {"cdn.example:444", "files.example"}
     limits = settings.limits()
     assert (limits.stages["image"].deadline, limits.job_seconds) == (12.5, 6 * 3600)
-
-
-def test_a_clean_up_may_take_as_long_as_what_runs_and_what_is_accepted_late(loads: Loads) -> None:
-    limits = loads(DRAIN_SECONDS=20, ACCEPT_SECONDS=3).limits()
-    assert (limits.drain_seconds, limits.accept_seconds) == (20, 3)
 
 
 @pytest.mark.parametrize(("step", "lost", "address"), [("image", 60, 60), ("video", 300, 7)])
@@ -100,7 +96,6 @@ def test_a_weak_secret_is_refused_with_the_reason(refuses: Refuses, secret: str,
 @pytest.mark.parametrize(
     ("url", "host"),
     [
-        ("http://a:1/x", "a:1"),
         ("https://a/x/y", "a"),
         ("/x", ""),
         ("http://us:password@b:1/x", "b:1"),
@@ -182,15 +177,12 @@ def test_what_fits(loads: Loads, given: dict[str, str], model: str) -> None:
         (KEY | PAIR, "not both"),
         ({"KLING_ACCESS_KEY": "a"}, "go together"),
         ({"KLING_API_KEY": "a key"}, "KLING_API_KEY: not a key"),
-        ({"KLING_API_KEY": "a-key\n"}, "KLING_API_KEY: not a key"),
         (PAIR | {"KLING_ACCESS_KEY": "schlüssel"}, "KLING_ACCESS_KEY: not a key"),
-        (PAIR | {"KLING_SECRET_KEY": "a\tkey"}, "KLING_SECRET_KEY: not a key"),
         (with_key(KLING_SECRET_KEY="s"), "go together"),
         (with_key(KLING_DURATION="7"), "KLING_DURATION=7: kling-v2-6 makes 5 or 10 seconds"),
         (with_key(KLING_DURATION="16"), "KLING_DURATION: Input should be less than or equal to 15"),
         (with_key(KLING_MODE="4k"), "KLING_MODE=4k: kling-v2-6 has std and pro"),
         (with_key(KLING_MODEL="kling v1"), "KLING_MODEL: "),
-        (with_key(KLING_EXTRA="[1]"), "KLING_EXTRA: is not a JSON object"),
         (with_key(KLING_EXTRA="{"), "KLING_EXTRA: is not a JSON object"),
         (
             with_key(KLING_EXTRA='{"image": "x", "external_task_id": "y", "cfg_scale": 1}'),
@@ -204,22 +196,11 @@ def test_what_does_not(refuses: Refuses, given: dict[str, str], why: str) -> Non
     assert not any(value in line for value in KEYS)
 
 
-def test_nothing_is_asked_for_where_the_video_api_is_our_own(loads: Loads) -> None:
-    assert loads(KLING_ACCESS_KEY="half").video_api == "service"
-
-
 # A ComfyUI's
 
 
 PASSWORD = "hunter2hunter2"
 COMFYUI: dict[str, Any] = {"IMAGE_API": "comfyui", "COMFYUI_WORKFLOW": WITH_MODEL}
-
-
-def test_the_small_api_needs_none_of_it(loads: Loads) -> None:
-    settings = loads()
-    assert settings.image_api == "service"
-    with pytest.raises(ValueError, match="no ComfyUI"):
-        _ = settings.plan
 
 
 def test_the_workflow_is_read_and_bound(loads: Loads) -> None:
@@ -246,22 +227,12 @@ def test_both_documented_graphs_bind_themselves(loads: Loads, path: Path) -> Non
         ({"COMFYUI_WIDTH": "8"}, "COMFYUI_WIDTH: "),
         ({"IMAGE_API": "comfy"}, "IMAGE_API: "),
         ({"IMAGE_SERVICE_URL": "http://x/?token=k"}, "IMAGE_SERVICE_URL: no query"),
-        ({"IMAGE_SERVICE_URL": "http://x/#gpu"}, "IMAGE_SERVICE_URL: no query"),
     ],
 )
 def test_a_mistake_is_told_behind_its_setting(
     refuses: Refuses, given: dict[str, Any], said: str
 ) -> None:
     assert f"wrong settings: {said}" in refuses(**COMFYUI | given)
-
-
-def test_a_graph_in_the_editors_format_is_told_how_to_be_exported(
-    refuses: Refuses, tmp_path: Path
-) -> None:
-    file = tmp_path / "workflow.json"
-    file.write_text('{"last_node_id": 9, "nodes": [], "links": [], "version": 0.4}')
-    line = refuses(**COMFYUI | {"COMFYUI_WORKFLOW": file})
-    assert "COMFYUI_WORKFLOW: it is in the editor's own format; export it for the API" in line
 
 
 @pytest.mark.parametrize(
@@ -287,10 +258,7 @@ def test_headers_are_pairs(loads: Loads, text: str, headers: dict[str, str]) -> 
     [
         (PASSWORD, "the pair 1 is not Name: value"),
         (f"X-A: 1,{PASSWORD}", "the pair 2 is not Name: value"),
-        (f"X-A: {PASSWORD},", "the pair 2 is not Name: value"),
-        (f"X A: {PASSWORD}", "the pair 1 is not Name: value"),
         (f"X-A: {PASSWORD}\nX-B: 2", "the pair 1 is not Name: value"),
-        (f"X-A: é{PASSWORD}", "the pair 1 is not Name: value"),
         ("X-A:", "the pair 1 is not Name: value"),
         (f"Origin: {PASSWORD}", "Origin can't be set"),
         (f"host: {PASSWORD}", "host can't be set"),

@@ -131,13 +131,6 @@ async def test_a_wrong_one_is_its_status(image_mock: Service, video_mock: Servic
     assert json.loads(lines[-1])["findings"][1]["verdict"] == "wrong"
 
 
-async def test_one_of_them_alone_and_without_a_secret() -> None:
-    status, lines, complaint = await run("--only", "image", IMAGE_SERVICE_URL="http://127.0.0.1:9")
-    found = json.loads(lines[-1])["findings"]
-    verdicts = [each["verdict"] for each in found if each["check"].endswith("service")]
-    assert (status, complaint, verdicts) == (1, "", ["wrong"])
-
-
 async def test_wrong_settings_are_a_line_of_their_own() -> None:
     status, lines, complaint = await run(IMAGE_SERVICE_URL="ftp://x")
     assert (status, lines) == (2, [])
@@ -218,12 +211,9 @@ async def test_who_answers_there_is_asked_while_the_receiver_runs(
         port = base.rpartition(":")[2]
         finding = await asked(f"http://127.0.0.1:{port}/base")
     assert (finding.verdict, says in finding.says) == (verdict, True), finding.says
-
-
-async def test_a_receiver_that_can_not_be_reached_from_here_may_be_from_elsewhere() -> None:
-    finding = await asked("http://127.0.0.1:1")
-    assert (finding.check, finding.verdict) == ("receiver", "warning")
-    assert "can't be reached from here" in finding.says
+    # It may be reachable from elsewhere.
+    away = await asked("http://127.0.0.1:1")
+    assert (away.check, away.verdict) == ("receiver", "warning")
 
 
 async def asked(callback: str) -> Finding:
@@ -242,11 +232,6 @@ async def result_hosts(
 ) -> list[Finding]:
     far = given.model_copy(update={"video_service_url": FAR})
     return await CHECKS["result hosts"](subject(far, traits, resolve=resolve))
-
-
-async def test_of_a_vendor_nearby_none_is_looked_up() -> None:
-    elsewhere = Traits(result_hosts=("*.gone.example",))
-    assert await CHECKS["result hosts"](subject(settings(), elsewhere)) == []
 
 
 async def test_the_users_and_the_vendors_own_are_looked_up() -> None:
@@ -269,6 +254,10 @@ async def test_one_that_gives_nothing_is_a_warning(host: str, says: str) -> None
     [finding] = await result_hosts(given, NONE)
     assert finding.verdict is Verdict.WARNING
     assert finding.says.startswith(says)
+    behind_a_proxy = settings(result_hosts=host, vendor_proxy="http://127.0.0.1:1")
+    assert await result_hosts(behind_a_proxy, NONE) == []
+    near = subject(settings(), Traits(result_hosts=(host,)))
+    assert await CHECKS["result hosts"](near) == []
 
 
 async def test_a_resolver_that_says_nothing_is_not_waited_for(
@@ -293,11 +282,6 @@ async def test_of_the_vendors_own_one_that_is_known_is_enough() -> None:
     [finding] = await result_hosts(settings(), none)
     assert finding.verdict is Verdict.WARNING
     assert finding.says == "none of them resolves here: *.gone.example, v1.gone.example"
-
-
-async def test_what_a_proxy_looks_up_need_not_be_known_here() -> None:
-    given = settings(result_hosts="gone.example", vendor_proxy="http://127.0.0.1:1")
-    assert await result_hosts(given, NONE) == []
 
 
 COMFYUI = {"image_api": "comfyui", "comfyui_workflow": str(WITHOUT_MODELS)}

@@ -48,7 +48,7 @@ def test_a_node_that_is_not_known_is_refused_with_what_to_say() -> None:
     why = refusal(saver("SaveAsToldTo"))
     assert why.startswith("COMFYUI_OUTPUT: how node 9 (SaveAsToldTo) names its files is not known")
     assert "such as 9=image_00001_.png" in why
-    assert "is not known" in refusal(saver("SaveImageDataSetToFolder", folder_name="d"))
+    assert "is not known" in refusal(saver("SaveImageAdvanced", format=["4", 0]))
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,6 @@ def test_what_is_no_name_of_a_first_file_is_refused(said: str) -> None:
 )
 def test_a_format_that_is_not_stored_is_refused(node: Json, said: str) -> None:
     assert "and the result is to be one of .png, .jpg" in refusal(node, output=said)
-
-
-def test_a_format_that_another_node_decides_is_not_known() -> None:
-    assert "is not known" in refusal(saver("SaveImageAdvanced", format=["4", 0]))
 
 
 def test_a_prefix_that_goes_through_another_node_has_the_name_said() -> None:

@@ -188,45 +188,22 @@ async def test_it_offers_its_models() -> None:
             assert vendor.offer() == f"the ComfyUI at http://vendor, with {told}"
 
 
-async def examined(mock: Service, headers: str = "") -> dict[str, Finding]:
-    """By the settings, over the mock's own native wire."""
+async def test_the_mocks_native_wire_is_found_well(image_mock: Service) -> None:
+    """By the settings."""
     settings = WorkerSettings.model_validate(
         {
             "callback_secret": "x" * 32,
-            "image_service_url": str(mock.http.base_url),
+            "image_service_url": str(image_mock.http.base_url),
             "image_api": "comfyui",
             "comfyui_workflow": WITHOUT_MODELS,
-            "comfyui_headers": headers or None,
         }
     )
     async with chosen_images(settings) as images:
         assert isinstance(images, ComfyuiImages)
-        told = await images.examined()
-    assert await mock.json("/admin/ledger") == []
-    return {each.check: each for each in told}
-
-
-async def arrange(mock: Service, **native: str) -> None:
-    reply = await mock.http.put("/admin/config", json={"native": native})
-    assert reply.status_code == 200, reply.text
-
-
-async def test_the_mocks_native_wire_is_found_well(image_mock: Service) -> None:
-    told = await examined(image_mock)
+        told = {each.check: each for each in await images.examined()}
     assert {each.verdict for each in told.values()} <= {Verdict.OK, Verdict.WARNING}
     assert told["ComfyUI version"].says == "0.28.0"
-    await arrange(image_mock, version="0.3.64")
-    assert (await examined(image_mock))["ComfyUI version"].says == "0.3.64"
-
-
-async def test_a_guarded_one_wants_its_key(image_mock: Service) -> None:
-    await arrange(image_mock, key="k")
-    [only] = (await examined(image_mock)).values()
-    assert (only.verdict, "COMFYUI_HEADERS" in only.says) == (Verdict.WRONG, True)
-    [only] = (await examined(image_mock, "X-API-Key: other")).values()
-    assert only.verdict is Verdict.WRONG
-    assert "other" not in only.says
-    assert (await examined(image_mock, "X-API-Key: k"))["ComfyUI"].verdict is Verdict.OK
+    assert await image_mock.json("/admin/ledger") == []
 
 
 CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from services.worker.vendors.kling.videos import KlingVideos
 from shared.errors import (
@@ -38,7 +37,6 @@ from tests.services.worker.vendors.stub import (
     StubVendor,
     picture_at,
     reply,
-    submit_usual,
 )
 
 
@@ -89,15 +87,11 @@ async def test_an_image_that_will_not_do_is_found_out_before_anything_is_paid(
         ("https://us.example", "https://api-singapore.klingai.com", True),
         ("http://us.example", "https://api-singapore.klingai.com", False),
         ("http://127.0.0.1:8001", "https://api-singapore.klingai.com", False),
-        ("https://127.0.0.1:8001", "https://api-singapore.klingai.com", False),
         ("https://192.168.1.5", "https://api-singapore.klingai.com", False),
-        ("https://[::1]:8001", "https://api-singapore.klingai.com", False),
         ("https://callback:8001", "https://api-singapore.klingai.com", False),
         ("https://desk.local", "https://api-singapore.klingai.com", False),
         ("http://callback:8001", "http://mock-kling:16882", True),
-        ("http://10.0.0.4:8001", "http://10.0.0.5:16882", True),
         ("http://127.0.0.1:8001", "http://10.0.0.5:16882", False),
-        ("http://localhost:8001", "http://mock-kling:16882", False),
         ("http://127.0.0.1:8001", "http://127.0.0.1:16882", True),
     ],
 )
@@ -107,18 +101,6 @@ async def test_an_address_that_leads_to_nobody_is_never_told(
     stub = StubVendor({SUBMIT: [succeeded()]})
     await submit(stub, callback_url=callback, video_service_url=vendor)
     assert ("callback_url" in stub.body()) is told
-
-
-async def test_that_it_polls_alone_is_said_once() -> None:
-    near = settings_of(callback_url="http://127.0.0.1:8001")
-    with capture_logs() as lines:
-        async with StubVendor({SUBMIT: [succeeded()] * 2}).client() as http:
-            videos = KlingVideos(http, near)
-            for _ in range(2):
-                await submit_usual(videos, callback_url=CALLBACK)
-    assert [line["event"] for line in lines if "no callbacks" in line["event"]] == [
-        "no callbacks: the video vendor is polled"
-    ]
 
 
 async def test_one_that_finds_nothing_by_our_id_is_not_asked_by_it() -> None:
@@ -135,24 +117,13 @@ async def test_one_that_finds_nothing_by_our_id_is_not_asked_by_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "hint"), [(1002, "region"), (1102, "balance"), (1103, "KLING_MODEL"), (1304, "list")]
-)
-async def test_a_refusal_says_where_to_look(code: int, hint: str) -> None:
-    with pytest.raises(RefusedForGood, match=hint):
-        await submit(StubVendor({SUBMIT: [refused(code)]}))
-
-
-@pytest.mark.parametrize(
     ("answer", "kind"),
     [
         (reply(200, code=9999, message="?"), OutcomeUnknown),
-        (reply(200, code=0), OutcomeUnknown),
         (reply(200, code=0, data={"task_id": 7}), OutcomeUnknown),
         (httpx.Response(200, content=b"not json"), OutcomeUnknown),
         (httpx.Response(502, content=b"<html>"), OutcomeUnknown),
-        (reply(500), OutcomeUnknown),
         (reply(503), RefusedForNow),
-        (httpx.ReadTimeout("slow"), OutcomeUnknown),
         (httpx.ConnectError("refused"), NeverDelivered),
     ],
 )
@@ -178,36 +149,22 @@ async def test_a_host_that_is_not_the_api_is_named_as_the_mistake(answer: httpx.
         await submit(StubVendor({SUBMIT: [answer]}))
 
 
-@pytest.mark.parametrize("word", ["submitted", "processing", "succeed", "failed"])
-async def test_a_refused_duplicate_is_adopted(word: str) -> None:
-    vendor = StubVendor({SUBMIT: [refused(1201)], LOOK: [succeeded(task_status=word)]})
+async def test_a_refused_duplicate_is_adopted() -> None:
+    vendor = StubVendor({SUBMIT: [refused(1201)], LOOK: [succeeded(task_status="failed")]})
     assert await submit(vendor) == "831"
     assert vendor.asked == [SUBMIT, LOOK]
 
 
-async def test_a_bad_parameter_stays_a_refusal() -> None:
-    vendor = StubVendor({SUBMIT: [refused(1201, message="prompt")], LOOK: [refused(1203, 404)]})
-    with pytest.raises(RefusedForGood, match="prompt"):
-        await submit(vendor)
-
-
-async def test_an_id_that_is_refused_for_another_reason_is_no_duplicate() -> None:
-    message = "external_task_id is too long"
-    vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
-    with pytest.raises(RefusedForGood, match="too long"):
-        await submit(vendor)
-
-
 @pytest.mark.parametrize(
-    "message",
-    [
-        "external_task_id is already in use",
-        "Duplicate external_task_id",
-        "external_task_id must be unique",
-        "external_task_id exists",
-        "external_task_id is repeated",
-    ],
+    "message", ["prompt", "external_task_id is too long", "a prompt like it exists"]
 )
+async def test_a_bad_parameter_stays_a_refusal(message: str) -> None:
+    vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
+    with pytest.raises(RefusedForGood, match=message):
+        await submit(vendor)
+
+
+@pytest.mark.parametrize("message", ["Duplicate external_task_id", "external_task_id exists"])
 async def test_a_duplicate_that_cannot_be_found_yet_is_looked_for_on(message: str) -> None:
     vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
     with pytest.raises(OutcomeUnknown):
@@ -250,32 +207,22 @@ async def test_a_longer_pause_that_is_asked_for_is_kept() -> None:
     assert refusal.value.retry_after == 40
 
 
-@pytest.mark.parametrize(
-    ("word", "state"),
-    [
-        ("submitted", "queued"),
-        ("processing", "running"),
-        ("succeed", "succeeded"),
-        ("failed", "failed"),
-        ("a word of tomorrow", "running"),
-    ],
-)
-async def test_the_vendors_words(word: str, state: str) -> None:
+async def test_the_vendors_words() -> None:
     data = {
         "task_status_msg": "m",
         "final_unit_deduction": "3.5\u202e\x1b",
         "task_result": {"videos": [{"id": "1", "url": "https://v.example/1.mp4"}]},
     }
-    vendor = StubVendor({LOOK: [succeeded(task_status=word, **data)]})
-    assert await status(vendor) == VendorStatus.model_validate(
-        {
-            "vendor_id": "831",
-            "state": state,
-            "message": "m",
-            "url": "https://v.example/1.mp4",
-            "units": "3.5",
-        }
-    )
+    for word, state in {
+        "submitted": "queued",
+        "processing": "running",
+        "succeed": "succeeded",
+        "failed": "failed",
+        "a word of tomorrow": "running",
+    }.items():
+        found = await status(StubVendor({LOOK: [succeeded(task_status=word, **data)]}))
+        said = {"message": "m", "url": "https://v.example/1.mp4", "units": "3.5"}
+        assert found == VendorStatus.model_validate({"vendor_id": "831", "state": state, **said})
 
 
 @pytest.mark.parametrize(
