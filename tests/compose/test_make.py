@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -102,18 +103,9 @@ def test_clean_removes_what_is_ours_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_failed_verdict_ends_make_with_1(tmp_path: Path) -> None:
     """`doctor` says 1 where something is wrong: here a port that is somebody else's."""
-    with subprocess.Popen(
-        ["python3", "-m", "http.server", "--bind", "127.0.0.1", "0"],
-        stdout=subprocess.PIPE,
-        env=dict(os.environ) | {"PYTHONUNBUFFERED": "1"},
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        port = server.stdout.readline().split(" port ")[1].split()[0]
-        try:
-            done = make("doctor", data=tmp_path, API_PORT=port)
-        finally:
-            server.kill()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        done = make("doctor", data=tmp_path, API_PORT=port)
     assert done.returncode == 1, done.stdout
     assert f"port {port}" in done.stdout
     assert "-> " in done.stdout
