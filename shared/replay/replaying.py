@@ -74,18 +74,16 @@ async def _history(client: Client, run: RunRef) -> WorkflowHistory | None:
 def replay_open(workflow: type, find: Callable[[Client], Awaitable[Open]]) -> int:
     """Replay the open runs that `find` names, and report; exit with AWAY if the server does not
     answer."""
+
+    async def replayed() -> dict[str, object]:
+        keys = PayloadSettings().payload_keys
+        client = await answer(connect(keys), seconds=CONNECT_SECONDS)
+        total, runs = await find(client)
+        return {"open": total} | await replay(histories_of(client, runs), keys, workflow)
+
     try:
-        print_result(asyncio.run(_replay_open(workflow, find)))
+        print_result(asyncio.run(replayed()))
     except TemporalUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return AWAY
     return 0
-
-
-async def _replay_open(
-    workflow: type, find: Callable[[Client], Awaitable[Open]]
-) -> dict[str, object]:
-    keys = PayloadSettings().payload_keys
-    client = await answer(connect(keys), seconds=CONNECT_SECONDS)
-    found = await find(client)
-    return {"open": found.total} | await replay(histories_of(client, found.runs), keys, workflow)

@@ -230,11 +230,7 @@ def test_the_running_stack_is_switched_to_other_vendors_and_back(
     assert [row["outcome"] for row in rows] == ["succeeded"]
 
     stack.make("up", "MOCKS=video")
-    assert [each for each in ("comfyui", "kling") if f"mock-{each}" in stack.make("ps")] == [
-        "kling"
-    ]
-    said = stack.make("try", "YES=1")
-    assert "  cost   one image" in said
+    assert set(re.findall(r"mock-(\w+)", stack.make("ps"))) == {"kling"}
     assert "PASS: 1 of 1 jobs succeeded" in stack.make("test-1")
 
     stack.make("mocks-on")

@@ -104,13 +104,7 @@ def test_an_interrupt_ends_it_with_a_page(
     ],
 )
 def test_what_is_wrong_is_one_line_and_starts_nothing(
-    settings: Load,
-    root: Path,
-    recorder: Recorder,
-    *,
-    line: str,
-    environ: Mapping[str, str],
-    said: str,
+    settings: Load, root: Path, recorder: Recorder, line: str, *, environ: dict[str, str], said: str
 ) -> None:
     (root / ".env").write_text(f"{line}\n")
     with pytest.raises(StackError, match=said):
@@ -142,22 +136,14 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
     assert stopped.data_dir.exists() == bool(status)
 
 
-def _interrupted(_: Settings, __: Mapping[str, str]) -> int:
-    return INTERRUPTED
-
-
-def _does_not_come_up(_: Settings, __: Mapping[str, str]) -> int:
-    raise StackError("not ready", UNREACHABLE)
-
-
-@pytest.mark.parametrize("jobs", [_interrupted, _does_not_come_up])
+@pytest.mark.parametrize("end", [StackError("not ready", UNREACHABLE), KeyboardInterrupt()])
 def test_its_stack_is_taken_away_whatever_happens(
-    recorder: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
-    proof: Proof,
-    jobs: prove.Run,
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, proof: Proof, end: BaseException
 ) -> None:
     impatient = iter((KeyboardInterrupt(), KeyboardInterrupt()))
+
+    def jobs(_: Settings, __: Mapping[str, str]) -> int:
+        raise end
 
     def down(settings: Settings) -> None:
         for interrupt in impatient:
