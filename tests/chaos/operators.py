@@ -4,16 +4,12 @@ import asyncio
 from collections.abc import Container
 from contextlib import suppress
 from typing import Any
-from uuid import uuid4
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
-    DeleteWorkflowExecutionRequest,
     PauseActivityRequest,
     ResetActivityRequest,
-    ResetWorkflowExecutionRequest,
     UnpauseActivityRequest,
 )
 from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
@@ -26,6 +22,7 @@ from shared.pipeline.definition import DRAIN_ACTIVITY
 from shared.semaphore.messages import REQUEST_SIGNAL, semaphore_id
 from shared.semaphore.state import WATCH_RUN
 from tests.chaos.schedule import Kind
+from tests.fixtures.temporal import delete, reset
 
 # Of a job: at a stage, or while it clears the vendors.
 STAGES = ("gen_image", "request_video", "collect_video", DRAIN_ACTIVITY)
@@ -55,7 +52,7 @@ async def act(client: Client, kind: Kind, workflow_id: str, *, seconds: float) -
         case Kind.TERMINATE:
             await handle.terminate("chaos")
         case Kind.RESET:
-            return await reset(client, workflow_id)
+            return bool(await reset(client, workflow_id, back_to="first"))
         case Kind.DELETE:
             await delete(client, workflow_id)
         case Kind.START_AGAIN:
@@ -72,25 +69,6 @@ async def act(client: Client, kind: Kind, workflow_id: str, *, seconds: float) -
             return await complete_activity(client, workflow_id, kinds)
         case _:
             raise ValueError(f"{kind} is done to no workflow")
-    return True
-
-
-async def reset(client: Client, workflow_id: str) -> bool:
-    """Reset a workflow to its first workflow task, if one is done."""
-    async for event in client.get_workflow_handle(workflow_id).fetch_history_events():
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-            break
-    else:
-        return False
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
-            reason="chaos",
-            workflow_task_finish_event_id=event.event_id,
-            request_id=uuid4().hex,
-        )
-    )
     return True
 
 
@@ -155,16 +133,6 @@ async def _pending(
     described = await client.get_workflow_handle(workflow_id).describe()
     pending = described.raw_description.pending_activities
     return next((each for each in reversed(pending) if each.activity_type.name in kinds), None)
-
-
-async def delete(client: Client, workflow_id: str) -> None:
-    """Delete a workflow with its history; one that is open is terminated by that."""
-    await client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
-        )
-    )
 
 
 async def start_again(client: Client, job_id: str) -> bool:

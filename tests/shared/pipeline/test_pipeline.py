@@ -16,7 +16,6 @@ from temporalio.client import Client, WorkflowHandle
 
 from services.semaphore.worker import running_semaphore
 from shared.errors import BadResult
-from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Progress, Record
 from shared.jobs.states import Status
@@ -216,7 +215,9 @@ async def press(client: Client, tmp_path: Path) -> AsyncIterator[Press]:
         yield made
 
 
-async def test_each_stage_is_made_of_the_file_of_the_one_before(press: Press) -> None:
+async def test_each_stage_is_made_of_its_inputs_and_the_file_of_the_one_before(
+    press: Press,
+) -> None:
     job = await press.start(BOOK, "once upon a time")
     assert (await job.result()).status is Status.SUCCEEDED
     record = press.record(job.id)
@@ -235,24 +236,11 @@ async def test_each_stage_is_made_of_the_file_of_the_one_before(press: Press) ->
         "print accepted, waiting for its callback",
         "print stored",
     ]
-
-
-async def test_a_vendor_gets_the_inputs_of_its_stage(press: Press) -> None:
-    job = await press.start(BOOK, "once upon a time")
-    await job.result()
     draft, polish, printed = (press.vendor.given[f"{job.id}.{stage}.1"] for stage in BOOK.names)
     assert draft == {"text": "once upon a time"}
     assert polish == {}
     assert printed["copies"] == 2
     assert f"/callback/press?task={job.id}.print.1" in str(printed["callback_url"])
-
-
-async def test_a_record_tells_its_pipeline_and_its_input(press: Press) -> None:
-    job = await press.start(NOTE, "milk")
-    await job.result()
-    record = press.record(job.id)
-    assert (record.pipeline, record.prompt, record.input) == ("note", "milk", {"text": "milk"})
-    assert record.input_of(NOTE) == NoteInput(text="milk")
 
 
 async def test_a_job_of_another_pipeline_waits_for_the_same_slot(press: Press) -> None:
@@ -266,7 +254,10 @@ async def test_a_job_of_another_pipeline_waits_for_the_same_slot(press: Press) -
     assert press.vendor.cancelled == [f"{holder.id}.draft.1"]
     ended = press.record(holder.id)
     assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "terminated")
-    begun = next(each.at for each in press.record(other.id).transitions if each.step)
+    record = press.record(other.id)
+    assert (record.pipeline, record.prompt, record.input) == ("note", "next", {"text": "next"})
+    assert record.input_of(NOTE) == NoteInput(text="next")
+    begun = next(each.at for each in record.transitions if each.step)
     assert ended.finished_at is not None
     assert ended.finished_at < begun
 
@@ -298,8 +289,3 @@ def test_what_is_no_name_of_a_stage(name: str) -> None:
     """It becomes a part of ids, of names of activities and of files."""
     with pytest.raises(ValueError, match="not a stage name"):
         Stage(name=name, file=TEXT, vendor="tts", deadline=1, give_up=1)
-
-
-def test_a_job_without_an_attempt_has_a_count_for_each_stage() -> None:
-    assert GENVIDEO.attempts() == dict.fromkeys(GENVIDEO.names, 0)
-    assert [GENVIDEO.stage(name) for name in GENVIDEO.names] == list(GENVIDEO.stages)

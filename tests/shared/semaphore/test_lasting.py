@@ -3,8 +3,6 @@
 import asyncio
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
 from shared.semaphore import rebuild
@@ -13,18 +11,13 @@ from shared.semaphore.state import SemaphoreRules
 from shared.semaphore.workflow import SemaphoreWorkflow
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders, watches
-from tests.fixtures.temporal import reset
+from tests.fixtures.temporal import delete, reset
 from tests.shared.semaphore.standins import Jobs, open_run, semaphore_of
 
 
 async def delete_run(jobs: Jobs, run: str) -> None:
     """Delete a run of the semaphore, and return when the server has forgotten it."""
-    execution = WorkflowExecution(workflow_id=jobs.semaphore.id, run_id=run)
-    await jobs.client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(
-            namespace=jobs.client.namespace, workflow_execution=execution
-        )
-    )
+    await delete(jobs.client, jobs.semaphore.id, run_id=run)
 
     async def listed() -> bool:
         found = jobs.client.list_workflows(f"WorkflowId = '{jobs.semaphore.id}'")
@@ -338,13 +331,4 @@ class TestOpenRecords:
             await jobs.book.has_drained(*["lost"] * (2 if while_it == "drains" else 1))
             assert jobs.book.entered == []
             jobs.book.vendors_clear.set()
-            await jobs.book.has_entered("next")
-
-    async def test_a_request_waits_for_a_worker_that_can_read_them(self, jobs: Jobs) -> None:
-        jobs.book.records_readable.clear()
-        async with semaphore_of(jobs.client):
-            await jobs.ask(await jobs.request_of(await jobs.begin("next")))
-            await jobs.book.until(lambda: jobs.book.records_asked == 1)
-            assert jobs.book.entered == []
-            jobs.book.records_readable.set()
             await jobs.book.has_entered("next")
