@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-import re2
 from pydantic import (
     AfterValidator,
     Field,
@@ -142,11 +141,6 @@ def _service(name: str, info: ValidationInfo) -> str:
     return name
 
 
-def _pattern(value: str) -> str:
-    text_matcher(value)
-    return value
-
-
 def _do(do: str, info: ValidationInfo) -> str:
     where = info.data.get("where")
     if where is not None and f"{where}.{do}" not in KINDS:
@@ -164,7 +158,7 @@ def _with(members: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
 
 Numbers = Annotated[int | str, PlainValidator(_numbers)]
 ServiceName = Annotated[str, AfterValidator(_service)]
-Pattern = Annotated[str, Field(min_length=1, max_length=2500), AfterValidator(_pattern)]
+Pattern = Annotated[str, Field(min_length=1, max_length=2500)]
 Do = Annotated[str, AfterValidator(_do)]
 With = Annotated[dict[str, Any], AfterValidator(_with)]
 
@@ -172,7 +166,7 @@ With = Annotated[dict[str, Any], AfterValidator(_with)]
 class Match(Part):
     """The jobs of a rule. Every given member must fit; none given means every job.
 
-    A pattern is a glob (`*`, `?`), or an RE2 expression after `re:`.
+    A pattern is a glob (`*`, `?`).
     """
 
     prompt: Pattern | None = None
@@ -294,27 +288,8 @@ class Rule(Part):
             yield "until.seconds", "It ends before after.seconds has passed."
 
 
-# For one expression and its states; a larger one is refused, or matched with fewer states.
-_EXPRESSION_BYTES = 1 << 18
-
-
 def text_matcher(pattern: str) -> Callable[[str], bool]:
-    """Return a matcher for a glob, or for an RE2 expression after `re:`, in linear time.
-
-    Raises ValueError for an invalid expression.
-    """
-    if pattern.startswith("re:"):
-        options = re2.Options()
-        options.dot_nl, options.log_errors, options.max_mem = True, False, _EXPRESSION_BYTES
-        try:
-            found = re2.compile(pattern[3:], options).search
-        except re2.error as error:
-            raise ValueError(f"not an expression of RE2: {error.args[0].decode()}") from error
-        except UnicodeEncodeError as error:
-            raise ValueError(f"not an expression of RE2: {error.reason}") from error
-        return lambda text: found(text.encode("utf-8", "replace")) is not None
-    if not any(mark in pattern for mark in "*?["):
-        return lambda text: text == pattern
+    """Return a matcher for a glob, in linear time."""
     whole = re.compile(fnmatch.translate(pattern)).match
     return lambda text: whole(text) is not None
 
