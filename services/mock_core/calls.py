@@ -56,7 +56,9 @@ async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) ->
                 status = hit["status"]
                 if hit.name == "result.refuse" and hit["code"] is None:
                     status = status or 404
-                return shape(status, hit["code"], hit["message"], _retry_after(hit["retry_after"]))
+                seconds = hit["retry_after"]
+                headers = {} if seconds is None else {"Retry-After": str(seconds)}
+                return shape(status, hit["code"], hit["message"], headers)
             case "submit.reset" | "poll.reset":
                 return ResetResponse()
             case "submit.hang" | "poll.hang" | "result.hang":
@@ -88,10 +90,6 @@ async def disturb_reply(
     return reply
 
 
-def _retry_after(seconds: int | None) -> dict[str, str]:
-    return {} if seconds is None else {"Retry-After": str(seconds)}
-
-
 def _lost(how: str, shape: Shape) -> Response:
     match how:
         case "reset":
@@ -119,7 +117,6 @@ async def submit(
 ) -> Response:
     """Accept a generation unless a fault or `admission` refuses it; the reply may get lost."""
     shape = shape or mock.refusal
-
     hits = mock.plan.hits(Where.SUBMIT, generation)
     instead = await disturb_request(hits, mock.clock, shape=shape)
     if instead is None:

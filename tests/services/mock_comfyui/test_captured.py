@@ -250,6 +250,7 @@ async def test_a_failing_run_ends_with_the_last_word(image_mock: Service) -> Non
     error = messages[-1][1]
     assert error["exception_type"] == "PIL.UnidentifiedImageError"
     assert error["current_inputs"] == {"image": ["bad.png"]}
+    assert "/opt/ComfyUI/" in "".join(error["traceback"])
     job = await image_mock.json(f"/api/jobs/{answer['prompt_id']}")
     assert (job["status"], job["execution_error"]) == ("failed", error)
 

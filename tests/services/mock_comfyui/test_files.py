@@ -104,16 +104,25 @@ async def test_numbers_are_given_when_a_file_is_saved(image_mock: Service) -> No
     assert (await _image_of(image_mock, simple_graph(2, "pic")))["filename"] == "pic_00001_.png"
 
 
-async def test_numbers_go_on_in_a_process_that_is_started_again(tmp_path: Path) -> None:
+async def test_files_and_numbers_outlive_the_process_and_temp_does_not(tmp_path: Path) -> None:
     kept = {"mock_ledger": "disk", "data_dir": tmp_path}
     temp = simple_graph(2)
     temp["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    half = {"filename": "pic_00001_.png", "subfolder": "half"}
     async with running(comfyui(**kept)) as service:
         first = await _image_of(service, simple_graph(1, "jobs/雪/pic"))
         shown = await _image_of(service, temp)
+        await service.http.put("/admin/config", json={"native": {"write_seconds": 4000}})
+        await queue(service, simple_graph(3, "half/pic"))
+        while not (await service.http.get("/view", params=half)).content.startswith(b"\x89PNG"):
+            pass
+        await service.http.put("/admin/config", json={"speed": 0.001})
     async with running(comfyui(**kept)) as service:
         assert (await service.http.get("/view", params=first)).status_code == 200
         assert (await service.http.get("/view", params=shown)).status_code == 404
+        left = (await service.http.get("/view", params=half)).content
+        assert left.startswith(b"\x89PNG")
+        assert not left.endswith(END)
         again = await _image_of(service, simple_graph(1, "jobs/雪/pic"))
     assert again == {**first, "filename": "pic_00002_.png"}
 
@@ -202,29 +211,8 @@ async def test_addresses_that_lead_elsewhere(image_mock: Service) -> None:
     ):
         reply = await image_mock.http.get(f"/view?{query}")
         assert (query, reply.status_code) == (query, status)
-
-
-async def test_a_file_has_its_name(image_mock: Service) -> None:
-    image = await _image_of(image_mock, simple_graph())
-    whole = await image_mock.http.get("/view", params=image)
-    assert whole.headers["content-disposition"] == 'filename="probe_00001_.png"'
-    assert whole.headers["x-content-type-options"] == "nosniff"
-
-
-async def test_half_a_file_outlives_the_process_that_was_writing_it(tmp_path: Path) -> None:
-    kept = {"mock_ledger": "disk", "data_dir": tmp_path}
-    where = {"filename": "pic_00001_.png", "subfolder": "jobs/1"}
-    async with running(comfyui(**kept)) as service:
-        slow = {"native": {"write_seconds": 4000}}
-        await service.http.put("/admin/config", json=slow)
-        await queue(service, simple_graph(1, "jobs/1/pic"))
-        while not (await service.http.get("/view", params=where)).content.startswith(b"\x89PNG"):
-            pass
-        await service.http.put("/admin/config", json={"speed": 0.001})
-    async with running(comfyui(**kept)) as service:
-        reply = await service.http.get("/view", params=where)
-        assert (reply.status_code, reply.content[:4]) == (200, b"\x89PNG")
-        assert not reply.content.endswith(END)
+    assert reply.headers["content-disposition"] == 'filename="pic_00001_.png"'
+    assert reply.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_the_ledger_knows_the_first_picture_made_or_cached(image_mock: Service) -> None:
