@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -188,12 +187,12 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, GenvideoError)  # noqa: S101 - registered for this class only
-        return await _refused(request, refusal_of(error))
+        return answer(request.scope, refusal_of(error))
 
     async def invalid(request: Request, error: Exception) -> Response:
         kinds = RequestValidationError | WebSocketRequestValidationError
         assert isinstance(error, kinds)  # noqa: S101 - as above
-        return await _refused(request, invalid_input(mistakes_of(error.errors())))
+        return answer(request.scope, invalid_input(mistakes_of(error.errors())))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
@@ -217,13 +216,6 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
     app.add_exception_handler(WebSocketRequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unexpected)
-
-
-async def _refused(request: HTTPConnection, refusal: Refusal) -> Response:
-    response = answer(request.scope, refusal)
-    if isinstance(request, WebSocket):
-        await request.send_denial_response(response)
-    return response
 
 
 def answer(scope: Scope, refusal: Refusal) -> Response:

@@ -219,6 +219,7 @@ async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refus
     await semaphore.terminate()
     await stand_in_for_semaphore(client, [], capacity=1)
     monkeypatch.setattr(parts, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(slots, "PATIENCE_SECONDS", 60)
 
     assert await api.submit()
 
