@@ -29,11 +29,6 @@ class Offset:
     low: float = 0.0
     high: float = 0.0
 
-    @property
-    def unsure(self) -> float:
-        """Seconds by which an instant may be off to either side."""
-        return (self.high - self.low) / 2
-
     def latest(self, at: float) -> float:
         """Return an instant of this clock by the runner's, at the latest."""
         return at - self.low

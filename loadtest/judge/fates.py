@@ -20,7 +20,6 @@ class CallbackBook:
     sent: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     lost: list[tuple[str, str]] = field(default_factory=list)
-    unsent: list[tuple[str, str]] = field(default_factory=list)
 
 
 def callback_book(jobs: list[JobFacts]) -> CallbackBook:
@@ -35,10 +34,6 @@ def callback_book(jobs: list[JobFacts]) -> CallbackBook:
             again = not each.answered and each.delivery_id in taken
             book.fates[AGAIN if again else _miss(job, made, each, book=book)] += 1
         book.sent += len(sent) + len(receipts)
-        # While a job goes on, or where a fault delays it, one may come between reading two books.
-        if receipts and job.ended and not job.has_fault("callback"):
-            text = f"{len(receipts)} receipt(s) that no vendor noted as sent"
-            book.unsent.append((job.job_id, text))
     return book
 
 

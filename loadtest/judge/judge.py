@@ -304,7 +304,6 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
             yield Finding(OVERLAP, pair.second, stage.number, text)
     for rule, named in (
         (CALLBACK_LOST, stage.callbacks.lost),
-        (ORPHANED, stage.callbacks.unsent),
         (UNACCOUNTED, stage.retries.unaccounted + stage.faults.unaccounted),
     ):
         yield from (Finding(rule, job_id, stage.number, text) for job_id, text in named)
@@ -317,9 +316,6 @@ def judge_stage(
     jobs = list(stage.jobs.values())
     scheduled = schedule(stage) if books.mocked else None
     gaps = scheduled.gaps if scheduled else []
-    callbacks = callback_book(jobs) if "video" in books.mocks else CallbackBook()
-    if books.was_killed("video"):
-        callbacks.unsent = []
     runs = [job.execution for job in jobs if job.execution]
     status = Counter(job.status for job in jobs)
     opened = sum(n for name, n in status.items() if name is not None and name not in ENDS)
@@ -345,7 +341,7 @@ def judge_stage(
         parts=breakdown(scheduled) if scheduled else None,
         retries=retry_book(jobs),
         faults=fault_book(jobs),
-        callbacks=callbacks,
+        callbacks=callback_book(jobs) if "video" in books.mocks else CallbackBook(),
         history_events=spread(run.events for run in runs),
         history_tasks=spread(run.workflow_tasks for run in runs),
         history_bytes=spread(run.bytes for run in runs),

@@ -79,22 +79,10 @@ def test_fates(callbacks: list[Callback], receipts: list[Receipt], fates: dict[s
     assert dict(book.fates) == fates
     assert book.sent == book.fates.total()
     assert bool(book.lost) == (GONE in fates)
-    assert book.unsent == []
 
 
-@pytest.mark.parametrize(
-    ("receipts", "lost"),
-    [
-        ([receipt("applied", task="x", of="k.video.1")], True),
-        ([receipt("applied"), receipt("applied", status="processing")], False),
-    ],
-    ids=["of another job in place of a lost one", "one more than was sent"],
-)
-def test_a_receipt_that_no_vendor_noted_is_named(receipts: list[Receipt], *, lost: bool) -> None:
-    book = judged([callback(200)], receipts)
-
-    assert [job_id for job_id, _ in book.unsent] == ["j"]
-    assert bool(book.lost) is lost
+def test_anothers_receipt_does_not_make_good_a_lost_one() -> None:
+    assert judged([callback(200)], [receipt("applied", task="x", of="k.video.1")]).lost
 
 
 def test_an_undelivered_callback_of_an_open_job_is_lost() -> None:
