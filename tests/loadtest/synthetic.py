@@ -488,30 +488,23 @@ class Synthetic:
 
     def edit_runs(self, change: Callable[[list[Row]], object]) -> None:
         """Forge a few instants of each history; a row that is new is a run without work."""
-        paths = sorted(self.folder.histories.glob("*.json"))
-        rows = [_run_of(path) for path in paths]
-        before = [dict(row) for row in rows]
+        paths = {_run_of(path)["run_id"]: path for path in self.folder.histories.glob("*.json")}
+        before = {run_id: _run_of(path) for run_id, path in sorted(paths.items())}
+        rows = [dict(row) for row in before.values()]
         change(rows)
-        for path, was in zip(paths, before, strict=True):
-            now = next((row for row in rows if row["run_id"] == was["run_id"]), None)
-            if now is None:
-                path.unlink()
-            elif now != was:
-                self.history(was["job_id"], partial(_bend, now=now))
-        known = {was["run_id"] for was in before}
-        for row in (row for row in rows if row["run_id"] not in known):
-            told = Told("", "", "")
-            events = job_events(row["job_id"], told, Times.of(row["started"], start=row["started"]))
-            events = [events[0], events[-1]]
-            events[0]["workflowExecutionStartedEventAttributes"]["originalExecutionRunId"] = row[
-                "run_id"
-            ]
-            events[0]["eventTime"] = exactly(row["started"])
-            name = f"{row['job_id']}.{row['run_id']}"
-            (self.folder.histories / f"{name}.json").write_text(
-                json.dumps({"events": events}), "utf-8"
-            )
-            self.history(name, partial(_bend, now=row))
+        for run_id in before.keys() - {row["run_id"] for row in rows}:
+            paths[run_id].unlink()
+        for row in rows:
+            name, run_id = row["job_id"], row["run_id"]
+            if run_id not in before:
+                times = Times.of(row["started"], start=row["started"])
+                first, *_, last = job_events(name, Told("", "", ""), times)
+                first["workflowExecutionStartedEventAttributes"]["originalExecutionRunId"] = run_id
+                name = f"{name}.{run_id}"
+                text = json.dumps({"events": [first, last]})
+                (self.folder.histories / f"{name}.json").write_text(text, "utf-8")
+            if row != before.get(run_id):
+                self.history(name, partial(_bend, now=row))
         seal.write(self.folder)
 
     def add(self, name: str, rows: list[Row]) -> None:

@@ -1,6 +1,5 @@
 """Callbacks that were dropped, doubled or refused."""
 
-import copy
 from collections.abc import Iterable
 
 from loadtest.books import raw
@@ -61,20 +60,21 @@ def a_video_of_which_the_vendor_was_told_no_address(f: Forger) -> Iterable[str]:
     return f.drop(raw.RECEIPTS, of=job_id)
 
 
-@forgery
-def an_end_applied_twice(f: Forger) -> Iterable[str]:
+def _applied_twice(f: Forger, status: str) -> list[str]:
     job_id = f.job()
     rows = f.rows(raw.RECEIPTS)
-    last = next(r for r in rows if (r["job_id"], r["task_status"]) == (job_id, "succeed"))
+    last = next(r for r in rows if (r["job_id"], r["task_status"]) == (job_id, status))
     f.put(raw.RECEIPTS, [*rows, last | {"receipt_id": 10_000}])
     return [job_id]
 
 
-@forgery
-def an_end_sent_and_applied_twice(f: Forger) -> Iterable[str]:
-    [job_id] = an_end_applied_twice(f)
-    more = {"delivery_id": "msg_another"}
-    return f.set(VIDEO, of=job_id, callbacks=lambda sent: [*sent, copy.deepcopy(sent[-1]) | more])
+def _sent_and_applied_twice(f: Forger, status: str) -> Iterable[str]:
+    def again(sent: list[Row]) -> list[Row]:
+        [one] = [each for each in sent if each["status"] == status]
+        return [*sent, one | {"delivery_id": "msg_another"}]
+
+    [job_id] = _applied_twice(f, status)
+    return f.set(VIDEO, of=job_id, callbacks=again)
 
 
 @forgery
@@ -118,6 +118,9 @@ def a_callback_taken_as_another_jobs(f: Forger) -> Iterable[str]:
 REFUSED = {"delivery_id": "msg_refused", "reply": 401}
 forgeries(
     {
+        "an end applied twice": lambda f: _applied_twice(f, "succeed"),
+        "an end sent and applied twice": lambda f: _sent_and_applied_twice(f, "succeed"),
+        "a beginning sent and applied twice": lambda f: _sent_and_applied_twice(f, "processing"),
         "a delivery dropped": lambda f: _drop_delivery(f, _status(f)),
         "a receipt dropped": lambda f: f.drop(raw.RECEIPTS, task_status=_status(f)),
         "deliveries refused though no fault was armed": lambda f: f.set(
