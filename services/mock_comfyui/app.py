@@ -7,7 +7,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from services.mock_comfyui.folders import wipe_temp
-from services.mock_comfyui.native import files, jobs, prompt, server
+from services.mock_comfyui.native import files, prompts, server
 from services.mock_comfyui.native.wire import Gate, MalformedBody, on_trouble
 from services.mock_comfyui.pictures import ImageMaker
 from services.mock_comfyui.prompts.nodes import build_nodes, models_of
@@ -83,9 +83,9 @@ def create_app(
 
 def _native_routers() -> tuple[APIRouter, ...]:
     """Return the routers; each route is also under `/api`, as at the real server."""
-    rooms = (prompt, jobs, files, server)
+    rooms = (prompts, files, server)
     plain, api = APIRouter(), APIRouter(prefix="/api")
-    plain.include_router(jobs.jobs_router)
+    plain.include_router(prompts.jobs_router)
     for router_ in (plain, api):
         for room in rooms:
             router_.include_router(room.router)

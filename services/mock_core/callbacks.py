@@ -14,16 +14,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import httpx
 
 from services.mock_core.broken import dripped
-from services.mock_core.client import http_client
+from services.mock_core.client import SECONDS, http_client
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.ledger import DeliveryAttempt, Generation, Ledger
 from services.mock_core.settings import CallbackPolicy
 
-# Real seconds, because the receiver does not get faster with the vendor's clock.
-_TIMEOUT_SECONDS = 10.0
-_CONNECTIONS = 50
 _KEPT = 2_000
 
 Body = dict[str, Any]
@@ -89,7 +86,7 @@ class CallbackSender:
         self._waiting: dict[tuple[Generation, str], asyncio.Event] = {}
 
     async def open(self) -> None:
-        self._client = http_client(seconds=_TIMEOUT_SECONDS, connections=_CONNECTIONS, kept=10)
+        self._client = http_client()
 
     async def close(self) -> None:
         await self.forget_all()
@@ -272,7 +269,7 @@ class CallbackSender:
             content = dripped(delivery.body, self._clock, seconds=seconds, drops=drops)
             headers["Content-Length"] = str(len(delivery.body))
         try:
-            async with asyncio.timeout(None if delivery.drip else _TIMEOUT_SECONDS):
+            async with asyncio.timeout(None if delivery.drip else SECONDS):
                 reply = await self._client.post(delivery.url, content=content, headers=headers)
             attempt.reply = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:

@@ -5,9 +5,11 @@ from functools import cache
 
 import httpx
 
+# Limits each step. Real seconds, because others do not get faster with the vendor's clock.
+SECONDS = 10.0
 # Shorter than the server's own idle limit (uvicorn: 5 s), so that it does not close under a
 # request.
-KEEPALIVE_SECONDS = 2.0
+_KEEPALIVE_SECONDS = 2.0
 # On any port: a caller of the mock is on this machine, and could call these, too.
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS = {"http": 80, "https": 443}
@@ -20,14 +22,13 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def http_client(*, seconds: float, connections: int, kept: int) -> httpx.AsyncClient:
-    """Return a client with a limit of connections; `seconds` limits each step."""
+def http_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(seconds, pool=None),
+        timeout=httpx.Timeout(SECONDS, pool=None),
         limits=httpx.Limits(
-            max_connections=connections,
-            max_keepalive_connections=kept,
-            keepalive_expiry=KEEPALIVE_SECONDS,
+            max_connections=50,
+            max_keepalive_connections=10,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
         ),
         follow_redirects=False,
         verify=_trusted(),

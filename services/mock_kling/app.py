@@ -10,8 +10,7 @@ from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock
 from services.mock_core.settings import called
 from services.mock_kling import native
-from services.mock_kling.orders import refuse
-from services.mock_kling.routes import router
+from services.mock_kling.routes import refuse, router
 from services.mock_kling.settings import KlingSettings, config_of, initial_config
 from services.mock_kling.tasks import WORDING, WORDS, Account
 from services.mock_kling.video import VideoMaker

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from services.mock_core.calls import base_url, look_up
 from services.mock_core.clock import Clock
 from services.mock_core.mock import TheMock
-from services.mock_core.problems import Problem, in_words_of
-from services.mock_kling.orders import BAD_MEMBER, order, resolve
+from services.mock_core.problems import in_words_of
+from services.mock_kling.routes import BAD_MEMBER, Url, order, refused, resolve
 from services.mock_kling.settings import KlingConfig, config_of
 from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, task_body
 from services.mock_kling.video import BadPicture, check, decode
@@ -41,40 +41,35 @@ class TokenCheck:
         """Raise a Problem for an Authorization header that the vendor refuses."""
         kind, _, token = (header or "").partition(" ")
         if not header or kind.lower() != "bearer":
-            raise _refused(INVALID if header else EMPTY)
+            raise refused(INVALID if header else EMPTY)
         is_elsewhere = config.address == "other-region"
         token = token.strip()
         # Not a JWT.
         if token.count(".") != 2:
             if token != config.api_key or is_elsewhere:
-                raise _refused(INVALID, "api key not found")
+                raise refused(INVALID, "api key not found")
             return
         try:
             # Its times are judged below, by another clock.
             times = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
             claims = jwt.decode(token, config.secret_key, algorithms=["HS256"], options=times)  # type: ignore[arg-type]
         except jwt.InvalidSignatureError:
-            raise _refused(WRONG) from None
+            raise refused(WRONG) from None
         except (jwt.InvalidTokenError, ValueError):
-            raise _refused(INVALID) from None
+            raise refused(INVALID) from None
         if claims.get("iss") != config.access_key or is_elsewhere:
-            raise _refused(WRONG)
+            raise refused(WRONG)
         begins, ends = claims.get("nbf", 0), claims.get("exp")
         if any(isinstance(it, bool) or not isinstance(it, int | float) for it in (begins, ends)):
-            raise _refused(INVALID)
+            raise refused(INVALID)
         if begins > time.time() + config.clock_skew:
-            raise _refused(NOT_YET_VALID)
+            raise refused(NOT_YET_VALID)
         if token not in self._ends:
             self._ends[token] = self._clock.now() + float(ends or 0) - time.time()
             if len(self._ends) > _KEPT:
                 self._ends.popitem(last=False)
         if self._clock.now() + config.clock_skew >= self._ends[token]:
-            raise _refused(EXPIRED)
-
-
-def _refused(code: int, detail: str | None = None) -> Problem:
-    status, _, usual = resolve(None, code)
-    return Problem(status, code, detail=detail or usual)
+            raise refused(EXPIRED)
 
 
 class Instead(Exception):
@@ -145,7 +140,6 @@ ERRORS = in_words_of(
 router = APIRouter(tags=["native"], dependencies=[Depends(authorized)])
 # An empty text counts as missing, as in the vendor's own examples.
 _or_none = BeforeValidator(lambda value: value or None)
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=2048)]
 Text = Annotated[str, Field(max_length=2500)]
 
 
@@ -172,7 +166,7 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
     """Create a task."""
     model = MODELS.get(wanted.model_name)
     if model is None:
-        raise _refused(NO_RESOURCE, f"model {wanted.model_name[:100]} does not exist")
+        raise refused(NO_RESOURCE, f"model {wanted.model_name[:100]} does not exist")
     reason = model.refusal(
         mode=wanted.mode,
         seconds=int(wanted.duration),
@@ -180,7 +174,7 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
         last_frame=bool(wanted.image_tail),
     )
     if reason is not None:
-        raise _refused(BAD_MEMBER, reason)
+        raise refused(BAD_MEMBER, reason)
     image, *_ = [_picture(image) for image in (wanted.image, wanted.image_tail) if image]
     return await order(
         request,
@@ -189,7 +183,6 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
         prompt=wanted.prompt,
         image=image,
         callback_url=wanted.callback_url,
-        public=config_of(mock).public_callbacks,
         # What the price depends on.
         detail={
             "model": wanted.model_name,
@@ -211,7 +204,7 @@ def _picture(image: str) -> str | bytes:
         found = decode(image)
         check(found)
     except BadPicture as error:
-        raise _refused(BAD_MEMBER, str(error)) from error
+        raise refused(BAD_MEMBER, str(error)) from error
     return found
 
 

@@ -17,8 +17,6 @@ from services.mock_core.ledger import Generation
 from services.mock_core.runner import GenerationError
 
 MAX_BYTES = 10_000_000
-# Real seconds, because the server of the picture does not run on the vendor's clock.
-_SECONDS = 10.0
 
 
 class VideoMaker:
@@ -30,7 +28,7 @@ class VideoMaker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
 
     async def open(self) -> None:
-        self._client = http_client(seconds=_SECONDS, connections=20, kept=5)
+        self._client = http_client()
         self._client.headers["User-Agent"] = "mock-kling"
 
     async def close(self) -> None:

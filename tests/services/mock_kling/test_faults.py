@@ -6,7 +6,7 @@ import asyncio
 import httpx
 import pytest
 
-from services.mock_kling.orders import CODES
+from services.mock_kling.routes import CODES
 from tests.services.mock_core.serving import Json, Receiver, Service
 from tests.services.mock_kling.client import SHAPES, TASK, create, end, shape, submit
 
