@@ -166,8 +166,7 @@ class StageActivities:
         """Write the order's version of the record; raise RecordStands if the record refuses it."""
         if order.record is None:
             return
-        found = await self._state.record_state(order.record)
-        if found.stands or found.own:
+        if (await self._state.record_state(order.record)).present is not None:
             raise RecordStands("The record has ended, is another run's, or is later than this.")
 
     async def _submit(self, order: Order) -> str:

@@ -25,16 +25,12 @@ from shared.semaphore.messages import RunRef, SlotRequest
 from shared.temporal.client import CUSTOM_PROGRESS, summary
 
 
-class EndedBefore(Exception):
-    """The job's record already has an end, which stays.
+class RecordTaken(Exception):
+    """The record takes nothing more of this run: it has an end, which stays, or is another run's.
 
-    This run recorded it in a workflow task that the server discarded and repeats, or another writer
-    did.
+    `run`: whose record it is. An end was recorded by another writer, or by this run in a workflow
+    task that the server discarded and repeats.
     """
-
-
-class AnothersRecord(Exception):
-    """The record belongs to another run: the same workflow id was started a second time."""
 
     def __init__(self, run: RunRef) -> None:
         super().__init__()
@@ -56,7 +52,7 @@ class Journal:
         )
         self._lock = asyncio.Lock()
         # Why this run records nothing more.
-        self._stop: EndedBefore | AnothersRecord | None = None
+        self._stop: RecordTaken | None = None
 
     @property
     def record(self) -> Record:
@@ -82,8 +78,7 @@ class Journal:
         return entered.limits
 
     def check(self) -> None:
-        """Raise EndedBefore if the job's end is recorded already, AnothersRecord if the record is
-        another run's."""
+        """Raise RecordTaken if the record takes nothing more of this run."""
         if self._stop is not None:
             raise self._stop
 
@@ -174,15 +169,17 @@ class Journal:
     def _take(self, found: Recorded) -> bool:
         """Take in what was found in the store; return True if our change must be recorded after
         it."""
+        if (present := found.present) is None:
+            return False
         before, again = self.record.percent, False
-        if found.another is not None:
-            self._stop = AnothersRecord(found.another)
-        if found.end is not None:
-            is_ours = self.state.is_at(found.end)
-            self.state.adopt(found.end)
-            self._stop = None if is_ours else EndedBefore()
-        if found.own:
-            again = self.state.resume(found.own, found.attempts)
+        taken = RecordTaken(RunRef(job_id=present.job_id, run_id=present.run_id))
+        if present.run_id != self.record.run_id:
+            self._stop = taken
+        elif present.status.ended:
+            self._stop = None if self.state.is_at(present) else taken
+            self.state.adopt(present)
+        else:
+            again = self.state.resume(present.transitions, present.attempts)
         if self.record.percent != before:
             workflow.upsert_search_attributes([CUSTOM_PROGRESS.value_set(self.record.percent)])
         return again

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from shared.jobs.ids import external_id
-from shared.jobs.messages import Asset, Attempts, Message, Record, Transition
+from shared.jobs.messages import Asset, Attempts, Message, Record
 from shared.pipeline.definition import Stage, StageName
-from shared.semaphore.messages import Drained, RunRef, SlotRequest, Token
+from shared.semaphore.messages import Drained, SlotRequest, Token
 from shared.temporal.pace import Pace
 
 # The names of the activities; the workflow knows only these, so that it imports no client.
@@ -49,20 +49,16 @@ class JobLimits(Message):
 class Recorded(Message):
     """The result of recording a version.
 
-    `own`, `end`: what this run has recorded before, in a workflow task that the server discarded;
-    `end` if the record had ended, with its `attempts`. `another`: the record belongs to another
-    run.
+    `present`: the stored record, if it did not take the version: it is another run's, or it has
+    ended, or it has what this run recorded in a workflow task that the server discarded.
     """
 
-    attempts: Attempts = Field(default_factory=dict)
-    own: tuple[Transition, ...] = ()
-    end: Record | None = None
-    another: RunRef | None = None
+    present: Record | None = None
 
-    @property
-    def stands(self) -> bool:
-        """True if the record accepts nothing more from this run."""
-        return self.end is not None or self.another is not None
+    def takes(self, run_id: str) -> bool:
+        """True if the record takes later versions of this run."""
+        present = self.present
+        return present is None or (present.run_id == run_id and not present.status.ended)
 
 
 class Enter(Message):

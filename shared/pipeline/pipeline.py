@@ -24,7 +24,7 @@ from shared.pipeline.cancellation import (
     to_its_end,
 )
 from shared.pipeline.definition import Definition, JobInput, Stage
-from shared.pipeline.journal import AnothersRecord, EndedBefore, Journal
+from shared.pipeline.journal import Journal, RecordTaken
 from shared.pipeline.messages import JobLimits, Kept, Order, Source, Stored, Watch
 from shared.pipeline.policies import ATTEMPT_BACKOFF, ATTEMPT_CODES
 from shared.pipeline.starting import StageFailed, Tasks
@@ -110,12 +110,9 @@ class Pipeline(Generic[Input]):
     async def _until_recorded(self) -> None:
         try:
             await self._work()
-        except EndedBefore:
-            workflow.logger.info("the end was recorded before, and stays")
-            await self._end_silently(self._request.run)
-        except AnothersRecord as anothers:
-            self._started_again = True
-            await self._end_silently(anothers.run)
+        except RecordTaken as taken:
+            self._started_again = taken.run != self._request.run
+            await self._end_silently(taken.run)
 
     async def _work(self) -> None:
         try:

@@ -17,7 +17,7 @@ from shared.pipeline.messages import (
 from shared.pipeline.policies import RECORD_SECONDS
 from shared.pipeline.settings import PipelineWorkerSettings
 from shared.semaphore import client
-from shared.semaphore.messages import RunRef, SlotRequest
+from shared.semaphore.messages import SlotRequest
 from shared.store.chosen import chosen_store
 from shared.store.protocol import StoreAway
 from shared.store.records import Records, is_beginning
@@ -52,7 +52,7 @@ class StateActivities:
         A run whose record has ended before, or belongs to another run, requests nothing.
         """
         recorded = await self.record_state(enter.record)
-        if not recorded.stands:
+        if recorded.takes(enter.record.run_id):
             await self._requests.send(enter.request, name=self._settings.pipeline.slot)
         return Entered(recorded=recorded, limits=self._settings.limits())
 
@@ -80,10 +80,6 @@ class StateActivities:
         present = self._records.read(record.job_id)
         if present is None:
             return Recorded()
-        if present.run_id != record.run_id:
-            return Recorded(another=RunRef(job_id=present.job_id, run_id=present.run_id))
-        if present.status.ended:
-            return Recorded(end=present)
-        if is_beginning(record, present):
-            return Recorded()
-        return Recorded(own=present.transitions, attempts=present.attempts)
+        found = Recorded(present=present)
+        is_known = found.takes(record.run_id) and is_beginning(record, present)
+        return Recorded() if is_known else found

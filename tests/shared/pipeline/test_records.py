@@ -24,7 +24,7 @@ from shared.pipeline.messages import Enter, Entered, Recorded
 from shared.pipeline.records import Requests, StateActivities
 from shared.semaphore import client
 from shared.semaphore.client import MAX_BATCH
-from shared.semaphore.messages import RunRef, SlotRequest
+from shared.semaphore.messages import SlotRequest
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
@@ -93,7 +93,7 @@ async def test_what_its_own_run_has_made_known_comes_back(tmp_path: Path) -> Non
     assert await recorded(activities, known) == Recorded()
     # Once more, as after an answer that was lost.
     assert await recorded(activities, known) == Recorded()
-    own = Recorded(own=known.transitions, attempts=known.attempts)
+    own = Recorded(present=known)
     assert await recorded(activities, after(record, "otherwise")) == own
     assert await recorded(activities, after(after(record, "otherwise"), "on")) == own
 
@@ -112,8 +112,7 @@ async def test_another_runs_record_stands(tmp_path: Path, moto: str) -> None:
     activities, disk = state(tmp_path, **given_for(moto, prefix=new_job_id()))
     record, later = two_runs()
     assert await recorded(activities, later) == Recorded()
-    another = RunRef(job_id=later.job_id, run_id=later.run_id)
-    assert await recorded(activities, record) == Recorded(another=another)
+    assert await recorded(activities, record) == Recorded(present=later)
     assert activities._records.read(record.job_id) == later
     assert disk._refused == set()
 
@@ -124,7 +123,7 @@ async def test_so_does_an_end_of_this_run(tmp_path: Path) -> None:
     ended = close_record(record, "terminated")
     assert await recorded(activities, ended) == Recorded()
     later = record.model_copy(update={"version": ended.version + 1}).followed(CREATED, "on")
-    assert await recorded(activities, later) == Recorded(end=ended)
+    assert await recorded(activities, later) == Recorded(present=ended)
     assert activities._records.read(record.job_id) == ended
 
 
@@ -139,7 +138,7 @@ async def test_a_job_asks_for_the_slot_unless_its_record_takes_nothing_more(
     request = SlotRequest(job_id=record.job_id, run_id=record.run_id, requested_at=CREATED)
     enter = Enter(record=record, request=request)
     entered: Entered = await ActivityEnvironment().run(activities.enter_queue, enter)
-    assert entered.recorded.stands is stands
+    assert entered.recorded.takes(record.run_id) is not stands
     assert requests.sent == ([] if stands else [request])
 
 
