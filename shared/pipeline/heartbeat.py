@@ -95,8 +95,7 @@ class Pulse:
         if not details:
             self.in_doubt = not is_first
             return
-        found: list[Any] = [*details, *(False, False, None)[len(details) - 2 :]]
-        accepted, percent, wait_reported, settled, position, *_ = found
+        accepted, percent, wait_reported, settled, position, *_ = details
         self.accepted = Accepted.model_validate(accepted) if accepted else None
         self.percent = self._reported = percent
         self.wait_reported, self.position = wait_reported, position

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         DEFAULT_PRIORITY,
         MEMO,
         RELEASE_SIGNAL,
+        RESET,
         SEMAPHORE_QUEUE,
         WITHDRAW_SIGNAL,
         Ask,
@@ -36,7 +37,6 @@ ASK_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
 )
 FULL = "queue_full"
-RESET = "reset_not_supported"
 
 
 class Semaphore:

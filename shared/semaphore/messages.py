@@ -37,6 +37,8 @@ CHANGE_UPDATE = "change"
 FREE_UPDATE = "free"
 VIEW_QUERY = "view"
 UNKNOWN_QUERY = "unknown"
+# The error of a run that was reset by hand.
+RESET = "reset_not_supported"
 # A requesting run carries a memo of this name for each semaphore. A semaphore without state finds
 # runs by it, not by type or id.
 MEMO = "semaphore:"

@@ -27,8 +27,8 @@ from temporalio.worker import (
 )
 from temporalio.workflow import Info
 
-# The error of a run that was reset by hand.
-RESET = "reset_not_supported"
+from .messages import RESET
+
 RESET_MESSAGE = "The run was reset by hand, which is not supported: start it again."
 
 

@@ -211,7 +211,7 @@ async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
     with pytest.raises(type(answer)):
         await first.run()
     assert (bool(first.beats) and first.beats[-1][3]) is settled
-    details = first.beats[-1] if first.beats else (None, 0, False, False)
+    details = first.beats[-1] if first.beats else (None, 0, False, False, None)
     await Try(vendor := FakeVendor(), attempt=2, heartbeat_details=details).run()
     assert vendor.did[-2:] == ["look", "send"]
     assert clock.passed == pytest.approx(0 if settled else ACCEPT_SECONDS, abs=1)
@@ -239,7 +239,7 @@ def unasked() -> FakeVendor:
 
 DOUBTS: list[dict[str, Any]] = [
     {"attempt": 2},
-    {"attempt": 2, "heartbeat_details": [None, 0, False, False]},
+    {"attempt": 2, "heartbeat_details": [None, 0, False, False, None]},
     RESET_BY_HAND,
 ]
 
@@ -259,7 +259,7 @@ async def test_what_cannot_be_looked_for_is_never_sent_again_by_itself(
 
 async def test_what_was_certainly_not_taken_is_sent_there_as_well() -> None:
     await Try(first := unasked()).run()
-    settled = [None, 0, False, True]
+    settled = [None, 0, False, True, None]
     await Try(later := unasked(), attempt=2, heartbeat_details=settled).run()
     assert (first.did, later.did) == (["send"], ["send"])
 
