@@ -15,7 +15,7 @@ READERS = 60
 JOBS = 800
 # All jobs for each reader would be 360 MB.
 MEGABYTES = 90
-LOOKS = 20
+LOOKS = 10
 PATIENCE_SECONDS = 60
 
 

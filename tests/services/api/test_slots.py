@@ -72,8 +72,9 @@ async def test_a_change_starts_the_semaphore_and_is_seen_at_once(api: Api) -> No
 
 @pytest.mark.usefixtures("workers")
 async def test_metrics_show_what_it_says_and_whether_it_has_said_it(
-    api: Api, lonely: Api, client: Client
+    api: Api, lonely: Api, client: Client, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(parts, "FRESH_SECONDS", 3600)
     await stand_in_for_semaphore(client, [new_job_id(), new_job_id()])
     await api.http.put("/slots", json={"limit": 4, "paused": True})
 
