@@ -37,8 +37,6 @@ log = structlog.get_logger(__name__)
 FRESH_SECONDS = 5.0
 # After a query without an answer, others are skipped for this long.
 SILENCE_SECONDS = 5.0
-# A job that was handed to the semaphore is not handed over again for this long.
-DRAIN_SECONDS = 60.0
 # How often, and how many, jobs that Temporal may not know are looked for, and old ones removed.
 ROUND_SECONDS = 60.0
 LOOKED_FOR, REMOVED = 20, 500
@@ -78,8 +76,6 @@ class Repairer:
         self._records = parts.records
         self._temporal = parts.temporal
         self._silent_until = float("-inf")
-        # Jobs that were recently handed to the semaphore to be drained, and when.
-        self._handed: dict[str, float] = {}
         self._round = 0
         # The round in which a job was last looked for.
         self._looked_for: dict[str, int] = {}
@@ -178,11 +174,7 @@ class Repairer:
         if record.status is Status.QUEUED:
             await self._write(close_record(record, "forgotten"), why="ended")
             return True
-        since = time.monotonic() - DRAIN_SECONDS
-        self._handed = {each: at for each, at in self._handed.items() if at > since}
-        if job_id not in self._handed:
-            await self._temporal.drain(record)
-            self._handed[job_id] = time.monotonic()
+        await self._temporal.drain(record)
         return True
 
     async def end_unknown(self) -> None:
