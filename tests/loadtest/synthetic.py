@@ -15,7 +15,6 @@ from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement
 from loadtest.run.plan import Options, Plan
-from loadtest.times import instant
 
 STEPS = ("image", "video")
 IMAGE, VIDEO = 0.3, 0.7
@@ -62,36 +61,9 @@ class Times:
         )
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a job is started with."""
-
-    prompt: str
-    style: str
-    tag: str
-
-    @property
-    def body(self) -> Row:
-        said: Row = {"prompt": self.prompt, "style": self.style, "tag": self.tag}
-        return said | {"priority": 3, "on_video_failure": "fail"}
-
-
 def token(name: str) -> int:
     """A whole number that grows from job to job, as the semaphore's tokens do."""
     return int(name.rpartition("-")[2], 16)
-
-
-def job_submit(name: str, prompt: str, times: Times) -> Row:
-    return {
-        "prompt": prompt,
-        "planned_at": times.planned,
-        "sent_at": times.planned + 0.001,
-        "answered_at": times.planned + 0.01,
-        "tries": 1,
-        "status": 202,
-        "job_id": name,
-        "problem": None,
-    }
 
 
 NOTES = (
@@ -112,7 +84,7 @@ def asset(name: str, step: str) -> Row:
     return {"size": BYTES, "sha256": f"{step}{name}", "media_type": kind}
 
 
-def job_record(name: str, told: Told, times: Times) -> Row:
+def job_record(name: str, told: Row, times: Times) -> Row:
     """The job's JSON record; without its last fields, the job as the API lists it."""
     image, video = url(name, "image"), url(name, "video")
     changes = [
@@ -134,10 +106,7 @@ def job_record(name: str, told: Told, times: Times) -> Row:
     return {
         "job_id": name,
         "pipeline": "genvideo",
-        "prompt": told.prompt,
-        "style": told.style,
-        "tag": told.tag,
-        "priority": 3,
+        **{word: told[word] for word in ("prompt", "style", "tag", "priority")},
         "status": "succeeded",
         "step": "video",
         "percent": 100,
@@ -165,28 +134,6 @@ RECORD_ONLY = (
     *("input", "namespace", "run_id", "token"),
     *("tasks", "units", "transitions", "assets"),
 )
-
-
-def job_frames(record: Row) -> list[Row]:
-    keys = ("version", "status", "step", "percent")
-    return [
-        {"source": "ws", "at": (instant(change["at"]) or 0.0) + 0.002, "job_id": record["job_id"]}
-        | {key: change[key] for key in keys}
-        for change in record["transitions"]
-    ]
-
-
-def job_files(name: str) -> list[Row]:
-    return [
-        {"job_id": name, "kind": kind, "bytes": BYTES, "sha256": f"{kind}{name}"}
-        | {"shows": f"{kind} of {name}", "problem": None}
-        for kind in STEPS
-    ]
-
-
-def job_listed(name: str, times: Times) -> Row:
-    row = {"job_id": name, "run_id": f"r-{name}", "status": "COMPLETED"}
-    return row | {"type": "GenVideoWorkflow", "started": times.made, "closed": times.end}
 
 
 class Story:
@@ -281,7 +228,7 @@ def payloads(value: object) -> Row:
     return {"payloads": [payload(value)]}
 
 
-def job_events(name: str, told: Told, times: Times) -> list[Row]:
+def job_events(name: str, told: Row, times: Times) -> list[Row]:
     """The history of a job that nothing disturbed."""
     story, at = Story(), times.changes
     run = {"job_id": name, "run_id": f"r-{name}"}
@@ -293,14 +240,14 @@ def job_events(name: str, told: Told, times: Times) -> list[Row]:
         workflowType={"name": "GenVideoWorkflow"},
         originalExecutionRunId=f"r-{name}",
         identity="1@api",
-        input=payloads(told.body),
-        searchAttributes={"indexedFields": {"CustomTag": payload(told.tag)}},
+        input=payloads(told),
+        searchAttributes={"indexedFields": {"CustomTag": payload(told.get("tag"))}},
     )
     task = story.task(at[0])
     done = times.planned + 0.02
     story.local(task, "enter_queue", done, result=entered, summary=f"version 1: {NOTES[0]}")
     story.signal("granted:job", times.granted, run | {"name": "job", "token": token(name)})
-    order: Row = {"request": run, "attempt": 1, "token": token(name), "job": told.body}
+    order: Row = {"request": run, "attempt": 1, "token": token(name), "job": told}
     task = story.task(at[1])
     story.local(task, "record_state", at[1], result=kept, summary=f"version 2: {NOTES[1]}")
     image = {"vendor_id": f"image-{name}", "asset": asset(name, "image"), "units": {}}
@@ -498,7 +445,7 @@ class Synthetic:
             name, run_id = row["job_id"], row["run_id"]
             if run_id not in before:
                 times = Times.of(row["started"], start=row["started"])
-                first, *_, last = job_events(name, Told("", "", ""), times)
+                first, *_, last = job_events(name, {}, times)
                 first["workflowExecutionStartedEventAttributes"]["originalExecutionRunId"] = run_id
                 name = f"{name}.{run_id}"
                 text = json.dumps({"events": [first, last]})
@@ -513,9 +460,8 @@ class Synthetic:
 
     def arm(self, service: str, rule: str, where: str, do: str) -> None:
         """Note that a fault rule was armed as the run began."""
-        run = self.folder.read(raw.RUN)
-        run["faults"][service]["rules"].append({"name": rule, "where": where, "do": do})
-        self.replace(raw.RUN, run)
+        more = {"name": rule, "where": where, "do": do}
+        self.told(raw.RUN, "faults", service, rules=lambda rules: [*rules, more])
 
     def replace(self, name: str, value: object) -> None:
         """Forge one raw JSON file."""
@@ -547,30 +493,43 @@ class Synthetic:
     def _job(self, stage: int, index: int, planned: float) -> Times:
         name, seed = job_id(stage, index), self.plan.seed
         tag = f"load-{self.folder.path.name}-{stage + 1}"
-        told = Told(prompt(seed, stage, index), style(seed, stage, index), tag)
+        told: Row = {"prompt": prompt(seed, stage, index), "style": style(seed, stage, index)}
+        told |= {"tag": tag, "priority": 3, "on_video_failure": "fail"}
         times = Times.of(planned, start=max(self.at, planned + 0.05))
         self.at = times.end
-        key = f"{self.folder.path.name}-{stage}-{index}"
-        submit = job_submit(name, told.prompt, times)
-        self.folder.append(raw.SUBMITS, [submit | {"stage": stage, "index": index, "key": key}])
         record = job_record(name, told, times)
         job = {k: v for k, v in record.items() if k not in RECORD_ONLY}
-        self.folder.append(raw.JOBS, [{"stage": stage, "listed": True, "job": job}])
-        self.folder.append(raw.STATES, [{"job_id": name, "problem": None, "record": record}])
-        self.folder.append(raw.FRAMES, job_frames(record))
-        listed = job_listed(name, times)
-        self.folder.append(raw.EXECUTIONS, [listed | {"tag": tag}])
-        self._history(name, told, times)
-        self.folder.append(raw.FILES, job_files(name))
+        submit: Row = {"stage": stage, "index": index, "prompt": told["prompt"], "job_id": name}
+        submit |= {"key": f"{self.folder.path.name}-{stage}-{index}", "planned_at": planned}
+        submit |= {"sent_at": planned + 0.001, "answered_at": planned + 0.01}
+        submit |= {"tries": 1, "status": 202, "problem": None}
+        listed: Row = {"job_id": name, "run_id": f"r-{name}", "status": "COMPLETED", "tag": tag}
+        listed |= {"type": "GenVideoWorkflow", "started": times.made, "closed": times.end}
+        keys = ("version", "status", "step", "percent")
+        rows: dict[str, list[Row]] = {
+            raw.SUBMITS: [submit],
+            raw.JOBS: [{"stage": stage, "listed": True, "job": job}],
+            raw.STATES: [{"job_id": name, "problem": None, "record": record}],
+            raw.EXECUTIONS: [listed],
+            raw.FRAMES: [
+                {"source": "ws", "at": at + 0.002, "job_id": name}
+                | {key: change[key] for key in keys}
+                for at, change in zip(times.changes, record["transitions"], strict=True)
+            ],
+            raw.FILES: [
+                {"job_id": name, "kind": kind, "bytes": BYTES, "sha256": f"{kind}{name}"}
+                | {"shows": f"{kind} of {name}", "problem": None}
+                for kind in STEPS
+            ],
+            raw.RECEIPTS: job_receipts(name, times),
+        }
         for step in self.mocks:
-            row = job_generation(name, step, told.prompt, times=times)
-            self.folder.append(raw.LEDGERS[step], [row])
-        self.folder.append(raw.RECEIPTS, job_receipts(name, times))
-        return times
-
-    def _history(self, name: str, told: Told, times: Times) -> None:
+            rows[raw.LEDGERS[step]] = [job_generation(name, step, told["prompt"], times=times)]
+        for file, of_job in rows.items():
+            self.folder.append(file, of_job)
         text = json.dumps({"events": job_events(name, told, times)})
         (self.folder.histories / f"{name}.json").write_text(text, "utf-8")
+        return times
 
 
 def _run_of(path: Path) -> Row:
