@@ -18,9 +18,9 @@ def chosen_store(settings: StoreSettings) -> Store:
     if not settings.elsewhere:
         return Folder(settings.data_dir)
     # Imported here, because a stack of one machine does not need the library.
-    from shared.store.objects import Proven, connected
+    from shared.store.objects import Objects, connected
 
-    return Proven(connected(settings))
+    return Objects(connected(settings))
 
 
 PREFIX = "probe/"

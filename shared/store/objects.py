@@ -91,12 +91,17 @@ _STATUS = re.compile(r"status (?:code )?(\d{3})|non-2xx status code: (\d{3})")
 
 
 class Objects:
-    """Objects below the prefix of a connection. Methods are documented in the protocol."""
+    """Objects below the prefix of a connection. Methods are documented in the protocol.
+
+    The first write under a condition checks that the store honours conditions, unless it is
+    `proven`.
+    """
 
     local = False
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, proven: bool = False) -> None:
         self._connection = connection
+        self._proven = proven
 
     def path(self, key: str) -> None:
         return
@@ -109,26 +114,34 @@ class Objects:
         return None
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
+        self._prove()
         try:
-            _written(obstore.put, self._connection, key, data, mode="create")
+            _asked(obstore.put, self._connection, key, data, mode="create")
         except AlreadyExistsError:
             return False
         return True
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
+        self._prove()
         try:
-            _written(obstore.put, self._connection, key, data, mode=_version(tag))
+            _asked(obstore.put, self._connection, key, data, mode=_version(tag))
         except (PreconditionError, AlreadyExistsError, FileNotFoundError):
             return False
         return True
 
+    def _prove(self) -> None:
+        # Two threads that check at once do no harm.
+        if not self._proven:
+            probe(Objects(self._connection, proven=True))
+            self._proven = True
+
     def put(self, key: str, data: bytes) -> None:
-        _written(obstore.put, self._connection, key, data)
+        _asked(obstore.put, self._connection, key, data)
 
     def keep(self, key: str, file: Path) -> None:
         """Upload a large file in parts, then remove it."""
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
-        _written(obstore.put, self._connection, key, file, attributes={"Content-Type": kind})
+        _asked(obstore.put, self._connection, key, file, attributes={"Content-Type": kind})
         file.unlink()
 
     def remove(self, key: str) -> None:
@@ -169,20 +182,13 @@ def _version(tag: str) -> UpdateVersion:
     return there
 
 
-def _written(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Behave as `_asked`, but let the caller handle a failed condition."""
+def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """Raise StoreAway, without possible secrets, for any error but *not found* and a failed
+    condition."""
     try:
         return call(*given, **named)
     except (AlreadyExistsError, PreconditionError):
         raise
-    except (BaseError, FileNotFoundError) as error:
-        raise _away(error) from None
-
-
-def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Raise StoreAway, without possible secrets, for any error but *not found*."""
-    try:
-        return call(*given, **named)
     except (BaseError, FileNotFoundError) as error:
         raise _away(error) from None
 
@@ -205,23 +211,3 @@ def reason_of(error: Exception) -> str:
     if found := _STATUS.search(text):
         return f"the store answers {found[1] or found[2]}"
     return "the store does not answer"
-
-
-class Proven(Objects):
-    """Write under conditions only after a check that the store honours them."""
-
-    _proven = False
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        self._prove()
-        return super().put_if_absent(key, data)
-
-    def swap(self, key: str, data: bytes, tag: str) -> bool:
-        self._prove()
-        return super().swap(key, data, tag)
-
-    def _prove(self) -> None:
-        # Two threads that check at once do no harm.
-        if not self._proven:
-            probe(Objects(self._connection))
-            self._proven = True

@@ -8,12 +8,14 @@ all of them and the vendors' offers: `{"findings": [{"check", "verdict", "says"}
 import argparse
 import asyncio
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 
 from pydantic import SecretStr
 
-from services.worker.doctor.checks import examine
+from services.worker.doctor.checks import Examination, Subject, examined
 from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.vendors.findings import Verdict
 from shared.jobs.genvideo import GENVIDEO
 from shared.result_line import print_result
@@ -39,11 +41,22 @@ def main() -> int:
     # The only output on stdout.
     logs.configure(service="doctor", level="WARNING", form="json")
     stages = (asked.only,) if asked.only else GENVIDEO.names
-    found = asyncio.run(examine(load(DoctorSettings), stages, receiver=asked.receiver))
+    found = asyncio.run(_examined(load(DoctorSettings), stages, receiver=asked.receiver))
     for each in found.findings:
         sys.stdout.write(f"{each.verdict:<7}  {each.check}: {each.says}\n")
     print_result(asdict(found))
     return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0
+
+
+async def _examined(
+    settings: DoctorSettings, stages: Collection[str], *, receiver: bool
+) -> Examination:
+    async with chosen_images(settings) as images, chosen_videos(settings) as videos:
+        return await examined(
+            Subject(
+                settings=settings, images=images, videos=videos, stages=stages, receiver=receiver
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.vendors.findings import Examined, Finding, Offering, ok, warning, wrong
 from shared.errors import VendorError
 from shared.http.client import http_client
@@ -63,27 +62,6 @@ class Examination:
 
     findings: list[Finding]
     offers: dict[str, str]
-
-
-async def examine(
-    settings: WorkerSettings,
-    stages: Collection[str] = GENVIDEO.names,
-    *,
-    receiver: bool,
-    resolve: Resolve = resolved,
-) -> Examination:
-    """Run all checks at once; only the vendors of these stages are asked."""
-    async with chosen_images(settings) as images, chosen_videos(settings) as videos:
-        return await examined(
-            Subject(
-                settings=settings,
-                images=images,
-                videos=videos,
-                stages=stages,
-                receiver=receiver,
-                resolve=resolve,
-            )
-        )
 
 
 async def examined(subject: Subject) -> Examination:

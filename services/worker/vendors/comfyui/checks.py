@@ -82,26 +82,32 @@ def _version(version: tuple[int, ...]) -> Finding:
 
 def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
     """Check a graph against the server's description of its node types (`/object_info`)."""
+    # The server refuses a graph that has a node of an unknown type.
     nodes = [
-        *missing_kinds(plan, kinds),
+        *(
+            f"node {node.name} is of the type {node.kind}, which the server doesn't have"
+            for node in plan.graph
+            if kinds.get(node.kind) is None
+        ),
         *lacking_inputs(plan, kinds),
         *unfit_numbers(plan, kinds),
     ]
     yield _judged(NODES, nodes, good=f"all {len(kinds)} node types exist, with their inputs")
     models = list(missing_choices(plan, kinds))
     yield _judged(MODELS, models, good="all that the workflow names are in the server's lists")
-    bindings = list(misfit_bindings(plan, kinds))
     roles = ", ".join(
         f"{role}={','.join(map(str, targets))}" for role, targets in plan.binding.targets.items()
     )
     bound = f"{roles or 'none'}; they take the job's values"
     unbound = [] if Role.SEED in plan.binding.targets else [_NO_SEED]
-    yield _judged(BINDINGS, bindings, good=bound, doubts=unbound)
-    output = output_misfit(plan, kinds)
+    yield _judged(BINDINGS, list(misfit_bindings(plan, kinds)), good=bound, doubts=unbound)
     node = plan.graph.get(plan.binding.output)
     good = f"node {node.name if node else '?'}"
+    kind = kinds.get(node.kind) if node else None
+    keeps = kind is None or kind.get("output_node") is True
+    why = f"can't give the result, because its type, {node.kind if node else '?'}, keeps no output"
     doubts = [] if plan.binding.naming else [f"{good}: {_TEMPORARY}"]
-    yield _judged(OUTPUT, [output] if output else [], good=good, doubts=doubts)
+    yield _judged(OUTPUT, [] if keeps else [f"{good} {why}"], good=good, doubts=doubts)
 
 
 def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str] = ()) -> Finding:
@@ -109,15 +115,6 @@ def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str]
         return warning(check, "; ".join(doubts)) if doubts else ok(check, good)
     more = f"; and {len(mistakes) - _SHOWN} more" if len(mistakes) > _SHOWN else ""
     return wrong(check, "; ".join(mistakes[:_SHOWN]) + more)
-
-
-def missing_kinds(plan: Plan, kinds: Kinds) -> list[str]:
-    """Find nodes of unknown types; the server refuses a graph that has one."""
-    return [
-        f"node {node.name} is of the type {node.kind}, which the server doesn't have"
-        for node in plan.graph
-        if kinds.get(node.kind) is None
-    ]
 
 
 def lacking_inputs(plan: Plan, kinds: Kinds) -> Iterator[str]:
@@ -143,16 +140,15 @@ def unfit_numbers(plan: Plan, kinds: Kinds) -> Iterator[str]:
             own = name in node.inputs and node.link(name) is None
             if read is None or not own or Target(node.id, name) in given:
                 continue
-            value, config = node.value(name), _config(entry)
+            value = node.value(name)
             try:
-                number = read(value)
+                least, most = _passed(entry, read(value))
             except (ValueError, TypeError, OverflowError):
                 yield f"node {node.name}: {name}={value!r} is no number"
                 continue
-            least, most = config.get("min"), config.get("max")
-            if isinstance(least, int | float) and number < least:
+            if least is not None:
                 yield f"node {node.name}: {name}={value} is smaller than {least}"
-            if isinstance(most, int | float) and number > most:
+            if most is not None:
                 yield f"node {node.name}: {name}={value} is larger than {most}"
 
 
@@ -179,27 +175,27 @@ def misfit_bindings(plan: Plan, kinds: Kinds) -> Iterator[str]:
                     yield reason
 
 
-def output_misfit(plan: Plan, kinds: Kinds) -> str | None:
-    node = plan.graph.get(plan.binding.output)
-    kind = kinds.get(node.kind) if node else None
-    if node is None or kind is None or kind.get("output_node") is True:
-        return None
-    return f"node {node.name} can't give the result, because its type, {node.kind}, keeps no output"
-
-
 def _misfit(entry: object, target: Target, *, role: Role, value: int | None) -> str | None:
     if entry is None:
         return f"{role}={target}: the server's type of that node has no such input"
     wanted, kind = _TEXT if role in _TEXTS else _NUMBER, _kind(entry)
     if wanted.isdisjoint(kind.split(",")):
         return f"{role}={target} is {f'of type {kind}' if kind else 'a list'}, and does not take it"
-    config = _config(entry)
-    least, most = config.get("min"), config.get("max")
-    if value is not None and isinstance(most, int | float) and value > most:
+    least, most = (None, None) if value is None else _passed(entry, value)
+    if most is not None:
         return f"{role}={target} takes at most {most}, and would get {value}"
-    if value is not None and isinstance(least, int | float) and value < least:
+    if least is not None:
         return f"{role}={target} takes at least {least}, and would get {value}"
     return None
+
+
+def _passed(entry: object, number: float) -> tuple[float | None, float | None]:
+    """Return the smallest and the largest allowed number, each only if this one is beyond it."""
+    least, most = (_config(entry).get(name) for name in ("min", "max"))
+    return (
+        least if isinstance(least, int | float) and number < least else None,
+        most if isinstance(most, int | float) and number > most else None,
+    )
 
 
 def _upstream(plan: Plan) -> Iterator[Node]:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
-from shared.pipeline.answers import as_text, json_object, member, sort_response
+from shared.pipeline.answers import as_text, json_object, member, sort_response, status_of
 from shared.pipeline.vendor import State, VendorStatus
 from shared.redact import printable, redacted
 
@@ -100,22 +99,22 @@ LONGEST_UNITS = 40
 _POLICY = re.compile(r"risk control|sensitive|polic(y|ies)", re.IGNORECASE)
 
 
-def status_of(task: object) -> VendorStatus:
-    """Return a task's status; raise OutcomeUnknown if the answer is invalid."""
-    word = as_text(member(task, "task_status"))
-    message = as_text(member(task, "task_status_msg") or "")
-    state = STATES.get(word, "running")
-    try:
-        return VendorStatus(
-            vendor_id=ids_of(task)[0],
-            state=state,
-            url=_url(task) or None,
-            message=redacted(message),
-            units=_units(task),
-            final=state == "failed" and bool(_POLICY.search(message)),
-        )
-    except ValidationError:
-        raise OutcomeUnknown("The vendor's status answer has an unexpected form.") from None
+def task_status(asked: str, task: object) -> VendorStatus:
+    """Return a task's status; raise OutcomeUnknown if the answer is invalid, or about another
+    task."""
+    vendor_id, ours = ids_of(task)
+    state, message = member(task, "task_status"), member(task, "task_status_msg")
+    return status_of(
+        asked,
+        ours=ours,
+        state=state,
+        states=STATES,
+        message=message,
+        vendor_id=vendor_id,
+        url=_url(task) or None,
+        units=_units(task),
+        final=state == "failed" and bool(_POLICY.search(as_text(message or ""))),
+    )
 
 
 def ids_of(task: object) -> tuple[Any, Any]:

@@ -23,7 +23,7 @@ from services.worker.vendors.kling.answers import (
     data_of,
     ids_of,
     is_unknown,
-    status_of,
+    task_status,
 )
 from services.worker.vendors.kling.keys import Keys
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
@@ -104,11 +104,7 @@ class KlingVideos(Vendor):
 
     async def status(self, task_id: str) -> VendorStatus | None:
         response = await self._call("GET", f"{PATH}/{quote(task_id, safe='')}")
-        if is_unknown(response):
-            return None
-        task = data_of(response)
-        check_about(task_id, ids_of(task))
-        return status_of(task)
+        return None if is_unknown(response) else task_status(task_id, data_of(response))
 
     async def cancel(self, vendor_id: str) -> None:
         """Do nothing, because Kling has no cancel: the task goes on to its end."""
