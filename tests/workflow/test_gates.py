@@ -1,7 +1,6 @@
 """Many jobs at once, one on the GPU and five at the video service: judged by the ledgers."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,12 @@ from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
-from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import (
     BEFORE_VIDEO,
     LONG,
-    STEPS,
     Pipeline,
     paid_once,
-    side_by_side,
     why,
     working,
 )
@@ -33,26 +29,12 @@ def _hold_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semaphore_workflow, "DRAIN_HOLD_SECONDS", 0.3)
 
 
-NewLine = Callable[[str], AbstractAsyncContextManager[Pipeline]]
-
-
 @pytest.fixture
-def new_line(new_client: NewClient, tmp_path: Path) -> NewLine:
-    """Makes pipelines of six jobs at once, one image at a time, five videos."""
-
-    @asynccontextmanager
-    async def make(name: str) -> AsyncIterator[Pipeline]:
-        async with working(await new_client(), tmp_path / name, gates="image,video") as line:
-            await line.change(limit=JOBS)
-            await line.change("video", limit=5)
-            yield line
-
-    return make
-
-
-@pytest.fixture
-async def line(new_line: NewLine) -> AsyncIterator[Pipeline]:
-    async with new_line("line") as line:
+async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    """A pipeline of six jobs at once, one image at a time, five videos."""
+    async with working(client, tmp_path, gates="image,video") as line:
+        await line.change(limit=JOBS)
+        await line.change("video", limit=5)
         yield line
 
 
@@ -124,20 +106,15 @@ async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: P
 
 
 async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
-    new_line: NewLine,
+    line: Pipeline,
 ) -> None:
-    async def scene(gate: str) -> None:
-        async with new_line(gate) as line:
-            service = line.images if gate == "image" else line.videos
-            await service.arm(LONG)
-            await line.change("video", limit=1)
-            jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
-            await line.slots(lambda view: view.holders and view.waiting, gate)
-            await line.client.get_workflow_handle(semaphore_id(gate)).terminate()
-            await service.hurry()
-            await kept(line, jobs)
-
-    await side_by_side(scene, STEPS)
+    await line.videos.arm(LONG)
+    await line.change("video", limit=1)
+    jobs = [await line.submit(f"cat {n}") for n in range(JOBS // 2)]
+    await line.slots(lambda view: view.holders and view.waiting, "video")
+    await line.client.get_workflow_handle(semaphore_id("video")).terminate()
+    await line.videos.hurry()
+    await kept(line, jobs)
 
 
 async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
@@ -175,19 +152,6 @@ async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> Non
         # It is found out at its turn.
         await line.change("video", paused=False)
         await line.free()
-
-
-async def test_a_holder_that_is_reset_is_cleared_before_the_next_image(line: Pipeline) -> None:
-    job_id = await line.held("image", "reset me")
-    following = await line.submit("next")
-    await line.slots(lambda view: view.waiting == (following,), "image")
-    await reset(line.client, job_id, back_to="last")
-    await is_drained(line.client, job_id, "image")
-    assert (await line.ended(following)).status is Status.SUCCEEDED
-    images = await line.ledger("image")
-    assert most_at_once(images) == 1
-    assert paid_once(images)
-    await line.free()
 
 
 async def test_it_fails_as_queue_full_and_the_others_are_served(

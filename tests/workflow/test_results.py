@@ -75,28 +75,6 @@ async def api_of(line: Pipeline) -> Service:
     return api
 
 
-async def test_room_again_in_mid_job_and_the_next_version_has_it_all(
-    client: Client, tmp_path: Path, small_disk: NewDisk
-) -> None:
-    state = small_disk(tmp_path / "state")
-    async with (
-        pipeline(client, tmp_path) as line,
-        running_semaphore(client, shutdown_seconds=0.1),
-        running_worker(line.settings, client),
-    ):
-        await line.videos.arm(LONG)
-        state.fill()
-        job_id = await line.submit()
-        await line.videos.until(
-            f"/admin/ledger?external_id={job_id}.video.1", lambda rows: len(rows) > 0
-        )
-        assert line.records.read(job_id) is None
-        state.free()
-        await line.videos.hurry()
-        record = await line.ended(job_id)
-        assert record.status is Status.SUCCEEDED
-
-
 @pytest.mark.parametrize("step", STEPS)
 async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
     client: Client, tmp_path: Path, small_disk: NewDisk, step: str
