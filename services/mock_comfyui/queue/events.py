@@ -103,53 +103,54 @@ def encode(kind: str, data: Message) -> str:
     return json.dumps({"type": kind, "data": data}, ensure_ascii=True)
 
 
-class ExecutionEvents:
-    """The events of a run. Without a client id all sockets get them, with less detail."""
+class RunEvents:
+    """The events of one run. Without a client id all sockets get them, with less detail."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, task: Task) -> None:
         self._hub = hub
+        self._task = task
 
-    def begin(self, task: Task) -> None:
-        self._send_and_record(task, "execution_start")
-        self._send_and_record(task, "execution_cached", before={"nodes": list(task.work.cached)})
-        for node_id, output in task.work.results.items():
-            if node_id in task.outputs:
-                self._send_executed(task, node_id, output)
-                task.progress[node_id] = (1, 1)
-                self._send_node_states(task)
+    def begin(self) -> None:
+        self._record("execution_start")
+        self._record("execution_cached", before={"nodes": list(self._task.work.cached)})
+        for node_id, output in self._task.work.results.items():
+            if node_id in self._task.outputs:
+                self._send_executed(node_id, output)
+                self._task.progress[node_id] = (1, 1)
+                self._send_node_states()
 
-    def start_node(self, task: Task, node_id: str) -> None:
-        task.current = node_id
-        task.progress[node_id] = (0.0, 1.0)
-        self._send_node_states(task)
-        node = {"node": node_id, "display_node": node_id, "prompt_id": task.id}
-        self._send(task, "executing", node)
+    def start_node(self, node_id: str) -> None:
+        self._task.current = node_id
+        self._task.progress[node_id] = (0.0, 1.0)
+        self._send_node_states()
+        node = {"node": node_id, "display_node": node_id, "prompt_id": self._task.id}
+        self._send("executing", node)
 
-    def step(self, task: Task, node_id: str, *, value: int, steps: int) -> None:
+    def step(self, node_id: str, *, value: int, steps: int) -> None:
         """Report a step of a node that takes several."""
-        task.progress[node_id] = (float(value), float(steps))
-        self._send_node_states(task, running=node_id)
-        payload = {"value": value, "max": steps, "prompt_id": task.id, "node": node_id}
-        self._hub.send(task.client_id, "progress", payload)
+        self._task.progress[node_id] = (float(value), float(steps))
+        self._send_node_states(running=node_id)
+        payload = {"value": value, "max": steps, "prompt_id": self._task.id, "node": node_id}
+        self._send("progress", payload, to_all=True)
 
-    def finish_node(self, task: Task, node_id: str, output: Output | None) -> None:
-        task.executed.append(node_id)
+    def finish_node(self, node_id: str, output: Output | None) -> None:
+        self._task.executed.append(node_id)
         if output is not None:
-            self._send_executed(task, node_id, output)
-        most = max(task.progress[node_id][1], 1.0)
-        task.progress[node_id] = (most, most)
-        self._send_node_states(task)
+            self._send_executed(node_id, output)
+        most = max(self._task.progress[node_id][1], 1.0)
+        self._task.progress[node_id] = (most, most)
+        self._send_node_states()
 
-    def success(self, task: Task) -> None:
-        self._send_and_record(task, "execution_success")
+    def success(self) -> None:
+        self._record("execution_success")
 
-    def interrupted(self, task: Task) -> None:
+    def interrupted(self) -> None:
         """Send the interruption to all sockets if there is no client, unlike other ends."""
-        self._send_and_record(task, "execution_interrupted", _where(task), to_all=True)
+        self._record("execution_interrupted", self._where(), to_all=True)
 
-    def error(self, task: Task, *, kind: str, message: str) -> None:
+    def error(self, *, kind: str, message: str) -> None:
         """Send as much detail as the real server does: server paths and a traceback."""
-        where = _where(task)
+        task, where = self._task, self._where()
         inputs = task.graph[where["node_id"]].get("inputs", {})
         payload = {
             **where,
@@ -159,36 +160,41 @@ class ExecutionEvents:
             "current_inputs": {k: [v] for k, v in inputs.items() if not isinstance(v, list)},
             "current_outputs": [*task.work.cached, *task.executed],
         }
-        self._send_and_record(task, "execution_error", payload)
+        self._record("execution_error", payload)
 
-    def after(self, task: Task) -> None:
+    def after(self) -> None:
         """Send the last event after every prompt, however it ended."""
-        self._send(task, "executing", {"node": None, "prompt_id": task.id})
+        self._send("executing", {"node": None, "prompt_id": self._task.id})
 
-    def _send_executed(self, task: Task, node_id: str, output: Output) -> None:
+    def _where(self) -> Message:
+        task = self._task
+        node_id = task.current or task.outputs[0]
+        kind = task.graph[node_id]["class_type"]
+        return {"node_id": node_id, "node_type": kind, "executed": list(task.executed)}
+
+    def _send_executed(self, node_id: str, output: Output) -> None:
         payload = {"node": node_id, "display_node": node_id, "output": output}
-        self._send(task, "executed", {**payload, "prompt_id": task.id})
+        self._send("executed", {**payload, "prompt_id": self._task.id})
 
-    def _send_node_states(self, task: Task, *, running: str | None = None) -> None:
+    def _send_node_states(self, *, running: str | None = None) -> None:
         nodes = {
             node_id: {
                 "value": value,
                 "max": most,
                 "state": "running" if node_id == running or value < most else "finished",
                 "node_id": node_id,
-                "prompt_id": task.id,
+                "prompt_id": self._task.id,
                 "display_node_id": node_id,
                 "parent_node_id": None,
                 "real_node_id": node_id,
             }
-            for node_id, (value, most) in task.progress.items()
+            for node_id, (value, most) in self._task.progress.items()
         }
-        payload = {"prompt_id": task.id, "nodes": nodes}
-        self._hub.send(task.client_id, "progress_state", payload)
+        payload = {"prompt_id": self._task.id, "nodes": nodes}
+        self._send("progress_state", payload, to_all=True)
 
-    def _send_and_record(
+    def _record(
         self,
-        task: Task,
         kind: str,
         after: Message | None = None,
         *,
@@ -197,19 +203,12 @@ class ExecutionEvents:
     ) -> None:
         """Send an event, and add it to the history; `before` comes before the id."""
         stamp = milliseconds(time.time())
-        payload = {**(before or {}), "prompt_id": task.id, **(after or {}), "timestamp": stamp}
-        task.messages.append([kind, payload])
-        if to_all:
-            self._hub.send(task.client_id, kind, payload)
-        else:
-            self._send(task, kind, payload)
+        ids = {**(before or {}), "prompt_id": self._task.id}
+        payload = {**ids, **(after or {}), "timestamp": stamp}
+        self._task.messages.append([kind, payload])
+        self._send(kind, payload, to_all=to_all)
 
-    def _send(self, task: Task, kind: str, data: Message) -> None:
-        if task.client_id is not None:
-            self._hub.send(task.client_id, kind, data)
-
-
-def _where(task: Task) -> Message:
-    node_id = task.current or task.outputs[0]
-    kind = task.graph[node_id]["class_type"]
-    return {"node_id": node_id, "node_type": kind, "executed": list(task.executed)}
+    def _send(self, kind: str, data: Message, *, to_all: bool = False) -> None:
+        """Send to the client; if the run has none, to everybody only with `to_all`."""
+        if to_all or self._task.client_id is not None:
+            self._hub.send(self._task.client_id, kind, data)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from services.mock_comfyui.folders import wipe_temp
 from services.mock_comfyui.prompts.tasks import NodeCache, Task
-from services.mock_comfyui.queue.events import ExecutionEvents, Hub
+from services.mock_comfyui.queue.events import Hub, RunEvents
 from services.mock_comfyui.queue.run import Interrupted, NodeFailed, PromptRun, Saver, Vanished
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock
@@ -45,7 +45,6 @@ class PromptQueue:
         self._mock, self._runner = mock, mock.runner
         self._numbers = itertools.count()
         self._order = itertools.count()
-        self._events = ExecutionEvents(self.hub)
         self._filled = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
@@ -172,27 +171,28 @@ class PromptQueue:
         )
         cached = task.work.results.items()
         task.results.update({key: made for key, made in cached if key in task.outputs})
-        run = PromptRun(task, clock=self._mock.clock, saver=self._saver)
+        events = RunEvents(self.hub, task)
+        run = PromptRun(task, events, clock=self._mock.clock, saver=self._saver)
         self._runner.begin(generation, run.seconds, stick_at=task.planned.stick_at)
-        self._events.begin(task)
+        events.begin()
         state, error = State.FAILED, None
         try:
-            await run.to_its_end(self._events, self.cache)
+            await run.to_its_end(self.cache)
         except Vanished:
             self._runner.vanish(generation)
             return
         except Interrupted:
-            self._events.interrupted(task)
+            events.interrupted()
             state, error = State.CANCELLED, "cancelled"
         except NodeFailed as failed:
-            self._events.error(task, kind=failed.kind, message=f"{failed}\n")
+            events.error(kind=failed.kind, message=f"{failed}\n")
             error = str(failed)
         except Exception as broken:
             _log.exception("the work on %s failed unexpectedly", task.id)
-            self._events.error(task, kind=type(broken).__name__, message=f"{broken}\n")
+            events.error(kind=type(broken).__name__, message=f"{broken}\n")
             error = f"internal error: {type(broken).__name__}"
         else:
-            self._events.success(task)
+            events.success()
             state = State.SUCCEEDED
         task.current = None
         self._saver.note_file(task)
@@ -204,7 +204,7 @@ class PromptQueue:
         if len(self.history) > MAX_HISTORY:
             del self.history[next(iter(self.history))]
         self._broadcast_status()
-        self._events.after(task)
+        events.after()
 
     def _broadcast_status(self) -> None:
         self.hub.send(None, "status", {"status": self.status()})

@@ -16,7 +16,7 @@ from services.mock_comfyui.pictures import ImageMaker, draw_picture
 from services.mock_comfyui.prompts.nodes import ANY, NodeType
 from services.mock_comfyui.prompts.tasks import NodeCache, Output, Task, shape_of
 from services.mock_comfyui.prompts.validation import Graph
-from services.mock_comfyui.queue.events import ExecutionEvents
+from services.mock_comfyui.queue.events import RunEvents
 from services.mock_comfyui.settings import native_config
 from services.mock_core.clock import Clock
 from services.mock_core.mock import Mock
@@ -171,9 +171,10 @@ class Vanished(Exception):
 class PromptRun:
     """A run. Nodes share the time by their steps, and an interruption waits for the next step."""
 
-    def __init__(self, task: Task, *, clock: Clock, saver: Saver) -> None:
+    def __init__(self, task: Task, events: RunEvents, *, clock: Clock, saver: Saver) -> None:
         planned = task.planned
         self._task = task
+        self._events = events
         self._clock = clock
         self._saver = saver
         self._strides = {
@@ -187,18 +188,18 @@ class PromptRun:
         strikes_at = next((at / 100 for at in points if at is not None), math.inf)
         self._strikes_at = self.seconds * strikes_at
 
-    async def to_its_end(self, events: ExecutionEvents, cache: NodeCache) -> None:
+    async def to_its_end(self, cache: NodeCache) -> None:
         """Run all nodes; raise Interrupted, NodeFailed or Vanished."""
         task = self._task
         for node_id in task.work.to_run:
-            events.start_node(task, node_id)
+            self._events.start_node(node_id)
             self._heed()
-            await self._steps(node_id, events)
+            await self._steps(node_id)
             output = await self._saver.output_of(task, node_id)
             if output is not None and node_id in task.outputs:
                 task.results[node_id] = output
             cache.keep(task.work, node_id, output)
-            events.finish_node(task, node_id, output)
+            self._events.finish_node(node_id, output)
         if self._strikes_at < math.inf:
             await self._strike()
 
@@ -211,7 +212,7 @@ class PromptRun:
         name = self._saver.nodes[node["class_type"]].steps
         return 1 if name is None else max(int(node["inputs"][name]), 1)
 
-    async def _steps(self, node_id: str, events: ExecutionEvents) -> None:
+    async def _steps(self, node_id: str) -> None:
         strides, steps = self._strides[node_id], self._steps_of(node_id)
         kind = self._saver.nodes[self._task.graph[node_id]["class_type"]]
         for stride in range(1, strides + 1):
@@ -222,7 +223,7 @@ class PromptRun:
             if left < self._stride:
                 await self._strike()
             if kind.steps is not None:
-                events.step(self._task, node_id, value=steps * stride // strides, steps=steps)
+                self._events.step(node_id, value=steps * stride // strides, steps=steps)
                 if stride < strides:
                     self._heed()
 

@@ -99,14 +99,6 @@ async def test_our_id_finds_a_task_only_some_time_after_its_acceptance(
     assert reply.json()["data"]["task_id"] == task_id
 
 
-async def test_a_duplicate_id_is_a_second_task_which_the_id_finds(video_mock: Service) -> None:
-    await configure(video_mock, duplicates="accept")
-    first, second = await _create(video_mock), await _create(video_mock)
-    assert first != second
-    assert (await query(video_mock, OURS))["data"]["task_id"] == second
-    assert (await video_mock.json("/admin/stats"))["duplicates"] == 1
-
-
 OTHER_SECRET = "another-secret-of-thirty-two-characters"
 
 
