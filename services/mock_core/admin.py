@@ -178,14 +178,6 @@ async def put_config(mock: TheMock, changes: JsonObject) -> dict[str, Any]:
     return await get_config(mock)
 
 
-@router.post("/callbacks/{delivery_id}/replay", status_code=202, responses=documented(404))
-async def post_replay(mock: TheMock, delivery_id: str) -> dict[str, bool]:
-    """Send one callback of the ledger once more, as it was."""
-    if not mock.sender.replay(delivery_id):
-        raise Problem(404, "not_found", detail=f"no delivery {delivery_id} is kept")
-    return {"sent": True}
-
-
 @router.post("/restart")
 async def post_restart(mock: TheMock) -> dict[str, int]:
     """Restart as the vendor would: forget every id; files and ledger stay."""

@@ -5,7 +5,6 @@ import asyncio
 import json
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,8 +19,6 @@ from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.ledger import DeliveryAttempt, Generation, Ledger
 from services.mock_core.settings import CallbackPolicy
-
-_KEPT = 2_000
 
 Body = dict[str, Any]
 
@@ -57,9 +54,6 @@ class Delivery:
     delivery_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
     tried: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def again(self, wait: float, note: str) -> "Delivery":
-        return replace(self, wait=self.wait + wait, note=note, tried=asyncio.Event())
-
     def mark(self, note: str, *, bent: bool = False) -> None:
         self.note = f"{self.note}, {note}" if self.note else note
         self.bent = self.bent or bent
@@ -82,7 +76,6 @@ class CallbackSender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: dict[Generation, Delivery] = {}
         self._held: dict[Generation, Delivery] = {}
-        self._past: OrderedDict[str, Delivery] = OrderedDict()
         self._waiting: dict[tuple[Generation, str], asyncio.Event] = {}
 
     async def open(self) -> None:
@@ -97,7 +90,7 @@ class CallbackSender:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for table in (self._last, self._held, self._past, self._waiting):
+        for table in (self._last, self._held, self._waiting):
             table.clear()
 
     @property
@@ -187,28 +180,17 @@ class CallbackSender:
                 self._signal(generation, delivery.status)
                 return []
             if hit.name == "callback.repeat":
-                repeats = range(1, hit["times"])
-                deliveries += [delivery.again(hit["gap"] * n, "repeated") for n in repeats]
+                for number in range(1, hit["times"]):
+                    wait = delivery.wait + hit["gap"] * number
+                    again = replace(delivery, wait=wait, note="repeated", tried=asyncio.Event())
+                    deliveries.append(again)
         if any(hit.name == "callback.hold" for hit in hits) and not generation.ended:
             delivery.mark("held back")
             self._held[generation] = deliveries.pop(0)
         return deliveries
 
-    def replay(self, delivery_id: str) -> bool:
-        """Send an earlier callback once more, unchanged; return False if it is not kept."""
-        delivery = self._past.get(delivery_id)
-        if delivery is None:
-            return False
-        again = delivery.again(-delivery.wait, "replayed")
-        again.after_poll, again.schedule = None, (0.0,)
-        self._send(again)
-        return True
-
     def _send(self, delivery: Delivery) -> None:
         """Send after the generation's previous callback, unless this one has its own time."""
-        self._past[delivery.delivery_id] = delivery
-        if len(self._past) > _KEPT:
-            self._past.popitem(last=False)
         before = None
         if not delivery.wait and delivery.after_poll is None:
             before = self._last.get(delivery.generation)

@@ -204,20 +204,3 @@ async def test_each_secret_signs_and_without_one_nothing_is_signed(
         for secret in secrets:
             assert Webhook(secret).verify(raw, headers) == json.loads(raw)
         assert ("data" in json.loads(raw)) is (len(secrets) == 2)
-
-
-async def test_a_delivery_is_sent_again_by_hand(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
-    policy = {"schedule": [0, 5], "heed": False}
-    await video_mock.http.put("/admin/config", json={"callbacks": policy})
-    await video_mock.arm(_callback("resend", {"schedule": [0, 5, 5], "heed": False}, **SUCCESS))
-    await finish(video_mock, picture_url, receiver)
-    assert sorted(receiver.words) == ["processing"] * 2 + ["succeed"] * 3
-    calls = {it["status"]: it["delivery_id"] for it in (await video_mock.row(TASK))["callbacks"]}
-    reply = await video_mock.post(f"/admin/callbacks/{calls['succeed']}/replay", None)
-    assert reply.status_code == 202
-    await video_mock.quiet()
-    assert len(receiver.raw) == 6
-    assert receiver.raw[5] == receiver.raw[receiver.words.index("succeed")]
-    assert (await video_mock.post("/admin/callbacks/msg_x/replay", None)).status_code == 404
