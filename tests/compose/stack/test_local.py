@@ -9,8 +9,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -59,20 +59,24 @@ def test_a_script_becomes_its_service_with_its_settings_and_nobody_elses(
     assert "API_RATE" not in env
 
 
+def sections(settings: Settings) -> dict[str, dict[str, str]]:
+    """Supervisor's configuration as it reads it."""
+    stack, conf = Local(settings), configparser.RawConfigParser()
+    conf.read_string(stack.supervisor_conf(stack.programs(HOME)))
+    return {name: dict(conf[name]) for name in conf.sections()}
+
+
 def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None:
-    found = Local(settings(CALLBACK_SECRET="100%-secret,with;marks-of-all-kinds"))
-    items = found.programs(HOME)
-    text = found.supervisor_conf(items)
-    assert "100%" not in text
-    conf = configparser.RawConfigParser()
-    conf.read_string(text)
+    found = settings(CALLBACK_SECRET="100%-secret,with;marks-of-all-kinds")
+    conf = sections(found)
+    assert "100%" not in str(conf)
     # What it and they write is nobody else's.
     assert conf["supervisord"]["umask"] == "077"
     assert conf["unix_http_server"]["chmod"] == "0700"
     worker = conf["program:worker-1"]
     assert worker["autorestart"] == "true"
-    file = found.settings.run_dir / "worker-1.sh"
-    assert worker["command"] == f'/bin/sh "{file}" {items[4].digest}'
+    script = f'/bin/sh "{found.run_dir / "worker-1.sh"}"'
+    assert worker["command"] == f"{script} {digests(found)['worker-1']}"
 
 
 def test_only_what_a_setting_concerns_is_started_again(settings: Load) -> None:
@@ -85,17 +89,11 @@ def test_only_what_a_setting_concerns_is_started_again(settings: Load) -> None:
 def test_one_more_worker_changes_nothing_but_the_page_that_shows_how_many_there_are_to_be(
     settings: Load,
 ) -> None:
-    def sections(workers: str) -> dict[str, dict[str, str]]:
-        stack = Local(settings(WORKERS=workers))
-        conf = configparser.RawConfigParser()
-        conf.read_string(stack.supervisor_conf(stack.programs(HOME)))
-        return {name: dict(conf[name]) for name in conf.sections()}
-
     assert [*digests(settings(WORKERS="2"))] == [
         *("temporal", "mock-comfyui", "mock-kling", "semaphore"),
         *("worker-1", "worker-2", "callback", "api"),
     ]
-    one, two = sections("1"), sections("2")
+    one, two = sections(settings(WORKERS="1")), sections(settings(WORKERS="2"))
     assert two.keys() - one.keys() == {"program:worker-2"}
     assert {name for name in one if one[name] != two[name]} == {"program:api"}
 
@@ -116,20 +114,11 @@ def test_code_that_changed_is_started_again(
     root: Path, settings: Load, changed: str, again: set[str]
 ) -> None:
     stack = Local(settings())
-    before = digests(stack.settings, copied(stack))
+    before = digests(stack.settings, stack.prepare())
     (root / changed).parent.mkdir(parents=True)
     (root / changed).write_text("changed")
-    after = digests(stack.settings, copied(stack))
+    after = digests(stack.settings, stack.prepare())
     assert {name for name in before if before[name] != after[name]} == again
-
-
-def copied(stack: Local) -> Path:
-    """Where the code is copied to; the newest of those that there are."""
-    before = set((stack.settings.run_dir / "code").glob("*"))
-    stack.prepare()
-    after = set((stack.settings.run_dir / "code").glob("*"))
-    [home] = after - before or after
-    return home
 
 
 @pytest.fixture
@@ -145,28 +134,27 @@ def code(root: Path) -> Path:
 
 def test_what_was_begun_from_a_copy_is_not_changed_by_a_change(code: Path, settings: Load) -> None:
     stack = Local(settings())
-    before = copied(stack)
+    before = stack.prepare()
     assert {str(path.relative_to(before)) for path in before.rglob("*") if path.is_file()} == {
         *("shared/a.py", "shared/deep/b.py", "services/worker/c.py"),
         # Without what Python has not finished.
         "shared/__pycache__/a.cpython-313.pyc",
     }
     (before / "kept").touch()
-    assert copied(stack) == before
+    assert stack.prepare() == before
     assert (before / "kept").exists()
     (code / "shared/a.py").write_text("of the next release")
-    after = copied(stack)
+    after = stack.prepare()
     assert (before / "shared/a.py").read_text() == "shared/a.py"
     assert (after / "shared/a.py").read_text() == "of the next release"
 
 
 def test_a_copy_that_was_cut_short_is_made_again(code: Path, settings: Load) -> None:
     stack = Local(settings())
-    home = copied(stack)
-    half = home.with_name(f"{home.name}.new")
-    home.rename(half)
+    home = stack.prepare()
+    half = home.rename(home.with_name(f"{home.name}.new"))
     (half / "shared/half.py").write_text("")
-    stack.prepare()
+    assert stack.prepare() == home
     assert not half.exists()
     assert not (home / "shared/half.py").exists()
 
@@ -246,34 +234,27 @@ def test_one_that_is_ending_is_waited_for(settings: Load, ask: Callable[[Local],
     assert not local.alive()
 
 
-SLEEP = "import time; print('up', flush=True); time.sleep(60)"
-
-
-@contextmanager
-def sleeper(**mark: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", SLEEP]
-    env = dict(os.environ) | mark
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 @needs_proc
 def test_only_marked_processes_are_ended(tmp_path: Path) -> None:
     assert end_marked(tmp_path) == 0
+    code = "import time; print('up', flush=True); time.sleep(60)"
+    marks = [{MARK: str(tmp_path)}, {MARK: str(tmp_path / "other")}, {}]
     with ExitStack() as running:
-        ours = running.enter_context(sleeper(**{MARK: str(tmp_path)}))
-        others = running.enter_context(sleeper(**{MARK: str(tmp_path / "other")}))
-        plain = running.enter_context(sleeper())
+        sleepers = []
+        for mark in marks:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], env=os.environ | mark, stdout=subprocess.PIPE
+            )
+            running.enter_context(process)
+            running.callback(process.kill)
+            assert process.stdout is not None
+            process.stdout.readline()
+            sleepers.append(process)
+        ours, *others = sleepers
         assert marked(tmp_path) == [ours.pid]
         assert end_marked(tmp_path) == 1
         assert ours.wait(timeout=60) == -15
-        assert others.poll() is None
-        assert plain.poll() is None
+        assert [each.poll() for each in others] == [None, None]
 
 
 def record(level: str, event: str) -> str:
