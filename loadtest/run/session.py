@@ -109,9 +109,7 @@ async def _noted(name: str, ask: Callable[[], Awaitable[None]], problems: list[s
 
 async def _answers(url: str, path: str) -> None:
     async with Http(url, timeout=5) as http:
-        answer = await http.get(path)
-        if not answer.ok:
-            raise Unreachable(f"{url}{path}: {answer.problem}")
+        await http.read(path)
 
 
 @contextlib.asynccontextmanager

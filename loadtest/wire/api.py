@@ -37,25 +37,21 @@ class Api:
 
         A connection that fails and a 503 or 429 are tried again until `patience` seconds are over.
         """
-        until = asyncio.get_running_loop().time() + patience
-        tries, answer, away = 0, None, None
+        loop, tries = asyncio.get_running_loop(), 0
+        until = loop.time() + patience
         while True:
             tries += 1
+            status, pause = None, None
             try:
                 answer = await self._http.post("/jobs", body, headers={"Idempotency-Key": key})
-                away = None
+                if answer.status not in (429, 503):
+                    return _submitted(answer, tries)
+                status, pause, problem = answer.status, answer.retry_after, answer.problem
             except Unreachable as error:
-                away = str(error)
-            if answer is not None and away is None and answer.status not in (429, 503):
-                return _submitted(answer, tries)
-            pause = (answer.retry_after if answer and not away else None) or min(
-                0.1 * 2**tries, 3.0
-            )
-            if asyncio.get_running_loop().time() + pause > until:
-                problem = away or (answer.problem if answer else None)
-                return Submitted(
-                    None, tries, answer.status if answer and not away else None, problem
-                )
+                problem = str(error)
+            pause = pause or min(0.1 * 2**tries, 3.0)
+            if loop.time() + pause > until:
+                return Submitted(None, tries, status, problem)
             await asyncio.sleep(pause)
 
     async def jobs(self, tag: str, status: str | None = None) -> AsyncIterator[dict[str, Any]]:
@@ -67,46 +63,31 @@ class Api:
                 params["cursor"] = cursor
             if status:
                 params["status"] = status
-            answer = await self._http.get("/jobs", params)
-            if not answer.ok or not isinstance(answer.body, dict):
-                raise Unreachable(f"GET /jobs: {answer.problem}")
-            for job in answer.body.get("jobs") or []:
+            body = await self._http.read("/jobs", params)
+            for job in body.get("jobs") or []:
                 yield job
-            cursor = answer.body.get("next_cursor")
+            cursor = body.get("next_cursor")
             if not cursor:
                 return
 
     async def places(self, tag: str) -> dict[str, int | None]:
         """Return the places in the queue of the newest jobs with this tag that wait."""
-        answer = await self._http.get("/jobs", {"tag": tag, "status": "queued", "limit": "20"})
-        if not answer.ok or not isinstance(answer.body, dict):
-            raise Unreachable(f"GET /jobs: {answer.problem}")
-        return {job["job_id"]: job.get("queue_position") for job in answer.body.get("jobs") or []}
+        body = await self._http.read("/jobs", {"tag": tag, "status": "queued", "limit": "20"})
+        return {job["job_id"]: job.get("queue_position") for job in body.get("jobs") or []}
 
     async def job(self, job_id: str) -> dict[str, Any] | None:
-        """Return one job, or None when the API does not know it."""
-        answer = await self._http.get(f"/jobs/{job_id}")
-        if answer.status == 404:
-            return None
-        if not answer.ok or not isinstance(answer.body, dict):
-            raise Unreachable(f"GET /jobs/{job_id}: {answer.problem}")
-        return answer.body
+        """Return one job, or None if the API does not know it."""
+        job: dict[str, Any] | None = await self._http.read(f"/jobs/{job_id}", optional=True)
+        return job
 
     async def record(self, job_id: str) -> Any:
         """Return the record of a job as it is stored, or None."""
-        answer = await self._http.get(f"/jobs/{job_id}/record")
-        if answer.status == 404:
-            return None
-        if not answer.ok:
-            raise Unreachable(f"GET /jobs/{job_id}/record: {answer.problem}")
-        return answer.body
+        return await self._http.read(f"/jobs/{job_id}/record", optional=True)
 
     async def slots(self) -> dict[str, Any]:
         """Return the slot limit, its holders and who waits."""
-        answer = await self._http.get("/slots")
-        if not answer.ok or not isinstance(answer.body, dict):
-            raise Unreachable(f"GET /slots: {answer.problem}")
-        return answer.body
+        slots: dict[str, Any] = await self._http.read("/slots")
+        return slots
 
     async def file(self, job_id: str, kind: str) -> bytes | None:
         """Return a stored file of a job (`image` or `video`)."""

@@ -74,6 +74,18 @@ class Http:
     async def get(self, path: str, params: dict[str, str] | None = None) -> Answer:
         return await self._send("GET", path, params=params)
 
+    async def read(
+        self, path: str, params: dict[str, str] | None = None, *, optional: bool = False
+    ) -> Any:
+        """Return the JSON at a path, or None if it is `optional` and not there; raise Unreachable
+        for any other answer."""
+        answer = await self.get(path, params)
+        if optional and answer.status == 404:
+            return None
+        if not answer.ok or answer.body is None:
+            raise Unreachable(f"{self.base_url}{path}: {answer.problem}")
+        return answer.body
+
     async def post(
         self, path: str, body: Any = None, *, headers: dict[str, str] | None = None
     ) -> Answer:

@@ -20,13 +20,10 @@ class Vendor:
 
     async def ledger(self, *, newest: int | None = None) -> list[dict[str, Any]]:
         """Return one row per accepted generation, or the last so many of them."""
-        body = await self._get("/admin/ledger" + (f"?limit={newest}" if newest else ""))
-        if isinstance(body, dict):
-            body = next((value for value in body.values() if isinstance(value, list)), [])
-        return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []
+        return _rows(await self._http.read(f"/admin/ledger{f'?limit={newest}' if newest else ''}"))
 
     async def stats(self) -> Any:
-        return await self._get("/admin/stats")
+        return await self._http.read("/admin/stats")
 
     async def clock(self) -> dict[str, Any] | None:
         """Read the mock's clock as of a request, between its sending and its answer.
@@ -37,22 +34,21 @@ class Vendor:
         sent = time.time()
         await self._http.get(path)
         answered = time.time()
-        noted = await self._get(f"/admin/journal?limit=1&path={path}")
+        noted = await self._http.read(f"/admin/journal?limit=1&path={path}")
         if not isinstance(noted, list) or not noted:
             return None
         return {"sent_at": sent, "answered_at": answered, "theirs": noted[0].get("at")}
 
     async def verdict(self) -> Any:
-        return await self._get("/admin/verdict")
+        return await self._http.read("/admin/verdict")
 
     async def faults(self) -> Any:
-        return await self._get("/admin/faults")
+        return await self._http.read("/admin/faults")
 
     async def trace(self) -> tuple[int, list[dict[str, Any]]]:
         """Return every fault that was injected and is still remembered, and how many there were."""
-        body = await self._get("/admin/trace")
-        rows = body.get("rows") if isinstance(body, dict) else None
-        kept = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        body = await self._http.read("/admin/trace")
+        kept = _rows(body)
         return int(body.get("recorded", len(kept))) if isinstance(body, dict) else 0, kept
 
     async def arm(self, plan: dict[str, Any]) -> None:
@@ -70,8 +66,7 @@ class Vendor:
     async def rules(self) -> list[str]:
         """Return the names of the armed rules."""
         body = await self.faults()
-        rules = body.get("rules") if isinstance(body, dict) else None
-        return [str(rule.get("name")) for rule in rules or [] if isinstance(rule, dict)]
+        return [str(rule.get("name")) for rule in _rows(body.get("rules"))]
 
     async def reset(self) -> None:
         """Forget everything but the configuration."""
@@ -79,19 +74,14 @@ class Vendor:
         if not answer.ok:
             raise Unreachable(f"{self.name} POST /admin/reset: {answer.problem}")
 
-    async def _get(self, path: str) -> Any:
-        answer = await self._http.get(path)
-        if not answer.ok:
-            raise Unreachable(f"{self.name} {path}: {answer.problem}")
-        return answer.body
-
 
 async def receipts(http: Http, job_id: str) -> list[dict[str, Any]]:
     """Return what the callback receiver noted for one job."""
-    answer = await http.get("/callbacks", {"job_id": job_id})
-    if not answer.ok:
-        raise Unreachable(f"GET /callbacks: {answer.problem}")
-    body = answer.body
+    return _rows(await http.read("/callbacks", {"job_id": job_id}))
+
+
+def _rows(body: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, or of the list that is in an object."""
     if isinstance(body, dict):
         body = next((value for value in body.values() if isinstance(value, list)), [])
     return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []
