@@ -11,6 +11,7 @@ from services.callback.kling import Callback
 from services.callback.models import Fate, NotKept, Receipt, parse
 from services.callback.receiver import Receiver
 from shared.errors import BodyTooLarge, GenvideoError, NotJson, RouteNotFound
+from shared.http.bodies import require_json
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.ids import is_job_id
@@ -129,11 +130,7 @@ async def _receive(
 
 async def _read(request: Request) -> bytes:
     """Return the raw body; raise NotJson, BodyTooLarge or BodyTooSlow."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    ):
-        raise NotJson("Send application/json.")
+    require_json(request.headers)
     raw = bytearray()
     try:
         async with asyncio.timeout(READ_SECONDS):

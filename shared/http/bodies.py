@@ -1,4 +1,4 @@
-"""Limit bodies in bytes and in JSON values before anything reads them."""
+"""Refuse bodies that are not JSON, too large, or hold too many values, before they are read."""
 
 import json
 import re
@@ -8,11 +8,18 @@ from typing import NamedTuple
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import BodyTooLarge
+from shared.errors import BodyTooLarge, NotJson
 from shared.http.mistakes import mistakes_of
 from shared.http.problems import Refusal, answer, invalid_input, refusal_of
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+
+
+def require_json(headers: Headers) -> None:
+    """Raise NotJson unless the media type is `application/json` or one of its kinds."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not re.fullmatch(r"application/(json|\S+\+json)", media_type):
+        raise NotJson("Content-Type: application/json.")
 
 
 class Limit(NamedTuple):

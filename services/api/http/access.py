@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.metrics import REFUSED
 from services.api.settings import ApiSettings
-from shared.errors import GenvideoError, NotJson
+from shared.errors import GenvideoError
+from shared.http.bodies import require_json
 from shared.http.guard import SAFE_METHODS
 from shared.http.problems import from_error
 
@@ -146,8 +147,9 @@ class AccessControl:
         headers = Headers(scope=scope)
         if changes or (self._exposed and not _is_open(scope)):
             self._check_token(headers, scope["path"])
-        if changes:
-            _check_media_type(headers)
+        chunked = "transfer-encoding" in headers
+        if changes and (chunked or headers.get("content-length", "0") != "0"):
+            require_json(headers)
 
     def _check_rate(self, scope: Scope) -> None:
         client = scope.get("client")
@@ -179,13 +181,6 @@ def _is_open(scope: Scope) -> bool:
         return False
     # A browser's preflight carries no token.
     return scope["method"] == "OPTIONS" or bool(_OPEN.fullmatch(scope["path"]))
-
-
-def _check_media_type(headers: Headers) -> None:
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-    if not empty and media_type != "application/json" and not media_type.endswith("+json"):
-        raise NotJson("Content-Type: application/json.")
 
 
 class Cors(CORSMiddleware):
