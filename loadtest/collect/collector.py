@@ -273,8 +273,8 @@ def own_clock() -> list[dict[str, Any]]:
     ]
 
 
-PROBES = 5
-"""The quickest of several requests says most."""
+PROBES = 10
+"""The quickest of several requests says most; on a busy machine most of them are slow."""
 
 
 async def probe(vendors: Iterable[Vendor], moment: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from loadtest.books import raw, seal
 from loadtest.books.histories import read_file
 from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
-from loadtest.judge.judge import Judgement
+from loadtest.judge.judge import Judgement, judge
 from loadtest.run.plan import Options, Plan
 
 STEPS = ("image", "video")
@@ -597,3 +597,8 @@ def _vendors(made: int, mocks: Collection[str]) -> Row:
 def named(judgement: Judgement, kind: str) -> list[str]:
     """The jobs of all findings by one rule, in their order."""
     return [finding.job_id for finding in judgement.findings if finding.rule == kind]
+
+
+def convicted(run: Synthetic, rule: str) -> set[str]:
+    """The jobs that a rule convicts in these books."""
+    return {*named(judge(run.folder), rule)}

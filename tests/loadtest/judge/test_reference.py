@@ -24,9 +24,19 @@ from tests.loadtest.forging.kit import (
     convictions,
     job_in,
     moved,
+    rewrite,
 )
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
-from tests.loadtest.synthetic import Synthetic, job_id, named, put, signal_of
+from tests.loadtest.synthetic import (
+    JOB_SECONDS,
+    Synthetic,
+    convicted,
+    job_id,
+    named,
+    payload,
+    put,
+    signal_of,
+)
 
 assert families
 
@@ -233,3 +243,39 @@ def test_a_history_without_events_is_convicted(run: Synthetic) -> None:
     (run.folder.histories / f"{NAME}.json").write_text('{"events": []}', "utf-8")
 
     assert "history" in rules(run)
+
+
+SECOND, LAST = job_id(1, 1), job_id(1, 4)
+UPSERT = "upsertWorkflowSearchAttributesEventAttributes"
+
+
+def test_the_percent_in_temporal_is_not_that_of_the_record(honest: Synthetic) -> None:
+    def fall(events: list[Row]) -> None:
+        [upsert] = [event[UPSERT] for event in events if UPSERT in event]
+        upsert["searchAttributes"]["indexedFields"]["CustomProgress"] = payload(50)
+
+    honest.history(SECOND, fall)
+    assert convicted(honest, "history.progress") == {SECOND}
+
+
+def test_a_success_behind_the_jobs_own_time(honest: Synthetic) -> None:
+    def later(events: list[Row]) -> None:
+        events[-1]["eventTime"] = moved(events[-1]["eventTime"], JOB_SECONDS + 10)
+
+    honest.history(LAST, later)
+    assert convicted(honest, "history.limit") == {LAST}
+
+
+def test_a_video_that_ends_behind_its_job(honest: Synthetic) -> None:
+    honest.change(raw.LEDGERS["video"], 2, finished_at=lambda at: at + 0.5)
+    assert convicted(honest, "jobs.job.finished_at") == {SECOND}
+
+
+def test_a_fifth_attempt(honest: Synthetic) -> None:
+    def many(events: list[Row]) -> None:
+        for event in events:
+            scheduled = event.get("activityTaskScheduledEventAttributes") or {}
+            rewrite(scheduled.get("input"), lambda body: "stage" in body and body.update(attempt=5))
+
+    honest.history(SECOND, many)
+    assert convicted(honest, "attempts") >= {SECOND}

@@ -1,21 +1,14 @@
-"""Ends that the history, the plan and the ledgers forbid, and views that lack what was so."""
+"""Grants out of turn, and views of the slot that lack what was so."""
 
 import base64
 
 import pytest
 
 from loadtest.books import raw
-from loadtest.judge.judge import judge
 from tests.loadtest.forging.kit import rewrite
-from tests.loadtest.synthetic import JOB_SECONDS, Row, Synthetic, exactly, job_id, payload
+from tests.loadtest.synthetic import Row, Synthetic, convicted, exactly, job_id
 
-SECOND, LAST = job_id(1, 1), job_id(1, 4)
-UPSERT = "upsertWorkflowSearchAttributesEventAttributes"
-
-
-def convicted(run: Synthetic, rule: str) -> set[str]:
-    """The jobs that the rule convicts."""
-    return {found.job_id for found in judge(run.folder).findings if found.rule == rule}
+LAST = job_id(1, 4)
 
 
 def granted(honest: Synthetic) -> float:
@@ -117,33 +110,3 @@ def test_a_place_of_a_moment_later(honest: Synthetic) -> None:
     moments = [granted(honest) + after for after in (-0.3, -0.2, -0.1)]
     look(honest, *moments, holders=[job_id(1, 2)], places={LAST: 1})
     assert convicted(honest, "slots.places") == set()
-
-
-def test_the_percent_in_temporal_is_not_that_of_the_record(honest: Synthetic) -> None:
-    def fall(events: list[Row]) -> None:
-        [upsert] = [event[UPSERT] for event in events if UPSERT in event]
-        upsert["searchAttributes"]["indexedFields"]["CustomProgress"] = payload(50)
-
-    honest.history(SECOND, fall)
-    assert convicted(honest, "history.progress") == {SECOND}
-
-
-def test_a_success_behind_the_jobs_own_time(honest: Synthetic) -> None:
-    end = exactly(granted(honest) + JOB_SECONDS + 10)
-    honest.history(LAST, lambda events: events[-1].update(eventTime=end))
-    assert convicted(honest, "history.limit") == {LAST}
-
-
-def test_a_video_that_ends_behind_its_job(honest: Synthetic) -> None:
-    honest.change(raw.LEDGERS["video"], 2, finished_at=lambda at: at + 0.5)
-    assert convicted(honest, "jobs.job.finished_at") == {SECOND}
-
-
-def test_a_fifth_attempt(honest: Synthetic) -> None:
-    def many(events: list[Row]) -> None:
-        for event in events:
-            scheduled = event.get("activityTaskScheduledEventAttributes") or {}
-            rewrite(scheduled.get("input"), lambda body: "stage" in body and body.update(attempt=5))
-
-    honest.history(SECOND, many)
-    assert convicted(honest, "attempts") >= {SECOND}
