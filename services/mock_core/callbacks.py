@@ -177,7 +177,7 @@ class CallbackSender:
                 generation.delivery_attempts.append(
                     DeliveryAttempt(delivery.delivery_id, delivery.status, note)
                 )
-                self._signal(generation, delivery.status)
+                self.signal(generation, delivery.status)
                 return []
             if hit.name == "callback.repeat":
                 for number in range(1, hit["times"]):
@@ -231,7 +231,7 @@ class CallbackSender:
 
     def _tried(self, delivery: Delivery) -> None:
         delivery.tried.set()
-        self._signal(delivery.generation, delivery.status)
+        self.signal(delivery.generation, delivery.status)
 
     async def _attempt(self, delivery: Delivery) -> DeliveryAttempt:
         attempt = DeliveryAttempt(
@@ -259,10 +259,6 @@ class CallbackSender:
         self.attempted(delivery.generation)
         return attempt
 
-    def end_reported(self, generation: Generation) -> None:
-        """Release callbacks that wait until a status call has reported the end."""
-        self._signal(generation, "reported")
-
     async def wait_for(self, generation: Generation, what: str, *, within: float) -> None:
         """Wait until the callback of this status has been tried or lost, or time is up; earlier
         ones don't count."""
@@ -277,7 +273,9 @@ class CallbackSender:
             # Another waiter for the same, or a reset, may have removed it.
             self._waiting.pop((generation, what), None)
 
-    def _signal(self, generation: Generation, what: str) -> None:
+    def signal(self, generation: Generation, what: str) -> None:
+        """Release what waits for this: a status that was tried or lost, or `reported`, once a
+        status call has reported the end."""
         if (event := self._waiting.get((generation, what))) is not None:
             event.set()
 

@@ -200,7 +200,7 @@ async def look_up(
         return instead
     view = view_of(generation, mock.clock.now())
     if view.state in ENDED:
-        mock.sender.end_reported(generation)
+        mock.sender.signal(generation, "reported")
     return await disturb_reply(hits, mock.clock, reply=reply(generation, view), shape=shape)
 
 

@@ -21,7 +21,6 @@ from services.mock_comfyui.settings import native_config
 from services.mock_core.clock import Clock
 from services.mock_core.mock import Mock
 
-_UNREADABLE = "cannot identify image file '/opt/ComfyUI/input/{}'"
 _ROOT = "/opt/ComfyUI/output"
 # In so many parts a slow file is written; the first has no byte.
 _PARTS = 8
@@ -56,7 +55,12 @@ class Saver:
         prefix = str(inputs.get("filename_prefix", "ComfyUI"))
         match node["class_type"]:
             case "LoadImage":
-                self._check_picture(str(inputs["image"]))
+                name = str(inputs["image"])
+                try:
+                    Image.open(io.BytesIO(load(self._files, name) or b"")).load()
+                except (UnidentifiedImageError, OSError, SyntaxError) as error:
+                    message = f"cannot identify image file '/opt/ComfyUI/input/{name}'"
+                    raise NodeFailed("PIL.UnidentifiedImageError", message) from error
             case "SaveImage":
                 return await self._save(task, node_id, prefix, native_config(self._mock).format)
             case "SaveImageAdvanced":
@@ -133,13 +137,6 @@ class Saver:
             self._files.put(key, body, f"image/{format_}", task.generation)
         images = [{"filename": it, "subfolder": subfolder, "type": folder} for it in names]
         return {"images": images}
-
-    def _check_picture(self, name: str) -> None:
-        try:
-            Image.open(io.BytesIO(load(self._files, name) or b"")).load()
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
-            message = _UNREADABLE.format(name)
-            raise NodeFailed("PIL.UnidentifiedImageError", message) from error
 
 
 def _place_of(prefix: str) -> tuple[str, str]:
