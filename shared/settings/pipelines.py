@@ -20,7 +20,8 @@ def _are_there(text: str) -> str:
 
 
 def _named(text: str) -> Iterator[Definition]:
-    for path in paths_of(text):
+    """Yield the definitions of import paths, each `package.module:NAME`."""
+    for path in filter(None, map(str.strip, text.split(","))):
         try:
             found = resolve_name(path) if ":" in path else None
         except (ImportError, AttributeError, ValueError) as error:
@@ -28,11 +29,6 @@ def _named(text: str) -> Iterator[Definition]:
         if not isinstance(found, Definition):
             raise ValueError(f"{path} is not package.module:NAME of a pipeline's definition")
         yield found
-
-
-def paths_of(text: str) -> list[str]:
-    """Return the import paths, each `package.module:NAME`."""
-    return [path for path in map(str.strip, text.split(",")) if path]
 
 
 class PipelineSettings(BaseSettings):

@@ -14,6 +14,7 @@ import pytest
 
 from compose.stack.machine import free_ports
 from tests.fixtures.eventually import eventually
+from tests.fixtures.processes import children, gone
 
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = "evil.example"
@@ -45,13 +46,6 @@ class Server:
     def ui(self) -> str:
         return f"http://127.0.0.1:{self.ui_port}"
 
-    def proxies(self) -> list[int]:
-        """Process ids of what stands before its UI."""
-        mark = f"\0{self.process.pid}\0".encode()
-        return [
-            pid for pid, line in _command_lines() if b"compose.ui_proxy" in line and mark in line
-        ]
-
     def listens(self) -> set[tuple[str, int]]:
         """Each address that the server process itself takes connections at."""
         links = set()
@@ -64,12 +58,6 @@ class Server:
             for row in rows
             if row[3] == LISTENING and f"socket:[{row[9]}]" in links
         }
-
-
-def _command_lines() -> Iterator[tuple[int, bytes]]:
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            yield int(entry.name), (entry / "cmdline").read_bytes()
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -156,15 +144,14 @@ async def test_the_ui_works_for_its_own_page_and_behind_its_public_name(server: 
 async def test_what_stands_before_the_ui_is_started_again_and_ends_with_the_server(
     server: Server,
 ) -> None:
-    (first,) = server.proxies()
+    (keeper,) = children(server.process.pid)
+    (first,) = children(keeper)
     os.kill(first, signal.SIGKILL)
+    await gone(first)
     async with httpx.AsyncClient() as client:
         await eventually(lambda: status(client, f"{server.ui}/healthz"), lambda it: it == 200)
-    assert first not in server.proxies()
+    (second,) = children(keeper)
     server.process.kill()
     server.process.wait()
-
-    async def proxies() -> list[int]:
-        return server.proxies()
-
-    await eventually(proxies, lambda found: not found)
+    await gone(second)
+    await gone(keeper)
