@@ -31,18 +31,13 @@ class Activities:
 
     def begin(self, run: Run, wanted: Any, number: int) -> None:
         """Also for a run that a reset has made."""
-        activity = Activity(
-            run=run,
-            seq=wanted.seq,
-            activity_id=wanted.activity_id,
-            scheduled=number,
-            type=wanted.activity_type,
-            queue=wanted.task_queue or run.queue,
-            args=list(wanted.arguments),
-            policy=wanted.retry_policy,
-            start_to_close=wanted.start_to_close_timeout.ToNanoseconds() / 1e9,
-            heartbeat=wanted.heartbeat_timeout.ToNanoseconds() / 1e9,
+        activity = Activity.of(
+            run,
+            wanted,
             at=self._world.now,
+            scheduled=number,
+            queue=wanted.task_queue or run.queue,
+            heartbeat=wanted.heartbeat_timeout.ToNanoseconds() / 1e9,
         )
         run.activities[activity.seq] = activity
         self._give_out(activity)

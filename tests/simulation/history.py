@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads
@@ -184,6 +184,21 @@ class Activity:
     clears: bool = False
     paused: bool = False
     ended: bool = False
+
+    @classmethod
+    def of(cls, run: "Run", wanted: Any, *, at: float, **others: Any) -> Self:
+        """As a workflow's command wants it; `others`: other fields."""
+        return cls(
+            run=run,
+            seq=wanted.seq,
+            activity_id=wanted.activity_id,
+            type=wanted.activity_type,
+            args=list(wanted.arguments),
+            policy=wanted.retry_policy,
+            start_to_close=wanted.start_to_close_timeout.ToNanoseconds() / 1e9,
+            at=at,
+            **others,
+        )
 
 
 class UpdateState(Enum):

@@ -1,9 +1,17 @@
 """A reset: a new run with the old one's history up to a task, and what was sent after it."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.simulation.history import Reset, Run, Status, Update, UpdateState
+from tests.simulation.history import (
+    Event,
+    Reset,
+    Run,
+    Status,
+    TaskRecord,
+    Update,
+    UpdateState,
+)
 from tests.simulation.tasks import deliver, start_timer
 
 if TYPE_CHECKING:
@@ -18,40 +26,25 @@ def reset(server: "Server", run: Run, task: int) -> Run:
     """Back to before the end of the run's workflow task of that number, from 0."""
     if not 0 <= task < len(run.records):
         raise Reset(run.run_id)
-    again = _copy(server, run, task)
+    record, number = run.records[task], server.number()
+    again = _beginning(
+        run,
+        run.events[: record.seen],
+        run.records[:task],
+        run_id=f"{run.workflow_id}/{number}",
+        status=Status.RUNNING,
+        closed_at=None,
+        tasks=0,
+        failures=0,
+        lag=None,
+    )
+    again.write(server.world.now, "was_reset", seed=number)
     if run.is_open:
         server.close(run, Status.TERMINATED)
     server.add(again)
     _resume(server, again)
     _send_again(server, run, again)
     server.tasks.schedule(again)
-    return again
-
-
-def _copy(server: "Server", run: Run, task: int) -> Run:
-    record = run.records[task]
-    number = server.number()
-    again = Run(
-        workflow_id=run.workflow_id,
-        run_id=f"{run.workflow_id}/{number}",
-        type=run.type,
-        queue=run.queue,
-        args=run.args,
-        began=run.began,
-        first_run_id=run.first_run_id,
-        original_run_id=run.original_run_id,
-        task_timeout=run.task_timeout,
-        seed=run.seed,
-        continued_from=run.continued_from,
-        memo=dict(run.memo),
-        heard={key for key in run.heard if key != "cancel"},
-    )
-    again.events = [replace(event) for event in run.events[: record.seen]]
-    again.records = list(run.records[:task])
-    _copy_updates(again)
-    if any(event.kind == "cancel_requested" for event in again.events):
-        again.heard.add("cancel")
-    again.write(server.world.now, "was_reset", seed=number)
     return again
 
 
@@ -86,27 +79,34 @@ def _end_silently(run: Run) -> None:
 
 
 def _as_of(run: Run, at: float) -> Run:
-    events = [replace(event) for event in run.events if event.at <= at]
-    records = [record for record in run.records if record.done <= at]
-    is_closed = any(event.kind.startswith("closed:") for event in events)
+    events = [event for event in run.events if event.at <= at]
+    again = _beginning(run, events, [record for record in run.records if record.done <= at])
+    ends = [event.kind for event in events if event.kind.startswith("closed:")]
+    if ends:
+        name = ends[-1].removeprefix("closed:")
+        again.status = next(status for status in Status if status.name == name)
+    else:
+        again.status, again.closed_at = Status.RUNNING, None
+    return again
+
+
+def _beginning(run: Run, events: list[Event], records: list[TaskRecord], **others: Any) -> Run:
+    """The run with these events only, and nothing of it under way; `others`: other fields."""
     again = replace(
         run,
-        events=events,
-        records=records,
+        events=[replace(event) for event in events],
+        records=list(records),
         buffered=[],
         task=None,
         sticky=None,
         activities={},
         timers={},
         updates={},
+        memo=dict(run.memo),
         waiting=[],
         heard={key for key in run.heard if key != "cancel"},
+        **others,
     )
-    if is_closed:
-        name = events[-1].kind.removeprefix("closed:")
-        again.status = next(status for status in Status if status.name == name)
-    else:
-        again.status, again.closed_at = Status.RUNNING, None
     if any(event.kind == "cancel_requested" for event in events):
         again.heard.add("cancel")
     _copy_updates(again)

@@ -1,6 +1,10 @@
 """Workflow tasks on the server's side: given to a worker, taken, failed, lost; and carried out."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.common.v1 import Payloads
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.service import RPCError
 
 from tests.simulation.history import NEWS, Run, Status, Task, TaskRecord, UpdateState
 
@@ -8,15 +12,6 @@ if TYPE_CHECKING:
     from tests.simulation.core import Answer
     from tests.simulation.server import Server
     from tests.simulation.worker import Worker
-from typing import TYPE_CHECKING, Any
-
-from temporalio.api.common.v1 import Payloads
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.service import RPCError
-
-if TYPE_CHECKING:
-    from tests.simulation.server import Server
-
 
 STICKY_SECONDS = 0.5
 POLL_SECONDS = 0.2

@@ -71,18 +71,13 @@ class Hand:
             return
         worker = self._worker
         now = worker.world.now
-        activity = Activity(
-            run=self._run,
-            seq=wanted.seq,
-            activity_id=wanted.activity_id,
-            scheduled=0,
-            type=wanted.activity_type,
-            queue=worker.queue,
-            args=list(wanted.arguments),
-            policy=wanted.retry_policy,
-            start_to_close=wanted.start_to_close_timeout.ToNanoseconds() / 1e9,
-            heartbeat=0.0,
+        activity = Activity.of(
+            self._run,
+            wanted,
             at=now,
+            scheduled=0,
+            queue=worker.queue,
+            heartbeat=0.0,
             attempt=attempt,
         )
 
