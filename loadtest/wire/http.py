@@ -5,6 +5,9 @@ from typing import Any, Self
 import httpx
 from pydantic import SecretStr
 
+# Shorter than the services' own idle limit of 5 s, so that none closes under a request.
+KEEPALIVE_SECONDS = 2.0
+
 
 class Unreachable(Exception):
     """Nothing answered at an address, or not in time."""
@@ -59,7 +62,11 @@ class Http:
             headers=bearer(token),
             trust_env=False,
             transport=transport,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            limits=httpx.Limits(
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=KEEPALIVE_SECONDS,
+            ),
         )
 
     async def __aenter__(self) -> Self:
