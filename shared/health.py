@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -40,61 +40,6 @@ Body = Callable[[Client], AbstractAsyncContextManager[object]]
 Check = Callable[[], Awaitable[str | None]]
 
 
-class Work:
-    """The body of the process. It begins when Temporal answers, and ends when it is cancelled or
-    fails.
-
-    `checks` are further dependencies for `/readyz`. It also ends if the namespace belongs to
-    another stack than `stack`.
-    """
-
-    def __init__(
-        self,
-        body: Body,
-        keys: PayloadKeys,
-        *,
-        checks: Mapping[str, Check] | None = None,
-        stack: str = "",
-    ) -> None:
-        self.status = 0
-        self._stack = stack
-        self._checks = checks or {}
-        self._body = body
-        self._keys = keys
-        self._client: Client | None = None
-        self._waiting = "does not answer yet; waiting for it"
-
-    async def run(self) -> None:
-        """Wait for the server, however long it takes; then work until cancelled."""
-        self._client = await connect_when_up(self._keys, report=self._wait)
-        async with self._body(self._client):
-            await stay_alone(self._client, self._stack)
-
-    def fail(self, error: BaseException) -> None:
-        """Note why the work has ended, and the exit status of the process."""
-        if isinstance(error, AnotherStack):
-            log.error(error.message)
-            self.status = EX_REFUSED
-        else:
-            log.critical("the work has failed, exiting", exc_info=error)
-            self.status = EX_FAILED
-
-    async def reasons(self) -> Mapping[str, str | None]:
-        """Return each dependency, and why it isn't ready, or None."""
-        others = {name: check() for name, check in self._checks.items()}
-        return await reasons_of({"temporal": self._temporal(), **others})
-
-    async def _temporal(self) -> str | None:
-        if self._client is None:
-            return self._waiting
-        return await temporal_reason(self._client)
-
-    def _wait(self, reason: str) -> None:
-        if reason != self._waiting:
-            self._waiting = reason
-            log.warning("waiting for Temporal", reason=reason)
-
-
 def run_worker(
     name: str,
     body: Body,
@@ -109,45 +54,89 @@ def run_worker(
     namespace belongs to another stack.
     """
     observe(name, config)
-    work = Work(body, config.payload_keys, checks=checks, stack=config.stack)
+    work = Work(name, body, config, checks=checks)
 
     def stop() -> None:
         program.should_exit = True
 
-    stall = config.stall_seconds
-    app = worker_app(f"genvideo {name}", work, stall_seconds=stall, stop=stop, hosts=config.hosts)
-    program = server(app, config.listen_host, port=port)
+    program = server(work.app(stop), config.listen_host, port=port)
     program.run()
     if work.status:
         raise SystemExit(work.status)
 
 
-def worker_app(
-    title: str,
-    work: Work,
-    *,
-    stall_seconds: float,
-    stop: Callable[[], None],
-    hosts: Collection[str] = (),
-) -> FastAPI:
-    """Return the app with `/healthz`, `/readyz`, `/metrics`; a failure of the work calls `stop`."""
+class Work:
+    """The body of the process. It begins when Temporal answers, and ends when it is cancelled or
+    fails.
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        dog = asyncio.create_task(watchdog(stall_seconds))
-        task = asyncio.create_task(work.run())
-        task.add_done_callback(ended)
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        dog.cancel()
+    `checks` are further dependencies for `/readyz`. It also ends if the namespace belongs to
+    another stack.
+    """
 
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            work.fail(error)
-            stop()
+    def __init__(
+        self,
+        name: str,
+        body: Body,
+        config: PollingSettings,
+        *,
+        checks: Mapping[str, Check] | None = None,
+    ) -> None:
+        self.status = 0
+        self._name = name
+        self._body = body
+        self._config = config
+        self._checks = checks or {}
+        self._client: Client | None = None
+        self._waiting = "does not answer yet; waiting for it"
 
-    return service_app(title, ready=work.reasons, lifespan=lifespan, hosts=hosts)
+    def app(self, stop: Callable[[], None]) -> FastAPI:
+        """Return the app with `/healthz`, `/readyz`, `/metrics`; a failure of the work calls
+        `stop`."""
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            dog = asyncio.create_task(watchdog(self._config.stall_seconds))
+            task = asyncio.create_task(self.run())
+            task.add_done_callback(ended)
+            yield
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            dog.cancel()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._fail(error)
+                stop()
+
+        title, hosts = f"genvideo {self._name}", self._config.hosts
+        return service_app(title, ready=self._reasons, lifespan=lifespan, hosts=hosts)
+
+    async def run(self) -> None:
+        """Wait for the server, however long it takes; then work until cancelled."""
+        self._client = await connect_when_up(self._config.payload_keys, report=self._wait)
+        async with self._body(self._client):
+            await stay_alone(self._client, self._config.stack)
+
+    def _fail(self, error: BaseException) -> None:
+        """Note why the work has ended, and the exit status of the process."""
+        if isinstance(error, AnotherStack):
+            log.error(error.message)
+            self.status = EX_REFUSED
+        else:
+            log.critical("the work has failed, exiting", exc_info=error)
+            self.status = EX_FAILED
+
+    async def _reasons(self) -> Mapping[str, str | None]:
+        others = {name: check() for name, check in self._checks.items()}
+        return await reasons_of({"temporal": self._temporal(), **others})
+
+    async def _temporal(self) -> str | None:
+        return self._waiting if self._client is None else await temporal_reason(self._client)
+
+    def _wait(self, reason: str) -> None:
+        if reason != self._waiting:
+            self._waiting = reason
+            log.warning("waiting for Temporal", reason=reason)
 
 
 @stamina.retry(

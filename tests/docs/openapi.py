@@ -15,8 +15,8 @@ from services.mock_comfyui.app import create_app as mock_comfyui
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_kling.app import create_app as mock_kling
 from services.mock_kling.settings import KlingSettings
-from shared.health import Work, worker_app
-from shared.temporal.codec import PayloadKeys
+from shared.health import Work
+from shared.settings.common import PollingSettings
 from tests.docs.pages import REFERENCES
 
 COMMAND = ".venv/bin/python -m tests.docs.openapi"
@@ -25,9 +25,7 @@ SECRET = SecretStr("x" * 32)
 
 def _polling(name: str) -> FastAPI:
     """A process that polls Temporal, which has the routes of every service and no other."""
-
-    work = Work(lambda client: nullcontext(), PayloadKeys())
-    return worker_app(f"genvideo {name}", work, stall_seconds=1, stop=lambda: None)
+    return Work(name, lambda client: nullcontext(), PollingSettings()).app(lambda: None)
 
 
 APPS: Mapping[str, Callable[[], FastAPI]] = {

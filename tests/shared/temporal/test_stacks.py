@@ -13,6 +13,7 @@ from temporalio.client import Client
 from shared import health
 from shared.errors import AnotherStack
 from shared.health import Work
+from shared.settings.common import PollingSettings
 from shared.temporal import stacks
 from shared.temporal.codec import PayloadKeys
 from tests.fixtures.processes import free_port
@@ -65,7 +66,8 @@ async def test_two_that_came_up_together_find_each_other(
     monkeypatch.setattr(stacks, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(health, "connect_when_up", connected)
     alone, second = (
-        asyncio.create_task(Work(body, PayloadKeys(), stack=name).run()) for name in ("", "two")
+        asyncio.create_task(Work("a test's", body, PollingSettings(stack=name)).run())
+        for name in ("", "two")
     )
     async with stack_of(client, "one"):
         with pytest.raises(AnotherStack):
