@@ -116,20 +116,11 @@ def _links(graph: Graph, node_id: str, nodes: Nodes) -> Iterator[str]:
 def shape_of(graph: Graph, node_id: str, nodes: Nodes) -> tuple[tuple[int, int], int]:
     """Return width, height and batch from the nearest nodes above that give them; 0 if the graph
     gives none."""
-    width = height = batch = 0
-    ahead, seen = [node_id], {node_id}
-    while ahead and not (width and batch):
-        here = ahead.pop(0)
-        inputs = graph[here].get("inputs", {})
-        if not width and _is_number(inputs.get("width")) and _is_number(inputs.get("height")):
-            width, height = int(inputs["width"]), int(inputs["height"])
-        if not batch and _is_number(inputs.get("batch_size")):
-            batch = int(inputs["batch_size"])
-        for link in _links(graph, here, nodes):
-            if link not in seen:
-                seen.add(link)
-                ahead.append(link)
-    return (width, height), min(max(batch, 1), _MOST)
+    above = [graph[key].get("inputs", {}) for key in reversed(needed(graph, [node_id], nodes))]
+    sizes = [(it.get("width"), it.get("height")) for it in above]
+    size = next((pair for pair in sizes if all(map(_is_number, pair))), (0, 0))
+    batch = next((it["batch_size"] for it in above if _is_number(it.get("batch_size"))), 1)
+    return size, min(batch, _MOST)
 
 
 def _is_number(value: Any) -> bool:
