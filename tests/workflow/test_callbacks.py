@@ -27,7 +27,7 @@ from tests.fixtures.temporal import NULL
 from tests.services.mock_core.serving import HURRY, Json
 from tests.workflow.pipeline import LONG, SECRET, Pipeline, once, working
 from tests.workflow.scenarios import FIRST_ATTEMPT, rule
-from tests.workflow.wires import over_both_video_apis
+from tests.workflow.wires import KLING
 
 NEVER = 3600
 SLOWLY = rule("start", "slow", factor=8)
@@ -188,7 +188,7 @@ async def test_another_attempts_callback(polled: Pipeline) -> None:
     await decided(polled, "another attempt's callback", job_id)
 
 
-@over_both_video_apis
+@pytest.mark.parametrize("vendor_api", [{}, KLING], ids=["service", "kling"])
 async def test_callback_before_the_submits_reply(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(rule("submit", "delay", seconds=60_000))
     job_id = await unpolled.submit()
@@ -207,7 +207,6 @@ async def test_late_after_the_end(polled: Pipeline) -> None:
 # What a callback is worth
 
 
-@over_both_video_apis
 async def test_a_callback_alone_is_enough(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(LONG)
     record = await unpolled.ended(await looked_at(unpolled))
@@ -254,14 +253,6 @@ async def test_the_slot_is_kept_while_the_job_waits_for_its_callback(unpolled: P
     assert record.finished_at is not None
     assert video["finished_ts"] < record.finished_at.timestamp() < following["accepted_ts"]
     assert following["accepted_ts"] - video["finished_ts"] >= LATE_SECONDS
-
-
-async def test_a_failure_comes_by_callback_too(unpolled: Pipeline) -> None:
-    first = {"often": {"attempts": 1}}
-    await unpolled.videos.arm({**rule("start", "fail"), **first}, {**LONG, **first})
-    record = await unpolled.ended(await looked_at(unpolled))
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, once(video=2))
-    assert (await fates(unpolled, record.job_id, 2))[0] is Fate.APPLIED
 
 
 async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:

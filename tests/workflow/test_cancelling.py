@@ -31,10 +31,9 @@ from tests.workflow.pipeline import (
     pipeline,
     up_to,
     why,
-    working,
 )
 from tests.workflow.scenarios import rule
-from tests.workflow.wires import over_both_image_apis
+from tests.workflow.wires import COMFYUI
 
 STUCK = rule("start", "stick")
 
@@ -65,7 +64,7 @@ async def test_in_the_queue(line: Pipeline) -> None:
     await was_cancelled(line, holder)
 
 
-@over_both_image_apis
+@pytest.mark.parametrize("vendor_api", [{}, COMFYUI], ids=["service", "comfyui"])
 async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
     await line.images.arm({**STUCK, "match": {"prompt": "bad"}})
     job_id = await line.submit("bad")
@@ -130,18 +129,6 @@ async def test_what_cannot_be_had_does_not_hold_up_the_end(
     record = await was_cancelled(line, job_id)
     assert set(record.assets) == {*GENVIDEO.names} - {"video"}
     assert str(record.asset_url).endswith(f"{job_id}/{BEFORE_VIDEO}")
-
-
-async def test_a_vendor_that_never_ends_is_waited_for_up_to_the_bound(
-    client: Client, tmp_path: Path
-) -> None:
-    async with working(client, tmp_path, drain_seconds=0.5) as line:
-        await line.videos.arm(STUCK)
-        job_id = await line.submit()
-        await begun(line.videos, f"{job_id}.video.1")
-        await line.job(job_id).cancel()
-        await was_cancelled(line, job_id)
-        await line.free()
 
 
 async def test_before_its_first_step(client: Client, tmp_path: Path) -> None:
@@ -254,14 +241,6 @@ async def test_jobs_that_were_there_first_run_in_their_order(
                 prompts = [row["prompt"] for row in await line.ledger("image")]
                 assert prompts == [f"cat {n}" for n in range(3)]
             await line.free()
-
-
-async def test_a_semaphore_that_comes_last_is_waited_for(client: Client, tmp_path: Path) -> None:
-    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
-        job_id = await line.submit()
-        await line.until(job_id, Status.QUEUED)
-        async with running_semaphore(client, shutdown_seconds=0.1):
-            assert (await line.ended(job_id)).status is Status.SUCCEEDED
 
 
 async def test_no_process_reads_all_code_at_its_start(

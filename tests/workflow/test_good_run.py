@@ -224,7 +224,7 @@ OF_A_JOB = 22 + 6 * len(GENVIDEO.stages)
 OF_THE_SEMAPHORE = 12
 # That the slot goes on: an update, its task, the memo.
 OF_A_CHANGE = 6
-JOBS = 5
+JOBS = 3
 
 
 @pytest.mark.usefixtures("_at_once_on_a_busy_machine_too")

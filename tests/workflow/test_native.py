@@ -17,7 +17,7 @@ from shared.jobs.states import Status
 from shared.pipeline import heartbeat
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service, served
-from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
+from tests.services.worker.graphs.examples import WITHOUT_MODELS, example
 from tests.workflow.pipeline import (
     LONG,
     Pipeline,
@@ -138,18 +138,6 @@ async def test_out_of_memory_has_the_server_free_some_and_is_tried_again(line: P
     assert len(await called(line.images, "/api/free")) == 1
 
 
-async def test_a_model_that_is_not_there_ends_the_job_at_once(
-    client: Client, tmp_path: Path
-) -> None:
-    graph = {**COMFYUI, "comfyui_workflow": WITH_MODEL}
-    async with working(client, tmp_path, **graph) as line:
-        record = await line.run()
-        assert (record.status, record.attempts) == (Status.FAILED, up_to("image", 0))
-        assert why(record).code == "refused_for_good"
-        assert "Value not in list: ckpt_name" in why(record).message
-        assert await line.ledger("image") == []
-
-
 async def test_an_older_server_does_as_well_and_is_interrupted_by_the_prompts_id(
     line: Pipeline,
 ) -> None:
@@ -178,22 +166,6 @@ async def test_a_guarded_server_is_asked_and_fetched_from_with_the_headers(
         await make(line.images, key=KEY)
         record = await line.run()
         assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
-
-
-async def test_a_guarded_server_without_the_headers_ends_the_job_at_once(line: Pipeline) -> None:
-    await make(line.images, key=KEY)
-    record = await line.run()
-    assert (record.status, record.attempts) == (Status.FAILED, up_to("image", 0))
-    assert "COMFYUI_HEADERS" in why(record).message
-
-
-async def test_a_server_that_ignores_our_id_is_refused(line: Pipeline) -> None:
-    await make(line.images, prompt_ids="ignored")
-    record = await line.run()
-    assert record.status is Status.FAILED
-    assert "its own prompt_id" in why(record).message
-    await line.images.quiet()
-    assert {row["charged"] for row in await line.ledger("image")} <= {False}
 
 
 async def test_what_a_restarted_server_has_made_is_adopted_by_its_file(

@@ -11,7 +11,6 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from services.semaphore.worker import running_semaphore
-from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.service import ImageService
 from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
@@ -26,7 +25,6 @@ from shared.temporal.pace import Pace
 from tests.fixtures.temporal import own_server
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import (
-    STEPS,
     Pipeline,
     at_once,
     begun,
@@ -39,7 +37,6 @@ from tests.workflow.pipeline import (
 )
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
-from tests.workflow.wires import over_both_image_apis
 
 # Just longer than the heartbeat time-out after which the server gives a try up.
 LONG = rule("start", "slow", extra=2_200)
@@ -75,10 +72,10 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> Sleeper:
     return Sleeper(monkeypatch)
 
 
-async def play(client: Client, data_dir: Path, sleeper: Sleeper, **vendor_api: Any) -> None:
+async def play(client: Client, data_dir: Path, sleeper: Sleeper) -> None:
     """Two jobs to their ends, by later tries; nothing may come of the sleeper that wakes then."""
     async with (
-        pipeline(client, data_dir, shutdown_seconds=5, **vendor_api) as line,
+        pipeline(client, data_dir, shutdown_seconds=5) as line,
         running_semaphore(client, shutdown_seconds=0.1),
     ):
         async with running_worker(line.settings, client):
@@ -109,17 +106,11 @@ async def test_a_try_that_slept_over_its_turn(
     await play(client, tmp_path, sleeper)
 
 
-@over_both_image_apis
 async def test_a_try_that_slept_before_its_submit(
-    client: Client,
-    tmp_path: Path,
-    sleeper: Sleeper,
-    monkeypatch: pytest.MonkeyPatch,
-    vendor_api: Json,
+    client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It woke within the time in which the next try still looks for what may be on its way."""
-    vendor: Any = ComfyuiImages if vendor_api else ImageService
-    submit = vendor.submit
+    submit = ImageService.submit
 
     async def sleepy(*args: Any, **kwargs: Any) -> str:
         await sleeper.sleep()
@@ -132,9 +123,9 @@ async def test_a_try_that_slept_before_its_submit(
         sleeper.wake.set()
         return await look(*args)
 
-    monkeypatch.setattr(vendor, "submit", sleepy)
+    monkeypatch.setattr(ImageService, "submit", sleepy)
     monkeypatch.setattr(submitting, "_look_for", wakes)
-    await play(client, tmp_path, sleeper, **vendor_api)
+    await play(client, tmp_path, sleeper)
 
 
 # Nothing is renewed, so nothing lapses
@@ -198,15 +189,13 @@ def waits(record: Record) -> list[str]:
     return [each.note for each in record.transitions if each.note.startswith("waiting for the ")]
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_at_the_submit(line: Pipeline, step: str) -> None:
-    service = line.service(step)
-    await service.arm(out("submit", 5))
+async def test_at_the_submit(line: Pipeline) -> None:
+    await line.videos.arm(out("submit", 5))
     record = await line.run()
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
     # Each stage at that service is refused as often.
     told = [note.partition(",")[0] for note in waits(record)]
-    assert told.count(f"waiting for the {step} service: HTTP 503") == 1, told
+    assert told.count("waiting for the video service: HTTP 503") == 1, told
 
 
 async def test_for_longer_than_an_attempt_may_take(client: Client, tmp_path: Path) -> None:

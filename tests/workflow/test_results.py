@@ -16,7 +16,7 @@ from shared.pipeline import heartbeat
 from shared.pipeline.disk import Disk
 from tests.fixtures.eventually import eventually
 from tests.fixtures.small_disk import NewDisk
-from tests.workflow.pipeline import LONG, STEPS, Pipeline, check, once, pipeline
+from tests.workflow.pipeline import LONG, Pipeline, check, once, pipeline
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +75,8 @@ async def api_of(line: Pipeline) -> Service:
     return api
 
 
-@pytest.mark.parametrize("step", STEPS)
 async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
-    client: Client, tmp_path: Path, small_disk: NewDisk, step: str
+    client: Client, tmp_path: Path, small_disk: NewDisk
 ) -> None:
     assets, disk = small_disk(tmp_path / "assets"), Disk(tmp_path)
     async with (
@@ -85,14 +84,12 @@ async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
         running_semaphore(client, shutdown_seconds=0.1),
         running_worker(line.settings, client, disk=disk),
     ):
-        service = line.service(step)
-        await service.arm(LONG)
+        await line.videos.arm(LONG)
         job_id = await line.submit()
-        if step == "video":
-            await line.noted(job_id, "image stored")
+        await line.noted(job_id, "image stored")
         assets.fill()
-        await service.hurry()
-        record = await line.noted(job_id, f"waiting to store the {step}: Our disk: No space left")
+        await line.videos.hurry()
+        record = await line.noted(job_id, "waiting to store the video: Our disk: No space left")
         assert record.status is Status.RUNNING
         assert await disk.reason() == "assets: No space left on device"
         assets.free()

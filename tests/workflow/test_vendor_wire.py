@@ -24,9 +24,9 @@ from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import (
     COMFYUI,
     KLING,
+    PATIENCE,
     Wired,
     over_wires,
-    patience,
     wired,
 )
 
@@ -221,7 +221,7 @@ async def workerless(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
 
 
 async def test_its_worker_is_killed(workerless: Wired) -> None:
-    environment = {name.upper(): str(value) for name, value in patience().items()}
+    environment = {name.upper(): str(value) for name, value in PATIENCE.items()}
     with worker_processes(workerless) as workers:
         workers.start(2, environment=environment)
         jobs = await accepting(workerless, "image")

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from temporalio.client import Client
 
 from services.mock_kling.settings import KlingSettings, initial_config
 from services.semaphore.worker import running_semaphore
-from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from tests.chaos.wires import VendorWire, vendor_wire
 from tests.services.mock_core.serving import Json
@@ -26,9 +24,6 @@ SIGNED: Json = {
     "kling_access_key": _MOCK.access_key,
     "kling_secret_key": _MOCK.secret_key,
 }
-APIS: dict[str, Json] = {"service": {}, "kling": KLING}
-# For what is to be true of each; `vendor_api` are settings of the worker.
-over_both_video_apis = pytest.mark.parametrize("vendor_api", APIS.values(), ids=list(APIS))
 
 # The prompt alone goes into the graph, as the rules of a test name it.
 COMFYUI: Json = {
@@ -38,9 +33,6 @@ COMFYUI: Json = {
     "comfyui_width": 640,
     "comfyui_height": 360,
 }
-over_both_image_apis = pytest.mark.parametrize(
-    "vendor_api", [{}, COMFYUI], ids=["service", "comfyui"]
-)
 
 
 # How long a worker bears what vendors do, in seconds; far beyond what the tests do to it.
@@ -65,16 +57,11 @@ class Wired(Pipeline):
         return {"image": self.image_wire, "video": self.video_wire}[step]
 
 
-def patience() -> dict[str, float]:
-    """What of it this worker has a setting for."""
-    return {name: it for name, it in PATIENCE.items() if name in WorkerSettings.model_fields}
-
-
 @contextlib.asynccontextmanager
 async def over_wires(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Wired]:
     """Mocks, wires, receiver and a semaphore; no worker yet."""
     async with (
-        pipeline(client, data_dir, **patience(), **changes) as line,
+        pipeline(client, data_dir, **PATIENCE, **changes) as line,
         vendor_wire(line.settings.image_service_url) as images,
         vendor_wire(line.settings.video_service_url) as videos,
     ):

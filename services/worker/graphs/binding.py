@@ -31,45 +31,9 @@ class Target(NamedTuple):
         return f"{self.node}.{self.name}"
 
 
-def prompts(graph: Graph) -> set[Target | None]:
-    """Return the texts that feed the samplers' `positive`; None for one that isn't found."""
-    return {_prompt(graph, sampler) for sampler in samplers(graph)}
-
-
-def seeds(graph: Graph) -> set[Target | None]:
-    """Return the samplers' seeds, None for one not found; without samplers those of all nodes."""
-    found = samplers(graph)
-    if found:
-        return {_seed(graph, sampler) for sampler in found}
-    return {first_number(node, _OWN_SEEDS) for node in graph} - {None}
-
-
-def sizes(graph: Graph) -> list[Node]:
-    return [each for each in graph if is_number(each.value("width"), each.value("height"))]
-
-
-def savers(graph: Graph) -> list[Node]:
-    """Return the nodes that save images as files with a prefix."""
-    return [
-        node
-        for node in graph
-        if PREFIX in node.inputs
-        and (node.link("images") or node.link("image"))
-        and not is_video_saver(node)
-    ]
-
-
 def is_video_saver(node: Node) -> bool:
     """True if a node saves a video, by its inputs or by its type."""
     return node.kind in _VIDEO_SAVERS or (PREFIX in node.inputs and node.link("video") is not None)
-
-
-def samplers(graph: Graph) -> list[Node]:
-    return [
-        node
-        for node in graph
-        if node.link("latent_image") and (node.link("positive") or node.link("guider"))
-    ]
 
 
 def is_number(*values: object) -> bool:
@@ -205,26 +169,22 @@ class _Binder:
                     known = f"known are {_ROLES}, {OUTPUT}"
                     self._refuse(_WORKFLOW, f"node {node.name}: no such mark; {known}")
                 elif mark not in mapped:
-                    self._take_titled(Role(mark), node)
+                    target = _MEANT[Role(mark)](node)
+                    where = f"node {node.name}"
+                    self._take(Role(mark), target, setting=_WORKFLOW, where=where)
 
-    def _take_titled(self, role: Role, node: Node) -> None:
-        target = _MEANT[role](node)
-        if target is None:
-            self._unclear.add(role)
-            self._refuse(_WORKFLOW, f"node {node.name}: has no input that takes the {role}")
-        else:
-            self._take(role, target, setting=_WORKFLOW, where=f"node {node.name}")
-
-    def _take(self, role: Role, target: Target, *, setting: str, where: str) -> None:
+    def _take(self, role: Role, target: Target | None, *, setting: str, where: str) -> None:
         """Bind a role, or note why the input does not fit; either way the role is not guessed."""
         reason = self._misfit(role, target)
-        if reason is None:
+        if target is not None and reason is None:
             self.found.setdefault(role, []).append(target)
         else:
             self._unclear.add(role)
             self._refuse(setting, f"{where}: {reason}")
 
-    def _misfit(self, role: Role, target: Target) -> str | None:
+    def _misfit(self, role: Role, target: Target | None) -> str | None:
+        if target is None:
+            return f"has no input that takes the {role}"
         node = self._graph.get(target.node)
         if node is None:
             return f"there is no node {target.node}"
@@ -249,9 +209,16 @@ class _Binder:
             return self._only(found, f"{named}: there is no such node"), first_file
         if self._titled:
             return self._only(self._titled, ""), ""
+        videos = [node for node in self._graph if is_video_saver(node)]
+        images = [
+            node
+            for node in self._graph
+            if PREFIX in node.inputs
+            and (node.link("images") or node.link("image"))
+            and node not in videos
+        ]
         missing = "no node saves an image as a file: which one gives the result?"
-        found = savers(self._graph) or [each for each in self._graph if is_video_saver(each)]
-        return self._only(found, missing), ""
+        return self._only(images or videos, missing), ""
 
     def _called(self, name: str) -> list[Node]:
         named = self._graph.get(name)
@@ -281,16 +248,28 @@ class _Binder:
         return None
 
     def guess(self, output: Node | None, *, sized: bool) -> None:
-        """Bind the roles that neither the map nor a title names."""
+        """Bind the roles that neither the map nor a title names.
+
+        The prompt feeds the samplers' `positive`; the seed is theirs, or without samplers that of
+        any node.
+        """
+        graph = self._graph
+        samplers = [
+            node
+            for node in graph
+            if node.link("latent_image") and (node.link("positive") or node.link("guider"))
+        ]
         if self._is_open(Role.PROMPT):
-            self._guess(Role.PROMPT, prompts(self._graph) or {None})
+            self._guess(Role.PROMPT, {_prompt(graph, each) for each in samplers} or {None})
         if self._is_open(Role.SEED):
-            self._guess(Role.SEED, seeds(self._graph))
+            seeds = {first_number(node, _OWN_SEEDS) for node in graph} - {None}
+            self._guess(Role.SEED, {_seed(graph, each) for each in samplers} or seeds)
         if output is not None:
             self._name_the_file(output)
+        wide = [node for node in graph if is_number(node.value("width"), node.value("height"))]
         for role in (Role.WIDTH, Role.HEIGHT):
             if sized and self._is_open(role):
-                self._guess(role, {Target(node.id, role) for node in sizes(self._graph)} or {None})
+                self._guess(role, {Target(node.id, role) for node in wide} or {None})
 
     def _name_the_file(self, output: Node) -> None:
         """Bind the prefix to the result's node, or to a node that the result depends on."""

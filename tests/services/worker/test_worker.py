@@ -106,7 +106,7 @@ def test_what_has_changed_is_named_by_its_job(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_needed(tmp_path: Path) -> None:
-    for arguments in ([], [str(tmp_path / "nowhere")], [str(tmp_path), "more"]):
+    for arguments in ([str(tmp_path / "nowhere")], [str(tmp_path), "more"]):
         ended = run(*arguments)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert "usage" in ended.stderr

@@ -88,10 +88,12 @@ def test_a_graph_without_a_sampler_needs_no_seed() -> None:
 ANY: Json = {"class_type": "MySampler", "inputs": {"model": ["4", 0], "seed": 5}}
 
 
-def test_without_a_sampler_that_is_known_the_only_seed_is_taken() -> None:
+def test_only_without_a_sampler_that_is_known_is_any_seed_taken() -> None:
     binding = bound(example(WITHOUT_MODELS, titles=False, n20=ANY), bindings="prompt=3.string")
     assert binding.targets[Role.SEED] == (Target("20", "seed"),)
     noise = {"class_type": "MyNoise", "inputs": {"noise_seed": 5}}
+    beside_one = bound(example(titles=False, n20=ANY, n21=noise))
+    assert beside_one.targets[Role.SEED] == (Target("3", "seed"),)
     two = example(WITHOUT_MODELS, titles=False, n20=ANY, n21=noise)
     asked = "which input takes the seed (20.seed, 21.noise_seed may be meant)?"
     assert asked in mistakes(two, bindings="prompt=3.string")
@@ -153,7 +155,12 @@ def test_every_mistake_is_named_at_once_behind_its_setting() -> None:
     ):
         assert part in found
     assert found.count("COMFYUI_BINDINGS: ") == 1
-    assert "which input" not in found
+
+
+def test_what_is_said_wrong_is_not_asked_for_as_well() -> None:
+    nodes = example(WITHOUT_MODELS, titles=False)
+    assert "which input takes the prompt?" in mistakes(nodes)
+    assert "which input" not in mistakes(nodes, bindings="prompt=66.string")
 
 
 def test_a_number_takes_no_text_and_a_truth_is_no_number() -> None:
