@@ -36,11 +36,11 @@ async def test_what_is_no_id_is_not_found(api: Api) -> None:
 
 async def test_pages_are_whole_while_jobs_arrive_and_change(api: Api) -> None:
     """Every job of before is on one page, once, though new ones come and records correct times."""
-    before = [await api.submit(tag="t") for _ in range(30)]
+    before = [await api.submit(tag="t") for _ in range(12)]
     arriving = asyncio.create_task(_arrive(api, before))
     try:
         seen: list[str] = []
-        params = {"limit": "4", "tag": "t"}
+        params = {"limit": "2", "tag": "t"}
         while True:
             page = (await api.http.get("/jobs", params=params)).json()
             seen += [job["job_id"] for job in page["jobs"]]
