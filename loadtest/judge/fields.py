@@ -254,15 +254,20 @@ FIELDS: dict[str, Table] = {
 }
 
 
-@cache
 def held(file: str, path: str) -> Held | None:
     """Return how the field at this path is held: by its own line, or by that of its part."""
-    ledger = _GENERATION if file.endswith("_ledger.jsonl") else {}
-    table = FIELDS.get(file, ledger)
-    for pattern, found in table.items():
-        if _fits(pattern.split("."), path.split(".")):
-            return found
-    return None
+    found = line(file, path)
+    return None if found is None else _of(file)[found]
+
+
+@cache
+def line(file: str, path: str) -> str | None:
+    """Return the name in the table that the field at this path goes by: the first that fits."""
+    return next((each for each in _of(file) if _fits(each.split("."), path.split("."))), None)
+
+
+def _of(file: str) -> Table:
+    return FIELDS.get(file, _GENERATION if file.endswith("_ledger.jsonl") else {})
 
 
 def _fits(pattern: list[str], path: list[str]) -> bool:

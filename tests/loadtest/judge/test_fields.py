@@ -9,12 +9,12 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.books.raw import Damaged, RunFolder
-from loadtest.judge.fields import FIELDS, UNVERIFIED, held
+from loadtest.judge.fields import FIELDS, UNVERIFIED, held, line
 from loadtest.judge.judge import judge
 from loadtest.times import instant
 from tests.loadtest.forging.kit import Forger, convictions
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
-from tests.loadtest.synthetic import exactly
+from tests.loadtest.synthetic import exactly, put
 
 FILES = [name for name in FIELDS if name != raw.FOREIGN]
 # What only a run with faults has.
@@ -81,12 +81,12 @@ def test_what_is_held_can_not_be_bent(
             (place, way)
             for place, row in enumerate(there)
             for path, way in leaves(row)
-            if held(name, path) is FIELDS[name][field] and _is(field, path)
+            if line(name, path) == field
         ]
         if not ways:
             continue
         place, way = ways[len(ways) // 2]
-        _bend(there[place], way)
+        put(there[place], *way[:-1], **{str(way[-1]): _other})
         if name.endswith(".json"):
             forger.folder.write(name, there[0])
         else:
@@ -96,22 +96,6 @@ def test_what_is_held_can_not_be_bent(
             believed.append(f"{field} ({json.dumps(way)})")
 
     assert believed == []
-
-
-def _is(field: str, path: str) -> bool:
-    """Whether the table's line is this field's own, and not another one's before it."""
-    ours, theirs = field.split("."), path.split(".")
-    if ours[-1] == "*":
-        theirs = theirs[: len(ours)]
-    return len(ours) == len(theirs) and all(
-        a in ("*", b) for a, b in zip(ours, theirs, strict=True)
-    )
-
-
-def _bend(row: Any, way: tuple[str | int, ...]) -> None:
-    for step in way[:-1]:
-        row = row[step]
-    row[way[-1]] = _other(row[way[-1]])
 
 
 def _other(value: Any) -> Any:
