@@ -1,5 +1,6 @@
 """Each recipe of docs/template.md, followed in a copy of the project."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -40,7 +41,9 @@ def copied(folder: Path) -> Path:
 
 @pytest.mark.parametrize("title", recipes())
 def test_followed_from_an_empty_change(title: str, tmp_path: Path) -> None:
-    copy = copied(tmp_path)
+    copy = copied(tmp_path / "copy")
+    # Processes of pytest that clean up the same folder at once disturb each other.
+    env = os.environ | {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
     for kind, block in fences(recipes()[title]):
         match kind:
             case "diff":
@@ -50,6 +53,6 @@ def test_followed_from_an_empty_change(title: str, tmp_path: Path) -> None:
             case _:
                 continue
         done = subprocess.run(
-            command, cwd=copy, input=given, capture_output=True, text=True, check=False
+            command, cwd=copy, env=env, input=given, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
