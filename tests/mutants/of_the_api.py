@@ -7,8 +7,8 @@ MUTANTS = (
     Mutant(
         name="left-out-of-the-list",
         breaks="`GET /jobs` leaves a job out",
-        old="            if status is None or job.status is status:\n",
-        new='            if not job.prompt.endswith("#2"):\n',
+        old="if status in (None, job.status) and tag in (None, job.tag):\n",
+        new='if not job.prompt.endswith("#2"):\n',
         rule="lost",
         jobs=("#2",),
     ),

@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant(
         name="good-video-paid-again",
         breaks="each good video is paid a second time as attempt 2",
-        old="stored = await self._attempt(stage, self._order(stage, number, inputs))\n",
-        new="stored = await self._attempt(stage, self._order(stage, number, inputs))\n"
+        old="stored = await self._attempt(stage, await self._begin(stage, number, inputs))\n",
+        new="stored = await self._attempt(stage, await self._begin(stage, number, inputs))\n"
         "                if stage.name == 'video' and number == 1:\n"
         "                    number = 2\n"
         "                    continue\n",
@@ -51,8 +51,8 @@ MUTANTS = (
     Mutant(
         name="good-image-paid-again",
         breaks="the second job's good image is paid a second time as attempt 2",
-        old="stored = await self._attempt(stage, self._order(stage, number, inputs))\n",
-        new="stored = await self._attempt(stage, self._order(stage, number, inputs))\n"
+        old="stored = await self._attempt(stage, await self._begin(stage, number, inputs))\n",
+        new="stored = await self._attempt(stage, await self._begin(stage, number, inputs))\n"
         "                second = inputs['prompt'].endswith('#2')\n"
         "                if second and stage.name == 'image' and number == 1:\n"
         "                    number = 2\n"
