@@ -124,28 +124,21 @@ class Local:
 
     def programs(self, home: Path) -> list[Program]:
         """Return every process of the settings, in the order of starting, run from `home`."""
-        return [
-            self._program(service, home, index=index)
-            for service in self.settings.parts
-            for index in range(self.settings.workers if service is WORKER else 1)
-        ]
-
-    def _program(self, service: Service, home: Path, *, index: int) -> Program:
-        root = self.settings.root
-        command, made_of = [self.python, "-P", "-m", service.module], ""
-        if service is TEMPORAL:
-            # It uses none of the services' code, so a change in that does not restart it.
-            home, made_of = root, digest(root, SERVER)
-            command = [str(root / "compose" / "temporal.sh")]
-        env = self._env(service, home, index=index) | {MARK: str(self.settings.run_dir)}
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
-        script = f"{exports}exec {shlex.join(command)}\n"
-        return Program(
-            name=f"{service.name}-{index + 1}" if service is WORKER else service.name,
-            service=service,
-            script=script,
-            digest=hashlib.sha256(f"{script}{made_of}".encode()).hexdigest()[:12],
-        )
+        found = []
+        for service in self.settings.parts:
+            place, command, made_of = home, [self.python, "-P", "-m", service.module], ""
+            if service is TEMPORAL:
+                # It uses none of the services' code, so a change in that does not restart it.
+                place, made_of = self.settings.root, digest(self.settings.root, SERVER)
+                command = [str(place / "compose" / "temporal.sh")]
+            for index in range(self.settings.workers if service is WORKER else 1):
+                env = self._env(service, place, index=index) | {MARK: str(self.settings.run_dir)}
+                exports = (f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
+                script = f"{''.join(exports)}exec {shlex.join(command)}\n"
+                made = hashlib.sha256(f"{script}{made_of}".encode()).hexdigest()[:12]
+                name = f"{service.name}-{index + 1}" if service is WORKER else service.name
+                found.append(Program(name, service, script, made))
+        return found
 
     def _env(self, service: Service, home: Path, *, index: int = 0) -> dict[str, str]:
         return environment_of(self.settings, service, index=index) | {
@@ -229,11 +222,15 @@ class Local:
         service, index = (WORKER.name, int(number) - 1) if number else (service, 0)
         # It may serve before the supervisor takes it for started, which is after a second.
         up = state in ("STARTING", "RUNNING")
-        reason = (
-            self._probe(service, group=row["pid"], index=index)
-            if up
-            else last_error(self.settings.log_dir / f"{name}.log")
-        )
+        if not up:
+            reason = last_error(self.settings.log_dir / f"{name}.log")
+        elif service == TEMPORAL.name:
+            reason = why_not(f"{self.settings.url(UI_PORT)}/healthz", row["pid"])
+        else:
+            port = next(item.port for item in self.settings.every if item.name == service)
+            host, number = self.settings.reach(port), self.settings.ports[port] + index
+            # The process leads its group.
+            reason = why_not(f"http://{host}:{number}/readyz", row["pid"])
         return Unit(
             service=service,
             name=name,
@@ -241,15 +238,6 @@ class Local:
             ready=up and reason is None,
             detail="; ".join(filter(None, (detail, reason))),
         )
-
-    def _probe(self, service: str, *, group: int, index: int) -> str | None:
-        """Return why a process, the leader of this process group, is not ready."""
-        settings = self.settings
-        if service == TEMPORAL.name:
-            return why_not(f"{settings.url(UI_PORT)}/healthz", group)
-        port = next(item.port for item in settings.every if item.name == service)
-        number = settings.ports[port] + index
-        return why_not(f"http://{settings.reach(port)}:{number}/readyz", group)
 
     def end_orphans(self) -> None:
         """End the processes of a killed supervisor, because they hold our ports."""
