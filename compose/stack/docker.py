@@ -81,7 +81,12 @@ class Docker:
             raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
         rows = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
         ours = {service.name for service in self.settings.every}
-        return [_unit(row) for row in rows if row["Service"] in ours]
+        found = []
+        for row in (row for row in rows if row["Service"] in ours):
+            state = (row["State"] == "running" and row["Health"]) or row["State"]
+            ready = state == "healthy"
+            found.append(Unit(row["Service"], row["Name"], state, ready, row["Status"]))
+        return found
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         extra = ["--follow"] if follow else []
@@ -157,14 +162,6 @@ class Docker:
     ) -> None:
         file = self.settings.log_dir / f"{log}.log"
         must(command, self._env() | more, doing=doing, log=file)
-
-
-def _unit(row: dict[str, str]) -> Unit:
-    ready = row["State"] == "running" and row["Health"] == "healthy"
-    state = row["Health"] if row["State"] == "running" and row["Health"] else row["State"]
-    return Unit(
-        service=row["Service"], name=row["Name"], state=state, ready=ready, detail=row["Status"]
-    )
 
 
 def present(image: str) -> bool:

@@ -31,21 +31,20 @@ def doctor(settings: Settings) -> int:
     """Print every finding; return 1 if something needed is wrong."""
     findings = [*_machine(settings), *_exposure(settings), *_stack(settings)]
     width = max(wide(localized(finding.what)) for finding in findings)
-    for finding in findings:
-        word, style = ("ok", "good") if finding.good else ("-", "warn")
-        if finding.needed and not finding.good:
-            word, style = "bad", "bad"
-        fix = " && ".join(finding.commands) or localized(finding.fix)
-        fix = "" if finding.good or not fix else f"  ->  {fix}"
-        what, found = padded(localized(finding.what), width), localized(finding.found)
-        say(f"{paint(padded(localized(word), wide(localized('bad'))), style)} {what}  {found}{fix}")
-    bad = any(finding.needed and not finding.good for finding in findings)
-    say(
-        paint("something needs fixing", "bad")
-        if bad
-        else paint("everything needed is here", "good")
-    )
-    return VERDICT if bad else 0
+    bad = [finding for finding in findings if finding.needed and not finding.good]
+    for each in findings:
+        word, style = ("bad", "bad") if each in bad else ("-", "warn")
+        if each.good:
+            word, style = "ok", "good"
+        fix = "" if each.good else " && ".join(each.commands) or localized(each.fix)
+        mark = paint(padded(localized(word), wide(localized("bad"))), style)
+        what, found = padded(localized(each.what), width), localized(each.found)
+        say(f"{mark} {what}  {found}{f'  ->  {fix}' if fix else ''}")
+    if bad:
+        say(paint("something needs fixing", "bad"))
+        return VERDICT
+    say(paint("everything needed is here", "good"))
+    return 0
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
