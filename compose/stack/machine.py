@@ -84,7 +84,7 @@ def is_free(bind: str, port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Yield free ports of loopback outside of the range for connections."""
+    """Return free ports of loopback, in a row, outside of the range for connections."""
     for _ in range(1000):
         first = LOWEST + secrets.randbelow(HIGHEST + 2 - count - LOWEST)
         found = list(range(first, first + count))
