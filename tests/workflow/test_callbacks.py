@@ -92,12 +92,16 @@ async def decided(line: Pipeline, case: str, job_id: str) -> Record:
 
 
 async def fates(line: Pipeline, job_id: str, count: int) -> list[Fate]:
-    """The fates of the callbacks that tell an end, as soon as there are so many."""
+    """The fates of the callbacks that tell an end, as soon as so many are decided.
+
+    One is unknown until then, and for good where Temporal was too slow: it is sent again.
+    """
 
     async def look() -> list[Fate]:
         async with http_client(line.settings.callback_url) as http:
             rows = (await http.get("/callbacks", params={"job_id": job_id})).json()
-        return [Fate(each["fate"]) for each in rows if each["task_status"] in ENDS]
+        found = [Fate(each["fate"]) for each in rows if each["task_status"] in ENDS]
+        return [fate for fate in found if fate is not Fate.UNKNOWN]
 
     return await eventually(look, lambda found: len(found) >= count)
 
