@@ -157,10 +157,13 @@ class PlainHop:
 
 @contextlib.asynccontextmanager
 async def hops(client: Client, temporal: Temporal) -> AsyncIterator[list[float]]:
-    """Seconds of one hop after the other, for as long as the block runs."""
-    found: list[float] = []
-    async with at_work(client), background(_sample(client, temporal, found)):
-        yield found
+    """Seconds of one hop after the other, for as long as the block runs, and of one before it."""
+    async with at_work(client):
+        # The first one pays for everything that happens once. A block may end before its first.
+        await _one(client, temporal)
+        found = await _one(client, temporal)
+        async with background(_sample(client, temporal, found)):
+            yield found
 
 
 def at_work(client: Client) -> Worker:
@@ -182,11 +185,9 @@ async def bare(client: Client) -> str:
 
 
 async def _sample(client: Client, temporal: Temporal, found: list[float]) -> None:
-    # The first one pays for everything that happens once.
-    await _one(client, temporal)
     while True:
-        found += await _one(client, temporal)
         await asyncio.sleep(PAUSE_SECONDS)
+        found += await _one(client, temporal)
 
 
 async def _one(client: Client, temporal: Temporal) -> list[float]:

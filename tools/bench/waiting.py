@@ -51,8 +51,7 @@ async def _level(stack: StackUnderTest, waiting: int, *, window: int) -> Level:
     async with hops(stack.client, stack.temporal) as sampled:
         hand_overs = await _window(stack, window) if window else ()
     memory = await resident(stack.settings)
-    hop = median(sampled) if sampled else 0.0
-    return Level(waiting, submitted, taken_in, hop, hand_overs, memory)
+    return Level(waiting, submitted, taken_in, median(sampled), hand_overs, memory)
 
 
 async def _fill(stack: StackUnderTest, count: int) -> tuple[float, float]:
