@@ -16,6 +16,8 @@ from loadtest.times import instant
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
 FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
+CONTRADICT = "contradict"
+"""What a mock notes of a delivery that reports failed as succeed, or any other state as failed."""
 SLACK = 0.25
 """Seconds by which clocks that nobody reads may differ: the receiver's, on its machine."""
 BUSY = 2.0
@@ -27,6 +29,7 @@ def of_job(model: Model) -> Iterator[Finding]:
     if model.job.ended and "receipts" not in model.books.unread:
         if model.books.telling:
             yield from _deliveries(model)
+            yield from _contradicted(model)
         yield from _signals(model)
         yield from _fates(model)
 
@@ -94,6 +97,37 @@ def _signals(model: Model) -> Iterator[Finding]:
         for task in (task_of(result) for result in run.results if result.get("asset")):
             if task not in known:
                 yield model.found("signals", f"it fetched {task}, and nothing told of its end")
+
+
+def _contradicted(model: Model) -> Iterator[Finding]:
+    """Expect of each generation the changes that its deliveries reported, where a fault makes them
+    contradict its state: an answered one has a receipt, and the fault's rule is known."""
+    for made in model.job.generations:
+        sent = [each for each in made.callbacks if each.sent is not None]
+        notes = {part.strip() for each in sent for part in each.note.split(",")}
+        answered = all(each.reply == 200 for each in sent)
+        if CONTRADICT not in notes or not answered or notes - {"", CONTRADICT, "held back"}:
+            continue
+        told = Counter(
+            ("succeed" if each.status == "failed" else "failed")
+            if CONTRADICT in each.note
+            else str(each.status)
+            for each in sent
+        )
+        received = Counter(
+            str(row.get("task_status"))
+            for row in model.job.rows.get(raw.RECEIPTS, ())
+            if row.get("task_id") == made.vendor_id and row.get("fate") != "rejected"
+        )
+        if told != received:
+            text = (
+                f"{made.external_id}: its vendor reported {_said(told)}, received {_said(received)}"
+            )
+            yield model.found("receipts.task_status", text, _said(told), _said(received))
+
+
+def _said(changes: Counter[str]) -> str:
+    return ", ".join(sorted(changes.elements())) or "nothing"
 
 
 def _key(signal: Signal) -> tuple[str, str]:

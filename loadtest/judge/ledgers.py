@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Callback, Generation, mapping, owner
-from loadtest.books.histories import stage_of
+from loadtest.books.histories import Order, stage_of
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model, task_of
@@ -19,6 +19,8 @@ ENDS = ("succeed", "failed")
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
 REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
 """What a mock notes of a delivery that must be refused."""
+GENERATION_FAILED = "generation_failed"
+"""The code of an attempt that its vendor calls failed."""
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
 """Faults that make a generation worthless which its vendor calls good."""
 
@@ -53,7 +55,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     expected: dict[str, Any] = {
         "attempt": made.attempt,
         "token": order.token,
-        "accepted_at": Between(order.at - clocks.between(SERVER, made.step), None),
+        "accepted_at": Between(_submitted(model, made, order), None),
         "started_at": Between(made.accepted, made.finished, missing=not made.good),
         "finished_at": Between(made.started or made.accepted, None, missing=not made.good),
         "charged": made.good,
@@ -79,11 +81,56 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     if (kept := _kept(model, made)) is not None:
         expected |= {"job_id": kept, "outcome": OneOf(("succeeded", "succeed"))}
     expected |= _source(model, made)
+    yield from _reason(model, made)
     file = raw.ledger(made.step)
     yield from model.differ(file, row, expected)
     for number, sent in enumerate(made.callbacks):
         wanted = _delivery(model, made, sent)
         yield from model.differ(file, row["callbacks"][number], wanted, f"callbacks[{number}].")
+
+
+def _submitted(model: Model, made: Generation, order: Order) -> float:
+    """Return the earliest time at which the vendor can have accepted an order: its activity had
+    begun, if that was tried once, and the stage before was made."""
+    clocks, earliest = model.clocks, order.at
+    activities = [
+        each
+        for run in model.job.executions
+        for each in run.activities
+        if (stage_of(each.body), each.body.get("attempt")) == (made.wanted, made.attempt)
+    ]
+    # Chaos resets activities, which then count their tries from 1.
+    if len(activities) == 1 and activities[0].attempt == 1 and not model.books.struck:
+        earliest = max(earliest, activities[0].started or 0.0)
+    earliest -= clocks.between(SERVER, made.step)
+    names = [each.name for each in model.books.pipeline]
+    place = names.index(made.wanted) if made.wanted in names else 0
+    if place and made.good and not model.job.has_fault("result"):
+        before = [g.finished for g in model.job.of(names[place - 1]) if g.good]
+        slack = clocks.between(model.books.pipeline[place - 1].vendor, made.step)
+        earliest = max(earliest, min((at - slack for at in before if at is not None), default=0.0))
+    return earliest
+
+
+def _reason(model: Model, made: Generation) -> Iterator[Finding]:
+    """Expect the vendor's own reason where the history has that its generation failed."""
+    job = model.job
+    bent = any(f.do == "absurd" for f in job.faults if f.external_id == made.external_id)
+    if made.good or not made.error or bent or model.books.struck:
+        return
+    for each in (each for run in job.executions for each in run.activities):
+        of_order = (stage_of(each.body), _attempt(each.body)) == (made.wanted, made.attempt)
+        said = each.error_message or ""
+        if of_order and each.error_class == GENERATION_FAILED and made.error not in said:
+            text = (
+                f"{made.external_id} failed with {made.error} at its vendor, and was told as {said}"
+            )
+            yield model.found("history.result", text, made.error, said)
+
+
+def _attempt(body: dict[str, Any]) -> object:
+    """Return the attempt of an order, or of the order that is waited for."""
+    return (mapping(body.get("order")) or body).get("attempt")
 
 
 def _key(model: Model, service: str, *, but: Generation | None = None) -> Any:
@@ -146,9 +193,6 @@ def _source(model: Model, made: Generation) -> dict[str, Any]:
         expected["source_sha256"] = OneOf((*hashes, *copies, *without))
     if shows := tuple({g.shows for g in before if g.shows}):
         expected["source_shows"] = OneOf(shows + without)
-    if ended := [g.finished for g in before if g.finished is not None]:
-        slack = model.clocks.between(model.books.pipeline[place - 1].vendor, made.step)
-        expected["accepted_at"] = Between(min(ended) - slack, None)
     return expected
 
 

@@ -21,6 +21,7 @@ from loadtest.times import duration, timestamp
 
 BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of \d+")
 STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
+ALL_STORED = re.compile(r"(\w+) stored")
 REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
 PERCENT = re.compile(r"(\d+) %")
 CLEARING = "waiting until the vend"
@@ -173,6 +174,11 @@ def of_job(model: Model) -> Iterator[Finding]:
     if job.ended and (done or model.plain):
         # The search attribute has the percent of the last version.
         expected["progress"] = 100 if done else model.last.percent
+    if done and run.versions:
+        note = max(run.versions).note
+        stored = ALL_STORED.fullmatch(note)
+        if stored is None or stored[1] != model.books.pipeline[-1].name:
+            yield model.found("history", f"it succeeded, and its last note is {note!r}")
     row = {"input": run.body, "tag": run.tag, "status": run.status, "progress": run.progress}
     yield from model.differ("history", row, expected)
     for each in job.executions:

@@ -138,6 +138,23 @@ class Forger:
             self.signals(job_id, name, lambda event: event[SIGNALED].update(signalName="resume"))
         return list(job_ids)
 
+    def renamed(self, job_id: str, before: str, after: str) -> list[str]:
+        """A note reads otherwise, in the job's record and in its history's summaries."""
+
+        def change(row: Row) -> None:
+            for each in row["record"]["transitions"]:
+                each["note"] = each["note"].replace(before, after)
+
+        def summarise(events: list[Row]) -> None:
+            for event in events:
+                if "markerRecordedEventAttributes" in event and "userMetadata" in event:
+                    summary = event["userMetadata"]["summary"]
+                    text = base64.b64decode(summary["data"]).decode().replace(before, after)
+                    summary["data"] = base64.b64encode(text.encode()).decode()
+
+        self.each(raw.STATES, change, of=job_id)
+        return self.history(job_id, summarise)
+
     def job(self) -> str:
         """Any job, but not the first or the last."""
         return self.random.choice(self.order[1:-1])

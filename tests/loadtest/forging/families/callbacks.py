@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import SIGNALED, Forger, Row, forgeries, forgery, moved, rewrite
+from tests.loadtest.forging.kit import (
+    SIGNALED,
+    Forger,
+    Row,
+    forgeries,
+    forgery,
+    forgery_of,
+    moved,
+    rewrite,
+)
 
 VIDEO = raw.LEDGERS["video"]
 STRANGER = "job-000000000000000000000000"
@@ -22,6 +31,16 @@ def delivery_and_receipt_dropped_together(f: Forger) -> Iterable[str]:
     status = _status(f)
     [job_id] = _drop_delivery(f, status)
     return f.drop(raw.RECEIPTS, of=job_id, task_status=status)
+
+
+@forgery_of("contradicting-callbacks")
+def a_contradicting_callback_that_told_the_truth(f: Forger) -> Iterable[str]:
+    [job_id] = f.of_any_job(raw.RECEIPTS, lambda row: row.update(task_status="succeed"))
+    return f.signals(
+        job_id,
+        "kling_done",
+        lambda event: rewrite(event[SIGNALED]["input"], lambda b: b.update(task_status="succeed")),
+    )
 
 
 @forgery

@@ -1,6 +1,5 @@
 """Lies about what failed, and about whose fault that was."""
 
-import base64
 from collections.abc import Iterable
 
 from loadtest.books import raw
@@ -13,21 +12,33 @@ TRUE, FALSE = "generation failed (generation_failed", "no answer in time (attemp
 @forgery_of(FAILING)
 def a_failure_with_another_reason(f: Forger) -> Iterable[str]:
     """As record and summaries have it; the history has the failure itself, too."""
+    return f.renamed(f.job(), TRUE, FALSE)
 
-    def change(row: Row) -> None:
-        for each in row["record"]["transitions"]:
-            each["note"] = each["note"].replace(TRUE, FALSE)
 
-    def summarise(events: list[Row]) -> None:
+@forgery_of(FAILING)
+def a_failure_with_another_reason_everywhere(f: Forger) -> Iterable[str]:
+    """The vendor's own reason is in its ledger only."""
+
+    def change(events: list[Row]) -> None:
         for event in events:
-            if "markerRecordedEventAttributes" in event and "userMetadata" in event:
-                summary = event["userMetadata"]["summary"]
-                text = base64.b64decode(summary["data"]).decode().replace(TRUE, FALSE)
-                summary["data"] = base64.b64encode(text.encode()).decode()
+            if (failed := event.get("activityTaskFailedEventAttributes")) is not None:
+                failed["failure"]["message"] = "overloaded"
 
-    [job_id] = f.of_any_job(raw.STATES, change)
-    f.history(job_id, summarise)
-    return [job_id]
+    job_id = f.job()
+    f.renamed(job_id, "generation failed (", "overloaded (")
+    return f.history(job_id, change)
+
+
+@forgery_of("paid-but-reply-lost")
+def a_second_try_that_was_the_first(f: Forger) -> Iterable[str]:
+    """The vendor had accepted the order before that try began."""
+
+    def count(events: list[Row]) -> None:
+        for event in events:
+            if (started := event.get("activityTaskStartedEventAttributes")) is not None:
+                started["attempt"] = 1
+
+    return f.history(f.job(), count)
 
 
 @forgery_of(FAILING)

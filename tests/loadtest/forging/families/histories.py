@@ -40,6 +40,11 @@ def an_order_of_another_prompt(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def an_end_that_is_told_with_more_than_happened(f: Forger) -> Iterable[str]:
+    return f.renamed(f.job(), "video stored", "video stored, found by the poll")
+
+
+@forgery
 def a_third_try_without_the_first_two(f: Forger) -> Iterable[str]:
     def count(events: list[Row]) -> None:
         for event in events:
