@@ -77,6 +77,8 @@ def _run(folder: RunFolder) -> Row:
     lists = isinstance(plan.get("thresholds"), list) and isinstance(plan.get("stages"), list)
     if not lists or not isinstance(plan.get("rate"), int | float | None):
         raise Damaged(f"{folder.raw / raw.RUN} is damaged: it has no plan")
+    if not isinstance(run.get("stages"), list) or not run["stages"]:
+        raise Damaged(f"{folder.raw / raw.RUN} is damaged: it names no stage of a job")
     moments = {name: instant(run[name]) for name in ("began_at", "ended_at") if name in run}
     objects = {name: mapping(run[name]) for name in ("faults", "environment") if name in run}
     # The mocks tell every preset that there is, too, which says nothing of this run.

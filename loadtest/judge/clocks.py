@@ -5,6 +5,7 @@ submission: the run was started between the runner's sending and its answer. The
 held against one that nobody can set.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +19,9 @@ JUMP, DRIFT = 0.02, 5e-4
 """Seconds that a clock may move in a run, and for each second of it: a slewed one does."""
 FAR = 0.25
 """Seconds that a clock may be off the runner's before instants can't be compared."""
+UNREAD, AT_WORK = 3.0, 6
+"""Seconds without a reading of the runner's clock, and looks at the slot in them: it reads its
+clock with each look."""
 OWN = 0.005
 """Seconds that clocks of one machine may differ by, as processes read them."""
 
@@ -48,7 +52,7 @@ class Clocks:
     stepped: list[str] = field(default_factory=list)
     """When a clock was set in the run, and by how much: then no instant says anything."""
     unknown: list[str] = field(default_factory=list)
-    """Clocks that nobody has read at both ends."""
+    """Clocks that nobody has read at both ends, or for a while."""
 
     def latest(self, book: str, at: float) -> float:
         """Return an instant of a book's clock by the runner's, at the latest."""
@@ -68,6 +72,7 @@ def clocks(books: Books) -> Clocks:
     found = Clocks({step: _both(books, step) for step in books.mocks})
     found.offsets[SERVER] = _server(books, found.offsets)
     found.stepped = [*_runner_stepped(books)]
+    found.unknown = [*_runner_unread(books)]
     for step in books.mocks if books.done else ():
         begin, end = at_moment(books, step, "begin"), at_moment(books, step, "end")
         if begin is None or end is None:
@@ -152,6 +157,17 @@ def _server(books: Books, vendors: Offsets) -> Offset:
             deepest, best = depth, at
     inside = [(low, high) for low, high in brackets if low <= best <= high]
     return Offset(max(low for low, _ in inside), min(high for _, high in inside))
+
+
+def _runner_unread(books: Books) -> Iterator[str]:
+    """Return when the runner's clock was not read, though the runner was at work: it looked at the
+    slot. The clock may have been set there and back."""
+    looks = sorted(sample.at for stage in books.stages for sample in stage.samples)
+    readings = sorted(reading.sent for reading in books.clocks if reading.service == RUNNER)
+    for before, after in pairwise(readings):
+        seen = bisect_left(looks, after) - bisect_right(looks, before)
+        if after - before > UNREAD and seen >= AT_WORK:
+            yield f"the runner's clock was not read for {duration(after - before)}"
 
 
 def _runner_stepped(books: Books) -> Iterator[str]:

@@ -177,7 +177,7 @@ def of_job(model: Model) -> Iterator[Finding]:
     if done and run.versions:
         note = max(run.versions).note
         stored = ALL_STORED.fullmatch(note)
-        if stored is None or stored[1] != model.books.pipeline[-1].name:
+        if stored is None or stored[1] not in [each.name for each in model.books.pipeline[-1:]]:
             yield model.found("history", f"it succeeded, and its last note is {note!r}")
     row = {"input": run.body, "tag": run.tag, "status": run.status, "progress": run.progress}
     yield from model.differ("history", row, expected)

@@ -134,6 +134,8 @@ def _samples(
             yield from _shown(queue, sample, span)
         # Others' jobs stand in the queue, too.
         if number % every == 0 and not books.foreign_jobs:
+            if not books.struck:
+                yield from _one_state(queue, sample, span, gone=gone)
             # The places were asked for after the sample, and before the next one.
             later = span._replace(until=ats[number + 3] - behind)
             yield from _places(turns, sample, later, gone=gone)
@@ -214,6 +216,30 @@ def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Findi
         for turn in waited:
             text = f"{sample.waiting} waited at {at}, and it was one of {len(waited)}"
             yield turn.job.found("slots.waiting", text, len(waited), sample.waiting)
+
+
+def _one_state(
+    queue: list[Turn], sample: SlotSample, span: _Span, *, gone: int
+) -> Iterator[Finding]:
+    """Expect holder and waiting as of one moment, whenever that was: behind a holder, those that
+    were granted later wait; without one, all who do not wait have closed."""
+    places = [p for p, turn in enumerate(queue) if turn.job.job_id in sample.holders]
+    if sample.waiting is None or len(places) != len(sample.holders):
+        return
+    at = timestamp(sample.at)
+    for place in places:
+        behind = queue[place + 1 :]
+        least = sum((turn.run.heard or inf) < span.since for turn in behind)
+        most = sum((turn.run.started or 0.0) <= span.until for turn in behind) + gone
+        if not least <= sample.waiting <= most:
+            text = f"it held the slot at {at}, and {sample.waiting} waited"
+            yield queue[place].job.found("slots", text, f"{least} to {most}", sample.waiting)
+    heard = sum((turn.run.heard or inf) < span.since for turn in queue)
+    if not places and (closed := heard - sample.waiting) > 0:
+        last = queue[closed - 1]
+        if (last.run.closed or inf) > span.until:
+            text = f"{sample.waiting} waited at {at} and nobody held the slot, and it was open"
+            yield last.job.found("slots.holders", text, last.job.job_id)
 
 
 def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) -> Iterator[Finding]:

@@ -573,7 +573,7 @@ def _readings(began: float, ended: float, mocks: Collection[str]) -> list[Row]:
     own = [
         {"service": "runner", "moment": "sample", "sent_at": at, "answered_at": at}
         | {"theirs": at - began + 1000.0}
-        for at in (began, ended)
+        for at in (*(began + second for second in range(int(ended - began) + 1)), ended)
     ]
     return own + [
         {"service": step, "moment": moment, "sent_at": at, "answered_at": at, "theirs": at}

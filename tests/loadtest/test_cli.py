@@ -191,7 +191,10 @@ def test_a_folder_without_raw_records_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"plan": {}}', '{"plan": {"stages": 1, "thresholds": []}}', "\\xff"],
+    [
+        *("", "{", "[]", "\\xff", '{"plan": {}}', '{"plan": {"stages": 1, "thresholds": []}}'),
+        '{"plan": {"stages": [1], "thresholds": []}, "stages": []}',
+    ],
 )
 def test_a_damaged_run_is_one_line(tmp_path: Path, text: str) -> None:
     folder = Synthetic(tmp_path / "reports").write().folder

@@ -205,6 +205,36 @@ def a_job_holds_it_that_has_long_ended(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def one_sample_in_the_midst_of_a_hold_shows_nobody(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.SLOTS)
+    held = [row for row in rows if row["holders"] in [[name] for name in f.order[2:-2]]]
+    row = held[len(held) // 2]
+    [name] = row["holders"]
+    row["holders"] = []
+    f.put(raw.SLOTS, rows)
+    return [name]
+
+
+@forgery
+def a_sample_that_shows_the_holder_before(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.SLOTS)
+    before, name = f.order[2:4]
+    row = next(row for row in rows if row["holders"] == [name])
+    row["holders"] = [before]
+    f.put(raw.SLOTS, rows)
+    return [before, name]
+
+
+@forgery
+def a_runners_clock_that_nobody_read_for_a_while(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.CLOCKS)
+    own = [row for row in rows if row["service"] == "runner"]
+    gone = own[len(own) // 4 : -1]
+    f.put(raw.CLOCKS, [row for row in rows if row not in gone])
+    return ()
+
+
+@forgery
 def a_holder_is_drained_that_goes_on(f: Forger) -> Iterable[str]:
     rows = f.rows(raw.SLOTS)
     held = [(n, row["holders"]) for n, row in enumerate(rows) if row["holders"]]
