@@ -208,8 +208,12 @@ async def test_holders_and_queue_are_found_by_their_marks_when_all_else_is_lost(
     await scene.start("short")
     # The listing lags behind: by this test's short pause, a busy server may not show the marks yet.
     await eventually(scene.marked, lambda marked: marked == {"a", "b", "short"})
+    await eventually(scene.view, lambda view: view.waiting == ("short",))
     semaphore = scene.client.get_workflow_handle(semaphore_id(GPU))
+    first = await semaphore.describe()
     await semaphore.terminate()
+    # A query to the terminated run is answered, too.
+    await eventually(semaphore.describe, lambda now: now.run_id != first.run_id)
     view = await eventually(scene.view, lambda view: bool(view.holders))
     assert {each.job_id for each in view.holders} == {"a", "b"}
     assert view.waiting == ("short",)
