@@ -304,10 +304,13 @@ def _written(run: Execution, number: int, note: str, *, task: int, at: float) ->
         run.versions.append(Written(number, note, run.since.get(task, at), at))
 
 
+def order_in(body: Row) -> Row:
+    """Return an order, or the order that is waited for."""
+    return body.get("order") or body
+
+
 def stage_of(body: Row) -> str:
-    """Return the stage of an order, or of the order that is waited for."""
-    order = body.get("order") or body
-    return str(order.get("stage"))
+    return str(order_in(body).get("stage"))
 
 
 def _fail(activity: Activity, failure: Row | None) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Callback, Generation, mapping, owner
-from loadtest.books.histories import Order, stage_of
+from loadtest.books.histories import Order, order_in, stage_of
+from loadtest.books.model import Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model, task_of
@@ -103,12 +104,12 @@ def _submitted(model: Model, made: Generation, order: Order) -> float:
     if len(activities) == 1 and activities[0].attempt == 1 and not model.books.struck:
         earliest = max(earliest, activities[0].started or 0.0)
     earliest -= clocks.between(SERVER, made.step)
-    names = [each.name for each in model.books.pipeline]
-    place = names.index(made.wanted) if made.wanted in names else 0
-    if place and made.good and not model.job.has_fault("result"):
-        before = [g.finished for g in model.job.of(names[place - 1]) if g.good]
-        slack = clocks.between(model.books.pipeline[place - 1].vendor, made.step)
-        earliest = max(earliest, min((at - slack for at in before if at is not None), default=0.0))
+    before = _before(model, made)
+    if before is not None and made.good and not model.job.has_fault("result"):
+        stage, done = before
+        slack = clocks.between(stage.vendor, made.step)
+        ends = (g.finished - slack for g in done if g.finished is not None)
+        earliest = max(earliest, min(ends, default=0.0))
     return earliest
 
 
@@ -119,18 +120,14 @@ def _reason(model: Model, made: Generation) -> Iterator[Finding]:
     if made.good or not made.error or bent or model.books.struck:
         return
     for each in (each for run in job.executions for each in run.activities):
-        of_order = (stage_of(each.body), _attempt(each.body)) == (made.wanted, made.attempt)
+        attempt = order_in(each.body).get("attempt")
+        of_order = (stage_of(each.body), attempt) == (made.wanted, made.attempt)
         said = each.error_message or ""
         if of_order and each.error_class == GENERATION_FAILED and made.error not in said:
             text = (
                 f"{made.external_id} failed with {made.error} at its vendor, and was told as {said}"
             )
             yield model.found("history.result", text, made.error, said)
-
-
-def _attempt(body: dict[str, Any]) -> object:
-    """Return the attempt of an order, or of the order that is waited for."""
-    return (mapping(body.get("order")) or body).get("attempt")
 
 
 def _key(model: Model, service: str, *, but: Generation | None = None) -> Any:
@@ -175,23 +172,32 @@ def _kept(model: Model, made: Generation) -> str | None:
     return task_of(kept[-1]) if kept else None
 
 
-def _source(model: Model, made: Generation) -> dict[str, Any]:
-    """Expect that a later stage was made from what the stage before it made."""
-    names = [each.name for each in model.books.pipeline]
+def _before(model: Model, made: Generation) -> tuple[Step, list[Generation]] | None:
+    """Return the stage before that of a generation and what it made well; None for the first."""
+    stages = model.books.pipeline
+    names = [each.name for each in stages]
     place = names.index(made.wanted) if made.wanted in names else 0
     if not place:
+        return None
+    return stages[place - 1], [g for g in model.job.of(names[place - 1]) if g.good]
+
+
+def _source(model: Model, made: Generation) -> dict[str, Any]:
+    """Expect that a later stage was made from what the stage before it made."""
+    before = _before(model, made)
+    if before is None:
         return {"source_sha256": None, "source_shows": None}
     if not made.good or model.job.has_fault("result"):
         return {}
-    before = [g for g in model.job.of(names[place - 1]) if g.good]
+    stage, done = before
     expected: dict[str, Any] = {}
     without = (None,) if _comes_again(model, made) else ()
-    if hashes := {g.sha256 for g in before if g.sha256}:
+    if hashes := {g.sha256 for g in done if g.sha256}:
         # Where the vendor's address gives no file, our own copy of it is offered.
-        stored = model.job.files.get(names[place - 1])
+        stored = model.job.files.get(stage.name)
         copies = {stored.sha256} if stored else set()
         expected["source_sha256"] = OneOf((*hashes, *copies, *without))
-    if shows := tuple({g.shows for g in before if g.shows}):
+    if shows := tuple({g.shows for g in done if g.shows}):
         expected["source_shows"] = OneOf(shows + without)
     return expected
 
