@@ -147,6 +147,15 @@ def _dealt(draw: Random, deck: tuple[Hit, ...]) -> Iterator[Hit]:
 
 
 STRUCK = (*WORKER, WORKERS, SEMAPHORE, API, RECEIVER, IMAGES, VIDEOS)
+# On the semaphore and on whole runs, with Temporal's own tools.
+BY_OPERATORS = (
+    Hit(Kind.ACTIVITY_FAIL, SEMAPHORE_WORKFLOW),
+    Hit(Kind.ACTIVITY_COMPLETE, SEMAPHORE_WORKFLOW),
+    Hit(Kind.DELETE, HOLDER, Stage.WAITING),
+    Hit(Kind.DELETE, ENDED),
+    Hit(Kind.START_AGAIN, ENDED),
+    Hit(Kind.POISON, SEMAPHORE_WORKFLOW),
+)
 IN_CONTAINERS = (
     *(Hit(kind, target) for target in STRUCK for kind in (Kind.KILL, Kind.FREEZE)),
     Hit(Kind.RESTART, WORKERS),
@@ -191,12 +200,7 @@ IN_CONTAINERS = (
         for kind in ON_AN_ACTIVITY
         for stage in (Stage.IMAGE, Stage.WAITING)
     ),
-    Hit(Kind.ACTIVITY_FAIL, SEMAPHORE_WORKFLOW),
-    Hit(Kind.ACTIVITY_COMPLETE, SEMAPHORE_WORKFLOW),
-    Hit(Kind.DELETE, HOLDER, Stage.WAITING),
-    Hit(Kind.DELETE, ENDED),
-    Hit(Kind.START_AGAIN, ENDED),
-    Hit(Kind.POISON, SEMAPHORE_WORKFLOW),
+    *BY_OPERATORS,
 )
 # The proxies are not between containers.
 AS_PROCESSES = (

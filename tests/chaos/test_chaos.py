@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.run import ChaosPlan, run
 from tests.chaos.schedule import (
     API,
-    ENDED,
+    BY_OPERATORS,
     HOLDER,
     IMAGES,
     RECEIVER,
@@ -67,12 +67,7 @@ OPERATORS_DECK = (
     Hit(Kind.ACTIVITY_PAUSE, HOLDER, Stage.IMAGE),
     Hit(Kind.ACTIVITY_FAIL, HOLDER, Stage.IMAGE),
     Hit(Kind.ACTIVITY_COMPLETE, HOLDER, Stage.WAITING),
-    Hit(Kind.ACTIVITY_FAIL, SEMAPHORE_WORKFLOW),
-    Hit(Kind.ACTIVITY_COMPLETE, SEMAPHORE_WORKFLOW),
-    Hit(Kind.DELETE, HOLDER, Stage.WAITING),
-    Hit(Kind.DELETE, ENDED),
-    Hit(Kind.START_AGAIN, ENDED),
-    Hit(Kind.POISON, SEMAPHORE_WORKFLOW),
+    *BY_OPERATORS,
 )
 SETTINGS = {
     # A job takes a third of a second, so that all that wait are soon over.
