@@ -259,7 +259,6 @@ def test_the_api_and_the_receiver_behind_a_proxy(
         "API_TOKEN": TOKEN,
         "CALLBACK_URL": f"https://{CALLBACK_NAME}",
         "CALLBACK_SECRET": SECRET,
-        "TRUSTED_PROXIES": "127.0.0.1",
     }
     found = Stack(own)
     hosts = {

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
 from services.api.http import console, files, live, page, routes
@@ -74,7 +72,6 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         *(module.router for module in (files, live, page, console)),
     ):
         app.include_router(router)
-    app.add_middleware(Compressed)
     if encrypts:
         app.include_router(codec(settings))
         # If a token is set, the UI's page sends the cookie of a session.
@@ -101,19 +98,3 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
 async def _close_streams(app: FastAPI, service: Service) -> None:
     await app.state.stopping.wait()
     service.feed.listeners.close()
-
-
-# Half of the time of the best level, for a tenth more bytes.
-LEVEL = 4
-
-
-class Compressed:
-    """Compress the list of jobs with gzip, and pass on everything else."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._gzip = GZipMiddleware(app, compresslevel=LEVEL)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_list = scope["type"] == "http" and scope["path"] == "/jobs"
-        await (self._gzip if is_list else self._app)(scope, receive, send)

@@ -6,7 +6,6 @@ import base64
 import secrets
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,10 +97,9 @@ class Listener(ABC):
 class Listeners:
     """A bounded number of listeners; a change costs next to nothing without any."""
 
-    def __init__(self, most: int = 2000, *, per_address: int = 500) -> None:
+    def __init__(self, most: int = 2000) -> None:
         self._most = most
-        self._per_address = per_address
-        self._places: Counter[str] = Counter()
+        self._places = 0
         # By job; None: those to all jobs.
         self._groups: dict[str | None, set[Listener]] = {}
         self._closed = False
@@ -109,23 +107,16 @@ class Listeners:
         self.turn = asyncio.Lock()
 
     @contextmanager
-    def place(self, address: str) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
         """Reserve a place for one listener; raise TooManyListeners."""
-        if self._places.total() >= self._most:
+        if self._places >= self._most:
             raise TooManyListeners(f"{self._most} listen already.", retry_after=RETRY_SECONDS)
-        if self._places[address] >= self._per_address:
-            raise TooManyListeners(
-                f"{self._per_address} listeners from your address.", retry_after=RETRY_SECONDS
-            )
-        self._places[address] += 1
-        SUBSCRIBERS.inc()
+        self._places += 1
         try:
-            yield
+            with SUBSCRIBERS.track_inprogress():
+                yield
         finally:
-            SUBSCRIBERS.dec()
-            self._places[address] -= 1
-            if not self._places[address]:
-                del self._places[address]
+            self._places -= 1
 
     @contextmanager
     def subscribed(self, listener: Listener, job_id: str | None = None) -> Iterator[None]:

@@ -69,9 +69,10 @@ def make_service(settings: ApiSettings, client: Client) -> Service:
     """Make the parts around one client; nothing is started yet."""
     known = settings.known
     assets = Assets(chosen_store(settings))
-    listeners = Listeners(settings.api_max_sockets, per_address=settings.api_sockets_per_address)
     shared = Parts(
-        feed=Feed(listeners, retention=Retention(settings.retention_days)),
+        feed=Feed(
+            Listeners(settings.api_max_sockets), retention=Retention(settings.retention_days)
+        ),
         records=Records(assets.store, namespace=client.namespace),
         temporal=Temporal(client, known.values()),
         dependencies=dependencies_of(settings, client, assets),

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.http.hosts import host_of_url, is_loopback
-from shared.settings.common import MOCKED, Mocks, Port, PublicSettings, RetentionDays
+from shared.settings.common import MOCKED, Mocks, Port, RetentionDays
 from shared.settings.pipelines import PipelineSettings
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
@@ -17,7 +17,7 @@ _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 
-class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings):
+class ApiSettings(StoreSettings, TraceSettings, PipelineSettings):
     """Settings of the API and its page."""
 
     api_port: Port = 8000
@@ -30,14 +30,12 @@ class ApiSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings
 
     # Whether other machines reach it; the stack says so, because a container can't know.
     api_exposed: bool = Field(default_factory=lambda known: not is_loopback(known["listen_host"]))
-    # Access, and its limits.
+    # Access, and the most listeners.
     api_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None, validate_default=True
     )
     api_origins: str = ""
-    api_rate: Annotated[int, Field(ge=0, le=100_000)] = 500
     api_max_sockets: Annotated[int, Field(ge=1, le=100_000)] = 2000
-    api_sockets_per_address: Annotated[int, Field(ge=1, le=100_000)] = 500
     # Shown on the page if it can be read.
     reports_dir: Path = Path("reports")
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
 
 from services.callback.signature import keys_of
 from shared.http.hosts import host_of_url, is_loopback
-from shared.settings.common import CallbackSecret, Port, PublicSettings
+from shared.settings.common import CallbackSecret, Port
 from shared.settings.pipelines import PipelineSettings
 from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
@@ -18,7 +18,7 @@ def _is_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class CallbackSettings(PublicSettings, StoreSettings, TraceSettings, PipelineSettings):
+class CallbackSettings(StoreSettings, TraceSettings, PipelineSettings):
     """Settings of the receiver."""
 
     callback_port: Port = 8001

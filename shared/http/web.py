@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from shared.http.app import ServiceApp, Sockets
 from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
 from shared.http.hosts import PROCESS_HEADER
-from shared.settings.common import CommonSettings, PublicSettings
+from shared.settings.common import CommonSettings
 from shared.settings.traces import TraceSettings
 from shared.telemetry import logs, tracing
 from shared.telemetry.job_lines import LINES, JobLine
@@ -168,7 +168,7 @@ class Server(uvicorn.Server):
 def serve(
     name: str,
     create: Callable[[], FastAPI],
-    settings: PublicSettings,
+    settings: CommonSettings,
     *,
     port: int,
     connections: int | None = None,
@@ -181,7 +181,6 @@ def serve(
         port=port,
         shutdown_seconds=SHUTDOWN_SECONDS,
         connections=connections,
-        proxies=settings.proxies,
     ).run()
 
 
@@ -199,12 +198,10 @@ def server(
     port: int,
     shutdown_seconds: int = 5,
     connections: int | None = None,
-    proxies: Sequence[str] = (),
 ) -> uvicorn.Server:
     """Return a uvicorn server without an access log, because callback addresses carry tokens.
 
-    With more connections than the limit, each further request gets 503. `proxies` are the addresses
-    and networks whose `X-Forwarded-For` is believed.
+    With more connections than the limit, each further request gets 503.
     """
     return Server(
         uvicorn.Config(
@@ -218,8 +215,7 @@ def server(
             limit_concurrency=connections,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             access_log=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=list(proxies),
+            proxy_headers=False,
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=shutdown_seconds,

@@ -1,6 +1,5 @@
 """Settings from the environment; one line names all wrong ones, and stops the start."""
 
-import ipaddress
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
@@ -50,22 +49,6 @@ def _are_hosts(text: str) -> str:
     return text
 
 
-def _are_networks(text: str) -> str:
-    wrong = []
-    for each in _items(text):
-        try:
-            ipaddress.ip_network(each)
-        except ValueError:
-            wrong.append(each)
-    if wrong:
-        raise ValueError(f"not addresses or networks (10.0.0.0/8): {', '.join(wrong)}")
-    return text
-
-
-def _items(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, text.split(","))))
-
-
 class CommonSettings(PayloadSettings):
     """Settings of every service; subclasses add their own."""
 
@@ -95,17 +78,6 @@ class PollingSettings(CommonSettings):
     # It ends if its event loop stands still for this long.
     stall_seconds: Seconds = 10
     stack: StackName = ""
-
-
-class PublicSettings(CommonSettings):
-    """Settings of a service that may be open to other machines."""
-
-    trusted_proxies: Annotated[str, AfterValidator(_are_networks)] = ""
-
-    @property
-    def proxies(self) -> tuple[str, ...]:
-        """Addresses and networks of proxies whose `X-Forwarded-For` is believed."""
-        return _items(self.trusted_proxies)
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -106,7 +106,7 @@ async def _api(connected: Connected, folder: Path) -> AsyncIterator[Service]:
     """Its streams end at once."""
     known = _some_jobs(folder)
     client = await connected()
-    app = create_api(ApiSettings(data_dir=folder, api_rate=0), client)
+    app = create_api(ApiSettings(data_dir=folder), client)
     async with standing_in(client), serving(app) as base:
         app.state.service.feed.listeners.close()
         yield Service(base, app, known)

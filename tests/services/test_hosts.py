@@ -59,7 +59,6 @@ def environment(folder: Path) -> dict[str, str]:
         "CALLBACK_URL": "https://callbacks.example",
         "ALLOWED_HOSTS": HOSTS,
         # A test may ask as fast as it can, behind another one that did.
-        "API_RATE": "0",
     }
 
 
@@ -227,20 +226,3 @@ async def test_no_form_reaches_what_rules_a_mock(service: Service, started: Star
         assert (await http.post("/admin/faults", content=rule, headers=fine)).status_code == 200
         assert (await http.post("/admin/reset")).status_code == 200
         assert (await http.delete("/admin/faults")).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("trusted", "statuses"), [("10.0.0.0/8", {200, 429}), ("127.0.0.0/8", {200})]
-)
-async def test_who_may_say_for_whom_it_asks(
-    tmp_path: Path, trusted: str, statuses: set[int]
-) -> None:
-    """Each caller has a rate of its own; who may name its callers has as many as it likes."""
-    told = environment(tmp_path) | {"API_RATE": "2", "TRUSTED_PROXIES": trusted}
-    async with (
-        running(API.module, API.port, environment=told, log=tmp_path / "log") as process,
-        http_client(process.base) as http,
-    ):
-        asked = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(10)]
-        answers = [await http.get("/jobs", headers=headers) for headers in asked]
-    assert {answer.status_code for answer in answers} == statuses

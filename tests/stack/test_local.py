@@ -91,9 +91,11 @@ def test_the_stack_as_processes(stack: Stack) -> None:
 def refuses_wrong_settings(stack: Stack) -> None:
     """One line names those of all services, and what runs goes on as it was."""
     before = workers(stack)
-    said = stack.make("up", "API_RATE=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1", good=False)
+    said = stack.make(
+        "up", "API_MAX_SOCKETS=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1", good=False
+    )
     [line] = [each for each in said.splitlines() if each.startswith("wrong settings: ")]
-    for name in ("API_RATE=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1"):
+    for name in ("API_MAX_SOCKETS=200000", "GATES=foo", "SEMAPHORE_CAPACITY=-1"):
         assert line.count(f"{name} (environment) is refused: ") == 1
     assert "all ready" in stack.make("ps").splitlines()
     stack.make("up")

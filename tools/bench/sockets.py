@@ -94,8 +94,6 @@ async def api(folder: Path) -> AsyncIterator[Running]:
             "DATA_DIR": str(folder / "data"),
             "TEMPORAL_ADDRESS": server.address,
             "LOG_LEVEL": "WARNING",
-            "API_RATE": "0",
-            "API_SOCKETS_PER_ADDRESS": "2000",
         }
         async with running("services.api", "API_PORT", environment=environment) as service:
             os.sched_setaffinity(service.process.pid, sorted(os.sched_getaffinity(0))[:1])

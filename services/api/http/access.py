@@ -1,11 +1,10 @@
-"""Access control before any route: the rate, the token or a session, the form of a body."""
+"""Access control before any route: the token or a session, and the form of a body."""
 
 import hashlib
 import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -20,49 +19,6 @@ from shared.errors import GenvideoError
 from shared.http.bodies import require_json
 from shared.http.guard import SAFE_METHODS
 from shared.http.problems import from_error
-
-MOST_ADDRESSES = 10_000
-
-
-class TooFast(
-    GenvideoError, code="too_fast", status=429, title="Too many requests", retryable=True
-):
-    """One address sends more requests a second than API_RATE."""
-
-
-class RateLimit:
-    """When each address has its full allowance again; 0 a second: no limit."""
-
-    def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.rate = rate
-        self._clock = clock
-        self._used_until: dict[str, float] = {}
-
-    def require(self, address: str) -> None:
-        """Count one request, or raise TooFast."""
-        seconds = self.delay(address)
-        if seconds > 0:
-            raise TooFast(f"At most {self.rate} requests a second.", retry_after=seconds)
-
-    def delay(self, address: str) -> float:
-        """Count one request; return 0 if it may pass, else the seconds until it may."""
-        if self.rate == 0:
-            return 0.0
-        now = self._clock()
-        used = max(self._used_until.get(address, now), now)
-        ahead = used + 1 / self.rate - now
-        if ahead > 1 + 1e-9:
-            return ahead - 1
-        self._used_until[address] = used + 1 / self.rate
-        if len(self._used_until) > MOST_ADDRESSES:
-            self._forget(now)
-        return 0.0
-
-    def _forget(self, now: float) -> None:
-        """Drop addresses with their whole allowance; if too many are left, drop all."""
-        left = {address: used for address, used in self._used_until.items() if used > now}
-        self._used_until = left if len(left) <= MOST_ADDRESSES else {}
-
 
 SESSION_SECONDS = 12 * 3600
 # At this path a session does not replace the token, because it would never end otherwise.
@@ -110,8 +66,6 @@ class Sessions:
         return f"{end}.{signature.hexdigest()}"
 
 
-# Health checks use these, also while others send too many requests.
-NEVER_LIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 # The page's files have a suffix, its calls have none.
 _OPEN = re.compile(r"/|/healthz|/readyz|/dashboard/([a-z/]+\.(js|css|svg)|(texts|errors)\.json)")
 CODEC = "/codec/decode"
@@ -128,7 +82,6 @@ class AccessControl:
         self._token = None if token is None else token.get_secret_value().encode()
         self._sessions = Sessions(settings)
         self._exposed = settings.api_exposed
-        self._rate_limit = RateLimit(settings.api_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -142,7 +95,6 @@ class AccessControl:
     def _check(self, scope: Scope) -> None:
         if scope["type"] not in ("http", "websocket"):
             return
-        self._check_rate(scope)
         changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
         headers = Headers(scope=scope)
         if changes or (self._exposed and not _is_open(scope)):
@@ -150,12 +102,6 @@ class AccessControl:
         chunked = "transfer-encoding" in headers
         if changes and (chunked or headers.get("content-length", "0") != "0"):
             require_json(headers)
-
-    def _check_rate(self, scope: Scope) -> None:
-        client = scope.get("client")
-        if client is None or scope["path"] in NEVER_LIMITED:
-            return
-        self._rate_limit.require(client[0])
 
     def _check_token(self, headers: Headers, path: str) -> None:
         if self._token is None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Header, Query, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from pydantic import BeforeValidator, Field
@@ -25,7 +25,7 @@ from services.api.feed import (
     text_of,
     versions_after,
 )
-from services.api.http.routes import JobId, ServiceDep, address_of
+from services.api.http.routes import JobId, ServiceDep
 from services.api.jobs import JobNotFound
 from services.api.models import EXAMPLES
 from services.api.service import Service
@@ -218,7 +218,7 @@ async def every_job(
     none.
     """
     feed, slots = service.feed, service.slots
-    with feed.listeners.place(address_of(socket)):
+    with feed.listeners.place():
         await socket.accept()
         asked = feed.any_open() and await slots.look()
         shown = slots.placed if asked else None
@@ -235,7 +235,7 @@ async def one_job(
     """The job at once, then each change; closes normally after its end."""
     at, listeners = OneJob(service.feed, job_id), service.feed.listeners
     listener = SocketListener(socket, at, turn=listeners.turn)
-    with listeners.place(address_of(socket)):
+    with listeners.place():
         await socket.accept()
         # Subscribe first and read then, so that no change in between is missed.
         with listeners.subscribed(listener, job_id), suppress(WebSocketDisconnect):
@@ -296,14 +296,13 @@ def _stream(event_id: str) -> dict[str, Any]:
 class EventStream(StreamingResponse):
     """Send events as they come, in a reserved place; raise TooManyListeners."""
 
-    def __init__(self, content: AsyncIterator[bytes], listeners: Listeners, address: str) -> None:
+    def __init__(self, content: AsyncIterator[bytes], listeners: Listeners) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(content, media_type="text/event-stream", headers=headers)
         self._listeners = listeners
-        self._address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._listeners.place(self._address):
+        with self._listeners.place():
             await super().__call__(scope, receive, send)
 
 
@@ -336,9 +335,8 @@ JOB_RESPONSES: dict[int | str, dict[str, Any]] = {
 )
 async def job_events(
     job_id: JobId,
-    request: Request,
-    *,
     service: ServiceDep,
+    *,
     last_event_id: LastVersion = None,
     since: SinceVersion = None,
 ) -> Response:
@@ -352,7 +350,7 @@ async def job_events(
         # A browser reconnects after every end, unless it gets a 204.
         return Response(status_code=204)
     content = _versions(job, version, service=service)
-    return EventStream(content, service.feed.listeners, address_of(request))
+    return EventStream(content, service.feed.listeners)
 
 
 async def _versions(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from starlette.requests import HTTPConnection
 
 from services.api.feed import from_cursor, to_cursor
-from services.api.http.access import TokenMissing, TooFast
+from services.api.http.access import TokenMissing
 from services.api.jobs import (
     IdempotencyConflict,
     JobEnded,
@@ -50,11 +50,6 @@ async def _service(connection: HTTPConnection) -> Service:
 
 ServiceDep = Annotated[Service, Depends(_service)]
 JobId = Annotated[str, Path(examples=[EXAMPLE_ID])]
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Return the caller's address; empty if there is none."""
-    return "" if connection.client is None else connection.client.host
 
 
 class SlotNotFound(GenvideoError, code="slot_not_found", status=404, title="No such slot"):
@@ -100,7 +95,7 @@ _BEARER = HTTPBearer(
 )
 CHANGES = [Depends(_BEARER)]
 # The errors of each call that changes something.
-CHECKED = (TokenMissing, 422, TooFast, 503)
+CHECKED = (TokenMissing, 422, 503)
 
 
 def _router() -> APIRouter:

@@ -417,7 +417,6 @@ def wrong(settings: Settings) -> str:
 
 WRONG = {
     # Settings that nobody but their service has ever looked at.
-    "API_RATE": "200000",
     "API_ORIGINS": "nonsense",
     "GATES": "foo",
     "VIDEO_POLL_SECONDS": "abc",
@@ -469,7 +468,7 @@ def test_the_services_models_name_every_mistake_once_with_its_origin(
     "right",
     [
         {},
-        {"MOCK_SPEED": "0.5", "API_RATE": "0", "GATES": "image,video", "API_ORIGINS": "*"},
+        {"MOCK_SPEED": "0.5", "API_MAX_SOCKETS": "1", "GATES": "image,video", "API_ORIGINS": "*"},
         {"MOCK_SPEED": "100000", "PAYLOAD_KEY": KEY, "CALLBACK_SECRET": f"{'x' * 32},{'y' * 32}"},
         {"TEMPORAL_TLS": "false", "TEMPORAL_NAMESPACE": "mine"},
         REAL | {"KLING_PLACES": "-1"},
@@ -484,9 +483,9 @@ def test_what_is_right_or_not_started_is_accepted_and_nothing_is_made(
 ) -> None:
     """A variable of this shell that no service reads is no mistake."""
     monkeypatch.setenv("OPERATOR_KEY", "")
-    monkeypatch.setenv("API_RATE", "x")
+    monkeypatch.setenv("API_MAX_SOCKETS", "x")
     assert service_mistakes(settings(**right)) == []
-    assert os.environ["API_RATE"] == "x"
+    assert os.environ["API_MAX_SOCKETS"] == "x"
     assert not (root / "data").exists()
 
 
@@ -505,9 +504,9 @@ def test_what_is_right_or_not_started_is_accepted_and_nothing_is_made(
 def test_what_several_settings_say_together_is_told_once(
     settings: Load, together: Given, said: str
 ) -> None:
-    line = wrong(settings(**REAL, **together, API_RATE="x"))
+    line = wrong(settings(**REAL, **together, API_MAX_SOCKETS="x"))
     assert line.count(said) == 1
-    assert "API_RATE=x (environment) is refused" in line
+    assert "API_MAX_SOCKETS=x (environment) is refused" in line
 
 
 @pytest.mark.parametrize(

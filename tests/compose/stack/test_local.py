@@ -56,7 +56,7 @@ def test_a_script_becomes_its_service_with_its_settings_and_nobody_elses(
     env = json.loads(done.stdout)
     assert (env["HOME"], env["CALLBACK_SECRET"], env["NO_COLOR"]) == ("/here", secret, "1")
     assert (env["PYTHONPATH"], env[MARK]) == (str(HOME), str(found.run_dir))
-    assert "API_RATE" not in env
+    assert "API_MAX_SOCKETS" not in env
 
 
 def sections(settings: Settings) -> dict[str, dict[str, str]]:

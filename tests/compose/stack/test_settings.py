@@ -289,7 +289,7 @@ SECRETS = {
 
 def test_no_secret_of_any_service_is_shown_and_any_other_setting_is() -> None:
     assert {"API_TOKEN", "PAYLOAD_KEY", "VENDOR_PROXY", "VIDEO_API_OPTIONS"} <= SECRETS
-    for name in (*SECRETS, "API_RATE"):
-        shown = "hunter2" if name == "API_RATE" else "…"
+    for name in (*SECRETS, "API_MAX_SOCKETS"):
+        shown = "hunter2" if name == "API_MAX_SOCKETS" else "…"
         said = refused(name, "is wrong", {name: "hunter2"}, {})
         assert said == f"{name}={shown} (default) is wrong"

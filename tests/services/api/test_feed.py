@@ -11,8 +11,6 @@ from services.api.feed import (
     SPARE,
     Feed,
     Listener,
-    Listeners,
-    TooManyListeners,
     from_cursor,
     versions_after,
 )
@@ -164,17 +162,6 @@ def test_a_listener_is_woken_by_its_job_and_by_the_end() -> None:
         assert late.closed
     feed.put(job(1, version=1))
     assert (one.woken, everything.woken) == (2, 3)
-
-
-def test_places_are_limited_by_address_and_given_back() -> None:
-    listeners = Listeners(3, per_address=2)
-    with listeners.place("a"), listeners.place("a"):
-        with pytest.raises(TooManyListeners), listeners.place("a"):
-            pass
-        with listeners.place("b"), pytest.raises(TooManyListeners), listeners.place("c"):
-            pass
-        with listeners.place("b"):
-            pass
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])

@@ -161,15 +161,3 @@ async def test_a_damaged_record_is_made_again_from_the_workflow(
     record = api.records.read(job_id)
     assert record is not None
     assert (record.version, record.prompt) == (1, job["prompt"])
-
-
-async def test_a_long_list_is_compressed_for_who_takes_that(api: Api) -> None:
-    for _ in range(4):
-        await api.submit()
-    sizes = {}
-    for form in ("gzip", "identity"):
-        answer = await api.http.get("/jobs", headers={"Accept-Encoding": form})
-        assert answer.headers.get("content-encoding", "identity") == form
-        assert len(answer.json()["jobs"]) == 4
-        sizes[form] = answer.num_bytes_downloaded
-    assert sizes["gzip"] < sizes["identity"] / 2

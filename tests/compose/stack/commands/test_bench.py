@@ -65,8 +65,8 @@ def test_all_parts_one_after_the_other_and_the_table(root: Path, stacks: Stacks)
 
 
 def test_a_setting_that_a_service_refuses_starts_no_stack(root: Path, stacks: Stacks) -> None:
-    (root / ".env").write_text("API_RATE=x\n")
-    with pytest.raises(StackError, match="API_RATE"):
+    (root / ".env").write_text("API_MAX_SOCKETS=x\n")
+    with pytest.raises(StackError, match="API_MAX_SOCKETS"):
         bench.bench(root, {})
     assert (stacks.up, len(stacks.down)) == ([], 1)
 

@@ -1,8 +1,7 @@
-"""Who is let in: the token, the page's origin, the rate, the form of what is sent and asked for."""
+"""Who is let in: the token, the page's origin, the form of what is sent and asked for."""
 
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import httpx
@@ -14,7 +13,6 @@ from websockets.exceptions import InvalidStatus
 
 from services.api.app import create_app
 from services.api.http import access
-from services.api.http.access import RateLimit
 from services.api.settings import ApiSettings
 from tests.services.api.conftest import BODY, Api, NewApi, NewHttp
 
@@ -42,7 +40,7 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
 async def test_without_the_token_nothing_is_changed(new_http: NewHttp) -> None:
     """Each refusal is counted by its reason."""
     wrong = ["", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer \xe9", TOKEN]
-    async with new_http(api_token=TOKEN, api_rate=0) as http:
+    async with new_http(api_token=TOKEN) as http:
         before = await refusals(http)
         for method, path in CHANGES:
             for given in wrong:
@@ -132,19 +130,6 @@ async def test_any_origin_by_a_star(new_http: NewHttp) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_who_asks_too_often_is_told_when_to_come_again(
-    new_http: NewHttp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_once = partial(RateLimit, clock=lambda: 1000.0)
-    monkeypatch.setattr(access, "RateLimit", at_once)
-    async with new_http(api_rate=3) as http:
-        answers = [await http.get("/jobs") for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-        assert is_problem(answers[-1], 429, "too_fast")
-        assert answers[-1].headers["retry-after"] == "1"
-        assert (await http.get("/healthz")).status_code == 200
-
-
 async def test_a_body_that_does_not_say_json_is_refused(offline: httpx.AsyncClient) -> None:
     raw = json.dumps(BODY).encode()
     for media_type in ("text/plain", "application/x-www-form-urlencoded", ""):
@@ -161,13 +146,10 @@ async def test_a_body_that_does_not_say_json_is_refused(offline: httpx.AsyncClie
         {"api_token": "with a blank in the midst"},
         {"api_origins": "front.example"},
         {"api_origins": "https://front.example/path"},
-        {"api_rate": -1},
         {"api_max_sockets": 0},
         {"api_exposed": True},
         {"listen_host": "0.0.0.0"},
         {"allowed_hosts": "https://front.example"},
-        {"trusted_proxies": "*"},
-        {"trusted_proxies": "10.0.0.1/8"},
     ],
 )
 def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:
@@ -264,28 +246,3 @@ async def test_a_session_is_signed_and_ends_in_time_and_with_the_token(
     late = {"Cookie": (await began(exposed)).headers["set-cookie"].partition(";")[0]}
     exposed.http.cookies.clear()
     assert (await exposed.http.get("/jobs", headers=late)).status_code == 401
-
-
-def test_a_burst_then_the_rate() -> None:
-    now = 100.0
-    it = RateLimit(4, lambda: now)
-    assert [it.delay("a") for _ in range(4)] == [0, 0, 0, 0]
-    # A refusal uses nothing up.
-    assert {it.delay("a") for _ in range(100)} == {0.25}
-    assert it.delay("b") == 0
-    now += 0.25
-    assert it.delay("a") == 0
-    assert it.delay("a") > 0
-    now += 60
-    assert [it.delay("a") for _ in range(4)] == [0, 0, 0, 0]
-    unlimited = RateLimit(0, lambda: now)
-    assert {unlimited.delay("a") for _ in range(10_000)} == {0}
-
-
-def test_many_addresses_are_not_kept_for_ever() -> None:
-    now = 100.0
-    it = RateLimit(2, lambda: now)
-    for number in range(3 * access.MOST_ADDRESSES):
-        it.delay(str(number))
-        now += 0.001
-    assert len(it._used_until) <= access.MOST_ADDRESSES + 1

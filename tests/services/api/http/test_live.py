@@ -337,12 +337,9 @@ async def test_a_socket_that_can_not_be_is_a_problem(
     assert fields is None or [each["field"] for each in problem["errors"]] == fields
 
 
-@pytest.mark.parametrize("limit", ["api_max_sockets", "api_sockets_per_address"])
-async def test_listeners_are_limited_however_they_listen(
-    lonely: Api, new_api: NewApi, limit: str
-) -> None:
+async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: NewApi) -> None:
     record = lonely.write(sample_record(new_job_id()))
-    async with new_api(lonely.service.client, **{limit: 2}) as small:
+    async with new_api(lonely.service.client, api_max_sockets=2) as small:
         paths = [f"/ws/jobs/{record.job_id}", "/ws/jobs"]
         async with (
             connect(small.sockets + paths[0], proxy=None) as one,
