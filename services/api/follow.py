@@ -109,11 +109,13 @@ class Follower:
         return {job_id: tag for job_id, tag in found if job_id is not None}
 
     async def _read(self, job_ids: list[str]) -> list[str]:
-        """Publish the records; return the jobs without a readable one. Raises StoreAway."""
+        """Publish the records; return the jobs whose record is missing, damaged, or older than what
+        is known, as after a restore. Raises StoreAway."""
         reads = (asyncio.to_thread(self._records.read, job_id) for job_id in job_ids)
         without = []
         for job_id, record in zip(job_ids, await asyncio.gather(*reads), strict=True):
-            if record is None:
+            known = self._feed.get(job_id)
+            if record is None or (known is not None and record.version < known.version):
                 without.append(job_id)
             else:
                 self._feed.damaged.pop(job_id, None)

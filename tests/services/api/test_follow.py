@@ -29,7 +29,7 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
 from shared.semaphore.messages import HolderView, SlotView
-from shared.store.records import Records, RecordStore
+from shared.store.records import Records, RecordStore, to_json
 from shared.temporal.client import GET_RECORD_QUERY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.object_store import given_for
@@ -390,6 +390,24 @@ async def test_a_damaged_record_is_made_again_without_being_asked_for(
         await service.follower.poll()
     assert records_of(service).read(record.job_id) is not None
     assert service.feed.damaged == {}
+
+
+@in_both_stores
+async def test_a_record_that_an_older_copy_replaced_is_made_again(service: Service) -> None:
+    record = await started(service)
+    await terminated(service.client, record.job_id)
+    async with standing_in(service.client):
+
+        async def has_ended() -> bool:
+            await service.follower.sweep()
+            await service.follower.poll()
+            found = records_of(service).read(record.job_id)
+            return found is not None and found.status.ended
+
+        await eventually(has_ended)
+        await service.follower.sweep()
+        service.assets.store.put(f"state/jobs/{record.job_id}.json", to_json(record))
+        assert await has_ended()
 
 
 @in_both_stores
