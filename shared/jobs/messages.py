@@ -14,6 +14,9 @@ from shared.semaphore.messages import Message as Message
 UNTAGGED = "untagged"
 
 Percent = Annotated[int, Field(ge=0, le=100)]
+# How many generations are before one in the vendor's queue; JSON's readers know larger numbers as
+# floats.
+Position = Annotated[int, Field(ge=0, lt=2**53)]
 # Accepted generation attempts by stage; delivery problems don't count.
 Attempts = dict[str, int]
 
@@ -182,13 +185,14 @@ class Progress(Message):
 class ProgressReport(Message):
     """A signal from an activity: the vendor's progress in percent, or the reason of a wait.
 
-    `position`: in the vendor's queue, as in the Job.
+    `position`: in the vendor's queue, as in the Job. Each field has bounds, because any client of
+    Temporal can send a signal; one that is out of bounds is dropped.
     """
 
     external_id: str
     percent: Percent
-    waiting: str = ""
-    position: int | None = None
+    waiting: Annotated[str, Field(max_length=1000)] = ""
+    position: Position | None = None
 
 
 class StageDone(Message):

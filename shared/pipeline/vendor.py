@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from shared.errors import OutcomeUnknown
 from shared.jobs.ids import parse_external_id
+from shared.jobs.messages import Position
 
 State = Literal["queued", "running", "succeeded", "failed"]
 # Ten times as long as any vendor's; it is in the job's history and in each heartbeat.
@@ -29,7 +30,7 @@ class VendorStatus(BaseModel):
     percent: int = 0
     url: str | None = None
     message: str = ""
-    position: Annotated[int, Field(ge=0)] | None = None
+    position: Position | None = None
     units: str | None = None
     final: bool = False
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
@@ -34,6 +35,7 @@ from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     GET_RECORD_QUERY,
+    PROGRESS_SIGNAL,
     WORKFLOW_TASK_TIMEOUT,
 )
 from tests.fixtures.eventually import eventually
@@ -188,6 +190,20 @@ async def test_under_an_id_that_is_no_jobs(line: Pipeline) -> None:
     assert (await line.run()).status is Status.SUCCEEDED
     for step in GENVIDEO.names:
         assert [row["prompt"] for row in await line.ledger(step)] == ["a cat"]
+
+
+async def test_a_report_that_is_out_of_bounds_is_dropped(line: Pipeline) -> None:
+    job_id = await line.held("video")
+    report: Any = {"external_id": f"{job_id}.video.1", "percent": 0}
+    wrong = {"percent": 101}, {"position": -1}, {"position": 2**53}, {"waiting": "x" * 1001}
+    for each in (*wrong, {"waiting": "right"}):
+        await line.job(job_id).signal(PROGRESS_SIGNAL, report | each)
+    await line.videos.hurry()
+    changes = (await line.ended(job_id)).transitions
+    notes = {each.note for each in changes if each.step == "video" and "%" not in each.note}
+    assert "right" in notes
+    assert len(notes) == 4
+    assert all(each.vendor_position is None for each in changes)
 
 
 async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pipeline) -> None:
