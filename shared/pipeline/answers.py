@@ -174,14 +174,18 @@ def status_of(
 ) -> VendorStatus:
     """Return what an answer says of the generation `asked`; `ours` is our id in it, if any.
 
-    A state that is not in `states` counts as running. Raise OutcomeUnknown if a field is invalid,
-    or the answer is about another generation.
+    A state that is not in `states` counts as running, and a percent that is no number as 0, because
+    it is only shown. Raise OutcomeUnknown if another field is invalid, or the answer is about
+    another generation.
     """
     found["state"] = states.get(as_text(state), "running")
     try:
-        done = max(0, min(100, int(percent or 0)))
-        status = VendorStatus(percent=done, message=redacted(as_text(message or "")), **found)
+        done = max(0, min(100, int(percent)))
     except (ValueError, TypeError, OverflowError):
+        done = 0
+    try:
+        status = VendorStatus(percent=done, message=redacted(as_text(message or "")), **found)
+    except ValueError:
         raise OutcomeUnknown("The vendor's status answer has an unexpected form.") from None
     check_about(asked, (status.vendor_id, ours))
     return status
