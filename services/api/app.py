@@ -10,7 +10,6 @@ from temporalio.client import Client
 from services.api.http import console, files, live, page, routes
 from services.api.http.access import CODEC, READABLE, AccessControl, Cors
 from services.api.http.codec import UI_HEADERS, codec, origin_of_ui
-from services.api.models import EXAMPLES
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.api.slots import refresh_metrics
@@ -63,7 +62,6 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         # With a key the Temporal UI's page may call the codec, and nothing else.
         origins=settings.origins | ({origin_of_ui(settings)} if encrypts else set()),
     )
-    app.examples = EXAMPLES
     # First those of jobs, as the documentation lists them.
     app.include_router(routes.submitting(settings.known))
     for router in (

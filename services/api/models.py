@@ -1,4 +1,4 @@
-"""The API's messages beside Job and SlotView, with an example of each.
+"""The API's messages beside Job and SlotView.
 
 Input is strict: an unknown field is an error, because it may be a mistake.
 """
@@ -6,10 +6,9 @@ Input is strict: an unknown field is an error, because it may be a mistake.
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-from fastapi import Body, Header
+from fastapi import Header
 from pydantic import (
     AfterValidator,
     ConfigDict,
@@ -22,10 +21,9 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
-from shared.jobs.messages import Asset, Job, Message, Record
-from shared.jobs.states import Status
+from shared.jobs.messages import Job, Message
 from shared.pipeline.definition import Definition, JobInput
-from shared.semaphore.messages import HolderView, RunId, SlotChange, SlotView
+from shared.semaphore.messages import RunId, SlotChange
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
@@ -97,23 +95,8 @@ IdempotencyKey = Annotated[
     KeyText | None,
     Header(
         description="The same key and body give the same job; 1 to 200 visible ASCII characters.",
-        examples=["order-4711"],
     ),
 ]
-
-ORDER_EXAMPLES: dict[str, Any] = {
-    "plain": {"summary": "A prompt", "value": {"prompt": "a red fox in snow", "style": "ink"}},
-    "full": {
-        "summary": "All fields",
-        "value": {
-            "prompt": "雪地里的红狐狸",
-            "style": "水墨",
-            "tag": "batch-7",
-            "priority": 1,
-            "on_video_failure": "image",
-        },
-    },
-}
 
 
 class JobOrder(GenVideoInput):
@@ -152,7 +135,6 @@ class FreeOrder(Message):
     run_id: RunId
 
 
-JobBody = Annotated[JobOrder, Body(openapi_examples=ORDER_EXAMPLES)]
 Ordered = tuple[Definition, JobInput]
 
 
@@ -174,9 +156,6 @@ def reader_of(known: Mapping[str, Definition]) -> WrapValidator:
         return pipeline, pipeline.input.model_validate(given, extra="forbid")
 
     return WrapValidator(read)
-
-
-EXAMPLE_ID = "job-0123456789abcdef01234567"
 
 
 class Accepted(Message):
@@ -241,64 +220,3 @@ class PageConfig(Message):
     pipelines: dict[str, PipelineView]
     temporal_ui_url: str
     temporal_namespace: str
-
-
-_URL = f"http://127.0.0.1:8000/jobs/{EXAMPLE_ID}"
-_RUN_ID = "01968c1e-6b1c-7f3a-9d51-2f1d6c7f0a11"
-_BEGUN = datetime(2026, 1, 2, 3, 4, 5, 120_000, tzinfo=UTC)
-_JOB = Job(
-    job_id=EXAMPLE_ID,
-    prompt="a red fox in snow",
-    style="ink",
-    tag="batch-7",
-    status=Status.RUNNING,
-    step="video",
-    percent=50,
-    asset_url=f"{_URL}/image",
-    attempts={"image": 1, "video": 2},
-    created_at=_BEGUN.replace(microsecond=0),
-    started_at=_BEGUN,
-    version=6,
-)
-_RECORD = Record(
-    **dict(_JOB),
-    input={"on_video_failure": "image"},
-    namespace="default",
-    run_id=_RUN_ID,
-    token=17,
-    tasks={f"{EXAMPLE_ID}.video.1": "821957612345"},
-    assets={"image": Asset(size=48213, sha256="9f" * 32, media_type="image/png")},
-).followed(_BEGUN, "video, attempt 2 of 4")
-_HOLDER = HolderView(
-    job_id=EXAMPLE_ID,
-    run_id=_RUN_ID,
-    token=17,
-    since=_BEGUN,
-    draining=True,
-    drains_since=_BEGUN + timedelta(seconds=66),
-    drain_attempts=7,
-    drain_failure="The image service does not answer.",
-)
-_MESSAGES: tuple[Message, ...] = (
-    Accepted(
-        job_id=EXAMPLE_ID,
-        status_url=_URL,
-        events_url=f"{_URL}/events",
-        ws_url=f"ws://127.0.0.1:8000/ws/jobs/{EXAMPLE_ID}",
-    ),
-    FreeOrder(run_id=_RUN_ID),
-    _JOB,
-    JobList(
-        jobs=[_JOB], next_cursor="MjAyNi0wMS0wMlQwMzowNDowNSswMDowMHxqb2It", change="5ca1ab1e-117"
-    ),
-    _RECORD,
-    SlotOrder(limit=2, paused=False),
-    SlotView(
-        limit=1,
-        paused=False,
-        holders=(_HOLDER,),
-        waiting=("job-89abcdef0123456789abcdef",),
-        waiting_count=1,
-    ),
-)
-EXAMPLES = {type(each).__name__: each.model_dump(mode="json") for each in _MESSAGES}

@@ -55,7 +55,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         description=DESCRIPTION,
         hosts=settings.hosts,
     )
-    app.examples, app.schemas = routes.EXAMPLES, routes.SCHEMAS
+    app.schemas = routes.SCHEMAS
     readers = {"kling": kling.read}
     for pipeline in settings.known.values():
         readers |= pipeline.readers

@@ -47,34 +47,11 @@ ReceiverDep = Annotated[Receiver, Depends(_receiver)]
 # The body is read by hand, because the token is checked before it: its schemas are added by hand.
 _CALLBACK = Callback.model_json_schema(ref_template="#/components/schemas/{model}")
 SCHEMAS: dict[str, Any] = {**_CALLBACK.pop("$defs"), "Callback": _CALLBACK}
-_EXAMPLE: dict[str, Any] = {
-    "task_id": "831937841",
-    "task_status": "succeed",
-    "updated_at": 1722769557708,
-    "task_info": {"external_task_id": "job-0123456789abcdef01234567.video.1"},
-}
-# One example of each message, for the documentation.
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "Taken": {"fate": "applied"},
-    "Receipt": {
-        "received_at": "2026-01-02T03:04:06.200000Z",
-        "job_id": "job-0123456789abcdef01234567",
-        "task_id": _EXAMPLE["task_id"],
-        "task_status": _EXAMPLE["task_status"],
-        "fate": "applied",
-        "external_id": "job-0123456789abcdef01234567.video.1",
-        "updated_at": _EXAMPLE["updated_at"],
-        "decided": True,
-    },
-}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Callback"},
-                "example": _EXAMPLE,
-            }
+            "application/json": {"schema": {"$ref": "#/components/schemas/Callback"}},
         },
     },
 }

@@ -1,7 +1,5 @@
 """Assemble the image service; nothing is read from the environment here."""
 
-from pathlib import Path
-
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import Response
@@ -29,7 +27,6 @@ _LIMITS = {
     for prefix in ("", "/api")
     for path, limit in (("/prompt", _GRAPH), ("/upload/", _PICTURE))
 }
-_EXAMPLES = Path(__file__).with_name("examples.json")
 
 
 def refuse(
@@ -67,7 +64,6 @@ def create_app(
         title="Mock image service",
         description="Each native route answers below `/api`, too, as at the real server.",
         routers=(router, *_native_routers()),
-        examples=_EXAMPLES,
         limits=_LIMITS,
         on_start=(maker.warm_up, queue.open),
         on_stop=(queue.close, maker.close),

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from email.utils import formatdate
-from pathlib import Path
 from types import MappingProxyType
 
 import uvicorn
@@ -64,7 +63,6 @@ def build_app(
     title: str,
     description: str = "",
     routers: Sequence[APIRouter],
-    examples: Path | None = None,
     limits: Mapping[str, Limit] = MappingProxyType({}),
     shapes: Mapping[str, problems.Shape] = MappingProxyType({}),
     on_start: Sequence[Hook] = (),
@@ -73,8 +71,8 @@ def build_app(
 ) -> FastAPI:
     """Build the app.
 
-    `now` dates replies. `examples` is a file of bodies for the OpenAPI document. `limits` allow
-    larger bodies, and `shapes` have the errors of other wires, both by path prefix.
+    `now` dates replies. `limits` allow larger bodies, and `shapes` have the errors of other wires,
+    both by path prefix.
     """
 
     @asynccontextmanager
@@ -98,7 +96,6 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.examples_file = examples
     app.limits = {**limits, "/admin/faults": PLAN_LIMIT, "/": Limit(MEBIBYTE)}
     app.hosts = listed(mock.settings.allowed_hosts)
     app.state.mock = mock

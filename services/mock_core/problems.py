@@ -1,8 +1,6 @@
 """Refusals of a mock, and its OpenAPI document; a fault may answer with any status at any point."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,21 +12,8 @@ from shared.http.problems import MEDIA_TYPE, Refusal, answer, phrase_of, problem
 
 Responses = dict[int | str, dict[str, Any]]
 Mistakes = Sequence[Mapping[str, str]]
-# Answers that both mocks share.
-_COMMON = Path(__file__).with_name("examples.json")
 # The framework's entry for parameters, which our routes never send.
 _FRAMEWORKS = ("HTTPValidationError", "ValidationError")
-_INJECTED = 503
-_TEXTS: dict[int, tuple[str | int, str]] = {
-    400: (1201, "external_task_id is already in use"),
-    404: ("not_found", "there is none of this name"),
-    409: ("not_finished", "the job is running"),
-    415: ("not_json", "Content-Type: application/json"),
-    416: ("bad_range", "the range is outside the file"),
-    422: ("invalid_input", "prompt: It must be a string."),
-    429: (1302, "too many requests"),
-    503: ("injected", "refused"),
-}
 
 
 class Problem(Exception):
@@ -61,41 +46,22 @@ def problem_reply(
 
 def documented(*statuses: int) -> Responses:
     """Document the refusals of a plain route: the usual ones, and any that a fault requests."""
-
-    def example(status: int) -> dict[str, Any]:
-        code, detail = _TEXTS[status]
-        reply = problem_reply(status, code, detail=detail, headers={})
-        body: dict[str, Any] = json.loads(bytes(reply.body))
-        return body
-
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return in_words_of(schema, *statuses, example=example, kind=MEDIA_TYPE)
+    return in_words_of({"$ref": "#/components/schemas/Problem"}, *statuses, kind=MEDIA_TYPE)
 
 
 def in_words_of(
-    schema: dict[str, Any],
-    *statuses: int,
-    example: Callable[[int], dict[str, Any]],
-    kind: str = "application/json",
+    schema: dict[str, Any], *statuses: int, kind: str = "application/json"
 ) -> Responses:
     """Document the refusals of a native wire, whose bodies follow this schema."""
-
-    def refusal(description: str, status: int) -> dict[str, Any]:
-        content = {kind: {"schema": schema, "example": example(status)}}
-        return {"description": description, "content": content}
-
-    named: Responses = {status: refusal(phrase_of(status), status) for status in statuses}
-    return {**named, "default": refusal("As a fault asks for", _INJECTED)}
+    content = {kind: {"schema": schema}}
+    named: Responses = {
+        status: {"description": phrase_of(status), "content": content} for status in statuses
+    }
+    return {**named, "default": {"description": "As a fault asks for", "content": content}}
 
 
 class MockApp(ServiceApp):
-    """The mock's app.
-
-    `examples_file` has bodies by operation, as in `POST /img/submit`: the `request`, and answers by
-    status.
-    """
-
-    examples_file: Path | None = None
+    """The mock's app: its document lacks what the framework adds for parameters."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is not None:
@@ -103,21 +69,8 @@ class MockApp(ServiceApp):
         document = super().openapi()
         for name in _FRAMEWORKS:
             document["components"]["schemas"].pop(name, None)
-        own = {} if self.examples_file is None else examples_of(self.examples_file)
-        bodies = examples_of(_COMMON) | own
-        for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                responses = operation["responses"]
-                if _FRAMEWORKS[0] in str(responses.get("422")):
-                    del responses["422"]
-                for part, example in bodies.get(f"{method.upper()} {path}", {}).items():
-                    body = operation["requestBody"] if part == "request" else responses[part]
-                    for content in body["content"].values():
-                        content["example"] = example
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                if _FRAMEWORKS[0] in str(operation["responses"].get("422")):
+                    del operation["responses"]["422"]
         return document
-
-
-def examples_of(file: Path) -> dict[str, dict[str, Any]]:
-    """Return bodies by operation, then by `request` or status."""
-    found: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
-    return found

@@ -1,7 +1,6 @@
 """Assemble the video service; nothing is read from the environment here."""
 
 import time
-from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -15,8 +14,6 @@ from services.mock_kling.settings import KlingSettings, config_of, initial_confi
 from services.mock_kling.tasks import WORDING, WORDS, Account
 from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
-
-_EXAMPLES = Path(__file__).with_name("examples.json")
 
 
 def create_app(settings: KlingSettings) -> FastAPI:
@@ -38,7 +35,6 @@ def create_app(settings: KlingSettings) -> FastAPI:
         mock,
         title="Mock video service",
         routers=(router, native.router),
-        examples=_EXAMPLES,
         # A picture may be sent as base64.
         limits={"/v1/": Limit(16 * MEBIBYTE, values=1000)},
         shapes=dict.fromkeys(native.PREFIXES, native.refuse),

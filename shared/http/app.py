@@ -1,6 +1,6 @@
 """The app of every HTTP service: guard, body limits, `HEAD`, and its OpenAPI document."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +16,6 @@ from shared.http.bodies import BoundedBody, Limit
 from shared.http.guard import Guard, document_refusals
 from shared.http.problems import methods_at
 
-Examples = Mapping[str, Mapping[str, Any]]
-
 
 class ServiceApp(FastAPI):
     """An app that documents our errors, and tells its streams when to end."""
@@ -27,8 +25,6 @@ class ServiceApp(FastAPI):
     # Names that it answers to, beyond loopback's, and origins whose pages may change something.
     hosts: Collection[str] = ()
     origins: Collection[str] = ()
-    # An example of each message for the documentation, by the name of its schema.
-    examples: Examples = MappingProxyType({})
     # Schemas that the documentation of a route refers to by hand.
     schemas: Mapping[str, Any] = MappingProxyType({})
 
@@ -50,7 +46,6 @@ class ServiceApp(FastAPI):
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update({**problems.schemas(), **self.schemas})
             document_refusals(document["paths"])
-            illustrate(document, {**problems.EXAMPLES, **self.examples})
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -115,29 +110,3 @@ class AnswersHead:
     def _lacks(self, path: str) -> bool:
         methods = methods_at(self._app, path)
         return "GET" in methods and "HEAD" not in methods
-
-
-def illustrate(document: dict[str, Any], examples: Examples) -> None:
-    """Add `examples` by schema name to bodies that have none."""
-    for content in _contents(document):
-        shown = _example(content.get("schema", {}), examples)
-        if shown is not None and not {"example", "examples"} & set(content):
-            content["example"] = shown
-
-
-def _contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
-            for body in bodies:
-                yield from body.get("content", {}).values()
-
-
-def _example(schema: dict[str, Any], examples: Examples) -> Any:
-    """Return the example of a message or a list of messages, or None."""
-    if "$ref" in schema:
-        return examples.get(schema["$ref"].rpartition("/")[2])
-    if schema.get("type") == "array":
-        item = _example(schema["items"], examples)
-        return None if item is None else [item]
-    return None

@@ -36,10 +36,6 @@ PHRASES = {
     422: "Unprocessable Content",
 }
 _UNREADABLE = {"error": "it can't be decoded"}
-_MISTAKE = {
-    "field": "jobs[1].prompt",
-    "message": "It needs at least one visible character.",
-}
 # The meaning of a status, if a route or the framework says no more.
 _USUAL: dict[int, type[GenvideoError]] = {
     error.status: error
@@ -130,44 +126,21 @@ def documented(*errors: int | type[GenvideoError]) -> dict[int | str, dict[str, 
 
     Each error is named by its class, or by its status if that is the class's usual one.
     """
-    named: dict[int | str, list[type[GenvideoError]]] = {}
+    named: dict[int, list[str]] = {}
     for error in errors:
         kind = _USUAL[error] if isinstance(error, int) else error
-        named.setdefault(kind.status, []).append(kind)
-    responses: dict[int | str, dict[str, Any]] = {
-        status: _response(phrase_of(int(status)), kinds) for status, kinds in named.items()
+        named.setdefault(kind.status, []).append(f"`{kind.code}`")
+    return {
+        **{status: _response(phrase_of(status), codes) for status, codes in named.items()},
+        "default": _response("Any other error", []),
     }
-    return responses | {"default": _response("Any other error", [GenvideoError])}
 
 
-def _response(description: str, kinds: Sequence[type[GenvideoError]]) -> dict[str, Any]:
-    """Return a response with one example of each problem, by its code."""
-    content = {
-        "schema": {"$ref": "#/components/schemas/Problem"},
-        "examples": {kind.code: {"value": example_of(kind)} for kind in kinds},
-    }
+def _response(phrase: str, codes: Sequence[str]) -> dict[str, Any]:
+    """Return a response whose description lists the codes."""
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    description = f"{phrase}: {', '.join(codes)}" if codes else phrase
     return {"description": description, "content": {MEDIA_TYPE: content}}
-
-
-def example_of(kind: type[GenvideoError]) -> dict[str, Any]:
-    """Return an example problem of this class."""
-    problem = {
-        "type": f"urn:genvideo:{kind.code}",
-        "title": kind.title,
-        "status": kind.status,
-        "detail": f"{kind.title}.",
-        "code": kind.code,
-    }
-    if kind is not InvalidInput:
-        return problem
-    return {**problem, "detail": "{field}: {message}".format_map(_MISTAKE), "errors": [_MISTAKE]}
-
-
-# An example of each message, by the name of its schema.
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "FieldError": _MISTAKE,
-    "Problem": example_of(InvalidInput),
-}
 
 
 def schemas() -> dict[str, Any]:

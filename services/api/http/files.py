@@ -11,7 +11,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from services.api.http.routes import JobId, ServiceDep
+from services.api.http.routes import ServiceDep
 from services.api.jobs import JobNotFound, check_id
 from services.api.service import Service
 from services.api.thumbnails import THUMBNAIL_TYPE
@@ -62,14 +62,14 @@ def results(known: Iterable[Definition]) -> APIRouter:
 
 
 def _result_of(stage: Stage) -> Callable[..., Awaitable[Response]]:
-    async def get_result(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
+    async def get_result(job_id: str, service: ServiceDep, *, request: Request) -> Response:
         return await _served(service, request, await _found(service, job_id, stage.name))
 
     return get_result
 
 
 @router.get("/jobs/{job_id}/thumbnail", include_in_schema=False)
-async def get_thumbnail(job_id: JobId, service: ServiceDep, *, request: Request) -> Response:
+async def get_thumbnail(job_id: str, service: ServiceDep, *, request: Request) -> Response:
     """A thumbnail of the job's picture, for a list; the whole picture if none can be made.
 
     With a bucket there is none.

@@ -19,13 +19,12 @@ from services.api.jobs import (
 )
 from services.api.models import (
     DEFAULT_PAGE,
-    EXAMPLE_ID,
     MAX_PAGE,
     Accepted,
     FreeOrder,
     IdempotencyKey,
-    JobBody,
     JobList,
+    JobOrder,
     Ordered,
     SlotOrder,
     reader_of,
@@ -49,7 +48,6 @@ async def _service(connection: HTTPConnection) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
-JobId = Annotated[str, Path(examples=[EXAMPLE_ID])]
 
 
 class SlotNotFound(GenvideoError, code="slot_not_found", status=404, title="No such slot"):
@@ -69,22 +67,18 @@ Limit = Annotated[
     Field(ge=1, le=MAX_PAGE),
     DIGITS,
     BeforeValidator(lambda given: given or DEFAULT_PAGE),
-    Query(description="The most jobs to return", examples=[DEFAULT_PAGE]),
+    Query(description="The most jobs to return"),
 ]
-StatusFilter = Annotated[
-    Status | None, _OrNone, Query(description="Only jobs in this state", examples=["failed"])
-]
-TagFilter = Annotated[
-    _Text | None, _OrNone, Query(description="Only jobs with this tag", examples=["batch-7"])
-]
+StatusFilter = Annotated[Status | None, _OrNone, Query(description="Only jobs in this state")]
+TagFilter = Annotated[_Text | None, _OrNone, Query(description="Only jobs with this tag")]
 Cursor = Annotated[
     Annotated[_Text, AfterValidator(_a_cursor)] | None,
     _OrNone,
-    Query(description="`next_cursor` of the page before", examples=[""]),
+    Query(description="`next_cursor` of the page before"),
 ]
 SlotName = Annotated[
     str,
-    Path(max_length=200, description="Name of a semaphore; `job` is the slot", examples=["job"]),
+    Path(max_length=200, description="Name of a semaphore; `job` is the slot"),
 ]
 # Documents access control, which itself knows of every route.
 _BEARER = HTTPBearer(
@@ -119,7 +113,7 @@ def submitting(known: Mapping[str, Definition]) -> APIRouter:
         responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
     )
     async def submit_job(
-        order: Annotated[JobBody, reader_of(known)],
+        order: Annotated[JobOrder, reader_of(known)],
         service: ServiceDep,
         *,
         response: Response,
@@ -161,7 +155,7 @@ async def list_jobs(
     tags=["jobs"],
     responses=documented(JobNotFound, 422, 503, NotReady),
 )
-async def get_job(job_id: JobId, service: ServiceDep) -> Job:
+async def get_job(job_id: str, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
     return await _with_position(service, await service.jobs.find(job_id))
 
@@ -171,7 +165,7 @@ async def get_job(job_id: JobId, service: ServiceDep) -> Job:
     tags=["jobs"],
     responses=documented(JobNotFound, 422, 503, NotReady),
 )
-async def get_record(job_id: JobId, service: ServiceDep) -> Record:
+async def get_record(job_id: str, service: ServiceDep) -> Record:
     """A job's whole record: the Job, its transitions, its tasks and files."""
     await service.jobs.find(job_id)
     record = await service.repairer.read(job_id)
@@ -187,7 +181,7 @@ async def get_record(job_id: JobId, service: ServiceDep) -> Record:
     dependencies=CHANGES,
     responses=documented(*CHECKED, NotReady, JobNotFound, JobEnded, OtherNamespace),
 )
-async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
+async def cancel_job(job_id: str, service: ServiceDep) -> Job:
     """Ask a job to end. It ends as `cancelled` once its vendors are clear, and keeps its
     results."""
     return await _with_position(service, await service.jobs.cancel(job_id))
@@ -209,7 +203,7 @@ async def cancel_job(job_id: JobId, service: ServiceDep) -> Job:
     ),
 )
 async def retry_job(
-    job_id: JobId,
+    job_id: str,
     service: ServiceDep,
     *,
     response: Response,
