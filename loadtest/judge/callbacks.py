@@ -8,6 +8,7 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.facts import Callback, Generation, mapping
 from loadtest.books.histories import Activity, Signal
+from loadtest.judge.clocks import RECEIVER, SERVER
 from loadtest.judge.compare import Between, Finding, OneOf
 from loadtest.judge.ledgers import ENDS, is_adopted, is_plain
 from loadtest.judge.reference import Model, task_of
@@ -18,8 +19,8 @@ FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
 CONTRADICT = "contradict"
 """What a mock notes of a delivery that reports failed as succeed, or any other state as failed."""
-SLACK = 0.25
-"""Seconds by which clocks that nobody reads may differ: the receiver's, on its machine."""
+BESIDE = 0.25
+"""Seconds in which callbacks that are sent beside each other are decided in any order."""
 BUSY = 2.0
 """Seconds in which a receiver on a busy machine decides."""
 
@@ -85,7 +86,7 @@ def _signals(model: Model) -> Iterator[Finding]:
             if (name := signal.body.get("external_id")) not in ids:
                 text = f"it was told of {name}, which no receipt names"
                 yield model.found("signals", text)
-            if first is not None and first > signal.at + SLACK:
+            if first is not None and first > signal.at + model.clocks.between(RECEIVER, SERVER):
                 text = f"it was told of {key[1]} before that was received"
                 yield model.found("receipts.received_at", text)
     for run in model.job.executions:
@@ -159,8 +160,8 @@ def _fates(model: Model) -> Iterator[Finding]:
                 fates = _possible(model, row, made, own=own, others=others)
                 expected["fate"] = OneOf(tuple(sorted(fates)))
             if times:
-                low = min(times) - model.clocks.offsets[made.step].high
-                expected["received_at"] = Between(low - SLACK, None)
+                low = min(times) - model.clocks.between(made.step, RECEIVER)
+                expected["received_at"] = Between(low, None)
             cause = made.finished if status in ENDS else made.accepted
             if cause is not None and row.get("updated_at") is not None:
                 latest = max(times) + 0.05 if times else None
@@ -187,8 +188,15 @@ def _possible(
     comes beside that, and is decided in any order.
     """
     run, status, at = model.run, row.get("task_status"), _received(row)
-    slack = SLACK if any(each.note not in ("", "repeated") for each in own) else 0.0
+    slack = BESIDE if any(each.note not in ("", "repeated") for each in own) else 0.0
+    order = [each.status for each in sorted(made.callbacks, key=lambda each: each.sent or 0.0)]
     past = [each for each in others if _received(each) <= at + slack]
+    if len(set(order)) == len(order) and all(
+        not each.note and each.reply is not None for each in made.callbacks
+    ):
+        before = order[: order.index(status)] if status in order else order
+        past = [each for each in others if each.get("task_status") in before]
+    clocks = model.clocks.between(RECEIVER, SERVER)
     unheard = any(each.reply is None or each.reply >= 500 for each in own)
     fates = {"unknown"} if unheard or not is_adopted(model, made) else set()
     if same := [each.get("fate") for each in past if each.get("task_status") == status]:
@@ -207,14 +215,14 @@ def _possible(
     if moved or run.closed is None or (last or 0.0) <= at + BUSY:
         fates.add("late")
     ended = any(each.get("task_status") in ENDS and _received(each) <= at - slack for each in past)
-    if not ended and (run.closed is None or at <= run.closed + SLACK):
+    if not ended and (run.closed is None or at <= run.closed + clocks):
         # The record learns of the task from the activity that brings its acceptance back.
         noted = next((each.ended for each in run.activities if _accepts(each.result, made)), None)
         if noted is None or at + BUSY >= noted:
             fates.add("applied")
         # The version with the task is written before the job waits for its end.
         waits = (a.scheduled for a in run.activities if task_of(_accepted(a)) == made.vendor_id)
-        if at <= next(waits, inf) + SLACK:
+        if at <= next(waits, inf) + clocks:
             fates.add("early")
     return fates
 

@@ -1,11 +1,13 @@
 """How far each clock is from the runner's, how exactly that is known, and whether one has stepped.
 
 A vendor's clock is read before and after the run. That of Temporal's server is known by every
-submission: the run was started between the runner's sending and its answer. The runner's own is
-held against one that nobody can set.
+submission: the run was started between the runner's sending and its answer. The receiver's is known
+by every callback: it was received between its sending and its signal. The runner's own is held
+against one that nobody can set.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,7 +16,7 @@ from loadtest.books.facts import Reading
 from loadtest.books.model import Books
 from loadtest.times import duration, timestamp
 
-SERVER, RUNNER = "server", "runner"
+SERVER, RUNNER, RECEIVER = "server", "runner", "receiver"
 JUMP, DRIFT = 0.02, 5e-4
 """Seconds that a clock may move in a run, and for each second of it: a slewed one does."""
 FAR = 0.25
@@ -42,6 +44,7 @@ class Offset:
 
 
 Offsets = dict[str, Offset]
+Times = list[float]
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ def clocks(books: Books) -> Clocks:
     """Return what readings and submissions say of every clock."""
     found = Clocks({step: _both(books, step) for step in books.mocks})
     found.offsets[SERVER] = _server(books, found.offsets)
+    found.offsets[RECEIVER] = _receiver(books, found.offsets)
     found.stepped = [*_runner_stepped(books)]
     found.unknown = [*_runner_unread(books)]
     for step in books.mocks if books.done else ():
@@ -145,9 +149,34 @@ def _server(books: Books, vendors: Offsets) -> Offset:
                 off, at = vendors.get(row.step, Offset()), row.accepted or 0.0
                 low, high = (each.started or 0.0) - at, (each.ended or 0.0) - at
                 brackets.append((low + off.low, high + off.high))
-    if not brackets:
-        return Offset()
-    # The offset that the most brackets allow: their overlap around it.
+    return _agreed(brackets) if brackets else Offset()
+
+
+def _receiver(books: Books, known: Offsets) -> Offset:
+    """Return what most callbacks agree on that were sent, received and signalled once."""
+    brackets = []
+    for job in books.jobs:
+        found = defaultdict[tuple[str, str], tuple[Times, Times, Times]](lambda: ([], [], []))
+        for made in job.generations:
+            off = known.get(made.step, Offset())
+            for each in made.callbacks:
+                if each.sent is not None:
+                    found[made.vendor_id, each.status][0].append(off.earliest(each.sent))
+        for receipt in job.receipts:
+            if receipt.at is not None:
+                found[str(receipt.task_id), str(receipt.task_status)][1].append(receipt.at)
+        for signal in (signal for run in job.executions for signal in run.called_back):
+            key = str(signal.body.get("task_id")), str(signal.body.get("task_status"))
+            found[key][2].append(known[SERVER].latest(signal.at))
+        for times in found.values():
+            match times:
+                case [sent], [received], [signalled]:
+                    brackets.append((received - signalled, received - sent))
+    return _agreed(brackets) if brackets else Offset(-FAR, FAR)
+
+
+def _agreed(brackets: list[tuple[float, float]]) -> Offset:
+    """Return the offset that the most brackets allow: their overlap around it."""
     edges = sorted([(low, 0) for low, _ in brackets] + [(high, 1) for _, high in brackets])
     depth = deepest = 0
     best = edges[0][0]

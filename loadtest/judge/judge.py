@@ -230,6 +230,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     yield from slot.of_run(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
+        yield from shown.of_stage(stage, books)
         for job in stage.jobs.values():
             yield from _conserved(job, books)
             record, runs = job.record, {run.run_id for run in job.executions}

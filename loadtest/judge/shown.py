@@ -1,22 +1,29 @@
 """Hold what is shown of a job against its reference model: list, record, files and feed."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
+from math import inf
 from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import mapping
 from loadtest.books.histories import PROGRESS, Activity, Execution, Written, stage_of
-from loadtest.books.model import DEFAULT, ENDS
-from loadtest.judge.clocks import SERVER
-from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, exactly
+from loadtest.books.model import DEFAULT, ENDS, Books, StageBook
+from loadtest.judge.clocks import FAR, SERVER
+from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, Subject, exactly
 from loadtest.judge.reference import ATTEMPT_FAILED, Model, State, task_of
+from loadtest.times import instant, timestamp
 
 OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
 """What the jobs of a pipeline may lack."""
 FAILED = re.compile(r"(\w+), attempt (\d+) failed: ")
 MOST_ENDS = 2
 """A clean-up may amend the end once."""
+STILL = 12
+"""Looks at the slot that the API answers before it shows a change: the runner reads the list once
+the feed is silent for two seconds."""
 FEW = 50
 """Jobs whose changes a listener of the feed never lags behind: the API keeps 256 for it."""
 
@@ -34,6 +41,21 @@ def of_job(model: Model) -> Iterator[Finding]:
                 yield from _versions(model, record)
         yield from _files(model)
     yield from _feed(model)
+
+
+def of_stage(stage: StageBook, books: Books) -> Iterator[Finding]:
+    """Expect that the API shows something once a job has changed, as long as it answers at all."""
+    looks = sorted(sample.at for sample in stage.samples)
+    jobs = stage.jobs.values()
+    rows = (row for job in jobs for row in job.rows.get(raw.FRAMES, ()))
+    frames = sorted(at for row in rows if (at := instant(row.get("at"))) is not None)
+    changes = sorted((c.at, job.job_id) for job in jobs for c in job.changes if c.at is not None)
+    for before, after in pairwise(frames) if not books.struck else ():
+        place = bisect_right(changes, (before + FAR, ""))
+        at, job_id = changes[place] if place < len(changes) else (inf, "")
+        if bisect_left(looks, after) - bisect_right(looks, at) >= STILL:
+            text = f"it changed at {timestamp(at)}, and until {timestamp(after)} nothing was shown"
+            yield Subject(job_id, stage.number).found("frames.at", text)
 
 
 def _there(body: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:

@@ -134,6 +134,34 @@ def a_callback_taken_as_another_jobs(f: Forger) -> Iterable[str]:
     return [*f.set(raw.RECEIPTS, of=one, external_id=f"{other}.video.1"), other]
 
 
+@forgery_of("slow-vendor")
+def a_callback_told_as_early_that_its_job_waited_for(f: Forger) -> Iterable[str]:
+    waits: dict[str, str] = {}
+
+    def look(events: list[Row]) -> None:
+        kind = "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED"
+        waits[job_id] = [e["eventTime"] for e in events if e["eventType"] == kind][-1]
+
+    for job_id in f.order:
+        f.history(job_id, look)
+    first = {"task_status": "processing", "fate": "applied"}
+    rows = (row for row in f.rows(raw.RECEIPTS) if row | first == row)
+    told = next(r for r in rows if r["received_at"] > moved(waits[r["job_id"]], 0.02))
+    f.edit(raw.RECEIPTS, lambda rows: rows[rows.index(told)].update(fate="early"))
+    return [told["job_id"]]
+
+
+@forgery
+def a_plain_callback_told_as_out_of_order(f: Forger) -> Iterable[str]:
+    """It was received just after the end, as its receipt has it."""
+    job_id = f.job()
+    rows = f.rows(raw.RECEIPTS)
+    first, last = (row for row in rows if row["job_id"] == job_id)
+    first.update(received_at=moved(last["received_at"], 0.012), fate="out_of_order")
+    f.put(raw.RECEIPTS, rows)
+    return [job_id]
+
+
 REFUSED = {"delivery_id": "msg_refused", "reply": 401}
 forgeries(
     {

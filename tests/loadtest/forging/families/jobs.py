@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import Forger, Row, forgeries, forgery, job_in
+from tests.loadtest.forging.kit import Forger, Row, forgeries, forgery, forgery_of, job_in
 
 KINDS = ("image", "video")
 
@@ -90,6 +90,18 @@ def a_success_at_99_percent_in_every_book(f: Forger) -> Iterable[str]:
 def a_version_that_record_and_feed_have_lost(f: Forger) -> Iterable[str]:
     [job_id] = _versions(f, lambda changes: changes[:1] + changes[2:])
     return f.drop(raw.FRAMES, of=job_id, version=2)
+
+
+@forgery_of("slow-vendor")
+def a_feed_that_stood_still(f: Forger) -> Iterable[str]:
+    """All that happened in eight seconds was shown at their end."""
+    rows = sorted(f.rows(raw.FRAMES), key=lambda row: float(row["at"]))
+    begin = rows[len(rows) // 3]["at"]
+    for row in rows:
+        if begin < row["at"] < begin + 8:
+            row["at"] = begin + 8
+    f.put(raw.FRAMES, rows)
+    return ()
 
 
 @forgery
