@@ -18,7 +18,7 @@ from services.api.thumbnails import THUMBNAIL_TYPE
 from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
-from shared.http.ranges import BadRange, RangeNotSatisfiable, ranged
+from shared.http.ranges import RangeNotSatisfiable, ranged
 from shared.jobs.genvideo import IMAGE
 from shared.pipeline.definition import Definition, Stage
 from shared.store.protocol import Listed
@@ -54,7 +54,7 @@ def results(known: Iterable[Definition]) -> APIRouter:
                 206: {"description": "The requested range", "content": content},
                 304: {"description": "The same as the one with that ETag"},
                 307: {"description": "At an address of the store's own, with `STORE_LINKS=on`"},
-                **documented(BadRange, JobNotFound, AssetNotFound),
+                **documented(JobNotFound, AssetNotFound),
                 **documented(RangeNotSatisfiable, 422, 503),
             },
         )(result)

@@ -30,13 +30,9 @@ async def test_a_range_that_does_not_fit_is_a_problem_whatever_file_it_is_of(
     async with new_lonely(reports_dir=tmp_path) as api:
         report = f"/reports/{run}/report.html"
         for url in ("/", "/dashboard/app.js", "/docs/swagger-ui.css", report):
-            for wanted, status, code in (
-                ("bytes=9-1", 400, "bad_range"),
-                (f"bytes={10**9}-", 416, "range_not_satisfiable"),
-            ):
-                answer = await api.http.get(url, headers={"Range": wanted})
-                assert (answer.status_code, answer.json()["code"]) == (status, code), url
-                assert answer.headers["content-type"] == "application/problem+json"
+            answer = await api.http.get(url, headers={"Range": f"bytes={10**9}-"})
+            assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable")
+            assert answer.headers["content-type"] == "application/problem+json"
             part = await api.http.get(url, headers={"Range": "bytes=0-1"})
             assert part.status_code == 206
 
