@@ -110,8 +110,8 @@ class Gate:
         self._config = config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_native = scope["type"] != "lifespan" and scope["path"].split("/")[1] in _NATIVE
-        app = (self._instead(scope) if is_native else None) or self._app
+        first = scope.get("path", "").lstrip("/").partition("/")[0]
+        app = (self._instead(scope) if first in _NATIVE else None) or self._app
         await app(scope, receive, send)
 
     def _instead(self, scope: Scope) -> Response | None:

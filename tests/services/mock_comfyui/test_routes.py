@@ -55,9 +55,13 @@ async def test_status_is_found_by_either_id_and_percent_rises() -> None:
 
 
 async def test_unknown_and_unfinished_jobs_are_refused_as_problems(image_mock: Service) -> None:
-    unknown = await image_mock.http.get("/img/status/nobody")
-    assert unknown.status_code == 404
-    assert unknown.headers["content-type"].startswith("application/problem+json")
+    status, server = "/img/status/nobody", {"target": b"*"}
+    for unknown in (
+        await image_mock.http.get(status),
+        await image_mock.http.request("OPTIONS", "/", extensions=server),
+    ):
+        assert unknown.status_code == 404
+        assert unknown.headers["content-type"].startswith("application/problem+json")
     assert {"type", "title", "status", "detail", "code"} <= unknown.json().keys()
     await image_mock.arm({"where": "start", "do": "never-start"})
     job_id = await _submit(image_mock)
