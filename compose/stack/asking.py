@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from compose.stack.output import UNREACHABLE, VERDICT, StackError
+from compose.stack.output import UNREACHABLE, USAGE, StackError
 from compose.stack.services import API
 from compose.stack.settings import Settings
 from shared.http.hosts import PROCESS_HEADER
@@ -45,7 +45,8 @@ def call(
     except urllib.error.HTTPError as error:
         later = body is None and error.code in (404, 429, 503)
         kind = Unanswered if later else StackError
-        raise kind(f"{url} refuses: {_detail(error)}", VERDICT) from error
+        status = UNREACHABLE if error.code in (503, 504) else USAGE
+        raise kind(f"{url} refuses: {_detail(error)}", status) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise Unanswered(f"{url} does not answer ({reason}); make ps", UNREACHABLE) from error

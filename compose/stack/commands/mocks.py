@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 
-from compose.stack.asking import Unanswered, api, call
+from compose.stack.asking import api, call
 from compose.stack.given import options
 from compose.stack.output import StackError, say, table
 from compose.stack.services import IMAGE, VIDEO, Service
@@ -42,8 +42,9 @@ def arm(settings: Settings, environ: Mapping[str, str]) -> None:
     asked = options(Fault, environ)
     plan = {"preset": asked.preset} if asked.preset else asked.rule
     chosen = {"comfyui": [IMAGE], "kling": [VIDEO], "both": _there(settings)}
-    for service in chosen[asked.on]:
-        _call(settings, service, "POST", plan)
+    answers = [_call(settings, service, "POST", plan) for service in chosen[asked.on]]
+    if not any(rule["applies"] for answer in answers for rule in answer["rules"]):
+        raise StackError(f"nothing is armed: no rule applies to ON={asked.on}")
     show(settings)
 
 
@@ -86,13 +87,7 @@ def _there(settings: Settings) -> list[Service]:
 def _call(settings: Settings, service: Service, method: str, plan: object = None) -> Any:
     if service not in _there(settings):
         raise StackError(f"the {service.mock} service is real, and only mocks have faults")
-    try:
-        return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
-    except Unanswered:
-        raise
-    except StackError as error:
-        # An invalid rule is wrong usage.
-        raise StackError(str(error)) from error
+    return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
 
 
 def free_slot(settings: Settings, environ: Mapping[str, str]) -> None:

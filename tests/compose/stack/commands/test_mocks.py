@@ -3,7 +3,7 @@
 import pytest
 
 from compose.stack.commands import mocks
-from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError
+from compose.stack.output import UNREACHABLE, USAGE, StackError
 from compose.stack.settings import Settings
 from tests.compose.stack.conftest import Call, Listener, Load
 
@@ -50,6 +50,13 @@ def test_a_rule_goes_to_the_mock_it_is_for(
 def test_a_refusal_is_in_the_mocks_own_words(both: Settings) -> None:
     with pytest.raises(StackError, match="faults refuses: rule #1: where: missing") as caught:
         mocks.arm(both, {"RULE": '{"do": "lose"}', "ON": "kling"})
+    assert caught.value.status == USAGE
+
+
+def test_a_plan_without_a_rule_for_the_mock_is_refused(both: Settings, mock: Listener) -> None:
+    mock.answer = lambda _: (200, {"rules": [RULE | {"applies": False}], "presets": PRESETS})
+    with pytest.raises(StackError, match="nothing is armed: no rule applies to ON=kling") as caught:
+        mocks.arm(both, {"PRESET": "lost-callbacks", "ON": "kling"})
     assert caught.value.status == USAGE
 
 
@@ -128,4 +135,8 @@ def test_a_place_that_is_not_given_up_is_told(listener: Listener, settings: Load
     listener.answer = lambda _: (409, {"detail": "This run is not draining."})
     with pytest.raises(StackError, match="refuses: This run is not draining") as caught:
         mocks.free_slot(settings(API_PORT=listener.port), {"RUN": "holds"})
-    assert caught.value.status == VERDICT
+    assert caught.value.status == USAGE
+    listener.answer = lambda _: (503, {"detail": "Temporal does not answer."})
+    with pytest.raises(StackError, match="refuses: Temporal does not answer") as caught:
+        mocks.free_slot(settings(API_PORT=listener.port), {"RUN": "holds"})
+    assert caught.value.status == UNREACHABLE

@@ -257,7 +257,7 @@ def test_a_refusal_is_in_the_apis_own_words(api: Api, real: Settings) -> None:
     api.submitted = 422
     with pytest.raises(StackError, match="refuses: prompt: It is too long") as refused:
         trial.run(real, YES)
-    assert refused.value.status == VERDICT
+    assert refused.value.status == USAGE
 
 
 def test_an_api_that_is_gone_is_not_waited_for_for_ever(
