@@ -191,9 +191,6 @@ def _reach(settings: Settings, known: Mapping[str, str], *, containers: bool) ->
 
     api = known["API_URL"] if containers else known["API_PUBLIC_URL"]
     pictures = [known["IMAGE_SERVICE_URL"], api]
-    # An address of the store may be given to the video vendor.
-    if known.get("STORE_ENDPOINT") and known.get("STORE_LINKS") == "on":
-        pictures.append(known["STORE_ENDPOINT"])
     return {
         "MOCK_CALLBACK_HOSTS": hosts("MOCK_CALLBACK_HOSTS", [known["CALLBACK_URL"]]),
         "MOCK_PICTURE_HOSTS": hosts("MOCK_PICTURE_HOSTS", pictures),

@@ -67,7 +67,7 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     for router in (
         routes.router,
         files.results(settings.known.values()),
-        *(module.router for module in (files, live, page, console)),
+        *(module.router for module in (live, page, console)),
     ):
         app.include_router(router)
     if encrypts:

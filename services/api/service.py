@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from temporalio.client import Client
 
@@ -15,7 +15,6 @@ from services.api.repair import ROUND_SECONDS, Repairer, periodically
 from services.api.settings import ApiSettings
 from services.api.slots import Slots
 from services.api.temporal import Temporal
-from services.api.thumbnails import Thumbnails
 from shared.files import forget_partials
 from shared.jobs.slots import JOB_GATE, semaphores_of
 from shared.store.assets import Assets
@@ -37,7 +36,6 @@ class Service(Parts):
     repairer: Repairer
     jobs: Jobs
     follower: Follower
-    thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     @property
     def slots(self) -> Slots:

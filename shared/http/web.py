@@ -7,10 +7,9 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import Annotated
 
 import uvicorn
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.types import ASGIApp
@@ -25,7 +24,6 @@ from shared.http.hosts import PROCESS_HEADER
 from shared.settings.common import CommonSettings
 from shared.settings.traces import TraceSettings
 from shared.telemetry import logs, tracing
-from shared.telemetry.job_lines import LINES, JobLine
 from shared.telemetry.sdk_metrics import sdk_metrics
 
 CODE = Gauge("genvideo_code", "1, with the digest of a package that runs", ["package", "digest"])
@@ -58,7 +56,7 @@ def service_app(
 ) -> ServiceApp:
     """Return an app with `/healthz`, `/readyz`, `/metrics`, `/docs`; the caller adds routes.
 
-    `/lines` has the recent log lines of a job. The app answers to loopback's names and `hosts`, and
+    The app answers to loopback's names and `hosts`, and
     to pages of these and of `origins`. `before_metrics` updates what is only read on demand.
     `app.state.stopping` is set when the server is asked to stop, before it waits for open
     connections; streams wait for it.
@@ -109,11 +107,6 @@ def service_app(
             await before_metrics()
         body = generate_latest() + await asyncio.to_thread(sdk_metrics)
         return Response(body, media_type=CONTENT_TYPE_LATEST)
-
-    @app.get("/lines", include_in_schema=False)
-    async def lines(job_id: Annotated[str, Query(max_length=64)]) -> list[JobLine]:
-        """The recent log lines of a job in this process."""
-        return LINES.of(job_id)
 
     return app
 

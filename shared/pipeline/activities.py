@@ -184,15 +184,13 @@ class StageActivities:
         return await self._vendor.submit(order.external_id, order.token, **given)
 
     async def _address(self, job_id: str, source: Source, kinds: Mapping[str, bytes]) -> str:
-        """Return an address of the source that gives a file of these kinds: our store's, its
-        vendor's, or else the API's.
+        """Return an address of the source that gives a file of these kinds: its vendor's, or else
+        the API's.
 
         It is looked at before the submit, because a vendor that can't fetch its source uses up an
         attempt.
         """
         settings, storage = self._settings, self._storage
-        if settings.links and (stored := await storage.address(job_id, source.stage)):
-            return stored
         try:
             theirs = source.url or await self._new_address(source)
             await storage.look(theirs, kinds)

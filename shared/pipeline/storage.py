@@ -46,7 +46,6 @@ UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", [
 
 CHUNK = 256 * 1024
 # A vendor fetches a source at its turn, which may be in hours.
-ADDRESS_SECONDS = 24 * 3600.0
 # As many bytes of a file show its kind.
 BEGINNING = 16
 
@@ -160,15 +159,6 @@ class Storage:
                 data = await asyncio.to_thread(self._assets.store.range, found.key, 0, found.size)
                 await asyncio.to_thread(path.write_bytes, data)
                 return await self._checker.fitted(path, bounds)
-        except OSError as error:
-            raise StorageFailed(explained(error)) from None
-
-    async def address(self, job_id: str, stage: str) -> str | None:
-        """Return a temporary address of a stored result; None if the store has none."""
-        try:
-            found = await self._found(job_id, stage)
-            presigned = self._assets.store.presigned
-            return await asyncio.to_thread(presigned, found.key, ADDRESS_SECONDS)
         except OSError as error:
             raise StorageFailed(explained(error)) from None
 

@@ -130,9 +130,6 @@ class Folder:
                 modified = datetime.fromtimestamp(file.st_mtime, UTC)
                 yield Listed(f"{prefix}{name}", file.st_size, _tag(file), modified)
 
-    def presigned(self, key: str, seconds: float) -> None:
-        return
-
 
 def _opened(path: Path) -> BinaryIO:
     """Open a plain file; raise OSError for anything else, including a link."""

@@ -162,10 +162,6 @@ class Objects:
                 tag = _tag(each["e_tag"], each["version"])
                 yield Listed(each["path"], each["size"], tag, each["last_modified"])
 
-    def presigned(self, key: str, seconds: float) -> str:
-        """Return a signed address, as the protocol says; without a key the cloud signs it."""
-        return _asked(obstore.sign, self._connection, "GET", key, timedelta(seconds=seconds))
-
 
 def _tag(e_tag: str | None, version: str | None) -> str:
     return f"{version or ''} {e_tag or ''}"

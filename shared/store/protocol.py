@@ -74,7 +74,3 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """List everything below a prefix that ends in a slash, in any order."""
-
-    def presigned(self, key: str, seconds: float) -> str | None:
-        """Return an address that serves it without a login for this long; None if the store has
-        none."""

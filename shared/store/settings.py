@@ -1,7 +1,7 @@
 """Settings of the store; one line names each mistake, and no key is in a message."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 
@@ -31,8 +31,6 @@ class StoreSettings(CommonSettings):
     # An id with its key (S3), an account with its key (Azure), a service account's JSON (Google).
     store_key: SecretStr | None = None
     store_secret: SecretStr | None = None
-    # Give out addresses of the store instead of the bytes.
-    store_links: Literal["off", "on"] = "off"
 
     def refusal(self, *, away: bool) -> str | None:
         """Return why that store must not be used; with `away` also why it can't be used now."""
@@ -50,17 +48,12 @@ class StoreSettings(CommonSettings):
     def elsewhere(self) -> bool:
         return self.store_url != FOLDER
 
-    @property
-    def links(self) -> bool:
-        return self.elsewhere and self.store_links == "on"
-
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         given = {
             "STORE_ENDPOINT": self.store_endpoint is not None,
             "STORE_KEY": self.store_key is not None,
             "STORE_SECRET": self.store_secret is not None,
-            "STORE_LINKS": self.store_links == "on",
         }
         if not self.elsewhere and any(given.values()):
             names = ", ".join(name for name, there in given.items() if there)

@@ -9,8 +9,6 @@ from typing import Any
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-from shared.telemetry.job_lines import LINES
-
 # Libraries that log too much: websockets even keys, uvicorn the
 # query of each socket. Our own interceptor logs failed activities.
 FLOORS = {
@@ -59,7 +57,6 @@ def configure(*, service: str, level: str, form: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _in_order,
-                LINES,
                 *renderers,
             ],
         )

@@ -65,10 +65,8 @@ def kill(stack: Stack, name: str) -> str:
 
 def kill_worker_of(stack: Stack, job_id: str) -> str:
     """Kill the process that has submitted the job's video; the name of that worker."""
-    first = int(stack.settings["WORKER_HTTP_PORT"])
-    for number in (1, 2):
-        url = f"http://127.0.0.1:{first + number - 1}/lines"
-        said = httpx.get(url, params={"job_id": job_id}, timeout=60).json()
-        if any("request_video" in line["text"] for line in said):
-            return kill(stack, f"worker-{number}")
+    for part in stack.make("logs", "S=worker", "LINES=10000").split("==> ")[1:]:
+        name = re.search(r"(worker-\d)\.log", part)
+        if name and any(job_id in line and "request_video" in line for line in part.splitlines()):
+            return kill(stack, name[1])
     raise AssertionError(f"no worker has submitted the video of {job_id}")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr
 
 from services.api.http.routes import ServiceDep
 from services.api.jobs import check_id
@@ -22,18 +22,14 @@ from shared.health import READY_SECONDS, temporal_reason
 from shared.http.client import http_client
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Message
-from shared.telemetry.job_lines import LINES, JobLine
 
 PATIENCE_SECONDS = 2.0
 # A service that waits for a silent Temporal answers at its own limit.
 HEALTH_SECONDS = READY_SECONDS + 1
-# The number of lines of a job, newest ones.
-MOST_SHOWN = 300
 # The calls of a mock that the page needs, below its `/admin`.
 MOCK_CALLS = {"faults": "faults", "stats": "stats", "trace": "trace", "clock": "config"}
 # What of another service's answer is passed on.
 _JSON = re.compile(r"application/(problem\+)?json")
-_LINES = TypeAdapter(list[JobLine])
 
 
 class MocksOff(GenvideoError, code="mocks_off", status=409, title="The mocks are off"):
@@ -56,13 +52,6 @@ class Health(Message):
     name: str
     ready: bool
     detail: str
-
-
-class Lines(BaseModel):
-    """A job's log lines, oldest first; `silent`: the services that did not answer."""
-
-    lines: tuple[JobLine, ...] = ()
-    silent: tuple[str, ...] = ()
 
 
 class _State(TypedDict):
@@ -151,38 +140,6 @@ async def get_callbacks(job_id: OfJob, service: ServiceDep, http: Http) -> Respo
     url = f"{service.settings.upstreams['callback']}/callbacks"
     query = {"job_id": job_id}
     return _relayed(await forward(http, "GET", url, query, key=service.settings.operator_key))
-
-
-@router.get("/console/lines", dependencies=[ONLY_KNOWN])
-async def get_lines(job_id: OfJob, service: ServiceDep, http: Http) -> Lines:
-    """The last log lines of one job, of every process that answers."""
-    check_id(job_id)
-    bases = service.settings.upstreams
-    found = await workers(bases["worker"], service.settings.workers)
-    asked = {f"worker {number}": base for number, base in enumerate(found, 1)}
-    asked |= {name: bases[name] for name in ("semaphore", "callback")}
-    key = service.settings.operator_key
-    answers = await asyncio.gather(
-        *(
-            _lines_of(http, base, job_id, key=key if name == "callback" else None)
-            for name, base in asked.items()
-        )
-    )
-    silent = [name for name, answer in zip(asked, answers, strict=True) if answer is None]
-    lines = [*LINES.of(job_id), *(line for each in answers for line in each or ())]
-    lines.sort(key=lambda line: line.at)
-    return Lines(lines=tuple(lines[-MOST_SHOWN:]), silent=tuple(silent))
-
-
-async def _lines_of(
-    http: httpx.AsyncClient, base: str, job_id: str, *, key: SecretStr | None
-) -> list[JobLine] | None:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            answer = await forward(http, "GET", f"{base}/lines", {"job_id": job_id}, key=key)
-        return _LINES.validate_json(answer.content)
-    except (UpstreamAway, TimeoutError, ValidationError):
-        return None
 
 
 @router.api_route("/console/{mock}/{call}", methods=["GET", "POST", "PUT", "DELETE"])

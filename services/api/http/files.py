@@ -1,7 +1,6 @@
-"""The stored results of a job, whole or in ranges, and thumbnails.
+"""The stored results of a job, whole or in ranges.
 
-A file is available once it is whole. A file of a bucket passes through the API in pieces, or is
-served by an address of the store.
+A file is available once it is whole. A file of a bucket passes through the API in pieces.
 """
 
 import asyncio
@@ -9,26 +8,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import FileResponse
 
 from services.api.http.routes import ServiceDep
 from services.api.jobs import JobNotFound, check_id
 from services.api.service import Service
-from services.api.thumbnails import THUMBNAIL_TYPE
 from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.http.ranges import RangeNotSatisfiable, ranged
-from shared.jobs.genvideo import IMAGE
 from shared.pipeline.definition import Definition, Stage
 from shared.store.protocol import Listed
 
 # A browser may keep a file, and asks each time whether it is still the same.
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-# An address of the store's own is asked for at once; a video may be looked at for a while.
-ADDRESS_SECONDS = 3600.0
-
-router = APIRouter(tags=["files"], dependencies=[ONLY_KNOWN])
 
 
 class AssetNotFound(GenvideoError, code="asset_not_found", status=404, title="No such file"):
@@ -53,7 +46,6 @@ def results(known: Iterable[Definition]) -> APIRouter:
                 200: {"description": "The whole file", "content": content},
                 206: {"description": "The requested range", "content": content},
                 304: {"description": "The same as the one with that ETag"},
-                307: {"description": "At an address of the store's own, with `STORE_LINKS=on`"},
                 **documented(JobNotFound, AssetNotFound),
                 **documented(RangeNotSatisfiable, 422, 503),
             },
@@ -68,28 +60,6 @@ def _result_of(stage: Stage) -> Callable[..., Awaitable[Response]]:
     return get_result
 
 
-@router.get("/jobs/{job_id}/thumbnail", include_in_schema=False)
-async def get_thumbnail(job_id: str, service: ServiceDep, *, request: Request) -> Response:
-    """A thumbnail of the job's picture, for a list; the whole picture if none can be made.
-
-    With a bucket there is none.
-    """
-    found = await _found(service, job_id, IMAGE.name)
-    path = service.assets.store.path(found.key)
-    small = None if path is None else await service.thumbnails.of(path)
-    if small is None:
-        return await _served(service, request, found)
-    return await ranged(
-        request,
-        lambda start, end: small[start:end],
-        size=len(small),
-        tag=found.tag,
-        modified=found.modified,
-        headers=HEADERS,
-        media_type=THUMBNAIL_TYPE,
-    )
-
-
 async def _found(service: Service, job_id: str, stage: str) -> Listed:
     check_id(job_id)
     found = await asyncio.to_thread(service.assets.find, job_id, stage)
@@ -101,10 +71,6 @@ async def _found(service: Service, job_id: str, stage: str) -> Listed:
 
 async def _served(service: Service, request: Request, found: Listed) -> Response:
     store = service.assets.store
-    if service.settings.links and request.method == "GET":
-        # Valid for this file only. Without our own key the cloud is asked for a signature.
-        address = await asyncio.to_thread(store.presigned, found.key, ADDRESS_SECONDS)
-        return RedirectResponse(str(address), headers={"Cache-Control": "no-store"})
     # Stages of one name in two pipelines may make files of two kinds.
     stages = [each for pipeline in service.settings.known.values() for each in pipeline.stages]
     kinds = {each.file.suffix: each.file.media_type for each in stages}

@@ -143,16 +143,6 @@ CASES: list[tuple[Given, str, Mapping[str, tuple[str | None, str | None]]]] = [
             ),
         },
     ),
-    (
-        {"STORE_URL": "s3://b", "STORE_ENDPOINT": "http://127.0.0.1:9000", "STORE_LINKS": "on"},
-        "mock-kling",
-        {
-            "MOCK_PICTURE_HOSTS": (
-                "127.0.0.1:6889,127.0.0.1:8000,127.0.0.1:9000",
-                "mock-comfyui:6889,api:8000,host.docker.internal:9000",
-            )
-        },
-    ),
 ]
 
 

@@ -21,7 +21,6 @@ NEW, OLD, FOREIGN = (f"whsec_{base64.b64encode(bytes([each]) * 24).decode()}" fo
 RAW = b'{"task_id": "task-1"}'
 KEY = {"Authorization": f"Bearer {operator_key(SECRET)}"}
 OPERATORS = ["/callbacks", "/metrics", "/docs", "/openapi.json", "/redoc", "/callbacks/", "/no"]
-OPERATORS += ["/lines?job_id=x"]
 
 
 async def test_a_guarded_receiver_shows_all_but_the_callback_to_the_operator_alone(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from shared.files import write_atomic
@@ -214,21 +213,6 @@ def test_of_two_files_of_a_stage_the_newer_one_is_shown(tmp_path: Path) -> None:
     found = Assets(store).find(job_id, "image")
     assert found is not None
     assert found.key == keys[1]
-
-
-def test_an_address_gives_a_file_of_its_kind_to_anybody(moto: str, tmp_path: Path) -> None:
-    assets, job_id = Assets(objects_at(moto)), new_job_id()
-    file = tmp_path / "part"
-    file.write_bytes(b"picture")
-    assets.keep(file, job_id, IMAGE, digest="a" * 64)
-    found = assets.find(job_id, "image")
-    assert found is not None
-    assert "a" * 64 in found.key
-    address = assets.store.presigned(found.key, 60)
-    assert address is not None
-    answer = httpx.get(address)
-    assert (answer.content, answer.headers["content-type"]) == (b"picture", "image/png")
-    assert "a-key" not in address
 
 
 def test_a_store_that_is_away_is_an_error_that_passes() -> None:

@@ -3,7 +3,7 @@
 import { attemptTo, button, el, notify, outside, setOr, setText } from "../lib/dom.js";
 import { call, get, jobPath } from "../lib/api.js";
 import { canRetry, hasEnded, isA, storedStages } from "../data/jobs.js";
-import { LogLines, facts, receipts, timeline } from "./story.js";
+import { facts, receipts, timeline } from "./story.js";
 import { t } from "../lib/texts.js";
 
 // A running job's record changes often; it is read at most this often.
@@ -28,7 +28,6 @@ export class Drawer {
   #actions;
   #story = el("div");
   #callbacks = el("div");
-  #lines = new LogLines();
   #raw = el("pre", { tabindex: 0, "aria-label": t("Raw record") });
 
   /** `runAgain` gets a job's input. */
@@ -55,7 +54,6 @@ export class Drawer {
       this.#actions.element,
       this.#story,
       this.#callbacks,
-      this.#lines.element,
       el("details", { class: "raw" }, el("summary", {}, t("Raw record")), this.#raw),
     );
   }
@@ -106,7 +104,6 @@ export class Drawer {
     setText(this.#status, "");
     setOr(this.#status, "class", "");
     this.#actions.clear();
-    this.#lines.turnTo(jobId);
     for (const part of [this.#story, this.#callbacks, this.#raw]) part.replaceChildren();
     this.#read();
     this.#title.focus({ preventScroll: true });
@@ -137,7 +134,6 @@ export class Drawer {
     this.#record = record;
     this.#drawStory();
     this.#callbacks.replaceChildren(receipts(callbacks));
-    this.#lines.read();
     setText(this.#raw, JSON.stringify(record, null, 2));
   }
 

@@ -68,8 +68,9 @@ export class Row {
     setText(this.#step, stepText(job, facts.hits(job.job_id)));
     const tried = { n: attempt(job), most: ATTEMPTS };
     setText(this.#attempt, tried.n ? t("{n} of {most}", tried) : "–");
-    if (storedStages(job).some((stage) => isA(stage, "image")) && !this.#thumb.hasAttribute("src")) {
-      this.#thumb.src = jobPath(job.job_id, "/thumbnail");
+    const picture = storedStages(job).find((stage) => isA(stage, "image"));
+    if (picture && !this.#thumb.hasAttribute("src")) {
+      this.#thumb.src = jobPath(job.job_id, `/${picture.name}`);
       this.#thumb.hidden = false;
     }
     this.tick(facts);

@@ -1,4 +1,4 @@
-// What a job's record tells: facts, phases, transitions, callbacks, log lines.
+// What a job's record tells: facts, phases, transitions, callbacks.
 
 import { card, cards, el, setText } from "../lib/dom.js";
 import { get } from "../lib/api.js";
@@ -143,48 +143,4 @@ export function receipts(rows) {
     ]),
   );
   return el("section", {}, title, cards("receipts", columns, el("tbody", {}, ...lines)));
-}
-
-/** The log lines that processes still have of a job; asked for while they are looked at. */
-export class LogLines {
-  #jobId = "";
-  #hint = hint("");
-  #list = el("ol", { class: "lines", tabindex: 0, "aria-label": t("Log lines") });
-  element = el(
-    "details",
-    { class: "raw", toggle: () => this.read() },
-    el("summary", {}, t("Log lines")),
-    this.#hint,
-    this.#list,
-  );
-
-  /** Those of another job from now on. */
-  turnTo(jobId) {
-    this.#jobId = jobId;
-    this.#list.replaceChildren();
-    setText(this.#hint, "");
-  }
-
-  /** Asks again, if they are open. */
-  async read() {
-    const jobId = this.#jobId;
-    if (!this.element.open || jobId === "") return;
-    try {
-      const found = await get(`/console/lines?job_id=${encodeURIComponent(jobId)}`);
-      if (jobId === this.#jobId) this.#show(found);
-    } catch (error) {
-      if (jobId === this.#jobId) setText(this.#hint, error.message);
-    }
-  }
-
-  #show({ lines, silent }) {
-    const away = silent.length ? t("No answer: {services}.", { services: silent.join(", ") }) : "";
-    const before = t("Earlier lines of a restarted process are in make logs.");
-    setText(this.#hint, [away, lines.length ? "" : t("None."), before].filter(Boolean).join(" "));
-    const rows = lines.map(({ at, level, service, text }) => {
-      const isBad = level !== "info" && level !== "debug";
-      return entry(at, isBad ? "bad" : null, service, el("span", { dir: "auto" }, text));
-    });
-    this.#list.replaceChildren(...rows);
-  }
 }

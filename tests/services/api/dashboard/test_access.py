@@ -63,7 +63,6 @@ async def test_every_view_is_named_readable_and_fits(filled: Place, new_page: Ne
             await page.goto(f"{filled.base}/?view={view}")
             await ready(page)
             if "job=" in view:
-                await page.get_by_text("Log lines").click()
                 await expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
             await is_fine(page, view)
             await seen_as(page, WIDE)

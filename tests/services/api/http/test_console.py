@@ -16,7 +16,6 @@ from shared.health import READY_SECONDS
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.jobs.tokens import operator_key
-from shared.telemetry.job_lines import LINES
 from tests.fixtures.processes import free_port, serving
 from tests.services.api.conftest import NewApi
 from tests.services.mock_core.serving import Service
@@ -114,7 +113,6 @@ async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
         ("worker/faults", 422),
         ("mock-kling/reset", 404),
         ("callbacks?job_id=../x", 404),
-        ("lines?job_id=../x", 404),
     ):
         answer = await console.get(f"/console/{path}")
         assert answer.status_code == status, path
@@ -154,29 +152,3 @@ async def test_receipts_are_asked_for_with_the_operators_key(
                 answer = await api.http.get("/console/callbacks", params={"job_id": new_job_id()})
                 statuses.append(answer.status_code)
     assert statuses == [200, 401]
-
-
-async def test_the_lines_of_a_job_are_everybodys_and_who_is_silent_is_told(
-    console: httpx.AsyncClient,
-) -> None:
-    job_id = new_job_id()
-    said = {"timestamp": "2026-01-01T00:00:00Z", "level": "info", "service": "api"}
-    LINES(None, "info", {**said, "event": "job submitted", "job_id": job_id})
-
-    found = (await console.get("/console/lines", params={"job_id": job_id})).json()
-
-    assert [line["text"] for line in found["lines"]] == ["job submitted"]
-    assert found["silent"] == ["worker 1", "semaphore", "callback"]
-
-
-async def test_a_process_tells_its_lines_and_an_answer_of_another_kind_is_silence(
-    console: httpx.AsyncClient, video_mock: Service, new_lonely: NewApi
-) -> None:
-    here, mock = str(console.base_url), str(video_mock.http.base_url)
-    job_id = new_job_id()
-    LINES(None, "info", {"timestamp": "1", "event": "accepted", "job_id": job_id})
-    async with new_lonely(worker_url=here, semaphore_url=mock, callback_service_url=here) as api:
-        found = (await api.http.get("/console/lines", params={"job_id": job_id})).json()
-
-    assert [line["text"] for line in found["lines"]] == ["accepted"] * 3
-    assert found["silent"] == ["semaphore"]

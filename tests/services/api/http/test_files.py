@@ -1,26 +1,18 @@
-"""The stored results of a job, of a folder and of a bucket, and small pictures of them."""
+"""The stored results of a job, of a folder and of a bucket."""
 
-import io
-import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from PIL import Image
 from temporalio.client import Client
 
-from services.api import thumbnails
 from services.api.service import Service
-from services.api.thumbnails import Thumbnails
 from shared.jobs.genvideo import IMAGE
 from shared.jobs.ids import new_job_id
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.services.api.conftest import Api, NewApi, ended
-from tests.services.worker.samples import png
 from tests.shared.standins import CREATED, sample_record
 
 BYTES = bytes(range(256)) * 4
@@ -101,20 +93,6 @@ async def test_a_file_that_is_not_there_yet(lonely: Api) -> None:
     assert (missing.status_code, missing.json()["code"]) == (404, "asset_not_found")
 
 
-async def test_a_result_is_had_by_an_address_of_the_store(
-    new_lonely: NewApi, moto: str, by_hand: None, *, signs_in_a_thread: None
-) -> None:
-    async with new_lonely(**given_for(moto, prefix=new_job_id(), store_links="on")) as api:
-        path = keep(api, new_job_id())
-        answer = await api.http.get(path)
-        assert (answer.status_code, answer.content) == (307, b"")
-        assert answer.headers["location"].startswith(moto)
-        followed = await api.http.get(path, follow_redirects=True)
-        assert followed.content == BYTES
-        policy = (await api.http.get("/")).headers["content-security-policy"]
-        assert f"img-src 'self' {moto} data:; media-src 'self' {moto};" in policy
-
-
 async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
     new_api: NewApi, client: Client, moto: str, *, by_hand: None
 ) -> None:
@@ -143,54 +121,3 @@ async def test_while_the_store_is_away_that_is_what_is_said(
             assert answer.headers["retry-after"] == "1"
         ready = await api.http.get("/readyz")
         assert "store: the store does not answer" in ready.json()["detail"]
-
-
-async def test_a_thumbnail_is_small(lonely: Api) -> None:
-    large = io.BytesIO()
-    Image.effect_noise((1200, 800), 90).save(large, "PNG")
-    keep(lonely, job_id := new_job_id(), large.getvalue())
-    path = f"/jobs/{job_id}/thumbnail"
-
-    answer = await lonely.http.get(path)
-    with Image.open(io.BytesIO(answer.content)) as picture:
-        assert picture.size == (144, 96)
-    assert answer.headers["content-type"] == thumbnails.THUMBNAIL_TYPE
-    headers = {"If-None-Match": answer.headers["etag"]}
-    assert (await lonely.http.get(path, headers=headers)).status_code == 304
-
-
-async def test_a_picture_that_can_not_be_opened_is_shown_as_it_is(lonely: Api) -> None:
-    keep(lonely, job_id := new_job_id(), png()[:60])
-    assert (await lonely.http.get(f"/jobs/{job_id}/thumbnail")).content == png()[:60]
-
-
-# In the place of the opening: what the process has, and what it may do.
-LOOKS = """
-import json, os, resource, sys
-sys.path.insert(0, sys.argv[1])
-from services.api import thumbnail_child as child
-def look(path, formats):
-    names = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE")
-    limits = {name: resource.getrlimit(getattr(resource, name))[1] for name in names}
-    print(json.dumps([sorted(os.environ), limits]), flush=True)
-    os._exit(0)
-child.Image.open = look
-child.main(sys.argv[2])
-"""
-
-
-async def test_a_picture_is_opened_by_a_process_that_may_do_little(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "picture"
-    path.write_bytes(png())
-    command = (sys.executable, "-I", "-c", LOOKS, str(thumbnails.ROOT))
-    monkeypatch.setattr(thumbnails, "COMMAND", command)
-    told = await Thumbnails().of(path)
-    assert told is not None
-    environment, limits = json.loads(told)
-    # What Python itself sets where there is no locale.
-    assert set(environment) <= {"LC_CTYPE"}
-    assert (limits["RLIMIT_FSIZE"], limits["RLIMIT_CORE"]) == (0, 0)
-    assert 0 < limits["RLIMIT_AS"] <= 2**30
-    assert 0 < limits["RLIMIT_CPU"] <= thumbnails.WALL_SECONDS
