@@ -4,7 +4,6 @@ loop only."""
 import asyncio
 import base64
 import secrets
-from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
@@ -84,16 +83,6 @@ class Retention:
         return self._kept is not None and end is not None and self._now() - end > self._kept
 
 
-class Listener(ABC):
-    """A listener that each change of a job, or of all jobs, wakes, and the end of the service."""
-
-    closed = False
-
-    @abstractmethod
-    def wake(self) -> None:
-        """React to a change, or to the end."""
-
-
 class Listeners:
     """A bounded number of listeners; a change costs next to nothing without any."""
 
@@ -101,10 +90,9 @@ class Listeners:
         self._most = most
         self._places = 0
         # By job; None: those to all jobs.
-        self._groups: dict[str | None, set[Listener]] = {}
-        self._closed = False
-        # Held by one listener at a time while it catches up.
-        self.turn = asyncio.Lock()
+        self._groups: dict[str | None, set[asyncio.Event]] = {}
+        # The service stops, so every listener ends.
+        self.closed = False
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -119,30 +107,28 @@ class Listeners:
             self._places -= 1
 
     @contextmanager
-    def subscribed(self, listener: Listener, job_id: str | None = None) -> Iterator[None]:
-        """Wake this listener by every change of one job, or of all, during the block."""
-        group = self._groups.setdefault(job_id, set())
-        group.add(listener)
-        listener.closed = self._closed
+    def subscribed(self, job_id: str | None = None) -> Iterator[asyncio.Event]:
+        """Yield an event that every change of one job, or of all, sets during the block."""
+        group, news = self._groups.setdefault(job_id, set()), asyncio.Event()
+        group.add(news)
         try:
-            yield
+            yield news
         finally:
-            group.discard(listener)
+            group.discard(news)
             if not group:
                 self._groups.pop(job_id, None)
 
     def wake(self, job_id: str) -> None:
         """Wake the listeners to a job, and those to all jobs."""
         for group in (job_id, None):
-            for listener in list(self._groups.get(group, ())):
-                listener.wake()
+            for news in self._groups.get(group, ()):
+                news.set()
 
     def close(self) -> None:
         """End every listener, now and later, because the service stops."""
-        self._closed = True
-        for listener in [each for group in self._groups.values() for each in group]:
-            listener.closed = True
-            listener.wake()
+        self.closed = True
+        for news in [each for group in self._groups.values() for each in group]:
+            news.set()
 
 
 class Key(NamedTuple):

@@ -1,7 +1,6 @@
 """The app of every HTTP service: guard, body limits, `HEAD`, and its OpenAPI document."""
 
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -9,7 +8,6 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame, Opcode
 
 from shared.http import problems
 from shared.http.bodies import BoundedBody, Limit
@@ -50,34 +48,8 @@ class ServiceApp(FastAPI):
         return self.openapi_schema
 
 
-# In the extensions of a socket's scope: writes a text at once; False if the socket can't take it.
-WRITE = "genvideo.write"
-
-
-@lru_cache(maxsize=32)
-def _on_the_wire(text: str) -> bytes:
-    """Return the text as a frame; a server's frames are the same for all sockets."""
-    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
-
-
 class Sockets(WebSocketsSansIOProtocol):
-    """Sockets that encode a text once for all, and write it without a task.
-
-    A socket is refused during its handshake, which uvicorn 0.54 logs as an error.
-    """
-
-    async def run_asgi(self) -> None:
-        extensions: Any = self.scope["extensions"]
-        extensions[WRITE] = self.write
-        await super().run_asgi()
-
-    def write(self, text: str) -> bool:
-        """Write a text now; False if the socket is full, closing, or not open yet."""
-        ready = self.handshake_complete and self.writable.is_set()
-        if not ready or self.close_sent or self.transport.is_closing():
-            return False
-        self.transport.write(_on_the_wire(text))
-        return True
+    """Sockets that may be refused during their handshake, which uvicorn 0.54 logs as an error."""
 
     async def send(self, message: Any) -> None:
         await super().send(message)

@@ -39,7 +39,6 @@ from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
-from shared.http.app import WRITE
 from shared.jobs.genvideo import GENVIDEO
 from tests.fixtures.processes import serving
 from tests.loadtest.synthetic import Synthetic
@@ -173,8 +172,6 @@ class Disturbance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and self._frames is not None:
-            # Each frame comes as a message, so that it can be counted.
-            del scope["extensions"][WRITE]
             send = _breaking(send, self._frames)
         if scope["type"] == "http":
             if self._left == 0:
