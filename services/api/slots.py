@@ -28,7 +28,7 @@ from shared.errors import (
     TemporalUnavailable,
 )
 from shared.health import temporal_reason
-from shared.jobs.messages import Job, Message
+from shared.jobs.messages import Job
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.semaphore.client import start_semaphore, with_drains
@@ -39,7 +39,6 @@ from shared.semaphore.messages import (
     VIEW_QUERY,
     RunId,
     SlotChange,
-    SlotFree,
     SlotView,
     semaphore_id,
 )
@@ -181,7 +180,7 @@ class Slots:
         """
         TEMPORAL_CALLS.labels("free_slot").inc()
         try:
-            view = await self._update(FREE_UPDATE, SlotFree(run_id=run_id))
+            view = await self._update(FREE_UPDATE, run_id)
         except RPCError as error:
             if not is_missing(error):
                 raise TemporalUnavailable("The semaphore does not answer.") from error
@@ -191,7 +190,7 @@ class Slots:
         self._fresh.put(self._see(view))
         return view
 
-    async def _update(self, name: str, wanted: Message) -> SlotView:
+    async def _update(self, name: str, wanted: SlotChange | RunId) -> SlotView:
         update = self._handle.execute_update(name, wanted, id=uuid4().hex, result_type=SlotView)
         try:
             return await answer(update, seconds=UPDATE_SECONDS)

@@ -19,8 +19,8 @@ from shared.pipeline.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.semaphore.server import is_first_try
 from shared.telemetry import tracing
+from shared.temporal.activities import is_first_try
 from shared.temporal.client import PROGRESS_SIGNAL
 from shared.temporal.pace import between_beats
 

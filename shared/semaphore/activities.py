@@ -14,10 +14,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from .client import Requests
-from .messages import ASK_ACTIVITY, CAPACITY, SEMAPHORE_QUEUE, Ask, Closed, granted_signal, name_of
+from .messages import ASK_ACTIVITY, CAPACITY, SEMAPHORE_QUEUE, Ask, granted_signal, name_of
 from .queue import turn
 from .rebuild import find
-from .server import grace_of, is_first_try, is_no_run, until_closed
+from .server import grace_of, is_no_run, until_closed
 from .state import (
     FIND_JOBS,
     SEMAPHORE_RULES,
@@ -74,28 +74,19 @@ class SemaphoreActivities:
         work.
         """
         self._keep(watch.name)
-        async with _beating():
-            signalled = await self._signal(watch)
-            closed = await until_closed(self._client, watch.run)
-            # An unknown run may have heard of its permit, because another semaphore may have
-            # granted it.
-            may_know = signalled or watch.again or not is_first_try() or closed is Closed.UNKNOWN
-            grace = await grace_of(self._client, watch.holder.request, closed) if may_know else None
-            return Ended(closed=closed, granted=may_know, grace=grace)
-
-    async def _signal(self, watch: Watch) -> bool:
-        """Signal the permit; return False if the run has closed."""
         permit = watch.permit
         handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
-        try:
-            await handle.signal(granted_signal(watch.name), permit)
-        except RPCError as error:
-            if not is_no_run(error):
-                raise
-            return False
-        seen = {"semaphore": watch.name, "job_id": permit.job_id, "token": permit.token}
-        log.info("granted", extra=seen)
-        return True
+        async with _beating():
+            try:
+                await handle.signal(granted_signal(watch.name), permit)
+            except RPCError as error:
+                if not is_no_run(error):
+                    raise
+            else:
+                seen = {"semaphore": watch.name, "job_id": permit.job_id, "token": permit.token}
+                log.info("granted", extra=seen)
+            closed = await until_closed(self._client, watch.run)
+            return Ended(closed=closed, grace=await grace_of(self._client, watch, closed))
 
     @activity.defn(name=FIND_JOBS)
     async def find_jobs(self) -> Found:

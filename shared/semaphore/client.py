@@ -15,10 +15,10 @@ from .messages import (
     REQUEST_SIGNAL,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
+    STATE_QUERY,
     VIEW_QUERY,
     SemaphoreSettings,
     SlotChange,
-    SlotFree,
     SlotRequest,
     SlotView,
     drain_id,
@@ -111,6 +111,19 @@ class Requests:
         )
 
 
+async def state_of(client: Client, name: str, run_id: str | None = None) -> SemaphoreState | None:
+    """Return holders and waiters of a semaphore's run; None if that run does not know them.
+
+    The server has closed runs queried as well: a worker replays their history.
+    """
+    handle = client.get_workflow_handle(semaphore_id(name), run_id=run_id)
+    kind: type[SemaphoreState] = SemaphoreState | None  # type: ignore[assignment]
+    state: SemaphoreState | None = await handle.query(
+        STATE_QUERY, result_type=kind, rpc_timeout=QUERY_TIMEOUT
+    )
+    return state
+
+
 async def view_of(client: Client, name: str) -> SlotView:
     """Return the present view of a semaphore, with tries and last failure of each drain.
 
@@ -147,6 +160,5 @@ async def change(client: Client, name: str, change: SlotChange) -> SlotView:
 async def free(client: Client, name: str, run_id: str) -> SlotView:
     """Give up a drain that cannot end; what the run left may run beside the next holder."""
     semaphore = client.get_workflow_handle(semaphore_id(name))
-    wanted = SlotFree(run_id=run_id)
-    view: SlotView = await semaphore.execute_update(FREE_UPDATE, wanted, result_type=SlotView)
+    view: SlotView = await semaphore.execute_update(FREE_UPDATE, run_id, result_type=SlotView)
     return view

@@ -22,9 +22,7 @@ with workflow.unsafe.imports_passed_through():
         WITHDRAW_SIGNAL,
         Ask,
         CleanUp,
-        Mark,
         Permit,
-        Release,
         SlotRequest,
         granted_signal,
         memo_of,
@@ -131,18 +129,16 @@ class Semaphore:
     def mark(self) -> None:
         """Upsert the memo by which a semaphore without state finds this run; only once."""
         if f"{MEMO}{self.name}" not in workflow.info().raw_memo:
-            mark = Mark.model_validate(self.request.model_dump())
-            workflow.upsert_memo(memo_of(self.name, mark))
+            workflow.upsert_memo(memo_of(self.name, self.request))
 
     def release(self) -> None:
         """Give the permit back; a run that closes need not do that."""
         permit, self.permit = self.permit, None
         if permit is not None:
             self._last_token = permit.token
-            release = Release.model_validate(permit.model_dump()).model_dump(mode="json")
             # Not awaited: if the run closes before the signal arrives, the close gives the permit
             # back.
-            asyncio.create_task(self._signal(RELEASE_SIGNAL, release))  # noqa: RUF006 (the workflow's loop keeps it)
+            asyncio.create_task(self._signal(RELEASE_SIGNAL, permit.model_dump(mode="json")))  # noqa: RUF006 (the workflow's loop keeps it)
 
     async def withdraw(self) -> None:
         """Leave the queue, or give back a permit that has come meanwhile."""

@@ -36,7 +36,7 @@ ASK_ACTIVITY = "ask_semaphore"
 CHANGE_UPDATE = "change"
 FREE_UPDATE = "free"
 VIEW_QUERY = "view"
-UNKNOWN_QUERY = "unknown"
+STATE_QUERY = "state"
 # The error of a run that was reset by hand.
 RESET = "reset_not_supported"
 # A requesting run carries a memo of this name for each semaphore. A semaphore without state finds
@@ -169,20 +169,12 @@ class Ask(Message):
     limit: Limit | None = None
 
 
-class Mark(Wait):
-    """The memo of a requesting run.
+def memo_of(name: str, request: Wait) -> dict[str, object]:
+    """Return the memo of a requesting run; given at its start, it costs no event.
 
-    `run_id` is set if the run upserts the memo itself, because a run that continues as new inherits
-    it; None if the run was started with it.
+    A run that upserts it gives its whole request, because a run that continues as new inherits it.
     """
-
-    run_id: RunId | None = None
-    requested_at: Moment | None = None
-
-
-def memo_of(name: str, mark: Wait) -> dict[str, object]:
-    """Return the memo of a requesting run; given at its start, it costs no event."""
-    return {f"{MEMO}{name}": mark.model_dump(mode="json", exclude_none=True)}
+    return {f"{MEMO}{name}": request.model_dump(mode="json", exclude_none=True)}
 
 
 class Recall(CleanUp):
@@ -202,13 +194,6 @@ class Permit(RunRef):
     """
 
     name: Name
-    token: Token
-
-
-class Release(Message):
-    """A run returns a gate; it counts once, for the permit that this run holds."""
-
-    run_id: RunId
     token: Token
 
 
@@ -284,12 +269,6 @@ class SlotChange(Message):
         if self.limit is None and self.paused is None:
             raise ValueError("give limit, paused or both")
         return self
-
-
-class SlotFree(Message):
-    """An operator gives up a drain: the place of `run_id` is free at once."""
-
-    run_id: RunId
 
 
 class HolderView(Message):

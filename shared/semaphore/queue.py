@@ -6,7 +6,7 @@ The order is by priority, then submission. Waiting raises a low priority, so non
 from bisect import bisect_left, insort
 from datetime import datetime, timedelta
 
-from .messages import CAPACITY, Holder, HolderView, Release, SlotRequest, SlotView
+from .messages import CAPACITY, Holder, HolderView, Permit, SlotRequest, SlotView
 from .state import Ended, SemaphoreState
 
 # The number that `GET /slots` lists.
@@ -95,10 +95,10 @@ class Permits:
         self.held[run_id] = self.held[run_id].model_copy(update=change)
         return self.held[run_id]
 
-    def returned(self, release: Release) -> bool:
-        """True if a run returns the permit that it holds, and not an earlier one."""
-        holder = self.held.get(release.run_id)
-        return holder is not None and holder.drain is None and holder.token == release.token
+    def is_held(self, permit: Permit) -> bool:
+        """True if its run holds this permit, and not a later one, and has not closed."""
+        holder = self.held.get(permit.run_id)
+        return holder is not None and holder.drain is None and holder.token == permit.token
 
     def view(self) -> SlotView:
         """Return what `GET /slots` shows."""

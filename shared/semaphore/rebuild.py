@@ -1,46 +1,45 @@
-"""Find holders and waiters by Temporal's data, without relying on a live worker or on one listing.
+"""Find holders and waiters by Temporal's data, without relying on one listing.
 
-Two sources are merged: the histories of the runs that carry the semaphore's mark, and those of the
-semaphore's earlier runs.
+Two sources are merged: the histories of the runs that carry the semaphore's mark, and the last
+state of the semaphore's earlier runs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payloads
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
 from temporalio.converter import DataConverter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
+from .client import state_of
 from .messages import (
     ASK_ACTIVITY,
-    FREE_UPDATE,
     MEMO,
     RELEASE_SIGNAL,
-    REQUEST_SIGNAL,
     WITHDRAW_SIGNAL,
     Ask,
-    Drain,
-    Drained,
     Holder,
-    Mark,
-    Message,
     Permit,
-    Release,
     SemaphoreSettings,
-    SlotFree,
     SlotRequest,
     granted_signal,
     semaphore_id,
     valid_requests,
 )
 from .server import is_gone, read_one
-from .state import FIND_JOBS, MEMO_SETTINGS, WATCH_RUN, Ended, Found, SemaphoreState, Watch
+from .state import MEMO_SETTINGS, Found, SemaphoreState
 
 # The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
@@ -49,46 +48,41 @@ AT_ONCE = 20
 RECENT = timedelta(hours=1)
 OPEN = "ExecutionStatus = 'Running'"
 KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
-# A drain that ended before so many of the semaphore's runs is repeated, which is harmless.
-MOST_RUNS = 10
 
 
 async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Found:
     """Return the state for the semaphore's new run `run_id`.
 
-    The semaphore's history has the permits that were not signalled yet, the drains that ended, and
-    recent requests. The runs' histories have the signalled permits, even if the semaphore's history
-    is deleted. A killed run counts as cleared only if the end of its own drain is seen. `now` is by
+    The last semaphore that knew its holders accounts for each token below its next one: a killed
+    run with such a token has been cleared, if that semaphore does not hold its place. The runs'
+    histories have the permits that were signalled, even if that semaphore is deleted. `now` is by
     the server's clock, because this machine's clock may be wrong.
     """
-    before, cleared = await find_predecessor(client, name, run_id)
-    runs = {each.request.run_id: each for each in await find_jobs(client, name, now=now)}
-    known = [
-        Holder(request=each.request, token=each.permit.token, since=now)
-        for each in runs.values()
-        if each.permit
-    ]
-    if before is not None:
-        # The semaphore's own note of a holder comes last, and the later one wins.
-        anew = {"drain": None, "drains_since": None, "drains_until": None}
-        known += [each.model_copy(update=anew) for each in before.out.values()]
-    held = {
-        each.run.run_id: each
-        for each in sorted(known, key=lambda each: each.token)
-        # Its run may have given it back without any semaphore hearing of it.
-        if each.run.run_id not in runs or each.token > runs[each.run.run_id].released
-    }
-    asked = before.waiting if before is not None else {}
-    waiting = {run_id: request for run_id, request in asked.items() if run_id not in runs}
-    waiting |= {each.request.run_id: each.request for each in runs.values() if each.waits}
+    before = await find_predecessor(client, name, run_id)
+    state = before or SemaphoreState()
+    held = {each.run.run_id: each for each in state.holders}
+    waiting = {each.run_id: each for each in state.waiting}
+    for run in await find_jobs(client, name, now=now):
+        request, permit, known = run.request, run.permit, held.get(run.request.run_id)
+        waiting.pop(request.run_id, None)
+        if run.open and run.asks:
+            waiting[request.run_id] = request
+        if known is not None and known.token <= run.released:
+            # The run has given it back without that semaphore hearing of it.
+            del held[request.run_id]
+        if permit is None or permit.token <= run.released:
+            continue
+        is_cleared = not run.open and permit.token < state.next_token
+        if not is_cleared and (known is None or known.token < permit.token):
+            held[request.run_id] = Holder(request=request, token=permit.token, since=now)
     # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
-    floor = int(now.timestamp() * 1000)
+    floor = max(state.next_token, int(now.timestamp() * 1000))
     return Found(
         is_new=before is None,
-        settings=before.settings if before is not None else SemaphoreSettings(),
+        settings=state.settings,
         next_token=max([floor, *(each.token + 1 for each in held.values())]),
         # The watch of each finds out whether it is open; its permit is signalled again.
-        holders=tuple(each for run_id, each in held.items() if run_id not in cleared),
+        holders=tuple(sorted(held.values(), key=lambda each: each.token)),
         waiting=tuple(each for each in waiting.values() if each.run_id not in held),
     )
 
@@ -105,11 +99,6 @@ class Seen:
     asks: bool
     permit: Permit | None = None
     released: int = -1
-
-    @property
-    def waits(self) -> bool:
-        """True if it is open and wants a place."""
-        return self.open and self.asks
 
 
 async def find_jobs(client: Client, name: str, *, now: datetime) -> list[Seen]:
@@ -144,15 +133,15 @@ async def read_run(client: Client, job: WorkflowExecution, *, name: str) -> Seen
     """Read one run by its mark and its history; None if it is gone or can't be read."""
     converter = client.data_converter
     marked = Payloads(payloads=[job.raw_info.memo.fields[f"{MEMO}{name}"]])
-    if (mark := await read_one(converter, marked, Mark)) is None:
+    run = {"job_id": job.id, "run_id": job.run_id}
+    mark = await read_one(converter, marked, dict[str, object])
+    found = valid_requests([run | {"requested_at": job.start_time} | (mark or {})])
+    if mark is None or not found:
         return None
-    asked_at = mark.requested_at or job.start_time
-    wanted = {**dict(mark), "job_id": job.id, "run_id": job.run_id, "requested_at": asked_at}
-    if not (requests := valid_requests([wanted])):
-        return None
+    [request] = found
     is_open = job.status in (None, WorkflowExecutionStatus.RUNNING)
-    # A run that was started with its mark requests from its beginning.
-    seen = Seen(requests[0], is_open, asks=mark.run_id in (None, job.run_id))
+    # A run that continued as new has the mark of another run, and requests for itself.
+    seen = Seen(request.model_copy(update=run), is_open, asks=request.run_id == job.run_id)
     handle = client.get_workflow_handle(job.id, run_id=job.run_id)
     try:
         async for event in handle.fetch_history_events():
@@ -185,135 +174,34 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
         if said.signal_name == WITHDRAW_SIGNAL:
             seen.asks = False
         elif said.signal_name == RELEASE_SIGNAL and (
-            release := await read_one(converter, said.input, Release)
+            release := await read_one(converter, said.input, Permit)
         ):
             seen.asks, seen.released = False, release.token
 
 
-async def find_predecessor(
-    client: Client, name: str, run_id: str
-) -> "tuple[SemaphoreBook | None, set[str]]":
-    """Read the semaphore's runs before `run_id`: return the last one that knew its holders, and
-    the runs whose drain has ended.
+async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreState | None:
+    """Return the state at the end of the last run before `run_id` that knew its holders.
 
-    Skip a run that was ended while it rebuilt, because it had no state, and a run that was reset,
-    because its state is out of date.
+    The settings are in its memo, too, and are all that is left of a run that does not replay.
     """
     listed = client.list_workflows(f"WorkflowId = '{semaphore_id(name)}'")
-    runs = [run async for run in listed if run.run_id != run_id]
     # Their status isn't read, because the listing may be late.
-    runs.sort(key=lambda run: run.start_time, reverse=True)
-    found, cleared = None, set[str]()
-    for run in runs[:MOST_RUNS]:
+    runs = [run async for run in listed if run.run_id != run_id]
+    for run in sorted(runs, key=lambda run: run.start_time, reverse=True):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-        book = SemaphoreBook(client.data_converter)
+        memo: Mapping[str, Any] = {}
+        state: SemaphoreState | None = None
         try:
-            async for event in handle.fetch_history_events():
-                await book.read(event)
             memo = await (await handle.describe()).memo()
+            state = await state_of(client, name, run.run_id)
+        except WorkflowQueryFailedError:
+            with suppress(ValidationError):
+                settings = SemaphoreSettings.model_validate(memo.get(MEMO_SETTINGS))
+                state = SemaphoreState(settings=settings)
         except RPCError as error:
-            if not is_gone(error):
+            # It is gone, or was closed before its first task.
+            if not is_gone(error) and error.status is not RPCStatusCode.FAILED_PRECONDITION:
                 raise
-            continue
-        if book.run_id != run.run_id:
-            continue
-        cleared |= book.cleared
-        if MEMO_SETTINGS in memo and found is None:
-            found = book
-            try:
-                book.settings = SemaphoreSettings.model_validate(memo[MEMO_SETTINGS])
-            except ValidationError:
-                # An operator wrote something invalid: the defaults are the safest.
-                book.settings = SemaphoreSettings()
-    return found, cleared
-
-
-@dataclass
-class SemaphoreBook:
-    """The content of a semaphore's history.
-
-    `out`: the holders whose place was never freed, by run. `waiting`: the waiters, by run.
-    `cleared`: the runs whose drain ended. `run_id`: the run that its beginning was written for;
-    after a reset another one than the run's own.
-    """
-
-    converter: DataConverter
-    settings: SemaphoreSettings = field(default_factory=SemaphoreSettings)
-    out: dict[str, Holder] = field(default_factory=dict)
-    waiting: dict[str, SlotRequest] = field(default_factory=dict)
-    cleared: set[str] = field(default_factory=set)
-    run_id: str = ""
-    # By the event in which an activity began: the kind of its result, and the run.
-    begun: dict[int, tuple[type[Message], str]] = field(default_factory=dict)
-
-    async def read(self, event: HistoryEvent) -> None:
-        """Read the next event."""
-        match event.event_type:
-            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-                started = event.workflow_execution_started_event_attributes
-                self.run_id = started.original_execution_run_id
-                if state := await read_one(self.converter, started.input, SemaphoreState):
-                    self._learn(state.holders, state.waiting)
-            case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                await self._scheduled(event)
-            case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-                await self._completed(event)
-            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
-                await self._signalled(event)
-            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
-                update = event.workflow_execution_update_accepted_event_attributes
-                asked = update.accepted_request.input
-                if asked.name == FREE_UPDATE and (
-                    free := await read_one(self.converter, asked.args, SlotFree)
-                ):
-                    self._cleared(free.run_id)
-
-    def _learn(self, holders: Iterable[Holder], requests: Iterable[SlotRequest]) -> None:
-        for holder in holders:
-            self.out[holder.run.run_id] = holder
-            self.waiting.pop(holder.run.run_id, None)
-        self.waiting |= {each.run_id: each for each in requests if each.run_id not in self.out}
-
-    def _cleared(self, run_id: str) -> None:
-        self.cleared.add(run_id)
-        self.out.pop(run_id, None)
-
-    async def _scheduled(self, event: HistoryEvent) -> None:
-        """Count a permit as open once the activity that signals it is scheduled."""
-        task = event.activity_task_scheduled_event_attributes
-        if task.activity_type.name == FIND_JOBS:
-            self.begun[event.event_id] = Found, ""
-        elif task.activity_type.name == WATCH_RUN:
-            if watch := await read_one(self.converter, task.input, Watch):
-                self.begun[event.event_id] = Ended, watch.run.run_id
-                self._learn([watch.holder], [])
-        elif drain := await read_one(self.converter, task.input, Drain):
-            # A user's clean-up activity can have any name.
-            self.begun[event.event_id] = Drained, drain.run_id
-
-    async def _completed(self, event: HistoryEvent) -> None:
-        task = event.activity_task_completed_event_attributes
-        if task.scheduled_event_id not in self.begun:
-            return
-        kind, run_id = self.begun[task.scheduled_event_id]
-        match await read_one(self.converter, task.result, kind):
-            case Found() as found:
-                self._learn(found.holders, found.waiting)
-            case Ended() as ended if ended.is_clear:
-                self.out.pop(run_id, None)
-            case Drained():
-                self._cleared(run_id)
-
-    async def _signalled(self, event: HistoryEvent) -> None:
-        signal = event.workflow_execution_signaled_event_attributes
-        if signal.signal_name == REQUEST_SIGNAL:
-            requests = await read_one(self.converter, signal.input, list[object])
-            self._learn([], valid_requests(requests or []))
-        elif signal.signal_name == WITHDRAW_SIGNAL:
-            self.waiting.pop(await read_one(self.converter, signal.input, str) or "", None)
-        elif signal.signal_name == RELEASE_SIGNAL and (
-            release := await read_one(self.converter, signal.input, Release)
-        ):
-            holder = self.out.get(release.run_id)
-            if holder is not None and holder.token == release.token:
-                del self.out[release.run_id]
+        if state is not None:
+            return state
+    return None

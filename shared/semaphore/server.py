@@ -4,7 +4,6 @@ import re
 from typing import TypeVar
 
 from pydantic import TypeAdapter
-from temporalio import activity
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
@@ -16,7 +15,8 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
-from .messages import Closed, RunRef, SlotRequest
+from .messages import Closed, RunRef, granted_signal
+from .state import Watch
 
 T = TypeVar("T")
 SCHEDULED = "activity_task_scheduled_event_attributes"
@@ -51,30 +51,38 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
     return Closed.ORDERLY
 
 
-async def grace_of(client: Client, request: SlotRequest, closed: Closed) -> float | None:
-    """Return for how many seconds the place of a closed run is kept; None if its clean-up decides.
+async def grace_of(client: Client, watch: Watch, closed: Closed) -> float | None:
+    """Return for how many seconds the place of a closed run is kept: 0 if it left nothing, None if
+    its clean-up finds that out.
 
     An activity learns at its next heartbeat that its run has closed. One without heartbeats works
     until its time-out; one without a time-out gets `UNKNOWN`, like a run that the server does not
     know.
     """
+    request, is_orderly = watch.holder.request, closed is Closed.ORDERLY
+    if is_orderly and request.clean_up is not None:
+        return 0.0
+    left = UNKNOWN if closed is Closed.UNKNOWN else await _activity_time_left(client, watch)
+    if left is None or (is_orderly and not left):
+        return 0.0
     if request.clean_up is not None:
         return None
-    left = UNKNOWN if closed is Closed.UNKNOWN else await _activity_time_left(client, request.run)
-    if closed is Closed.ORDERLY and not left:
-        return 0.0
     if request.grace is not None:
         return request.grace
-    return max(left + MARGIN if left else 0.0, 0.0 if closed is Closed.ORDERLY else LEAST)
+    return max(left + MARGIN if left else 0.0, 0.0 if is_orderly else LEAST)
 
 
-async def _activity_time_left(client: Client, run: RunRef) -> float:
-    """Return for how many seconds the activities of a closed run may run on; 0 if none ran."""
+async def _activity_time_left(client: Client, watch: Watch) -> float | None:
+    """Return for how many seconds the activities of a closed run may run on; 0 if none ran, None if
+    the run never received a permit, so that it has begun nothing."""
     running: dict[int, float] = {}
-    handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
+    has_permit = False
+    handle = client.get_workflow_handle(watch.run.job_id, run_id=watch.run.run_id)
     try:
         async for event in handle.fetch_history_events():
             kind = event.WhichOneof("attributes")
+            signal = event.workflow_execution_signaled_event_attributes.signal_name
+            has_permit = has_permit or signal == granted_signal(watch.name)
             if kind == SCHEDULED:
                 task = event.activity_task_scheduled_event_attributes
                 limits = (task.heartbeat_timeout, task.start_to_close_timeout)
@@ -86,16 +94,7 @@ async def _activity_time_left(client: Client, run: RunRef) -> float:
         if not is_no_run(error):
             raise
         return UNKNOWN
-    return max(running.values(), default=0.0)
-
-
-def is_first_try() -> bool:
-    """True if no earlier try of the calling activity was begun.
-
-    An operator's reset sets the number of the try back to 1, but not the time of its scheduling.
-    """
-    info = activity.info()
-    return info.attempt == 1 and info.current_attempt_scheduled_time == info.scheduled_time
+    return max(running.values(), default=0.0) if has_permit else None
 
 
 def names_namespace(error: RPCError) -> bool:

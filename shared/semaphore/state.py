@@ -90,14 +90,10 @@ class SemaphoreRules(Message):
 
 
 class Watch(Message):
-    """Signal a permit to its run, then wait until that run closes.
-
-    `again`: an earlier watch may have signalled it.
-    """
+    """Signal a permit to its run, then wait until that run closes."""
 
     name: Name
     holder: Holder
-    again: bool
 
     @property
     def permit(self) -> Permit:
@@ -111,20 +107,14 @@ class Watch(Message):
 
 
 class Ended(Message):
-    """How a watched run closed; `granted`: it may have received its permit.
+    """How a watched run closed.
 
-    `grace`: seconds for which its activities may run on; None if a clean-up finds that out.
+    `grace`: seconds for which its place is kept; 0 if it left nothing, None if its clean-up finds
+    that out.
     """
 
     closed: Closed
-    granted: bool
-    grace: Seconds | None = None
-
-    @property
-    def is_clear(self) -> bool:
-        """True if the run left nothing to clear."""
-        is_orderly = self.grace is None and self.closed is Closed.ORDERLY
-        return not self.granted or self.grace == 0 or is_orderly
+    grace: Seconds | None
 
 
 class SemaphoreState(Message):

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
-from typing import NamedTuple
+from itertools import count, takewhile
 
 from temporalio.api.common.v1 import WorkflowExecution as Execution
 from temporalio.api.enums.v1 import (
@@ -28,12 +28,11 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from .client import QUERY_TIMEOUT, start_semaphore
+from .client import QUERY_TIMEOUT, start_semaphore, state_of
 from .messages import (
     REQUEST_SIGNAL,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
-    UNKNOWN_QUERY,
     VIEW_QUERY,
     SlotView,
     drain_id,
@@ -46,11 +45,10 @@ from .state import FIND_JOBS, WATCH_RUN, SemaphoreRules
 
 log = logging.getLogger(__name__)
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 # A semaphore that was ended by hand is started again after this, even without a request.
 PAUSE_SECONDS = 1.0
-# This many run ids make some 40 kB of a query.
-AT_ONCE = 1000
 # Code that fails its task this often, and for this long, fails for good. A deployment that is fixed
 # in this time ends no holder. The server's pauses double, so the sixth try comes after some 20 s.
 FAILED_TASKS = 5
@@ -85,7 +83,7 @@ class Watchdog:
         rules: SemaphoreRules,
         *,
         task_queue: str = SEMAPHORE_QUEUE,
-        on_failing_drains: OnFailingDrains | None = None,
+        on_failing_drains: OnFailingDrains = lambda name, number: None,
     ) -> None:
         self._client = client
         self._rules = rules
@@ -101,27 +99,20 @@ class Watchdog:
     async def run(self, names: Iterable[str]) -> None:
         """Look after these semaphores, each one that exists, and each one that an open run
         requests."""
-        rounds, number = max(1, round(self._rules.look_seconds / self._rules.care_seconds)), 0
+        rounds = max(1, round(self._rules.look_seconds / self._rules.care_seconds))
         try:
             for name in names:
                 self.keep(name)
-            while True:
+            for number in count(1):
                 with _surviving("all"):
-                    for name in await running_semaphores(self._client):
+                    found = await running_semaphores(self._client)
+                    if number % rounds == 0:
+                        found += await remind(self._client)
+                    for name in found:
                         self.keep(name)
                 await asyncio.sleep(self._rules.care_seconds)
-                number += 1
                 for name in [*self._kept]:
-                    await end_failing(
-                        self._client,
-                        name,
-                        holders=self._rules.ends_failing,
-                        on_failing_drains=self._on_failing_drains,
-                    )
-                if number % rounds == 0:
-                    with _surviving("all"):
-                        for name in await remind(self._client):
-                            self.keep(name)
+                    await self.end_failing(name)
         finally:
             for each in self._kept.values():
                 each.cancel()
@@ -134,6 +125,46 @@ class Watchdog:
                     # A long poll that reports its end.
                     await self._client.get_workflow_handle(semaphore_id(name)).result()
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def end_failing(self, name: str, *, failing_for: timedelta = FAILING_FOR) -> None:
+        """Report failing drains, and terminate the runs whose code keeps failing.
+
+        A failing semaphore blocks all its users, and the next one rebuilds. A failing holder is
+        drained like any other run that was ended from outside.
+        """
+        with _surviving(name):
+            semaphore = self._client.get_workflow_handle(semaphore_id(name))
+            described = await semaphore.describe()
+            pending = described.raw_description.pending_activities
+            failing = [
+                each
+                for each in pending
+                if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
+            ]
+            self._on_failing_drains(name, len(failing))
+            for each in failing:
+                seen = {"drain": each.activity_id, "tries": each.attempt}
+                seen |= {"semaphore": name, "reason": each.last_failure.message}
+                log.error("drain keeps failing", extra=seen)
+            if await is_failing(self._client, described, failing_for=timedelta()):
+                await self._end(described, STANDS)
+            # Without a holder there is nothing to ask.
+            elif self._rules.ends_failing and any(
+                each.activity_type.name == WATCH_RUN for each in pending
+            ):
+                view: SlotView = await semaphore.query(
+                    VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
+                )
+                for holder in view.holders:
+                    with _surviving(name):
+                        run = self._client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
+                        seen_run = await run.describe()
+                        if await is_failing(self._client, seen_run, failing_for=failing_for):
+                            await self._end(seen_run, FAILS)
+
+    async def _end(self, run: WorkflowExecutionDescription, reason: str) -> None:
+        log.error("code keeps failing, run gets terminated", extra={"job_id": run.id})
+        await self._client.get_workflow_handle(run.id, run_id=run.run_id).terminate(reason=reason)
 
 
 async def running_semaphores(client: Client) -> list[str]:
@@ -154,104 +185,32 @@ def _surviving(name: str) -> Iterator[None]:
             log.warning("check of a semaphore failed", extra=seen)
 
 
-async def end_failing(
-    client: Client,
-    name: str,
-    *,
-    holders: bool = True,
-    failing_for: timedelta = FAILING_FOR,
-    on_failing_drains: OnFailingDrains | None = None,
-) -> list[str]:
-    """Report failing drains; terminate the runs whose code keeps failing, and return their ids.
-
-    A failing semaphore blocks all its users, and the next one rebuilds. Failing `holders` are
-    drained like any other run that was ended from outside.
-    """
-    with _surviving(name):
-        semaphore = client.get_workflow_handle(semaphore_id(name))
-        described = await semaphore.describe()
-        pending = described.raw_description.pending_activities
-        failing = [
-            each
-            for each in pending
-            if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
-        ]
-        if on_failing_drains is not None:
-            on_failing_drains(name, len(failing))
-        for each in failing:
-            reason = each.last_failure.message
-            seen = {"drain": each.activity_id, "tries": each.attempt, "reason": reason}
-            log.error("drain keeps failing", extra={"semaphore": name, **seen})
-        if await _ended_if_failing(client, described, failing_for=timedelta(), reason=STANDS):
-            return [described.id]
-        # Without a holder there is nothing to ask.
-        if not holders or not any(each.activity_type.name == WATCH_RUN for each in pending):
-            return []
-        view: SlotView = await semaphore.query(
-            VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
-        )
-        ended = []
-        for holder in view.holders:
-            with _surviving(name):
-                handle = client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
-                if not holder.draining and await _ended_if_failing(
-                    client, await handle.describe(), failing_for=failing_for, reason=FAILS
-                ):
-                    ended.append(holder.job_id)
-        return ended
-    return []
-
-
-async def _ended_if_failing(
-    client: Client, run: WorkflowExecutionDescription, *, failing_for: timedelta, reason: str
+async def is_failing(
+    client: Client, described: WorkflowExecutionDescription, *, failing_for: timedelta = FAILING_FOR
 ) -> bool:
-    if not (await find_failures(client, run)).are_final(failing_for):
-        return False
-    log.error("code keeps failing, run gets terminated", extra={"job_id": run.id})
-    await client.get_workflow_handle(run.id, run_id=run.run_id).terminate(reason=reason)
-    return True
+    """True if a run's workflow task has failed so often since the last completed one, and for so
+    long.
 
-
-class Failures(NamedTuple):
-    """The failed workflow tasks since the last completed one: how many, and over how many
-    seconds."""
-
-    times: int = 0
-    lasted: timedelta = timedelta()
-
-    def are_final(self, failing_for: timedelta = FAILING_FOR) -> bool:
-        return self.times >= FAILED_TASKS and self.lasted >= failing_for
-
-
-async def find_failures(client: Client, described: WorkflowExecutionDescription) -> Failures:
-    """Read from the end of a run's history why its workflow task is pending.
-
-    The pending task does not show it, because the server resets its number of tries with each
-    signal, and the time of its first try with each try. No history has the later tries of a task.
+    The end of the run's history shows it. The pending task does not, because the server resets its
+    number of tries with each signal, and the time of its first try with each try. No history has
+    the later tries of a task.
     """
     if not described.raw_description.HasField("pending_workflow_task"):
-        return Failures()
+        return False
     task = described.raw_description.pending_workflow_task
     request = GetWorkflowExecutionHistoryReverseRequest(
         namespace=client.namespace,
         execution=Execution(workflow_id=described.id, run_id=described.run_id),
-        maximum_page_size=100,
     )
-    failed, completed = [], False
-    while not completed:
-        page = await client.workflow_service.get_workflow_execution_history_reverse(request)
-        for event in page.history.events:
-            completed = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-            if completed:
-                break
-            if _is_failure(event):
-                failed.append(event.event_time.ToDatetime(UTC))
-        request.next_page_token = page.next_page_token
-        completed = completed or not page.next_page_token
-    if not failed:
-        return Failures()
+    page = await client.workflow_service.get_workflow_execution_history_reverse(request)
+    since = takewhile(lambda event: event.event_type != COMPLETED, page.history.events)
+    failed = [event.event_time.ToDatetime(UTC) for event in since if _is_failure(event)]
     times = len(failed) + max(0, task.attempt - 2)
-    return Failures(times, task.scheduled_time.ToDatetime(UTC) - failed[-1])
+    return (
+        bool(failed)
+        and times >= FAILED_TASKS
+        and task.scheduled_time.ToDatetime(UTC) - failed[-1] >= failing_for
+    )
 
 
 def _is_failure(event: HistoryEvent) -> bool:
@@ -262,37 +221,31 @@ def _is_failure(event: HistoryEvent) -> bool:
     return timed_out == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
 
 
-async def remind(client: Client) -> dict[str, int]:
-    """Send the semaphores the requests of open runs that they don't know; return how many, by name.
+async def remind(client: Client) -> list[str]:
+    """Send the semaphores the requests of open runs that they don't know; return the names of all
+    semaphores that open runs request.
 
     The listings from which a semaphore rebuilds are eventually consistent, and may lack a run. A
     run that has just begun may be among them; it counts once, however often it is requested.
     """
-    marked: dict[str, dict[str, WorkflowExecution]] = {}
+    marked: dict[str, list[WorkflowExecution]] = {}
     async for run in client.list_workflows(OPEN):
         for name in names_in(run):
-            marked.setdefault(name, {})[run.run_id] = run
-    found = dict.fromkeys(marked, 0)
+            marked.setdefault(name, []).append(run)
     for name, runs in marked.items():
         with _surviving(name):
-            found[name] = await _remind(client, name, runs)
-    return found
-
-
-async def _remind(client: Client, name: str, runs: dict[str, WorkflowExecution]) -> int:
-    semaphore, found, run_ids = client.get_workflow_handle(semaphore_id(name)), 0, [*runs]
-    for place in range(0, len(run_ids), AT_ONCE):
-        some = run_ids[place : place + AT_ONCE]
-        unknown = await semaphore.query(
-            UNKNOWN_QUERY, some, result_type=list[str], rpc_timeout=QUERY_TIMEOUT
-        )
-        seen = [await read_run(client, runs[run_id], name=name) for run_id in unknown]
-        if forgotten := [each.request for each in seen if each and each.waits]:
-            extra = {"semaphore": name, "job_ids": [each.job_id for each in forgotten]}
-            log.warning("requested the slot for unknown runs", extra=extra)
-            await semaphore.signal(REQUEST_SIGNAL, forgotten)
-            found += len(forgotten)
-    return found
+            semaphore = client.get_workflow_handle(semaphore_id(name))
+            if (state := await state_of(client, name)) is None:
+                continue
+            known = {each.run.run_id for each in state.holders}
+            known |= {each.run_id for each in state.waiting}
+            for run in runs:
+                seen = None if run.run_id in known else await read_run(client, run, name=name)
+                if seen is not None and seen.open and seen.asks:
+                    extra = {"semaphore": name, "job_id": run.id}
+                    log.warning("requested the slot for an unknown run", extra=extra)
+                    await semaphore.signal(REQUEST_SIGNAL, [seen.request])
+    return [*marked]
 
 
 async def end_stale_tries(client: Client, names: Iterable[str]) -> int:

@@ -50,7 +50,7 @@ async def semaphore_worker(
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
     names: Collection[str] = (),
-    on_failing_drains: OnFailingDrains | None = None,
+    on_failing_drains: OnFailingDrains = lambda name, number: None,
 ) -> AsyncIterator[Worker]:
     """Run a worker of semaphores during the block, and keep the semaphores running."""
     rules = rules or SemaphoreRules()

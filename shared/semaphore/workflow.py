@@ -17,17 +17,16 @@ from .messages import (
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     SEMAPHORE_WORKFLOW,
-    UNKNOWN_QUERY,
+    STATE_QUERY,
     VIEW_QUERY,
     WITHDRAW_SIGNAL,
     Drain,
     Drained,
     Holder,
     OpenRecords,
-    Release,
+    Permit,
     RunRef,
     SlotChange,
-    SlotFree,
     SlotRequest,
     SlotView,
     drain_id,
@@ -65,7 +64,6 @@ RETRY_POLICY = RetryPolicy(
 RULES_TIMEOUT = timedelta(seconds=5)
 REBUILD_TIMEOUT = timedelta(minutes=5)
 
-# The workflow validates the result, because an operator can complete an activity with anything.
 Handle = workflow.ActivityHandle[Any]
 
 
@@ -75,30 +73,20 @@ class SemaphoreWorkflow:
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
-        name = name_of(workflow.info().workflow_id)
-        self._permits = Permits(state or SemaphoreState(is_new=True), name)
+        state = state or SemaphoreState(is_new=True)
+        self._permits = Permits(state, name_of(workflow.info().workflow_id))
         self._rules = SemaphoreRules()
-        # `_ready`: holders and waiters are known. `_handed_on`: the next run decides from here on.
-        self._ready = self._handed_on = False
-        self._rebuilds = state is None or state.is_new
-        # What came in before it was ready.
-        self._early: list[Callable[[], None]] = []
+        self._rebuilds = state.is_new
+        # Holders and waiters are known; until then each message waits.
+        self._ready = False
         self._max_length = 0
-        # By run: waits until a holder's place is free.
-        self._follows: dict[str, asyncio.Task[None]] = {}
-        self._refusing: set[asyncio.Task[None]] = set()
+        # By run: keeps a holder's place until it is free.
+        self._places: dict[str, asyncio.Task[None]] = {}
 
     @workflow.run
     async def run(self, state: SemaphoreState | None = None) -> None:
-        """Grant places; continue as new with the whole state when the history grows."""
-        await self._serve()
-        await workflow.wait_condition(
-            lambda: workflow.all_handlers_finished() and not self._refusing
-        )
-        workflow.continue_as_new(self._permits.state(), memo=self._memo())
-
-    async def _serve(self) -> None:
-        """Learn who holds and who waits, then grant until the history is long."""
+        """Learn who holds and who waits, then grant each free place, until the history is long:
+        continue as new with the whole state."""
         about = "the rules of the process at work"
         ask = partial(_start, SEMAPHORE_RULES, about=about, limit=RULES_TIMEOUT)
         self._rules = await _completed(SemaphoreRules, ask)
@@ -110,7 +98,13 @@ class SemaphoreWorkflow:
             self._rebuilds = False
         workflow.upsert_memo(self._memo())
         self._begin()
-        await workflow.wait_condition(lambda: self._handed_on)
+        while True:
+            await workflow.wait_condition(lambda: self._can_grant() or self._is_long())
+            if self._is_long():
+                break
+            self._keep(self._permits.grant(workflow.now()))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        workflow.continue_as_new(self._permits.state(), memo=self._memo())
 
     async def _rebuild(self) -> None:
         """Find holders and waiters before any grant, because no run handed over a state."""
@@ -136,97 +130,86 @@ class SemaphoreWorkflow:
                     now, run = workflow.now(), dict(each.run)
                     permits.hold(SlotRequest(requested_at=now, clean_up=clean_up, **run), now)
         self._permits = permits
-        self._queue(found.waiting)
+        await self._queue(found.waiting)
 
     def _begin(self) -> None:
-        """Watch all holders and take in early messages; from now on there are grants."""
+        """Watch all holders; from now on messages count."""
         for holder in self._permits.held.values():
-            self._follow(holder, again=True)
-        # The watches of a high limit must not fill a run's history by themselves.
-        self._max_length = self._rules.max_history + GRANT_EVENTS * len(self._follows)
+            self._keep(holder)
+        # Neither a flood of messages, nor the watches of a high limit, must fill a run's history by
+        # themselves.
+        length = workflow.info().get_current_history_length() + self._rules.max_history
+        self._max_length = length + GRANT_EVENTS * len(self._places)
         self._ready = True
-        for act in self._early:
-            act()
-        self._early.clear()
-        self._decide()
 
-    def _decide(self) -> None:
-        """Grant each free place; called after everything that may free or request one."""
-        if not self._ready or self._handed_on:
-            return
-        while self._permits.can_grant():
-            self._follow(self._permits.grant(workflow.now()), again=False)
-        self._handed_on = workflow.info().get_current_history_length() > self._max_length
+    def _is_long(self) -> bool:
+        return workflow.info().get_current_history_length() > self._max_length
 
-    def _follow(self, holder: Holder, *, again: bool) -> None:
-        """Watch a holder, or drain it; the first activity starts in this step."""
-        handle = None if holder.drains_until else self._start(holder, again=again)
-        follow = asyncio.create_task(self._until_free(holder, handle))
-        self._follows[holder.run.run_id] = follow
+    def _can_grant(self) -> bool:
+        return self._ready and self._permits.can_grant() and not self._is_long()
 
-    def _start(self, holder: Holder, *, again: bool) -> Handle:
-        """Start a watch, or a drain, which returns when nothing of a closed run acts any more."""
-        clean_up, run = holder.request.clean_up, holder.run
-        if holder.drain is None or clean_up is None:
-            watch = Watch(name=self._permits.name, holder=holder, again=again)
+    def _keep(self, holder: Holder) -> None:
+        self._places[holder.run.run_id] = asyncio.create_task(self._until_free(holder))
+
+    async def _until_free(self, holder: Holder) -> None:
+        """Keep a holder's place until its run has closed, and nothing of it acts any more."""
+        run, clean_up = holder.run, holder.request.clean_up
+        if holder.drain is None:
+            watch = Watch(name=self._permits.name, holder=holder)
             about = f"grant to {run.job_id}, and watch it until it closes"
-            return _start(WATCH_RUN, watch, about=about, beats=self._rules.watch_seconds)
-        drain = Drain(
-            job_id=run.job_id,
-            run_id=run.run_id,
-            hold_seconds=DRAIN_HOLD_SECONDS,
-            closed=holder.drain,
-            since=holder.drains_since,
-        )
-        return _start(
-            clean_up.activity,
-            drain,
-            about=f"clear up after {run.job_id}",
-            queue=clean_up.task_queue,
-            beats=self._rules.beat_seconds,
-            activity_id=drain_id(run.run_id),
-        )
-
-    async def _until_free(self, holder: Holder, handle: Handle | None) -> None:
-        """Wait until a run has closed and what it left is cleared; then decide again.
-
-        If anything ends a watch or a drain early, another one follows.
-        """
-        run_id, permits = holder.run.run_id, self._permits
-        while handle is not None:
-            drains = holder.drain is not None and holder.request.clean_up is not None
-            ended = await _result(handle, Drained if drains else Ended)
-            if self._follows.get(run_id) is not asyncio.current_task():
-                # The place was given back. The cancellation ends the activity, not this task.
-                return
-            if isinstance(ended, Ended) and not ended.is_clear:
-                holder = permits.drain(run_id, ended, workflow.now())
-                if holder.drains_until is not None:
-                    break
-            elif ended is not None:
-                break
-            else:
-                await workflow.sleep(AGAIN_SECONDS)
-            handle = self._start(holder, again=True)
+            beats = self._rules.watch_seconds
+            ended = await _completed(
+                Ended, partial(_start, WATCH_RUN, watch, about=about, beats=beats)
+            )
+            if ended.grace != 0:
+                holder = self._permits.drain(run.run_id, ended, workflow.now())
         if holder.drains_until is not None:
-            why = _summary(f"what {holder.run.job_id} has begun may run on")
+            why = _summary(f"what {run.job_id} has begun may run on")
             await workflow.sleep(holder.drains_until - workflow.now(), summary=why)
-        self._give_back(run_id)
-        self._decide()
+        elif holder.drain is not None and clean_up is not None:
+            drain = Drain(
+                job_id=run.job_id,
+                run_id=run.run_id,
+                hold_seconds=DRAIN_HOLD_SECONDS,
+                closed=holder.drain,
+                since=holder.drains_since,
+            )
+            clear = partial(
+                _start,
+                clean_up.activity,
+                drain,
+                about=f"clear up after {run.job_id}",
+                queue=clean_up.task_queue,
+                beats=self._rules.beat_seconds,
+                activity_id=drain_id(run.run_id),
+            )
+            await _completed(Drained, clear)
+        del self._permits.held[run.run_id], self._places[run.run_id]
 
-    def _give_back(self, run_id: str) -> None:
-        self._permits.held.pop(run_id, None)
-        follow = self._follows.pop(run_id, None)
-        if follow is not None and follow is not asyncio.current_task():
-            follow.cancel()
+    def _free(self, run_id: str) -> None:
+        """Free a place; its watch or drain is cancelled."""
+        del self._permits.held[run_id]
+        self._places.pop(run_id).cancel()
 
-    def _queue(self, requests: Iterable[SlotRequest]) -> None:
+    async def _granted_view(self) -> SlotView:
+        """Return the view once each free place is granted."""
+        await workflow.wait_condition(lambda: not self._can_grant())
+        return self._permits.view()
+
+    @workflow.signal(name=REQUEST_SIGNAL)
+    async def request(self, requests: list[object]) -> None:
+        """Take requests; each run counts once, and what is out of bounds is dropped."""
+        fitting = valid_requests(requests)
+        if len(fitting) < len(requests):
+            workflow.logger.warning("dropped %d invalid requests", len(requests) - len(fitting))
+        await workflow.wait_condition(lambda: self._ready)
+        await self._queue(fitting)
+
+    async def _queue(self, requests: Iterable[SlotRequest]) -> None:
         """Add waiters; a run that does not fit into the queue gets `queue_full` at once."""
-        for request in requests:
-            if not self._permits.request(request, workflow.now()):
-                refusing = asyncio.create_task(self._refuse(request.run))
-                self._refusing.add(refusing)
-                refusing.add_done_callback(self._refusing.discard)
+        now, permits = workflow.now(), self._permits
+        full = [each.run for each in requests if not permits.request(each, now)]
+        await asyncio.gather(*map(self._refuse, full))
 
     async def _refuse(self, run: RunRef) -> None:
         handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
@@ -235,35 +218,18 @@ class SemaphoreWorkflow:
         except ApplicationError:
             workflow.logger.info("run closed before it was refused: %s", run.job_id)
 
-    def _take(self, act: Callable[[], None]) -> None:
-        if self._ready:
-            act()
-            self._decide()
-        else:
-            self._early.append(act)
-
-    @workflow.signal(name=REQUEST_SIGNAL)
-    def request(self, requests: list[object]) -> None:
-        """Take requests; each run counts once, and what is out of bounds is dropped."""
-        fitting = valid_requests(requests)
-        if len(fitting) < len(requests):
-            workflow.logger.warning("dropped %d invalid requests", len(requests) - len(fitting))
-        self._take(partial(self._queue, fitting))
-
     @workflow.signal(name=WITHDRAW_SIGNAL)
-    def withdraw(self, run_id: str) -> None:
+    async def withdraw(self, run_id: str) -> None:
         """Remove a waiter that gives up."""
-        self._take(lambda: self._permits.withdraw(run_id))
+        await workflow.wait_condition(lambda: self._ready)
+        self._permits.withdraw(run_id)
 
     @workflow.signal(name=RELEASE_SIGNAL)
-    def release(self, release: Release) -> None:
+    async def release(self, permit: Permit) -> None:
         """Free the gate of a run that goes on; its close would free it as well."""
-
-        def give_back() -> None:
-            if self._permits.returned(release):
-                self._give_back(release.run_id)
-
-        self._take(give_back)
+        await workflow.wait_condition(lambda: self._ready)
+        if self._permits.is_held(permit):
+            self._free(permit.run_id)
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
@@ -272,20 +238,18 @@ class SemaphoreWorkflow:
         changed = change.model_dump(exclude_none=True)
         self._permits.settings = self._permits.settings.model_copy(update=changed)
         workflow.upsert_memo(self._memo())
-        self._decide()
-        return self._permits.view()
+        return await self._granted_view()
 
     @workflow.update(name=FREE_UPDATE)
-    def free(self, wanted: SlotFree) -> SlotView:
+    async def free(self, run_id: str) -> SlotView:
         """Give up a drain that cannot end."""
-        self._give_back(wanted.run_id)
-        self._decide()
-        return self._permits.view()
+        self._free(run_id)
+        return await self._granted_view()
 
     @free.validator
-    def _drains(self, wanted: SlotFree) -> None:
+    def _drains(self, run_id: str) -> None:
         """Refuse any other run; so an update that the history has as accepted freed its run."""
-        holder = self._permits.held.get(wanted.run_id)
+        holder = self._permits.held.get(run_id)
         if not self._ready or holder is None or holder.drain is None:
             raise ApplicationError("This run is not draining.", type="not_draining")
 
@@ -294,16 +258,16 @@ class SemaphoreWorkflow:
         """Return limit, pause, holders, and the first waiters."""
         return self._permits.view().model_copy(update={"rebuilding": self._rebuilds})
 
-    @workflow.query(name=UNKNOWN_QUERY)
-    def unknown(self, run_ids: list[str]) -> list[str]:
-        """Return those of the runs that neither hold nor wait; none before this run is ready."""
-        return [each for each in run_ids if self._ready and not self._permits.knows(each)]
+    @workflow.query(name=STATE_QUERY)
+    def state(self) -> SemaphoreState | None:
+        """Return holders and waiters, for a rebuild after this run as well; None if this run
+        rebuilds, or was reset, because its state is out of date."""
+        info = workflow.info()
+        is_reset = info.run_id != info.original_execution_run_id
+        return self._permits.state() if self._ready and not is_reset else None
 
     def _memo(self) -> dict[str, object]:
-        """Write limit, pause and owner into the memo, which outlives this run.
-
-        A later rebuild takes a run whose memo has the settings for one that knew its holders.
-        """
+        """Write limit, pause and owner into the memo, which outlives this run."""
         settings = self._permits.settings.model_dump(mode="json")
         return {MEMO_SETTINGS: settings, MEMO_STACK: self._rules.stack}
 
@@ -336,15 +300,16 @@ def _summary(text: str) -> str:
 
 
 async def _completed(kind: type[M], start: Callable[[], Handle]) -> M:
-    """Return an activity's result; start it again until there is one."""
-    while (found := await _result(start(), kind)) is None:
+    """Return an activity's result; if anything else ends it, start it again.
+
+    The result is validated, because an operator can complete an activity with anything.
+    """
+    while True:
+        try:
+            return kind.model_validate(await start())
+        except (ActivityError, ValidationError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # The cancellation of this task has ended the activity.
+                raise asyncio.CancelledError from None
         await workflow.sleep(AGAIN_SECONDS)
-    return found
-
-
-async def _result(handle: Handle, kind: type[M]) -> M | None:
-    """Return an activity's result, or None if it failed or is invalid."""
-    try:
-        return kind.model_validate(await handle)
-    except (ActivityError, ValidationError):
-        return None

@@ -56,3 +56,12 @@ async def is_current_try(client: Client) -> bool:
         and each.last_started_time.ToDatetime(UTC) == info.started_time
         for each in described.raw_description.pending_activities
     )
+
+
+def is_first_try() -> bool:
+    """True if no earlier try of the calling activity was begun.
+
+    An operator's reset sets the number of the try back to 1, but not the time of its scheduling.
+    """
+    info = activity.info()
+    return info.attempt == 1 and info.current_attempt_scheduled_time == info.scheduled_time

@@ -17,7 +17,8 @@ MUTANTS = (
         name="watch-ends-early",
         breaks="a holder is taken for closed 50 ms after its grant",
         old="            closed = await until_closed(self._client, watch.run)\n",
-        new="            await asyncio.sleep(0.05)\n            closed = Closed.ORDERLY\n",
+        new="            from .messages import Closed\n"
+        "            await asyncio.sleep(0.05)\n            closed = Closed.ORDERLY\n",
         scene=SCENES["queue"],
         rule="overlap",
         jobs=("#2",),
@@ -69,8 +70,8 @@ MUTANTS = (
     Mutant(
         name="permit-not-signalled",
         breaks="a grant is noted and not told to its run",
-        old="signalled = await self._signal(watch)\n",
-        new="signalled = True\n",
+        old="await handle.signal(granted_signal(watch.name), permit)\n",
+        new="pass\n",
         scene=SCENES["stands still"],
         rule="still_open",
         jobs=("#1", "#2"),
@@ -78,15 +79,16 @@ MUTANTS = (
     Mutant(
         name="permit-signalled-twice",
         breaks="a run is told of its permit twice",
-        old="signalled = await self._signal(watch)\n",
-        new="signalled = await self._signal(watch)\n            await self._signal(watch)\n",
+        old="await handle.signal(granted_signal(watch.name), permit)\n",
+        new="for _ in range(2):\n"
+        "                    await handle.signal(granted_signal(watch.name), permit)\n",
         harmless="a run takes its permit once, and a repeat changes nothing",
     ),
     Mutant(
         name="drain-skipped",
         breaks="the place of a terminated run is free at once",
-        old="if isinstance(ended, Ended) and not ended.is_clear:\n",
-        new="if isinstance(ended, Ended) and not ended.closed:\n",
+        old="if ended.grace != 0:\n",
+        new="if not ended.closed:\n",
         scene=SCENES["terminated"],
         rule="overlap",
         jobs=("#2",),
@@ -94,7 +96,7 @@ MUTANTS = (
     Mutant(
         name="rebuild-forgets-the-holder",
         breaks="a semaphore that comes back does not know who holds",
-        old="holders=tuple(each for run_id, each in held.items() if run_id not in cleared),",
+        old="holders=tuple(sorted(held.values(), key=lambda each: each.token)),",
         new="holders=(),",
         scene=SCENES["semaphore terminated"],
         rule="overlap",
@@ -103,7 +105,7 @@ MUTANTS = (
     Mutant(
         name="rebuild-forgets-the-queue",
         breaks="a semaphore that comes back does not know who waits",
-        old="        self._queue(found.waiting)\n",
+        old="        await self._queue(found.waiting)\n",
         new="",
         scene=SCENES["semaphore terminated"],
         rule="still_open",
@@ -112,8 +114,8 @@ MUTANTS = (
     Mutant(
         name="watch-not-renewed",
         breaks="a watch that an operator has failed is not followed by another one",
-        old="                await workflow.sleep(AGAIN_SECONDS)\n",
-        new="                return\n",
+        old="        await workflow.sleep(AGAIN_SECONDS)\n",
+        new="        await workflow.wait_condition(lambda: False)\n",
         scene=SCENES["watch failed"],
         rule="still_open",
         jobs=("#2", "#3"),

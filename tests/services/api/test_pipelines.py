@@ -11,7 +11,7 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.semaphore.messages import MEMO, Mark
+from shared.semaphore.messages import MEMO, Wait
 from tests.services.api.conftest import BODY, Api, NewApi, change
 from tests.shared.standins import CREATED
 
@@ -47,7 +47,7 @@ async def test_a_job_starts_the_workflow_of_its_pipeline_on_its_queue(
     job_id = await submitted(api, priority=2)
     found = await client.get_workflow_handle(job_id).describe()
     assert (found.workflow_type, found.task_queue) == ("SpeechWorkflow", "speech")
-    mark = await found.memo_value(f"{MEMO}{JOB_GATE}", type_hint=Mark)
+    mark = await found.memo_value(f"{MEMO}{JOB_GATE}", type_hint=Wait)
     assert mark.clean_up == SPEECH.clean_up
     assert await found.memo_value("input", type_hint=SpeechInput) == SpeechInput(
         text="good morning", tag="announcements", priority=2

@@ -27,7 +27,6 @@ from shared.semaphore.messages import (
     OpenRecords,
     OpenRun,
     Permit,
-    Release,
     SlotChange,
     SlotRequest,
     SlotView,
@@ -89,7 +88,7 @@ class StandIn:
         await workflow.wait_condition(lambda: self.passed or self.end is not None)
         if self.passed:
             await self.leave()
-            await self.tell(RELEASE_SIGNAL, Release(run_id=self.run_id, token=self.permit.token))
+            await self.tell(RELEASE_SIGNAL, self.permit)
             await workflow.wait_condition(lambda: self.end is not None)
 
     @property

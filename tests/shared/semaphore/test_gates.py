@@ -6,7 +6,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from shared.jobs.slots import JOB_GATE
-from shared.semaphore.messages import RELEASE_SIGNAL, Release
+from shared.semaphore.messages import RELEASE_SIGNAL
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import drains, holders, watches
@@ -61,12 +61,12 @@ async def test_a_release_counts_for_its_run_and_token_alone(passers: Jobs) -> No
     _, waiter = await passers.line_up("holder", "waiter")
     [permit] = passers.book.permits
     token, other = permit.token, str(waiter.first_execution_run_id)
-    for run_id, number in ((permit.run_id, token - 1), (permit.run_id, token + 1), (other, token)):
-        await passers.semaphore.signal(RELEASE_SIGNAL, Release(run_id=run_id, token=number))
+    for wrong in ({"token": token - 1}, {"token": token + 1}, {"run_id": other}):
+        await passers.semaphore.signal(RELEASE_SIGNAL, permit.model_copy(update=wrong))
     view = await passers.view()
     assert (holders(view), view.waiting) == (["holder"], ("waiter",))
     for _ in range(3):
-        await passers.semaphore.signal(RELEASE_SIGNAL, Release(run_id=permit.run_id, token=token))
+        await passers.semaphore.signal(RELEASE_SIGNAL, permit)
     await passers.book.has_entered("waiter")
     view = await passers.view()
     assert (holders(view), view.waiting) == (["waiter"], ())
@@ -96,8 +96,7 @@ async def test_a_release_that_comes_after_the_kill_does_not_shorten_the_drain(
     await holder.terminate()
     await passers.book.has_drained("holder")
     [permit] = passers.book.permits
-    release = Release(run_id=permit.run_id, token=permit.token)
-    await passers.semaphore.signal(RELEASE_SIGNAL, release)
+    await passers.semaphore.signal(RELEASE_SIGNAL, permit)
     assert holders(await passers.change(limit=1)) == ["holder"]
     assert len(await drains(passers.client, passers.gate)) == 1
 

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from shared.pipeline.definition import DRAIN_ACTIVITY
 from shared.semaphore import rebuild
-from shared.semaphore.messages import FREE_UPDATE, SlotFree, SlotView, drain_id
+from shared.semaphore.messages import FREE_UPDATE, SlotView, drain_id
 from shared.semaphore.state import FIND_JOBS, WATCH_RUN
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import drains, holders, watches
@@ -43,9 +43,7 @@ async def fail(activity: AsyncActivityHandle) -> None:
 
 
 async def free(jobs: Jobs, run_id: str) -> SlotView:
-    view: SlotView = await jobs.semaphore.execute_update(
-        FREE_UPDATE, SlotFree(run_id=run_id), result_type=SlotView
-    )
+    view: SlotView = await jobs.semaphore.execute_update(FREE_UPDATE, run_id, result_type=SlotView)
     return view
 
 

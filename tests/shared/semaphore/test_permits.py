@@ -11,7 +11,7 @@ from shared.semaphore.queue import AGEING_SECONDS, NEAR, Permits
 from shared.semaphore.state import Ended, SemaphoreState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-KILLED = Ended(closed=Closed.TERMINATED, granted=True)
+KILLED = Ended(closed=Closed.TERMINATED, grace=None)
 
 
 def request(run: int | str, *, after: float = 0, priority: int = 3) -> SlotRequest:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from temporalio import workflow
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.worker import Worker
 
 from shared.jobs.slots import JOB_GATE
@@ -15,16 +15,8 @@ from shared.semaphore.messages import (
     SEMAPHORE_WORKFLOW,
     WITHDRAW_SIGNAL,
 )
-from shared.semaphore.watchdog import (
-    FAILED_TASKS,
-    FAILING_FOR,
-    FAILS,
-    STANDS,
-    Failures,
-    end_failing,
-    find_failures,
-    remind,
-)
+from shared.semaphore.state import SemaphoreRules
+from shared.semaphore.watchdog import FAILING_FOR, FAILS, STANDS, Watchdog, is_failing, remind
 from shared.temporal import pace
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from shared.temporal.pace import Pace
@@ -60,8 +52,8 @@ async def failing(client: Client, workflow_id: str = "failing") -> Handle:
     )
 
 
-async def failures(client: Client, handle: Handle) -> Failures:
-    return await find_failures(client, await handle.describe())
+async def fails(client: Client, handle: Handle, failing_for: timedelta) -> bool:
+    return await is_failing(client, await handle.describe(), failing_for=failing_for)
 
 
 class TestRemind:
@@ -73,11 +65,14 @@ class TestRemind:
         await kept.semaphore.signal(WITHDRAW_SIGNAL, second.first_execution_run_id)
         assert (await kept.view()).waiting == ("urgent", "third")
         unasked = await kept.begin("unasked")
-        found = await eventually(lambda: remind(kept.client), lambda found: any(found.values()))
-        if found == {"job": 1}:  # the list may have lacked the newest one
-            await eventually(lambda: remind(kept.client), lambda found: any(found.values()))
+
+        async def reminded() -> tuple[str, ...]:
+            """The list may lack the newest one at first."""
+            assert await remind(kept.client) == ["job"]
+            return (await kept.view()).waiting
+
+        await eventually(reminded, lambda waiting: unasked.id in waiting)
         assert (await kept.view()).waiting == ("urgent", "second", "third", unasked.id)
-        assert not any((await remind(kept.client)).values())
 
     async def test_it_is_done_again_and_again(self, jobs: Jobs) -> None:
         short = SHORT.total_seconds()
@@ -88,37 +83,25 @@ class TestRemind:
             await jobs.book.has_entered("unasked")
 
 
-@pytest.mark.parametrize(
-    ("failures", "final"),
-    [
-        (Failures(FAILED_TASKS, FAILING_FOR), True),
-        (Failures(FAILED_TASKS - 1, timedelta(days=1)), False),
-        (Failures(1000, FAILING_FOR - timedelta(seconds=1)), False),
-    ],
-)
-def test_many_failures_for_a_minute_are_for_good(failures: Failures, final: bool) -> None:
-    assert failures.are_final() is final
-
-
-class TestFailures:
+class TestFailing:
     @pytest.mark.parametrize("signals_come", [False, True])
-    async def test_they_are_counted_whether_signals_come_or_not(
+    async def test_it_takes_many_failures_over_a_while_whether_signals_come_or_not(
         self, client: Client, signals_come: bool
     ) -> None:
         """With each signal the server counts tries from 1 again."""
         async with Worker(client, task_queue=QUEUE, workflows=[Fails]):
             handle = await failing(client)
             await has_done_tasks(client, handle.id)
-            assert await failures(client, handle) == Failures()
+            assert not await fails(client, handle, timedelta())
             await handle.signal(Fails.break_down)
 
-            async def look() -> Failures:
+            async def look() -> bool:
                 if signals_come:
                     await handle.signal(Fails.break_down)
-                return await failures(client, handle)
+                return await fails(client, handle, SHORT)
 
-            found = await eventually(look, lambda found: found.are_final(SHORT))
-            assert not found.are_final()
+            await eventually(look, bool)
+            assert not await fails(client, handle, FAILING_FOR)
             await handle.terminate()
 
     async def test_a_run_for_which_no_worker_polls_does_not_fail(self, client: Client) -> None:
@@ -126,7 +109,7 @@ class TestFailures:
         await handle.signal(Fails.break_down)
         pending = (await handle.describe()).raw_description
         assert pending.HasField("pending_workflow_task")
-        assert await failures(client, handle) == Failures()
+        assert not await fails(client, handle, timedelta())
 
 
 async def test_a_holder_whose_code_fails_for_good_is_ended_and_drained(kept: Jobs) -> None:
@@ -135,14 +118,16 @@ async def test_a_holder_whose_code_fails_for_good_is_ended_and_drained(kept: Job
         await kept.ask(await kept.request_of(holder))
         await kept.until(lambda view: holders(view) == [holder.id])
         await kept.start("next")
-        assert await end_failing(kept.client, JOB_GATE, failing_for=SHORT) == []
+        watchdog = Watchdog(kept.client, SemaphoreRules(ends_failing=True))
+
+        async def cared() -> bool:
+            await watchdog.end_failing(JOB_GATE, failing_for=SHORT)
+            return (await holder.describe()).status is WorkflowExecutionStatus.RUNNING
+
+        assert await cared()
         await holder.signal(Fails.break_down)
-        await eventually(
-            lambda: end_failing(kept.client, JOB_GATE, failing_for=SHORT),
-            lambda ended: ended == [holder.id],
-        )
+        await eventually(cared, lambda runs: not runs)
     await kept.book.has_drained(holder.id)
-    assert await end_failing(kept.client, JOB_GATE, failing_for=SHORT) == []
     assert kept.book.entered == []
     kept.book.vendors_clear.set()
     await kept.book.has_entered("next")
@@ -173,7 +158,6 @@ async def test_a_semaphore_that_stands_still_is_ended_and_the_next_one_rebuilds(
     async with semaphore_of(jobs.client):
         await eventually(another, lambda latest: latest not in ("", run))
         await jobs.book.has_entered("job")
-        assert await end_failing(jobs.client, JOB_GATE) == []
     standing = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
     last = (await standing.fetch_history()).events[-1]
     assert last.workflow_execution_terminated_event_attributes.reason == STANDS

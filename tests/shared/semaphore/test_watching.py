@@ -1,7 +1,6 @@
 """The semaphore's watch of a run: what it signals, and how it ends."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -14,22 +13,20 @@ from temporalio.worker import Worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.activities import SemaphoreActivities
-from shared.semaphore.messages import Closed, Holder, RunRef, SlotRequest
+from shared.semaphore.messages import Closed, Holder, RunRef, SlotRequest, granted_signal
 from shared.semaphore.state import Ended, SemaphoreRules, Watch
 from tests.fixtures.eventually import PATIENCE_SECONDS
 
 
-def watch(run: RunRef, *, gate: str = JOB_GATE, again: bool = False) -> Watch:
+def watch(run: RunRef) -> Watch:
     now = datetime.now(UTC)
     request = SlotRequest(requested_at=now, clean_up=GENVIDEO.clean_up, **run.model_dump())
-    return Watch(name=gate, holder=Holder(request=request, token=1, since=now), again=again)
+    return Watch(name=JOB_GATE, holder=Holder(request=request, token=1, since=now))
 
 
-async def watched(client: Client, of: Watch, *, attempt: int = 1) -> Ended:
-    environment = ActivityEnvironment()
-    environment.info = replace(environment.info, attempt=attempt)
+async def watched(client: Client, run: RunRef) -> Ended:
     process = SemaphoreActivities(client, SemaphoreRules())
-    return await environment.run(process.grant_and_watch, of)
+    return await ActivityEnvironment().run(process.grant_and_watch, watch(run))
 
 
 async def a_run(client: Client) -> RunRef:
@@ -38,17 +35,19 @@ async def a_run(client: Client) -> RunRef:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "again", "knew"), [(1, False, False), (2, False, True), (1, True, True)]
+    ("had", "grace"), [("no permit", 0), ("a permit", None), ("another's permit", 0)]
 )
 async def test_only_a_run_that_had_closed_before_any_grant_left_nothing(
-    client: Client, attempt: int, again: bool, knew: bool
+    client: Client, had: str, grace: float | None
 ) -> None:
-    """Another try, or an earlier watch, may have signalled its permit."""
+    """An earlier watch may have signalled its permit."""
     run = await a_run(client)
-    await client.get_workflow_handle(run.job_id).terminate()
-    ended = await watched(client, watch(run, again=again), attempt=attempt)
-    assert ended == Ended(closed=Closed.TERMINATED, granted=knew)
-    assert ended.is_clear is not knew
+    handle = client.get_workflow_handle(run.job_id)
+    if had != "no permit":
+        signal = granted_signal(JOB_GATE if had == "a permit" else "another")
+        await handle.signal(signal, watch(run).permit)
+    await handle.terminate()
+    assert await watched(client, run) == Ended(closed=Closed.TERMINATED, grace=grace)
 
 
 @workflow.defn(sandboxed=False)
@@ -70,6 +69,6 @@ async def test_a_run_that_continues_as_new_has_ended(client: Client) -> None:
         )
         run = RunRef(job_id=handle.id, run_id=str(handle.first_execution_run_id))
         async with asyncio.timeout(PATIENCE_SECONDS):
-            ended = await watched(client, watch(run, again=True))
+            ended = await watched(client, run)
         await client.get_workflow_handle(run.job_id).terminate()
-    assert ended == Ended(closed=Closed.ORDERLY, granted=True)
+    assert ended == Ended(closed=Closed.ORDERLY, grace=0)

@@ -16,8 +16,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from shared.semaphore.server import is_first_try
-from shared.temporal.activities import is_current_try
+from shared.temporal.activities import is_current_try, is_first_try
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 
 ID = "work"

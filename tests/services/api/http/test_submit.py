@@ -15,7 +15,7 @@ from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.ids import job_id_for_key, new_job_id
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import OnVideoFailure
-from shared.semaphore.messages import MEMO, Mark
+from shared.semaphore.messages import MEMO, Wait
 from shared.temporal.client import CUSTOM_PROGRESS, CUSTOM_TAG
 from tests.services.api.conftest import BODY, Api
 from tests.shared.standins import sample_record
@@ -99,8 +99,8 @@ async def test_the_workflow_carries_input_and_search_attributes(api: Api, client
     )
     assert (await found.static_summary() or "").startswith("很很")
     # Of all that a semaphore without a memory knows: whose turn it is.
-    mark = await found.memo_value(f"{MEMO}{JOB_GATE}", type_hint=Mark)
-    assert mark == Mark(priority=1, clean_up=GENVIDEO.clean_up)
+    mark = await found.memo_value(f"{MEMO}{JOB_GATE}", type_hint=Wait)
+    assert mark == Wait(priority=1, clean_up=GENVIDEO.clean_up)
 
 
 async def test_another_process_knows_the_job_before_its_record(
