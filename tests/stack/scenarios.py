@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from compose.stack.services import NAMES
 from tests.stack.driver import ENDED, Stack, most_at_once
 
 # Names of the running workers, by what changes when one is started again.
-Workers = Callable[[Stack], set[str]]
+Workers = Callable[[Stack], Set[object]]
 
 
 def comes_up_and_stays(stack: Stack, workers: Workers) -> None:

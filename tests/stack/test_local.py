@@ -69,14 +69,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         found.make("clean", "YES=1")
 
 
-def workers(stack: Stack) -> set[str]:
-    """Process ids."""
-    return set(re.findall(r"worker-\d .* pid (\d+)", stack.make("ps")))
+def workers(stack: Stack) -> set[int]:
+    return pids(stack, "worker")
+
+
+def pids(stack: Stack, *names: str) -> set[int]:
+    """The processes of these names."""
+    return {pid for pid in marked(Path(stack.settings["DATA_DIR"], "run")) if name(pid) in names}
 
 
 def kill(stack: Stack) -> None:
     for pid in workers(stack):
-        os.kill(int(pid), signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_the_stack_as_processes(stack: Stack) -> None:
@@ -319,8 +323,8 @@ def test_a_release_that_does_not_replay_what_is_open_changes_nothing(stack: Stac
     refused(stack, "1 of 1 open jobs", job_id)
     assert marked(run_dir) == before
     # What dies is started again by the code that it was started from.
-    for pid in re.findall(r"(?:worker|semaphore).* pid (\d+)", stack.make("ps")):
-        os.kill(int(pid), signal.SIGKILL)
+    for pid in pids(stack, "worker", "semaphore"):
+        os.kill(pid, signal.SIGKILL)
     while "all ready" not in stack.make("ps").splitlines():
         # To be asked takes processor from what is to come back; the test's own limit ends it.
         time.sleep(1)

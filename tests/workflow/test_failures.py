@@ -48,8 +48,6 @@ WILL_DO = {
     "fails always": Scenario("video", FOR_EITHER_STAGE["fails always"], DEGRADES),
     "refused": Scenario("video", Trouble((rule("submit", "refuse", code=1102),)), DEGRADES),
 }
-# "reply lost" has a test of its own.
-OTHERS = [name for name in TROUBLES if "reply lost" not in name]
 
 of_the_crowd = pytest.mark.asyncio(loop_scope="module")
 both_stages = pytest.mark.parametrize("step", STEPS)
@@ -65,16 +63,10 @@ async def crowd(
 
 
 @of_the_crowd
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", TROUBLES)
 async def test_each_trouble_costs_its_attempts_and_no_layer_multiplies_them(
     crowd: Crowd, name: str
 ) -> None:
-    await crowd.costs(name)
-
-
-@of_the_crowd
-@pytest.mark.parametrize("name", [name for name in TROUBLES if "reply lost" in name])
-async def test_a_submit_whose_reply_was_lost_is_adopted(crowd: Crowd, name: str) -> None:
     await crowd.costs(name)
 
 
@@ -177,10 +169,11 @@ async def test_what_never_ends_is_given_up_and_only_an_image_that_sticks_is_made
 async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
     limits = LIMITS | {"video_give_up_seconds": 60}
     async with working(client, tmp_path, video_poll_seconds=0.1, **limits) as line:
-        await line.videos.arm(rule("start", "slow", extra=2_000))
+        await line.videos.arm(rule("start", "slow", extra=2_000), rule("callback", "lose"))
         record = await line.run()
         assert (record.status, record.attempts["video"]) == (Status.SUCCEEDED, 1)
         assert says(record, "takes longer than 1 s")
+        assert [row["charged"] for row in await line.ledger("video")] == [True]
 
 
 async def test_a_job_without_an_end_fails_at_its_own_deadline(

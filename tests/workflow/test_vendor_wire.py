@@ -163,18 +163,6 @@ async def paid_once(line: Wired, step: str, job_id: str) -> None:
     assert set(record.assets) == set(GENVIDEO.names)
 
 
-async def test_a_video_that_is_slower_than_its_deadline_is_used(
-    client: Client, tmp_path: Path
-) -> None:
-    async with wired(client, tmp_path, video_attempt_seconds=1, video_poll_seconds=0.1) as line:
-        await line.videos.arm(
-            rule("callback", "lose"), rule("start", "slow", factor=FACTOR["video"])
-        )
-        job_id = await line.submit()
-        await paid_once(line, "video", job_id)
-        assert (await line.videos.json("/admin/stats"))["max_in_flight"] == 1
-
-
 async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("start", "slow", factor=FACTOR["video"]))
     job_id = await line.submit()
