@@ -170,13 +170,15 @@ class Judgement:
         # What fails the run whatever its conditions comes first.
         ordered = sorted(self.findings, key=lambda f: (f.rule in REPORTED, f.rule in CONDITIONED))
         found = self.broken + [f"not decided: {text}" for text in self.undecided]
-        found += [f"{f.rule}: {f.job_id}: {f.text}" for f in ordered[:SHOWN]]
-        if rest := ordered[SHOWN:]:
-            found.append(f"and {len(rest)} more findings, of {_jobs(f.job_id for f in rest)}")
+        # Each sample of a slot may find the same.
+        named = {f"{f.rule}: {f.job_id}: {f.text}": f.job_id for f in ordered}
+        found += list(named)[:SHOWN]
+        if rest := list(named.values())[SHOWN:]:
+            found.append(f"and {len(rest)} more findings, of {_jobs(rest)}")
         ends: dict[str, list[str]] = {}
         if any(c.ok is False and c.text.startswith("success_rate") for c in self.conditions):
             for job in self.books.jobs:
-                if job.status != "succeeded":
+                if job.status not in (None, "succeeded"):
                     ends.setdefault(str(job.status), []).append(job.job_id)
         return found + [f"{status}: {_jobs(job_ids)}" for status, job_ids in ends.items()]
 

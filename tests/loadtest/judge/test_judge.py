@@ -130,6 +130,24 @@ def test_no_jobs_is_a_failure(tmp_path: Path) -> None:
     assert any("there are no jobs" in reason for reason in judgement.reasons)
 
 
+def test_lost_jobs_are_named_once_and_have_no_end(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    run.edit(raw.JOBS, lambda rows: rows.clear())
+    rules = [reason.partition(":")[0] for reason in judge(run.folder).reasons]
+
+    assert "lost" in rules
+    assert "None" not in rules
+
+
+def test_the_same_finding_of_many_samples_is_a_single_reason(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    run.edit(raw.SLOTS, lambda rows: rows.extend([{**rows[0], "paused": True}] * 2))
+    judgement = judge(run.folder)
+
+    assert [found.rule for found in judgement.findings].count("slots.paused") == 2
+    assert sum("slots.paused" in reason for reason in judgement.reasons) == 1
+
+
 def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
     run = made(tmp_path, mocks=())
     judgement = judge(run.folder)
