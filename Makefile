@@ -90,7 +90,7 @@ lock: FORCE ## write the hashed locks again
 help: FORCE ## this list
 	+@awk 'BEGIN {FS = ":.*## "; print "make TARGET [NAME=value …]"} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z%-]+:.*## / {sub(/%/, "N", $$1); printf "  %-13s %s\n", $$1, $$2} \
+	  /^[a-z%-]+:.*## / {sub(/%/, "N", $$1); printf "  %-17s  %s\n", $$1, $$2} \
 	  END {print "\nSettings: MODE=docker|local|auto  WORKERS=n  MOCKS=on|off|image|video, and all of .env.example"}' \
 	  $(firstword $(MAKEFILE_LIST)) | compose/translate.sh
 

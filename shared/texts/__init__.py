@@ -63,7 +63,8 @@ def translated(text: str, *, words: Path | None = None) -> str:
     plain, forms = _tables(*((words,) if words else (PAGE, COMMANDS, REPORT)))
     if text in plain:
         return plain[text]
-    for said, chinese in forms:
+    # Columns are translated one by one.
+    for said, chinese in () if "  " in text else forms:
         if (found := _between(said, text)) is not None:
             return _filled(chinese, [_listed(part, words) for part in found])
     return text

@@ -1,5 +1,6 @@
 """The make targets: what they refuse, with which status, and that nothing is started then."""
 
+import json
 import os
 import shlex
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from compose.stack.machine import ports_of_a_stack
+from shared.texts import COMMANDS
 from tests.compose.made import made, project
 from tests.fixtures.small_disk import NewDisk
 
@@ -52,6 +54,10 @@ def test_a_chinese_shell_without_our_python_is_helped_in_english(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert f"\n{group}\n" in done.stdout
+    if group == "运行":
+        chinese = json.loads(COMMANDS.read_bytes())
+        said = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line[:1] == " "]
+        assert [text for text in said if text not in chinese.values()] == []
 
 
 @pytest.mark.parametrize("target", ["test-0", "test-$(echo 1)", "test-5'x"])
