@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from compose.stack.output import USAGE, complain
+from compose.stack.output import INTERRUPTED, USAGE, complain
 from tests.simulation.plan import Kind, Plan, Rule, drawn
 from tests.simulation.product import product_in_virtual_time
 from tests.simulation.shrink import shrunk, told
@@ -84,4 +84,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
