@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
+from pydantic import ValidationError
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from services.api.metrics import SUBMITTED
@@ -133,9 +134,13 @@ class Jobs:
         return True
 
     def _order_of(self, record: Record) -> Order | None:
-        """Return the order that a job was started with; None for a pipeline unknown here."""
+        """Return the order that a job was started with; None if its pipeline or its input is not
+        valid here."""
         pipeline = self._pipelines.get(record.pipeline)
-        return None if pipeline is None else (pipeline, record.input_of(pipeline))
+        try:
+            return None if pipeline is None else (pipeline, record.input_of(pipeline))
+        except ValidationError:
+            return None
 
     def _require_kept(self, end: datetime | None) -> None:
         if self._feed.retention.past(end):
@@ -204,7 +209,9 @@ class Jobs:
             order = self._order_of(record)
             if order is None:
                 known = ", ".join(self._pipelines)
-                raise JobNotRetryable(f"Its pipeline {record.pipeline} is not one of {known}.")
+                raise JobNotRetryable(
+                    f"Its pipeline {record.pipeline} is not one of {known}, or its input is wrong."
+                )
             return order
         found = await self._temporal.describe(job.job_id)
         order = None if found is None else await self._temporal.order_of(found)

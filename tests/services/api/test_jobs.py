@@ -140,7 +140,9 @@ async def test_a_retrys_key_is_not_that_of_a_job(api: Api, client: Client) -> No
 
 async def test_only_what_ended_badly_runs_again(api: Api) -> None:
     fine = api.write(ended(sample_record(new_job_id())))
-    for job_id in (fine.job_id, await api.submit()):
+    invalid = sample_record(new_job_id()).model_copy(update={"prompt": "", "priority": 9})
+    damaged = api.write(ended(invalid, Status.FAILED))
+    for job_id in (fine.job_id, await api.submit(), damaged.job_id):
         answer = await api.http.post(f"/jobs/{job_id}/retry")
         assert answer.status_code == 409
         assert answer.json()["code"] == "job_not_retryable"
