@@ -18,6 +18,7 @@ from services.api.slots import Slots
 from services.api.temporal import first_record
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import is_job_id, job_of_key
+from shared.store.folder import MISSING
 from shared.store.protocol import StoreAway
 from shared.store.records import PREFIX
 
@@ -94,7 +95,7 @@ class Follower:
         folder = self._records.store.path(PREFIX)
         try:
             changed_at = 0 if folder is None else folder.stat().st_mtime_ns
-        except FileNotFoundError:
+        except MISSING:
             changed_at = 0
         is_due = time.monotonic() - self._listed_at >= LIST_SECONDS
         changed = changed_at != self._changed_at or is_due

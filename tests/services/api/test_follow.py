@@ -453,6 +453,10 @@ async def test_a_folder_is_read_anew_whatever_happens_to_it(tmp_path: Path) -> N
         await is_seen(record)
         shutil.rmtree(tmp_path / "state")
         await service.follower.sweep()
+    # A file is in its place for a while.
+    (tmp_path / "state").touch()
+    await service.follower.sweep()
+    (tmp_path / "state").unlink()
     # The clock of the disk stands still, so it has the time that it had when it was listed.
     moment = time.time_ns() + 10**10
     for _ in range(2):
