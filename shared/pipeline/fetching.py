@@ -97,7 +97,11 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         named = not names.isdisjoint(self.inside | self.outside)
         if not named and not any(is_below(name, self.outside) for name in names):
             url = request.url
-            # As RESULT_HOSTS would name it, without user and password.
+            if not names:
+                raise ResultNotAllowed(
+                    "The result's address is no http or https address, or has a user or password."
+                )
+            # As RESULT_HOSTS would name it.
             host = f"{url.host}:{url.port}" if url.port else url.host
             raise ResultNotAllowed(
                 f"The result's host {host!r} is not allowed: it is not its vendor's own, and"

@@ -160,6 +160,12 @@ async def test_nobody_else_is_even_looked_up(url: str) -> None:
     assert (asked.names, asked.requests) == ([], [])
 
 
+@pytest.mark.parametrize("url", ["https://user@cdn.example/1.mp4", "file:///1.mp4", "/1.mp4"])
+async def test_a_refusal_does_not_blame_an_allowed_host(url: str) -> None:
+    with pytest.raises(ResultNotAllowed, match="no http or https address, or has a user"):
+        await Asked(PUBLIC).get(url)
+
+
 @pytest.mark.parametrize("named", ["cdn.example", "cdn.example:443"])
 async def test_the_schemes_own_port_may_be_said_or_not(named: str) -> None:
     for url in ("https://cdn.example/1", "https://cdn.example:443/1"):
