@@ -1,7 +1,6 @@
 """Settings of the API; nothing is read before `load`."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
@@ -36,8 +35,6 @@ class ApiSettings(StoreSettings, TraceSettings, PipelineSettings):
     )
     api_origins: str = ""
     api_max_sockets: Annotated[int, Field(ge=1, le=100_000)] = 2000
-    # Shown on the page if it can be read.
-    reports_dir: Path = Path("reports")
 
     # The sources of the page's health, receipts and faults; by default beside the API.
     callback_port: Port = 8001

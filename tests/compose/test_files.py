@@ -49,7 +49,6 @@ MOUNTS = {
         "/data/state": WRITES,
         "/data/assets": AS_TOLD,
         "/data/callbacks": AS_TOLD,
-        "/app/reports": READS,
     },
     "mock-comfyui": {"/data/mocks": WRITES},
     "mock-kling": {"/data/mocks": WRITES},

@@ -6,23 +6,19 @@ import {
   cards,
   el,
   linkTo,
-  outside,
   panel,
   setOr,
   setText,
   svg,
 } from "../lib/dom.js";
-import { call } from "../lib/api.js";
 import { batches, paidFor } from "../data/jobs.js";
 import { between, dated, duration } from "../lib/format.js";
-import { LANGUAGE, listed, t } from "../lib/texts.js";
+import { listed, t } from "../lib/texts.js";
 
 // Bars are drawn at most this often.
 const DRAW_MILLISECONDS = 500;
 const FIGURES = ["Submitted", "Jobs", "Ended", "Succeeded", "Most at once", "Paid for", "Took"];
 const COLUMNS = ["Tag", ...FIGURES].map((name) => t(name));
-// The tag of a load test's jobs names its run.
-const RUN = /^load-(\d{8}-\d{6}-[0-9a-f]{4})(-|$)/;
 
 /** A table of tags, and the chosen one opened below its line. */
 export class BatchesView {
@@ -98,20 +94,10 @@ export class BatchesView {
     const figures = { counts: listed(counts), time, when };
     setText(this.#figures, t("{counts} · {time} from the first submission, {when}", figures));
     this.#bars.replaceChildren(...gantt(batch));
-    if (this.#linked !== batch.tag) this.#link(batch.tag);
-  }
-
-  async #link(tag) {
-    this.#linked = tag;
-    const inTable = linkTo(this.#address, { view: "jobs", tag }, t("Show in the table"));
-    this.#links.replaceChildren(inTable);
-    const run = RUN.exec(tag)?.[1];
-    if (run === undefined) return;
-    const path = `/reports/${run}/report.html`;
-    const isThere = await call("HEAD", path).then(() => true, () => false);
-    const href = path + (LANGUAGE === "zh" ? "#zh" : "");
-    const link = outside(href, t("Report of this run"));
-    if (isThere && this.#linked === tag) this.#links.append(link);
+    if (this.#linked === batch.tag) return;
+    this.#linked = batch.tag;
+    const inTable = { view: "jobs", tag: batch.tag };
+    this.#links.replaceChildren(linkTo(this.#address, inTable, t("Show in the table")));
   }
 
   #openJob({ target }) {

@@ -93,24 +93,6 @@ async def test_a_batch_shows_its_figures_and_bars(filled: Place, new_page: NewPa
         await expect(page.get_by_role("dialog")).to_contain_text("prompt 0")
 
 
-async def test_the_report_of_a_load_test_is_reached_from_its_batch(
-    lonely: Place, new_page: NewPage
-) -> None:
-    run = "20260101-000000-0000"
-    reports = lonely.data_dir / "reports"
-    lonely.settings["reports_dir"] = reports
-    job = GenVideoInput(prompt="of a load test", style="", tag=f"load-{run}-10")
-    lonely.records.write(sample_record(job_id(1), job))
-    async with lonely.running(), new_page(f"{lonely.base}/?view=batches") as page:
-        await expect(page.get_by_role("link", name="Show in the table")).to_be_visible()
-        await expect(page.get_by_role("link", name="Report of this run")).to_have_count(0)
-        (reports / run).mkdir(parents=True)
-        (reports / run / "report.html").write_text("<p>a report", "utf-8")
-        await page.reload()
-        link = page.get_by_role("link", name="Report of this run")
-        await expect(link).to_have_attribute("href", f"/reports/{run}/report.html")
-
-
 async def test_a_service_that_is_away_is_told_on_every_view(
     filled: Place, new_page: NewPage
 ) -> None:

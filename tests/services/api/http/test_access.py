@@ -168,7 +168,6 @@ def test_whether_other_machines_reach_it_is_told_or_seen() -> None:
 JOB = "/jobs/job-0123456789abcdef01234567"
 READS = ["/jobs", JOB, f"{JOB}/events", f"{JOB}/image", "/slots", "/metrics", "/docs"]
 READS += ["/openapi.json", "/dashboard/config", "/console/health", "/nowhere"]
-READS += ["/reports/20260101-000000-0000/report.html"]
 
 
 @pytest.fixture
