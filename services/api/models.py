@@ -3,87 +3,30 @@
 Input is strict: an unknown field is an error, because it may be a mistake.
 """
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from fastapi import Header
 from pydantic import (
-    AfterValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
 )
 from pydantic_core import InitErrorDetails
 
-from shared.jobs.genvideo import GENVIDEO, GenVideoInput
+from shared.jobs.genvideo import GENVIDEO, GenVideoInput, Style
 from shared.jobs.messages import Job, Message
 from shared.pipeline.definition import Definition, JobInput
 from shared.semaphore.messages import RunId, SlotChange
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 # Spaces, separators, controls, formats such as U+200B, and marks that need a letter before them.
 _BLANK_CATEGORIES = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"})
 # Letters and a symbol that Unicode draws as nothing: the fillers, and Braille's blank.
 _BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-
-
-def _is_visible(character: str) -> bool:
-    blank = unicodedata.category(character) in _BLANK_CATEGORIES
-    return not blank and character not in _BLANK_CHARACTERS
-
-
-def _something_to_draw(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("It may not hold a NUL character.")
-    if not any(map(_is_visible, text)):
-        raise ValueError("It needs at least one visible character.")
-    return text
-
-
-def _one_line(text: str) -> str:
-    """Refuse control characters, which would break log lines and visibility queries."""
-    if _CONTROL.search(text):
-        raise ValueError("It may not hold control characters, such as a line break.")
-    return text
-
-
-def _visible_ascii(text: str) -> str:
-    if not _VISIBLE_ASCII.fullmatch(text):
-        raise ValueError("It may hold only visible ASCII characters, without spaces.")
-    return text
-
-
-# The patterns document what the functions check.
-PromptText = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=2500),
-    AfterValidator(_something_to_draw),
-    Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
-]
-StyleText = Annotated[
-    str,
-    StringConstraints(max_length=200),
-    AfterValidator(_one_line),
-    Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*$"}),
-]
-TagText = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200),
-    AfterValidator(_one_line),
-    Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*$"}),
-]
-KeyText = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200),
-    AfterValidator(_visible_ascii),
-    Field(json_schema_extra={"pattern": r"^[\x21-\x7e]+$"}),
-]
 
 
 MAX_PAGE = 1000
@@ -91,8 +34,9 @@ DEFAULT_PAGE = 100
 
 STRICT = ConfigDict(extra="forbid")
 
+_Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 IdempotencyKey = Annotated[
-    KeyText | None,
+    _Key | None,
     Header(
         description="The same key and body give the same job; 1 to 200 visible ASCII characters.",
     ),
@@ -108,9 +52,16 @@ class JobOrder(GenVideoInput):
     model_config = STRICT
 
     pipeline: str = GENVIDEO.name
-    prompt: PromptText
-    style: StyleText = ""
-    tag: TagText | None = None
+    style: Style = ""
+
+    @field_validator("prompt")
+    @classmethod
+    def _is_visible(cls, prompt: str) -> str:
+        for character in prompt:
+            blank = unicodedata.category(character) in _BLANK_CATEGORIES
+            if not blank and character not in _BLANK_CHARACTERS:
+                return prompt
+        raise ValueError("It needs at least one visible character.")
 
     def input(self) -> GenVideoInput:
         """The order as a message to the job."""
@@ -121,10 +72,6 @@ class SlotOrder(SlotChange):
     """The body of `PUT /slots`."""
 
     model_config = STRICT
-
-    def change(self) -> SlotChange:
-        """The change as a message to the semaphore."""
-        return SlotChange.model_validate(self.model_dump())
 
 
 class FreeOrder(Message):

@@ -230,7 +230,7 @@ async def get_slots(service: ServiceDep) -> SlotView:
 )
 async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
-    return await service.slots.change(order.change())
+    return await service.slots.change(order)
 
 
 @router.get(
@@ -251,7 +251,7 @@ async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
 )
 async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> SlotView:
     """Set the limit, the pause, or both, of the semaphore of this name."""
-    return await (await _named(service, name)).change(order.change())
+    return await (await _named(service, name)).change(order)
 
 
 @router.post(
