@@ -59,6 +59,8 @@ async def stand_in_for_semaphore(
 async def test_without_a_semaphore_nobody_holds_it(api: Api) -> None:
     answer = await api.http.get("/slots")
     assert (answer.status_code, answer.json()) == (200, EMPTY)
+    freed = await api.http.post("/slots/image/free", json={"run_id": RUN_ID})
+    assert (freed.status_code, freed.json()["code"]) == (409, "not_draining")
 
 
 @pytest.mark.usefixtures("workers")
@@ -306,23 +308,6 @@ async def test_a_drain_that_fails_tells_why_and_is_given_up(
         assert (told["gate"], told["event"]) == ("job", "operator freed a place")
         again = await api.http.post("/slots/job/free", json=body)
         assert again.status_code == 409
-
-
-@pytest.mark.usefixtures("workers")
-async def test_where_nobody_drains_the_server_is_not_asked_about_it(api: Api) -> None:
-    changed = await api.http.put("/slots/video", json={"limit": 5})
-    assert changed.status_code == 200, changed.text
-    before = temporal_calls("describe_slots")
-
-    assert (await api.http.get("/slots/video")).json()["limit"] == 5
-    assert (await api.http.get("/slots/job")).json() == (await api.http.get("/slots")).json()
-    assert temporal_calls("describe_slots") == before
-
-
-async def test_without_a_semaphore_nobody_drains(api: Api) -> None:
-    answer = await api.http.post("/slots/image/free", json={"run_id": RUN_ID})
-
-    assert (answer.status_code, answer.json()["code"]) == (409, "not_draining")
 
 
 async def test_any_semaphore_can_be_looked_at_and_set(api: Api, client: Client) -> None:

@@ -35,18 +35,6 @@ def test_no_file_names_an_address_outside() -> None:
     assert [path for path, text in TEXTS.items() if OUTSIDE.search(text)] == []
 
 
-def test_the_html_has_no_inline_style_handler_or_script() -> None:
-    inline = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)")
-
-    assert inline.search(TEXTS[FOLDER / "index.html"]) is None
-
-
-def test_calls_are_made_in_one_place_and_texts_read_in_another() -> None:
-    asking = [path.name for path, text in SCRIPTS.items() if re.search(r"(?<![.\w])fetch\(", text)]
-
-    assert sorted(asking) == ["api.js", "texts.js"]
-
-
 def test_a_script_imports_from_its_own_layer_and_those_below() -> None:
     def layer(path: Path) -> int:
         return -1 if path.parent == FOLDER else LAYERS.index(path.parent.name)
