@@ -123,8 +123,6 @@ export function batches(jobs) {
 }
 
 function batch(tag, jobs) {
-  const place = (job) => `${job.started_at ?? "~"} ${job.created_at} ${job.job_id}`;
-  jobs.sort((a, b) => (place(a) < place(b) ? -1 : 1));
   const counts = tally(jobs, {});
   const ended = jobs.filter(hasEnded).length;
   const created = jobs.map((job) => job.created_at).sort();

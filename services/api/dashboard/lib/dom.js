@@ -2,18 +2,9 @@
 
 import { t } from "./texts.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-
 /** An element with attributes (a function listens, `true` is an empty value) and children. */
 export function el(name, attributes = {}, ...children) {
-  return filled(document.createElement(name), attributes, children);
-}
-
-export function svg(name, attributes = {}, ...children) {
-  return filled(document.createElementNS(SVG, name), attributes, children);
-}
-
-function filled(element, attributes, children) {
+  const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(key, value);
     else if (value === true) element.setAttribute(key, "");

@@ -1,21 +1,11 @@
-// The batch view: all jobs of a tag together, how many at once, how well, and how they ran in time.
+// The batch view: all jobs of a tag together, how many at once, and how well.
 
-import {
-  arrange,
-  card,
-  cards,
-  el,
-  linkTo,
-  panel,
-  setOr,
-  setText,
-  svg,
-} from "../lib/dom.js";
+import { arrange, card, cards, el, linkTo, panel, setOr, setText } from "../lib/dom.js";
 import { batches, paidFor } from "../data/jobs.js";
-import { between, dated, duration } from "../lib/format.js";
+import { dated, duration } from "../lib/format.js";
 import { listed, t } from "../lib/texts.js";
 
-// Bars are drawn at most this often.
+// The table is drawn at most this often.
 const DRAW_MILLISECONDS = 500;
 const FIGURES = ["Submitted", "Jobs", "Ended", "Succeeded", "Most at once", "Paid for", "Took"];
 const COLUMNS = ["Tag", ...FIGURES].map((name) => t(name));
@@ -31,15 +21,10 @@ export class BatchesView {
   #empty = el("p", { class: "hint" });
   #figures = el("p", { class: "hint" });
   #links = el("p", { class: "links" });
-  #bars = el("div", { class: "gantt", click: (event) => this.#openJob(event) });
   #opened = el(
     "tr",
     { role: "row", class: "opened" },
-    el(
-      "td",
-      { role: "cell", colspan: COLUMNS.length },
-      el("div", {}, this.#figures, this.#links, this.#bars),
-    ),
+    el("td", { role: "cell", colspan: COLUMNS.length }, el("div", {}, this.#figures, this.#links)),
   );
   #linked = "";
 
@@ -93,15 +78,10 @@ export class BatchesView {
     const [time, when] = [duration(batch.seconds), dated(batch.from)];
     const figures = { counts: listed(counts), time, when };
     setText(this.#figures, t("{counts} · {time} from the first submission, {when}", figures));
-    this.#bars.replaceChildren(...gantt(batch));
     if (this.#linked === batch.tag) return;
     this.#linked = batch.tag;
     const inTable = { view: "jobs", tag: batch.tag };
     this.#links.replaceChildren(linkTo(this.#address, inTable, t("Show in the table")));
-  }
-
-  #openJob({ target }) {
-    if (target.dataset.job) this.#address.go({ job: target.dataset.job });
   }
 }
 
@@ -115,38 +95,4 @@ function figuresOf({ from, jobs, counts, ended, atOnce, paid, seconds }) {
     paidFor(paid),
     duration(seconds),
   ];
-}
-
-const WIDTH = 1000;
-const ROW = 9;
-const MOST_BARS = 500;
-const MARKS = [0, 0.25, 0.5, 0.75, 1];
-
-// How long each job waited and ran; a bar opens its job.
-function gantt({ jobs, from, seconds }) {
-  const shown = jobs.slice(0, MOST_BARS);
-  const length = Math.max(0.1, seconds);
-  const figures = { n: shown.length, time: duration(length) };
-  const attributes = {
-    viewBox: `0 0 ${WIDTH} ${shown.length * ROW}`,
-    preserveAspectRatio: "none",
-    role: "img",
-    height: shown.length * ROW,
-    "aria-label": t("{n} jobs in {time}; the table of jobs has the same figures.", figures),
-  };
-  const place = (instant) => (between(from, instant) * WIDTH) / length;
-  const bars = shown.flatMap((job, row) => {
-    const [start, end] = [job.started_at ?? job.finished_at, job.finished_at].map(place);
-    const waited = bar(job, "waited", { row, from: place(job.created_at), to: start });
-    if (!job.started_at) return [waited];
-    return [waited, bar(job, `ran ${job.status}`, { row, from: start, to: end })];
-  });
-  const marks = MARKS.map((part) => el("span", {}, duration(length * part)));
-  return [svg("svg", attributes, ...bars), el("div", { class: "axis" }, ...marks)];
-}
-
-function bar(job, kind, { row, from, to }) {
-  const size = { x: from, y: row * ROW + 1, width: Math.max(1, to - from), height: ROW - 2 };
-  const title = svg("title", {}, `${job.prompt.slice(0, 80)} · ${t(job.status)}`);
-  return svg("rect", { ...size, class: kind, "data-job": job.job_id }, title);
 }
