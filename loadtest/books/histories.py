@@ -106,6 +106,8 @@ class Execution:
     kind: str = ""
     body: Row = field(default_factory=dict)
     tag: str | None = None
+    memo: Row = field(default_factory=dict)
+    """What the semaphore was asked for."""
     status: str = "RUNNING"
     started: float | None = None
     closed: float | None = None
@@ -141,9 +143,13 @@ class Execution:
     bytes: int = 0
     clients: frozenset[str] = frozenset()
     """Processes that wrote to it, as `pid@host`."""
-    workers: frozenset[str] = frozenset()
-    """Of them, those that took a task of it."""
+    taken: tuple[tuple[str, float], ...] = ()
+    """Of them, those that took a task of it, and when."""
     hops: list[float] = field(default_factory=list)
+
+    @property
+    def workers(self) -> frozenset[str]:
+        return frozenset(name for name, _ in self.taken)
 
     def signalled(self, name: str) -> list[Signal]:
         return [signal for signal in self.signals if signal.name == name]
@@ -178,11 +184,12 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         kind=begun["workflowType"]["name"],
         body=_first(begun.get("input")),
         tag=_text(_fields(begun.get("searchAttributes"), "indexedFields").get("CustomTag")),
+        memo=_mapping(_fields(begun.get("memo"), "fields").get("semaphore:job")),
         started=_at(first),
         events=len(events),
         bytes=size,
-        clients=frozenset(_named(events, "EventAttributes")),
-        workers=frozenset(_named(events, "TaskStartedEventAttributes")),
+        clients=frozenset(name for name, _ in _named(events, "EventAttributes")),
+        taken=tuple(_named(events, "TaskStartedEventAttributes")),
         hops=list(_hops(events)),
     )
     status = str(last["eventType"]).removeprefix(_EXECUTION)
@@ -357,12 +364,12 @@ def _hops(events: Iterable[Row]) -> Iterator[float]:
             completed = scheduled = None
 
 
-def _named(events: Iterable[Row], kind: str) -> Iterator[str]:
-    """Return the processes that wrote events of a kind, as they name themselves."""
+def _named(events: Iterable[Row], kind: str) -> Iterator[tuple[str, float]]:
+    """Return the processes that wrote events of a kind, as they name themselves, and when."""
     for event in events:
         for key, body in event.items():
             if key.endswith(kind) and "@" in (name := str(body.get("identity"))):
-                yield name
+                yield name, _at(event)
 
 
 def _attributes(event: Row) -> Row:
@@ -383,7 +390,11 @@ def _fields(holder: Row | None, name: str) -> Row:
 
 def _first(payloads: Row | None) -> Row:
     """Return the first payload, where it is an object."""
-    found = _decoded(next(iter(_fields(payloads, "payloads") or ()), None))
+    return _mapping(next(iter(_fields(payloads, "payloads") or ()), None))
+
+
+def _mapping(payload: Any) -> Row:
+    found = _decoded(payload)
     return found if isinstance(found, dict) else {}
 
 

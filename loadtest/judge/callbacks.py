@@ -39,14 +39,16 @@ def _deliveries(model: Model) -> Iterator[Finding]:
     """Expect a receipt for each answered delivery, and no receipt without a delivery."""
     job, books = model.job, model.books
     bent = False
-    sent: Counter[tuple[str, str]] = Counter()
-    answered: Counter[tuple[str, str]] = Counter()
+    sent, answered, possible = (Counter[tuple[str, str]]() for _ in range(3))
     for made in job.generations:
         for each in made.callbacks:
             plain, key = is_plain(made, each), (made.vendor_id, each.status)
             bent |= not plain
             sent[key] += each.sent is not None
             answered[key] += each.answered and plain
+            refused = each.reply is not None and 400 <= each.reply < 500
+            for status in (each.status,) if plain else books.changes | set(ENDS):
+                possible[made.vendor_id, status] += each.sent is not None and not refused
         missing = books.changes - {each.status for each in made.callbacks}
         # What a fault delays, or what waits for an answer, may be sent once the ledger was read.
         late = made.calls_back and books.was_killed(made.step)
@@ -58,9 +60,12 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             yield model.found("callbacks", text)
     received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
     taken = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts if r.fate in TAKEN)
+    # A mock that was killed has not noted all that it had sent.
+    lost = any(map(books.was_killed, books.mocks))
     for key in sorted(sent.keys() | received.keys()):
         there, out, well = received[key], sent[key], answered[key]
-        if taken[key] < well or (there > out and not bent):
+        forged = taken[key] > possible[key] and not lost
+        if taken[key] < well or forged or (there > out and not bent):
             text = f"{key[1]} of {key[0]}: sent {out}, answered {well}, received {there}"
             yield model.found("receipts", text, out, there)
 
@@ -148,7 +153,8 @@ def _fates(model: Model) -> Iterator[Finding]:
     rows = job.rows.get(raw.RECEIPTS, ())
     for row in rows:
         task, status, fate = row.get("task_id"), row.get("task_status"), row.get("fate")
-        expected: dict[str, Any] = {"fate": OneOf((*TAKEN, "rejected", "unknown"))}
+        fates = (*TAKEN, "rejected", "unknown") if task else ("rejected", "unknown")
+        expected: dict[str, Any] = {"fate": OneOf(fates)}
         made = known.get(str(task))
         certain = books.telling and not (bent if made is None else made in bent)
         if certain and made is not None:
@@ -157,8 +163,8 @@ def _fates(model: Model) -> Iterator[Finding]:
             expected["external_id"] = made.external_id
             if not books.struck:
                 others = [each for each in rows if each is not row and each.get("task_id") == task]
-                fates = _possible(model, row, made, own=own, others=others)
-                expected["fate"] = OneOf(tuple(sorted(fates)))
+                possible = _possible(model, row, made, own=own, others=others)
+                expected["fate"] = OneOf(tuple(sorted(possible)))
             if times:
                 low = min(times) - model.clocks.between(made.step, RECEIVER)
                 expected["received_at"] = Between(low, None)

@@ -140,7 +140,7 @@ FIELDS: dict[str, Table] = {
             PLAN: "stage index key prompt planned_at",
             bounded("the planned instant, and the start of the run in Temporal"): "sent_at",
             bounded("the start of the run in Temporal, and the stage's end"): "answered_at",
-            RUNNER_ONLY: "tries",
+            bounded("the time from its sending to its answer"): "tries",
             unverified("what a strike asked of its job; read of a chaos run only"): "asked.*",
             derived("whether it has a job"): "status problem",
             HISTORY: "job_id",
@@ -190,6 +190,7 @@ FIELDS: dict[str, Table] = {
             unverified("more than none is not decided"): "*.stats.ledger_dropped",
             COUNT: "*.stats.faults_injected *.faults_recorded *.faults_remembered",
             HOUSEHOLD: "*.stats.*",
+            derived("the faults of results"): "*.verdict.fetched_after_expiry",
             unverified("follows from what stands beside it"): "*.verdict.*",
         }
     ),
@@ -236,7 +237,8 @@ FIELDS: dict[str, Table] = {
         }
     ),
     raw.PROCESSES: {
-        "*": unverified("what a process uses is measured by itself; only restarts are read of it")
+        "name": derived("the services that told their code, and the mocks"),
+        "*": unverified("what a process uses is measured by itself; only restarts are read of it"),
     },
     raw.CHAOS: {
         "*": unverified("what was done from outside, which excuses the jobs that it names"),

@@ -20,8 +20,8 @@ ENDS = ("succeed", "failed")
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
 REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
 """What a mock notes of a delivery that must be refused."""
-GENERATION_FAILED = "generation_failed"
-"""The code of an attempt that its vendor calls failed."""
+OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
+"""Codes of an attempt that did not wait for what its vendor calls it."""
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
 """Faults that make a generation worthless which its vendor calls good."""
 
@@ -123,7 +123,8 @@ def _reason(model: Model, made: Generation) -> Iterator[Finding]:
         attempt = order_in(each.body).get("attempt")
         of_order = (stage_of(each.body), attempt) == (made.wanted, made.attempt)
         said = each.error_message or ""
-        if of_order and each.error_class == GENERATION_FAILED and made.error not in said:
+        failed = each.outcome == "failed" and each.error_class not in OUT_OF_TIME
+        if of_order and failed and made.outcome == "failed" and made.error not in said:
             text = (
                 f"{made.external_id} failed with {made.error} at its vendor, and was told as {said}"
             )

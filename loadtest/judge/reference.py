@@ -6,6 +6,7 @@ them; `shown` holds the job's other books against the model.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,10 +17,10 @@ from loadtest.books.histories import Execution, stage_of
 from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import SERVER, Clocks
-from loadtest.judge.compare import Between, Finding, OneOf, Subject
+from loadtest.judge.compare import Between, Finding, Number, OneOf, Subject
 from loadtest.times import duration, timestamp
 
-BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of \d+")
+BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of 4")
 STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
 ALL_STORED = re.compile(r"(\w+) stored")
 REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
@@ -40,13 +41,19 @@ INJECTED = "code injected"
 """What the vendors' mocks answer where a fault refuses a request."""
 RECORD_STANDS = "record_stands"
 """The code of an attempt that ends before its submit: the record has a later version."""
+CALL_FAILS = ("refuse", "lose-reply", "reset", "accept-late")
+"""Faults that fail the call that they meet."""
 LAST_TASK = 2.0
 """A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
 LAG = 0.05
 """Seconds by which the server's list of runs, another store of it, may differ from histories."""
 MOST_ATTEMPTS = 4
 """One generation, and three more if the vendor fails."""
-ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", "generation_failed", "generation_lost")
+TRY_AGAIN = 0.2
+"""Seconds that the runner waits at least before it submits a job once more."""
+GENERATION_FAILED = "generation_failed"
+"""The code of an attempt that its vendor calls failed."""
+ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", GENERATION_FAILED, "generation_lost")
 """Failures after which another attempt is paid for."""
 IN_TIME = 5.0
 """Seconds in which a job notices that its time is over, and a vendor that it is to stop."""
@@ -179,7 +186,10 @@ def of_job(model: Model) -> Iterator[Finding]:
         stored = ALL_STORED.fullmatch(note)
         if stored is None or stored[1] not in [each.name for each in model.books.pipeline[-1:]]:
             yield model.found("history", f"it succeeded, and its last note is {note!r}")
+    if "priority" in run.memo:
+        expected["memo.priority"] = model.planned["priority"]
     row = {"input": run.body, "tag": run.tag, "status": run.status, "progress": run.progress}
+    row["memo"] = run.memo
     yield from model.differ("history", row, expected)
     for each in job.executions:
         yield from _in_order(model, each)
@@ -248,9 +258,16 @@ def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
 
 
 def _tried(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect in each order the words of the job's own input, a pause before each later try, and a
-    fault of the vendor where a failure was injected."""
+    """Expect in each order the words of the job's own input, a pause before each later try, a
+    fault of the vendor where a failure was injected, and a try for each such fault."""
     refused = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
+    # Several faults may fail one call; of each kind it is one.
+    kinds = Counter((f.external_id, f.where, f.do) for f in model.job.faults)
+    least: dict[object, int] = {}
+    for (name, where, do), count in kinds.items():
+        if where == "submit" and do in CALL_FAILS:
+            least[name] = max(count, least.get(name, 0))
+    tries = Counter[str]()
     for each in run.activities:
         given = mapping(each.body.get("inputs"))
         words = {f"inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
@@ -258,13 +275,23 @@ def _tried(model: Model, run: Execution) -> Iterator[Finding]:
         if model.books.struck:
             # An operator's reset begins a try at once, and a killed mock forgets its faults.
             continue
-        least = each.scheduled + (each.attempt - 1) * each.pause
-        if each.started is not None and each.started < least:
+        earliest = each.scheduled + (each.attempt - 1) * each.pause
+        if each.started is not None and each.started < earliest:
             text = f"{each.kind} began its try {each.attempt} without the pauses before it"
-            yield model.found("history", text, timestamp(least), timestamp(each.started))
-        if INJECTED not in each.repeated_for or "attempt" not in each.body:
+            yield model.found("history", text, timestamp(earliest), timestamp(each.started))
+        if "attempt" not in each.body:
             continue
         name = f"{model.job_id}.{stage_of(each.body)}.{each.body['attempt']}"
+        tries[name] += each.attempt
+        # The history has no count of the tries of an activity that it has not seen end.
+        known = each.outcome in ("completed", "failed") and run is model.run
+        accepted = each.outcome == "completed" or each.error_class == GENERATION_FAILED
+        wanted = least.get(name, 0) + accepted
+        if known and tries[name] < wanted:
+            text = f"faults failed submits of {name}, and it was tried {tries[name]} times"
+            yield model.found("faults", text, wanted, tries[name])
+        if INJECTED not in each.repeated_for:
+            continue
         # A mock that was killed has forgotten its faults.
         noted = not any(map(model.books.was_killed, model.books.mocks))
         if name not in refused and noted and model.books.shows(stage_of(each.body)):
@@ -283,6 +310,8 @@ def _submission(model: Model) -> Iterator[Finding]:
         expected["answered_at"] = Between(clocks.earliest(SERVER, started), model.book.ended)
     for row in model.job.rows.get(raw.SUBMITS, ()):
         yield from model.differ(raw.SUBMITS, row, expected)
+        took = float(row["answered_at"]) - float(row["sent_at"])
+        yield from model.differ(raw.SUBMITS, row, {"tries": Number(1, 1 + took / TRY_AGAIN)})
 
 
 def _runs(model: Model) -> Iterator[Finding]:
@@ -314,6 +343,13 @@ def _attempts(model: Model) -> Iterator[Finding]:
         if order.attempt > MOST_ATTEMPTS:
             text = f"{order.step} was tried {order.attempt} times"
             yield model.found("attempts", text, f"at most {MOST_ATTEMPTS}", order.attempt)
+    if model.plain and model.run.failure and _classes(model.run)[-1:] == [GENERATION_FAILED]:
+        at_last = model.run.orders[-1].attempt == MOST_ATTEMPTS
+        if at_last and (told := model.run.failure[0]) != GENERATION_FAILED:
+            text = (
+                f"its last attempt ended with {GENERATION_FAILED}, and it was given up with {told}"
+            )
+            yield model.found("history.result", text, GENERATION_FAILED, told)
     code = _failure(model)
     if code in ATTEMPT_FAILED and (last := model.run.orders[-1].attempt) < MOST_ATTEMPTS:
         text = f"it was given up with {code} after attempt {last}"
@@ -324,14 +360,16 @@ def _failure(model: Model) -> str | None:
     """Return why the last attempt ended badly, if that ended the job, too."""
     if not model.plain or model.job.status not in ("failed", "degraded"):
         return None
-    last = [
-        each.error_class
-        for order in model.run.orders[-1:]
-        for each in model.run.activities
-        if each.outcome == "failed" and stage_of(each.body) == order.step
-    ][-1:]
+    last = _classes(model.run)[-1:]
     ended_by = [model.run.failure[0]] if model.run.failure else last
     return last[0] if last and last == ended_by else None
+
+
+def _classes(run: Execution) -> list[str | None]:
+    """Return how the activities failed that did so at the last stage that was ordered."""
+    failed = (each for each in run.activities if each.outcome == "failed")
+    steps = [order.step for order in run.orders[-1:]]
+    return [each.error_class for each in failed if stage_of(each.body) in steps]
 
 
 def _after_its_vendors(model: Model) -> Iterator[Finding]:

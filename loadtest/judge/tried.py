@@ -8,6 +8,7 @@ from typing import NamedTuple
 from loadtest.books.facts import mapping
 from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, TEMPORAL, Witness
 from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
+from loadtest.judge.intervals import Interval, sweep
 from loadtest.judge.judge import (
     CALLBACK_LOST,
     CHARGED_TWICE,
@@ -82,7 +83,17 @@ def kills(judgement: Judgement) -> int:
     """Return how many workers were replaced during the run, by the book that shows more of them."""
     known = _workers_seen(judgement)
     samples = sum(len(judgement.books.restarts(name)) for name in known)
-    return max(samples, len(workers(judgement)) - len(known) if known else 0)
+    return max(samples, _replaced(judgement) if known else 0)
+
+
+def _replaced(judgement: Judgement) -> int:
+    """Return how many workers began only once another one had taken its last task."""
+    runs = (run for job in judgement.books.jobs for run in job.executions)
+    seen: dict[str, list[float]] = {}
+    for name, at in (each for run in runs for each in run.taken):
+        seen.setdefault(name, []).append(at)
+    times = [Interval(name, min(ats), max(ats)) for name, ats in seen.items()]
+    return len(times) - sweep(times, len(times) + 1).most
 
 
 def _workers_seen(judgement: Judgement) -> list[str]:
@@ -103,7 +114,7 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     books, stages = judgement.books, judgement.books.stages
     shown, worked = len(_workers_seen(judgement)), len(workers(judgement))
     text = f"{shown} showed metrics, {worked} process(es) took tasks"
-    yield "several workers", max(shown, worked) > 1, text, (RUNNER, TEMPORAL)
+    yield "several workers", min(shown, worked) > 1, text, (RUNNER, TEMPORAL)
     runs = (run for job in books.jobs for run in job.executions)
     hosts = {name.partition("@")[2] for run in runs for name in run.clients}
     text = f"services by {len(hosts)} host names: containers, or several machines"
@@ -194,11 +205,14 @@ class Claim:
 
 
 def claims(judgement: Judgement) -> list[Claim]:
-    """Return every claim of the README, in its order."""
-    return [
-        Claim(text, *told(judgement), tuple(f"tests/{name}" for name in tests))
-        for text, (told, tests) in CLAIMS.items()
-    ]
+    """Return every claim of the README, in its order; faults that met no job have shown none."""
+    why, found = unmet(judgement), []
+    for text, (tell, tests) in CLAIMS.items():
+        state, told = tell(judgement)
+        if why is not None and state == SHOWN:
+            state, told = NOT_TRIED, why
+        found.append(Claim(text, state, told, tuple(f"tests/{name}" for name in tests)))
+    return found
 
 
 def _at_once(judgement: Judgement) -> Told:

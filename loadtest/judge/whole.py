@@ -8,14 +8,15 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Generation, mapping, whole
-from loadtest.books.model import Books, StageBook
+from loadtest.books.model import PROCESSES, Books, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge.clocks import Clocks, far
 from loadtest.judge.compare import RUN, Between, Finding, Number, OneOf, Subject
-from loadtest.judge.intervals import sweep, vendor_intervals
+from loadtest.judge.intervals import Interval, sweep, vendor_intervals
 from loadtest.judge.threshold import DEFAULTS, parse
 
-RECEIVER = "callback"
+RECEIVER, RUNNERS = "callback", "loadtest"
+"""The receiver's process, and the runner's own."""
 MOMENTS = ("begin", "end", "sample")
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
@@ -101,6 +102,17 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     if "pipeline" in plan:
         expected["plan.pipeline"] = facts.get("pipeline")
     yield from run.differ(raw.RUN, facts, expected)
+    submitting = [
+        Interval(job.job_id, each.sent, each.answered)
+        for job in books.jobs
+        for each in job.submissions
+    ]
+    if found := sweep(submitting, int(plan.get("concurrency") or len(submitting) + 1)).pairs:
+        text = f"{found[0].second} was submitted beside others, which the plan does not allow"
+        yield run.found("run.plan.concurrency", text)
+    before = mapping(facts.get("vendors_before")).values()
+    if plan.get("reset") and any(mapping(each).get("accepted") for each in before):
+        yield run.found("run.plan.reset", "the ledgers were to be emptied first, and were not")
     done = [stage.planned_jobs for stage in stages]
     if done != plan["stages"][: len(done)] or (books.done and len(done) != len(plan["stages"])):
         yield run.found("run.plan.stages", f"there are stages of {done}", plan["stages"], done)
@@ -108,6 +120,11 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     for text in DEFAULTS:
         if parse(text).metric not in held:
             yield run.found("run.plan.thresholds", f"it is not held against {text}")
+    vendors, told = {each.vendor for each in books.pipeline}, mapping(facts.get("code"))
+    mocks = {name for step, name in PROCESSES.items() if step in books.mocks or step not in vendors}
+    names = {RUNNERS, *mapping(told.get("services")), *mocks}
+    for name in books.processes.keys() - names if told else ():
+        yield run.found("processes.name", f"{name} was at work, and is no process of this run")
     for step in books.ledgers.keys() - books.mocks:
         text = f"it says that the {step} service was no mock, and has its ledger"
         yield run.found("run.mocks", text)
@@ -186,14 +203,16 @@ def _callbacks_arrive(stage: StageBook, books: Books) -> Iterator[Finding]:
 
 
 def _shared(books: Books) -> Iterator[Finding]:
-    """Expect that no two jobs have the same file, unless a fault has swapped them."""
+    """Expect that no two jobs have the same file, or one from the same address, unless a fault has
+    swapped them."""
     first: dict[str, str] = {}
     for job in books.jobs:
-        for kind, stored in job.files.items():
-            other = first.setdefault(str(stored.sha256), job.job_id)
-            if stored.sha256 and other != job.job_id and not job.has_fault("result"):
-                text = f"its {kind} is that of {other}"
-                yield Subject(job.job_id, job.stage).found("files.sha256", text)
+        found = [("files.sha256", kind, each.sha256) for kind, each in job.files.items()]
+        results = (result for run in job.executions for result in run.results)
+        found += [("history.result", "source", each.get("source_url")) for each in results]
+        for rule, kind, name in found if not job.has_fault("result") else ():
+            if name and (other := first.setdefault(str(name), job.job_id)) != job.job_id:
+                yield Subject(job.job_id, job.stage).found(rule, f"its {kind} is that of {other}")
 
 
 def _strangers(books: Books, run: Subject) -> Iterator[Finding]:
@@ -225,8 +244,8 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     plain = {job.job_id for job in books.jobs if not job.has_fault("callback")}
     made = [g for job in books.jobs for g in job.generations]
     unanswered = {(g.external_id, c.status) for g in made for c in g.callbacks if not c.answered}
-    for each in map(mapping, bill.get("callbacks_unanswered") or []):
-        name = str(each.get("external_id"))
+    for each in bill.get("callbacks_unanswered") or []:
+        name, each = str(mapping(each).get("external_id") or each), mapping(each)
         # Others' double charges and callbacks stand on the bill, too.
         if (job_id := name.split(".")[0]) in plain and (name, each.get("status")) not in unanswered:
             rule = f"vendors.{step}.verdict.callbacks_unanswered"
@@ -241,6 +260,10 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
         "verdict.charged_twice": sorted(i for i, n in charged.items() if n > 1),
         "faults_remembered": Number(0, whole(body.get("faults_recorded")), missing=True),
     }
+    if not any(job.has_fault("result") for job in books.jobs):
+        late = bill.get("fetched_after_expiry") or []
+        seen["verdict"]["fetched_after_expiry"] = [i for i in late if str(i).split(".")[0] in own]
+        expected["verdict.fetched_after_expiry"] = []
     if "faults_recorded" in body:
         expected["faults_recorded"] = whole(after.get("faults_injected"))
     anew = whole(after["accepted"]) < whole(before["accepted"])

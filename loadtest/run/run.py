@@ -79,6 +79,9 @@ class Run:
         self.run_id = new_run_id()
         self.folder = RunFolder.create(stack.settings.reports_dir, self.run_id)
         self.why = "done"
+        settings = stack.settings
+        tokens = {"api": settings.api_token, "callback": settings.operator_key}
+        self._processes = Processes(addresses(settings), tokens=tokens)
 
     async def go(self, display: Display, stop: asyncio.Event) -> RunFolder:
         """Run all stages and collect all books; `why` says how it ended."""
@@ -107,26 +110,18 @@ class Run:
 
     async def _watch_processes(self) -> None:
         """Note what each process uses: every two seconds at first, seldom in a long run."""
-        processes = self._processes()
         pause = PROCESS_SECONDS
         try:
             while True:
-                self.folder.append(raw.PROCESSES, await processes.sample())
+                self.folder.append(raw.PROCESSES, await self._processes.sample())
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.01, 15 * PROCESS_SECONDS)
         finally:
-            await processes.close()
-
-    def _processes(self) -> Processes:
-        settings = self._stack.settings
-        tokens = {"api": settings.api_token, "callback": settings.operator_key}
-        return Processes(addresses(settings), tokens=tokens)
+            await self._processes.close()
 
     async def _code(self) -> dict[str, Any]:
         """Read the digests of the packages that the services run, and of the checkout's."""
-        processes = self._processes()
-        services = await processes.code()
-        await processes.close()
+        services = await self._processes.code()
         names = {name for packages in services.values() for name in packages}
         folders = {name: name.replace(".", "/") for name in sorted(names)}
         there = {name: path for name, path in folders.items() if (ROOT / path).is_dir()}

@@ -401,6 +401,8 @@ class Synthetic:
                 "unread": [],
             },
         )
+        # Its jobs are all submitted at once.
+        self.told(raw.RUN, "plan", concurrency=max(1, self.plan.jobs))
         kept = self.plan.jobs
         self.folder.write(raw.REPLAY, {"replayed": kept, "kept": kept, "failures": {}})
         seal.write(self.folder)

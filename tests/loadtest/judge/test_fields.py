@@ -17,8 +17,8 @@ from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
 from tests.loadtest.synthetic import exactly, put
 
 FILES = [name for name in FIELDS if name != raw.FOREIGN]
-# What only a run with faults has.
-FAULTY = "everything-at-once"
+OTHER = {raw.FAULTS: "everything-at-once", raw.PROCESSES: "hopeless-generations"}
+"""Which run has faults, and which knows the code of its services."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, tuple[str | int, ...]]]:
@@ -64,7 +64,7 @@ def fields(name: str) -> list[str]:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
     place = tmp_path_factory.mktemp("runs")
-    return {kind: unpack(kind, place / kind) for kind in (PLAIN, FAULTY)}
+    return {kind: unpack(kind, place / kind) for kind in (PLAIN, *OTHER.values())}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -73,7 +73,7 @@ def test_what_is_held_can_not_be_bent(
 ) -> None:
     """Each held field is changed once in a finished run, which is sealed again."""
     believed = []
-    folder = runs[FAULTY if name == raw.FAULTS else PLAIN]
+    folder = runs[OTHER.get(name, PLAIN)]
     for number, field in enumerate(fields(name)):
         forger = Forger(folder, tmp_path / str(number), seed=1)
         there = rows(forger.folder, name)

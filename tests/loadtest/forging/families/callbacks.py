@@ -162,6 +162,27 @@ def a_plain_callback_told_as_out_of_order(f: Forger) -> Iterable[str]:
     return [job_id]
 
 
+@forgery_of("forged-callbacks")
+def a_callback_with_a_wrong_token_that_was_applied(f: Forger) -> Iterable[str]:
+    rejected = next(row for row in f.rows(raw.RECEIPTS) if row["fate"] == "rejected")
+    f.edit(raw.RECEIPTS, lambda rows: rows[rows.index(rejected)].update(fate="applied"))
+    return [rejected["job_id"]]
+
+
+@forgery_of("forged-callbacks")
+def a_callback_with_a_wrong_token_that_was_read_and_applied(f: Forger) -> Iterable[str]:
+    video = next(row for row in f.rows(VIDEO) if "wrong token" in row["callbacks"][0]["note"])
+    job_id = str(video["external_id"]).split(".")[0]
+    told = {"task_id": video["job_id"], "task_status": "processing", "fate": "applied"}
+
+    def read(rows: list[Row]) -> None:
+        row = next(row for row in rows if row["job_id"] == job_id and row["fate"] == "rejected")
+        row.update(told, external_id=video["external_id"])
+
+    f.edit(raw.RECEIPTS, read)
+    return [job_id]
+
+
 REFUSED = {"delivery_id": "msg_refused", "reply": 401}
 forgeries(
     {

@@ -1,6 +1,6 @@
 """Lies about what failed, and about whose fault that was."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from loadtest.books import raw
 from tests.loadtest.forging.kit import Forger, Row, forgery_of, job_in
@@ -27,6 +27,63 @@ def a_failure_with_another_reason_everywhere(f: Forger) -> Iterable[str]:
     job_id = f.job()
     f.renamed(job_id, "generation failed (", "overloaded (")
     return f.history(job_id, change)
+
+
+def _failed(events: list[Row], failed: str, change: Callable[[Row], object]) -> None:
+    """Change each failure of an activity, or of the run."""
+    for event in events:
+        if (body := event.get(f"{failed}FailedEventAttributes")) is not None:
+            change(body["failure"])
+
+
+@forgery_of(FAILING)
+def a_failure_of_another_kind_everywhere(f: Forger) -> Iterable[str]:
+    def refuse(failure: Row) -> None:
+        failure["message"] = "content policy"
+        failure["applicationFailureInfo"]["type"] = "policy_refused"
+
+    job_id = f.job()
+    f.renamed(job_id, "generation failed (generation_failed", "content policy (policy_refused")
+    return f.history(job_id, lambda events: _failed(events, "activityTask", refuse))
+
+
+@forgery_of("hopeless-generations")
+def a_job_that_was_given_up_for_another_reason(f: Forger) -> Iterable[str]:
+    """As its run, its record and the list have it; its activities have the reason, too."""
+    [job_id] = (row["job"]["job_id"] for row in f.rows(raw.JOBS) if row["job"]["error"])
+    other = {"code": "given_up", "message": "no end within 60 s"}
+
+    def give_up(failure: Row) -> None:
+        failure["message"] = other["message"]
+        failure["applicationFailureInfo"]["type"] = other["code"]
+
+    f.renamed(job_id, "failed (generation_failed)", "failed (given_up)")
+    f.set(raw.JOBS, "job", of=job_id, error=other)
+    f.set(raw.STATES, "record", of=job_id, error=other)
+    f.set(raw.STATES, "record", "transitions", -1, of=job_id, error=other)
+    return f.history(job_id, lambda events: _failed(events, "workflowExecution", give_up))
+
+
+@forgery_of("vendor-outage")
+def a_refused_submit_that_needed_no_other(f: Forger) -> Iterable[str]:
+    def forget(events: list[Row]) -> None:
+        for event in events:
+            if (started := event.get("activityTaskStartedEventAttributes")) is not None:
+                started["attempt"] = 1
+                started.pop("lastFailure", None)
+
+    return f.history(f.job(), forget)
+
+
+@forgery_of(FAILING)
+def more_attempts_by_every_note_than_are_allowed(f: Forger) -> Iterable[str]:
+    def allow(body: Row) -> None:
+        for change in (body.get("record") or {}).get("transitions", ()):
+            change["note"] = change["note"].replace(" of 4", " of 9")
+
+    job_id = f.job()
+    f.orders(job_id, allow)
+    return f.renamed(job_id, " of 4", " of 9")
 
 
 @forgery_of("paid-but-reply-lost")

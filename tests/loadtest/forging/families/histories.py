@@ -147,6 +147,23 @@ def a_task_that_only_the_history_knows(f: Forger) -> Iterable[str]:
     return f.results(job_id, lambda body: body.update(vendor_id="other"), key=key)
 
 
+@forgery
+def a_priority_that_the_semaphore_alone_knows(f: Forger) -> Iterable[str]:
+    def ask(events: list[Row]) -> None:
+        memo = events[0]["workflowExecutionStartedEventAttributes"]["memo"]["fields"]
+        rewrite({"payloads": [memo["semaphore:job"]]}, lambda body: body.update(priority=1))
+
+    return f.history(f.job(), ask)
+
+
+@forgery
+def a_picture_from_the_address_of_another_jobs(f: Forger) -> Iterable[str]:
+    one, other = f.pair()
+    sources: list[str] = []
+    f.results(other, lambda body: sources.append(body["source_url"]))
+    return f.results(one, lambda body: body.update(source_url=sources[0]))
+
+
 BOOKS = (
     *(raw.SUBMITS, raw.JOBS, raw.EXECUTIONS, raw.STATES, raw.FILES, raw.RECEIPTS),
     *(raw.LEDGERS["image"], raw.LEDGERS["video"], raw.SLOTS, raw.FRAMES, raw.CLOCKS, raw.STAGES),

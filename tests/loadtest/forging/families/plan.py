@@ -9,6 +9,7 @@ from tests.loadtest.forging.kit import (
     Row,
     forgeries,
     forgery,
+    forgery_of,
     job_in,
     moved,
     shift,
@@ -25,6 +26,17 @@ def _run(f: Forger, **other: object) -> Iterable[str]:
 
 def _plan(f: Forger, **other: object) -> Iterable[str]:
     f.json(raw.RUN, lambda run: run["plan"].update(other))
+    return ()
+
+
+@forgery_of("hopeless-generations")
+def ledgers_that_were_emptied_first(f: Forger) -> Iterable[str]:
+    return _plan(f, reset=True)
+
+
+@forgery_of("hopeless-generations")
+def a_worker_that_never_was(f: Forger) -> Iterable[str]:
+    f.edit(raw.PROCESSES, lambda rows: rows.append(rows[0] | {"name": "worker-3"}))
     return ()
 
 
@@ -275,6 +287,8 @@ forgeries(
         "the limit is higher in one sample that has two holders": lambda f: _limit_in_one_sample(
             f, 2, holders=list(f.pair())
         ),
+        "a submission at a time": lambda f: _plan(f, concurrency=1),
+        "a job that was submitted three times": lambda f: f.set(raw.SUBMITS, tries=3),
         "a submission of the same place": lambda f: _submitted_as(f, "index"),
         "a submission under the same key": lambda f: _submitted_as(f, "key"),
         "a job planned later than the plan says": lambda f: f.set(

@@ -52,6 +52,13 @@ def a_paid_video_without_an_id_that_is_counted(f: Forger) -> Iterable[str]:
     return _count(f, "video", "verdict", charged=1)
 
 
+def _billed(f: Forger, what: str) -> Iterable[str]:
+    """The bill of the video service names a generation of a job."""
+    names = [f"{f.job()}.video.1"]
+    f.json(raw.VENDORS, lambda body: body["video"]["verdict"].update({what: names}))
+    return ()
+
+
 @forgery
 def an_id_almost_like_ours(f: Forger) -> Iterable[str]:
     job_id = f.job()
@@ -169,6 +176,10 @@ forgeries(
         "two were in flight": lambda f: _count(f, _step(f), "stats", max_in_flight=1),
         "the bill is higher": lambda f: _count(f, _step(f), "verdict", charged=1),
         "the bill knows an open task": lambda f: _count(f, _step(f), "verdict", open=1),
+        "the bill has a file that was fetched too late": lambda f: _billed(
+            f, "fetched_after_expiry"
+        ),
+        "the bill has an end that was not answered": lambda f: _billed(f, "callbacks_unanswered"),
         "a duplicate was counted": lambda f: _count(f, _step(f), "stats", duplicates=1),
         "more everywhere but at the vendor": lambda f: claim(f, f.job(), _step(f)),
         "another permit for the video": lambda f: f.set(VIDEO, token=lambda number: number + 1),
