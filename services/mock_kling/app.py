@@ -28,9 +28,6 @@ def create_app(settings: KlingSettings) -> FastAPI:
 
     mock.sender.wording = WORDING
     mock.runner.listen(announce)
-    account = Account(mock.ledger)
-    mock.runner.listen(account.note)
-    mock.on_reset.append(account.clear)
     app = build_app(
         mock,
         title="Mock video service",
@@ -43,7 +40,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
         now=lambda: time.time() + config_of(mock).clock_skew,
     )
     app.state.tokens = native.TokenCheck(mock.clock)
-    app.state.account = account
+    app.state.account = Account()
     app.state.callback_hosts = called(settings.mock_callback_hosts)
     app.add_exception_handler(native.Instead, native.answered_instead)
     return app

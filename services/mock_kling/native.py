@@ -16,7 +16,7 @@ from services.mock_core.mock import TheMock
 from services.mock_core.problems import in_words_of
 from services.mock_kling.routes import BAD_MEMBER, Url, order, refused, resolve
 from services.mock_kling.settings import KlingConfig, config_of
-from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, task_body
+from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, refusal, task_body
 from services.mock_kling.video import BadPicture, check, decode
 
 PREFIXES = ("/v1/", "/account/")
@@ -163,15 +163,9 @@ class CreateTask(BaseModel):
 @router.post("/v1/videos/image2video", responses=ERRORS)
 async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Response:
     """Create a task."""
-    model = MODELS.get(wanted.model_name)
-    if model is None:
+    if wanted.model_name not in MODELS:
         raise refused(NO_RESOURCE, f"model {wanted.model_name[:100]} does not exist")
-    reason = model.refusal(
-        mode=wanted.mode,
-        seconds=int(wanted.duration),
-        sound=wanted.sound == "on",
-        last_frame=bool(wanted.image_tail),
-    )
+    reason = refusal(model=wanted.model_name, mode=wanted.mode, seconds=int(wanted.duration))
     if reason is not None:
         raise refused(BAD_MEMBER, reason)
     image, *_ = [_picture(image) for image in (wanted.image, wanted.image_tail) if image]
@@ -182,14 +176,7 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
         prompt=wanted.prompt,
         image=image,
         callback_url=wanted.callback_url,
-        # What the price depends on.
-        detail={
-            "model": wanted.model_name,
-            "mode": wanted.mode,
-            "duration": wanted.duration,
-            "sound": wanted.sound,
-            "strict": True,
-        },
+        detail={"mode": wanted.mode, "duration": wanted.duration, "strict": True},
         reply=lambda it: succeed(created(it)),
         shape=refuse,
     )
@@ -228,14 +215,12 @@ async def costs(
     mock: TheMock,
     start_time: Annotated[int, Query(ge=0, le=10**14)],
     end_time: Annotated[int, Query(ge=0, le=10**14)],
-    resource_pack_name: str = "",
 ) -> Response:
-    """The resource packs; at most one request a second, and figures that lag 12 hours."""
+    """The resource pack; at most one request a second, and figures that lag 12 hours."""
     if end_time < start_time:
         return refuse(None, BAD_MEMBER, "end_time lies before start_time", {})
     account: Account = request.app.state.account
     if not account.may_ask(mock.clock.now()):
         return refuse(None, TOO_FAST, None, {})
-    pack = config_of(mock).pack
-    packs = account.packs(mock.ledger, mock.clock, pack=pack, named=resource_pack_name)
-    return succeed({"code": 0, "msg": "success", **packs})
+    packs = account.packs(mock.ledger, mock.clock)
+    return succeed({"code": 0, "msg": "success", "resource_pack_subscribe_infos": packs})

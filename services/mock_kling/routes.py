@@ -23,7 +23,7 @@ from services.mock_core.ledger import Generation
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented, problem_reply
 from services.mock_kling.settings import config_of
-from services.mock_kling.tasks import FILES, WORDS, Account, new_task_id
+from services.mock_kling.tasks import FILES, WORDS, new_task_id
 from shared.http.problems import Shape
 
 router = APIRouter(tags=["video"])
@@ -139,7 +139,7 @@ CODES: dict[int, tuple[int, str]] = {
 }
 _BY_STATUS = {400: 1200, 401: 1000, 403: 1103, 404: 1203, 429: 1302, 503: 5001, 504: 5002}
 BAD_MEMBER = DUPLICATE = 1201
-PACK_USED_UP, POOL_FULL = 1102, 1303
+POOL_FULL = 1303
 _INSIDE = (".localhost", ".local", ".internal", ".localdomain")
 
 
@@ -189,14 +189,9 @@ async def order(
             raise refused(BAD_MEMBER, reason)
     wanted = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)
     wanted.callback_url, wanted.image_source, wanted.detail = callback_url, image, detail
-    account: Account = request.app.state.account
 
     def turned_away(wanted: Generation) -> Response | None:
         config = config_of(mock)
-        if not account.may_submit(config.rate, mock.clock.now()):
-            return shape(None, config.rate.code, None, {})
-        if not account.may_order(config.pack):
-            return shape(None, PACK_USED_UP, None, {})
         known = mock.ledger.by_external(wanted.external_id or "")
         if known is not None and config.duplicates == "first":
             return reply(known)

@@ -47,21 +47,6 @@ class LookUp(Part):
     lag: Annotated[float, Field(ge=0, le=1e9)] = 0.0
 
 
-class Rate(Part):
-    """At most `tasks` in `seconds` of nominal time, else `code`; 0: any number."""
-
-    tasks: Annotated[int, Field(ge=0, le=100_000)] = 0
-    seconds: Annotated[float, Field(gt=0, le=1e9)] = 1.0
-    code: Literal[1302, 1303] = 1303
-
-
-class Pack(Part):
-    """The paid pack: its units, and its days from the start; None if there is no pack."""
-
-    units: Annotated[float, Field(ge=0, le=1e12)] | None = 1_000_000.0
-    days: Annotated[float, Field(ge=-36_500, le=36_500)] = 365.0
-
-
 class KlingConfig(CallingConfig):
     """The configuration of the service.
 
@@ -72,8 +57,6 @@ class KlingConfig(CallingConfig):
 
     duplicates: Duplicates
     places: Places
-    rate: Rate = Rate()
-    pack: Pack = Pack()
     look_up: LookUp = LookUp()
     public_callbacks: bool = False
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0

@@ -65,5 +65,4 @@ def _a_preview(_: str) -> object:
 
 @call(_NAME)
 def _the_rest(_: str) -> object:
-    _runtime().queue.cancel_all()
-    return importlib.import_module("comfy_script.client").get_embeddings()
+    return _runtime().queue.cancel_all()

@@ -96,8 +96,7 @@ def native_refusal(
 _NATIVE = frozenset(
     {
         *("prompt", "queue", "history", "interrupt", "view", "ws", "upload", "system_stats", "api"),
-        *("object_info", "models", "embeddings", "extensions", "features", "free", "users"),
-        "settings",
+        *("object_info", "free"),
     }
 )
 

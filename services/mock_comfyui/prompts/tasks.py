@@ -136,8 +136,6 @@ class Task:
     outputs: list[str]
     extra: dict[str, Any]
     client_id: str | None
-    # Whether its extra data has its time of arrival; old servers have none.
-    is_dated: bool
     # What the fault plan has decided, once it is queued.
     planned: PlannedRun = field(default_factory=lambda: PlannedRun(0))
     created: int = field(default_factory=lambda: milliseconds(time.time()))
@@ -159,5 +157,5 @@ class Task:
 
     @property
     def queue_row(self) -> list[Any]:
-        extra = {**self.extra, **({"create_time": self.created} if self.is_dated else {})}
+        extra = {**self.extra, "create_time": self.created}
         return [self.number, self.id, self.graph, extra, self.outputs]
