@@ -62,6 +62,9 @@ class Pulse:
         self._points = points if generation else NEVER
         self._reported_at = time.monotonic()
         self._reported = 0
+        # Until a report that others went ahead in the queue. It doubles with each, because they may
+        # do so for hours, and a report costs history.
+        self._pause = REPORT_SECONDS
 
     def now(self) -> float:
         """Return the server's time in epoch seconds, never ahead of it: the start of this try plus
@@ -118,7 +121,11 @@ class Pulse:
         if now - self._reported_at < REPORT_SECONDS:
             return
         further = self.percent - self._reported >= self._points
-        if not further and not _has_moved(self.position, position):
+        moved = _has_moved(self.position, position)
+        if moved and position is not None and (self.position is None or position > self.position):
+            moved = now - self._reported_at >= self._pause
+            self._pause *= 2 if moved else 1
+        if not further and not moved:
             return
         self._reported, self._reported_at, self.position = self.percent, now, position
         await self._signal()
