@@ -102,7 +102,7 @@ class Jobs:
 
     async def _start(self, job_id: str, order: Order) -> str:
         pipeline, job = order
-        with tracing.of_job(job_id, "submit", batch_id=job.tag or ""):
+        with tracing.of_job(job_id, "submit"):
             await self._slots[pipeline.slot].require_room()
             await self._temporal.start(job_id, job, pipeline)
         SUBMITTED.labels("new").inc()

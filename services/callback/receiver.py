@@ -94,8 +94,7 @@ class Receiver:
             task_status=callback.task_status,
             updated_at=callback.updated_at,
         )
-        noted = {"external_id": external_id, "vendor_task_id": callback.task_id}
-        with tracing.of_job(receipt.job_id, "callback", **noted):
+        with tracing.of_job(receipt.job_id, "callback"):
             # From here on it is in the store: a receiver that is killed leaves it undecided.
             key, past, job = await asyncio.to_thread(self._added, receipt)
             fate, asks = decide(callback, external_id, job=job, past=past)
@@ -109,7 +108,6 @@ class Receiver:
                     await self._settle(key, receipt, Fate.UNKNOWN)
                     raise
             await self._settle(key, receipt, fate)
-            tracing.note(fate=fate)
             return fate
 
     def _added(self, receipt: Receipt) -> tuple[str, list[Receipt], Record | None]:

@@ -3,11 +3,8 @@
 import ssl
 from collections.abc import AsyncIterator
 from functools import cache
-from typing import Any
 
 import httpx
-
-from shared.telemetry import tracing
 
 CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0
@@ -23,16 +20,6 @@ NOT_SENT = (
 )
 
 
-class TracedClient(httpx.AsyncClient):
-    """Make each call a span of the current trace; no trace header is sent."""
-
-    async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
-        with tracing.call(request.method, request.url.host):
-            response = await super().send(request, **how)
-            tracing.note(status=response.status_code)
-            return response
-
-
 def http_client(
     base_url: str = "",
     *,
@@ -44,7 +31,7 @@ def http_client(
 
     A caller's own transport decides about connections and proxies.
     """
-    return TracedClient(
+    return httpx.AsyncClient(
         base_url=base_url,
         # Refuse compression, because a few bytes can decompress to gigabytes.
         headers={"Accept-Encoding": "identity"},

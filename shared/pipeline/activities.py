@@ -39,7 +39,6 @@ from shared.pipeline.storage import Parts, count, count_from_none
 from shared.pipeline.submitting import begin, in_time
 from shared.pipeline.vendor import SourceFile
 from shared.redact import is_plain
-from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -242,11 +241,6 @@ class StageActivities:
     async def _fetch_at_once(self, watch: Watch) -> Stored | None:
         order, accepted = watch.order, watch.accepted
         check_run(order.request.run_id)
-        tracing.note(
-            external_id=order.external_id,
-            attempt=order.attempt,
-            vendor_task_id=accepted.vendor_id,
-        )
         known = accepted.vendor_id
         asked = asked_by(self._vendor, order.external_id, known) or known
         end = await end_of(self._vendor, asked, known=known)

@@ -19,7 +19,6 @@ from shared.pipeline.policies import (
     REPORT_SECONDS,
     WAITING_TRIES,
 )
-from shared.telemetry import tracing
 from shared.temporal.activities import is_first_try
 from shared.temporal.client import PROGRESS_SIGNAL
 from shared.temporal.pace import between_beats
@@ -56,8 +55,6 @@ class Pulse:
         self._client = client
         self._external_id = external_id
         generation = parse_external_id(external_id)
-        if generation:
-            tracing.note(external_id=external_id, attempt=generation.attempt)
         self._step = generation.step if generation else None
         self._points = points if generation else NEVER
         self._reported_at = time.monotonic()
@@ -81,7 +78,6 @@ class Pulse:
         """Note the acceptance; from here on there is progress to report."""
         self.in_doubt = False
         self.accepted = accepted
-        tracing.note(vendor_task_id=accepted.vendor_id)
         self._reported_at = time.monotonic()
         self.beat()
 

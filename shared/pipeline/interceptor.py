@@ -12,7 +12,6 @@ from temporalio.worker import (
 )
 
 from shared.errors import GenvideoError, Stopped, what_kind
-from shared.telemetry import tracing
 from shared.temporal.activities import to_application_error
 
 log = structlog.get_logger(__name__)
@@ -33,18 +32,15 @@ class JobInterceptor(Interceptor):
 class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
-        tracing.note(delivery=info.attempt)
         with structlog.contextvars.bound_contextvars(
             job_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt
         ):
             try:
                 return await super().execute_activity(input)
             except Stopped as error:
-                tracing.note(code=error.code)
                 log.info("stopped", reason=error.message)
                 raise to_application_error(error) from None
             except GenvideoError as error:
-                tracing.note(code=error.code)
                 FAILURES.labels(info.activity_type, error.code).inc()
                 log.warning(
                     "activity failed", code=error.code, reason=error.message, **what_kind(error)

@@ -18,22 +18,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
-Value = str | int
-
-# Our own attributes, each with the prefix `genvideo.`.
-NOTED = frozenset(
-    {
-        *("job_id", "batch_id", "external_id", "attempt", "delivery", "vendor_task_id"),
-        *("code", "fate"),
-    }
-)
-METHOD, HOST, STATUS = "http.request.method", "server.address", "http.response.status_code"
+# The SDK's own attributes that are sent.
 LET_OUT = frozenset(
-    {
-        *(f"genvideo.{name}" for name in NOTED),
-        *(METHOD, HOST, STATUS),
-        *("temporalWorkflowID", "temporalRunID", "temporalActivityID", "temporalUpdateID"),
-    }
+    {"temporalWorkflowID", "temporalRunID", "temporalActivityID", "temporalUpdateID"}
 )
 # A collector that is away delays nothing for longer, not even the process's end.
 EXPORT_SECONDS = 3.0
@@ -86,7 +73,7 @@ def interceptors() -> Sequence[TracingInterceptor]:
 
 
 @contextmanager
-def of_job(job_id: str, name: str, **noted: Value) -> Iterator[None]:
+def of_job(job_id: str, name: str) -> Iterator[None]:
     """Run a block in the trace of a job."""
     if _provider is None or not is_job_id(job_id):
         yield
@@ -107,35 +94,8 @@ def of_job(job_id: str, name: str, **noted: Value) -> Iterator[None]:
     )
     tracer = _provider.get_tracer("genvideo")
     above = set_span_in_context(NonRecordingSpan(root), Context())
-    with tracer.start_as_current_span(name, above, SpanKind.SERVER, _named(noted)):
+    with tracer.start_as_current_span(name, above, SpanKind.SERVER):
         yield
-
-
-@contextmanager
-def call(method: str, host: str) -> Iterator[None]:
-    """Trace an HTTP call in the current trace."""
-    if _provider is None:
-        yield
-        return
-    from opentelemetry.trace import SpanKind
-
-    about = {METHOD: method, HOST: host}
-    tracer = _provider.get_tracer("genvideo")
-    with tracer.start_as_current_span(f"HTTP {method}", None, SpanKind.CLIENT, about):
-        yield
-
-
-def note(**noted: Value) -> None:
-    """Add attributes to the current span; only NOTED names, and `status` of an answer."""
-    if _provider is not None:
-        from opentelemetry.trace import get_current_span
-
-        get_current_span().set_attributes(_named(noted))
-
-
-def _named(noted: Mapping[str, Value]) -> dict[str, Value]:
-    known = {name: value for name, value in noted.items() if value != ""}
-    return {STATUS if it == "status" else f"genvideo.{it}": value for it, value in known.items()}
 
 
 def _exporter(url: str, headers: Mapping[str, str]) -> SpanExporter:

@@ -68,7 +68,6 @@ async def test_from_the_request_to_the_callback(client: Client, tmp_path: Path) 
             async with working(traced, tmp_path) as line:
                 job_id = await _submitted(line)
                 await line.ended(job_id)
-                [row] = await line.videos.json("/admin/ledger")
         spans = collector.spans()
         history = await client.get_workflow_handle(job_id).fetch_history()
         async with _traced(collector):
@@ -80,7 +79,7 @@ async def test_from_the_request_to_the_callback(client: Client, tmp_path: Path) 
     assert {span.trace_id.hex() for span in spans} == {job_id.replace("job-", "00000000")}
     first, *_ = [span for span in spans if span.parent_span_id not in by_id]
     assert first.name == "submit"
-    assert said(first) == {"genvideo.job_id": job_id, "genvideo.batch_id": "batch-7"}
+    assert said(first) == {"genvideo.job_id": job_id}
 
     def line_of(span: Span) -> tuple[str, ...]:
         above = by_id.get(span.parent_span_id)
@@ -90,7 +89,7 @@ async def test_from_the_request_to_the_callback(client: Client, tmp_path: Path) 
     started = ("submit", "StartWorkflow:GenVideoWorkflow")
     assert (*started, "RunWorkflow:GenVideoWorkflow") in lines
     for name in ("gen_image", "request_video"):
-        assert (*started, f"StartActivity:{name}", f"RunActivity:{name}", "HTTP POST") in lines
+        assert (*started, f"StartActivity:{name}", f"RunActivity:{name}") in lines
     assert ("callback", "SignalWorkflow:kling_done") in lines
     assert (*started, "HandleSignal:kling_done") in lines
 
@@ -99,16 +98,6 @@ async def test_from_the_request_to_the_callback(client: Client, tmp_path: Path) 
     above = {by_id[each.parent_span_id].name.partition(":")[0] for each in tries}
     assert above == {"StartActivity"}
 
-    # The vendor's own word of its ids, for the callback as for the calls.
-    task = {
-        "genvideo.job_id": job_id,
-        "genvideo.external_id": row["external_id"],
-        "genvideo.vendor_task_id": row["job_id"],
-    }
-    for name in ("RunActivity:request_video", "callback"):
-        assert any(task.items() <= said(each).items() for each in spans if each.name == name)
-    [request] = [each for each in spans if each.name == "RunActivity:request_video"][:1]
-    assert said(request)["genvideo.attempt"] == 1
     assert _leaks(collector) == set()
     assert {each["x-key"] for each in collector.headers} == {"a key"}
 
