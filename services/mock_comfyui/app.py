@@ -8,7 +8,7 @@ from services.mock_comfyui.folders import wipe_temp
 from services.mock_comfyui.native import files, prompts, server
 from services.mock_comfyui.native.wire import Gate, MalformedBody, on_trouble
 from services.mock_comfyui.pictures import ImageMaker
-from services.mock_comfyui.prompts.nodes import build_nodes
+from services.mock_comfyui.prompts.nodes import build_nodes, models_of
 from services.mock_comfyui.prompts.validation import NoGraph
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_comfyui.queue.run import Saver
@@ -52,7 +52,8 @@ def create_app(
     maker = ImageMaker(mock.files)
     mock.runner.make = maker.make
     wipe_temp(mock.files)
-    queue = PromptQueue(mock, Saver(build_nodes(checkpoints), mock, maker))
+    models = models_of(checkpoints)
+    queue = PromptQueue(mock, Saver(build_nodes(models), mock, maker))
     mock.runner.taker = queue.take
     mock.runner.listen(queue.on_change)
     mock.on_configure.append(lambda: queue.hub.behave(native_config(mock).sockets))
@@ -68,6 +69,7 @@ def create_app(
         on_stop=(queue.close, maker.close),
     )
     app.state.queue = queue
+    app.state.models = models
     # Added last, so that the journal has what it refuses.
     app.user_middleware.append(Middleware(Gate, config=lambda: native_config(mock)))
     for trouble in (MalformedBody, NoGraph):

@@ -33,7 +33,8 @@ await call("comfyui-sdk: a run", () => new Promise((yes, no) => {
   const built = new PromptBuilder(graph(), [], ["images"]).setOutputNode("images", "2");
   new CallWrapper(api, built).onFinished((made) => yes(made.images)).onFailed(no).run();
 }));
-for (const name of ["getCheckpoints", "getLoras", "getSamplerInfo", "getNodeDefs", "getQueue",
+for (const name of ["getCheckpoints", "getLoras", "getSamplerInfo", "getNodeDefs", "getEmbeddings",
+  "getExtensions", "getFeatures", "getModelTypes", "getUserConfig", "getSettings", "getQueue",
   "getSystemStats", "interrupt"]) {
   await call(`comfyui-sdk: ${name}`, () => api[name]());
 }
@@ -52,8 +53,8 @@ const images = (made) => made.images.length || Promise.reject(new Error("no imag
 await call("comfyui-client: enqueue", async () => images(await client.enqueue(graph())));
 await call("comfyui-client: enqueue_polling", async () =>
   images(await client.enqueue_polling(graph())));
-for (const name of ["getNodeDefs", "getSamplers", "getSchedulers", "getSDModels", "getLoRAs",
-  "getVAEs", "getSystemStats"]) {
+for (const name of ["getExtensions", "getEmbeddings", "getNodeDefs", "getSamplers", "getSchedulers",
+  "getSDModels", "getLoRAs", "getVAEs", "getUserConfig", "getSettings", "getSystemStats"]) {
   await call(`comfyui-client: ${name}`, () => client[name]());
 }
 await call("comfyui-client: free", () => client.free({ free_memory: true, unload_models: true }));
@@ -76,7 +77,8 @@ const again = graph();
 await call("comfy-ui-client: a run", () => sizes(again));
 await call("comfy-ui-client: the same again", () => sizes(again));
 await call("comfy-ui-client: two at once", () => Promise.all([sizes(graph()), sizes(graph())]));
-for (const name of ["getSystemStats", "getPrompt", "getObjectInfo", "getHistory", "getQueue"]) {
+for (const name of ["getEmbeddings", "getExtensions", "getSystemStats", "getPrompt",
+  "getObjectInfo", "getHistory", "getQueue"]) {
   await call(`comfy-ui-client: ${name}`, () => plain[name]());
 }
 await call("comfy-ui-client: uploadImage", () =>

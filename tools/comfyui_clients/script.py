@@ -65,4 +65,5 @@ def _a_preview(_: str) -> object:
 
 @call(_NAME)
 def _the_rest(_: str) -> object:
-    return _runtime().queue.cancel_all()
+    _runtime().queue.cancel_all()
+    return importlib.import_module("comfy_script.client").get_embeddings()

@@ -49,4 +49,4 @@ def _the_rest(url: str) -> object:
         uploaded = client.upload_image(picture)
     nodes = client.get_object_info("KSampler")["KSampler"]
     client.interrupt()
-    return [uploaded["name"], nodes["name"], client.get_queue()]
+    return [uploaded["name"], nodes["name"], client.get_embeddings(), client.get_queue()]

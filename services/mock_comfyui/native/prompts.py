@@ -66,7 +66,10 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     elif given is not None and not (isinstance(given, str) and _UUID.fullmatch(given)):
         return native_error(_BAD_ID)
     validation = validate(
-        graph, queue.nodes, is_there=lambda name: load(mock.files, name) is not None
+        graph,
+        queue.nodes,
+        is_there=lambda name: load(mock.files, name) is not None,
+        old=config.is_old,
     )
     if validation.error is not None:
         return native_error(validation.error, validation.node_errors)
@@ -88,6 +91,7 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
         validation.outputs,
         extra=extra,
         client_id=client_id,
+        is_dated=not config.is_old,
     )
     generation.detail.update(native=True, task=task)
     answer = {"prompt_id": generation.id, "number": number, "node_errors": validation.node_errors}

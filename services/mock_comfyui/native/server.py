@@ -1,4 +1,4 @@
-"""The rest of the native wire: the event socket, node types, the server's state."""
+"""The rest of the native wire: the event socket, node types and models, the server's state."""
 
 import contextlib
 import uuid
@@ -10,13 +10,29 @@ from starlette.responses import Response
 
 from services.mock_comfyui.folders import pictures
 from services.mock_comfyui.native.wire import NativeJson, TheQueue, read_json
-from services.mock_comfyui.prompts.nodes import entry_of
+from services.mock_comfyui.prompts.nodes import MODEL_FOLDERS, entry_of
 from services.mock_comfyui.queue.events import Listener, encode
 from services.mock_comfyui.settings import native_config
 from services.mock_core.mock import TheMock
 
 router = APIRouter(include_in_schema=False)
 _GIGABYTE = 1_000_000_000
+# Lists that are the same at any time.
+_LISTS: dict[str, Any] = {
+    "/models": list(MODEL_FOLDERS),
+    "/embeddings": [],
+    "/extensions": [f"/extensions/core/{name}.js" for name in ("groupNode", "widgetInputs")],
+    "/features": {
+        "supports_preview_metadata": True,
+        "supports_model_type_tags": True,
+        "max_upload_size": 104857600,
+        "extension": {"manager": {"supports_v4": True}},
+        "node_replacements": True,
+        "assets": False,
+    },
+    "/users": {"storage": "server", "migrated": False},
+    "/settings": {},
+}
 
 
 @router.websocket("/ws")
@@ -63,6 +79,22 @@ async def object_info_of(mock: TheMock, queue: TheQueue, name: str) -> Response:
     """One node type; `{}` for an unknown one."""
     node = queue.nodes.get(name)
     return NativeJson({} if node is None else {name: entry_of(node, pictures(mock.files))})
+
+
+@router.get("/models/{folder}")
+async def models(request: Request, folder: str) -> Response:
+    """The files of one folder."""
+    found = request.app.state.models.get(folder)
+    return Response(status_code=404) if found is None else NativeJson(found)
+
+
+async def fixed_list(request: Request) -> Response:
+    """One of the lists that never change, by path."""
+    return NativeJson(_LISTS[request.url.path.removeprefix("/api")])
+
+
+for _path in _LISTS:
+    router.add_api_route(_path, fixed_list)
 
 
 @router.post("/free")

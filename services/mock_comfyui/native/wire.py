@@ -96,7 +96,8 @@ def native_refusal(
 _NATIVE = frozenset(
     {
         *("prompt", "queue", "history", "interrupt", "view", "ws", "upload", "system_stats", "api"),
-        *("object_info", "free"),
+        *("object_info", "models", "embeddings", "extensions", "features", "free", "users"),
+        "settings",
     }
 )
 

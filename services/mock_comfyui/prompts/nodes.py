@@ -11,7 +11,13 @@ _INPUT = "$input"
 # A choice that adds inputs, whose names begin with its own and a dot.
 _DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
 _PLAIN = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", _DYNAMIC)
-# Folders with models in them.
+# Folders with models, in the order of the real server.
+MODEL_FOLDERS = (
+    *("checkpoints", "configs", "loras", "vae", "text_encoders", "diffusion_models", "clip_vision"),
+    *("style_models", "embeddings", "diffusers", "vae_approx", "controlnet", "gligen"),
+    *("upscale_models", "latent_upscale_models", "custom_nodes", "hypernetworks", "photomaker"),
+    *("classifiers", "model_patches", "audio_encoders"),
+)
 _FILLED = ("checkpoints", "loras", "vae", "text_encoders", "diffusion_models")
 _EXTRAS = ("search_aliases", "essentials_category")
 # Additional members of newer nodes; their display name is null if they have none.
@@ -79,11 +85,20 @@ class NodeType:
         return found
 
 
-def build_nodes(checkpoints: tuple[str, ...]) -> dict[str, NodeType]:
-    """Return every type by its class; the files of `checkpoints` are in each folder of models."""
+Models = dict[str, list[str]]
+
+
+def models_of(checkpoints: tuple[str, ...]) -> Models:
+    """Return the files by folder; a server without checkpoints has no other models either."""
+    filled = list(checkpoints)
+    return {folder: filled if folder in _FILLED else [] for folder in MODEL_FOLDERS}
+
+
+def build_nodes(models: Models) -> dict[str, NodeType]:
+    """Return every type by its class."""
     text = (Path(__file__).parent / "catalogue.json").read_text(encoding="utf-8")
-    for folder in _FILLED:
-        text = text.replace(f'["${folder}"]', json.dumps(checkpoints))
+    for folder, files in models.items():
+        text = text.replace(f'["${folder}"]', json.dumps(files))
     nodes: dict[str, NodeType] = {}
     for name, entry in json.loads(text).items():
         groups, outputs, newer = entry["input"], entry["output"], entry.get("newer", False)

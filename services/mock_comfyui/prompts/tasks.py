@@ -136,6 +136,8 @@ class Task:
     outputs: list[str]
     extra: dict[str, Any]
     client_id: str | None
+    # Whether its extra data has its time of arrival; old servers have none.
+    is_dated: bool
     # What the fault plan has decided, once it is queued.
     planned: PlannedRun = field(default_factory=lambda: PlannedRun(0))
     created: int = field(default_factory=lambda: milliseconds(time.time()))
@@ -157,5 +159,5 @@ class Task:
 
     @property
     def queue_row(self) -> list[Any]:
-        extra = {**self.extra, "create_time": self.created}
+        extra = {**self.extra, **({"create_time": self.created} if self.is_dated else {})}
         return [self.number, self.id, self.graph, extra, self.outputs]

@@ -41,7 +41,9 @@ def mistake(kind: str, message: str, details: str, **extra: Any) -> Mistake:
     return {"type": kind, "message": message, "details": details, "extra_info": extra}
 
 
-def validate(graph: Graph, nodes: Nodes, *, is_there: Callable[[str], bool]) -> Validation:
+def validate(
+    graph: Graph, nodes: Nodes, *, is_there: Callable[[str], bool], old: bool = False
+) -> Validation:
     """Validate a graph, and convert its values in place as the real server does.
 
     `is_there` says whether there is a picture of this name.
@@ -51,7 +53,7 @@ def validate(graph: Graph, nodes: Nodes, *, is_there: Callable[[str], bool]) -> 
             raise NoGraph
         kind = node.get("class_type")
         if not isinstance(kind, str) or kind not in nodes:
-            return Validation(_unknown_node(node_id, node))
+            return Validation(_unknown_node(node_id, node, old=old))
     outputs = [node_id for node_id, node in graph.items() if nodes[node["class_type"]].is_output]
     if not outputs:
         return Validation(mistake("prompt_no_outputs", "Prompt has no outputs", ""))
@@ -81,8 +83,16 @@ def validate(graph: Graph, nodes: Nodes, *, is_there: Callable[[str], bool]) -> 
     return validation
 
 
-def _unknown_node(node_id: str, node: dict[str, Any]) -> Mistake:
-    kind, meta = node.get("class_type"), node.get("_meta")
+def _unknown_node(node_id: str, node: dict[str, Any], *, old: bool) -> Mistake:
+    kind, details = node.get("class_type"), f"Node ID '#{node_id}'"
+    if old:
+        what = (
+            "a node is missing the class_type property."
+            if kind is None
+            else f"node {kind} does not exist."
+        )
+        return mistake("invalid_prompt", f"Cannot execute because {what}", details)
+    meta = node.get("_meta")
     title = meta.get("title") if isinstance(meta, dict) else None
     title = title if isinstance(title, str) else None
     if kind is None:
@@ -94,7 +104,7 @@ def _unknown_node(node_id: str, node: dict[str, Any]) -> Mistake:
     return mistake(
         "missing_node_type",
         f"Node '{name}' {what}",
-        f"Node ID '#{node_id}'",
+        details,
         node_id=node_id,
         class_type=kind,
         node_title=title,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from services.mock_comfyui.app import create_app
 from tests.services.mock_comfyui.client import (
     entry_of,
     history_of,
@@ -13,7 +14,7 @@ from tests.services.mock_comfyui.client import (
     sampler_graph,
     simple_graph,
 )
-from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_core.serving import Json, Service, comfyui, running
 
 CAPTURED = json.loads(
     (Path(__file__).parent / "captured" / "refusals-0.28.0.json").read_text(encoding="utf-8")
@@ -81,6 +82,10 @@ async def test_what_is_wrong_in_a_graph_is_told_as_captured(image_mock: Service)
             for key, it in first.items()
         }
         assert told == CAPTURED["nodes"].get(name, told)
+    await image_mock.http.put("/admin/config", json={"native": {"version": "0.3.64"}})
+    error = (await _refused(image_mock, {"1": {"class_type": "Nope", "inputs": {}}}))["error"]
+    expected = "Cannot execute because node Nope does not exist."
+    assert (error["type"], error["message"]) == ("invalid_prompt", expected)
 
 
 async def test_what_the_server_stumbles_over(image_mock: Service) -> None:
@@ -188,6 +193,22 @@ async def test_types_are_told_as_captured_with_the_files_that_there_are(
     assert (named["SaveImageAdvanced"], named["KSampler"]) == ("Save Image (Advanced)", "KSampler")
     assert told["SaveAnimatedPNG"]["api_node"] is False
     assert "api_node" not in told["KSampler"]
+
+
+async def test_models_and_small_routes_of_the_server(image_mock: Service) -> None:
+    assert "loras" in await image_mock.json("/models")
+    assert await image_mock.json("/models/checkpoints") == ["mock.safetensors"]
+    assert await image_mock.json("/api/models/controlnet") == []
+    reply = await image_mock.http.get("/models/nope")
+    assert (reply.status_code, reply.content) == (404, b"")
+    settings = comfyui().state.mock.settings
+    async with running(create_app(settings, checkpoints=())) as service:
+        assert await service.json("/models/checkpoints") == []
+    assert await image_mock.json("/users") == {"storage": "server", "migrated": False}
+    assert await image_mock.json("/embeddings") == []
+    assert (await image_mock.json("/features"))["max_upload_size"] == 104857600
+    assert isinstance(await image_mock.json("/extensions"), list)
+    assert await image_mock.json("/settings") == {}
 
 
 async def test_freed_memory_has_nothing_cached(image_mock: Service) -> None:

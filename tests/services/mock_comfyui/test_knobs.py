@@ -42,7 +42,8 @@ async def test_an_old_server_takes_any_id_and_has_no_jobs(image_mock: Service) -
     ]
     assert taken == ["job-1.1", "F2C8D010-E669-4337-BE70-15D322DF8CE3", "5", "None"]
     assert (await queue(image_mock, simple_graph(9), prompt_id=""))["prompt_id"] == ""
-    await history_of(image_mock, "job-1.1")
+    entry = await history_of(image_mock, "job-1.1")
+    assert "create_time" not in entry["prompt"][3]
     assert (await image_mock.http.get("/api/jobs/job-1.1")).status_code == 404
     assert (await image_mock.post("/api/jobs/job-1.1/cancel", None)).status_code == 405
     assert (await image_mock.json("/system_stats"))["system"]["comfyui_version"] == "0.3.64"
