@@ -21,6 +21,7 @@ PERMIT, PROGRESS = "granted:job", "report_progress"
 SLOT = "job"
 _EXECUTION, _ACTIVITY = "EVENT_TYPE_WORKFLOW_EXECUTION_", "EVENT_TYPE_ACTIVITY_TASK_"
 _TASK, _MARKER = "EVENT_TYPE_WORKFLOW_TASK_", "EVENT_TYPE_MARKER_RECORDED"
+_TIMER = "EVENT_TYPE_TIMER_STARTED"
 _CLOSES = ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW")
 _OUTCOMES = {
     "COMPLETED": "completed",
@@ -73,6 +74,14 @@ class Order(NamedTuple):
     token: int | None
     at: float
     task: int
+
+
+class Timer(NamedTuple):
+    """A wait of the workflow, as it names it."""
+
+    summary: str
+    at: float
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -129,6 +138,7 @@ class Execution:
     failure: tuple[str, str] | None = None
     signals: list[Signal] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     versions: list[Written] = field(default_factory=list)
@@ -208,6 +218,9 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
             _marker(run, event, body)
         elif kind.startswith(_ACTIVITY):
             _activity(run, event, kind.removeprefix(_ACTIVITY), known=scheduled)
+        elif kind == _TIMER:
+            summary = _summary(event)
+            run.timers.append(Timer(summary, _at(event), _seconds(body.get("startToFireTimeout"))))
         elif kind == _UPSERT:
             fields = _fields(body.get("searchAttributes"), "indexedFields")
             if isinstance(percent := _decoded(fields.get("CustomProgress")), int):
@@ -261,7 +274,7 @@ def _marker(run: Execution, event: Row, body: Row) -> None:
     ended = float(done.get("seconds") or 0) + float(done.get("nanos") or 0) / 1e9
     now = run.tasks[task]
     run.tasks[task] = max(now, ended)
-    said = _VERSION.fullmatch(_text((event.get("userMetadata") or {}).get("summary")) or "")
+    said = _VERSION.fullmatch(_summary(event))
     if said is not None:
         _written(run, int(said[1]), said[2], task=task, at=now)
         if run.asked is None and data.get("activity_type") == "enter_queue":
@@ -275,9 +288,8 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
     if kind == "SCHEDULED":
         input_ = _first(body.get("input"))
         task = int(body.get("workflowTaskCompletedEventId") or 0)
-        pause = str(_fields(body, "retryPolicy").get("initialInterval") or "0s")
         activity = Activity(body["activityType"]["name"], input_, at, task)
-        activity.pause = float(pause.removesuffix("s"))
+        activity.pause = _seconds(_fields(body, "retryPolicy").get("initialInterval"))
         known[str(event["eventId"])] = activity
         run.activities.append(activity)
         if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
@@ -382,6 +394,14 @@ def _at(event: Row) -> float:
     if at is None:
         raise ValueError("an event without an instant")
     return at
+
+
+def _seconds(text: object) -> float:
+    return float(str(text or "0s").removesuffix("s"))
+
+
+def _summary(event: Row) -> str:
+    return _text((event.get("userMetadata") or {}).get("summary")) or ""
 
 
 def _fields(holder: Row | None, name: str) -> Row:

@@ -189,9 +189,11 @@ FIELDS: dict[str, Table] = {
             bounded("the limit"): "*.stats.max_in_flight",
             unverified("more than none is not decided"): "*.stats.ledger_dropped",
             COUNT: "*.stats.faults_injected *.faults_recorded *.faults_remembered",
-            HOUSEHOLD: "*.stats.*",
-            derived("the faults of results"): "*.verdict.fetched_after_expiry",
-            unverified("follows from what stands beside it"): "*.verdict.*",
+            derived(
+                "the ledger's rows, and the vendor's fault trace"
+            ): "*.verdict.fetched_after_expiry",
+            derived("what the bill has against the vendor"): "*.verdict.ok",
+            HOUSEHOLD: "*.stats.* *.verdict.*",
         }
     ),
     raw.FAULTS: _table(

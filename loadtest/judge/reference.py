@@ -13,7 +13,7 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import mapping
-from loadtest.books.histories import Execution, stage_of
+from loadtest.books.histories import Execution, order_in, stage_of
 from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import SERVER, Clocks
@@ -25,6 +25,7 @@ STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
 ALL_STORED = re.compile(r"(\w+) stored")
 REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
 PERCENT = re.compile(r"(\d+) %")
+PAUSE = re.compile(r"the pause before (\w+) (\d+)")
 CLEARING = "waiting until the vend"
 _ENDED = {"FAILED": "failed", "CANCELED": "cancelled"}
 OWN_ENDS = ("COMPLETED", "FAILED", "CANCELED")
@@ -47,8 +48,8 @@ LAST_TASK = 2.0
 """A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
 LAG = 0.05
 """Seconds by which the server's list of runs, another store of it, may differ from histories."""
-MOST_ATTEMPTS = 4
-"""One generation, and three more if the vendor fails."""
+MOST_ATTEMPTS, BACK_OFF = 4, 1.0
+"""One generation, and three more if the vendor fails, after so many seconds for each failure."""
 TRY_AGAIN = 0.2
 """Seconds that the runner waits at least before it submits a job once more."""
 GENERATION_FAILED = "generation_failed"
@@ -195,6 +196,7 @@ def of_job(model: Model) -> Iterator[Finding]:
         yield from _in_order(model, each)
         yield from _permit(model, each)
         yield from _ordered(model, each)
+        yield from _paused(model, each)
         yield from _tried(model, each)
     yield from _submission(model)
     yield from _runs(model)
@@ -257,9 +259,21 @@ def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
         yield model.found("orders", text, ", ".join(names), ordered)
 
 
+def _paused(model: Model, run: Execution) -> Iterator[Finding]:
+    """Expect a pause before each later attempt, which grows with the failures before it."""
+    begun = {(m[1], int(m[2])): each for each in run.timers if (m := PAUSE.fullmatch(each.summary))}
+    for order in (each for each in run.orders if each.attempt > 1):
+        pause, least = begun.get((order.step, order.attempt)), BACK_OFF * (order.attempt - 1)
+        seen = 0.0 if pause is None else min(pause.seconds, order.at - pause.at)
+        if seen < least - LAG:
+            text = f"{order.step} {order.attempt} was ordered after a pause of {duration(seen)}"
+            yield model.found("attempts", text, duration(least), duration(seen))
+
+
 def _tried(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect in each order the words of the job's own input, a pause before each later try, a
-    fault of the vendor where a failure was injected, and a try for each such fault."""
+    """Expect in each order the words of the job's own input, and what was made of the stage before
+    it; a pause before each later try, a fault of the vendor where a failure was injected, and a try
+    for each such fault."""
     refused = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
     # Several faults may fail one call; of each kind it is one.
     kinds = Counter((f.external_id, f.where, f.do) for f in model.job.faults)
@@ -268,10 +282,16 @@ def _tried(model: Model, run: Execution) -> Iterator[Finding]:
         if where == "submit" and do in CALL_FAILS:
             least[name] = max(count, least.get(name, 0))
     tries = Counter[str]()
+    made = {task_of(each): each["source_url"] for each in run.results if each.get("source_url")}
     for each in run.activities:
-        given = mapping(each.body.get("inputs"))
+        order = order_in(each.body)
+        given, source = mapping(order.get("inputs")), mapping(order.get("source"))
         words = {f"inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
-        yield from model.differ("history", each.body, words)
+        if "priority" in run.body and isinstance(order.get("request"), dict):
+            words |= {"request.job_id": run.job_id, "request.priority": run.body["priority"]}
+        if source:
+            words |= {"source.url": made.get(task_of(source))}
+        yield from model.differ("history", order, words)
         if model.books.struck:
             # An operator's reset begins a try at once, and a killed mock forgets its faults.
             continue

@@ -18,6 +18,11 @@ from loadtest.judge.threshold import DEFAULTS, parse
 RECEIVER, RUNNERS = "callback", "loadtest"
 """The receiver's process, and the runner's own."""
 MOMENTS = ("begin", "end", "sample")
+UNANSWERED, EXPIRED = "callbacks_unanswered", "fetched_after_expiry"
+BILL = ("charged_twice", UNANSWERED, EXPIRED)
+"""What a mock's bill complains of."""
+DAY = 86_400.0
+"""The least time, by a mock's own clock, for which it keeps a file."""
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
 
@@ -239,31 +244,21 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
         text = f"the {step} service's totals are not known at both ends of the run"
         yield run.found("vendors.stats", text)
         return
+    yield from _bill(books, step, bill, float(after.get("speed") or 1.0))
     own = {job.job_id for job in books.jobs}
-    # What a fault delays may come between the reading of rows and bill.
-    plain = {job.job_id for job in books.jobs if not job.has_fault("callback")}
     made = [g for job in books.jobs for g in job.generations]
-    unanswered = {(g.external_id, c.status) for g in made for c in g.callbacks if not c.answered}
-    for each in bill.get("callbacks_unanswered") or []:
-        name, each = str(mapping(each).get("external_id") or each), mapping(each)
-        # Others' double charges and callbacks stand on the bill, too.
-        if (job_id := name.split(".")[0]) in plain and (name, each.get("status")) not in unanswered:
-            rule = f"vendors.{step}.verdict.callbacks_unanswered"
-            text = f"the bill has an unanswered callback of {name}"
-            yield Subject(job_id, run.stage).found(rule, text)
     charged = Counter(str(g.external_id) for g in made if g.charged and g.step == step)
     twice = bill.get("charged_twice")
     if isinstance(twice, list):
+        # Others' double charges stand on the bill, too.
         twice = sorted(str(i) for i in twice if str(i).split(".")[0] in own)
-    seen: dict[str, Any] = {**body, "verdict": {"charged_twice": twice}, "stats": {}}
+    verdict = {"charged_twice": twice, "ok": bill.get("ok")}
+    seen: dict[str, Any] = {**body, "verdict": verdict, "stats": {}}
     expected: dict[str, Any] = {
         "verdict.charged_twice": sorted(i for i, n in charged.items() if n > 1),
+        "verdict.ok": not any(bill.get(name) for name in BILL),
         "faults_remembered": Number(0, whole(body.get("faults_recorded")), missing=True),
     }
-    if not any(job.has_fault("result") for job in books.jobs):
-        late = bill.get("fetched_after_expiry") or []
-        seen["verdict"]["fetched_after_expiry"] = [i for i in late if str(i).split(".")[0] in own]
-        expected["verdict.fetched_after_expiry"] = []
     if "faults_recorded" in body:
         expected["faults_recorded"] = whole(after.get("faults_injected"))
     anew = whole(after["accepted"]) < whole(before["accepted"])
@@ -280,6 +275,30 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
             seen[part][key] = counted
             expected[name] = told
     yield from run.differ(raw.VENDORS, seen, expected, f"{step}.")
+
+
+def _bill(books: Books, step: str, bill: dict[str, Any], speed: float) -> Iterator[Finding]:
+    """Expect on the bill no callback that the ledger has as answered, and no file that was fetched
+    after its time, unless a fault has cleared it or it is old."""
+    ended = float(books.run.get("ended_at") or 0.0)
+    for job in books.jobs:
+        for made in (made for made in job.generations if made.step == step):
+            old = made.finished is not None and (ended - made.finished) * speed > DAY
+            faults = {(f.where, f.do) for f in job.faults if f.external_id == made.external_id}
+            # What a fault delays may come between the reading of rows and bill.
+            late = any(where == "callback" for where, _ in faults)
+            unanswered = {each.status for each in made.callbacks if not each.answered}
+            for name, excused in (
+                (UNANSWERED, late),
+                (EXPIRED, old or ("result", "expire") in faults),
+            ):
+                for entry in bill.get(name) or []:
+                    key = str(mapping(entry).get("job_id", entry))
+                    named = made.vendor_id in key or made.external_id == key
+                    if named and not excused and mapping(entry).get("status") not in unanswered:
+                        text = f"the bill has {entry}, and the ledger and its faults do not"
+                        rule = f"vendors.{step}.verdict.{name}"
+                        yield Subject(job.job_id, job.stage).found(rule, text)
 
 
 def _counts(

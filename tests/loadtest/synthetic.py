@@ -247,7 +247,8 @@ def job_events(name: str, told: Row, times: Times) -> list[Row]:
     done = times.planned + 0.02
     story.local(task, "enter_queue", done, result=entered, summary=f"version 1: {NOTES[0]}")
     story.signal("granted:job", times.granted, run | {"name": "job", "token": token(name)})
-    order: Row = {"request": run, "attempt": 1, "token": token(name), "job": told}
+    request = run | {"priority": told.get("priority")}
+    order: Row = {"request": request, "attempt": 1, "token": token(name), "job": told}
     task = story.task(at[1])
     story.local(task, "record_state", at[1], result=kept, summary=f"version 2: {NOTES[1]}")
     image = {"vendor_id": f"image-{name}", "asset": asset(name, "image"), "units": {}}

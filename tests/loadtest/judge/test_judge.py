@@ -77,7 +77,7 @@ def test_the_second_stage_of_a_vendor_is_other_work_in_its_ledger(
 
 def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) -> None:
     twice = [f"{job_id(1, 1)}.video.1", "job-other.video.1"]
-    honest.told(raw.VENDORS, "video", "verdict", charged_twice=twice)
+    honest.told(raw.VENDORS, "video", "verdict", charged_twice=twice, ok=False)
 
     [found] = judge(honest.folder).findings
     assert found.rule == "vendors.video.verdict.charged_twice"

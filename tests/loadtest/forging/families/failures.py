@@ -86,6 +86,17 @@ def more_attempts_by_every_note_than_are_allowed(f: Forger) -> Iterable[str]:
     return f.renamed(job_id, " of 4", " of 9")
 
 
+@forgery_of(FAILING)
+def a_second_attempt_without_a_pause(f: Forger) -> Iterable[str]:
+    def change(events: list[Row]) -> None:
+        for event in events:
+            timer = event.get("timerStartedEventAttributes") or {}
+            if timer.get("startToFireTimeout") == "1s":
+                timer["startToFireTimeout"] = "0s"
+
+    return f.history(f.job(), change)
+
+
 @forgery_of("paid-but-reply-lost")
 def a_second_try_that_was_the_first(f: Forger) -> Iterable[str]:
     """The vendor had accepted the order before that try began."""

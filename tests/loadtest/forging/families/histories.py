@@ -39,6 +39,22 @@ def an_order_of_another_prompt(f: Forger) -> Iterable[str]:
     )
 
 
+def _asked(f: Forger, **other: object) -> list[str]:
+    """Each order of a job says something else of how it asked for the slot."""
+
+    def change(body: Row) -> None:
+        (body.get("order") or body).get("request", {}).update(other)
+
+    return f.orders(f.job(), change)
+
+
+@forgery_of("slow-machine")
+def an_order_of_another_source(f: Forger) -> Iterable[str]:
+    return f.orders(
+        f.order[0], lambda body: (body.get("source") or {}).update(url="http://another/")
+    )
+
+
 @forgery
 def an_end_that_is_told_with_more_than_happened(f: Forger) -> Iterable[str]:
     return f.renamed(f.job(), "video stored", "video stored, found by the poll")
@@ -204,6 +220,7 @@ forgeries(
         "another file in the history": lambda f: f.results(
             f.job(), lambda body: body["asset"].update(sha256="0" * 64)
         ),
+        "an order that asked with another priority": lambda f: _asked(f, priority=1),
         "another run in the list": lambda f: f.set(raw.EXECUTIONS, run_id="another"),
         "another end in the list": lambda f: f.set(raw.EXECUTIONS, closed=lambda at: at - 0.2),
         "a record of another run": lambda f: f.set(raw.STATES, "record", run_id="another"),

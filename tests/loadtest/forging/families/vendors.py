@@ -39,6 +39,14 @@ def _count(f: Forger, step: str, part: str, **more: int) -> Iterable[str]:
     return ()
 
 
+def _complaint(f: Forger, name: str, *, ok: bool, entry: Row | None = None) -> list[str]:
+    """The bill of the video's vendor names a generation of a job, in its own way or by our id."""
+    row = f.random.choice([row for row in f.rows(VIDEO) if job_in(row) in f.order])
+    told = row["external_id"] if entry is None else entry | {"job_id": row["job_id"]}
+    f.json(raw.VENDORS, lambda all_: all_["video"]["verdict"].update({name: [told], "ok": ok}))
+    return [job_in(row)]
+
+
 @forgery
 def a_paid_video_without_an_id_of_ours(f: Forger) -> Iterable[str]:
     _more(f, VIDEO, f.job(), external_id=None)
@@ -50,13 +58,6 @@ def a_paid_video_without_an_id_that_is_counted(f: Forger) -> Iterable[str]:
     _more(f, VIDEO, f.job(), external_id=None)
     _count(f, "video", "stats", accepted=1, charged=1)
     return _count(f, "video", "verdict", charged=1)
-
-
-def _billed(f: Forger, what: str) -> Iterable[str]:
-    """The bill of the video service names a generation of a job."""
-    names = [f"{f.job()}.video.1"]
-    f.json(raw.VENDORS, lambda body: body["video"]["verdict"].update({what: names}))
-    return ()
 
 
 @forgery
@@ -176,10 +177,16 @@ forgeries(
         "two were in flight": lambda f: _count(f, _step(f), "stats", max_in_flight=1),
         "the bill is higher": lambda f: _count(f, _step(f), "verdict", charged=1),
         "the bill knows an open task": lambda f: _count(f, _step(f), "verdict", open=1),
-        "the bill has a file that was fetched too late": lambda f: _billed(
-            f, "fetched_after_expiry"
+        "a file was fetched after its time": lambda f: _complaint(
+            f, "fetched_after_expiry", ok=False
         ),
-        "the bill has an end that was not answered": lambda f: _billed(f, "callbacks_unanswered"),
+        "a bill that is good in spite of its complaint": lambda f: _complaint(
+            f, "fetched_after_expiry", ok=True
+        ),
+        "a callback was not answered": lambda f: _complaint(f, "callbacks_unanswered", ok=False),
+        "an end was not answered": lambda f: _complaint(
+            f, "callbacks_unanswered", ok=False, entry={"status": "succeed"}
+        ),
         "a duplicate was counted": lambda f: _count(f, _step(f), "stats", duplicates=1),
         "more everywhere but at the vendor": lambda f: claim(f, f.job(), _step(f)),
         "another permit for the video": lambda f: f.set(VIDEO, token=lambda number: number + 1),
