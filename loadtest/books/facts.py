@@ -150,6 +150,7 @@ class Generation:
     sha256: StringOrNone = None
     shows: StringOrNone = None
     duplicate: Truth = False
+    units: StringOrNone = None
     row: Row = Field(default_factory=dict)
     """What the ledger says, whole."""
 

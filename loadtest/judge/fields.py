@@ -88,6 +88,7 @@ _GENERATION = _table(
         bounded("the task's change, and its receipt"): "callbacks[].sent_at",
         derived("the fate in its receipt"): "callbacks[].reply",
         derived("the reply, in the same row"): "callbacks[].error",
+        unverified("a price; what the history has as the cost is held against it"): "units",
     }
 )
 _SLOT = {

@@ -287,6 +287,12 @@ def _results(model: Model) -> Iterator[Finding]:
         if model.books.mocked and (task := task_of(result)) not in ids:
             text = f"its history has {task} from a vendor, and no vendor knows it"
             yield model.found("history.result", text)
+        # A vendor may have a price, and a wire that does not tell it.
+        told = mapping(result.get("units")).items()
+        prices = {(str(g.external_id), g.units) for g in job.generations if "units" in g.row}
+        if prices and not told <= prices:
+            text = f"its history has {dict(told)} as the cost, and the vendor has another"
+            yield model.found("history.result", text, dict(prices), dict(told))
         url = str(result.get("asset_url") or "")
         if url and url.rpartition("/jobs/")[2] not in own:
             yield model.found("history.result", f"its history has {url}, which is no file of it")

@@ -20,7 +20,7 @@ from services.mock_core.ledger import DeliveryAttempt, Generation, JobIndex, Led
 RESTARTED = "the service was restarted"
 _KEPT = (
     *("id", "external_id", "attempt", "prompt", "style", "tag", "base_url", "token"),
-    *("callback_url", "error", "charged", "vanished", "accepted", "started", "finished"),
+    *("callback_url", "error", "charged", "units", "vanished", "accepted", "started", "finished"),
     *("updated", "file_name", "sha256", "source_sha256", "shows", "source_shows"),
 )
 

@@ -4,7 +4,7 @@ import itertools
 import re
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -128,6 +128,8 @@ class Generation:
     state: State = State.QUEUED
     error: str | None = None
     charged: bool = False
+    # What it cost, in the vendor's own units.
+    units: str | None = None
     vanished: bool = False
     duplicate: bool = False
     accepted: float | None = None
@@ -199,6 +201,7 @@ class Generation:
             "shows": self.shows,
             "source_shows": self.source_shows,
             "charged": self.charged,
+            "units": self.units,
             "duplicate": self.duplicate,
             "calls_back": self.callback_url is not None,
             "callbacks": [attempt.row() for attempt in self.delivery_attempts],
@@ -215,6 +218,7 @@ class Ledger:
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
+        self.price: Callable[[Generation], str | None] = lambda _: None
         self.clear()
 
     def clear(self) -> None:

@@ -208,6 +208,7 @@ class Runner:
         generation.error = error
         # The charge model: an accepted generation is charged when it succeeds.
         generation.charged = state is State.SUCCEEDED
+        generation.units = self.ledger.price(generation)
         generation.finished = time.time()
         self.ledger.closed(generation)
         self._enter(generation, state)

@@ -11,7 +11,7 @@ from services.mock_core.settings import called
 from services.mock_kling import native
 from services.mock_kling.routes import refuse, router
 from services.mock_kling.settings import KlingSettings, config_of, initial_config
-from services.mock_kling.tasks import WORDING, WORDS, Account
+from services.mock_kling.tasks import WORDING, WORDS, Account, units
 from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
 
@@ -27,6 +27,7 @@ def create_app(settings: KlingSettings) -> FastAPI:
             mock.sender.announce(generation, WORDS[generation.state])
 
     mock.sender.wording = WORDING
+    mock.ledger.price = units
     mock.runner.listen(announce)
     app = build_app(
         mock,

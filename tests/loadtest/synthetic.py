@@ -319,6 +319,7 @@ def job_generation(name: str, step: str, prompt: str, *, times: Times) -> Row:
         "outcome": "succeeded",
         "error": None,
         "charged": True,
+        "units": None if image else "4",
         "duplicate": False,
         "calls_back": not image,
         "sha256": f"{step}{name}",

@@ -271,6 +271,21 @@ def test_a_video_that_ends_behind_its_job(honest: Synthetic) -> None:
     assert convicted(honest, "jobs.job.finished_at") == {SECOND}
 
 
+@pytest.mark.parametrize("units", ["4", "35"])
+def test_a_cost_that_is_not_the_vendors(honest: Synthetic, units: str) -> None:
+    def charge(body: Row) -> None:
+        if str(body.get("asset_url")).endswith("video") and "asset" in body:
+            body["units"] = {f"{SECOND}.video.1": units}
+
+    def told(events: list[Row]) -> None:
+        for event in events:
+            details = (event.get("markerRecordedEventAttributes") or {}).get("details") or {}
+            rewrite(details.get("result"), charge)
+
+    honest.history(SECOND, told)
+    assert convicted(honest, "history.result") == ({SECOND} if units != "4" else set())
+
+
 def test_a_fifth_attempt(honest: Synthetic) -> None:
     def many(events: list[Row]) -> None:
         for event in events:
