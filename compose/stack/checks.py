@@ -28,6 +28,7 @@ RECEIVER = "receiver"
 _MOST = 100
 # The packages that the runs' code depends on; another version of the SDK is other code, too.
 _RUNS = ("requirements/services.txt", "shared", "services/worker", "services/semaphore")
+_SERVER = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
 _KINDS = {WORKER: "open jobs", SEMAPHORE: "open semaphores"}
 _ADVICE = {
     WORKER: "let the jobs end with their old code, or run `make up FORCE=1`: they then stand still"
@@ -272,8 +273,7 @@ def other_stacks(start: Start) -> Iterator[Finding]:
     Skipped if it can't have changed: with a server of our own, or while the stack runs.
     """
     settings, ours = start.settings, stack_name(start.settings)
-    names = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
-    note = Note(settings, "alone", json.dumps([ours, *map(settings.values.get, names)]))
+    note = Note(settings, "alone", json.dumps([ours, *map(settings.values.get, _SERVER)]))
     if not (note.holds() and (start.before or settings.own_temporal)) and start.has_past():
         start.stack.prepare()
         outcome = start.stack.ask(SEMAPHORE, f"{SEMAPHORE.module}.owner", timeout=OWNER_SECONDS)
@@ -335,8 +335,9 @@ def replayed(start: Start) -> Iterator[Finding]:
 
 
 def code_note(settings: Settings) -> Note:
-    """Return the note of the code that runs the open jobs."""
-    return Note(settings, "replayed", digest(settings.root, _RUNS))
+    """Return the note of the code that runs what is open at this server."""
+    server = map(settings.values.get, _SERVER)
+    return Note(settings, "replayed", json.dumps([digest(settings.root, _RUNS), *server]))
 
 
 def _failing(kind: str, said: Mapping[str, Any]) -> str:

@@ -50,13 +50,14 @@ def up(settings: Settings, *, force: bool = False) -> None:
             # Before the start, because a job may reach them while the services become ready.
             checks.vendors_note(settings).write()
             stack.up()
-            checks.code_note(settings).write()
         except BaseException:
             if not before:
                 to_its_end(stack.down)
                 (settings.run_dir / SAVED).unlink(missing_ok=True)
             raise
         modes.wait(settings, stack)
+        # Without an answer from Temporal nothing was replayed, and the services are not ready.
+        checks.code_note(settings).write()
         if asks_vendors and "CALLBACK_URL" in settings.values:
             checks.warn_about_receiver(stack)
     status.urls(settings)

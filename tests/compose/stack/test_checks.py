@@ -321,7 +321,7 @@ def here(root: Path, settings: Load) -> Settings:
 
 
 def test_what_replays_is_said_nothing_about_and_the_code_that_runs_is_not_replayed_again(
-    here: Settings, root: Path, capsys: Printed
+    here: Settings, settings: Load, root: Path, capsys: Printed
 ) -> None:
     for code, asked in (("", REPLAYS), ("", set()), ("changed", REPLAYS)):
         (root / "shared/a.py").write_text(code)
@@ -330,6 +330,10 @@ def test_what_replays_is_said_nothing_about_and_the_code_that_runs_is_not_replay
         assert set(stack.asked) == asked
         checks.code_note(here).write()
     assert capsys.readouterr() == ("", "")
+    # It has run at our own server only.
+    stack = replays()
+    run(checks.replayed, settings(TEMPORAL_ADDRESS="t:1", STACK="ours"), stack)
+    assert set(stack.asked) == REPLAYS
 
 
 def test_what_was_open_when_the_stack_went_down_is_replayed_too(
