@@ -280,9 +280,12 @@ class TestReset:
         holder, _ = await kept.line_up("holder", "next")
         await holder.terminate()
         await kept.book.has_drained("holder")
+        await kept.change(paused=True)
         await kept.another_run(await reset(kept.client, kept.semaphore.id, back_to="last"))
         await kept.book.has_drained("holder", "holder")
         assert kept.book.entered == ["holder"]
+        assert (await kept.change(limit=1)).paused
+        await kept.change(paused=False)
         kept.book.vendors_clear.set()
         await kept.book.has_entered("next")
 

@@ -54,6 +54,7 @@ async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
     """As after a change of the code."""
     async with semaphore_of(jobs.client):
         await jobs.line_up("holder", "next")
+        await jobs.change(limit=2, paused=True)
         run = await jobs.run()
     with monkeypatch.context() as other_code:
         other_code.setattr(Permits, "can_grant", lambda _: False)
@@ -64,7 +65,9 @@ async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
     old = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
     assert (await old.describe()).status is WorkflowExecutionStatus.FAILED
     assert (holders(view), view.waiting) == (["holder"], ("next",))
+    assert (view.limit, view.paused) == (2, True)
     async with semaphore_of(jobs.client):
+        await jobs.change(limit=1, paused=False)
         await jobs.finish_all("holder", "next")
     assert jobs.book.most == 1
 
