@@ -19,10 +19,9 @@ from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.slots import JOB_GATE
 from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
 from shared.semaphore.client import start_semaphore
+from shared.semaphore.holding import Semaphore
 from shared.semaphore.messages import (
     CHANGE_UPDATE,
-    RELEASE_SIGNAL,
-    REQUEST_SIGNAL,
     Drain,
     OpenRecords,
     OpenRun,
@@ -31,11 +30,10 @@ from shared.semaphore.messages import (
     SlotRequest,
     SlotView,
     Wait,
-    granted_signal,
     memo_of,
-    refused_signal,
     semaphore_id,
 )
+from shared.semaphore.runner import WorkflowRunner
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.semaphore import semaphore_view
@@ -46,71 +44,45 @@ POLL_SECONDS = 0.02
 JobHandle = WorkflowHandle["StandIn", None]
 
 
-@workflow.defn(name=GENVIDEO.workflow, sandboxed=False)
+@workflow.defn(name=GENVIDEO.workflow)
 class StandIn:
     """A job without work, at the gate that its style names: holds its permit until its signal."""
 
     @workflow.init
     def __init__(self, job: GenVideoInput) -> None:
-        info = workflow.info()
-        self.gate = job.style
-        self.request = SlotRequest(
-            job_id=info.workflow_id,
-            run_id=info.run_id,
-            requested_at=info.workflow_start_time,
-            clean_up=GENVIDEO.clean_up,
-        )
-        workflow.set_signal_handler(granted_signal(self.gate), self.slot_granted)
-        workflow.set_signal_handler(refused_signal(self.gate), self.queue_full)
-        self.permit: Permit | None = None
-        self.full = self.passed = False
+        start = workflow.info().workflow_start_time
+        self.place = Semaphore(job.style, clean_up=GENVIDEO.clean_up, requested_at=start)
+        self.passed = False
         self.end: str | None = None
 
     @workflow.run
     async def run(self, job: GenVideoInput) -> None:
         """The slot is asked for by who starts it, a stage's gate by itself, as with real jobs."""
-        if self.gate != JOB_GATE:
-            await self.tell(REQUEST_SIGNAL, [self.request])
+        if job.style != JOB_GATE:
+            await self.place.ask()
         try:
             await self.hold()
-        except asyncio.CancelledError:
-            await self.leave()
-            raise
-        await self.leave()
+        finally:
+            await workflow.execute_local_activity(
+                LEAVE, self.place.request.run_id, start_to_close_timeout=LOCAL
+            )
         if self.end == "fail":
             raise ApplicationError("told to fail", non_retryable=True)
 
     async def hold(self) -> None:
-        await workflow.wait_condition(lambda: self.permit is not None or self.full)
-        if self.permit is None:
+        await workflow.wait_condition(lambda: self.place.is_decided)
+        if self.place.permit is None:
             raise ApplicationError("no room", type="queue_full", non_retryable=True)
-        await workflow.execute_local_activity(ENTER, self.permit, start_to_close_timeout=LOCAL)
+        await workflow.execute_local_activity(
+            ENTER, self.place.permit, start_to_close_timeout=LOCAL
+        )
         await workflow.wait_condition(lambda: self.passed or self.end is not None)
         if self.passed:
-            await self.leave()
-            await self.tell(RELEASE_SIGNAL, self.permit)
+            await workflow.execute_local_activity(
+                LEAVE, self.place.request.run_id, start_to_close_timeout=LOCAL
+            )
+            self.place.release()
             await workflow.wait_condition(lambda: self.end is not None)
-
-    @property
-    def run_id(self) -> str:
-        return self.request.run_id
-
-    async def leave(self) -> None:
-        await workflow.execute_local_activity(LEAVE, self.run_id, start_to_close_timeout=LOCAL)
-
-    async def tell(self, signal: str, argument: object) -> None:
-        semaphore = workflow.get_external_workflow_handle(semaphore_id(self.gate))
-        try:
-            await semaphore.signal(signal, argument)
-        except ApplicationError:
-            workflow.logger.info("there is no semaphore")
-
-    def slot_granted(self, permit: Permit) -> None:
-        if (permit.name, permit.run_id) == (self.gate, self.run_id) and self.permit is None:
-            self.permit = permit
-
-    def queue_full(self, room: int) -> None:
-        self.full = True
 
     @workflow.signal
     def pass_on(self) -> None:
@@ -223,6 +195,7 @@ class Jobs:
             task_queue=GENVIDEO.name,
             workflows=[StandIn],
             activities=[book.enter, book.leave, book.drain, book.open_records],
+            workflow_runner=WorkflowRunner(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
         )
 
