@@ -35,6 +35,8 @@ class Rules:
         self._reset: set[str] = set()
         self._books: dict[str, set[str]] = {}
         self._limits: dict[str, int] = {}
+        # By run: how many of its tasks were taken.
+        self._tasks: dict[str, int] = {}
         # Semaphores that rebuild: they grant nothing, and will clear what was begun.
         self._unready: set[str] = set()
         # All runs that ever held: a semaphore that rebuilds adopts them, and grants them nothing.
@@ -152,6 +154,10 @@ class Rules:
         }
         self._books[run.run_id] = held
         limit_before = self._limits.get(run.workflow_id, limit)
+        tasks, self._tasks[run.run_id] = self._tasks.get(run.run_id, 0), len(run.records)
+        if len(run.records) > tasks + 1:
+            # Its worker had forgotten the run after a task, which may have raised the limit.
+            limit_before = max(limit_before, self._limit)
         if ready:
             self._limits[run.workflow_id] = limit
         now = self._simulation.world.now
