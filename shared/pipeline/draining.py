@@ -127,17 +127,26 @@ class DrainActivities:
         """
         until = since + self._settings.drain_seconds
         record = await asyncio.to_thread(self._records.read, drain.job_id)
-        latest = _latest(self._pipeline, drain.job_id, await self._last_attempts(drain, record))
+        attempts = await self._last_attempts(drain, record)
+        latest = _latest(self._pipeline, drain.job_id, attempts)
         # The accepted generations: the vendor's ids by ours.
         tasks = record.tasks if record else {}
+        # It was deleted while it waited: its record would have an attempt before the submit.
+        waited = (
+            drain.closed is Closed.UNKNOWN
+            and record is not None
+            and record.run_id == drain.run_id
+            and not any(attempts.values())
+        )
+        may_come = drain.in_doubt and not waited
         doubt = since
-        if drain.in_doubt:
+        if may_come:
             # A generation that can't be looked up may run for as long as one is waited for at all.
             asked = self._asked(latest, tasks) is not None
             doubt = since + self._settings.accept_seconds if asked else until
         seen, pause = Seen(self._pipeline, tasks, self._lost), POLL_SECONDS
         longest = min(limits.poll for limits in self._limits.stages.values())
-        if drain.in_doubt:
+        if may_come:
             seen.doubted.add(latest)
         numbers = range(1, MAX_ATTEMPTS + 1)
         every = [

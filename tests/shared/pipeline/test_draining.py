@@ -338,6 +338,26 @@ async def test_a_forgotten_jobs_record_ends_behind_its_generations_with_what_the
     assert begun(record.attempts) == {"image": 1}
 
 
+@pytest.mark.parametrize(
+    ("fields", "passed"),
+    [
+        ({"status": Status.QUEUED}, 3),
+        ({"status": Status.QUEUED, "run_id": "another"}, ACCEPT),
+        (RUNNING, ACCEPT),
+        (None, ACCEPT),
+    ],
+    ids=["queued", "another run's", "running", "no record"],
+)
+async def test_a_job_that_was_deleted_while_it_waited_has_no_submit_on_its_way(
+    scene: Scene, fields: dict[str, Any] | None, passed: float
+) -> None:
+    """The waiters behind it would stand still for all of its ACCEPT_SECONDS."""
+    if fields is not None:
+        scene.record(**fields)
+    await scene.drain(closed=Closed.UNKNOWN, hold=3)
+    assert passed <= scene.clock.passed < passed + 10
+
+
 async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
     """Its activities are given the time to notice that it has closed, and no more."""
     kept = await scene.drain(job_id="their-workflow", hold=3)
