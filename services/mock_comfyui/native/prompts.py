@@ -49,14 +49,10 @@ async def post_prompt(request: Request, mock: TheMock, queue: TheQueue) -> Respo
     if not isinstance(body, dict | list | str):
         raise MalformedBody
     if not isinstance(body, dict) or "prompt" not in body:
-        queue.take_number()
+        next(queue.numbers)
         return native_error(mistake("no_prompt", "No prompt provided", "No prompt provided"))
     graph, extra = body["prompt"], body.get("extra_data", {})
-    try:
-        # Its place in the queue: the lowest number runs first.
-        number = float(body["number"]) if "number" in body else queue.take_number()
-    except (TypeError, ValueError) as error:
-        raise MalformedBody from error
+    number = next(queue.numbers)
     if not isinstance(graph, dict) or not isinstance(extra, dict):
         raise MalformedBody
     config = native_config(mock)
@@ -104,7 +100,7 @@ async def get_queue(queue: TheQueue) -> Response:
     return NativeJson(
         {
             "queue_running": [] if queue.running is None else [queue.running.queue_row],
-            "queue_pending": [task.queue_row for task in queue.waiting()],
+            "queue_pending": [task.queue_row for task in queue.pending],
         }
     )
 

@@ -130,7 +130,7 @@ def _is_number(value: Any) -> bool:
 @dataclass(slots=True, eq=False)
 class Task:
     generation: Generation
-    number: float
+    number: int
     graph: Graph
     # The output nodes that are to run.
     outputs: list[str]

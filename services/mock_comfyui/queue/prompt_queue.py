@@ -1,7 +1,6 @@
 """The native wire's view of the work: waiting, running and ended prompts, and their events."""
 
 import asyncio
-import bisect
 import itertools
 import logging
 from typing import Any, NamedTuple
@@ -40,17 +39,13 @@ class PromptQueue:
         self.history: dict[str, Kept] = {}
         self.running: Task | None = None
         self.history_lag = HISTORY_LAG
-        # In order of their numbers.
-        self._pending: list[tuple[float, str, int, Task]] = []
+        # Waiting prompts, in order of arrival.
+        self.pending: list[Task] = []
         self._mock, self._runner = mock, mock.runner
-        self._numbers = itertools.count()
-        self._order = itertools.count()
+        # Of the prompts, in order of arrival; a refused one uses one up as well.
+        self.numbers = itertools.count()
         self._filled = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
-
-    def take_number(self) -> int:
-        """Return the next place in the order of arrival; a refused prompt uses one up as well."""
-        return next(self._numbers)
 
     def take(self, generation: Generation, planned: PlannedRun) -> bool:
         """Queue a prompt of the native wire, which runs after those before it."""
@@ -58,7 +53,7 @@ class PromptQueue:
         if not isinstance(task, Task):
             return False
         task.planned = planned
-        bisect.insort(self._pending, (task.number, task.id, next(self._order), task))
+        self.pending.append(task)
         self._broadcast_status()
         self._filled.set()
         return True
@@ -68,7 +63,7 @@ class PromptQueue:
         if generation.vanished:
             if self.running is not None and self.running.generation is generation:
                 self.running = None
-            self._pending = [row for row in self._pending if row[-1].generation is not generation]
+            self.pending = [task for task in self.pending if task.generation is not generation]
             kept = self.history.get(generation.id)
             if kept is not None and kept.generation is generation:
                 del self.history[generation.id]
@@ -76,14 +71,10 @@ class PromptQueue:
             # The row stays in the ledger for long, and the graph is large.
             generation.detail.pop("task", None)
 
-    def waiting(self) -> list[Task]:
-        """Return the waiting prompts in order."""
-        return [row[-1] for row in self._pending]
-
     def find(self, prompt_id: str) -> Task | None:
         """Return the running prompt of this id, else the first that waits."""
         running = [] if self.running is None else [self.running]
-        return next((it for it in [*running, *self.waiting()] if it.id == prompt_id), None)
+        return next((it for it in [*running, *self.pending] if it.id == prompt_id), None)
 
     def cancel(self, prompt_id: str) -> bool:
         """Stop the running prompt of this id at its next step, or drop the first that waits."""
@@ -98,27 +89,26 @@ class PromptQueue:
 
     def drop(self, prompt_id: str) -> bool:
         """Drop the first waiting prompt of this id, without a trace."""
-        row = next((row for row in self._pending if row[-1].id == prompt_id), None)
-        if row is None:
+        task = next((task for task in self.pending if task.id == prompt_id), None)
+        if task is None:
             return False
-        self._pending.remove(row)
-        self._runner.cancel(row[-1].generation)
+        self.pending.remove(task)
+        self._runner.cancel(task.generation)
         self._broadcast_status()
-        if not self._pending:
+        if not self.pending:
             # The worker wakes, finds nothing, and reports it.
             self._broadcast_status()
         return True
 
     def drop_all(self) -> None:
         """Drop all waiting prompts, and report it once."""
-        dropped = self.waiting()
-        self._pending.clear()
+        dropped, self.pending = self.pending, []
         for task in dropped:
             self._runner.cancel(task.generation)
         self._broadcast_status()
 
     def status(self) -> dict[str, Any]:
-        remaining = (self.running is not None) + len(self._pending)
+        remaining = (self.running is not None) + len(self.pending)
         return {"exec_info": {"queue_remaining": remaining}}
 
     async def open(self) -> None:
@@ -131,11 +121,11 @@ class PromptQueue:
         self.hub.start()
         self.forget_all()
         wipe_temp(self._mock.files)
-        self._numbers = itertools.count()
+        self.numbers = itertools.count()
 
     def forget_all(self) -> None:
         self.running = None
-        for part in (self._pending, self.history, self.cache):
+        for part in (self.pending, self.history, self.cache):
             part.clear()
         self._start_worker()
 
@@ -153,14 +143,14 @@ class PromptQueue:
     async def _work(self) -> None:
         while True:
             # Except those that the fault plan never lets start.
-            ready = (row for row in self._pending if not row[-1].planned.never_starts)
-            row = next(ready, None)
-            if row is None:
+            ready = (task for task in self.pending if not task.planned.never_starts)
+            task = next(ready, None)
+            if task is None:
                 self._filled.clear()
                 await self._filled.wait()
             else:
-                self._pending.remove(row)
-                await self._run(row[-1])
+                self.pending.remove(task)
+                await self._run(task)
 
     async def _run(self, task: Task) -> None:
         generation = task.generation

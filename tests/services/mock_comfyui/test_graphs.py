@@ -96,7 +96,6 @@ async def test_what_the_server_stumbles_over(image_mock: Service) -> None:
         None,
         {"prompt": {"last_node_id": 2, "nodes": [{"id": 1}]}},
         {"prompt": {"1": None}},
-        {"prompt": simple_graph(), "number": "x"},
         {"prompt": simple_graph(), "extra_data": "x"},
     )
     for body in bodies:

@@ -1,10 +1,10 @@
-"""The queue of the native wire, by number and id, and its sockets."""
+"""The queue of the native wire, and its sockets."""
 
 import asyncio
 import uuid
 
 from tests.services.mock_comfyui.client import entry_of, history_of, listening, queue, simple_graph
-from tests.services.mock_core.serving import Json, Service
+from tests.services.mock_core.serving import Service
 
 STICK = {"where": "start", "do": "stick", "match": {"nth": 1}}
 
@@ -25,21 +25,6 @@ async def test_never_two_run_at_once(image_mock: Service) -> None:
     assert max(rows) == 1
     for answer in answers:
         assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
-
-
-async def test_numbers_decide_the_order(image_mock: Service) -> None:
-    first = await _occupied(image_mock)
-    numbers = []
-    orders: list[Json] = [{}, {"number": 3.5}, {"number": -5}]
-    for color, order in enumerate(orders):
-        numbers.append((await queue(image_mock, simple_graph(color), **order))["number"])
-    assert numbers == [1, 3.5, -5.0]
-    waiting = (await image_mock.json("/queue"))["queue_pending"]
-    assert [row[0] for row in waiting] == [-5.0, 1, 3.5]
-    await image_mock.post("/interrupt", {"prompt_id": first})
-    await image_mock.until("/history", lambda it: len(it) == 4)
-    ended = [entry["prompt"][0] for entry in (await image_mock.json("/history")).values()]
-    assert ended == [0, -5.0, 1, 3.5]
 
 
 async def test_the_old_end_is_told_of_an_id_that_runs_again(image_mock: Service) -> None:
