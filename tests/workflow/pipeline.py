@@ -142,28 +142,24 @@ class Pipeline:
         assert record is not None
         return record
 
-    async def until(self, job_id: str, *statuses: Status) -> Record:
-        """The record as soon as it has reached one of these states."""
+    async def reaches(self, job_id: str, reached: Callable[[Record], object]) -> Record:
+        """The record as soon as it has reached something."""
 
         async def look() -> Record | None:
             return self.records.read(job_id)
 
-        found = await eventually(look, lambda it: it is not None and it.status in statuses)
+        found = await eventually(look, lambda it: it is not None and reached(it))
         assert found is not None
         return found
+
+    async def until(self, job_id: str, *statuses: Status) -> Record:
+        return await self.reaches(job_id, lambda record: record.status in statuses)
 
     async def noted(self, job_id: str, note: str) -> Record:
         """The record as soon as a transition says this."""
-
-        async def look() -> Record | None:
-            return self.records.read(job_id)
-
-        def says(record: Record | None) -> bool:
-            return record is not None and any(note in each.note for each in record.transitions)
-
-        found = await eventually(look, says)
-        assert found is not None
-        return found
+        return await self.reaches(
+            job_id, lambda record: any(note in each.note for each in record.transitions)
+        )
 
     async def slots(
         self, reached: Callable[[SlotView], object] = bool, gate: str = JOB_GATE
@@ -239,7 +235,7 @@ def paid_once(rows: Iterable[Json]) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def vendors(**settings: Any) -> AsyncIterator[tuple[Service, Service]]:
+async def vendors() -> AsyncIterator[tuple[Service, Service]]:
     async with running(comfyui()) as images, running(kling()) as videos:
         yield images, videos
 

@@ -11,7 +11,6 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
-    DeleteWorkflowExecutionRequest,
     PauseActivityRequest,
     ResetActivityRequest,
 )
@@ -39,7 +38,7 @@ from shared.temporal.client import (
     WORKFLOW_TASK_TIMEOUT,
 )
 from tests.fixtures.eventually import eventually
-from tests.fixtures.temporal import NewClient, reset
+from tests.fixtures.temporal import NewClient, delete, reset
 from tests.workflow.pipeline import (
     LONG,
     STEPS,
@@ -244,13 +243,6 @@ async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
     assert why(record).code == "forgotten"
     assert stored(line, record, "video")
     assert paid_once(await line.ledger("video"))
-
-
-async def delete(client: Client, job_id: str) -> None:
-    execution = WorkflowExecution(workflow_id=job_id)
-    await client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-    )
 
 
 # The activities of a job

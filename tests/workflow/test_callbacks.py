@@ -118,11 +118,7 @@ async def call_back(line: Pipeline, external_id: str, status: str, *, at: int) -
 async def accepted(line: Pipeline, attempt: int = 1) -> str:
     """A job whose video the vendor has, and whose record says so."""
     job_id = await line.submit()
-
-    async def look() -> Record | None:
-        return line.records.read(job_id)
-
-    await eventually(look, lambda it: it is not None and f"{job_id}.video.{attempt}" in it.tasks)
+    await line.reaches(job_id, lambda record: f"{job_id}.video.{attempt}" in record.tasks)
     return job_id
 
 

@@ -75,8 +75,7 @@ async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
     row = await line.images.row(f"{job_id}.image.1")
     assert (row["outcome"], row["charged"]) == ("cancelled", False)
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(job_id, "image", following)
 
 
 async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) -> None:
@@ -92,8 +91,7 @@ async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) 
     assert str(record.asset_url).endswith(f"{job_id}/video")
     assert stored(line, record, "video")
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(job_id, "video", following)
 
 
 def stored(line: Pipeline, record: Record, step: str) -> bool:
@@ -205,8 +203,7 @@ async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
     assert why(record).code == "terminated"
     row = await service.row(f"{job_id}.{stage}.1")
     assert row["outcome"] == ("cancelled" if stage == "image" else "succeeded")
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(job_id, stage, following)
 
 
 async def test_terminated_while_no_semaphore_runs(client: Client, tmp_path: Path) -> None:

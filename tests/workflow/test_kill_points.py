@@ -153,10 +153,6 @@ async def test_killed_there_the_job_goes_on_and_is_paid_for_once(
     await check_paid_once(deaths.line, await deaths.tasks[points])
 
 
-async def test_those_of_the_gate_over_the_native_wires_are_among_them() -> None:
-    assert {*AT_A_COMFYUI, *AT_KLING} <= {*WIRES["native"].points()}
-
-
 @pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
 async def test_the_points_are_all_that_there_are(
     line: Pipeline, tmp_path: Path, wire: Wire

@@ -84,10 +84,9 @@ async def accepting(line: Wired, step: str, deed: Deed = Deed.HOLD_REQUEST) -> t
 
 async def ended_alone(line: Wired, step: str, bad: str, following: str) -> Record:
     """The bad job's record; the next one began when nothing of it ran any more."""
-    row = await begun(line.service(step), f"{bad}.{step}.1", until="finished_ts")
+    await begun(line.service(step), f"{bad}.{step}.1", until="finished_ts")
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    next_row = await line.images.row(f"{following}.image.1")
-    assert row["finished_ts"] <= next_row["accepted_ts"]
+    await line.is_over_before(bad, step, following)
     record = await line.ended(bad)
     assert len(await made(line, step, bad)) == record.attempts[step] == 1
     return record
