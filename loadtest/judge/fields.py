@@ -107,6 +107,8 @@ FIELDS: dict[str, Table] = {
             derived("the pipeline, in the same file"): "plan.pipeline",
             HISTORY: "plan.on_video_failure",
             derived("each default, or another one on its metric"): "plan.thresholds",
+            unverified("held against the submissions, which may be fewer"): "plan.concurrency",
+            unverified("held against the totals before the run"): "plan.reset",
             RUNNER_ONLY: "command plan.*",
             derived("the jobs"): "pipeline",
             PLAN: "stages[].*",
