@@ -195,12 +195,5 @@ forgeries(
             VIDEO, callbacks=lambda sent: [*sent, sent[0] | REFUSED]
         ),
         "a callback that was rejected": lambda f: f.set(raw.RECEIPTS, fate="rejected"),
-        "a receipt of a failure": lambda f: f.set(
-            raw.RECEIPTS, task_status=lambda told: told.replace("succeed", "failed")
-        ),
-        "a fate that there is not": lambda f: f.set(raw.RECEIPTS, fate="fine"),
-        "a callback received after it had its effect": lambda f: f.set(
-            raw.RECEIPTS, received_at=lambda at: moved(at, 2)
-        ),
     }
 )

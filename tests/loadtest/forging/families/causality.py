@@ -122,9 +122,6 @@ forgeries(
         "a callback received before it was sent": lambda f: f.set(
             raw.RECEIPTS, received_at=lambda at: moved(at, -1)
         ),
-        "an end that the list and the record tell otherwise": lambda f: f.set(
-            raw.JOBS, "job", finished_at=lambda at: moved(at, -0.03)
-        ),
         "a job that ends at another instant than its last change": lambda f: f.set(
             raw.STATES,
             *("record", "transitions", f.random.choice((1, -1))),

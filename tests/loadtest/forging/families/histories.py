@@ -201,9 +201,6 @@ FORGERIES.extend(Forgery(f"without {name}", _emptied(name)) for name in BOOKS)
 CLOSED = {"eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_FAILED"}
 forgeries(
     {
-        "a list of runs that says failed": lambda f: f.set(
-            raw.EXECUTIONS, status=f.random.choice(("FAILED", "TERMINATED", "TIMED_OUT"))
-        ),
         "a history that says failed": lambda f: f.history(
             f.job(), lambda events: events[-1].update(CLOSED)
         ),
@@ -214,15 +211,9 @@ forgeries(
             f.job(), lambda events: events.__delitem__(slice(-5, None))
         ),
         "no permit in any history": lambda f: f.unsignalled(*f.order, name="granted:job")[:1],
-        "a permit of another number in the record": lambda f: f.set(
-            raw.STATES, "record", token=lambda number: number + 1
-        ),
         "another file in the history": lambda f: f.results(
             f.job(), lambda body: body["asset"].update(sha256="0" * 64)
         ),
         "an order that asked with another priority": lambda f: _asked(f, priority=1),
-        "another run in the list": lambda f: f.set(raw.EXECUTIONS, run_id="another"),
-        "another end in the list": lambda f: f.set(raw.EXECUTIONS, closed=lambda at: at - 0.2),
-        "a record of another run": lambda f: f.set(raw.STATES, "record", run_id="another"),
     }
 )

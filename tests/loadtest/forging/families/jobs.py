@@ -196,22 +196,7 @@ forgeries(
         ),
         "a record of another version than its last change": lambda f: _in_both(f, version=9),
         "a record that begins at version 3": lambda f: _versions(f, lambda changes: changes[2:]),
-        "a success in the middle": lambda f: _version(f, 3, status="succeeded"),
         "a gap in the versions": lambda f: _versions(f, lambda changes: changes[:4] + changes[5:]),
-        "a percentage that falls": lambda f: _version(f, 3, percent=90),
-        "an attempt that falls": lambda f: _version(f, 3, attempt=2),
-        "a video before the image": lambda f: _version(f, 1, step="video"),
-        "an image after the video": lambda f: _version(f, 4, step="image"),
-        "a list that tells of another style": lambda f: f.set(
-            raw.JOBS,
-            "job",
-            **{f.random.choice(("style", "priority", "asset_url", "error")): "another"},
-        ),
-        "a record of another version than the list": lambda f: f.set(
-            raw.JOBS, "job", version=lambda number: number + 1
-        ),
-        "a list that says failed": lambda f: f.set(raw.JOBS, "job", status="failed"),
-        "a success at 99 percent": lambda f: f.set(raw.JOBS, "job", percent=99),
         "a frame that tells another percentage": lambda f: _frames(
             f, lambda own: own[-2].update(percent=own[-2]["percent"] + 1)
         ),
@@ -237,16 +222,9 @@ forgeries(
         "a record without one file": lambda f: f.set(
             raw.STATES, "record", assets=lambda files: {"image": files["image"]}
         ),
-        "a wrong size": lambda f: f.set(
-            raw.STATES, "record", "assets", f.random.choice(KINDS), size=1
-        ),
-        "a file of another hash": lambda f: f.set(raw.FILES, sha256="0" * 64),
         "a file without a hash": lambda f: f.set(raw.FILES, sha256=None),
-        "a file that does not decode": lambda f: f.set(raw.FILES, problem="does not decode: no"),
         "nobody looked at a file": lambda f: f.drop(raw.FILES, kind=f.random.choice(KINDS)),
         "prompts swapped at a vendor": lambda f: _swap(f, f.ledger(), "prompt"),
         "prompts swapped at the sender": lambda f: _swap(f, raw.SUBMITS, "prompt"),
-        "another prompt in the record": lambda f: f.set(raw.STATES, "record", prompt="another"),
-        "another prompt in the list": lambda f: f.set(raw.JOBS, "job", prompt="another"),
     }
 )

@@ -40,11 +40,6 @@ def a_worker_that_never_was(f: Forger) -> Iterable[str]:
     return ()
 
 
-def _stage(f: Forger, place: int, **other: object) -> Iterable[str]:
-    f.edit(raw.STAGES, lambda rows: rows[place].update(other))
-    return ()
-
-
 def _slots_after(f: Forger, **other: object) -> Iterable[str]:
     place = f.random.choice((0, 1))
     f.edit(raw.STAGES, lambda rows: rows[place]["slots_after"].update(other))
@@ -275,11 +270,8 @@ def a_sample_of_another_time(f: Forger) -> Iterable[str]:
 
 forgeries(
     {
-        "a higher limit from the beginning": lambda f: _run(f, limit=2),
         "no limit at the beginning": lambda f: _run(f, limit=None),
         "a run without mocks": lambda f: _run(f, mocks=[]),
-        "a stage of fewer jobs": lambda f: _stage(f, 1, jobs=4),
-        "a stage that was given up": lambda f: _stage(f, 0, why="interrupted"),
         "the limit is higher behind a stage": lambda f: _slots_after(f, limit=2),
         "the limit is higher in one sample": lambda f: _limit_in_one_sample(
             f, f.random.choice((2, 5))
@@ -297,7 +289,6 @@ forgeries(
         "no conditions": lambda f: _plan(f, thresholds=[]),
         "fewer jobs planned": lambda f: _plan(f, stages=[1, 4]),
         "more jobs planned": lambda f: _plan(f, stages=[1, 5, 10]),
-        "a job of another stage": lambda f: f.set(raw.JOBS, stage=0),
         "an overlap": lambda f: touch(f, overlap=0.03),
     }
 )

@@ -166,17 +166,10 @@ forgeries(
         "a second charge": lambda f: _more(f, f.ledger(), f.job()),
         "a second charge under the next number": lambda f: _next(f, _step(f), f.job()),
         "a generation has not ended": lambda f: _next(f, "video", f.job(), **OPEN),
-        "a success that was not charged": lambda f: f.set(f.ledger(), charged=False),
-        "a task by another name": lambda f: f.set(f.ledger(), job_id="another"),
         "a generation is gone": lambda f: f.drop(f.ledger()),
         "a kept generation failed": lambda f: f.set(f.ledger(), **FAILED),
-        "more charged than rows": lambda f: _count(f, _step(f), "stats", charged=1),
-        "more accepted than rows": lambda f: _count(f, _step(f), "stats", accepted=1),
         "fewer accepted than rows": lambda f: _count(f, _step(f), "stats", accepted=-1),
-        "two in flight": lambda f: _count(f, _step(f), "stats", in_flight=2),
         "two were in flight": lambda f: _count(f, _step(f), "stats", max_in_flight=1),
-        "the bill is higher": lambda f: _count(f, _step(f), "verdict", charged=1),
-        "the bill knows an open task": lambda f: _count(f, _step(f), "verdict", open=1),
         "a file was fetched after its time": lambda f: _complaint(
             f, "fetched_after_expiry", ok=False
         ),
@@ -187,13 +180,9 @@ forgeries(
         "an end was not answered": lambda f: _complaint(
             f, "callbacks_unanswered", ok=False, entry={"status": "succeed"}
         ),
-        "a duplicate was counted": lambda f: _count(f, _step(f), "stats", duplicates=1),
         "more everywhere but at the vendor": lambda f: claim(f, f.job(), _step(f)),
-        "another permit for the video": lambda f: f.set(VIDEO, token=lambda number: number + 1),
         "more in list and record": lambda f: more_in_list_and_record(f, f.job(), _step(f)),
-        "more in the list": lambda f: _tell(f, raw.JOBS, "job", 2),
         "fewer in the list": lambda f: _tell(f, raw.JOBS, "job", 0),
-        "more in the record": lambda f: _tell(f, raw.STATES, "record", 3),
         "fewer in the record": lambda f: _tell(f, raw.STATES, "record", 0),
     }
 )
