@@ -40,7 +40,12 @@ async def run(api: Api, *command: str, **environment: str) -> tuple[int, str]:
     return process.returncode or 0, output.decode()
 
 
-async def test_one_job_by_curl(stack: Api, tmp_path: Path) -> None:
+async def test_a_batch_by_python_and_one_job_by_curl(stack: Api, tmp_path: Path) -> None:
+    status, said = await run(stack, sys.executable, str(EXAMPLES / "batch.py"), "3", "a fox")
+    assert status == 0, said
+    assert "0 to go" in said
+    assert "'succeeded': 3" in said
+
     if shutil.which("curl") is None:
         pytest.skip("left out: the example for curl (it is not installed)")
     video = tmp_path / "video.mp4"
@@ -52,10 +57,3 @@ async def test_one_job_by_curl(stack: Api, tmp_path: Path) -> None:
     refused, said = await run(stack, "sh", str(EXAMPLES / "submit.sh"), API_TOKEN="")
     assert refused != 0
     assert "401" in said
-
-
-async def test_a_batch_by_python(stack: Api) -> None:
-    status, said = await run(stack, sys.executable, str(EXAMPLES / "batch.py"), "3", "a fox")
-    assert status == 0, said
-    assert "0 to go" in said
-    assert "'succeeded': 3" in said
