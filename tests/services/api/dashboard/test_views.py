@@ -92,6 +92,15 @@ async def test_a_batch_shows_its_figures_and_its_jobs(filled: Place, new_page: N
         await lines(page, 2)
 
 
+async def test_the_longest_tag_pushes_no_figure_aside(filled: Place, new_page: NewPage) -> None:
+    job = GenVideoInput(prompt="a fox", style="ink", tag="x" * 200)
+    filled.records.write(sample_record(job_id(10), job))
+    async with new_page(f"{filled.base}/?view=batches") as page:
+        await expect(page.get_by_role("button", name="x" * 200)).to_be_visible()
+        table = page.get_by_role("group", name="Batches")
+        assert await table.evaluate("it => it.scrollWidth - it.clientWidth") == 0
+
+
 async def test_a_service_that_is_away_is_told_on_every_view(
     filled: Place, new_page: NewPage
 ) -> None:
