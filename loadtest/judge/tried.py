@@ -314,7 +314,8 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
         _paid_once,
         (
             "workflow/test_kill_points.py::test_killed_there_the_job_goes_on_and_is_paid_for_once",
-            "workflow/test_failures.py::test_a_submit_whose_reply_was_lost_is_adopted",
+            "workflow/test_failures.py"
+            "::test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended",
         ),
     ),
     "a lost, late or doubled callback changes nothing": (
