@@ -9,7 +9,8 @@ async def test_nothing_but_the_files_of_the_page_is_served(lonely: Api) -> None:
         answer = await lonely.http.get(f"/dashboard/{name}")
         assert answer.status_code == 200, name
         assert "script-src 'self'" in answer.headers["content-security-policy"]
-    others = ["..%2Fpage.py", "page.py", "none.js", ".js", "a%00.js", "lib/../../http/page.py"]
+    outside = ["..%2Fhttp%2Fpage.py", "..%2F..%2F..%2Fshared%2Ftexts%2Fpage.json"]
+    others = [*outside, "index.html", "none.js", ".js", "a%00.js"]
     for name in (*others, "lib", "lib/"):
         assert (await lonely.http.get(f"/dashboard/{name}")).status_code == 404, name
 
