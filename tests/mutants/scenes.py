@@ -142,8 +142,9 @@ async def terminated(site: Site) -> None:
 
 
 async def semaphore_terminated(site: Site) -> None:
-    """The semaphore is terminated while the first job's image is being made."""
+    """The semaphore is terminated while the first image is being made and all others wait."""
     job_id = await _first_under_way(site, "image")
+    await _settled(site, _all_others_wait(site, "semaphore terminated"))
     handle = site.client.get_workflow_handle(semaphore_id(JOB_GATE))
     ended = (await handle.describe()).run_id
     await handle.terminate("on purpose")
@@ -190,14 +191,16 @@ async def _at_work(site: Site, job_id: str) -> int:
 
 async def all_wait(site: Site) -> None:
     """The first image goes on until all others wait, so that their order is certain."""
-    count = SCENES["queue"].jobs
-
-    async def waiting() -> bool:
-        return len((await site.api.get("/slots")).body.get("waiting", ())) == count - 1
-
     await _first_under_way(site, "image")
-    await _settled(site, waiting)
+    await _settled(site, _all_others_wait(site, "queue"))
     await site.hurry("image")
+
+
+def _all_others_wait(site: Site, scene: str) -> Look:
+    async def waiting() -> bool:
+        return len((await site.api.get("/slots")).body.get("waiting", ())) == SCENES[scene].jobs - 1
+
+    return waiting
 
 
 # Jobs that are submitted at this rate request the slot in the order of the plan; the first of a new
