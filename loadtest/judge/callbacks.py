@@ -10,7 +10,7 @@ from loadtest.books.facts import Callback, Generation, mapping
 from loadtest.books.histories import Activity, Signal
 from loadtest.judge.clocks import RECEIVER, SERVER
 from loadtest.judge.compare import Between, Finding, OneOf
-from loadtest.judge.ledgers import ENDS, is_adopted, is_plain
+from loadtest.judge.ledgers import ENDS, REFUSED, is_adopted, is_plain
 from loadtest.judge.reference import Model, task_of
 from loadtest.times import instant
 
@@ -47,6 +47,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             sent[key] += each.sent is not None
             answered[key] += each.answered and plain
             refused = each.reply is not None and 400 <= each.reply < 500
+            refused |= any(word in each.note for word in REFUSED)
             for status in (each.status,) if plain else books.changes | set(ENDS):
                 possible[made.vendor_id, status] += each.sent is not None and not refused
         missing = books.changes - {each.status for each in made.callbacks}

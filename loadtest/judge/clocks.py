@@ -190,13 +190,26 @@ def _agreed(brackets: list[tuple[float, float]]) -> Offset:
 
 def _runner_unread(books: Books) -> Iterator[str]:
     """Return when the runner's clock was not read, though the runner was at work: it looked at the
-    slot. The clock may have been set there and back."""
+    slot. The clock may have been set there and back. And when the runner did not look at the slot,
+    though its clock was read, every service answered, and the slot was granted."""
     looks = sorted(sample.at for stage in books.stages for sample in stage.samples)
     readings = sorted(reading.sent for reading in books.clocks if reading.service == RUNNER)
-    for before, after in pairwise(readings):
-        seen = bisect_left(looks, after) - bisect_right(looks, before)
+    grants = sorted(run.granted or 0.0 for _, run in books.granted())
+    for before, after in _gaps(readings, looks):
+        yield f"the runner's clock was not read for {duration(after - before)}"
+    answered = {len(samples) for samples in books.processes.values()}
+    well = len(answered) == 1 and not any(map(books.restarts, books.processes))
+    for before, after in _gaps(looks, readings) if well else ():
+        if bisect_right(grants, before + FAR) < bisect_left(grants, after - FAR):
+            yield f"nobody looked at the slot for {duration(after - before)}"
+
+
+def _gaps(times: Times, others: Times) -> Iterator[tuple[float, float]]:
+    """Return the gaps between two times in which there are many of the others."""
+    for before, after in pairwise(times):
+        seen = bisect_left(others, after) - bisect_right(others, before)
         if after - before > UNREAD and seen >= AT_WORK:
-            yield f"the runner's clock was not read for {duration(after - before)}"
+            yield before, after
 
 
 def _runner_stepped(books: Books) -> Iterator[str]:

@@ -43,7 +43,7 @@ RUNNER_ONLY = unverified("only the runner knows it, and nothing follows from it"
 ABOUT = unverified("describes the machine and the setting, and no job")
 HOUSEHOLD = unverified("of the vendor's own house-keeping")
 TOTALS = derived("the totals at the end, less the rows")
-EDGE = unverified("a look at the stage's edge; the samples inside are held")
+EDGE = unverified("a chaos run keeps the slot as the API shows it, and looks at it by itself")
 OTHERS = unverified("only the API knows the jobs of others")
 COUNT = derived("the count beside it")
 
@@ -86,7 +86,7 @@ _GENERATION = _table(
         derived("what became of the task, in the same row"): "callbacks[].status",
         derived("the vendor's fault trace"): "callbacks[].note",
         bounded("the task's change, and its receipt"): "callbacks[].sent_at",
-        derived("the fate in its receipt"): "callbacks[].reply",
+        derived("what a fault had done to it, and its receipt"): "callbacks[].reply",
         derived("the reply, in the same row"): "callbacks[].error",
         unverified("a price; what the history has as the cost is held against it"): "units",
     }
@@ -94,6 +94,9 @@ _GENERATION = _table(
 _SLOT = {
     derived("the limit at the beginning"): "limit",
     derived("nobody pauses in a run"): "paused",
+    bounded("permits and closes in Temporal's histories"): "holders",
+    bounded("the closes of its holders in Temporal's histories"): "draining",
+    bounded("requests and permits in Temporal's histories"): "waiting places.*",
 }
 
 FIELDS: dict[str, Table] = {
@@ -114,7 +117,7 @@ FIELDS: dict[str, Table] = {
             PLAN: "stages[].*",
             bounded("its first stage"): "began_at",
             unverified("the books were read by then"): "ended_at",
-            derived("the ledgers, which real vendors don't show"): "mocks",
+            bounded("the ledgers: a vendor that shows one is a mock"): "mocks",
             derived("the records"): "namespace",
             ABOUT: "temporal_ui environment.* code.*",
             unverified("held against the vendors' fault trace, rule by rule"): "faults.*",
@@ -176,9 +179,6 @@ FIELDS: dict[str, Table] = {
             bounded("the stage"): "at",
             PLAN: "stage",
             **_SLOT,
-            bounded("permits and closes in Temporal's histories"): "holders",
-            bounded("the closes of its holders in Temporal's histories"): "draining",
-            bounded("requests and permits in Temporal's histories"): "waiting places.*",
         }
     ),
     raw.LEDGERS["image"]: _GENERATION,

@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loadtest.books import raw
-from loadtest.books.facts import SlotSample
+from loadtest.books.facts import SlotSample, mapping, read
 from loadtest.books.histories import Execution
 from loadtest.books.model import SEMAPHORE, Books, StageBook
 from loadtest.judge.clocks import SERVER, Clocks
@@ -116,17 +116,18 @@ def _samples(
     Its request was sent after the sample before, and answered by a question that was at most VIEW
     old then, or, if that was on its way, after the request before.
     """
-    samples = sorted(stage.samples, key=lambda sample: sample.at)
+    samples = _looks(stage, books)
     runs = [run for job in books.jobs for run in job.executions]
     starts = sorted(run.started or 0.0 for run in runs)
     closes = sorted(run.closed for run in runs if run.closed is not None)
     turns = sorted(queue, key=lambda turn: turn.key)
     gone = sum(run.granted is None for run in runs)
     ahead, behind = clocks.latest(SERVER, 0.0), clocks.earliest(SERVER, 0.0)
-    ats = [-inf, -inf, *(sample.at for sample in samples), inf]
+    begins = [-inf, -inf, *(begin for _, begin, _ in samples)]
+    ends = [*(end for _, _, end in samples[1:]), inf]
     every = 1 + len(samples) * len(queue) // LOOKS
-    for number, sample in enumerate(samples):
-        span = _Span(ats[number] - VIEW - ahead, sample.at - behind)
+    for number, (sample, _, end) in enumerate(samples):
+        span = _Span(begins[number] - VIEW - ahead, end - behind)
         # Those that can wait or hold then; nobody knows of others' jobs.
         most = bisect_right(starts, span.until) - bisect_right(closes, span.since)
         yield from _sample(stage, sample, span, books=books, holds=holds, most=most)
@@ -137,13 +138,32 @@ def _samples(
             if not books.struck:
                 yield from _one_state(queue, sample, span, gone=gone)
             # The places were asked for after the sample, and before the next one.
-            later = span._replace(until=ats[number + 3] - behind)
+            later = span._replace(until=ends[number] - behind)
             yield from _places(turns, sample, later, gone=gone)
     run = Subject(RUN, stage.number)
-    if samples != stage.samples:
+    if any(then.at < sample.at for sample, then in pairwise(stage.samples)):
         yield run.found("slots.at", "samples of the slot are not in order")
-    if not samples and not books.struck and stage.ended - stage.began > UNSEEN:
+    if not stage.samples and not books.struck and stage.ended - stage.began > UNSEEN:
         yield run.found("slots", "nobody looked at the slot")
+
+
+def _looks(stage: StageBook, books: Books) -> list[tuple[SlotSample, float, float]]:
+    """Return each sample with the times between which it was answered: those of the stage, and the
+    looks at its edges, before its first submission and behind its end."""
+    found = [(sample, sample.at, sample.at) for sample in sorted(stage.samples, key=lambda s: s.at)]
+    sent = [each.sent for job in stage.jobs.values() for each in job.submissions]
+    first = min([*sent, *(sample.at for sample in stage.samples)], default=stage.ended)
+    later = [each.began for each in books.stages if each.began >= stage.ended]
+    last = min(later, default=float(books.run.get("ended_at") or inf))
+    for moment, place, begin, end in (
+        ("slots_before", 0, stage.began, first),
+        ("slots_after", len(found) + 1, stage.ended, last),
+    ):
+        row = mapping(stage.row.get(moment))
+        # A chaos run keeps the slot as the API has it.
+        if row and not books.struck:
+            found.insert(place, (read(SlotSample, row | {"at": begin, "row": row}), begin, end))
+    return found
 
 
 def _holds(books: Books) -> Holds:
@@ -184,20 +204,22 @@ def _sample(
         or any((run.closed or inf) <= span.until for run in known[name].executions)
         for name in sample.holders
     )
-    expected = {
-        "at": Between(stage.began, stage.ended),
+    expected: dict[str, Any] = {
         "limit": limit,
         "paused": False,
         "draining": Number(0, drained),
         "waiting": Number(0, None if books.foreign_jobs else most, missing=True),
     }
+    if "at" in sample.row:
+        expected["at"] = Between(stage.began, stage.ended)
     yield from named.differ(raw.SLOTS, sample.row, expected)
     for name in sample.holders:
         holder = Subject(name, stage.number)
         if name not in known and name not in books.foreign_jobs:
             yield holder.found("slots.holders", f"held the slot at {at}, and no book knows it")
         elif name in known and not any(span.touched(*hold) for hold in holds.get(name, ())):
-            yield holder.found("slots.holders", f"held the slot at {at}, which was not its time")
+            why = "which was not its time" if name in holds else "and has no permit in any history"
+            yield holder.found("slots.holders", f"held the slot at {at}, {why}")
     if limit is not None and len(set(sample.holders)) > limit:
         text = f"{', '.join(sample.holders)} held the slot at {at}, the limit being {limit}"
         yield named.found("slots.holders", text)

@@ -23,6 +23,9 @@ BILL = ("charged_twice", UNANSWERED, EXPIRED)
 """What a mock's bill complains of."""
 DAY = 86_400.0
 """The least time, by a mock's own clock, for which it keeps a file."""
+SILENT = 45.0
+"""Seconds in which a runner at work notes something: it waits for one answer, and then reads its
+clock."""
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
 
@@ -161,8 +164,9 @@ def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
         "began_at": Between(books.run.get("began_at"), min(sent, default=None)),
     }
     if stage.why == "done":
-        latest = max(ends, default=stage.began) - 0.25
-        expected["ended_at"] = Between(latest, books.run.get("ended_at"))
+        least = max(ends, default=stage.began) - 0.25
+        most = min(_noted(stage, books) + SILENT, float(books.run.get("ended_at") or inf))
+        expected["ended_at"] = Between(least, inf if books.struck else most)
     for moment in ("slots_before", "slots_after"):
         if stage.row.get(moment):
             expected |= {f"{moment}.limit": books.limit, f"{moment}.paused": False}
@@ -173,11 +177,24 @@ def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
         yield run.found("stages", text, planned, noted)
 
 
+def _noted(stage: StageBook, books: Books) -> float:
+    """Return when the runner noted something for the last time before the stage's end."""
+    noted = [sample.at for sample in stage.samples]
+    noted += [reading.sent for reading in books.clocks if reading.service == "runner"]
+    noted += [at for samples in books.processes.values() for at, _ in samples]
+    noted += [at for job in stage.jobs.values() for at in [job.finished] if at is not None]
+    return max((at for at in noted if at <= stage.ended), default=stage.began)
+
+
 def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
     """Expect one submission for each place of the plan, at its instant, under its own key."""
     sent = [each for job in stage.jobs.values() for each in job.submissions]
     places = Counter(each.index for each in [*sent, *stage.refused])
-    free = tuple(sorted(set(range(stage.planned_jobs)) - set(places)))
+    planned, key = range(stage.planned_jobs), f"{books.run.get('run_id')}-{stage.number}"
+    free = tuple(sorted(set(planned) - set(places)))
+    for place in free if sum(places.values()) >= len(planned) else ():
+        text = f"no submission has the key {key}-{place}"
+        yield Subject(RUN, stage.number).found("submits", text)
     rate = books.run["plan"].get("rate")
     begins = sorted(each.planned - (each.index / rate if rate else 0) for each in sent)
     for job in stage.jobs.values():
@@ -186,12 +203,14 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
             due = begins[len(begins) // 2] + (each.index / rate if rate else 0)
             expected: dict[str, Any] = {
                 "stage": stage.number,
-                "key": f"{books.run.get('run_id')}-{stage.number}-{each.index}",
+                "key": f"{key}-{each.index}",
             }
             if not books.struck:
                 expected["planned_at"] = Between(max(due - 1e-4, stage.began), due + 1e-4)
                 expected["sent_at"] = Between(due - 0.01, each.answered)
-            if places[each.index] > 1 or not 0 <= each.index < stage.planned_jobs:
+            if each.index not in planned:
+                expected["index"] = Number(0, len(planned) - 1)
+            elif places[each.index] > 1:
                 expected["index"] = OneOf(free)
             yield from named.differ(raw.SUBMITS, row, expected)
 

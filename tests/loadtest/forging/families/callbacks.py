@@ -170,6 +170,20 @@ def a_callback_with_a_wrong_token_that_was_applied(f: Forger) -> Iterable[str]:
 
 
 @forgery_of("forged-callbacks")
+def a_callback_with_a_wrong_token_that_was_answered_and_applied(f: Forger) -> Iterable[str]:
+    """By receipt and ledger; the vendor's own note of it stays."""
+    job_id, *_ = a_callback_with_a_wrong_token_that_was_read_and_applied(f)
+
+    def answer(row: Row) -> None:
+        for sent in row["callbacks"]:
+            if "wrong token" in sent["note"]:
+                sent.update(reply=200, error=None)
+
+    f.each(VIDEO, answer, of=job_id)
+    return [f"receipts: {job_id}"]
+
+
+@forgery_of("forged-callbacks")
 def a_callback_with_a_wrong_token_that_was_read_and_applied(f: Forger) -> Iterable[str]:
     video = next(row for row in f.rows(VIDEO) if "wrong token" in row["callbacks"][0]["note"])
     job_id = str(video["external_id"]).split(".")[0]

@@ -87,6 +87,13 @@ def more_attempts_by_every_note_than_are_allowed(f: Forger) -> Iterable[str]:
 
 
 @forgery_of(FAILING)
+def a_failed_generation_that_its_ledger_lacks(f: Forger) -> Iterable[str]:
+    [row, *_] = [row for row in f.rows(raw.LEDGERS["image"]) if row["outcome"] == "failed"]
+    f.drop(raw.LEDGERS["image"], of=job_in(row), external_id=row["external_id"])
+    return [f"{row['external_id']}, which is not in the vendor's ledger"]
+
+
+@forgery_of(FAILING)
 def a_second_attempt_without_a_pause(f: Forger) -> Iterable[str]:
     def change(events: list[Row]) -> None:
         for event in events:

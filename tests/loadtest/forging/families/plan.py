@@ -14,8 +14,9 @@ from tests.loadtest.forging.kit import (
     moved,
     shift,
 )
-from tests.loadtest.synthetic import exactly
+from tests.loadtest.synthetic import exactly, put
 
+STRANGER = "job-ffffffffffffffffffffffff"
 IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
 
 
@@ -43,6 +44,13 @@ def a_worker_that_never_was(f: Forger) -> Iterable[str]:
 def _slots_after(f: Forger, **other: object) -> Iterable[str]:
     place = f.random.choice((0, 1))
     f.edit(raw.STAGES, lambda rows: rows[place]["slots_after"].update(other))
+    return ()
+
+
+def _later(f: Forger, seconds: float) -> Iterable[str]:
+    """The last stage and the run end later than they did."""
+    f.json(raw.RUN, lambda run: put(run, ended_at=lambda at: at + seconds))
+    f.edit(raw.STAGES, lambda rows: put(rows[-1], ended_at=lambda at: at + seconds))
     return ()
 
 
@@ -199,8 +207,8 @@ def two_holders(f: Forger) -> Iterable[str]:
 
 @forgery
 def a_stranger_holds_it(f: Forger) -> Iterable[str]:
-    _sample(f, holders=["job-ffffffffffffffffffffffff"])
-    return ["job-ffffffffffffffffffffffff"]
+    _sample(f, holders=[STRANGER])
+    return [STRANGER]
 
 
 @forgery
@@ -260,6 +268,23 @@ def a_job_holds_it_long_before_its_turn(f: Forger) -> Iterable[str]:
     return [f.order[-1]]
 
 
+@forgery_of("slow-vendor")
+def a_slot_that_nobody_looked_at_for_a_while(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.SLOTS)
+    f.put(raw.SLOTS, rows[: len(rows) // 5] + rows[4 * len(rows) // 5 :])
+    return ()
+
+
+@forgery
+def a_job_that_is_gone_from_its_place(f: Forger) -> Iterable[str]:
+    """The last submission of a stage is of a place that the plan does not have."""
+    rows = f.rows(raw.SUBMITS)
+    last = max(rows, key=lambda row: int(row["index"]))
+    last["index"] += 1
+    f.put(raw.SUBMITS, rows)
+    return [f"no submission has the key {last['key']}"]
+
+
 @forgery
 def a_sample_of_another_time(f: Forger) -> Iterable[str]:
     rows = f.rows(raw.SLOTS)
@@ -272,6 +297,7 @@ forgeries(
     {
         "no limit at the beginning": lambda f: _run(f, limit=None),
         "a run without mocks": lambda f: _run(f, mocks=[]),
+        "a stage that ended a minute later": lambda f: _later(f, 60),
         "the limit is higher behind a stage": lambda f: _slots_after(f, limit=2),
         "the limit is higher in one sample": lambda f: _limit_in_one_sample(
             f, f.random.choice((2, 5))
