@@ -23,7 +23,7 @@ def submit(http: httpx.Client, prompt: str, tag: str, *, key: str) -> str:
     order = {"prompt": prompt, "style": "ink", "tag": tag}
     while True:
         answer = http.post("/jobs", json=order, headers={"Idempotency-Key": key})
-        if answer.status_code not in (429, 503):
+        if "Retry-After" not in answer.headers:
             break
         time.sleep(int(answer.headers["Retry-After"]))
     answer.raise_for_status()

@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 from temporalio.client import Client
 
 from shared.semaphore import rebuild
 from tests.services.api.conftest import Api, NewApi
+from tests.services.mock_core.serving import served
 from tests.workflow.pipeline import working
 
 EXAMPLES = Path("docs/examples")
@@ -57,3 +61,13 @@ async def test_a_batch_by_python_and_one_job_by_curl(stack: Api, tmp_path: Path)
     refused, said = await run(stack, "sh", str(EXAMPLES / "submit.sh"), API_TOKEN="")
     assert refused != 0
     assert "401" in said
+
+
+async def test_a_refusal_that_no_retry_mends_ends_the_batch(stack: Api) -> None:
+    refusing = Route("/jobs", lambda _: Response(status_code=503), methods=["POST"])
+    async with served(Starlette(routes=[refusing])) as url:
+        batch = (sys.executable, str(EXAMPLES / "batch.py"), "1", "a fox")
+        status, said = await run(stack, *batch, API_URL=url)
+
+    assert status == 1
+    assert "503 Service Unavailable" in said
