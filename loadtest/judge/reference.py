@@ -20,7 +20,7 @@ from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Between, Finding, Number, OneOf, Subject
 from loadtest.times import duration, timestamp
 
-BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of 4")
+BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of (\d+)")
 STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
 ALL_STORED = re.compile(r"(\w+) stored")
 REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
@@ -359,6 +359,9 @@ def _near(at: float | None) -> Between:
 
 def _attempts(model: Model) -> Iterator[Finding]:
     """Expect no more attempts than allowed, and that none is given up before."""
+    for each in model.run.versions:
+        if (begun := BEGINS.fullmatch(each.note)) and int(begun[3]) != MOST_ATTEMPTS:
+            yield model.found("attempts", each.note, MOST_ATTEMPTS, begun[3])
     for order in model.run.orders:
         if order.attempt > MOST_ATTEMPTS:
             text = f"{order.step} was tried {order.attempt} times"
