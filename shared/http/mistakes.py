@@ -44,6 +44,12 @@ _SENTENCES = {
     "json_invalid": "It is not JSON: {error}.",
     "value_error": "{error}",
 }
+# Of patterns that say little to a reader.
+_BY_PATTERN = {
+    r"^[^\x00]*$": "It may not hold a NUL character.",
+    r"^[^\x00-\x1f\x7f]*$": "It may not hold control characters, such as a line break.",
+    r"^[\x21-\x7e]+$": "It may hold only visible ASCII characters, without spaces.",
+}
 
 
 class Mistake(NamedTuple):
@@ -101,10 +107,11 @@ def _name(step: str) -> str:
 
 def sentence_of(error: Mapping[str, Any]) -> str:
     """Return the sentence for pydantic's error."""
-    template = _SENTENCES.get(error["type"])
+    values = error.get("ctx", {})
+    template = _BY_PATTERN.get(values.get("pattern")) or _SENTENCES.get(error["type"])
     if template is None:
         return utf8(f"{error['msg'].rstrip('.')}.")
-    return utf8(template.format_map(error.get("ctx", {})))
+    return utf8(template.format_map(values))
 
 
 def utf8(text: str) -> str:

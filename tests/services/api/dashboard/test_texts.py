@@ -161,7 +161,7 @@ def test_every_code_has_its_chinese() -> None:
 def test_every_sentence_of_a_service_has_its_chinese() -> None:
     sentences = {text for path in (*API, *READINESS) for text in _raised(path)}
     assert len(sentences) > 30
-    sentences |= set(mistakes._SENTENCES.values()) - {"{error}"}
+    sentences |= {*mistakes._SENTENCES.values(), *mistakes._BY_PATTERN.values()} - {"{error}"}
     sentences |= {BLANK.sub("{1}", text) for _, text in refusals._CONNECTIONS}
     sentences |= set(closing.MESSAGES.values())
     assert sorted(sentences - set(TABLE) - NOT_SEEN) == []

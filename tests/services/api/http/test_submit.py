@@ -171,7 +171,9 @@ async def test_bad_input_names_its_field(offline: httpx.AsyncClient) -> None:
         answer = await offline.post("/jobs", content=raw, headers=JSON)
         assert answer.status_code == 422, change
         assert answer.headers["content-type"] == "application/problem+json"
-        assert [error["field"] for error in answer.json()["errors"]] == [*change]
+        [mistake] = answer.json()["errors"]
+        assert mistake["field"] in change
+        assert "^" not in mistake["message"]
     assert (await offline.get("/jobs")).json()["jobs"] == []
 
 
