@@ -197,8 +197,12 @@ def loosened(run: dict[str, Any]) -> list[str]:
 
 
 def judge(folder: RunFolder) -> Judgement:
-    """Judge a run from its raw records alone."""
-    return judge_books(load(folder))
+    """Judge a run from its raw records alone; raise Damaged, in one line, if they make no sense."""
+    books = load(folder)
+    try:
+        return judge_books(books)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise Damaged(f"{folder.raw} is damaged: {type(error).__name__}: {error}") from error
 
 
 def judge_books(books: Books) -> Judgement:

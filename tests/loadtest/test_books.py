@@ -15,7 +15,7 @@ from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
-from tests.loadtest.synthetic import Row, Synthetic
+from tests.loadtest.synthetic import Row, Synthetic, put
 
 
 @pytest.fixture
@@ -133,6 +133,26 @@ def test_a_threshold_that_is_none_is_one_line(run: Synthetic, text: Any) -> None
     with pytest.raises(Damaged, match=r"run.json is damaged: .* no threshold in") as found:
         judge(run.folder)
     assert str(found.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "junk"),
+    [
+        (raw.RECEIPTS, (0,), {"updated_at": "x"}),
+        (raw.FRAMES, (0,), {"version": []}),
+        (raw.VENDORS, ("video", "stats"), {"speed": "x"}),
+    ],
+)
+def test_a_value_of_a_wrong_kind_is_damage(
+    run: Synthetic, name: str, path: tuple[str | int, ...], junk: Row
+) -> None:
+    if name == raw.VENDORS:
+        run.told(name, *path, **junk)
+    else:
+        run.edit(name, lambda rows: put(rows, *path, **junk))
+
+    with pytest.raises(Damaged, match=r"raw is damaged: (Type|Value)Error"):
+        judge(run.folder)
 
 
 @pytest.mark.parametrize("ui", ["javascript:alert(1)//", 'http://x/" onclick="alert(1)', "data:,x"])
