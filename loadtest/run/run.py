@@ -19,7 +19,7 @@ from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector, probe
 from loadtest.run.plan import Plan
 from loadtest.run.progress import Display
-from loadtest.run.stage import Stage, background
+from loadtest.run.stage import AWAY_SECONDS, SAMPLE_SECONDS, Stage, background
 from loadtest.settings import Settings
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
@@ -86,7 +86,7 @@ class Run:
     async def go(self, display: Display, stop: asyncio.Event) -> RunFolder:
         """Run all stages and collect all books; `why` says how it ended."""
         began = time.time()
-        facts = await self._facts(began)
+        facts = await self._facts(began, stop)
         # First, and as unfinished: what a killed process leaves can be judged, and does not pass.
         self.folder.write(raw.RUN, facts)
         self.folder.append(raw.CLOCKS, await probe(self._stack.vendors, "begin"))
@@ -152,7 +152,7 @@ class Run:
         await collector.collect([(s.number, s.tracker) for s in stages], since=began)
         return collector.problems
 
-    async def _facts(self, began: float) -> dict[str, Any]:
+    async def _facts(self, began: float, stop: asyncio.Event) -> dict[str, Any]:
         settings = self._stack.settings
         if self._plan.reset:
             for vendor in self._stack.vendors:
@@ -171,7 +171,7 @@ class Run:
             "environment": environment(self._stack.server_version),
             "code": await self._code(),
             "faults": await self._faults(),
-            "limit": await self._limit(),
+            "limit": await self._limit(stop),
             "vendors_before": await self._totals(),
             "why": "unfinished",
         }
@@ -181,11 +181,17 @@ class Run:
         known = "on_video_failure" in self._stack.pipeline.input.model_fields
         return {} if known else {"on_video_failure": None}
 
-    async def _limit(self) -> int | None:
-        """Return the limit that the whole run is held against."""
-        with contextlib.suppress(Unreachable):
-            limit = (await self._stack.api.slots()).get("limit")
-            return limit if isinstance(limit, int) else None
+    async def _limit(self, stop: asyncio.Event) -> int | None:
+        """Return the limit that the whole run is held against; wait for a semaphore that does not
+        know it yet, because it is rebuilding."""
+        until = time.monotonic() + AWAY_SECONDS
+        while not stop.is_set() and time.monotonic() < until:
+            with contextlib.suppress(Unreachable):
+                slots = await self._stack.api.slots()
+                if not slots.get("rebuilding"):
+                    limit = slots.get("limit")
+                    return limit if isinstance(limit, int) else None
+            await asyncio.sleep(SAMPLE_SECONDS)
         return None
 
     async def _totals(self) -> dict[str, Any]:

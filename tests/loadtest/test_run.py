@@ -167,8 +167,10 @@ class Disturbance:
         refuse: int = 0,
         frames: int | None = None,
         away_after: int | None = None,
+        slow_slots: int = 0,
     ) -> None:
         self._app, self._refuse, self._frames, self._left = app, refuse, frames, away_after
+        self._slow_slots = slow_slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and self._frames is not None:
@@ -176,6 +178,9 @@ class Disturbance:
         if scope["type"] == "http":
             if self._left == 0:
                 return await Response(status_code=502)(scope, receive, send)
+            if scope["path"] == "/slots" and self._slow_slots:
+                self._slow_slots -= 1
+                return await Response(status_code=504)(scope, receive, send)
             if scope["method"] == "POST" and self._refuse:
                 self._refuse -= 1
                 refusal = Response(status_code=503, headers={"Retry-After": "0"})
@@ -266,7 +271,7 @@ async def run_plan(
 async def test_two_stages_pass_whatever_the_api_does_meanwhile(
     client: Client, tmp_path: Path
 ) -> None:
-    async with disturbed(client, tmp_path, refuse=3, frames=2) as stack:
+    async with disturbed(client, tmp_path, refuse=3, frames=2, slow_slots=1) as stack:
         run, judgement, shown = await run_plan(stack, Options(stages="1,6").plan())
 
     facts = run.folder.read(raw.RUN)
