@@ -165,7 +165,9 @@ class SemaphoreWorkflow:
                 holder = self._permits.drain(run.run_id, ended, workflow.now())
         if holder.drains_until is not None:
             why = _summary(f"what {run.job_id} has begun may run on")
-            await workflow.sleep(holder.drains_until - workflow.now(), summary=why)
+            # It may have passed while no semaphore ran; the SDK refuses a timer of the past.
+            if (left := holder.drains_until - workflow.now()) > timedelta():
+                await workflow.sleep(left, summary=why)
         elif holder.drain is not None and clean_up is not None:
             drain = Drain(
                 job_id=run.job_id,

@@ -1,9 +1,10 @@
 """What outlives a run of the semaphore, its process, and itself: holders, queue, tokens."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from shared.semaphore import rebuild
 from shared.semaphore.messages import Closed
@@ -252,6 +253,29 @@ class TestEnded:
         kept.book.vendors_clear.set()
         await kept.book.has_entered("next")
         assert kept.book.most == 1
+
+    async def test_a_place_whose_grace_has_passed_meanwhile_is_free(self, jobs: Jobs) -> None:
+        foreign = await jobs.foreign("foreign")
+        request = await jobs.request_of(foreign)
+        async with semaphore_of(jobs.client):
+            await jobs.ask(request.model_copy(update={"clean_up": None, "grace": 3.0}))
+            await eventually(lambda: _signals(foreign), bool)
+            await foreign.terminate()
+            view = await jobs.until(lambda view: any(each.draining for each in view.holders))
+        await jobs.semaphore.terminate()
+        until = view.holders[0].drains_until
+        assert until is not None
+        await asyncio.sleep((until - datetime.now(UTC)).total_seconds() + 0.1)
+        async with semaphore_of(jobs.client):
+            await jobs.start("next")
+            await jobs.book.has_entered("next")
+
+
+async def _signals(handle: WorkflowHandle[object, object]) -> int:
+    return sum(
+        event.HasField("workflow_execution_signaled_event_attributes")
+        for event in (await handle.fetch_history()).events
+    )
 
 
 class TestReset:
