@@ -10,8 +10,8 @@ zh* | ZH*) ;;
 esac
 text=$(cat)
 said='import sys
-from shared.texts import forgive, localized
-forgive()
+from shared.texts import localized, replace_unprintable
+replace_unprintable()
 print(localized(sys.stdin.buffer.read().decode()))'
 cd "$(dirname "$0")/.." || exit 1
 chinese=$(printf '%s' "$text" | "${PYTHON:-python3}" -c "$said" 2>/dev/null) && text=$chinese

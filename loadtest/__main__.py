@@ -7,8 +7,8 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from loadtest.cli import app  # noqa: E402
 from shared.process_exit import run_and_exit  # noqa: E402
-from shared.texts import forgive  # noqa: E402
+from shared.texts import replace_unprintable  # noqa: E402
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-forgive()
+replace_unprintable()
 run_and_exit(lambda: app(prog_name="python -m loadtest"))

@@ -19,8 +19,8 @@ from compose.stack.commands import (
 )
 from compose.stack.output import INTERRUPTED, USAGE, StackError, complain, reason_of
 from compose.stack.settings import Settings, load, load_for_down
-from compose.stack.subprocesses import heed_sigterm
-from shared.texts import forgive
+from compose.stack.subprocesses import raise_on_sigterm
+from shared.texts import replace_unprintable
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = os.environ
@@ -65,8 +65,8 @@ STANDALONE: dict[str, Callable[[], int]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit status."""
-    heed_sigterm()
-    forgive()
+    raise_on_sigterm()
+    replace_unprintable()
     try:
         return _dispatch(list(arguments)) or 0
     except StackError as error:

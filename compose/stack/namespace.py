@@ -37,7 +37,7 @@ class Options(BaseModel):
 
 
 @dataclass(frozen=True)
-class Outlook:
+class NamespaceFindings:
     """The findings of the semaphore's program; `commands` fix what it could not."""
 
     wrong: str
@@ -46,16 +46,18 @@ class Outlook:
     away: bool = False
 
 
-def look(settings: Settings, stack: modes.Stack, what: str, days: int = USUAL_DAYS) -> Outlook:
+def look(
+    settings: Settings, stack: modes.Stack, what: str, days: int = USUAL_DAYS
+) -> NamespaceFindings:
     """Return the findings; call `prepare` first. `what` is the program's command."""
     answer = stack.ask(SEMAPHORE, PROGRAM, what, str(days), timeout=PATIENCE)
     if answer.status == UNREACHABLE:
-        return Outlook(f"{settings.server}: {answer.last_line}", away=True)
+        return NamespaceFindings(f"{settings.server}: {answer.last_line}", away=True)
     if (seen := answer.found) is None:
-        return Outlook(f"it can't be checked ({answer.last_line})")
+        return NamespaceFindings(f"it can't be checked ({answer.last_line})")
     cloud = _CLOUD.search(settings.server)
     commands = (_of_cloud if cloud else _of_server)(settings, seen, days)
-    return Outlook(seen["wrong"], seen["done"], list(commands))
+    return NamespaceFindings(seen["wrong"], seen["done"], list(commands))
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> None:

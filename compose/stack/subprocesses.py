@@ -16,7 +16,7 @@ class Terminated(KeyboardInterrupt):
     """An interrupt by SIGTERM, which has reached only this process."""
 
 
-def heed_sigterm() -> None:
+def raise_on_sigterm() -> None:
     """Treat the first SIGTERM as an interrupt, so that started programs are ended, too.
 
     One that ends a process group comes twice, because make hands it on: the second one must not

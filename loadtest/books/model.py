@@ -207,7 +207,7 @@ class Books:
         return any(each.name == step and each.vendor in self.mocks for each in self.pipeline)
 
     @cached_property
-    def telling(self) -> bool:
+    def callbacks_known(self) -> bool:
         """Whether it is known what callbacks were sent."""
         return all(each.vendor in self.mocks for each in self.pipeline if each.called_back)
 
@@ -267,7 +267,7 @@ class Books:
         process = PROCESSES.get(vendor, "")
         return self.is_struck("kill", process) or bool(self.restarts(process))
 
-    def done_to(self, job_id: str, *deeds: str) -> bool:
+    def was_struck_by(self, job_id: str, *deeds: str) -> bool:
         """Whether chaos did one of these to the job."""
         return not self.disturbed.get(job_id, frozenset()).isdisjoint(deeds)
 

@@ -28,7 +28,7 @@ BUSY = 2.0
 def of_job(model: Model) -> Iterator[Finding]:
     """Find every callback whose delivery, receipt and signal contradict one another."""
     if model.job.ended and "receipts" not in model.books.unread:
-        if model.books.telling:
+        if model.books.callbacks_known:
             yield from _deliveries(model)
             yield from _contradicted(model)
         yield from _signals(model)
@@ -157,7 +157,7 @@ def _fates(model: Model) -> Iterator[Finding]:
         fates = (*TAKEN, "rejected", "unknown") if task else ("rejected", "unknown")
         expected: dict[str, Any] = {"fate": OneOf(fates)}
         made = known.get(str(task))
-        certain = books.telling and not (bent if made is None else made in bent)
+        certain = books.callbacks_known and not (bent if made is None else made in bent)
         if certain and made is not None:
             own = [each for g, each in sent if g is made and each.status == status]
             times = [each.sent or 0.0 for each in own]

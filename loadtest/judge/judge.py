@@ -241,7 +241,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
             yield from _conserved(job, books)
             record, runs = job.record, {run.run_id for run in job.executions}
             # A job whose history chaos has deleted may have been started again since.
-            gone = books.done_to(job.job_id, DELETE) and record and record.run_id not in runs
+            gone = books.was_struck_by(job.job_id, DELETE) and record and record.run_id not in runs
             if not runs or gone or "Temporal" in books.unread:
                 continue
             model = reference.model_of(job, stage, books, known)
@@ -263,10 +263,10 @@ def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
         yield found(LOST, "known to the API, yet missing from its list")
     if len(job.api) > 1:
         yield found(DUPLICATED, f"the API lists it {len(job.api)} times")
-    deleted = books.done_to(job.job_id, DELETE)
+    deleted = books.was_struck_by(job.job_id, DELETE)
     if not job.executions and "Temporal" not in unread and not deleted:
         yield found(LOST, "no history in Temporal")
-    if len(job.runs) > 1 and not books.done_to(job.job_id, RESET, START_AGAIN):
+    if len(job.runs) > 1 and not books.was_struck_by(job.job_id, RESET, START_AGAIN):
         yield found(DUPLICATED, f"{len(job.runs)} runs in Temporal")
     for run in job.executions:
         if run.problem is not None:

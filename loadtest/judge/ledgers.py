@@ -63,7 +63,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         "calls_back": bool(stage and stage.called_back and model.books.called_back),
         "duplicate": made.duplicate and twins,
     }
-    if not _comes_again(model, made):
+    if not _may_repeat(model, made):
         expected["job_key"] = _key(model, made.step, but=made)
         if prompts := _prompts(model, made.step):
             expected["prompt"] = OneOf(prompts)
@@ -192,7 +192,7 @@ def _source(model: Model, made: Generation) -> dict[str, Any]:
         return {}
     stage, done = before
     expected: dict[str, Any] = {}
-    without = (None,) if _comes_again(model, made) else ()
+    without = (None,) if _may_repeat(model, made) else ()
     if hashes := {g.sha256 for g in done if g.sha256}:
         # Where the vendor's address gives no file, our own copy of it is offered.
         stored = model.job.files.get(stage.name)
@@ -203,7 +203,7 @@ def _source(model: Model, made: Generation) -> dict[str, Any]:
     return expected
 
 
-def _comes_again(model: Model, made: Generation) -> bool:
+def _may_repeat(model: Model, made: Generation) -> bool:
     """True if an earlier stage of the job has the same vendor.
 
     To its ledger this generation is then other work, with words of its own and perhaps no source.

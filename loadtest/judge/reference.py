@@ -110,7 +110,7 @@ def model_of(job: JobFacts, stage: StageBook, books: Books, clocks: Clocks) -> M
     A run that chaos has made after it orders nothing, and the record is of the one before.
     """
     run = job.executions[-1]
-    if job.record is not None and books.done_to(job.job_id, RESET, START_AGAIN):
+    if job.record is not None and books.was_struck_by(job.job_id, RESET, START_AGAIN):
         run = next((each for each in job.executions if each.run_id == job.record.run_id), run)
     model = Model(
         job.job_id, job.stage, job, stage, books, clocks, run, _planned(job, stage, books)
@@ -337,7 +337,7 @@ def _submission(model: Model) -> Iterator[Finding]:
 def _runs(model: Model) -> Iterator[Finding]:
     """Expect the list of runs to show each run as its history has it; a run made by hand starts
     later."""
-    if model.books.done_to(model.job_id, RESET, START_AGAIN):
+    if model.books.was_struck_by(model.job_id, RESET, START_AGAIN):
         return
     rows = {str(row.get("run_id")): row for row in model.job.rows.get(raw.EXECUTIONS, ())}
     for run in model.job.executions:

@@ -300,22 +300,21 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
         _at_once,
         (
             "workflow/test_good_run.py::test_many_jobs_run_one_at_a_time_and_in_order",
-            "shared/semaphore/test_process.py::test_two_processes_are_no_more_than_one",
+            "shared/semaphore/test_process.py::test_two_processes_act_as_one",
         ),
     ),
     "no job lost or doubled": (
         _none_lost,
         (
             "mutants/test_mutants.py::test_mutants_are_convicted_as_expected",
-            "workflow/test_outages.py::test_a_killed_server_comes_back_to_all_that_were_queued",
+            "workflow/test_outages.py::test_killed_server_restarts_with_all_queued_jobs",
         ),
     ),
     "no generation paid twice": (
         _paid_once,
         (
-            "workflow/test_kill_points.py::test_killed_there_the_job_goes_on_and_is_paid_for_once",
-            "workflow/test_failures.py"
-            "::test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended",
+            "workflow/test_kill_points.py::test_killed_job_continues_and_is_paid_once",
+            "workflow/test_failures.py::test_after_all_ends_nothing_was_paid_twice_or_is_held",
         ),
     ),
     "a lost, late or doubled callback changes nothing": (
@@ -328,13 +327,13 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
     ),
     "a killed worker's job goes on elsewhere": (
         _taken_over,
-        ("workflow/test_killed_workers.py::test_the_job_goes_on_elsewhere",),
+        ("workflow/test_killed_workers.py::test_job_continues_on_another_worker",),
     ),
     "stored files are whole": (
         _whole,
         (
             "services/worker/results/test_checker.py"
-            "::test_a_hostile_file_is_a_bad_one_and_harms_nothing",
+            "::test_hostile_file_is_a_bad_result_and_harmless",
         ),
     ),
 }

@@ -41,7 +41,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         yield from _places(stage, books)
         yield from _callbacks_arrive(stage, books)
     yield from _shared(books)
-    yield from _strangers(books, run)
+    yield from _foreign_jobs(books, run)
     # A mock that was killed has lost its counts.
     if books.done and not books.struck:
         for step in books.mocks:
@@ -240,7 +240,7 @@ def _shared(books: Books) -> Iterator[Finding]:
                 yield Subject(job.job_id, job.stage).found(rule, f"its {kind} is that of {other}")
 
 
-def _strangers(books: Books, run: Subject) -> Iterator[Finding]:
+def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
     """Expect that generations of no job of the run are others' by the API, and of other prompts."""
     prompts = {job.submission.prompt: job.job_id for job in books.jobs if job.submission}
     known = {job.job_id: job.stage for job in books.jobs}

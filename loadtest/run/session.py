@@ -37,7 +37,7 @@ async def run_plan(
     pipeline = settings.known[plan.pipeline]
     temporal, version = await preflight(settings, pipeline)
     stop = asyncio.Event()
-    heed_interrupts(stop)
+    stop_on_interrupt(stop)
     async with (
         open_stack(settings, temporal, version, pipeline) as stack,
         armed(stack.vendors, plan.faults, seed=plan.seed),
@@ -47,7 +47,7 @@ async def run_plan(
     return folder, run.why
 
 
-def heed_interrupts(stop: asyncio.Event) -> None:
+def stop_on_interrupt(stop: asyncio.Event) -> None:
     """End the run in good order at the first interrupt, and the process at the second one.
 
     SIGTERM and SIGINT count apart, because a SIGTERM of a whole process group comes once as it is,

@@ -32,7 +32,7 @@ router = APIRouter(
 Count = Annotated[int, Field(ge=1), DIGITS]
 
 
-def _tellable(body: dict[str, Any]) -> dict[str, Any]:
+def _json_only(body: dict[str, Any]) -> dict[str, Any]:
     """Refuse NaN and Infinity, which JSON lacks, because the routes return what they take."""
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
@@ -43,7 +43,7 @@ def _tellable(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-JsonObject = Annotated[dict[str, Any], Body(), AfterValidator(_tellable)]
+JsonObject = Annotated[dict[str, Any], Body(), AfterValidator(_json_only)]
 
 
 def faults_answer(mock: Mock) -> dict[str, Any]:

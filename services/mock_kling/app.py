@@ -43,5 +43,5 @@ def create_app(settings: KlingSettings) -> FastAPI:
     app.state.tokens = native.TokenCheck(mock.clock)
     app.state.account = Account()
     app.state.callback_hosts = called(settings.mock_callback_hosts)
-    app.add_exception_handler(native.Instead, native.answered_instead)
+    app.add_exception_handler(native.EarlyResponse, native.early_response)
     return app

@@ -72,7 +72,7 @@ class TokenCheck:
             raise refused(EXPIRED)
 
 
-class Instead(Exception):
+class EarlyResponse(Exception):
     """Another reply than the API's; `reply` is sent unchanged."""
 
     def __init__(self, reply: Response) -> None:
@@ -80,9 +80,9 @@ class Instead(Exception):
         self.reply = reply
 
 
-async def answered_instead(_: Request, error: Exception) -> Response:
+async def early_response(_: Request, error: Exception) -> Response:
     """Send the answer that replaces the API."""
-    assert isinstance(error, Instead)  # noqa: S101 - registered for this type alone
+    assert isinstance(error, EarlyResponse)  # noqa: S101 - registered for this type alone
     return error.reply
 
 
@@ -91,7 +91,7 @@ async def authorized(request: Request, mock: TheMock) -> None:
     config = config_of(mock)
     if config.address in ("page", "blocked"):
         status = 200 if config.address == "page" else _BLOCKED
-        raise Instead(Response(_PAGE, status, media_type="text/html"))
+        raise EarlyResponse(Response(_PAGE, status, media_type="text/html"))
     tokens: TokenCheck = request.app.state.tokens
     tokens.check(request.headers.get("authorization"), config)
 

@@ -190,7 +190,7 @@ async def order(
     wanted = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)
     wanted.callback_url, wanted.image_source, wanted.detail = callback_url, image, detail
 
-    def turned_away(wanted: Generation) -> Response | None:
+    def order_refusal(wanted: Generation) -> Response | None:
         config = config_of(mock)
         known = mock.ledger.by_external(wanted.external_id or "")
         if known is not None and config.duplicates == "first":
@@ -201,7 +201,7 @@ async def order(
             return shape(None, POOL_FULL, None, {})
         return None
 
-    return await submit(mock, wanted, reply=reply, admission=turned_away, shape=shape)
+    return await submit(mock, wanted, reply=reply, admission=order_refusal, shape=shape)
 
 
 def _is_public(address: str) -> bool:

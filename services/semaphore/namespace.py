@@ -1,8 +1,8 @@
 """`python -m services.semaphore.namespace look|add|make [DAYS]`: check and repair the namespace.
 
 `look` changes nothing; `add` adds search attributes if it may; `make` also creates the namespace,
-which keeps closed jobs for DAYS. The last line is an `Outlook` as JSON; AWAY if the server does not
-answer.
+which keeps closed jobs for DAYS. The last line is `NamespaceFindings` as JSON; AWAY if the server
+does not answer.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ SPREAD_SECONDS = 60.0
 POLL_SECONDS = 0.25
 
 
-class Outlook(BaseModel):
+class NamespaceFindings(BaseModel):
     """The findings. `missing`: attributes and their types; `instead`: the types that they have;
     `forbidden`: why nothing was fixed; `refused`: why it could not be read."""
 
@@ -61,9 +61,9 @@ class Outlook(BaseModel):
 def namespace(what: str, days: int = USUAL_DAYS) -> int:
     """Read or fix the namespace, and report; AWAY if the server does not answer."""
     try:
-        outlook = asyncio.run(_outlook(what, days))
+        outlook = asyncio.run(_findings_of(what, days))
     except TemporalRefuses as refused:
-        outlook = Outlook(refused=refused.message)
+        outlook = NamespaceFindings(refused=refused.message)
     except TemporalUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return AWAY
@@ -71,9 +71,9 @@ def namespace(what: str, days: int = USUAL_DAYS) -> int:
     return 0
 
 
-async def _outlook(what: str, days: int) -> Outlook:
+async def _findings_of(what: str, days: int) -> NamespaceFindings:
     client = await answer(connect(PayloadSettings().payload_keys), seconds=CONNECT_SECONDS)
-    outlook = Outlook(namespace=client.namespace, missing=dict(TYPES))
+    outlook = NamespaceFindings(namespace=client.namespace, missing=dict(TYPES))
     try:
         outlook.there = await _knows(client, see_namespace)
         if not outlook.there and what == MAKE:
@@ -93,7 +93,7 @@ async def _outlook(what: str, days: int) -> Outlook:
     return outlook
 
 
-async def _see_attributes(client: Client, outlook: Outlook, *, fix: bool) -> None:
+async def _see_attributes(client: Client, outlook: NamespaceFindings, *, fix: bool) -> None:
     missing = await answer(missing_attributes(client))
     outlook.missing = {name: TYPES[name] for name in missing}
     outlook.instead = {name: instead for name, instead in missing.items() if instead}

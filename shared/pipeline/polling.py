@@ -220,5 +220,5 @@ def share_pace(waited: float, percent: int) -> float:
     """Return the pause until the end that the percent predicts, within bounds, so that a result
     does not wait."""
     longest = waited * POLL_SHARE
-    foretold = waited * (100 - percent) / percent if percent else longest
-    return min(max(min(foretold, longest), POLL_MIN_SECONDS), POLL_MAX_SECONDS)
+    predicted = waited * (100 - percent) / percent if percent else longest
+    return min(max(min(predicted, longest), POLL_MIN_SECONDS), POLL_MAX_SECONDS)

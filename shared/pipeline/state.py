@@ -85,7 +85,7 @@ class JobState:
         transitions = (*known, *later)
         self.record = self.record.model_copy(
             update={
-                **_as_told(transitions),
+                **_derived_fields(transitions),
                 "attempts": raised(self.record.attempts, self._paid),
                 "percent": transitions[-1].percent,
             }
@@ -135,7 +135,7 @@ def _are_one(change: Transition, other: Transition) -> bool:
     return found[0] == found[1]
 
 
-def _as_told(transitions: tuple[Transition, ...]) -> dict[str, object]:
+def _derived_fields(transitions: tuple[Transition, ...]) -> dict[str, object]:
     last = transitions[-1]
     return {
         "version": last.version,

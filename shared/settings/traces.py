@@ -39,7 +39,7 @@ class TraceSettings(CommonSettings):
         return {each[1].lower(): unquote(each[2]) for each in found if each}
 
     @model_validator(mode="after")
-    def _go_together_to(self) -> Self:
+    def _endpoint_for_headers(self) -> Self:
         if self.otel_exporter_otlp_headers and not self.otel_exporter_otlp_endpoint:
             raise ValueError("OTEL_EXPORTER_OTLP_HEADERS needs OTEL_EXPORTER_OTLP_ENDPOINT")
         return self

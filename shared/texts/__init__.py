@@ -37,7 +37,7 @@ def is_chinese(environ: Mapping[str, str]) -> bool:
     return (environ.get("LANGUAGE") or locale).lower().startswith("zh")
 
 
-def forgive() -> None:
+def replace_unprintable() -> None:
     """Write `?` for characters that the shell's encoding lacks, in place of an error."""
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")

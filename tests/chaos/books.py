@@ -75,7 +75,7 @@ class Evidence:
         """What the load test's judge says of these books."""
         return judge_books(self.books)
 
-    def done_to(self, job_id: str) -> frozenset[Done]:
+    def was_struck_by(self, job_id: str) -> frozenset[Done]:
         """What was done to a job; mostly nothing."""
         return frozenset(map(Done, self.books.disturbed.get(job_id, NOTHING)))
 

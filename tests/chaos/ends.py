@@ -37,14 +37,14 @@ def badly_ended(evidence: Evidence) -> Iterator[tuple[str, str]]:
         run, record = job.execution, job.record
         if run is None or run.closed is None or record is None or record.problem:
             continue
-        another = not evidence.done_to(job.job_id).isdisjoint((Done.RESET, Done.START_AGAIN))
+        another = not evidence.was_struck_by(job.job_id).isdisjoint((Done.RESET, Done.START_AGAIN))
         bad = _another_run if another and record.run_id != run.run_id else _bad
         for text in bad(job, run, record, evidence=evidence):
             yield job.job_id, text
 
 
 def _bad(job: JobFacts, run: Execution, record: Shown, *, evidence: Evidence) -> Iterator[str]:
-    done, code = evidence.done_to(job.job_id), record.error_code
+    done, code = evidence.was_struck_by(job.job_id), record.error_code
     if run.status == "TERMINATED" and record.status == "failed" and code != "terminated":
         yield f"terminated, and its record gives {code} as the reason"
     demanded = DEMANDS.get(run.status)
@@ -65,7 +65,7 @@ def _another_run(
     record's end stands."""
     if run.status not in ("FAILED", *FROM_OUTSIDE):
         yield f"it was reset or started again, and that run ended {run.status}"
-    yield from _by_hand(record, evidence.done_to(job.job_id))
+    yield from _by_hand(record, evidence.was_struck_by(job.job_id))
 
 
 def _by_hand(record: Shown, done: frozenset[Done]) -> Iterator[str]:

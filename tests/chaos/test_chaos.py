@@ -83,7 +83,7 @@ LONGEST = 5.0
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
-async def test_no_rule_is_broken_by_processes(tmp_path: Path) -> None:
+async def test_chaos_of_processes_has_no_violation(tmp_path: Path) -> None:
     deck = (*PARTS_DECK, *RUNS_DECK, *WIRE_DECK, *VENDORS_DECK, *HELD_DECK, *OPERATORS_DECK)
     result = await no_rule_is_broken(as_processes, deck, tmp_path)
 

@@ -10,5 +10,5 @@ from tests.chaos.test_chaos import PARTS_DECK, no_rule_is_broken
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 
-async def test_no_rule_is_broken_by_containers(tmp_path: Path) -> None:
+async def test_chaos_of_containers_has_no_violation(tmp_path: Path) -> None:
     await no_rule_is_broken(in_containers, PARTS_DECK, tmp_path)

@@ -52,11 +52,11 @@ def of(job: str, change: Callable[[Row], object]) -> Callable[[list[Row]], objec
     return edit
 
 
-def test_a_healthy_run_breaks_no_rule(run: Synthetic) -> None:
+def test_healthy_run_has_no_violation(run: Synthetic) -> None:
     assert violations(Evidence.of(run.folder)) == []
 
 
-def test_what_the_reference_model_finds_is_a_violation(run: Synthetic) -> None:
+def test_finding_of_the_reference_model_is_a_violation(run: Synthetic) -> None:
     def early(row: Row) -> None:
         row["accepted_at"] -= 3 * GAP
 
@@ -79,14 +79,14 @@ def test_what_the_reference_model_finds_is_a_violation(run: Synthetic) -> None:
         ({"tail": ["job-unknown"]}, judgement.TAIL, "job-unknown"),
     ],
 )
-def test_what_is_left_at_the_end_is_named(run: Synthetic, told: Row, rule: str, who: str) -> None:
+def test_leftovers_at_the_end_are_reported(run: Synthetic, told: Row, rule: str, who: str) -> None:
     noted(run, **told)
 
     [found] = violations(Evidence.of(run.folder))
     assert (found.rule, found.who) == (rule, who)
 
 
-def test_a_last_job_that_takes_two_attempts_is_in_trouble(run: Synthetic) -> None:
+def test_last_job_with_two_attempts_is_in_trouble(run: Synthetic) -> None:
     def second_attempt(rows: list[Row]) -> None:
         twin = dict(rows[2], job_id="twin", accepted_at=rows[2]["finished_at"])
         rows.append(twin | {"external_id": f"{THIRD}.video.2", "finished_at": twin["accepted_at"]})
@@ -96,7 +96,7 @@ def test_a_last_job_that_takes_two_attempts_is_in_trouble(run: Synthetic) -> Non
     assert {judgement.TAIL, "charged_twice"} <= broken(run)
 
 
-def test_two_that_a_semaphore_has_granted_at_once(run: Synthetic) -> None:
+def test_two_permits_at_once_are_a_violation(run: Synthetic) -> None:
     found = Evidence.of(run.folder)
     runs = {each.run_id: each for job in found.books.jobs for each in job.executions}
     first, second = runs[f"r-{FIRST}"], runs[f"r-{SECOND}"]
@@ -119,7 +119,7 @@ def ended(run: Synthetic, status: str, code: str | None = None, *, of_run: str) 
     run.edit(raw.JOBS, of(FIRST, lambda row: row["job"].update(status=status)))
 
 
-def test_a_cancelled_job_that_was_cancelled_is_no_violation(run: Synthetic) -> None:
+def test_cancelled_job_after_a_cancel_is_no_violation(run: Synthetic) -> None:
     ended(run, "cancelled", "cancelled", of_run="CANCELED")
     assert ENDS in broken(run)
 
@@ -136,7 +136,7 @@ def test_a_cancelled_job_that_was_cancelled_is_no_violation(run: Synthetic) -> N
         (0.5, Done.CANCEL, {ENDS}),
     ],
 )
-def test_terminated_just_as_its_last_task_wrote_its_end(
+def test_job_terminated_during_its_last_task_is_no_violation(
     run: Synthetic, early: float, done: Done, rules: set[str]
 ) -> None:
     """Seconds from the end of the run to the end in its record."""
@@ -159,7 +159,7 @@ def test_terminated_just_as_its_last_task_wrote_its_end(
         ({"target": "video wire", "met": 0}, True),
     ],
 )
-def test_whose_time_was_up_while_what_it_needs_was_struck_over_and_over_is_not_blamed(
+def test_time_out_during_repeated_strikes_is_no_violation(
     run: Synthetic, strike: Row, *, blamed: bool
 ) -> None:
     """Not for a moment longer than ENOUGH_SECONDS it could do anything."""
@@ -194,7 +194,7 @@ def test_whose_time_was_up_while_what_it_needs_was_struck_over_and_over_is_not_b
         ("forgotten", Done.DELETE),
     ],
 )
-def test_a_reason_that_an_operator_brings_about_is_blamed_where_nobody_did(
+def test_operators_reason_without_an_operator_is_a_violation(
     run: Synthetic, code: str, done: Done
 ) -> None:
     ended(run, "failed", code, of_run="FAILED")
@@ -213,7 +213,7 @@ def test_a_reason_that_an_operator_brings_about_is_blamed_where_nobody_did(
         (Done.CANCEL, "FAILED", {"duplicated", "states.record.run_id"}),
     ],
 )
-def test_a_run_that_an_operator_has_made_ends_and_the_record_keeps_its_end(
+def test_run_started_by_an_operator_ends_and_the_record_keeps_its_end(
     run: Synthetic, *, done: Done, status: str, rules: set[str]
 ) -> None:
     def another(rows: list[Row]) -> None:
@@ -233,9 +233,7 @@ def test_a_run_that_an_operator_has_made_ends_and_the_record_keeps_its_end(
 
 
 @pytest.mark.parametrize(("done", "lost"), [(Done.DELETE, False), (Done.CANCEL, True)])
-def test_a_history_that_was_deleted_is_missed_by_nobody(
-    run: Synthetic, done: Done, *, lost: bool
-) -> None:
+def test_deleted_history_is_no_violation(run: Synthetic, done: Done, *, lost: bool) -> None:
     run.edit_runs(lambda rows: rows.pop(0))
     run.edit(raw.EXECUTIONS, lambda rows: rows.pop(0))
     run.edit(raw.SLOTS, list.clear)
@@ -254,7 +252,7 @@ def test_a_history_that_was_deleted_is_missed_by_nobody(
         (("succeeded", "running", "succeeded"), False),
     ],
 )
-def test_one_version_behind_the_end_of_a_run_that_was_cleared_up_behind(
+def test_record_one_version_behind_a_drained_run_is_no_violation(
     run: Synthetic, statuses: tuple[str, ...], *, fits: bool
 ) -> None:
     def amended(row: Row) -> None:

@@ -7,7 +7,7 @@ from tests.chaos.schedule import AS_PROCESSES, HELD, IN_CONTAINERS, WIRE, Kind, 
 from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE
 
 
-def test_a_seed_is_a_schedule_in_which_each_hit_comes_once_before_any_comes_again() -> None:
+def test_schedule_follows_from_the_seed_and_uses_each_strike_once_a_round() -> None:
     first, again, other = (
         schedule(seed, seconds=10_000, deck=AS_PROCESSES, pause=4) for seed in (7, 7, 8)
     )
@@ -20,7 +20,7 @@ def test_a_seed_is_a_schedule_in_which_each_hit_comes_once_before_any_comes_agai
         assert Counter(strike.hit for strike in dealt) == Counter(AS_PROCESSES)
 
 
-def test_every_kind_and_every_stage_is_in_the_deck() -> None:
+def test_deck_has_every_kind_and_every_stage() -> None:
     assert {hit.kind for hit in AS_PROCESSES} == set(Kind)
     assert {hit.stage for hit in AS_PROCESSES if hit.stage} == set(Stage)
     wires = (WIRE, IMAGE_WIRE, VIDEO_WIRE)
@@ -29,7 +29,7 @@ def test_every_kind_and_every_stage_is_in_the_deck() -> None:
     }
 
 
-def test_a_length_that_is_given_moves_nothing_else() -> None:
+def test_given_length_changes_nothing_else() -> None:
     drawn = tuple(replace(hit, seconds=None) for hit in AS_PROCESSES)
     given, without = (
         schedule(7, seconds=10_000, deck=deck, pause=4) for deck in (AS_PROCESSES, drawn)

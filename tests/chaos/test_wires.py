@@ -70,7 +70,7 @@ async def scene() -> AsyncIterator[Scene]:
         (Deed.LOSE_REPLY, httpx.ReadTimeout, True),
     ],
 )
-async def test_what_is_cut_or_lost(
+async def test_cut_and_lost_messages(
     scene: Scene, deed: Deed, error: type[Exception], *, arrives: bool
 ) -> None:
     scene.wires.videos.trouble(Route.SUBMIT, deed)
@@ -79,7 +79,7 @@ async def test_what_is_cut_or_lost(
     assert bool(scene.vendor.asked) is arrives
 
 
-async def test_it_strikes_so_often_what_fits_and_nothing_else(scene: Scene) -> None:
+async def test_strikes_only_matching_messages_as_often_as_configured(scene: Scene) -> None:
     def of_job_1(request: Request) -> bool:
         return "job-1" in (request.external_id or "")
 
@@ -95,7 +95,7 @@ async def test_it_strikes_so_often_what_fits_and_nothing_else(scene: Scene) -> N
     assert (await scene.http.get(STATUS)).status_code == 202
 
 
-async def test_a_submit_is_held_and_its_job_told(scene: Scene) -> None:
+async def test_held_submit_reports_its_job(scene: Scene) -> None:
     hold = scene.wires.hold(IMAGE_WIRE, 0.3, patience=10, prompt="time is up")
     holding = asyncio.create_task(hold)
     await asyncio.sleep(0)
@@ -110,7 +110,7 @@ async def test_a_submit_is_held_and_its_job_told(scene: Scene) -> None:
     assert await scene.wires.hold(VIDEO_WIRE, 60, patience=0.05) is None
 
 
-async def test_a_disturbance_is_on_its_wire_alone_and_passes(scene: Scene) -> None:
+async def test_disturbance_affects_one_wire_and_ends(scene: Scene) -> None:
     cut = scene.wires.disturb(VIDEO_WIRE, Route.SUBMIT, Deed.CUT_REQUEST, 0.3, patience=10)
     disturbing = asyncio.create_task(cut)
     await asyncio.sleep(0)
@@ -126,7 +126,7 @@ async def test_a_disturbance_is_on_its_wire_alone_and_passes(scene: Scene) -> No
     assert ((await nobody).met, (await scene.submit()).status_code) == (0, 202)
 
 
-async def test_it_is_over_when_the_sender_of_a_lost_reply_has_given_up(scene: Scene) -> None:
+async def test_lost_reply_ends_when_the_sender_gives_up(scene: Scene) -> None:
     lose = scene.wires.disturb(VIDEO_WIRE, Route.SUBMIT, Deed.LOSE_REPLY, 0, patience=10)
     disturbing = asyncio.create_task(lose)
     await asyncio.sleep(0)

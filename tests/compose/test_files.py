@@ -26,7 +26,7 @@ def definitions(service: str) -> Iterator[dict[str, Any]]:
             definition = yaml.safe_load((COMPOSE / "base.yaml").read_text())["services"].get(base)
 
 
-def test_no_container_is_told_anything_by_the_files() -> None:
+def test_compose_files_hold_no_values() -> None:
     """What each reads is derived from its settings; see compose/stack/environment.py."""
     assert not [s for s in MOUNTS for each in definitions(s) if "environment" in each]
 
@@ -57,12 +57,12 @@ MOUNTS = {
 
 
 @pytest.mark.parametrize("service", MOUNTS)
-def test_a_container_sees_the_folders_that_it_needs_and_writes_where_it_must(service: str) -> None:
+def test_container_mounts_the_folders_it_needs_and_writes_only_where_needed(service: str) -> None:
     volumes = [it for each in definitions(service) for it in each.get("volumes", [])]
     assert {it["target"]: it.get("read_only", False) for it in volumes} == MOUNTS[service]
 
 
-def test_a_container_that_writes_shuts_others_out() -> None:
+def test_containers_files_are_private() -> None:
     stages = re.split(r"^FROM ", (COMPOSE / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
     (runtime,) = [stage for stage in stages if stage.startswith("base AS runtime")]
     assert 'ENTRYPOINT ["/bin/sh", "-c", "umask 077; exec' in runtime
@@ -71,7 +71,7 @@ def test_a_container_that_writes_shuts_others_out() -> None:
     assert others == {"loadtest"}
 
 
-def test_all_ports_but_two_are_on_loopback_whatever_is_set() -> None:
+def test_ports_are_on_loopback_except_for_two() -> None:
     opened = {each.name: f"${{{each.bind}:-127.0.0.1}}:" for each in ALL if each.bind}
     assert set(opened) == {"api", "callback"}
     ports = [
@@ -85,7 +85,7 @@ def test_all_ports_but_two_are_on_loopback_whatever_is_set() -> None:
         assert port.startswith(opened.get(service, "127.0.0.1:")), port
 
 
-def test_packages_are_installed_by_hash_and_without_running_them() -> None:
+def test_packages_are_installed_by_hash_without_running_code() -> None:
     installs = re.findall(r"\bpip install (.*)", (COMPOSE / "Dockerfile").read_text("utf-8"))
     assert len(installs) == 4
     for arguments in installs:
@@ -128,7 +128,7 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CLUSTER / "compose.yaml").
 ]
 
 
-def test_only_the_front_can_be_opened_and_lets_nobody_in_without_a_certificate() -> None:
+def test_only_the_front_of_the_cluster_is_open_and_needs_a_certificate() -> None:
     published = {name: each["ports"] for name, each in SERVICES.items() if "ports" in each}
     assert set(published) == {"front", "ui"}
     assert all(":-127.0.0.1}" in port for port in published["front"])
@@ -140,7 +140,7 @@ def test_only_the_front_can_be_opened_and_lets_nobody_in_without_a_certificate()
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_image_has_a_version_and_every_file_that_is_mounted_is_there(name: str) -> None:
+def test_images_are_pinned_and_mounted_files_exist(name: str) -> None:
     version = re.fullmatch(r"\S+:\$\{[A-Z_]+_VERSION:-(\d[\d.]*)\}", SERVICES[name]["image"])
     assert version, SERVICES[name]["image"]
     sources = [each.split(":")[0] for each in SERVICES[name].get("volumes", [])]
@@ -149,7 +149,7 @@ def test_every_image_has_a_version_and_every_file_that_is_mounted_is_there(name:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
-def test_alerts_say_what_is_so_and_only_then(tmp_path: Path) -> None:
+def test_alerts_fire_exactly_when_they_should(tmp_path: Path) -> None:
     folder, file = COMPOSE / "observability", tmp_path / "alerts.yml"
     told = Path(__file__).with_name("alerts.yml").read_text(encoding="utf-8")
     file.write_text(told.replace("RULES", str(folder / "alerts.yml")), encoding="utf-8")

@@ -47,7 +47,7 @@ def test_make_alone_prints_grouped_help(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("python", "group"), [("python3", "运行"), ("false", "Run")])
-def test_a_chinese_shell_without_our_python_is_helped_in_english(
+def test_chinese_shell_without_our_python_gets_english_help(
     tmp_path: Path, python: str, group: str
 ) -> None:
     done = make("help", data=tmp_path, LC_ALL="zh_CN.UTF-8", PYTHONUTF8="1", PYTHON=python)
@@ -61,7 +61,7 @@ def test_a_chinese_shell_without_our_python_is_helped_in_english(
 
 
 @pytest.mark.parametrize("target", ["test-0", "test-$(echo 1)", "test-5'x"])
-def test_a_number_that_is_none_is_one_line(tmp_path: Path, target: str) -> None:
+def test_wrong_number_is_one_line(tmp_path: Path, target: str) -> None:
     done = make(target, data=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines()[0].endswith(
@@ -78,7 +78,7 @@ def test_wrong_settings_are_one_line_and_start_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_settings_keep_no_stack_running(tmp_path: Path) -> None:
+def test_wrong_settings_do_not_prevent_make_down(tmp_path: Path) -> None:
     done = make("down", "WORKERS=x", data=tmp_path)
     assert (done.returncode, done.stdout) == (0, "nothing was running\n")
     assert done.stderr.startswith("wrong settings: WORKERS=x (environment) is not a whole number")
@@ -91,7 +91,7 @@ def test_switching_mocks_needs_a_running_stack(tmp_path: Path) -> None:
     assert "Error 3" in done.stderr
 
 
-def test_clean_asks_and_without_a_terminal_removes_nothing(tmp_path: Path) -> None:
+def test_clean_asks_and_removes_nothing_without_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     done = make("clean", data=tmp_path)
     assert done.returncode == 2
@@ -99,7 +99,7 @@ def test_clean_asks_and_without_a_terminal_removes_nothing(tmp_path: Path) -> No
     assert (tmp_path / "state").is_dir()
 
 
-def test_clean_removes_what_is_ours_and_nothing_else(tmp_path: Path) -> None:
+def test_clean_removes_only_our_files(tmp_path: Path) -> None:
     (tmp_path / "state" / "jobs").mkdir(parents=True)
     (tmp_path / "mine").mkdir()
     done = make("clean", "YES=1", data=tmp_path)
@@ -107,7 +107,7 @@ def test_clean_removes_what_is_ours_and_nothing_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_failed_verdict_ends_make_with_1(tmp_path: Path) -> None:
+def test_failed_verdict_exits_with_1(tmp_path: Path) -> None:
     """`doctor` says 1 where something is wrong: here a port that is somebody else's."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
@@ -122,9 +122,7 @@ def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "compose/stack.sh up\n")
 
 
-def test_a_start_for_which_there_is_no_room_is_one_line(
-    tmp_path: Path, small_disk: NewDisk
-) -> None:
+def test_start_without_disk_space_is_one_line(tmp_path: Path, small_disk: NewDisk) -> None:
     """A disk that has room, and not for our code."""
     disk = small_disk(tmp_path / "data")
     done = make("up", data=disk.folder, **{name: str(p) for name, p in ports_of_a_stack().items()})
@@ -136,7 +134,7 @@ def test_a_start_for_which_there_is_no_room_is_one_line(
 
 
 @pytest.mark.parametrize("target", ["ps", "urls"])
-def test_looking_at_what_does_not_run(tmp_path: Path, target: str) -> None:
+def test_status_commands_without_a_stack(tmp_path: Path, target: str) -> None:
     done = make(target, data=tmp_path, TEMPORAL_UI_PORT="8999")
     assert done.returncode == 0
     assert ("not running" if target == "ps" else "http://127.0.0.1:8999") in done.stdout
@@ -147,7 +145,7 @@ def test_looking_at_what_does_not_run(tmp_path: Path, target: str) -> None:
     ("call", "status"),
     [("urls >&-", 0), ("faults 2>&-", 3), ("up <&- >&- 2>&-", 2), ("urls 2>&1 >/dev/full", 2)],
 )
-def test_who_has_closed_what_it_would_hear_is_told_by_the_status(
+def test_closed_output_gives_an_exit_status(
     tmp_path: Path, shell: str, *, call: str, status: int
 ) -> None:
     # What another stack on this machine says is no answer.
@@ -165,13 +163,13 @@ def test_who_has_closed_what_it_would_hear_is_told_by_the_status(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_that_nobody_hears_is_no_failure() -> None:
+def test_help_with_a_closed_output_is_no_failure() -> None:
     call = ["sh", "-c", "make help >&-"]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_no_python_is_one_clear_line(tmp_path: Path) -> None:
+def test_missing_python_is_one_line(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2 && exit 0\nexit 1\n')
     old.chmod(0o755)
@@ -180,7 +178,7 @@ def test_no_python_is_one_clear_line(tmp_path: Path) -> None:
     assert f"Python 3.11 or newer is needed ({old} is Python 3.9.2)" in done.stderr
 
 
-def test_a_name_that_looks_for_its_python_first_is_asked_once(tmp_path: Path) -> None:
+def test_python_launcher_is_asked_once(tmp_path: Path) -> None:
     calls, name = tmp_path / "calls", tmp_path / "python3"
     name.write_text(f'#!/bin/sh\necho called >>"{calls}"\nexec "{sys.executable}" "$@"\n')
     name.chmod(0o755)
@@ -189,7 +187,7 @@ def test_a_name_that_looks_for_its_python_first_is_asked_once(tmp_path: Path) ->
     assert calls.read_text() == "called\n"
 
 
-def test_packages_that_cannot_be_fetched_are_one_line(tmp_path: Path) -> None:
+def test_failed_download_of_packages_is_one_line(tmp_path: Path) -> None:
     for name in ("compose", "shared", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name)
     done = subprocess.run(
@@ -222,7 +220,7 @@ def test_packages_that_cannot_be_fetched_are_one_line(tmp_path: Path) -> None:
         "$(error no) $(PROMPT)",
     ],
 )
-def test_a_value_arrives_as_it_was_given_and_nothing_in_it_runs(tmp_path: Path, value: str) -> None:
+def test_values_arrive_unchanged_and_are_not_executed(tmp_path: Path, value: str) -> None:
     folder = project(tmp_path)
     words = f"PROMPT={shlex.quote(value)}"
     as_flags = "MAKEFLAGS=" + shlex.quote(" -- 'STYLE=$(shell touch ran)'")

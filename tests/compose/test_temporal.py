@@ -95,7 +95,7 @@ async def workflows(server: Server) -> list[str]:
     return [each["execution"]["workflowId"] for each in found.get("executions", [])]
 
 
-async def test_no_port_of_the_server_itself_starts_a_workflow_for_a_page(server: Server) -> None:
+async def test_web_page_cannot_start_a_workflow_through_the_server(server: Server) -> None:
     answered = set()
     for host, port in server.listens():
         if host != "127.0.0.1":
@@ -113,14 +113,14 @@ async def test_no_port_of_the_server_itself_starts_a_workflow_for_a_page(server:
     assert await workflows(server) == []
 
 
-async def test_the_ui_is_not_where_a_page_can_guess_it(server: Server) -> None:
+async def test_ui_is_not_at_a_guessable_address(server: Server) -> None:
     (place,) = {place for place in server.listens() if place[0] != "127.0.0.1"}
     async with httpx.AsyncClient() as client:
         assert await status(client, f"http://{place[0]}:{place[1]}/healthz") == 200
     assert ("127.0.0.1", server.ui_port) not in server.listens()
 
 
-async def test_a_foreign_name_or_page_does_not_reach_the_ui(server: Server) -> None:
+async def test_foreign_host_or_origin_does_not_reach_the_ui(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.ui, timeout=60) as client:
         rebound = await client.get(WORKFLOWS, headers={"Host": f"{FOREIGN}:{server.ui_port}"})
         page = {"Origin": f"http://{FOREIGN}", "Sec-Fetch-Site": "same-origin"}
@@ -129,7 +129,7 @@ async def test_a_foreign_name_or_page_does_not_reach_the_ui(server: Server) -> N
     assert await workflows(server) == []
 
 
-async def test_the_ui_works_for_its_own_page_and_behind_its_public_name(server: Server) -> None:
+async def test_ui_works_for_its_own_page_and_behind_its_public_name(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.ui, timeout=60) as client:
         own = {"Origin": server.ui, "Sec-Fetch-Site": "same-origin"}
         assert (await client.post(f"{WORKFLOWS}/own", content=START, headers=own)).is_success
@@ -141,7 +141,7 @@ async def test_the_ui_works_for_its_own_page_and_behind_its_public_name(server: 
     assert sorted(await workflows(server)) == ["own", "public"]
 
 
-async def test_what_stands_before_the_ui_is_started_again_and_ends_with_the_server(
+async def test_proxy_of_the_ui_restarts_and_ends_with_the_server(
     server: Server,
 ) -> None:
     (keeper,) = children(server.process.pid)

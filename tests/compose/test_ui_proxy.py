@@ -72,9 +72,7 @@ async def client(ui: Ui) -> AsyncIterator[httpx.AsyncClient]:
         *("[fd00::1]:8080", "[fd00::2]"),
     ],
 )
-async def test_names_of_ours_are_let_through_as_they_came(
-    client: httpx.AsyncClient, ui: Ui, host: str
-) -> None:
+async def test_known_hosts_pass_unchanged(client: httpx.AsyncClient, ui: Ui, host: str) -> None:
     headers = {"Host": host, "Accept-Encoding": "br", "Connection": "Upgrade", "Upgrade": "h2c"}
     answer = await client.get("/a%2Fb?b=c&b=%20", headers=headers)
     assert (answer.status_code, answer.content) == (200, b"")
@@ -86,9 +84,7 @@ async def test_names_of_ours_are_let_through_as_they_came(
     assert (asked.scope["raw_path"], asked.scope["query_string"]) == (b"/a%2Fb", b"b=c&b=%20")
 
 
-async def test_the_servers_numbers_are_shown_to_whom_the_ui_is(
-    client: httpx.AsyncClient, ui: Ui
-) -> None:
+async def test_ui_clients_see_the_servers_numbers(client: httpx.AsyncClient, ui: Ui) -> None:
     assert (await client.get("/metrics")).text == "action 1"
     foreign = await client.get("/metrics", headers={"Host": "evil.example"})
     assert foreign.status_code == 421
@@ -96,9 +92,7 @@ async def test_the_servers_numbers_are_shown_to_whom_the_ui_is(
 
 
 @pytest.mark.parametrize("host", ["evil.example:8080", "127.0.0.1.evil.example", "10.1.2.4"])
-async def test_every_other_name_is_misdirected(
-    client: httpx.AsyncClient, ui: Ui, host: str
-) -> None:
+async def test_other_hosts_get_421(client: httpx.AsyncClient, ui: Ui, host: str) -> None:
     answer = await client.get("/", headers={"Host": host})
     assert (answer.status_code, answer.json()["code"]) == (421, "unknown_host")
     assert ui.asked == []
@@ -113,7 +107,7 @@ async def test_every_other_name_is_misdirected(
         ("https://tunnel.example", "tunnel.example"),
     ],
 )
-async def test_our_own_pages_may_change_things(
+async def test_own_pages_may_change_things(
     client: httpx.AsyncClient, origin: str | None, host: str
 ) -> None:
     headers = {"Host": host} | ({"Origin": origin} if origin else {})
@@ -130,7 +124,7 @@ async def test_our_own_pages_may_change_things(
         *("http://ui.example", "https://ui.example.evil.example"),
     ],
 )
-async def test_another_sites_page_may_not(client: httpx.AsyncClient, ui: Ui, origin: str) -> None:
+async def test_pages_of_other_sites_may_not(client: httpx.AsyncClient, ui: Ui, origin: str) -> None:
     headers = {"Host": "127.0.0.1:8080", "Origin": origin}
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         answer = await client.request(method, "/", content=b"body", headers=headers)
@@ -139,7 +133,7 @@ async def test_another_sites_page_may_not(client: httpx.AsyncClient, ui: Ui, ori
     assert (await client.get("/", headers=headers)).status_code == 200
 
 
-async def test_a_body_without_an_end_in_sight_is_passed_on(client: httpx.AsyncClient) -> None:
+async def test_endless_body_is_streamed(client: httpx.AsyncClient) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"one "
         yield b"two"
@@ -147,13 +141,13 @@ async def test_a_body_without_an_end_in_sight_is_passed_on(client: httpx.AsyncCl
     assert (await client.post("/", content=parts())).content == b"one two"
 
 
-async def test_the_ui_learns_that_who_listened_is_gone(client: httpx.AsyncClient, ui: Ui) -> None:
+async def test_ui_notices_a_client_that_has_left(client: httpx.AsyncClient, ui: Ui) -> None:
     async with client.stream("GET", "/endless") as news:
         assert await anext(news.aiter_bytes()) == b"data: news\n\n"
     await asyncio.wait_for(ui.gone.wait(), 60)
 
 
-async def test_where_the_ui_is_away_it_says_so() -> None:
+async def test_unreachable_ui_is_reported() -> None:
     nowhere = "http://127.0.0.1:1"
     async with http_client() as onward:
         proxy = ui_app(onward, nowhere, nowhere, public_url=PUBLIC)

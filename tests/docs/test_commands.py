@@ -85,7 +85,7 @@ def printed() -> set[str]:
     return {line for page in every_page() for line in of_make(read(page))}
 
 
-def test_make_hands_on_what_the_pages_say(folder: Path) -> None:
+def test_make_passes_on_the_documented_values(folder: Path) -> None:
     for line in printed() - {"make help"}:
         [asked] = made(line, folder)
         arrived = {name: asked.environ.get(name) for name in given(line)}
@@ -93,7 +93,7 @@ def test_make_hands_on_what_the_pages_say(folder: Path) -> None:
         assert is_command(asked.words), line
 
 
-def test_a_variable_is_one_that_somebody_reads() -> None:
+def test_every_documented_variable_is_read() -> None:
     read_by = "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
     known = set(re.findall(r'"([A-Z][A-Z_]*)"', read_by)) | {"PYTHON"}
     known |= {name.upper() for kind in OPTIONS for name in kind.model_fields}
@@ -103,14 +103,14 @@ def test_a_variable_is_one_that_somebody_reads() -> None:
     assert said - known == set()
 
 
-def test_variables_of_the_makefile_can_not_be_the_users() -> None:
+def test_variables_of_the_makefile_do_not_clash_with_the_users() -> None:
     own = re.findall(r"^(\w+) *[:+?]?=", read(ROOT / "Makefile"), re.MULTILINE)
     assert own
     assert [each for each in own if not each.islower() and each != "MAKEFLAGS"] == []
 
 
 @pytest.mark.parametrize("page", every_page(), ids=name)
-def test_programs_of_ours_are_called_by_the_environments_python(page: Path) -> None:
+def test_commands_use_the_python_of_the_environment(page: Path) -> None:
     """All but a service, which nobody starts by hand: the pages tell how the stack does it."""
     for line in commands(read(page)):
         _, words = split(line)
@@ -123,7 +123,7 @@ def test_programs_of_ours_are_called_by_the_environments_python(page: Path) -> N
         assert importlib.util.find_spec(module) is not None, line
 
 
-def test_the_page_lists_every_target() -> None:
+def test_page_lists_every_target() -> None:
     [table] = tables(read(ROOT / "docs" / "commands.md"))
     listed = [row[0].strip("`").removeprefix("make ") for row in table.rows]
     targets = re.findall(r"^([a-z%-]+):[^\n]* ## ", read(ROOT / "Makefile"), re.MULTILINE)
@@ -131,7 +131,7 @@ def test_the_page_lists_every_target() -> None:
     assert sorted(listed) == sorted(target.replace("%", "N") for target in targets)
 
 
-def test_messages_quoted_for_troubleshooting_are_really_said() -> None:
+def test_messages_quoted_for_troubleshooting_exist() -> None:
     said = "".join(read(file) for file in (ROOT / "compose").rglob("*.py"))
     said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
     said += "".join(

@@ -31,7 +31,7 @@ def section(title: str) -> str:
     return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def test_each_kind_and_each_preset_has_its_line_and_no_other_line_is_there() -> None:
+def test_page_lists_exactly_the_kinds_and_presets() -> None:
     kinds, presets = (
         [line for line in section(title).splitlines() if line.startswith("| `")]
         for title in ("Kinds of faults", "Presets")
@@ -44,7 +44,7 @@ def test_each_kind_and_each_preset_has_its_line_and_no_other_line_is_there() -> 
     assert presets == [f"| `{name}` | {it.says} | {it.expect} |" for name, it in PRESETS.items()]
 
 
-def test_each_member_of_a_rule_and_of_the_configuration_is_explained() -> None:
+def test_every_member_of_rules_and_configuration_is_explained() -> None:
     for name, member in Rule.model_fields.items():
         assert f"`{member.alias or name}`" in section("A rule")
     for name in KlingConfig.model_fields:
@@ -52,5 +52,5 @@ def test_each_member_of_a_rule_and_of_the_configuration_is_explained() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_each_example_is_a_good_plan(example: str) -> None:
+def test_every_example_is_a_valid_plan(example: str) -> None:
     assert read_plan(json.loads(example)).rules

@@ -41,14 +41,14 @@ def test_every_code_of_a_failed_stage_is_explained() -> None:
     assert set(codes()) == {kind.code for kind in KINDS} | {BAD_COMPLETION, UNCLASSED}
 
 
-def test_what_follows_is_what_the_code_does() -> None:
+def test_documented_consequences_match_the_code() -> None:
     retried = {kind.code for kind in KINDS if kind.retryable}
 
     assert {code for code, follows in codes().items() if "delivery retry" in follows} == retried
     assert {code for code, follows in codes().items() if follows == "next attempt"} == ATTEMPT_CODES
 
 
-def test_a_job_has_as_many_events_as_its_recorded_history() -> None:
+def test_documented_number_of_events_matches_the_recorded_history() -> None:
     history = json.loads(read(ROOT / "tests/replay/histories/succeeded.json"))
 
     for page in ("architecture.md", "cost.md", "verdict.md"):
@@ -68,11 +68,11 @@ def test_a_job_has_as_many_events_as_its_recorded_history() -> None:
         f"every {REPORT_SECONDS:g} s",
     ],
 )
-def test_the_limits_are_those_of_the_code(words: str) -> None:
+def test_documented_limits_match_the_code(words: str) -> None:
     assert words in read(ROOT / "docs" / "limits.md")
 
 
-def test_what_clean_removes_is_told() -> None:
+def test_page_lists_what_clean_removes() -> None:
     said = read(ROOT / "docs" / "operating.md").split("`make clean` also removes", 1)[1]
 
     assert spans(said.split("below", 1)[0]) == list(DATA_FOLDERS)
@@ -82,7 +82,7 @@ CALLBACKS = read(ROOT / "docs" / "callbacks.md")
 RACE = ROOT / "tests" / "workflow" / "test_callbacks.py"
 
 
-def test_the_race_is_decided_as_the_tests_are() -> None:
+def test_documented_race_matches_the_tests() -> None:
     [table] = tables_headed(CALLBACKS, "case")
     told = {
         case: (status.strip("`"), int(videos), tuple(spans(fates)))
@@ -92,7 +92,7 @@ def test_the_race_is_decided_as_the_tests_are() -> None:
 
 
 @pytest.mark.parametrize("case", DECIDED)
-def test_each_case_has_a_test_of_its_own(case: str) -> None:
+def test_each_case_has_its_own_test(case: str) -> None:
     [table] = tables_headed(CALLBACKS, "case")
     [name] = [spans(row[5])[0] for row in table.rows if row[0] == case]
     text = read(RACE).partition(f"async def {name}(")[2].partition("\nasync def ")[0]
@@ -115,5 +115,5 @@ def test_each_case_has_a_test_of_its_own(case: str) -> None:
         f"{receipts.MOST_FORGED} of one job and {receiver.AT_ONCE // 2} at a time",
     ],
 )
-def test_the_bounds_are_those_of_the_code(said: str) -> None:
+def test_documented_bounds_match_the_code(said: str) -> None:
     assert said in re.sub(r"\s+", " ", CALLBACKS)

@@ -13,20 +13,20 @@ PAGE = ROOT / "docs" / "api.md"
 
 
 @pytest.mark.parametrize("name", sorted(APPS))
-def test_the_file_is_what_the_code_says(name: str) -> None:
+def test_openapi_files_match_the_code(name: str) -> None:
     written = read(REFERENCES / f"{name}.json")
     assert json.loads(written) == json.loads(document(name)), f"write it anew: {COMMAND}"
     assert written == document(name), f"write it anew: {COMMAND}"
 
 
-def test_every_service_with_a_port_has_its_file_and_the_page_leads_there() -> None:
+def test_every_service_with_a_port_has_a_linked_openapi_file() -> None:
     expected = {f"{name}.json" for name in APPS}
     assert {file.name for file in REFERENCES.iterdir()} == expected
     assert {f"openapi/{name}" for name in expected} <= set(links(read(PAGE)))
     assert COMMAND in read(PAGE)
 
 
-def test_no_file_depends_on_the_version_of_python() -> None:
+def test_openapi_files_do_not_depend_on_the_version_of_python() -> None:
     """The standard library's names of these statuses changed with Python 3.13."""
     assert set(problems.PHRASES) == {413, 414, 416, 422}
 
@@ -36,6 +36,6 @@ def openapi_of(request: pytest.FixtureRequest) -> dict[str, Any]:
     return APPS[request.param]().openapi()
 
 
-def test_nothing_is_told_that_no_route_answers(openapi_of: dict[str, Any]) -> None:
+def test_documented_answers_belong_to_a_route(openapi_of: dict[str, Any]) -> None:
     """The framework's own form of a mistake, which each service replaces by a problem."""
     assert "HTTPValidationError" not in str(openapi_of)

@@ -67,7 +67,7 @@ def tree() -> list[str]:
     return found
 
 
-def test_the_tree_has_each_folder_of_the_code_and_no_other() -> None:
+def test_tree_lists_exactly_the_folders_of_the_code() -> None:
     roots = ("compose", "loadtest", "services", "shared")
     packages = {
         file.parent.relative_to(ROOT).as_posix()
@@ -80,7 +80,7 @@ def test_the_tree_has_each_folder_of_the_code_and_no_other() -> None:
     assert len(tree()) == len(set(tree()))
 
 
-def test_every_page_is_reached_from_the_readme_or_the_index() -> None:
+def test_every_page_is_linked_from_the_readme_or_the_index() -> None:
     listed = {(page.parent / it).resolve() for page in (README, INDEX) for it in local(page)}
     pages = {page for page in every_page() if page.parent != DECISIONS}
 
@@ -94,7 +94,7 @@ LANGUAGES = {
 
 
 @each_page
-def test_blocks_parse(page: Path) -> None:
+def test_code_blocks_parse(page: Path) -> None:
     for language, body in fences(read(page)):
         assert language in LANGUAGES
         if language == "python":
@@ -109,7 +109,7 @@ KINDS = {"Added", "Changed", "Deprecated", "Removed", "Removed before 1.0", "Fix
 CHANGELOG = read(ROOT / "CHANGELOG.md")
 
 
-def test_versions_and_kinds_have_their_form() -> None:
+def test_changelog_has_its_form() -> None:
     versions = [words for level, words in headings(CHANGELOG) if level == 2]
     kinds = {words for level, words in headings(CHANGELOG) if level == 3}
 
@@ -122,14 +122,14 @@ RECORDS = sorted(DECISIONS.glob("[0-9]*.md"))
 LONGEST = 60
 
 
-def test_numbers_have_no_gap() -> None:
+def test_decision_records_are_numbered_without_a_gap() -> None:
     assert [record.name[:4] for record in RECORDS] == [
         f"{number:04}" for number in range(1, len(RECORDS) + 1)
     ]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=name)
-def test_a_record_is_short_and_has_the_four_parts(record: Path) -> None:
+def test_decision_record_is_short_and_has_four_parts(record: Path) -> None:
     text = read(record)
 
     assert len(text.splitlines()) <= LONGEST
@@ -142,7 +142,7 @@ def test_a_record_is_short_and_has_the_four_parts(record: Path) -> None:
     assert re.search(r"^Date: \d{4}-\d\d-\d\d\. Status: \w+", text, re.MULTILINE)
 
 
-def test_the_list_names_every_record_by_its_title() -> None:
+def test_list_names_every_decision_record_by_its_title() -> None:
     listing = read(DECISIONS / "README.md")
     rows = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+) \|$", listing, re.MULTILINE)
     titles = {record.name: headings(read(record))[0][1] for record in RECORDS}
@@ -156,7 +156,7 @@ SHOWN = re.compile(r"!\[[^]]+\]\(([^)]+)\)")
 MOST_BYTES = 1_500_000
 
 
-def test_each_picture_is_shown_and_is_there_and_all_together_are_small() -> None:
+def test_pictures_are_used_present_and_small() -> None:
     shown = {
         (page.parent / target).resolve()
         for page in every_page()
@@ -168,7 +168,7 @@ def test_each_picture_is_shown_and_is_there_and_all_together_are_small() -> None
     assert sum(path.stat().st_size for path in drawn) < MOST_BYTES
 
 
-def test_every_case_of_a_failure_names_tests_that_are_there() -> None:
+def test_every_failure_case_names_existing_tests() -> None:
     text = read(ROOT / "docs" / "reliability.md")
     [table] = tables_headed(text, "#")
     answered = [*range(1, 27), 28, *range(31, 42)]
@@ -197,11 +197,11 @@ SAME: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("part", SAME)
-def test_both_readmes_have_the_same(part: str) -> None:
+def test_both_readmes_have_the_same_parts(part: str) -> None:
     assert SAME[part](ENGLISH) == SAME[part](CHINESE)
 
 
-def test_each_readme_leads_to_the_other_and_the_chinese_one_is_chinese() -> None:
+def test_readmes_link_to_each_other_and_the_chinese_one_is_chinese() -> None:
     han = r"[\u4e00-\u9fff]"
 
     assert README_ZH.name in links(ENGLISH)

@@ -23,7 +23,7 @@ def test_each_service_has_its_folder() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_log_lines_and_metrics_have_the_name(name: str) -> None:
+def test_log_lines_and_metrics_have_the_documented_name(name: str) -> None:
     code = "\n".join(map(read, folder_of(name).rglob("*.py")))
     assert f'"{name}"' in code
     if name.startswith("mock-"):
@@ -31,7 +31,7 @@ def test_log_lines_and_metrics_have_the_name(name: str) -> None:
     assert set(re.findall(r'"genvideo_([a-z]+?)s?_', code)) <= {name}
 
 
-def test_each_word_is_explained_once() -> None:
+def test_every_word_is_explained_once() -> None:
     rows = re.findall(r"^\| ([a-z][^|`]*?) \|", read(ROOT / "docs" / "glossary.md"), re.MULTILINE)
     explained = [word for word in rows if word != "word"]
     assert len(explained) == len(set(explained)) > 40
@@ -40,7 +40,7 @@ def test_each_word_is_explained_once() -> None:
 PUBLISHED = re.compile(r"(?:[^:]+|\$\{[A-Z_]+:-[\d.]+\}):\$\{[A-Z_]+:-(\d+)\}:\1")
 
 
-def test_the_ports_of_the_page_are_those_of_stack_and_compose_files() -> None:
+def test_documented_ports_match_stack_and_compose_files() -> None:
     [table] = tables(section(read(ROOT / "docs" / "operating.md"), "Services and ports"))
     told = {(row[0].strip("`"), row[1]) for row in table.rows}
     inner = {(each.name, str(each.inner)) for each in services.ALL if each.inside}
@@ -77,12 +77,12 @@ def metrics() -> dict[str, list[str]]:
     return {row[0].strip("`"): spans(row[2]) for row in table.rows}
 
 
-def test_the_table_names_every_metric_and_no_other() -> None:
+def test_table_lists_exactly_the_metrics() -> None:
     # The SDK's own are held against it in tests/shared/telemetry.
     assert {name for name in metrics() if not name.startswith("temporal_")} == set(defined())
 
 
-def test_the_table_names_the_labels() -> None:
+def test_table_lists_the_labels() -> None:
     ours = defined()
     unknown = {
         name: labels for name, labels in metrics().items() if ours.get(name, labels) != labels
@@ -105,7 +105,7 @@ def expressions() -> list[str]:
     return [*(rule["expr"] for rule in group["rules"]), *shown]
 
 
-def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
+def test_alerts_and_dashboard_use_existing_metrics() -> None:
     counted = {
         name + behind: labels
         for name, labels in defined().items()
@@ -124,7 +124,7 @@ def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("page", ["troubleshooting.md", "metrics.md"])
-def test_the_pages_that_alerts_point_to_are_there(page: str) -> None:
+def test_pages_linked_from_alerts_exist(page: str) -> None:
     assert f"docs/{page}" in read(FOLDER / "alerts.yml")
     assert (ROOT / "docs" / page).exists()
 

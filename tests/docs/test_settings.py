@@ -28,11 +28,11 @@ CHOSEN_BY_THE_STACK = {"LOG_FORMAT", "API_PUBLIC_URL", "TEMPORAL_ADDRESS", "SHUT
 STACK = "".join(read(file) for file in (ROOT / "compose" / "stack").rglob("*.py"))
 
 
-def test_the_page_is_what_the_file_and_the_code_say() -> None:
+def test_page_matches_the_file_and_the_code() -> None:
     assert read(PAGE) == document(), f"write it anew: {COMMAND}"
 
 
-def test_every_setting_of_the_file_has_a_meaning_of_its_own() -> None:
+def test_every_setting_of_the_file_has_its_own_meaning() -> None:
     names = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", read(EXAMPLE), re.MULTILINE)
     listed = [each.name for _, _, settings in sections() for each in settings]
 
@@ -49,7 +49,7 @@ def test_every_field_of_a_settings_class_is_documented_or_set_by_the_stack(
     assert names <= set(set_by_the_stack())
 
 
-def test_documented_defaults_are_those_of_the_classes() -> None:
+def test_documented_defaults_match_the_classes() -> None:
     known = documented()
     wrong = {
         name: (known[name].default, info.default)
@@ -67,7 +67,7 @@ def _same(text: str, info: FieldInfo) -> bool:
     return bool(type_of(info).validate_python(text) == info.default)
 
 
-def test_every_documented_setting_is_read_by_somebody() -> None:
+def test_every_documented_setting_is_read() -> None:
     known = {name for name, _ in fields()} | {name.upper() for name in Settings.model_fields}
     unread = [
         name

@@ -19,7 +19,7 @@ def recipes() -> dict[str, str]:
     return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
 
 
-def test_a_pipeline_has_no_more_lines_than_the_page_says() -> None:
+def test_pipeline_is_no_longer_than_the_page_says() -> None:
     [most] = re.findall(r"\(#a-pipeline\) \| (\d+) \|", read(PAGE))
     example = ROOT / "examples" / "speech"
     parts = {*example.glob("*.py"), example / "compose.yaml"}
@@ -40,7 +40,7 @@ def copied(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("title", recipes())
-def test_followed_from_an_empty_change(title: str, tmp_path: Path) -> None:
+def test_recipes_work_in_a_fresh_copy(title: str, tmp_path: Path) -> None:
     copy = copied(tmp_path / "copy")
     # Processes of pytest that clean up the same folder at once disturb each other.
     env = os.environ | {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}

@@ -30,7 +30,7 @@ def comments(source: str) -> Iterator[tuple[int, str]]:
             yield getattr(node, "lineno", 1), ast.get_docstring(node) or ""
 
 
-def test_no_comment_and_no_page_has_a_word_that_is_gone() -> None:
+def test_no_comment_and_no_page_uses_a_removed_word() -> None:
     texts = [
         (f"{name(module)}:{line}", text)
         for module in [*MODULES, *TESTS]
@@ -41,7 +41,7 @@ def test_no_comment_and_no_page_has_a_word_that_is_gone() -> None:
     assert [f"{place}: {it[0]}" for place, text in texts for it in GONE.finditer(text)] == []
 
 
-def test_no_name_is_a_word_that_is_gone() -> None:
+def test_no_name_is_a_removed_word() -> None:
     """But of the tests."""
     found = [
         f"{name(module)}:{node.lineno}: {node.name}"

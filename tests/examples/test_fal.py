@@ -47,7 +47,7 @@ async def status(vendor: StubVendor) -> VendorStatus | None:
         return await FalVideos(http, settings_of()).status(KEPT)
 
 
-async def test_the_setting_names_the_class_and_its_key_is_not_shown() -> None:
+async def test_setting_names_the_class_and_hides_the_key() -> None:
     settings = settings_of()
     assert "the-key" not in repr(settings)
     async with chosen_videos(settings) as videos:
@@ -63,12 +63,12 @@ async def test_the_setting_names_the_class_and_its_key_is_not_shown() -> None:
         ("fal", "pattern"),
     ],
 )
-def test_a_name_that_leads_nowhere_is_refused(path: str, why: str) -> None:
+def test_unknown_class_is_refused(path: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         settings_of(path)
 
 
-async def test_a_video_is_submitted_as_documented() -> None:
+async def test_video_is_submitted_as_documented() -> None:
     vendor = StubVendor({SUBMIT: [reply(request_id=ID, status="IN_QUEUE")]})
     assert await submit(vendor, inputs={"duration": "10"}) == KEPT
     image = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
@@ -88,7 +88,7 @@ async def test_a_video_is_submitted_as_documented() -> None:
         (httpx.Response(200, text="<html>"), RefusedForGood, "KLING_URL names another host"),
     ],
 )
-async def test_a_submit_that_goes_wrong(answer: Answer, kind: type[VendorError], says: str) -> None:
+async def test_failed_submits(answer: Answer, kind: type[VendorError], says: str) -> None:
     with pytest.raises(kind, match=says):
         await submit(StubVendor({SUBMIT: [answer]}))
 
@@ -113,27 +113,27 @@ async def test_a_submit_that_goes_wrong(answer: Answer, kind: type[VendorError],
         ),
     ],
 )
-async def test_where_a_request_stands(answers: list[Answer], expected: tuple[Any, ...]) -> None:
+async def test_states_of_a_request(answers: list[Answer], expected: tuple[Any, ...]) -> None:
     found = await status(StubVendor({STATUS: answers[:1], RESPONSE: answers[1:]}))
     assert found is not None
     assert (found.state, found.url, found.position, found.final) == expected
 
 
-async def test_the_reason_names_the_input() -> None:
+async def test_reason_names_the_input() -> None:
     wrong = reply(422, detail=[{"loc": ["body", "duration"], "msg": "too long"}])
     found = await status(StubVendor({STATUS: [COMPLETED], RESPONSE: [wrong]}))
     assert found is not None
     assert found.message == "duration: too long"
 
 
-async def test_an_unknown_request_is_none_and_another_one_is_no_news() -> None:
+async def test_unknown_request_is_none_and_another_one_is_ignored() -> None:
     assert await status(StubVendor({STATUS: [reply(404, detail="not found")]})) is None
     with pytest.raises(OutcomeUnknown, match="another generation"):
         await status(StubVendor({STATUS: [reply(status="IN_QUEUE", request_id="r-2")]}))
 
 
 @pytest.mark.parametrize("answer", [reply(202), reply(400, status="ALREADY_COMPLETED"), reply(404)])
-async def test_a_cancel_that_finds_nothing_to_stop_is_fine(answer: Answer) -> None:
+async def test_cancel_of_an_ended_request_succeeds(answer: Answer) -> None:
     vendor = StubVendor({CANCEL: [answer]})
     async with vendor.client() as http:
         await FalVideos(http, settings_of()).cancel(KEPT)
@@ -144,7 +144,7 @@ async def test_a_cancel_that_finds_nothing_to_stop_is_fine(answer: Answer) -> No
     ("answer", "verdict"),
     [(reply(404, detail="not found"), Verdict.OK), (reply(401, detail="no"), Verdict.WRONG)],
 )
-async def test_the_doctor_asks_whether_the_key_is_taken(answer: Answer, verdict: Verdict) -> None:
+async def test_doctor_checks_the_key(answer: Answer, verdict: Verdict) -> None:
     route = f"GET /{APP}/requests/00000000-0000-0000-0000-000000000000/status"
     async with StubVendor({route: [answer]}).client() as http:
         [finding] = await FalVideos(http, settings_of()).examined()

@@ -27,7 +27,7 @@ async def mock() -> AsyncIterator[Service]:
         yield service
 
 
-async def test_an_order_is_found_by_our_id_and_its_duplicate_adopted(mock: Service) -> None:
+async def test_order_is_found_by_our_id_and_a_duplicate_is_adopted(mock: Service) -> None:
     speaker = Speaker(mock.http)
     assert await speaker.status(OURS) is None
     async with receiving() as receiver:
@@ -48,7 +48,7 @@ async def test_an_order_is_found_by_our_id_and_its_duplicate_adopted(mock: Servi
     assert seconds == pytest.approx(len("good morning") * SECONDS_A_CHARACTER, abs=0.001)
 
 
-async def test_what_is_cancelled_has_failed_and_costs_nothing(mock: Service) -> None:
+async def test_cancelled_order_has_failed_and_costs_nothing(mock: Service) -> None:
     await mock.arm({"where": "start", "do": "slow", "with": {"extra": 60_000}})
     speaker = Speaker(mock.http)
     await speaker.cancel(await speaker.submit(OURS, 7, text="x", callback_url=NOWHERE))
@@ -60,7 +60,7 @@ async def test_what_is_cancelled_has_failed_and_costs_nothing(mock: Service) -> 
     assert (row["outcome"], row["charged"]) == ("cancelled", False)
 
 
-async def test_a_failure_is_sorted(mock: Service) -> None:
+async def test_failures_are_sorted(mock: Service) -> None:
     await mock.arm(ANSWERED_ANOTHER)
     with pytest.raises(RefusedForNow):
         await Speaker(mock.http).submit(OURS, 7, text="x", callback_url=NOWHERE)
@@ -79,7 +79,7 @@ async def test_a_failure_is_sorted(mock: Service) -> None:
         ("unknown-job", [("reading", False), ("done", False)]),
     ],
 )
-async def test_the_faults_of_callbacks_speak_the_vendors_words(
+async def test_callback_faults_use_the_vendors_words(
     mock: Service, do: str, says: list[tuple[str, bool]]
 ) -> None:
     await mock.arm({"service": "speech", "where": "callback", "do": do})
@@ -89,7 +89,7 @@ async def test_the_faults_of_callbacks_speak_the_vendors_words(
     assert [(body["state"], body["reference"] == OURS) for body in receiver.bodies] == says
 
 
-async def test_addresses_and_services_that_nobody_named_are_refused(mock: Service) -> None:
+async def test_unknown_addresses_and_services_are_refused(mock: Service) -> None:
     wanted = {"text": "x", "callback_url": "http://elsewhere.example/callback"}
     answer = await mock.post("/speech", wanted)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_callback_url")
@@ -101,7 +101,7 @@ async def test_addresses_and_services_that_nobody_named_are_refused(mock: Servic
 
 
 @pytest.mark.parametrize("bad", [b"", b"RIFF", tone("a text")[:-1], b"<html></html>"])
-async def test_a_file_that_is_no_whole_wav_is_refused(tmp_path: Path, bad: bytes) -> None:
+async def test_invalid_wav_is_refused(tmp_path: Path, bad: bytes) -> None:
     path = tmp_path / "speech"
     path.write_bytes(tone("a text"))
     await WavChecker().check(path, "speech", ("WAV",), io.BytesIO())

@@ -16,7 +16,9 @@ COUNT = int(os.environ.get("FUZZ_BODIES", "500"))
 
 
 @pytest.mark.timeout(300 + COUNT // 10)
-def test_no_failure_no_leak_no_forgery(new_client: NewClient, tmp_path: Path) -> None:
+def test_made_up_callbacks_cause_no_failure_leak_or_forgery(
+    new_client: NewClient, tmp_path: Path
+) -> None:
     with receiving(tmp_path, new_client, jobs=max(20, COUNT // 20)) as target:
         tally, wrong = target.tried(COUNT), target.verdict()
     assert wrong == []
@@ -54,7 +56,7 @@ def service(
 
 
 @pytest.mark.timeout(300 + 10 * MORE)
-def test_no_answer_is_a_failure_or_one_that_no_document_names(name: str, service: Service) -> None:
+def test_every_answer_is_documented_and_none_is_a_failure(name: str, service: Service) -> None:
     seen, wrong = explore(service, examples=MORE or EXAMPLES[name], always_the_same=not MORE)
     assert wrong == []
     operations = service.app.openapi()["paths"]
@@ -66,7 +68,7 @@ def test_no_answer_is_a_failure_or_one_that_no_document_names(name: str, service
     assert {each for each in DONE[name] if not seen[each]} == set()
 
 
-def test_a_refused_method_hears_of_all_others(service: Service) -> None:
+def test_refused_method_gets_the_allowed_ones(service: Service) -> None:
     with httpx.Client(base_url=service.base, headers=service.headers(), timeout=60) as http:
         for path in service.app.openapi()["paths"]:
             address = re.sub(r"{.*?}", "1", path)

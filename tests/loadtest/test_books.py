@@ -37,7 +37,7 @@ LINKS: list[Callable[[RunFolder], Path]] = [
 
 
 @pytest.mark.parametrize("place", LINKS, ids=["rows", "a history", "raw", "histories"])
-def test_a_link_in_it_is_not_followed(
+def test_link_is_not_followed(
     run: Synthetic, tmp_path: Path, place: Callable[[RunFolder], Path]
 ) -> None:
     path = place(run.folder)
@@ -50,7 +50,7 @@ def test_a_link_in_it_is_not_followed(
 
 
 @pytest.mark.parametrize("name", [raw.FRAMES, raw.REPLAY])
-def test_a_pipe_in_it_is_not_waited_for(run: Synthetic, name: str) -> None:
+def test_pipe_is_not_waited_for(run: Synthetic, name: str) -> None:
     path = run.folder.raw / name
     path.unlink(missing_ok=True)
     os.mkfifo(path)
@@ -58,7 +58,7 @@ def test_a_pipe_in_it_is_not_waited_for(run: Synthetic, name: str) -> None:
         judge(run.folder)
 
 
-def test_a_file_without_end_is_not_read(run: Synthetic) -> None:
+def test_endless_file_is_not_read(run: Synthetic) -> None:
     for name, most in ((raw.FRAMES, raw.LARGEST_ROWS), (raw.REPLAY, raw.LARGEST_FILE)):
         with (run.folder.raw / name).open("ab") as file:
             before = file.tell()
@@ -69,7 +69,7 @@ def test_a_file_without_end_is_not_read(run: Synthetic) -> None:
             file.truncate(before)
 
 
-def test_a_row_without_end_is_a_torn_one(run: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_row_is_a_torn_one(run: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "LONGEST_ROW", 100)
     (run.folder.raw / raw.SLOTS).write_text("x" * 250, "utf-8")
     assert list(run.folder.rows(raw.SLOTS)) == []
@@ -87,13 +87,13 @@ def test_a_row_without_end_is_a_torn_one(run: Synthetic, monkeypatch: pytest.Mon
     ],
     ids=["deep", "no number", "infinite", "endless", "half a character"],
 )
-def test_what_no_program_of_ours_writes_is_a_torn_row(run: Synthetic, row: str) -> None:
+def test_foreign_row_is_a_torn_one(run: Synthetic, row: str) -> None:
     (run.folder.raw / raw.SLOTS).write_text(f"{row}\n", "utf-8")
     assert list(run.folder.rows(raw.SLOTS)) == []
     assert run.folder.torn == {raw.SLOTS: 1}
 
 
-def test_numbers_beyond_reason_take_no_memory(run: Synthetic) -> None:
+def test_huge_numbers_take_no_memory(run: Synthetic) -> None:
     """Each of them was once as many things in a list."""
 
     def many(rows: list[Row]) -> None:
@@ -116,9 +116,7 @@ def test_numbers_beyond_reason_take_no_memory(run: Synthetic) -> None:
         {"faults": {"image": {"rules": 1}}},
     ],
 )
-def test_what_the_run_says_of_itself_may_be_anything(
-    run: Synthetic, changes: dict[str, Any]
-) -> None:
+def test_any_content_of_run_json_is_handled(run: Synthetic, changes: dict[str, Any]) -> None:
     told(run, **changes)
     for step in ("image", "video"):
         stats = {"ledger_dropped": [], "faults_recorded": "x", "verdict": {"charged_twice": 1}}
@@ -127,7 +125,7 @@ def test_what_the_run_says_of_itself_may_be_anything(
 
 
 @pytest.mark.parametrize("text", [[], "\x00\x1b[2J", "p95"])
-def test_a_threshold_that_is_none_is_one_line(run: Synthetic, text: Any) -> None:
+def test_wrong_threshold_is_one_line(run: Synthetic, text: Any) -> None:
     plan = run.folder.read(raw.RUN)["plan"]
     told(run, plan=plan | {"thresholds": [text]})
     with pytest.raises(Damaged, match=r"run.json is damaged: .* no threshold in") as found:
@@ -143,7 +141,7 @@ def test_a_threshold_that_is_none_is_one_line(run: Synthetic, text: Any) -> None
         (raw.VENDORS, ("video", "stats"), {"speed": "x"}),
     ],
 )
-def test_a_value_of_a_wrong_kind_is_damage(
+def test_value_of_a_wrong_type_is_damage(
     run: Synthetic, name: str, path: tuple[str | int, ...], junk: Row
 ) -> None:
     if name == raw.VENDORS:
@@ -156,7 +154,7 @@ def test_a_value_of_a_wrong_kind_is_damage(
 
 
 @pytest.mark.parametrize("ui", ["javascript:alert(1)//", 'http://x/" onclick="alert(1)', "data:,x"])
-def test_a_report_leads_to_addresses_alone_and_nothing_in_it_runs(run: Synthetic, ui: str) -> None:
+def test_report_links_only_to_addresses_and_runs_nothing(run: Synthetic, ui: str) -> None:
     told(run, temporal_ui=ui)
     write_report(run.folder, judge(run.folder))
     page = (run.folder.path / "report.html").read_text("utf-8")
@@ -166,7 +164,7 @@ def test_a_report_leads_to_addresses_alone_and_nothing_in_it_runs(run: Synthetic
     assert "onclick" not in page
 
 
-def test_what_is_derived_stays_in_the_folder(run: Synthetic, tmp_path: Path) -> None:
+def test_derived_files_stay_in_the_folder(run: Synthetic, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.write_text("mine", "utf-8")
     folder = run.folder
@@ -184,7 +182,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write().folder
 
 
-def test_an_untouched_run_keeps_its_seal(folder: RunFolder) -> None:
+def test_untouched_run_keeps_its_seal(folder: RunFolder) -> None:
     found = seal.check(folder)
 
     def said(*command: str) -> str:
@@ -205,7 +203,7 @@ def test_an_untouched_run_keeps_its_seal(folder: RunFolder) -> None:
     ids=["changed", "removed", "added"],
 )
 @pytest.mark.parametrize("name", [raw.SLOTS, raw.SUBMITS, raw.LEDGERS["video"]])
-def test_a_change_after_the_end_fails_the_run(
+def test_later_change_fails_the_run(
     folder: RunFolder, change: Callable[[Path], object], said: str, name: str
 ) -> None:
     folder.append(raw.SLOTS, [])
@@ -216,20 +214,20 @@ def test_a_change_after_the_end_fails_the_run(
     assert said in reason
 
 
-def test_a_run_without_a_seal_does_not_pass(folder: RunFolder) -> None:
+def test_run_without_a_seal_does_not_pass(folder: RunFolder) -> None:
     (folder.path / seal.NAME).unlink()
 
     assert any("never sealed" in reason for reason in judge(folder).reasons)
 
 
-def test_a_seal_made_anew_has_another_root(folder: RunFolder) -> None:
+def test_new_seal_has_another_root(folder: RunFolder) -> None:
     before = seal.check(folder).root
     folder.append(raw.SUBMITS, [{"forged": True}])
 
     assert seal.write(folder) != before
 
 
-def test_what_comes_later_is_taken_in_alone(folder: RunFolder) -> None:
+def test_later_files_are_collected_separately(folder: RunFolder) -> None:
     (folder.raw / raw.SUBMITS).write_text("{}\n", "utf-8")
     folder.write(raw.REPLAY, {"replayed": 0, "failures": {}})
     seal.add(folder, folder.raw / raw.REPLAY)
@@ -252,7 +250,7 @@ OF_SHARED = {
 }
 
 
-def test_of_shared_the_load_test_has_nothing_that_decides() -> None:
+def test_load_test_imports_no_deciding_code_of_shared() -> None:
     texts = (path.read_text("utf-8") for path in Path("loadtest").rglob("*.py"))
     found = {name for text in texts for name in re.findall(r"^from (shared[\w.]*)", text, re.M)}
 

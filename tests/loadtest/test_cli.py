@@ -30,11 +30,11 @@ sys.meta_path.insert(0, Interrupts())
 # Gets the SIGTERM of its process group, that of `make test-N` as a SIGINT, and one more.
 _HEEDS = """
 import asyncio, os, signal
-from loadtest.run.session import heed_interrupts
+from loadtest.run.session import stop_on_interrupt
 
 async def main():
     stop = asyncio.Event()
-    heed_interrupts(stop)
+    stop_on_interrupt(stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         os.kill(os.getpid(), number)
         await stop.wait()
@@ -55,7 +55,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
 
 
-def test_all_mistakes_are_said_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     wrong = {"--jobs": "zero", "--rate": "fast", "--threshold": "nonsense", "--timeout": "-1"}
     result = runner.invoke(app, ["run", *(word for pair in wrong.items() for word in pair)])
 
@@ -66,7 +66,7 @@ def test_all_mistakes_are_said_at_once() -> None:
 
 
 @pytest.mark.parametrize(("ci", "terminals"), [("", 2), ("true", 0)])
-def test_in_a_ci_nothing_is_a_terminal(ci: str, terminals: int) -> None:
+def test_output_in_ci_is_no_terminal(ci: str, terminals: int) -> None:
     program = "from loadtest.cli import *; exit(console.is_terminal + errors.is_terminal)"
     leader, follower = pty.openpty()
     try:
@@ -85,7 +85,7 @@ def test_in_a_ci_nothing_is_a_terminal(ci: str, terminals: int) -> None:
     "command",
     [["run", "--jobs", "3"], ["run", "--stages", "ladder"]],
 )
-def test_options_alone_can_be_looked_at_without_a_stack(command: list[str]) -> None:
+def test_wrong_options_are_reported_without_a_stack(command: list[str]) -> None:
     good = runner.invoke(app, [*command, "--check"])
     wrong = runner.invoke(app, [*command, "--check", "--seed", "x"])
 
@@ -93,7 +93,7 @@ def test_options_alone_can_be_looked_at_without_a_stack(command: list[str]) -> N
     assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (2, 1)
 
 
-def test_a_run_that_is_interrupted_while_it_is_replayed_has_its_report(
+def test_run_interrupted_during_its_replay_has_its_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Synthetic(tmp_path / "reports").write().folder
@@ -113,14 +113,14 @@ def test_a_run_that_is_interrupted_while_it_is_replayed_has_its_report(
     assert (folder.path / "report.html").is_file()
 
 
-def test_a_sigterm_of_the_whole_process_group_is_one_interrupt() -> None:
+def test_sigterm_of_the_process_group_is_one_interrupt() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _HEEDS], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout, done.returncode) == ("in good order\n", -signal.SIGINT)
 
 
-def test_an_interrupt_before_the_commands_are_there_ends_it_without_a_word(tmp_path: Path) -> None:
+def test_early_interrupt_ends_silently(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_INTERRUPTS)
     done = subprocess.run(
         [sys.executable, "-m", "loadtest", "run", "--jobs", "1"],
@@ -132,7 +132,7 @@ def test_an_interrupt_before_the_commands_are_there_ends_it_without_a_word(tmp_p
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
-def test_a_folder_of_reports_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+def test_reports_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     run = Synthetic(tmp_path / "reports").write().folder.path
     (run / "report.html").mkdir()
     result = runner.invoke(app, ["report", str(run)])
@@ -142,14 +142,14 @@ def test_a_folder_of_reports_that_is_a_file_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--jobs", "1", "--stages", "1,2"]])
-def test_jobs_or_stages_must_be_given(arguments: list[str]) -> None:
+def test_jobs_or_stages_are_required(arguments: list[str]) -> None:
     result = runner.invoke(app, arguments)
 
     assert result.exit_code == 2
     assert "either" in result.stderr
 
 
-def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCKS", "perhaps")
     result = runner.invoke(app, ["run", "--jobs", "1"])
 
@@ -157,7 +157,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "MOCKS" in result.stderr
 
 
-def test_a_stack_that_is_not_there_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+def test_missing_stack_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
     result = runner.invoke(app, ["run", "--jobs", "1"])
 
     assert result.exit_code == 3
@@ -166,7 +166,7 @@ def test_a_stack_that_is_not_there_is_named_and_nothing_is_written(tmp_path: Pat
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
+def test_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
     folder = Synthetic(tmp_path / "reports").write().folder
     first = runner.invoke(app, ["report", str(folder.path)])
     drawn = {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
@@ -182,7 +182,7 @@ def test_a_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
     assert json.loads(drawn["results.json"])["schema"] == 1
 
 
-def test_a_folder_without_raw_records_is_refused(tmp_path: Path) -> None:
+def test_folder_without_raw_records_is_refused(tmp_path: Path) -> None:
     result = runner.invoke(app, ["report", str(tmp_path)])
 
     assert result.exit_code == 2
@@ -196,7 +196,7 @@ def test_a_folder_without_raw_records_is_refused(tmp_path: Path) -> None:
         '{"plan": {"stages": [1], "thresholds": []}, "stages": []}',
     ],
 )
-def test_a_damaged_run_is_one_line(tmp_path: Path, text: str) -> None:
+def test_damaged_run_is_one_line(tmp_path: Path, text: str) -> None:
     folder = Synthetic(tmp_path / "reports").write().folder
     (folder.raw / raw.RUN).write_text(text, "utf-8")
     result = runner.invoke(app, ["report", str(folder.path)])
@@ -214,7 +214,7 @@ def test_a_damaged_run_is_one_line(tmp_path: Path, text: str) -> None:
         (raw.SUBMITS, '{"stage": 0}'),
     ],
 )
-def test_a_row_that_makes_no_sense_is_one_line(tmp_path: Path, name: str, line: str) -> None:
+def test_nonsense_row_is_one_line(tmp_path: Path, name: str, line: str) -> None:
     folder = Synthetic(tmp_path / "reports").write().folder
     (folder.raw / name).write_text(f"{line}\n", "utf-8")
     result = runner.invoke(app, ["report", str(folder.path)])
@@ -243,7 +243,7 @@ def test_torn_lines_are_counted_and_the_rest_is_judged(tmp_path: Path) -> None:
         (raw.JOBS, "job", {"status": "failed"}, "failed: {}"),
     ],
 )
-def test_what_is_wrong_is_named_in_the_terminal_and_in_the_first_section(
+def test_failure_is_named_in_the_terminal_and_in_the_first_section(
     tmp_path: Path, book: str, part: str, *, change: dict[str, str], said: str
 ) -> None:
     run = Synthetic(tmp_path / "reports").write()
@@ -256,7 +256,7 @@ def test_what_is_wrong_is_named_in_the_terminal_and_in_the_first_section(
     assert job_id(0, 1) in first
 
 
-def test_a_mistake_is_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistake_is_reported_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     result = runner.invoke(app, ["run", "--jobs", "1", "--seed", "x"])
 

@@ -14,7 +14,7 @@ from tests.loadtest.synthetic import Row, Story
 
 
 @pytest.mark.parametrize("end", ["png", "jpg", "webp"])
-def test_an_image_is_found_by_any_of_its_names(tmp_path: Path, end: str) -> None:
+def test_image_is_found_by_any_of_its_names(tmp_path: Path, end: str) -> None:
     assert _stored(tmp_path, "image") is None
     (tmp_path / ".image.0123.part").write_bytes(b"half")
     (tmp_path / "video.mp4").write_bytes(b"video")
@@ -23,7 +23,7 @@ def test_an_image_is_found_by_any_of_its_names(tmp_path: Path, end: str) -> None
     assert _stored(tmp_path, "image") == b"whole"
 
 
-def test_of_two_the_newer_one_is_the_jobs(tmp_path: Path) -> None:
+def test_newer_of_two_generations_belongs_to_the_job(tmp_path: Path) -> None:
     for age, end in enumerate(("png", "jpg")):
         path = tmp_path / f"image.{end}"
         path.write_bytes(end.encode())
@@ -58,7 +58,7 @@ def begun(run_id: str = "run-9") -> Story:
         ([lambda story: story.signal("granted:image", 5, {"run_id": "run-9"})], None),
     ],
 )
-def test_the_slot_begins_when_it_is_the_jobs(
+def test_slot_begins_with_the_permit(
     signals: list[Callable[[Story], None]], granted: float | None
 ) -> None:
     story = begun()
@@ -68,7 +68,7 @@ def test_the_slot_begins_when_it_is_the_jobs(
     assert read_events("job-0", story.events).granted == granted
 
 
-def test_a_semaphore_that_starts_grants_to_a_run_that_has_not_asked() -> None:
+def test_new_semaphore_may_grant_before_a_request() -> None:
     story = begun()
     permit(5)(story)
     story.local(story.task(6.0), "enter_queue", 7.0, result={}, summary="version 1: queued")
@@ -77,7 +77,7 @@ def test_a_semaphore_that_starts_grants_to_a_run_that_has_not_asked() -> None:
     assert (run.asked, run.heard, run.granted) == (5.0, 5.0, 5.0)
 
 
-def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
+def test_reset_run_needs_its_own_permit() -> None:
     story = begun("run-8")
     permit(5, run_id="run-8")(story)
     cause = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
@@ -90,7 +90,7 @@ def test_a_reset_run_has_the_slot_by_a_permit_of_its_own_alone() -> None:
     assert (run.run_id, run.granted) == ("run-9", 11.0)
 
 
-def test_an_order_tells_its_attempt_and_its_permit() -> None:
+def test_order_names_its_attempt_and_permit() -> None:
     story = begun()
     order = {"stage": "video", "attempt": 2, "token": 7, "request": {"job_id": "job-0"}}
     story.activity("1", "request_video", 3.0, None, input=order)
@@ -101,7 +101,7 @@ def test_an_order_tells_its_attempt_and_its_permit() -> None:
     ]
 
 
-def test_a_version_is_of_the_moment_that_its_task_had_come_to() -> None:
+def test_version_has_the_time_of_its_workflow_task() -> None:
     story = begun()
     task = story.task(2.0)
     story.local(task, "enter_queue", 3.0, result={}, summary="version 1: queued")
@@ -112,7 +112,7 @@ def test_a_version_is_of_the_moment_that_its_task_had_come_to() -> None:
     assert run.asked == 3.0
 
 
-def test_only_one_activity_straight_behind_another_is_a_plain_hop() -> None:
+def test_plain_hop_is_between_two_consecutive_activities() -> None:
     """An activity that a permit brought about is none."""
     story = begun()
     nothing: Row = {"input": {}, "result": {}}
@@ -124,7 +124,7 @@ def test_only_one_activity_straight_behind_another_is_a_plain_hop() -> None:
     assert read_events("job-0", story.events).hops == [1.0]
 
 
-def test_a_history_without_all_its_events_is_no_history() -> None:
+def test_incomplete_history_does_not_count() -> None:
     story = begun()
     permit(5)(story)
     del story.events[0]
@@ -136,7 +136,7 @@ def job(job_id: str, version: int, status: str, *, tag: str = "mine") -> dict[st
     return {"job_id": job_id, "tag": tag, "version": version, "status": status}
 
 
-def test_a_job_is_open_until_its_end_was_seen() -> None:
+def test_job_is_open_until_its_end_is_seen() -> None:
     tracker = Tracker("mine")
     tracker.expect("a")
     tracker.see(job("a", 1, "running"), source="ws")
@@ -147,7 +147,7 @@ def test_a_job_is_open_until_its_end_was_seen() -> None:
     assert tracker.ended == 1
 
 
-def test_an_end_seen_before_the_submits_answer_counts() -> None:
+def test_end_before_the_submits_answer_counts() -> None:
     tracker = Tracker("mine")
     tracker.see(job("a", 3, "succeeded"), source="ws")
     tracker.expect("a")
@@ -155,7 +155,7 @@ def test_an_end_seen_before_the_submits_answer_counts() -> None:
     assert tracker.open == set()
 
 
-def test_old_news_changes_nothing_and_is_noted_when_the_feed_went_back() -> None:
+def test_older_version_changes_nothing_and_is_noted() -> None:
     tracker = Tracker("mine")
     for version, source in ((2, "ws"), (1, "poll"), (1, "ws"), (2, "ws")):
         tracker.see(job("a", version, "running"), source=source)
@@ -166,7 +166,7 @@ def test_old_news_changes_nothing_and_is_noted_when_the_feed_went_back() -> None
     assert tracker.counts == {"running": 1}
 
 
-def test_others_jobs_are_left_out() -> None:
+def test_jobs_of_others_are_ignored() -> None:
     tracker = Tracker("mine")
     tracker.see(job("a", 1, "running", tag="theirs"), source="ws")
 

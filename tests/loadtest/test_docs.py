@@ -34,19 +34,19 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 ZH_NUMBERS = "零一二三四五六七八"
 
 
-def test_each_metric_has_its_line() -> None:
+def test_each_metric_is_documented() -> None:
     rows = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", PAGE, re.MULTILINE))
 
     assert {name: rows.get(name) for name in METRICS} == METRICS
 
 
-def test_the_defaults_are_named() -> None:
+def test_defaults_are_documented() -> None:
     words = set(re.split(r"[\s`]+", PAGE))
 
     assert set(DEFAULTS) <= words
 
 
-def test_each_file_of_a_run_is_named(tmp_path: Path) -> None:
+def test_each_file_of_a_run_is_documented(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
 
@@ -54,7 +54,7 @@ def test_each_file_of_a_run_is_named(tmp_path: Path) -> None:
         assert f"`{path.name}" in PAGE
 
 
-def test_the_sections_are_in_the_reports_order(tmp_path: Path) -> None:
+def test_sections_are_in_the_reports_order(tmp_path: Path) -> None:
     listed = re.findall(r"^(\d+)\. \*\*(.+?)\.\*\*", PAGE, re.MULTILINE)
     run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
     titles = [section.title for section in sections(judge(run.folder))]
@@ -63,7 +63,7 @@ def test_the_sections_are_in_the_reports_order(tmp_path: Path) -> None:
     assert [title for _, title in listed] == titles
 
 
-def test_each_command_is_named() -> None:
+def test_each_command_is_documented() -> None:
     functions = (each.callback for each in app.registered_commands)
     names = {function.__name__.replace("_", "-") for function in functions if function}
 
@@ -72,7 +72,7 @@ def test_each_command_is_named() -> None:
         assert re.search(rf"(python -m loadtest|make) {name}(?![\w-])", PAGE), name
 
 
-def test_the_books_are_those_of_the_code() -> None:
+def test_books_are_those_of_the_code() -> None:
     table = PAGE.split("| book | kept by |")[1].split("\n\n")[0]
     rows = [tuple(line.strip("| ").split(" | ")) for line in table.splitlines()[2:]]
 
@@ -80,13 +80,13 @@ def test_the_books_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/reports.md"])
-def test_books_are_counted_as_the_code_counts_them(page: str) -> None:
+def test_books_are_counted_as_in_the_code(page: str) -> None:
     text = " ".join(Path(page).read_text("utf-8").split())
 
     assert f"{NUMBERS[len(WITNESSES)]} books, kept by {NUMBERS[len(codes())]} code bases" in text
 
 
-def test_the_chinese_page_counts_them_alike() -> None:
+def test_chinese_page_has_the_same_count() -> None:
     text = Path("README.zh-CN.md").read_text("utf-8")
 
     assert f"{ZH_NUMBERS[len(WITNESSES)]}本账" in text
@@ -158,7 +158,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"results": results(judgement), "jobs": jobs_csv(judgement)}
 
 
-def test_each_field_of_the_results_has_its_line_and_no_other(written: dict[str, str]) -> None:
+def test_page_lists_exactly_the_fields_of_the_results(written: dict[str, str]) -> None:
     body = json.loads(written["results"])
     top = {
         f"{name}[]" if name in LISTS or name in ("reasons", "undecided") else name for name in body
@@ -170,7 +170,7 @@ def test_each_field_of_the_results_has_its_line_and_no_other(written: dict[str, 
     assert documented("results.json") == top | below | noted | spread
 
 
-def test_a_run_notes_its_plan_and_its_machine_as_the_page_says() -> None:
+def test_run_writes_plan_and_machine_as_documented() -> None:
     told = documented("results.json")
     plan = {re.sub(r"run\.plan\.(\w+).*", r"\1", path) for path in told if "run.plan." in path}
     where = {path.rpartition(".")[2] for path in told if "run.environment." in path}
@@ -179,14 +179,14 @@ def test_a_run_notes_its_plan_and_its_machine_as_the_page_says() -> None:
     assert where == set(environment("1"))
 
 
-def test_presets_that_there_are_stay_out(written: dict[str, str]) -> None:
+def test_existing_presets_are_not_described_as_missing(written: dict[str, str]) -> None:
     faults = json.loads(written["results"])["run"]["faults"]
 
     assert set(faults) == {"image", "video"}
     assert all("rules" in body and "presets" not in body for body in faults.values())
 
 
-def test_each_column_of_the_table_has_its_line(written: dict[str, str]) -> None:
+def test_each_column_of_the_table_is_documented(written: dict[str, str]) -> None:
     heads = next(csv.reader(io.StringIO(written["jobs"])))
 
     assert documented("jobs.csv") == set(heads)

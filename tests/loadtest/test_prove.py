@@ -122,7 +122,7 @@ NAMES = [part.name for part in PARTS]
 VIOLATION = {"rule": "nothing is paid or made twice", "who": "job-1", "text": "two videos"}
 
 
-def test_the_parts_that_are_judged_are_those_that_are_run() -> None:
+def test_judged_parts_are_those_that_run() -> None:
     assert [*prove.PARTS] == NAMES
 
 
@@ -207,7 +207,7 @@ def _broken_off(run: RunFolder) -> None:
         (resealed("ladder", _broken_off), "ladder", "did not come to its end: unfinished"),
     ],
 )
-def test_a_part_that_is_not_as_it_should_be_fails_the_whole(
+def test_failed_part_fails_the_whole(
     made: Made, harm: Callable[[Made], object], name: str, reason: str
 ) -> None:
     harm(made)
@@ -219,7 +219,7 @@ def test_a_part_that_is_not_as_it_should_be_fails_the_whole(
     assert any(reason in text for text in reasons)
 
 
-def test_a_part_that_is_missing_fails_the_whole(made: Made) -> None:
+def test_missing_part_fails_the_whole(made: Made) -> None:
     made.never_ended("chaos", "control")
     found = read(made.folder)
 
@@ -227,7 +227,7 @@ def test_a_part_that_is_missing_fails_the_whole(made: Made) -> None:
     assert found.headline == "FAIL: chaos, control not run"
 
 
-def test_an_interrupt_is_told_with_what_was_not_run(made: Made) -> None:
+def test_interrupt_lists_what_was_not_run(made: Made) -> None:
     made.never_ended("control")
     made.ended("chaos", status=130)
     found = read(made.folder, seal=True)
@@ -236,7 +236,7 @@ def test_an_interrupt_is_told_with_what_was_not_run(made: Made) -> None:
     assert found.headline == "FAIL: chaos broken off; control not run"
 
 
-def test_a_stack_that_never_came_is_told_by_the_status(made: Made) -> None:
+def test_stack_that_did_not_start_has_an_exit_status(made: Made) -> None:
     made.ended("ladder", status=3, reason="not ready after 60 s")
 
     assert read(made.folder).status == 3
@@ -244,7 +244,7 @@ def test_a_stack_that_never_came_is_told_by_the_status(made: Made) -> None:
     assert read(made.folder).status == 1
 
 
-def test_what_is_changed_behind_the_end_fails_the_whole(made: Made) -> None:
+def test_later_change_fails_the_whole(made: Made) -> None:
     root = read(made.folder, seal=True).root
     made.ended("chaos")
     made.result("kills")
@@ -259,7 +259,7 @@ def test_what_is_changed_behind_the_end_fails_the_whole(made: Made) -> None:
     )
 
 
-def test_without_its_seal_it_fails_the_whole(made: Made) -> None:
+def test_missing_seal_fails_the_whole(made: Made) -> None:
     read(made.folder, seal=True)
     (made.folder / seal.NAME).unlink()
     found = read(made.folder)
@@ -278,7 +278,7 @@ def test_torn_notes_fail_the_whole(made: Made) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"mode": "local"}'])
-def test_a_folder_without_a_plan_holds_no_proof(tmp_path: Path, text: str) -> None:
+def test_folder_without_a_plan_is_no_proof(tmp_path: Path, text: str) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / PLAN).write_text(text)
 
@@ -290,7 +290,7 @@ def test_a_folder_without_a_plan_holds_no_proof(tmp_path: Path, text: str) -> No
 HOSTILE = '<script>alert(1)</script>" onload="x'
 
 
-def test_the_first_section_has_verdict_numbers_and_a_way_to_each_report(made: Made) -> None:
+def test_first_section_has_verdict_numbers_and_links_to_the_reports(made: Made) -> None:
     answer = sections(drawn(made.folder, seal=True))[0]
 
     [tiles] = [block for block in answer.blocks if isinstance(block, Tiles)]
@@ -305,7 +305,7 @@ def test_the_first_section_has_verdict_numbers_and_a_way_to_each_report(made: Ma
     assert all(f'href="{cells[0].href}"' in html for cells in parts.rows)
 
 
-def test_what_was_not_run_is_said_not_to_be_shown(made: Made) -> None:
+def test_skipped_parts_are_reported_as_not_shown(made: Made) -> None:
     made.never_ended("chaos")
     drawn(made.folder)
     text = (made.folder / "report.md").read_text("utf-8")
@@ -317,7 +317,7 @@ def test_what_was_not_run_is_said_not_to_be_shown(made: Made) -> None:
     assert PARTS[0].shows in text
 
 
-def test_what_is_told_is_no_markup(made: Made) -> None:
+def test_text_is_escaped(made: Made) -> None:
     made.result("chaos", {"rule": HOSTILE, "who": HOSTILE, "text": HOSTILE})
     made.ended("ladder", status=1, reason=HOSTILE)
     plan = made.raw.read(PLAN)

@@ -45,7 +45,7 @@ from tests.loadtest.synthetic import Synthetic
 from tests.workflow.pipeline import pipeline
 
 
-def test_the_ladder() -> None:
+def test_ladder_runs_its_stages() -> None:
     plan = Options(stages="ladder").plan()
 
     assert plan.stages == LADDER
@@ -53,7 +53,7 @@ def test_the_ladder() -> None:
     assert plan.offset(99) == 0
 
 
-def test_an_open_loop_plans_each_instant() -> None:
+def test_open_loop_plans_each_instant() -> None:
     plan = Options(stages="10", rate="90/min").plan()
 
     assert [plan.offset(n) for n in (0, 3, 9)] == [0, 2, 6]
@@ -80,7 +80,7 @@ def test_an_open_loop_plans_each_instant() -> None:
         ({"stages": "19", "thresholds": ("p95<1",)}, "20 jobs or more"),
     ],
 )
-def test_a_mistake_is_named(arguments: dict[str, Any], word: str) -> None:
+def test_mistake_is_named(arguments: dict[str, Any], word: str) -> None:
     mocks = arguments.pop("mocks", STEPS)
     options = Options.model_validate(arguments)
 
@@ -124,7 +124,7 @@ class Mock:
         return [rule["name"] for rule in self.rules]
 
 
-async def test_rules_hold_for_the_run_and_the_users_own_stay() -> None:
+async def test_rules_last_for_the_run_and_the_users_rules_stay() -> None:
     image, video = Mock("image"), Mock("video")
     plans = ['{"preset": "p"}', '{"name": "r", "do": "x"}']
 
@@ -137,7 +137,7 @@ async def test_rules_hold_for_the_run_and_the_users_own_stay() -> None:
     assert image.names == video.names == ["the user's"]
 
 
-async def test_everything_that_is_refused_is_named_and_nothing_stays() -> None:
+async def test_refusal_names_every_rule_and_arms_nothing() -> None:
     image = Mock("image")
 
     with pytest.raises(PlanError) as caught:
@@ -150,7 +150,7 @@ async def test_everything_that_is_refused_is_named_and_nothing_stays() -> None:
     assert image.names == ["the user's"]
 
 
-async def test_without_faults_no_mock_is_asked() -> None:
+async def test_without_faults_no_mock_is_called() -> None:
     image = Mock("image")
     async with armed([image.vendor], [], seed=7):
         pass
@@ -268,9 +268,7 @@ async def run_plan(
     return run, judgement, shown.getvalue()
 
 
-async def test_two_stages_pass_whatever_the_api_does_meanwhile(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_two_stages_pass_while_the_api_fails(client: Client, tmp_path: Path) -> None:
     async with disturbed(client, tmp_path, refuse=3, frames=2, slow_slots=1) as stack:
         run, judgement, shown = await run_plan(stack, Options(stages="1,6").plan())
 
@@ -295,7 +293,7 @@ async def test_two_stages_pass_whatever_the_api_does_meanwhile(
     assert json.loads(histories[0].read_text("utf-8"))["events"][0]["eventType"]
 
 
-def test_jobs_of_another_pipeline_have_its_own_input() -> None:
+def test_jobs_of_another_pipeline_have_its_input() -> None:
     settings = Settings(
         pipelines="examples.speech.definition:SPEECH",
         pipeline_services={"mock-speech": "http://127.0.0.1:9", "speech": "http://127.0.0.1:10"},
@@ -310,9 +308,7 @@ def test_jobs_of_another_pipeline_have_its_own_input() -> None:
     assert [*settings.mocks_of(GENVIDEO)] == ["image", "video"]
 
 
-async def test_a_run_that_ends_early_leaves_a_partial_report(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_interrupted_run_writes_a_partial_report(client: Client, tmp_path: Path) -> None:
     stop = asyncio.Event()
     stop.set()
     async with disturbed(client, tmp_path) as stack:
@@ -330,7 +326,7 @@ async def test_a_run_that_ends_early_leaves_a_partial_report(
         assert said in (run.folder.path / "report.md").read_text("utf-8")
 
 
-async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
+async def test_lost_stack_is_in_the_report(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "AWAY_SECONDS", 0.5)
@@ -344,9 +340,7 @@ async def test_a_stack_that_goes_away_in_the_middle_gives_a_report_that_says_so(
     assert "partial: unreachable" in (run.folder.path / "report.md").read_text("utf-8")
 
 
-async def test_what_does_not_answer_is_named(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_silent_service_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", client.service_client.config.target_host)
     away = Settings(api_url="http://127.0.0.1:9", video_service_url="http://127.0.0.1:9")
 
@@ -378,9 +372,7 @@ FAILS = """print('{"replayed": 1, "failures": {"job-a": "nondeterminism"}}')"""
     ],
     ids=["all replayed", "one failed", "none", "no numbers", "no code", "no program"],
 )
-def test_what_is_not_replayed_fails_the_run(
-    tmp_path: Path, body: str | None, verdict: Verdict
-) -> None:
+def test_failed_replay_fails_the_run(tmp_path: Path, body: str | None, verdict: Verdict) -> None:
     run = Synthetic(tmp_path).write()
     script = tmp_path / "replay.py"
     script.write_text(body or "")
@@ -391,7 +383,7 @@ def test_what_is_not_replayed_fails_the_run(
         assert run.folder.read(raw.REPLAY) == {"replayed": 3, "failures": {}, "kept": 3}
 
 
-def test_without_a_program_it_is_not_decided(tmp_path: Path) -> None:
+def test_missing_replay_is_not_decided(tmp_path: Path) -> None:
     run = Synthetic(tmp_path).write()
     (run.folder.raw / raw.REPLAY).unlink()
     seal.write(run.folder)

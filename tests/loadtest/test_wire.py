@@ -17,7 +17,7 @@ from shared.settings.common import Mocks
 from tests.fixtures.processes import free_port, serving
 
 
-async def test_the_token_goes_along_with_each_request() -> None:
+async def test_token_is_sent_with_each_request() -> None:
     seen: list[str | None] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -50,12 +50,12 @@ def settings(*, workers: int = 1, mocks: Mocks = "on") -> Settings:
     )
 
 
-def test_reading() -> None:
+def test_metrics_are_parsed() -> None:
     assert read(TEXT) == {"cpu": 12.5, "rss": 9.1e7}
     assert read("<html>") == {}
 
 
-def test_each_local_worker_has_a_port_of_its_own() -> None:
+def test_each_local_worker_has_its_own_port() -> None:
     found = addresses(settings(workers=2))
 
     assert found["worker-1"] == "http://127.0.0.1:9100"
@@ -63,20 +63,20 @@ def test_each_local_worker_has_a_port_of_its_own() -> None:
     assert found["semaphore"] == "http://127.0.0.1:9099"
 
 
-def test_without_mocks_the_vendors_are_not_asked() -> None:
+def test_without_mocks_no_vendor_is_called() -> None:
     found = addresses(settings(mocks="off"))
 
     assert set(found) == {"api", "callback", "semaphore", "worker"}
 
 
 @pytest.mark.parametrize(("mocks", "mock"), [("image", "mock-comfyui"), ("video", "mock-kling")])
-def test_a_real_vendor_beside_a_mock_is_not_asked(mocks: Mocks, mock: str) -> None:
+def test_real_vendor_beside_a_mock_is_not_called(mocks: Mocks, mock: str) -> None:
     found = addresses(settings(mocks=mocks))
 
     assert set(found) == {"api", "callback", "semaphore", "worker", mock}
 
 
-async def test_the_operators_key_is_shown_to_the_receiver_alone() -> None:
+async def test_operators_key_is_sent_only_to_the_receiver() -> None:
     shown: dict[str, str | None] = {}
     app = FastAPI()
 
@@ -97,7 +97,7 @@ async def test_the_operators_key_is_shown_to_the_receiver_alone() -> None:
     assert shown == {"api": None, "callback": "Bearer a-key"}
 
 
-async def test_one_that_does_not_answer_has_no_row_and_the_runner_always_has_one() -> None:
+async def test_silent_process_has_no_row_and_the_runner_always_has_one() -> None:
     processes = Processes({"api": "http://127.0.0.1:9"})
     [row] = await processes.sample()
     await processes.close()
@@ -106,7 +106,7 @@ async def test_one_that_does_not_answer_has_no_row_and_the_runner_always_has_one
     assert row["rss"] > 1e6
 
 
-async def test_no_file_that_lies_around_names_the_server(
+async def test_local_files_do_not_choose_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs, ours = free_port(), free_port()

@@ -35,7 +35,7 @@ def below(kind: type[Message]) -> Iterator[type[Message]]:
         yield from below(each)
 
 
-def test_only_what_users_send_is_strict() -> None:
+def test_only_messages_of_users_are_strict() -> None:
     """All others ignore fields that they don't know, because a newer release may send more."""
     ours = [it for it in below(Message) if it.__module__.startswith(("shared.", "services."))]
     strict = {it.__name__ for it in ours if it.model_config.get("extra") != "ignore"}
@@ -74,7 +74,7 @@ def test_each_kind_of_handler_is_found() -> None:
 
 
 @pytest.mark.parametrize("name", sorted({*handlers()} - READS))
-def test_nothing_is_told_but_messages(name: str) -> None:
+def test_only_messages_are_listed(name: str) -> None:
     """A type without fields that could be unknown is none, either."""
     for hint in get_type_hints(handlers()[name]).values():
         for part in parts(hint):
@@ -93,7 +93,7 @@ JOB_ID = "job-0123456789abcdef01234567"
 AT = "2026-01-02T03:04:05Z"
 
 
-def test_a_queue_packed_by_a_later_release_is_read() -> None:
+def test_queue_of_a_later_release_can_be_read() -> None:
     request = {"job_id": JOB_ID, "run_id": "run", "requested_at": AT}
     packed = base64.b64encode(zlib.compress(json.dumps([request | EXTRA]).encode())).decode()
     state = SemaphoreState.model_validate({"waiting": packed, "next_token": 7} | EXTRA)
@@ -101,7 +101,7 @@ def test_a_queue_packed_by_a_later_release_is_read() -> None:
     assert state.next_token == 7
 
 
-def test_a_record_that_a_later_release_wrote_is_read(tmp_path: Path) -> None:
+def test_record_of_a_later_release_can_be_read(tmp_path: Path) -> None:
     store = RecordStore(tmp_path)
     change = {"version": 1, "at": AT, "status": "queued", "step": None, "percent": 0}
     change |= {"attempt": 0, "note": "queued"}

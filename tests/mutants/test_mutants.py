@@ -20,7 +20,7 @@ SAMPLE = (
 )
 
 
-def test_the_edits_of_each_mutant_still_apply() -> None:
+def test_edits_of_each_mutant_still_apply() -> None:
     for mutant in MUTANTS:
         assert edited(mutant), mutant.name
 

@@ -45,11 +45,11 @@ def test_there_are_histories_of_each_kind() -> None:
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-async def test_a_stored_history_replays(name: str) -> None:
+async def test_stored_history_replays(name: str) -> None:
     await replay(HISTORIES[name])
 
 
-async def test_a_history_of_another_code_is_noticed() -> None:
+async def test_history_of_other_code_does_not_replay() -> None:
     with pytest.raises(NondeterminismError):
         await replay(HISTORIES["failed"].replace('"gen_image"', '"gen_picture"'))
 
@@ -74,7 +74,7 @@ def is_named(event: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-def test_temporals_ui_can_tell_of_each_step(name: str) -> None:
+def test_temporal_ui_shows_each_step(name: str) -> None:
     events = json.loads(HISTORIES[name])["events"]
 
     silent = [event for event in events if is_named(event) and "userMetadata" not in event]

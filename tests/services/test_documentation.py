@@ -29,7 +29,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
         listener.close()
 
 
-async def test_the_page_is_drawn_works_and_asks_no_other_address(new_page: NewPage) -> None:
+async def test_page_works_and_calls_no_other_host(new_page: NewPage) -> None:
     asked: list[str] = []
     wrong: list[str] = []
     async with new_page("about:blank") as page:
@@ -58,7 +58,7 @@ async def _is_drawn_and_works(page: Page, app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(APPS))
-async def test_the_page_may_load_nothing_from_elsewhere(name: str) -> None:
+async def test_page_may_load_nothing_from_elsewhere(name: str) -> None:
     async with served(APPS[name]()) as base, httpx.AsyncClient(base_url=base) as http:
         page = await http.get("/docs")
         policy = page.headers["content-security-policy"]

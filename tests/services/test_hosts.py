@@ -106,7 +106,7 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
 
 
 @pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
-async def test_a_rebound_name_is_nobodys(service: Service, started: Started) -> None:
+async def test_rebound_name_is_refused(service: Service, started: Started) -> None:
     """A page that has its own name lead to us sends that name as `Host`."""
     base = await started(service)
     async with http_client(base) as http:
@@ -137,7 +137,7 @@ async def test_a_rebound_name_is_nobodys(service: Service, started: Started) -> 
 
 
 @pytest.mark.parametrize("service", [API, IMAGE], ids=lambda service: service.name)
-async def test_no_socket_for_a_rebound_name_or_a_foreign_page(
+async def test_rebound_name_and_foreign_page_get_no_socket(
     service: Service, started: Started
 ) -> None:
     path = "/ws/jobs" if service is API else "/ws"
@@ -172,7 +172,7 @@ async def handshake(base: str, path: str, headers: dict[str, str]) -> tuple[int,
 
 
 @pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
-async def test_a_foreign_page_changes_nothing(service: Service, started: Started) -> None:
+async def test_foreign_page_changes_nothing(service: Service, started: Started) -> None:
     base = await started(service)
     async with http_client(base) as http:
         changes = [(method, path) for each, method, path in CHANGES if each is service]
@@ -194,7 +194,7 @@ async def test_a_foreign_page_changes_nothing(service: Service, started: Started
 
 
 @pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
-async def test_a_preflight_lets_no_foreign_page_in(service: Service, started: Started) -> None:
+async def test_preflight_of_a_foreign_page_is_refused(service: Service, started: Started) -> None:
     asked = {
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "content-type",
@@ -208,7 +208,9 @@ async def test_a_preflight_lets_no_foreign_page_in(service: Service, started: St
 
 
 @pytest.mark.parametrize("service", [IMAGE, VIDEO], ids=lambda service: service.name)
-async def test_no_form_reaches_what_rules_a_mock(service: Service, started: Started) -> None:
+async def test_form_of_a_foreign_page_cannot_control_a_mock(
+    service: Service, started: Started
+) -> None:
     """A form is what a page may post anywhere without asking, by browsers without `Origin`, too."""
     rule = json.dumps({"where": "submit", "do": "refuse"})
     base = await started(service)

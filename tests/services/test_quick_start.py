@@ -17,7 +17,7 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_no_garbage_is_looked_for_while_it_imports_nor_in_what_that_has_made() -> None:
+def test_garbage_collection_is_off_during_imports() -> None:
     with quick_start():
         assert not gc.isenabled()
         made: list[object] = []
@@ -27,7 +27,7 @@ def test_no_garbage_is_looked_for_while_it_imports_nor_in_what_that_has_made() -
     assert not any(made is each for each in gc.get_objects())
 
 
-def test_what_is_installed_for_others_alone_is_not_there_meanwhile(
+def test_optional_packages_are_hidden_during_imports(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "rich"]:
@@ -37,14 +37,14 @@ def test_what_is_installed_for_others_alone_is_not_there_meanwhile(
     assert importlib.import_module("rich")
 
 
-def test_where_it_was_there_before_it_stays() -> None:
+def test_already_imported_package_stays() -> None:
     known = importlib.import_module("rich")
     with quick_start():
         assert importlib.import_module("rich") is known
     assert sys.modules["rich"] is known
 
 
-def test_an_import_that_fails_leaves_all_as_it_was() -> None:
+def test_failed_import_restores_everything() -> None:
     with pytest.raises(ModuleNotFoundError), quick_start():
         importlib.import_module("no_such_module_of_ours")
     assert gc.isenabled()

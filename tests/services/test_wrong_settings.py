@@ -35,7 +35,7 @@ def started(service: Service, folder: Path, **environ: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
-def test_mistakes_are_one_line_and_end_it_with_2(service: Service, tmp_path: Path) -> None:
+def test_mistakes_are_one_line_and_exit_with_2(service: Service, tmp_path: Path) -> None:
     status, said = started(service, tmp_path, LOG_LEVEL="LOUD", ALLOWED_HOSTS="a:1")
     assert status == 2
     (line,) = said.splitlines()

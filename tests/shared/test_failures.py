@@ -46,7 +46,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("kind", "counted", "retried", "word"), ROWS)
-def test_each_failure_costs_and_leads_to_what_its_row_says(
+def test_each_failure_has_the_documented_cost_and_consequence(
     kind: type[VendorError], counted: Counted, retried: bool, word: str
 ) -> None:
     error = kind("because")
@@ -60,7 +60,7 @@ def test_each_failure_costs_and_leads_to_what_its_row_says(
     assert told.details[0]["failure_class"] == kind.failure
 
 
-def test_there_are_seven_and_no_failure_is_outside_of_them() -> None:
+def test_every_failure_belongs_to_one_of_seven_kinds() -> None:
     assert len(FailureClass) == len(RULES) == 7
     assert {kind for kind, *_ in ROWS} == set(VendorError.__subclasses__())
     assert {kind.failure for kind, *_ in ROWS} == set(FailureClass)
@@ -74,13 +74,13 @@ def _all(kind: type[GenvideoError]) -> Iterator[type[GenvideoError]]:
 
 
 @pytest.mark.parametrize("kind", list(_all(GenvideoError)), ids=lambda kind: kind.__name__)
-def test_each_class_is_whole(kind: type[GenvideoError]) -> None:
+def test_each_class_is_complete(kind: type[GenvideoError]) -> None:
     assert kind.code == kind.code.lower()
     assert 400 <= kind.status <= 599
     assert kind.title
 
 
-def test_temporal_retries_what_may_help_at_the_vendors_pace() -> None:
+def test_temporal_retries_recoverable_errors_at_the_vendors_pace() -> None:
     again = to_application_error(OutcomeUnknown("?", retry_after=2.5))
     never = to_application_error(RefusedForGood("no"))
     assert (again.type, again.non_retryable) == ("outcome_unknown", False)

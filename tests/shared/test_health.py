@@ -64,7 +64,7 @@ def environment(data_dir: Path, address: str) -> dict[str, str]:
     }
 
 
-async def test_all_that_is_asked_for_reasons_is_asked_at_once() -> None:
+async def test_readiness_reasons_are_collected_concurrently() -> None:
     both = asyncio.Barrier(2)
 
     async def silent() -> str:
@@ -88,7 +88,7 @@ async def metrics(service: Running) -> str:
 
 
 @pytest.mark.parametrize(("module", "port"), MODULES.items())
-async def test_without_a_server_it_is_alive_says_why_and_ends_at_once(
+async def test_service_without_a_server_is_alive_with_a_reason_and_stops_at_once(
     module: str, port: str, tmp_path: Path
 ) -> None:
     nobody = environment(tmp_path, f"127.0.0.1:{free_port()}")
@@ -102,7 +102,7 @@ async def test_without_a_server_it_is_alive_says_why_and_ends_at_once(
 
 
 @pytest.mark.parametrize(("module", "port"), MODULES.items())
-async def test_with_a_server_it_becomes_ready_and_ends_in_order(
+async def test_service_with_a_server_becomes_ready_and_stops_in_order(
     module: str, port: str, tmp_path: Path, temporal_address: str
 ) -> None:
     there = environment(tmp_path, temporal_address)
@@ -114,7 +114,7 @@ async def test_with_a_server_it_becomes_ready_and_ends_in_order(
     assert "Traceback" not in output
 
 
-async def test_a_body_that_fails_ends_the_process_and_says_why(temporal_address: str) -> None:
+async def test_failing_body_ends_the_process_with_the_reason(temporal_address: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -129,16 +129,14 @@ async def test_a_body_that_fails_ends_the_process_and_says_why(temporal_address:
 
 
 @pytest.mark.parametrize(("waits", "status"), [(True, 0), (False, EX_TEMPFAIL)])
-async def test_a_loop_that_waits_for_a_processor_does_not_stand_still(
-    waits: bool, status: int
-) -> None:
+async def test_loop_that_waits_for_a_processor_is_not_stalled(waits: bool, status: int) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", HELD_UP.format(waits=waits)
     )
     assert await asyncio.wait_for(process.wait(), 60) == status
 
 
-async def test_time_without_a_processor_is_the_kernels_word() -> None:
+async def test_processor_wait_is_read_from_the_kernel() -> None:
     """Three have one processor between them: each waits for longer than it runs."""
     before, thread = os.sched_getaffinity(0), threading.get_native_id()
     os.sched_setaffinity(0, {min(before)})

@@ -27,13 +27,13 @@ def ended(ending: str) -> subprocess.CompletedProcess[str]:
     ("ending", "status"),
     [("return 7", 0), ("sys.exit(3)", 3), ("sys.exit()", 0), ("sys.exit('why')", 1)],
 )
-def test_it_ends_with_what_the_command_exits_by(ending: str, status: int) -> None:
+def test_process_ends_with_the_commands_status(ending: str, status: int) -> None:
     found = ended(ending)
     assert (found.returncode, found.stdout) == (status, "said")
     assert found.stderr == ("why\n" if "why" in ending else "")
 
 
-def test_what_is_raised_is_told() -> None:
+def test_exception_is_printed() -> None:
     found = ended("raise ValueError('no luck')")
     assert found.returncode == 1
     assert "ValueError: no luck" in found.stderr

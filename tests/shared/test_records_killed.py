@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.shared.writer_that_dies import JOB_ID
 
 
-async def test_a_killed_writer_leaves_the_version_before_or_the_next(tmp_path: Path) -> None:
+async def test_killed_writer_leaves_a_whole_version(tmp_path: Path) -> None:
     writer = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.shared.writer_that_dies", tmp_path,
         stdout=asyncio.subprocess.PIPE,

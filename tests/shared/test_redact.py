@@ -44,7 +44,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"
         (r"[Errno 2] 'D:\\models\\x.safetensors'", "[Errno 2] '…/x.safetensors'"),
     ],
 )
-def test_secrets_and_folders_go(said: str, kept: str) -> None:
+def test_secrets_and_folders_are_removed(said: str, kept: str) -> None:
     assert redacted(said) == kept
 
 
@@ -63,7 +63,7 @@ def test_secrets_and_folders_go(said: str, kept: str) -> None:
         "",
     ],
 )
-def test_what_is_no_secret_stays(said: str) -> None:
+def test_other_text_stays(said: str) -> None:
     assert redacted(said) == said
 
 
@@ -75,11 +75,11 @@ def test_what_is_no_secret_stays(said: str) -> None:
         ("one\r\n  two\u2028three\x00", "one two three"),
     ],
 )
-def test_no_terminal_is_commanded_and_no_line_turned_round(said: str, kept: str) -> None:
+def test_control_and_bidi_characters_are_removed(said: str, kept: str) -> None:
     assert redacted(said) == kept
 
 
-def test_a_callback_address_loses_its_token() -> None:
+def test_token_in_a_callback_address_is_removed() -> None:
     secret = secrets.token_urlsafe(32)
     url = callback_url("http://us:8001", secret, external_id(new_job_id(), "video", 1))
     token = url.rpartition("=")[2]
@@ -90,7 +90,7 @@ def test_a_callback_address_loses_its_token() -> None:
 
 @given(st.text(max_size=6000))
 @example("word " * 400)
-def test_any_text_is_cut_and_stays_so(said: str) -> None:
+def test_any_text_is_cut_once(said: str) -> None:
     once = redacted(said)
     assert len(once) <= LONGEST
 
@@ -109,7 +109,7 @@ def test_no_text_takes_long(char: str) -> None:
         ("http://host/a.png#x", False),
     ],
 )
-def test_an_address_that_may_hold_a_secret_is_told_apart(url: str, plain: bool) -> None:
+def test_address_with_a_possible_secret_is_recognised(url: str, plain: bool) -> None:
     assert is_plain(url) is plain
 
 
@@ -128,7 +128,7 @@ WORDS = ("www.a.b", "https://a.b", "mailto:a@b", "&lt;", "&#60;", "<b>", "](x)",
 @example("\\*a*")
 @example("a\n===")
 @example("> a")
-def test_markdown_shows_a_text_as_it_is(text: str) -> None:
+def test_markdown_shows_a_text_literally(text: str) -> None:
     line = " ".join(text.split())
     renderer = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     for place in ("{}", "**said**\n\nWhy: {}", "| a |\n|---|\n| {} |", "> x {}"):
@@ -140,6 +140,6 @@ def test_markdown_shows_a_text_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["www.evil.example", "WWW.a.b", "see http://a.b", "mailto:a", "a@b"]
 )
-def test_no_bare_address_is_a_link(text: str) -> None:
+def test_bare_address_is_no_link(text: str) -> None:
     """GitHub makes one of what a scheme, `www.` or an `@` begins, unless that is escaped."""
     assert any(mark in as_markdown(text) for mark in ("\\.", "\\:", "\\@"))

@@ -32,7 +32,7 @@ def _table(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
-def test_every_text_is_in_chinese_with_the_same_blanks(file: Path) -> None:
+def test_every_text_is_in_chinese_with_the_same_placeholders(file: Path) -> None:
     table = _table(file)
 
     assert table
@@ -43,11 +43,11 @@ def test_every_text_is_in_chinese_with_the_same_blanks(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
-def test_a_table_is_in_order(file: Path) -> None:
+def test_table_is_sorted(file: Path) -> None:
     assert list(_table(file)) == sorted(_table(file))
 
 
-def test_a_text_of_two_tables_is_the_same_in_both() -> None:
+def test_shared_texts_have_one_translation() -> None:
     pairs = {pair for file in FILES for pair in _table(file).items()}
 
     assert len({text for text, _ in pairs}) == len(pairs)

@@ -45,7 +45,7 @@ async def reason(address: str, told: Told, pair: Pair | None = None) -> str | No
     return await temporal_reason(await connect(PayloadKeys(), lazy=True), seconds=60)
 
 
-async def test_a_client_with_its_certificate_is_let_in(
+async def test_client_with_its_certificate_is_accepted(
     mutual: str, told: Told, authority: Authority
 ) -> None:
     assert await reason(mutual, told, authority.signed("worker")) is None
@@ -53,7 +53,7 @@ async def test_a_client_with_its_certificate_is_let_in(
     assert await reason(mutual, told) is None
 
 
-async def test_without_one_or_with_anothers_it_is_not(
+async def test_client_without_its_certificate_is_refused(
     mutual: str, told: Told, tmp_path: Path
 ) -> None:
     strangers = Authority(tmp_path, "stranger").signed("worker")
@@ -63,7 +63,7 @@ async def test_without_one_or_with_anothers_it_is_not(
         assert "does it want TLS, or a client certificate" in said
 
 
-async def test_what_is_wrong_with_the_servers_side_is_said(
+async def test_mistake_on_the_servers_side_is_reported(
     client: Client, told: Told, authority: Authority, tmp_path: Path
 ) -> None:
     address = client.service_client.config.target_host
@@ -86,5 +86,5 @@ async def test_what_is_wrong_with_the_servers_side_is_said(
         ('tcp connect error, 127.0.0.1:1, Os { code: 111, message: "Connection refused" }', False),
     ],
 )
-def test_who_is_hung_up_on_is_asked_about_tls(said: str, asked: bool) -> None:
+def test_closed_connection_hints_at_tls(said: str, asked: bool) -> None:
     assert ("does it want TLS" in why(RuntimeError(said))) is asked

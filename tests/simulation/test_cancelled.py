@@ -198,7 +198,7 @@ class Cancelled(Simulation):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_cancel_at_every_task_breaks_no_rule(case: Case) -> None:
+def test_cancel_at_every_task_breaks_no_rule(case: Case) -> None:
     undisturbed = _run(Cancelled(case))
     for after in range(undisturbed.taken):
         for within in (False, True):

@@ -32,7 +32,7 @@ CALLED_BACK, CANCELLED = (1075, 1107, 1151, 1152, 1155, 1189), (1041, 1068)
 
 
 @pytest.mark.parametrize("seed", stored(), ids=lambda seed: f"{seed.seed}-{seed.rule}")
-def test_a_stored_seed_breaks_no_rule(seed: Stored) -> None:
+def test_stored_seed_breaks_no_rule(seed: Stored) -> None:
     outcome = simulate(seed.plan(), tells=True)
 
     assert not outcome.violations, told(outcome)
@@ -49,7 +49,7 @@ def test_new_seeds_break_no_rule() -> None:
             pytest.fail(f"seed {seed}\n{told(simulate(small, tells=True))}")
 
 
-def test_what_a_query_shows_ahead_of_its_task_replays() -> None:
+def test_query_ahead_of_its_task_replays() -> None:
     """It may show one message ahead of others that the history tells in the same task."""
     seeds = (*range(1000, 1030), *CALLED_BACK, *CANCELLED)
     outcomes = [simulate(_overtaken(seed, 0.3)) for seed in seeds]
@@ -62,7 +62,7 @@ def _overtaken(seed: int, share: float) -> Plan:
     return replace(plan, options=replace(plan.options, overtakes=share))
 
 
-def test_a_semaphores_runs_are_not_ended_by_those_who_ask_in_vain() -> None:
+def test_vain_queries_do_not_end_a_semaphores_run() -> None:
     """Told to ask again, they would end the next run as well, and no end would be heard."""
     wide = replace(CALM, limit=5, max_history=20, jobs=10)
     simulation = Simulation(Plan(1, wide, tuple(JobPlan(at=index / 100) for index in range(10))))
@@ -74,14 +74,14 @@ def test_a_semaphores_runs_are_not_ended_by_those_who_ask_in_vain() -> None:
 # That it can fail
 
 
-def test_the_same_seed_is_the_same_history() -> None:
+def test_same_seed_gives_the_same_history() -> None:
     first, second = (simulate(drawn(7), tells=True) for _ in range(2))
 
     assert first.told == second.told
     assert len(first.told) > 20
 
 
-def test_a_semaphore_that_grants_too_much_is_seen_and_shrunk(
+def test_semaphore_over_its_limit_is_found_and_shrunk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Permits, "can_grant", lambda self: bool(self.waiting))
@@ -92,7 +92,7 @@ def test_a_semaphore_that_grants_too_much_is_seen_and_shrunk(
     assert Rule.AT_ONCE in {violation.rule for violation in simulate(small).violations}
 
 
-def test_a_replaced_try_that_submits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submit_of_a_replaced_try_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its worker is frozen between look-up and submit, longer than a submit is looked for."""
 
     async def yes(client: object) -> bool:
@@ -109,7 +109,7 @@ def test_a_replaced_try_that_submits_is_seen(monkeypatch: pytest.MonkeyPatch) ->
 # The command
 
 
-def test_strikes_are_of_the_kinds_that_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_strikes_have_known_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seed", "7", "--only", "--kinds", "pause,limit"]) == 0
     struck = re.findall(r"\*\* (\w+)", capsys.readouterr().out)
     assert struck

@@ -64,7 +64,7 @@ def kill(stack: Stack) -> None:
         docker("exec", container, "bash", "-c", "kill -9 $(cat /proc/1/task/1/children)")
 
 
-def test_the_stack_in_containers(stack: Stack) -> None:
+def test_stack_in_containers(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
     check_vendors(stack)
     scenarios.one_at_a_time(stack)
@@ -137,7 +137,7 @@ def check_secrets(stack: Stack) -> None:
     }
 
 
-def test_it_is_gone_when_it_is_down(stack: Stack) -> None:
+def test_nothing_is_left_after_make_down(stack: Stack) -> None:
     stack.make("down")
     project = stack.settings["COMPOSE_PROJECT_NAME"]
     assert docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}") == ""

@@ -84,7 +84,7 @@ def kill(stack: Stack) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_the_stack_as_processes(stack: Stack) -> None:
+def test_stack_as_processes(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
     refuses_wrong_settings(stack)
     scenarios.one_at_a_time(stack)
@@ -119,7 +119,7 @@ def told(pid: int) -> set[str]:
     return {entry.partition("=")[0] for entry in entries}
 
 
-def test_each_process_is_told_what_it_reads_and_no_more(stack: Stack) -> None:
+def test_each_process_gets_only_its_settings(stack: Stack) -> None:
     run_dir = Path(stack.settings["DATA_DIR"], "run")
     supervisor = int((run_dir / "supervisord.pid").read_text())
     found = [(name(pid), told(pid)) for pid in (supervisor, *marked(run_dir))]
@@ -141,7 +141,7 @@ def open_to_others(path: Path) -> bool:
     return False
 
 
-def test_nobody_else_can_read_what_the_stack_keeps(stack: Stack) -> None:
+def test_other_users_cannot_read_the_stacks_files(stack: Stack) -> None:
     data = Path(stack.settings["DATA_DIR"])
     folders = [path for path in data.iterdir() if path.is_dir()]
     assert {"state", "assets", "callbacks", "temporal", "logs", "run", "secrets"} <= {
@@ -154,7 +154,7 @@ def test_nobody_else_can_read_what_the_stack_keeps(stack: Stack) -> None:
     assert [str(path.relative_to(data)) for path in kept if open_to_others(path)] == []
 
 
-def test_fewer_workers_leave_the_first_alone(stack: Stack) -> None:
+def test_fewer_workers_keep_the_first(stack: Stack) -> None:
     before = workers(stack)
     stack.make("up", "WORKERS=1")
     assert workers(stack) < before
@@ -170,7 +170,7 @@ def test_taken_ports_are_named_and_nothing_is_half_started(stack: Stack, tmp_pat
     assert "not running" in second.make("ps")
 
 
-def test_a_second_stack_in_the_same_namespace_is_refused_before_it_starts(
+def test_second_stack_in_the_namespace_is_refused_before_it_starts(
     stack: Stack, tmp_path: Path
 ) -> None:
     shared = {"TEMPORAL_ADDRESS": f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"}
@@ -215,7 +215,7 @@ def until_answered(url: str, reached: Callable[[Any], object] = bool) -> None:
     asyncio.run(eventually(ask, lambda found: found is not None and reached(found)))
 
 
-def test_the_running_stack_is_switched_to_other_vendors_and_back(
+def test_running_stack_is_switched_to_other_vendors_and_back(
     stack: Stack, vendors: dict[str, str]
 ) -> None:
     # Before it looks at the vendors, a switch refuses open jobs, and an API that does not answer.
@@ -259,7 +259,7 @@ def refuses_wrong_vendors(stack: Stack, *gone: str) -> None:
     assert re.search(r"^bad +video service +no server answers at ", found, re.MULTILINE)
 
 
-def test_orphans_of_a_killed_supervisor_are_ended_and_it_comes_back(stack: Stack) -> None:
+def test_orphans_of_a_killed_supervisor_are_ended_and_it_restarts(stack: Stack) -> None:
     run_dir = Path(stack.settings["DATA_DIR"], "run")
     supervisor = int((run_dir / "supervisord.pid").read_text())
     before = set(marked(run_dir))
@@ -312,7 +312,7 @@ def refused(stack: Stack, *said: str) -> None:
     assert all(other.startswith("make:") for other in others), others
 
 
-def test_a_release_that_does_not_replay_what_is_open_changes_nothing(stack: Stack) -> None:
+def test_release_that_does_not_replay_changes_nothing(stack: Stack) -> None:
     job_id = waiting(stack)
     run_dir = Path(stack.settings["DATA_DIR"], "run")
     before = marked(run_dir)
@@ -328,7 +328,7 @@ def test_a_release_that_does_not_replay_what_is_open_changes_nothing(stack: Stac
     goes_on(stack, job_id)
 
 
-def test_a_semaphore_that_does_not_replay_is_rebuilt_where_that_is_said(stack: Stack) -> None:
+def test_semaphore_that_does_not_replay_is_rebuilt_with_force(stack: Stack) -> None:
     job_id = waiting(stack)
     copies = Path(stack.settings["DATA_DIR"], "run", "code")
     before = {*copies.iterdir()}
@@ -342,7 +342,7 @@ def test_a_semaphore_that_does_not_replay_is_rebuilt_where_that_is_said(stack: S
     assert after not in before
 
 
-def test_each_part_of_the_benchmarks_measures_something(
+def test_each_part_of_the_benchmark_measures_something(
     stack: Stack,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -375,7 +375,7 @@ def test_each_part_of_the_benchmarks_measures_something(
     assert "intake: requests taken in by the semaphore, in bulk" in capsys.readouterr().out
 
 
-def test_it_is_gone_when_it_is_down(stack: Stack) -> None:
+def test_nothing_is_left_after_make_down(stack: Stack) -> None:
     stack.make("down")
     assert marked(Path(stack.settings["DATA_DIR"], "run")) == []
     assert list(Path(stack.settings["DATA_DIR"], "state", "jobs").iterdir())

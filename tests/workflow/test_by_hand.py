@@ -84,7 +84,7 @@ async def fails_as_reset(line: Pipeline, job_id: str, run_id: str) -> None:
     await line.replays(job_id, run_id=run_id)
 
 
-async def test_a_holder(new_client: NewClient, tmp_path: Path) -> None:
+async def test_reset_holder(new_client: NewClient, tmp_path: Path) -> None:
     async def scene(case: tuple[str, str]) -> None:
         stage, back_to = case
         async with working(await new_client(), tmp_path / f"{stage}-{back_to}") as line:
@@ -116,7 +116,7 @@ async def is_cleared_before_the_next(line: Pipeline, stage: str, back_to: str) -
     await line.free()
 
 
-async def test_one_that_waits(line: Pipeline) -> None:
+async def test_reset_waiter(line: Pipeline) -> None:
     """It has done one task; the next one passes it over."""
     holder = await line.held("image", "holder")
     job_id, following = await line.submit("reset me"), await line.submit("next")
@@ -150,7 +150,7 @@ async def start_by_hand(line: Pipeline, job_id: str, code: str = STARTED_AGAIN) 
     assert failure.value.cause.type == code
 
 
-async def test_after_its_success_it_is_neither_reset_nor_started_again(line: Pipeline) -> None:
+async def test_succeeded_job_is_neither_reset_nor_started_again(line: Pipeline) -> None:
     record = await line.run()
     run_id = await reset(line.client, record.job_id, back_to="first")
     await fails_as_reset(line, record.job_id, run_id)
@@ -162,7 +162,7 @@ async def test_after_its_success_it_is_neither_reset_nor_started_again(line: Pip
         assert prompts == ["a cat", "next"]
 
 
-async def test_nor_after_it_was_terminated(line: Pipeline) -> None:
+async def test_terminated_job_is_neither_reset_nor_started_again(line: Pipeline) -> None:
     job_id = await line.held("video", "a cat")
     run_id = line.record(job_id).run_id
     following = await line.submit("next")
@@ -182,7 +182,7 @@ async def test_nor_after_it_was_terminated(line: Pipeline) -> None:
     await line.free()
 
 
-async def test_under_an_id_that_is_no_jobs(line: Pipeline) -> None:
+async def test_workflow_under_an_id_of_no_job(line: Pipeline) -> None:
     """It ends at once: a run that tried for ever to write its record would keep new jobs out."""
     for job_id in ("my job", "../../x", "semaphore-mine"):
         await start_by_hand(line, job_id, NOT_A_JOB_ID)
@@ -191,7 +191,7 @@ async def test_under_an_id_that_is_no_jobs(line: Pipeline) -> None:
         assert [row["prompt"] for row in await line.ledger(step)] == ["a cat"]
 
 
-async def test_a_report_that_is_out_of_bounds_is_dropped(line: Pipeline) -> None:
+async def test_report_out_of_bounds_is_dropped(line: Pipeline) -> None:
     job_id = await line.held("video")
     report: Any = {"external_id": f"{job_id}.video.1", "percent": 0}
     wrong = {"percent": 101}, {"position": -1}, {"position": 2**53}, {"waiting": "x" * 1001}
@@ -205,7 +205,7 @@ async def test_a_report_that_is_out_of_bounds_is_dropped(line: Pipeline) -> None
     assert all(each.vendor_position is None for each in changes)
 
 
-async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pipeline) -> None:
+async def test_end_written_by_another_keeps_the_slot_for_the_vendor(line: Pipeline) -> None:
     """In the middle of its video; the job learns of it with its next change."""
     job_id = await line.held("video", "bad")
     following = await line.submit("good")
@@ -223,9 +223,7 @@ async def test_an_end_that_another_wrote_leaves_the_slot_to_the_vendor(line: Pip
 
 
 @pytest.mark.parametrize("all_of_it", [False, True], ids=["job", "job and semaphore"])
-async def test_one_that_temporal_has_deleted_keeps_its_video_and_the_slot(
-    line: Pipeline, all_of_it: bool
-) -> None:
+async def test_deleted_job_keeps_its_video_and_the_slot(line: Pipeline, all_of_it: bool) -> None:
     """A semaphore without a memory reads the records first."""
     job_id = await line.held("video", "bad")
     following = await line.submit("good")
@@ -293,7 +291,7 @@ async def begins(line: Pipeline, job_id: str, *, after: datetime) -> None:
     )
 
 
-async def test_an_activity_that_is_reset_goes_on_with_what_was_paid_for(
+async def test_reset_activity_continues_with_the_paid_generation(
     new_client: NewClient, tmp_path: Path
 ) -> None:
     async def scene(case: tuple[str, bool]) -> None:
@@ -334,7 +332,7 @@ async def is_charged_once(
     assert row["charged"]
 
 
-async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_the_vendor(
+async def test_activity_failed_by_hand_during_a_submit_keeps_the_slot_for_the_vendor(
     wired_line: Wired,
 ) -> None:
     bad, following = await accepting(wired_line, "image")
@@ -344,7 +342,7 @@ async def test_one_that_is_failed_while_the_vendor_accepts_leaves_the_slot_to_th
     assert (record.status, why(record).code) == (Status.FAILED, "by_hand")
 
 
-async def test_one_that_is_completed_with_garbage_ends_its_job_behind_the_vendor(
+async def test_activity_completed_by_hand_ends_its_job_after_the_vendor(
     wired_line: Wired,
 ) -> None:
     bad, following = await accepting(wired_line, "video")

@@ -179,7 +179,7 @@ async def test_callback_never(polled: Pipeline) -> None:
     assert await collections(polled, record.job_id) == 1
 
 
-async def test_another_attempts_callback(polled: Pipeline) -> None:
+async def test_callback_of_another_attempt(polled: Pipeline) -> None:
     fails, long = rule("start", "fail", often=FIRST_ATTEMPT), {**LONG, "often": {"attempts": 2}}
     await polled.videos.arm(LOST, fails, long)
     job_id = await accepted(polled, attempt=2)
@@ -207,7 +207,7 @@ async def test_late_after_the_end(polled: Pipeline) -> None:
 # What a callback is worth
 
 
-async def test_a_callback_alone_is_enough(unpolled: Pipeline) -> None:
+async def test_callback_without_a_poll_is_enough(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(LONG)
     record = await unpolled.ended(await looked_at(unpolled))
     assert record.status is Status.SUCCEEDED
@@ -220,7 +220,7 @@ async def test_a_callback_alone_is_enough(unpolled: Pipeline) -> None:
     [rule("result", "delay", seconds=2.5 * HURRY), rule("result", "reset", often={"first": 1})],
     ids=["a file that takes its time", "a file that is cut off at first"],
 )
-async def test_what_a_callback_tells_of_and_is_not_to_be_had_at_once_is_collected_as_ever(
+async def test_unavailable_result_after_a_callback_is_collected_by_the_poll(
     unpolled: Pipeline, monkeypatch: pytest.MonkeyPatch, trouble: Json
 ) -> None:
     monkeypatch.setattr(activities, "AT_ONCE_SECONDS", policies.AT_ONCE_SECONDS)
@@ -230,7 +230,7 @@ async def test_what_a_callback_tells_of_and_is_not_to_be_had_at_once_is_collecte
     assert await collections(unpolled, record.job_id) == 2
 
 
-async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: Pipeline) -> None:
+async def test_repeated_callback_changes_nothing(unpolled: Pipeline) -> None:
     await unpolled.videos.arm(rule("callback", "repeat", times=4), LONG)
     record = await unpolled.ended(await looked_at(unpolled))
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
@@ -240,7 +240,7 @@ async def test_a_callback_that_comes_again_and_again_changes_nothing(unpolled: P
     assert set(others) <= {Fate.DUPLICATE, Fate.LATE}
 
 
-async def test_the_slot_is_kept_while_the_job_waits_for_its_callback(unpolled: Pipeline) -> None:
+async def test_slot_is_held_while_the_job_waits_for_its_callback(unpolled: Pipeline) -> None:
     """The vendor has long ended, and nobody knows it; yet nobody else's image begins."""
     late = rule("callback", "delay", seconds=HURRY * LATE_SECONDS)
     await unpolled.videos.arm(*({**each, "match": {"prompt": "first"}} for each in (LONG, late)))
@@ -255,7 +255,7 @@ async def test_the_slot_is_kept_while_the_job_waits_for_its_callback(unpolled: P
     assert following["accepted_ts"] - video["finished_ts"] >= LATE_SECONDS
 
 
-async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
+async def test_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
     """Told too early that the video has ended, the worker waits until the vendor says so."""
     await unpolled.videos.arm(SLOWLY, LOST)
     job_id = await unpolled.submit()
@@ -270,7 +270,7 @@ async def test_a_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
     assert "video" in record.assets
 
 
-async def test_signals_that_do_not_fit_are_dropped(polled: Pipeline) -> None:
+async def test_invalid_signals_are_dropped(polled: Pipeline) -> None:
     """Told by hand while the job waits, and the job itself replays with them afterwards."""
     unfit: list[list[object]] = [[], [NULL], ["one"], ["one", "more"]]
     await polled.change(paused=True)

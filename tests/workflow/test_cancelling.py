@@ -65,7 +65,7 @@ async def test_in_the_queue(line: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("vendor_api", [{}, COMFYUI], ids=["service", "comfyui"])
-async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
+async def test_image_stage_cancels_at_the_vendor(line: Pipeline) -> None:
     await line.images.arm({**STUCK, "match": {"prompt": "bad"}})
     job_id = await line.submit("bad")
     await begun(line.images, f"{job_id}.image.1")
@@ -78,7 +78,7 @@ async def test_in_the_image_stage_the_vendor_is_told(line: Pipeline) -> None:
     await line.is_over_before(job_id, "image", following)
 
 
-async def test_in_the_video_stage_the_slot_waits_for_the_vendor(line: Pipeline) -> None:
+async def test_video_stage_holds_the_slot_until_the_vendor_ends(line: Pipeline) -> None:
     """Kling documents no cancel; what it works at must end before the next job may begin."""
     job_id = await line.held("video", "bad")
     following = await line.submit("good")
@@ -100,7 +100,7 @@ def stored(line: Pipeline, record: Record, step: str) -> bool:
     return hashlib.sha256(body).hexdigest() == record.assets[step].sha256
 
 
-async def test_an_image_that_is_paid_for_is_kept(line: Pipeline) -> None:
+async def test_paid_image_is_kept(line: Pipeline) -> None:
     """It is finished at the vendor, and on its way to us."""
     await line.images.arm(rule("result", "delay", often={"first": 1}, seconds=60_000))
     job_id = await line.submit()
@@ -114,7 +114,7 @@ async def test_an_image_that_is_paid_for_is_kept(line: Pipeline) -> None:
     assert "what was paid for: image" in [each.note for each in record.transitions]
 
 
-async def test_what_cannot_be_had_does_not_hold_up_the_end(
+async def test_unavailable_result_does_not_delay_the_end(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its host drips, which elsewhere is waited for up to five minutes."""
@@ -129,7 +129,7 @@ async def test_what_cannot_be_had_does_not_hold_up_the_end(
     assert str(record.asset_url).endswith(f"{job_id}/{BEFORE_VIDEO}")
 
 
-async def test_before_its_first_step(client: Client, tmp_path: Path) -> None:
+async def test_before_the_first_step(client: Client, tmp_path: Path) -> None:
     async with pipeline(client, tmp_path) as line, running_semaphore(client, shutdown_seconds=0.1):
         job_id = await line.submit()
         await line.job(job_id).cancel()
@@ -138,7 +138,7 @@ async def test_before_its_first_step(client: Client, tmp_path: Path) -> None:
             await line.free()
 
 
-async def test_while_there_is_no_semaphore(client: Client, tmp_path: Path) -> None:
+async def test_without_a_semaphore(client: Client, tmp_path: Path) -> None:
     async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
         job_id = await line.submit()
         await line.until(job_id, Status.QUEUED)
@@ -185,7 +185,7 @@ async def test_too_late_while_the_end_is_recorded(
 
 
 @pytest.mark.parametrize("stage", STEPS)
-async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
+async def test_terminated_job_is_closed_and_its_vendor_cleared(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     monkeypatch.setattr(semaphore_workflow, "DRAIN_HOLD_SECONDS", 0.3)
@@ -206,7 +206,7 @@ async def test_one_that_is_terminated_is_closed_and_its_vendor_cleared(
     await line.is_over_before(job_id, stage, following)
 
 
-async def test_terminated_while_no_semaphore_runs(client: Client, tmp_path: Path) -> None:
+async def test_terminated_without_a_semaphore(client: Client, tmp_path: Path) -> None:
     """The semaphore's process comes back to a holder that is gone and a vendor that is busy."""
     async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
         await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
@@ -223,9 +223,7 @@ async def test_terminated_while_no_semaphore_runs(client: Client, tmp_path: Path
         await line.is_over_before(job_id, "video", following)
 
 
-async def test_jobs_that_were_there_first_run_in_their_order(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_existing_jobs_run_in_their_order(client: Client, tmp_path: Path) -> None:
     """A semaphore that rebuilds finds jobs by their histories. Where none was before it, it grants
     nothing until a worker has read the records."""
     async with pipeline(client, tmp_path) as line:
@@ -240,7 +238,7 @@ async def test_jobs_that_were_there_first_run_in_their_order(
             await line.free()
 
 
-async def test_no_process_reads_all_code_at_its_start(
+async def test_process_imports_only_its_own_code(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read() -> str:

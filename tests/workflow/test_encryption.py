@@ -66,9 +66,7 @@ async def stored(client: Client, workflow_id: str) -> bytes:
     return described.SerializeToString() + b"".join(each.SerializeToString() for each in events)
 
 
-async def test_a_job_runs_to_its_end_and_temporal_holds_no_word_of_it(
-    line: Pipeline, tmp_path: Path
-) -> None:
+async def test_job_runs_and_temporal_holds_no_plain_text(line: Pipeline, tmp_path: Path) -> None:
     job_id = await line.submit(PROMPT, style="sepia", tag="spring")
     assert (await line.ended(job_id)).status is Status.SUCCEEDED
     everything = await stored(line.client, job_id)
@@ -106,7 +104,7 @@ async def replays_with_the_key_only(line: Pipeline, job_id: str) -> None:
         assert (result.replay_failure is None) is readable
 
 
-async def test_why_it_failed_is_hidden_and_recorded(line: Pipeline) -> None:
+async def test_failure_is_encrypted_in_temporal_and_readable_in_the_record(line: Pipeline) -> None:
     await line.images.arm(rule("submit", "refuse", code=1301, status=400, message=REASON))
     record = await line.run(PROMPT)
     assert REASON in why(record).message
@@ -115,7 +113,7 @@ async def test_why_it_failed_is_hidden_and_recorded(line: Pipeline) -> None:
     assert b"refused_for_good" in everything
 
 
-async def test_a_semaphore_that_comes_back_reads_who_holds_and_who_waits(line: Pipeline) -> None:
+async def test_new_semaphore_reads_holder_and_queue(line: Pipeline) -> None:
     await line.images.arm(LONG)
     holder = await line.submit(PROMPT)
     await begun(line.images, f"{holder}.image.1")
@@ -129,7 +127,7 @@ async def test_a_semaphore_that_comes_back_reads_who_holds_and_who_waits(line: P
     assert (await line.images.json("/admin/stats"))["max_in_flight"] == 1
 
 
-async def test_a_key_that_was_replaced_still_reads(
+async def test_replaced_key_still_decrypts(
     new_client: NewClient, client: Client, tmp_path: Path
 ) -> None:
     """A job that was begun under the old key goes on under both."""
@@ -141,7 +139,7 @@ async def test_a_key_that_was_replaced_still_reads(
         assert (await line.ended(job_id)).status is Status.SUCCEEDED
 
 
-async def test_a_worker_without_the_key_says_so_and_harms_nothing(
+async def test_worker_without_the_key_reports_it_and_does_no_harm(
     new_client: NewClient, client: Client, tmp_path: Path
 ) -> None:
     """The workflow's task fails and is tried again; with the key the job goes on."""
@@ -162,7 +160,7 @@ async def failed_task(client: Client, job_id: str) -> str:
     raise AssertionError("no workflow task has failed")
 
 
-async def test_the_load_test_reads_permits_and_reasons(line: Pipeline) -> None:
+async def test_load_test_reads_permits_and_reasons(line: Pipeline) -> None:
     await line.images.arm(SLOWLY)
     first = await line.submit(PROMPT)
     second = await line.submit(PROMPT)

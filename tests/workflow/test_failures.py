@@ -64,15 +64,13 @@ async def crowd(
 
 @of_the_crowd
 @pytest.mark.parametrize("name", TROUBLES)
-async def test_each_trouble_costs_its_attempts_and_no_layer_multiplies_them(
-    crowd: Crowd, name: str
-) -> None:
+async def test_each_failure_costs_its_attempts_only_once(crowd: Crowd, name: str) -> None:
     await crowd.costs(name)
 
 
 @of_the_crowd
 @both_stages
-async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: str) -> None:
+async def test_job_fails_after_four_attempts(crowd: Crowd, step: str) -> None:
     record = await crowd.record(f"{step} fails always")
     assert record.attempts[step] == MAX_ATTEMPTS == 4
     assert (why(record).code, why(record).message) == ("generation_failed", "out of luck")
@@ -82,7 +80,7 @@ async def test_after_four_attempts_the_job_has_failed(crowd: Crowd, step: str) -
 
 
 @of_the_crowd
-async def test_a_job_that_asked_for_it_ends_degraded_with_its_image(crowd: Crowd) -> None:
+async def test_job_may_end_degraded_with_its_image(crowd: Crowd) -> None:
     record = await crowd.record("fails always")
     assert record.status is Status.DEGRADED
     assert record.attempts == up_to("video", 4)
@@ -97,7 +95,9 @@ async def test_a_job_that_asked_for_it_ends_degraded_with_its_image(crowd: Crowd
 
 @of_the_crowd
 @both_stages
-async def test_an_operator_reads_what_kind_it_was_and_what_follows(crowd: Crowd, step: str) -> None:
+async def test_operator_sees_the_kind_of_failure_and_the_consequence(
+    crowd: Crowd, step: str
+) -> None:
     """In the record's notes, and in the failure that the Temporal UI shows."""
     refused = await crowd.record(f"{step} refused for good")
     assert why(refused).code == "refused_for_good"
@@ -121,7 +121,7 @@ def says(record: Record, words: str) -> bool:
 
 
 @of_the_crowd
-async def test_nothing_was_paid_twice_and_nothing_is_held_when_all_have_ended(
+async def test_after_all_ends_nothing_was_paid_twice_or_is_held(
     crowd: Crowd,
 ) -> None:
     for name in crowd.jobs:
@@ -149,7 +149,7 @@ LIMITS: Json = {
 }
 
 
-async def test_what_never_ends_is_given_up_and_only_an_image_that_sticks_is_made_anew(
+async def test_endless_video_is_given_up_and_a_stuck_image_made_again(
     client: Client, tmp_path: Path
 ) -> None:
     """A ComfyUI stops at a cancel, and says so. What may still run has no other one beside it;
@@ -166,7 +166,7 @@ async def test_what_never_ends_is_given_up_and_only_an_image_that_sticks_is_made
                 assert (record.attempts[scenario.step], others) == (1, []), name
 
 
-async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
+async def test_late_result_is_used(client: Client, tmp_path: Path) -> None:
     limits = LIMITS | {"video_give_up_seconds": 60}
     async with working(client, tmp_path, video_poll_seconds=0.1, **limits) as line:
         await line.videos.arm(rule("start", "slow", extra=2_000), rule("callback", "lose"))
@@ -176,9 +176,7 @@ async def test_a_late_result_is_used(client: Client, tmp_path: Path) -> None:
         assert [row["charged"] for row in await line.ledger("video")] == [True]
 
 
-async def test_a_job_without_an_end_fails_at_its_own_deadline(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_endless_job_fails_at_its_own_deadline(client: Client, tmp_path: Path) -> None:
     async with working(client, tmp_path, job_seconds=3) as line:
         await line.images.arm(rule("start", "stick"))
         record = await line.run()
@@ -192,7 +190,7 @@ async def test_a_job_without_an_end_fails_at_its_own_deadline(
 # What nobody foresaw
 
 
-async def test_in_the_fetch_the_video_comes_by_the_poll(
+async def test_unforeseen_error_in_the_fetch_falls_back_to_the_poll(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def breaks(*_: Any) -> None:
@@ -203,7 +201,7 @@ async def test_in_the_fetch_the_video_comes_by_the_poll(
     await line.free()
 
 
-async def test_in_a_record_a_later_version_catches_up(
+async def test_unforeseen_error_in_a_record_is_made_good_by_a_later_version(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = Records.append
@@ -219,7 +217,7 @@ async def test_in_a_record_a_later_version_catches_up(
     await line.free()
 
 
-async def test_as_the_job_enters_the_queue_it_is_tried_until_it_is_in(
+async def test_unforeseen_error_at_the_queue_is_retried(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits, tries = line.settings.limits, []

@@ -80,7 +80,7 @@ async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
     assert f"{BEFORE_VIDEO} stored; waiting for the video gate" in notes
 
 
-async def test_with_the_gates_off_the_limit_of_the_slot_is_all(
+async def test_without_gates_only_the_limit_of_the_slot_counts(
     client: Client, tmp_path: Path
 ) -> None:
     async with working(client, tmp_path) as line:
@@ -96,7 +96,7 @@ async def test_with_the_gates_off_the_limit_of_the_slot_is_all(
         assert "semaphore-image" not in str(said.to_json())
 
 
-async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: Path) -> None:
+async def test_limit_of_one_keeps_the_order(client: Client, tmp_path: Path) -> None:
     """Armed jobs too: they wait for the slot first, and for the image's gate behind it."""
     async with working(client, tmp_path, gates="image") as line:
         jobs = await line.submit_at_once(*(f"cat {n}" for n in range(3)))
@@ -105,7 +105,7 @@ async def test_with_a_limit_of_one_the_order_is_kept(client: Client, tmp_path: P
         assert prompts == [f"cat {n}" for n in range(3)]
 
 
-async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
+async def test_terminated_gate_is_rebuilt_with_holders_and_queue(
     line: Pipeline,
 ) -> None:
     await line.videos.arm(LONG)
@@ -117,7 +117,7 @@ async def test_a_semaphore_that_is_terminated_comes_back_with_holders_and_queue(
     await kept(line, jobs)
 
 
-async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
+async def test_terminated_holder_is_drained_before_the_next_image(
     line: Pipeline,
 ) -> None:
     killed = await line.held("image", "killed")
@@ -130,7 +130,7 @@ async def test_a_holder_that_is_terminated_is_cleared_before_the_next_image(
     await line.free()
 
 
-async def test_one_that_is_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
+async def test_job_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
     holder = await line.held("image", "holder")
     waiter, following = await line.submit("waiter"), await line.submit("next")
     await line.slots(lambda view: view.waiting == (waiter, following), "image")
@@ -154,7 +154,7 @@ async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> Non
         await line.free()
 
 
-async def test_it_fails_as_queue_full_and_the_others_are_served(
+async def test_full_gate_fails_as_queue_full_and_the_others_are_served(
     client: Client, tmp_path: Path
 ) -> None:
     async with working(client, tmp_path, rules=SemaphoreRules(capacity=2)) as line:

@@ -55,7 +55,7 @@ async def done(
 
 
 @of_the_same_job
-async def test_the_record_tells_the_whole_story(done: Done) -> None:
+async def test_record_has_every_transition(done: Done) -> None:
     line, record = done
     assert record.status is Status.SUCCEEDED
     assert (record.step, record.percent, record.error) == ("video", 100, None)
@@ -76,7 +76,7 @@ async def test_the_record_tells_the_whole_story(done: Done) -> None:
 
 
 @of_the_same_job
-async def test_the_files_are_whole_and_tell_nothing_of_their_making(done: Done) -> None:
+async def test_files_are_whole_and_without_metadata(done: Done) -> None:
     line, record = done
     for step in GENVIDEO.names:
         path = asset_path(line.settings.data_dir, record.job_id, GENVIDEO.stage(step))
@@ -101,7 +101,7 @@ async def test_each_generation_is_paid_once_under_the_permits_token(done: Done) 
         assert (await service.json("/admin/verdict"))["ok"]
 
 
-async def test_search_attributes_are_there_from_the_first_moment_to_the_end(
+async def test_search_attributes_are_set_from_start_to_end(
     line: Pipeline,
 ) -> None:
     job_id = await line.submit(tag="猫")
@@ -119,7 +119,7 @@ async def test_search_attributes_are_there_from_the_first_moment_to_the_end(
 
 
 @of_the_same_job
-async def test_its_history_is_short_and_it_answers_after_its_end(done: Done) -> None:
+async def test_history_is_short_and_queries_work_after_the_end(done: Done) -> None:
     line, record = done
     job = line.job(record.job_id)
     description = await job.describe()
@@ -153,7 +153,7 @@ async def test_many_jobs_run_one_at_a_time_and_in_order(line: Pipeline) -> None:
     assert len({token for *_, token in spans}) == len(spans)
 
 
-async def test_percent_is_reported_on_the_way(
+async def test_percent_is_reported_meanwhile(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slower vendor: the percent reaches the record by signals, and stays within the bound."""
@@ -183,7 +183,7 @@ def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_at_once_on_a_busy_machine_too")
-async def test_a_job_of_164_s_has_no_more_actions_than_its_pace_allows(
+async def test_job_of_164_s_stays_within_the_actions_of_its_pace(
     line: Pipeline, temporal_server: Server
 ) -> None:
     async def counted(queries: int) -> Counts:
@@ -228,9 +228,7 @@ JOBS = 3
 
 
 @pytest.mark.usefixtures("_at_once_on_a_busy_machine_too")
-async def test_jobs_that_wait_and_are_called_back_cost_few_events(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_waiting_and_called_back_jobs_cost_few_events(client: Client, tmp_path: Path) -> None:
     async with working(client, tmp_path, video_poll_seconds=60) as line:
         await line.change(paused=True)
         before = await line.events(semaphore_id(JOB_GATE))

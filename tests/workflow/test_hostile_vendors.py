@@ -169,7 +169,7 @@ async def behind(
 
 
 @pytest.mark.parametrize("vendor_api", [{}, COMFYUI | KLING], ids=["service", "own"])
-async def test_the_worker_stays_small_each_job_ends_and_the_next_one_runs(
+async def test_worker_stays_small_each_job_ends_and_the_next_one_runs(
     client: Client, tmp_path: Path, vendor_api: Json, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = SOON | {name.upper(): str(value) for name, value in vendor_api.items()}

@@ -147,16 +147,14 @@ def name_of(points: tuple[Point, ...]) -> str:
 
 
 @pytest.mark.parametrize("points", POINTS, ids=name_of)
-async def test_killed_there_the_job_goes_on_and_is_paid_for_once(
+async def test_killed_job_continues_and_is_paid_once(
     deaths: Deaths, points: tuple[Point, ...]
 ) -> None:
     await check_paid_once(deaths.line, await deaths.tasks[points])
 
 
 @pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
-async def test_the_points_are_all_that_there_are(
-    line: Pipeline, tmp_path: Path, wire: Wire
-) -> None:
+async def test_list_of_points_is_complete(line: Pipeline, tmp_path: Path, wire: Wire) -> None:
     """A job that nobody disturbs passes these places and no other; the vendors saw no more."""
     async with vendors() as (images, videos):
         settings = WorkerSettings.model_validate(
@@ -190,7 +188,7 @@ async def test_the_points_are_all_that_there_are(
     [(AT_A_COMFYUI, COMFYUI), (AT_KLING, KLING)],
     ids=["image over ComfyUI's", "video over Kling's"],
 )
-async def test_over_their_own_wires_too(
+async def test_killed_job_continues_on_the_native_routes(
     new_client: NewClient, tmp_path: Path, points: list[tuple[Point, ...]], vendor_api: Json
 ) -> None:
     await check_each(await new_client(), tmp_path, points, **vendor_api)

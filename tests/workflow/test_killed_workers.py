@@ -64,7 +64,9 @@ async def is_sound(line: Pipeline, jobs: int, *, limit: int = 1) -> None:
 
 
 @pytest.mark.parametrize(("stage", "how"), [("image", signal.SIGKILL), ("video", signal.SIGSTOP)])
-async def test_the_job_goes_on_elsewhere(line: Pipeline, stage: str, how: signal.Signals) -> None:
+async def test_job_continues_on_another_worker(
+    line: Pipeline, stage: str, how: signal.Signals
+) -> None:
     await line.service(stage).arm({**LONG, "match": {"prompt": "long"}})
     with worker_processes(line) as workers:
         workers.start(2)
@@ -83,7 +85,7 @@ async def test_the_job_goes_on_elsewhere(line: Pipeline, stage: str, how: signal
     assert tokens == sorted(tokens)
 
 
-async def test_killed_at_every_stage_each_grant_comes_back(line: Pipeline) -> None:
+async def test_each_permit_returns_after_a_kill_at_every_stage(line: Pipeline) -> None:
     """One job is held up at each stage and one waits when their only worker dies."""
     names = [f"{stage}: {where}" for stage in STEPS for where in STAGES]
     for stage in STEPS:
@@ -128,7 +130,7 @@ COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 TASK_STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
 
 
-async def test_after_kill_9_within_what_our_time_outs_allow(line: Pipeline) -> None:
+async def test_take_over_after_kill_9_is_bounded_by_the_time_outs(line: Pipeline) -> None:
     await line.images.arm({**LONG, "match": {"prompt": "long"}})
     with worker_processes(line) as workers:
         [victim] = workers.start()
@@ -179,7 +181,7 @@ async def tries(line: Pipeline, job_id: str) -> int:
     )
 
 
-async def test_a_worker_whose_loop_hangs_ends_itself_and_the_job_goes_on(line: Pipeline) -> None:
+async def test_worker_with_a_stalled_loop_ends_itself_and_the_job_continues(line: Pipeline) -> None:
     with worker_processes(line) as workers:
         [hanging] = workers.start(main=hanging_worker, environment={"STALL_SECONDS": "1"})
         job_id = await line.submit()
@@ -191,7 +193,7 @@ async def test_a_worker_whose_loop_hangs_ends_itself_and_the_job_goes_on(line: P
     assert len(await rows(line)) == len(GENVIDEO.names)
 
 
-async def test_the_gate_is_held_by_the_job_and_not_by_the_worker(line: Pipeline) -> None:
+async def test_gate_is_held_by_the_job_and_not_by_the_worker(line: Pipeline) -> None:
     with worker_processes(line) as workers:
         workers.start(2, environment={"GATES": "image,video"})
         await line.change(limit=2)

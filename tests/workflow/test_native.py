@@ -55,7 +55,7 @@ async def called(service: Service, path: str) -> list[Json]:
 # A ComfyUI
 
 
-async def test_an_image_is_paid_once_under_the_permits_token_whatever_the_socket_says(
+async def test_image_is_paid_once_whatever_the_socket_sends(
     line: Pipeline,
 ) -> None:
     await make(line.images, sockets="stolen")
@@ -67,7 +67,7 @@ async def test_an_image_is_paid_once_under_the_permits_token_whatever_the_socket
     assert (await line.images.json("/admin/verdict"))["ok"]
 
 
-async def test_its_place_in_the_servers_own_queue_is_in_the_record(
+async def test_place_in_the_servers_queue_is_in_the_record(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server runs one at a time, also for others than us."""
@@ -85,7 +85,7 @@ async def test_its_place_in_the_servers_own_queue_is_in_the_record(
     assert (record.status, record.vendor_position) == (Status.SUCCEEDED, None)
 
 
-async def test_a_guarded_picture_of_another_kind_is_stored_as_png(
+async def test_guarded_picture_of_another_format_is_stored_as_png(
     client: Client, tmp_path: Path
 ) -> None:
     """The video vendor, which could not fetch it there, is sent our file, a kind that it takes."""
@@ -109,7 +109,7 @@ async def served_by_the_api(client: Client, data_dir: Path, api: bool) -> AsyncI
 
 
 @pytest.mark.parametrize(("trouble", "api"), [("a webp", True), ("a webp", False), ("gone", False)])
-async def test_a_picture_that_its_address_does_not_give_is_fetched_from_us_or_not_ordered(
+async def test_unavailable_picture_is_fetched_from_us_or_the_video_not_ordered(
     client: Client, tmp_path: Path, trouble: str, api: bool
 ) -> None:
     """No attempt is spent on it; the video service takes PNG and JPEG."""
@@ -130,7 +130,7 @@ async def test_a_picture_that_its_address_does_not_give_is_fetched_from_us_or_no
         assert "API_PUBLIC_URL" in why(record).message
 
 
-async def test_out_of_memory_has_the_server_free_some_and_is_tried_again(line: Pipeline) -> None:
+async def test_out_of_memory_frees_memory_and_retries(line: Pipeline) -> None:
     first = {"often": {"attempts": "1"}, "match": {"external_id": "*.image.*"}}
     await line.images.arm({**rule("start", "out-of-memory"), **first})
     record = await line.run()
@@ -138,7 +138,7 @@ async def test_out_of_memory_has_the_server_free_some_and_is_tried_again(line: P
     assert len(await called(line.images, "/api/free")) == 1
 
 
-async def test_an_older_server_does_as_well_and_is_interrupted_by_the_prompts_id(
+async def test_older_server_works_and_is_interrupted_by_the_prompts_id(
     line: Pipeline,
 ) -> None:
     await make(line.images, version="0.3.64")
@@ -153,7 +153,7 @@ async def test_an_older_server_does_as_well_and_is_interrupted_by_the_prompts_id
     assert (row["outcome"], row["charged"]) == ("cancelled", False)
 
 
-async def test_what_a_restarted_server_has_made_is_adopted_by_its_file(
+async def test_results_of_a_restarted_server_are_adopted_by_their_file(
     client: Client, tmp_path: Path
 ) -> None:
     """Neither our worker nor the server remembers anything, and nothing is made a second time."""
@@ -184,7 +184,7 @@ TROUBLES = (
 )
 
 
-async def test_each_trouble_costs_what_it_costs_over_the_small_contract(
+async def test_failures_cost_the_same_as_on_the_contracts_routes(
     client: Client, tmp_path: Path
 ) -> None:
     scenarios = {name: Scenario("video", FOR_EITHER_STAGE[name]) for name in TROUBLES}
@@ -195,7 +195,7 @@ async def test_each_trouble_costs_what_it_costs_over_the_small_contract(
     assert "code 1301: risky content (request " in refused
 
 
-async def test_what_was_charged_is_in_the_record_though_a_clock_is_two_hours_ahead(
+async def test_charged_units_are_in_the_record_despite_a_clock_two_hours_ahead(
     client: Client, tmp_path: Path
 ) -> None:
     async with working(client, tmp_path, **SIGNED, kling_mode="pro", kling_duration=10) as line:
@@ -212,7 +212,7 @@ async def test_what_was_charged_is_in_the_record_though_a_clock_is_two_hours_ahe
         assert record.units == {f"{record.job_id}.video.1": charged}
 
 
-async def test_a_wrong_key_fails_the_stage_before_anything_is_paid(
+async def test_wrong_key_fails_the_stage_before_anything_is_paid(
     client: Client, tmp_path: Path
 ) -> None:
     """Nothing can be there, so that the slot is not held for what the vendor doesn't tell."""

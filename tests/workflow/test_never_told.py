@@ -51,7 +51,7 @@ async def untold(client: Client, data_dir: Path, **changes: Any) -> AsyncIterato
 
 
 @pytest.mark.parametrize(("lost", "accepted"), LOST.values(), ids=list(LOST))
-async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
+async def test_stage_fails_and_the_slot_is_held_while_it_may_run(
     client: Client, tmp_path: Path, lost: Json, accepted: int
 ) -> None:
     """The next job begins when the first one's video would have ended."""
@@ -72,9 +72,7 @@ async def test_the_stage_fails_and_the_slot_is_held_while_it_may_run(
         assert following["accepted_ts"] >= first.finished_at.timestamp()
 
 
-async def test_what_is_accepted_while_its_job_is_cancelled_is_kept(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_generation_accepted_during_a_cancel_is_kept(client: Client, tmp_path: Path) -> None:
     """Nobody else could ask for it."""
     async with untold(client, tmp_path, drain_seconds=BOUND) as line:
         await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
@@ -104,7 +102,7 @@ async def is_told_to_stop(line: Pipeline, job_id: str) -> None:
     await eventually(states, lambda found: found == [asked])
 
 
-async def test_a_job_that_is_cancelled_between_two_tries_holds_the_slot_for_what_may_be_there(
+async def test_job_cancelled_between_two_tries_holds_the_slot_for_a_possible_generation(
     client: Client, tmp_path: Path
 ) -> None:
     """Its worker has died behind the submit; who takes the job over has no time to try again."""
@@ -162,7 +160,7 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
         yield
 
 
-async def test_what_was_refused_is_sent_again(client: Client, tmp_path: Path) -> None:
+async def test_refused_submit_is_sent_again(client: Client, tmp_path: Path) -> None:
     """Nobody doubts that it was not taken."""
     async with untold(client, tmp_path) as line:
         await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
@@ -170,7 +168,7 @@ async def test_what_was_refused_is_sent_again(client: Client, tmp_path: Path) ->
         assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
 
 
-async def test_one_that_was_accepted_is_waited_for_by_the_vendors_own_id(
+async def test_accepted_generation_is_polled_by_the_vendors_id(
     client: Client, tmp_path: Path
 ) -> None:
     """Also when its job is cancelled: the slot is free when the vendor says that it has ended."""

@@ -91,7 +91,7 @@ async def play(client: Client, data_dir: Path, sleeper: Sleeper) -> None:
         assert (await at_once(line)).violations == 0
 
 
-async def test_a_try_that_slept_over_its_turn(
+async def test_try_frozen_past_its_time_out(
     client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server called it current, and it hears so when its job has long ended."""
@@ -106,7 +106,7 @@ async def test_a_try_that_slept_over_its_turn(
     await play(client, tmp_path, sleeper)
 
 
-async def test_a_try_that_slept_before_its_submit(
+async def test_try_frozen_before_its_submit(
     client: Client, tmp_path: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It woke within the time in which the next try still looks for what may be on its way."""
@@ -140,7 +140,7 @@ LONGEST = max(
 PAUSE_SECONDS = math.ceil(LONGEST.total_seconds()) + 1
 
 
-async def test_a_back_off_longer_than_any_time_out_keeps_the_slot(
+async def test_back_off_longer_than_any_time_out_keeps_the_slot(
     client: Client, tmp_path: Path
 ) -> None:
     """The job sends no heartbeat during this time, nor does the semaphore's process, which is away.
@@ -189,7 +189,7 @@ def waits(record: Record) -> list[str]:
     return [each.note for each in record.transitions if each.note.startswith("waiting for the ")]
 
 
-async def test_at_the_submit(line: Pipeline) -> None:
+async def test_outage_at_the_submit(line: Pipeline) -> None:
     await line.videos.arm(out("submit", 5))
     record = await line.run()
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
@@ -198,7 +198,7 @@ async def test_at_the_submit(line: Pipeline) -> None:
     assert told.count("waiting for the video service: HTTP 503") == 1, told
 
 
-async def test_for_longer_than_an_attempt_may_take(client: Client, tmp_path: Path) -> None:
+async def test_outage_longer_than_an_attempt(client: Client, tmp_path: Path) -> None:
     """The generation was accepted before; nothing says that it is late, so no other one is paid."""
     limits: Json = {"video_attempt_seconds": 0.5, "video_poll_seconds": 0.1}
     async with working(client, tmp_path, **limits) as line:
@@ -229,7 +229,7 @@ async def all_succeeded(line: Pipeline, jobs: list[str], *, limit: int = 1) -> N
     assert (swept.most, swept.violations) == (limit, 0)
 
 
-async def test_a_killed_server_comes_back_to_all_that_were_queued(tmp_path: Path) -> None:
+async def test_killed_server_restarts_with_all_queued_jobs(tmp_path: Path) -> None:
     with own_server(tmp_path) as server:
         async with working(await server.client(), tmp_path) as line:
             await line.images.arm({**rule("start", "slow", extra=2_000), "match": {"nth": 1}})
@@ -247,9 +247,7 @@ async def test_a_killed_server_comes_back_to_all_that_were_queued(tmp_path: Path
             assert (counted["granted"], counted["returned"]) == (QUEUED, QUEUED)
 
 
-async def test_all_that_work_restarted_at_once_admit_no_more_than_before(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_restart_of_everything_keeps_the_limit(client: Client, tmp_path: Path) -> None:
     """Workers and the semaphore's process end together, and come back together."""
     async with pipeline(client, tmp_path) as line:
         await line.images.arm(SLOWLY)

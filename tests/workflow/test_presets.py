@@ -57,17 +57,17 @@ def _jobs(preset: str) -> int:
 
 
 @pytest.mark.parametrize("presets", [list(PRESETS)[n::GROUPS] for n in range(GROUPS)], ids=" ".join)
-async def test_the_pipeline_keeps_what_each_preset_expects(
+async def test_pipeline_meets_the_expectation_of_each_preset(
     new_client: NewClient, tmp_path: Path, presets: list[str]
 ) -> None:
     await _keeps(new_client, tmp_path, presets)
 
 
-async def test_so_it_does_over_klings_own_api(new_client: NewClient, tmp_path: Path) -> None:
+async def test_presets_over_klings_native_routes(new_client: NewClient, tmp_path: Path) -> None:
     await _keeps(new_client, tmp_path, OVER_KLING, **KLING)
 
 
-async def test_so_it_does_over_a_comfyuis_own_api(new_client: NewClient, tmp_path: Path) -> None:
+async def test_presets_over_a_comfyuis_native_routes(new_client: NewClient, tmp_path: Path) -> None:
     await _keeps(new_client, tmp_path, OVER_COMFYUI, **COMFYUI)
 
 

@@ -71,7 +71,7 @@ async def test_open_runs_replay_with_this_code_and_their_key(
             assert found == {"open": count, "replayed": count, "failures": {}}
 
 
-async def test_a_job_that_has_begun_is_among_many_that_wait(
+async def test_started_job_is_found_among_many_waiting_ones(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_replay, "SAMPLE", 1)
@@ -88,14 +88,14 @@ async def test_a_job_that_has_begun_is_among_many_that_wait(
     assert waiting not in {run.job_id for run in found.runs}
 
 
-async def test_what_has_done_nothing_yet_cannot_go_wrong(client: Client) -> None:
+async def test_runs_without_a_task_are_skipped(client: Client) -> None:
     assert await replayed(client, "worker") == {"open": 0, "replayed": 0, "failures": {}}
     await client.start_workflow("GenVideoWorkflow", id="job-new", task_queue="nobody")
     await eventually(lambda: open_jobs(client), lambda found: found.total == 1)
     assert await replayed(client, "worker") == {"open": 1, "replayed": 0, "failures": {}}
 
 
-def test_a_server_that_is_away_is_told_apart(
+def test_unreachable_server_has_its_own_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
@@ -105,7 +105,7 @@ def test_a_server_that_is_away_is_told_apart(
 
 
 @pytest.mark.parametrize("count", [0, 1, SAMPLE, SAMPLE + 1, 12_000])
-def test_all_that_have_begun_are_chosen_and_a_sample_of_the_others(count: int) -> None:
+def test_all_started_runs_and_a_sample_of_the_others_are_replayed(count: int) -> None:
     listed = [cast(WorkflowExecution, SimpleNamespace(id=f"job-{n}")) for n in range(count)]
     begun = {job.id for job in listed[1::3][:300]}
     chosen = [job.id for job in choose(listed, begun)]

@@ -32,7 +32,7 @@ def refusals(folder: str) -> float:
     return REGISTRY.get_sample_value(name, {"folder": folder}) or 0.0
 
 
-async def test_without_room_for_records_jobs_run_and_records_catch_up(
+async def test_jobs_run_without_room_for_records_which_catch_up(
     client: Client, tmp_path: Path, small_disk: NewDisk
 ) -> None:
     state, disk = small_disk(tmp_path / "state"), Disk(tmp_path)
@@ -75,7 +75,7 @@ async def api_of(line: Pipeline) -> Service:
     return api
 
 
-async def test_without_room_for_a_file_it_is_fetched_later_and_paid_for_once(
+async def test_without_room_a_file_is_fetched_later_and_paid_once(
     client: Client, tmp_path: Path, small_disk: NewDisk
 ) -> None:
     assets, disk = small_disk(tmp_path / "assets"), Disk(tmp_path)

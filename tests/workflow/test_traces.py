@@ -56,7 +56,7 @@ async def _replay(history: WorkflowHistory) -> None:
     await replayer.replay_workflow(history)
 
 
-async def test_from_the_request_to_the_callback(client: Client, tmp_path: Path) -> None:
+async def test_trace_from_the_request_to_the_callback(client: Client, tmp_path: Path) -> None:
     async with collecting() as collector:
         async with _traced(collector):
             traced = Client(

@@ -100,7 +100,7 @@ async def made(line: Wired, step: str, job_id: str) -> list[Json]:
 
 
 @over_all_wires
-async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine, vendor_api: Json) -> None:
+async def test_cancelled_during_the_submit(new_line: NewLine, vendor_api: Json) -> None:
     async def scene(case: tuple[str, Deed]) -> None:
         step, deed = case
         async with new_line() as line:
@@ -113,7 +113,7 @@ async def test_cancelled_while_the_vendor_is_accepting(new_line: NewLine, vendor
     await side_by_side(scene, zip(STEPS, deeds if vendor_api else reversed(deeds), strict=True))
 
 
-async def test_terminated_while_the_vendor_is_accepting(line: Wired) -> None:
+async def test_terminated_during_the_submit(line: Wired) -> None:
     bad, following = await accepting(line, "image")
     await line.job(bad).terminate()
     view = await line.slots(lambda view: view.holders and view.holders[0].draining)
@@ -122,7 +122,7 @@ async def test_terminated_while_the_vendor_is_accepting(line: Wired) -> None:
     assert record.status is Status.FAILED
 
 
-async def test_its_time_is_up_while_the_vendor_is_accepting(client: Client, tmp_path: Path) -> None:
+async def test_timed_out_during_the_submit(client: Client, tmp_path: Path) -> None:
     async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
         bad, following = await accepting(line, "video")
         record = await ended_alone(line, "video", bad, following)
@@ -130,14 +130,14 @@ async def test_its_time_is_up_while_the_vendor_is_accepting(client: Client, tmp_
         assert why(record).code == "job_timed_out"
 
 
-async def test_the_job_is_reset_while_the_vendor_is_accepting(line: Wired) -> None:
+async def test_reset_during_the_submit(line: Wired) -> None:
     bad, following = await accepting(line, "video")
     await reset(line.client, bad, back_to="first")
     record = await ended_alone(line, "video", bad, following)
     assert why(record).code == "reset_not_supported"
 
 
-async def test_cancelled_while_it_waits_for_its_end_since_its_time_is_up(
+async def test_cancelled_during_the_clean_up_after_a_time_out(
     client: Client, tmp_path: Path
 ) -> None:
     async with wired(client, tmp_path, job_seconds=SHORT_SECONDS) as line:
@@ -162,7 +162,7 @@ async def paid_once(line: Wired, step: str, job_id: str) -> None:
     assert set(record.assets) == set(GENVIDEO.names)
 
 
-async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired) -> None:
+async def test_video_missing_for_a_while_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("start", "slow", factor=FACTOR["video"]))
     job_id = await line.submit()
     await begun(line.videos, f"{job_id}.video.1")
@@ -172,7 +172,7 @@ async def test_a_video_that_is_unknown_for_a_while_is_not_paid_again(line: Wired
 
 
 @pytest.mark.parametrize("vendor_api", [KLING], ids=["kling"])
-async def test_one_that_can_be_looked_up_late_alone_is_not_paid_again(line: Wired) -> None:
+async def test_late_look_up_is_not_paid_again(line: Wired) -> None:
     """Its reply is lost, and it can't be found for a while."""
     lag = {"look_up": {"lag": TWO_SECONDS}}
     await line.videos.http.put("/admin/config", json=lag)
@@ -184,13 +184,13 @@ async def test_one_that_can_be_looked_up_late_alone_is_not_paid_again(line: Wire
 
 
 @pytest.mark.parametrize("vendor_api", [KLING], ids=["kling"])
-async def test_a_success_that_gets_its_address_later_is_not_paid_again(line: Wired) -> None:
+async def test_success_with_a_late_address_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("progress", "no-url", seconds=TWO_SECONDS))
     await paid_once(line, "video", await line.submit())
 
 
 @over_all_wires
-async def test_a_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine) -> None:
+async def test_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine) -> None:
     late = rule("submit", "accept-late", often=FIRST, seconds=TWO_SECONDS)
 
     async def scene(step: str) -> None:
@@ -207,7 +207,7 @@ async def workerless(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
         yield line
 
 
-async def test_its_worker_is_killed(workerless: Wired) -> None:
+async def test_worker_killed_during_the_submit(workerless: Wired) -> None:
     environment = {name.upper(): str(value) for name, value in PATIENCE.items()}
     with worker_processes(workerless) as workers:
         workers.start(2, environment=environment)
@@ -217,7 +217,7 @@ async def test_its_worker_is_killed(workerless: Wired) -> None:
             await paid_once(workerless, "image", job_id)
 
 
-async def test_its_worker_is_stopped(workerless: Wired) -> None:
+async def test_worker_stopped_during_the_submit(workerless: Wired) -> None:
     async with running_worker(workerless.settings, workerless.client):
         jobs = await accepting(workerless, "video")
     async with running_worker(workerless.settings, workerless.client):

@@ -73,7 +73,7 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
     up(wanted, force=environ.get("FORCE") == "1")
 
 
-def is_as_asked(settings: Settings) -> bool:
+def matches_settings(settings: Settings) -> bool:
     """True if the stack runs, is ready, and this command changes nothing."""
     if not settings.running or Saved.read(settings.run_dir).overrides != settings.overrides:
         return False

@@ -84,7 +84,7 @@ def _replayed(
     passed = [word for name in given for word in (known[name], environ[name])]
     arguments = [*words, *passed, *(f"--{name}" for name in asked)]
     handed = _handed(settings, environ)
-    if not lifecycle.is_as_asked(settings):
+    if not lifecycle.matches_settings(settings):
         stack = modes.prepared(settings)
         if status := stack.loadtest([*arguments, "--check"], handed):
             return status

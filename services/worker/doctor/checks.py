@@ -91,8 +91,8 @@ async def _callbacks(subject: Subject) -> list[Finding]:
     if not subject.videos.traits.pushes:
         return []
     settings, resolve = subject.settings, subject.resolve
-    ours = await _led_to(settings.callback_url, resolve)
-    theirs = await _led_to(settings.video_service_url, resolve)
+    ours = await _addresses_of(settings.callback_url, resolve)
+    theirs = await _addresses_of(settings.video_service_url, resolve)
     at = f"CALLBACK_URL={redacted(settings.callback_url)}"
     name = "callbacks"
     if not ours and settings.proxy_for(settings.callback_url):
@@ -137,14 +137,14 @@ async def _access(subject: Subject) -> list[Finding]:
     if settings.image_api == "comfyui":
         if guarded and settings.video_api == "service":
             found.append(warning("ComfyUI images", FETCHED))
-        if _are_public(await _led_to(settings.image_service_url, subject.resolve)):
+        if _are_public(await _addresses_of(settings.image_service_url, subject.resolve)):
             if not guarded:
                 found.append(warning("ComfyUI access", OPEN))
             elif urlsplit(settings.image_service_url).scheme == "http":
                 found.append(warning("ComfyUI access", f"COMFYUI_HEADERS {PLAIN} (COMFYUI_URL)"))
     url = settings.video_service_url
     keyless = settings.video_api == "service" or urlsplit(url).scheme == "https"
-    if not keyless and _are_public(await _led_to(url, subject.resolve)):
+    if not keyless and _are_public(await _addresses_of(url, subject.resolve)):
         found.append(warning("video vendor access", f"the key {PLAIN} (KLING_URL)"))
     return found
 
@@ -171,7 +171,7 @@ async def _result_hosts(subject: Subject) -> list[Finding]:
     reasons = await asyncio.gather(*(_reason(it, resolve) for it in sorted(named - {*many})))
     found = [warning(name, reason) for reason in reasons if reason]
     known = await asyncio.gather(
-        *(_led_to(f"https://{each.removeprefix('*.')}", resolve) for each in many)
+        *(_addresses_of(f"https://{each.removeprefix('*.')}", resolve) for each in many)
     )
     if many and not any(known):
         found.append(warning(name, f"none of them resolves here: {', '.join(many)}"))
@@ -180,7 +180,7 @@ async def _result_hosts(subject: Subject) -> list[Finding]:
 
 async def _reason(name: str, resolve: Resolve) -> str | None:
     """Return why nothing can be fetched from a host, or None."""
-    found = await _led_to(f"https://{name}", resolve)
+    found = await _addresses_of(f"https://{name}", resolve)
     if not found:
         return f"{name} does not resolve: nothing can be fetched from there (RESULT_HOSTS)"
     host = urlsplit(f"//{name}").hostname
@@ -192,7 +192,7 @@ async def _reason(name: str, resolve: Resolve) -> str | None:
     return None
 
 
-async def _led_to(url: str, resolve: Resolve) -> list[Address]:
+async def _addresses_of(url: str, resolve: Resolve) -> list[Address]:
     """Return the addresses of a host; none if its name does not resolve in time."""
     parts = urlsplit(url)
     try:

@@ -86,7 +86,7 @@ PROGRAMS = (
         (Outcome(124, "", "did not answer within 60 s"), "within 60 s)"),
     ],
 )
-def test_a_program_that_fails_stops_the_start_with_its_last_words(
+def test_failing_program_stops_the_start_with_its_last_line(
     settings: Load, probe: Probe, begin: str, end: str, *, answer: Outcome, why: str
 ) -> None:
     found = settings(**ELSEWHERE, **REAL)
@@ -104,7 +104,7 @@ def test_a_program_that_fails_stops_the_start_with_its_last_words(
         (checks.replayed, "what is open there was not replayed"),
     ],
 )
-def test_a_server_that_is_away_holds_nothing_up_and_is_asked_the_next_time(
+def test_unreachable_server_delays_nothing_and_is_checked_next_time(
     elsewhere: Settings, probe: Probe, said: str, capsys: Printed
 ) -> None:
     for before in ([], OURS):
@@ -116,7 +116,7 @@ def test_a_server_that_is_away_holds_nothing_up_and_is_asked_the_next_time(
 
 
 @pytest.mark.parametrize("probe", [checks.temporal, checks.other_stacks, checks.replayed])
-def test_nothing_is_asked_where_no_server_has_ever_run(settings: Load, probe: Probe) -> None:
+def test_nothing_is_checked_before_the_first_server(settings: Load, probe: Probe) -> None:
     stack = Fake()
     run(probe, settings(), stack, before=[])
     assert stack.asked == []
@@ -137,7 +137,7 @@ def jobs(listener: Listener) -> dict[str, int]:
     return found
 
 
-def test_open_jobs_are_counted_in_one_line_that_says_what_would_happen(
+def test_open_jobs_are_reported_in_one_line_with_the_consequence(
     jobs: dict[str, int], settings: Load, capsys: Printed
 ) -> None:
     at = {"API_PORT": str(jobs["port"])}
@@ -170,7 +170,7 @@ VENDORS: list[dict[str, str]] = [
 ]
 
 
-def test_open_jobs_stay_with_their_vendors(settings: Load) -> None:
+def test_open_jobs_keep_their_vendors(settings: Load) -> None:
     """Where nobody can say how many there are, there may be some."""
     for before in VENDORS:
         checks.vendors_note(settings(**before)).write()
@@ -183,7 +183,7 @@ def test_open_jobs_stay_with_their_vendors(settings: Load) -> None:
                 assert "their number is not known: http://127.0.0.1:1/jobs" in line
 
 
-def test_open_jobs_of_a_stack_that_is_down_stay_with_their_vendors(settings: Load) -> None:
+def test_open_jobs_of_a_stopped_stack_keep_their_vendors(settings: Load) -> None:
     """Its server is started to be asked, if it has a database."""
     real, program = settings(**REAL), "worker.replay_open"
     checks.vendors_note(settings()).write()
@@ -200,7 +200,7 @@ def test_open_jobs_of_a_stack_that_is_down_stay_with_their_vendors(settings: Loa
     run(checks.open_jobs, real, Fake({program: none}), before=[])
 
 
-def test_a_disk_that_takes_no_more_is_told_before_the_start(
+def test_full_disk_is_reported_before_the_start(
     settings: Load, small_disk: NewDisk, root: Path
 ) -> None:
     found = settings()
@@ -212,7 +212,7 @@ def test_a_disk_that_takes_no_more_is_told_before_the_start(
     run(checks.disk, found, before=OURS)
 
 
-def test_every_taken_port_is_named_with_its_variable(settings: Load) -> None:
+def test_every_taken_port_is_reported_with_its_variable(settings: Load) -> None:
     names = ("API_PORT", "KLING_PORT")
     with ExitStack() as servers:
         opened = [servers.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
@@ -230,7 +230,7 @@ ASK_OWNER = [("services.semaphore.owner",)]
 
 
 @pytest.mark.parametrize("name", ["", "ours"])
-def test_nobodys_namespace_and_our_own_are_said_nothing_about(
+def test_free_namespace_and_our_own_pass_silently(
     elsewhere: Settings, name: str, capsys: Printed
 ) -> None:
     """A server elsewhere is asked at every start, but not while we run."""
@@ -242,15 +242,15 @@ def test_nobodys_namespace_and_our_own_are_said_nothing_about(
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_another_stacks_is_refused_whatever_is_forced(elsewhere: Settings, force: bool) -> None:
+def test_namespace_of_another_stack_is_refused_even_with_force(
+    elsewhere: Settings, force: bool
+) -> None:
     stack = owner(stack="theirs")
     line = refused(checks.other_stacks, elsewhere, stack, status=USAGE, before=[], force=force)
     assert all(part in line for part in ("stack theirs", "shop", "TEMPORAL_NAMESPACE=", "STACK=t"))
 
 
-def test_where_the_owner_can_not_be_told_only_force_goes_on(
-    elsewhere: Settings, capsys: Printed
-) -> None:
+def test_unknown_owner_of_the_namespace_needs_force(elsewhere: Settings, capsys: Printed) -> None:
     why = "A payload is encrypted with the key x, and PAYLOAD_KEY holds: none."
     stack = owner(unreadable=why)
     # What was refused is asked again, also while we run.
@@ -265,7 +265,7 @@ def test_where_the_owner_can_not_be_told_only_force_goes_on(
 @pytest.mark.parametrize(
     "change", [{"STACK": "other"}, {"TEMPORAL_NAMESPACE": "n"}, {"TEMPORAL_ADDRESS": "b:1"}]
 )
-def test_another_name_or_place_is_asked_for_also_while_we_run(
+def test_other_name_or_server_is_checked_while_the_stack_runs(
     elsewhere: Settings, settings: Load, change: dict[str, str]
 ) -> None:
     run(checks.other_stacks, elsewhere, owner(stack=""), before=[])
@@ -274,7 +274,7 @@ def test_another_name_or_place_is_asked_for_also_while_we_run(
     assert stack.asked == ASK_OWNER
 
 
-def test_a_server_of_our_own_is_started_and_asked_once_for_each_name(settings: Load) -> None:
+def test_own_server_is_started_and_checked_once_for_each_name(settings: Load) -> None:
     a_database(settings())
     for given, asked in (
         ({}, [("serve",), *ASK_OWNER]),
@@ -286,9 +286,7 @@ def test_a_server_of_our_own_is_started_and_asked_once_for_each_name(settings: L
         assert stack.asked == asked
 
 
-def test_a_name_that_was_given_outlives_the_stack_where_it_was_let_in(
-    settings: Load, elsewhere: Settings, root: Path
-) -> None:
+def test_given_name_outlives_the_stack(settings: Load, elsewhere: Settings, root: Path) -> None:
     first = environment.stack_name(settings())
     refused(checks.other_stacks, elsewhere, owner(stack="theirs"), status=USAGE, before=[])
     assert environment.stack_name(settings()) == first
@@ -320,7 +318,7 @@ def here(root: Path, settings: Load) -> Settings:
     return settings()
 
 
-def test_what_replays_is_said_nothing_about_and_the_code_that_runs_is_not_replayed_again(
+def test_replayed_code_passes_silently_and_is_not_replayed_again(
     here: Settings, settings: Load, root: Path, capsys: Printed
 ) -> None:
     for code, asked in (("", REPLAYS), ("", set()), ("changed", REPLAYS)):
@@ -336,9 +334,7 @@ def test_what_replays_is_said_nothing_about_and_the_code_that_runs_is_not_replay
     assert set(stack.asked) == REPLAYS
 
 
-def test_what_was_open_when_the_stack_went_down_is_replayed_too(
-    here: Settings, settings: Load
-) -> None:
+def test_runs_open_at_make_down_are_replayed(here: Settings, settings: Load) -> None:
     a_database(here)
     stack = replays()
     run(checks.replayed, here, stack, before=[])
@@ -362,7 +358,7 @@ def test_what_was_open_when_the_stack_went_down_is_replayed_too(
         ),
     ],
 )
-def test_what_does_not_replay_is_refused(
+def test_code_that_does_not_replay_is_refused(
     here: Settings, stack: Fake, told: tuple[str, ...]
 ) -> None:
     line = refused(checks.replayed, here, stack)
@@ -389,14 +385,14 @@ def vendors(*findings: dict[str, str], status: int = 0) -> Fake:
     )
 
 
-def test_a_warning_about_a_vendor_is_told_and_goes_on(real: Settings, capsys: Printed) -> None:
+def test_warning_about_a_vendor_does_not_stop_the_start(real: Settings, capsys: Printed) -> None:
     stack = vendors(GOOD, MAYBE)
     run(checks.vendors, real, stack, before=[])
     assert stack.asked == ASK_DOCTOR
     assert capsys.readouterr() == ("", "callbacks: polling alone\n")
 
 
-def test_what_is_wrong_with_a_vendor_is_refused_with_the_way_to_go_on(settings: Load) -> None:
+def test_wrong_vendor_is_refused_with_the_ways_to_continue(settings: Load) -> None:
     """It is asked again the next time, and no secret is noted."""
     real = settings(**REAL, CALLBACK_SECRET="hunter2" * 5)
     twice = [BAD, MAYBE, BAD | {"check": "ComfyUI graph", "says": "it lacks a seed"}]
@@ -418,7 +414,7 @@ def test_what_is_wrong_with_a_vendor_is_refused_with_the_way_to_go_on(settings: 
         ({"MOCKS": "video"}, [(*ASK_DOCTOR[0], "--only", "image")]),
     ],
 )
-def test_only_real_vendors_are_asked_before_the_start(
+def test_only_real_vendors_are_checked_before_the_start(
     settings: Load, change: dict[str, str], asked: list[tuple[str, ...]]
 ) -> None:
     stack = vendors(GOOD)
@@ -426,7 +422,7 @@ def test_only_real_vendors_are_asked_before_the_start(
     assert stack.asked == asked
 
 
-def test_while_the_stack_runs_they_are_asked_where_a_worker_is_told_something_else(
+def test_vendors_are_checked_again_only_after_a_changed_setting(
     real: Settings, settings: Load
 ) -> None:
     more = settings(**REAL, WORKERS="3")
@@ -445,7 +441,7 @@ def test_while_the_stack_runs_they_are_asked_where_a_worker_is_told_something_el
         assert stack.asked == (ASK_DOCTOR if asked else [])
 
 
-def test_that_no_callback_can_arrive_is_told_once_the_receiver_runs(capsys: Printed) -> None:
+def test_unreachable_receiver_is_reported_once_it_runs(capsys: Printed) -> None:
     lost = {"check": "receiver", "verdict": "wrong", "says": "it can't be reached"}
     stack = vendors(BAD, MAYBE, lost, status=VERDICT)
     stack.prepare()

@@ -15,7 +15,7 @@ from compose.stack.settings import Settings
 from tests.compose.stack.conftest import Load
 
 
-def test_a_folder_that_can_not_be_made_is_one_line(
+def test_folder_that_cannot_be_made_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / ("x" * 300)
@@ -33,7 +33,7 @@ def test_a_folder_that_can_not_be_made_is_one_line(
         ("stderr", {"NO_COLOR": "1"}, "usage: "),
     ],
 )
-def test_a_complaint_has_colour_where_it_goes_to_a_terminal(
+def test_complaint_is_coloured_only_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     *,
@@ -75,7 +75,7 @@ def test_a_complaint_has_colour_where_it_goes_to_a_terminal(
         ),
     ],
 )
-def test_all_that_does_not_fit_is_named(
+def test_all_wrong_arguments_are_reported(
     settings: Load,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -91,6 +91,6 @@ def test_all_that_does_not_fit_is_named(
     assert all(each in str(refused.value) for each in said)
 
 
-def test_what_needs_no_stack_gets_the_tools_of_development() -> None:
+def test_commands_without_a_stack_get_the_development_tools() -> None:
     """Without them a fresh clone has no `uv` to build a wheel with, say. `bench` needs none."""
     assert set(cli.STANDALONE) - {"bench"} <= venv.DEVELOPMENT

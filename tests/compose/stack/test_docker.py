@@ -47,9 +47,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     return Told(monkeypatch)
 
 
-def test_what_is_open_is_replayed_in_a_container_of_the_new_image(
-    told: Told, settings: Load
-) -> None:
+def test_replay_runs_in_a_container_of_the_new_image(told: Told, settings: Load) -> None:
     Docker(settings()).ask(WORKER, "services.worker.replay_open", timeout=9)
     assert told.words == [
         *("run", "--rm", "--no-deps", "--no-TTY", "worker"),
@@ -57,9 +55,7 @@ def test_what_is_open_is_replayed_in_a_container_of_the_new_image(
     ]
 
 
-def test_each_container_is_told_its_own_by_a_file_of_its_owner_alone(
-    told: Told, settings: Load
-) -> None:
+def test_container_gets_its_settings_in_a_private_file(told: Told, settings: Load) -> None:
     found = settings(API_TOKEN="a $dollar-token-1", CALLBACK_SECRET="s" * 32, ROLES="temporal,api")
     Docker(found).serve()
     assert told.words == ["up", "--detach", "--no-build", "--wait", "temporal"]
@@ -87,7 +83,7 @@ def test_each_container_is_told_its_own_by_a_file_of_its_owner_alone(
         ("services/worker/__pycache__/b.pyc", False),
     ],
 )
-def test_what_changes_an_image(tmp_path: Path, changed: str, builds: bool) -> None:
+def test_changes_that_build_a_new_image(tmp_path: Path, changed: str, builds: bool) -> None:
     (tmp_path / "services/worker").mkdir(parents=True)
     (tmp_path / "services/worker/b.py").touch()
     before = docker.source_hash(tmp_path, "base")
@@ -132,7 +128,7 @@ DEFAULT, LOCAL = DEFAULT_BASE_IMAGE, docker.LOCAL_BASE_IMAGE
         (Engine(makes=False), "", "apt-get install mmdebstrap", None),
     ],
 )
-def test_which_base_is_taken_and_that_there_is_none(
+def test_choice_of_the_base_image(
     settings: Load,
     monkeypatch: pytest.MonkeyPatch,
     engine: Engine,

@@ -147,7 +147,7 @@ CASES: list[tuple[Given, str, Mapping[str, tuple[str | None, str | None]]]] = [
 
 
 @pytest.mark.parametrize(("given", "service", "told"), CASES)
-def test_each_service_is_told_where_the_others_are(
+def test_service_gets_the_addresses_of_the_others(
     settings: Load, given: Given, service: str, told: Mapping[str, tuple[str | None, str | None]]
 ) -> None:
     for place, containers in enumerate((False, True)):
@@ -157,7 +157,7 @@ def test_each_service_is_told_where_the_others_are(
 
 
 @both_modes
-def test_every_service_is_told_all_that_it_needs_and_only_what_it_has_fields_for(
+def test_service_gets_all_required_and_only_known_settings(
     settings: Load, containers: bool
 ) -> None:
     found = settings(WORKERS="2", MODE="local", TEMPORAL_ADDRESS="t:1", TEMPORAL_TLS="true")
@@ -174,7 +174,7 @@ def test_every_service_is_told_all_that_it_needs_and_only_what_it_has_fields_for
 @pytest.mark.parametrize(
     ("speed", "image", "drain"), [("1", "300", "3600"), ("10", "30", "360"), ("100", "15", "36")]
 )
-def test_the_workers_limits_follow_the_mocks_clock(
+def test_workers_limits_follow_the_mocks_clock(
     settings: Load, speed: str, image: str, drain: str, *, containers: bool
 ) -> None:
     env = environment_of(settings(MOCK_SPEED=speed), WORKER, containers=containers)
@@ -182,13 +182,13 @@ def test_the_workers_limits_follow_the_mocks_clock(
     assert patience(settings(MOCK_SPEED=speed)).items() <= env.items()
 
 
-def test_deadlines_that_are_given_or_concern_real_services_are_left_alone(settings: Load) -> None:
+def test_given_deadlines_and_those_of_real_services_are_unchanged(settings: Load) -> None:
     assert environment_of(settings(DRAIN_SECONDS="7"), WORKER)["DRAIN_SECONDS"] == "7"
     assert "DRAIN_SECONDS" not in environment_of(settings(**REAL), WORKER)
 
 
 @pytest.mark.parametrize("speed", ["0.001", "1e-308", "nan", "x"])
-def test_a_speed_that_the_mocks_refuse_is_the_only_mistake(settings: Load, speed: str) -> None:
+def test_speed_refused_by_the_mocks_is_the_only_mistake(settings: Load, speed: str) -> None:
     assert patience(settings(MOCK_SPEED=speed)) == {}
     with pytest.raises(ValidationError, match="mock_speed"):
         MockSettings.model_validate({"mock_speed": speed})
@@ -201,7 +201,7 @@ OWN = {"VIDEO_API": "kling", "KLING_API_KEY": "my-own"}
 
 @both_modes
 @pytest.mark.parametrize("mock", ["image", "video"])
-def test_beside_a_mock_a_real_vendor_has_its_own_address_keys_and_time(
+def test_real_vendor_beside_a_mock_has_its_own_address_keys_and_deadlines(
     settings: Load, mock: str, *, containers: bool
 ) -> None:
     given = {**OWN, "MOCK_SPEED": "10", **REAL}
@@ -226,11 +226,11 @@ def test_beside_a_mock_a_real_vendor_has_its_own_address_keys_and_time(
     assert not STAND_IN.keys() & environment_of(settings(), WORKER, containers=containers).keys()
 
 
-def test_it_is_the_key_that_the_mock_takes() -> None:
+def test_stand_in_key_is_the_one_the_mock_accepts() -> None:
     assert STAND_IN["KLING_API_KEY"] == initial_config(KlingSettings()).api_key
 
 
-def test_each_local_worker_has_a_port_of_its_own(settings: Load) -> None:
+def test_each_local_worker_has_its_own_port(settings: Load) -> None:
     ports = [
         environment_of(settings(), WORKER, index=index)["WORKER_HTTP_PORT"] for index in range(3)
     ]
@@ -287,7 +287,7 @@ def who_is_told(found: Settings, name: str, *, containers: bool) -> dict[str, st
         ({"VENDOR_PROXY": "http://proxy:1"}, "VENDOR_PROXY", {"worker": "http://proxy:1"}),
     ],
 )
-def test_what_is_told_only_to_some(
+def test_settings_of_some_services_only(
     settings: Load, given: Given, name: str, *, told: Given, containers: bool
 ) -> None:
     assert who_is_told(settings(**given), name, containers=containers) == told
@@ -306,7 +306,7 @@ SECRETS = {
 
 @both_modes
 @pytest.mark.parametrize("name", SECRETS)
-def test_who_is_told_a_secret_is_who_needs_it(
+def test_secret_reaches_only_the_services_that_need_it(
     settings: Load, name: str, *, containers: bool
 ) -> None:
     given = {"TEMPORAL_ADDRESS": "t:1"} | (
@@ -334,7 +334,7 @@ def test_certificates_go_into_containers_by_value(settings: Load, tmp_path: Path
 
 
 @pytest.mark.parametrize("given", [{}, {"LISTEN_HOST": "0.0.0.0"}, {"BIND_ADDRESS": "0.0.0.0"}])
-def test_a_process_listens_where_its_port_is_opened(settings: Load, given: Given) -> None:
+def test_process_listens_where_its_port_is_open(settings: Load, given: Given) -> None:
     listens = {
         name: environment_of(settings(**given), SERVICES[name])["LISTEN_HOST"] for name in NAMES
     }
@@ -356,16 +356,14 @@ def test_a_process_listens_where_its_port_is_opened(settings: Load, given: Given
         ({"CALLBACK_BIND_ADDRESS": "::"}, "CALLBACK_BIND_ADDRESS", "[::]"),
     ],
 )
-def test_what_the_compose_files_are_told(
+def test_variables_of_the_compose_files(
     settings: Load, given: Given, name: str, value: str
 ) -> None:
     assert for_compose(settings(**given))[name] == value
 
 
 @pytest.mark.parametrize("damaged", [None, "", "No Name\n"])
-def test_a_name_is_made_once_and_outlives_what_the_stack_was_told(
-    settings: Load, root: Path, damaged: str | None
-) -> None:
+def test_stack_name_is_made_once_and_kept(settings: Load, root: Path, damaged: str | None) -> None:
     if damaged is not None:
         (root / "data/secrets").mkdir(parents=True)
         (root / "data/secrets/stack").write_text(damaged)
@@ -377,16 +375,14 @@ def test_a_name_is_made_once_and_outlives_what_the_stack_was_told(
     assert stack_name(settings()) != name
 
 
-def test_a_name_and_a_secret_that_are_given_count_and_write_nothing(
-    settings: Load, root: Path
-) -> None:
+def test_given_name_and_secret_are_used_and_not_written(settings: Load, root: Path) -> None:
     found = settings(STACK="mine", CALLBACK_SECRET="x" * 40)
     assert (stack_name(found), callback_secret(found)) == ("mine", "x" * 40)
     assert not (root / "data").exists()
 
 
 @pytest.mark.parametrize("given", [{}, {"CALLBACK_SECRET": f"{'x' * 32},{'y' * 32}"}])
-def test_the_operators_key_is_kept_for_its_owner_alone(settings: Load, given: Given) -> None:
+def test_operators_key_is_readable_only_by_its_owner(settings: Load, given: Given) -> None:
     found = settings(**given)
     keep_secrets(found)
     folder = found.data_dir / "secrets"
@@ -438,7 +434,7 @@ WRONG = {
 HIDDEN = ("PAYLOAD_KEY", "CALLBACK_SECRET", "API_TOKEN", "VENDOR_PROXY", "KLING_WEBHOOK_SECRET")
 
 
-def test_the_services_models_name_every_mistake_once_with_its_origin(
+def test_every_mistake_of_a_model_is_reported_once_with_its_origin(
     settings: Load, root: Path
 ) -> None:
     (root / ".env").write_text("SEMAPHORE_CAPACITY=-1\n")
@@ -468,7 +464,7 @@ def test_the_services_models_name_every_mistake_once_with_its_origin(
         {"API_PUBLIC_URL": "https://video.example", "API_TOKEN": TOKEN},
     ],
 )
-def test_what_is_right_or_not_started_is_accepted_and_nothing_is_made(
+def test_right_or_unused_settings_pass_and_nothing_is_made(
     settings: Load, root: Path, monkeypatch: pytest.MonkeyPatch, right: Given
 ) -> None:
     """A variable of this shell that no service reads is no mistake."""
@@ -491,7 +487,7 @@ def test_what_is_right_or_not_started_is_accepted_and_nothing_is_made(
         ({"STORE_KEY": "k"}, "STORE_URL=file: does not use STORE_KEY"),
     ],
 )
-def test_what_several_settings_say_together_is_told_once(
+def test_mistake_about_several_settings_is_reported_once(
     settings: Load, together: Given, said: str
 ) -> None:
     line = wrong(settings(**REAL, **together, API_MAX_SOCKETS="x"))
@@ -509,7 +505,7 @@ def test_what_several_settings_say_together_is_told_once(
         {"API_PUBLIC_URL": "http://10.1.2.3:8000"},
     ],
 )
-def test_without_a_token_the_api_stays_on_loopback(settings: Load, environ: Given) -> None:
+def test_api_without_a_token_stays_on_loopback(settings: Load, environ: Given) -> None:
     """Also behind a proxy: on loopback everybody may read, and the proxy would hand that on."""
     line = wrong(settings(**environ))
     assert line.startswith("wrong settings: API_TOKEN= (default) is refused: is needed if")
@@ -517,7 +513,7 @@ def test_without_a_token_the_api_stays_on_loopback(settings: Load, environ: Give
         assert way in line
 
 
-def test_a_store_that_is_away_is_told(settings: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_store_is_reported(settings: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "not ours to use")
     away = {"STORE_URL": "s3://bucket", "STORE_ENDPOINT": "http://127.0.0.1:1"}
     line = wrong(settings(**away, STORE_KEY="k", STORE_SECRET="hunter2"))
@@ -525,7 +521,7 @@ def test_a_store_that_is_away_is_told(settings: Load, monkeypatch: pytest.Monkey
     assert "hunter2" not in line
 
 
-def test_no_command_needs_more_than_the_settings_of_the_services() -> None:
+def test_commands_import_only_the_settings_of_the_services() -> None:
     """Every `make up` reads all of them: what is heavy is imported by the service that starts."""
     each = "[each.settings() for each in (*services.ALL, services.LOADTEST) if each.model]"
     code = f"import sys; from compose.stack import cli, services; {each}; print(*sys.modules)"

@@ -19,7 +19,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_file_is_for_its_owner_alone_and_so_is_its_folder(tmp_path: Path) -> None:
+def test_file_and_folder_are_private(tmp_path: Path) -> None:
     folder = tmp_path / "old"
     folder.mkdir(mode=0o755)
     for text in ("one", "another"):
@@ -28,7 +28,7 @@ def test_a_file_is_for_its_owner_alone_and_so_is_its_folder(tmp_path: Path) -> N
     assert (mode(folder / "key"), mode(folder)) == (0o600, 0o700)
 
 
-def test_what_a_full_disk_refuses_is_named_and_leaves_nothing_behind(
+def test_full_disk_is_reported_and_leaves_nothing_behind(
     small_disk: NewDisk, tmp_path: Path
 ) -> None:
     disk = small_disk(tmp_path / "disk")
@@ -39,7 +39,7 @@ def test_what_a_full_disk_refuses_is_named_and_leaves_nothing_behind(
     assert [each.name for each in disk.folder.iterdir()] == ["filler"]
 
 
-def test_a_folder_where_anybody_may_make_one_is_taken_only_if_it_is_ours(tmp_path: Path) -> None:
+def test_shared_folder_is_used_only_if_it_is_ours(tmp_path: Path) -> None:
     ours = own_folder(tmp_path / "ours")
     assert own_folder(ours) == ours
     assert mode(ours) == 0o700
@@ -53,7 +53,7 @@ def test_a_folder_where_anybody_may_make_one_is_taken_only_if_it_is_ours(tmp_pat
 
 
 @as_root
-def test_a_folder_of_somebody_elses_is_not_taken(tmp_path: Path) -> None:
+def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir(mode=0o700)
     os.chown(theirs, OTHER, OTHER)
@@ -62,7 +62,7 @@ def test_a_folder_of_somebody_elses_is_not_taken(tmp_path: Path) -> None:
 
 
 @as_root
-def test_what_is_given_is_all_in_the_folder_and_nothing_that_a_link_leads_to(
+def test_ownership_changes_everything_in_the_folder_and_no_target_of_a_link(
     tmp_path: Path,
 ) -> None:
     folder, outside = tmp_path / "data", tmp_path / "outside"
@@ -79,7 +79,7 @@ def test_what_is_given_is_all_in_the_folder_and_nothing_that_a_link_leads_to(
 
 
 @as_root
-def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(
+def test_folder_replaced_by_a_link_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, outside = tmp_path / "data", tmp_path / "outside"

@@ -35,9 +35,7 @@ def digests(settings: Settings, home: Path = HOME) -> dict[str, str]:
     return {item.name: item.digest for item in Local(settings).programs(home)}
 
 
-def test_a_script_becomes_its_service_with_its_settings_and_nobody_elses(
-    settings: Load, tmp_path: Path
-) -> None:
+def test_program_runs_its_service_with_only_its_settings(settings: Load, tmp_path: Path) -> None:
     secret = "it's $HOME `x` 价\n100%" + "-" * 32
     found = settings(CALLBACK_SECRET=secret)
     item = next(each for each in Local(found).programs(HOME) if each.service is WORKER)
@@ -66,7 +64,7 @@ def sections(settings: Settings) -> dict[str, dict[str, str]]:
     return {name: dict(conf[name]) for name in conf.sections()}
 
 
-def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None:
+def test_supervisor_reads_the_configuration_and_sees_no_secret(settings: Load) -> None:
     found = settings(CALLBACK_SECRET="100%-secret,with;marks-of-all-kinds")
     conf = sections(found)
     assert "100%" not in str(conf)
@@ -79,14 +77,14 @@ def test_supervisor_reads_it_as_meant_and_sees_no_secret(settings: Load) -> None
     assert worker["command"] == f"{script} {digests(found)['worker-1']}"
 
 
-def test_only_what_a_setting_concerns_is_started_again(settings: Load) -> None:
+def test_only_services_with_a_changed_setting_restart(settings: Load) -> None:
     before = digests(settings())
     after = digests(settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b"))
     assert before.keys() - after.keys() == {"mock-comfyui", "mock-kling"}
     assert {name for name in after if before[name] != after[name]} == {"worker-1", "api"}
 
 
-def test_one_more_worker_changes_nothing_but_the_page_that_shows_how_many_there_are_to_be(
+def test_another_worker_restarts_only_the_api(
     settings: Load,
 ) -> None:
     assert [*digests(settings(WORKERS="2"))] == [
@@ -110,7 +108,7 @@ def test_one_more_worker_changes_nothing_but_the_page_that_shows_how_many_there_
         ("shared/__pycache__/ids.pyc", set()),
     ],
 )
-def test_code_that_changed_is_started_again(
+def test_changed_code_restarts_its_service(
     root: Path, settings: Load, changed: str, again: set[str]
 ) -> None:
     stack = Local(settings())
@@ -132,7 +130,7 @@ def code(root: Path) -> Path:
     return root
 
 
-def test_what_was_begun_from_a_copy_is_not_changed_by_a_change(code: Path, settings: Load) -> None:
+def test_running_copy_is_not_changed_by_an_edit(code: Path, settings: Load) -> None:
     stack = Local(settings())
     before = stack.prepare()
     assert {str(path.relative_to(before)) for path in before.rglob("*") if path.is_file()} == {
@@ -149,7 +147,7 @@ def test_what_was_begun_from_a_copy_is_not_changed_by_a_change(code: Path, setti
     assert (after / "shared/a.py").read_text() == "of the next release"
 
 
-def test_a_copy_that_was_cut_short_is_made_again(code: Path, settings: Load) -> None:
+def test_incomplete_copy_is_made_again(code: Path, settings: Load) -> None:
     stack = Local(settings())
     home = stack.prepare()
     half = home.rename(home.with_name(f"{home.name}.new"))
@@ -159,7 +157,7 @@ def test_a_copy_that_was_cut_short_is_made_again(code: Path, settings: Load) -> 
     assert not (home / "shared/half.py").exists()
 
 
-def test_code_that_changes_meanwhile_is_not_mixed(
+def test_code_changed_during_the_copy_is_not_mixed(
     code: Path, settings: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copytree = shutil.copytree
@@ -174,7 +172,7 @@ def test_code_that_changes_meanwhile_is_not_mixed(
     assert not [*(code / "data/run/code").glob("*")]
 
 
-def test_a_socket_whose_path_is_too_long_lies_in_a_private_folder(
+def test_long_socket_path_moves_to_a_private_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
@@ -186,7 +184,7 @@ def test_a_socket_whose_path_is_too_long_lies_in_a_private_folder(
     assert stat.S_IMODE(long.parent.stat().st_mode) == 0o700
 
 
-def test_what_is_copied_is_there_and_scripts_can_be_run() -> None:
+def test_copy_is_complete_and_scripts_are_executable() -> None:
     assert all((ROOT / name).exists() for name in CODE)
     for script in ("stack.sh", "temporal.sh", "health.sh", "base-image.sh", "translate.sh"):
         assert (ROOT / "compose" / script).stat().st_mode & stat.S_IXUSR, script
@@ -221,7 +219,7 @@ class Supervisor(SimpleXMLRPCServer):
 
 
 @pytest.mark.parametrize("ask", [Local.units, Local.down], ids=["asked", "told to end again"])
-def test_one_that_is_ending_is_waited_for(settings: Load, ask: Callable[[Local], object]) -> None:
+def test_ending_process_is_waited_for(settings: Load, ask: Callable[[Local], object]) -> None:
     local = Local(settings(MODE="local"))
     server = Supervisor(local)
     thread = Thread(target=server.ends, daemon=True)
@@ -273,7 +271,7 @@ def record(level: str, event: str) -> str:
         (None, None),
     ],
 )
-def test_the_last_line_that_tells_of_an_error(
+def test_last_line_of_an_error_is_found(
     tmp_path: Path, lines: list[str] | None, said: str | None
 ) -> None:
     log = tmp_path / "semaphore.log"

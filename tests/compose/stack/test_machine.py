@@ -23,7 +23,7 @@ def test_versions() -> None:
         ("26.1.5", (("docker", "compose"), "2.26"), None),
     ],
 )
-def test_what_is_missing(
+def test_missing_requirements(
     monkeypatch: pytest.MonkeyPatch,
     version: str | None,
     compose: tuple[tuple[str, ...], str] | None,
@@ -63,7 +63,7 @@ ELSEWHERE = {"MOCKS": "off", "COMFYUI_URL": "http://a", "KLING_URL": "http://b"}
         ),
     ],
 )
-def test_the_ports_of_what_does_not_run_yet_are_wanted(
+def test_ports_of_stopped_services_are_wanted(
     settings: Load,
     given: dict[str, str],
     *,
@@ -75,7 +75,7 @@ def test_the_ports_of_what_does_not_run_yet_are_wanted(
     assert found == wanted
 
 
-def test_the_ports_of_a_stack_follow_one_another_where_no_connection_gets_one() -> None:
+def test_ports_of_a_stack_are_consecutive_and_not_ephemeral() -> None:
     """With room for its workers behind the last one."""
     found = machine.ports_of_a_stack(workers=3)
     assert set(found) == set(DEFAULT_PORTS)

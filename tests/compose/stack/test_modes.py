@@ -49,7 +49,7 @@ def test_each_service_is_reported_once(
     assert said[:2] == list(NAMES[:2])
 
 
-def test_who_is_not_ready_is_named_with_the_reason(
+def test_service_that_is_not_ready_is_named_with_the_reason(
     settings: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modes, "PATIENCE", -1)
@@ -60,14 +60,14 @@ def test_who_is_not_ready_is_named_with_the_reason(
     assert caught.value.status == UNREACHABLE
 
 
-def test_one_worker_too_many_is_not_what_was_asked_for(settings: Load) -> None:
+def test_extra_worker_is_not_expected(settings: Load) -> None:
     units = [unit(name) for name in NAMES]
     assert modes.all_ready(settings(), units)
     assert not modes.all_ready(settings(), [*units, unit("worker")])
     assert not modes.all_ready(settings(WORKERS="2"), units)
 
 
-def test_why_an_address_is_not_ready(listener: Listener) -> None:
+def test_reason_why_an_address_is_not_ready(listener: Listener) -> None:
     url = f"http://127.0.0.1:{listener.port}/readyz"
     for detail, why in (({"detail": "temporal: no answer"}, "temporal: no answer"), ("x", "503")):
         listener.answer = lambda _, said=detail: (503, said)  # type: ignore[misc]
@@ -75,7 +75,7 @@ def test_why_an_address_is_not_ready(listener: Listener) -> None:
     assert "no answer" in (why_not("http://127.0.0.1:1/readyz", 1) or "")
 
 
-async def test_the_answer_of_another_process_is_none() -> None:
+async def test_answer_of_another_process_does_not_count() -> None:
     app = service_app("another stack's", ready=lambda: reasons_of({}))
     async with serving(app) as base:
         url = f"{base}/readyz"

@@ -34,13 +34,13 @@ def check(here: Settings, stack: Fake) -> None:
     checks.refuse(checks.temporal(start), "nothing was started or changed")
 
 
-def test_what_is_fine_is_said_nothing_about(settings: Load) -> None:
+def test_right_namespace_passes_silently(settings: Load) -> None:
     stack = says()
     check(settings(TEMPORAL_ADDRESS=ELSEWHERE), stack)
     assert stack.asked == [("services.semaphore.namespace", "add", "3")]
 
 
-def test_a_namespace_that_is_missing(settings: Load) -> None:
+def test_missing_namespace(settings: Load) -> None:
     here = settings(TEMPORAL_ADDRESS=ELSEWHERE, TEMPORAL_NAMESPACE="ours")
     stack = says(there=False, missing=BOTH, wrong="Temporal has no namespace ours")
     way = f"--address {ELSEWHERE} --namespace ours"
@@ -58,9 +58,7 @@ def test_a_namespace_that_is_missing(settings: Load) -> None:
     assert refused.value.status == VERDICT
 
 
-def test_the_commands_go_the_way_of_our_services_and_show_no_key(
-    settings: Load, tmp_path: Path
-) -> None:
+def test_commands_connect_like_the_services_and_show_no_key(settings: Load, tmp_path: Path) -> None:
     ca = tmp_path / "an authority.pem"
     ca.touch()
     here = settings(
@@ -76,7 +74,7 @@ def test_the_commands_go_the_way_of_our_services_and_show_no_key(
     assert "sesame" not in command
 
 
-def test_an_attribute_of_another_type_goes_first(settings: Load) -> None:
+def test_attribute_of_another_type_is_removed_first(settings: Load) -> None:
     found = says(missing={"CustomTag": "Keyword"}, instead={"CustomTag": "Int"})
     remove, create = commands(settings(TEMPORAL_ADDRESS=ELSEWHERE), found)
     assert "search-attribute remove --name CustomTag" in remove
@@ -105,7 +103,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Fake:
     return stack
 
 
-def test_what_was_made_is_told(
+def test_added_attributes_are_reported(
     settings: Load, made: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made.answers = says(done=["namespace ours"]).answers
@@ -117,7 +115,7 @@ def test_what_was_made_is_told(
     ]
 
 
-def test_what_was_not_made_is_told_with_the_commands(settings: Load, made: Fake) -> None:
+def test_missing_attributes_are_reported_with_the_commands(settings: Load, made: Fake) -> None:
     made.answers = says(wrong="it is missing", missing=BOTH).answers
     with pytest.raises(StackError) as refused:
         namespace.prepare(settings(TEMPORAL_ADDRESS=ELSEWHERE), {})
@@ -132,13 +130,13 @@ def test_what_was_not_made_is_told_with_the_commands(settings: Load, made: Fake)
 
 
 @pytest.mark.parametrize("days", ["0", "x", "-1", "3651", "1.5", "9" * 5000])
-def test_days_that_are_none(settings: Load, days: str) -> None:
+def test_wrong_days(settings: Load, days: str) -> None:
     with pytest.raises(StackError, match="is not a whole number from 1 to 3650") as refused:
         namespace.prepare(settings(TEMPORAL_ADDRESS=ELSEWHERE), {"DAYS": days})
     assert refused.value.status == USAGE
     assert str(refused.value).startswith(f"wrong settings: DAYS={days[:200]}")
 
 
-def test_a_server_of_our_own_that_is_down(settings: Load) -> None:
+def test_own_server_that_is_down(settings: Load) -> None:
     with pytest.raises(StackError, match="everything it needs"):
         namespace.prepare(settings(), {})

@@ -14,7 +14,7 @@ SPEECH = {"PIPELINES": "examples.speech.definition:SPEECH"}
 both_modes = pytest.mark.parametrize("containers", [False, True], ids=["processes", "containers"])
 
 
-def test_its_services_run_behind_the_stacks_own(settings: Load) -> None:
+def test_services_of_a_pipeline_run_after_those_of_the_stack(settings: Load) -> None:
     found = settings(**SPEECH, SPEECH_PORT="9001")
     names = [each.name for each in found.parts]
     assert names[: len(NAMES)] == [*NAMES]
@@ -30,7 +30,7 @@ def test_its_services_run_behind_the_stacks_own(settings: Load) -> None:
 
 
 @both_modes
-def test_api_and_load_test_learn_where_they_are(settings: Load, containers: bool) -> None:
+def test_api_and_load_test_get_their_addresses(settings: Load, containers: bool) -> None:
     found = settings(**SPEECH, SPEECH_PORT="9001")
     url = "http://mock-speech:16883" if containers else "http://127.0.0.1:9001"
     for service in (API, LOADTEST):
@@ -44,7 +44,7 @@ def test_api_and_load_test_learn_where_they_are(settings: Load, containers: bool
     assert environment_of(found, VIDEO)["MOCK_SERVICES"] == "image,video,speech"
 
 
-def test_its_settings_are_known_and_checked(settings: Load) -> None:
+def test_settings_of_a_pipeline_are_known_and_checked(settings: Load) -> None:
     found = settings(**SPEECH, MOCK_SPEECH_SECONDS="3")
     mock = next(each for each in found.parts if each.name == "mock-speech")
     assert environment_of(found, mock)["MOCK_SPEECH_SECONDS"] == "3"
@@ -55,6 +55,6 @@ def test_its_settings_are_known_and_checked(settings: Load) -> None:
     assert "MOCK_SPEECH_SECONDS=soon (environment) is refused: " in said
 
 
-def test_a_pipeline_that_is_not_there_is_named(settings: Load) -> None:
+def test_unknown_pipeline_is_named(settings: Load) -> None:
     with pytest.raises(StackError, match=r"PIPELINES=examples\.opera:OPERA.*can't be imported"):
         load(settings().root, {"PIPELINES": "examples.opera:OPERA", "API_PORT": "0"})

@@ -20,7 +20,7 @@ ELSEWHERE = {
 }
 
 
-def test_the_environment_counts_before_what_was_said_before_the_file(root: Path) -> None:
+def test_environment_overrides_the_saved_settings_and_the_file(root: Path) -> None:
     (root / ".env").write_text("WORKERS=2\nAPI_PORT=8100\nKLING_PORT=8200\n")
     Saved(mode="local", overrides={"WORKERS": "3", "API_PORT": "8101"}).write(root / "data/run")
     # An empty value counts as not set.
@@ -30,16 +30,16 @@ def test_the_environment_counts_before_what_was_said_before_the_file(root: Path)
     assert found.overrides == {"WORKERS": "4", "API_PORT": "8101"}
 
 
-def test_what_is_no_setting_of_ours_is_left_alone(settings: Load) -> None:
+def test_unknown_variables_of_the_environment_are_ignored(settings: Load) -> None:
     assert settings(HOME="/root", TEMPORAL_GRPC_META_X="1").values == {"TEMPORAL_GRPC_META_X": "1"}
 
 
-def test_a_name_in_the_file_that_nobody_knows_is_told(root: Path) -> None:
+def test_unknown_name_in_the_file_is_reported(root: Path) -> None:
     (root / ".env").write_text("WORKRES=2\nTEMPORAL_ADDRESS=a:1\nTEMPORAL_TLS_SERVER_NAME=x\n")
     assert load(root, {}).unknown == ("WORKRES",)
 
 
-def test_every_mistake_is_named_at_once_with_its_origin(root: Path) -> None:
+def test_every_mistake_is_reported_at_once_with_its_origin(root: Path) -> None:
     (root / ".env").write_text("WORKERS=x\nnonsense\n")
     with pytest.raises(StackError) as caught:
         load(root, {"MODE": "cloud", "API_PORT": "70000", "MOCKS": "maybe", "STACK": "My"})
@@ -121,7 +121,7 @@ def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
+def test_workflow_path_is_relative_to_the_root(root: Path) -> None:
     (root / "graph.json").touch()
     given = load(root, {"COMFYUI_WORKFLOW": "graph.json"})
     assert given.values["COMFYUI_WORKFLOW"] == str(root / "graph.json")
@@ -143,7 +143,7 @@ def test_a_workflow_is_named_from_the_roots_point_of_view(root: Path) -> None:
         ({"CALLBACK_BIND_ADDRESS": "::"}, "127.0.0.1", "::", "127.0.0.1"),
     ],
 )
-def test_two_services_can_be_opened_and_nothing_else(
+def test_only_two_services_can_be_opened(
     settings: Load, environ: dict[str, str], *, api: str, callback: str, reach: str
 ) -> None:
     found = settings(**environ, LISTEN_HOST="0.0.0.0")
@@ -154,7 +154,7 @@ def test_two_services_can_be_opened_and_nothing_else(
     assert found.url("API_PORT") == f"http://{reach}:8000"
 
 
-def test_what_was_said_is_kept_for_its_owner_alone_and_a_damaged_note_is_none(root: Path) -> None:
+def test_saved_settings_are_private_and_a_damaged_file_counts_as_none(root: Path) -> None:
     run_dir = root / "data/run"
     Saved(mode="local", overrides={"WORKERS": "3"}).write(run_dir)
     assert (run_dir / "stack.json").stat().st_mode & 0o077 == 0
@@ -163,7 +163,7 @@ def test_what_was_said_is_kept_for_its_owner_alone_and_a_damaged_note_is_none(ro
     assert load(root, {}).running == ""
 
 
-def test_a_stack_is_stopped_whatever_else_is_wrong(
+def test_stack_can_be_stopped_with_any_other_mistake(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / ".env").write_text("nonsense\nDATA_DIR=there\nWORKERS=x\nMOCKS=off\n")
@@ -186,7 +186,7 @@ def test_a_stack_is_stopped_whatever_else_is_wrong(
 
 
 @pytest.mark.parametrize("line", ["DATA_DIR=.env", "COMPOSE_PROJECT_NAME=A B", "DATA_DIR there"])
-def test_no_stack_is_stopped_that_may_be_another_one(root: Path, line: str) -> None:
+def test_stack_that_may_be_another_one_is_not_stopped(root: Path, line: str) -> None:
     (root / ".env").write_text(f"MODE=x\n{line}\n")
 
     with pytest.raises(StackError, match="MODE=x") as caught:
@@ -206,26 +206,26 @@ def test_no_stack_is_stopped_that_may_be_another_one(root: Path, line: str) -> N
         ("STACK=", None),
     ],
 )
-def test_lines_of_the_file_as_people_write_them(root: Path, line: str, value: str | None) -> None:
+def test_common_forms_of_lines_in_the_file(root: Path, line: str, value: str | None) -> None:
     (root / ".env").write_text(f"\n{line}\n")
     assert [*load(root, {}).values.values()] == [value] * (value is not None)
 
 
 @pytest.mark.parametrize("line", ["STACK", "WORK ERS=1", "1A=2", "A='open", 'A="1"2', "A=1\0"])
-def test_a_line_that_does_not_fit_is_named_by_its_number(root: Path, line: str) -> None:
+def test_wrong_line_is_reported_by_its_number(root: Path, line: str) -> None:
     (root / ".env").write_text(f"STACK=x\n{line}\nWORKERS=2")
     found = read(root, {})
     assert found.mistakes == (".env line 2 is not NAME=value",)
     assert (found.stack, found.workers) == ("x", 2)
 
 
-def test_a_mark_of_the_order_of_bytes_is_no_part_of_the_first_name(root: Path) -> None:
+def test_byte_order_mark_is_no_part_of_the_first_name(root: Path) -> None:
     (root / ".env").write_bytes(b"\xef\xbb\xbfWORKERS=2\r\nMODE=local\r\n")
     found = load(root, {})
     assert (found.workers, found.mode) == (2, Mode.LOCAL)
 
 
-def test_what_is_no_file_of_text_is_told(root: Path) -> None:
+def test_file_that_is_no_text_is_reported(root: Path) -> None:
     (root / ".env").symlink_to("nowhere")
     assert read(root, {}).mistakes == (".env can't be read: No such file or directory",)
     (root / ".env").unlink()
@@ -245,7 +245,7 @@ def test_what_is_no_file_of_text_is_told(root: Path) -> None:
         ("", [name for name in NAMES if name != "temporal"]),
     ],
 )
-def test_no_more_runs_than_is_named(settings: Load, roles: str, parts: list[str]) -> None:
+def test_only_named_roles_run(settings: Load, roles: str, parts: list[str]) -> None:
     found = settings(**ELSEWHERE, ROLES=roles, WORKERS="2")
     assert [part.name for part in found.parts] == parts
     expected = {part: 2 if part == "worker" else 1 for part in parts}
@@ -263,7 +263,7 @@ def test_no_more_runs_than_is_named(settings: Load, roles: str, parts: list[str]
         ("mock-kling", []),
     ],
 )
-def test_nothing_is_made_up_that_others_must_know(
+def test_shared_values_of_several_machines_must_be_given(
     settings: Load, roles: str, needed: list[str]
 ) -> None:
     given = {"TEMPORAL_ADDRESS": "temporal.example:7233", "ROLES": roles}
@@ -273,7 +273,7 @@ def test_nothing_is_made_up_that_others_must_know(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:7300", "localhost:7300", "[::1]:7300"])
-def test_on_one_machine_they_are_made_once_for_all(settings: Load, address: str) -> None:
+def test_shared_values_of_one_machine_are_made_once(settings: Load, address: str) -> None:
     found = settings(TEMPORAL_ADDRESS=address, ROLES="worker")
     assert len(environment_of(found, WORKER)["CALLBACK_SECRET"]) >= 32
 
@@ -287,7 +287,7 @@ SECRETS = {
 }
 
 
-def test_no_secret_of_any_service_is_shown_and_any_other_setting_is() -> None:
+def test_secrets_are_hidden_and_other_settings_shown() -> None:
     assert {"API_TOKEN", "PAYLOAD_KEY", "VENDOR_PROXY", "VIDEO_API_OPTIONS"} <= SECRETS
     for name in (*SECRETS, "API_MAX_SOCKETS"):
         shown = "hunter2" if name == "API_MAX_SOCKETS" else "…"

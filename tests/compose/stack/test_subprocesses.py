@@ -24,14 +24,14 @@ except KeyboardInterrupt:
 """
 PARENT = f"""
 import sys
-from compose.stack.subprocesses import hand_over, heed_sigterm
-heed_sigterm()
+from compose.stack.subprocesses import hand_over, raise_on_sigterm
+raise_on_sigterm()
 sys.exit(hand_over([sys.executable, "-c", {CHILD!r}]))
 """
 
 
 @pytest.mark.parametrize("ignored", ["", "trap '' INT; "], ids=["foreground", "background"])
-def test_sigterm_is_handed_on_as_an_interrupt(ignored: str) -> None:
+def test_sigterm_is_passed_on_as_an_interrupt(ignored: str) -> None:
     """A job in the background of a script is born with interrupts ignored."""
     command = ["bash", "-c", f'{ignored}exec "$0" "$@"', sys.executable, "-c", PARENT]
     with subprocess.Popen(
@@ -47,7 +47,7 @@ def test_sigterm_is_handed_on_as_an_interrupt(ignored: str) -> None:
     assert (said, process.returncode) == ("tidied up\n", 7)
 
 
-def test_what_a_program_says_is_kept_for_us_alone(tmp_path: Path) -> None:
+def test_output_of_a_program_is_private(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "build.log"
     must([sys.executable, "-c", "print('a path of ours')"], doing="building", log=log)
     assert log.read_text() == "a path of ours\n"

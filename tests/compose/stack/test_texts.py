@@ -66,7 +66,7 @@ def test_every_command_of_the_help_is_in_the_table() -> None:
     assert sorted((helps | groups) - set(TABLE)) == []
 
 
-def test_every_text_of_the_table_is_said() -> None:
+def test_every_text_of_the_table_is_used() -> None:
     texts = {text for path in (*STACK, *LOADTEST) for text in said(path)}
     makefile = Path("Makefile").read_text(encoding="utf-8")
 
@@ -87,11 +87,11 @@ def test_every_text_of_the_table_is_said() -> None:
         ({"LANG": "de_DE", "LANGUAGE": "zh_CN:en"}, True),
     ],
 )
-def test_the_shell_says_which_language(environ: dict[str, str], chinese: bool) -> None:
+def test_language_follows_the_shell(environ: dict[str, str], chinese: bool) -> None:
     assert is_chinese(environ) is chinese
 
 
-def test_lines_are_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_printed_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (
         "stopped; data stays\n  ready  api              2.0 s\n  fault         disarm all of them"
     )
@@ -121,13 +121,13 @@ def test_lines_are_said_in_the_language_of_the_shell(monkeypatch: pytest.MonkeyP
     assert table([("SERVICE", "STATE"), ("api", "x")]) == "服务  状态\napi   x"
 
 
-def test_a_text_that_almost_fits_is_no_longer_looked_through_than_any_other() -> None:
+def test_near_match_of_a_text_takes_no_longer() -> None:
     almost = " still ran, for " + ", " * 250 + ": " * 150 + " began at " * 25 + " while " * 25
 
     assert translated(f"Stage 1, 2{almost}")
 
 
-def test_a_shell_that_has_not_every_character_is_told_all_the_same() -> None:
+def test_shell_with_a_small_character_set_still_gets_the_text() -> None:
     environ = {"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "gb2312", "PATH": os.environ["PATH"]}
 
     ran = subprocess.run(
@@ -141,5 +141,5 @@ def test_a_shell_that_has_not_every_character_is_told_all_the_same() -> None:
     assert ran.stdout.decode("gb2312") == "left ? …\n\n运行\n"
 
 
-def test_the_tests_themselves_speak_english() -> None:
+def test_tests_run_in_english() -> None:
     assert not is_chinese(os.environ)

@@ -73,7 +73,9 @@ SWALLOWED = dataclasses.replace(callback(None, delivery="d2", status="failed"), 
         ),
     ],
 )
-def test_fates(callbacks: list[Callback], receipts: list[Receipt], fates: dict[str, int]) -> None:
+def test_expected_fates(
+    callbacks: list[Callback], receipts: list[Receipt], fates: dict[str, int]
+) -> None:
     book = judged(callbacks, receipts)
 
     assert dict(book.fates) == fates
@@ -81,11 +83,11 @@ def test_fates(callbacks: list[Callback], receipts: list[Receipt], fates: dict[s
     assert bool(book.lost) == (GONE in fates)
 
 
-def test_anothers_receipt_does_not_make_good_a_lost_one() -> None:
+def test_another_receipt_does_not_replace_a_lost_one() -> None:
     assert judged([callback(200)], [receipt("applied", task="x", of="k.video.1")]).lost
 
 
-def test_an_undelivered_callback_of_an_open_job_is_lost() -> None:
+def test_undelivered_callback_of_an_open_job_is_lost() -> None:
     assert judged([callback(None)], [], status="running").lost
 
 
@@ -113,13 +115,13 @@ TOLD = [Receipt(at=2.0, task_id="v", task_status="succeed", fate="applied")]
         ("video.result.truncate", "succeeded", BOTH, BY_RETRY),
     ],
 )
-def test_a_fault_and_its_outcome(
+def test_outcome_of_each_fault(
     fault: str, status: str, generations: tuple[Generation, ...], expected: str
 ) -> None:
     assert outcome(fault, status, generations) == expected
 
 
-def test_a_fault_is_harmless_if_another_callback_came_and_not_if_the_file_stayed_broken() -> None:
+def test_fault_is_harmless_if_a_callback_came_and_the_file_is_whole() -> None:
     assert outcome("video.callback.lose", "succeeded", BOTH, receipts=TOLD) == ABSORBED
     assert outcome("video.result.truncate", "succeeded", BOTH, problem="torn") == UNACCOUNTED
 

@@ -68,9 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_held_can_not_be_bent(
-    runs: dict[str, RunFolder], name: str, tmp_path: Path
-) -> None:
+def test_every_held_field_is_judged(runs: dict[str, RunFolder], name: str, tmp_path: Path) -> None:
     """Each held field is changed once in a finished run, which is sealed again."""
     believed = []
     folder = runs[OTHER.get(name, PLAIN)]

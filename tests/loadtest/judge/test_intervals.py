@@ -23,7 +23,7 @@ def intervals(spans: list[tuple[int, int]]) -> list[Interval]:
 
 
 @given(SPANS, st.integers(1, 4))
-def test_the_most_at_once_is_what_counting_every_instant_gives(
+def test_most_at_once_equals_a_count_at_every_instant(
     spans: list[tuple[int, int]], limit: int
 ) -> None:
     counted = max((sum(b <= at < b + length for b, length in spans) for at in range(41)), default=0)
@@ -43,11 +43,11 @@ def test_the_violating_pair_really_overlaps(spans: list[tuple[int, int]]) -> Non
         assert found.begin < found.end <= min(b1 + l1, b2 + l2)
 
 
-def test_an_end_at_a_start_is_no_overlap() -> None:
+def test_end_at_a_start_is_no_overlap() -> None:
     assert sweep([Interval("a", 0, 1), Interval("b", 1, 2)], 1).violations == 0
 
 
-def test_nothing_has_no_most() -> None:
+def test_most_at_once_of_nothing_is_none() -> None:
     found = sweep([], 1)
 
     assert (found.most, found.at, found.pairs) == (0, None, ())
@@ -79,7 +79,7 @@ def known_to(run: Forger, seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [0.05, -0.05, 0.2, -0.2])
 @pytest.mark.parametrize("service", ["image", "video"])
-def test_an_innocent_pair_is_not_convicted(run: Forger, service: str, seconds: float) -> None:
+def test_innocent_pair_is_not_convicted(run: Forger, service: str, seconds: float) -> None:
     skew(run, service, seconds)
 
     judgement = judged(run)
@@ -89,7 +89,7 @@ def test_an_innocent_pair_is_not_convicted(run: Forger, service: str, seconds: f
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, -0.05])
-def test_an_overlap_is_seen_through_the_clocks(run: Forger, seconds: float) -> None:
+def test_overlap_is_found_despite_clock_offsets(run: Forger, seconds: float) -> None:
     _, after = touch(run, overlap=0.03)
     skew(run, "image", seconds)
 
@@ -99,7 +99,7 @@ def test_an_overlap_is_seen_through_the_clocks(run: Forger, seconds: float) -> N
     assert not undecided(judgement)
 
 
-def test_what_the_clocks_leave_open_is_not_decided(run: Forger) -> None:
+def test_overlap_within_the_clock_error_is_not_decided(run: Forger) -> None:
     touch(run, overlap=0.03)
     known_to(run, 0.05)
 
@@ -109,12 +109,12 @@ def test_what_the_clocks_leave_open_is_not_decided(run: Forger) -> None:
     assert undecided(judgement)
 
 
-def test_an_overlap_that_is_longer_is_decided(run: Forger) -> None:
+def test_longer_overlap_is_decided(run: Forger) -> None:
     _, after = touch(run, overlap=0.12)
     known_to(run, 0.05)
 
     assert named(judged(run), "overlap") == [after]
 
 
-def test_without_doubt_all_is_decided(run: Forger) -> None:
+def test_exact_clocks_decide_everything(run: Forger) -> None:
     assert not undecided(judged(run))

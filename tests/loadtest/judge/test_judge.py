@@ -31,7 +31,7 @@ def rules(run: Synthetic) -> set[str]:
     return {finding.rule for finding in judge(run.folder).findings}
 
 
-def test_an_honest_run_passes(honest: Synthetic) -> None:
+def test_honest_run_passes(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
 
     assert judgement.reasons == []
@@ -44,7 +44,7 @@ def test_an_honest_run_passes(honest: Synthetic) -> None:
     ("step", "end", "accused"),
     [("image", "", False), ("image", "0", True), ("video", "", True)],
 )
-def test_over_a_comfyuis_own_wire_the_style_stands_behind_the_prompt(
+def test_style_stands_behind_the_prompt_at_a_comfyui(
     honest: Synthetic, step: str, end: str, *, accused: bool
 ) -> None:
     honest.change(raw.LEDGERS[step], 0, prompt=lambda text: f"{text}{end}, {style(7, 0, 0)}")
@@ -63,7 +63,7 @@ def test_over_a_comfyuis_own_wire_the_style_stands_behind_the_prompt(
         ({"source_sha256": "other"}, {"image_ledger.source_sha256"}),
     ],
 )
-def test_the_second_stage_of_a_vendor_is_other_work_in_its_ledger(
+def test_second_stage_of_a_vendor_is_separate_in_its_ledger(
     honest: Synthetic, change: Row, accused: set[str]
 ) -> None:
     honest.told(raw.RUN, "stages", 1, vendor="image")
@@ -75,7 +75,7 @@ def test_the_second_stage_of_a_vendor_is_other_work_in_its_ledger(
     assert rules(honest) & {f"image_ledger.{field}" for field in fields} == accused
 
 
-def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) -> None:
+def test_different_verdict_of_the_mocks_fails_the_run(honest: Synthetic) -> None:
     twice = [f"{job_id(1, 1)}.video.1", "job-other.video.1"]
     honest.told(raw.VENDORS, "video", "verdict", charged_twice=twice, ok=False)
 
@@ -91,7 +91,7 @@ def test_a_verdict_of_the_mocks_that_differs_fails_the_run(honest: Synthetic) ->
         (("stats",), {"ledger_dropped": 2}, "dropped 2 rows of its ledger"),
     ],
 )
-def test_what_a_vendor_has_forgotten_is_not_decided(
+def test_forgotten_generations_are_not_decided(
     honest: Synthetic, part: tuple[str, ...], more: Row, said: str
 ) -> None:
     injected = more.get("faults_recorded", 0)
@@ -104,7 +104,7 @@ def test_what_a_vendor_has_forgotten_is_not_decided(
     assert any(said in text for text in judgement.undecided)
 
 
-def test_a_clock_that_was_set_makes_the_run_void_and_blames_nobody(honest: Synthetic) -> None:
+def test_clock_step_makes_the_run_void_and_blames_no_job(honest: Synthetic) -> None:
     honest.change(raw.CLOCKS, 1, sent_at=lambda at: at + 3.0)
     honest.change(raw.FILES, 0, sha256="other")
     judgement = judge(honest.folder)
@@ -114,14 +114,14 @@ def test_a_clock_that_was_set_makes_the_run_void_and_blames_nobody(honest: Synth
     assert judgement.findings == []
 
 
-def test_conditions_that_were_loosened_stand_in_the_headline(tmp_path: Path) -> None:
+def test_loosened_conditions_are_in_the_headline(tmp_path: Path) -> None:
     judgement = judge(made(tmp_path, thresholds=("success_rate>=0.9",)).folder)
 
     assert judgement.passed
     assert judgement.headline.endswith("; by conditions that were loosened: success_rate>=0.9")
 
 
-def test_no_jobs_is_a_failure(tmp_path: Path) -> None:
+def test_run_without_jobs_fails(tmp_path: Path) -> None:
     empty = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan())
     empty.plan = empty.plan.model_copy(update={"stages": ()})
     judgement = judge(empty.write().folder)
@@ -139,7 +139,7 @@ def test_lost_jobs_are_named_once_and_have_no_end(tmp_path: Path) -> None:
     assert "None" not in rules
 
 
-def test_the_same_finding_of_many_samples_is_a_single_reason(tmp_path: Path) -> None:
+def test_same_finding_of_many_samples_is_one_reason(tmp_path: Path) -> None:
     run = made(tmp_path)
     run.edit(raw.SLOTS, lambda rows: rows.extend([{**rows[0], "paused": True}] * 2))
     judgement = judge(run.folder)
@@ -148,7 +148,7 @@ def test_the_same_finding_of_many_samples_is_a_single_reason(tmp_path: Path) -> 
     assert sum("slots.paused" in reason for reason in judgement.reasons) == 1
 
 
-def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
+def test_without_mocks_no_ledger_is_judged(tmp_path: Path) -> None:
     run = made(tmp_path, mocks=())
     judgement = judge(run.folder)
 
@@ -160,7 +160,7 @@ def test_without_mocks_the_vendors_say_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mock", STEPS)
-def test_with_one_mock_only_its_book_is_judged(tmp_path: Path, mock: str) -> None:
+def test_with_one_mock_only_its_ledger_is_judged(tmp_path: Path, mock: str) -> None:
     run = made(tmp_path, mocks=(mock,))
     assert run.plan.stall == 1800
     assert judge(run.folder).passed, judge(run.folder).reasons
@@ -180,7 +180,7 @@ def test_with_one_mock_only_its_book_is_judged(tmp_path: Path, mock: str) -> Non
         ("handover_p95<60s", ["handover_p95<60: could not be measured"]),
     ],
 )
-def test_a_threshold_decides_and_must_be_measured(
+def test_threshold_decides_and_needs_a_measurement(
     tmp_path: Path, text: str, reasons: list[str]
 ) -> None:
     assert judge(made(tmp_path, thresholds=(text,)).folder).reasons == reasons
@@ -241,7 +241,7 @@ GOES_ON: Row = {"status": "running", "finished_at": None}
         "a ledger of a vendor that was no mock",
     ],
 )
-def test_what_is_bent_is_named(
+def test_bent_field_is_named(
     honest: Synthetic, bend: Bend, kind: str, *, jobs: set[str], condition: str
 ) -> None:
     bend(honest)
@@ -252,7 +252,7 @@ def test_what_is_bent_is_named(
     assert any(reason.startswith(condition) for reason in judgement.reasons)
 
 
-def test_a_job_that_went_on_while_the_books_were_read_is_not_orphaned(honest: Synthetic) -> None:
+def test_job_that_continued_during_the_collection_is_no_orphan(honest: Synthetic) -> None:
     honest.change(raw.JOBS, -1, "job", **GOES_ON)
     honest.edit(VIDEO, lambda rows: rows.pop())
     judgement = judge(honest.folder)
@@ -262,7 +262,7 @@ def test_a_job_that_went_on_while_the_books_were_read_is_not_orphaned(honest: Sy
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_generation_of_another_job_is_an_orphan_or_counts_for_the_limit(
+def test_generation_of_another_job_is_an_orphan_or_counts_for_the_limit(
     honest: Synthetic, *, known: bool
 ) -> None:
     again(IMAGE, 0, job_id="x", external_id="job-neighbour.image.1")(honest)
@@ -273,7 +273,7 @@ def test_a_generation_of_another_job_is_an_orphan_or_counts_for_the_limit(
     assert judgement.stages[0].at_once["vendors"].most == 2
 
 
-def test_what_another_job_left_open_at_the_vendor_ends_with_that_job(honest: Synthetic) -> None:
+def test_generations_left_by_another_job_end_with_that_job(honest: Synthetic) -> None:
     left = {"job_id": "x", "external_id": "job-earlier.image.1", "prompt": "x", "outcome": None}
     again(IMAGE, 0, **left, accepted_at=T0 - 50, finished_at=None)(honest)
     honest.add(raw.FOREIGN, [{"job_id": "job-earlier", "known": True, "finished_at": T0 - 40}])
@@ -283,7 +283,7 @@ def test_what_another_job_left_open_at_the_vendor_ends_with_that_job(honest: Syn
     assert judge(honest.folder).passed
 
 
-def test_an_overlap_names_both_jobs(honest: Synthetic) -> None:
+def test_overlap_names_both_jobs(honest: Synthetic) -> None:
     honest.change(IMAGE, 3, accepted_at=lambda at: at - 0.5, started_at=lambda at: at - 0.5)
     judgement = judge(honest.folder)
 
@@ -293,7 +293,7 @@ def test_an_overlap_names_both_jobs(honest: Synthetic) -> None:
     assert "max_at_once<=limit: measured 2 in stage 2 (5 jobs)" in judgement.reasons
 
 
-def test_an_overlap_in_the_records_only_is_caught(honest: Synthetic) -> None:
+def test_overlap_in_the_records_only_is_found(honest: Synthetic) -> None:
     before = [row["record"]["transitions"][1]["at"] for row in honest.folder.rows(raw.STATES)][2]
     honest.change(raw.STATES, 3, "record", "transitions", 1, at=before)
     judgement = judge(honest.folder)
@@ -306,14 +306,14 @@ def test_an_overlap_in_the_records_only_is_caught(honest: Synthetic) -> None:
     assert not judgement.passed
 
 
-def test_an_overlap_between_two_stages_is_caught(honest: Synthetic) -> None:
+def test_overlap_between_two_stages_is_found(honest: Synthetic) -> None:
     next_stage = [row["accepted_at"] for row in honest.folder.rows(IMAGE)][1]
     honest.change(VIDEO, 0, finished_at=next_stage + 0.1)
 
     assert "overlap" in rules(honest)
 
 
-def test_a_limit_that_was_never_reached_proves_nothing(honest: Synthetic) -> None:
+def test_limit_that_was_never_reached_is_not_shown(honest: Synthetic) -> None:
     honest.told(raw.RUN, limit=2)
 
     reasons = judge(honest.folder).reasons
@@ -373,13 +373,13 @@ def means(judgement: Judgement) -> list[str]:
         *("few where many wait", "they came and went in a gap"),
     ],
 )
-def test_samples_must_fit_the_jobs(
+def test_samples_of_the_slot_fit_the_jobs(
     tmp_path: Path, shown: Shown, thin: Thin, *, holds: bool
 ) -> None:
     assert (not means(judge(sampled(tmp_path, shown, thin).folder))) is holds
 
 
-def test_jobs_that_are_still_open_are_in_the_system(tmp_path: Path) -> None:
+def test_open_jobs_are_in_the_system(tmp_path: Path) -> None:
     run = sampled(tmp_path, lambda inside, since: max(inside, JOBS // 2))
 
     def reopen(rows: list[Row]) -> None:

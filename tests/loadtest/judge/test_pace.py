@@ -57,7 +57,7 @@ def book(jobs: list[JobFacts], limit: int = 1) -> StageBook:
     )
 
 
-def test_retries_and_back_off_are_told_apart() -> None:
+def test_retries_and_back_off_are_separate() -> None:
     generations = [
         made("image", 1, 2, good=False),
         made("image", 3, 5, attempt=2),
@@ -74,7 +74,7 @@ def test_retries_and_back_off_are_told_apart() -> None:
     assert [gap.vendor_idle for gap in found.gaps] == [3]
 
 
-def test_a_slot_without_waiting_jobs_is_without_work_and_has_no_gap() -> None:
+def test_idle_slot_without_waiting_jobs_has_no_gap() -> None:
     jobs = [fact("a", 0, [made("image", 1, 2)], end=2), fact("b", 7, [made("image", 8, 9)], end=9)]
     found = schedule(book(jobs))
 
@@ -83,7 +83,7 @@ def test_a_slot_without_waiting_jobs_is_without_work_and_has_no_gap() -> None:
     assert breakdown(found)[NO_WORK] == 5
 
 
-def test_without_generations_there_is_nothing_to_lay() -> None:
+def test_without_generations_there_is_no_pace() -> None:
     assert schedule(book([])) is None
 
 
@@ -98,7 +98,7 @@ JOBS = st.lists(
 
 @settings(max_examples=200)
 @given(JOBS, st.integers(1, 3))
-def test_the_parts_always_add_up(jobs: list[tuple[float, ...]], limit: int) -> None:
+def test_parts_add_up_to_the_whole(jobs: list[tuple[float, ...]], limit: int) -> None:
     facts = []
     for number, (created, wait, image, video, tail) in enumerate(jobs):
         start = created + wait
@@ -137,7 +137,7 @@ def first_come(jobs: list[tuple[float, float]], limit: int) -> float:
 
 
 @given(PLANNED, st.integers(1, 4))
-def test_no_schedule_is_faster(jobs: list[tuple[float, float]], limit: int) -> None:
+def test_no_schedule_is_faster_than_the_bound(jobs: list[tuple[float, float]], limit: int) -> None:
     bound = lower_bound(jobs, limit)
 
     assert bound is not None
@@ -145,14 +145,14 @@ def test_no_schedule_is_faster(jobs: list[tuple[float, float]], limit: int) -> N
 
 
 @given(PLANNED)
-def test_with_one_slot_the_bound_is_reached(jobs: list[tuple[float, float]]) -> None:
+def test_one_slot_reaches_the_bound(jobs: list[tuple[float, float]]) -> None:
     bound = lower_bound(jobs, 1)
 
     assert bound is not None
     assert abs(bound - first_come(jobs, 1)) < 1e-6
 
 
-def test_all_at_once_it_is_the_sum() -> None:
+def test_bound_of_parallel_jobs_is_their_sum() -> None:
     assert lower_bound([(5.0, 1.0)] * 7, 1) == 7.0
     assert lower_bound([], 1) is None
 

@@ -47,13 +47,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
     return {kind: unpack(kind, place / kind) for kind in {lie.run for lie in FORGERIES}}
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_enough_forgeries() -> None:
     assert len(FORGERIES) >= 120
     assert len({lie.name for lie in FORGERIES}) == len(FORGERIES)
 
 
 @pytest.mark.parametrize("lie", FORGERIES, ids=lambda lie: lie.name)
-def test_it_is_convicted(finished: dict[str, RunFolder], tmp_path: Path, lie: Forgery) -> None:
+def test_forgery_is_convicted(finished: dict[str, RunFolder], tmp_path: Path, lie: Forgery) -> None:
     forger = Forger(finished[lie.run], tmp_path / "run", seed=1)
     suspects = set(lie.tell(forger))
     forger.seal()
@@ -69,12 +69,12 @@ INTERRUPTED = "interrupted"
 GOOD = [kind for kind in KINDS if kind != INTERRUPTED]
 
 
-def test_there_are_enough_good_runs() -> None:
+def test_there_are_enough_innocents() -> None:
     assert len(GOOD) >= 30
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_nobody_is_convicted(kind: str, tmp_path: Path) -> None:
+def test_innocent_is_not_convicted(kind: str, tmp_path: Path) -> None:
     judgement = judge(unpack(kind, tmp_path / kind))
 
     assert [f for f in judgement.findings if f.rule != LEFT_OPEN] == []
@@ -135,7 +135,7 @@ def shown_by_a_poll_before_the_feed_had_it(f: Forger) -> str:
     ],
     ids=lambda it: it if isinstance(it, str) else it.__name__,
 )
-def test_nor_where_something_else_might_have_been_so(
+def test_ambiguous_forgery_is_not_convicted(
     kind: str, bend: Callable[[Forger], str], tmp_path: Path
 ) -> None:
     forger = Forger(unpack(kind, tmp_path / kind), tmp_path / "run", seed=1)
@@ -162,7 +162,7 @@ def _reds(block: Block) -> Iterator[str]:
             yield from (name for name, _, tone in tiles if tone == BAD)
 
 
-def test_one_that_was_interrupted_says_so_and_nothing_else(tmp_path: Path) -> None:
+def test_interrupted_run_reports_only_the_interruption(tmp_path: Path) -> None:
     judgement = judge(unpack(INTERRUPTED, tmp_path / "run"))
 
     assert judgement.verdict is Verdict.FAIL
@@ -182,7 +182,7 @@ def rules(run: Synthetic) -> set[str]:
     return {finding.rule for finding in judge(run.folder).findings}
 
 
-def test_a_version_may_be_shown_before_it_was_so_in_the_end(run: Synthetic) -> None:
+def test_version_may_be_seen_before_its_last_write(run: Synthetic) -> None:
     """Its first version is written by a task that comes too late, and then once more."""
     run.change(raw.FRAMES, 0, at=lambda at: at - 2)
     assert rules(run) == {"frames.at"}
@@ -196,7 +196,7 @@ def test_a_version_may_be_shown_before_it_was_so_in_the_end(run: Synthetic) -> N
 
 
 @pytest.mark.parametrize("change", [lambda at: at + 0.1, lambda at: None])
-def test_an_order_before_or_without_a_permit_is_convicted(run: Synthetic, change: Any) -> None:
+def test_order_before_or_without_a_permit_is_convicted(run: Synthetic, change: Any) -> None:
     run.edit_runs(lambda rows: rows[0].update(granted=change(rows[0]["granted"])))
     assert "permit" in rules(run)
 
@@ -204,7 +204,7 @@ def test_an_order_before_or_without_a_permit_is_convicted(run: Synthetic, change
 @pytest.mark.parametrize(
     ("cpu", "convicted"), [((1.0, 2.0), True), ((2.0, 0.1), False)], ids=["sound", "killed"]
 )
-def test_where_every_callback_is_lost_and_no_fault_is_why_the_receiver_is_convicted(
+def test_receiver_is_convicted_when_every_callback_is_lost_without_a_fault(
     honest: Synthetic, cpu: tuple[float, float], *, convicted: bool
 ) -> None:
     """Polls make good what gets lost; a receiver that was killed may have lost it."""
@@ -229,7 +229,7 @@ def unwoken(events: list[Row]) -> None:
 
 
 @pytest.mark.parametrize("reply", [200, 503, None])
-def test_a_receipt_without_a_fate_needs_a_delivery_without_a_good_answer(
+def test_receipt_without_a_fate_needs_a_delivery_without_a_good_answer(
     honest: Synthetic, reply: int | None
 ) -> None:
     """As of a receiver that was killed over it, or that had no Temporal."""
@@ -239,7 +239,7 @@ def test_a_receipt_without_a_fate_needs_a_delivery_without_a_good_answer(
     assert bool(named(judge(honest.folder), "receipts.fate")) == (reply == 200)
 
 
-def test_a_history_without_events_is_convicted(run: Synthetic) -> None:
+def test_history_without_events_is_convicted(run: Synthetic) -> None:
     (run.folder.histories / f"{NAME}.json").write_text('{"events": []}', "utf-8")
 
     assert "history" in rules(run)
@@ -249,7 +249,7 @@ SECOND, LAST = job_id(1, 1), job_id(1, 4)
 UPSERT = "upsertWorkflowSearchAttributesEventAttributes"
 
 
-def test_the_percent_in_temporal_is_not_that_of_the_record(honest: Synthetic) -> None:
+def test_percent_in_temporal_differs_from_the_record(honest: Synthetic) -> None:
     def fall(events: list[Row]) -> None:
         [upsert] = [event[UPSERT] for event in events if UPSERT in event]
         upsert["searchAttributes"]["indexedFields"]["CustomProgress"] = payload(50)
@@ -258,7 +258,7 @@ def test_the_percent_in_temporal_is_not_that_of_the_record(honest: Synthetic) ->
     assert convicted(honest, "history.progress") == {SECOND}
 
 
-def test_a_success_behind_the_jobs_own_time(honest: Synthetic) -> None:
+def test_success_after_the_jobs_time_limit_is_convicted(honest: Synthetic) -> None:
     def later(events: list[Row]) -> None:
         events[-1]["eventTime"] = moved(events[-1]["eventTime"], JOB_SECONDS + 10)
 
@@ -266,13 +266,13 @@ def test_a_success_behind_the_jobs_own_time(honest: Synthetic) -> None:
     assert convicted(honest, "history.limit") == {LAST}
 
 
-def test_a_video_that_ends_behind_its_job(honest: Synthetic) -> None:
+def test_video_that_ends_after_its_job_is_convicted(honest: Synthetic) -> None:
     honest.change(raw.LEDGERS["video"], 2, finished_at=lambda at: at + 0.5)
     assert convicted(honest, "jobs.job.finished_at") == {SECOND}
 
 
 @pytest.mark.parametrize("units", ["4", "35"])
-def test_a_cost_that_is_not_the_vendors(honest: Synthetic, units: str) -> None:
+def test_cost_that_differs_from_the_vendors_is_convicted(honest: Synthetic, units: str) -> None:
     def charge(body: Row) -> None:
         if str(body.get("asset_url")).endswith("video") and "asset" in body:
             body["units"] = {f"{SECOND}.video.1": units}
@@ -286,7 +286,7 @@ def test_a_cost_that_is_not_the_vendors(honest: Synthetic, units: str) -> None:
     assert convicted(honest, "history.result") == ({SECOND} if units != "4" else set())
 
 
-def test_a_fifth_attempt(honest: Synthetic) -> None:
+def test_fifth_attempt_is_convicted(honest: Synthetic) -> None:
     def many(events: list[Row]) -> None:
         for event in events:
             scheduled = event.get("activityTaskScheduledEventAttributes") or {}

@@ -41,7 +41,7 @@ def heard(honest: Synthetic, at: float) -> None:
     honest.history(LAST, hurry)
 
 
-def test_a_job_that_goes_before_its_turn(honest: Synthetic) -> None:
+def test_job_before_its_turn_is_convicted(honest: Synthetic) -> None:
     [started] = [
         float(run["started"])
         for run in honest.folder.rows(raw.EXECUTIONS)
@@ -58,7 +58,7 @@ def test_a_job_that_goes_before_its_turn(honest: Synthetic) -> None:
     assert convicted(honest, "turn") == set()
 
 
-def test_a_semaphore_that_is_terminated_takes_requests_with_it(honest: Synthetic) -> None:
+def test_terminated_semaphore_loses_requests(honest: Synthetic) -> None:
     heard(honest, granted(honest) - 1.5)
     assert convicted(honest, "turn") == {job_id(1, 2), job_id(1, 3)}
 
@@ -75,7 +75,7 @@ def test_a_semaphore_that_is_terminated_takes_requests_with_it(honest: Synthetic
         ({"places": {LAST: 2}}, "slots.places", LAST),
     ],
 )
-def test_a_view_that_is_wrong(honest: Synthetic, shown: Row, rule: str, accused: str) -> None:
+def test_wrong_view_is_convicted(honest: Synthetic, shown: Row, rule: str, accused: str) -> None:
     moments = [granted(honest) + after for after in (1.02, 1.03, 1.04)]
     look(honest, *moments, places={LAST: 1})
     assert convicted(honest, rule) == set()
@@ -84,7 +84,7 @@ def test_a_view_that_is_wrong(honest: Synthetic, shown: Row, rule: str, accused:
     assert accused in convicted(honest, rule)
 
 
-def test_a_view_that_was_on_its_way_for_long(honest: Synthetic) -> None:
+def test_slow_view_is_judged_over_its_duration(honest: Synthetic) -> None:
     """The API was frozen behind its question, and answered when the holder had long ended."""
     before, after = granted(honest) - 3.0, granted(honest) + 0.9
     look(honest, before, before + 0.1, after, holders=[job_id(1, 0)])
@@ -94,7 +94,7 @@ def test_a_view_that_was_on_its_way_for_long(honest: Synthetic) -> None:
     assert convicted(honest, "slots.holders") == {job_id(0, 0)}
 
 
-def test_a_place_that_stays_free(honest: Synthetic) -> None:
+def test_place_that_stays_free_is_convicted(honest: Synthetic) -> None:
     begin = granted(honest)
     moments = [begin + after for after in (1, 2, 3, 9)]
     look(honest, *moments, limit=2)
@@ -105,7 +105,7 @@ def test_a_place_that_stays_free(honest: Synthetic) -> None:
     assert "the run" in convicted(honest, "slots.limit")
 
 
-def test_a_place_of_a_moment_later(honest: Synthetic) -> None:
+def test_place_free_for_a_moment_is_not(honest: Synthetic) -> None:
     """The places are asked for behind the sample, when the holder may have been followed."""
     moments = [granted(honest) + after for after in (-0.3, -0.2, -0.1)]
     look(honest, *moments, holders=[job_id(1, 2)], places={LAST: 1})

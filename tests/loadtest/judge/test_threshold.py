@@ -16,7 +16,7 @@ from loadtest.judge.threshold import DEFAULTS, METRICS, Threshold, parse, with_d
         ("max_at_once<=limit", Threshold("max_at_once", "<=", "limit")),
     ],
 )
-def test_reading(text: str, threshold: Threshold) -> None:
+def test_threshold_is_parsed(text: str, threshold: Threshold) -> None:
     assert parse(text) == threshold
     assert parse(threshold.text) == threshold
 
@@ -31,7 +31,7 @@ def test_reading(text: str, threshold: Threshold) -> None:
         ("p95<3 parsecs", "write for example"),
     ],
 )
-def test_a_mistake_is_explained(text: str, word: str) -> None:
+def test_mistake_is_explained(text: str, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         parse(text)
 
@@ -45,12 +45,12 @@ def test_a_mistake_is_explained(text: str, word: str) -> None:
         ("p95<60s", "p95<60"),
     ],
 )
-def test_what_is_written_down_is_read_again_as_the_same(text: str, written: str) -> None:
+def test_printed_threshold_is_parsed_as_the_same(text: str, written: str) -> None:
     assert parse(text).text == written
     assert parse(written) == parse(text)
 
 
-def test_one_that_is_asked_for_replaces_the_default_of_its_metric() -> None:
+def test_given_threshold_replaces_the_default_of_its_metric() -> None:
     found = with_defaults((parse("success_rate>=0.5"),))
 
     assert [t.text for t in found if t.metric == "success_rate"] == ["success_rate>=0.5"]

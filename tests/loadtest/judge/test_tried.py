@@ -43,7 +43,7 @@ def hit(run: Synthetic, where: str, do: str, *rules: str) -> None:
     run.add(raw.FAULTS, [row | {"rule": name} for name in rules])
 
 
-def test_a_calm_run_has_tried_a_queue_and_no_harm(honest: Synthetic) -> None:
+def test_calm_run_tries_a_queue_and_no_disturbance(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
     calm = found(judgement)
 
@@ -52,7 +52,7 @@ def test_a_calm_run_has_tried_a_queue_and_no_harm(honest: Synthetic) -> None:
     assert unmet(judgement) is None
 
 
-def test_rules_are_counted_by_the_trace_also_those_that_came_later(honest: Synthetic) -> None:
+def test_rules_are_counted_by_the_trace_including_later_ones(honest: Synthetic) -> None:
     """A rule is armed at both services, and concerns the video service alone."""
     rule = {"name": "r1", "where": "callback", "do": "lose"}
     for service, applies in (("image", False), ("video", True)):
@@ -73,7 +73,7 @@ def test_rules_are_counted_by_the_trace_also_those_that_came_later(honest: Synth
     assert unmet(judgement) is None
 
 
-def test_a_process_that_began_anew_or_was_silent_is_seen(honest: Synthetic) -> None:
+def test_restarted_or_silent_process_is_counted(honest: Synthetic) -> None:
     honest.add(raw.PROCESSES, [sample("loadtest", at, at) for at in range(4)])
     honest.add(raw.PROCESSES, [sample("worker-1", at, cpu) for at, cpu in ((0, 5), (2, 1))])
     honest.add(raw.PROCESSES, [sample("worker-2", at, at) for at in range(4)])
@@ -85,7 +85,7 @@ def test_a_process_that_began_anew_or_was_silent_is_seen(honest: Synthetic) -> N
     assert found(judgement)["several workers"].tried is False, "one of them took all tasks"
 
 
-def test_more_processes_in_the_histories_than_workers_are_kills(honest: Synthetic) -> None:
+def test_more_processes_than_workers_in_histories_are_kills(honest: Synthetic) -> None:
     honest.add(raw.PROCESSES, [sample("worker", at, at) for at in range(4)])
     judgement = judge(honest.folder)
     for number, job in enumerate(judgement.books.jobs):
@@ -99,7 +99,7 @@ def test_more_processes_in_the_histories_than_workers_are_kills(honest: Syntheti
     assert "one host name" in found(judgement)["mode"].text
 
 
-def test_a_call_that_was_repeated_has_failed(honest: Synthetic) -> None:
+def test_repeated_call_has_failed(honest: Synthetic) -> None:
     judgement = judge(honest.folder)
     assert found(judgement)["calls that fail"].tried is False
 
@@ -107,7 +107,7 @@ def test_a_call_that_was_repeated_has_failed(honest: Synthetic) -> None:
     assert found(judgement)["calls that fail"].tried is True
 
 
-def test_the_speed_of_vendors_is_the_mocks_own_word_or_real(honest: Synthetic) -> None:
+def test_speed_of_vendors_is_reported_by_the_mocks(honest: Synthetic) -> None:
     assert found(judge(honest.folder))["vendors at their real speed"].tried is False
     for vendor in ("image", "video"):
         honest.told(raw.VENDORS, vendor, "stats", speed=1)
@@ -123,7 +123,9 @@ def test_without_mocks_the_vendors_are_real(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "count"), [("plain", 1), ("workers-killed", 4)])
-def test_histories_tell_which_processes_took_tasks(kind: str, count: int, tmp_path: Path) -> None:
+def test_histories_name_the_processes_that_took_tasks(
+    kind: str, count: int, tmp_path: Path
+) -> None:
     judgement = judge(unpack(kind, tmp_path / kind))
     told = [run for job in judgement.books.jobs for run in job.executions]
 
@@ -141,7 +143,7 @@ def states(run: Synthetic) -> dict[str, str]:
     return {claim.text: claim.state for claim in claims(judge(run.folder))}
 
 
-def test_they_are_those_of_the_readme() -> None:
+def test_claims_are_those_of_the_readme() -> None:
     table = Path("README.md").read_text("utf-8").split("| claim | shown by |")[1].split("\n\n")[0]
 
     assert [line.strip("| ").split(" | ")[0] for line in table.splitlines()[2:]] == list(CLAIMS)
@@ -155,7 +157,7 @@ def test_each_named_test_exists(name: str) -> None:
     assert re.search(rf"^(async )?def {function}\(", text, re.MULTILINE)
 
 
-def test_a_calm_run_shows_what_needs_no_harm(honest: Synthetic) -> None:
+def test_calm_run_shows_claims_without_disturbance(honest: Synthetic) -> None:
     assert states(honest) == {
         AT_ONCE: SHOWN,
         LOST: SHOWN,
@@ -172,7 +174,7 @@ def test_one_job_shows_nothing_of_the_limit(tmp_path: Path) -> None:
     assert states(run)[AT_ONCE] == NOT_TRIED
 
 
-def test_two_at_once_or_a_lost_record_break_one_claim(honest: Synthetic) -> None:
+def test_overlap_or_lost_record_breaks_one_claim(honest: Synthetic) -> None:
     honest.edit(raw.STATES, lambda rows: rows.pop())
     assert (states(honest)[AT_ONCE], states(honest)[LOST]) == (SHOWN, BROKEN)
 
@@ -180,14 +182,14 @@ def test_two_at_once_or_a_lost_record_break_one_claim(honest: Synthetic) -> None
     assert states(honest)[AT_ONCE] == BROKEN
 
 
-def test_one_lost_callback_shows_a_part(honest: Synthetic) -> None:
+def test_one_lost_callback_shows_a_claim_in_part(honest: Synthetic) -> None:
     honest.change(raw.LEDGERS["video"], 2, "callbacks", -1, reply=None, error="gone")
     honest.edit(raw.RECEIPTS, lambda rows: rows.pop(5))
 
     assert states(honest)[CALLBACK] == PARTLY
 
 
-def test_a_disturbed_submit_is_an_occasion_to_pay_twice(honest: Synthetic) -> None:
+def test_disturbed_submit_could_have_been_paid_twice(honest: Synthetic) -> None:
     hit(honest, "submit", "lose-reply", "r1")
 
     assert states(honest)[PAID] == SHOWN

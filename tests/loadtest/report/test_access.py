@@ -30,7 +30,7 @@ def _pages(folder: Path) -> list[tuple[Path, str]]:
     return [(good.path / "report.html", "PASS"), (bad.folder.path / "report.html", "FAIL")]
 
 
-async def test_every_report_is_named_readable_and_fits(tmp_path: Path, new_page: NewPage) -> None:
+async def test_report_is_accessible_and_fits_the_screen(tmp_path: Path, new_page: NewPage) -> None:
     pages = await asyncio.to_thread(_pages, tmp_path)
     async with new_page("about:blank") as page:
         for file, verdict in pages:

@@ -86,7 +86,7 @@ def test_every_text_of_the_report_is_in_a_table() -> None:
     assert sorted(NOT_SAID - prose) == []
 
 
-def test_every_text_of_the_table_is_said() -> None:
+def test_every_text_of_the_table_is_used() -> None:
     texts = {text.removeprefix("#") for p in Path("loadtest").rglob("*.py") for text in said(p)}
     small = {text[0].lower() + text[1:] for text in texts if text} | texts
 
@@ -94,7 +94,7 @@ def test_every_text_of_the_table_is_said() -> None:
     assert sorted(set(unused) - MADE) == []
 
 
-def test_nothing_is_left_in_english_in_a_whole_report(page: str) -> None:
+def test_whole_report_is_translated(page: str) -> None:
     body = re.sub(r"<svg.*?</svg>|<pre>.*?</pre>", "", page.split("<main>")[1], flags=re.S)
     chinese = SPAN.sub(r"\1", body)
     texts = {unescape(text).strip() for text in re.findall(r">([^<]+)<", chinese)}
@@ -103,7 +103,7 @@ def test_nothing_is_left_in_english_in_a_whole_report(page: str) -> None:
     assert [text for text in left if not re.search("[\u4e00-\u9fff]", text)] == []
 
 
-def test_the_reader_chooses_without_a_script(page: str) -> None:
+def test_reader_switches_the_language_without_a_script(page: str) -> None:
     assert "<script" not in page
     assert page.count('lang="en">PASS') == page.count('lang="zh">PASS') == 1
     for language in ("en", "zh"):
@@ -115,7 +115,7 @@ def test_the_reader_chooses_without_a_script(page: str) -> None:
     assert '<h2 id="zh-s1">' in page
 
 
-def test_it_begins_in_the_language_of_whoever_makes_it(
+def test_language_follows_the_shell_that_made_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
@@ -129,7 +129,7 @@ def test_it_begins_in_the_language_of_whoever_makes_it(
     assert "## 1. Verdict" in read["report.md"]
 
 
-def test_what_comes_from_outside_is_text_in_both() -> None:
+def test_outside_text_is_escaped_in_both_languages() -> None:
     hostile = "Stage <b>, counted from the first planned submission."
 
     assert "<b>" not in both(hostile)
@@ -137,21 +137,21 @@ def test_what_comes_from_outside_is_text_in_both() -> None:
     assert both(hostile).count("&lt;b&gt;") == 2
 
 
-def test_a_findings_words_are_translated_apart_from_its_job() -> None:
+def test_finding_is_translated_around_its_job() -> None:
     said = "no history in Temporal"
 
     assert translated(f"lost: job-1: {said}") == f"{TABLE['lost']}：job-1：{translated(said)}"
     assert translated(said) != said
 
 
-def test_a_list_in_a_text_is_translated_piece_by_piece() -> None:
+def test_list_in_a_text_is_translated_piece_by_piece() -> None:
     page = both("Not tried by this run: several workers, kills and restarts.")
 
     assert page.count("several workers") == 1
     assert TABLE["kills and restarts"] in page
 
 
-def test_what_is_a_users_or_a_machines_is_told_alike_in_both() -> None:
+def test_text_of_users_and_machines_is_not_translated() -> None:
     table = Table(("prompt",), [row("run"), row(own("run"))])
     page = html("Load test {1}", [Section("Jobs", "", [table])], passed=True, names=("run",))
 
@@ -160,7 +160,7 @@ def test_what_is_a_users_or_a_machines_is_told_alike_in_both() -> None:
     assert '<span lang="zh">负载测试 run</span>' in page
 
 
-def test_prompts_and_names_of_a_run_are_so(tmp_path: Path) -> None:
+def test_prompts_and_names_are_not_translated(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
     run.edit(raw.SUBMITS, lambda rows: rows[0].update(prompt="run"))
     judgement = judge(run.folder)
@@ -178,7 +178,7 @@ def test_prompts_and_names_of_a_run_are_so(tmp_path: Path) -> None:
     assert sum(cell.own and cell.text == "failed" for cell in cells) == 2
 
 
-def test_what_vendors_and_services_say_of_an_error_is_too(tmp_path: Path) -> None:
+def test_errors_of_vendors_and_services_are_not_translated(tmp_path: Path) -> None:
     translated = jobs.worst(judge(unpack("stuck-at-99", tmp_path)))
     tables = {block.caption: block for block in translated.blocks if isinstance(block, Table)}
     chains = [cells[6] for cells in tables["The slowest"].rows]

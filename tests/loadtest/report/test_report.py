@@ -59,7 +59,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder.path
 
 
-def test_the_page_has_all_sections_and_needs_nothing_from_elsewhere(written: Path) -> None:
+def test_page_has_all_sections_and_loads_nothing(written: Path) -> None:
     page = (written / "report.html").read_text("utf-8")
     outline = Outline()
     outline.feed(page)
@@ -72,7 +72,7 @@ def test_the_page_has_all_sections_and_needs_nothing_from_elsewhere(written: Pat
     assert any(prompt(7, 1, place) in html.unescape(page) for place in range(150))
 
 
-def test_what_it_links_to_beside_it_is_there(tmp_path: Path) -> None:
+def test_linked_files_exist(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
     page = (run.folder.path / "report.html").read_text("utf-8")
@@ -86,7 +86,7 @@ def test_what_it_links_to_beside_it_is_there(tmp_path: Path) -> None:
     assert {f"#zh-{h[1:]}" for h in inside if not h.startswith("#zh-")} <= inside
 
 
-def test_on_a_narrow_screen_each_cell_tells_its_column(written: Path) -> None:
+def test_cells_name_their_column_on_a_narrow_screen(written: Path) -> None:
     page = (written / "report.html").read_text("utf-8")
 
     assert page.count("<td ") == page.count(" data-head=") > 100
@@ -102,7 +102,7 @@ def test_every_chart_has_a_caption_and_a_name(written: Path) -> None:
     assert names == captions
 
 
-def test_each_job_and_generation_is_drawn_in_its_time(tmp_path: Path) -> None:
+def test_each_job_and_generation_is_drawn_at_its_time(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
     [first, jobs, vendors] = re.findall(
@@ -123,7 +123,7 @@ def test_each_job_and_generation_is_drawn_in_its_time(tmp_path: Path) -> None:
     assert all(x + width <= later for (x, width), (later, _) in pairwise(images))
 
 
-def test_the_picture_of_the_lanes_shows_what_happened_meanwhile(honest: Synthetic) -> None:
+def test_lanes_show_faults_and_kills(honest: Synthetic) -> None:
     one = list(honest.folder.rows(raw.LEDGERS["image"]))[2]
     hit = {"service": "image", "rule": "<b>", "where": "start", "do": "slow"}
     honest.add(raw.FAULTS, [hit | {"external_id": one["external_id"], "at": one["accepted_at"]}])
@@ -141,14 +141,14 @@ def test_the_picture_of_the_lanes_shows_what_happened_meanwhile(honest: Syntheti
     assert judgement.headline in {text.text for text in picture.findall(".//{*}text")}
 
 
-def test_the_markdown_has_all_sections(written: Path) -> None:
+def test_markdown_has_all_sections(written: Path) -> None:
     text = (written / "report.md").read_text("utf-8")
 
     assert [int(n) for n in re.findall(r"^## (\d+)\.", text, re.M)] == list(range(1, SECTIONS + 1))
     assert "PASS: 151 of 151" in text
 
 
-def test_the_results_carry_schema_and_verdict(written: Path) -> None:
+def test_results_carry_schema_and_verdict(written: Path) -> None:
     results = json.loads((written / "results.json").read_text("utf-8"))
 
     assert results["schema"] == 1
@@ -156,7 +156,7 @@ def test_the_results_carry_schema_and_verdict(written: Path) -> None:
     assert results["stages"][1]["metrics"]["max_at_once"] == 1
 
 
-def test_there_is_a_line_for_each_job(written: Path) -> None:
+def test_table_has_a_line_for_each_job(written: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((written / "jobs.csv").read_text("utf-8"))))
 
     assert len(rows) == 151
@@ -175,7 +175,7 @@ def test_there_is_a_line_for_each_job(written: Path) -> None:
     ],
     ids=["a condition", "a rule"],
 )
-def test_ci_sees_what_is_broken_by_name(
+def test_junit_names_each_failure(
     tmp_path: Path, bend: Callable[[list[Row]], object], failed: list[str]
 ) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
@@ -188,7 +188,7 @@ def test_ci_sees_what_is_broken_by_name(
     assert suite.get("failures") == str(len(named))
 
 
-def test_what_prompts_and_vendors_say_stays_text(tmp_path: Path) -> None:
+def test_prompts_and_vendors_messages_are_escaped(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
     hostile = "<script>alert(1)</script> | pipe"
     run.edit(raw.SUBMITS, lambda rows: rows[0].update(prompt=hostile))
@@ -202,7 +202,7 @@ def test_what_prompts_and_vendors_say_stays_text(tmp_path: Path) -> None:
     assert "\\| pipe" in (run.folder.path / "report.md").read_text("utf-8")
 
 
-def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
+def test_large_run_has_a_small_page(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="310", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
 
@@ -220,7 +220,7 @@ def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_without_all_mocks_the_report_says_what_it_cannot(
+def test_report_without_mocks_states_what_it_cannot_show(
     tmp_path: Path, mocks: tuple[str, ...], *, said: list[str], unsaid: list[str]
 ) -> None:
     plan = Options(stages="3", seed="7").plan(mocks=mocks)
@@ -244,7 +244,7 @@ def test_services_of_other_code_are_named(honest: Synthetic, digest: str, said: 
     assert said in (honest.folder.path / "report.md").read_text("utf-8")
 
 
-def test_other_peoples_words_are_text_in_the_markdown_too(tmp_path: Path) -> None:
+def test_outside_text_is_escaped_in_the_markdown(tmp_path: Path) -> None:
     words = "![x](https://evil.example/a) <img src=y> | [z](javascript:1)"
     run = Synthetic(tmp_path).write()
     facts = {**run.folder.read(raw.RUN), "command": f"make test-3\n```\n{words}"}
@@ -275,7 +275,7 @@ def tables(found: list[Section]) -> list[Table]:
     return [block for section in found for block in section.blocks if isinstance(block, Table)]
 
 
-def test_every_table_calls_a_stage_alike(ladder: Judgement) -> None:
+def test_every_table_uses_the_same_name_of_a_stage(ladder: Judgement) -> None:
     told = []
     for table in tables(sections(ladder)):
         heads = [head.removeprefix("#") for head in table.heads]
@@ -287,7 +287,7 @@ def test_every_table_calls_a_stage_alike(ladder: Judgement) -> None:
     assert [text for text in told if not NAME.fullmatch(text)] == []
 
 
-def test_the_slowest_are_those_that_worked_longest(tmp_path: Path) -> None:
+def test_slowest_jobs_are_those_that_worked_longest(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="25", seed="7").plan()).write()
 
     def early(rows: list[Row]) -> None:
@@ -302,7 +302,7 @@ def test_the_slowest_are_those_that_worked_longest(tmp_path: Path) -> None:
     assert table.rows[0][6].text.startswith("image 1 ")
 
 
-def test_the_parts_add_up_to_what_the_table_says(ladder: Judgement) -> None:
+def test_parts_add_up_to_the_total_of_the_table(ladder: Judgement) -> None:
     rows = {cells[0].text: cells for cells in tables([pace.efficiency(ladder)])[0].rows}
     total, makespan = rows["sum, to the last close"], rows["slots x makespan, to the last end"]
 

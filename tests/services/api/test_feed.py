@@ -36,7 +36,7 @@ def numbers(jobs: list[Job]) -> list[int]:
     return [int(each.job_id.removeprefix("job-"), 16) for each in jobs]
 
 
-def test_a_full_last_page_has_no_next_one() -> None:
+def test_full_last_page_has_no_cursor() -> None:
     feed = Feed()
     for number in range(4):
         feed.put(job(number))
@@ -68,7 +68,7 @@ def taken(at: Position) -> list[int]:
     return found
 
 
-def test_what_has_changed_since_comes_in_the_order_of_the_changes() -> None:
+def test_changes_since_an_id_come_in_order() -> None:
     feed = Feed()
     for number in (1, 2, 3):
         feed.put(job(number))
@@ -82,7 +82,7 @@ def test_what_has_changed_since_comes_in_the_order_of_the_changes() -> None:
     assert taken(every(feed)) == [2, 5, 6]
 
 
-def test_each_change_reaches_a_listener_that_keeps_up() -> None:
+def test_listener_that_keeps_up_gets_each_change() -> None:
     feed = Feed()
     everything, one = every(feed), OneJob(feed, job(1).job_id)
     for each in (job(1, version=1), job(2, version=1), job(1, version=2)):
@@ -91,7 +91,7 @@ def test_each_change_reaches_a_listener_that_keeps_up() -> None:
     assert taken(one) == [1, 2]
 
 
-def test_a_slow_listener_skips_to_the_newest_of_each_job_in_the_order_of_the_changes() -> None:
+def test_slow_listener_skips_to_the_newest_version_of_each_job_in_order() -> None:
     feed = Feed()
     at, one = every(feed), OneJob(feed, job(0).job_id)
     jobs = 2 * MAX_WAITING
@@ -109,7 +109,7 @@ def test_a_slow_listener_skips_to_the_newest_of_each_job_in_the_order_of_the_cha
     assert set(found) >= set(range(jobs + 2, 2 * jobs + 1))
 
 
-def test_a_listener_to_one_job_that_is_far_behind_gets_its_newest_version() -> None:
+def test_slow_listener_to_one_job_gets_its_newest_version() -> None:
     feed = Feed()
     slow = OneJob(feed, job(1).job_id)
     for version in range(10 * MAX_WAITING + 1):
@@ -117,7 +117,7 @@ def test_a_listener_to_one_job_that_is_far_behind_gets_its_newest_version() -> N
     assert taken(slow) == [10 * MAX_WAITING]
 
 
-def test_a_job_that_is_forgotten_meanwhile_holds_no_listener_up() -> None:
+def test_forgotten_job_does_not_block_a_listener() -> None:
     feed = Feed()
     for number in (1, 2):
         feed.put(job(number))
@@ -129,7 +129,7 @@ def test_a_job_that_is_forgotten_meanwhile_holds_no_listener_up() -> None:
     assert taken(at) == [3, 4]
 
 
-def test_changes_that_are_overtaken_are_forgotten() -> None:
+def test_overtaken_changes_are_forgotten() -> None:
     feed = Feed()
     for version in range(10 * SPARE):
         feed.put(job(version % 3, version=version))
@@ -137,7 +137,7 @@ def test_changes_that_are_overtaken_are_forgotten() -> None:
     assert taken(every(feed)) == [10 * SPARE - 2, 10 * SPARE - 1, 10 * SPARE]
 
 
-async def test_a_listener_is_woken_by_its_job_and_by_the_end() -> None:
+async def test_listener_wakes_for_its_job_and_at_the_end() -> None:
     feed = Feed()
     with feed.listeners.subscribed(job(1).job_id) as one, feed.listeners.subscribed() as every:
         for number, woken in ((1, (True, True)), (2, (False, True))):
@@ -154,7 +154,7 @@ async def test_a_listener_is_woken_by_its_job_and_by_the_end() -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])
-def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+def test_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValueError, match="next_cursor"):
         from_cursor(cursor)
 
@@ -162,7 +162,7 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
 JOB_ID = "job-0123456789abcdef01234567"
 
 
-def test_each_version_is_shown_as_it_was_then() -> None:
+def test_each_version_is_shown_as_it_was() -> None:
     address = f"http://a/jobs/{JOB_ID}"
     error = JobError(code="refused_for_good", message="no")
     image, both = Attempts(image=1, video=0), Attempts(image=1, video=1)

@@ -105,7 +105,7 @@ async def started(service: Service, prompt: str = "p") -> Record:
 
 
 @in_both_stores
-async def test_a_job_is_followed_to_its_end_by_each_api(
+async def test_each_api_follows_a_job_to_its_end(
     line: Pipeline, new_api: NewApi, client: Client, *, given: Given
 ) -> None:
     async with new_api(client, **given) as first, new_api(client, **given) as second:
@@ -137,7 +137,7 @@ async def test_a_job_is_followed_to_its_end_by_each_api(
         assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
 
 
-async def test_a_new_process_shows_a_job_as_its_record_has_it_or_as_it_began(
+async def test_new_process_shows_a_job_by_its_record_or_its_start(
     service: Service,
 ) -> None:
     """Never as a list has it; a memo of garbage hides no job, and no other one."""
@@ -160,7 +160,7 @@ async def test_a_new_process_shows_a_job_as_its_record_has_it_or_as_it_began(
     assert (shown.version, shown.prompt) == (0, "p")
 
 
-async def test_who_watches_costs_temporal_nothing(
+async def test_listeners_cost_temporal_nothing(
     new_api: NewApi, client: Client, moto: str, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One list and one look at the semaphore a poll, however many listen and ask."""
@@ -185,7 +185,7 @@ async def test_who_watches_costs_temporal_nothing(
 
 
 @in_both_stores
-async def test_at_rest_a_folder_is_enough(service: Service) -> None:
+async def test_idle_api_reads_only_the_folder(service: Service) -> None:
     await service.follower.look()
     before = temporal_calls("list_changed")
     await service.follower.look()
@@ -198,7 +198,7 @@ async def test_at_rest_a_folder_is_enough(service: Service) -> None:
 
 
 @in_a_bucket
-async def test_who_holds_the_slot_is_read_at_every_poll(
+async def test_holder_of_the_slot_is_read_at_every_poll(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And once more after having left it."""
@@ -221,7 +221,7 @@ async def test_who_holds_the_slot_is_read_at_every_poll(
     assert waiting.job_id not in read
 
 
-async def test_a_poll_looks_up_a_bounded_number_of_jobs(
+async def test_poll_looks_up_a_bounded_number_of_jobs(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "LOOK_UPS", 3)
@@ -246,7 +246,7 @@ async def test_a_poll_looks_up_a_bounded_number_of_jobs(
     [(True, 1, 2), (False, None, 1), (False, 4, 5)],
     ids=["recorded", "lost", "lost, and seen before"],
 )
-async def test_a_job_that_was_terminated_is_closed_though_nobody_can_be_asked(
+async def test_terminated_job_is_closed_without_a_worker(
     service: Service, *, has_record: bool, seen: int | None, version: int
 ) -> None:
     record = await started(service)
@@ -273,7 +273,7 @@ async def test_a_job_that_was_terminated_is_closed_though_nobody_can_be_asked(
     assert not service.feed.any_open()
 
 
-async def test_without_a_worker_an_end_is_shown_by_its_history_and_asked_for_again(
+async def test_end_without_a_worker_is_shown_by_the_history_and_read_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.api.temporal.QUERY_TIMEOUT", timedelta(seconds=0.2))
@@ -299,7 +299,7 @@ async def test_without_a_worker_an_end_is_shown_by_its_history_and_asked_for_aga
     assert service.feed.damaged == {}
 
 
-async def test_a_job_that_runs_on_after_a_reset_is_left_alone(service: Service) -> None:
+async def test_job_that_continues_after_a_reset_is_left_unchanged(service: Service) -> None:
     record = await started(service)
     async with standing_in(service.client):
         await service.client.get_workflow_handle(record.job_id).query("told")
@@ -330,9 +330,7 @@ class EndsWhereReset:
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_job_that_was_reset_while_it_waited_is_closed(
-    service: Service, *, lost: bool
-) -> None:
+async def test_job_reset_while_waiting_is_closed(service: Service, *, lost: bool) -> None:
     record = await started(service)
     await service.follower.sweep()
     async with Worker(
@@ -353,7 +351,7 @@ async def test_a_job_that_was_reset_while_it_waited_is_closed(
 
 
 @in_both_stores
-async def test_a_sweep_reads_what_has_changed_and_nothing_else(
+async def test_sweep_reads_only_changed_records(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = (sample_record(new_job_id()) for _ in range(2))
@@ -377,7 +375,7 @@ async def test_a_sweep_reads_what_has_changed_and_nothing_else(
     assert service.feed.get(one.job_id) == change(one).job()
 
 
-async def test_a_damaged_record_is_made_again_without_being_asked_for(
+async def test_damaged_record_is_repaired_unasked(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repair, "FRESH_SECONDS", 0)
@@ -393,7 +391,7 @@ async def test_a_damaged_record_is_made_again_without_being_asked_for(
 
 
 @in_both_stores
-async def test_a_record_that_an_older_copy_replaced_is_made_again(service: Service) -> None:
+async def test_record_replaced_by_an_older_copy_is_repaired(service: Service) -> None:
     record = await started(service)
     await terminated(service.client, record.job_id)
     async with standing_in(service.client):
@@ -411,7 +409,7 @@ async def test_a_record_that_an_older_copy_replaced_is_made_again(service: Servi
 
 
 @in_both_stores
-async def test_all_records_of_a_store_that_was_lost_are_made_again(service: Service) -> None:
+async def test_records_of_a_lost_store_are_repaired(service: Service) -> None:
     """While the API runs, and by one that starts without any."""
     async with standing_in(service.client):
         jobs = [await started(service, "end") for _ in range(12)]
@@ -439,7 +437,7 @@ async def test_all_records_of_a_store_that_was_lost_are_made_again(service: Serv
         assert await eventually(all_there)
 
 
-async def test_a_folder_is_read_anew_whatever_happens_to_it(tmp_path: Path) -> None:
+async def test_folder_is_read_again_whatever_happens_to_it(tmp_path: Path) -> None:
     nobody, records = await client_of_nobody(free_port()), RecordStore(tmp_path)
     service = make_service(ApiSettings(data_dir=tmp_path), nobody)
 
@@ -470,7 +468,7 @@ async def test_a_folder_is_read_anew_whatever_happens_to_it(tmp_path: Path) -> N
 
 
 @in_a_bucket
-async def test_a_store_that_takes_nothing_is_tried_once_a_poll_and_written_when_it_is_back(
+async def test_refusing_store_is_tried_once_a_poll_and_written_when_it_recovers(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
@@ -502,7 +500,7 @@ async def test_a_store_that_takes_nothing_is_tried_once_a_poll_and_written_when_
 
 
 @pytest.mark.parametrize("ahead", [-90, 90])
-async def test_a_list_begins_shortly_before_the_newest_change_by_the_servers_clock(
+async def test_list_begins_shortly_before_the_newest_change_by_the_servers_clock(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ahead: int
 ) -> None:
     """Whatever the clock of this machine says; one that was set back is not waited for."""

@@ -15,7 +15,7 @@ from tests.services.api.conftest import BODY, Api, calls_for_callers, ended
 from tests.shared.standins import sample_record
 
 
-async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
+async def test_readable_record_needs_no_temporal(lonely: Api) -> None:
     record = lonely.write(ended(sample_record(new_job_id())))
     before = calls_for_callers()
 
@@ -25,7 +25,7 @@ async def test_a_readable_record_needs_no_temporal(lonely: Api) -> None:
     assert calls_for_callers() == before
 
 
-async def test_what_is_no_id_is_not_found(api: Api) -> None:
+async def test_invalid_id_is_not_found(api: Api) -> None:
     for job_id in ("nope", "job-0123456789abcdef01234567%0A", "%00", "x" * 300, new_job_id()):
         for path in ("", "/image", "/video", "/events"):
             answer = await api.http.get(f"/jobs/{job_id}{path}")
@@ -34,7 +34,7 @@ async def test_what_is_no_id_is_not_found(api: Api) -> None:
             assert (await api.http.post(f"/jobs/{job_id}{path}")).status_code == 404
 
 
-async def test_pages_are_whole_while_jobs_arrive_and_change(api: Api) -> None:
+async def test_pages_are_complete_while_jobs_arrive_and_change(api: Api) -> None:
     """Every job of before is on one page, once, though new ones come and records correct times."""
     before = [await api.submit(tag="t") for _ in range(12)]
     arriving = asyncio.create_task(_arrive(api, before))
@@ -63,14 +63,14 @@ async def _arrive(api: Api, known: list[str]) -> None:
         api.service.feed.put_record(sample_record(job_id, job))
 
 
-async def test_bad_filters_are_named_all_at_once(offline: httpx.AsyncClient) -> None:
+async def test_bad_filters_are_reported_all_at_once(offline: httpx.AsyncClient) -> None:
     answer = await offline.get("/jobs?status=done&limit=0&cursor=x")
     assert [each["field"] for each in answer.json()["errors"]] == ["status", "limit", "cursor"]
     for limit in ("1001", "x"):
         assert (await offline.get(f"/jobs?limit={limit}")).status_code == 422
 
 
-async def test_a_filter_that_is_left_blank_is_none(lonely: Api) -> None:
+async def test_blank_filter_is_ignored(lonely: Api) -> None:
     job = GenVideoInput.model_validate({**BODY, "tag": "t"})
     record = lonely.write(sample_record(new_job_id(), job))
     await lonely.http.get(f"/jobs/{record.job_id}")
@@ -92,14 +92,14 @@ async def test_cancel_reaches_the_workflow(api: Api, client: Client) -> None:
     assert asked in [event.event_type for event in (await handle.fetch_history()).events]
 
 
-async def test_an_ended_job_is_not_cancelled(api: Api) -> None:
+async def test_ended_job_is_not_cancelled(api: Api) -> None:
     record = api.write(ended(sample_record(new_job_id())))
     answer = await api.http.post(f"/jobs/{record.job_id}/cancel")
     assert answer.status_code == 409
     assert answer.json()["code"] == "job_ended"
 
 
-async def test_a_job_that_temporal_has_forgotten_ends_when_it_is_cancelled(api: Api) -> None:
+async def test_job_forgotten_by_temporal_ends_when_cancelled(api: Api) -> None:
     """As after a loss of the server's database: nobody runs it, and nobody else would end it."""
     record = api.write(sample_record(new_job_id()))
 
@@ -128,7 +128,7 @@ async def test_retry_is_a_new_job_with_the_same_input(api: Api, client: Client) 
         assert await found.memo_value("input", type_hint=GenVideoInput) == job
 
 
-async def test_a_retrys_key_is_not_that_of_a_job(api: Api, client: Client) -> None:
+async def test_key_of_a_retry_is_not_that_of_a_job(api: Api, client: Client) -> None:
     job_id = await api.submit("one-key")
     api.write(ended(sample_record(job_id, GenVideoInput.model_validate(BODY)), Status.FAILED))
 
@@ -138,7 +138,7 @@ async def test_a_retrys_key_is_not_that_of_a_job(api: Api, client: Client) -> No
     assert answer.json()["job_id"] != job_id
 
 
-async def test_only_what_ended_badly_runs_again(api: Api) -> None:
+async def test_only_jobs_with_a_bad_end_can_be_retried(api: Api) -> None:
     fine = api.write(ended(sample_record(new_job_id())))
     invalid = sample_record(new_job_id()).model_copy(update={"prompt": "", "priority": 9})
     damaged = api.write(ended(invalid, Status.FAILED))
@@ -149,7 +149,7 @@ async def test_only_what_ended_badly_runs_again(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_damaged_record_is_made_again_from_the_workflow(
+async def test_damaged_record_is_rebuilt_from_the_workflow(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.api.repair.FRESH_SECONDS", 0)

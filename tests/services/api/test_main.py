@@ -17,7 +17,9 @@ from tests.fixtures.processes import free_port, running
 from tests.shared.standins import sample_record
 
 
-async def test_it_ends_with_sockets_open_and_refused_ones_are_no_errors(tmp_path: Path) -> None:
+async def test_api_stops_with_open_sockets_and_logs_no_error_for_refused_ones(
+    tmp_path: Path,
+) -> None:
     """What it says has no query, because that may carry a token."""
     record = sample_record(new_job_id())
     RecordStore(tmp_path).write(record)
@@ -59,9 +61,7 @@ async def test_it_ends_with_sockets_open_and_refused_ones_are_no_errors(tmp_path
         assert never not in output
 
 
-async def test_what_is_left_of_its_traces_is_sent_when_it_ends(
-    tmp_path: Path, client: Client
-) -> None:
+async def test_remaining_traces_are_sent_at_the_end(tmp_path: Path, client: Client) -> None:
     async with collecting() as collector:
         environment = {
             "DATA_DIR": str(tmp_path),

@@ -26,7 +26,7 @@ from tests.shared.standins import sample_record, standing_in
 LACKS = "temporal: the namespace lacks search attributes: CustomProgress (Int), CustomTag (Keyword)"
 
 
-async def test_in_a_namespace_without_our_attributes_nothing_is_changed(
+async def test_namespace_without_our_attributes_refuses_changes(
     new_api: NewApi, new_client: NewClient
 ) -> None:
     client = await new_client(namespace=f"test-{uuid4().hex[:12]}")
@@ -122,7 +122,7 @@ async def forgets_nothing(api: Api) -> None:
     assert api.records.read(record.job_id) == record
 
 
-async def test_the_dependencies_are_asked_once_a_second_however_many_want_to_know() -> None:
+async def test_dependencies_are_asked_at_most_once_a_second() -> None:
     asked = 0
 
     async def check() -> str | None:
@@ -138,7 +138,7 @@ async def test_the_dependencies_are_asked_once_a_second_however_many_want_to_kno
     assert asked == 2
 
 
-async def test_on_a_full_disk_it_is_not_ready_and_what_needs_no_room_goes_on(
+async def test_full_disk_is_not_ready_and_reads_continue(
     small_disk: NewDisk, tmp_path: Path, client: Client
 ) -> None:
     disk = small_disk(tmp_path / "data")

@@ -25,7 +25,9 @@ def elsewhere() -> Record:
     return record.model_copy(update={"namespace": OTHER})
 
 
-async def test_it_is_shown_and_left_alone(new_api: NewApi, client: Client) -> None:
+async def test_job_of_another_namespace_is_shown_and_left_unchanged(
+    new_api: NewApi, client: Client
+) -> None:
     async with new_api(client, retention_days=1) as api:
         for record, call in (
             (elsewhere(), "cancel"),
@@ -61,7 +63,7 @@ async def test_it_is_shown_and_left_alone(new_api: NewApi, client: Client) -> No
     ("present", "ours", "stands"),
     [("a", "b", True), ("a", "a", False), ("", "b", False), ("a", "", False)],
 )
-def test_records_of_one_namespace_are_not_written_over_by_another(
+def test_records_of_another_namespace_are_not_overwritten(
     tmp_path: Path, present: str, ours: str, stands: bool
 ) -> None:
     """Neither a record that names none nor a process that has none is of another one."""

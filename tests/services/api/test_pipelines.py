@@ -41,7 +41,7 @@ def record_of(job_id: str) -> Record:
     )
 
 
-async def test_a_job_starts_the_workflow_of_its_pipeline_on_its_queue(
+async def test_job_starts_the_workflow_of_its_pipeline_on_its_queue(
     api: Api, client: Client
 ) -> None:
     job_id = await submitted(api, priority=2)
@@ -64,7 +64,7 @@ async def test_a_job_starts_the_workflow_of_its_pipeline_on_its_queue(
     assert jobs[video]["attempts"] == {"image": 0, "video": 0}
 
 
-async def test_what_is_wrong_is_told_field_by_field(api: Api) -> None:
+async def test_mistakes_are_reported_by_field(api: Api) -> None:
     cases: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
         ({"pipeline": "opera"}, [("pipeline", "It must be one of genvideo, speech.")]),
         ({"pipeline": 7, "text": "x"}, [("pipeline", "It must be one of genvideo, speech.")]),
@@ -84,7 +84,7 @@ async def test_what_is_wrong_is_told_field_by_field(api: Api) -> None:
             assert said.startswith(wanted), body
 
 
-async def test_a_key_stands_for_one_pipeline(api: Api) -> None:
+async def test_key_stands_for_one_pipeline(api: Api) -> None:
     job_id = await submitted(api, key="k")
     assert await submitted(api, key="k") == job_id
     other = await api.http.post("/jobs", json=BODY, headers={"Idempotency-Key": "k"})
@@ -94,7 +94,7 @@ async def test_a_key_stands_for_one_pipeline(api: Api) -> None:
     assert again.json()["code"] == "idempotency_conflict"
 
 
-async def test_a_result_is_served_as_its_kind(api: Api) -> None:
+async def test_result_has_the_media_type_of_its_stage(api: Api) -> None:
     job_id = await submitted(api)
     path = f"/jobs/{job_id}/speech"
     assert (await api.http.get(path)).json()["code"] == "asset_not_found"
@@ -107,7 +107,7 @@ async def test_a_result_is_served_as_its_kind(api: Api) -> None:
     assert (await api.http.head(path)).headers["content-length"] == "13"
 
 
-async def test_a_failed_job_runs_again_in_its_pipeline(api: Api, client: Client) -> None:
+async def test_failed_job_is_retried_in_its_pipeline(api: Api, client: Client) -> None:
     record = change(record_of(new_job_id()), status=Status.FAILED, finished_at=CREATED)
     api.write(record)
     answer = await api.http.post(f"/jobs/{record.job_id}/retry")
@@ -121,7 +121,7 @@ async def test_a_failed_job_runs_again_in_its_pipeline(api: Api, client: Client)
     assert "opera is not one of genvideo, speech" in refused.json()["detail"]
 
 
-async def test_the_page_learns_of_each_pipeline(api: Api) -> None:
+async def test_page_gets_each_pipeline(api: Api) -> None:
     shown = (await api.http.get("/dashboard/config")).json()["pipelines"]
     assert shown["speech"] == {
         "stages": [{"name": "speech", "media_type": "audio/wav"}],

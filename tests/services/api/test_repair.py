@@ -74,7 +74,7 @@ class Over:
         return Repairer(Parts(feed=self.feed, **cast(Any, given)))
 
 
-async def test_one_that_has_begun_is_handed_to_the_semaphore(api: Api, client: Client) -> None:
+async def test_started_job_is_passed_to_the_semaphore(api: Api, client: Client) -> None:
     record = api.write(begun())
     answer = await api.http.post(f"/jobs/{record.job_id}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (202, "running")
@@ -82,7 +82,7 @@ async def test_one_that_has_begun_is_handed_to_the_semaphore(api: Api, client: C
     assert await requests(client) == [request_of(record)]
 
 
-async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: Path) -> None:
+async def test_forgotten_jobs_are_found_unasked(client: Client, tmp_path: Path) -> None:
     queued, running, foreign = waiting(), begun(), waiting()
     foreign = foreign.model_copy(update={"namespace": "shop"})
     known = begun()
@@ -100,7 +100,7 @@ async def test_they_are_found_without_being_asked_for(client: Client, tmp_path: 
         assert parts.records.read(record.job_id) == record
 
 
-async def test_what_was_drained_since_is_shown(client: Client, tmp_path: Path) -> None:
+async def test_drained_job_shows_its_end(client: Client, tmp_path: Path) -> None:
     """A store on another machine reports no change."""
     record = begun()
     parts = Over(tmp_path, record)
@@ -122,7 +122,7 @@ class Counted:
         return job_id
 
 
-async def test_a_round_looks_for_a_few_and_each_has_its_turn(
+async def test_round_looks_at_a_few_jobs_in_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repair, "LOOKED_FOR", 2)
@@ -143,7 +143,7 @@ async def test_a_round_looks_for_a_few_and_each_has_its_turn(
     assert [each for each in looked_for if each != ids[4]] == [*ids[:4], *ids[:2]]
 
 
-async def test_nothing_is_looked_for_while_not_ready(client: Client, tmp_path: Path) -> None:
+async def test_nothing_is_repaired_while_not_ready(client: Client, tmp_path: Path) -> None:
     async def check() -> str:
         return "does not answer"
 
@@ -201,7 +201,7 @@ class Kept(Over):
         return self.records.path(job_id).exists(), folder.exists()
 
 
-async def test_a_job_grows_old_while_the_api_runs(tmp_path: Path) -> None:
+async def test_job_expires_while_the_api_runs(tmp_path: Path) -> None:
     job_id, other = (kept(tmp_path, ended=NEW, tag="t") for _ in range(2))
     still_open = kept(tmp_path, ended=None)
     here = Kept(tmp_path)
@@ -234,7 +234,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("line", range(6))
-async def test_killed_at_any_line_the_next_round_goes_on(
+async def test_repair_continues_after_a_kill_at_any_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: int
 ) -> None:
     """Each step on the disk is one of these calls; the process ends before one of them."""
@@ -269,7 +269,7 @@ async def test_killed_at_any_line_the_next_round_goes_on(
     assert again.there(job_id) == (False, False)
 
 
-async def test_one_that_can_not_be_removed_keeps_no_other_waiting(
+async def test_undeletable_job_does_not_delay_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repair, "REMOVED", 1)
@@ -294,7 +294,7 @@ async def test_one_that_can_not_be_removed_keeps_no_other_waiting(
     assert here.there(stuck) == (False, False)
 
 
-async def test_a_job_that_was_reset_meanwhile_is_kept(tmp_path: Path) -> None:
+async def test_job_reset_meanwhile_is_kept(tmp_path: Path) -> None:
     job_id = kept(tmp_path, ended=OLD)
     here = Kept(tmp_path)
     here.read()
@@ -305,7 +305,9 @@ async def test_a_job_that_was_reset_meanwhile_is_kept(tmp_path: Path) -> None:
     assert here.there(job_id) == (True, True)
 
 
-async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_path: Path) -> None:
+async def test_removed_job_known_to_temporal_does_not_come_back(
+    client: Client, tmp_path: Path
+) -> None:
     job_id, parts = new_job_id(), Over(tmp_path)
     await Temporal(client).start(job_id, GenVideoInput(prompt="p", style=""))
     await client.get_workflow_handle(job_id).terminate()
@@ -315,7 +317,7 @@ async def test_what_temporal_still_knows_does_not_come_back(client: Client, tmp_
     assert list(parts.records.job_ids()) == []
 
 
-async def test_the_api_says_that_there_is_no_such_job(client: Client, new_api: NewApi) -> None:
+async def test_removed_job_is_not_found(client: Client, new_api: NewApi) -> None:
     async with new_api(client, retention_days=1) as api:
         record = sample_record(await api.submit("a-key", tag="t"))
         old = api.write(

@@ -56,7 +56,7 @@ async def stand_in_for_semaphore(
     )
 
 
-async def test_without_a_semaphore_nobody_holds_it(api: Api) -> None:
+async def test_without_a_semaphore_the_slot_is_free(api: Api) -> None:
     answer = await api.http.get("/slots")
     assert (answer.status_code, answer.json()) == (200, EMPTY)
     freed = await api.http.post("/slots/image/free", json={"run_id": RUN_ID})
@@ -64,7 +64,7 @@ async def test_without_a_semaphore_nobody_holds_it(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_change_starts_the_semaphore_and_is_seen_at_once(api: Api) -> None:
+async def test_change_starts_the_semaphore_and_is_visible_at_once(api: Api) -> None:
     await api.http.get("/slots")
     changed = await api.http.put("/slots", json={"limit": 4, "paused": True})
     assert changed.status_code == 200, changed.text
@@ -73,7 +73,7 @@ async def test_a_change_starts_the_semaphore_and_is_seen_at_once(api: Api) -> No
 
 
 @pytest.mark.usefixtures("workers")
-async def test_metrics_show_what_it_says_and_whether_it_has_said_it(
+async def test_metrics_show_the_slot_and_its_freshness(
     api: Api, lonely: Api, client: Client, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "FRESH_SECONDS", 3600)
@@ -95,7 +95,7 @@ async def test_metrics_show_what_it_says_and_whether_it_has_said_it(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_terminated_semaphore_is_started_again_and_its_last_word_is_not_believed(
+async def test_terminated_semaphore_is_started_again_and_its_old_view_ignored(
     api: Api, client: Client
 ) -> None:
     await stand_in_for_semaphore(client, [new_job_id()])
@@ -105,7 +105,7 @@ async def test_a_terminated_semaphore_is_started_again_and_its_last_word_is_not_
 
 
 @pytest.mark.usefixtures("workers")
-async def test_however_many_look_the_semaphore_is_asked_once(
+async def test_many_readers_cost_one_query(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "FRESH_SECONDS", 3600)
@@ -129,7 +129,7 @@ async def test_however_many_look_the_semaphore_is_asked_once(
     assert temporal_calls("query_slots") - before == 1
 
 
-async def test_a_silent_semaphore_costs_the_list_its_positions_alone(
+async def test_silent_semaphore_costs_the_list_only_its_positions(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "PATIENCE_SECONDS", 0.05)
@@ -143,7 +143,7 @@ async def test_a_silent_semaphore_costs_the_list_its_positions_alone(
     assert freed.status_code == 503
 
 
-async def test_a_slow_semaphore_is_told_from_a_temporal_that_is_away(
+async def test_slow_semaphore_differs_from_an_unreachable_temporal(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "TRY_SECONDS", (0.1, 0.1))
@@ -155,7 +155,7 @@ async def test_a_slow_semaphore_is_told_from_a_temporal_that_is_away(
     assert (await api.http.get("/readyz")).status_code == 200
 
 
-async def test_a_semaphore_that_misses_the_first_question_is_asked_again(
+async def test_first_query_without_an_answer_is_repeated(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "TRY_SECONDS", (0.3, 30.0))
@@ -172,7 +172,7 @@ async def test_a_semaphore_that_misses_the_first_question_is_asked_again(
     assert (answer.status_code, answer.json()["waiting_count"]) == (200, 1)
 
 
-async def test_with_temporal_away(lonely: Api) -> None:
+async def test_slots_without_temporal(lonely: Api) -> None:
     for answer in (
         await lonely.http.get("/slots"),
         await lonely.http.put("/slots", json={"limit": 2}),
@@ -183,7 +183,7 @@ async def test_with_temporal_away(lonely: Api) -> None:
         assert "retry-after" in answer.headers
 
 
-async def test_a_body_that_does_not_fit_is_refused(offline: httpx.AsyncClient) -> None:
+async def test_wrong_body_is_refused(offline: httpx.AsyncClient) -> None:
     changes: list[object] = [{}, {"limit": 0}, {"limit": None}, {"paused": "maybe"}, []]
     for body in (*changes, {"limit": 1001}, {"limit": 1, "x": 1}):
         assert (await offline.put("/slots", json=body)).status_code == 422, body
@@ -193,7 +193,7 @@ async def test_a_body_that_does_not_fit_is_refused(offline: httpx.AsyncClient) -
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_full_queue_is_a_503_and_nothing_is_started(
+async def test_full_queue_is_a_503_and_nothing_starts(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "FRESH_SECONDS", 0.0)
@@ -213,7 +213,7 @@ async def test_a_full_queue_is_a_503_and_nothing_is_started(
 
 
 @pytest.mark.usefixtures("workers")
-async def test_a_queue_that_was_full_is_looked_at_again_before_anything_is_refused(
+async def test_full_queue_is_checked_again_before_a_refusal(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stand_in_for_semaphore(client, [new_job_id()], capacity=1)
@@ -282,7 +282,7 @@ async def the_holder(api: Api, job_id: str, **like: object) -> dict[str, Any]:
     return await eventually(shown)
 
 
-async def test_a_drain_that_fails_tells_why_and_is_given_up(
+async def test_failing_drain_shows_its_reason_and_can_be_given_up(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "FRESH_SECONDS", 0.0)
@@ -310,7 +310,7 @@ async def test_a_drain_that_fails_tells_why_and_is_given_up(
         assert again.status_code == 409
 
 
-async def test_any_semaphore_can_be_looked_at_and_set(api: Api, client: Client) -> None:
+async def test_any_semaphore_can_be_read_and_set(api: Api, client: Client) -> None:
     async with at_work(client):
         for name in ("gpu", "team a/gpu", "é/free"):
             path = f"/slots/{quote(name, safe='')}"

@@ -69,7 +69,7 @@ async def test_one_more_waits_for_an_answer(what: str, most: int) -> None:
 
 
 @AT_ONCE
-async def test_patience_ends_with_what_can_be_tried_again(
+async def test_retries_end_when_the_time_is_up(
     monkeypatch: pytest.MonkeyPatch, what: str, most: int
 ) -> None:
     monkeypatch.setattr(temporal, f"{what.upper()}_PATIENCE", 0.01)

@@ -23,7 +23,7 @@ KEY = {"Authorization": f"Bearer {operator_key(SECRET)}"}
 OPERATORS = ["/callbacks", "/metrics", "/docs", "/openapi.json", "/redoc", "/callbacks/", "/no"]
 
 
-async def test_a_guarded_receiver_shows_all_but_the_callback_to_the_operator_alone(
+async def test_guarded_receiver_shows_receipts_only_to_the_operator(
     tmp_path: Path,
 ) -> None:
     async with receiving(tmp_path, callback_guarded=True) as vendor:
@@ -43,7 +43,7 @@ async def test_a_guarded_receiver_shows_all_but_the_callback_to_the_operator_alo
         assert (await http.get("/readyz")).status_code == 503
 
 
-async def test_inside_everybody_is_shown_all(offline: Vendor) -> None:
+async def test_unguarded_receiver_shows_everything(offline: Vendor) -> None:
     for path in ("/callbacks?job_id=x", "/metrics", "/docs", "/openapi.json"):
         assert (await offline.http.get(path)).status_code == 200
     assert (await offline.http.get("/no")).status_code == 404
@@ -64,9 +64,7 @@ async def test_inside_everybody_is_shown_all(offline: Vendor) -> None:
         ({"callback_url": "http://[::1]:8001"}, False),
     ],
 )
-def test_one_that_is_reached_from_beyond_this_machine_is_guarded_unless_told(
-    given: dict[str, str], guarded: bool
-) -> None:
+def test_exposed_receiver_is_guarded_by_default(given: dict[str, str], guarded: bool) -> None:
     settings = CallbackSettings.model_validate({"callback_secret": SecretStr(SECRET), **given})
     assert settings.callback_guarded is guarded
 
@@ -112,16 +110,16 @@ UNFIT: dict[str, Callable[[], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("made", FITTING.values(), ids=list(FITTING))
-def test_what_fits(made: Callable[[], dict[str, str]]) -> None:
+def test_valid_signatures(made: Callable[[], dict[str, str]]) -> None:
     assert fits(made())
 
 
 @pytest.mark.parametrize("made", UNFIT.values(), ids=list(UNFIT))
-def test_what_does_not(made: Callable[[], dict[str, str]]) -> None:
+def test_invalid_signatures(made: Callable[[], dict[str, str]]) -> None:
     assert not fits(made())
 
 
-def test_a_secret_may_be_missing_or_lack_its_prefix() -> None:
+def test_secret_may_be_missing_or_lack_its_prefix() -> None:
     assert fits(signed(RAW, FOREIGN), secret=None)
     assert fits(signed(RAW, NEW), secret=NEW.removeprefix("whsec_"))
 
@@ -135,7 +133,7 @@ def test_a_secret_may_be_missing_or_lack_its_prefix() -> None:
         (f"{NEW}, ,{NEW}", "has an empty secret"),
     ],
 )
-def test_a_secret_with_which_anyone_could_sign_or_that_is_none_is_named_and_not_shown(
+def test_weak_secret_is_reported_and_hidden(
     wrong: str, why: str, *, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CALLBACK_SECRET", SECRET)
@@ -147,7 +145,7 @@ def test_a_secret_with_which_anyone_could_sign_or_that_is_none_is_named_and_not_
     assert "not base64!" not in line
 
 
-async def test_a_signature_that_does_not_fit_is_a_forged_callback_whatever_its_token(
+async def test_wrong_signature_is_a_forgery_despite_its_token(
     tmp_path: Path,
 ) -> None:
     """The token alone is enough, and one that fits changes nothing."""

@@ -21,7 +21,7 @@ async def waiting(vendor: Vendor, client: Client) -> Vendor:
     return vendor
 
 
-async def test_an_end_is_applied_once_and_then_a_duplicate(waiting: Vendor, client: Client) -> None:
+async def test_end_is_applied_once_then_a_duplicate(waiting: Vendor, client: Client) -> None:
     assert await waiting.fate("succeed") == "applied"
     assert await waiting.fate("succeed") == "duplicate"
 
@@ -30,7 +30,7 @@ async def test_an_end_is_applied_once_and_then_a_duplicate(waiting: Vendor, clie
     assert [row["fate"] for row in await waiting.receipts()] == ["applied", "duplicate"]
 
 
-async def test_an_envelope_is_opened(waiting: Vendor, client: Client) -> None:
+async def test_envelope_is_opened(waiting: Vendor, client: Client) -> None:
     inner = waiting.body("failed", task_status_msg="内容不合规")
     body = {"code": 0, "message": "SUCCEED", "request_id": "r", "data": inner}
 
@@ -40,7 +40,7 @@ async def test_an_envelope_is_opened(waiting: Vendor, client: Client) -> None:
     assert (await told(client, waiting.job_id))[0].message == "内容不合规"
 
 
-async def test_a_state_on_the_way_makes_a_receipt_and_no_signal(
+async def test_intermediate_state_makes_a_receipt_and_no_signal(
     waiting: Vendor, client: Client
 ) -> None:
     assert await waiting.fate("submitted", 1) == "applied"
@@ -52,7 +52,7 @@ async def test_a_state_on_the_way_makes_a_receipt_and_no_signal(
     assert set(rows[0]) >= {"received_at", "job_id", "task_id", "task_status", "fate"}
 
 
-async def test_before_the_submit_reply_it_is_early_and_still_told(
+async def test_callback_before_the_submits_reply_is_early_and_signalled(
     vendor: Vendor, client: Client
 ) -> None:
     vendor.record(tasks={})
@@ -62,7 +62,7 @@ async def test_before_the_submit_reply_it_is_early_and_still_told(
     assert len(await told(client, vendor.job_id)) == 1
 
 
-async def test_older_news_and_what_comes_after_an_end_are_out_of_order(
+async def test_older_news_and_news_after_an_end_are_out_of_order(
     waiting: Vendor, client: Client
 ) -> None:
     assert await waiting.fate("processing", 20) == "applied"
@@ -72,7 +72,9 @@ async def test_older_news_and_what_comes_after_an_end_are_out_of_order(
     assert [each.task_status for each in await told(client, waiting.job_id)] == ["succeed"]
 
 
-async def test_an_ended_job_or_an_earlier_attempt_is_late(vendor: Vendor, client: Client) -> None:
+async def test_callback_of_an_ended_job_or_earlier_attempt_is_late(
+    vendor: Vendor, client: Client
+) -> None:
     vendor.record(attempts=Attempts(image=1, video=2))
     await start_job(client, vendor.job_id)
     assert await vendor.fate("failed") == "late"
@@ -82,7 +84,7 @@ async def test_an_ended_job_or_an_earlier_attempt_is_late(vendor: Vendor, client
     assert await told(client, vendor.job_id) == []
 
 
-async def test_a_closed_workflow_is_late_even_if_the_record_lags(
+async def test_callback_of_a_closed_workflow_is_late_even_if_the_record_lags(
     vendor: Vendor, client: Client
 ) -> None:
     vendor.record()
@@ -92,7 +94,7 @@ async def test_a_closed_workflow_is_late_even_if_the_record_lags(
     assert await vendor.fate("succeed") == "late"
 
 
-async def test_another_jobs_record_says_nothing(vendor: Vendor, client: Client) -> None:
+async def test_record_of_another_job_does_not_count(vendor: Vendor, client: Client) -> None:
     """Its file lies where this job's does, as after a restore that went wrong."""
     vendor.record(status=Status.SUCCEEDED)
     elsewhere = replace(vendor, job_id=new_job_id())
@@ -104,14 +106,14 @@ async def test_another_jobs_record_says_nothing(vendor: Vendor, client: Client) 
 
 
 @pytest.mark.parametrize("status", ["processing", "succeed"])
-async def test_a_job_that_never_was_is_unknown(vendor: Vendor, status: str) -> None:
+async def test_callback_of_an_unknown_job_is_unknown(vendor: Vendor, status: str) -> None:
     answer = await vendor.send(status)
 
     assert answer.status_code == 404
     assert [row["fate"] for row in await vendor.receipts()] == ["unknown"]
 
 
-async def test_a_task_that_nobody_knows_is_not_told(vendor: Vendor, client: Client) -> None:
+async def test_unknown_task_is_not_signalled(vendor: Vendor, client: Client) -> None:
     vendor.record(tasks={f"{vendor.job_id}.video.1": "another"})
     await start_job(client, vendor.job_id)
 
@@ -120,7 +122,7 @@ async def test_a_task_that_nobody_knows_is_not_told(vendor: Vendor, client: Clie
     assert await told(client, vendor.job_id) == []
 
 
-async def test_a_token_is_good_for_its_own_task_alone(vendor: Vendor, client: Client) -> None:
+async def test_token_is_valid_only_for_its_task(vendor: Vendor, client: Client) -> None:
     """Neither another job's task is named, nor another attempt's, nor nobody's."""
     vendor.record(tasks={f"{vendor.job_id}.video.{n}": f"task-{n}" for n in (1, 2)})
     await start_job(client, vendor.job_id)

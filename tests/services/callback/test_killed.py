@@ -76,7 +76,9 @@ async def after(client: Client, vendor: Vendor) -> tuple[list[Receipt], Fate]:
 
 
 @pytest.mark.timeout(600)
-async def test_killed_at_any_line(mortuary: Process, client: Client, tmp_path: Path) -> None:
+async def test_receiver_killed_at_any_line(
+    mortuary: Process, client: Client, tmp_path: Path
+) -> None:
     line, answer = 0, None
     seen: list[list[bool]] = []
     async with http_client() as nowhere:

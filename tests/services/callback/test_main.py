@@ -11,7 +11,7 @@ from tests.fixtures.processes import free_port, running
 from tests.services.callback.conftest import SECRET, Vendor
 
 
-async def test_it_works_without_temporal_and_logs_no_token(tmp_path: Path) -> None:
+async def test_receiver_works_without_temporal_and_logs_no_token(tmp_path: Path) -> None:
     environment = {
         "DATA_DIR": str(tmp_path),
         "CALLBACK_SECRET": SECRET,
@@ -39,7 +39,7 @@ async def test_it_works_without_temporal_and_logs_no_token(tmp_path: Path) -> No
     assert vendor.address().rpartition("=")[2] not in output
 
 
-async def test_a_short_secret_is_refused_in_one_line() -> None:
+async def test_short_secret_is_refused_in_one_line() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

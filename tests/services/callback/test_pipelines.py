@@ -61,7 +61,7 @@ async def speaker(client: Client, tmp_path: Path) -> AsyncIterator[Speaker]:
         yield Speaker(http, new_job_id())
 
 
-async def test_its_end_is_signalled_to_its_workflow(speaker: Speaker, client: Client) -> None:
+async def test_end_is_signalled_to_its_workflow(speaker: Speaker, client: Client) -> None:
     async with Worker(
         client,
         task_queue=SPEECH.name,
@@ -83,7 +83,7 @@ async def test_its_end_is_signalled_to_its_workflow(speaker: Speaker, client: Cl
     assert [row["task_status"] for row in receipts.json()] == ["processing", "succeed"]
 
 
-async def test_what_its_vendor_would_not_send_is_refused(speaker: Speaker) -> None:
+async def test_body_of_another_vendor_is_refused(speaker: Speaker) -> None:
     wrong = await speaker.send(state="singing")
     assert [each["field"] for each in wrong.json()["errors"]] == ["state"]
     assert (await speaker.send(form="kling")).status_code == 404

@@ -87,7 +87,7 @@ def abandoned(store: Store, job_id: str, *, seconds: float) -> None:
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_of_several_that_hear_the_same_one_applies_it(
+async def test_one_of_several_receivers_applies_the_same_callback(
     store: Store, job_id: str, client: Client
 ) -> None:
     await start_job(client, job_id)
@@ -100,7 +100,7 @@ async def test_of_several_that_hear_the_same_one_applies_it(
     assert {each.task_id for each in await told(client, job_id)} == {"task-1"}
 
 
-def test_two_that_hear_the_same_at_the_same_moment_keep_a_receipt_each(
+def test_simultaneous_callbacks_have_a_receipt_each(
     store: Store, job_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receipts, now = Receipts(store), datetime.now(UTC)
@@ -116,7 +116,7 @@ def test_two_that_hear_the_same_at_the_same_moment_keep_a_receipt_each(
 @pytest.mark.parametrize(
     ("seconds", "fate"), [(60, Fate.APPLIED), (0, Fate.DUPLICATE)], ids=["long ago", "just now"]
 )
-async def test_the_job_is_told_by_the_next_one_if_a_receiver_died_over_it(
+async def test_next_callback_signals_the_job_of_a_killed_receiver(
     store: Store, job_id: str, client: Client, *, seconds: float, fate: Fate
 ) -> None:
     """It may be dead or still at work; a second signal does no harm."""
@@ -129,7 +129,7 @@ async def test_the_job_is_told_by_the_next_one_if_a_receiver_died_over_it(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_with_temporal_away_nothing_is_kept_for_later_and_each_answer_has_its_receipt(
+async def test_without_temporal_each_answer_has_its_receipt_and_nothing_is_kept(
     store: Store, job_id: str, client: Client, *, nobody: Client
 ) -> None:
     await start_job(client, job_id)
@@ -168,7 +168,7 @@ class Refusing:
     ],
 )
 @pytest.mark.parametrize("task_status", ["processing", "succeed"])
-async def test_what_temporal_refuses_is_no_answer_about_the_job(
+async def test_refusal_by_temporal_says_nothing_about_the_job(
     status: RPCStatusCode, message: str, task_status: str, *, tmp_path: Path
 ) -> None:
     client: Any = Refusing(status, message)
@@ -178,7 +178,7 @@ async def test_what_temporal_refuses_is_no_answer_about_the_job(
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b'{"job_id": 1}'])
-async def test_a_damaged_receipt_keeps_its_number_and_says_nothing(
+async def test_damaged_receipt_keeps_its_number(
     store: Store, job_id: str, nobody: Client, *, damage: bytes
 ) -> None:
     receiver = Receiver(store, nobody, SECRET)
@@ -191,7 +191,7 @@ async def test_a_damaged_receipt_keeps_its_number_and_says_nothing(
     }
 
 
-async def test_a_write_whose_answer_was_lost_is_known_again(
+async def test_write_with_a_lost_answer_is_recognised(
     store: Store, job_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client of an object store tries again by itself, and finds what it has put."""
@@ -201,7 +201,7 @@ async def test_a_write_whose_answer_was_lost_is_known_again(
     assert len(Receipts(store).of_job(job_id)) == 1
 
 
-async def test_with_a_full_disk_it_is_refused_and_told_later(
+async def test_full_disk_refuses_and_a_later_callback_is_taken(
     small_disk: NewDisk, tmp_path: Path, client: Client
 ) -> None:
     disk = small_disk(tmp_path / "data")
@@ -217,7 +217,7 @@ async def test_with_a_full_disk_it_is_refused_and_told_later(
         assert await vendor.fate("processing") == "applied"
 
 
-async def test_while_the_store_is_away_nothing_is_taken() -> None:
+async def test_unreachable_store_takes_nothing() -> None:
     client = await client_of_nobody(free_port())
     away = chosen_store(settings_of_bucket(f"http://127.0.0.1:{free_port()}"))
     receiver = Receiver(away, client, SECRET)
@@ -225,7 +225,7 @@ async def test_while_the_store_is_away_nothing_is_taken() -> None:
         await receiver.receive(f"{new_job_id()}.video.1", callback("processing"))
 
 
-async def test_the_receipts_of_a_job_are_bounded(
+async def test_receipts_of_a_job_are_bounded(
     store: Store, job_id: str, nobody: Client, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MOST >= 100

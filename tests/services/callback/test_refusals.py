@@ -17,7 +17,7 @@ from tests.services.callback.conftest import SECRET, Vendor
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_a_wrong_token_learns_nothing(offline: Vendor) -> None:
+async def test_wrong_token_gets_no_detail(offline: Vendor) -> None:
     offline.record()
     wrong = await offline.http.post(offline.address(secret="x" * 20), content=b"{", headers=JSON)
     absent = await offline.http.post("/callback/kling", json=offline.body())
@@ -29,7 +29,9 @@ async def test_a_wrong_token_learns_nothing(offline: Vendor) -> None:
     assert [row["fate"] for row in await offline.receipts()] == ["rejected"]
 
 
-async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forgeries_do_not_fill_the_disk(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MOST_FORGED", 3)
     wrong = vendor.address(secret="x" * 20)
     assert (await vendor.http.post(wrong, json={})).status_code == 404
@@ -41,7 +43,7 @@ async def test_forged_ones_fill_no_disk(vendor: Vendor, monkeypatch: pytest.Monk
     assert len(await vendor.receipts()) == 3
 
 
-async def test_an_images_task_has_no_callback(offline: Vendor) -> None:
+async def test_task_of_an_image_has_no_callback(offline: Vendor) -> None:
     """Not even under a token that fits."""
     offline.record()
     address = callback_url("", SECRET, external_id(offline.job_id, "image", 1))
@@ -50,7 +52,7 @@ async def test_an_images_task_has_no_callback(offline: Vendor) -> None:
     assert await offline.receipts() == []
 
 
-async def test_a_large_body_is_refused_announced_or_not(vendor: Vendor) -> None:
+async def test_large_body_is_refused_with_or_without_its_length(vendor: Vendor) -> None:
     large = b" " * (routes.MAX_BODY + 1)
     announced = await vendor.http.post(vendor.address(), content=large, headers=JSON)
 
@@ -65,7 +67,7 @@ async def test_a_large_body_is_refused_announced_or_not(vendor: Vendor) -> None:
         assert answer.json()["code"] == "body_too_large"
 
 
-async def test_a_body_full_of_mistakes_is_refused_cheaply(offline: Vendor) -> None:
+async def test_many_mistakes_are_refused_cheaply(offline: Vendor) -> None:
     for body in (
         b'{"task_id":[' + b"1," * 120_000 + b"1]}",
         b"[" + b"{}," * 80_000 + b"{}]",
@@ -80,9 +82,7 @@ async def test_a_body_full_of_mistakes_is_refused_cheaply(offline: Vendor) -> No
         assert peak < 50_000_000
 
 
-async def test_a_body_that_drips_is_cut_off(
-    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slow_body_is_cut_off(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "READ_SECONDS", 0.05)
     parts = urlsplit(str(vendor.http.base_url))
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -92,7 +92,7 @@ async def test_a_body_that_drips_is_cut_off(
     writer.close()
 
 
-async def test_a_forged_body_is_not_read(vendor: Vendor) -> None:
+async def test_forged_body_is_not_read(vendor: Vendor) -> None:
     parts = urlsplit(str(vendor.http.base_url))
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     path = vendor.address(secret="x" * 20)
@@ -117,7 +117,7 @@ WRONG = [
 ]
 
 
-async def test_what_is_no_callback_is_refused_by_field(offline: Vendor) -> None:
+async def test_invalid_callback_is_refused_by_field(offline: Vendor) -> None:
     for raw, field in WRONG:
         answer = await offline.http.post(offline.address(), content=raw, headers=JSON)
         assert answer.status_code == 422, raw
@@ -131,7 +131,7 @@ async def test_what_is_no_callback_is_refused_by_field(offline: Vendor) -> None:
     assert {(each["fate"], each["task_id"]) for each in receipts} == {("rejected", None)}
 
 
-async def test_no_token_reaches_a_file(offline: Vendor) -> None:
+async def test_no_file_contains_a_token(offline: Vendor) -> None:
     offline.record()
     await offline.send("processing")
     await offline.http.post(offline.address(secret="x" * 20), json=offline.body())

@@ -68,7 +68,7 @@ def _captured_id(section: str) -> str:
     return str(_reply(section, "POST /prompt", 0)["prompt_id"])
 
 
-async def test_a_run_is_told_and_kept_as_captured(real: Service) -> None:
+async def test_run_and_its_history_match_the_capture(real: Service) -> None:
     theirs = {_captured_id("first"): "P"}
     async with listening(real, CLIENT) as socket:
         extra = {"foo": "bar"}
@@ -83,7 +83,7 @@ async def test_a_run_is_told_and_kept_as_captured(real: Service) -> None:
         assert _same(await real.json(call), ours) == _same(kept, theirs)
 
 
-async def test_the_same_graph_again_is_a_cache_hit_on_the_same_file(real: Service) -> None:
+async def test_repeated_graph_is_a_cache_hit_with_the_same_file(real: Service) -> None:
     section = "same workflow again (cache)"
     theirs = {_captured_id(section): "P"}
     await entry_of(real, simple_graph())
@@ -99,7 +99,7 @@ async def test_the_same_graph_again_is_a_cache_hit_on_the_same_file(real: Servic
     assert _same(kept, ours) == _same(_reply(section, "GET /history"), theirs)
 
 
-async def test_without_a_client_id_only_the_nodes_are_told_to_everybody(real: Service) -> None:
+async def test_without_a_client_id_everybody_gets_the_nodes(real: Service) -> None:
     section = "no client_id"
     theirs = {_captured_id(section): "P"}
     async with listening(real, CLIENT) as socket:
@@ -150,14 +150,14 @@ async def test_errors_have_the_captured_bodies(real: Service) -> None:
         assert _same(told, ids) == _same(captured["body"], ids)
 
 
-async def test_a_body_that_is_no_json_is_the_servers_own_trouble(real: Service) -> None:
+async def test_invalid_json_is_a_server_error(real: Service) -> None:
     captured = next(it for it in SECTIONS["errors"] if it.get("status") == 500)
     reply = await real.http.post("/prompt", content=b"{")
     assert (reply.status_code, reply.text) == (500, captured["body"])
     assert reply.headers["content-type"] == captured["type"]
 
 
-async def test_what_is_not_there(real: Service) -> None:
+async def test_unknown_routes_and_ids(real: Service) -> None:
     for captured in SECTIONS["misc"]:
         method, path = captured["call"].split(" ")
         if path.endswith("/cancel"):
@@ -173,7 +173,7 @@ async def test_what_is_not_there(real: Service) -> None:
     assert unknown.json() == {"cancelled": False}
 
 
-async def test_an_interrupted_run_is_kept_as_captured(real: Service) -> None:
+async def test_interrupted_run_matches_the_capture(real: Service) -> None:
     section = "runtime error 2 / interrupt"
     await real.http.put("/admin/config", json={"speed": 1})
     async with listening(real, CLIENT) as socket:
@@ -213,7 +213,7 @@ async def _run(service: Service, socket: Socket, graph: Json, **members: object)
     return told(await (socket.finish() if "client_id" in members else socket.idle()))
 
 
-async def test_runs_that_are_new_and_cached_whole_and_in_part(image_mock: Service) -> None:
+async def test_new_cached_and_partly_cached_runs(image_mock: Service) -> None:
     async with listening(image_mock) as socket:
         graph = simple_graph(prefix="one")
         assert await _run(image_mock, socket, graph, client_id="me") == FRAMES["03 one good run"]
@@ -222,7 +222,7 @@ async def test_runs_that_are_new_and_cached_whole_and_in_part(image_mock: Servic
         assert await _run(image_mock, socket, graph, client_id="me") == FRAMES["03 half cached"]
 
 
-async def test_who_hears_of_a_run_that_is_not_his(image_mock: Service) -> None:
+async def test_frames_of_other_clients_runs(image_mock: Service) -> None:
     async with listening(image_mock, "listener") as socket:
         anonymous = await _run(image_mock, socket, simple_graph(1))
         assert anonymous == FRAMES["03 at another socket, prompt without client_id"]
@@ -230,7 +230,7 @@ async def test_who_hears_of_a_run_that_is_not_his(image_mock: Service) -> None:
         assert told(await socket.idle()) == FRAMES["03 at another socket, client_id of nobody"]
 
 
-async def test_the_steps_of_a_run_without_a_client_are_told_to_all(image_mock: Service) -> None:
+async def test_steps_of_a_run_without_a_client_reach_everybody(image_mock: Service) -> None:
     async with listening(image_mock, "onlooker") as socket:
         await queue(image_mock, sampler_graph(seed=1))
         await socket.idle()
@@ -238,7 +238,7 @@ async def test_the_steps_of_a_run_without_a_client_are_told_to_all(image_mock: S
     assert steps == FRAMES["13 at another socket, txt2img without client_id"]
 
 
-async def test_a_failing_run_ends_with_the_last_word(image_mock: Service) -> None:
+async def test_failing_run_ends_with_its_last_frame(image_mock: Service) -> None:
     files = {"image": ("bad.png", b"no picture at all", "image/png")}
     await image_mock.http.post("/upload/image", files=files)
     graph = simple_graph()
@@ -255,7 +255,7 @@ async def test_a_failing_run_ends_with_the_last_word(image_mock: Service) -> Non
     assert (job["status"], job["execution_error"]) == ("failed", error)
 
 
-async def test_a_cancelled_run_ends_at_its_next_node(image_mock: Service) -> None:
+async def test_cancelled_run_ends_at_its_next_node(image_mock: Service) -> None:
     await image_mock.http.put("/admin/config", json={"speed": 1})
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, long_graph(4), client_id="me")
@@ -279,7 +279,7 @@ async def test_a_cancelled_run_ends_at_its_next_node(image_mock: Service) -> Non
     assert (await image_mock.post(f"{path}/cancel", None)).json() == {"cancelled": False}
 
 
-async def test_what_was_made_before_a_cancel_stays_and_is_cached(image_mock: Service) -> None:
+async def test_results_made_before_a_cancel_stay_cached(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "stick", "with": {"at": 60}})
     graph = long_graph(3, early=True)
     async with listening(image_mock) as socket:
@@ -302,7 +302,7 @@ async def test_what_was_made_before_a_cancel_stays_and_is_cached(image_mock: Ser
     assert messages[1][1]["nodes"] == ["1", "50", "2"]
 
 
-async def test_an_interruption_of_a_run_without_a_client_is_told_to_all(
+async def test_interruption_without_a_client_reaches_everybody(
     image_mock: Service,
 ) -> None:
     await image_mock.arm({"where": "start", "do": "stick", "with": {"at": 45}})
@@ -314,7 +314,7 @@ async def test_an_interruption_of_a_run_without_a_client_is_told_to_all(
         assert told(await socket.idle()) == FRAMES["06 run without client_id cancelled"]
 
 
-async def test_coming_back_in_the_middle(image_mock: Service) -> None:
+async def test_reconnect_during_a_run(image_mock: Service) -> None:
     await image_mock.http.put("/admin/config", json={"speed": 10})
     async with listening(image_mock) as socket:
         await queue(image_mock, long_graph(5), client_id="me")
@@ -328,7 +328,7 @@ async def test_coming_back_in_the_middle(image_mock: Service) -> None:
     assert frames.replace("ps 1:f1/1 2:f1/1 3:f1/1", "ps +2 3:f1/1") == expected
 
 
-async def test_the_change_from_one_prompt_to_the_next(image_mock: Service) -> None:
+async def test_switch_from_one_prompt_to_the_next(image_mock: Service) -> None:
     rule = {"where": "start", "do": "stick", "with": {"at": 50}, "match": {"nth": 1}}
     await image_mock.arm(rule)
     async with listening(image_mock) as socket:

@@ -28,7 +28,7 @@ async def _image_of(service: Service, graph: Json, **members: object) -> Json:
     return dict(next(iter(outputs.values()))["images"][0])
 
 
-async def test_no_file_is_there_before_its_node_has_saved_it(image_mock: Service) -> None:
+async def test_file_appears_only_after_its_node_has_saved_it(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "stick"})
     runs = await queue(image_mock, simple_graph(1, "early/1/pic"))
     waits = await queue(image_mock, simple_graph(2, "early/2/pic"))
@@ -40,7 +40,7 @@ async def test_no_file_is_there_before_its_node_has_saved_it(image_mock: Service
     assert [await _status_of(image_mock, f"early/{n}") for n in (1, 2)] == [404, 404]
 
 
-async def test_a_restart_leaves_what_was_saved_and_nothing_else(image_mock: Service) -> None:
+async def test_restart_keeps_only_saved_files(image_mock: Service) -> None:
     done = await _image_of(image_mock, simple_graph(1, "jobs/1/pic"))
     temp = simple_graph(2)
     temp["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
@@ -65,7 +65,7 @@ async def test_a_restart_leaves_what_was_saved_and_nothing_else(image_mock: Serv
     assert (done["filename"], again["filename"]) == ("pic_00001_.png", "pic_00002_.png")
 
 
-async def test_a_file_is_served_while_it_is_written_and_stays_half_after_a_kill(
+async def test_file_is_served_while_written_and_stays_incomplete_after_a_kill(
     image_mock: Service,
 ) -> None:
     slow = {"native": {"write_seconds": 4000}}
@@ -98,13 +98,13 @@ async def test_a_file_is_served_while_it_is_written_and_stays_half_after_a_kill(
     assert (await image_mock.http.get("/view", params=where)).content == left
 
 
-async def test_numbers_are_given_when_a_file_is_saved(image_mock: Service) -> None:
+async def test_numbers_are_assigned_when_a_file_is_saved(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "fail", "match": {"nth": 1}})
     await entry_of(image_mock, simple_graph(1, "pic"))
     assert (await _image_of(image_mock, simple_graph(2, "pic")))["filename"] == "pic_00001_.png"
 
 
-async def test_files_and_numbers_outlive_the_process_and_temp_does_not(tmp_path: Path) -> None:
+async def test_files_and_numbers_outlive_the_process_but_temp_does_not(tmp_path: Path) -> None:
     kept = {"mock_ledger": "disk", "data_dir": tmp_path}
     temp = simple_graph(2)
     temp["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
@@ -127,7 +127,7 @@ async def test_files_and_numbers_outlive_the_process_and_temp_does_not(tmp_path:
     assert again == {**first, "filename": "pic_00002_.png"}
 
 
-async def test_the_cache_is_asked_when_a_prompt_begins(image_mock: Service) -> None:
+async def test_cache_is_checked_when_a_prompt_begins(image_mock: Service) -> None:
     answers = [await queue(image_mock, simple_graph(5, "equal")) for _ in range(2)]
     first, second = [await history_of(image_mock, it["prompt_id"]) for it in answers]
     assert first["outputs"] == second["outputs"]
@@ -135,7 +135,7 @@ async def test_the_cache_is_asked_when_a_prompt_begins(image_mock: Service) -> N
     assert cached == [[], ["1", "2"]]
 
 
-async def test_a_picture_that_was_replaced_is_loaded_anew(image_mock: Service) -> None:
+async def test_replaced_picture_is_loaded_again(image_mock: Service) -> None:
     async def upload(color: str) -> None:
         out = io.BytesIO()
         Image.new("RGB", (8, 8), color).save(out, "PNG")
@@ -167,7 +167,7 @@ async def test_prefixes_become_the_captured_names(image_mock: Service) -> None:
         assert await _status_of(image_mock, subfolder, filename) == 200
 
 
-async def test_a_prefix_that_leads_out_fails_the_run(image_mock: Service) -> None:
+async def test_prefix_outside_the_folder_fails_the_run(image_mock: Service) -> None:
     for prefix, kind, said in (
         ("/abs/x", "Exception", "Saving image outside the output folder is not allowed."),
         ("../../x", "Exception", "commonpath: "),
@@ -183,7 +183,7 @@ async def test_a_prefix_that_leads_out_fails_the_run(image_mock: Service) -> Non
         assert said in error["exception_message"]
 
 
-async def test_a_batch_is_saved_picture_by_picture(image_mock: Service) -> None:
+async def test_batch_is_saved_picture_by_picture(image_mock: Service) -> None:
     graph = simple_graph(prefix="batch")
     graph["1"]["inputs"]["batch_size"] = 3
     answer = await queue(image_mock, graph)
@@ -194,7 +194,7 @@ async def test_a_batch_is_saved_picture_by_picture(image_mock: Service) -> None:
     assert (await _image_of(image_mock, simple_graph(9, "batch")))["filename"] == "batch_00004_.png"
 
 
-async def test_addresses_that_lead_elsewhere(image_mock: Service) -> None:
+async def test_paths_outside_the_folder_are_refused(image_mock: Service) -> None:
     """Source of the statuses: comfyui-capture-2.txt, section 10."""
     await _image_of(image_mock, simple_graph(1, "vw/pic"))
     for query, status in (
@@ -215,7 +215,7 @@ async def test_addresses_that_lead_elsewhere(image_mock: Service) -> None:
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_the_ledger_knows_the_first_picture_made_or_cached(image_mock: Service) -> None:
+async def test_ledger_has_the_first_picture_new_or_cached(image_mock: Service) -> None:
     graph = simple_graph()
     graph["1"]["inputs"]["batch_size"] = 2
     image = await _image_of(image_mock, graph)
@@ -232,7 +232,7 @@ async def _upload(
     return await service.http.post("/upload/image", files=files, data=data)
 
 
-async def test_the_same_name_with_other_bytes_gets_a_number(image_mock: Service) -> None:
+async def test_same_name_with_other_bytes_gets_a_number(image_mock: Service) -> None:
     names = [
         (await _upload(image_mock, body=body, **data)).json()["name"]
         for body, data in (
@@ -275,7 +275,7 @@ async def test_names_and_folders(image_mock: Service) -> None:
             assert (await image_mock.http.get("/view", params=place)).content == b"one"
 
 
-async def test_what_is_no_picture_in_a_form(image_mock: Service) -> None:
+async def test_uploads_that_are_no_picture(image_mock: Service) -> None:
     url = "/upload/image"
     no_field = await image_mock.http.post(url, files={"other": (None, "x")})
     text = await image_mock.http.post(url, files={"image": (None, "x")})
@@ -283,14 +283,14 @@ async def test_what_is_no_picture_in_a_form(image_mock: Service) -> None:
     assert [it.status_code for it in (no_field, text, no_form)] == [400, 500, 400]
 
 
-async def test_a_script_is_served_as_what_can_do_no_harm(image_mock: Service) -> None:
+async def test_script_is_served_harmlessly(image_mock: Service) -> None:
     await _upload(image_mock, "x.html", b"<script></script>")
     reply = await image_mock.http.get("/view?filename=x.html&type=input")
     assert reply.headers["content-type"] == "application/octet-stream"
     assert reply.headers["content-disposition"] == 'attachment; filename="x.html"'
 
 
-async def test_a_picture_of_another_folder_is_loaded_by_its_name(image_mock: Service) -> None:
+async def test_picture_of_another_folder_is_loaded_by_its_name(image_mock: Service) -> None:
     await entry_of(image_mock, simple_graph(prefix="pos"))
     graph = simple_graph(prefix="again")
     graph["1"] = {"class_type": "LoadImage", "inputs": {"image": "pos_00001_.png [output]"}}

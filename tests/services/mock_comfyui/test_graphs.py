@@ -69,7 +69,7 @@ async def _refused(service: Service, graph: Json) -> Json:
     return dict(reply.json())
 
 
-async def test_what_is_wrong_in_a_graph_is_told_as_captured(image_mock: Service) -> None:
+async def test_wrong_graphs_are_refused_as_captured(image_mock: Service) -> None:
     for name, error in CAPTURED["outer"].items():
         assert await _refused(image_mock, GRAPHS[name]) == {"error": error, "node_errors": {}}
     for name, details in CAPTURED["details"].items():
@@ -88,7 +88,7 @@ async def test_what_is_wrong_in_a_graph_is_told_as_captured(image_mock: Service)
     assert (error["type"], error["message"]) == ("invalid_prompt", expected)
 
 
-async def test_what_the_server_stumbles_over(image_mock: Service) -> None:
+async def test_graphs_that_break_the_server(image_mock: Service) -> None:
     bodies: tuple[Json | None, ...] = (
         {"prompt": None},
         {"prompt": []},
@@ -108,7 +108,7 @@ async def test_what_the_server_stumbles_over(image_mock: Service) -> None:
     assert (await image_mock.json("/admin/stats"))["accepted"] == 0
 
 
-async def test_values_are_converted_in_the_graph(image_mock: Service) -> None:
+async def test_values_of_a_graph_are_converted(image_mock: Service) -> None:
     graph = simple_graph()
     graph["1"]["inputs"].update(width=64.9, height="32", batch_size=True)
     entry = await entry_of(image_mock, graph)
@@ -117,7 +117,7 @@ async def test_values_are_converted_in_the_graph(image_mock: Service) -> None:
     assert [kept[name] for name in ("width", "height", "batch_size")] == [64, 32, 1]
 
 
-async def test_a_text_in_the_place_of_a_link_fails_in_the_run(image_mock: Service) -> None:
+async def test_text_in_place_of_a_link_fails_in_the_run(image_mock: Service) -> None:
     graph = simple_graph()
     graph["2"]["inputs"]["images"] = "1"
     kind, error = (await entry_of(image_mock, graph))["status"]["messages"][-1]
@@ -138,7 +138,7 @@ async def test_samplers_of_the_real_server_are_known(image_mock: Service) -> Non
     assert error["extra_info"]["input_config"] is None
 
 
-async def test_secrets_are_kept_out_of_every_answer(image_mock: Service) -> None:
+async def test_secrets_are_in_no_answer(image_mock: Service) -> None:
     extra = {
         "client_id": "inner",
         "api_key_comfy_org": "S3CRET",
@@ -167,7 +167,7 @@ def _node(kind: str, **inputs: object) -> Json:
     return {"class_type": kind, "inputs": inputs}
 
 
-async def test_types_are_told_as_captured_with_the_files_that_there_are(
+async def test_node_types_match_the_capture_and_list_the_files(
     image_mock: Service,
 ) -> None:
     assert await image_mock.json("/object_info/PreviewImage") == CATALOGUE["whole"]
@@ -210,7 +210,7 @@ async def test_models_and_small_routes_of_the_server(image_mock: Service) -> Non
     assert await image_mock.json("/settings") == {}
 
 
-async def test_freed_memory_has_nothing_cached(image_mock: Service) -> None:
+async def test_freed_memory_clears_the_cache(image_mock: Service) -> None:
     cached = []
     for body in (None, {"unload_models": True}, {"unload_models": True, "free_memory": True}):
         if body is not None:
@@ -220,7 +220,7 @@ async def test_freed_memory_has_nothing_cached(image_mock: Service) -> None:
     assert cached == [[], ["1", "2"], []]
 
 
-async def test_a_prompt_drops_from_the_cache_what_it_does_not_use(image_mock: Service) -> None:
+async def test_prompt_drops_unused_results_from_the_cache(image_mock: Service) -> None:
     """So the first graph runs again after another one, and makes a file of its own."""
     files = []
     for color in (1, 2, 1):
@@ -248,7 +248,7 @@ SAVERS: dict[str, tuple[Json, str]] = {
 }
 
 
-async def test_each_node_that_saves_names_its_files_in_its_own_way(image_mock: Service) -> None:
+async def test_each_saving_node_names_its_files_differently(image_mock: Service) -> None:
     for kind, (inputs, name) in SAVERS.items():
         for number in (1, 2):
             graph = simple_graph(number)
@@ -261,7 +261,7 @@ async def test_each_node_that_saves_names_its_files_in_its_own_way(image_mock: S
         Image.open(io.BytesIO(reply.content)).load()
 
 
-async def test_a_format_brings_inputs_of_its_own(image_mock: Service) -> None:
+async def test_format_adds_its_own_inputs(image_mock: Service) -> None:
     graph = {
         "1": FULL,
         "2": _node("SaveImageAdvanced", images=["1", 0], filename_prefix="x", format="png"),

@@ -34,7 +34,7 @@ async def _image(service: Service, graph: Json) -> Json:
     return dict(entry["outputs"]["2"]["images"][0])
 
 
-async def test_an_old_server_takes_any_id_and_has_no_jobs(image_mock: Service) -> None:
+async def test_old_server_takes_any_id_and_has_no_jobs(image_mock: Service) -> None:
     await _set(image_mock, version="0.3.64")
     taken = [
         (await queue(image_mock, simple_graph(color), prompt_id=given))["prompt_id"]
@@ -49,7 +49,7 @@ async def test_an_old_server_takes_any_id_and_has_no_jobs(image_mock: Service) -
     assert (await image_mock.json("/system_stats"))["system"]["comfyui_version"] == "0.3.64"
 
 
-async def test_an_interruption_that_heeds_no_id_stops_whatever_runs(image_mock: Service) -> None:
+async def test_old_interrupt_ignores_the_id(image_mock: Service) -> None:
     await _set(image_mock, interrupt="global")
     await image_mock.arm({"where": "start", "do": "stick", "match": {"nth": 1}})
     runs = await queue(image_mock, simple_graph(1))
@@ -59,7 +59,7 @@ async def test_an_interruption_that_heeds_no_id_stops_whatever_runs(image_mock: 
     assert messages[-1][0] == "execution_interrupted"
 
 
-async def test_ids_of_ours_that_are_ignored(image_mock: Service) -> None:
+async def test_client_ids_can_be_ignored(image_mock: Service) -> None:
     await _set(image_mock, prompt_ids="ignored")
     ours = str(uuid.uuid4())
     theirs = (await queue(image_mock, simple_graph(), prompt_id=ours))["prompt_id"]
@@ -71,7 +71,7 @@ async def test_ids_of_ours_that_are_ignored(image_mock: Service) -> None:
     assert (await image_mock.row(ours))["job_id"] == theirs
 
 
-async def test_a_stalled_socket_gets_its_frames_later(image_mock: Service) -> None:
+async def test_stalled_socket_gets_its_frames_later(image_mock: Service) -> None:
     async with listening(image_mock) as socket:
         await _set(image_mock, sockets="stalled")
         assert (await entry_of(image_mock, simple_graph(), client_id="me"))["status"]["completed"]
@@ -81,7 +81,7 @@ async def test_a_stalled_socket_gets_its_frames_later(image_mock: Service) -> No
     assert kinds[-3:] == ["execution_success", "status", "executing"]
 
 
-async def test_a_stolen_socket_is_deaf_until_it_comes_back(image_mock: Service) -> None:
+async def test_replaced_socket_is_deaf_until_it_reconnects(image_mock: Service) -> None:
     async with listening(image_mock) as socket:
         await _set(image_mock, sockets="stolen")
         await entry_of(image_mock, simple_graph(1), client_id="me")
@@ -96,7 +96,7 @@ async def test_a_stolen_socket_is_deaf_until_it_comes_back(image_mock: Service) 
         await socket.finish()
 
 
-async def test_without_the_key_all_is_401(image_mock: Service) -> None:
+async def test_missing_key_is_401(image_mock: Service) -> None:
     keys = [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}]
     image = await _image(image_mock, simple_graph())
     await _set(image_mock, key=KEY)
@@ -118,7 +118,7 @@ async def test_without_the_key_all_is_401(image_mock: Service) -> None:
     assert (await image_mock.post("/img/submit", {"prompt": "x"})).status_code == 202
 
 
-async def test_a_file_at_a_signed_address(image_mock: Service) -> None:
+async def test_file_at_a_signed_address(image_mock: Service) -> None:
     image = await _image(image_mock, simple_graph(prefix="sub/雪"))
     port = image_mock.http.base_url.port
     await _set(image_mock, view="signed", signed_base=f"http://localhost:{port}", key=KEY)
@@ -158,7 +158,7 @@ async def test_out_of_memory(image_mock: Service) -> None:
     assert not (await image_mock.json("/admin/ledger"))[-1]["charged"]
 
 
-async def test_pages_of_others_are_refused_on_every_route(image_mock: Service) -> None:
+async def test_foreign_origins_are_refused_on_every_route(image_mock: Service) -> None:
     port = image_mock.http.base_url.port
     for origin, status in (
         (f"http://127.0.0.1:{port}", 200),
@@ -173,7 +173,7 @@ async def test_pages_of_others_are_refused_on_every_route(image_mock: Service) -
     assert (await image_mock.http.get("/queue", headers=cross)).status_code == 403
 
 
-async def test_a_refused_socket_is_no_error_of_the_log(tmp_path: Path) -> None:
+async def test_refused_socket_logs_no_error(tmp_path: Path) -> None:
     log = tmp_path / "log"
     environment = {"DATA_DIR": str(tmp_path), "LOG_LEVEL": "DEBUG"}
     async with running(

@@ -19,7 +19,7 @@ from tests.services.mock_comfyui.client import (
 from tests.services.mock_core.serving import Service, comfyui, running
 
 
-async def test_a_picture_of_the_graphs_size_carries_the_graph(image_mock: Service) -> None:
+async def test_picture_has_the_graphs_size_and_carries_the_graph(image_mock: Service) -> None:
     graph = sampler_graph()
     graph["9"]["inputs"]["filename_prefix"] = "cats/nap"
     workflow = {"id": "w", "title": "雪"}
@@ -45,7 +45,7 @@ async def test_rules_match_the_text_of_a_graph(image_mock: Service) -> None:
 
 
 @pytest.mark.parametrize(("told", "noted"), [("job-1.2", "job-1.2"), (5, "given"), (None, "given")])
-async def test_what_the_caller_calls_it_may_come_along(
+async def test_extra_data_of_the_caller_is_kept(
     image_mock: Service, told: object, noted: str
 ) -> None:
     given = str(uuid.uuid4())
@@ -57,7 +57,7 @@ async def test_what_the_caller_calls_it_may_come_along(
     assert row["attempt"] == (2 if noted == "job-1.2" else 1)
 
 
-async def test_the_queue_shows_what_runs_and_what_waits() -> None:
+async def test_queue_shows_running_and_waiting_prompts() -> None:
     async with running(comfyui()) as service:
         await service.arm({"where": "start", "do": "stick"})
         runs = await queue(service, simple_graph(1))
@@ -88,13 +88,13 @@ async def test_pages_of_the_history(image_mock: Service) -> None:
         assert (await image_mock.http.get(f"/history{query}")).status_code == 500
 
 
-async def test_a_list_that_is_none_is_the_servers_trouble(image_mock: Service) -> None:
+async def test_wrong_list_is_a_server_error(image_mock: Service) -> None:
     assert (await image_mock.post("/queue", {"delete": None})).status_code == 500
     assert (await image_mock.http.post("/queue")).status_code == 500
     assert (await image_mock.post("/queue", {"delete": ["nope", 5]})).status_code == 200
 
 
-async def test_faults_meet_the_native_wire(image_mock: Service) -> None:
+async def test_faults_apply_to_the_native_routes(image_mock: Service) -> None:
     await image_mock.arm(
         {"where": "submit", "do": "refuse", "with": {"status": 503}, "often": {"first": 1}},
         {"where": "progress", "do": "no-url"},
@@ -108,7 +108,7 @@ async def test_faults_meet_the_native_wire(image_mock: Service) -> None:
     assert entry["outputs"] == {}
 
 
-async def test_a_reset_forgets_queue_history_and_cache(image_mock: Service) -> None:
+async def test_reset_clears_queue_history_and_cache(image_mock: Service) -> None:
     await entry_of(image_mock, simple_graph())
     await image_mock.post("/admin/reset", None)
     assert await image_mock.json("/history") == {}
@@ -119,7 +119,7 @@ async def test_a_reset_forgets_queue_history_and_cache(image_mock: Service) -> N
 SLOW = {"speed": 2}
 
 
-async def test_2_a_restart_cuts_the_sockets_and_forgets_what_was_cached(
+async def test_restart_cuts_the_sockets_and_clears_the_cache(
     image_mock: Service,
 ) -> None:
     await entry_of(image_mock, simple_graph())
@@ -131,7 +131,7 @@ async def test_2_a_restart_cuts_the_sockets_and_forgets_what_was_cached(
     assert messages[1][1]["nodes"] == []
 
 
-async def test_3_the_same_id_twice_runs_twice(image_mock: Service) -> None:
+async def test_same_id_sent_twice_runs_twice(image_mock: Service) -> None:
     prompt_id = str(uuid.uuid4())
     for color in (1, 2):
         answer = await queue(image_mock, simple_graph(color), prompt_id=prompt_id)
@@ -141,7 +141,7 @@ async def test_3_the_same_id_twice_runs_twice(image_mock: Service) -> None:
     assert (stats["accepted"], stats["duplicates"]) == (2, 1)
 
 
-async def test_6_success_is_told_before_the_history_is_written(image_mock: Service) -> None:
+async def test_success_is_sent_before_the_history_is_written(image_mock: Service) -> None:
     # Long enough to look.
     image_mock.app.state.queue.history_lag = 60
     async with listening(image_mock) as socket:
@@ -151,14 +151,14 @@ async def test_6_success_is_told_before_the_history_is_written(image_mock: Servi
     assert (await image_mock.json(f"/api/jobs/{answer['prompt_id']}"))["status"] == "in_progress"
 
 
-async def test_6_the_history_is_there_with_the_last_word(image_mock: Service) -> None:
+async def test_history_is_complete_with_the_last_frame(image_mock: Service) -> None:
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, simple_graph(), client_id="me")
         await socket.until("executing", node=None)
         assert await image_mock.json(f"/history/{answer['prompt_id']}") != {}
 
 
-async def test_7_an_end_missed_while_away_is_never_told_again(image_mock: Service) -> None:
+async def test_end_missed_while_disconnected_is_never_sent_again(image_mock: Service) -> None:
     await image_mock.http.put("/admin/config", json=SLOW)
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, simple_graph(), client_id="me")

@@ -17,7 +17,7 @@ async def _occupied(service: Service) -> str:
     return str(answer["prompt_id"])
 
 
-async def test_never_two_run_at_once(image_mock: Service) -> None:
+async def test_one_prompt_runs_at_a_time(image_mock: Service) -> None:
     answers = await asyncio.gather(*(queue(image_mock, simple_graph(n)) for n in range(6)))
     rows: list[int] = []
     while (body := await image_mock.json("/queue"))["queue_running"] or body["queue_pending"]:
@@ -27,7 +27,7 @@ async def test_never_two_run_at_once(image_mock: Service) -> None:
         assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
 
 
-async def test_the_old_end_is_told_of_an_id_that_runs_again(image_mock: Service) -> None:
+async def test_id_that_runs_again_shows_its_old_end(image_mock: Service) -> None:
     prompt_id = str(uuid.uuid4())
     await queue(image_mock, simple_graph(1), prompt_id=prompt_id)
     await history_of(image_mock, prompt_id)
@@ -43,7 +43,7 @@ async def test_the_old_end_is_told_of_an_id_that_runs_again(image_mock: Service)
     assert (await image_mock.json(f"/api/jobs/{prompt_id}"))["status"] == "completed"
 
 
-async def test_an_id_that_runs_again_keeps_its_place_in_the_history(image_mock: Service) -> None:
+async def test_id_that_runs_again_keeps_its_place_in_the_history(image_mock: Service) -> None:
     ids = [str(uuid.uuid4()) for _ in range(2)]
     for color, prompt_id in enumerate([*ids, ids[0]]):
         await queue(image_mock, simple_graph(color), prompt_id=prompt_id)
@@ -54,7 +54,7 @@ async def test_an_id_that_runs_again_keeps_its_place_in_the_history(image_mock: 
     assert list(entries) == ids
 
 
-async def test_the_one_that_runs_is_cancelled_before_the_one_that_waits(
+async def test_cancel_stops_the_running_prompt_before_the_waiting_one(
     image_mock: Service,
 ) -> None:
     prompt_id = await _occupied(image_mock)
@@ -68,7 +68,7 @@ async def test_the_one_that_runs_is_cancelled_before_the_one_that_waits(
     assert entries[prompt_id]["status"]["completed"]
 
 
-async def test_what_never_starts_waits_while_others_run(image_mock: Service) -> None:
+async def test_stuck_prompt_waits_while_others_run(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "never-start", "match": {"nth": 1}})
     never = await queue(image_mock, simple_graph(1))
     await entry_of(image_mock, simple_graph(2))
@@ -77,7 +77,7 @@ async def test_what_never_starts_waits_while_others_run(image_mock: Service) -> 
     assert (await image_mock.json("/prompt"))["exec_info"]["queue_remaining"] == 0
 
 
-async def test_an_interruption_is_meant_for_one_unless_nobody_is_named(
+async def test_interrupt_stops_the_named_prompt_or_the_running_one(
     image_mock: Service,
 ) -> None:
     runs = await _occupied(image_mock)
@@ -96,7 +96,7 @@ async def test_an_interruption_is_meant_for_one_unless_nobody_is_named(
     assert (await history_of(image_mock, waits))["status"]["completed"]
 
 
-async def test_an_empty_id_stops_whatever_runs_and_an_idle_one_nothing(
+async def test_empty_id_stops_the_running_prompt(
     image_mock: Service,
 ) -> None:
     assert (await image_mock.post("/interrupt", {})).status_code == 200
@@ -113,7 +113,7 @@ async def _run_and_witness(service: Service, color: int, client_id: str) -> None
         await witness.idle()
 
 
-async def test_the_second_of_two_takes_the_place_of_the_first(image_mock: Service) -> None:
+async def test_second_socket_replaces_the_first(image_mock: Service) -> None:
     async with listening(image_mock, "shared") as first, listening(image_mock, "shared") as second:
         await queue(image_mock, simple_graph(), client_id="shared")
         kinds = [event["type"] for event in await second.finish()]
@@ -121,7 +121,7 @@ async def test_the_second_of_two_takes_the_place_of_the_first(image_mock: Servic
         assert await first.hears_nothing()
 
 
-async def test_both_are_deaf_once_either_has_gone(image_mock: Service) -> None:
+async def test_both_sockets_are_deaf_once_one_has_closed(image_mock: Service) -> None:
     async with listening(image_mock, "shared") as first:
         async with listening(image_mock, "shared") as second:
             pass

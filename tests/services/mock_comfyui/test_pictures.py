@@ -16,16 +16,16 @@ def _pixels(prompt: str, salt: str = "") -> bytes:
     return Image.open(io.BytesIO(draw_picture(prompt, "", salt))).tobytes()
 
 
-def test_the_same_text_gives_the_same_bytes() -> None:
+def test_same_text_gives_the_same_bytes() -> None:
     assert draw_picture("一只猫", "ink", "1") == draw_picture("一只猫", "ink", "1")
 
 
-def test_another_text_or_salt_gives_another_picture() -> None:
+def test_other_text_or_salt_gives_another_picture() -> None:
     drawn = {_pixels("猫"), _pixels("狗"), _pixels("猫", "2"), _pixels("cat")}
     assert len(drawn) == 4
 
 
-def test_the_best_font_for_chinese_that_the_machine_has_is_found(tmp_path: Path) -> None:
+def test_best_chinese_font_of_the_machine_is_found(tmp_path: Path) -> None:
     assert pictures._found((str(tmp_path),)) is None
     for name in ("uming.ttc", "deeper/wqy-microhei.ttc", "other.ttf"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -40,7 +40,7 @@ def test_any_text_fits_into_the_picture() -> None:
         assert picture.size == (WIDTH, HEIGHT)
 
 
-def test_the_image_has_the_best_one_where_it_is_looked_for() -> None:
+def test_font_of_the_image_is_where_it_is_looked_for() -> None:
     [line] = re.findall(r"COPY --from=fonts /fonts (\S+)", DOCKERFILE.read_text(encoding="utf-8"))
 
     assert Path(line).parent in map(Path, pictures._FOLDERS)

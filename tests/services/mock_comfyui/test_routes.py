@@ -21,7 +21,7 @@ async def _finish(service: Service, job_id: str) -> None:
     await service.until(f"/img/status/{job_id}", lambda it: it["status"] == "succeeded")
 
 
-async def test_a_submit_becomes_a_picture_that_carries_its_prompt(image_mock: Service) -> None:
+async def test_submit_becomes_a_picture_that_carries_its_prompt(image_mock: Service) -> None:
     job_id = await _submit(image_mock, prompt="一只猫", style="ink")
     await _finish(image_mock, job_id)
     result = await image_mock.json(f"/img/result/{job_id}")
@@ -54,7 +54,7 @@ async def test_status_is_found_by_either_id_and_percent_rises() -> None:
     assert len(set(told)) > 2
 
 
-async def test_unknown_and_unfinished_jobs_are_refused_as_problems(image_mock: Service) -> None:
+async def test_unknown_and_unfinished_jobs_are_problems(image_mock: Service) -> None:
     status, server = "/img/status/nobody", {"target": b"*"}
     for unknown in (
         await image_mock.http.get(status),
@@ -68,7 +68,7 @@ async def test_unknown_and_unfinished_jobs_are_refused_as_problems(image_mock: S
     assert (await image_mock.http.get(f"/img/result/{job_id}")).status_code == 409
 
 
-async def test_a_body_that_does_not_fit_names_the_field(image_mock: Service) -> None:
+async def test_wrong_body_names_the_field(image_mock: Service) -> None:
     for body in ({}, {"prompt": ""}, {"prompt": "x" * 2501}):
         reply = await image_mock.post("/img/submit", body)
         assert reply.status_code == 422
@@ -76,7 +76,7 @@ async def test_a_body_that_does_not_fit_names_the_field(image_mock: Service) -> 
     assert (await image_mock.json("/admin/stats"))["accepted"] == 0
 
 
-async def test_the_same_id_twice_runs_twice_and_the_ledger_shows_it(image_mock: Service) -> None:
+async def test_same_id_twice_runs_twice_and_is_in_the_ledger(image_mock: Service) -> None:
     first, second = [await _submit(image_mock, "same.1") for _ in range(2)]
     assert first != second
     await image_mock.quiet()
@@ -87,7 +87,7 @@ async def test_the_same_id_twice_runs_twice_and_the_ledger_shows_it(image_mock: 
     assert (verdict["ok"], verdict["charged_twice"]) == (False, ["same.1"])
 
 
-async def test_a_cancelled_job_ends_failed_and_is_not_charged(image_mock: Service) -> None:
+async def test_cancelled_job_fails_and_is_not_charged(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "stick"})
     job_id = await _submit(image_mock, "mine.1")
     assert (await image_mock.post("/api/jobs/mine.1/cancel", None)).json() == {"cancelled": True}
@@ -101,7 +101,7 @@ async def test_a_cancelled_job_ends_failed_and_is_not_charged(image_mock: Servic
     assert (await image_mock.json("/admin/stats"))["in_flight"] == 0
 
 
-async def test_a_file_is_served_by_ranges(image_mock: Service) -> None:
+async def test_file_is_served_in_ranges(image_mock: Service) -> None:
     job_id = await _submit(image_mock)
     await _finish(image_mock, job_id)
     url = (await image_mock.json(f"/img/result/{job_id}"))["asset_url"]
@@ -119,7 +119,7 @@ async def test_a_file_is_served_by_ranges(image_mock: Service) -> None:
         assert (reply.status_code, reply.content) == (200, whole)
 
 
-async def test_the_most_in_flight_is_counted_exactly(image_mock: Service) -> None:
+async def test_most_in_flight_is_exact(image_mock: Service) -> None:
     await image_mock.arm({"where": "start", "do": "stick"})
     ids = await asyncio.gather(*(_submit(image_mock, f"job-{n}.1") for n in range(7)))
     for job_id in ids:
@@ -129,7 +129,7 @@ async def test_the_most_in_flight_is_counted_exactly(image_mock: Service) -> Non
     assert (stats["max_in_flight"], stats["in_flight"], stats["accepted"]) == (7, 1, 8)
 
 
-async def test_workers_limit_what_runs_at_once() -> None:
+async def test_workers_limit_the_running_jobs() -> None:
     async with running(comfyui(comfyui_workers=1)) as service:
         await service.arm({"where": "start", "do": "stick", "match": {"prompt": "first"}})
         first = await _submit(service, "a.1", prompt="first")
@@ -138,7 +138,7 @@ async def test_workers_limit_what_runs_at_once() -> None:
         assert (await service.json(f"/img/status/{second}"))["status"] == "queued"
 
 
-async def test_the_token_of_the_caller_is_in_the_ledger(image_mock: Service) -> None:
+async def test_token_of_the_caller_is_in_the_ledger(image_mock: Service) -> None:
     await image_mock.post(
         "/img/submit", {"prompt": "x", "client_id": "a.1"}, **{"X-Slot-Token": "41"}
     )
@@ -147,7 +147,7 @@ async def test_the_token_of_the_caller_is_in_the_ledger(image_mock: Service) -> 
     assert (await image_mock.row("b.1"))["token"] is None
 
 
-async def test_a_reset_connection_is_a_reset_for_the_caller(image_mock: Service) -> None:
+async def test_reset_connection_is_a_reset_for_the_caller(image_mock: Service) -> None:
     await image_mock.arm({"where": "submit", "do": "reset"})
     with pytest.raises(httpx.ReadError):
         await _submit(image_mock)

@@ -28,7 +28,7 @@ async def test_rules_are_added_replaced_and_removed(image_mock: Service) -> None
     assert (await image_mock.http.delete("/admin/faults")).json()["rules"] == []
 
 
-async def test_an_unknown_parameter_is_refused_and_nothing_is_done(image_mock: Service) -> None:
+async def test_unknown_parameter_is_refused_without_effect(image_mock: Service) -> None:
     await image_mock.arm(OLD)
     unknown = "There is no such parameter."
     for method, path, wrong in (
@@ -60,7 +60,7 @@ async def test_hits_are_counted_and_presets_listed(image_mock: Service) -> None:
     assert (trace["recorded"], [row["seq"] for row in trace["rows"]]) == (3, [3])
 
 
-async def test_rules_that_are_used_up_or_for_another_are_not_counted_as_armed(
+async def test_used_up_or_foreign_rules_do_not_count_as_armed(
     image_mock: Service,
 ) -> None:
     once = {"where": "submit", "do": "refuse", "until": {"count": 1}}
@@ -70,7 +70,7 @@ async def test_rules_that_are_used_up_or_for_another_are_not_counted_as_armed(
     assert (await image_mock.json("/admin/stats"))["rules_armed"] == 1
 
 
-async def test_the_journal_is_searched_newest_first(image_mock: Service) -> None:
+async def test_journal_is_searched_newest_first(image_mock: Service) -> None:
     await image_mock.http.get("/img/status/a")
     await image_mock.http.get("/img/result/b")
     rows = await image_mock.json("/admin/journal?path=/img/")
@@ -81,14 +81,14 @@ async def test_the_journal_is_searched_newest_first(image_mock: Service) -> None
     assert await image_mock.json("/admin/journal?status=500") == []
 
 
-async def test_a_change_of_one_member_leaves_the_others(video_mock: Service) -> None:
+async def test_change_of_one_member_keeps_the_others(video_mock: Service) -> None:
     await video_mock.http.put("/admin/config", json={"callbacks": {"heed": False}})
     reply = await video_mock.http.put("/admin/config", json={"callbacks": {"form": "envelope"}})
     assert (reply.json()["callbacks"]["heed"], reply.json()["seconds"]) == (False, "70")
 
 
 @pytest.mark.parametrize("seconds", ["uniform:10,20", 5, "lognormal:30,0.2"])
-async def test_the_length_of_a_generation_can_be_drawn(image_mock: Service, seconds: Any) -> None:
+async def test_duration_of_a_generation_can_be_random(image_mock: Service, seconds: Any) -> None:
     reply = await image_mock.http.put("/admin/config", json={"seconds": seconds})
     assert reply.json()["seconds"] == str(seconds)
     await image_mock.post("/img/submit", {"prompt": "cat", "client_id": "a.1"})
@@ -185,7 +185,7 @@ SUBMIT, FAULTS, CONFIG = "POST /video/submit", "PUT /admin/faults", "PUT /admin/
         ),
     ],
 )
-async def test_a_body_is_refused_whole_with_every_mistake(
+async def test_wrong_body_is_refused_whole_with_every_mistake(
     video_mock: Service, call: str, body: Any, expected: dict[str, str]
 ) -> None:
     await video_mock.arm(OLD)
@@ -232,12 +232,12 @@ async def _refused_cheaply(service: Service, call: str, body: bytes, *, most: in
         (FAULTS, b'{"effects":[' + b"{}," * 90_000 + b"{}]}"),
     ],
 )
-async def test_a_large_body_is_refused_cheaply(video_mock: Service, call: str, body: bytes) -> None:
+async def test_large_body_is_refused_cheaply(video_mock: Service, call: str, body: bytes) -> None:
     problem = await _refused_cheaply(video_mock, call, body, most=5_000)
     assert len(problem.get("errors", [])) <= MOST
 
 
-async def test_a_graph_of_any_size_is_refused_cheaply(image_mock: Service) -> None:
+async def test_graph_of_any_size_is_refused_cheaply(image_mock: Service) -> None:
     """Each mistake of each output is compared only with the others that are shown."""
     for graph in (KEYS, json.dumps(OUTPUTS).encode()):
         await _refused_cheaply(
@@ -245,7 +245,7 @@ async def test_a_graph_of_any_size_is_refused_cheaply(image_mock: Service) -> No
         )
 
 
-async def test_what_json_has_no_form_for_gets_into_no_list(image_mock: Service) -> None:
+async def test_values_without_a_json_form_get_into_no_list(image_mock: Service) -> None:
     """The real server answers a body that is no JSON with its trouble; the next one is unharmed."""
     whole = json.dumps({"prompt": simple_graph(), "extra_data": {"odd": "ODD"}})
     for odd in ('"\\ud800"', "NaN", "1e999"):
@@ -257,7 +257,7 @@ async def test_what_json_has_no_form_for_gets_into_no_list(image_mock: Service) 
             assert (await image_mock.http.get(path)).status_code == 200
 
 
-async def test_a_run_that_ends_during_a_reset_announces_nothing(picture_url: str) -> None:
+async def test_run_that_ends_during_a_reset_sends_nothing(picture_url: str) -> None:
     late = {"where": "callback", "do": "delay", "match": {"status": "processing"}}
     # Slow enough that nothing ends before the clock is turned up.
     async with receiving() as receiver, running(kling(mock_speed=5)) as video:

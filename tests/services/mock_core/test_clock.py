@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from services.mock_core.clock import Clock, DelaySpec, parse_delay
 
 
-async def test_a_sleep_lasts_its_nominal_length() -> None:
+async def test_sleep_lasts_its_nominal_length() -> None:
     clock = Clock(1000)
     before = clock.now()
     await clock.sleep(20)
     assert clock.now() - before >= 19
 
 
-async def test_a_faster_clock_ends_sleeps_that_are_under_way() -> None:
+async def test_faster_clock_shortens_running_sleeps() -> None:
     clock = Clock(0.001)
     sleeping = asyncio.create_task(clock.sleep(100))
     await asyncio.sleep(0)
@@ -35,7 +35,7 @@ async def test_a_faster_clock_ends_sleeps_that_are_under_way() -> None:
         ("lognormal:164,0.2", DelaySpec("lognormal", 164, 0.2)),
     ],
 )
-def test_each_shape_is_read(text: object, spec: DelaySpec) -> None:
+def test_each_distribution_is_parsed(text: object, spec: DelaySpec) -> None:
     assert parse_delay(text) == spec
     assert parse_delay(str(spec)) == spec
 
@@ -55,17 +55,17 @@ def test_each_shape_is_read(text: object, spec: DelaySpec) -> None:
         True,
     ],
 )
-def test_what_does_not_fit_is_refused(text: object) -> None:
+def test_wrong_distribution_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match=r"number|uniform|lognormal"):
         parse_delay(text)
 
 
 @given(st.floats(0, 1, exclude_max=True))
-def test_a_length_stays_within_its_shape(chance: float) -> None:
+def test_duration_stays_within_its_distribution(chance: float) -> None:
     assert DelaySpec("fixed", 7).at(chance) == 7
     assert 10 <= DelaySpec("uniform", 10, 20).at(chance) <= 20
     assert DelaySpec("lognormal", 164, 0.2).at(chance) > 0
 
 
-def test_half_of_a_lognormal_lies_below_its_median() -> None:
+def test_half_of_a_lognormal_is_below_its_median() -> None:
     assert DelaySpec("lognormal", 164, 0.2).at(0.5) == pytest.approx(164)

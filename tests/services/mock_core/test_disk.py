@@ -20,7 +20,7 @@ def on_disk(tmp_path: Path) -> Json:
     return {"mock_ledger": "disk", "data_dir": tmp_path}
 
 
-async def test_what_has_ended_is_known_with_its_file(on_disk: Json) -> None:
+async def test_ended_generation_is_restored_with_its_file(on_disk: Json) -> None:
     async with running(comfyui(**on_disk)) as mock:
         reply = await mock.post("/img/submit", image("a cat", "job-a.image.1"))
         await mock.quiet()
@@ -37,7 +37,7 @@ async def test_what_has_ended_is_known_with_its_file(on_disk: Json) -> None:
         assert (await mock.json("/img/status/job-a.image.1"))["status"] == "succeeded"
 
 
-async def test_what_was_under_way_has_failed_and_costs_nothing(on_disk: Json) -> None:
+async def test_interrupted_generation_has_failed_and_costs_nothing(on_disk: Json) -> None:
     async with running(comfyui(**on_disk)) as mock:
         await mock.http.put("/admin/faults", json=STUCK)
         await mock.post("/img/submit", image("stuck", "job-a.image.1"))
@@ -52,7 +52,7 @@ async def test_what_was_under_way_has_failed_and_costs_nothing(on_disk: Json) ->
         assert await mock.row("job-a.image.1") == row
 
 
-async def test_a_paid_video_is_not_made_again(on_disk: Json, picture_url: str) -> None:
+async def test_paid_video_is_not_made_again(on_disk: Json, picture_url: str) -> None:
     async with receiving() as receiver:
         task = {
             "image_url": picture_url,
@@ -73,7 +73,7 @@ async def test_a_paid_video_is_not_made_again(on_disk: Json, picture_url: str) -
             assert [each["reply"] for each in before["callbacks"]] == [200, 200]
 
 
-async def test_a_torn_line_is_left_out(on_disk: Json) -> None:
+async def test_torn_line_is_left_out(on_disk: Json) -> None:
     async with running(comfyui(**on_disk)) as mock:
         await mock.post("/img/submit", image("a cat", "job-a.image.1"))
         await mock.quiet()
@@ -85,7 +85,7 @@ async def test_a_torn_line_is_left_out(on_disk: Json) -> None:
         assert len(await mock.json("/admin/ledger")) == 1
 
 
-async def test_a_reset_forgets_it(on_disk: Json) -> None:
+async def test_reset_clears_the_file(on_disk: Json) -> None:
     async with running(comfyui(**on_disk)) as mock:
         await mock.post("/img/submit", image("a cat", "job-a.image.1"))
         await mock.quiet()

@@ -14,7 +14,7 @@ from services.mock_kling.video import make_video
 from tests.services.mock_core.makers import make_generation
 
 
-def test_the_oldest_that_have_ended_are_forgotten_and_what_is_open_never() -> None:
+def test_only_the_oldest_ended_rows_are_dropped() -> None:
     ledger = Ledger(keep=3)
     rows = [make_generation(accepted=float(n)) for n in range(5)]
     for row in rows:
@@ -29,7 +29,7 @@ def test_the_oldest_that_have_ended_are_forgotten_and_what_is_open_never() -> No
     assert ledger.find(rows[0].id) is ledger.find(rows[0].external_id or "") is None
 
 
-def test_the_latest_of_one_external_id_is_found() -> None:
+def test_latest_row_of_an_external_id_is_found() -> None:
     ledger = Ledger(keep=10)
     first, second = (make_generation(external_id="same") for _ in range(2))
     ledger.add(first)
@@ -38,7 +38,7 @@ def test_the_latest_of_one_external_id_is_found() -> None:
     assert ledger.find(first.id) is first
 
 
-def test_a_jobs_key_comes_from_its_prompt_and_its_order_among_equal_ones() -> None:
+def test_key_of_a_job_is_its_prompt_and_its_order_among_equal_ones() -> None:
     book = JobIndex()
     first, attempt = book.find("job-7.image.1", "猫")
     again, second = book.find("job-7.image.2", "猫")
@@ -62,9 +62,7 @@ def test_a_jobs_key_comes_from_its_prompt_and_its_order_among_equal_ones() -> No
         ([], False, True),
     ],
 )
-def test_each_callback_that_was_sent_needs_an_answer(
-    replies: list[int | None], bent: bool, ok: bool
-) -> None:
+def test_each_callback_needs_an_answer(replies: list[int | None], bent: bool, ok: bool) -> None:
     sent = [
         DeliveryAttempt("d", "succeed", bent=bent, sent_at=1.0, reply=reply) for reply in replies
     ]
@@ -72,7 +70,7 @@ def test_each_callback_that_was_sent_needs_an_answer(
     assert judge([row], fetched_late=())["ok"] is ok
 
 
-def test_the_oldest_files_go_for_which_there_is_no_room() -> None:
+def test_oldest_files_are_dropped_to_make_room() -> None:
     store = FileStore(30, Clock(1))
     for name in ("a.png", "b.png", "c.mp4", "d.png", "d.png"):
         store.put(name, name.encode() * 2, "image/png")
@@ -96,12 +94,12 @@ def again(body: bytes, comment: str = "") -> bytes:
     return out.getvalue()
 
 
-def test_the_pixels_decide() -> None:
+def test_picture_digest_depends_on_its_pixels() -> None:
     assert again(PICTURE, "told") != PICTURE
     assert shown(PICTURE) == shown(again(PICTURE, "told")) != shown(OTHER)
 
 
-def test_the_films_packets_decide() -> None:
+def test_video_digest_depends_on_its_packets() -> None:
     told = FILM.replace(b"udta", b"free")
     assert told != FILM
     assert shown(FILM) == shown(told) != shown(make_video(OTHER))
@@ -110,11 +108,11 @@ def test_the_films_packets_decide() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"no picture", PICTURE[:99], b"\0\0\0\x18ftypisom" + bytes(50)]
 )
-def test_what_shows_nothing_has_no_digest(body: bytes) -> None:
+def test_unreadable_file_has_no_digest(body: bytes) -> None:
     assert shown(body) is None
 
 
 @pytest.mark.parametrize(("kind", "body"), [("image", PICTURE), ("video", FILM)])
-def test_the_load_test_sees_the_same(kind: str, body: bytes) -> None:
+def test_load_test_computes_the_same_digest(kind: str, body: bytes) -> None:
     """It shares no code with the mocks."""
     assert examine("job", kind, body)["shows"] == shown(body)

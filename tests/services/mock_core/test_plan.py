@@ -56,7 +56,7 @@ def _faults(plan: FaultPlan, order: list[tuple[str, int, Where]]) -> set[tuple[A
 
 
 @given(_rules, st.integers(0, 1000), st.randoms(use_true_random=False))
-def test_any_interleaving_of_jobs_meets_the_same_faults(
+def test_any_order_of_jobs_gets_the_same_faults(
     rules: list[Raw], seed: int, shuffler: random.Random
 ) -> None:
     lives = [
@@ -74,7 +74,7 @@ def test_any_interleaving_of_jobs_meets_the_same_faults(
 
 
 @given(_rules, st.integers(0, 1000))
-def test_the_exported_trace_does_the_same_again(rules: list[Raw], seed: int) -> None:
+def test_exported_trace_repeats_the_faults(rules: list[Raw], seed: int) -> None:
     order = [
         (f"p{n}", attempt, where)
         for attempt in (1, 2)
@@ -88,7 +88,7 @@ def test_the_exported_trace_does_the_same_again(rules: list[Raw], seed: int) -> 
     assert {row[1:] for row in _faults(exact, order)} == {row[1:] for row in first}
 
 
-def test_a_probability_is_about_kept_and_each_seed_has_its_own_faults() -> None:
+def test_probability_is_approximate_and_depends_on_the_seed() -> None:
     found = []
     for seed in (1, 2):
         plan = make_plan({**LOSE, "often": {"probability": 0.25}}, seed=seed)
@@ -112,7 +112,7 @@ def test_a_probability_is_about_kept_and_each_seed_has_its_own_faults() -> None:
         ({"prompt": "*cat*", "tag": "day"}, False),
     ],
 )
-def test_which_jobs_are_meant(match: Raw, fits: bool) -> None:
+def test_rules_select_their_jobs(match: Raw, fits: bool) -> None:
     plan = make_plan({**LOSE, "match": match})
     members = {"prompt": "a cat", "tag": "night", "id": "vendor-1", "external_id": "job-x.video.1"}
     assert bool(_event(plan, Where.CALLBACK, make_job(), 1, **members)) is fits
@@ -126,7 +126,7 @@ def test_which_jobs_are_meant(match: Raw, fits: bool) -> None:
         ({**LOSE, "until": {"count": 2}}, [2, 0, 0]),
     ],
 )
-def test_how_often_three_events_of_three_attempts_are_met(rule: Raw, struck: list[int]) -> None:
+def test_three_events_of_three_attempts_are_counted(rule: Raw, struck: list[int]) -> None:
     plan = make_plan(rule)
     jobs = {attempt: make_job(f"p{attempt}") for attempt in (1, 2, 3)}
     met = [
@@ -137,7 +137,7 @@ def test_how_often_three_events_of_three_attempts_are_met(rule: Raw, struck: lis
     assert plan.rows()[0]["spent"] is ("until" in rule)
 
 
-def test_a_rule_counts_from_when_it_was_armed_and_replaces_one_of_its_name() -> None:
+def test_rule_counts_from_its_arming_and_replaces_its_namesake() -> None:
     plan = make_plan({"name": "x", **LOSE}, {"where": "poll", "do": "delay"})
     job = make_job()
     for _ in range(5):
@@ -151,7 +151,7 @@ def test_a_rule_counts_from_when_it_was_armed_and_replaces_one_of_its_name() -> 
     assert _event(plan, Where.POLL, job, 1) == ["delay"]
 
 
-async def test_a_window_opens_and_closes_by_the_vendors_clock() -> None:
+async def test_window_opens_and_closes_by_the_vendors_clock() -> None:
     clock = Clock(1000)
     plan = make_plan({**LOSE, "after": {"seconds": 20}, "until": {"seconds": 60}}, clock=clock)
     job = make_job()
@@ -162,7 +162,7 @@ async def test_a_window_opens_and_closes_by_the_vendors_clock() -> None:
     assert not _event(plan, Where.CALLBACK, job, 1)
 
 
-def test_one_rule_spans_the_life_of_the_jobs_it_strikes() -> None:
+def test_one_rule_covers_the_whole_life_of_a_job() -> None:
     plan = make_plan(
         {
             "effects": [
@@ -223,7 +223,7 @@ async def _run(plan: Json, *, at_once: int) -> tuple[set[tuple[Any, ...]], Json]
     return {(*(row[name] for name in names), str(row["with"])) for row in rows}, exact
 
 
-async def test_the_same_seed_injects_the_same_at_any_parallelism() -> None:
+async def test_same_seed_injects_the_same_at_any_parallelism() -> None:
     plan = {"rules": PLAN, "seed": 11}
     one, exact = await _run(plan, at_once=1)
     many, _ = await _run(plan, at_once=JOBS)

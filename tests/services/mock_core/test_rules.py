@@ -68,7 +68,7 @@ def test_every_mistake_of_every_rule_is_named() -> None:
         ({"where": "submit", "do": "delay", "with": {"seconds": "soon"}}, "with.seconds"),
     ],
 )
-def test_a_rule_that_makes_no_sense_names_the_member(rule: dict[str, Any], field: str) -> None:
+def test_nonsense_rule_names_the_member(rule: dict[str, Any], field: str) -> None:
     assert field in [found for _, found in _mistakes({"rules": [rule]})]
 
 
@@ -91,17 +91,17 @@ def test_a_rule_that_makes_no_sense_names_the_member(rule: dict[str, Any], field
         ("submit.reset", "submit.reset"),
     ],
 )
-def test_combinations_that_contradict_each_other_are_refused(pair: tuple[str, str]) -> None:
+def test_contradicting_combinations_are_refused(pair: tuple[str, str]) -> None:
     effects = [dict(zip(("where", "do"), name.split("."), strict=True)) for name in pair]
     assert ("#1", "effects") in _mistakes({"rules": [{"effects": effects}]})
 
 
-def test_every_kind_is_good_with_its_defaults() -> None:
+def test_every_kind_is_valid_with_its_defaults() -> None:
     for kind in KINDS.values():
         assert len(read_plan({"where": kind.where, "do": kind.do}).rules) == 1
 
 
-def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+def test_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Problem, match="lost-callbacks"):
         read_plan({"preset": "nope"})
 
@@ -117,7 +117,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
         ("*", "", True),
     ],
 )
-def test_text(pattern: str, text: str, fits: bool) -> None:
+def test_text_patterns(pattern: str, text: str, fits: bool) -> None:
     assert text_matcher(pattern)(text) is fits
 
 
@@ -128,7 +128,7 @@ def test_text(pattern: str, text: str, fits: bool) -> None:
         ("*" + "?" * 1200 + "b", "a" * 2500),
     ],
 )
-def test_none_is_slow(pattern: str, text: str) -> None:
+def test_no_pattern_is_slow(pattern: str, text: str) -> None:
     fits = text_matcher(pattern)
     began = time.process_time()
     assert not fits(text)
@@ -139,7 +139,7 @@ def test_none_is_slow(pattern: str, text: str) -> None:
     ("spec", "good"),
     [(3, {3}), ("1-3", {1, 2, 3}), ("4-", {4, 5, 6}), ("1,3-4,6-", {1, 3, 4, 6})],
 )
-def test_numbers(spec: int | str, good: set[int]) -> None:
+def test_number_conditions(spec: int | str, good: set[int]) -> None:
     fits = number_test(spec)
     assert {number for number in range(1, 7) if fits(number)} == good
 
@@ -155,6 +155,6 @@ TEXTS = {
 }
 
 
-def test_every_kind_is_carried_out_and_those_that_exclude_one_another_are_kinds() -> None:
+def test_every_kind_is_implemented_and_exclusions_name_kinds() -> None:
     assert set(KINDS) <= TEXTS
     assert set().union(*EXCLUSIVE) <= set(KINDS)

@@ -59,7 +59,7 @@ def _is_for_an_invented_job(receiver: Receiver) -> bool:
     ],
     ids=lambda it: it[0]["do"] if isinstance(it, list) else "",
 )
-async def test_what_is_sent_under_a_rule(
+async def test_callbacks_under_each_rule(
     video_mock: Service,
     picture_url: str,
     receiver: Receiver,
@@ -79,7 +79,7 @@ async def test_what_is_sent_under_a_rule(
     assert (await end(video_mock))["status"] == "succeed"
 
 
-async def test_before_the_submits_own_reply(
+async def test_callback_before_the_submits_reply(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
     await video_mock.arm(
@@ -90,7 +90,7 @@ async def test_before_the_submits_own_reply(
     assert receiver.bodies[0]["task_id"] == reply.json()["job_id"]
 
 
-async def test_late(video_mock: Service, picture_url: str, receiver: Receiver) -> None:
+async def test_late_callback(video_mock: Service, picture_url: str, receiver: Receiver) -> None:
     late = _callback("delay", {"seconds": 200_000}, match={"status": "processing"})
     await video_mock.arm(late)
     await submit(video_mock, picture_url, receiver)
@@ -100,7 +100,7 @@ async def test_late(video_mock: Service, picture_url: str, receiver: Receiver) -
     assert receiver.words == ["succeed", "processing"]
 
 
-async def test_after_a_poll_has_told_the_end(
+async def test_callback_after_a_poll_has_seen_the_end(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
     await video_mock.arm(_callback("after-poll", **SUCCESS))
@@ -112,7 +112,9 @@ async def test_after_a_poll_has_told_the_end(
     assert receiver.words == ["processing", "succeed"]
 
 
-async def test_for_another_job(video_mock: Service, picture_url: str, receiver: Receiver) -> None:
+async def test_callback_for_another_job(
+    video_mock: Service, picture_url: str, receiver: Receiver
+) -> None:
     other = await submit(video_mock, picture_url, prompt="other", external_task_id="job-2.video.1")
     await video_mock.arm(_callback("other-job", **SUCCESS))
     await finish(video_mock, picture_url, receiver)
@@ -120,7 +122,7 @@ async def test_for_another_job(video_mock: Service, picture_url: str, receiver: 
     assert receiver.bodies[-1]["task_info"]["external_task_id"] == "job-2.video.1"
 
 
-async def test_succeed_called_back_and_failed_told(
+async def test_callback_says_succeed_and_status_says_failed(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
     await video_mock.arm({"where": "progress", "do": "relapse"})
@@ -151,7 +153,7 @@ async def test_token(
 
 
 @pytest.mark.parametrize(("heed", "tries"), [(True, 2), (False, 3)])
-async def test_resent_on_a_schedule(
+async def test_repeated_on_a_schedule(
     video_mock: Service, picture_url: str, receiver: Receiver, heed: bool, tries: int
 ) -> None:
     receiver.statuses = [200, 503]
@@ -163,7 +165,7 @@ async def test_resent_on_a_schedule(
     assert (await video_mock.json("/admin/verdict"))["ok"]
 
 
-async def test_the_manner_is_a_knob(
+async def test_manner_is_configurable(
     video_mock: Service, picture_url: str, receiver: Receiver
 ) -> None:
     receiver.status = 503

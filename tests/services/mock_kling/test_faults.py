@@ -26,7 +26,7 @@ async def _accepted(service: Service) -> int:
     return int((await service.json("/admin/stats"))["accepted"])
 
 
-async def test_every_code_of_the_vendors_table_on_either_wire(video_mock: Service) -> None:
+async def test_every_documented_code_on_either_route(video_mock: Service) -> None:
     for code, (status, message) in CODES.items():
         await video_mock.arm(rule("submit.refuse", {"code": code}))
         plain, native = await submit(video_mock, "http://x/y"), await create(video_mock)
@@ -73,9 +73,7 @@ async def test_reset_and_accepted_only_later(video_mock: Service, picture_url: s
     assert (await end(video_mock))["status"] == "succeed"
 
 
-async def test_the_reply_is_held_until_it_is_accepted(
-    video_mock: Service, picture_url: str
-) -> None:
+async def test_reply_is_held_until_acceptance(video_mock: Service, picture_url: str) -> None:
     await video_mock.arm(rule("submit.accept-late", {"seconds": LONG, "how": "held"}))
     held = asyncio.create_task(submit(video_mock, picture_url))
     await video_mock.until("/admin/stats", lambda it: it["accepted_later"] == 1)
@@ -88,7 +86,7 @@ async def test_the_reply_is_held_until_it_is_accepted(
 
 
 @pytest.mark.parametrize("point", ["submit.lose-reply", "submit.accept-late"])
-async def test_a_reply_that_says_nothing(video_mock: Service, point: str) -> None:
+async def test_empty_reply(video_mock: Service, point: str) -> None:
     at_once = point == "submit.lose-reply"
     for how, status in (("500", 500), ("504", 504), ("garbage", 200)):
         members = {"how": how} | ({} if at_once else {"seconds": LONG})
@@ -102,7 +100,7 @@ async def test_a_reply_that_says_nothing(video_mock: Service, point: str) -> Non
         assert (await video_mock.json("/admin/stats"))["accepted_later"] == 0
 
 
-async def test_submitted_again_before_it_was_accepted_it_is_paid_twice(
+async def test_second_submit_before_acceptance_is_paid_twice(
     video_mock: Service, picture_url: str
 ) -> None:
     late = rule("submit.accept-late", {"seconds": LONG, "how": "504"}, often={"first": 1})
@@ -118,7 +116,7 @@ async def test_submitted_again_before_it_was_accepted_it_is_paid_twice(
     ("armed", "accepted"),
     [(rule("submit.hang"), 0), (rule("submit.lose-reply", {"how": "hang"}), 1)],
 )
-async def test_a_submit_that_is_never_answered(
+async def test_submit_that_is_never_answered(
     video_mock: Service, armed: Json, accepted: int
 ) -> None:
     await video_mock.arm(armed)
@@ -127,13 +125,13 @@ async def test_a_submit_that_is_never_answered(
     assert await _accepted(video_mock) == accepted
 
 
-async def test_a_hang_that_gives_up_is_a_504(video_mock: Service) -> None:
+async def test_hang_ends_with_a_504(video_mock: Service) -> None:
     await video_mock.arm(rule("submit.hang", {"seconds": 10}))
     reply = await submit(video_mock, "http://x/y")
     assert (reply.status_code, reply.json()["code"]) == (504, 5002)
 
 
-async def test_a_generation_fails_at_a_percentage(video_mock: Service, picture_url: str) -> None:
+async def test_generation_fails_at_a_percentage(video_mock: Service, picture_url: str) -> None:
     members = {"at": 40, "message": "no luck"}
     await video_mock.arm(rule("start.fail", members, often={"attempts": 1}))
     await submit(video_mock, picture_url)
@@ -144,7 +142,7 @@ async def test_a_generation_fails_at_a_percentage(video_mock: Service, picture_u
     assert [(await video_mock.row(f"job-1.video.{n}"))["charged"] for n in (1, 2)] == [False, True]
 
 
-async def test_slow_takes_its_factor_longer(video_mock: Service, picture_url: str) -> None:
+async def test_slow_multiplies_the_duration(video_mock: Service, picture_url: str) -> None:
     await video_mock.arm(rule("start.slow", {"factor": 3, "extra": 90}))
     await submit(video_mock, picture_url)
     await end(video_mock)
@@ -206,7 +204,7 @@ async def test_one_rule_for_the_whole_life(
 ONCE = {"first": 1}
 
 
-async def test_one_status_call_tells_nothing(video_mock: Service, picture_url: str) -> None:
+async def test_one_empty_status_answer(video_mock: Service, picture_url: str) -> None:
     await submit(video_mock, picture_url)
     for do, members, status in (
         ("refuse", {"code": 5000}, 500),
@@ -251,9 +249,7 @@ async def test_percent_freezes_and_the_job_still_ends(
     assert max(told) == 20
 
 
-async def test_an_absurd_percentage_and_a_state_of_no_table(
-    video_mock: Service, picture_url: str
-) -> None:
+async def test_absurd_percentage_and_unknown_state(video_mock: Service, picture_url: str) -> None:
     odd = rule("progress.unknown-state", {"word": "reviewing"})
     for percent in (250, -5, "many", None):
         await video_mock.arm(rule("progress.absurd", {"percent": percent}), odd, SLOWLY)
@@ -266,7 +262,7 @@ async def test_an_absurd_percentage_and_a_state_of_no_table(
     assert (await end(video_mock, task_id))["status"] == "succeed"
 
 
-async def test_success_that_gets_its_address_later_or_never(
+async def test_success_with_a_late_or_missing_address(
     video_mock: Service, picture_url: str
 ) -> None:
     await video_mock.arm(
@@ -284,7 +280,7 @@ async def test_success_that_gets_its_address_later_or_never(
     assert "video_url" not in await end(video_mock, "never.1")
 
 
-async def test_a_restart_forgets_ids_and_still_serves_the_file(
+async def test_restart_forgets_ids_and_still_serves_the_file(
     video_mock: Service, picture_url: str
 ) -> None:
     await submit(video_mock, picture_url)
@@ -296,7 +292,7 @@ async def test_a_restart_forgets_ids_and_still_serves_the_file(
     assert (row["outcome"], row["charged"]) == ("succeeded", True)
 
 
-async def test_what_comes_in_the_place_of_a_file(video_mock: Service, picture_url: str) -> None:
+async def test_damaged_files(video_mock: Service, picture_url: str) -> None:
     await create(video_mock, external_task_id="o.1")
     other = (await video_mock.http.get((await end(video_mock, "o.1"))["video_url"])).content
     await submit(video_mock, picture_url)
@@ -333,7 +329,7 @@ async def test_what_comes_in_the_place_of_a_file(video_mock: Service, picture_ur
         assert (verdict["ok"], len(verdict["fetched_after_expiry"])) == (not late, late)
 
 
-async def test_results_are_cleared_after_their_days(video_mock: Service, picture_url: str) -> None:
+async def test_results_expire_after_their_days(video_mock: Service, picture_url: str) -> None:
     await submit(video_mock, picture_url)
     url = (await end(video_mock))["video_url"]
     await video_mock.http.put("/admin/config", json={"result_days": 1e-9})

@@ -24,7 +24,7 @@ from tests.services.mock_kling.client import (
 OURS = "job-1.video.1"
 
 
-async def test_a_task_has_the_documented_shapes_and_one_state_on_both_wires(
+async def test_task_has_the_documented_form_and_the_same_state_on_both_routes(
     video_mock: Service, receiver: Receiver
 ) -> None:
     ordered = {"callback_url": receiver.url, "mode": "pro", "duration": "10"}
@@ -46,7 +46,7 @@ async def test_a_task_has_the_documented_shapes_and_one_state_on_both_wires(
     assert (await video_mock.row(OURS))["charged"]
 
 
-async def test_a_failed_task_is_told_with_200_and_code_0(video_mock: Service) -> None:
+async def test_failed_task_is_a_200_with_code_0(video_mock: Service) -> None:
     await create(video_mock, image="http://127.0.0.1:9/none.png")
     body = await ended(video_mock)
     assert (body["code"], body["data"]["task_status"]) == (0, "failed")
@@ -54,7 +54,7 @@ async def test_a_failed_task_is_told_with_200_and_code_0(video_mock: Service) ->
     assert body["data"]["final_unit_deduction"] == "0"
 
 
-async def test_what_is_not_there_and_what_is_no_json(video_mock: Service) -> None:
+async def test_unknown_tasks_and_invalid_json(video_mock: Service) -> None:
     for method, path, status, code in (
         ("GET", f"{TASKS}/nobody", 404, 1203),
         ("DELETE", TASKS, 404, 1202),
@@ -77,7 +77,7 @@ async def _create(service: Service) -> str:
     return str((await create(service)).json()["data"]["task_id"])
 
 
-async def test_our_id_finds_nothing_where_that_is_off(video_mock: Service) -> None:
+async def test_look_up_by_our_id_can_be_off(video_mock: Service) -> None:
     await configure(video_mock, look_up={"by_external_id": False})
     task_id = await _create(video_mock)
     unknown = await _ask(video_mock, OURS)
@@ -85,7 +85,7 @@ async def test_our_id_finds_nothing_where_that_is_off(video_mock: Service) -> No
     assert (await query(video_mock, task_id))["data"]["task_id"] == task_id
 
 
-async def test_our_id_finds_a_task_only_some_time_after_its_acceptance(
+async def test_look_up_by_our_id_can_lag(
     video_mock: Service,
 ) -> None:
     await configure(video_mock, speed=SLOW, look_up={"lag": 60})
@@ -106,7 +106,7 @@ async def _asked_with(service: Service, credential: str) -> httpx.Response:
     return await service.http.get(f"{TASKS}/nobody", headers=auth(credential))
 
 
-async def test_a_key_is_taken_as_it_is(video_mock: Service) -> None:
+async def test_static_key_is_accepted(video_mock: Service) -> None:
     assert (await _asked_with(video_mock, DEFAULT_API_KEY)).status_code == 404
     await configure(video_mock, api_key="another-key")
     assert (await _asked_with(video_mock, "another-key")).status_code == 404
@@ -116,7 +116,7 @@ async def test_a_key_is_taken_as_it_is(video_mock: Service) -> None:
     assert (await _asked_with(video_mock, token())).status_code == 404
 
 
-async def test_another_region_and_what_is_not_the_api(video_mock: Service) -> None:
+async def test_other_region_and_other_paths(video_mock: Service) -> None:
     await configure(video_mock, address="other-region")
     for credential, code in ((DEFAULT_API_KEY, 1002), (token(), 1000)):
         reply = await _asked_with(video_mock, credential)
@@ -130,7 +130,7 @@ async def test_another_region_and_what_is_not_the_api(video_mock: Service) -> No
     assert (await video_mock.json("/admin/stats"))["accepted"] == 0
 
 
-async def test_what_is_wrong_with_the_token(video_mock: Service) -> None:
+async def test_invalid_tokens(video_mock: Service) -> None:
     for headers, code in (
         ({}, 1001),
         ({"Authorization": "Basic eA=="}, 1002),
@@ -147,7 +147,7 @@ async def test_what_is_wrong_with_the_token(video_mock: Service) -> None:
         assert shape(reply.json()) == shape(SHAPES["error"])
 
 
-async def test_a_tokens_window_runs_by_the_vendors_clock(video_mock: Service) -> None:
+async def test_validity_of_a_token_follows_the_vendors_clock(video_mock: Service) -> None:
     minted = token()
     assert (await _asked_with(video_mock, minted)).status_code == 404
     await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
@@ -158,7 +158,7 @@ async def test_a_tokens_window_runs_by_the_vendors_clock(video_mock: Service) ->
 
 
 @pytest.mark.parametrize(("skew", "code"), [(7200, 1004), (-7200, 1003)])
-async def test_a_clock_that_is_off_takes_only_tokens_by_its_own_date(
+async def test_skewed_clock_accepts_only_tokens_of_its_own_date(
     video_mock: Service, skew: int, code: int
 ) -> None:
     await configure(video_mock, clock_skew=skew)

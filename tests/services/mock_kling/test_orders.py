@@ -37,7 +37,7 @@ def _picture(width: int, height: int, form: str = "PNG") -> str:
 BIG = _encoded(_drawn(400, 400, "PNG") + bytes(10_000_000))
 
 
-async def test_a_bad_parameter_is_refused(video_mock: Service) -> None:
+async def test_bad_parameter_is_refused(video_mock: Service) -> None:
     for changes, says in (
         ({"image": None}, "image"),
         ({"image": f"data:image/png;base64,{PICTURE}"}, "image must be base64"),
@@ -67,7 +67,7 @@ async def test_a_bad_parameter_is_refused(video_mock: Service) -> None:
     assert (await video_mock.json("/admin/stats"))["accepted"] == 0
 
 
-async def test_what_is_at_the_bounds_is_taken_and_what_is_empty_was_not_given(
+async def test_values_at_the_bounds_are_accepted_and_empty_ones_ignored(
     video_mock: Service,
 ) -> None:
     empty = {"external_task_id": "", "callback_url": "", "image_tail": ""}
@@ -75,14 +75,14 @@ async def test_what_is_at_the_bounds_is_taken_and_what_is_empty_was_not_given(
         assert (await create(video_mock, image=image, **empty)).status_code == 200
 
 
-async def test_a_picture_from_an_address_is_looked_at_as_closely(video_mock: Service) -> None:
+async def test_fetched_picture_is_checked_as_strictly(video_mock: Service) -> None:
     async with served(Picture()) as base:
         await create(video_mock, image=f"{base}/low.png")
         body = await ended(video_mock)
     assert body["data"]["task_status_msg"] == "image sides must be 300 px or more"
 
 
-async def test_what_was_ordered_is_what_is_deducted(video_mock: Service) -> None:
+async def test_ordered_units_are_deducted(video_mock: Service) -> None:
     orders: list[tuple[Json, str]] = [
         ({}, "2"),
         ({"mode": "pro", "duration": "10"}, "7"),
@@ -101,7 +101,7 @@ async def test_what_was_ordered_is_what_is_deducted(video_mock: Service) -> None
 SLOW = 0.001
 
 
-async def test_a_full_pool_holds_a_place_until_the_end_of_a_failed_task(
+async def test_failed_task_keeps_its_place_in_a_full_pool(
     video_mock: Service,
 ) -> None:
     await configure(video_mock, places=1)
@@ -113,7 +113,7 @@ async def test_a_full_pool_holds_a_place_until_the_end_of_a_failed_task(
     assert (await create(video_mock, external_task_id="job-2.video.1")).status_code == 200
 
 
-async def test_a_callback_that_is_not_public_is_refused_where_that_is_asked_for(
+async def test_private_callback_is_refused_if_configured(
     video_mock: Service,
 ) -> None:
     await configure(video_mock, public_callbacks=True)
@@ -155,7 +155,7 @@ async def _pack(service: Service) -> Json:
     return dict(pack)
 
 
-async def test_it_may_be_asked_for_once_a_second(video_mock: Service) -> None:
+async def test_costs_may_be_asked_for_once_a_second(video_mock: Service) -> None:
     await configure(video_mock, speed=SLOW)
     first, second = await _costs(video_mock), await _costs(video_mock)
     assert first.status_code == 200
@@ -165,7 +165,7 @@ async def test_it_may_be_asked_for_once_a_second(video_mock: Service) -> None:
     assert (await _pack(video_mock))["invalid_time"] > time.time() * 1000
 
 
-async def test_what_was_spent_is_told_half_a_day_later(video_mock: Service) -> None:
+async def test_spent_units_are_listed_half_a_day_later(video_mock: Service) -> None:
     await create(video_mock, model_name="kling-v3", duration="10")
     await ended(video_mock)
     before = await _pack(video_mock)

@@ -48,7 +48,7 @@ FOREIGN = [
 ]
 
 
-async def test_nobody_else_is_called_back(told: Service) -> None:
+async def test_callbacks_go_only_to_allowed_hosts(told: Service) -> None:
     reason = "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
     for url in FOREIGN:
         plain = await submit(told, LOOPBACK, callback_url=url)
@@ -60,7 +60,7 @@ async def test_nobody_else_is_called_back(told: Service) -> None:
     assert (await told.json("/admin/stats"))["accepted"] == 0
 
 
-async def test_nobody_else_is_asked_for_a_picture(told: Service) -> None:
+async def test_pictures_come_only_from_allowed_hosts(told: Service) -> None:
     for number, url in enumerate(FOREIGN):
         plain, native = f"plain-{number}", f"native-{number}"
         assert (await submit(told, url, external_task_id=plain)).status_code == 202
@@ -72,7 +72,7 @@ async def test_nobody_else_is_asked_for_a_picture(told: Service) -> None:
             assert ended["message"].endswith("its host is not in MOCK_PICTURE_HOSTS")
 
 
-async def test_those_that_were_named_and_this_machine_are_called(told: Service) -> None:
+async def test_named_hosts_and_this_machine_are_allowed(told: Service) -> None:
     for number, url in enumerate(
         (
             "http://receiver:8001/callback/kling?task=a&token=b",
@@ -108,7 +108,7 @@ class Redirect:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def test_a_picture_that_has_moved_is_not_looked_for() -> None:
+async def test_redirected_picture_is_not_followed() -> None:
     async with served(Picture()) as there:
         moved = Redirect(f"{there}/img/files/a.png")
         async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
@@ -118,7 +118,7 @@ async def test_a_picture_that_has_moved_is_not_looked_for() -> None:
     assert ended["message"] == "image download failed: HTTP 307"
 
 
-async def test_a_callback_that_is_sent_on_goes_nowhere() -> None:
+async def test_redirected_callback_is_not_followed() -> None:
     async with receiving() as receiver, served(Picture()) as pictures:
         moved = Redirect(receiver.url)
         async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
@@ -130,7 +130,7 @@ async def test_a_callback_that_is_sent_on_goes_nowhere() -> None:
 
 
 @pytest.mark.parametrize("hosts", ["http://a:1", "a:b", "a b", "user@a", "a/b", "a:1:2", "*"])
-def test_what_is_no_host_is_refused(hosts: str) -> None:
+def test_wrong_host_is_refused(hosts: str) -> None:
     for name in ("mock_callback_hosts", "mock_picture_hosts"):
         with pytest.raises(ValidationError, match="not host:port"):
             KlingSettings.model_validate({name: f"receiver:8001,{hosts}"})

@@ -11,7 +11,7 @@ from tests.services.mock_core.serving import Receiver, Service, kling, running
 from tests.services.mock_kling.client import TASK, end, submit
 
 
-async def test_a_submit_becomes_a_video_of_that_very_picture(
+async def test_submit_becomes_a_video_of_that_picture(
     video_mock: Service, picture_url: str
 ) -> None:
     reply = await submit(video_mock, picture_url)
@@ -58,9 +58,7 @@ async def test_every_change_is_called_back(
     assert [call["reply"] for call in calls] == [200, 200]
 
 
-async def test_a_picture_that_cannot_be_fetched_fails_the_task(
-    video_mock: Service, receiver: Receiver
-) -> None:
+async def test_unreachable_picture_fails_the_task(video_mock: Service, receiver: Receiver) -> None:
     await submit(video_mock, "http://127.0.0.1:9/none.png", callback_url=receiver.url)
     body = await end(video_mock)
     assert body["status"] == "failed"
@@ -75,7 +73,7 @@ async def test_a_picture_that_cannot_be_fetched_fails_the_task(
     assert ended["message"] == "image is not a valid png or jpg"
 
 
-async def test_a_duplicate_is_rejected_answered_with_the_first_or_run_again(
+async def test_duplicate_is_rejected_answered_with_the_first_or_run_again(
     picture_url: str,
 ) -> None:
     for manner, status, accepted in (("reject", 400, 1), ("first", 202, 1), ("accept", 202, 2)):
@@ -87,7 +85,7 @@ async def test_a_duplicate_is_rejected_answered_with_the_first_or_run_again(
             assert (stats["accepted"], stats["duplicates"]) == (accepted, accepted - 1)
 
 
-async def test_reset_forgets_everything_but_the_configuration(
+async def test_reset_clears_everything_but_the_configuration(
     video_mock: Service, picture_url: str
 ) -> None:
     await video_mock.http.put("/admin/config", json={"speed": 2000})

@@ -41,7 +41,7 @@ def said(
     return say
 
 
-def test_only_who_is_told_to_makes_it_and_what_is_made_is_there(said: Said) -> None:
+def test_namespace_is_made_only_on_request(said: Said) -> None:
     for what in (LOOK, ADD):
         found = said(what)
         assert (found["there"], found["missing"], found["done"]) == (False, BOTH, [])
@@ -56,7 +56,7 @@ def test_only_who_is_told_to_makes_it_and_what_is_made_is_there(said: Said) -> N
     assert (made["wrong"], again["wrong"], again["done"]) == ("", "", [])
 
 
-def test_a_server_that_is_away_has_a_status_of_its_own(
+def test_unreachable_server_has_its_own_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
@@ -64,9 +64,7 @@ def test_a_server_that_is_away_has_a_status_of_its_own(
     assert capsys.readouterr().out == ""
 
 
-def test_one_that_will_not_have_us_is_told_with_its_reason(
-    said: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refusal_is_reported_with_its_reason(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_TLS", "true")
     assert "speaks no TLS" in said(MAKE)["wrong"]
 
@@ -78,7 +76,7 @@ async def known(client: Client) -> dict[str, int]:
     return {name: kind for name, kind in answer.custom_attributes.items() if name in OURS}
 
 
-async def test_what_is_missing_is_added_once(temporal_address: str) -> None:
+async def test_missing_attributes_are_added_once(temporal_address: str) -> None:
     name = f"test-{uuid4().hex[:12]}"
     client = await Client.connect(temporal_address, namespace=name)
     await client.workflow_service.register_namespace(

@@ -31,18 +31,14 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return say
 
 
-async def test_a_namespace_is_nobodys_until_a_semaphore_with_a_name_runs(
-    said: Said, client: Client
-) -> None:
+async def test_namespace_is_free_until_a_named_semaphore_runs(said: Said, client: Client) -> None:
     assert await said(client) == {"namespace": client.namespace, "stack": ""}
     async with stack_of(client, "one"):
         await is_named(client, "one")
         assert await said(client) == {"namespace": client.namespace, "stack": "one"}
 
 
-async def test_a_name_that_can_not_be_read_is_said_to_be_so(
-    said: Said, new_client: NewClient
-) -> None:
+async def test_unreadable_name_is_reported(said: Said, new_client: NewClient) -> None:
     theirs = await new_client(KEY)
     async with stack_of(theirs, "one"):
         await is_named(theirs, "one")
@@ -51,12 +47,12 @@ async def test_a_name_that_can_not_be_read_is_said_to_be_so(
     assert "PAYLOAD_KEY holds: none" in found["unreadable"]
 
 
-def test_a_server_that_is_away_has_a_status_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_server_has_its_own_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
     assert owner() == AWAY
 
 
-def test_a_namespace_that_is_not_there_fails_and_says_why(
+def test_missing_namespace_fails_with_the_reason(
     temporal_address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)

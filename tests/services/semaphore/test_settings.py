@@ -26,7 +26,7 @@ def test_every_mistake_is_named(
     assert all(f"{name}: " in line for name in wrong)
 
 
-def test_the_rules_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMAPHORE_MAX_HISTORY", "30")
     assert load(SemaphoreProcessSettings).rules() == SemaphoreRules(
         max_history=30, beat_seconds=1.4

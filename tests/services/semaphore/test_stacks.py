@@ -24,7 +24,7 @@ async def one_job(jobs: Jobs, name: str) -> None:
     await jobs.finish(name)
 
 
-async def test_the_second_refuses_and_the_first_goes_on(jobs: Jobs) -> None:
+async def test_second_stack_refuses_and_the_first_continues(jobs: Jobs) -> None:
     async with semaphore_of(jobs.client, "one"):
         await is_named(jobs.client, "one")
         await is_refused(jobs)
@@ -45,7 +45,7 @@ async def is_refused(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("one", "one"), ("one", ""), ("", "two")])
-async def test_the_same_one_and_one_without_a_name_are_let_in(
+async def test_same_stack_and_one_without_a_name_are_accepted(
     jobs: Jobs, new_client: NewClient, first: str, second: str
 ) -> None:
     beside = await new_client(namespace=jobs.client.namespace)
@@ -56,7 +56,7 @@ async def test_the_same_one_and_one_without_a_name_are_let_in(
             await one_job(jobs, "job")
 
 
-async def test_one_that_was_terminated_is_nobodys(jobs: Jobs) -> None:
+async def test_terminated_semaphore_leaves_no_owner(jobs: Jobs) -> None:
     async with semaphore_of(jobs.client, "one"):
         await is_named(jobs.client, "one")
     await jobs.semaphore.terminate()
@@ -64,7 +64,7 @@ async def test_one_that_was_terminated_is_nobodys(jobs: Jobs) -> None:
         await is_named(jobs.client, "two")
 
 
-async def test_a_changed_limit_and_a_next_run_keep_the_name(jobs: Jobs) -> None:
+async def test_changed_limit_and_next_run_keep_the_name(jobs: Jobs) -> None:
     async with semaphore_of(jobs.client, "one", max_history=25):
         await is_named(jobs.client, "one")
         first = await jobs.run()
@@ -81,7 +81,7 @@ async def test_a_changed_limit_and_a_next_run_keep_the_name(jobs: Jobs) -> None:
     assert begun.memo.fields[MEMO_STACK].data == b'"one"'
 
 
-async def test_a_name_under_a_key_that_we_lack_is_not_known(new_client: NewClient) -> None:
+async def test_encrypted_name_without_the_key_is_unknown(new_client: NewClient) -> None:
     theirs = await new_client(KEY)
     ours = await new_client(namespace=theirs.namespace)
     async with stack_of(theirs, "one"):

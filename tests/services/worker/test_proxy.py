@@ -48,7 +48,7 @@ def port_of(base: str) -> int:
     return int(base.rpartition(":")[2])
 
 
-async def test_both_vendors_are_called_by_it() -> None:
+async def test_both_vendors_are_called_through_it() -> None:
     async with served(unknown) as base:
         ways = dict.fromkeys((IMAGES, VIDEOS), port_of(base))
         async with proxy_to(ways, LOGIN) as proxy:
@@ -62,7 +62,7 @@ async def test_both_vendors_are_called_by_it() -> None:
     ]
 
 
-async def test_a_result_is_fetched_by_a_tunnel_to_the_name(
+async def test_result_is_fetched_through_a_tunnel_to_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TLS is between us and the host: the proxy sees a name and a port."""
@@ -74,7 +74,7 @@ async def test_a_result_is_fetched_by_a_tunnel_to_the_name(
     assert proxy.asked == [f"CONNECT {CDN}:443"]
 
 
-async def test_a_result_is_fetched_from_a_vendor_of_plain_http() -> None:
+async def test_result_of_a_plain_http_vendor_is_fetched() -> None:
     receiver = Receiver()
     async with served(receiver) as base, proxy_to({IMAGES: port_of(base)}, LOGIN) as proxy:
         assert (await fetched(settings_by(proxy), f"http://{IMAGES}/view?name=1")).is_success
@@ -96,14 +96,14 @@ async def test_a_result_is_fetched_from_a_vendor_of_plain_http() -> None:
         "https://93.184.216.34/1",
     ],
 )
-async def test_nobody_else_is_asked_by_it(url: str) -> None:
+async def test_only_vendors_are_called_through_it(url: str) -> None:
     async with proxy_to({}, LOGIN) as proxy:
         with pytest.raises(ResultNotAllowed):
             await fetched(settings_by(proxy), url)
     assert proxy.asked == []
 
 
-async def test_what_is_near_is_asked_without_it() -> None:
+async def test_near_hosts_bypass_it() -> None:
     receiver = Receiver()
     async with served(receiver) as base, proxy_to({}, LOGIN) as proxy:
         url = base.replace("127.0.0.1", "localhost")
@@ -123,19 +123,19 @@ FAR = ["comfy.example", "comfy.lan", "93.184.216.34", "[2606:2800:220:1::1]"]
 
 
 @pytest.mark.parametrize("host", [*NEAR, "host.docker.internal"])
-def test_near_is_this_machine_and_a_network_of_its_own(host: str) -> None:
+def test_near_is_this_machine_and_its_networks(host: str) -> None:
     assert settings_by("http://proxy:3128").proxy_for(f"http://{host}:8188/base") is None
 
 
 @pytest.mark.parametrize("host", FAR)
-def test_all_else_is_not(host: str) -> None:
+def test_other_hosts_are_not_near(host: str) -> None:
     proxy = "http://proxy:3128"
     assert settings_by(proxy).proxy_for(f"http://{host}:8188/base") == proxy
     assert settings_by("").proxy_for(f"http://{host}:8188/base") is None
 
 
 @pytest.mark.parametrize("login", ["us:another", ""])
-async def test_a_proxy_that_refuses_has_delivered_nothing(login: str) -> None:
+async def test_refusal_of_the_proxy_means_not_delivered(login: str) -> None:
     async with proxy_to({}, LOGIN) as proxy:
         settings = settings_by(proxy, login, image_service_url="https://comfy.example")
         async with chosen_images(settings) as images:
@@ -157,7 +157,7 @@ async def test_a_proxy_that_refuses_has_delivered_nothing(login: str) -> None:
         *("http://a-password:b@proxy:99999", "http://a-password@b@proxy:3128", "http://pro xy:1"),
     ],
 )
-def test_what_is_no_proxy_is_refused_and_not_shown(proxy: str) -> None:
+def test_invalid_proxy_is_refused_and_hidden(proxy: str) -> None:
     with pytest.raises(ValidationError) as refused:
         settings_by(proxy)
     [mistake] = refused.value.errors(include_input=False, include_url=False)

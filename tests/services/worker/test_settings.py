@@ -14,7 +14,7 @@ from tests.services.worker.conftest import SECRET, Loads, Refuses
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS
 
 
-def test_defaults_are_those_of_a_stack_on_this_machine(loads: Loads) -> None:
+def test_defaults_fit_a_stack_on_this_machine(loads: Loads) -> None:
     settings = loads()
     assert settings.image_service_url == "http://127.0.0.1:6889"
     assert settings.video_service_url == "http://127.0.0.1:16882"
@@ -23,7 +23,7 @@ def test_defaults_are_those_of_a_stack_on_this_machine(loads: Loads) -> None:
     assert loads(KLING_ACCESS_KEY="half", COMFYUI_WORKFLOW="/nowhere").image_api == "service"
 
 
-def test_the_environment_decides(loads: Loads) -> None:
+def test_environment_overrides_the_defaults(loads: Loads) -> None:
     settings = loads(
         IMAGE_SERVICE_URL="https://comfy.example",
         RESULT_HOSTS="CDN.example:444, files.example ,",
@@ -37,7 +37,7 @@ def test_the_environment_decides(loads: Loads) -> None:
 
 
 @pytest.mark.parametrize(("step", "lost", "address"), [("image", 60, 60), ("video", 300, 7)])
-def test_a_time_of_a_stage_is_its_setting_or_its_own(
+def test_time_of_a_stage_has_a_setting_and_a_default(
     loads: Loads, step: str, lost: float, address: float
 ) -> None:
     stage = GENVIDEO.stage(step)
@@ -71,7 +71,7 @@ OLD = SECRET[::-1]
 
 
 @pytest.mark.parametrize("secret", [SECRET, f"{SECRET},{OLD}"])
-def test_a_secret_may_have_older_ones_behind_it(loads: Loads, secret: str) -> None:
+def test_older_secrets_may_follow(loads: Loads, secret: str) -> None:
     settings = loads(CALLBACK_SECRET=secret)
     assert settings.callback_secret.get_secret_value() == secret
     assert secret not in repr(settings)
@@ -87,7 +87,7 @@ def test_a_secret_may_have_older_ones_behind_it(loads: Loads, secret: str) -> No
         (f"{SECRET}, {OLD}", "no blanks"),
     ],
 )
-def test_a_weak_secret_is_refused_with_the_reason(refuses: Refuses, secret: str, why: str) -> None:
+def test_weak_secret_is_refused_with_the_reason(refuses: Refuses, secret: str, why: str) -> None:
     line = refuses(CALLBACK_SECRET=secret)
     assert f"CALLBACK_SECRET: {why}" in line
     assert not secret or secret not in line
@@ -114,7 +114,7 @@ def test_results_may_come_from(loads: Loads, host: str) -> None:
     assert loads(RESULT_HOSTS=f" {host.upper()},").outside_hosts() == {host}
 
 
-def test_no_host_is_named_with_what_one_is(refuses: Refuses) -> None:
+def test_wrong_host_is_explained(refuses: Refuses) -> None:
     wrong = [
         *("*", "*.com", "*.", "a.*", "*.a.*", "*cdn.example", "*.1.2.3", "https://cdn.example"),
         *("cdn.example/files", "cdn..example", ".cdn.example", "cdn.example:0"),
@@ -130,11 +130,11 @@ def test_no_host_is_named_with_what_one_is(refuses: Refuses) -> None:
     ("text", "on"),
     [("", ()), ("image", ("image",)), (" video , image ", ("image", "video")), (",", ())],
 )
-def test_the_gates_that_are_on(loads: Loads, text: str, on: tuple[str]) -> None:
+def test_enabled_gates(loads: Loads, text: str, on: tuple[str]) -> None:
     assert loads(GATES=text).limits().gates == on
 
 
-def test_a_gate_that_is_not_known_is_named_beside_those_that_are(refuses: Refuses) -> None:
+def test_unknown_gate_is_named_with_the_known_ones(refuses: Refuses) -> None:
     known = ", ".join(GENVIDEO.names)
     line = refuses(GATES="image,gpu,job")
     assert "GATES: " in line
@@ -164,7 +164,7 @@ def with_key(**more: str) -> dict[str, str]:
         (with_key(KLING_EXTRA='{"cfg_scale": 0.5}'), "kling-v2-6"),
     ],
 )
-def test_what_fits(loads: Loads, given: dict[str, str], model: str) -> None:
+def test_valid_combinations(loads: Loads, given: dict[str, str], model: str) -> None:
     settings = loads(VIDEO_API="kling", **given)
     assert settings.model == model
     assert not any(value in repr(settings) for value in KEYS)
@@ -190,7 +190,7 @@ def test_what_fits(loads: Loads, given: dict[str, str], model: str) -> None:
         ),
     ],
 )
-def test_what_does_not(refuses: Refuses, given: dict[str, str], why: str) -> None:
+def test_invalid_combinations(refuses: Refuses, given: dict[str, str], why: str) -> None:
     line = refuses(VIDEO_API="kling", **given)
     assert why in line
     assert not any(value in line for value in KEYS)
@@ -203,7 +203,7 @@ PASSWORD = "hunter2hunter2"
 COMFYUI: dict[str, Any] = {"IMAGE_API": "comfyui", "COMFYUI_WORKFLOW": WITH_MODEL}
 
 
-def test_the_workflow_is_read_and_bound(loads: Loads) -> None:
+def test_workflow_is_read_and_bound(loads: Loads) -> None:
     settings = loads(**COMFYUI, COMFYUI_WIDTH="640", COMFYUI_PROMPT="best {prompt}")
     assert (settings.plan.width, settings.plan.height) == (640, None)
     assert settings.plan.template == "best {prompt}"
@@ -229,9 +229,7 @@ def test_both_documented_graphs_bind_themselves(loads: Loads, path: Path) -> Non
         ({"IMAGE_SERVICE_URL": "http://x/?token=k"}, "IMAGE_SERVICE_URL: no query"),
     ],
 )
-def test_a_mistake_is_told_behind_its_setting(
-    refuses: Refuses, given: dict[str, Any], said: str
-) -> None:
+def test_mistake_follows_its_setting(refuses: Refuses, given: dict[str, Any], said: str) -> None:
     assert f"wrong settings: {said}" in refuses(**COMFYUI | given)
 
 

@@ -31,7 +31,7 @@ async def given_back(slots: WorkflowTaskSlots, permit: SlotPermit) -> None:
     await asyncio.to_thread(slots.release_slot, SlotReleaseContext(slot_info=None, permit=permit))
 
 
-async def test_new_jobs_wait_for_one_another_and_known_ones_for_none_of_them() -> None:
+async def test_tasks_of_new_jobs_wait_and_those_of_known_jobs_do_not() -> None:
     slots = WorkflowTaskSlots()
     first, *_ = [await asked(slots, is_sticky=False) for _ in range(MAX_NEW)]
     late = asked(slots, is_sticky=False)
@@ -43,7 +43,7 @@ async def test_new_jobs_wait_for_one_another_and_known_ones_for_none_of_them() -
 
 
 @pytest.mark.parametrize("is_sticky", [True, False])
-async def test_one_that_stops_waiting_takes_nothing(is_sticky: bool) -> None:
+async def test_cancelled_wait_takes_no_permit(is_sticky: bool) -> None:
     slots = WorkflowTaskSlots()
     permits = [
         await asked(slots, is_sticky=is_sticky) for _ in range(MAX_KNOWN if is_sticky else MAX_NEW)
@@ -78,7 +78,7 @@ def shown() -> list[str]:
 
 @pytest.mark.parametrize("name", ["genvideo_worker_stored_total", "genvideo_worker_units_total"])
 @pytest.mark.parametrize("step", ["image", "video"])
-def test_a_step_is_counted_from_none_on(shown: list[str], name: str, step: str) -> None:
+def test_counters_of_a_step_begin_at_zero(shown: list[str], name: str, step: str) -> None:
     assert f'{name}{{step="{step}"}} 0.0' in shown
 
 
@@ -92,7 +92,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_has_changed_is_named_by_its_job(tmp_path: Path) -> None:
+def test_change_is_logged_with_its_job(tmp_path: Path) -> None:
     good, bad = (f"job-{digit * 24}" for digit in "ab")
     (tmp_path / f"{good}.json").write_text(HISTORIES["failed"], encoding="utf-8")
     other = HISTORIES["failed"].replace('"gen_image"', '"gen_picture"')
@@ -105,7 +105,7 @@ def test_what_has_changed_is_named_by_its_job(tmp_path: Path) -> None:
     assert "ondeterminis" in found["failures"][bad]
 
 
-def test_a_folder_is_needed(tmp_path: Path) -> None:
+def test_folder_is_required(tmp_path: Path) -> None:
     for arguments in ([str(tmp_path / "nowhere")], [str(tmp_path), "more"]):
         ended = run(*arguments)
         assert (ended.returncode, ended.stdout) == (2, "")

@@ -59,7 +59,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_what_is_wrong_half_a_million_times_costs_next_to_nothing(
+async def test_half_a_million_mistakes_are_refused_cheaply(
     http: httpx.AsyncClient, name: str
 ) -> None:
     body = BODIES[name]
@@ -73,7 +73,7 @@ async def test_what_is_wrong_half_a_million_times_costs_next_to_nothing(
     assert peak < 50 * MEBIBYTE
 
 
-async def test_marks_inside_of_strings_are_no_values(http: httpx.AsyncClient) -> None:
+async def test_marks_inside_of_strings_do_not_count(http: httpx.AsyncClient) -> None:
     items = [{"word": ',[{"\\' * 1000} for _ in range(20)]
     answer = await http.post("/order", json={"items": items})
     assert (answer.status_code, answer.json()) == (200, 20)
@@ -94,7 +94,7 @@ async def test_each_path_has_its_limit(
     assert answer.status_code == status
 
 
-async def test_a_body_in_pieces_is_counted_as_a_whole(http: httpx.AsyncClient) -> None:
+async def test_body_in_pieces_is_counted_as_a_whole(http: httpx.AsyncClient) -> None:
     async def pieces(body: bytes) -> AsyncIterator[bytes]:
         for start in range(0, len(body), 1000):
             yield body[start : start + 1000]

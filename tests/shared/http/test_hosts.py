@@ -27,7 +27,7 @@ from shared.http import hosts
         ("localhost, localhost", None),
     ],
 )
-def test_the_host_of_a_request(text: str, *, host: str | None) -> None:
+def test_host_of_a_request(text: str, *, host: str | None) -> None:
     assert hosts.host_of_authority(text) == host
     assert hosts.host_of_origin(f"https://{text}") == host
 
@@ -35,18 +35,18 @@ def test_the_host_of_a_request(text: str, *, host: str | None) -> None:
 @pytest.mark.parametrize(
     "origin", ["null", "", "localhost", "file://localhost", "http://", "http://["]
 )
-def test_what_is_no_origin(origin: str) -> None:
+def test_invalid_origins(origin: str) -> None:
     assert hosts.host_of_origin(origin) is None
 
 
-def test_a_list_is_spelt_as_browsers_do() -> None:
+def test_list_is_written_as_browsers_do() -> None:
     text = " Gateway.Example,, 10.0.0.1,[2001:DB8:0::1], ::1 "
     assert hosts.listed(text) == {"gateway.example", "10.0.0.1", "[2001:db8::1]", "[::1]"}
     assert hosts.listed("") == frozenset()
 
 
 @pytest.mark.parametrize("wrong", ["a:80", "http://a", "*", "a/b", "[::1]:80", "a b", ".a", "*.a"])
-def test_what_is_no_host_is_named(wrong: str) -> None:
+def test_wrong_host_is_named(wrong: str) -> None:
     with pytest.raises(ValueError, match="without a port") as caught:
         hosts.listed(f"good,{wrong}")
     assert str(caught.value).endswith(f": {wrong}")

@@ -70,7 +70,7 @@ async def told(http: httpx.AsyncClient, body: bytes | object, path: str = "/abc"
     return [(error["field"], error["message"]) for error in problem["errors"]]
 
 
-async def test_all_mistakes_of_a_request_are_told_at_once(http: httpx.AsyncClient) -> None:
+async def test_all_mistakes_of_a_request_are_reported_at_once(http: httpx.AsyncClient) -> None:
     body = {"inner": [{}, {"word": "a", "colour": "green", "x": 1}], "number": 6}
     answer = await http.post("/abcd?limit=x", json=body, headers={"last-event-id": "123"})
     assert [(error["field"], error["message"]) for error in answer.json()["errors"]] == [
@@ -103,17 +103,17 @@ async def test_all_mistakes_of_a_request_are_told_at_once(http: httpx.AsyncClien
         ({"number": 1, "inner": [{"\ud800": 1}]}, [("inner[0]", SURROGATE)]),
     ],
 )
-async def test_a_field_has_its_name_and_a_sentence(
+async def test_field_has_its_name_and_a_sentence(
     http: httpx.AsyncClient, body: bytes | object, expected: list[tuple[str, str]]
 ) -> None:
     assert await told(http, body) == expected
 
 
-async def test_what_a_validator_of_ours_says_is_told_as_it_is(http: httpx.AsyncClient) -> None:
+async def test_message_of_our_own_validator_is_unchanged(http: httpx.AsyncClient) -> None:
     assert await told(http, {"number": 1, "even": 3}) == [("even", "It must be even.")]
 
 
-async def test_an_answer_does_not_grow_with_what_was_sent(http: httpx.AsyncClient) -> None:
+async def test_size_of_an_answer_is_bounded(http: httpx.AsyncClient) -> None:
     many = [{"x" * 10_000: 1, "word": "a"}] * 2 * MOST
     problem = (await http.post("/abc", json={"number": 1, "inner": many})).json()
     assert len(problem["errors"]) == MOST
@@ -121,6 +121,6 @@ async def test_an_answer_does_not_grow_with_what_was_sent(http: httpx.AsyncClien
     assert max(len(error["field"]) for error in problem["errors"]) < LONGEST_NAME + 20
 
 
-def test_a_mistake_of_a_kind_that_has_no_sentence_of_ours_is_told_as_one() -> None:
+def test_unknown_kind_of_mistake_has_a_general_sentence() -> None:
     error = {"type": "other", "loc": ("query", "a"), "msg": "Input should be good"}
     assert mistakes_of([error]) == ([("a", "Input should be good.")], 0)

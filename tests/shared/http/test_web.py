@@ -59,7 +59,7 @@ def _app(reasons: Mapping[str, str | None]) -> FastAPI:
     return app
 
 
-async def test_life_readiness_and_metrics(http: httpx.AsyncClient) -> None:
+async def test_health_readiness_and_metrics(http: httpx.AsyncClient) -> None:
     assert (await http.get("/healthz")).json() == {"status": "ok"}
     unready = await http.get("/readyz")
     assert (unready.status_code, unready.json()["detail"]) == (503, "disk: is full")
@@ -96,7 +96,7 @@ async def test_problems(http: httpx.AsyncClient) -> None:
     assert (await http.get("/nowhere")).json()["title"] == RouteNotFound.title
 
 
-async def test_a_refused_method_hears_of_all_that_are_allowed(http: httpx.AsyncClient) -> None:
+async def test_refused_method_gets_the_allowed_ones(http: httpx.AsyncClient) -> None:
     for path, allowed in (
         ("/echo", "GET, HEAD, POST"),
         ("/a/b", "DELETE"),
@@ -118,7 +118,7 @@ async def test_head_is_get_without_a_body(http: httpx.AsyncClient) -> None:
     assert (await http.head("/a/b")).headers["allow"] == "DELETE"
 
 
-async def test_a_stream_ends_with_its_head() -> None:
+async def test_stream_ends_with_its_head() -> None:
     app, ended = _app({}), asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:

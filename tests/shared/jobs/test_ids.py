@@ -32,12 +32,12 @@ JOB_ID = "job-0123456789abcdef01234567"
         "job-" + "g" * 24,
     ],
 )
-def test_what_is_no_job_id(text: str) -> None:
+def test_invalid_job_ids(text: str) -> None:
     assert not is_job_id(text)
     assert parse_external_id(f"{text}.video.1") is None
 
 
-def test_an_id_is_new_or_that_of_its_key() -> None:
+def test_id_is_new_or_that_of_its_key() -> None:
     assert is_job_id(new_job_id())
     assert new_job_id() != new_job_id()
     for key in ("order-1", "", "ключ", "x" * 1000):
@@ -46,13 +46,13 @@ def test_an_id_is_new_or_that_of_its_key() -> None:
 
 
 @pytest.mark.parametrize("step", GENVIDEO.names)
-def test_a_generations_id_tells_what_it_is_of(step: str) -> None:
+def test_id_of_a_generation_is_parsed(step: str) -> None:
     for attempt in (1, 9, 10, 99):
         assert parse_external_id(external_id(JOB_ID, step, attempt)) == (JOB_ID, step, attempt)
 
 
 @pytest.mark.parametrize("tail", [".Audio.1", ".video.0", ".video.100", ".video.1\n", ".video", ""])
-def test_what_is_no_generation(tail: str) -> None:
+def test_invalid_ids_of_generations(tail: str) -> None:
     assert parse_external_id(JOB_ID + tail) is None
 
 
@@ -61,7 +61,7 @@ OLD = "an-old-one-of-32-characters-as-well"
 TASK = "job-0123456789abcdef01234567.video.1"
 
 
-def test_a_token_fits_its_own_task_and_secret_only() -> None:
+def test_token_fits_only_its_own_task_and_secret() -> None:
     token = callback_token(SECRET, TASK)
     assert token_fits(SECRET, TASK, token)
     assert not token_fits(SECRET, TASK.replace(".1", ".2"), token)
@@ -69,11 +69,11 @@ def test_a_token_fits_its_own_task_and_secret_only() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "0" * 64, "é", "\ud800", "🦆"])
-def test_a_wrong_token_is_refused_and_breaks_nothing(wrong: str) -> None:
+def test_wrong_token_is_refused_without_an_error(wrong: str) -> None:
     assert not token_fits(SECRET, TASK, wrong)
 
 
-def test_a_single_digit_makes_the_difference() -> None:
+def test_single_digit_makes_the_difference() -> None:
     token = callback_token(SECRET, TASK)
     for place, digit in enumerate(token):
         other = "0" if digit != "0" else "1"
@@ -81,14 +81,14 @@ def test_a_single_digit_makes_the_difference() -> None:
 
 
 @pytest.mark.parametrize("base", ["http://callback:8001", "http://callback:8001/"])
-def test_the_address_names_task_and_token(base: str) -> None:
+def test_address_has_task_and_token(base: str) -> None:
     parts = urlsplit(callback_url(base, SECRET, TASK))
     assert (parts.netloc, parts.path) == ("callback:8001", "/callback/kling")
     assert parse_qs(parts.query) == {"task": [TASK], "token": [callback_token(SECRET, TASK)]}
     assert SECRET not in parts.query
 
 
-def test_the_first_of_several_makes_and_each_is_recognized() -> None:
+def test_first_secret_signs_and_each_is_accepted() -> None:
     both = f"{SECRET},{OLD}"
     assert callback_token(both, TASK) == callback_token(SECRET, TASK)
     assert token_fits(both, TASK, callback_token(OLD, TASK))
@@ -96,7 +96,7 @@ def test_the_first_of_several_makes_and_each_is_recognized() -> None:
     assert not token_fits(both, TASK, callback_token(both[::-1], TASK))
 
 
-def test_the_operators_key_is_no_token_no_secret_and_changes_with_the_first() -> None:
+def test_operators_key_is_no_token_and_no_secret_and_changes_with_the_first() -> None:
     key = operator_key(f"{SECRET},{OLD}")
     assert key == operator_key(SECRET)
     assert key != operator_key(OLD)
@@ -109,7 +109,7 @@ def test_the_operators_key_is_no_token_no_secret_and_changes_with_the_first() ->
     )
 
 
-def test_an_end_is_never_left_and_success_is_not_run_again() -> None:
+def test_end_is_final_and_success_cannot_be_retried() -> None:
     open_states = {Status.QUEUED, Status.RUNNING}
     assert {status for status in Status if status.ended} == set(Status) - open_states
     for end in set(Status) - open_states:

@@ -21,7 +21,7 @@ from shared.jobs.messages import Attempts, raised
         {"priority": 6},
     ],
 )
-def test_what_does_not_fit(fields: dict[str, object]) -> None:
+def test_invalid_messages(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         GenVideoInput.model_validate({"prompt": "p", "style": "", **fields})
 

@@ -73,7 +73,7 @@ async def asking(vendor: Vendor) -> AsyncIterator[VideoService]:
         yield VideoService(http)
 
 
-async def test_answers_are_asked_for_as_they_are() -> None:
+async def test_encoding_of_answers_is_refused() -> None:
     vendor = Vendor(json.dumps(STATUS).encode())
     async with asking(vendor) as videos:
         status = await videos.status("v1")
@@ -100,14 +100,14 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize(("vendor", "reason"), NO_ANSWERS.values(), ids=list(NO_ANSWERS))
-async def test_an_answer_that_is_none_is_no_news(vendor: Vendor, reason: str) -> None:
+async def test_invalid_answer_is_ignored(vendor: Vendor, reason: str) -> None:
     async with asking(vendor) as videos:
         with pytest.raises(OutcomeUnknown, match=reason) as told:
             await videos.status("v1")
     assert len(told.value.message) < 200
 
 
-async def test_a_submit_that_is_answered_so_may_have_arrived() -> None:
+async def test_submit_with_an_invalid_answer_may_have_arrived() -> None:
     vendor = Vendor(json.dumps({"job_id": "v" * (MAX_ID + 1)}).encode())
     async with asking(vendor) as videos:
         with pytest.raises(OutcomeUnknown, match="without its job_id"):
@@ -123,19 +123,19 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("vendor", REFUSALS.values(), ids=list(REFUSALS))
-async def test_a_refusal_that_can_t_be_read_counts_by_its_status(vendor: Vendor) -> None:
+async def test_unreadable_refusal_is_sorted_by_its_status(vendor: Vendor) -> None:
     async with asking(vendor) as videos:
         with pytest.raises(RefusedForGood) as told:
             await videos.status("v1")
     assert len(told.value.message) <= 500
 
 
-async def test_an_unknown_id_is_unknown_however_that_is_said() -> None:
+async def test_unknown_id_is_recognised_in_every_form() -> None:
     async with asking(Vendor(hostile.gzip_bomb(), 404, "gzip, gzip")) as videos:
         assert await videos.status("v1") is None
 
 
-async def test_an_answer_that_drips_is_not_waited_for_for_ever(
+async def test_slow_answer_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
@@ -144,7 +144,7 @@ async def test_an_answer_that_drips_is_not_waited_for_for_ever(
             await videos.status("v1")
 
 
-async def test_informational_answers_without_end_are_no_answer(
+async def test_endless_informational_answers_are_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each one restarts the time-out of a read, so only the limit of the whole answer ends them."""
@@ -220,7 +220,7 @@ TRANSPORT = [
 
 @pytest.mark.parametrize(("status", "code", "kind"), KLING)
 @pytest.mark.parametrize("as_text", [False, True], ids=["number", "text"])
-def test_the_code_decides(status: int, code: int, kind: type[VendorError], as_text: bool) -> None:
+def test_code_decides(status: int, code: int, kind: type[VendorError], as_text: bool) -> None:
     body = {"code": str(code) if as_text else code, "message": "because", "request_id": "r"}
     error = sort_response(httpx.Response(status, json=body), KLING_CODES)
     assert type(error) is kind
@@ -237,7 +237,7 @@ def test_without_a_code_the_status_decides(
 
 
 @pytest.mark.parametrize(("error", "kind"), TRANSPORT, ids=lambda it: type(it).__name__)
-def test_what_never_left_is_told_from_what_may_have_arrived(
+def test_not_sent_differs_from_possibly_arrived(
     error: httpx.HTTPError, kind: type[VendorError]
 ) -> None:
     sorted_ = sort_exception(error)
@@ -249,13 +249,13 @@ def test_what_never_left_is_told_from_what_may_have_arrived(
     ("header", "seconds"),
     [("7", 7), ("0", 0), ("3600", 60), (None, 1), ("soon", 1), ("²", 1), ("-5", 1)],
 )
-def test_the_vendor_sets_the_pace_within_reason(header: str | None, seconds: float) -> None:
+def test_vendors_retry_after_is_bounded(header: str | None, seconds: float) -> None:
     headers = [] if header is None else [(b"retry-after", header.encode())]
     error = sort_response(httpx.Response(429, headers=headers, json={"code": 1303}), KLING_CODES)
     assert error.retry_after == seconds
 
 
-def test_only_a_refusal_that_may_clear_has_a_pace() -> None:
+def test_only_a_temporary_refusal_has_a_retry_after() -> None:
     response = httpx.Response(429, headers={"retry-after": "9"}, json={"code": 1102})
     assert sort_response(response, KLING_CODES).retry_after is None
 
@@ -266,7 +266,7 @@ def test_any_answer_is_sorted(status: int, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("value", "size"), [(b"[],", 120), (b'{"a":0},', 310), (b"0,", 60)])
-def test_an_answer_of_values_without_end_is_not_read(value: bytes, size: int) -> None:
+def test_answer_with_too_many_values_is_not_read(value: bytes, size: int) -> None:
     """Three bytes of it are seventy in memory."""
 
     def read(count: int) -> dict[str, Any] | None:

@@ -8,13 +8,13 @@ from shared.pipeline.disk import Disk
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_nothing_is_tried_while_nothing_was_refused(tmp_path: Path) -> None:
+async def test_nothing_is_written_without_a_refusal(tmp_path: Path) -> None:
     disk = Disk(tmp_path / "nowhere")
     assert await disk.reason() is None
     assert not (tmp_path / "nowhere").exists()
 
 
-async def test_a_refusal_is_told_until_the_folder_takes_writes_again(tmp_path: Path) -> None:
+async def test_refusal_is_reported_until_writes_succeed(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     disk = Disk(tmp_path)
     disk.refused("state", FULL)

@@ -50,7 +50,7 @@ def begun(attempts: Attempts) -> Attempts:
     return {stage: count for stage, count in attempts.items() if count}
 
 
-async def test_in_doubt_nothing_found_is_looked_for_as_long_as_it_may_be_accepted(
+async def test_submit_in_doubt_is_looked_for_until_it_must_have_arrived(
     scene: Scene,
 ) -> None:
     assert begun((await scene.drain()).attempts) == {}
@@ -58,7 +58,7 @@ async def test_in_doubt_nothing_found_is_looked_for_as_long_as_it_may_be_accepte
 
 
 @pytest.mark.parametrize("ahead", [-2 * ACCEPT, 2 * ACCEPT])
-async def test_whatever_time_this_machine_takes_it_for(scene: Scene, ahead: float) -> None:
+async def test_drain_follows_the_servers_clock(scene: Scene, ahead: float) -> None:
     scene.clock.ahead = ahead
     await scene.drain()
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
@@ -69,7 +69,7 @@ async def test_without_doubt_one_look_is_enough(scene: Scene) -> None:
     assert scene.clock.passed == 0
 
 
-async def test_what_turns_up_late_is_cancelled_and_waited_for(scene: Scene) -> None:
+async def test_late_generation_is_cancelled_and_waited_for(scene: Scene) -> None:
     scene.images.news[IMAGE] = lambda passed: (
         None if passed < 20 else now("running") if not scene.images.cancelled else now("failed")
     )
@@ -78,14 +78,14 @@ async def test_what_turns_up_late_is_cancelled_and_waited_for(scene: Scene) -> N
     assert 20 <= scene.clock.passed < ACCEPT
 
 
-async def test_once_the_latest_generation_is_known_no_other_is_on_its_way(scene: Scene) -> None:
+async def test_known_latest_generation_ends_the_doubt(scene: Scene) -> None:
     scene.record(**RUNNING)
     scene.images.news[IMAGE] = lambda passed: now("succeeded")
     await scene.drain()
     assert scene.clock.passed == 0
 
 
-async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -> None:
+async def test_earlier_generation_does_not_end_the_doubt(scene: Scene) -> None:
     """The image is done; the video's submit may be on its way."""
     scene.record(status=Status.RUNNING, step="video", attempts=Attempts(image=1, video=1))
     scene.images.news[IMAGE] = lambda passed: now("succeeded")
@@ -94,7 +94,7 @@ async def test_an_earlier_generation_tells_nothing_of_the_latest(scene: Scene) -
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
-async def test_a_job_that_cleans_up_by_itself_hears_the_vendors_ids(scene: Scene) -> None:
+async def test_jobs_own_clean_up_gets_the_vendors_ids(scene: Scene) -> None:
     scene.images.news[IMAGE] = lambda passed: now("failed")
     assert (await scene.drain(closed=None)).tasks == {IMAGE: "v-failed"}
 
@@ -111,7 +111,7 @@ def ahead(scene: Scene) -> Scene:
     return scene
 
 
-async def test_what_was_begun_ahead_of_its_record_may_be_on_its_way(ahead: Scene) -> None:
+async def test_attempt_in_the_history_but_not_in_the_record_is_in_doubt(ahead: Scene) -> None:
     ahead.videos.news[VIDEO] = lambda passed: None if passed < 20 else running_until(90)(passed)
     assert begun((await ahead.drain()).attempts) == {"image": 1, "video": 1}
     assert ahead.clock.passed == pytest.approx(90, abs=3)
@@ -119,28 +119,26 @@ async def test_what_was_begun_ahead_of_its_record_may_be_on_its_way(ahead: Scene
     assert ahead.recorded.tasks == {IMAGE: "v-failed", VIDEO: "v-succeeded"}
 
 
-async def test_a_job_that_cleans_up_by_itself_has_recorded_all(ahead: Scene) -> None:
+async def test_jobs_own_clean_up_needs_no_history(ahead: Scene) -> None:
     await ahead.drain(closed=None)
     assert ahead.clock.passed == 0
 
 
 @pytest.mark.parametrize("error", [RPCError("", RPCStatusCode.NOT_FOUND, b""), ValueError()])
-async def test_where_its_history_cannot_be_read_the_record_counts(
-    ahead: Scene, error: Exception
-) -> None:
+async def test_unreadable_history_falls_back_to_the_record(ahead: Scene, error: Exception) -> None:
     ahead.latest.begun.clear()
     ahead.latest.broken = error
     await ahead.drain()
     assert ahead.clock.passed == 0
 
 
-async def test_a_server_that_is_away_is_asked_again(ahead: Scene) -> None:
+async def test_unreachable_server_is_asked_again(ahead: Scene) -> None:
     ahead.latest.broken = RPCError("", RPCStatusCode.UNAVAILABLE, b"")
     with pytest.raises(RPCError):
         await ahead.drain()
 
 
-async def test_a_vendor_that_does_not_answer_counts_as_running(scene: Scene) -> None:
+async def test_unreachable_vendor_counts_as_running(scene: Scene) -> None:
     scene.record(**RUNNING)
     down = NeverDelivered("refused")
     scene.images.news[IMAGE] = lambda passed: down if passed < 200 else now("failed")
@@ -149,7 +147,7 @@ async def test_a_vendor_that_does_not_answer_counts_as_running(scene: Scene) -> 
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-async def test_what_the_vendor_denies_for_a_while_may_run_on(scene: Scene, recorded: bool) -> None:
+async def test_generation_missing_for_a_moment_may_still_run(scene: Scene, recorded: bool) -> None:
     """Known to it before, or accepted by the record: it is waited for as a job would."""
     scene.record(
         status=Status.RUNNING,
@@ -165,20 +163,20 @@ async def test_what_the_vendor_denies_for_a_while_may_run_on(scene: Scene, recor
     assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
-async def test_what_the_vendor_denies_for_long_is_lost(scene: Scene) -> None:
+async def test_generation_missing_for_long_is_lost(scene: Scene) -> None:
     scene.videos.news[VIDEO] = lambda passed: now("running") if passed < 5 else None
     await scene.drain(in_doubt=False)
     assert scene.clock.passed == pytest.approx(5 + LOST, abs=5)
 
 
-async def test_what_never_ends_is_given_up_at_the_bound(scene: Scene) -> None:
+async def test_endless_generation_is_given_up_at_the_bound(scene: Scene) -> None:
     scene.videos.news[VIDEO] = lambda passed: now("running")
     await scene.drain(hold=3)
     assert scene.clock.passed == pytest.approx(BOUND + 3, abs=3)
 
 
 @pytest.mark.parametrize(("ago", "takes"), [(0, 3 + ACCEPT), (10, ACCEPT - 7), (3 + ACCEPT, 0)])
-async def test_an_earlier_run_of_the_semaphore_has_waited_for_the_next_one(
+async def test_waiting_time_of_an_earlier_semaphore_run_counts(
     scene: Scene, ago: float, takes: float
 ) -> None:
     await scene.drain(hold=3, ago=ago)
@@ -189,21 +187,21 @@ IN_VIDEO = {"status": Status.RUNNING, "step": "video", "attempts": Attempts(imag
 UNASKED = Traits(looked_up=False)
 
 
-async def test_what_cannot_be_asked_for_is_waited_for_as_long_as_it_may_run(scene: Scene) -> None:
+async def test_doubt_without_a_look_up_lasts_for_the_whole_bound(scene: Scene) -> None:
     scene.videos.traits = UNASKED
     scene.record(**IN_VIDEO)
     await scene.drain(hold=3)
     assert scene.clock.passed == pytest.approx(BOUND + 3, abs=3)
 
 
-async def test_without_doubt_it_is_not(scene: Scene) -> None:
+async def test_no_doubt_without_a_look_up_ends_at_once(scene: Scene) -> None:
     scene.videos.traits = UNASKED
     scene.record(**IN_VIDEO)
     await scene.drain(in_doubt=False)
     assert scene.clock.passed == 0
 
 
-async def test_nor_where_the_doubt_is_about_one_that_can_be_asked_for(scene: Scene) -> None:
+async def test_doubt_with_a_look_up_ends_at_once(scene: Scene) -> None:
     scene.videos.traits = UNASKED
     scene.record(**RUNNING)
     await scene.drain()
@@ -211,7 +209,7 @@ async def test_nor_where_the_doubt_is_about_one_that_can_be_asked_for(scene: Sce
 
 
 @pytest.mark.parametrize(("traits", "asked"), [(Traits(), VIDEO), (UNASKED, "v-1")])
-async def test_a_vendor_is_asked_by_our_id_or_else_by_its_own_which_the_record_has(
+async def test_vendor_is_asked_by_our_id_or_by_its_own(
     scene: Scene, traits: Traits, asked: str
 ) -> None:
     scene.videos.traits = traits
@@ -224,7 +222,7 @@ async def test_a_vendor_is_asked_by_our_id_or_else_by_its_own_which_the_record_h
 @pytest.mark.parametrize(
     ("in_doubt", "tasks", "held"), [(False, {}, 0), (True, {}, BOUND), (False, {VIDEO: "v"}, BOUND)]
 )
-async def test_a_vendor_that_lets_us_ask_nothing_holds_what_may_be_there_alone(
+async def test_vendor_that_refuses_questions_holds_only_what_is_in_doubt(
     scene: Scene, in_doubt: bool, tasks: dict[str, str], held: float
 ) -> None:
     """As with a wrong key; no job behind this one would have to wait for it."""
@@ -235,7 +233,7 @@ async def test_a_vendor_that_lets_us_ask_nothing_holds_what_may_be_there_alone(
     assert scene.clock.passed == pytest.approx(held, abs=3)
 
 
-async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_for(
+async def test_last_try_of_a_killed_job_is_waited_for(
     scene: Scene,
 ) -> None:
     scene.images.news[IMAGE] = lambda passed: None if passed < 2 else now("succeeded")
@@ -243,7 +241,7 @@ async def test_a_killed_jobs_last_try_is_waited_for_before_anything_is_looked_fo
     assert scene.clock.passed == 3
 
 
-async def test_a_record_that_was_closed_from_outside_is_told_what_was_accepted(
+async def test_record_closed_from_outside_gets_the_accepted_generation(
     scene: Scene,
 ) -> None:
     scene.record(status=Status.QUEUED)
@@ -256,14 +254,14 @@ async def test_a_record_that_was_closed_from_outside_is_told_what_was_accepted(
     assert record.version == 3
 
 
-async def test_what_the_record_says_already_is_not_said_twice(scene: Scene) -> None:
+async def test_known_generation_is_not_added_twice(scene: Scene) -> None:
     scene.record(**RUNNING)
     scene.images.news[IMAGE] = running_until(5)
     await scene.drain()
     assert scene.recorded.version == 2
 
 
-async def test_another_runs_record_is_left_alone(scene: Scene) -> None:
+async def test_record_of_another_run_is_not_closed(scene: Scene) -> None:
     scene.record(**RUNNING | {"run_id": "run-2"})
     before = scene.recorded
     scene.images.news[IMAGE] = running_until(5)
@@ -272,7 +270,7 @@ async def test_another_runs_record_is_left_alone(scene: Scene) -> None:
     assert scene.clock.passed == pytest.approx(5, abs=3)
 
 
-async def test_of_another_run_it_is_told_what_was_accepted(scene: Scene) -> None:
+async def test_record_of_another_run_gets_the_accepted_generation(scene: Scene) -> None:
     scene.record(status=Status.QUEUED, run_id="run-2")
     scene.images.news[IMAGE] = running_until(5)
     await scene.drain()
@@ -281,7 +279,7 @@ async def test_of_another_run_it_is_told_what_was_accepted(scene: Scene) -> None
     assert begun(record.attempts) == {"image": 1}
 
 
-async def test_it_is_told_so_behind_what_comes_between(
+async def test_accepted_generation_is_added_after_a_concurrent_write(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.record(status=Status.QUEUED, run_id="run-2")
@@ -307,7 +305,7 @@ async def test_it_is_told_so_behind_what_comes_between(
     ],
     ids=["terminated", "reset", "started again"],
 )
-async def test_the_record_says_how_its_run_was_ended(
+async def test_record_names_how_its_run_was_closed(
     scene: Scene, latest: str, first: str, code: str
 ) -> None:
     scene.record(**RUNNING)
@@ -318,7 +316,7 @@ async def test_the_record_says_how_its_run_was_ended(
     assert scene.recorded.error.code == code
 
 
-async def test_a_forgotten_jobs_record_ends_behind_its_generations_with_what_they_cost(
+async def test_record_of_a_forgotten_job_ends_after_its_generations_with_their_cost(
     scene: Scene,
 ) -> None:
     """Until then it is open, and names what a semaphore that comes back must clear."""
@@ -348,7 +346,7 @@ async def test_a_forgotten_jobs_record_ends_behind_its_generations_with_what_the
     ],
     ids=["queued", "another run's", "running", "no record"],
 )
-async def test_a_job_that_was_deleted_while_it_waited_has_no_submit_on_its_way(
+async def test_deleted_waiter_leaves_no_doubt(
     scene: Scene, fields: dict[str, Any] | None, passed: float
 ) -> None:
     """The waiters behind it would stand still for all of its ACCEPT_SECONDS."""
@@ -358,7 +356,7 @@ async def test_a_job_that_was_deleted_while_it_waited_has_no_submit_on_its_way(
     assert passed <= scene.clock.passed < passed + 10
 
 
-async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
+async def test_other_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
     """Its activities are given the time to notice that it has closed, and no more."""
     kept = await scene.drain(job_id="their-workflow", hold=3)
     assert (kept.attempts, kept.cleared, scene.clock.passed) == (
@@ -379,7 +377,7 @@ async def test_another_kind_of_workflow_has_nothing_at_our_vendors(scene: Scene)
     ],
     ids=["running", "queued", "ended", "of another namespace"],
 )
-async def test_a_semaphore_without_a_memory_takes_the_records_that_have_begun_for_holders(
+async def test_open_records_are_holders_for_a_semaphore_without_history(
     scene: Scene, fields: dict[str, Any], is_found: bool
 ) -> None:
     scene.record(**fields)

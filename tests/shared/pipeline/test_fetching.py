@@ -84,7 +84,7 @@ NOT_PUBLIC = [
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-async def test_a_named_host_that_leads_inside_is_not_asked(address: str) -> None:
+async def test_allowed_name_with_a_private_address_is_refused(address: str) -> None:
     asked = Asked(address)
     with pytest.raises(ResultNotAllowed, match="not public"):
         await asked.get("https://cdn.example/1.mp4")
@@ -95,18 +95,18 @@ async def test_a_named_host_that_leads_inside_is_not_asked(address: str) -> None
     "address",
     [PUBLIC, "2606:2800:220:1::1", "2001:200::1", f"::ffff:{PUBLIC}", f"64:ff9b::{PUBLIC}"],
 )
-def test_the_internet_is_public(address: str) -> None:
+def test_public_addresses(address: str) -> None:
     assert is_public(ip_address(address))
 
 
-async def test_one_bad_address_among_good_ones_is_enough_to_refuse() -> None:
+async def test_one_private_address_refuses_the_host() -> None:
     asked = Asked(f"{PUBLIC} 10.0.0.1")
     with pytest.raises(ResultNotAllowed):
         await asked.get("https://cdn.example/1.mp4")
     assert asked.requests == []
 
 
-async def test_the_checked_address_is_connected_to_under_the_hosts_name() -> None:
+async def test_checked_address_is_connected_to_under_the_hosts_name() -> None:
     """The name is looked up once: a second answer, from inside, comes too late."""
     asked = Asked(PUBLIC, "127.0.0.1")
     await asked.get("https://cdn.example/1.mp4")
@@ -117,25 +117,25 @@ async def test_the_checked_address_is_connected_to_under_the_hosts_name() -> Non
     assert request.extensions["sni_hostname"] == "cdn.example"
 
 
-async def test_an_address_that_refuses_is_followed_by_the_next() -> None:
+async def test_next_address_follows_a_refused_connection() -> None:
     asked = Asked(f"2606:2800:220:1::1 {PUBLIC}", refused="2606:2800:220:1::1")
     await asked.get("https://cdn.example/1.mp4")
     assert [request.url.host for request in asked.requests] == [PUBLIC]
 
 
-async def test_when_all_refuse_the_host_is_away() -> None:
+async def test_all_connections_refused_means_away() -> None:
     with pytest.raises(httpx.ConnectError):
         await Asked(PUBLIC, refused=PUBLIC).get("https://cdn.example/1.mp4")
 
 
 @pytest.mark.parametrize("url", ["http://comfy:8188/view", "http://COMFY:8188/view"])
-async def test_the_services_own_hosts_may_lie_anywhere(url: str) -> None:
+async def test_own_hosts_may_have_any_address(url: str) -> None:
     asked = Asked("192.168.1.7")
     await asked.get(url)
     assert [request.url.host for request in asked.requests] == ["192.168.1.7"]
 
 
-async def test_an_address_that_is_named_as_one_may_be_private() -> None:
+async def test_host_named_by_its_address_may_be_private() -> None:
     asked = Asked("10.0.0.9", outside="10.0.0.9:9000")
     await asked.get("http://10.0.0.9:9000/1.mp4")
     assert len(asked.requests) == 1
@@ -153,7 +153,7 @@ async def test_an_address_that_is_named_as_one_may_be_private() -> None:
         "ftp://cdn.example/1.mp4",
     ],
 )
-async def test_nobody_else_is_even_looked_up(url: str) -> None:
+async def test_unknown_host_is_not_resolved(url: str) -> None:
     asked = Asked(PUBLIC)
     with pytest.raises((ResultNotAllowed, httpx.UnsupportedProtocol)):
         await asked.get(url)
@@ -161,13 +161,13 @@ async def test_nobody_else_is_even_looked_up(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://user@cdn.example/1.mp4", "file:///1.mp4", "/1.mp4"])
-async def test_a_refusal_does_not_blame_an_allowed_host(url: str) -> None:
+async def test_refusal_names_the_wrong_part_of_the_address(url: str) -> None:
     with pytest.raises(ResultNotAllowed, match="no http or https address, or has a user"):
         await Asked(PUBLIC).get(url)
 
 
 @pytest.mark.parametrize("named", ["cdn.example", "cdn.example:443"])
-async def test_the_schemes_own_port_may_be_said_or_not(named: str) -> None:
+async def test_default_port_is_optional(named: str) -> None:
     for url in ("https://cdn.example/1", "https://cdn.example:443/1"):
         await Asked(PUBLIC, outside=named).get(url)
 
@@ -182,7 +182,7 @@ async def test_the_schemes_own_port_may_be_said_or_not(named: str) -> None:
         ("*.cdn.example:443", "https://v15.cdn.example/1.mp4"),
     ],
 )
-async def test_a_name_below_a_domain_is_named_by_its_pattern(pattern: str, url: str) -> None:
+async def test_pattern_allows_names_below_a_domain(pattern: str, url: str) -> None:
     await Asked(PUBLIC, outside=pattern).get(url)
     inside = Asked("10.0.0.1", outside=pattern)
     with pytest.raises(ResultNotAllowed, match="not public"):
@@ -208,14 +208,14 @@ async def test_a_name_below_a_domain_is_named_by_its_pattern(pattern: str, url: 
         ("*.cdn.example", "https://a%00.cdn.example/1.mp4"),
     ],
 )
-async def test_a_pattern_names_nobody_else(pattern: str, url: str) -> None:
+async def test_pattern_allows_no_other_name(pattern: str, url: str) -> None:
     asked = Asked(PUBLIC, outside=pattern)
     with pytest.raises(ResultNotAllowed):
         await asked.get(url)
     assert (asked.names, asked.requests) == ([], [])
 
 
-async def test_a_vendor_brings_its_own_hosts_beside_those_of_the_setting() -> None:
+async def test_hosts_of_the_vendor_add_to_the_setting() -> None:
     settings = WorkerSettings(callback_secret=SecretStr("0" * 32), result_hosts="files.example")
     transport = result_transport(settings, VENDOR, Elsewhere(httpx.AsyncClient()))
     assert transport.outside == {"files.example", "*.cdn.example"}
@@ -226,7 +226,7 @@ class Elsewhere(ImageService):
     traits = Traits(result_hosts=("*.CDN.example",))
 
 
-async def test_over_a_real_socket_with_the_systems_own_resolver() -> None:
+async def test_real_socket_with_the_systems_resolver() -> None:
     receiver, nobody = Receiver(), frozenset[str]()
     async with served(receiver) as base:
         url = base.replace("127.0.0.1", "localhost")
@@ -239,7 +239,7 @@ async def test_over_a_real_socket_with_the_systems_own_resolver() -> None:
     assert [{headers["host"]} for headers in receiver.headers] == [host]
 
 
-async def test_a_connection_serves_one_request() -> None:
+async def test_connection_serves_one_request() -> None:
     """Another host may share the address of the one that its certificate is for."""
     peers: set[tuple[str, int]] = set()
 
@@ -263,7 +263,7 @@ def over_sockets(*, inside: frozenset[str], outside: frozenset[str]) -> CheckedT
 
 
 @pytest.mark.parametrize("name", ["cdn.example.invalid", f"{'a' * 64}.example", "a..example"])
-async def test_a_name_that_leads_nowhere_is_a_host_that_is_away(name: str) -> None:
+async def test_unresolved_name_means_away(name: str) -> None:
     async def nowhere(host: str, port: int) -> list[Address]:
         return await resolved(name, port)
 
@@ -344,13 +344,13 @@ async def line_in(data_dir: Path) -> AsyncIterator[Line]:
 MINE = KEY["X-API-Key"]
 
 
-async def test_the_vendors_own_address_gets_its_credentials(tmp_path: Path) -> None:
+async def test_vendors_address_gets_its_credentials(tmp_path: Path) -> None:
     async with line_in(tmp_path) as line:
         await line.store()
         assert line.vendor.seen == [("/view", MINE)]
 
 
-def test_they_are_of_one_scheme_host_and_port_and_never_shown() -> None:
+def test_credentials_are_for_one_origin_and_never_shown() -> None:
     ours = Credentials("https://vendor.example:8443/base", KEY)
     assert ours.of(httpx.URL("https://vendor.example:8443/view")) == KEY
     for other in (
@@ -362,7 +362,7 @@ def test_they_are_of_one_scheme_host_and_port_and_never_shown() -> None:
     assert "a-key" not in repr(ours)
 
 
-async def test_nobody_else_gets_them(tmp_path: Path) -> None:
+async def test_other_hosts_get_no_credentials(tmp_path: Path) -> None:
     async with line_in(tmp_path) as line:
         await line.store(at="cdn")
         await line.store(vendor=VENDOR)
@@ -371,7 +371,7 @@ async def test_nobody_else_gets_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_an_answer_to_them_may_lead_to_an_allowed_host_without_them(
+async def test_redirect_to_an_allowed_host_carries_no_credentials(
     tmp_path: Path, status: int
 ) -> None:
     async with line_in(tmp_path) as line:
@@ -381,14 +381,14 @@ async def test_an_answer_to_them_may_lead_to_an_allowed_host_without_them(
         assert len(left_behind(tmp_path)) == 1
 
 
-async def test_within_the_vendors_address_they_go_along(tmp_path: Path) -> None:
+async def test_redirect_within_the_vendors_address_carries_credentials(tmp_path: Path) -> None:
     async with line_in(tmp_path) as line:
         line.vendor.moved |= {"/view": (302, "/api/view"), "/api/view": (302, "there")}
         await line.store()
         assert line.vendor.seen == [("/view", MINE), ("/api/view", MINE), ("/api/there", MINE)]
 
 
-async def test_it_leads_to_no_other_host(tmp_path: Path) -> None:
+async def test_redirect_to_another_host_is_refused(tmp_path: Path) -> None:
     async with line_in(tmp_path) as line:
         line.vendor.moved["/view"] = 302, f"{line.bases['other']}/signed?sig=secret"
         with pytest.raises(ResultNotAllowed) as refused:
@@ -398,7 +398,7 @@ async def test_it_leads_to_no_other_host(tmp_path: Path) -> None:
         assert left_behind(tmp_path) == []
 
 
-async def test_an_allowed_host_leads_nowhere(tmp_path: Path) -> None:
+async def test_redirect_without_credentials_is_not_followed(tmp_path: Path) -> None:
     async with line_in(tmp_path) as line:
         line.vendor.moved["/view"] = 302, f"{line.bases['cdn']}/signed"
         line.cdn.moved["/signed"] = 302, f"{line.bases['vendor']}/other"
@@ -407,7 +407,7 @@ async def test_an_allowed_host_leads_nowhere(tmp_path: Path) -> None:
         assert line.vendor.seen == [("/view", MINE)] * FETCH_TRIES
 
 
-async def test_a_vendor_without_credentials_leads_nowhere(tmp_path: Path) -> None:
+async def test_redirect_of_a_vendor_without_credentials_is_not_followed(tmp_path: Path) -> None:
     async with line_in(tmp_path) as line:
         line.vendor.moved["/view"] = 302, f"{line.bases['cdn']}/signed"
         with pytest.raises(BadResult, match="answered 302"):
@@ -415,7 +415,7 @@ async def test_a_vendor_without_credentials_leads_nowhere(tmp_path: Path) -> Non
         assert line.cdn.seen == []
 
 
-async def test_a_circle_is_left(tmp_path: Path) -> None:
+async def test_redirect_loop_ends(tmp_path: Path) -> None:
     async with line_in(tmp_path) as line:
         line.vendor.moved["/view"] = 302, "/view"
         with pytest.raises(BadResult, match="more than 3 times"):
@@ -424,7 +424,7 @@ async def test_a_circle_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["http://[", "ftp://cdn/1", "//", "http://\x7f/"])
-async def test_a_place_that_is_none_is_no_result(tmp_path: Path, place: str) -> None:
+async def test_redirect_to_an_invalid_address_is_a_bad_result(tmp_path: Path, place: str) -> None:
     async with line_in(tmp_path) as line:
         line.vendor.moved["/view"] = 302, place
         with pytest.raises((BadResult, ResultNotAllowed)):
@@ -433,9 +433,7 @@ async def test_a_place_that_is_none_is_no_result(tmp_path: Path, place: str) -> 
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_credentials_that_are_refused_are_not_paid_for_again(
-    tmp_path: Path, status: int
-) -> None:
+async def test_refused_credentials_cost_no_further_attempt(tmp_path: Path, status: int) -> None:
     async with line_in(tmp_path) as line:
         line.vendor.moved["/view"] = status, ""
         with pytest.raises(ResultNotAllowed, match=f"credentials: {status}") as refused:

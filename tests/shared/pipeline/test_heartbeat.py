@@ -102,12 +102,12 @@ async def failed(this: Try) -> tuple[Any, ...]:
     return this.beats[-1]
 
 
-async def test_heartbeats_carry_what_a_retry_needs() -> None:
+async def test_heartbeats_carry_the_state_for_a_retry() -> None:
     await (this := Try(accept)).run()
     assert this.beats == [(ACCEPTED, 5, False, False, None)]
 
 
-async def test_a_retry_goes_on_with_what_the_last_try_had() -> None:
+async def test_retry_continues_with_the_last_heartbeat() -> None:
     before = ACCEPTED.model_copy(update={"vendor_id": "v0", "worked_seconds": 3.5})
     beat = [before.model_dump(), 40, True, True, 7, "what only a newer release says"]
     this = Try(accept, heartbeat_details=beat, attempt=2)
@@ -119,14 +119,14 @@ async def test_a_retry_goes_on_with_what_the_last_try_had() -> None:
     assert (pulse.percent, pulse.position) == (45, 7)
 
 
-async def test_the_time_is_the_servers_whatever_this_machines_clock_says() -> None:
+async def test_time_is_the_servers_whatever_the_local_clock() -> None:
     """Another machine goes on with an acceptance, and its clock may be a day off."""
     started = datetime(2001, 2, 3, tzinfo=UTC)
     pulse = await Try(accept, started_time=started).run()
     assert started.timestamp() <= pulse.now() < started.timestamp() + 3600
 
 
-async def test_a_wait_for_the_vendor_is_told_once() -> None:
+async def test_wait_for_the_vendor_is_reported_once() -> None:
     reports = Reports()
     for attempt in range(1, WAITING_TRIES):
         await failed(Try(fails(AWAY), reports, attempt=attempt))
@@ -143,7 +143,7 @@ async def test_a_wait_for_the_vendor_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("error", [GenerationFailed("no"), ValueError("ours")])
-async def test_what_is_not_tried_again_is_no_wait(error: Exception) -> None:
+async def test_final_error_is_not_reported_as_a_wait(error: Exception) -> None:
     reports = Reports()
     await failed(Try(fails(error), reports, attempt=100))
     assert reports.waiting == []
@@ -168,16 +168,14 @@ async def test_what_is_not_tried_again_is_no_wait(error: Exception) -> None:
         "killed behind its end",
     ],
 )
-async def test_what_a_try_may_believe_of_the_one_before_it(
-    info: dict[str, Any], in_doubt: bool
-) -> None:
+async def test_doubt_after_the_last_heartbeat(info: dict[str, Any], in_doubt: bool) -> None:
     async def nothing(pulse: Pulse) -> None:
         """Only begin."""
 
     assert (await Try(nothing, **info).run()).in_doubt is in_doubt
 
 
-async def test_a_try_that_knows_that_nothing_is_on_its_way_says_so_when_it_ends() -> None:
+async def test_try_without_doubt_says_so_at_its_end() -> None:
     assert (await failed(Try(fails(AWAY))))[3] is True
     assert (await failed(Try(fails(OutcomeUnknown("reset"), in_doubt=True))))[3] is False
     # Our own mistake: who knows where it was.
@@ -215,7 +213,7 @@ async def cancelled(
         (False, ACCEPTED, {"in_doubt": False, "vendor_id": "v1"}),
     ],
 )
-async def test_a_submitting_try_that_is_stopped_says_what_it_leaves(
+async def test_stopped_submitting_try_reports_what_it_leaves(
     in_doubt: bool, accepted: Accepted | None, told: dict[str, object]
 ) -> None:
     with pytest.raises(Stopped) as stopped:
@@ -224,13 +222,13 @@ async def test_a_submitting_try_that_is_stopped_says_what_it_leaves(
 
 
 @pytest.mark.parametrize(("submits", "shutdown"), [(False, False), (True, True)])
-async def test_any_other_one_ends_as_cancelled(submits: bool, shutdown: bool) -> None:
+async def test_other_stopped_try_ends_as_cancelled(submits: bool, shutdown: bool) -> None:
     """So does one whose worker stops, because it is tried elsewhere."""
     with pytest.raises(asyncio.CancelledError):
         await cancelled(submits=submits, in_doubt=True, accepted=None, shutdown=shutdown)
 
 
-async def test_an_order_is_one_runs_only() -> None:
+async def test_order_is_valid_only_for_its_run() -> None:
     environment = ActivityEnvironment()
     environment.run(check_run, str(environment.info.workflow_run_id))
     with pytest.raises(NotThisRun):
@@ -277,7 +275,7 @@ async def test_percent_is_signalled_seldom() -> None:
         ([None, None], []),
     ],
 )
-async def test_a_place_in_the_vendors_queue_is_signalled_when_it_has_halved_or_doubled(
+async def test_place_in_the_vendors_queue_is_signalled_when_halved_or_doubled(
     places: list[int | None], signalled: list[int | None]
 ) -> None:
     await told(reports := Reports(), places=places)
@@ -285,7 +283,7 @@ async def test_a_place_in_the_vendors_queue_is_signalled_when_it_has_halved_or_d
 
 
 @pytest.mark.parametrize("places", [(1, 2), (1, 0), (0, None), (500, 4, None)])
-async def test_a_queue_that_moves_to_and_fro_for_a_day_costs_few_reports(
+async def test_oscillating_queue_position_costs_few_reports(
     places: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -301,17 +299,17 @@ async def test_a_queue_that_moves_to_and_fro_for_a_day_costs_few_reports(
 
 
 @pytest.mark.usefixtures("_reports_at_once")
-async def test_a_report_that_nobody_takes_does_not_end_the_work() -> None:
+async def test_failed_report_does_not_end_the_work() -> None:
     assert (await told(Reports(refuse=True), 50, 99)).percent == 99
 
 
 @pytest.mark.usefixtures("_reports_at_once")
-async def test_work_that_is_no_generation_reports_nothing() -> None:
+async def test_work_without_a_generation_reports_nothing() -> None:
     await told(reports := Reports(), 100, what="job-0123456789abcdef01234567")
     assert reports.percents == []
 
 
-async def test_a_late_vendor_is_told_once() -> None:
+async def test_late_vendor_is_reported_once() -> None:
     async def late(pulse: Pulse) -> None:
         for _ in range(3):
             await pulse.is_late(300)

@@ -37,7 +37,7 @@ async def outcome(error: Exception) -> BaseException:
     return raised.value
 
 
-async def test_a_retryable_error_keeps_the_vendors_pace() -> None:
+async def test_retryable_error_keeps_the_vendors_retry_after() -> None:
     error = await outcome(RefusedForNow("full", retry_after=7))
     assert isinstance(error, ApplicationError)
     assert (error.type, error.non_retryable) == ("refused_for_now", False)
@@ -45,7 +45,7 @@ async def test_a_retryable_error_keeps_the_vendors_pace() -> None:
     assert error.next_retry_delay.total_seconds() == 7
 
 
-async def test_an_error_that_retrying_cannot_mend_goes_to_the_workflow() -> None:
+async def test_final_error_goes_to_the_workflow() -> None:
     error = await outcome(GenerationFailed("it broke"))
     assert isinstance(error, ApplicationError)
     assert error.category is ApplicationErrorCategory.UNSPECIFIED
@@ -53,7 +53,7 @@ async def test_an_error_that_retrying_cannot_mend_goes_to_the_workflow() -> None
     assert error.non_retryable
 
 
-async def test_a_stop_that_was_asked_for_is_nothing_to_be_warned_of() -> None:
+async def test_requested_stop_is_no_warning() -> None:
     labels = {"activity": ActivityEnvironment().info.activity_type, "code": "stopped"}
     stopped = Stopped("It was stopped.")
     stopped.details = ({"in_doubt": True},)
@@ -74,7 +74,7 @@ async def test_each_failed_try_is_counted() -> None:
     assert REGISTRY.get_sample_value(name, labels) == before + 1
 
 
-async def test_the_log_says_what_kind_it_was_and_what_happens_next() -> None:
+async def test_log_has_the_kind_of_error_and_the_next_step() -> None:
     with capture_logs() as lines:
         await outcome(RefusedForNow("full"))
         await outcome(StorageFailed("disk"))
@@ -86,5 +86,5 @@ async def test_the_log_says_what_kind_it_was_and_what_happens_next() -> None:
     assert (stored["code"], stored["next"]) == ("storage_failed", "tried again")
 
 
-async def test_what_is_not_ours_is_left_to_temporal() -> None:
+async def test_foreign_errors_are_left_to_temporal() -> None:
     assert isinstance(await outcome(KeyError("bug")), KeyError)

@@ -215,7 +215,7 @@ async def press(client: Client, tmp_path: Path) -> AsyncIterator[Press]:
         yield made
 
 
-async def test_each_stage_is_made_of_its_inputs_and_the_file_of_the_one_before(
+async def test_each_stage_gets_its_inputs_and_the_file_before_it(
     press: Press,
 ) -> None:
     job = await press.start(BOOK, "once upon a time")
@@ -243,7 +243,7 @@ async def test_each_stage_is_made_of_its_inputs_and_the_file_of_the_one_before(
     assert f"/callback/press?task={job.id}.print.1" in str(printed["callback_url"])
 
 
-async def test_a_job_of_another_pipeline_waits_for_the_same_slot(press: Press) -> None:
+async def test_job_of_another_pipeline_waits_for_the_same_slot(press: Press) -> None:
     """The holder is terminated: its own pipeline's worker clears its vendor, and only then the
     other pipeline's job begins."""
     holder = await press.start(BOOK, "held")
@@ -262,7 +262,7 @@ async def test_a_job_of_another_pipeline_waits_for_the_same_slot(press: Press) -
     assert ended.finished_at < begun
 
 
-def test_a_time_of_a_stage_is_its_setting_or_its_own() -> None:
+def test_time_of_a_stage_has_a_setting_and_a_default() -> None:
     limits = BookSettings(callback_secret=SECRET, vendor_url="http://v").limits().stages
     assert [each.deadline for each in limits.values()] == [60, 7, 60]
     assert [each.setting for each in limits.values()] == [
@@ -277,7 +277,7 @@ ENGINE = Path(__file__).parents[3] / "shared" / "pipeline"
 NAMED = re.compile(r"(?<!gen)(image|video|kling|comfy)", re.IGNORECASE)
 
 
-def test_the_engine_names_no_stage_no_medium_and_no_vendor() -> None:
+def test_engine_names_no_stage_no_medium_and_no_vendor() -> None:
     files = sorted(ENGINE.glob("*.py"))
     assert len(files) > 10
     named = {file.name: NAMED.findall(file.read_text(encoding="utf-8")) for file in files}
@@ -285,7 +285,7 @@ def test_the_engine_names_no_stage_no_medium_and_no_vendor() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Image", "a.b", "1st", "a" * 32, "a-b", "a\n"])
-def test_what_is_no_name_of_a_stage(name: str) -> None:
+def test_invalid_names_of_stages(name: str) -> None:
     """It becomes a part of ids, of names of activities and of files."""
     with pytest.raises(ValueError, match="not a stage name"):
         Stage(name=name, file=TEXT, vendor="tts", deadline=1, give_up=1)

@@ -69,19 +69,19 @@ async def hangs(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     over.set()
 
 
-async def test_a_store_that_is_away_stops_no_job(tmp_path: Path) -> None:
+async def test_unreachable_store_stops_no_job(tmp_path: Path) -> None:
     activities, disk = state(tmp_path, **given_for("http://127.0.0.1:9"))
     assert await written(activities) == Recorded()
     assert disk._refused == {"state"}
 
 
-async def test_a_store_that_hangs_stops_no_job(tmp_path: Path, hangs: None) -> None:
+async def test_hanging_store_stops_no_job(tmp_path: Path, hangs: None) -> None:
     activities, disk = state(tmp_path, **given_for("http://127.0.0.1:9"))
     assert await written(activities) == Recorded()
     assert disk._refused == {"state"}
 
 
-async def test_what_its_own_run_has_made_known_comes_back(tmp_path: Path) -> None:
+async def test_later_version_of_the_same_run_is_returned(tmp_path: Path) -> None:
     activities, _ = state(tmp_path)
     record = sample_record(new_job_id()).followed(CREATED, "queued")
 
@@ -98,7 +98,7 @@ async def test_what_its_own_run_has_made_known_comes_back(tmp_path: Path) -> Non
     assert await recorded(activities, after(after(record, "otherwise"), "on")) == own
 
 
-async def test_nothing_comes_behind_a_version_that_is_no_change(tmp_path: Path) -> None:
+async def test_version_without_a_change_adds_nothing(tmp_path: Path) -> None:
     """A file that was spoilt so; its job asked again for ever, and kept the slot meanwhile."""
     activities, _ = state(tmp_path)
     record = sample_record(new_job_id()).followed(CREATED, "queued")
@@ -108,7 +108,7 @@ async def test_nothing_comes_behind_a_version_that_is_no_change(tmp_path: Path) 
     assert activities._records.read(record.job_id) == record
 
 
-async def test_another_runs_record_stands(tmp_path: Path, moto: str) -> None:
+async def test_record_of_another_run_stays(tmp_path: Path, moto: str) -> None:
     activities, disk = state(tmp_path, **given_for(moto, prefix=new_job_id()))
     record, later = two_runs()
     assert await recorded(activities, later) == Recorded()
@@ -117,7 +117,7 @@ async def test_another_runs_record_stands(tmp_path: Path, moto: str) -> None:
     assert disk._refused == set()
 
 
-async def test_so_does_an_end_of_this_run(tmp_path: Path) -> None:
+async def test_end_of_this_run_stays(tmp_path: Path) -> None:
     activities, _ = state(tmp_path)
     record = sample_record(new_job_id()).followed(CREATED, "queued")
     ended = close_record(record, "terminated")
@@ -128,7 +128,7 @@ async def test_so_does_an_end_of_this_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stands", [False, True])
-async def test_a_job_asks_for_the_slot_unless_its_record_takes_nothing_more(
+async def test_job_requests_the_slot_unless_its_record_refuses(
     tmp_path: Path, stands: bool
 ) -> None:
     activities, _ = state(tmp_path, requests := Asked())
@@ -180,14 +180,14 @@ def line() -> Line:
     return Line()
 
 
-async def test_an_idle_line_sends_at_once(line: Line) -> None:
+async def test_idle_sender_sends_at_once(line: Line) -> None:
     line.open.set()
     for name in ("a", "b"):
         await asyncio.gather(*await line.asked(name))
     assert line.sent == [["a"], ["b"]]
 
 
-async def test_what_comes_while_a_signal_is_under_way_goes_together(line: Line) -> None:
+async def test_requests_during_a_signal_are_sent_together(line: Line) -> None:
     tasks = [*await line.asked("first"), *await line.asked(*"abc")]
     await asyncio.sleep(0)
     assert not any(task.done() for task in tasks)
@@ -196,13 +196,13 @@ async def test_what_comes_while_a_signal_is_under_way_goes_together(line: Line) 
     assert line.sent == [["first"], ["a", "b", "c"]]
 
 
-async def test_a_signal_has_a_bound(line: Line) -> None:
+async def test_size_of_a_signal_is_bounded(line: Line) -> None:
     line.open.set()
     await asyncio.gather(*await line.asked(*map(str, range(2 * MAX_BATCH + 1))))
     assert [len(each) for each in line.sent] == [MAX_BATCH, MAX_BATCH, 1]
 
 
-async def test_a_signal_that_fails_fails_each_request_in_it_and_no_other(line: Line) -> None:
+async def test_failed_signal_fails_only_its_own_requests(line: Line) -> None:
     line.fails = 1
     tasks = [*await line.asked("a", "b"), *await line.asked("c", "d")]
     await asyncio.sleep(0)
@@ -212,7 +212,7 @@ async def test_a_signal_that_fails_fails_each_request_in_it_and_no_other(line: L
     assert line.sent == [["c", "d"]]
 
 
-async def test_one_that_has_run_out_of_time_is_left_out(line: Line) -> None:
+async def test_expired_request_is_left_out(line: Line) -> None:
     [first], [late, good] = await line.asked("first"), await line.asked("late", "good")
     await asyncio.sleep(0)
     late.cancel()
@@ -221,7 +221,7 @@ async def test_one_that_has_run_out_of_time_is_left_out(line: Line) -> None:
     assert line.sent == [["first"], ["good"]]
 
 
-async def test_a_job_waits_for_a_right_that_somebody_has_to_give_us() -> None:
+async def test_job_waits_for_a_missing_permission() -> None:
     class Refusing:
         async def start_workflow(self, *_: object, **__: object) -> None:
             raise RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")

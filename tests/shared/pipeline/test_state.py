@@ -61,7 +61,7 @@ def test_versions_rise_by_one_and_list_every_change(sequence: list[dict[str, Any
     assert [each.version for each in state.record.transitions] == list(range(1, done + 1))
 
 
-def test_started_once_finished_at_the_end() -> None:
+def test_started_once_and_finished_at_the_end() -> None:
     state = new_state()
     state.change(CREATED, "queued", status=Status.QUEUED)
     assert state.record.started_at is None
@@ -75,14 +75,14 @@ def test_started_once_finished_at_the_end() -> None:
     assert state.record.finished_at == end
 
 
-def test_a_place_in_the_vendors_queue_is_left_with_whatever_comes_next() -> None:
+def test_place_in_the_vendors_queue_ends_with_the_next_change() -> None:
     state = new_state()
     state.change(CREATED, "3 before it", status=Status.RUNNING, vendor_position=3)
     assert state.record.vendor_position == 3
     assert state.change(CREATED, "image, attempt 2").vendor_position is None
 
 
-def test_a_transition_names_the_attempt_of_its_own_step() -> None:
+def test_transition_names_the_attempt_of_its_step() -> None:
     state = new_state()
     state.change(CREATED, "image", status=Status.RUNNING, step="image")
     state.change(CREATED, "2nd", attempts=state.attempts_with("image", 2))
@@ -101,7 +101,7 @@ def twice(*notes: str) -> tuple[JobState, JobState]:
     return known, state
 
 
-def test_a_change_that_is_known_already_keeps_its_instant() -> None:
+def test_known_change_keeps_its_time() -> None:
     known, state = twice("queued", "image", "40 %")
     state.change(CREATED + timedelta(seconds=9), "image", status=Status.RUNNING)
     assert not state.resume(known.record.transitions, Attempts(image=0, video=0))
@@ -110,7 +110,7 @@ def test_a_change_that_is_known_already_keeps_its_instant() -> None:
     assert state.record.version == 2
 
 
-def test_a_stage_that_was_added_since_makes_no_other_change_of_it() -> None:
+def test_added_stage_does_not_change_a_known_version() -> None:
     known, state = twice("queued", "image")
     state.change(CREATED + timedelta(seconds=9), "image", status=Status.RUNNING)
     end = known.record.transitions[-1]
@@ -120,7 +120,7 @@ def test_a_stage_that_was_added_since_makes_no_other_change_of_it() -> None:
     assert not state.is_at(known.record.model_copy(update={"transitions": (other,)}))
 
 
-def test_another_change_comes_behind_what_is_known_already() -> None:
+def test_other_change_follows_the_known_ones() -> None:
     known, state = twice("queued", "image", "40 %")
     state.change(CREATED + timedelta(seconds=9), "cancelled", status=Status.CANCELLED)
     assert state.resume(known.record.transitions, Attempts(image=1, video=0))
@@ -132,7 +132,7 @@ def test_another_change_comes_behind_what_is_known_already() -> None:
 
 
 @pytest.mark.parametrize(("step", "percent"), [("image", 40), ("video", 0)])
-def test_no_percent_of_an_attempt_falls(step: str, percent: int) -> None:
+def test_percent_of_an_attempt_never_falls(step: str, percent: int) -> None:
     known, state = twice("queued")
     fields = {"status": Status.RUNNING, "step": "image"}
     known.change(CREATED, "40 %", percent=40, **fields)
@@ -141,7 +141,7 @@ def test_no_percent_of_an_attempt_falls(step: str, percent: int) -> None:
     assert (state.record.percent, state.record.transitions[-1].percent) == (percent, percent)
 
 
-def test_no_instant_is_before_what_is_known() -> None:
+def test_time_never_goes_back() -> None:
     """Of two that work at one task the one that began it first may come last."""
     known, state = twice("queued", "image", "40 %")
     state.change(CREATED, "cancelled", status=Status.CANCELLED)
@@ -150,7 +150,7 @@ def test_no_instant_is_before_what_is_known() -> None:
     assert last.at == known.record.transitions[-1].at == state.record.finished_at
 
 
-def test_versions_that_nobody_could_record_keep_their_numbers() -> None:
+def test_unwritten_versions_keep_their_numbers() -> None:
     known, state = twice("queued", "image")
     for second, note in enumerate(("picture", "half", "whole")):
         state.change(CREATED + timedelta(seconds=second), note, status=Status.RUNNING)
@@ -159,7 +159,7 @@ def test_versions_that_nobody_could_record_keep_their_numbers() -> None:
     assert state.record.version == 4
 
 
-def test_an_error_is_kept_to_a_readable_length() -> None:
+def test_error_has_a_readable_length() -> None:
     assert len(job_error("x", "y" * 5000).message) == 1000
 
 
@@ -192,14 +192,14 @@ def dead(*beats: object) -> TimeoutError:
         (dead(ACCEPTED, 0), Left(in_doubt=True, vendor_id="v-1")),
     ],
 )
-def test_the_last_try_tells_what_it_leaves(cause: BaseException, left: Left) -> None:
+def test_last_try_reports_what_it_leaves(cause: BaseException, left: Left) -> None:
     assert _left(cause) == left
 
 
 @pytest.mark.parametrize(
     "cause", [None, CancelledError("between two tries"), ValueError("by hand")]
 )
-def test_of_what_says_nothing_anything_may_be_left(cause: BaseException | None) -> None:
+def test_unreadable_report_leaves_doubt(cause: BaseException | None) -> None:
     """The server itself ends an activity that waits for its next try, and so can an operator."""
     assert _left(cause) == DOUBT
 
@@ -218,7 +218,7 @@ def record(**fields: object) -> Record:
     return QUEUED.model_copy(update={"version": 3, **fields})
 
 
-def test_a_running_job_tells_its_attempt_and_how_far_it_is() -> None:
+def test_running_job_shows_its_attempt_and_percent() -> None:
     running = record(
         status=Status.RUNNING, step="video", percent=40, attempts=Attempts(image=1, video=2)
     )
@@ -229,7 +229,7 @@ def test_a_running_job_tells_its_attempt_and_how_far_it_is() -> None:
     )
 
 
-def test_a_failed_job_tells_why() -> None:
+def test_failed_job_shows_the_reason() -> None:
     error = JobError(code="bad_result", message="The file is cut short.")
 
     said = details_of(record(status=Status.FAILED, error=error), "failed (bad_result)")
@@ -239,7 +239,7 @@ def test_a_failed_job_tells_why() -> None:
     )
 
 
-def test_a_vendors_words_are_no_markdown_of_temporals_ui() -> None:
+def test_vendors_text_is_no_markdown_in_temporals_ui() -> None:
     words = "![x](https://evil.example/a.png) <img src=x> **paid** see www.evil.example"
     error = JobError(code="refused_for_good", message=words)
     failed = record(status=Status.FAILED, error=error)
@@ -249,7 +249,7 @@ def test_a_vendors_words_are_no_markdown_of_temporals_ui() -> None:
         assert not re.search(r"(?<!\\)[\[\]<*]|[^\\]://|www[.]", plain), said
 
 
-def test_the_summary_of_a_long_note_is_one_line_that_the_server_takes() -> None:
+def test_summary_of_a_long_note_is_one_accepted_line() -> None:
     said = summary_of(record(), "video, attempt 1 failed:\n" + "𝄞" * 300)
 
     assert said.startswith("version 3: video, attempt 1 failed: 𝄞")

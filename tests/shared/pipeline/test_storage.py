@@ -92,7 +92,7 @@ def left_behind(data_dir: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("stage", GENVIDEO.stages, ids=GENVIDEO.names)
-async def test_a_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, stage: Stage) -> None:
+async def test_good_file_is_kept_with_its_size_and_digest(tmp_path: Path, stage: Stage) -> None:
     body = BODIES[stage.file.name]
     asset = await storage_of(answered(file_of(body)), tmp_path).store(
         URL, JOB, stage=stage, vendor=VENDOR
@@ -118,7 +118,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("answer", BAD.values(), ids=list(BAD))
-async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer: Answer) -> None:
+async def test_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer)
     with pytest.raises(BadResult):
         await storage_of(vendor, tmp_path).store(URL, JOB, stage=VIDEO, vendor=VENDOR)
@@ -127,13 +127,13 @@ async def test_a_bad_file_is_fetched_again_and_never_kept(tmp_path: Path, answer
 
 
 @pytest.mark.parametrize("answer", BAD.values(), ids=list(BAD))
-async def test_a_good_file_after_a_bad_one_is_kept(tmp_path: Path, answer: Answer) -> None:
+async def test_good_file_after_a_bad_one_is_kept(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(answer, file_of(samples.mp4()))
     await storage_of(vendor, tmp_path).store(URL, JOB, stage=VIDEO, vendor=VENDOR)
     assert asset_path(tmp_path, JOB, VIDEO).read_bytes() == samples.mp4()
 
 
-async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> None:
+async def test_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> None:
     vendor = answered(file_of(samples.jpeg()), file_of(samples.png()))
     with pytest.raises(WrongKind):
         await storage_of(vendor, tmp_path).store(URL, JOB, stage=IMAGE, vendor=VENDOR)
@@ -141,7 +141,7 @@ async def test_a_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> No
     assert left_behind(tmp_path) == []
 
 
-async def test_a_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
+async def test_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
     bad = file_of(samples.png()[:500])
     storage = storage_of(answered(file_of(samples.png()), bad), tmp_path)
     await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
@@ -160,16 +160,14 @@ NOT_GIVEN = {
 
 
 @pytest.mark.parametrize("answer", NOT_GIVEN.values(), ids=list(NOT_GIVEN))
-async def test_a_file_that_is_not_given_for_a_while_is_waited_for(
-    tmp_path: Path, answer: Answer
-) -> None:
+async def test_temporarily_missing_file_is_waited_for(tmp_path: Path, answer: Answer) -> None:
     vendor = answered(*[answer] * (FETCH_TRIES + 2), file_of(samples.png()))
     await storage_of(vendor, tmp_path).store(URL, JOB, stage=IMAGE, vendor=VENDOR)
     assert left_behind(tmp_path) == [asset_path(tmp_path, JOB, IMAGE)]
 
 
 @pytest.mark.parametrize("answer", NOT_GIVEN.values(), ids=list(NOT_GIVEN))
-async def test_a_file_that_is_never_given_is_a_bad_one(
+async def test_file_missing_for_good_is_a_bad_result(
     tmp_path: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the job would ask for it until its own time is up."""
@@ -182,7 +180,7 @@ async def test_a_file_that_is_never_given_is_a_bad_one(
 @pytest.mark.parametrize(
     "answer", [httpx.ConnectError("refused"), httpx.ConnectTimeout("nobody there")]
 )
-async def test_a_host_that_is_away_is_left_to_the_activitys_retry(
+async def test_unreachable_host_is_left_to_the_activitys_retry(
     tmp_path: Path, answer: Answer
 ) -> None:
     vendor = answered(answer)
@@ -191,7 +189,7 @@ async def test_a_host_that_is_away_is_left_to_the_activitys_retry(
     assert vendor.asked == [PATH]
 
 
-async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_path: Path) -> None:
+async def test_leftovers_of_a_killed_worker_are_removed_but_not_of_others(tmp_path: Path) -> None:
     path = asset_path(tmp_path, JOB, IMAGE)
     path.parent.mkdir(parents=True)
     abandoned, other = (path.parent / f".image.png.{name}.part" for name in ("0123", "4567"))
@@ -219,14 +217,14 @@ async def test_what_a_killed_worker_left_is_removed_and_no_other_writers(tmp_pat
         "",
     ],
 )
-async def test_no_other_address_is_asked(tmp_path: Path, url: str) -> None:
+async def test_other_address_is_not_called(tmp_path: Path, url: str) -> None:
     vendor = StubVendor({})
     with pytest.raises((ResultNotAllowed, BadResult)):
         await storage_of(vendor, tmp_path).store(url, JOB, stage=IMAGE, vendor=VENDOR)
     assert vendor.asked == []
 
 
-async def test_a_full_disk_is_no_fault_of_the_vendor(tmp_path: Path) -> None:
+async def test_full_disk_is_not_the_vendors_fault(tmp_path: Path) -> None:
     (tmp_path / "assets").write_text("in the way")
     with pytest.raises(StorageFailed, match="Our disk"):
         await storage_of(answered(file_of(samples.png())), tmp_path).store(
@@ -234,7 +232,7 @@ async def test_a_full_disk_is_no_fault_of_the_vendor(tmp_path: Path) -> None:
         )
 
 
-async def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+async def test_linked_folder_is_not_followed(tmp_path: Path) -> None:
     elsewhere, data_dir = tmp_path / "elsewhere", tmp_path / "data"
     elsewhere.mkdir()
     (data_dir / "assets").mkdir(parents=True)
@@ -248,7 +246,7 @@ async def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
         await storage.fitted(JOB, "image", BOUNDS)
 
 
-async def test_a_job_id_from_outside_leads_nowhere(tmp_path: Path) -> None:
+async def test_job_id_from_outside_is_no_path(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a job id"):
         await storage_of(answered(reply()), tmp_path).store(
             URL, "../../etc", stage=IMAGE, vendor=VENDOR
@@ -260,7 +258,7 @@ OTHER_KINDS = [samples.picture("JPEG", comment=SECRET), samples.picture("WEBP", 
 
 
 @pytest.mark.parametrize("body", OTHER_KINDS, ids=["jpeg", "webp"])
-async def test_an_image_of_another_kind_is_stored_as_png(tmp_path: Path, body: bytes) -> None:
+async def test_image_of_another_format_is_stored_as_png(tmp_path: Path, body: bytes) -> None:
     storage = storage_of(answered(file_of(body)), tmp_path)
     asset = await storage.store(URL, JOB, stage=IMAGE, vendor=ANY_KIND)
     stored = asset_path(tmp_path, JOB, IMAGE).read_bytes()
@@ -343,7 +341,7 @@ async def refused(host: Host, data_dir: Path, reason: str) -> None:
     assert left_behind(data_dir) == []
 
 
-async def test_a_file_is_asked_for_as_it_is(tmp_path: Path) -> None:
+async def test_file_is_requested_unencoded(tmp_path: Path) -> None:
     host = Host(whole(samples.png()), content_encoding="identity")
     async with storing(host, tmp_path) as (storage, url):
         await storage.store(url, JOB, stage=IMAGE, vendor=VENDOR)
@@ -352,24 +350,22 @@ async def test_a_file_is_asked_for_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip", "deflate", "br", "identity, gzip"])
-async def test_what_comes_encoded_is_not_decoded(tmp_path: Path, encoding: str) -> None:
+async def test_encoded_file_is_not_decoded(tmp_path: Path, encoding: str) -> None:
     host = Host(whole(hostile.gzip_bomb()), content_encoding=encoding)
     await refused(host, tmp_path, "is encoded")
     assert len(host.asked) == FETCH_TRIES
 
 
-async def test_a_good_file_that_comes_encoded_is_none(tmp_path: Path) -> None:
+async def test_encoded_good_file_is_refused(tmp_path: Path) -> None:
     body = gzip.compress(samples.png())
     await refused(Host(whole(body), content_encoding="gzip"), tmp_path, "is encoded")
 
 
-async def test_a_file_without_an_end_is_cut_off(tmp_path: Path) -> None:
+async def test_endless_file_is_cut_off(tmp_path: Path) -> None:
     await refused(Host(endless), tmp_path, "larger than 1000000 bytes")
 
 
-async def test_a_file_that_drips_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slow_file_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FETCH_SECONDS", 0.3)
     host = Host(dripping)
     await refused(host, tmp_path, "not fetched within 0.3 s")
@@ -392,7 +388,7 @@ class Fitting(Unconfined):
         return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
 
 
-async def test_a_result_is_in_the_bucket_and_nothing_of_it_here(moto: str, tmp_path: Path) -> None:
+async def test_result_is_in_the_bucket_and_not_on_disk(moto: str, tmp_path: Path) -> None:
     store = chosen_store(settings_for(moto, prefix=new_job_id()))
     storage = storage_over(store, tmp_path)
     asset = await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)
@@ -405,7 +401,7 @@ async def test_a_result_is_in_the_bucket_and_nothing_of_it_here(moto: str, tmp_p
     assert list((tmp_path / "assets").iterdir()) == []
 
 
-async def test_a_store_that_is_away_is_as_a_full_disk(tmp_path: Path) -> None:
+async def test_unreachable_store_is_like_a_full_disk(tmp_path: Path) -> None:
     storage = storage_over(chosen_store(settings_for("http://127.0.0.1:9")), tmp_path)
     with pytest.raises(StorageFailed, match="the store does not answer"):
         await storage.store(URL, JOB, stage=IMAGE, vendor=VENDOR)

@@ -163,20 +163,20 @@ class Try:
             )
 
 
-async def test_the_first_try_looks_once_and_submits(clock: Clock) -> None:
+async def test_first_try_looks_once_and_submits(clock: Clock) -> None:
     accepted = await Try(vendor := FakeVendor()).run()
     assert accepted.vendor_id == "v-new"
     assert vendor.did == ["look", "send"]
     assert clock.passed == 0
 
 
-async def test_the_first_try_adopts_what_the_vendor_has_already() -> None:
+async def test_first_try_adopts_a_known_generation() -> None:
     """The server's memory may be older than the vendor's."""
     accepted = await Try(vendor := FakeVendor(known_at=1)).run()
     assert (accepted.vendor_id, vendor.did) == ("v-old", ["look"])
 
 
-async def test_a_later_try_adopts_what_an_earlier_one_has_submitted(clock: Clock) -> None:
+async def test_later_try_adopts_the_submit_of_an_earlier_one(clock: Clock) -> None:
     accepted = await Try(vendor := FakeVendor(known_at=3), attempt=2).run()
     assert accepted.vendor_id == "v-old"
     assert vendor.did == ["look"] * 3
@@ -191,7 +191,7 @@ RESET_BY_HAND = {"current_attempt_scheduled_time": datetime.fromtimestamp(60, UT
     [{"attempt": 2}, RESET_BY_HAND, {"order": ORDER.model_copy(update={"in_doubt": True})}],
     ids=["killed", "reset by hand", "by an activity before"],
 )
-async def test_in_doubt_it_looks_on_for_as_long_as_a_submit_may_be_on_its_way(
+async def test_in_doubt_the_look_up_lasts_until_a_submit_must_have_arrived(
     clock: Clock, doubt: dict[str, Any]
 ) -> None:
     """The number of a try that was reset is the first one's; what it had told may be forgotten."""
@@ -204,7 +204,7 @@ async def test_in_doubt_it_looks_on_for_as_long_as_a_submit_may_be_on_its_way(
 @pytest.mark.parametrize(
     ("answer", "settled"), [(OutcomeUnknown("reset"), False), (RefusedForNow("full"), True)]
 )
-async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
+async def test_only_an_unknown_outcome_leaves_doubt(
     clock: Clock, answer: VendorError, settled: bool
 ) -> None:
     first = Try(FakeVendor(answer=answer))
@@ -218,7 +218,7 @@ async def test_only_an_unknown_outcome_leaves_doubt_to_the_next_try(
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
-async def test_nothing_is_submitted_where_the_record_takes_nothing(attempt: int) -> None:
+async def test_refused_record_prevents_the_submit(attempt: int) -> None:
     """It has ended, or is another run's; what an earlier try may have left stays in doubt."""
     vendor = FakeVendor()
     vendor.record_stands = True
@@ -245,9 +245,7 @@ DOUBTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("info", DOUBTS, ids=["killed", "unknown", "reset by hand"])
-async def test_what_cannot_be_looked_for_is_never_sent_again_by_itself(
-    clock: Clock, info: dict[str, Any]
-) -> None:
+async def test_without_a_look_up_nothing_is_sent_again(clock: Clock, info: dict[str, Any]) -> None:
     this = Try(vendor := unasked(), **info)
     with pytest.raises(NeverTold, match="can't be asked by our id"):
         await this.run()
@@ -257,7 +255,7 @@ async def test_what_cannot_be_looked_for_is_never_sent_again_by_itself(
     assert not (this.beats and this.beats[-1][3])
 
 
-async def test_what_was_certainly_not_taken_is_sent_there_as_well() -> None:
+async def test_certain_refusal_is_sent_again_without_a_look_up() -> None:
     await Try(first := unasked()).run()
     settled = [None, 0, False, True, None]
     await Try(later := unasked(), attempt=2, heartbeat_details=settled).run()
@@ -281,7 +279,7 @@ def unknown() -> RPCError:
 
 
 @pytest.mark.parametrize("said", [closed, another_try, another_activity, unknown])
-async def test_a_try_that_is_not_the_servers_current_one_submits_nothing(
+async def test_replaced_try_submits_nothing(
     said: Callable[[], object],
 ) -> None:
     this = Try(vendor := FakeVendor(), Server(said))
@@ -292,14 +290,14 @@ async def test_a_try_that_is_not_the_servers_current_one_submits_nothing(
     assert this.beats[-1][3] is True
 
 
-async def test_a_server_that_is_away_is_asked_until_it_answers() -> None:
+async def test_unreachable_server_is_asked_until_it_answers() -> None:
     away = [RPCError("away", RPCStatusCode.UNAVAILABLE, b"") for _ in range(3)]
     this = Try(vendor := FakeVendor(), Server(*away))
     await this.run()
     assert (vendor.did, this.server.asked) == (["look", "send"], 4)
 
 
-async def test_what_nobody_foresaw_is_no_reason_to_go_on() -> None:
+async def test_unforeseen_error_prevents_the_submit() -> None:
     refused = RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
     with pytest.raises(RPCError):
         await Try(vendor := FakeVendor(), Server(refused)).run()
@@ -309,7 +307,7 @@ async def test_what_nobody_foresaw_is_no_reason_to_go_on() -> None:
 @pytest.mark.parametrize(
     ("took", "asked"), [((0.5,), 1), ((1.5,), 2), ((1.5, 1.5, 1.5), 4)], ids=str
 )
-async def test_an_answer_that_took_long_is_asked_for_once_more(
+async def test_stale_answer_is_asked_for_again(
     clock: Clock, took: tuple[float, ...], asked: int
 ) -> None:
     """Between it and us a machine may have slept, and another try may have begun."""
@@ -324,9 +322,7 @@ async def test_an_answer_that_took_long_is_asked_for_once_more(
 
 
 @pytest.mark.parametrize(("took", "asked"), [(0.5, 1), (1.5, 2)])
-async def test_a_look_that_took_long_has_the_server_asked_once_more(
-    clock: Clock, took: float, asked: int
-) -> None:
+async def test_slow_look_up_repeats_the_fence(clock: Clock, took: float, asked: int) -> None:
     """Both are asked at once, and the server's answer is good for a second."""
     vendor = FakeVendor()
     look = vendor.status
@@ -350,7 +346,7 @@ async def test_a_look_that_took_long_has_the_server_asked_once_more(
         (0.2, [Described, partial(Described, WorkflowExecutionStatus.TERMINATED)], ["look"]),
     ],
 )
-async def test_a_preparation_that_took_long_has_the_server_asked_once_more(
+async def test_slow_preparation_repeats_the_fence(
     clock: Clock, took: float, answers: list[Callable[[], Described]], did: list[str]
 ) -> None:
     """A picture is looked at and prepared behind the fence, right before the submit."""
@@ -387,7 +383,7 @@ async def cancelled_behind(vendor: FakeVendor) -> Try:
     return this
 
 
-async def test_a_submit_is_awaited_though_the_job_is_cancelled() -> None:
+async def test_submit_is_awaited_despite_a_cancel() -> None:
     """The vendor's generation is reported, because a cancellation would hide it."""
     this = await cancelled_behind(FakeVendor())
     assert this.end is Stopped
@@ -400,7 +396,7 @@ async def test_a_submit_is_awaited_though_the_job_is_cancelled() -> None:
 @pytest.mark.parametrize(
     ("answer", "in_doubt"), [(OutcomeUnknown("reset"), True), (RefusedForNow("full"), False)]
 )
-async def test_a_submit_that_failed_behind_a_cancellation_says_how(
+async def test_submit_that_fails_after_a_cancel_reports_how(
     answer: VendorError, in_doubt: bool
 ) -> None:
     this = await cancelled_behind(FakeVendor(answer=answer))
@@ -408,7 +404,7 @@ async def test_a_submit_that_failed_behind_a_cancellation_says_how(
     assert this.told == ({"in_doubt": in_doubt, "vendor_id": None},)
 
 
-async def test_a_cancellation_before_the_submit_is_heeded_at_once() -> None:
+async def test_cancel_before_the_submit_takes_effect_at_once() -> None:
     class Silent(Server):
         """Does not answer."""
 

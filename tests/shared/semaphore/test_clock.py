@@ -27,14 +27,14 @@ CLOCKS = ("now", "utcnow", "today", "time", "time_ns")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
-def test_only_temporal_is_asked_for_the_time(path: Path) -> None:
+def test_only_temporals_clock_is_used(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             asked = ast.unparse(node.func)
             assert node.func.attr not in CLOCKS or asked == "workflow.now", asked
 
 
-async def test_which_kills_are_recent_is_judged_by_the_servers_time(jobs: Jobs) -> None:
+async def test_recent_kills_are_judged_by_the_servers_time(jobs: Jobs) -> None:
     """What a run had asked for is judged by the same time, and no other."""
     handle = await jobs.begin("killed")
     await handle.terminate()
@@ -58,14 +58,14 @@ def not_found(*details: NamespaceNotFoundFailure | NotFoundFailure) -> RPCError:
     return RPCError("not found", RPCStatusCode.NOT_FOUND, status.SerializeToString())
 
 
-def test_a_namespace_that_is_not_known_tells_nothing_of_a_run() -> None:
+def test_unknown_namespace_says_nothing_about_a_run() -> None:
     assert is_gone(not_found())
     assert is_gone(not_found(NotFoundFailure()))
     assert not is_gone(not_found(NamespaceNotFoundFailure(namespace="other")))
     assert not is_gone(RPCError("away", RPCStatusCode.UNAVAILABLE, b""))
 
 
-async def test_the_server_says_which_it_is(client: Client) -> None:
+async def test_server_names_itself(client: Client) -> None:
     for run_id in (str(uuid4()), "no UUID"):
         run = RunRef(job_id="job", run_id=run_id)
         assert await until_closed(client, run) is Closed.UNKNOWN

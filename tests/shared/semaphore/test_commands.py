@@ -21,13 +21,13 @@ from shared.semaphore.__main__ import main
         ("serve", "pool", "a'b"),
     ],
 )
-def test_what_is_out_of_bounds_is_wrong_usage_and_nobody_is_asked(words: tuple[str, ...]) -> None:
+def test_values_out_of_bounds_are_usage_errors_without_a_call(words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--address", "127.0.0.1:1", *words])
     assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "a b:1"])
-def test_an_address_where_nothing_answers(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_address(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--address", address, "show", "pool"]) == 3
     assert capsys.readouterr().err

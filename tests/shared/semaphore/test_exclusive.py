@@ -11,7 +11,7 @@ ROOT = FOLDERS[0].parents[1]
 
 
 @pytest.mark.stack
-async def test_nobody_works_beside_the_holder_whatever_dies() -> None:
+async def test_only_the_holder_works_whatever_dies() -> None:
     check = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "examples.exclusive.check"),

@@ -126,7 +126,7 @@ async def scene(client: Client) -> AsyncIterator[Scene]:
         yield Scene(plain, inside)
 
 
-async def test_the_first_ones_limit_holds_and_the_block_gives_back(scene: Scene) -> None:
+async def test_first_limit_stays_and_the_block_returns_its_permit(scene: Scene) -> None:
     await asyncio.gather(*[await _result(scene, f"short {n}", "twice") for n in range(5)])
     lingering = await scene.start("short lingers", "lingers")
     await scene.at_work("short lingers")
@@ -142,7 +142,7 @@ async def _result(scene: Scene, name: str, kind: str) -> "asyncio.Task[object]":
 
 
 @pytest.mark.parametrize("end", ["terminated", "cancelled", "reset"])
-async def test_the_place_of_one_that_was_ended_goes_on_when_its_work_is_over(
+async def test_place_of_a_terminated_holder_is_free_when_its_work_is_over(
     scene: Scene, end: str
 ) -> None:
     """Without a clean-up: nobody has to come for the others to go on."""
@@ -165,7 +165,7 @@ async def test_the_place_of_one_that_was_ended_goes_on_when_its_work_is_over(
     await holders[1].terminate()
 
 
-async def test_a_waiter_takes_no_other_permit_and_leaves_the_queue_when_it_is_cancelled(
+async def test_cancelled_waiter_leaves_the_queue_and_takes_no_other_permit(
     scene: Scene,
 ) -> None:
     holders = [await scene.start(name) for name in ("a", "b")]
@@ -185,7 +185,7 @@ async def test_a_waiter_takes_no_other_permit_and_leaves_the_queue_when_it_is_ca
         await each.terminate()
 
 
-async def test_a_clean_up_that_nobody_takes_up_is_shown_and_given_up(scene: Scene) -> None:
+async def test_clean_up_without_a_worker_is_shown_and_given_up(scene: Scene) -> None:
     holder = await scene.start("a", "clean-up")
     await scene.at_work("a")
     await holder.terminate()
@@ -200,7 +200,7 @@ async def test_a_clean_up_that_nobody_takes_up_is_shown_and_given_up(scene: Scen
     assert not (await free(scene.models, GPU, stuck.run_id)).holders
 
 
-async def test_holders_and_queue_are_found_by_their_marks_when_all_else_is_lost(
+async def test_holders_and_queue_are_found_by_their_search_attributes(
     scene: Scene,
 ) -> None:
     holders = [await scene.start(name) for name in ("a", "b")]

@@ -61,7 +61,7 @@ async def lives(jobs: Jobs, name: str) -> None:
     await jobs.finish_all(f"{name}-1", f"{name}-2")
 
 
-async def test_a_request_out_of_bounds_is_dropped_and_those_beside_it_are_served(
+async def test_request_out_of_bounds_is_dropped_and_the_others_served(
     kept: Jobs,
 ) -> None:
     run = await kept.run()
@@ -87,7 +87,7 @@ async def test_a_request_out_of_bounds_is_dropped_and_those_beside_it_are_served
     assert kept.book.drains == []
 
 
-async def test_what_is_no_list_of_requests_is_dropped(kept: Jobs) -> None:
+async def test_invalid_list_of_requests_is_dropped(kept: Jobs) -> None:
     run = await kept.run()
     for batch in (*BATCHES, raw("{"), raw('["\\ud800"]'), raw("[1e999]"), raw("[" * 500)):
         await kept.semaphore.signal(REQUEST_SIGNAL, batch)
@@ -104,7 +104,7 @@ async def test_what_is_no_list_of_requests_is_dropped(kept: Jobs) -> None:
     await lives(kept, "after")
 
 
-async def test_a_change_that_does_not_fit_is_refused(kept: Jobs) -> None:
+async def test_invalid_change_is_refused(kept: Jobs) -> None:
     before = await kept.view()
     for wanted in CHANGES:
         with pytest.raises(WorkflowUpdateFailedError):
@@ -120,7 +120,7 @@ async def test_a_change_that_does_not_fit_is_refused(kept: Jobs) -> None:
     assert view.limit == 2
 
 
-async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> None:
+async def test_unreadable_jobs_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> None:
     await kept.line_up("holder")
     client = kept.client
     await client.start_workflow(GENVIDEO.workflow, id="no-input", task_queue="nobody")
@@ -135,7 +135,7 @@ async def test_jobs_that_cannot_be_read_are_left_out_of_the_rebuilt_queue(kept: 
     assert view.waiting == ("marred", "next")
 
 
-async def test_more_jobs_than_are_looked_at_together_are_all_found(kept: Jobs) -> None:
+async def test_jobs_on_several_pages_are_all_found(kept: Jobs) -> None:
     names = [f"job-{n:02}" for n in range(AT_ONCE + 2)]
     handles = [await kept.begin(name) for name in names]
     await kept.ask(*[await kept.request_of(each) for each in handles])

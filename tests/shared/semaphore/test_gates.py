@@ -40,7 +40,9 @@ class TestContinueAsNew:
     def rules(self) -> SemaphoreRules:
         return SemaphoreRules(max_history=25)
 
-    async def test_who_has_passed_goes_on_while_the_next_one_passes(self, passers: Jobs) -> None:
+    async def test_job_behind_a_gate_continues_while_the_next_one_passes(
+        self, passers: Jobs
+    ) -> None:
         names = [f"job-{n}" for n in range(6)]
         handles = [await passers.start(name) for name in names]
         for handle in handles:
@@ -54,7 +56,7 @@ class TestContinueAsNew:
         await asyncio.gather(*map(passers.finish, names))
 
 
-async def test_a_release_counts_for_its_run_and_token_alone(passers: Jobs) -> None:
+async def test_release_counts_only_for_its_run_and_token(passers: Jobs) -> None:
     _, waiter = await passers.line_up("holder", "waiter")
     [permit] = passers.book.permits
     token, other = permit.token, str(waiter.first_execution_run_id)
@@ -69,7 +71,7 @@ async def test_a_release_counts_for_its_run_and_token_alone(passers: Jobs) -> No
     assert (holders(view), view.waiting) == (["waiter"], ())
 
 
-async def test_one_that_passes_twice_holds_the_second_permit_until_it_gives_that_back(
+async def test_second_pass_of_a_gate_has_its_own_permit(
     passers: Jobs,
 ) -> None:
     """The watch that belongs to the first permit is over with it."""
@@ -86,7 +88,7 @@ async def test_one_that_passes_twice_holds_the_second_permit_until_it_gives_that
     assert begun == ["holder", "next", "holder"]
 
 
-async def test_a_release_that_comes_after_the_kill_does_not_shorten_the_drain(
+async def test_release_after_a_kill_does_not_shorten_the_drain(
     passers: Jobs,
 ) -> None:
     holder, _ = await passers.line_up("holder", "next")
@@ -98,7 +100,7 @@ async def test_a_release_that_comes_after_the_kill_does_not_shorten_the_drain(
     assert len(await drains(passers.client, passers.gate)) == 1
 
 
-async def test_a_rebuilt_semaphore_knows_which_has_passed_which_holds_and_which_waits(
+async def test_rebuild_knows_who_has_passed_holds_and_waits(
     passers: Jobs,
 ) -> None:
     passed, _, _ = await passers.line_up("passed", "holder", "waiter")
@@ -113,7 +115,7 @@ async def test_a_rebuilt_semaphore_knows_which_has_passed_which_holds_and_which_
     assert holders(after) == ["holder"]
 
 
-async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs) -> None:
+async def test_rebuild_reads_lost_releases_from_the_histories(jobs: Jobs) -> None:
     """One asks and one passes while there is no semaphore that could hear them.
 
     That one is killed then: it has left nothing behind at a gate that it had passed.
@@ -139,7 +141,7 @@ async def test_what_no_semaphore_heard_is_read_from_the_histories(jobs: Jobs) ->
         assert passers.book.drains == []
 
 
-async def test_each_gate_has_limit_and_queue_of_its_own(kept: Jobs) -> None:
+async def test_each_gate_has_its_own_limit_and_queue(kept: Jobs) -> None:
     image, video = kept.at("image"), kept.at("video")
     await image.line_up("holder", "waiter")
     await video.line_up("other")

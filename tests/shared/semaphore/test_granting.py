@@ -28,7 +28,7 @@ async def test_one_at_a_time_in_the_order_of_submission(kept: Jobs) -> None:
     assert kept.book.drains == []
 
 
-async def test_a_limit_of_three_is_reached_and_not_exceeded(kept: Jobs) -> None:
+async def test_limit_of_three_is_reached_and_not_exceeded(kept: Jobs) -> None:
     assert (await kept.change(limit=3)).limit == 3
     names = [f"job-{n}" for n in range(7)]
     for name in names:
@@ -44,7 +44,7 @@ async def test_a_limit_of_three_is_reached_and_not_exceeded(kept: Jobs) -> None:
     assert kept.book.most == 3
 
 
-async def test_a_request_that_is_sent_five_times_counts_once(kept: Jobs) -> None:
+async def test_repeated_request_counts_once(kept: Jobs) -> None:
     handles = await kept.line_up("first", "second", "third")
     for handle in handles[:2]:
         for _ in range(4):
@@ -65,7 +65,7 @@ async def test_higher_priorities_go_first(kept: Jobs) -> None:
 
 
 @pytest.mark.parametrize("end", ["completed", "cancelled", "failed"])
-async def test_an_orderly_end_hands_over_at_once(kept: Jobs, end: str) -> None:
+async def test_ordinary_end_frees_the_place_at_once(kept: Jobs, end: str) -> None:
     holder, _ = await kept.line_up("holder", "next")
     if end == "completed":
         await kept.finish("holder")
@@ -80,9 +80,7 @@ async def test_an_orderly_end_hands_over_at_once(kept: Jobs, end: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["terminated", "timed_out", "reset"])
-async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
-    kept: Jobs, end: str
-) -> None:
+async def test_end_from_outside_clears_the_vendors_first(kept: Jobs, end: str) -> None:
     lives = timedelta(seconds=3) if end == "timed_out" else None
     holder = await kept.start("holder", lives=lives)
     await kept.book.has_entered("holder")
@@ -108,7 +106,7 @@ async def test_after_an_end_from_outside_the_vendors_are_cleared_first(
 
 
 @pytest.mark.parametrize("run_id", ["0123abcd-0000-4000-8000-000000000000", "no UUID"])
-async def test_a_run_that_temporal_does_not_know_is_drained(kept: Jobs, run_id: str) -> None:
+async def test_run_unknown_to_temporal_is_drained(kept: Jobs, run_id: str) -> None:
     """For the semaphore its id is a text like any other."""
     request = await kept.request_of(await kept.foreign("stranger"))
     await kept.ask(request.model_copy(update={"run_id": run_id}))
@@ -122,7 +120,7 @@ async def test_a_run_that_temporal_does_not_know_is_drained(kept: Jobs, run_id: 
     await kept.book.has_entered("next")
 
 
-async def test_a_foreign_workflow_that_holds_gives_its_place_back(kept: Jobs) -> None:
+async def test_foreign_workflow_returns_its_place(kept: Jobs) -> None:
     foreign = await kept.foreign("not a job: 不是")
     await kept.ask(await kept.request_of(foreign))
     await kept.until(lambda view: holders(view) == [foreign.id])
@@ -136,7 +134,7 @@ async def test_a_foreign_workflow_that_holds_gives_its_place_back(kept: Jobs) ->
     assert kept.book.drained_jobs == [foreign.id]
 
 
-async def test_waiters_that_are_gone_are_skipped_at_once(kept: Jobs) -> None:
+async def test_closed_waiters_are_skipped_at_once(kept: Jobs) -> None:
     _, *gone = await kept.line_up("holder", "gone-1", "gone-2", "gone-3")
     for each in gone:
         await each.terminate()
@@ -145,7 +143,7 @@ async def test_waiters_that_are_gone_are_skipped_at_once(kept: Jobs) -> None:
     assert kept.book.drains == []
 
 
-async def test_a_waiter_that_withdraws_is_out_and_a_holder_stays(kept: Jobs) -> None:
+async def test_withdrawal_removes_a_waiter_but_not_a_holder(kept: Jobs) -> None:
     holder, waiter, _ = await kept.line_up("holder", "waiter", "next")
     for each in (holder, waiter):
         await kept.semaphore.signal(WITHDRAW_SIGNAL, each.first_execution_run_id)
@@ -154,7 +152,7 @@ async def test_a_waiter_that_withdraws_is_out_and_a_holder_stays(kept: Jobs) -> 
     await kept.finish_all("holder", "next")
 
 
-async def test_while_paused_no_run_is_granted(kept: Jobs) -> None:
+async def test_paused_semaphore_grants_nothing(kept: Jobs) -> None:
     await kept.line_up("holder", "next")
     assert (await kept.change(paused=True)).paused
     await kept.finish("holder")
@@ -166,7 +164,7 @@ async def test_while_paused_no_run_is_granted(kept: Jobs) -> None:
     assert kept.book.entered == ["holder", "next"]
 
 
-async def test_a_lower_limit_lets_holders_finish_and_a_higher_one_counts_at_once(
+async def test_lower_limit_lets_holders_finish_and_a_higher_one_counts_at_once(
     kept: Jobs,
 ) -> None:
     await kept.line_up("a", "b", "c")
@@ -194,9 +192,7 @@ class TestFullQueue:
     def rules(self) -> SemaphoreRules:
         return SemaphoreRules(capacity=3)
 
-    async def test_beyond_it_requests_are_refused_and_the_others_are_served(
-        self, kept: Jobs
-    ) -> None:
+    async def test_requests_beyond_the_capacity_are_refused(self, kept: Jobs) -> None:
         await kept.change(paused=True)
         handles = [await kept.begin(name) for name in "abcde"]
         requests = [await kept.request_of(each) for each in handles]
@@ -212,9 +208,7 @@ class TestFullQueue:
         await kept.start("later")
         await kept.finish_all("a", "b", "c", "later")
 
-    async def test_a_rebuilt_semaphore_refuses_those_at_the_end_of_the_queue(
-        self, jobs: Jobs
-    ) -> None:
+    async def test_rebuild_refuses_requests_beyond_the_capacity(self, jobs: Jobs) -> None:
         """They began while no semaphore's process was there to refuse them."""
         handles = [await jobs.begin(f"job-{n}") for n in range(5)]
         async with semaphore_of(jobs.client, capacity=3):

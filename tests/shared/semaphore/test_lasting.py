@@ -69,7 +69,7 @@ class TestContinueAsNew:
         assert len(runs) >= 4
         await kept.until(lambda view: not view.holders and not view.waiting)
 
-    async def test_with_many_to_watch_again_a_run_takes_more_grants(self, kept: Jobs) -> None:
+    async def test_run_with_many_watches_makes_more_grants(self, kept: Jobs) -> None:
         names = [f"job-{n:02}" for n in range(24)]
         await kept.change(limit=12)
         for name in names:
@@ -83,7 +83,7 @@ class TestContinueAsNew:
         # Each takes three grants where nobody is to be watched again.
         assert len(runs) <= 2
 
-    async def test_holder_limit_and_pause_outlive_it_and_a_termination_after_it(
+    async def test_holder_limit_and_pause_outlive_continue_as_new_and_termination(
         self, kept: Jobs
     ) -> None:
         await kept.line_up("holder", "next")
@@ -99,7 +99,7 @@ class TestContinueAsNew:
         await kept.finish_all("holder", "next")
         assert kept.book.drains == []
 
-    async def test_a_drain_goes_on(self, kept: Jobs) -> None:
+    async def test_drain_continues(self, kept: Jobs) -> None:
         holder, _ = await kept.line_up("holder", "next")
         await holder.terminate()
         await kept.book.has_drained("holder")
@@ -114,7 +114,7 @@ class TestContinueAsNew:
         await kept.book.has_entered("next")
 
     @pytest.mark.parametrize("granted_in", ["the run that remains", "the deleted run"])
-    async def test_a_deleted_run_that_drained_is_followed_by_a_new_drain(
+    async def test_deleted_run_with_a_drain_is_followed_by_a_new_drain(
         self, kept: Jobs, granted_in: str
     ) -> None:
         """The older run knows that the holder was granted, or that it waited, and of no drain."""
@@ -136,9 +136,7 @@ class TestContinueAsNew:
         await kept.book.has_entered("next")
         assert kept.book.most == 1
 
-    async def test_a_drain_that_had_ended_in_an_older_run_is_not_begun_again(
-        self, kept: Jobs
-    ) -> None:
+    async def test_completed_drain_of_an_older_run_is_not_repeated(self, kept: Jobs) -> None:
         holder, _ = await kept.line_up("holder", "next")
         await holder.terminate()
         kept.book.vendors_clear.set()
@@ -155,9 +153,7 @@ class TestEnded:
     """The semaphore is ended by hand and comes back."""
 
     @pytest.mark.parametrize("how", ["terminated", "deleted"])
-    async def test_it_adopts_the_holders_and_the_whole_queue_in_order(
-        self, kept: Jobs, how: str
-    ) -> None:
+    async def test_rebuild_adopts_holders_and_queue_in_order(self, kept: Jobs, how: str) -> None:
         await kept.change(limit=2)
         await kept.line_up("first", "second", "c", "a", "b")
         await kept.book.has_entered("second")
@@ -179,7 +175,7 @@ class TestEnded:
         assert kept.book.most == 2
         assert kept.book.tokens_grow
 
-    async def test_tokens_grow_on_where_nobody_has_one_any_more(self, kept: Jobs) -> None:
+    async def test_tokens_grow_without_any_holder(self, kept: Jobs) -> None:
         await kept.line_up("first")
         await kept.finish_all("first")
         await kept.until(lambda view: not view.holders)
@@ -188,7 +184,7 @@ class TestEnded:
         assert kept.book.tokens_grow
         await kept.finish_all("second")
 
-    async def test_nothing_is_granted_before_it_knows_who_holds_and_a_change_counts(
+    async def test_nothing_is_granted_before_the_rebuild_and_a_change_counts(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.5)
@@ -209,7 +205,7 @@ class TestEnded:
         await kept.change(paused=False)
         await kept.finish_all("holder", "newcomer")
 
-    async def test_limit_and_pause_outlive_one_whose_code_fails_after_its_rebuild(
+    async def test_limit_and_pause_outlive_a_failing_semaphore(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fails(_: object) -> None:
@@ -226,7 +222,7 @@ class TestEnded:
         assert (view.limit, view.paused) == (2, True)
         assert (holders(view), view.waiting) == (["holder"], ("next",))
 
-    async def test_what_it_was_clearing_is_cleared_before_anything_is_granted(
+    async def test_rebuild_drains_before_it_grants(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Also if it is ended again while it rebuilds."""
@@ -254,7 +250,7 @@ class TestEnded:
         await kept.book.has_entered("next")
         assert kept.book.most == 1
 
-    async def test_a_place_whose_grace_has_passed_meanwhile_is_free(self, jobs: Jobs) -> None:
+    async def test_place_is_free_when_its_grace_has_passed_meanwhile(self, jobs: Jobs) -> None:
         foreign = await jobs.foreign("foreign")
         request = await jobs.request_of(foreign)
         async with semaphore_of(jobs.client):
@@ -298,9 +294,7 @@ class TestReset:
         assert kept.book.most == 1
         assert kept.book.tokens_grow
 
-    async def test_one_that_knew_of_a_drain_is_followed_by_one_that_drains(
-        self, kept: Jobs
-    ) -> None:
+    async def test_drain_known_to_a_terminated_semaphore_is_repeated(self, kept: Jobs) -> None:
         holder, _ = await kept.line_up("holder", "next")
         await holder.terminate()
         await kept.book.has_drained("holder")
@@ -317,7 +311,7 @@ class TestReset:
 class TestOpenRecords:
     """Temporal remembers no semaphore: what the records call open is drained before any grant."""
 
-    async def test_what_temporal_does_not_know_is_drained_first(self, jobs: Jobs) -> None:
+    async def test_job_unknown_to_temporal_is_drained_first(self, jobs: Jobs) -> None:
         lost = jobs.book.open = (open_run("lost-1"), open_run("lost-2"))
         async with semaphore_of(jobs.client):
             await jobs.start("next")
@@ -333,7 +327,7 @@ class TestOpenRecords:
         assert jobs.book.records_asked == 1
         assert sorted(jobs.book.drained_jobs) == ["lost-1", "lost-2"]
 
-    async def test_a_run_of_a_pipeline_with_another_slot_holds_nothing(self, jobs: Jobs) -> None:
+    async def test_run_of_a_pipeline_with_another_slot_holds_nothing(self, jobs: Jobs) -> None:
         jobs.book.open = (open_run("lost", "another"),)
         async with semaphore_of(jobs.client):
             await jobs.start("next")
@@ -342,7 +336,7 @@ class TestOpenRecords:
         assert jobs.book.drains == []
 
     @pytest.mark.parametrize("while_it", ["asks", "drains"])
-    async def test_a_semaphore_that_is_ended_before_they_are_drained_forgets_none(
+    async def test_semaphore_terminated_before_the_drains_forgets_none(
         self, jobs: Jobs, while_it: str
     ) -> None:
         jobs.book.open = (open_run("lost"),)

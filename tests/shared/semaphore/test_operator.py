@@ -47,7 +47,7 @@ async def free(jobs: Jobs, run_id: str) -> SlotView:
     return view
 
 
-async def test_a_watch_that_is_failed_or_completed_with_garbage_is_begun_again(kept: Jobs) -> None:
+async def test_watch_ended_by_hand_is_started_again(kept: Jobs) -> None:
     await kept.line_up("holder", "next")
     await fail(await activity(kept, WATCH_RUN))
     await eventually(lambda: watches(kept.client), has_length(2))
@@ -63,7 +63,7 @@ async def test_a_watch_that_is_failed_or_completed_with_garbage_is_begun_again(k
     assert kept.book.drains == []
 
 
-async def test_a_rebuild_that_is_completed_with_garbage_is_begun_again(
+async def test_rebuild_completed_by_hand_is_started_again(
     kept: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the semaphore would know of no holder, and grant the place once more."""
@@ -80,7 +80,7 @@ async def test_a_rebuild_that_is_completed_with_garbage_is_begun_again(
     await kept.finish_all("holder", "next")
 
 
-async def test_who_is_killed_between_two_watches_is_drained(kept: Jobs) -> None:
+async def test_holder_killed_between_two_watches_is_drained(kept: Jobs) -> None:
     """The second one finds it closed and has told it nothing, but the first one had."""
     holder, _ = await kept.line_up("holder", "next")
     await fail(await activity(kept, WATCH_RUN))
@@ -91,7 +91,7 @@ async def test_who_is_killed_between_two_watches_is_drained(kept: Jobs) -> None:
     await kept.book.has_entered("next")
 
 
-async def test_a_drain_that_is_failed_or_completed_with_garbage_is_begun_again(kept: Jobs) -> None:
+async def test_drain_ended_by_hand_is_started_again(kept: Jobs) -> None:
     holder, _ = await kept.line_up("holder", "next")
     await holder.terminate()
     await kept.book.has_drained("holder")
@@ -111,7 +111,7 @@ async def test_a_drain_that_is_failed_or_completed_with_garbage_is_begun_again(k
     await kept.book.has_entered("next")
 
 
-async def test_a_drain_that_cannot_end_is_given_up_for_good(kept: Jobs) -> None:
+async def test_endless_drain_is_given_up_for_good(kept: Jobs) -> None:
     holder, _, _ = await kept.line_up("holder", "next", "last")
     await holder.terminate()
     await kept.book.has_drained("holder")
@@ -130,7 +130,7 @@ async def test_a_drain_that_cannot_end_is_given_up_for_good(kept: Jobs) -> None:
     assert len(kept.book.drains) == 1
 
 
-async def test_only_a_drain_is_given_up(kept: Jobs) -> None:
+async def test_only_a_drain_can_be_given_up(kept: Jobs) -> None:
     handles = await kept.line_up("holder", "next")
     before = await kept.view()
     for run_id in (*(str(each.first_execution_run_id) for each in handles), "another"):

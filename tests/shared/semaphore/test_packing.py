@@ -40,7 +40,7 @@ def full() -> SemaphoreState:
 
 
 @pytest.mark.parametrize("state", [full(), SemaphoreState()])
-async def test_the_fullest_queue_behind_the_widest_gate_leaves_a_fifth_of_the_room(
+async def test_largest_state_leaves_a_fifth_of_the_payload_free(
     state: SemaphoreState,
 ) -> None:
     [payload] = await pydantic_data_converter.encode([state])

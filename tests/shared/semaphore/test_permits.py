@@ -51,13 +51,13 @@ def permits(*waiting: SlotRequest) -> Permits:
         ([request(1), request(1).model_copy(update={"run_id": "run-1b"})], ["1", "1"]),
     ],
 )
-def test_the_order(requests: list[SlotRequest], order: list[str]) -> None:
+def test_order_of_the_queue(requests: list[SlotRequest], order: list[str]) -> None:
     made = permits(*requests)
     assert [each.job_id.removeprefix("job-") for each in made.queue()] == order
     assert [made.grant(START).request.job_id for _ in order] == [f"job-{each}" for each in order]
 
 
-def test_a_request_of_another_time_is_dropped() -> None:
+def test_request_with_an_impossible_time_is_dropped() -> None:
     made = permits()
     for now in (START - NEAR - timedelta(days=1), START + NEAR + timedelta(days=1)):
         assert made.request(request(0), now)

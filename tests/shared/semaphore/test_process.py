@@ -15,7 +15,7 @@ from tests.fixtures.temporal import ROUND_SECONDS, Counts, Server, counts
 from tests.shared.semaphore.standins import Jobs, semaphore_of
 
 
-async def test_a_holder_is_held_across_a_restart(jobs: Jobs) -> None:
+async def test_holder_keeps_its_place_across_a_restart(jobs: Jobs) -> None:
     async with semaphore_of(jobs.client):
         await jobs.line_up("holder", "next")
         before = await jobs.view()
@@ -25,7 +25,7 @@ async def test_a_holder_is_held_across_a_restart(jobs: Jobs) -> None:
     assert jobs.book.most == 1
 
 
-async def test_an_end_while_it_is_away_is_noticed_afterwards(jobs: Jobs) -> None:
+async def test_end_during_a_restart_is_noticed_afterwards(jobs: Jobs) -> None:
     async with semaphore_of(jobs.client):
         await jobs.line_up("holder", "next")
     await jobs.finish("holder")
@@ -35,7 +35,7 @@ async def test_an_end_while_it_is_away_is_noticed_afterwards(jobs: Jobs) -> None
     assert jobs.book.drains == []
 
 
-async def test_two_processes_are_no_more_than_one(jobs: Jobs) -> None:
+async def test_two_processes_act_as_one(jobs: Jobs) -> None:
     second = await Client.connect(
         jobs.client.service_client.config.target_host,
         namespace=jobs.client.namespace,
@@ -48,7 +48,7 @@ async def test_two_processes_are_no_more_than_one(jobs: Jobs) -> None:
     assert jobs.book.most == 1
 
 
-async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
+async def test_failed_replay_is_ended_and_rebuilt(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a change of the code."""
@@ -72,7 +72,7 @@ async def test_one_that_cannot_be_replayed_fails_and_the_next_one_rebuilds(
     assert jobs.book.most == 1
 
 
-async def test_what_another_process_was_at_is_started_again(
+async def test_activity_of_a_dead_process_is_started_again(
     kept: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a killed process's watch would be waited for until its heartbeat time-out.
@@ -106,9 +106,7 @@ async def _begun(client: Client) -> int:
     return sum(each.state == STARTED for each in described.raw_description.pending_activities)
 
 
-async def test_where_nobody_is_watched_nothing_is_asked(
-    client: Client, temporal_server: Server
-) -> None:
+async def test_without_a_holder_nothing_is_asked(client: Client, temporal_server: Server) -> None:
     async def counted(request: str, times: int) -> Counts:
         return await eventually(
             lambda: counts(temporal_server.metrics_port, client.namespace),

@@ -57,9 +57,7 @@ async def fails(client: Client, handle: Handle, failing_for: timedelta) -> bool:
 
 
 class TestRemind:
-    async def test_an_open_job_that_the_semaphore_does_not_know_is_requested(
-        self, kept: Jobs
-    ) -> None:
+    async def test_unknown_open_job_is_requested(self, kept: Jobs) -> None:
         _, second, _ = await kept.line_up("first", "second", "third")
         await kept.start("urgent", priority=1)
         await kept.semaphore.signal(WITHDRAW_SIGNAL, second.first_execution_run_id)
@@ -74,7 +72,7 @@ class TestRemind:
         await eventually(reminded, lambda waiting: unasked.id in waiting)
         assert (await kept.view()).waiting == ("urgent", "second", "third", unasked.id)
 
-    async def test_it_is_done_again_and_again(self, jobs: Jobs) -> None:
+    async def test_watchdog_repeats_its_round(self, jobs: Jobs) -> None:
         short = SHORT.total_seconds()
         async with semaphore_of(jobs.client, care_seconds=short / 50, look_seconds=short / 25):
             await jobs.until(lambda view: True)
@@ -85,7 +83,7 @@ class TestRemind:
 
 class TestFailing:
     @pytest.mark.parametrize("signals_come", [False, True])
-    async def test_it_takes_many_failures_over_a_while_whether_signals_come_or_not(
+    async def test_many_failures_over_a_minute_are_permanent(
         self, client: Client, signals_come: bool
     ) -> None:
         """With each signal the server counts tries from 1 again."""
@@ -104,7 +102,7 @@ class TestFailing:
             assert not await fails(client, handle, FAILING_FOR)
             await handle.terminate()
 
-    async def test_a_run_for_which_no_worker_polls_does_not_fail(self, client: Client) -> None:
+    async def test_run_without_a_polling_worker_does_not_fail(self, client: Client) -> None:
         handle = await failing(client)
         await handle.signal(Fails.break_down)
         pending = (await handle.describe()).raw_description
@@ -112,7 +110,7 @@ class TestFailing:
         assert not await fails(client, handle, timedelta())
 
 
-async def test_a_holder_whose_code_fails_for_good_is_ended_and_drained(kept: Jobs) -> None:
+async def test_holder_with_failing_code_is_ended_and_drained(kept: Jobs) -> None:
     async with Worker(kept.client, task_queue=QUEUE, workflows=[Fails]):
         holder = await failing(kept.client)
         await kept.ask(await kept.request_of(holder))
@@ -135,7 +133,7 @@ async def test_a_holder_whose_code_fails_for_good_is_ended_and_drained(kept: Job
     assert last.workflow_execution_terminated_event_attributes.reason == FAILS
 
 
-async def test_a_semaphore_that_stands_still_is_ended_and_the_next_one_rebuilds(
+async def test_stuck_semaphore_is_ended_and_rebuilt(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody started it with what it cannot read; with each request it tries again."""

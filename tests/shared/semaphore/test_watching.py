@@ -37,7 +37,7 @@ async def a_run(client: Client) -> RunRef:
 @pytest.mark.parametrize(
     ("had", "grace"), [("no permit", 0), ("a permit", None), ("another's permit", 0)]
 )
-async def test_only_a_run_that_had_closed_before_any_grant_left_nothing(
+async def test_run_closed_before_any_grant_left_nothing(
     client: Client, had: str, grace: float | None
 ) -> None:
     """An earlier watch may have signalled its permit."""
@@ -61,7 +61,7 @@ class Renewed:
         await workflow.wait_condition(lambda: False)
 
 
-async def test_a_run_that_continues_as_new_has_ended(client: Client) -> None:
+async def test_run_that_continues_as_new_has_ended(client: Client) -> None:
     """A permit is of one run; the next one asks for its own."""
     async with Worker(client, task_queue="renewed", workflows=[Renewed]):
         handle = await client.start_workflow(

@@ -7,7 +7,7 @@ from shared.settings.common import CommonSettings
 from shared.settings.traces import TraceSettings
 
 
-def test_an_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "")
     assert CommonSettings().log_level == "INFO"
 
@@ -18,7 +18,7 @@ def settings(**given: str) -> TraceSettings:
     )
 
 
-def test_traces_go_behind_the_base_with_headers_whose_values_are_quoted() -> None:
+def test_trace_endpoint_follows_the_base_and_headers_are_unquoted() -> None:
     assert (settings().traces_go_to, settings().trace_headers) == (None, {})
     for base in ("http://c:4318", "http://c:4318/"):
         assert settings(endpoint=base).traces_go_to == "http://c:4318/v1/traces"
@@ -27,7 +27,7 @@ def test_traces_go_behind_the_base_with_headers_whose_values_are_quoted() -> Non
 
 
 @pytest.mark.parametrize("headers", ["s3cret", "a=b;c", "a b=s3cret", "a=s3 cret", "a=s3cret,"])
-def test_wrong_headers_are_kept_secret(headers: str) -> None:
+def test_wrong_headers_are_hidden(headers: str) -> None:
     with pytest.raises(ValidationError) as refused:
         settings(endpoint="http://c:4318", headers=headers)
     [error] = refused.value.errors(include_input=False)
@@ -36,11 +36,11 @@ def test_wrong_headers_are_kept_secret(headers: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["c:4318", "grpc://c:4317", "http://key@c:4318", "http://c?a"])
-def test_an_address_of_another_kind_is_refused(endpoint: str) -> None:
+def test_address_of_another_kind_is_refused(endpoint: str) -> None:
     with pytest.raises(ValidationError):
         settings(endpoint=endpoint)
 
 
-def test_headers_alone_are_refused() -> None:
+def test_headers_without_an_endpoint_are_refused() -> None:
     with pytest.raises(ValidationError, match="ENDPOINT"):
         settings(headers="a=b")

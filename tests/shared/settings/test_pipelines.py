@@ -12,7 +12,7 @@ from shared.settings.pipelines import PipelineSettings
 SPEECH_PATH = "examples.speech.definition:SPEECH"
 
 
-def test_genvideo_is_always_known_and_others_come_by_their_import_paths() -> None:
+def test_genvideo_is_built_in_and_others_have_import_paths() -> None:
     assert PipelineSettings().known == {"genvideo": GENVIDEO}
     known = PipelineSettings(pipelines=f" {SPEECH_PATH}, ").known
     assert known == {"genvideo": GENVIDEO, "speech": SPEECH}
@@ -29,6 +29,6 @@ def test_genvideo_is_always_known_and_others_come_by_their_import_paths() -> Non
         ("shared.jobs.genvideo:GENVIDEO", "names genvideo twice"),
     ],
 )
-def test_a_wrong_one_is_named(paths: str, why: str) -> None:
+def test_wrong_pipeline_is_named(paths: str, why: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(why)):
         PipelineSettings(pipelines=paths)

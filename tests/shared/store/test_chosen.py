@@ -14,13 +14,13 @@ from tests.fixtures.object_store import given_for, moto_server, settings_for
 from tests.shared.store.conftest import objects_at
 
 
-def test_one_that_checks_its_writes_is_taken_and_nothing_is_left(store: Store) -> None:
+def test_store_with_conditional_writes_is_accepted_and_left_clean(store: Store) -> None:
     probe(store)
     assert list(store.list("probe/")) == []
 
 
 @pytest.mark.parametrize("ignored", ["If-None-Match", "If-Match"])
-def test_one_that_ignores_a_condition_is_refused(ignored: str) -> None:
+def test_store_that_ignores_conditions_is_refused(ignored: str) -> None:
     """Also by a process that started while the store was away, and could not look before."""
     with moto_server(ignored=ignored) as address:
         for write in (probe, lambda store: store.put_if_absent("a", b"1")):
@@ -29,7 +29,7 @@ def test_one_that_ignores_a_condition_is_refused(ignored: str) -> None:
             assert "\n" not in str(refused.value)
 
 
-def test_a_bucket_that_is_not_there_is_named_so(moto: str) -> None:
+def test_missing_bucket_is_named(moto: str) -> None:
     store = chosen_store(settings_for(moto, store_url="s3://another/place"))
     with pytest.raises(StoreAway, match="NoSuchBucket"):
         probe(store)
@@ -54,7 +54,7 @@ class Counting(Folder):
         return super().read(key)
 
 
-async def test_whoever_asks_again_and_again_has_nothing_written(tmp_path: Path) -> None:
+async def test_repeated_checks_write_nothing(tmp_path: Path) -> None:
     store = Counting(tmp_path)
     assert [await store_reason(store) for _ in range(3)] == [None, None, None]
     assert store.written == 1
@@ -77,7 +77,7 @@ async def test_whoever_asks_again_and_again_has_nothing_written(tmp_path: Path) 
         ({"store_url": "az://box", "store_secret": "abcd"}, "needs STORE_KEY"),
     ],
 )
-def test_what_does_not_fit_is_refused_without_its_key(given: dict[str, Any], said: str) -> None:
+def test_wrong_settings_are_refused_without_the_key(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as refused:
         StoreSettings.model_validate(given)
     (error,) = refused.value.errors(include_input=False, include_url=False)
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_refused_without_its_key(given: dict[str, Any], sai
     assert "abcd" not in error["msg"]
 
 
-def test_a_store_is_looked_at_before_anything_begins() -> None:
+def test_store_is_checked_at_the_start() -> None:
     assert StoreSettings().refusal(away=True) is None
     nobody = settings_for("http://127.0.0.1:9")
     assert nobody.refusal(away=False) is None
@@ -107,7 +107,7 @@ def test_a_store_is_looked_at_before_anything_begins() -> None:
         {"store_url": "az://box", "store_key": "account", "store_secret": "abcd no base64"},
     ],
 )
-def test_a_key_of_no_form_is_refused_in_one_line(given: dict[str, Any]) -> None:
+def test_malformed_key_is_refused_in_one_line(given: dict[str, Any]) -> None:
     refused = StoreSettings.model_validate(given).refusal(away=False)
     assert refused == "STORE_URL: STORE_KEY or STORE_SECRET is not valid for such a store"
 

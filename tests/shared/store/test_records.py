@@ -17,7 +17,7 @@ OTHERS = sample_record("job-76543210fedcba9876543210")
 AHEAD = sample_record(JOB_ID).followed(CREATED, "queued").model_copy(update={"version": 99})
 
 
-def test_what_was_made_known_is_only_gone_on_from(tmp_path: Path) -> None:
+def test_known_versions_are_never_replaced(tmp_path: Path) -> None:
     store = RecordStore(tmp_path)
     first, again = (
         sample_record(JOB_ID).followed(CREATED + timedelta(seconds=second), "queued")
@@ -32,7 +32,7 @@ def test_what_was_made_known_is_only_gone_on_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"\xff", b"[]", b'{"job_id": 1}', to_json(OTHERS), to_json(AHEAD)]
 )
-def test_a_damaged_record_is_none_and_is_replaced(tmp_path: Path, damage: bytes) -> None:
+def test_damaged_record_reads_as_none_and_is_replaced(tmp_path: Path, damage: bytes) -> None:
     store = RecordStore(tmp_path)
     store.write(sample_record(JOB_ID))
     store.path(JOB_ID).write_bytes(damage)
@@ -42,12 +42,12 @@ def test_a_damaged_record_is_none_and_is_replaced(tmp_path: Path, damage: bytes)
     assert sample_record(JOB_ID).prompt in store.path(JOB_ID).read_text(encoding="utf-8")
 
 
-def test_a_path_from_outside_is_refused(tmp_path: Path) -> None:
+def test_path_from_outside_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a job id"):
         RecordStore(tmp_path).path("../../etc/passwd")
 
 
-def test_a_write_that_fails_leaves_the_old_one_and_no_rubbish(
+def test_failed_write_keeps_the_old_record_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RecordStore(tmp_path)
@@ -65,7 +65,7 @@ def test_a_write_that_fails_leaves_the_old_one_and_no_rubbish(
 
 
 @pytest.mark.parametrize("code", MESSAGES)
-def test_an_end_from_outside_is_one_version(code: str) -> None:
+def test_end_from_outside_is_one_version(code: str) -> None:
     record = sample_record(JOB_ID)
     closed = close_record(record, code)
     assert closed.error is not None

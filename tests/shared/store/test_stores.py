@@ -26,7 +26,7 @@ from tests.shared.store.conftest import objects_at
 KEY = "state/jobs/a.json"
 
 
-def test_a_value_is_put_once_and_of_two_that_have_read_it_one_replaces_it(store: Store) -> None:
+def test_conditional_writes_let_one_of_two_writers_win(store: Store) -> None:
     assert store.read(KEY) is None
     assert store.put_if_absent(KEY, b"old")
     assert not store.put_if_absent(KEY, b"another")
@@ -44,7 +44,7 @@ def test_a_value_is_put_once_and_of_two_that_have_read_it_one_replaces_it(store:
     store.remove(KEY)
 
 
-def test_a_range_is_read_and_a_folder_listed(store: Store) -> None:
+def test_range_is_read_and_a_folder_listed(store: Store) -> None:
     for name in ("b/1", "b/22", "c/3"):
         store.put_if_absent(name, name.encode())
     assert store.range("b/22", 1, 3) == b"/2"
@@ -57,7 +57,7 @@ def test_a_range_is_read_and_a_folder_listed(store: Store) -> None:
     assert store.read("c/3") is not None
 
 
-def test_a_record_is_never_made_older(store: Store) -> None:
+def test_record_is_never_made_older(store: Store) -> None:
     records, record = Records(store), sample_record(new_job_id())
     later = close_record(record, "terminated")
     assert records.write(record)
@@ -86,7 +86,7 @@ def huge(path: Path) -> None:
     [os.mkfifo, linked, huge, lambda path: path.symlink_to(path)],
     ids=["a pipe", "a link", "a large one", "a circle"],
 )
-def test_what_is_no_file_of_ours_is_a_damaged_record_and_replaced(
+def test_foreign_file_is_a_damaged_record_and_replaced(
     tmp_path: Path, made: Callable[[Path], None]
 ) -> None:
     records, record = RecordStore(tmp_path), sample_record(new_job_id())
@@ -103,7 +103,7 @@ def test_what_is_no_file_of_ours_is_a_damaged_record_and_replaced(
 
 
 @pytest.mark.parametrize("made", [os.mkfifo, linked], ids=["a pipe", "a link"])
-def test_what_is_no_file_of_ours_is_no_result(tmp_path: Path, made: Callable[[Path], None]) -> None:
+def test_foreign_file_is_no_result(tmp_path: Path, made: Callable[[Path], None]) -> None:
     store, job_id = folder.Folder(tmp_path), new_job_id()
     key = f"assets/{job_id}/image.png"
     (tmp_path / key).parent.mkdir(parents=True)
@@ -113,7 +113,7 @@ def test_what_is_no_file_of_ours_is_no_result(tmp_path: Path, made: Callable[[Pa
         store.range(key, 0, 1)
 
 
-def test_a_folder_that_is_a_link_leads_nowhere(tmp_path: Path) -> None:
+def test_linked_folder_is_not_followed(tmp_path: Path) -> None:
     """Neither a reader nor a writer; an operator may have moved `assets` itself to another disk."""
     elsewhere, disk = tmp_path / "elsewhere", tmp_path / "disk"
     for each in (elsewhere, disk):
@@ -167,7 +167,7 @@ JOB_ID = new_job_id()
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_of_two_writers_the_higher_version_wins(store: Store, there: bool) -> None:
+def test_higher_version_of_two_writers_wins(store: Store, there: bool) -> None:
     records = Records(store)
     if there:
         records.write(sample_record(JOB_ID))
@@ -180,7 +180,7 @@ def test_of_two_writers_the_higher_version_wins(store: Store, there: bool) -> No
     assert (found.version, found.status) == (ahead, Status.FAILED)
 
 
-def test_a_stage_has_the_file_that_was_stored_last(store: Store, tmp_path: Path) -> None:
+def test_stage_has_the_file_stored_last(store: Store, tmp_path: Path) -> None:
     """In a folder the file itself: a concurrent reader gets the old one or the new one."""
     assets, job_id = Assets(store), new_job_id()
     assert assets.find(job_id, "image") is None
@@ -203,7 +203,7 @@ def test_a_stage_has_the_file_that_was_stored_last(store: Store, tmp_path: Path)
     assert assets.find(job_id, "image") is None
 
 
-def test_of_two_files_of_a_stage_the_newer_one_is_shown(tmp_path: Path) -> None:
+def test_newer_of_two_files_is_shown(tmp_path: Path) -> None:
     """As after a worker that was killed before it had removed the other one."""
     store, job_id = folder.Folder(tmp_path), new_job_id()
     keys = [f"assets/{job_id}/image-{digest * 64}.png" for digest in "abc"]
@@ -215,7 +215,7 @@ def test_of_two_files_of_a_stage_the_newer_one_is_shown(tmp_path: Path) -> None:
     assert found.key == keys[1]
 
 
-def test_a_store_that_is_away_is_an_error_that_passes() -> None:
+def test_unreachable_store_is_a_temporary_error() -> None:
     store = objects_at("http://127.0.0.1:9")
     for call in (
         lambda: store.read(KEY),
@@ -230,7 +230,7 @@ def test_a_store_that_is_away_is_an_error_that_passes() -> None:
             call()
 
 
-def test_of_two_that_are_stored_at_once_one_stays(
+def test_one_of_two_simultaneous_results_stays(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second begins when the first is there, and ends before the first looks further."""
@@ -253,7 +253,7 @@ def test_of_two_that_are_stored_at_once_one_stays(
     assert found.size == 2
 
 
-def test_of_two_that_replace_one_at_once_one_is_told_so(
+def test_second_of_two_simultaneous_replacements_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one stands still between its look and its write, and the other one comes along."""
@@ -292,7 +292,7 @@ def _until_it_waits_or_is_done(asked: threading.Semaphore, second: Future[bool])
     assert all(asked.acquire(timeout=60) for _ in range(2))
 
 
-def test_of_two_that_make_one_at_once_the_first_one_stays(
+def test_first_of_two_simultaneous_creations_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Folder(tmp_path)

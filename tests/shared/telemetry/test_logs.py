@@ -25,7 +25,7 @@ logs.configure(service="worker", level={level!r}, form={form!r})
     return done.stdout.decode()
 
 
-def test_the_headers_that_let_us_in_are_in_no_log() -> None:
+def test_credentials_are_in_no_log() -> None:
     said = logged(
         """
 for name in ("websockets.client", "httpcore.http11", "httpx", "uvicorn.error"):
@@ -64,7 +64,7 @@ except ValueError:
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_other_peoples_words_command_no_terminal_and_forge_no_line(form: str) -> None:
+def test_outside_text_cannot_control_a_terminal_or_forge_a_line(form: str) -> None:
     said = logged(_HOSTILE, form=form)
     assert all(line.isprintable() for line in said.split("\n")), said
     lines = said.splitlines()

@@ -85,7 +85,7 @@ def asked_for() -> set[str]:
     return asked | {row[0].strip("`") for row in table.rows if row[0].startswith("`temporal_")}
 
 
-async def test_what_others_ask_for_is_counted_by_the_sdk_and_shown_at_our_port(
+async def test_sdk_metrics_are_served_at_our_port(
     client: Client,
 ) -> None:
     measured = await Client.connect(

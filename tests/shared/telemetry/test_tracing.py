@@ -30,7 +30,7 @@ async def traced() -> AsyncIterator[Collector]:
         await asyncio.to_thread(tracing.stop)
 
 
-async def test_an_error_is_told_by_its_kind() -> None:
+async def test_error_is_recorded_by_its_kind() -> None:
     job_id = new_job_id()
     async with traced() as collector:
         with suppress(KeyError), tracing.of_job(job_id, "callback"):
@@ -43,20 +43,20 @@ async def test_an_error_is_told_by_its_kind() -> None:
     assert callback.trace_id.hex() == job_id.replace("job-", "00000000")
 
 
-async def test_what_belongs_to_no_job_begins_no_trace() -> None:
+async def test_work_without_a_job_starts_no_trace() -> None:
     async with traced() as collector:
         with tracing.of_job("no job's", "callback"):
             pass
     assert collector.spans() == []
 
 
-def test_off_is_nothing() -> None:
+def test_tracing_off_does_nothing() -> None:
     with tracing.of_job(new_job_id(), "callback"):
         assert not get_current_span().is_recording()
     assert tracing.interceptors() == ()
 
 
-async def test_off_loads_nothing() -> None:
+async def test_tracing_off_imports_nothing() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", OFF, stderr=asyncio.subprocess.PIPE
     )

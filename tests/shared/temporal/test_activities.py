@@ -140,7 +140,7 @@ async def has_beaten(client: Client) -> None:
     await eventually(details, bool)
 
 
-async def test_a_retry_is_current_and_the_one_before_is_replaced(tries: Tries) -> None:
+async def test_retry_is_current_and_the_try_before_is_replaced(tries: Tries) -> None:
     assert await tries.begun(1) == Try(1, True, True, ())
     assert await tries.still_current(0)
     await tries.fail()
@@ -150,9 +150,7 @@ async def test_a_retry_is_current_and_the_one_before_is_replaced(tries: Tries) -
 
 
 @pytest.mark.parametrize("heartbeat", [False, True])
-async def test_one_that_was_reset_by_hand_is_current_and_not_first(
-    tries: Tries, heartbeat: bool
-) -> None:
+async def test_try_after_a_reset_is_current_and_not_first(tries: Tries, heartbeat: bool) -> None:
     """Its number is 1 again, and its details may be gone."""
     await tries.begun(1)
     await has_beaten(tries.client)
@@ -163,7 +161,7 @@ async def test_one_that_was_reset_by_hand_is_current_and_not_first(
     assert await tries.still_current(1)
 
 
-async def test_one_that_was_reset_while_another_one_ran_replaces_it(tries: Tries) -> None:
+async def test_reset_during_a_try_replaces_it(tries: Tries) -> None:
     await tries.begun(1)
     await tries.fail()
     await tries.begun(2)
@@ -178,7 +176,7 @@ async def test_one_that_was_reset_while_another_one_ran_replaces_it(tries: Tries
 
 
 @pytest.mark.parametrize("another", [False, True])
-async def test_none_is_current_in_a_run_that_has_closed(tries: Tries, another: bool) -> None:
+async def test_no_try_is_current_in_a_closed_run(tries: Tries, another: bool) -> None:
     """Another run of the same id has an activity of the same id."""
     await tries.begun(1)
     await tries.client.get_workflow_handle(ID).terminate()
@@ -188,7 +186,7 @@ async def test_none_is_current_in_a_run_that_has_closed(tries: Tries, another: b
     assert not await tries.still_current(0)
 
 
-async def test_none_is_current_in_a_run_that_is_deleted(tries: Tries) -> None:
+async def test_no_try_is_current_in_a_deleted_run(tries: Tries) -> None:
     await tries.begun(1)
     handle = tries.client.get_workflow_handle(ID)
     await tries.client.workflow_service.delete_workflow_execution(

@@ -21,23 +21,23 @@ async def _raise(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("status", sorted(AWAY))
-async def test_away_is_one_error(status: RPCStatusCode) -> None:
+async def test_unreachable_server_is_one_error(status: RPCStatusCode) -> None:
     with pytest.raises(TemporalUnavailable):
         await answer(_raise(RPCError("x", status, b"")))
 
 
-async def test_what_is_slower_than_asked_is_away() -> None:
+async def test_slow_answer_counts_as_unreachable() -> None:
     with pytest.raises(TemporalUnavailable):
         await answer(asyncio.Event().wait(), seconds=0.01)
 
 
-async def test_a_server_that_is_not_there() -> None:
+async def test_missing_server() -> None:
     client = await client_of_nobody(free_port())
     with pytest.raises(TemporalUnavailable):
         await answer(client.get_workflow_handle("x").describe(), seconds=0.5)
 
 
-async def test_the_rest_stays_what_it_is() -> None:
+async def test_other_errors_are_unchanged() -> None:
     missing = RPCError("x", RPCStatusCode.NOT_FOUND, b"")
     assert not is_away(missing)
     with pytest.raises(RPCError):
@@ -47,9 +47,7 @@ async def test_the_rest_stays_what_it_is() -> None:
     assert await answer(asyncio.sleep(0, 7)) == 7
 
 
-async def test_no_file_that_lies_around_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_local_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A profile of somebody's, with a key of theirs, would go along to whatever server we ask."""
     file = tmp_path / "temporalio" / "temporal.toml"
     file.parent.mkdir()
@@ -65,13 +63,13 @@ async def test_no_file_that_lies_around_is_read(
 
 
 @pytest.mark.parametrize("pace", Pace)
-def test_of_two_beats_one_may_be_lost(pace: Pace) -> None:
+def test_one_of_two_heartbeats_may_be_lost(pace: Pace) -> None:
     for timeout in (pace.times.work, pace.times.wait, pace.times.watch):
         assert 2 * between_beats(timeout) < timeout.total_seconds()
 
 
 @pytest.mark.parametrize("pace", Pace)
-def test_a_look_comes_as_soon_as_it_says_though_one_is_taken_with_a_question_alone(
+def test_poll_interval_is_kept_although_a_poll_shares_its_call(
     pace: Pace,
 ) -> None:
     assert pace.times.look % pace.times.care == timedelta(0)

@@ -27,7 +27,7 @@ async def opened(keys: str, payload: Payload) -> Any:
     return value
 
 
-async def test_what_is_stored_shows_nothing_but_the_keys_name() -> None:
+async def test_stored_payload_shows_only_the_keys_name() -> None:
     payload = await sealed(NEW)
     assert payload.metadata["encoding"] == ENCODING
     assert set(payload.metadata) == {"encoding", KEY_ID}
@@ -35,11 +35,11 @@ async def test_what_is_stored_shows_nothing_but_the_keys_name() -> None:
     assert await opened(NEW, payload) == PROMPT
 
 
-async def test_the_same_text_never_looks_the_same() -> None:
+async def test_same_text_never_looks_the_same() -> None:
     assert (await sealed(NEW)).data != (await sealed(NEW)).data
 
 
-async def test_the_first_key_encrypts_and_all_decrypt() -> None:
+async def test_first_key_encrypts_and_all_decrypt() -> None:
     old = await sealed(OLD)
     both = f"{NEW}, {OLD}"
     new = await sealed(both)
@@ -48,14 +48,14 @@ async def test_the_first_key_encrypts_and_all_decrypt() -> None:
     assert await opened(NEW, new) == PROMPT
 
 
-async def test_what_was_stored_before_there_was_a_key_is_read() -> None:
+async def test_unencrypted_payload_can_be_read() -> None:
     plain = await sealed("")
     assert plain.metadata["encoding"] == b"json/plain"
     assert await opened(NEW, plain) == PROMPT
 
 
 @pytest.mark.parametrize("keys", ["", OTHER])
-async def test_an_unknown_key_is_named(keys: str) -> None:
+async def test_unknown_key_is_named(keys: str) -> None:
     payload = await sealed(NEW)
     with pytest.raises(PayloadUnreadable, match=payload.metadata[KEY_ID].decode()) as raised:
         await opened(keys, payload)
@@ -63,7 +63,7 @@ async def test_an_unknown_key_is_named(keys: str) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 12, -1])
-async def test_a_changed_payload_is_refused(place: int) -> None:
+async def test_changed_payload_is_refused(place: int) -> None:
     payload = await sealed(NEW)
     data = bytearray(payload.data)
     data[place] ^= 1
@@ -72,7 +72,7 @@ async def test_a_changed_payload_is_refused(place: int) -> None:
         await opened(NEW, payload)
 
 
-async def test_a_payload_under_another_keys_name_is_refused() -> None:
+async def test_payload_under_another_keys_name_is_refused() -> None:
     payload, other = await sealed(NEW), await sealed(OLD)
     payload.metadata[KEY_ID] = other.metadata[KEY_ID]
     with pytest.raises(PayloadUnreadable, match="was not encrypted with it"):
@@ -80,7 +80,7 @@ async def test_a_payload_under_another_keys_name_is_refused() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"short"])
-async def test_a_cut_payload_is_refused(data: bytes) -> None:
+async def test_truncated_payload_is_refused(data: bytes) -> None:
     payload = await sealed(NEW)
     payload.data = data
     with pytest.raises(PayloadUnreadable):
@@ -90,13 +90,13 @@ async def test_a_cut_payload_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     "wrong", ["no base64!", base64.b64encode(b"too short").decode(), NEW + "=", "\u00e9"]
 )
-def test_wrong_keys_are_named_by_their_number_alone(wrong: str) -> None:
+def test_wrong_keys_are_named_only_by_their_number(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"key number 2, 4$") as raised:
         PayloadKeys.parse(",".join([NEW, wrong, OLD, wrong]))
     assert wrong not in str(raised.value)
 
 
-def test_either_alphabet_of_base64_will_do() -> None:
+def test_either_alphabet_of_base64_is_accepted() -> None:
     key = b"\xfb\xff" * 16
     urlsafe, plain = base64.urlsafe_b64encode(key).decode(), base64.b64encode(key).decode()
     assert PayloadKeys.parse(urlsafe).encrypts
@@ -104,7 +104,7 @@ def test_either_alphabet_of_base64_will_do() -> None:
     assert not PayloadKeys.parse(" ").encrypts
 
 
-async def test_a_failure_hides_its_message_and_is_made_readable_again() -> None:
+async def test_message_of_a_failure_is_encrypted() -> None:
     keys = PayloadKeys.parse(NEW)
     event = HistoryEvent()
     failure: Failure = event.activity_task_failed_event_attributes.failure
@@ -119,7 +119,7 @@ async def test_a_failure_hides_its_message_and_is_made_readable_again() -> None:
     assert PROMPT.encode() in failure.application_failure_info.details.payloads[0].data
 
 
-async def test_nothing_is_no_empty_payload_and_the_older_kind_is_read() -> None:
+async def test_null_is_written_and_empty_payloads_are_read() -> None:
     ours = data_converter(PayloadKeys())
     [payload] = await ours.encode([None])
     before = await pydantic_data_converter.encode([None])

@@ -36,7 +36,7 @@ async def added(client: Client, **kinds: int) -> None:
     )
 
 
-async def test_an_attribute_of_another_type_is_named_with_it(bare: Client) -> None:
+async def test_attribute_of_another_type_is_named_with_it(bare: Client) -> None:
     await made(bare)
     await added(bare, CustomProgress=KEYWORD, CustomTag=KEYWORD)
     lacks = "search attributes: CustomProgress (Int, not Keyword); make namespace"
@@ -44,7 +44,7 @@ async def test_an_attribute_of_another_type_is_named_with_it(bare: Client) -> No
     await eventually(lambda: temporal_reason(bare), lambda reason: lacks in (reason or ""))
 
 
-async def test_one_that_has_all_is_ready_and_is_not_asked_again(
+async def test_complete_namespace_is_ready_and_not_asked_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await temporal_reason(client) is None
@@ -53,7 +53,7 @@ async def test_one_that_has_all_is_ready_and_is_not_asked_again(
     assert await temporal_reason(client) is None
 
 
-async def test_a_process_waits_for_its_namespace_and_says_so(
+async def test_process_waits_for_its_namespace_and_reports_it(
     bare: Client, temporal_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)

@@ -63,19 +63,19 @@ def failed(status: RPCStatusCode, message: str = "x", detail: Message | None = N
 
 
 @pytest.mark.parametrize(("said", "says"), CONNECTIONS.items())
-def test_a_connection_that_can_never_be_made_says_what_mends_it(said: str, says: str) -> None:
+def test_impossible_connection_names_the_remedy(said: str, says: str) -> None:
     found = refusal(RuntimeError(said))
     assert isinstance(found, TlsMismatch)
     assert says in found.message
 
 
 @pytest.mark.parametrize("said", PASSING)
-def test_one_that_may_be_made_later_is_no_refusal(said: str) -> None:
+def test_temporary_failure_is_no_refusal(said: str) -> None:
     assert refusal(RuntimeError(said)) is None
 
 
 @pytest.mark.parametrize("code", ["PermissionDenied", "Unauthenticated"])
-def test_a_key_that_is_not_taken_at_the_first_call(code: str) -> None:
+def test_refused_key_of_the_first_call(code: str) -> None:
     found = refusal(RuntimeError(CALL.format(f'code: {code}, message: "Request unauthorized."')))
     assert isinstance(found, TemporalForbids)
     assert "(Request unauthorized): check TEMPORAL_API_KEY" in found.message
@@ -108,7 +108,7 @@ def test_calls(error: Exception, kind: type[TemporalRefuses] | None) -> None:
     assert type(found) is (kind or type(None))
 
 
-async def test_whoever_asks_hears_it_and_is_not_told_to_come_back() -> None:
+async def test_refusal_is_passed_on_without_retry_after() -> None:
     async def denied() -> None:
         raise failed(RPCStatusCode.PERMISSION_DENIED)
 

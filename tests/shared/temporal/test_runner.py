@@ -51,9 +51,7 @@ async def has_begun(line: WorkflowHandle[Line, None]) -> bool:
 
 
 @pytest.mark.parametrize("questions", [1, 3])
-async def test_a_query_that_overtakes_a_task_changes_no_order(
-    new_client: NewClient, questions: int
-) -> None:
+async def test_early_query_changes_no_order(new_client: NewClient, questions: int) -> None:
     """Nor is the task lost, or another query, where several wait while the run is forgotten."""
     client = await new_client()
     async with worker(client):
@@ -89,7 +87,7 @@ async def test_a_query_that_overtakes_a_task_changes_no_order(
         await replayer.replay_workflow(history)
 
 
-async def test_the_workers_of_jobs_and_semaphores_do_so(
+async def test_workers_of_jobs_and_semaphores_use_the_runner(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: dict[str, Worker] = {}

@@ -23,7 +23,7 @@ from tests.shared.test_health import MODULES, environment
 
 
 @pytest.mark.parametrize(("module", "port"), MODULES.items())
-async def test_it_is_refused_in_one_line(
+async def test_second_stack_is_refused_in_one_line(
     module: str, port: str, tmp_path: Path, client: Client
 ) -> None:
     address = client.service_client.config.target_host
@@ -50,7 +50,7 @@ async def test_it_is_refused_in_one_line(
     assert "STACK=one" in told[0]["event"]
 
 
-async def test_two_that_came_up_together_find_each_other(
+async def test_stacks_that_start_together_find_each_other(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = asyncio.Event()

@@ -49,7 +49,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> Stacks:
     return found
 
 
-def test_all_parts_one_after_the_other_and_the_table(root: Path, stacks: Stacks) -> None:
+def test_parts_run_in_order_and_fill_the_table(root: Path, stacks: Stacks) -> None:
     given = {"RUNS": "3", "JOBS": "2", "LEVELS": "100,1000", "WINDOW": "60", "SEED": "7"}
     assert bench.bench(root, given | {"MOMENT": "image running"}) == 0
 
@@ -64,14 +64,14 @@ def test_all_parts_one_after_the_other_and_the_table(root: Path, stacks: Stacks)
     assert folder.startswith(f"{root / 'reports'}/bench-")
 
 
-def test_a_setting_that_a_service_refuses_starts_no_stack(root: Path, stacks: Stacks) -> None:
+def test_setting_refused_by_a_service_starts_no_stack(root: Path, stacks: Stacks) -> None:
     (root / ".env").write_text("API_MAX_SOCKETS=x\n")
     with pytest.raises(StackError, match="API_MAX_SOCKETS"):
         bench.bench(root, {})
     assert (stacks.up, len(stacks.down)) == ([], 1)
 
 
-def test_every_mistake_is_named_before_anything_starts(root: Path, stacks: Stacks) -> None:
+def test_all_mistakes_are_reported_before_the_start(root: Path, stacks: Stacks) -> None:
     wrong = {"ONLY": "handover,speed", "RUNS": "0", "JOBS": "1", "WINDOW": "x", "SEED": "-1"}
     with pytest.raises(StackError) as caught:
         bench.bench(root, {**wrong, "LEVELS": "5,", "MOMENT": "A; b"})
@@ -82,7 +82,7 @@ def test_every_mistake_is_named_before_anything_starts(root: Path, stacks: Stack
     assert stacks.up == []
 
 
-def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> None:
+def test_failing_part_ends_the_bench_and_its_stack(root: Path, stacks: Stacks) -> None:
     stacks.status = 3
     assert bench.bench(root, {"ONLY": "intake, handover"}) == 3
     assert [(call[0], call[2:]) for call in stacks.called] == [("handover", [])]
@@ -90,7 +90,7 @@ def test_a_part_that_fails_ends_it_and_its_stack(root: Path, stacks: Stacks) -> 
     assert not stacks.up[0].data_dir.exists()
 
 
-def test_it_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> None:
+def test_bench_shares_nothing_with_the_users_stack(root: Path, tmp_path: Path) -> None:
     (root / ".env").write_text("MODE=docker\nWORKERS=5\nCALLBACK_URL=http://elsewhere:1\n")
     first = bench.own_settings(root, tmp_path / "a", workers=2)
     second = bench.own_settings(root, tmp_path / "b", workers=2)

@@ -27,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return calls
 
 
-def test_options_with_an_open_quote_are_told(asked: list[list[str]], tmp_path: Path) -> None:
+def test_open_quote_in_options_is_refused(asked: list[list[str]], tmp_path: Path) -> None:
     with pytest.raises(StackError, match="ARGS=it's has an unclosed quote"):
         develop.test(tmp_path, {"ARGS": "it's"})
     assert asked == []
@@ -56,7 +56,7 @@ GIVEN = {"MINUTES": "0.5", "SEED": "7"}
         (develop.mutants, {"ONLY": "two-holders,hash-wrong"}, "--only two-holders,hash-wrong"),
     ],
 )
-def test_a_suite_is_handed_what_is_given(
+def test_suite_gets_the_given_options(
     asked: list[list[str]], tmp_path: Path, suite: Suite, *, given: dict[str, str], handed: str
 ) -> None:
     assert suite(tmp_path, given) == 1
@@ -71,7 +71,7 @@ def test_a_suite_is_handed_what_is_given(
         (develop.mutants, {"ONLY": "hash-wrong,"}),
     ],
 )
-def test_all_that_is_wrong_is_named(
+def test_all_mistakes_are_reported(
     asked: list[list[str]], tmp_path: Path, suite: Suite, wrong: dict[str, str]
 ) -> None:
     with pytest.raises(StackError) as refused:
@@ -93,7 +93,7 @@ BAD = tool("bad", "import sys; print('found'); sys.exit('and told')")
     [((GOOD, GOOD), 0, "all checks passed"), ((BAD, GOOD, BAD), VERDICT, "failed: bad, bad")],
     ids=["all good", "some bad"],
 )
-def test_each_is_run_and_the_bad_ones_are_shown(
+def test_every_check_runs_and_failures_are_shown(
     checks: tuple[Check, ...],
     status: int,
     last: str,
@@ -110,7 +110,7 @@ def test_each_is_run_and_the_bad_ones_are_shown(
     assert said[-1] == last
 
 
-def test_the_size_is_counted_in_a_clone_alone(tmp_path: Path) -> None:
+def test_size_is_counted_only_in_a_clone(tmp_path: Path) -> None:
     assert develop.size_line(tmp_path) == ""
     (tmp_path / "pyproject.toml").write_text("[[tool.importlinter.contracts]]\n")
     for name in ("shared/a.py", "shared/b/c.py", "tests/test_a.py", "docs/a.md", "docs/b/c.md"):

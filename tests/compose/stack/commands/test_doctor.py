@@ -52,7 +52,7 @@ def test_every_port_is_on_loopback_by_default(said: Said) -> None:
     assert lines[8080] == "ok Temporal UI: loopback only"
 
 
-def test_what_is_open_is_told_with_its_address(said: Said) -> None:
+def test_open_ports_are_reported_with_their_address(said: Said) -> None:
     opened = {"BIND_ADDRESS": "0.0.0.0", "CALLBACK_BIND_ADDRESS": "10.1.2.3"}
     lines = ports(said(API_TOKEN="x" * 16, **opened))
     everywhere = "every machine that reaches 0.0.0.0 (every address of this machine)"
@@ -78,7 +78,7 @@ PINNED = "python:3.13-slim@sha256:" + "0" * 64
         (PINNED, {DEFAULT_BASE_IMAGE, LOCAL_BASE_IMAGE}, "make up fetches it"),
     ],
 )
-def test_nothing_takes_the_place_of_a_base_image_that_was_named(
+def test_named_base_image_has_no_substitute(
     settings: Load, monkeypatch: pytest.MonkeyPatch, wanted: str, *, present: set[str], told: str
 ) -> None:
     monkeypatch.setattr(docker, "present", present.__contains__)
@@ -88,7 +88,7 @@ def test_nothing_takes_the_place_of_a_base_image_that_was_named(
 
 
 @pytest.mark.parametrize(("percent", "verdict"), [(4.9, "-"), (5.0, "ok")])
-def test_a_disk_that_is_soon_full_is_a_warning(
+def test_nearly_full_disk_is_a_warning(
     said: Said, monkeypatch: pytest.MonkeyPatch, root: Path, percent: float, verdict: str
 ) -> None:
     total = 1000 * 2**30
@@ -113,7 +113,7 @@ def test_a_disk_that_is_soon_full_is_a_warning(
         ("WORKERS=2\n", 0o644, None),
     ],
 )
-def test_keys_in_a_file_that_others_can_read_are_told(
+def test_keys_in_a_file_readable_by_others_are_reported(
     root: Path, said: Said, text: str, mode: int, told: str | None
 ) -> None:
     (root / ".env").write_text(text)
@@ -134,7 +134,7 @@ VENDORS = {
     [(REAL, False, False, ()), ({}, True, True, ("--receiver",)), ({}, True, False, ())],
     ids=["real, before the stack runs", "also mocks and the receiver while it runs", "no receiver"],
 )
-def test_vendors_are_looked_at(
+def test_vendors_are_checked(
     settings: Load,
     said: Said,
     monkeypatch: pytest.MonkeyPatch,
@@ -154,11 +154,11 @@ def test_vendors_are_looked_at(
     assert run.asked == [("services.worker.doctor", *words)]
 
 
-def test_mocks_that_do_not_run_are_no_finding(said: Said) -> None:
+def test_stopped_mocks_are_no_finding(said: Said) -> None:
     assert not VENDORS.keys() & said().keys()
 
 
-def test_that_they_can_not_be_asked_is_bad(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_vendors_are_a_finding(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     def unprepared(_: Settings) -> Fake:
         raise StackError("no packages are to be had", UNREACHABLE)
 
@@ -166,7 +166,7 @@ def test_that_they_can_not_be_asked_is_bad(said: Said, monkeypatch: pytest.Monke
     assert said(**REAL)["stack"] == "bad it can't be checked (no packages are to be had)"
 
 
-def test_a_store_elsewhere_is_looked_at(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_store_is_checked(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     url = "s3://bucket/ours"
     away: list[str] = []
     monkeypatch.setattr(doctor_of_the_stack, "service_mistakes", lambda _: away)
@@ -182,7 +182,7 @@ def test_a_store_elsewhere_is_looked_at(said: Said, monkeypatch: pytest.MonkeyPa
         ("no attribute", "bad no attribute  ->  temporal operator search-attribute create"),
     ],
 )
-def test_a_temporal_elsewhere_is_looked_at(
+def test_external_temporal_is_checked(
     said: Said, monkeypatch: pytest.MonkeyPatch, wrong: str, told: str
 ) -> None:
     found = {"there": True, "instead": {}, "done": [], "refused": "", "wrong": wrong}

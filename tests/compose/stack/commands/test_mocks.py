@@ -38,7 +38,7 @@ def both(mock: Listener, settings: Load) -> Settings:
         ({"PRESET": "lost-callbacks"}, {"preset": "lost-callbacks"}),
     ],
 )
-def test_a_rule_goes_to_the_mock_it_is_for(
+def test_rule_goes_to_its_mock(
     mock: Listener, both: Settings, environ: dict[str, str], plan: object
 ) -> None:
     with pytest.raises(StackError, match=r":1/admin/faults does not answer") as caught:
@@ -47,13 +47,13 @@ def test_a_rule_goes_to_the_mock_it_is_for(
     assert [(call.method, call.body) for call in mock.calls] == [("POST", plan)]
 
 
-def test_a_refusal_is_in_the_mocks_own_words(both: Settings) -> None:
+def test_refusal_of_the_mock_is_passed_on(both: Settings) -> None:
     with pytest.raises(StackError, match="faults refuses: rule #1: where: missing") as caught:
         mocks.arm(both, {"RULE": '{"do": "lose"}', "ON": "kling"})
     assert caught.value.status == USAGE
 
 
-def test_a_plan_without_a_rule_for_the_mock_is_refused(both: Settings, mock: Listener) -> None:
+def test_plan_without_a_rule_for_the_mock_is_refused(both: Settings, mock: Listener) -> None:
     mock.answer = lambda _: (200, {"rules": [RULE | {"applies": False}], "presets": PRESETS})
     with pytest.raises(StackError, match="nothing is armed: no rule applies to ON=kling") as caught:
         mocks.arm(both, {"PRESET": "lost-callbacks", "ON": "kling"})
@@ -89,13 +89,13 @@ def test_usage(settings: Load, environ: dict[str, str], said: str) -> None:
     assert caught.value.status == USAGE
 
 
-def test_no_faults_where_the_mocks_are_off(settings: Load) -> None:
+def test_faults_need_mocks(settings: Load) -> None:
     found = settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b")
     with pytest.raises(StackError, match="the mocks are switched off"):
         mocks.show(found)
 
 
-def test_beside_a_real_service_the_other_ones_mock_is_armed(mock: Listener, settings: Load) -> None:
+def test_with_one_real_service_the_other_mock_is_armed(mock: Listener, settings: Load) -> None:
     real = {"MOCKS": "video", "COMFYUI_URL": "http://a"}
     found = settings(**real, KLING_PORT=mock.port, COMFYUI_PORT="1")
     mocks.arm(found, {"PRESET": "x"})
@@ -108,7 +108,7 @@ def test_beside_a_real_service_the_other_ones_mock_is_armed(mock: Listener, sett
 @pytest.mark.parametrize(
     ("environ", "path"), [({}, "/slots/job/free"), ({"NAME": "a/b"}, "/slots/a%2Fb/free")]
 )
-def test_the_place_of_a_run_is_given_up(
+def test_slot_free_gives_up_the_place_of_a_run(
     listener: Listener,
     settings: Load,
     capsys: pytest.CaptureFixture[str],
@@ -125,7 +125,7 @@ def test_the_place_of_a_run_is_given_up(
     assert "is free; held now: 0 of 1, waiting: 3" in capsys.readouterr().out
 
 
-def test_a_place_that_is_not_given_up_is_told(listener: Listener, settings: Load) -> None:
+def test_slot_free_reports_a_refusal(listener: Listener, settings: Load) -> None:
     with pytest.raises(StackError, match="needs RUN=") as caught:
         mocks.free_slot(settings(), {"NAME": "job"})
     assert caught.value.status == USAGE

@@ -69,7 +69,7 @@ def _raises(error: BaseException) -> Part:
     return run
 
 
-def test_parts_go_on_behind_one_that_fails(
+def test_later_parts_run_after_a_failed_one(
     settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = StackError("not ready", UNREACHABLE)
@@ -86,7 +86,7 @@ def test_parts_go_on_behind_one_that_fails(
 
 
 @pytest.mark.parametrize("last", [lambda *_: INTERRUPTED, _raises(KeyboardInterrupt())])
-def test_an_interrupt_ends_it_with_a_page(
+def test_interrupt_still_writes_the_page(
     settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, last: Part
 ) -> None:
     parts(monkeypatch, lambda *_: 0, last, lambda *_: 0)
@@ -103,7 +103,7 @@ def test_an_interrupt_ends_it_with_a_page(
         ("ROLES=temporal,api,worker", {}, "start a server and all parts"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_starts_nothing(
+def test_wrong_option_is_one_line_and_starts_nothing(
     settings: Load, root: Path, recorder: Recorder, line: str, *, environ: dict[str, str], said: str
 ) -> None:
     (root / ".env").write_text(f"{line}\n")
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_one_line_and_starts_nothing(
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
+def test_part_has_its_own_stack_and_keeps_its_data_after_a_failure(
     settings: Load, recorder: Recorder, proof: Proof, status: int
 ) -> None:
     users = settings()
@@ -137,7 +137,7 @@ def test_a_part_has_a_stack_of_its_own_whose_data_stay_where_it_failed(
 
 
 @pytest.mark.parametrize("end", [StackError("not ready", UNREACHABLE), KeyboardInterrupt()])
-def test_its_stack_is_taken_away_whatever_happens(
+def test_stack_of_a_part_is_always_removed(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, proof: Proof, end: BaseException
 ) -> None:
     impatient = iter((KeyboardInterrupt(), KeyboardInterrupt()))

@@ -49,14 +49,14 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
         found.did.append("up")
         return settings
 
-    monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: True)
+    monkeypatch.setattr(lifecycle, "matches_settings", lambda _: True)
     monkeypatch.setattr(lifecycle, "renewed", renewed)
     monkeypatch.setattr(modes, "chosen", lambda _: found)
     monkeypatch.setattr(modes, "prepared", lambda _: found)
     return found
 
 
-def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
+def test_jobs_run_with_options(settings: Load, recorder: Recorder) -> None:
     environ = {
         "SEED": "7",
         "THRESHOLDS": "p95<60s lost==0",
@@ -78,10 +78,10 @@ def test_jobs_with_options(settings: Load, recorder: Recorder) -> None:
     assert recorder.did == ["ran"]
 
 
-def test_nothing_is_started_or_changed_for_options_that_are_wrong(
+def test_wrong_options_start_and_change_nothing(
     settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: False)
+    monkeypatch.setattr(lifecycle, "matches_settings", lambda _: False)
     assert runs.ladder(settings(), {"SEED": "7"}) == 1
     recorder.wrong = USAGE
     assert runs.ladder(settings(), {"SEED": "x"}) == USAGE
@@ -89,27 +89,27 @@ def test_nothing_is_started_or_changed_for_options_that_are_wrong(
     assert recorder.arguments[-3:] == ["--seed", "x", "--check"]
 
 
-def test_the_ladder_knows_no_rate(settings: Load, recorder: Recorder) -> None:
+def test_ladder_refuses_a_rate(settings: Load, recorder: Recorder) -> None:
     runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
     options = ("run", "--stages", "ladder", "--seed", "7", "--reset")
     assert recorder.arguments == [*options, *REPLAYED]
 
 
-def test_a_run_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
+def test_report_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
     for environ, name in (({}, "latest"), ({"RUN": "20261125-a9a4"}, "20261125-a9a4")):
         runs.report(settings(), environ)
         assert recorder.arguments == ["report", f"there/{name}"]
 
 
 @pytest.mark.parametrize("name", ["../x", "/y"])
-def test_what_is_no_run_is_refused(settings: Load, recorder: Recorder, name: str) -> None:
+def test_unknown_run_is_refused(settings: Load, recorder: Recorder, name: str) -> None:
     with pytest.raises(StackError, match=re.escape(f"RUN={name}")) as caught:
         runs.report(settings(), {"RUN": name})
     assert (caught.value.status, recorder.arguments) == (USAGE, [])
 
 
 @pytest.mark.parametrize("number", ["abc", "0", "-3", "1.5", "", "٣", "9" * 5000])
-def test_a_number_that_is_none(settings: Load, recorder: Recorder, number: str) -> None:
+def test_wrong_number_is_refused(settings: Load, recorder: Recorder, number: str) -> None:
     with pytest.raises(StackError, match="N must be a whole number") as caught:
         runs.jobs(settings(), number, {})
     assert (caught.value.status, recorder.arguments) == (USAGE, [])
@@ -162,7 +162,7 @@ OF_ANY = {
         (["jobs", "5"], {"WORKERS": "3", "MOCK_SPEED": "50", "GATES": "image,video"}, "test-5"),
     ],
 )
-def test_the_line_repeats_the_run(
+def test_printed_command_repeats_the_run(
     run: Run, folder: Path, words: list[str], environ: Mapping[str, str], target: str
 ) -> None:
     first = run(Made(words, environ))
@@ -173,7 +173,7 @@ def test_the_line_repeats_the_run(
     assert (second.arguments, second.env["MAKE_LINE"]) == (first.arguments, first.env["MAKE_LINE"])
 
 
-def test_what_the_report_prints_repeats_the_run_with_its_seed(
+def test_command_in_the_report_repeats_the_run_with_its_seed(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(Made(["jobs", "3"], {"PRESET": "slow-vendor", "RULE": RULE}))
@@ -190,13 +190,13 @@ def test_what_the_report_prints_repeats_the_run_with_its_seed(
     assert options == [*first.arguments[:3], "--seed", "4711", *first.arguments[3:]]
 
 
-def test_a_seed_that_was_given_is_not_said_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_seed_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for given in ("make test-3 MOCK_SEED=1 SEED=7", "make test-3 MOCK_SEED=1"):
         monkeypatch.setenv("MAKE_LINE", given)
         assert command(7) == "make test-3 MOCK_SEED=1 SEED=7"
 
 
-def test_by_hand_the_programs_own_line_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_direct_call_prints_its_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAKE_LINE", raising=False)
     monkeypatch.setattr("sys.argv", ["x", "run", "--jobs", "3", "--threshold", "p95<60s"])
     monkeypatch.setattr("sys.executable", "/venv/bin/python")
@@ -204,7 +204,7 @@ def test_by_hand_the_programs_own_line_is_printed(monkeypatch: pytest.MonkeyPatc
     assert command(7) == f"{said} --seed 7"
 
 
-def test_no_secret_and_no_place_is_in_the_line(settings: Load, recorder: Recorder) -> None:
+def test_printed_command_has_no_secret_and_no_path(settings: Load, recorder: Recorder) -> None:
     secret, url = "A" * 43 + "=", "http://user:password@127.0.0.1:1"
     found = settings(
         **dict.fromkeys(("API_TOKEN", "CALLBACK_SECRET", "PAYLOAD_KEY"), secret),

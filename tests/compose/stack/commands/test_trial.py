@@ -103,7 +103,7 @@ YES = {"YES": "1"}
 NOBODY_SAYS = "  charged: no vendor reports it; look into its account\n"
 
 
-def test_a_job_is_announced_followed_and_told_with_its_files(
+def test_job_is_announced_followed_and_reported_with_its_files(
     api: Api, stack: Fake, real: Settings, capsys: Printed
 ) -> None:
     folder = real.data_dir / "assets" / JOB
@@ -145,7 +145,7 @@ def test_a_job_is_announced_followed_and_told_with_its_files(
     ],
     ids=["charges of a vendor", "files elsewhere", "a failure"],
 )
-def test_how_it_ended_is_told(
+def test_end_of_the_job_is_reported(
     api: Api, real: Settings, capsys: Printed, record: Any, *, status: int, lines: set[str]
 ) -> None:
     api.records = [record]
@@ -155,9 +155,7 @@ def test_how_it_ended_is_told(
     assert (NOBODY_SAYS in said) == ("units" not in record)
 
 
-def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
-    api: Api, given: Load, capsys: Printed
-) -> None:
+def test_mocks_report_what_they_would_have_charged(api: Api, given: Load, capsys: Printed) -> None:
     api.ledger = [
         {"external_id": f"{JOB}.video.1", "charged": False},
         {"external_id": f"{JOB}.video.2", "charged": True},
@@ -173,7 +171,7 @@ def test_mocks_cost_nothing_and_tell_what_they_would_have_charged(
 
 
 @pytest.mark.parametrize(("mock", "real"), [("image", "video"), ("video", "image")])
-def test_beside_a_mock_it_is_said_which_side_costs(
+def test_with_one_mock_the_side_that_costs_is_named(
     api: Api, given: Load, mock: str, real: str, capsys: Printed
 ) -> None:
     api.ledger = [{"external_id": f"{JOB}.{mock}.1", "charged": True}]
@@ -186,7 +184,7 @@ def test_beside_a_mock_it_is_said_which_side_costs(
 
 
 @pytest.mark.parametrize("word", ["Yes", "", "n"])
-def test_a_person_is_asked_and_anything_but_yes_is_a_no(
+def test_only_yes_confirms(
     api: Api, real: Settings, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     answers = {"submit it? [y/N] ": word}
@@ -202,7 +200,7 @@ def test_a_person_is_asked_and_anything_but_yes_is_a_no(
     assert len(api.orders) == (word == "Yes")
 
 
-def test_without_a_terminal_nothing_is_even_started(
+def test_without_a_terminal_nothing_starts(
     api: Api, stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
@@ -213,7 +211,7 @@ def test_without_a_terminal_nothing_is_even_started(
 
 
 @pytest.mark.parametrize("checks", ["on", "off"])
-def test_what_is_wrong_with_a_vendor_is_refused_unless_the_checks_are_off(
+def test_wrong_vendor_is_refused_unless_checks_are_off(
     api: Api, stack: Fake, given: Load, checks: str, capsys: Printed
 ) -> None:
     stack.answers = vendors(MAYBE, BAD, status=VERDICT).answers
@@ -227,7 +225,7 @@ def test_what_is_wrong_with_a_vendor_is_refused_unless_the_checks_are_off(
     assert capsys.readouterr().err == "callbacks: polling alone\n"
 
 
-def test_what_runs_is_first_what_the_settings_say(
+def test_running_stack_is_first_brought_up_to_date(
     stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where all is ready: what was announced would be made by workers that were told else."""
@@ -239,13 +237,13 @@ def test_what_runs_is_first_what_the_settings_say(
         brought_up.append(settings)
 
     monkeypatch.setattr(lifecycle, "up", up)
-    monkeypatch.setattr(lifecycle, "is_as_asked", lambda _: True)
+    monkeypatch.setattr(lifecycle, "matches_settings", lambda _: True)
     running = real.model_copy(update={"running": Mode.LOCAL})
     assert trial.run(running, YES) == 0
     assert brought_up == [running]
 
 
-def test_a_submit_without_an_answer_may_have_started_the_job(api: Api, real: Settings) -> None:
+def test_submit_without_an_answer_may_have_started_the_job(api: Api, real: Settings) -> None:
     api.submitted = None
     with pytest.raises(StackError, match=r"may have been started: .*/jobs\?tag=try") as refused:
         trial.run(real, YES)
@@ -253,14 +251,14 @@ def test_a_submit_without_an_answer_may_have_started_the_job(api: Api, real: Set
     assert len(api.orders) == 1
 
 
-def test_a_refusal_is_in_the_apis_own_words(api: Api, real: Settings) -> None:
+def test_refusal_of_the_api_is_passed_on(api: Api, real: Settings) -> None:
     api.submitted = 422
     with pytest.raises(StackError, match="refuses: prompt: It is too long") as refused:
         trial.run(real, YES)
     assert refused.value.status == USAGE
 
 
-def test_an_api_that_is_gone_is_not_waited_for_for_ever(
+def test_wait_for_a_lost_api_is_bounded(
     api: Api, real: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial, "PATIENCE", 0.05)
@@ -270,7 +268,7 @@ def test_an_api_that_is_gone_is_not_waited_for_for_ever(
     assert refused.value.status == UNREACHABLE
 
 
-def test_who_goes_away_leaves_the_job_and_is_told_how_to_end_it(
+def test_interrupt_leaves_the_job_and_prints_how_to_cancel_it(
     api: Api, real: Settings, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     def interrupted(_: float) -> None:

@@ -56,7 +56,9 @@ async def is_fine(page: Page, view: str) -> None:
     assert await page.evaluate(OVERFLOW) == 0, look
 
 
-async def test_every_view_is_named_readable_and_fits(filled: Place, new_page: NewPage) -> None:
+async def test_every_view_is_accessible_and_fits_the_screen(
+    filled: Place, new_page: NewPage
+) -> None:
     async with filled.running(), new_page("about:blank") as page:
         for view in [f"jobs&job={job_id([*Status].index(Status.FAILED))}", *VIEWS]:
             await seen_as(page, PHONE)
@@ -74,7 +76,9 @@ async def test_every_view_is_named_readable_and_fits(filled: Place, new_page: Ne
         assert {rule for rule, *_ in await violations(page)} >= {"button-name", "color-contrast"}
 
 
-async def test_landmarks_headings_and_the_table_are_told(filled: Place, new_page: NewPage) -> None:
+async def test_view_has_landmarks_headings_and_a_named_table(
+    filled: Place, new_page: NewPage
+) -> None:
     async with filled.running(), new_page(filled.base, viewport=PHONE["viewport"]) as page:
         await ready(page)
         for role in ("banner", "main", "search"):
@@ -89,7 +93,7 @@ async def test_landmarks_headings_and_the_table_are_told(filled: Place, new_page
         await expect(tab).to_have_attribute("aria-current", "page")
 
 
-async def test_the_keyboard_is_enough(filled: Place, new_page: NewPage) -> None:
+async def test_keyboard_is_enough(filled: Place, new_page: NewPage) -> None:
     async with filled.running(), new_page(filled.base) as page:
         await ready(page)
         await page.keyboard.press("Tab")
@@ -134,7 +138,7 @@ NAMES = re.compile(
 )
 
 
-async def test_all_of_it_is_chinese_in_a_chinese_browser(lonely: Place, new_page: NewPage) -> None:
+async def test_whole_page_is_chinese_in_a_chinese_browser(lonely: Place, new_page: NewPage) -> None:
     record = sample_record(job_id(1), GenVideoInput(prompt="水墨", style="ink", tag="t"))
     lonely.records.write(change(record, status=Status.RUNNING))
     async with lonely.running(), new_page(lonely.base, **CHINESE) as page:
@@ -149,9 +153,7 @@ async def test_all_of_it_is_chinese_in_a_chinese_browser(lonely: Place, new_page
         await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
 
 
-async def test_the_language_is_switched_by_hand_and_stays_in_the_address(
-    lonely: Place, new_page: NewPage
-) -> None:
+async def test_chosen_language_is_in_the_address(lonely: Place, new_page: NewPage) -> None:
     async with lonely.running(), new_page(f"{lonely.base}/?view=batches") as page:
         await page.get_by_role("link", name="中文").click()
         await expect(page.get_by_role("heading", name="批次")).to_be_visible()

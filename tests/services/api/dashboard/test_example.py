@@ -48,7 +48,7 @@ def away(away: dict[str, Any], elsewhere: str) -> dict[str, Any]:
     return {**away, "api_origins": elsewhere}
 
 
-async def test_a_job_is_watched_from_another_origin(
+async def test_job_is_watched_from_another_origin(
     place: Place, elsewhere: str, new_page: NewPage
 ) -> None:
     async with new_page(f"{elsewhere}/watch.html?api={place.base}") as page:

@@ -27,15 +27,15 @@ FORBIDDEN = re.compile(
 OUTSIDE = re.compile(r"https?://(?!www\.w3\.org/2000/svg)|(?<!:)//[a-z]+\.[a-z]")
 
 
-def test_no_script_makes_markup_or_code_out_of_text() -> None:
+def test_no_script_turns_text_into_markup_or_code() -> None:
     assert [path for path, text in SCRIPTS.items() if FORBIDDEN.search(text)] == []
 
 
-def test_no_file_names_an_address_outside() -> None:
+def test_no_file_names_an_outside_address() -> None:
     assert [path for path, text in TEXTS.items() if OUTSIDE.search(text)] == []
 
 
-def test_a_script_imports_from_its_own_layer_and_those_below() -> None:
+def test_scripts_import_only_lower_layers() -> None:
     def layer(path: Path) -> int:
         return -1 if path.parent == FOLDER else LAYERS.index(path.parent.name)
 
@@ -51,7 +51,7 @@ def test_a_script_imports_from_its_own_layer_and_those_below() -> None:
     assert unused == {"app.js", "reload.js"}
 
 
-def test_the_form_and_a_job_that_is_run_again_have_all_of_the_input() -> None:
+def test_form_and_retry_have_the_whole_input() -> None:
     [listed] = re.findall(
         r"^export const INPUT = \[(.+)\];$", SCRIPTS[FOLDER / "data" / "jobs.js"], re.M
     )
@@ -93,7 +93,7 @@ async def compute(page: Page, module: str, name: str, *values: Any) -> Any:
     return await page.evaluate(CALL, [module, name, values])
 
 
-async def test_an_older_version_never_replaces_a_newer_one(page: Page) -> None:
+async def test_older_version_never_replaces_a_newer_one(page: Page) -> None:
     assert await page.evaluate(STORED, [2, 3, 1]) == 3
 
 
@@ -118,7 +118,7 @@ SPEECH = {"pipeline": "speech", "attempts": {"speech": 1}}
         (job("failed", step="speech", asset_url="/jobs/job-1/speech", **SPEECH), ["speech"]),
     ],
 )
-async def test_what_was_paid_for_is_there_however_the_job_ended(
+async def test_paid_results_are_shown_however_the_job_ended(
     page: Page, given: dict[str, Any], files: list[str]
 ) -> None:
     found = await compute(page, "data/jobs.js", "storedStages", given)
@@ -135,7 +135,7 @@ async def test_what_was_paid_for_is_there_however_the_job_ended(
         (job("succeeded"), 100),
     ],
 )
-async def test_each_stage_is_the_same_part_of_the_job(
+async def test_each_stage_has_the_same_share_of_the_percent(
     page: Page, given: dict[str, Any], share: float
 ) -> None:
     assert await compute(page, "data/jobs.js", "overall", given) == share
@@ -157,7 +157,7 @@ async def test_each_stage_is_the_same_part_of_the_job(
         ),
     ],
 )
-async def test_a_rule_is_told_in_its_own_words(
+async def test_rule_is_described_in_words(
     page: Page, rule: dict[str, Any], whom: str, often: str
 ) -> None:
     assert await compute(page, "data/mocks.js", "whomOf", rule) == whom
@@ -180,7 +180,7 @@ AWAY, WAITS = "does not answer", "temporal: does not answer"
         ({"temporal": "", "callback": WAITS}, "callback not ready"),
     ],
 )
-async def test_which_services_are_not_ready_is_told_in_few_words(
+async def test_services_that_are_not_ready_are_named(
     page: Page, details: dict[str, str], alarm: str
 ) -> None:
     services = [

@@ -48,7 +48,7 @@ def store_files(place: Place, job: str, **files: bytes) -> None:
         path.write_bytes(data)
 
 
-async def test_a_submitted_job_is_watched_to_its_end(place: Place, new_page: NewPage) -> None:
+async def test_submitted_job_is_watched_to_its_end(place: Place, new_page: NewPage) -> None:
     async with new_page(place.base) as page:
         await expect(page.get_by_text("No jobs yet.")).to_be_visible()
         await submit(page, HOSTILE, style="ink")
@@ -79,7 +79,7 @@ async def test_a_submitted_job_is_watched_to_its_end(place: Place, new_page: New
         assert await drawer.locator("video").evaluate(PLAY) == 64
 
 
-async def test_cancel_asks_temporal(place: Place, new_page: NewPage) -> None:
+async def test_cancel_reaches_temporal(place: Place, new_page: NewPage) -> None:
     async with new_page(place.base) as page:
         await submit(page, "to be cancelled")
         line = row(page, "to be cancelled")
@@ -110,7 +110,7 @@ def failed(job: str) -> Record:
     return change(record, status=Status.FAILED, error=error, finished_at=record.created_at)
 
 
-async def test_a_failed_job_says_why_and_is_run_again(place: Place, new_page: NewPage) -> None:
+async def test_failed_job_shows_the_reason_and_is_retried(place: Place, new_page: NewPage) -> None:
     job = job_id(1)
     place.records.write(failed(job))
     async with new_page(f"{place.base}/?job={job}") as page:
@@ -133,9 +133,7 @@ async def test_a_failed_job_says_why_and_is_run_again(place: Place, new_page: Ne
         await expect(row(page, "better luck")).to_contain_text("#t")
 
 
-async def test_a_cancelled_jobs_paid_picture_is_reached_from_the_form(
-    place: Place, new_page: NewPage
-) -> None:
+async def test_paid_picture_of_a_cancelled_job_is_linked(place: Place, new_page: NewPage) -> None:
     held = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -170,7 +168,7 @@ async def test_a_cancelled_jobs_paid_picture_is_reached_from_the_form(
         await expect(link).to_have_attribute("href", re.compile(f"/workflows/{job}$"))
 
 
-async def test_a_mistake_is_told_beside_its_field_and_many_are_submitted_at_once(
+async def test_mistakes_are_shown_beside_their_field_and_many_jobs_submitted_at_once(
     place: Place, new_page: NewPage
 ) -> None:
     async with new_page(place.base) as page:
@@ -189,7 +187,7 @@ async def test_a_mistake_is_told_beside_its_field_and_many_are_submitted_at_once
         await expect(page.locator("tr:has([aria-expanded=true])")).to_contain_text("7")
 
 
-async def test_filtered_jobs_are_cancelled_and_run_again_together(
+async def test_filtered_jobs_are_cancelled_and_retried_together(
     place: Place, new_page: NewPage
 ) -> None:
     asked: list[str] = []
@@ -232,9 +230,7 @@ async def test_pause_and_limit_reach_the_semaphore(place: Place, new_page: NewPa
         await expect(panel.get_by_role("button", name="Resume")).to_be_visible()
 
 
-async def test_a_job_that_has_started_is_not_shown_as_waiting(
-    place: Place, new_page: NewPage
-) -> None:
+async def test_started_job_is_not_shown_as_waiting(place: Place, new_page: NewPage) -> None:
     first, second = job_id(1), job_id(2)
     await place.client.start_workflow(
         SEMAPHORE_WORKFLOW, [first, second], id=semaphore_id("job"), task_queue=SEMAPHORE_QUEUE
@@ -256,7 +252,7 @@ async def test_a_job_that_has_started_is_not_shown_as_waiting(
         assert await page.evaluate(TOP) == stood
 
 
-async def test_a_holder_whose_drain_fails_says_why(lonely: Place, new_page: NewPage) -> None:
+async def test_failing_drain_shows_its_reason(lonely: Place, new_page: NewPage) -> None:
     holder = {
         "job_id": job_id(1),
         "token": 1,
@@ -284,9 +280,7 @@ NOTIFY = """async () => {
 }"""
 
 
-async def test_a_notice_does_not_vanish_from_under_the_focus(
-    lonely: Place, new_page: NewPage
-) -> None:
+async def test_focused_notice_does_not_vanish(lonely: Place, new_page: NewPage) -> None:
     async with lonely.running(), new_page("about:blank") as page:
         await page.clock.install()
         await page.goto(lonely.base)
@@ -326,7 +320,7 @@ async def shown(page: Page, number: int, count: str) -> None:
     await expect(page.locator("tr[data-job]")).to_have_count(number)
 
 
-async def test_many_jobs_come_in_pages_and_a_change_touches_only_its_line(
+async def test_long_list_is_paged_and_a_change_updates_one_line(
     lonely: Place, new_page: NewPage
 ) -> None:
     for number in range(600):
@@ -353,7 +347,7 @@ async def test_many_jobs_come_in_pages_and_a_change_touches_only_its_line(
         await shown(page, 1, "1 of 600 jobs")
 
 
-async def test_a_job_of_another_pipeline_has_a_form_and_a_result_of_its_own(
+async def test_other_pipeline_has_its_own_form_and_result(
     tmp_path: Path, client: Client, away: dict[str, Any], new_page: NewPage
 ) -> None:
     speech = {**away, "pipelines": "examples.speech.definition:SPEECH"}

@@ -27,7 +27,7 @@ async def shows(page: Page, job: str, text: str) -> None:
     await expect(page.locator(f"tr[data-job={job}]")).to_contain_text(text)
 
 
-async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: NewPage) -> None:
+async def test_restart_of_the_api_loses_no_change(lonely: Place, new_page: NewPage) -> None:
     record = sample_record(JOB)
     lonely.records.write(record)
     async with new_page("about:blank") as page:
@@ -56,9 +56,7 @@ async def test_a_restart_of_the_api_loses_no_change(lonely: Place, new_page: New
 
 
 @pytest.mark.parametrize("part", ["lib/dom.js", "app.css"])
-async def test_a_page_is_loaded_again_if_a_part_of_it_did_not_arrive(
-    lonely: Place, new_page: NewPage, part: str
-) -> None:
+async def test_incomplete_page_is_loaded_again(lonely: Place, new_page: NewPage, part: str) -> None:
     """As happens when a container's network comes or goes on this machine."""
     lost: list[str] = []
 
@@ -120,7 +118,7 @@ async def open_job(page: Page, api: Running, folder: Path) -> str:
     return record.job_id
 
 
-async def test_a_frozen_api_is_reported_and_the_page_comes_back(
+async def test_frozen_api_is_reported_and_the_page_recovers(
     api: Running, folder: Path, new_page: NewPage
 ) -> None:
     late = "API 在 {} 秒内没有应答。"
@@ -138,7 +136,7 @@ async def test_a_frozen_api_is_reported_and_the_page_comes_back(
         await expect(page.get_by_text(late.format(10))).to_have_count(0)
 
 
-async def test_what_got_no_answer_at_the_start_is_asked_again(
+async def test_failed_first_requests_are_repeated(
     api: Running, folder: Path, new_page: NewPage
 ) -> None:
     silent = {"config", "jobs", "record"}
@@ -173,7 +171,7 @@ async def guarded(lonely: Place, client: Client) -> AsyncIterator[Place]:
         yield lonely
 
 
-async def test_a_change_asks_for_the_token_until_it_is_right(
+async def test_change_asks_for_the_token_until_it_is_right(
     guarded: Place, new_page: NewPage
 ) -> None:
     answers = ["not-the-right-token", TOKEN]
@@ -197,9 +195,7 @@ async def test_a_change_asks_for_the_token_until_it_is_right(
         assert await page.evaluate(CHANGE) == 401
 
 
-async def test_the_page_asks_for_the_token_first_if_other_machines_reach_the_api(
-    guarded: Place, new_page: NewPage
-) -> None:
+async def test_exposed_api_asks_for_the_token_first(guarded: Place, new_page: NewPage) -> None:
     guarded.settings["api_exposed"] = True
     guarded.records.write(sample_record(JOB))
     asked: list[str] = []

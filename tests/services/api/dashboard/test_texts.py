@@ -74,7 +74,7 @@ def _marked() -> set[str]:
     return {match[1] or match[2] for match in found if match}
 
 
-def test_the_table_has_what_the_page_says_and_no_more() -> None:
+def test_table_has_exactly_the_texts_of_the_page() -> None:
     scripts, literals = _literals()
     sentences = {text for text in literals if SENTENCE.fullmatch(text)}
     page_says = (set(CALLED.findall(scripts)) | sentences | _marked() | BUILT) - NOT_SAID
@@ -84,7 +84,7 @@ def test_the_table_has_what_the_page_says_and_no_more() -> None:
     assert sorted(NOT_SAID - literals) == []
 
 
-def test_a_preset_has_no_blanks() -> None:
+def test_texts_of_presets_have_no_placeholders() -> None:
     texts = [text for each in PRESETS.values() for text in (each.says, each.expect)]
 
     assert [text for text in texts if blanks(text)] == []
@@ -149,7 +149,7 @@ def _text(node: ast.expr) -> str:
     return found
 
 
-def test_every_code_has_its_chinese() -> None:
+def test_every_code_has_a_chinese_text() -> None:
     # Not those of the UI's proxy, which the page never meets and some other test may have loaded.
     kinds = {kind for kind in _kinds() if kind.__module__.startswith(("shared.", "services."))}
     codes = {kind.code for kind in kinds} | OTHER_CODES
@@ -158,7 +158,7 @@ def test_every_code_has_its_chinese() -> None:
     assert sorted({key for key in TABLE if CODE.fullmatch(key)} - codes) == []
 
 
-def test_every_sentence_of_a_service_has_its_chinese() -> None:
+def test_every_sentence_of_a_service_has_a_chinese_text() -> None:
     sentences = {text for path in (*API, *READINESS) for text in _raised(path)}
     assert len(sentences) > 30
     sentences |= {*mistakes._SENTENCES.values(), *mistakes._BY_PATTERN.values()} - {"{error}"}
@@ -167,7 +167,7 @@ def test_every_sentence_of_a_service_has_its_chinese() -> None:
     assert sorted(sentences - set(TABLE) - NOT_SEEN) == []
 
 
-def test_what_is_in_the_table_is_said() -> None:
+def test_every_text_of_the_table_is_used() -> None:
     sources = [*Path("shared").rglob("*.py"), *Path("services").rglob("*.py")]
     every = {text for path in sources for text in said(path)}
     every |= {BLANK.sub("{1}", text) for _, text in refusals._CONNECTIONS}
@@ -208,9 +208,7 @@ SAID: list[tuple[str, Any, str]] = [
 ]
 
 
-async def test_what_services_say_and_refuse_is_shown_in_chinese(
-    lonely: Place, new_page: NewPage
-) -> None:
+async def test_texts_of_services_are_shown_in_chinese(lonely: Place, new_page: NewPage) -> None:
     record = sample_record(job_id(1))
     error = JobError(code="job_timed_out", message="The job did not end within 60 s.")
     lonely.records.write(change(record, status=Status.FAILED, error=error))

@@ -64,9 +64,7 @@ async def test_search_and_filters_are_in_the_address(filled: Place, new_page: Ne
         await lines(page, 3)
 
 
-async def test_a_line_that_moves_while_it_is_pressed_is_the_one_that_opens(
-    filled: Place, new_page: NewPage
-) -> None:
+async def test_pressed_line_opens_even_if_it_moves(filled: Place, new_page: NewPage) -> None:
     async with new_page(filled.base) as page:
         await lines(page, 5)
         line = page.locator("tr[data-job]").filter(has_text="prompt 2")
@@ -80,7 +78,7 @@ async def test_a_line_that_moves_while_it_is_pressed_is_the_one_that_opens(
         await expect(line.get_by_role("button")).to_be_focused()
 
 
-async def test_a_batch_shows_its_figures_and_its_jobs(filled: Place, new_page: NewPage) -> None:
+async def test_batch_shows_its_figures_and_its_jobs(filled: Place, new_page: NewPage) -> None:
     async with new_page(f"{filled.base}/?view=batches") as page:
         row = page.get_by_role("row").filter(has_text="tag-1")
         figures = ["2", "2", "0 %", "2", "0 × image, 0 × video", "0 ms"]
@@ -92,7 +90,7 @@ async def test_a_batch_shows_its_figures_and_its_jobs(filled: Place, new_page: N
         await lines(page, 2)
 
 
-async def test_the_longest_tag_pushes_no_figure_aside(filled: Place, new_page: NewPage) -> None:
+async def test_longest_tag_wraps(filled: Place, new_page: NewPage) -> None:
     job = GenVideoInput(prompt="a fox", style="ink", tag="x" * 200)
     filled.records.write(sample_record(job_id(10), job))
     async with new_page(f"{filled.base}/?view=batches") as page:
@@ -101,9 +99,7 @@ async def test_the_longest_tag_pushes_no_figure_aside(filled: Place, new_page: N
         assert await table.evaluate("it => it.scrollWidth - it.clientWidth") == 0
 
 
-async def test_a_service_that_is_away_is_told_on_every_view(
-    filled: Place, new_page: NewPage
-) -> None:
+async def test_unreachable_service_is_shown_on_every_view(filled: Place, new_page: NewPage) -> None:
     async with new_page(filled.base) as page:
         await page.get_by_role("link", name="services not ready").click()
         worker = page.get_by_role("row").filter(has_text="worker")
@@ -120,7 +116,7 @@ async def with_mocks(
         yield lonely
 
 
-async def test_mistakes_in_a_rule_are_told_and_a_preset_is_armed_fires_and_is_cleared(
+async def test_wrong_rule_is_explained_and_a_preset_is_armed_hit_and_cleared(
     with_mocks: Place, new_page: NewPage, image_mock: Service
 ) -> None:
     async with new_page(f"{with_mocks.base}/?view=faults") as page:
@@ -140,9 +136,7 @@ async def test_mistakes_in_a_rule_are_told_and_a_preset_is_armed_fires_and_is_cl
         await expect(page.get_by_text("image × 10, video × 10")).to_be_visible()
 
 
-async def test_faults_are_no_matter_where_services_are_real(
-    lonely: Place, new_page: NewPage
-) -> None:
+async def test_faults_are_hidden_for_real_services(lonely: Place, new_page: NewPage) -> None:
     lonely.settings["mocks"] = "off"
     async with lonely.running(), new_page(f"{lonely.base}/?view=faults") as page:
         await expect(page.get_by_text("real services")).to_be_visible()
@@ -150,7 +144,7 @@ async def test_faults_are_no_matter_where_services_are_real(
         await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
 
 
-async def test_beside_real_images_faults_are_armed_in_the_mock_of_the_videos(
+async def test_beside_real_images_faults_go_to_the_video_mock(
     lonely: Place, new_page: NewPage, video_mock: Service
 ) -> None:
     lonely.settings["mocks"] = "video"
@@ -164,7 +158,7 @@ async def test_beside_real_images_faults_are_armed_in_the_mock_of_the_videos(
         await expect(armed).to_have_count(0)
 
 
-async def test_a_fault_is_in_the_timeline_of_the_job_that_it_hit(
+async def test_fault_is_in_the_timeline_of_its_job(
     lonely: Place, new_page: NewPage, image_mock: Service
 ) -> None:
     job = job_id(1)

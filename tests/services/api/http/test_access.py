@@ -37,7 +37,7 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     return (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_without_the_token_nothing_is_changed(new_http: NewHttp) -> None:
+async def test_change_without_the_token_is_refused(new_http: NewHttp) -> None:
     """Each refusal is counted by its reason."""
     wrong = ["", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer \xe9", TOKEN]
     async with new_http(api_token=TOKEN) as http:
@@ -59,14 +59,14 @@ async def refusals(http: httpx.AsyncClient) -> float:
     return float(counted[0]) if counted else 0
 
 
-async def test_with_the_token_or_without_a_change_one_comes_in(new_http: NewHttp) -> None:
+async def test_token_or_a_read_is_accepted(new_http: NewHttp) -> None:
     async with new_http(api_token=TOKEN) as http:
         assert (await http.post("/jobs", json=BODY, headers=BEARER)).status_code == 503
         assert (await http.get("/jobs")).status_code == 200
         assert (await http.get("/")).status_code == 200
 
 
-def test_every_route_that_changes_something_is_behind_the_token() -> None:
+def test_every_changing_route_needs_the_token() -> None:
     """Access control goes by the method, so a route that changes something may not be a GET."""
     app = create_app(ApiSettings())
     changing = {
@@ -82,7 +82,7 @@ def test_every_route_that_changes_something_is_behind_the_token() -> None:
             assert ("security" in call) == (method != "get"), call["operationId"]
 
 
-async def test_a_foreign_page_changes_nothing_and_our_own_and_listed_ones_do(
+async def test_foreign_origin_changes_nothing_and_listed_ones_may(
     new_http: NewHttp,
 ) -> None:
     async with new_http(api_origins=f" {ELSEWHERE} ,", api_public_url="http://public:9") as http:
@@ -103,7 +103,7 @@ async def test_cors_is_off_until_an_origin_is_listed(new_http: NewHttp) -> None:
         assert is_problem(await http.options("/jobs", headers=asked), 405, "method_not_allowed")
 
 
-async def test_a_listed_origin_may_read_and_send(new_http: NewHttp) -> None:
+async def test_listed_origin_may_read_and_send(new_http: NewHttp) -> None:
     async with new_http(api_origins=ELSEWHERE, api_token=TOKEN) as http:
         asked = {
             "Origin": ELSEWHERE,
@@ -124,13 +124,13 @@ async def test_a_listed_origin_may_read_and_send(new_http: NewHttp) -> None:
         assert is_problem(await http.options("/slots", headers=foreign), 405, "method_not_allowed")
 
 
-async def test_any_origin_by_a_star(new_http: NewHttp) -> None:
+async def test_star_allows_any_origin(new_http: NewHttp) -> None:
     async with new_http(api_origins="*") as http:
         answer = await http.get("/jobs", headers={"Origin": ELSEWHERE})
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_a_body_that_does_not_say_json_is_refused(offline: httpx.AsyncClient) -> None:
+async def test_body_that_is_not_declared_as_json_is_refused(offline: httpx.AsyncClient) -> None:
     raw = json.dumps(BODY).encode()
     for media_type in ("text/plain", "application/x-www-form-urlencoded", ""):
         answer = await offline.post("/jobs", content=raw, headers={"Content-Type": media_type})
@@ -152,12 +152,12 @@ async def test_a_body_that_does_not_say_json_is_refused(offline: httpx.AsyncClie
         {"allowed_hosts": "https://front.example"},
     ],
 )
-def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ApiSettings(**wrong)
 
 
-def test_whether_other_machines_reach_it_is_told_or_seen() -> None:
+def test_exposure_is_a_setting_or_detected() -> None:
     assert not ApiSettings().api_exposed
     assert not ApiSettings(listen_host="::1").api_exposed
     assert ApiSettings(listen_host="10.1.2.3", api_token=SecretStr(TOKEN)).api_exposed
@@ -176,7 +176,7 @@ async def exposed(lonely: Api, new_api: NewApi) -> AsyncIterator[Api]:
         yield api
 
 
-async def test_nothing_but_signs_of_life_and_the_page_is_read_without_the_token(
+async def test_exposed_api_reads_only_health_and_page_without_the_token(
     exposed: Api,
 ) -> None:
     wrong = {"Authorization": f"Bearer {TOKEN}x"}, {"Cookie": "genvideo-session-8000="}
@@ -191,7 +191,7 @@ async def test_nothing_but_signs_of_life_and_the_page_is_read_without_the_token(
         assert (await exposed.http.get(path, headers=BEARER)).status_code == 200
 
 
-async def test_a_socket_is_opened_with_the_token_or_a_session_alone(exposed: Api) -> None:
+async def test_socket_needs_the_token_or_a_session(exposed: Api) -> None:
     address = f"{exposed.sockets}/ws/jobs"
     with pytest.raises(InvalidStatus) as refused:
         await connect(address, proxy=None)
@@ -208,7 +208,7 @@ async def began(api: Api) -> httpx.Response:
     return answer
 
 
-async def test_a_session_stands_for_the_token_and_is_not_it(exposed: Api) -> None:
+async def test_session_replaces_the_token_and_does_not_contain_it(exposed: Api) -> None:
     cookie = (await began(exposed)).headers["set-cookie"]
     assert TOKEN not in cookie
     assert "HttpOnly" in cookie
@@ -218,7 +218,7 @@ async def test_a_session_stands_for_the_token_and_is_not_it(exposed: Api) -> Non
     assert (await exposed.http.post("/session")).status_code == 401
 
 
-async def test_a_session_counts_for_our_own_page_alone(exposed: Api) -> None:
+async def test_session_counts_only_for_our_own_page(exposed: Api) -> None:
     await began(exposed)
     elsewhere = {"Origin": "http://127.0.0.1:1"}
     assert (await exposed.http.put("/slots", json={}, headers=elsewhere)).status_code == 401
@@ -226,7 +226,7 @@ async def test_a_session_counts_for_our_own_page_alone(exposed: Api) -> None:
     assert (await exposed.http.put("/slots", json={}, headers=ours)).status_code != 401
 
 
-async def test_a_session_is_signed_and_ends_in_time_and_with_the_token(
+async def test_session_is_signed_and_expires_in_time_and_with_the_token(
     exposed: Api, lonely: Api, new_api: NewApi, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cookie = (await began(exposed)).headers["set-cookie"].partition(";")[0]

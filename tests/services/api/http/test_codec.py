@@ -44,7 +44,7 @@ async def sealed(key: str) -> dict[str, Any]:
     return body
 
 
-async def test_the_ui_reads_what_was_stored(http: httpx.AsyncClient) -> None:
+async def test_ui_decodes_stored_payloads(http: httpx.AsyncClient) -> None:
     for key in (NEW, OLD, ""):
         answer = await http.post("/codec/decode", json=await sealed(key), headers=FROM_UI)
         assert answer.status_code == 200
@@ -53,7 +53,7 @@ async def test_the_ui_reads_what_was_stored(http: httpx.AsyncClient) -> None:
         assert [payload.data.decode() for payload in payloads] == [f'"{PROMPT}"']
 
 
-async def test_where_a_token_is_set_nothing_is_decrypted_without_it(new_http: NewHttp) -> None:
+async def test_decoding_needs_the_token_if_one_is_set(new_http: NewHttp) -> None:
     async with new_http(payload_key=NEW, api_token=TOKEN) as http:
         refused = await http.post("/codec/decode", json=await sealed(NEW), headers=FROM_UI)
         assert (refused.status_code, refused.json()["code"]) == (401, "token_missing")
@@ -68,7 +68,7 @@ async def test_where_a_token_is_set_nothing_is_decrypted_without_it(new_http: Ne
         assert by_cookie.headers["access-control-allow-credentials"] == "true"
 
 
-async def test_nothing_but_decoding_is_opened_to_the_ui_alone(http: httpx.AsyncClient) -> None:
+async def test_ui_may_only_decode(http: httpx.AsyncClient) -> None:
     answer = await http.post("/codec/encode", json=await sealed(""), headers=FROM_UI)
     assert answer.status_code == 404
     asks = {
@@ -92,7 +92,7 @@ async def test_nothing_but_decoding_is_opened_to_the_ui_alone(http: httpx.AsyncC
         assert PROMPT not in refused.text
 
 
-async def test_an_unknown_key_is_named_and_without_a_key_there_is_no_endpoint(
+async def test_unknown_key_is_named_and_without_a_key_there_is_no_endpoint(
     new_http: NewHttp,
 ) -> None:
     async with new_http(payload_key=OTHER) as http:
@@ -104,7 +104,7 @@ async def test_an_unknown_key_is_named_and_without_a_key_there_is_no_endpoint(
     assert answer.status_code in (403, 404)
 
 
-async def test_what_is_no_payloads_is_refused(http: httpx.AsyncClient) -> None:
+async def test_invalid_payloads_are_refused(http: httpx.AsyncClient) -> None:
     for body in (b"", b"no", b"[1]", b'{"payloads": 1}', b'{"x": []}', b"\xff"):
         answer = await http.post("/codec/decode", content=body, headers=AS_JSON)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input"), body
@@ -118,7 +118,7 @@ async def test_what_is_no_payloads_is_refused(http: httpx.AsyncClient) -> None:
         ("https://ui.example:8443", "https://ui.example:8443"),
     ],
 )
-async def test_the_uis_origin_is_spelt_as_browsers_do(
+async def test_uis_origin_is_written_as_browsers_do(
     new_http: NewHttp, address: str, origin: str
 ) -> None:
     async with new_http(payload_key=NEW, temporal_ui_url=address) as http:
@@ -152,7 +152,7 @@ async def with_ui(port: int, codec: str) -> AsyncIterator[Client]:
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
-async def test_the_ui_shows_the_prompt(tmp_path: Path) -> None:
+async def test_ui_shows_the_prompt(tmp_path: Path) -> None:
     ui = free_port()
     settings = ApiSettings.model_validate(
         {"data_dir": tmp_path, "payload_key": NEW, "temporal_ui_url": f"http://127.0.0.1:{ui}"}

@@ -31,7 +31,7 @@ async def console(new_lonely: NewApi, video_mock: Service) -> AsyncIterator[http
         yield api.http
 
 
-async def test_health_tells_who_is_ready_and_who_does_not_answer(
+async def test_health_lists_ready_and_unreachable_services(
     console: httpx.AsyncClient,
 ) -> None:
     rows = (await console.get("/console/health")).json()
@@ -49,7 +49,7 @@ async def test_health_tells_who_is_ready_and_who_does_not_answer(
     assert {row["detail"] for row in rows if row["name"] == "semaphore"} == {"does not answer"}
 
 
-async def test_one_that_waits_for_temporal_until_its_own_limit_says_so_itself(
+async def test_service_that_waits_for_temporal_answers_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
@@ -66,7 +66,7 @@ async def test_one_that_waits_for_temporal_until_its_own_limit_says_so_itself(
     assert module.HEALTH_SECONDS > READY_SECONDS
 
 
-async def test_each_worker_is_asked_and_one_that_is_gone_is_missed(
+async def test_each_worker_is_asked_and_a_missing_one_is_reported(
     new_lonely: NewApi, video_mock: Service
 ) -> None:
     url = str(video_mock.http.base_url)
@@ -79,7 +79,7 @@ async def test_each_worker_is_asked_and_one_that_is_gone_is_missed(
         assert {row["name"]: row["ready"] for row in rows if "worker" in row["name"]} == found
 
 
-async def test_a_mock_is_steered_and_says_itself_what_is_wrong(
+async def test_mocks_are_configured_and_their_refusal_is_passed_on(
     console: httpx.AsyncClient, video_mock: Service
 ) -> None:
     path = "/console/mock-kling/faults"
@@ -107,7 +107,7 @@ async def test_a_mock_is_steered_and_says_itself_what_is_wrong(
     assert (await console.put(clock, json={"speed": 0})).status_code == 422
 
 
-async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
+async def test_only_mocks_can_be_reached(console: httpx.AsyncClient) -> None:
     for path, status in (
         ("mock-comfyui/faults", 502),
         ("worker/faults", 422),
@@ -119,7 +119,7 @@ async def test_only_the_mocks_are_reached(console: httpx.AsyncClient) -> None:
         assert (answer.json()["code"] == "service_away") == (status == 502)
 
 
-async def test_beside_a_real_vendor_the_other_ones_mock_is_asked(
+async def test_beside_a_real_vendor_only_the_other_mock_is_asked(
     new_lonely: NewApi, video_mock: Service
 ) -> None:
     mock = str(video_mock.http.base_url)
@@ -135,9 +135,7 @@ async def test_beside_a_real_vendor_the_other_ones_mock_is_asked(
     assert real.json()["code"] == "mocks_off"
 
 
-async def test_receipts_are_asked_for_with_the_operators_key(
-    tmp_path: Path, new_lonely: NewApi
-) -> None:
+async def test_receipts_are_read_with_the_operators_key(tmp_path: Path, new_lonely: NewApi) -> None:
     secret = "a-secret-of-32-characters-or-more"
     receiver = create_receiver(
         CallbackSettings(

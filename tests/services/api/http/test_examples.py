@@ -44,7 +44,7 @@ async def run(api: Api, *command: str, **environment: str) -> tuple[int, str]:
     return process.returncode or 0, output.decode()
 
 
-async def test_a_batch_by_python_and_one_job_by_curl(stack: Api, tmp_path: Path) -> None:
+async def test_batch_by_python_and_one_job_by_curl(stack: Api, tmp_path: Path) -> None:
     status, said = await run(stack, sys.executable, str(EXAMPLES / "batch.py"), "3", "a fox")
     assert status == 0, said
     assert "0 to go" in said
@@ -63,7 +63,7 @@ async def test_a_batch_by_python_and_one_job_by_curl(stack: Api, tmp_path: Path)
     assert "401" in said
 
 
-async def test_a_refusal_that_no_retry_mends_ends_the_batch(stack: Api) -> None:
+async def test_permanent_refusal_ends_the_batch(stack: Api) -> None:
     refusing = Route("/jobs", lambda _: Response(status_code=503), methods=["POST"])
     async with served(Starlette(routes=[refusing])) as url:
         batch = (sys.executable, str(EXAMPLES / "batch.py"), "1", "a fox")

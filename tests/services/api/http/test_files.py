@@ -43,7 +43,7 @@ def keep(api: Api, job_id: str, body: bytes = BYTES) -> str:
     return f"/jobs/{job_id}/image"
 
 
-async def test_a_result_is_had_whole_and_in_ranges(
+async def test_result_is_served_whole_and_in_ranges(
     kept: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.http.ranges.PIECE", 100)
@@ -76,7 +76,7 @@ async def test_a_result_is_had_whole_and_in_ranges(
         assert answer.content == expected, validator
 
 
-async def test_what_a_browser_has_is_not_sent_again(kept: Api) -> None:
+async def test_cached_result_is_not_sent_again(kept: Api) -> None:
     path = keep(kept, job_id := new_job_id())
     tag = (await kept.http.get(path)).headers["etag"]
     for given in (tag, f'"other", W/{tag}', "*"):
@@ -87,13 +87,13 @@ async def test_what_a_browser_has_is_not_sent_again(kept: Api) -> None:
     assert other.status_code == 200
 
 
-async def test_a_file_that_is_not_there_yet(lonely: Api) -> None:
+async def test_missing_file_is_a_problem(lonely: Api) -> None:
     record = lonely.write(ended(sample_record(new_job_id())))
     missing = await lonely.http.get(f"/jobs/{record.job_id}/video")
     assert (missing.status_code, missing.json()["code"]) == (404, "asset_not_found")
 
 
-async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
+async def test_expired_job_leaves_nothing_in_the_store(
     new_api: NewApi, client: Client, moto: str, *, by_hand: None
 ) -> None:
     given = given_for(moto, prefix=new_job_id(), retention_days=1)
@@ -110,9 +110,7 @@ async def test_a_job_whose_time_is_over_leaves_nothing_in_the_store(
         assert list(api.service.assets.store.list("assets/")) == []
 
 
-async def test_while_the_store_is_away_that_is_what_is_said(
-    new_lonely: NewApi, by_hand: None
-) -> None:
+async def test_unreachable_store_is_reported(new_lonely: NewApi, by_hand: None) -> None:
     async with new_lonely(**given_for("http://127.0.0.1:9")) as api:
         for path in (f"/jobs/{new_job_id()}", f"/jobs/{new_job_id()}/image"):
             answer = await api.http.get(path)

@@ -33,7 +33,7 @@ async def rest(socket: ClientConnection) -> list[dict[str, Any]]:
         return frames
 
 
-async def test_versions_that_the_watch_skipped_are_sent_all_the_same(api: Api) -> None:
+async def test_versions_skipped_by_the_watch_are_sent(api: Api) -> None:
     job_id = await api.submit()
     async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
         await socket.recv()
@@ -48,9 +48,7 @@ async def test_versions_that_the_watch_skipped_are_sent_all_the_same(api: Api) -
     assert socket.close_code == 1000
 
 
-async def test_what_was_shown_first_is_not_sent_again(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_first_version_is_not_sent_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look that answers the connection also publishes what it finds."""
 
     async def never(*_: object) -> None:
@@ -72,7 +70,7 @@ async def test_what_was_shown_first_is_not_sent_again(
     assert [frame["version"] for frame in frames] == [5]
 
 
-async def test_an_ended_job_is_shown_and_closed(api: Api) -> None:
+async def test_ended_job_is_sent_and_the_socket_closed(api: Api) -> None:
     record = api.write(ended(sample_record(new_job_id())))
     async with connect(f"{api.sockets}/ws/jobs/{record.job_id}", proxy=None) as socket:
         frames = await rest(socket)
@@ -80,7 +78,7 @@ async def test_an_ended_job_is_shown_and_closed(api: Api) -> None:
     assert socket.close_code == 1000
 
 
-async def test_an_unknown_job_has_a_close_code_of_its_own(api: Api) -> None:
+async def test_unknown_job_has_its_own_close_code(api: Api) -> None:
     for job_id in ("nope", "job-0123456789abcdef01234567", "%E9%9B%AA" * 64):
         async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
             assert await rest(socket) == []
@@ -97,7 +95,7 @@ async def known(api: Api, count: int) -> list[Record]:
     return records
 
 
-async def test_every_job_and_every_change(api: Api) -> None:
+async def test_socket_of_all_jobs_gets_every_change(api: Api) -> None:
     records = await known(api, 3)
     before = calls_for_callers()
     async with connect(f"{api.sockets}/ws/jobs", proxy=None) as socket:
@@ -110,7 +108,7 @@ async def test_every_job_and_every_change(api: Api) -> None:
     assert calls_for_callers() - before <= 1
 
 
-async def test_a_listener_that_leaves_is_forgotten(api: Api) -> None:
+async def test_listener_that_leaves_is_forgotten(api: Api) -> None:
     job_id = await api.submit()
     before = await _subscribers(api)
     async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
@@ -142,7 +140,7 @@ async def events(answer: httpx.Response) -> AsyncIterator[tuple[int, dict[str, A
             yield int(value), data
 
 
-async def test_events_from_now_to_the_end(api: Api) -> None:
+async def test_events_run_from_now_to_the_end(api: Api) -> None:
     record = api.write(sample_record(new_job_id()))
     seen = []
     async with api.http.stream("GET", f"/jobs/{record.job_id}/events") as answer:
@@ -154,7 +152,7 @@ async def test_events_from_now_to_the_end(api: Api) -> None:
     assert seen == [(1, 1, "queued"), (2, 2, "succeeded")]
 
 
-async def test_events_go_on_where_they_broke_off(api: Api) -> None:
+async def test_events_resume_after_the_last_id(api: Api) -> None:
     record = api.write(sample_record(new_job_id()))
     for percent in range(4):
         record = api.write(change(record, **RUNNING, percent=percent))
@@ -167,7 +165,7 @@ async def test_events_go_on_where_they_broke_off(api: Api) -> None:
     assert seen == [(3, 1), (4, 2), (5, 3), (6, 100)]
 
 
-async def test_a_browser_tells_what_it_has_by_a_version(api: Api) -> None:
+async def test_browser_resumes_after_a_version(api: Api) -> None:
     record = api.write(ended(sample_record(new_job_id())))
     address = f"/jobs/{record.job_id}/events"
     for last, status in ((str(record.version), 204), ("", 200)):
@@ -181,7 +179,7 @@ async def test_a_browser_tells_what_it_has_by_a_version(api: Api) -> None:
             assert (answer.status_code, found["errors"][0]["field"]) == (422, field), last
 
 
-async def test_a_quiet_stream_has_a_heartbeat(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_quiet_stream_has_a_heartbeat(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.01)
     record = api.write(sample_record(new_job_id()))
     async with api.http.stream("GET", f"/jobs/{record.job_id}/events") as answer:
@@ -190,7 +188,7 @@ async def test_a_quiet_stream_has_a_heartbeat(api: Api, monkeypatch: pytest.Monk
             continue
 
 
-async def test_with_temporal_away_a_known_job_is_still_followed(lonely: Api) -> None:
+async def test_known_job_is_followed_without_temporal(lonely: Api) -> None:
     record = lonely.write(change(sample_record(new_job_id()), **RUNNING))
     async with connect(f"{lonely.sockets}/ws/jobs/{record.job_id}", proxy=None) as socket:
         await socket.recv()
@@ -202,7 +200,7 @@ async def test_with_temporal_away_a_known_job_is_still_followed(lonely: Api) -> 
     assert socket.close_code == live.TRY_AGAIN_LATER
 
 
-async def test_a_socket_that_asks_is_told_when_it_has_everything(api: Api) -> None:
+async def test_socket_is_notified_when_it_is_complete(api: Api) -> None:
     records = await known(api, 2)
     page = (await api.http.get("/jobs")).json()
     async with connect(f"{api.sockets}/ws/jobs?mark=true", proxy=None) as socket:
@@ -222,7 +220,7 @@ async def test_a_socket_that_asks_is_told_when_it_has_everything(api: Api) -> No
 LINE_ENDS = "\u0085\u2028\u2029"
 
 
-async def test_a_prompt_ends_no_line_for_readers_that_know_more_line_ends(api: Api) -> None:
+async def test_unusual_line_ends_in_a_prompt_do_not_break_the_stream(api: Api) -> None:
     job_id = await api.submit(prompt=f"a{LINE_ENDS}b", style=LINE_ENDS)
     async with api.http.stream("GET", f"/jobs/{job_id}/events") as answer:
         raw = b""
@@ -234,7 +232,7 @@ async def test_a_prompt_ends_no_line_for_readers_that_know_more_line_ends(api: A
     assert json.loads(data.removeprefix("data: "))["prompt"] == f"a{LINE_ENDS}b"
 
 
-async def test_a_socket_of_all_jobs_goes_on_where_it_broke_off(api: Api) -> None:
+async def test_socket_of_all_jobs_resumes(api: Api) -> None:
     records = await known(api, 3)
     address = f"{api.sockets}/ws/jobs"
     async with connect(address, proxy=None) as socket:
@@ -252,7 +250,7 @@ async def test_a_socket_of_all_jobs_goes_on_where_it_broke_off(api: Api) -> None
     assert all(before < after for before, after in pairwise(changes))
 
 
-async def test_a_socket_with_a_foreign_change_brings_every_job(api: Api) -> None:
+async def test_unknown_change_id_sends_every_job(api: Api) -> None:
     records, process = await known(api, 2), api.service.feed.process
     for since in ("0", "x", "deadbeef-9", f"{process}-x", f"{process}-"):
         async with connect(f"{api.sockets}/ws/jobs?since={since}", proxy=None) as socket:
@@ -260,7 +258,7 @@ async def test_a_socket_with_a_foreign_change_brings_every_job(api: Api) -> None
         assert found == {record.job_id for record in records}, since
 
 
-async def test_a_socket_goes_on_after_a_version(api: Api) -> None:
+async def test_socket_resumes_after_a_version(api: Api) -> None:
     for since in (1, 3):
         record = api.write(sample_record(new_job_id()))
         for percent in (10, 20, 30):
@@ -277,7 +275,7 @@ async def test_a_socket_goes_on_after_a_version(api: Api) -> None:
     assert socket.close_code == 1000
 
 
-async def test_a_reader_that_does_not_read_holds_nobody_up(api: Api) -> None:
+async def test_slow_reader_delays_nobody(api: Api) -> None:
     """Its socket is full, and what waits for it is bounded; the others have every change."""
     record = api.write(sample_record(new_job_id()))
     address = f"{api.sockets}/ws/jobs"
@@ -304,7 +302,7 @@ async def test_a_reader_that_does_not_read_holds_nobody_up(api: Api) -> None:
     assert all(before < after for before, after in pairwise(versions))
 
 
-async def test_a_foreign_page_opens_no_socket(api: Api) -> None:
+async def test_foreign_page_opens_no_socket(api: Api) -> None:
     for path in ("/ws/jobs", "/ws/jobs/job-0123456789abcdef01234567"):
         with pytest.raises(InvalidStatus) as refused:
             await connect(api.sockets + path, proxy=None, origin="https://evil.example")  # type: ignore[arg-type]
@@ -325,7 +323,7 @@ async def test_a_foreign_page_opens_no_socket(api: Api) -> None:
         ("/jobs", 404, None),
     ],
 )
-async def test_a_socket_that_can_not_be_is_a_problem(
+async def test_refused_socket_is_a_problem(
     lonely: Api, path: str, *, status: int, fields: list[str] | None
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:
@@ -337,7 +335,7 @@ async def test_a_socket_that_can_not_be_is_a_problem(
     assert fields is None or [each["field"] for each in problem["errors"]] == fields
 
 
-async def test_listeners_are_limited_however_they_listen(lonely: Api, new_api: NewApi) -> None:
+async def test_listeners_of_all_kinds_share_one_limit(lonely: Api, new_api: NewApi) -> None:
     record = lonely.write(sample_record(new_job_id()))
     async with new_api(lonely.service.client, api_max_sockets=2) as small:
         paths = [f"/ws/jobs/{record.job_id}", "/ws/jobs"]

@@ -14,7 +14,7 @@ from services.callback.models import Fate
 from services.callback.settings import CallbackSettings
 
 
-async def test_what_is_given_twice_is_refused_by_name(offline: httpx.AsyncClient) -> None:
+async def test_duplicate_parameters_are_refused_by_name(offline: httpx.AsyncClient) -> None:
     sentence = "It is given more than once."
     answer = await offline.get("/jobs?limit=1&limit=2&status=failed&status=queued&stat=x&cursor=y")
     assert {error["field"]: error["message"] for error in answer.json()["errors"]} == {
@@ -34,7 +34,7 @@ def calls(app: FastAPI) -> set[str]:
     return {f"{method.upper()} {path}" for path in paths for method in paths[path]}
 
 
-def test_every_call_fate_and_close_code_is_in_the_documentation() -> None:
+def test_every_call_fate_and_close_code_is_documented() -> None:
     receiver = create_receiver(CallbackSettings(callback_secret=SecretStr("x" * 32)))
     for call in calls(create_app(ApiSettings())) | calls(receiver):
         assert f"`{call}`" in PAGE or f"`{call}?" in PAGE, call

@@ -3,7 +3,7 @@
 from tests.services.api.conftest import Api
 
 
-async def test_nothing_but_the_files_of_the_page_is_served(lonely: Api) -> None:
+async def test_only_the_files_of_the_page_are_served(lonely: Api) -> None:
     parts = ["app.js", "lib/dom.js", "app.css", "icon.svg", "texts.json", "errors.json"]
     for name in parts:
         answer = await lonely.http.get(f"/dashboard/{name}")
@@ -15,7 +15,7 @@ async def test_nothing_but_the_files_of_the_page_is_served(lonely: Api) -> None:
         assert (await lonely.http.get(f"/dashboard/{name}")).status_code == 404, name
 
 
-async def test_a_range_that_does_not_fit_is_a_problem_whatever_file_it_is_of(lonely: Api) -> None:
+async def test_wrong_range_is_a_problem_for_every_file(lonely: Api) -> None:
     for url in ("/", "/dashboard/app.js", "/docs/swagger-ui.css"):
         answer = await lonely.http.get(url, headers={"Range": f"bytes={10**9}-"})
         assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable")

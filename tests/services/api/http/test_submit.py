@@ -23,7 +23,7 @@ from tests.shared.standins import sample_record
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_the_reply_tells_where_to_look_and_the_job_is_there(api: Api) -> None:
+async def test_reply_has_the_addresses_and_the_job_exists(api: Api) -> None:
     answer = await api.http.post("/jobs", json=BODY)
 
     assert answer.status_code == 202
@@ -39,7 +39,7 @@ async def test_the_reply_tells_where_to_look_and_the_job_is_there(api: Api) -> N
     assert (await api.http.get(f"/jobs/{job_id}/record")).json()["code"] == "job_not_found"
 
 
-async def test_all_that_is_wrong_with_a_submission_is_told_at_once(
+async def test_all_mistakes_of_a_submission_are_reported_at_once(
     offline: httpx.AsyncClient,
 ) -> None:
     body = {"prompt": "", "zest": 1}
@@ -55,7 +55,7 @@ async def test_all_that_is_wrong_with_a_submission_is_told_at_once(
     assert (await offline.post("/jobs?tga=t", content=b"{", headers=JSON)).status_code == 422
 
 
-async def test_a_job_is_as_old_as_its_record_will_say(api: Api, client: Client) -> None:
+async def test_creation_time_equals_that_of_the_record(api: Api, client: Client) -> None:
     job_id = await api.submit()
 
     history = await client.get_workflow_handle(job_id).fetch_history()
@@ -67,7 +67,7 @@ async def test_a_job_is_as_old_as_its_record_will_say(api: Api, client: Client) 
     assert listed["created_at"] == job["created_at"]
 
 
-async def test_a_job_that_was_started_is_known_though_the_server_does_not_say_since_when(
+async def test_started_job_is_known_without_the_servers_start_time(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def silent(*_: object) -> None:
@@ -81,7 +81,7 @@ async def test_a_job_that_was_started_is_known_though_the_server_does_not_say_si
     assert before <= datetime.fromisoformat(job["created_at"]) <= datetime.now(UTC)
 
 
-async def test_the_workflow_carries_input_and_search_attributes(api: Api, client: Client) -> None:
+async def test_workflow_carries_input_and_search_attributes(api: Api, client: Client) -> None:
     prompt = "很" * 2500
     job_id = await api.submit(prompt=prompt, tag="批次", priority=1, on_video_failure="image")
 
@@ -103,7 +103,7 @@ async def test_the_workflow_carries_input_and_search_attributes(api: Api, client
     assert mark == Wait(priority=1, clean_up=GENVIDEO.clean_up)
 
 
-async def test_another_process_knows_the_job_before_its_record(
+async def test_other_process_knows_the_job_before_its_record(
     api: Api, new_api: Any, client: Client
 ) -> None:
     job_id = await api.submit(tag="there")
@@ -114,7 +114,7 @@ async def test_another_process_knows_the_job_before_its_record(
     assert (job["status"], job["version"], job["tag"]) == ("queued", 0, "there")
 
 
-async def test_a_key_stands_for_one_job(api: Api) -> None:
+async def test_key_stands_for_one_job(api: Api) -> None:
     first = await api.submit("order-1")
 
     assert await api.submit("order-1") == first
@@ -126,7 +126,7 @@ async def test_a_key_stands_for_one_job(api: Api) -> None:
     assert answer.json()["code"] == "idempotency_conflict"
 
 
-async def test_a_key_outlives_temporals_memory(api: Api, client: Client) -> None:
+async def test_key_outlives_temporals_memory(api: Api, client: Client) -> None:
     """Once there is a record, it answers; Temporal forgets closed runs."""
     job_id = job_id_for_key("order-1")
     api.write(sample_record(job_id, GenVideoInput.model_validate(BODY)))
@@ -140,7 +140,7 @@ async def test_a_key_outlives_temporals_memory(api: Api, client: Client) -> None
     assert answer.json()["code"] == "idempotency_conflict"
 
 
-async def test_a_key_is_short_and_visible(offline: httpx.AsyncClient) -> None:
+async def test_key_is_short_and_printable(offline: httpx.AsyncClient) -> None:
     for key in (b"", b"a b", b"x" * 201, "ключ".encode()):
         answer = await offline.post("/jobs", json=BODY, headers={b"Idempotency-Key": key})
         assert answer.status_code == 422
@@ -183,13 +183,13 @@ NOTHING_TO_SEE = [
 ]  # fmt: skip
 
 
-async def test_a_prompt_of_one_visible_character_is_taken_as_it_is(api: Api) -> None:
+async def test_prompt_of_one_visible_character_is_taken_unchanged(api: Api) -> None:
     for prompt in ("🦊", "٣", "。", "a\u200b", "ก็", "\ue000", "\t x\n"):
         job_id = await api.submit(prompt=prompt)
         assert (await api.http.get(f"/jobs/{job_id}")).json()["prompt"] == prompt
 
 
-async def test_a_style_may_be_left_out_and_is_then_empty(api: Api) -> None:
+async def test_missing_style_is_empty(api: Api) -> None:
     answers = [
         await api.http.post("/jobs", json=body, headers={"Idempotency-Key": "order-1"})
         for body in ({"prompt": "a fox"}, {"prompt": "a fox", "style": ""})
@@ -200,13 +200,13 @@ async def test_a_style_may_be_left_out_and_is_then_empty(api: Api) -> None:
     assert (await api.http.get(f"/jobs/{job_id}")).json()["style"] == ""
 
 
-async def test_a_body_over_a_megabyte_is_refused(api: Api) -> None:
+async def test_body_over_a_megabyte_is_refused(api: Api) -> None:
     answer = await api.http.post("/jobs", content=b" " * (1024 * 1024 + 1), headers=JSON)
     assert answer.status_code == 413
     assert answer.json()["code"] == "body_too_large"
 
 
-async def test_with_temporal_away_nothing_is_half_made(lonely: Api) -> None:
+async def test_without_temporal_nothing_is_half_made(lonely: Api) -> None:
     answer = await lonely.http.post("/jobs", json=BODY)
 
     assert answer.status_code == 503

@@ -107,7 +107,7 @@ def urls(image: Service, video: Service) -> dict[str, str]:
     }
 
 
-async def test_both_mocks_are_found_well(image_mock: Service, video_mock: Service) -> None:
+async def test_both_mocks_pass(image_mock: Service, video_mock: Service) -> None:
     status, lines, _ = await run(**urls(image_mock, video_mock))
     *told, empty, last = lines
     assert (status, empty) == (0, "")
@@ -123,7 +123,7 @@ async def test_both_mocks_are_found_well(image_mock: Service, video_mock: Servic
         assert await mock.json("/admin/ledger") == []
 
 
-async def test_a_wrong_one_is_its_status(image_mock: Service, video_mock: Service) -> None:
+async def test_wrong_vendor_sets_the_exit_status(image_mock: Service, video_mock: Service) -> None:
     there = urls(image_mock, video_mock) | {"VIDEO_SERVICE_URL": "http://127.0.0.1:1"}
     status, lines, _ = await run(**there)
     assert status == 1
@@ -131,13 +131,13 @@ async def test_a_wrong_one_is_its_status(image_mock: Service, video_mock: Servic
     assert json.loads(lines[-1])["findings"][1]["verdict"] == "wrong"
 
 
-async def test_wrong_settings_are_a_line_of_their_own() -> None:
+async def test_wrong_settings_are_one_line() -> None:
     status, lines, complaint = await run(IMAGE_SERVICE_URL="ftp://x")
     assert (status, lines) == (2, [])
     assert complaint.startswith("wrong settings: IMAGE_SERVICE_URL: ")
 
 
-async def test_a_vendor_need_not_be_examined_and_what_fails_is_a_finding() -> None:
+async def test_vendor_may_lack_a_check_and_its_failure_is_a_finding() -> None:
     looked_at = Subject(
         settings=settings(),
         images=cast(Vendor, Plain()),
@@ -160,7 +160,7 @@ async def found(callback: str, video: str = FAR, *, receiver: bool = False) -> F
     return finding
 
 
-async def test_nothing_is_said_where_the_vendor_calls_nobody_back() -> None:
+async def test_vendor_without_callbacks_needs_no_receiver() -> None:
     assert await CHECKS["callbacks"](subject(settings(), receiver=True)) == []
 
 
@@ -178,7 +178,7 @@ async def test_nothing_is_said_where_the_vendor_calls_nobody_back() -> None:
         ("https://nowhere.example", NEAR, "wrong", "no callback can arrive"),
     ],
 )
-async def test_what_shows_before_the_receiver_runs(
+async def test_findings_before_the_receiver_runs(
     callback: str, video: str, verdict: str, says: str
 ) -> None:
     finding = await found(callback, video)
@@ -186,7 +186,7 @@ async def test_what_shows_before_the_receiver_runs(
     assert f"CALLBACK_URL={callback}" in finding.says
 
 
-async def test_what_a_proxy_alone_can_look_up_is_no_reason_to_refuse() -> None:
+async def test_name_known_only_to_the_proxy_is_no_failure() -> None:
     given = settings(
         callback_url="https://nowhere.example",
         video_service_url=FAR,
@@ -204,9 +204,7 @@ async def test_what_a_proxy_alone_can_look_up_is_no_reason_to_refuse() -> None:
         (JSONResponse({"status": "ok"}, 404), "wrong", "(HTTP 404)"),
     ],
 )
-async def test_who_answers_there_is_asked_while_the_receiver_runs(
-    app: ASGIApp, verdict: str, says: str
-) -> None:
+async def test_running_receiver_is_called(app: ASGIApp, verdict: str, says: str) -> None:
     async with served(app) as base:
         port = base.rpartition(":")[2]
         finding = await asked(f"http://127.0.0.1:{port}/base")
@@ -234,7 +232,7 @@ async def result_hosts(
     return await CHECKS["result hosts"](subject(far, traits, resolve=resolve))
 
 
-async def test_the_users_and_the_vendors_own_are_looked_up() -> None:
+async def test_result_hosts_of_user_and_vendor_are_resolved() -> None:
     traits = Traits(result_hosts=("*.cdn.example", "us.example:444"))
     found = await result_hosts(settings(result_hosts=f"kling.example, {PRIVATE}:8188"), traits)
     named = f"*.cdn.example, {PRIVATE}:8188, kling.example, us.example:444"
@@ -249,7 +247,7 @@ async def test_the_users_and_the_vendors_own_are_looked_up() -> None:
         ("inside.example:80", f"inside.example:80 resolves to {PRIVATE}, which is not public"),
     ],
 )
-async def test_one_that_gives_nothing_is_a_warning(host: str, says: str) -> None:
+async def test_unresolved_host_is_a_warning(host: str, says: str) -> None:
     given = settings(result_hosts=f"kling.example,{host}")
     [finding] = await result_hosts(given, NONE)
     assert finding.verdict is Verdict.WARNING
@@ -260,7 +258,7 @@ async def test_one_that_gives_nothing_is_a_warning(host: str, says: str) -> None
     assert await CHECKS["result hosts"](near) == []
 
 
-async def test_a_resolver_that_says_nothing_is_not_waited_for(
+async def test_silent_resolver_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def never(host: str, port: int) -> list[Address]:
@@ -272,7 +270,7 @@ async def test_a_resolver_that_says_nothing_is_not_waited_for(
     assert finding.verdict is Verdict.WARNING
 
 
-async def test_of_the_vendors_own_one_that_is_known_is_enough() -> None:
+async def test_one_resolved_host_of_the_vendor_is_enough() -> None:
     some, none = (
         Traits(result_hosts=("*.gone.example", "*.cdn.example")),
         Traits(result_hosts=("*.gone.example", "v1.gone.example")),
@@ -306,14 +304,14 @@ async def told(headers: Mapping[str, str], **given: str) -> list[str]:
         ("http://nowhere.example", {}, None),
     ],
 )
-async def test_a_comfyui(url: str, headers: dict[str, str], says: str | None) -> None:
+async def test_comfyui_findings(url: str, headers: dict[str, str], says: str | None) -> None:
     found = await told(headers, image_service_url=url, **COMFYUI, **KLING)
     assert len(found) == (says is not None)
     assert all(each.startswith(str(says)) for each in found)
 
 
 @pytest.mark.parametrize(("headers", "warned"), [({"X-API-Key": "k"}, 1), ({}, 0)])
-async def test_a_video_service_that_fetches_from_a_guarded_comfyui(
+async def test_video_service_that_fetches_from_a_guarded_comfyui(
     headers: dict[str, str], warned: int
 ) -> None:
     found = await told(headers, **COMFYUI)
@@ -327,10 +325,10 @@ async def test_a_video_service_that_fetches_from_a_guarded_comfyui(
     [("http://kling.example", 1), ("https://kling.example", 0), ("http://127.0.0.1:9", 0)],
 )
 @pytest.mark.parametrize("vendor", [KLING, OWN], ids=["kling", "of the user"])
-async def test_a_video_vendors_key(url: str, warned: int, vendor: dict[str, str]) -> None:
+async def test_key_of_the_video_vendor(url: str, warned: int, vendor: dict[str, str]) -> None:
     assert len(await told({}, video_service_url=url, **vendor)) == warned
 
 
-async def test_services_of_the_small_contract_are_shown_none() -> None:
+async def test_services_of_the_contract_get_no_key() -> None:
     here = {"image_service_url": "http://us.example", "video_service_url": "http://us.example"}
     assert await told({}, **here) == []

@@ -45,7 +45,7 @@ def mistakes(nodes: Json, **settings: Any) -> str:
     return str(error.value)
 
 
-def test_by_titles() -> None:
+def test_titles_bind() -> None:
     binding = bound(example())
     assert binding.targets == {
         Role.SEED: (Target("3", "seed"),),
@@ -57,14 +57,14 @@ def test_by_titles() -> None:
     assert binding.output == "9"
 
 
-def test_an_unmarked_graph_with_one_sampler_binds_itself() -> None:
+def test_graph_with_one_sampler_binds_itself() -> None:
     binding = bound(example(titles=False), sized=True)
     assert binding.targets == bound(example()).targets
     assert binding.output == "9"
     assert set(bound(example(titles=False)).targets) == {Role.PROMPT, Role.SEED, Role.PREFIX}
 
 
-def test_a_flux_graph_binds_itself() -> None:
+def test_flux_graph_binds_itself() -> None:
     assert bound(FLUX).targets == {
         Role.PROMPT: (Target("6", "text"),),
         Role.SEED: (Target("25", "noise_seed"),),
@@ -72,14 +72,14 @@ def test_a_flux_graph_binds_itself() -> None:
     }
 
 
-def test_a_text_that_comes_from_a_node_of_its_own_is_bound_there() -> None:
+def test_text_from_another_node_is_bound_there() -> None:
     encode = {"class_type": "CLIPTextEncode", "inputs": {"text": ["20", 0], "clip": ["4", 1]}}
     words = {"class_type": "PrimitiveStringMultiline", "inputs": {"value": "a cat"}}
     nodes = example(titles=False, n6=encode, n20=words)
     assert bound(nodes).targets[Role.PROMPT] == (Target("20", "value"),)
 
 
-def test_a_graph_without_a_sampler_needs_no_seed() -> None:
+def test_graph_without_a_sampler_needs_no_seed() -> None:
     binding = bound(example(WITHOUT_MODELS))
     assert binding.targets[Role.PROMPT] == (Target("3", "string"),)
     assert Role.SEED not in binding.targets
@@ -88,7 +88,7 @@ def test_a_graph_without_a_sampler_needs_no_seed() -> None:
 ANY: Json = {"class_type": "MySampler", "inputs": {"model": ["4", 0], "seed": 5}}
 
 
-def test_only_without_a_sampler_that_is_known_is_any_seed_taken() -> None:
+def test_any_seed_is_bound_only_without_a_known_sampler() -> None:
     binding = bound(example(WITHOUT_MODELS, titles=False, n20=ANY), bindings="prompt=3.string")
     assert binding.targets[Role.SEED] == (Target("20", "seed"),)
     noise = {"class_type": "MyNoise", "inputs": {"noise_seed": 5}}
@@ -103,7 +103,7 @@ def saver(prefix: object) -> Json:
     return {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": prefix}}
 
 
-def test_a_prefix_that_comes_from_elsewhere_is_bound_there_or_refused() -> None:
+def test_prefix_from_another_node_is_bound_there_or_refused() -> None:
     words = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
     nodes = example(titles=False, n9=saver(["20", 0]), n20=words)
     assert "9.filename_prefix comes from node 20, which is to be bound" in mistakes(nodes)
@@ -112,31 +112,31 @@ def test_a_prefix_that_comes_from_elsewhere_is_bound_there_or_refused() -> None:
 
 
 @pytest.mark.parametrize("more", ["", ",9.filename_prefix"])
-def test_a_prefix_of_another_saver_names_another_file(more: str) -> None:
+def test_prefix_of_another_saver_names_another_file(more: str) -> None:
     bindings = f"prefix=10.filename_prefix{more}"
     found = mistakes(example(n10=saver("x")), bindings=bindings)
     assert "COMFYUI_BINDINGS: prefix=10.filename_prefix names another node's file" in found
 
 
-def test_the_map_comes_before_titles_and_may_name_several_inputs() -> None:
+def test_map_overrides_titles_and_may_name_several_inputs() -> None:
     nodes = example(n13={"class_type": "RandomNoise", "inputs": {"noise_seed": 0}})
     binding = bound(nodes, bindings="seed=3.seed,13.noise_seed prompt=7.text")
     assert binding.targets[Role.SEED] == (Target("3", "seed"), Target("13", "noise_seed"))
     assert binding.targets[Role.PROMPT] == (Target("7", "text"),)
 
 
-def test_an_input_may_have_a_dot_and_a_node_a_colon() -> None:
+def test_input_may_have_a_dot_and_node_a_colon() -> None:
     node = {"class_type": "X", "inputs": {"size.width": 1}}
     binding = bound({**example(), "12:3": node}, bindings="width=12:3.size.width")
     assert binding.targets[Role.WIDTH] == (Target("12:3", "size.width"),)
 
 
 @pytest.mark.parametrize("said", ["9", "genvideo:output"])
-def test_the_output_is_named_by_its_id_or_its_title(said: str) -> None:
+def test_output_is_named_by_id_or_title(said: str) -> None:
     assert bound(example(), output=said).output == "9"
 
 
-def test_every_mistake_is_named_at_once_behind_its_setting() -> None:
+def test_every_mistake_is_named_at_once_after_its_setting() -> None:
     nodes = example(n10={"class_type": "X", "inputs": {}, "_meta": {"title": "genvideo:promt"}})
     found = mistakes(
         nodes,
@@ -157,27 +157,27 @@ def test_every_mistake_is_named_at_once_behind_its_setting() -> None:
     assert found.count("COMFYUI_BINDINGS: ") == 1
 
 
-def test_what_is_said_wrong_is_not_asked_for_as_well() -> None:
+def test_wrong_binding_is_not_also_reported_as_missing() -> None:
     nodes = example(WITHOUT_MODELS, titles=False)
     assert "which input takes the prompt?" in mistakes(nodes)
     assert "which input" not in mistakes(nodes, bindings="prompt=66.string")
 
 
-def test_a_number_takes_no_text_and_a_truth_is_no_number() -> None:
+def test_text_and_boolean_are_no_numbers() -> None:
     nodes = example(n10={"class_type": "X", "inputs": {"on": True}})
     found = mistakes(nodes, bindings="prompt=3.steps seed=10.on")
     assert "3.steps takes no text" in found
     assert "10.on takes no whole number" in found
 
 
-def test_a_marked_node_without_a_fitting_input_is_a_mistake() -> None:
+def test_marked_node_without_a_fitting_input_is_a_mistake() -> None:
     node = {"class_type": "X", "inputs": {"a": 1}, "_meta": {"title": "genvideo:prompt"}}
     assert "node 6 (genvideo:prompt): has no input that takes the prompt" in mistakes(
         example(n6=node)
     )
 
 
-def test_two_ways_are_none() -> None:
+def test_two_candidates_bind_nothing() -> None:
     sampler = example()["3"]
     again = {**sampler, "inputs": {**sampler["inputs"], "positive": ["7", 0]}}
     found = mistakes(example(titles=False, n33=again))
@@ -185,7 +185,7 @@ def test_two_ways_are_none() -> None:
     assert "which input takes the seed (3.seed, 33.seed may be meant)?" in found
 
 
-def test_conditions_that_are_combined_are_not_guessed_at() -> None:
+def test_combined_conditions_are_not_guessed() -> None:
     sampler = example()["3"]
     inputs = {"conditioning_1": ["6", 0], "conditioning_2": ["7", 0]}
     nodes = example(
@@ -196,26 +196,26 @@ def test_conditions_that_are_combined_are_not_guessed_at() -> None:
     assert "which input takes the prompt? Set prompt=NODE.INPUT" in mistakes(nodes)
 
 
-def test_a_text_of_the_samplers_own_is_not_what_its_positive_comes_of() -> None:
+def test_samplers_own_text_is_not_its_positive_prompt() -> None:
     sampler = example()["3"]
     own = {**sampler, "inputs": {**sampler["inputs"], "text": "a note"}}
     binding = bound(example(titles=False, n3=own))
     assert binding.targets[Role.PROMPT] == (Target("6", "text"),)
 
 
-def test_a_circle_of_conditions_ends() -> None:
+def test_circular_conditions_end() -> None:
     circle = {"class_type": "X", "inputs": {"conditioning": ["6", 0]}}
     assert "which input takes the prompt?" in mistakes(example(titles=False, n6=circle))
 
 
-def test_a_size_that_is_set_needs_inputs_for_it() -> None:
+def test_size_needs_inputs_for_it() -> None:
     latent = {"class_type": "LoadLatent", "inputs": {}}
     found = mistakes(example(titles=False, n5=latent), sized=True)
     assert "which input takes the width?" in found
     assert "which input takes the height?" in found
 
 
-def test_the_output_must_be_one() -> None:
+def test_output_must_be_unique() -> None:
     assert "no node saves an image" in mistakes(example(titles=False, n9=None))
     two = example(titles=False, n10=example()["9"])
     assert "it may be any of 9 (SaveImage), 10 (SaveImage)" in mistakes(two)
@@ -226,7 +226,7 @@ WEBM = {"class_type": "SaveWEBM", "inputs": {"images": ["8", 0], "filename_prefi
 
 
 @pytest.mark.parametrize(("saves", "kind"), [(VIDEO, "SaveVideo"), (WEBM, "SaveWEBM")])
-def test_a_video_is_no_result(saves: dict[str, Any], kind: str) -> None:
+def test_video_is_no_result(saves: dict[str, Any], kind: str) -> None:
     """Whether it is the only file, named, or marked; beside an image it is passed over."""
     why = f"node 10 ({kind}) saves a video, but the result must be an image"
     assert why in mistakes(example(titles=False, n9=None, n10=saves))

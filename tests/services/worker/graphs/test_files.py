@@ -39,11 +39,11 @@ def refusal(node: Json, **said: Any) -> str:
     ],
     ids=lambda it: it["class_type"] if isinstance(it, dict) else "",
 )
-def test_the_servers_own_nodes_are_known(node: Json, first: str, second: str) -> None:
+def test_known_nodes_of_the_server(node: Json, first: str, second: str) -> None:
     assert names(node) == names(node, output="9") == [first, second]
 
 
-def test_a_node_that_is_not_known_is_refused_with_what_to_say() -> None:
+def test_unknown_node_is_refused_with_the_remedy() -> None:
     """It may name its files in another way, and the same picture would be made again."""
     why = refusal(saver("SaveAsToldTo"))
     assert why.startswith("COMFYUI_OUTPUT: how node 9 (SaveAsToldTo) names its files is not known")
@@ -60,7 +60,7 @@ def test_a_node_that_is_not_known_is_refused_with_what_to_say() -> None:
         ("9=image.PNG", ["image.PNG"]),
     ],
 )
-def test_a_node_that_is_not_known_is_taken_with_the_name_of_its_first_file(
+def test_unknown_node_is_accepted_with_the_name_of_its_first_file(
     said: str, expected: list[str]
 ) -> None:
     assert names(saver("SaveAsToldTo"), output=said) == expected
@@ -68,7 +68,7 @@ def test_a_node_that_is_not_known_is_taken_with_the_name_of_its_first_file(
 
 
 @pytest.mark.parametrize("said", ["picture_00001_.png", "image_00007_.png", "image_00001_", "a/b"])
-def test_what_is_no_name_of_a_first_file_is_refused(said: str) -> None:
+def test_invalid_name_of_a_first_file_is_refused(said: str) -> None:
     why = refusal(saver("SaveAsToldTo"), output=f"9={said}")
     assert why.startswith(f"COMFYUI_OUTPUT: {said} names no first file")
 
@@ -81,11 +81,11 @@ def test_what_is_no_name_of_a_first_file_is_refused(said: str) -> None:
         (saver("SaveAsToldTo"), "9=image_00001_.tiff"),
     ],
 )
-def test_a_format_that_is_not_stored_is_refused(node: Json, said: str) -> None:
+def test_unsupported_format_is_refused(node: Json, said: str) -> None:
     assert "and the result is to be one of .png, .jpg" in refusal(node, output=said)
 
 
-def test_a_prefix_that_goes_through_another_node_has_the_name_said() -> None:
+def test_prefix_through_another_node_needs_a_name() -> None:
     nodes = example(
         titles=False,
         n9=saver("SaveImage", filename_prefix=["20", 0]),
@@ -97,7 +97,7 @@ def test_a_prefix_that_goes_through_another_node_has_the_name_said() -> None:
     assert plan_of(nodes, output="9=image_00001_.png", **bound).binding.naming is not None
 
 
-def test_a_node_without_a_prefix_of_ours_is_refused_whatever_is_said() -> None:
+def test_node_without_our_prefix_is_refused() -> None:
     node = {"class_type": "Upload", "inputs": {"images": ["8", 0]}}
     assert "is not known" in refusal(node, output="9")
     assert "the prefix of node 9 (Upload) is bound nowhere" in refusal(
@@ -105,7 +105,7 @@ def test_a_node_without_a_prefix_of_ours_is_refused_whatever_is_said() -> None:
     )
 
 
-def test_a_preview_is_taken_only_if_somebody_has_named_it() -> None:
+def test_preview_needs_to_be_named() -> None:
     preview = {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}}
     assert "no node saves an image" in refusal(preview)
     assert names(preview, output="9") == []
@@ -113,7 +113,7 @@ def test_a_preview_is_taken_only_if_somebody_has_named_it() -> None:
     assert plan_of(titled).binding.output == "9"
 
 
-def test_a_title_may_have_an_equals_sign() -> None:
+def test_title_may_have_an_equals_sign() -> None:
     node = saver("SaveImage") | {"_meta": {"title": "a=b"}}
     nodes = example(n9=node)
     for said in ("a=b", "a=b=image_00001_.png"):

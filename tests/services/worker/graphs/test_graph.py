@@ -12,7 +12,7 @@ from services.worker.graphs.plan import merged, prompt_id_of, seed_of
 from tests.services.worker.graphs.examples import WITH_MODEL, example, plan_of
 
 
-def test_the_nodes_are_there_with_links_and_values() -> None:
+def test_nodes_have_links_and_values() -> None:
     graph = read_graph(WITH_MODEL)
     sampler = graph.get("3")
     assert sampler is not None
@@ -22,7 +22,7 @@ def test_the_nodes_are_there_with_links_and_values() -> None:
     assert graph.get("77") is graph.get(None) is None
 
 
-def test_filling_it_in_leaves_it_as_it_was() -> None:
+def test_filling_in_leaves_the_graph_unchanged() -> None:
     graph = parse_graph(json.dumps(example()))
     filled = graph.filled({("6", "text"): "猫", ("3", "seed"): 5})
     assert filled["6"]["inputs"] == {"text": "猫", "clip": ["4", 1]}
@@ -43,7 +43,7 @@ def test_filling_it_in_leaves_it_as_it_was() -> None:
         ('{"1": {"class_type": "SaveImage"}}', "no nodes in API format .*: 1"),
     ],
 )
-def test_what_is_no_graph_is_refused_with_the_reason(text: str, why: str) -> None:
+def test_invalid_graph_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(GraphError, match=why):
         parse_graph(text)
 
@@ -55,28 +55,26 @@ def test_what_is_no_graph_is_refused_with_the_reason(text: str, why: str) -> Non
         ('"\\ud800"', "can't be sent: a text"),
     ],
 )
-def test_what_no_request_can_carry_is_refused_in_one_line(value: str, why: str) -> None:
+def test_unsendable_graph_is_refused_in_one_line(value: str, why: str) -> None:
     text = '{"1": {"class_type": "KSampler", "inputs": {"cfg": ' + value + "}}}"
     with pytest.raises(GraphError, match=why) as error:
         parse_graph(text)
     assert "\n" not in str(error.value)
 
 
-def test_a_graph_out_of_a_picture_has_a_servers_notes_that_are_not_sent() -> None:
+def test_servers_notes_from_a_picture_are_not_sent() -> None:
     """They are NaN where a node is one that changes each time."""
     noted = {node_id: {**node, "is_changed": [float("nan")]} for node_id, node in example().items()}
     assert parse_graph(json.dumps(noted)).raw == example()
 
 
-def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+def test_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     file = tmp_path / "graph.json"
     file.write_text(json.dumps(example()), encoding="utf-8-sig")
     assert len(read_graph(file)) == 7
 
 
-def test_a_file_that_cannot_be_read_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "graph.json"
     with pytest.raises(GraphError, match="No such file"):
         read_graph(file)
@@ -91,7 +89,7 @@ def test_a_file_that_cannot_be_read_is_refused(
 FIRST, SECOND = (f"job-0123456789abcdef01234567.image.{number}" for number in (1, 2))
 
 
-def test_the_graph_is_filled_in() -> None:
+def test_graph_is_filled_in() -> None:
     plan = plan_of(example(), width=640)
     order = plan.order(FIRST, prompt="猫", style="ink")
     assert order["6"]["inputs"]["text"] == "猫, ink"
@@ -101,7 +99,7 @@ def test_the_graph_is_filled_in() -> None:
     assert order == plan.order(FIRST, prompt="猫", style="ink")
 
 
-def test_another_attempt_has_another_seed_id_and_file() -> None:
+def test_other_attempt_has_another_seed_id_and_file() -> None:
     plan = plan_of(example())
     first, second = (plan.order(each, prompt="猫", style="") for each in (FIRST, SECOND))
     for node, name in (("3", "seed"), ("9", "filename_prefix")):
@@ -109,7 +107,7 @@ def test_another_attempt_has_another_seed_id_and_file() -> None:
     assert prompt_id_of(FIRST) != prompt_id_of(SECOND)
 
 
-def test_the_prompts_id_is_a_uuid_as_the_server_takes_it() -> None:
+def test_id_of_the_prompt_is_a_canonical_uuid() -> None:
     prompt_id = prompt_id_of(FIRST)
     assert str(uuid.UUID(prompt_id)) == prompt_id == "b15ce7ba-5f0c-5916-be76-a51537891fc9"
     assert prompt_id_of(prompt_id) == prompt_id
@@ -125,9 +123,9 @@ def test_the_prompts_id_is_a_uuid_as_the_server_takes_it() -> None:
         ("{prompt}; {style}, {sharp|soft}", "", "a {style} cat, {sharp|soft}"),
     ],
 )
-def test_prompt_and_style_meet_in_the_template(template: str, style: str, text: str) -> None:
+def test_prompt_and_style_are_joined_by_the_template(template: str, style: str, text: str) -> None:
     assert merged(template, prompt="a {style} cat", style=style) == text
 
 
-def test_a_sampler_weighs_its_steps() -> None:
+def test_sampler_is_weighted_by_its_steps() -> None:
     assert plan_of(example()).weights() == {"3": 20, **dict.fromkeys("456789", 1)}

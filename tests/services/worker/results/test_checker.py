@@ -63,14 +63,14 @@ async def checker() -> AsyncIterator[Checker]:
 
 
 @shared_loop
-async def test_one_that_is_not_there_is_no_bad_one(checker: Checker, tmp_path: Path) -> None:
+async def test_missing_file_is_not_a_bad_result(checker: Checker, tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="No such file"):
         await checker.check(tmp_path / "nothing", "image", KINDS["image"], io.BytesIO())
 
 
 @shared_loop
 @pytest.mark.parametrize(("made", "step", "reason"), HOSTILE.values(), ids=list(HOSTILE))
-async def test_a_hostile_file_is_a_bad_one_and_harms_nothing(
+async def test_hostile_file_is_a_bad_result_and_harmless(
     checker: Checker, tmp_path: Path, made: Callable[[], bytes], step: str, reason: str
 ) -> None:
     before = await pid_of(checker)
@@ -94,7 +94,7 @@ LARGEST: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @shared_loop
 @pytest.mark.parametrize(("made", "step"), LARGEST.values(), ids=list(LARGEST))
-async def test_the_largest_files_that_are_allowed_pass(
+async def test_largest_allowed_files_pass(
     checker: Checker, tmp_path: Path, made: Callable[[], bytes], step: str
 ) -> None:
     before = await pid_of(checker)
@@ -104,7 +104,7 @@ async def test_the_largest_files_that_are_allowed_pass(
 
 
 @shared_loop
-async def test_what_is_stored_is_the_picture_made_anew(checker: Checker, tmp_path: Path) -> None:
+async def test_stored_picture_is_encoded_anew(checker: Checker, tmp_path: Path) -> None:
     out = io.BytesIO(b"of a try before".ljust(10**6))
     path = put(tmp_path, samples.picture("JPEG", comment=b"of somebody"))
     await checker.check(path, "image", KINDS["image"], out)
@@ -118,7 +118,7 @@ class Full(io.BytesIO):
         raise OSError(28, "No space left on device")
 
 
-async def test_a_disk_that_takes_no_picture_is_no_fault_of_the_file(tmp_path: Path) -> None:
+async def test_full_disk_is_not_the_files_fault(tmp_path: Path) -> None:
     path = put(tmp_path, samples.png())
     async with running_checker() as checker:
         with pytest.raises(OSError, match="No space left"):
@@ -126,7 +126,7 @@ async def test_a_disk_that_takes_no_picture_is_no_fault_of_the_file(tmp_path: Pa
         await checker.check(path, "image", KINDS["image"], io.BytesIO())
 
 
-async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
+async def test_child_has_no_environment_and_no_files_and_writes_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLBACK_SECRET", "a-secret-of-the-tests")
@@ -154,7 +154,7 @@ async def test_a_child_has_no_environment_no_file_of_ours_and_writes_none(
 
 
 @pytest.mark.parametrize("killed", [1, 2])
-async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_was_twice(
+async def test_file_is_bad_after_two_killed_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: int
 ) -> None:
     monkeypatch.setattr(module, "COMMAND", child_that(stuck(killed)))
@@ -183,7 +183,7 @@ async def test_a_file_is_tried_again_where_its_check_was_killed_and_bad_when_it_
         "out.write(bytes(200_000))",
     ],
 )
-async def test_a_child_that_overruns_or_babbles_makes_the_file_a_bad_one(
+async def test_child_that_overruns_or_prints_garbage_makes_the_file_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
 ) -> None:
     monkeypatch.setattr(module, "COMMAND", child_that(does))
@@ -195,9 +195,7 @@ async def test_a_child_that_overruns_or_babbles_makes_the_file_a_bad_one(
             await checker.check(put(tmp_path, samples.png()), "image", KINDS["image"], io.BytesIO())
 
 
-async def test_one_that_takes_too_long_is_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slow_check_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "COMMAND", child_that(stuck(2)))
     monkeypatch.setattr(module, "WALL_SECONDS", 0.2)
     others = set(children(os.getpid()))
@@ -211,7 +209,7 @@ async def test_one_that_takes_too_long_is_ended(
     assert set(children(os.getpid())) == others
 
 
-async def test_a_caller_that_gives_up_leaves_no_verdict_to_the_next_one(
+async def test_cancelled_caller_leaves_no_verdict_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "COMMAND", child_that(stuck(1)))
@@ -224,7 +222,7 @@ async def test_a_caller_that_gives_up_leaves_no_verdict_to_the_next_one(
         await checker.check(put(tmp_path, samples.png()), "image", KINDS["image"], io.BytesIO())
 
 
-async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
+async def test_idle_death_of_the_child_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TRIES", 1)
@@ -236,7 +234,7 @@ async def test_a_death_that_no_file_is_to_blame_for_is_none_of_the_two(
         await checker.check(path, "image", KINDS["image"], io.BytesIO())
 
 
-async def test_where_no_child_begins_the_file_is_left_for_later(
+async def test_failed_start_of_the_child_postpones_the_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(tmp_path, samples.png())
@@ -265,7 +263,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_child_ends_in_mid_check_when_its_parent_is_killed(tmp_path: Path) -> None:
+async def test_child_ends_with_its_parent(tmp_path: Path) -> None:
     path = put(tmp_path, samples.png())
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, str(path))
     try:

@@ -64,23 +64,23 @@ def stored(folder: Path, body: bytes, step: str, kinds: tuple[str, ...] = ()) ->
 
 
 @pytest.mark.parametrize(("body", "step"), WHOLE.values(), ids=list(WHOLE))
-def test_a_whole_file_passes(tmp_path: Path, body: bytes, step: str) -> None:
+def test_whole_file_passes(tmp_path: Path, body: bytes, step: str) -> None:
     assert bool(stored(tmp_path, body, step, KINDS[step])) is (step == "image")
 
 
-def test_an_animated_webp_would_come_of_each_attempt(tmp_path: Path) -> None:
+def test_animated_webp_is_refused_for_good(tmp_path: Path) -> None:
     with pytest.raises(WrongKind, match="animated"):
         stored(tmp_path, samples.picture("WEBP", **ANIMATED), "image", KINDS["image"])
 
 
 @pytest.mark.parametrize(("body", "step", "reason"), FOREIGN)
-def test_what_is_no_result_is_refused(tmp_path: Path, body: bytes, step: str, reason: str) -> None:
+def test_invalid_results_are_refused(tmp_path: Path, body: bytes, step: str, reason: str) -> None:
     with pytest.raises(BadResult, match=reason):
         stored(tmp_path, body, step)
 
 
 @pytest.mark.parametrize(("body", "step", "reason"), OTHER_KINDS)
-def test_a_file_of_another_kind_is_none_that_another_attempt_would_mend(
+def test_file_of_another_kind_is_refused_for_good(
     tmp_path: Path, body: bytes, step: str, reason: str
 ) -> None:
     with pytest.raises(WrongKind, match=reason) as refused:
@@ -90,7 +90,7 @@ def test_a_file_of_another_kind_is_none_that_another_attempt_would_mend(
 
 @pytest.mark.parametrize("name", list(WHOLE))
 @given(data=st.data())
-def test_a_cut_file_is_refused_or_all_of_it_that_counts_is_there(
+def test_truncated_file_is_refused_unless_its_content_is_complete(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:
     """Behind the last pixel and the last frame there may be labels, and the checksum of nothing."""
@@ -107,7 +107,7 @@ def test_a_cut_file_is_refused_or_all_of_it_that_counts_is_there(
 
 @pytest.mark.parametrize("name", list(WHOLE))
 @given(data=st.data())
-def test_damage_is_refused_or_harmless_and_never_another_error(
+def test_damage_is_refused_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:
     body, step = WHOLE[name]
@@ -118,7 +118,7 @@ def test_damage_is_refused_or_harmless_and_never_another_error(
         stored(tmp_path_factory.getbasetemp(), bytes(damaged), step, KINDS[step])
 
 
-def test_a_video_of_which_no_picture_can_be_decoded_is_refused(tmp_path: Path) -> None:
+def test_video_without_a_decodable_picture_is_refused(tmp_path: Path) -> None:
     """All the frames of its index are there."""
     body = bytearray(samples.mp4())
     data = body.index(b"mdat") + 4
@@ -161,9 +161,7 @@ TELLING = {
 
 
 @pytest.mark.parametrize("body", TELLING.values(), ids=list(TELLING))
-def test_the_pixels_are_stored_and_what_tells_of_their_making_is_not(
-    tmp_path: Path, body: bytes
-) -> None:
+def test_only_pixels_are_stored(tmp_path: Path, body: bytes) -> None:
     kept = stored(tmp_path, body, "image", KINDS["image"])
     assert SECRET.encode() not in kept
     before, after = Image.open(io.BytesIO(body)), Image.open(io.BytesIO(kept))
@@ -185,7 +183,7 @@ def test_the_pixels_are_stored_and_what_tells_of_their_making_is_not(
         ("JPEG", "CMYK", PROFILE),
     ],
 )
-def test_what_is_no_profile_of_colours_is_not_stored(
+def test_invalid_colour_profile_is_not_stored(
     tmp_path: Path, kind: str, mode: str, found: bytes
 ) -> None:
     body = samples.picture(kind, mode, icc_profile=found)

@@ -47,7 +47,7 @@ def noise(side: int) -> bytes:
     [drawn(300, 750), drawn(750, 300), drawn(512, 512, mode="RGBA")],
     ids=["2:5", "5:2", "RGBA"],
 )
-async def test_what_will_do_is_taken_as_it_is(
+async def test_fitting_picture_is_taken_unchanged(
     checker: Checker, tmp_path: Path, body: bytes
 ) -> None:
     fitted = await checker.fitted(put(tmp_path, body), BOUNDS)
@@ -63,7 +63,7 @@ async def test_what_will_do_is_taken_as_it_is(
     ],
     ids=["too large", "of another kind", "with transparency"],
 )
-async def test_what_will_not_becomes_another_jpeg_of_the_same_size(
+async def test_other_picture_becomes_a_jpeg_of_the_same_size(
     checker: Checker, tmp_path: Path, body: bytes, kinds: tuple[str, ...]
 ) -> None:
     fitted = await checker.fitted(put(tmp_path, body), replace(BOUNDS, kinds=kinds))
@@ -84,7 +84,7 @@ async def test_what_will_not_becomes_another_jpeg_of_the_same_size(
     ],
     ids=["short", "tall", "no picture", "cut short", "huge"],
 )
-async def test_what_never_will_is_refused_for_good(
+async def test_impossible_picture_is_refused_for_good(
     checker: Checker, tmp_path: Path, body: bytes, reason: str
 ) -> None:
     with pytest.raises(RefusedForGood, match=reason):
@@ -95,16 +95,14 @@ async def test_what_never_will_is_refused_for_good(
         await checker.fitted(tmp_path / "nothing", BOUNDS)
 
 
-async def test_the_largest_that_is_stored_needs_no_more_memory_than_there_is(
-    checker: Checker, tmp_path: Path
-) -> None:
+async def test_largest_stored_picture_fits_into_memory(checker: Checker, tmp_path: Path) -> None:
     bounds = Bounds(kinds=("JPEG",), max_bytes=10_000_000, min_side=300, max_ratio=2.5)
     picture = put(tmp_path, hostile.white_png(8000, 5000))
     assert (await checker.fitted(picture, bounds)).is_new
     assert peak(await pid_of(checker)) < CHILD_MEGABYTES
 
 
-async def test_one_of_which_the_process_dies_is_refused_and_no_attempt_is_used_up(
+async def test_picture_that_kills_the_child_is_refused_without_an_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = COMMAND[3].replace(

@@ -35,7 +35,7 @@ async def submit_video(vendor: StubVendor) -> str:
         )
 
 
-async def test_an_image_is_submitted_with_our_id_and_the_token() -> None:
+async def test_image_is_submitted_with_our_id_and_the_token() -> None:
     vendor = StubVendor({IMAGE_SUBMIT: [ACCEPTED]})
     assert await submit_image(vendor) == "v1"
     assert vendor.asked == [IMAGE_SUBMIT]
@@ -43,7 +43,7 @@ async def test_an_image_is_submitted_with_our_id_and_the_token() -> None:
     assert vendor.requests[-1].headers["x-slot-token"] == "7"
 
 
-async def test_a_video_is_submitted_as_the_contract_says() -> None:
+async def test_video_is_submitted_as_in_the_contract() -> None:
     vendor = StubVendor({VIDEO_SUBMIT: [ACCEPTED]})
     assert await submit_video(vendor) == "v1"
     assert vendor.body() == {
@@ -56,7 +56,7 @@ async def test_a_video_is_submitted_as_the_contract_says() -> None:
     assert vendor.requests[-1].headers["x-slot-token"] == "7"
 
 
-async def test_a_refused_duplicate_is_adopted_and_not_paid_again() -> None:
+async def test_refused_duplicate_is_adopted_and_not_paid_again() -> None:
     """An earlier submit arrived after all."""
     vendor = StubVendor(
         {
@@ -68,7 +68,7 @@ async def test_a_refused_duplicate_is_adopted_and_not_paid_again() -> None:
     assert vendor.asked == [VIDEO_SUBMIT, VIDEO_STATUS]
 
 
-async def test_a_refusal_stays_one_when_nothing_is_there() -> None:
+async def test_refusal_without_a_duplicate_stays() -> None:
     vendor = StubVendor(
         {VIDEO_STATUS: [UNKNOWN], VIDEO_SUBMIT: [reply(400, code=1301, message="content")]}
     )
@@ -86,14 +86,14 @@ async def test_a_refusal_stays_one_when_nothing_is_there() -> None:
         (httpx.Response(202, content=b'["list"]'), OutcomeUnknown),
     ],
 )
-async def test_a_submit_is_tried_once_a_call(answer: Answer, kind: type[Exception]) -> None:
+async def test_submit_is_tried_once_a_call(answer: Answer, kind: type[Exception]) -> None:
     vendor = StubVendor({IMAGE_SUBMIT: [answer]})
     with pytest.raises(kind):
         await submit_image(vendor)
     assert vendor.asked == [IMAGE_SUBMIT]
 
 
-async def test_a_refusal_that_cannot_be_looked_into_is_tried_again() -> None:
+async def test_refusal_that_cannot_be_checked_is_tried_again() -> None:
     """It may be one of a duplicate, which would be lost as a refusal."""
     vendor = StubVendor({IMAGE_STATUS: [reply(503)], IMAGE_SUBMIT: [reply(400, code=1201)]})
     with pytest.raises(RefusedForNow):
@@ -116,7 +116,7 @@ async def video_status(asked: str = VIDEO, **told: object) -> VendorStatus:
     return status
 
 
-async def test_the_words_of_both_services() -> None:
+async def test_states_of_both_services() -> None:
     for words, ask in (
         (("queued", "succeeded", "failed"), image_status),
         (("submitted", "succeed", "failed"), video_status),
@@ -160,7 +160,7 @@ async def test_any_percent_is_brought_into_range(percent: bytes, shown: int) -> 
         b"null",
     ],
 )
-async def test_a_status_that_does_not_fit_is_no_news(body: bytes) -> None:
+async def test_invalid_status_is_ignored(body: bytes) -> None:
     vendor = StubVendor({VIDEO_STATUS: [httpx.Response(200, content=body)]})
     async with vendor.client() as http:
         with pytest.raises(OutcomeUnknown):
@@ -178,7 +178,7 @@ async def test_a_status_that_does_not_fit_is_no_news(body: bytes) -> None:
         (VIDEO, {"external_id": 7}, False),
     ],
 )
-async def test_a_status_of_another_generation_is_no_news(
+async def test_status_of_another_generation_is_ignored(
     asked: str, told: dict[str, object], is_ours: bool
 ) -> None:
     """Else one job would get the file of another."""
@@ -190,7 +190,7 @@ async def test_a_status_of_another_generation_is_no_news(
 
 
 @pytest.mark.parametrize("code", [202, 400])
-async def test_a_submit_that_is_answered_for_another_generation_may_have_arrived(code: int) -> None:
+async def test_submit_answered_for_another_generation_may_have_arrived(code: int) -> None:
     """Also if it is refused as a duplicate, and the look-up finds another one."""
     told = reply(code, code=1201, job_id="v2", external_id=OTHER)
     known = reply(job_id="v2", status="processing", external_id=OTHER)
@@ -199,14 +199,14 @@ async def test_a_submit_that_is_answered_for_another_generation_may_have_arrived
         await submit_video(vendor)
 
 
-async def test_a_result_of_another_generation_is_no_result() -> None:
+async def test_result_of_another_generation_is_ignored() -> None:
     answer = reply(job_id="v2", asset_url="http://v/2.png")
     async with StubVendor({"GET /img/result/v1": [answer]}).client() as http:
         with pytest.raises(OutcomeUnknown, match="another generation"):
             await ImageService(http).result_url("v1")
 
 
-async def test_an_address_with_half_a_character_is_none() -> None:
+async def test_address_with_a_broken_character_is_none() -> None:
     """Another one would be fetched; a success without one is asked again for a while."""
     status = await video_status(status="succeed", video_url=f"http://v/{CUT}.mp4")
     assert (status.state, status.url) == ("succeeded", None)
@@ -216,7 +216,7 @@ async def test_an_address_with_half_a_character_is_none() -> None:
             await ImageService(http).result_url("v1")
 
 
-async def test_an_id_with_half_a_character_is_none() -> None:
+async def test_id_with_a_broken_character_is_none() -> None:
     with pytest.raises(OutcomeUnknown, match="without its job_id"):
         await submit_video(StubVendor({VIDEO_SUBMIT: [reply(202, job_id=f"v{CUT}")]}))
     with pytest.raises(OutcomeUnknown, match="unexpected form"):
@@ -231,9 +231,7 @@ async def test_an_id_with_half_a_character_is_none() -> None:
         (reply(404), None),
     ],
 )
-async def test_an_image_that_has_just_succeeded_may_not_have_an_address_yet(
-    answer: Answer, url: str | None
-) -> None:
+async def test_new_success_may_lack_its_address(answer: Answer, url: str | None) -> None:
     vendor = StubVendor(
         {IMAGE_STATUS: [reply(job_id="v1", status="succeeded")], "GET /img/result/v1": [answer]}
     )
@@ -244,7 +242,7 @@ async def test_an_image_that_has_just_succeeded_may_not_have_an_address_yet(
         assert await images.address(status) == url
 
 
-async def test_cancel_is_asked_for_and_may_be_missing() -> None:
+async def test_cancel_may_be_missing() -> None:
     path = "POST /api/jobs/v1/cancel"
     vendor = StubVendor({path: [reply(cancelled=True), reply(404), reply(503)]})
     async with vendor.client() as http:
@@ -274,7 +272,7 @@ async def found(answer: Answer) -> tuple[Finding, StubVendor]:
     return finding, vendor
 
 
-async def test_a_404_in_json_is_right_and_nothing_else_is_asked() -> None:
+async def test_json_404_is_right_and_nothing_else_is_asked() -> None:
     finding, vendor = await found(reply(404, code="not_found"))
     assert finding == Finding("image service", Verdict.OK, "answers at http://vendor (COMFYUI_URL)")
     [asked] = vendor.asked
@@ -301,14 +299,14 @@ async def test_a_404_in_json_is_right_and_nothing_else_is_asked() -> None:
         (reply(429, code=1303), "warning", "code 1303"),
     ],
 )
-async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> None:
+async def test_unexpected_servers(answer: Answer, verdict: str, says: str) -> None:
     finding, _ = await found(answer)
     assert finding.verdict == verdict
     assert says in finding.says
     assert "\n" not in finding.says
 
 
-async def test_no_password_of_the_address_is_told() -> None:
+async def test_password_of_the_address_is_not_shown() -> None:
     http = httpx.AsyncClient(
         base_url="http://us:hunter2@vendor", transport=StubVendor(Any(reply(401))).transport()
     )
@@ -319,7 +317,7 @@ async def test_no_password_of_the_address_is_told() -> None:
         assert "http://vendor" in finding.says
 
 
-async def test_klings_own_api_in_the_place_of_a_proxy_is_noticed() -> None:
+async def test_klings_own_api_in_place_of_a_proxy_is_recognised() -> None:
     refused = reply(401, code=1001, message="Authorization is empty", request_id="r")
     async with StubVendor(Any(refused)).client() as http:
         [finding] = await VideoService(http).examined()

@@ -18,13 +18,13 @@ from tests.services.worker.vendors.comfyui.clients import URL, Silent, images_at
 from tests.services.worker.vendors.stub import StubVendor, reply
 
 
-async def test_a_success_has_the_bound_nodes_file() -> None:
+async def test_success_has_the_file_of_the_bound_node() -> None:
     other = {"images": [{"filename": "other.png", "subfolder": "", "type": "output"}]}
     found = await told(bodies.completed({"50": other, "9": {"images": [IMAGE]}}))
     assert found == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
 
 
-async def test_a_temporary_file_is_taken_only_of_a_preview_that_was_named() -> None:
+async def test_temporary_file_counts_only_for_a_named_preview() -> None:
     preview = {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}}
     named: dict[str, Any] = {"nodes": example(n9=preview), "output": "9"}
     temporary = {"filename": "ComfyUI_temp_a_00001_.png", "subfolder": "", "type": "temp"}
@@ -38,19 +38,19 @@ async def test_a_temporary_file_is_taken_only_of_a_preview_that_was_named() -> N
 @pytest.mark.parametrize(
     "outputs", [{}, {"9": {"text": ["猫"]}}, {"9": {"images": [{}]}}, {"9": 5}]
 )
-async def test_a_success_without_a_file_is_final(outputs: dict[str, Any]) -> None:
+async def test_success_without_a_file_is_final(outputs: dict[str, Any]) -> None:
     found = await told(bodies.completed(outputs))
     assert (found.state, found.final) == ("failed", True)
     assert "its node 9 (genvideo:output) gave no file" in found.message
 
 
-async def test_outputs_of_a_run_that_was_interrupted_are_no_success() -> None:
+async def test_outputs_of_an_interrupted_run_are_no_success() -> None:
     found = await told(bodies.failed("cancelled", bodies.INTERRUPTED, {"9": {"images": [IMAGE]}}))
     assert (found.state, found.url, found.final) == ("failed", None, False)
     assert found.message == "It was cancelled at the ComfyUI."
 
 
-async def test_what_was_cancelled_while_it_ran_is_over_when_the_server_says_so() -> None:
+async def test_cancelled_run_ends_when_the_server_says_so() -> None:
     """Its cancel is granted at once, and takes effect at the next node."""
     words = ("in_progress", "in_progress", "cancelled")
     answers = {CANCEL: [reply(cancelled=True)], JOB: [bodies.job(word) for word in words]}
@@ -63,7 +63,7 @@ async def test_what_was_cancelled_while_it_ran_is_over_when_the_server_says_so()
     assert states == ["running", "running", "failed"]
 
 
-async def test_completed_alone_is_a_success() -> None:
+async def test_only_completed_is_a_success() -> None:
     found = await told(bodies.completed({"9": {"images": [IMAGE]}}, completed=False))
     assert found.state == "failed"
 
@@ -79,9 +79,7 @@ async def test_completed_alone_is_a_success() -> None:
         ("ValueError", True),
     ],
 )
-async def test_a_failed_run_says_what_failed_without_the_servers_folders(
-    kind: str, final: bool
-) -> None:
+async def test_failed_run_has_a_reason_without_the_servers_folders(kind: str, final: bool) -> None:
     message = "cannot identify '/opt/ComfyUI/input/bad.png' or 'C:\\ComfyUI\\input\\bad.png'\n"
     answers = {JOB: [bodies.failed("failed", bodies.execution_error(kind, message))], FREE: [DONE]}
     found = await status(answers)
@@ -94,7 +92,7 @@ async def test_a_failed_run_says_what_failed_without_the_servers_folders(
         assert kept not in found.message
 
 
-async def test_a_failure_is_read_however_large_the_graph() -> None:
+async def test_failure_is_read_whatever_the_size_of_the_graph() -> None:
     """The whole graph is in the answer three times, with an escape for each character."""
     text = "é" * (MAX_BYTES // 2 - 1024)
     nodes = example()
@@ -109,7 +107,7 @@ async def test_a_failure_is_read_however_large_the_graph() -> None:
     assert (found.state, found.message) == ("failed", "node 3 (KSampler): TypeError: no")
 
 
-async def test_a_server_out_of_memory_is_told_to_free_some_once() -> None:
+async def test_server_out_of_memory_is_asked_once_to_free_some() -> None:
     answer = bodies.failed("failed", bodies.execution_error("torch.OutOfMemoryError", "CUDA"))
     vendor = StubVendor({JOB: [answer], FREE: [bodies.TROUBLE]})
     async with images_at(vendor) as images:
@@ -121,7 +119,7 @@ async def test_a_server_out_of_memory_is_told_to_free_some_once() -> None:
     assert vendor.body(1) == {"unload_models": True, "free_memory": True}
 
 
-async def test_an_end_ends_the_listening() -> None:
+async def test_listening_ends_with_the_run() -> None:
     vendor = StubVendor({JOB: [bodies.job("in_progress"), bodies.completed({"9": IMAGE})]})
     silent = Silent()
     async with vendor.client() as http:
@@ -140,7 +138,7 @@ def mistake(message: str, outputs: object) -> dict[str, Any]:
     }
 
 
-def test_a_mistake_that_keeps_our_output_from_being_made_is_told_first() -> None:
+def test_mistake_that_prevents_our_output_comes_first() -> None:
     errors = {"4": mistake("elsewhere", ["50"]), "6": mistake("ours", ["9"])}
     answer = httpx.Response(400, json={"error": {"message": "all"}, "node_errors": errors})
     assert "node 6 (X): ours" in refusal(answer, output="9").message
@@ -148,7 +146,7 @@ def test_a_mistake_that_keeps_our_output_from_being_made_is_told_first() -> None
 
 
 @pytest.mark.parametrize("outputs", [None, 5, True, "19", {"9": 1}])
-def test_outputs_that_are_no_list_are_none(outputs: object) -> None:
+def test_invalid_outputs_are_ignored(outputs: object) -> None:
     errors = {"4": mistake("elsewhere", outputs)}
     assert not touches({"node_errors": errors}, "9")
     assert touches({"node_errors": errors}, "4")

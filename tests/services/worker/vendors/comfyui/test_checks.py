@@ -40,7 +40,7 @@ async def found(vendor: StubVendor, plan: Plan | None = None) -> dict[str, Findi
     return {each.check: each for each in told}
 
 
-async def test_a_server_that_fits_is_told_check_by_check_and_nothing_is_queued() -> None:
+async def test_suitable_server_passes_each_check_and_nothing_is_queued() -> None:
     vendor = server()
     told = await found(vendor)
     assert {name: (each.verdict, each.says) for name, each in told.items()} == {
@@ -74,9 +74,7 @@ async def test_a_server_that_fits_is_told_check_by_check_and_nothing_is_queued()
         (reply(503), "warning", "is unavailable for now"),
     ],
 )
-async def test_where_nobody_lets_us_in_that_alone_is_told(
-    answer: Answer, verdict: str, says: str
-) -> None:
+async def test_refused_login_is_the_only_finding(answer: Answer, verdict: str, says: str) -> None:
     vendor = StubVendor({STATS: [answer]})
     [only] = (await found(vendor)).values()
     assert (only.check, only.verdict, says in only.says) == ("ComfyUI", verdict, True), only.says
@@ -95,7 +93,7 @@ async def test_where_nobody_lets_us_in_that_alone_is_told(
         ("mine", "warning", "does not say its version"),
     ],
 )
-async def test_its_age(told: object, verdict: str, says: str) -> None:
+async def test_version_of_the_server(told: object, verdict: str, says: str) -> None:
     finding = (await found(server(told)))["ComfyUI version"]
     assert finding.verdict == verdict
     assert finding.says.startswith(says) or says in finding.says
@@ -128,7 +126,7 @@ async def test_each_mistake_has_its_check_and_many_are_counted() -> None:
         ("denoise", None, "denoise=None is no number"),
     ],
 )
-async def test_the_graphs_own_numbers_are_held_against_the_servers_bounds(
+async def test_numbers_of_the_graph_are_compared_with_the_servers_bounds(
     name: str, value: object, why: str
 ) -> None:
     nodes = example()
@@ -148,7 +146,7 @@ async def test_the_graphs_own_numbers_are_held_against_the_servers_bounds(
     assert told["ComfyUI nodes"].says == f"node 3 ({nodes['3']['_meta']['title']}): {why}"
 
 
-async def test_a_seed_that_is_not_bound_and_a_temporary_result_are_warned_of() -> None:
+async def test_unbound_seed_and_temporary_result_are_warnings() -> None:
     kind = reply(PreviewImage=KINDS["SaveImage"])
     nodes = example(titles=False)
     del nodes["3"]["inputs"]["seed"]
@@ -164,20 +162,20 @@ async def test_a_seed_that_is_not_bound_and_a_temporary_result_are_warned_of() -
     assert told["ComfyUI output"].says.startswith("node 9 (PreviewImage): its file is temporary")
 
 
-async def test_a_server_that_tells_nothing_of_its_nodes_is_a_warning() -> None:
+async def test_server_without_node_descriptions_is_a_warning() -> None:
     told = await found(server(VAEDecode=NO_ROUTE))
     assert told["ComfyUI nodes"].verdict is Verdict.WARNING
     assert "can't be compared: The server does not describe its nodes" in told["ComfyUI nodes"].says
     assert "ComfyUI models" not in told
 
 
-async def test_what_a_server_says_stays_one_printable_line() -> None:
+async def test_servers_text_stays_one_printable_line() -> None:
     kind = {"input": {"required": {"ckpt_name": [["a\n\x1b[31mb"], {}]}}}
     told = await found(server(CheckpointLoaderSimple=reply(CheckpointLoaderSimple=kind)))
     assert told["ComfyUI models"].says.endswith("is not among the server's: a [31mb")
 
 
-async def test_it_offers_its_models() -> None:
+async def test_offer_lists_the_models() -> None:
     async with server().client() as http:
         for nodes, told in (
             (example(), "v1-5-pruned-emaonly-fp16.safetensors"),
@@ -188,7 +186,7 @@ async def test_it_offers_its_models() -> None:
             assert vendor.offer() == f"the ComfyUI at http://vendor, with {told}"
 
 
-async def test_the_mocks_native_wire_is_found_well(image_mock: Service) -> None:
+async def test_native_mock_passes(image_mock: Service) -> None:
     """By the settings."""
     settings = WorkerSettings.model_validate(
         {
@@ -230,7 +228,7 @@ def mistakes(kinds: Kinds, nodes: Any = None, **plan: Any) -> list[str]:
     return [each.says for each in found if each.verdict is Verdict.WRONG]
 
 
-def test_the_documented_graph_fits_a_real_server() -> None:
+def test_documented_graph_fits_a_real_server() -> None:
     assert mistakes(kinds(), width=768, height=432) == []
 
 
@@ -283,11 +281,11 @@ def test_the_documented_graph_fits_a_real_server() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_node(server: Kinds, said: str) -> None:
+def test_wrong_input_is_reported_with_its_node(server: Kinds, said: str) -> None:
     assert mistakes(server) == [said]
 
 
-def test_a_size_is_within_what_the_server_takes() -> None:
+def test_size_is_within_the_servers_bounds() -> None:
     server = kinds(EmptyLatentImage__width=["INT", {"min": 64, "max": 512}])
     assert mistakes(server, width=768, height=432) == [
         "width=5.width takes at most 512, and would get 768"
@@ -299,7 +297,7 @@ def test_a_size_is_within_what_the_server_takes() -> None:
     assert own.endswith("width=768 is larger than 512")
 
 
-def test_a_link_that_leads_nowhere_is_told() -> None:
+def test_broken_link_is_reported() -> None:
     nodes = example()
     nodes["8"]["inputs"]["vae"] = ["44", 2]
     assert mistakes(kinds(), nodes) == [
@@ -319,13 +317,13 @@ def test_a_link_that_leads_nowhere_is_told() -> None:
         None,
     ],
 )
-def test_a_list_that_is_not_all_there_is_decides_nothing(entry: object) -> None:
+def test_incomplete_list_decides_nothing(entry: object) -> None:
     server = kinds()
     changed = {**KINDS["CheckpointLoaderSimple"], "input": {"optional": {"ckpt_name": entry}}}
     assert mistakes({**server, "CheckpointLoaderSimple": changed}) == []
 
 
-def test_what_the_result_does_not_depend_on_need_not_fit_but_must_be_known() -> None:
+def test_unused_nodes_need_to_be_known_but_not_to_fit() -> None:
     aside = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "gone.safetensors"}}
     assert mistakes(kinds(), example(n20=aside)) == []
     [told] = mistakes(kinds(), example(n20={**aside, "class_type": "Gone"}))
@@ -333,11 +331,11 @@ def test_what_the_result_does_not_depend_on_need_not_fit_but_must_be_known() -> 
 
 
 @pytest.mark.parametrize("kind", ["*", "STRING,PROMPT", "STRING"])
-def test_a_type_that_is_any_or_one_of_several(kind: str) -> None:
+def test_type_any_or_one_of_several(kind: str) -> None:
     assert mistakes(kinds(CLIPTextEncode__text=[kind, {}])) == []
 
 
 @pytest.mark.parametrize("odd", [{}, {"input": None}, {"input": {"required": []}}])
-def test_a_type_that_tells_nothing_of_its_inputs_is_no_reason_to_fail(odd: Any) -> None:
+def test_type_without_described_inputs_is_no_failure(odd: Any) -> None:
     server = kinds(VAEDecode=odd)
     assert mistakes(server) == []

@@ -42,12 +42,12 @@ SIGNED = httpx.Response(302, headers={"location": "https://x/?s=1"})
 WHOLE, HALF, EMPTY = bodies.picture(PNG), bodies.picture(PNG[:-20]), bodies.picture(b"")
 
 
-async def test_one_that_runs_has_the_percent_that_was_heard() -> None:
+async def test_running_prompt_has_the_percent_of_the_socket() -> None:
     found = await told(bodies.job("in_progress"))
     assert (found.state, found.percent, found.position) == ("running", 42, None)
 
 
-async def test_it_is_known_by_either_id() -> None:
+async def test_prompt_is_found_by_either_id() -> None:
     vendor = StubVendor({JOB: [bodies.job("in_progress")], CANCEL: [reply(cancelled=True)]})
     async with images_at(vendor) as images:
         assert await images.status(OURS) == await images.status(ID)
@@ -55,7 +55,7 @@ async def test_it_is_known_by_either_id() -> None:
     assert vendor.asked == [JOB, JOB, CANCEL]
 
 
-async def test_one_that_waits_has_its_place_in_the_queue() -> None:
+async def test_waiting_prompt_has_its_place_in_the_queue() -> None:
     """The rows that wait are a heap, and in no order."""
     pending = ((41, ID), (12, OTHER), (40, "c"), (55, "d"))
     answers = {
@@ -73,18 +73,18 @@ BEYOND = reply(queue_pending=[[10**400, ID]])
 @pytest.mark.parametrize(
     "answer", [bodies.TROUBLE, bodies.queue(), reply(queue_pending=[[]]), BEYOND]
 )
-async def test_nothing_depends_on_the_place_in_the_queue(answer: Answer) -> None:
+async def test_missing_place_in_the_queue_changes_nothing(answer: Answer) -> None:
     found = await status({JOB: [bodies.job("pending")], QUEUE: [answer]})
     assert found is not None
     assert (found.state, found.position) == ("queued", None)
 
 
 @pytest.mark.parametrize("words", ["waiting_to_dispatch", None])
-async def test_a_word_that_is_not_known_is_no_end(words: Any) -> None:
+async def test_unknown_state_is_no_end(words: Any) -> None:
     assert (await told(bodies.job(words))).state == "running"
 
 
-async def test_what_the_server_has_forgotten_is_found_by_its_whole_file() -> None:
+async def test_forgotten_prompt_is_found_by_its_whole_file() -> None:
     vendor = StubVendor({JOB: [NO_JOB], VIEW: [WHOLE]})
     async with images_at(vendor) as images:
         assert await images.status(OURS) == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
@@ -96,7 +96,7 @@ async def test_what_the_server_has_forgotten_is_found_by_its_whole_file() -> Non
     ("files", "number"),
     [([NO_FILE], None), ([HALF, NO_FILE], None), ([HALF, EMPTY, WHOLE], 3), ([HALF], None)],
 )
-async def test_a_half_file_counts_as_not_there(files: list[Answer], number: int | None) -> None:
+async def test_incomplete_file_does_not_count(files: list[Answer], number: int | None) -> None:
     """It stays for good where the server was killed, and the next run writes the next number."""
     found = await status({JOB: [NO_JOB], VIEW: files})
     if number is None:
@@ -112,9 +112,7 @@ async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(("body", "state"), [(PNG, "succeeded"), (PNG[:-1], None)])
-async def test_a_server_that_gives_no_ranges_is_read_to_the_end(
-    body: bytes, state: str | None
-) -> None:
+async def test_server_without_ranges_is_read_to_the_end(body: bytes, state: str | None) -> None:
     def whole(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=in_pieces(body))
 
@@ -136,7 +134,7 @@ JPEG = b"\xff\xd8\xff" + b"pixels" + b"\xff\xd9"
     ],
 )
 @pytest.mark.parametrize("ranges", [True, False])
-async def test_a_file_is_found_by_the_name_that_its_node_gives_it(
+async def test_file_is_found_by_the_name_of_its_node(
     kind: str, name: str, body: bytes, ranges: bool
 ) -> None:
     inputs = {"images": ["1", 0], "filename_prefix": "x", "format": "png"}
@@ -151,7 +149,7 @@ async def test_a_file_is_found_by_the_name_that_its_node_gives_it(
         assert (found is not None) == whole
 
 
-async def test_a_file_behind_a_signed_address_is_whole() -> None:
+async def test_file_at_a_signed_address_is_whole() -> None:
     found = await status({JOB: [NO_JOB], VIEW: [SIGNED]})
     assert found is not None
     assert found.url == URL
@@ -160,27 +158,25 @@ async def test_a_file_behind_a_signed_address_is_whole() -> None:
 @pytest.mark.parametrize(
     ("answer", "headers"), [(SIGNED, {}), (reply(302), KEY), (httpx.Response(304), KEY)]
 )
-async def test_a_redirect_that_no_fetching_follows_is_no_file(
-    answer: Answer, headers: Mapping[str, str]
-) -> None:
+async def test_unusable_redirect_is_no_file(answer: Answer, headers: Mapping[str, str]) -> None:
     with pytest.raises(RefusedForGood, match="redirects elsewhere"):
         await status({JOB: [NO_JOB], VIEW: [answer]}, headers=headers)
 
 
 @pytest.mark.parametrize("answer", [reply(500), httpx.ReadTimeout("slow")])
-async def test_a_file_that_cannot_be_looked_at_is_no_answer(answer: Answer) -> None:
+async def test_unreadable_file_is_no_answer(answer: Answer) -> None:
     with pytest.raises(OutcomeUnknown):
         await status({JOB: [NO_JOB], VIEW: [answer]})
 
 
-async def test_without_a_name_of_its_own_no_file_is_looked_for() -> None:
+async def test_without_a_name_no_file_is_looked_for() -> None:
     preview = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
     nodes = example(WITHOUT_MODELS, n2=preview)
     assert await status({JOB: [NO_JOB]}, nodes=nodes, output="2") is None
 
 
 @pytest.mark.parametrize("other", [reply(404), reply(404, error="no such route")])
-async def test_only_the_servers_own_word_says_that_a_job_is_not_there(other: Answer) -> None:
+async def test_only_the_servers_own_answer_means_not_found(other: Answer) -> None:
     """A proxy's 404 is none: what runs would be submitted again."""
     vendor = StubVendor({JOB: [other], QUEUE: [bodies.queue(running=(ID,))]})
     async with images_at(vendor) as images:
@@ -189,7 +185,7 @@ async def test_only_the_servers_own_word_says_that_a_job_is_not_there(other: Ans
     assert found.state == "running"
 
 
-async def test_an_older_server_is_asked_for_its_queue_and_then_its_history() -> None:
+async def test_older_server_is_asked_for_its_queue_then_its_history() -> None:
     error = {"status_str": "error", "completed": False, "messages": [bodies.INTERRUPTED]}
     image = {"9": {"images": [IMAGE]}}
     for queued, history, state, position in (
@@ -206,7 +202,7 @@ async def test_an_older_server_is_asked_for_its_queue_and_then_its_history() -> 
         assert vendor.asked[:2] == [JOB, QUEUE]
 
 
-async def test_a_job_or_a_history_of_another_prompt_is_no_news() -> None:
+async def test_answer_about_another_prompt_is_ignored() -> None:
     """Else one job would get the file of another, or the same prompt would run again."""
     other = bodies.entry({"9": {"images": [IMAGE]}}, bodies.SUCCESS, of=OTHER)
     for answers in (
@@ -217,7 +213,7 @@ async def test_a_job_or_a_history_of_another_prompt_is_no_news() -> None:
             await status(answers)
 
 
-async def test_a_file_with_half_a_character_in_its_name_has_no_address() -> None:
+async def test_file_name_with_a_broken_character_has_no_address() -> None:
     """Another one would be fetched."""
     outputs = {"9": {"images": [{**IMAGE, "filename": f"{CUT}.png"}]}}
     old = {JOB: [NO_ROUTE], QUEUE: [bodies.queue()]}
@@ -230,7 +226,7 @@ async def test_a_file_with_half_a_character_in_its_name_has_no_address() -> None
         assert (found.state, found.url) == ("succeeded", None)
 
 
-async def test_an_older_server_that_knows_nothing_may_have_the_file() -> None:
+async def test_older_server_without_the_prompt_may_have_the_file() -> None:
     answers = {JOB: [NO_ROUTE], QUEUE: [bodies.queue()], HISTORY: [NOTHING]}
     assert await status({**answers, VIEW: [NO_FILE]}) is None
     found = await status({**answers, VIEW: [WHOLE]})
@@ -239,13 +235,13 @@ async def test_an_older_server_that_knows_nothing_may_have_the_file() -> None:
 
 
 @pytest.mark.parametrize("answer", [bodies.TROUBLE, reply(queue_running=[["x"]])])
-async def test_an_older_servers_queue_decides_so_that_it_must_be_read(answer: Answer) -> None:
+async def test_older_servers_queue_must_be_readable(answer: Answer) -> None:
     with pytest.raises(OutcomeUnknown):
         await status({JOB: [NO_ROUTE], QUEUE: [answer]})
 
 
 @pytest.mark.parametrize("asked", [JOB, HISTORY, QUEUE])
-async def test_no_more_is_read_of_an_answer_than_the_graph_accounts_for(asked: str) -> None:
+async def test_size_of_an_answer_is_bounded_by_the_graph(asked: str) -> None:
     answers = {JOB: [NO_ROUTE], QUEUE: [bodies.queue()], HISTORY: [NOTHING]}
     huge = reply(**{ID: {"outputs": "x" * 2 * JOB_BYTES}})
     with pytest.raises(OutcomeUnknown, match="larger than"):
@@ -289,7 +285,7 @@ async def reached(
             yield images
 
 
-async def test_without_the_headers_it_does_not_let_us_in() -> None:
+async def test_missing_headers_are_refused() -> None:
     async with reached(Guarded()) as images:
         with pytest.raises(RefusedForGood, match="COMFYUI_HEADERS"):
             await images.status(OURS)
@@ -303,7 +299,7 @@ async def test_without_the_headers_it_does_not_let_us_in() -> None:
         ("authorization: Bearer k", "us:pass@", {"authorization": "Bearer k"}),
     ],
 )
-async def test_with_them_it_does_and_the_result_needs_them_too(
+async def test_headers_are_sent_also_for_the_result(
     headers: str, password: str, sent: dict[str, str]
 ) -> None:
     """A password of the address is one of them, unless there is a header of that name."""
@@ -317,7 +313,7 @@ async def test_with_them_it_does_and_the_result_needs_them_too(
         assert "origin" not in each
 
 
-async def test_nothing_goes_on_listening_behind_it() -> None:
+async def test_no_listener_remains() -> None:
     before = asyncio.all_tasks()
     async with reached(Guarded({"status": "in_progress"}), "X-API-Key: k") as images:
         assert await images.status(OURS) is not None

@@ -71,7 +71,7 @@ def heard(*frames: str) -> int:
         ([states(**{f"n{node}": (1, 1) for node in WEIGHTS})], MOST),
     ],
 )
-def test_a_node_counts_as_much_as_it_has_steps(frames: list[str], percent: int) -> None:
+def test_node_is_weighted_by_its_steps(frames: list[str], percent: int) -> None:
     assert heard(*frames) == percent
 
 
@@ -96,7 +96,7 @@ def test_a_node_counts_as_much_as_it_has_steps(frames: list[str], percent: int) 
         frame("progress", node="3", value=20, max=20).replace(ID, OTHER),
     ],
 )
-def test_what_does_not_fit_says_nothing(strange: str) -> None:
+def test_invalid_frames_are_ignored(strange: str) -> None:
     assert heard(states(n5=(1, 1)), strange) == 4
 
 
@@ -155,7 +155,7 @@ async def reached(percents: Percents, percent: int) -> None:
     await eventually(look, lambda it: it == percent)
 
 
-async def test_one_socket_listens_for_one_prompt_under_its_own_id() -> None:
+async def test_one_socket_per_prompt_under_its_id() -> None:
     picture = b"\x00\x00\x00\x01\x00\x00\x00\x02\xff\xd8"
     async with serving(frames=[picture, "no JSON", states(n3=(10, 20))]) as (server, percents):
         assert percents.of(ID) == 0
@@ -163,7 +163,7 @@ async def test_one_socket_listens_for_one_prompt_under_its_own_id() -> None:
         assert server.asked == [(f"/ws?clientId={ID}", "k")]
 
 
-async def test_a_socket_that_closes_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closed_socket_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
     async with serving(closes=True) as (server, percents):
         percents.of(ID)
@@ -173,7 +173,7 @@ async def test_a_socket_that_closes_is_opened_again(monkeypatch: pytest.MonkeyPa
         assert len(server.asked) > 1
 
 
-async def test_a_redirect_is_not_followed_with_our_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redirect_is_not_followed_with_our_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
     led_away: asyncio.Queue[str] = asyncio.Queue()
 
@@ -193,7 +193,7 @@ async def test_a_redirect_is_not_followed_with_our_key(monkeypatch: pytest.Monke
         assert server.asked == []
 
 
-async def test_a_server_far_away_is_listened_to_by_the_proxy() -> None:
+async def test_distant_server_is_reached_through_the_proxy() -> None:
     server = Server(frames=[states(n3=(10, 20))])
     async with serve(server, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
@@ -206,7 +206,7 @@ async def test_a_server_far_away_is_listened_to_by_the_proxy() -> None:
     assert proxy.asked == ["CONNECT comfy.example:8188"]
 
 
-async def test_a_server_without_sockets_is_no_trouble() -> None:
+async def test_server_without_sockets_is_no_failure() -> None:
     percents = Percents("http://127.0.0.1:9", WEIGHTS, {})
     for _ in range(3):
         assert percents.of(ID) == 0
@@ -243,7 +243,7 @@ FLOODS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("how", FLOODS)
-async def test_a_server_that_floods_its_socket_is_not_listened_to_any_more(
+async def test_flooding_server_is_not_listened_to_again(
     monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Nor is the socket opened again, however often the percent is asked for."""
@@ -256,7 +256,7 @@ async def test_a_server_that_floods_its_socket_is_not_listened_to_any_more(
         assert len(server.asked) == 1
 
 
-async def test_frames_beyond_what_a_progress_has_close_a_socket_that_is_opened_again(
+async def test_oversized_frames_close_the_socket_which_is_opened_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
@@ -267,6 +267,6 @@ async def test_frames_beyond_what_a_progress_has_close_a_socket_that_is_opened_a
         await reached(percents, 4)
 
 
-async def test_an_address_with_tls_and_a_path_stays_one() -> None:
+async def test_address_with_tls_and_a_path_is_kept() -> None:
     percents = Percents("https://comfy.example/gpu/", WEIGHTS, {})
     assert percents._address == "wss://comfy.example/gpu/ws?clientId="

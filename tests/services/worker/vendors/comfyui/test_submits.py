@@ -29,7 +29,7 @@ from tests.services.worker.vendors.comfyui.clients import images_at, submit
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply
 
 
-async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
+async def test_graph_is_queued_under_our_id() -> None:
     vendor = StubVendor({PROMPT: [bodies.ACCEPTED]})
     assert await submit(vendor) == ID
     assert vendor.asked == [STATS, PROMPT]
@@ -42,7 +42,7 @@ async def test_a_graph_is_queued_under_an_id_of_ours() -> None:
     assert "origin" not in vendor.requests[-1].headers
 
 
-async def test_a_server_that_is_too_old_is_refused_before_anything_is_sent() -> None:
+async def test_too_old_server_is_refused_before_a_submit() -> None:
     vendor = StubVendor({STATS: [reply(system={"comfyui_version": "v0.3.44"})]})
     with pytest.raises(RefusedForGood, match=r"0\.3\.44 is too old: it does not take a prompt_id"):
         await submit(vendor)
@@ -57,9 +57,7 @@ async def test_a_server_that_is_too_old_is_refused_before_anything_is_sent() -> 
         (reply(system={"comfyui_version": "1" * 5000}), [STATS, PROMPT, STATS, PROMPT]),
     ],
 )
-async def test_its_version_is_asked_for_until_it_has_told_one(
-    told: Answer, asked: list[str]
-) -> None:
+async def test_version_is_asked_for_until_it_is_known(told: Answer, asked: list[str]) -> None:
     vendor = StubVendor({STATS: [told], PROMPT: [bodies.ACCEPTED]})
     async with images_at(vendor) as images:
         for _ in range(2):
@@ -67,7 +65,7 @@ async def test_its_version_is_asked_for_until_it_has_told_one(
     assert vendor.asked == asked
 
 
-async def test_a_server_that_ignores_our_id_is_refused_and_left_with_nothing() -> None:
+async def test_server_that_ignores_our_id_is_refused_and_cleaned_up() -> None:
     cancel = f"POST /api/jobs/{OTHER}/cancel"
     vendor = StubVendor(
         {
@@ -81,7 +79,7 @@ async def test_a_server_that_ignores_our_id_is_refused_and_left_with_nothing() -
 
 
 @pytest.mark.parametrize("given", ["", None, 5])
-async def test_an_id_that_is_none_is_never_handed_on(given: object) -> None:
+async def test_missing_id_is_not_passed_on(given: object) -> None:
     """An interrupt with an empty id would stop the running prompt of any client."""
     vendor = StubVendor({PROMPT: [reply(prompt_id=given)]})
     with pytest.raises(RefusedForGood):
@@ -89,7 +87,7 @@ async def test_an_id_that_is_none_is_never_handed_on(given: object) -> None:
     assert vendor.asked == [STATS, PROMPT]
 
 
-async def test_an_answer_of_another_generation_leaves_it_open_whether_ours_arrived() -> None:
+async def test_answer_for_another_generation_leaves_ours_in_doubt() -> None:
     """Nothing is cancelled, because it is the prompt of another job."""
     others = prompt_id_of("job-ffffffffffffffffffffffff.image.1")
     vendor = StubVendor({PROMPT: [reply(prompt_id=others, number=3, node_errors={})]})
@@ -101,7 +99,7 @@ async def test_an_answer_of_another_generation_leaves_it_open_whether_ours_arriv
 @pytest.mark.parametrize(
     "answer", [bodies.half_accepted("9"), bodies.half_accepted("8", "9", "50")]
 )
-async def test_a_mistake_that_touches_the_output_is_final_and_cancelled_at_once(
+async def test_mistake_in_our_output_is_final_and_cancelled_at_once(
     answer: Answer,
 ) -> None:
     vendor = StubVendor({PROMPT: [answer], CANCEL: [reply(cancelled=True)]})
@@ -110,7 +108,7 @@ async def test_a_mistake_that_touches_the_output_is_final_and_cancelled_at_once(
     assert vendor.asked == [STATS, PROMPT, CANCEL]
 
 
-async def test_a_mistake_elsewhere_is_none_of_ours() -> None:
+async def test_mistake_elsewhere_is_ignored() -> None:
     vendor = StubVendor({PROMPT: [bodies.half_accepted("50", "50")]})
     assert await submit(vendor) == ID
 
@@ -140,9 +138,7 @@ async def test_a_mistake_elsewhere_is_none_of_ours() -> None:
         (httpx.RemoteProtocolError("reset"), OutcomeUnknown, "reset"),
     ],
 )
-async def test_a_submit_that_goes_wrong_is_sorted(
-    answer: Answer, kind: type[VendorError], why: str
-) -> None:
+async def test_failed_submits_are_sorted(answer: Answer, kind: type[VendorError], why: str) -> None:
     vendor = StubVendor({PROMPT: [answer]})
     with pytest.raises(VendorError, match=why) as error:
         await submit(vendor)
@@ -158,14 +154,12 @@ async def cancelled(answers: dict[str, list[Answer]]) -> list[str]:
 
 
 @pytest.mark.parametrize("answer", [reply(cancelled=True), reply(cancelled=False)])
-async def test_a_cancel_is_one_call(answer: Answer) -> None:
+async def test_cancel_is_one_call(answer: Answer) -> None:
     assert await cancelled({CANCEL: [answer]}) == [CANCEL]
 
 
 @pytest.mark.parametrize(("cancelled", "state"), [(True, "failed"), (False, None)])
-async def test_what_was_cancelled_while_it_waited_is_over(
-    cancelled: bool, state: str | None
-) -> None:
+async def test_prompt_cancelled_while_waiting_has_ended(cancelled: bool, state: str | None) -> None:
     """The server doesn't know it any more, as it knows none that it never got."""
     vendor = StubVendor({CANCEL: [reply(cancelled=cancelled)], JOB: [NO_JOB], VIEW: [NO_FILE]})
     async with images_at(vendor) as images:
@@ -183,7 +177,7 @@ GONE = bodies.queue(running=(OTHER,))
     ("before", "after", "state"),
     [(WAITS, GONE, "failed"), (GONE, GONE, None), (WAITS, WAITS, "queued")],
 )
-async def test_an_older_server_drops_one_that_waits_which_is_over_then(
+async def test_older_server_drops_a_waiting_prompt_which_has_ended_then(
     before: Answer, after: Answer, state: str | None
 ) -> None:
     """Neither its queue nor its history has it, as if it had never arrived."""
@@ -200,7 +194,7 @@ async def test_an_older_server_drops_one_that_waits_which_is_over_then(
     ("version", "heeded"),
     [("0.3.64", True), ("v0.3.70", True), ("0.4.0", True), ("0.3.40", False), ("nightly", False)],
 )
-async def test_an_older_server_is_interrupted_only_where_it_heeds_the_id(
+async def test_older_server_is_interrupted_only_if_it_uses_the_id(
     version: str, heeded: bool
 ) -> None:
     vendor = StubVendor(
@@ -221,6 +215,6 @@ async def test_an_older_server_is_interrupted_only_where_it_heeds_the_id(
         assert vendor.body() == {"prompt_id": ID}
 
 
-async def test_a_cancel_that_fails_is_told() -> None:
+async def test_failed_cancel_is_reported() -> None:
     with pytest.raises(OutcomeUnknown):
         await cancelled({CANCEL: [bodies.TROUBLE]})

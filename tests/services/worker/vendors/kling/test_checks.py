@@ -59,7 +59,7 @@ async def examined(answer: Answer, route: str = COSTS, **changes: Any) -> Told:
     return told(found)
 
 
-async def test_an_account_in_order() -> None:
+async def test_account_in_order() -> None:
     found = await examined(costs(pack(60.5), pack(40, days=30)))
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 90 * DAY))
     assert found == {
@@ -86,7 +86,7 @@ async def test_an_account_in_order() -> None:
         ([pack("7", invalid_time=None)], "ok", "7 units are left, until an unknown day"),
     ],
 )
-async def test_what_is_left(packs: list[Any], verdict: str, says: str) -> None:
+async def test_remaining_units(packs: list[Any], verdict: str, says: str) -> None:
     found = (await examined(costs(*packs)))["Kling units"]
     assert (found[0], says in found[1]) == (verdict, True), found
 
@@ -99,12 +99,12 @@ async def test_what_is_left(packs: list[Any], verdict: str, says: str) -> None:
         (-600, "warning", "s ahead of Kling's: set it"),
     ],
 )
-async def test_the_clock(ahead: float, verdict: str, says: str) -> None:
+async def test_clock_difference(ahead: float, verdict: str, says: str) -> None:
     found = (await examined(costs(pack(), ahead=ahead)))["Kling clock"]
     assert (found[0], says in found[1]) == (verdict, True), found
 
 
-async def test_an_answer_without_a_date_says_nothing_of_the_clock() -> None:
+async def test_answer_without_a_date_says_nothing_of_the_clock() -> None:
     infos = {"resource_pack_subscribe_infos": [pack()]}
     assert "Kling clock" not in await examined(reply(code=0, data=infos))
 
@@ -124,7 +124,7 @@ async def test_an_answer_without_a_date_says_nothing_of_the_clock() -> None:
         (reply(404, error="no such page"), "wrong", "HTTP 404"),
     ],
 )
-async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> None:
+async def test_unexpected_servers(answer: Answer, verdict: str, says: str) -> None:
     found = await examined(answer)
     assert list(found) == ["Kling key"]
     assert (found["Kling key"][0], says in found["Kling key"][1]) == (verdict, True), found
@@ -143,7 +143,7 @@ async def test_what_else_may_answer(answer: Answer, verdict: str, says: str) -> 
         (SIZED | {"comfyui_width": 1280, "comfyui_height": 512}, "Kling size", None, ""),
     ],
 )
-async def test_what_the_settings_alone_tell(
+async def test_findings_from_the_settings(
     settings: dict[str, Any], check: str, verdict: str | None, says: str
 ) -> None:
     found = (await examined(costs(pack()), **settings)).get(check)
@@ -151,7 +151,7 @@ async def test_what_the_settings_alone_tell(
     assert found is None or (found[0] == verdict and says in found[1]), found
 
 
-async def test_it_offers_its_model() -> None:
+async def test_offer_names_the_model() -> None:
     sounding = {"kling_model": "kling-v3", "kling_duration": 12, "kling_sound": "on"}
     async with StubVendor({}).client() as http:
         for changes, made in (
@@ -162,7 +162,7 @@ async def test_it_offers_its_model() -> None:
             assert offer == f"Kling at http://vendor: {made}"
 
 
-async def test_the_mocks_native_wire_is_found_well(video_mock: Service) -> None:
+async def test_native_mock_passes(video_mock: Service) -> None:
     """By the settings."""
     at = str(video_mock.http.base_url)
     async with chosen_videos(settings_of(video_service_url=at, kling_api_key=KEY)) as videos:

@@ -40,13 +40,13 @@ def refused(code: int, date: str | None = None) -> Answer:
     return lambda _: httpx.Response(401, json={"code": code, "message": "no"}, headers=headers)
 
 
-def test_a_token_is_as_documented() -> None:
+def test_token_is_as_documented() -> None:
     keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     now = int(clock.now)
     assert claims(keys.header()) == {"iss": "access", "exp": now + 1800, "nbf": now - 5}
 
 
-def test_a_token_is_kept_until_it_is_old_or_the_clock_was_set_back() -> None:
+def test_token_is_kept_until_it_is_old_or_the_clock_was_set_back() -> None:
     keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     first = keys.header()
     clock.now += LIFE_SECONDS - REST_SECONDS - 1
@@ -58,7 +58,7 @@ def test_a_token_is_kept_until_it_is_old_or_the_clock_was_set_back() -> None:
 
 
 @pytest.mark.parametrize("ahead", [-7200, 7200])
-def test_it_is_made_anew_by_the_vendors_clock(ahead: int) -> None:
+def test_token_follows_the_vendors_clock(ahead: int) -> None:
     keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     theirs = int(clock.now) + ahead
     assert keys.renew(keys.header(), formatdate(theirs, usegmt=True))
@@ -68,7 +68,7 @@ def test_it_is_made_anew_by_the_vendors_clock(ahead: int) -> None:
 
 
 @pytest.mark.parametrize("date", ["", "yesterday"])
-def test_without_a_date_it_is_made_by_ours(date: str) -> None:
+def test_without_a_date_the_token_follows_our_clock(date: str) -> None:
     keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     first = keys.header()
     clock.now += 60
@@ -76,7 +76,7 @@ def test_without_a_date_it_is_made_by_ours(date: str) -> None:
     assert claims(keys.header())["nbf"] == int(clock.now) - 5
 
 
-def test_calls_that_were_refused_together_make_one() -> None:
+def test_refused_calls_share_one_new_token() -> None:
     keys = Keys(settings_of(**PAIR), now=(clock := Clock()))
     old = keys.header()
     clock.now += 60
@@ -88,7 +88,7 @@ def test_calls_that_were_refused_together_make_one() -> None:
 
 
 @pytest.mark.parametrize("code", [1003, 1004])
-async def test_a_call_is_made_once_more_with_a_new_token(code: int) -> None:
+async def test_call_is_repeated_once_with_a_new_token(code: int) -> None:
     date = formatdate(1_700_000_000, usegmt=True)
     vendor = StubVendor({SUBMIT: [refused(code, date), TAKEN]})
     assert await submit(vendor, **PAIR) == "831"
@@ -98,14 +98,14 @@ async def test_a_call_is_made_once_more_with_a_new_token(code: int) -> None:
     assert vendor.body(0) == vendor.body(1)
 
 
-async def test_it_is_made_anew_once() -> None:
+async def test_token_is_renewed_once() -> None:
     vendor = StubVendor({SUBMIT: [refused(1004)]})
     with pytest.raises(RefusedForGood, match="clock"):
         await submit(vendor, **PAIR)
     assert vendor.asked == [SUBMIT] * 2
 
 
-async def test_a_key_that_is_sent_as_it_is_has_no_other_one() -> None:
+async def test_static_key_is_not_renewed() -> None:
     vendor = StubVendor({SUBMIT: [refused(1004)]})
     with pytest.raises(RefusedForGood):
         await submit(vendor)

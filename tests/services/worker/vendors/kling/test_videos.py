@@ -40,7 +40,7 @@ from tests.services.worker.vendors.stub import (
 )
 
 
-async def test_a_video_is_submitted_as_documented() -> None:
+async def test_video_is_submitted_as_documented() -> None:
     vendor = StubVendor({SUBMIT: [succeeded()]})
     assert await submit(vendor) == "831"
     assert vendor.asked == [SUBMIT]
@@ -56,7 +56,7 @@ async def test_a_video_is_submitted_as_documented() -> None:
     assert vendor.requests[-1].headers["authorization"] == "Bearer the-key"
 
 
-async def test_the_settings_say_what_is_made() -> None:
+async def test_settings_decide_what_is_made() -> None:
     vendor = StubVendor({SUBMIT: [succeeded()]})
     await submit(
         vendor,
@@ -72,7 +72,7 @@ async def test_the_settings_say_what_is_made() -> None:
 
 
 @pytest.mark.parametrize("error", [RefusedForGood("too small"), StorageFailed("our disk")])
-async def test_an_image_that_will_not_do_is_found_out_before_anything_is_paid(
+async def test_unsuitable_image_is_found_before_anything_is_paid(
     error: GenvideoError,
 ) -> None:
     vendor = StubVendor({})
@@ -95,7 +95,7 @@ async def test_an_image_that_will_not_do_is_found_out_before_anything_is_paid(
         ("http://127.0.0.1:8001", "http://127.0.0.1:16882", True),
     ],
 )
-async def test_an_address_that_leads_to_nobody_is_never_told(
+async def test_unreachable_callback_address_is_not_sent(
     callback: str, vendor: str, told: bool
 ) -> None:
     stub = StubVendor({SUBMIT: [succeeded()]})
@@ -103,7 +103,7 @@ async def test_an_address_that_leads_to_nobody_is_never_told(
     assert ("callback_url" in stub.body()) is told
 
 
-async def test_one_that_finds_nothing_by_our_id_is_not_asked_by_it() -> None:
+async def test_vendor_without_our_ids_is_not_asked_by_them() -> None:
     """Nor behind a refusal that may mean that the id is there already: that is in doubt."""
     settings = settings_of(kling_look_up="off")
     async with StubVendor({}).client() as http:
@@ -144,12 +144,12 @@ async def test_other_answers(answer: Answer, kind: type[VendorError]) -> None:
         httpx.Response(308, content=b"moved"),
     ],
 )
-async def test_a_host_that_is_not_the_api_is_named_as_the_mistake(answer: httpx.Response) -> None:
+async def test_wrong_host_is_named_as_the_mistake(answer: httpx.Response) -> None:
     with pytest.raises(RefusedForGood, match="KLING_URL"):
         await submit(StubVendor({SUBMIT: [answer]}))
 
 
-async def test_a_refused_duplicate_is_adopted() -> None:
+async def test_refused_duplicate_is_adopted() -> None:
     vendor = StubVendor({SUBMIT: [refused(1201)], LOOK: [succeeded(task_status="failed")]})
     assert await submit(vendor) == "831"
     assert vendor.asked == [SUBMIT, LOOK]
@@ -158,20 +158,20 @@ async def test_a_refused_duplicate_is_adopted() -> None:
 @pytest.mark.parametrize(
     "message", ["prompt", "external_task_id is too long", "a prompt like it exists"]
 )
-async def test_a_bad_parameter_stays_a_refusal(message: str) -> None:
+async def test_bad_parameter_stays_a_refusal(message: str) -> None:
     vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
     with pytest.raises(RefusedForGood, match=message):
         await submit(vendor)
 
 
 @pytest.mark.parametrize("message", ["Duplicate external_task_id", "external_task_id exists"])
-async def test_a_duplicate_that_cannot_be_found_yet_is_looked_for_on(message: str) -> None:
+async def test_duplicate_that_cannot_be_found_yet_is_looked_for_again(message: str) -> None:
     vendor = StubVendor({SUBMIT: [refused(1201, message=message)], LOOK: [refused(1203, 404)]})
     with pytest.raises(OutcomeUnknown):
         await submit(vendor)
 
 
-async def test_an_answer_is_waited_for_as_long_as_a_large_picture_takes() -> None:
+async def test_time_out_of_a_submit_allows_for_a_large_picture() -> None:
     vendor = StubVendor({SUBMIT: [succeeded()]})
     await submit(vendor, picture_at("x", fitted=Fitted(bytes(3_000_000), is_new=False)))
     patience = vendor.requests[-1].extensions["timeout"]
@@ -179,7 +179,7 @@ async def test_an_answer_is_waited_for_as_long_as_a_large_picture_takes() -> Non
     assert patience["connect"] < 10
 
 
-async def test_pauses_grow_with_each_refusal_and_begin_anew_behind_a_success() -> None:
+async def test_pauses_grow_with_each_refusal_and_restart_after_a_success() -> None:
     answers = [*(refused(1303, 429) for _ in range(8)), succeeded(), refused(1302, 429)]
     vendor = StubVendor({SUBMIT: list(answers)})
     async with vendor.client() as http:
@@ -200,14 +200,14 @@ async def _pause(videos: KlingVideos) -> float | None:
     return None
 
 
-async def test_a_longer_pause_that_is_asked_for_is_kept() -> None:
+async def test_longer_pause_of_the_vendor_is_kept() -> None:
     answer = httpx.Response(429, json={"code": 1303}, headers={"Retry-After": "40"})
     with pytest.raises(RefusedForNow) as refusal:
         await submit(StubVendor({SUBMIT: [answer]}))
     assert refusal.value.retry_after == 40
 
 
-async def test_the_vendors_words() -> None:
+async def test_states_of_the_vendor() -> None:
     data = {
         "task_status_msg": "m",
         "final_unit_deduction": "3.5\u202e\x1b",
@@ -234,9 +234,7 @@ async def test_the_vendors_words() -> None:
         ("processing", "Failure to pass the risk control system", False),
     ],
 )
-async def test_what_every_other_attempt_would_meet_is_final(
-    word: str, message: str, final: bool
-) -> None:
+async def test_permanent_failure_is_final(word: str, message: str, final: bool) -> None:
     vendor = StubVendor({LOOK: [succeeded(task_status=word, task_status_msg=message)]})
     found = await status(vendor)
     assert found is not None
@@ -246,7 +244,7 @@ async def test_what_every_other_attempt_would_meet_is_final(
 @pytest.mark.parametrize(
     "result", [{}, {"videos": []}, {"videos": [{}]}, {"videos": [{"url": ""}]}]
 )
-async def test_a_success_may_not_say_where_the_video_is(result: dict[str, Any]) -> None:
+async def test_success_may_lack_the_address_of_the_video(result: dict[str, Any]) -> None:
     vendor = StubVendor({LOOK: [succeeded(task_status="succeed", task_result=result)]})
     found = await status(vendor)
     assert found is not None
@@ -257,7 +255,7 @@ async def test_a_success_may_not_say_where_the_video_is(result: dict[str, Any]) 
     "answer",
     [refused(1203, 404), refused(1201, message="Task not found"), refused(1200, 400, "not found")],
 )
-async def test_what_the_vendor_does_not_know_is_none(answer: Answer) -> None:
+async def test_unknown_task_is_none(answer: Answer) -> None:
     assert await status(StubVendor({LOOK: [answer]})) is None
 
 
@@ -274,7 +272,7 @@ async def test_what_the_vendor_does_not_know_is_none(answer: Answer) -> None:
         (reply(code=0, data=[]), OutcomeUnknown),
     ],
 )
-async def test_no_other_answer_says_that_a_task_is_not_there(
+async def test_only_the_documented_answer_means_not_found(
     answer: Answer, kind: type[VendorError]
 ) -> None:
     with pytest.raises(kind):
@@ -294,7 +292,7 @@ async def test_no_other_answer_says_that_a_task_is_not_there(
         (OURS, {"external_task_id": OTHER}, False),
     ],
 )
-async def test_a_status_of_another_task_is_no_news(
+async def test_status_of_another_task_is_ignored(
     asked: str, told: dict[str, Any], is_ours: bool
 ) -> None:
     """Else one job would get the file of another."""
@@ -316,14 +314,14 @@ OTHERS = succeeded(task_info={"external_task_id": OTHER})
     [{SUBMIT: [OTHERS]}, {SUBMIT: [refused(1201)], LOOK: [OTHERS]}],
     ids=["the submit's own answer", "the look-up of a duplicate"],
 )
-async def test_a_submit_that_is_answered_for_another_task_may_have_arrived(
+async def test_submit_answered_for_another_task_may_have_arrived(
     answers: dict[str, list[Answer]],
 ) -> None:
     with pytest.raises(OutcomeUnknown, match="another generation"):
         await submit(StubVendor(answers))
 
 
-async def test_half_a_character_is_replaced_in_a_message_and_none_of_an_address_or_an_id() -> None:
+async def test_broken_character_is_replaced_in_a_message_and_refused_in_an_address_or_id() -> None:
     told = {
         "task_status": "succeed",
         "task_status_msg": f"cut {CUT}",
