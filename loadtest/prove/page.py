@@ -1,24 +1,25 @@
-"""The page over all parts: its first section answers "can we trust it, with what, and what would
-break it"; then a section for each part, and what is left open."""
+"""The page over all parts: the answer first, then a section for each part, and how to check it."""
 
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import quote
 
-from loadtest.prove.proof import Outcome, Proof, Verdict, read
+from loadtest.books.facts import mapping
+from loadtest.judge.judge import CHARGED_TWICE
+from loadtest.prove.proof import KILL, Outcome, Proof, Verdict, read
 from loadtest.report.page import (
     BAD,
     GOOD,
     WARN,
     Block,
     Cell,
+    Cells,
     Code,
     Notice,
     Section,
     Table,
     Text,
-    Tiles,
     html,
     markdown,
     own,
@@ -26,13 +27,19 @@ from loadtest.report.page import (
 )
 from loadtest.times import duration, timestamp
 
-_TONES = {
-    Verdict.PASSED: GOOD,
-    Verdict.FAILED: BAD,
-    Verdict.BROKEN_OFF: BAD,
-    Verdict.NOT_RUN: WARN,
-}
+_TONES = {Verdict.PASSED: GOOD, Verdict.NOT_RUN: WARN}
 MOST_REASONS = 50
+_HEADS = (
+    "part",
+    "#verdict",
+    "#jobs",
+    "#faults",
+    "#kills",
+    "#paid",
+    "#paid twice",
+    "#took",
+    "shows",
+)
 _WOULD_BREAK = (
     "a vendor that ignores our ids: charged twice",
     "a video past DRAIN_SECONDS: the next beside it",
@@ -62,29 +69,10 @@ def drawn(folder: Path, *, seal: bool = False) -> Proof:
 
 
 def sections(proof: Proof) -> list[Section]:
-    """Return the section with the answer."""
-    return [_answer(proof), *map(_part, proof.outcomes), _again(proof)]
-
-
-def _answer(proof: Proof) -> Section:
     blocks: list[Block] = [
         Notice(GOOD if proof.passed else BAD, f"{proof.headline}."),
         *(Notice(BAD, f"Changed since the end: {text}.") for text in proof.broken[:5]),
-        _tiles(proof),
-        Table(
-            (
-                "part",
-                "#verdict",
-                "#jobs",
-                "#faults",
-                "#kills",
-                "#paid",
-                "#broken",
-                "#took",
-                "shows",
-            ),
-            [_row(outcome) for outcome in proof.outcomes],
-        ),
+        Table(_HEADS, [_row(outcome) for outcome in proof.outcomes]),
         Table(
             ("with what", "what would break it", "what was not tried"),
             [
@@ -94,46 +82,29 @@ def _answer(proof: Proof) -> Section:
         ),
     ]
     lead = "Every part has a stack of its own, and is judged again here from its raw records."
-    return Section("Can we trust it?", lead, blocks)
+    return [Section("Can we trust it?", lead, blocks), *map(_part, proof.outcomes), _again(proof)]
 
 
-def _tiles(proof: Proof) -> Tiles:
-    found = [outcome.found for outcome in proof.outcomes]
-    twice, broken = sum(f.paid_twice for f in found), sum(f.violations for f in found)
-    others = sum(len(f.strikes) - f.kills for f in found)
-    return Tiles(
-        (
-            ("verdict", "PASS" if proof.passed else "FAIL", GOOD if proof.passed else BAD),
-            ("jobs", str(sum(f.jobs for f in found)), ""),
-            ("faults fired", str(sum(f.faults for f in found)), ""),
-            ("kills + strikes", f"{sum(f.kills for f in found)} + {others}", ""),
-            ("paid generations", str(sum(f.paid for f in found)), ""),
-            ("paid twice", str(twice), BAD if twice else GOOD),
-            ("rules broken", str(broken), BAD if broken else GOOD),
-            ("took", duration(sum(outcome.seconds for outcome in proof.outcomes)), ""),
-        )
-    )
-
-
-def _row(outcome: Outcome) -> tuple[Cell, ...]:
-    """Return a part in a line: its name leads to its own report."""
-    found, passed = outcome.found, outcome.verdict is Verdict.PASSED
-    shown = outcome.part.shows if passed else "nothing, this time"
-    others = f" + {more}" if (more := len(found.strikes) - found.kills) else ""
+def _row(outcome: Outcome) -> Cells:
+    """Return a part in a line; its name leads to its own report."""
     numbers: tuple[str | None, ...] = (None,) * 5
-    if found.jobs:
-        jobs = f"{found.succeeded} of {found.jobs}"
-        numbers = (jobs, str(found.faults), f"{found.kills}{others}", str(found.paid))
-        numbers += (str(found.violations),)
-    took = duration(outcome.seconds) if outcome.seconds else None
-    name = Cell(outcome.part.name, href=_href(outcome))
-    return row(name, Cell(outcome.verdict, _TONES[outcome.verdict]), *numbers, took, shown)
-
-
-def _href(outcome: Outcome) -> str:
-    """Return the way from the page to the part's own report, if there is one."""
-    report = outcome.found.report
-    return quote(f"{outcome.part.name}/{report}") if report else ""
+    if run := outcome.run:
+        jobs, kills = run.books.jobs, sum(strike.kind == KILL for strike in outcome.struck)
+        others = f" + {more}" if (more := len(outcome.struck) - kills) else ""
+        numbers = (
+            f"{sum(job.status == 'succeeded' for job in jobs)} of {len(jobs)}",
+            str(sum(len(job.faults) for job in jobs)),
+            f"{kills}{others}",
+            str(sum(each.charged for job in jobs for each in job.generations)),
+            str(sum(stage.counts[CHARGED_TWICE] for stage in run.stages)),
+        )
+    return row(
+        Cell(outcome.part.name, href=quote(outcome.report)),
+        Cell(outcome.verdict, _TONES.get(outcome.verdict, BAD)),
+        *numbers,
+        duration(outcome.seconds) if outcome.seconds else None,
+        outcome.part.shows if outcome.verdict is Verdict.PASSED else "nothing, this time",
+    )
 
 
 def _with_what(proof: Proof) -> Iterator[str]:
@@ -142,8 +113,8 @@ def _with_what(proof: Proof) -> Iterator[str]:
     units = {"local": "processes", "docker": "containers"}.get(plan.mode, plan.mode)
     yield f"{plan.workers} workers, as {units}; one job at a time"
     yield f"mocks, {plan.speed:g} times as fast as the wall's clock"
-    where = dict(next((o.found.where for o in proof.outcomes if o.found.where), ()))
-    if where:
+    runs = (outcome.run.run for outcome in proof.outcomes if outcome.run)
+    if where := next((found for run in runs if (found := mapping(run.get("environment")))), None):
         yield f"Temporal server {where.get('server')}, SDK {where.get('sdk')}"
         yield f"code {where.get('code')}, Python {where.get('python')}"
         yield f"{where.get('cores')} cores, {where.get('memory_gib')} GiB"
@@ -158,22 +129,23 @@ def _not_tried(proof: Proof) -> Iterator[str]:
 
 
 def _part(outcome: Outcome) -> Section:
-    found, part = outcome.found, outcome.part
     more = len(outcome.reasons) - MOST_REASONS
     blocks: list[Block] = [
-        Notice(_TONES[outcome.verdict], f"{outcome.verdict}: {found.headline}"),
+        Notice(_TONES.get(outcome.verdict, BAD), f"{outcome.verdict}: {outcome.headline}"),
         *(Notice(BAD, reason) for reason in outcome.reasons[:MOST_REASONS]),
         *([Text(f"And {more} more reasons, in its own report.")] if more > 0 else []),
     ]
-    if found.report:
-        report = Cell(f"{part.name}/{found.report}", href=_href(outcome))
-        facts = [row("its own report", report), *(row("seal", root) for root in found.roots)]
+    if run := outcome.run:
+        report = Cell(outcome.report, href=quote(outcome.report))
+        facts = [row("its own report", report), row("seal", run.books.seal.root)]
         blocks.append(Table(("of this part", ""), facts))
-    if found.strikes:
-        blocks.append(Table(("strikes",), [row(strike) for strike in found.strikes]))
-    if found.commands:
-        blocks += [Text("To do it alone, on a stack as yours is:"), *map(Code, found.commands)]
-    return Section(part.name.capitalize(), f"Shows, where it passes: {part.shows}.", blocks)
+        if outcome.struck:
+            rows = [row(f"{strike.at:.1f} s: {strike.strike}") for strike in outcome.struck]
+            blocks.append(Table(("strikes",), rows))
+        command = Code(str(run.run.get("command")))
+        blocks += [Text("To do it alone, on a stack as yours is:"), command]
+    lead = f"Shows, where it passes: {outcome.part.shows}."
+    return Section(outcome.part.name.capitalize(), lead, blocks)
 
 
 def _again(proof: Proof) -> Section:
