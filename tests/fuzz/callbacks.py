@@ -20,17 +20,14 @@ from hypothesis import strategies as st
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from shared.jobs.genvideo import GENVIDEO, GenVideoInput
-from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts
-from shared.jobs.states import Status
 from shared.jobs.tokens import callback_token
 from shared.store.records import RecordStore
 from tests.fixtures.processes import Running, running
 from tests.fixtures.temporal import NewClient
 from tests.fuzz.surface import in_thread
-from tests.services.callback.conftest import SECRET
-from tests.shared.standins import sample_record
+from tests.services.callback.conftest import SECRET, record_of, start_job
 
 MAX_BODY = 256 * 1024
 STATUSES = ("submitted", "processing", "succeed", "failed")
@@ -40,6 +37,13 @@ OTHER_TYPES = ("", "text/plain", "application/xml", "application/jsonp", "json",
 # What an answer or a log line must not hold, besides the secret and the tokens.
 LEAKS = ("Traceback", 'File "', "site-packages", "services/callback", "token=")
 FINE, REFUSED = {200}, {404, 413, 415, 422}
+# Anything that JSON can say, and some that it can't.
+LEAVES = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | TEXT
+ANYTHING = st.recursive(
+    LEAVES | st.sampled_from(STATUSES),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
 
 Tally = Counter[tuple[str, int]]
 
@@ -55,66 +59,39 @@ class Sent(NamedTuple):
     genuine: bool
 
 
-def json_values() -> st.SearchStrategy[Any]:
-    """Anything that JSON can say, and some that it can't."""
-    leaves = (
-        st.none()
-        | st.booleans()
-        | st.integers(-(2**70), 2**70)
-        | st.floats()
-        | TEXT
-        | st.sampled_from(STATUSES)
-    )
-    return st.recursive(
-        leaves,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
-        max_leaves=12,
-    )
-
-
-def _honest(task: str) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {
-            "task_id": st.just(f"task-{task.partition('.')[0]}"),
-            "task_status": st.sampled_from(STATUSES),
-        },
-        optional={
-            "updated_at": st.integers(0, 2**63 - 1),
-            "created_at": st.integers(0, 2**63 - 1),
-            "task_status_msg": TEXT,
-            "final_unit_deduction": st.just("1.5"),
-            "task_info": st.just({"external_task_id": task}),
-            "task_result": st.just({"videos": [{"id": "v", "url": "https://v.example/v.mp4"}]}),
-        },
-    )
-
-
-@st.composite
-def _bent(draw: st.DrawFn, task: str) -> dict[str, Any]:
-    """One field of an honest one is anything at all, or missing, or there are more."""
-    body = draw(_honest(task))
-    key = draw(st.sampled_from([*body, "task_info", "task_result", "updated_at"]) | TEXT)
-    if draw(st.booleans()):
-        body[key] = draw(json_values())
-    else:
-        body.pop(key, None)
-    return body
+def honest(task: str, *, whole: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """A callback about this task; any of its fields may be missing if it is not whole."""
+    needed = {"task_id": st.just("task-1"), "task_status": st.sampled_from(STATUSES)}
+    optional = {
+        "updated_at": st.integers(0, 2**63 - 1),
+        "created_at": st.integers(0, 2**63 - 1),
+        "task_status_msg": TEXT,
+        "final_unit_deduction": st.just("1.5"),
+        "task_info": st.just({"external_task_id": task}),
+        "task_result": st.just({"videos": [{"id": "v", "url": "https://v.example/v.mp4"}]}),
+    }
+    if whole:
+        return st.fixed_dictionaries(needed, optional=optional)
+    return st.fixed_dictionaries({}, optional=needed | optional)
 
 
 @st.composite
 def raw_bodies(draw: st.DrawFn, task: str, other: str) -> bytes:
-    """The bytes of a body, honest, bent, of another task, cut, padded, nested, or none at all."""
-    value = draw(_honest(task) | _bent(task) | _honest(other) | json_values())
+    """The bytes of a body: honest, bent, of another task, cut, padded, nested, or none at all."""
+    fields = TEXT | st.sampled_from(["task_id", "task_status", "task_info", "updated_at"])
+    wrong = st.dictionaries(fields, ANYTHING, max_size=2)
+    bent = st.builds(dict.__or__, honest(task, whole=False), wrong)
+    value = draw(honest(task) | bent | honest(other) | ANYTHING)
     if draw(st.integers(0, 3)) == 0:
         value = {"code": 0, "message": "SUCCEED", "request_id": "r", "data": value}
     raw = json.dumps(value, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    at = draw(st.integers(0, len(raw)))
     match draw(st.integers(0, 19)):
         case 0:
-            return raw[: draw(st.integers(0, len(raw)))]
+            return raw[:at]
         case 1:
             return draw(st.binary(max_size=200))
         case 2:
-            at = draw(st.integers(0, len(raw)))
             return raw[:at] + draw(st.binary(min_size=1, max_size=4)) + raw[at:]
         case 3:
             opening = draw(st.sampled_from([b"[", b'{"data":', b'{"task_info":{"a":']))
@@ -134,16 +111,15 @@ def requests(draw: st.DrawFn, targets: list[str], victims: list[str]) -> Sent:
     token = right = callback_token(SECRET, task)
     if not genuine:
         near = ["", right[:-1], right + "0", right.upper(), right[::-1], f" {right}", task]
-        of_others = [callback_token(SECRET, f"{draw(st.sampled_from(targets))}.video.1")]
-        of_others += [callback_token("another-secret-of-32-characters-or-more", task)]
-        token = draw(st.sampled_from(near + of_others) | TEXT)
+        near += [callback_token(SECRET, f"{draw(st.sampled_from(targets))}.video.1")]
+        near += [callback_token("another-secret-of-32-characters-or-more", task)]
+        token = draw(st.sampled_from(near) | TEXT)
         if draw(st.integers(0, 3)) == 0:
             task = draw(TEXT | st.just(task.replace("video", "image")) | st.just(new_job_id()))
-    types = TYPES if draw(st.integers(0, 9)) else OTHER_TYPES
     return Sent(
         task=task,
         token=token,
-        content_type=draw(st.sampled_from(types)),
+        content_type=draw(st.sampled_from(TYPES if draw(st.integers(0, 9)) else OTHER_TYPES)),
         body=draw(raw_bodies(task, other)),
         chunked=draw(st.booleans()),
         genuine=genuine,
@@ -254,26 +230,12 @@ def receiving(folder: Path, new_client: NewClient, *, jobs: int) -> AbstractCont
 
 async def make_jobs(client: Client, folder: Path, count: int) -> list[str]:
     """Jobs that wait for their video; nobody works on them, and signals to them are kept."""
-    records = RecordStore(folder)
     at_once = asyncio.Semaphore(50)
 
     async def one(job_id: str) -> None:
-        record = sample_record(job_id).model_copy(
-            update={
-                "status": Status.RUNNING,
-                "step": "video",
-                "attempts": Attempts(image=1, video=1),
-                "tasks": {external_id(job_id, "video", 1): f"task-{job_id}"},
-            }
-        )
-        records.write(record)
+        RecordStore(folder).write(record_of(job_id, attempts=Attempts(image=1, video=1)))
         async with at_once:
-            await client.start_workflow(
-                GENVIDEO.workflow,
-                GenVideoInput(prompt="a cat", style=""),
-                id=job_id,
-                task_queue=GENVIDEO.name,
-            )
+            await start_job(client, job_id)
 
     job_ids = [new_job_id() for _ in range(count)]
     await asyncio.gather(*map(one, job_ids))

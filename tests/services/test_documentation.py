@@ -1,32 +1,17 @@
-"""`/docs` of every service in a real browser: it is drawn, works, and asks no other address."""
+"""`/docs` of every service in a real browser: it is drawn, works, and asks no other address.
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+Each app is mounted, so that its lifespan does not run: the page needs nothing of its parts.
+"""
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import Page, expect
+from starlette.routing import Mount
 
 from tests.docs.openapi import APPS
 from tests.fixtures.browser import NewPage
-
-
-@asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """The app without its lifespan: the page needs nothing of what the service is made of."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    program = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-    task = asyncio.create_task(program.serve(sockets=[listener]))
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        program.should_exit = True
-        await task
-        listener.close()
+from tests.services.mock_core.serving import served
 
 
 async def test_page_works_and_calls_no_other_host(new_page: NewPage) -> None:
@@ -37,7 +22,7 @@ async def test_page_works_and_calls_no_other_host(new_page: NewPage) -> None:
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         # One that has our services' page, and one that has the mocks' own.
         for app in (APPS["callback"](), APPS["mock-kling"]()):
-            async with served(app) as base:
+            async with served(Mount("/", app)) as base:
                 asked.clear()
                 await page.goto(f"{base}/docs")
                 await _is_drawn_and_works(page, app)
@@ -59,7 +44,10 @@ async def _is_drawn_and_works(page: Page, app: FastAPI) -> None:
 
 @pytest.mark.parametrize("name", sorted(APPS))
 async def test_page_may_load_nothing_from_elsewhere(name: str) -> None:
-    async with served(APPS[name]()) as base, httpx.AsyncClient(base_url=base) as http:
+    async with (
+        served(Mount("/", APPS[name]())) as base,
+        httpx.AsyncClient(base_url=base) as http,
+    ):
         page = await http.get("/docs")
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy

@@ -68,29 +68,6 @@ def taken(at: Position) -> list[int]:
     return found
 
 
-def test_changes_since_an_id_come_in_order() -> None:
-    feed = Feed()
-    for number in (1, 2, 3):
-        feed.put(job(number))
-    seen = feed.change
-    feed.put(job(3, version=1))
-    feed.put(job(1, version=1))
-    feed.put(job(3, version=2))
-
-    assert taken(every(feed, seen)) == [5, 6]
-    assert taken(every(feed, feed.change)) == []
-    assert taken(every(feed)) == [2, 5, 6]
-
-
-def test_listener_that_keeps_up_gets_each_change() -> None:
-    feed = Feed()
-    everything, one = every(feed), OneJob(feed, job(1).job_id)
-    for each in (job(1, version=1), job(2, version=1), job(1, version=2)):
-        feed.put(each)
-    assert taken(everything) == [1, 2, 3]
-    assert taken(one) == [1, 2]
-
-
 def test_slow_listener_skips_to_the_newest_version_of_each_job_in_order() -> None:
     feed = Feed()
     at, one = every(feed), OneJob(feed, job(0).job_id)
@@ -135,22 +112,6 @@ def test_overtaken_changes_are_forgotten() -> None:
         feed.put(job(version % 3, version=version))
     assert len(feed._order) <= SPARE + 7
     assert taken(every(feed)) == [10 * SPARE - 2, 10 * SPARE - 1, 10 * SPARE]
-
-
-async def test_listener_wakes_for_its_job_and_at_the_end() -> None:
-    feed = Feed()
-    with feed.listeners.subscribed(job(1).job_id) as one, feed.listeners.subscribed() as every:
-        for number, woken in ((1, (True, True)), (2, (False, True))):
-            one.clear()
-            every.clear()
-            feed.put(job(number))
-            assert (one.is_set(), every.is_set()) == woken
-        one.clear()
-        feed.listeners.close()
-        assert one.is_set()
-    one.clear()
-    feed.put(job(1, version=1))
-    assert not one.is_set()
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])

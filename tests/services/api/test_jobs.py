@@ -11,18 +11,8 @@ from temporalio.client import Client
 from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
 from shared.jobs.states import Status
-from tests.services.api.conftest import BODY, Api, calls_for_callers, ended
+from tests.services.api.conftest import BODY, Api, ended
 from tests.shared.standins import sample_record
-
-
-async def test_readable_record_needs_no_temporal(lonely: Api) -> None:
-    record = lonely.write(ended(sample_record(new_job_id())))
-    before = calls_for_callers()
-
-    answer = await lonely.http.get(f"/jobs/{record.job_id}")
-
-    assert answer.json() == record.job().model_dump(mode="json")
-    assert calls_for_callers() == before
 
 
 async def test_invalid_id_is_not_found(api: Api) -> None:

@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -82,41 +82,35 @@ def fits(headers: Mapping[str, str], raw: bytes = RAW, secret: str | None = f"{N
     return Signatures(SecretStr(secret) if secret else None).fits(headers, raw)
 
 
-# Made when a test runs, for what is signed is good for five minutes.
-FITTING: dict[str, Callable[[], dict[str, str]]] = {
-    "new": lambda: signed(RAW, NEW),
-    "old": lambda: signed(RAW, OLD),
-    "one of two": lambda: signed(RAW, FOREIGN, OLD),
-    "a while ago": lambda: signed(RAW, NEW, ago=240),
-    "a clock ahead": lambda: signed(RAW, NEW, ago=-240),
-    "none came": dict,
-}
-UNFIT: dict[str, Callable[[], dict[str, str]]] = {
-    "of another secret": lambda: signed(RAW, FOREIGN),
-    "of another body": lambda: signed(RAW + b" ", NEW),
-    "too old": lambda: signed(RAW, NEW, ago=310),
-    "too far ahead": lambda: signed(RAW, NEW, ago=-600),
-    "of another id": lambda: signed(RAW, NEW) | {"webhook-id": "d-2"},
-    "of another time": lambda: signed(RAW, NEW) | {"webhook-timestamp": str(int(time.time()) - 5)},
-    "a time that is no number": lambda: signed(RAW, NEW) | {"webhook-timestamp": "²"},
-    "a time without end": lambda: signed(RAW, NEW) | {"webhook-timestamp": "9" * 30},
-    "empty": lambda: signed(RAW, NEW) | {"webhook-signature": ""},
-    "of another version": lambda: (
-        signed(RAW, NEW)
-        | {"webhook-signature": "v2," + signed(RAW, NEW)["webhook-signature"].removeprefix("v1,")}
-    ),
-    "alone": lambda: {"webhook-signature": signed(RAW, NEW)["webhook-signature"]},
-}
+def test_valid_signatures() -> None:
+    for headers in (
+        signed(RAW, NEW),
+        signed(RAW, OLD),
+        signed(RAW, FOREIGN, OLD),
+        signed(RAW, NEW, ago=240),
+        signed(RAW, NEW, ago=-240),
+        {},
+    ):
+        assert fits(headers), headers
 
 
-@pytest.mark.parametrize("made", FITTING.values(), ids=list(FITTING))
-def test_valid_signatures(made: Callable[[], dict[str, str]]) -> None:
-    assert fits(made())
-
-
-@pytest.mark.parametrize("made", UNFIT.values(), ids=list(UNFIT))
-def test_invalid_signatures(made: Callable[[], dict[str, str]]) -> None:
-    assert not fits(made())
+def test_invalid_signatures() -> None:
+    good = signed(RAW, NEW)
+    other_version = good["webhook-signature"].replace("v1,", "v2,")
+    for headers in (
+        signed(RAW, FOREIGN),
+        signed(RAW + b" ", NEW),
+        signed(RAW, NEW, ago=310),
+        signed(RAW, NEW, ago=-600),
+        good | {"webhook-id": "d-2"},
+        good | {"webhook-timestamp": str(int(time.time()) - 5)},
+        good | {"webhook-timestamp": "²"},
+        good | {"webhook-timestamp": "9" * 30},
+        good | {"webhook-signature": ""},
+        good | {"webhook-signature": other_version},
+        {"webhook-signature": good["webhook-signature"]},
+    ):
+        assert not fits(headers), headers
 
 
 def test_secret_may_be_missing_or_lack_its_prefix() -> None:

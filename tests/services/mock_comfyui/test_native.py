@@ -131,16 +131,6 @@ async def test_restart_cuts_the_sockets_and_clears_the_cache(
     assert messages[1][1]["nodes"] == []
 
 
-async def test_same_id_sent_twice_runs_twice(image_mock: Service) -> None:
-    prompt_id = str(uuid.uuid4())
-    for color in (1, 2):
-        answer = await queue(image_mock, simple_graph(color), prompt_id=prompt_id)
-        assert answer["prompt_id"] == prompt_id
-    await image_mock.quiet()
-    stats = await image_mock.json("/admin/stats")
-    assert (stats["accepted"], stats["duplicates"]) == (2, 1)
-
-
 async def test_success_is_sent_before_the_history_is_written(image_mock: Service) -> None:
     # Long enough to look.
     image_mock.app.state.queue.history_lag = 60
@@ -149,13 +139,6 @@ async def test_success_is_sent_before_the_history_is_written(image_mock: Service
         await socket.until("execution_success")
     assert await image_mock.json(f"/history/{answer['prompt_id']}") == {}
     assert (await image_mock.json(f"/api/jobs/{answer['prompt_id']}"))["status"] == "in_progress"
-
-
-async def test_history_is_complete_with_the_last_frame(image_mock: Service) -> None:
-    async with listening(image_mock) as socket:
-        answer = await queue(image_mock, simple_graph(), client_id="me")
-        await socket.until("executing", node=None)
-        assert await image_mock.json(f"/history/{answer['prompt_id']}") != {}
 
 
 async def test_end_missed_while_disconnected_is_never_sent_again(image_mock: Service) -> None:

@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from services.mock_comfyui.app import create_app as create_comfyui
@@ -38,7 +42,7 @@ async def served(app: Any) -> AsyncIterator[str]:
     def protocol() -> asyncio.Protocol:
         return ResettableProtocol(config=config, server_state=state, app_state={})
 
-    async with _lifespan(app):
+    async with app.router.lifespan_context(app) if isinstance(app, FastAPI) else nullcontext():
         server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
         try:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -49,15 +53,6 @@ async def served(app: Any) -> AsyncIterator[str]:
             for task in list(state.tasks):
                 task.cancel()
             await asyncio.gather(*state.tasks, return_exceptions=True)
-
-
-@contextlib.asynccontextmanager
-async def _lifespan(app: Any) -> AsyncIterator[None]:
-    if not isinstance(app, FastAPI):
-        yield
-        return
-    async with app.router.lifespan_context(app):
-        yield
 
 
 @dataclass
@@ -134,7 +129,7 @@ def kling(**changes: Any) -> Any:
 
 @dataclass
 class Receiver:
-    """Answers callbacks with `status`, or with what `answer` makes of the body."""
+    """Answers callbacks with `status`, or with the next of `statuses`."""
 
     url: str = ""
     status: int = 200
@@ -145,30 +140,17 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def __call__(
-        self,
-        scope: Any,
-        receive: Callable[[], Awaitable[Json]],
-        send: Callable[[Json], Awaitable[None]],
-    ) -> None:
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return
         status = self.statuses.pop(0) if self.statuses else self.status
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-        await self._note(scope, body)
-
-    async def _note(self, scope: Any, body: bytes) -> None:
+        await Response(status_code=status)(scope, receive, send)
         self.raw.append(body)
-        query = scope["query_string"].decode()
-        self.paths.append(scope["path"] + (f"?{query}" if query else ""))
-        self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
+        self.paths.append(str(request.url.replace(scheme="", netloc="")))
+        self.headers.append(dict(request.headers))
         with contextlib.suppress(ValueError):
             self.bodies.append(json.loads(body))
         async with self.arrived:
@@ -192,18 +174,6 @@ async def receiving() -> AsyncIterator[Receiver]:
         yield receiver
 
 
-class Picture:
-    """Serves one small picture at any path."""
-
-    def __init__(self) -> None:
-        self._body = draw_picture("一只猫", "", "", size=(320, 180))
-
-    async def __call__(
-        self,
-        scope: Any,
-        receive: Callable[[], Awaitable[Json]],
-        send: Callable[[Json], Awaitable[None]],
-    ) -> None:
-        headers = [(b"content-type", b"image/png")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
+def small_picture() -> Response:
+    """An app that serves one small picture at any path."""
+    return Response(draw_picture("一只猫", "", "", size=(320, 180)), media_type="image/png")

@@ -73,21 +73,6 @@ def test_any_order_of_jobs_gets_the_same_faults(
     )
 
 
-@given(_rules, st.integers(0, 1000))
-def test_exported_trace_repeats_the_faults(rules: list[Raw], seed: int) -> None:
-    order = [
-        (f"p{n}", attempt, where)
-        for attempt in (1, 2)
-        for where in Where
-        for _ in range(3)
-        for n in range(4)
-    ]
-    plan = make_plan(*rules, seed=seed)
-    first = _faults(plan, order)
-    exact = make_plan(*plan.traced_plan()["rules"], seed=seed)
-    assert {row[1:] for row in _faults(exact, order)} == {row[1:] for row in first}
-
-
 def test_probability_is_approximate_and_depends_on_the_seed() -> None:
     found = []
     for seed in (1, 2):

@@ -7,7 +7,7 @@ import time
 import httpx
 from PIL import Image
 
-from tests.services.mock_core.serving import Json, Picture, Service, served
+from tests.services.mock_core.serving import Json, Service, served, small_picture
 from tests.services.mock_kling.client import (
     KEY,
     PICTURE,
@@ -76,7 +76,7 @@ async def test_values_at_the_bounds_are_accepted_and_empty_ones_ignored(
 
 
 async def test_fetched_picture_is_checked_as_strictly(video_mock: Service) -> None:
-    async with served(Picture()) as base:
+    async with served(small_picture()) as base:
         await create(video_mock, image=f"{base}/low.png")
         body = await ended(video_mock)
     assert body["data"]["task_status_msg"] == "image sides must be 300 px or more"

@@ -1,21 +1,22 @@
 """Only hosts that the mock was told of, and this machine, are called; no redirect is followed."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from starlette.responses import RedirectResponse
+from starlette.types import Receive, Scope, Send
 
 from services.mock_kling.settings import KlingSettings
 from tests.services.mock_core.serving import (
     HURRY,
     Json,
-    Picture,
     Service,
     kling,
     receiving,
     running,
     served,
+    small_picture,
 )
 from tests.services.mock_kling.client import create, end, submit
 
@@ -94,22 +95,18 @@ async def test_named_hosts_and_this_machine_are_allowed(told: Service) -> None:
     assert (await end(told))["message"] == "image download failed: ConnectError"
 
 
-class Redirect:
+class Redirect(RedirectResponse):
     """Sends everybody elsewhere, and counts them."""
 
-    def __init__(self, to: str) -> None:
-        self._to = to
-        self.asked = 0
+    asked = 0
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked += 1
-        headers = [(b"location", self._to.encode())]
-        await send({"type": "http.response.start", "status": 307, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        await super().__call__(scope, receive, send)
 
 
 async def test_redirected_picture_is_not_followed() -> None:
-    async with served(Picture()) as there:
+    async with served(small_picture()) as there:
         moved = Redirect(f"{there}/img/files/a.png")
         async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
             assert (await submit(service, f"{here}/img/files/a.png")).status_code == 202
@@ -119,7 +116,7 @@ async def test_redirected_picture_is_not_followed() -> None:
 
 
 async def test_redirected_callback_is_not_followed() -> None:
-    async with receiving() as receiver, served(Picture()) as pictures:
+    async with receiving() as receiver, served(small_picture()) as pictures:
         moved = Redirect(receiver.url)
         async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
             reply = await submit(service, f"{pictures}/a.png", callback_url=f"{here}/callback")

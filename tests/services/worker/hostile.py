@@ -1,10 +1,10 @@
 """Small files that cost much memory or time when they are opened."""
 
+import functools
 import gzip
 import io
 import struct
 import zlib
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from PIL import Image
 from tests.services.worker import samples
 
 MEBIBYTE = 1024 * 1024
-TEXT = b"Comment\0\0" + zlib.compress(bytes(64 * MEBIBYTE))
 # An H.264 video of one grey frame of 16000x16000.
 WIDE = Path(__file__).parent / "results" / "wide.mp4.gz"
 # The boxes of an MP4 that hold those of its index.
 NESTED = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
-@cache
+@functools.cache
 def gzip_bomb(gibibytes: int = 4) -> bytes:
     """So many bytes of nothing, encoded twice (`gzip, gzip`), in some thousand."""
     squeezed = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -31,21 +30,24 @@ def gzip_bomb(gibibytes: int = 4) -> bytes:
     return gzip.compress(head + block * (1024 * gibibytes) + b"\x03\0" + bytes(8), mtime=0)
 
 
-@cache
+@functools.cache
 def wide_mp4() -> bytes:
     """A whole video whose frame has 256 million pixels."""
     return gzip.decompress(WIDE.read_bytes())
 
 
-@cache
+@functools.cache
 def white_png(width: int, height: int) -> bytes:
     """A whole image in a thousandth of its pixels' bytes."""
-    row, squeezed = b"\0" + b"\xff" * (width * 3), zlib.compressobj(1)
-    data = b"".join(squeezed.compress(row) for _ in range(height)) + squeezed.flush()
+    row, squeezed = b"\0" + b"\xff" * (width * 3), zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    # One row ends at the border of a byte and refers to none before it, so that it is repeated.
+    block = squeezed.compress(row) + squeezed.flush(zlib.Z_FULL_FLUSH)
+    check = functools.reduce(lambda sum_, _: zlib.adler32(row, sum_), range(height), 1)
+    data = b"\x78\x9c" + block * height + b"\x03\0" + struct.pack(">I", check)
     return samples.png_of(width, height, data)
 
 
-@cache
+@functools.cache
 def large(kind: str, *, size: tuple[int, int] = (7680, 5200), **how: Any) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, (9, 99, 199)).save(out, kind, **how)
@@ -67,12 +69,12 @@ def webp_of(width: int, height: int) -> bytes:
     return whole[:at] + struct.pack("<I", size) + whole[at + 4 :]
 
 
-@cache
+@functools.cache
 def png_of_text() -> bytes:
     """An image with a comment of 64 MiB, squeezed."""
-    whole = samples.png()
+    whole, text = samples.png(), b"Comment\0\0" + zlib.compress(bytes(64 * MEBIBYTE))
     # Behind the signature and the head, which is 25 bytes long.
-    return whole[:33] + samples.chunk(b"zTXt", TEXT) + whole[33:]
+    return whole[:33] + samples.chunk(b"zTXt", text) + whole[33:]
 
 
 def wide_png() -> bytes:
@@ -80,7 +82,7 @@ def wide_png() -> bytes:
     return white_png(16_000, 16_000)
 
 
-@cache
+@functools.cache
 def mp4_of_claims(count: int = 60_000_000) -> bytes:
     """A video whose index says that it has so many frames, of a byte each."""
     whole = samples.mp4(1)
@@ -100,7 +102,7 @@ def long_mp4() -> bytes:
     return _with_boxes(samples.mp4(), {b"stts": times})
 
 
-@cache
+@functools.cache
 def mp4_of(encoder: str, width: int = 64, height: int = 48) -> bytes:
     """A grey frame in the MP4 of another encoder, or of another size."""
     pixels = "yuvj420p" if encoder == "mjpeg" else "yuv420p"

@@ -1,17 +1,15 @@
 """Settings: the environment is read once, and every mistake in it is named in one line."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.worker.graphs.binding import Role
 from services.worker.settings.vendors import headers_of
 from shared.jobs.genvideo import GENVIDEO
 from shared.pipeline.messages import StageLimits
 from shared.pipeline.settings import host_of
 from tests.services.worker.conftest import SECRET, Loads, Refuses
-from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS
+from tests.services.worker.graphs.examples import WITH_MODEL
 
 
 def test_defaults_fit_a_stack_on_this_machine(loads: Loads) -> None:
@@ -208,12 +206,6 @@ def test_workflow_is_read_and_bound(loads: Loads) -> None:
     assert (settings.plan.width, settings.plan.height) == (640, None)
     assert settings.plan.template == "best {prompt}"
     assert settings.model_copy(update={"image_service_url": "http://x"}).plan is settings.plan
-
-
-@pytest.mark.parametrize("path", [WITH_MODEL, WITHOUT_MODELS])
-def test_both_documented_graphs_bind_themselves(loads: Loads, path: Path) -> None:
-    plan = loads(**COMFYUI | {"COMFYUI_WORKFLOW": path}).plan
-    assert {Role.PROMPT, Role.PREFIX, Role.WIDTH, Role.HEIGHT} <= set(plan.binding.targets)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, cast
 import pytest
 from temporalio.worker import SlotPermit, SlotReleaseContext
 
+from services.worker.replay import main
 from shared.pipeline.worker import MAX_KNOWN, MAX_NEW, WorkflowTaskSlots
 from tests.replay.test_replay import HISTORIES
 
@@ -70,43 +70,30 @@ print(generate_latest().decode())
 """
 
 
-@pytest.fixture(scope="module")
-def shown() -> list[str]:
+def test_counters_of_a_step_begin_at_zero() -> None:
     command = [sys.executable, "-c", SHOW]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in ("genvideo_worker_stored_total", "genvideo_worker_units_total"):
+        for step in ("image", "video"):
+            assert f'{name}{{step="{step}"}} 0.0' in shown
 
 
-@pytest.mark.parametrize("name", ["genvideo_worker_stored_total", "genvideo_worker_units_total"])
-@pytest.mark.parametrize("step", ["image", "video"])
-def test_counters_of_a_step_begin_at_zero(shown: list[str], name: str, step: str) -> None:
-    assert f'{name}{{step="{step}"}} 0.0' in shown
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "services.worker.replay", *arguments],
-        env=dict(os.environ) | {"PAYLOAD_KEY": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_change_is_logged_with_its_job(tmp_path: Path) -> None:
+def test_change_is_logged_with_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PAYLOAD_KEY", "")
     good, bad = (f"job-{digit * 24}" for digit in "ab")
     (tmp_path / f"{good}.json").write_text(HISTORIES["failed"], encoding="utf-8")
     other = HISTORIES["failed"].replace('"gen_image"', '"gen_picture"')
     (tmp_path / f"{bad}.json").write_text(other, encoding="utf-8")
-
-    ended = run(str(tmp_path))
-
-    found = json.loads(ended.stdout.splitlines()[-1])
-    assert (ended.returncode, found["replayed"], list(found["failures"])) == (0, 2, [bad])
+    assert main([str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["replayed"], list(found["failures"])) == (2, [bad])
     assert "ondeterminis" in found["failures"][bad]
 
 
-def test_folder_is_required(tmp_path: Path) -> None:
-    for arguments in ([str(tmp_path / "nowhere")], [str(tmp_path), "more"]):
-        ended = run(*arguments)
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert "usage" in ended.stderr
+def test_folder_is_required(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([str(tmp_path / "nowhere")], [str(tmp_path), "more"], []):
+        assert main(arguments) == 2
+        told = capsys.readouterr()
+        assert (told.out, "usage" in told.err) == ("", True)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 from temporalio.api.common.v1 import Payloads
 from temporalio.client import Client
 
@@ -19,7 +19,7 @@ from services.api.temporal import Temporal
 from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
 from shared.temporal.codec import PayloadKeys, data_converter
-from tests.fixtures.browser import ARGUMENTS, CHROMIUM, PATIENCE_MILLISECONDS
+from tests.fixtures.browser import Chromium
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port, serving
 from tests.fixtures.temporal import running_server
@@ -151,8 +151,7 @@ async def with_ui(port: int, codec: str) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
-async def test_ui_shows_the_prompt(tmp_path: Path) -> None:
+async def test_ui_shows_the_prompt(tmp_path: Path, chromium: Chromium) -> None:
     ui = free_port()
     settings = ApiSettings.model_validate(
         {"data_dir": tmp_path, "payload_key": NEW, "temporal_ui_url": f"http://127.0.0.1:{ui}"}
@@ -160,10 +159,6 @@ async def test_ui_shows_the_prompt(tmp_path: Path) -> None:
     async with serving(create_app(settings)) as base, with_ui(ui, base) as client:
         job_id = new_job_id()
         await Temporal(client).start(job_id, GenVideoInput(prompt=PROMPT, style="ink"))
-        async with async_playwright() as drive:
-            browser = await drive.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            page = await browser.new_page()
-            await page.goto(f"http://127.0.0.1:{ui}/namespaces/default/workflows/{job_id}")
-            shown = page.get_by_text(f'"prompt": "{PROMPT}"').first
-            await expect(shown).to_be_visible(timeout=PATIENCE_MILLISECONDS)
-            await browser.close()
+        url = f"http://127.0.0.1:{ui}/namespaces/default/workflows/{job_id}"
+        async with chromium.page(url) as page:
+            await expect(page.get_by_text(f'"prompt": "{PROMPT}"').first).to_be_visible()

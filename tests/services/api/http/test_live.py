@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services.api.http import live
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import Attempts, Record
+from shared.jobs.messages import Attempts, Job, Record
 from shared.jobs.states import Status
 from tests.fixtures.eventually import eventually
 from tests.services.api.conftest import Api, NewApi, calls_for_callers, change, ended
@@ -48,26 +49,38 @@ async def test_versions_skipped_by_the_watch_are_sent(api: Api) -> None:
     assert socket.close_code == 1000
 
 
-async def test_first_version_is_not_sent_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look that answers the connection also publishes what it finds."""
+LISTENERS = 30
 
-    async def never(*_: object) -> None:
-        await asyncio.Event().wait()
 
-    job_id = await api.submit()
-    service = api.service
-    monkeypatch.setattr(service.follower, "_read", never)
-    record = sample_record(job_id)
-    for percent in range(3):
-        record = api.write(change(record, **RUNNING, percent=percent))
+async def test_change_is_written_once_for_all_listeners(
+    lonely: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    dump = Job.model_dump_json
 
-    async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
-        first = json.loads(await socket.recv())
-        service.feed.put_record(api.write(ended(record)))
-        frames = await rest(socket)
+    def counted(self: Job, **options: Any) -> str:
+        written.append(self.version)
+        return dump(self, **options)
 
-    assert first["version"] == 4
-    assert [frame["version"] for frame in frames] == [5]
+    record = lonely.write(change(sample_record(new_job_id()), **RUNNING))
+    address = f"{lonely.sockets}/ws/jobs/{record.job_id}"
+    async with AsyncExitStack() as stack:
+        sockets = [
+            await stack.enter_async_context(connect(address, proxy=None)) for _ in range(LISTENERS)
+        ]
+        for socket in sockets:
+            await socket.recv()
+        before = calls_for_callers()
+        monkeypatch.setattr(Job, "model_dump_json", counted)
+        for percent in (20, 40):
+            record = change(record, percent=percent)
+            lonely.service.feed.put_record(record)
+        lonely.service.feed.put_record(ended(record))
+        heard = await asyncio.gather(*map(rest, sockets))
+
+    assert [[frame["version"] for frame in frames] for frames in heard] == [[3, 4, 5]] * LISTENERS
+    assert written == [3, 4, 5]
+    assert calls_for_callers() == before
 
 
 async def test_ended_job_is_sent_and_the_socket_closed(api: Api) -> None:
@@ -300,17 +313,6 @@ async def test_slow_reader_delays_nobody(api: Api) -> None:
     assert last == record.version
     assert len(versions) < 400
     assert all(before < after for before, after in pairwise(versions))
-
-
-async def test_foreign_page_opens_no_socket(api: Api) -> None:
-    for path in ("/ws/jobs", "/ws/jobs/job-0123456789abcdef01234567"):
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(api.sockets + path, proxy=None, origin="https://evil.example")  # type: ignore[arg-type]
-        assert refused.value.response.status_code == 403
-        assert json.loads(refused.value.response.body or b"")["code"] == "foreign_origin"
-
-    async with connect(f"{api.sockets}/ws/jobs", proxy=None, origin=api.base):  # type: ignore[arg-type]
-        pass
 
 
 @pytest.mark.parametrize(

@@ -103,17 +103,6 @@ async def test_workflow_carries_input_and_search_attributes(api: Api, client: Cl
     assert mark == Wait(priority=1, clean_up=GENVIDEO.clean_up)
 
 
-async def test_other_process_knows_the_job_before_its_record(
-    api: Api, new_api: Any, client: Client
-) -> None:
-    job_id = await api.submit(tag="there")
-
-    async with new_api(client) as other:
-        job = (await other.http.get(f"/jobs/{job_id}")).json()
-
-    assert (job["status"], job["version"], job["tag"]) == ("queued", 0, "there")
-
-
 async def test_key_stands_for_one_job(api: Api) -> None:
     first = await api.submit("order-1")
 

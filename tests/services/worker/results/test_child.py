@@ -88,8 +88,7 @@ def test_file_of_another_kind_is_refused_for_good(
     assert not refused.value.retryable
 
 
-@pytest.mark.parametrize("name", list(WHOLE))
-@given(data=st.data())
+@given(name=st.sampled_from(list(WHOLE)), data=st.data())
 def test_truncated_file_is_refused_unless_its_content_is_complete(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:
@@ -105,8 +104,7 @@ def test_truncated_file_is_refused_unless_its_content_is_complete(
     assert found == stored(folder, body, step, KINDS[step])
 
 
-@pytest.mark.parametrize("name", list(WHOLE))
-@given(data=st.data())
+@given(name=st.sampled_from(list(WHOLE)), data=st.data())
 def test_damage_is_refused_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:

@@ -1,5 +1,7 @@
 """Answers of a real ComfyUI 0.28.0 (and 0.3.64), with the ids of a test's generation put in."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -164,60 +166,9 @@ def picture(body: bytes) -> Answer:
     return answer
 
 
-# Of `/object_info`, as far as it is read; of the lists, those that matter here.
-KINDS: dict[str, Json] = {
-    "CheckpointLoaderSimple": {
-        "input": {"required": {"ckpt_name": [["v1-5-pruned-emaonly-fp16.safetensors"], {}]}},
-        "output_node": False,
-    },
-    "CLIPTextEncode": {
-        "input": {
-            "required": {
-                "text": ["STRING", {"multiline": True, "dynamicPrompts": True}],
-                "clip": ["CLIP", {}],
-            }
-        },
-        "output_node": False,
-    },
-    "EmptyLatentImage": {
-        "input": {
-            "required": {
-                "width": ["INT", {"default": 512, "min": 16, "max": 16384, "step": 8}],
-                "height": ["INT", {"default": 512, "min": 16, "max": 16384, "step": 8}],
-                "batch_size": ["INT", {"default": 1, "min": 1, "max": 4096}],
-            }
-        },
-        "output_node": False,
-    },
-    "KSampler": {
-        "input": {
-            "required": {
-                "model": ["MODEL", {}],
-                "seed": ["INT", {"default": 0, "min": 0, "max": 18446744073709551615}],
-                "steps": ["INT", {"default": 20, "min": 1, "max": 10000}],
-                "cfg": ["FLOAT", {"default": 8.0, "min": 0.0, "max": 100.0}],
-                "sampler_name": [["euler", "heun", "dpmpp_2m"], {}],
-                "scheduler": [["simple", "karras", "normal"], {}],
-                "positive": ["CONDITIONING", {}],
-                "negative": ["CONDITIONING", {}],
-                "latent_image": ["LATENT", {}],
-                "denoise": ["FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0}],
-            }
-        },
-        "output_node": False,
-    },
-    "SaveImage": {
-        "input": {
-            "required": {
-                "images": ["IMAGE", {"tooltip": "The images to save."}],
-                "filename_prefix": ["STRING", {"default": "ComfyUI"}],
-            },
-            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
-        },
-        "output_node": True,
-    },
-    "VAEDecode": {
-        "input": {"required": {"samples": ["LATENT", {}], "vae": ["VAE", {}]}},
-        "output_node": False,
-    },
-}
+# Of `/object_info` of a real server; its one checkpoint is that of the documented graph.
+KINDS: dict[str, Json] = json.loads(
+    Path("services/mock_comfyui/prompts/catalogue.json")
+    .read_text(encoding="utf-8")
+    .replace("$checkpoints", "v1-5-pruned-emaonly-fp16.safetensors")
+)
