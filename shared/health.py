@@ -16,8 +16,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from shared.errors import AnotherStack, TemporalRefuses
-from shared.http.web import observe, server, service_app
+from shared.http.web import server, service_app
 from shared.settings.common import PollingSettings
+from shared.telemetry import logs
 from shared.telemetry.sdk_metrics import measured_runtime
 from shared.temporal.client import connect
 from shared.temporal.codec import PayloadKeys
@@ -50,10 +51,10 @@ def run_worker(
 ) -> None:
     """Serve health and run the body until SIGTERM; return 1 if the body fails by itself.
 
-    `name` is that of the service in logs and traces. Return 2 if it must not run, because the
+    `name` is that of the service in logs. Return 2 if it must not run, because the
     namespace belongs to another stack.
     """
-    observe(name, config)
+    logs.configure(service=name, level=config.log_level, form=config.log_format)
     work = Work(name, body, config, checks=checks)
 
     def stop() -> None:

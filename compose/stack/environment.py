@@ -53,7 +53,7 @@ HOST_GATEWAY = "host.docker.internal"
 _CROSSING = frozenset(
     {
         *("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL", "TEMPORAL_ADDRESS", "VENDOR_PROXY"),
-        *("STORE_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        "STORE_ENDPOINT",
     }
 )
 # The keys of the video mock, which replace the user's own while it stands in for Kling. It gets the

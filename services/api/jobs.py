@@ -17,7 +17,6 @@ from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import RETRYABLE_STATES
 from shared.pipeline.definition import Definition, JobInput
-from shared.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -102,9 +101,8 @@ class Jobs:
 
     async def _start(self, job_id: str, order: Order) -> str:
         pipeline, job = order
-        with tracing.of_job(job_id, "submit"):
-            await self._slots[pipeline.slot].require_room()
-            await self._temporal.start(job_id, job, pipeline)
+        await self._slots[pipeline.slot].require_room()
+        await self._temporal.start(job_id, job, pipeline)
         SUBMITTED.labels("new").inc()
         # Its record will follow.
         begun = await self._started(job_id)

@@ -8,7 +8,6 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validat
 from shared.http.hosts import host_of_url, is_loopback
 from shared.settings.common import MOCKED, Mocks, Port, RetentionDays
 from shared.settings.pipelines import PipelineSettings
-from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
 
@@ -16,7 +15,7 @@ _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 
-class ApiSettings(StoreSettings, TraceSettings, PipelineSettings):
+class ApiSettings(StoreSettings, PipelineSettings):
     """Settings of the API and its page."""
 
     api_port: Port = 8000

@@ -21,7 +21,6 @@ from shared.pipeline.definition import Definition
 from shared.redact import redacted
 from shared.semaphore.server import is_gone
 from shared.store.protocol import Store
-from shared.telemetry import tracing
 from shared.temporal.client import answer
 
 log = structlog.get_logger(__name__)
@@ -94,21 +93,20 @@ class Receiver:
             task_status=callback.task_status,
             updated_at=callback.updated_at,
         )
-        with tracing.of_job(receipt.job_id, "callback"):
-            # From here on it is in the store: a receiver that is killed leaves it undecided.
-            key, past, job = await asyncio.to_thread(self._added, receipt)
-            fate, asks = decide(callback, external_id, job=job, past=past)
-            if asks:
-                try:
-                    signal = self._signals[form, external_id.split(".")[1]]
-                    fate = await self._by_temporal(
-                        fate, callback, receipt, signal=signal, known=job is not None
-                    )
-                except TemporalUnavailable:
-                    await self._settle(key, receipt, Fate.UNKNOWN)
-                    raise
-            await self._settle(key, receipt, fate)
-            return fate
+        # From here on it is in the store: a receiver that is killed leaves it undecided.
+        key, past, job = await asyncio.to_thread(self._added, receipt)
+        fate, asks = decide(callback, external_id, job=job, past=past)
+        if asks:
+            try:
+                signal = self._signals[form, external_id.split(".")[1]]
+                fate = await self._by_temporal(
+                    fate, callback, receipt, signal=signal, known=job is not None
+                )
+            except TemporalUnavailable:
+                await self._settle(key, receipt, Fate.UNKNOWN)
+                raise
+        await self._settle(key, receipt, fate)
+        return fate
 
     def _added(self, receipt: Receipt) -> tuple[str, list[Receipt], Record | None]:
         """Store the receipt; return its key, the earlier ones that count, and the job."""

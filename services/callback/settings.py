@@ -9,7 +9,6 @@ from services.callback.signature import keys_of
 from shared.http.hosts import host_of_url, is_loopback
 from shared.settings.common import CallbackSecret, Port
 from shared.settings.pipelines import PipelineSettings
-from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
 
 
@@ -18,7 +17,7 @@ def _is_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class CallbackSettings(StoreSettings, TraceSettings, PipelineSettings):
+class CallbackSettings(StoreSettings, PipelineSettings):
     """Settings of the receiver."""
 
     callback_port: Port = 8001

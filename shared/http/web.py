@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import uvicorn
@@ -22,8 +22,7 @@ from shared.http.bodies import Limit
 from shared.http.documentation import add_documentation
 from shared.http.hosts import PROCESS_HEADER
 from shared.settings.common import CommonSettings
-from shared.settings.traces import TraceSettings
-from shared.telemetry import logs, tracing
+from shared.telemetry import logs
 from shared.telemetry.sdk_metrics import sdk_metrics
 
 CODE = Gauge("genvideo_code", "1, with the digest of a package that runs", ["package", "digest"])
@@ -39,8 +38,6 @@ HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 5
 # Streams are asked to end at once; this limits those that don't listen.
 SHUTDOWN_SECONDS = 3
-# The rest of the traces is sent at the end, within this time.
-TRACES_SECONDS = 3.0
 
 
 def service_app(
@@ -142,9 +139,6 @@ class Server(uvicorn.Server):
         if isinstance(app, ServiceApp):
             app.state.stopping.set()
         await super().shutdown(sockets)
-        # A signal would end the process before its exit handlers run.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(tracing.stop), TRACES_SECONDS)
 
 
 def serve(
@@ -155,8 +149,8 @@ def serve(
     port: int,
     connections: int | None = None,
 ) -> None:
-    """Serve the app until SIGTERM or SIGINT; `name` is that of the service in logs and traces."""
-    observe(name, settings)
+    """Serve the app until SIGTERM or SIGINT; `name` is that of the service in logs."""
+    logs.configure(service=name, level=settings.log_level, form=settings.log_format)
     server(
         create(),
         settings.listen_host,
@@ -164,13 +158,6 @@ def serve(
         shutdown_seconds=SHUTDOWN_SECONDS,
         connections=connections,
     ).run()
-
-
-def observe(name: str, settings: CommonSettings) -> None:
-    """Configure logs, and traces if the settings have them."""
-    logs.configure(service=name, level=settings.log_level, form=settings.log_format)
-    if isinstance(settings, TraceSettings):
-        tracing.configure(settings.traces_go_to, headers=settings.trace_headers, service=name)
 
 
 def server(

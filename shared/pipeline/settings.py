@@ -10,7 +10,6 @@ from shared.pipeline.definition import Definition, Stage
 from shared.pipeline.hosts import is_near, result_hosts
 from shared.pipeline.messages import JobLimits, StageLimits
 from shared.settings.common import CallbackSecret, PollingSettings, Port, Seconds
-from shared.settings.traces import TraceSettings
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
 
@@ -33,7 +32,7 @@ def _is_proxy(setting: SecretStr) -> SecretStr:
 VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
-class PipelineWorkerSettings(StoreSettings, TraceSettings, PollingSettings):
+class PipelineWorkerSettings(StoreSettings, PollingSettings):
     """Settings from the environment; times are in seconds.
 
     A pipeline's own settings set `pipeline` and the addresses of its vendors. The time of a stage

@@ -1,1 +1,1 @@
-"""Logs, traces and the SDK's metrics."""
+"""Logs and the SDK's metrics."""

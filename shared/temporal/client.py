@@ -13,7 +13,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import TemporalUnavailable
 from shared.redact import as_markdown
-from shared.telemetry import tracing
 from shared.temporal.codec import PayloadKeys, data_converter
 from shared.temporal.refusals import NOT_CONNECTED, refusal
 
@@ -97,7 +96,6 @@ async def connect(
     return await Client.connect(
         **config,
         data_converter=data_converter(keys),
-        interceptors=tracing.interceptors(),
         runtime=runtime,
         lazy=lazy,
     )

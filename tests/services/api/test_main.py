@@ -5,14 +5,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.store.records import RecordStore
-from tests.fixtures.mocks import collecting, said
 from tests.fixtures.processes import free_port, running
 from tests.shared.standins import sample_record
 
@@ -59,22 +57,3 @@ async def test_api_stops_with_open_sockets_and_logs_no_error_for_refused_ones(
     output = log.read_text()
     for never in ("Traceback", "timeout", "hunter2", "ASGI", '"level": "error"'):
         assert never not in output
-
-
-async def test_remaining_traces_are_sent_at_the_end(tmp_path: Path, client: Client) -> None:
-    async with collecting() as collector:
-        environment = {
-            "DATA_DIR": str(tmp_path),
-            "TEMPORAL_ADDRESS": client.service_client.config.target_host,
-            "TEMPORAL_NAMESPACE": client.namespace,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "HTTP_PROXY": f"http://127.0.0.1:{free_port()}",
-        }
-        async with (
-            running("services.api", "API_PORT", environment=environment) as service,
-            http_client(service.base) as http,
-        ):
-            answer = await http.post("/jobs", json={"prompt": "a cat", "style": "ink"})
-            await service.terminated()
-        [begun] = [span for span in collector.spans() if span.name == "submit"]
-    assert said(begun)["genvideo.job_id"] == answer.json()["job_id"]
