@@ -84,28 +84,6 @@ class TemporalRefuses(
     """Temporal refuses us; a retry does not help until an operator fixes the cause."""
 
 
-class NamespaceMissing(
-    TemporalRefuses, code="namespace_missing", title="The namespace does not exist"
-):
-    """The server does not have our namespace."""
-
-
-class TemporalForbids(TemporalRefuses, code="temporal_forbids", title="Temporal refuses access"):
-    """The server refuses our key or certificate, or we lack a right."""
-
-
-class AttributesMissing(
-    TemporalRefuses,
-    code="search_attributes_missing",
-    title="Search attributes are missing",
-):
-    """The namespace lacks one of our search attributes, or has it with another type."""
-
-
-class TlsMismatch(TemporalRefuses, code="temporal_tls", title="TLS settings do not match"):
-    """TLS settings of client and server do not match."""
-
-
 class PayloadUnreadable(
     GenvideoError, code="payload_unreadable", title="A payload can't be decrypted"
 ):

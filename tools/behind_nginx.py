@@ -219,7 +219,7 @@ def test_with_a_key_that_may_mend_nothing_and_is_changed_while_a_job_runs(
             job = own.submit("a fox")
             own.follow(job, until=["image"])
             nginx.change(WITH_A_KEY.replace("${KEY}", "another"))
-            assert code_of_a_submit(own) == "temporal_forbids"
+            assert code_of_a_submit(own) == "temporal_refuses"
             nginx.change(WITH_A_KEY)
             ended = until_ended(own, job)
             assert (ended["status"], ended["attempts"]) == ("succeeded", {"image": 1, "video": 1})

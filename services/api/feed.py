@@ -189,7 +189,12 @@ class Feed:
         if known is None:
             insort(self._keys, Key(job.created_at, job.job_id))
         self.change += 1
-        self._order.append(self._set(job, self.change))
+        frame = self._newest[job.job_id] = Frame(job, self.change, self.named(self.change))
+        self._order.append(frame)
+        if job.status.ended:
+            self._open.discard(job.job_id)
+        else:
+            self._open.add(job.job_id)
         if len(self._order) > 2 * len(self._newest) + SPARE:
             older = filter(self._is_newest, self._order[:-MAX_WAITING])
             self._order = [*older, *self._order[-MAX_WAITING:]]
@@ -202,18 +207,6 @@ class Feed:
         for job in [record.job()] if known is None else versions_after(record, known.version):
             self.put(job)
         return self.get(record.job_id) or record.job()
-
-    def amend(self, job: Job) -> None:
-        """Replace the state of a known job; this is not a change."""
-        self._set(job, self._newest[job.job_id].number)
-
-    def _set(self, job: Job, number: int) -> Frame:
-        frame = self._newest[job.job_id] = Frame(job, number, self.named(number))
-        if job.status.ended:
-            self._open.discard(job.job_id)
-        else:
-            self._open.add(job.job_id)
-        return frame
 
     def _is_newest(self, frame: Frame) -> bool:
         newest = self._newest.get(frame.job.job_id)

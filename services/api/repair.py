@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from services.api.metrics import FORGOTTEN, REPAIRED
 from services.api.parts import Parts
-from services.api.temporal import ABNORMAL, closed, first_record, from_workflow, outcome
+from services.api.temporal import ABNORMAL, closed, first_record, from_workflow
 from shared.errors import NotReady, TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import callbacks_prefix
@@ -112,18 +112,12 @@ class Repairer:
             if record is not None:
                 await self._write(record, why="recovered")
                 return self._feed.get(job_id)
-        if is_open:
-            base = known or (await first_record(self._temporal, found)).job()
-            self._feed.put(base)
-            return base
-        # No worker answers: the end as the server knows it, until one does.
-        self._feed.damaged[job_id] = None
+        if not is_open:
+            # No worker answers; it is shown as it was known until one does.
+            self._feed.damaged[job_id] = None
         base = known or (await first_record(self._temporal, found)).job()
-        end = {**await outcome(self._temporal, found), "version": base.version}
-        shown = base.model_copy(update={"finished_at": found.close_time, **end})
-        if known is not None:
-            self._feed.amend(shown)
-        return shown
+        self._feed.put(base)
+        return base
 
     async def _from_temporal(
         self, found: WorkflowExecutionDescription, known: Job | None

@@ -14,8 +14,6 @@ from temporalio.client import (
     WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
-    WorkflowFailureError,
-    WorkflowHandle,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -23,15 +21,13 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError
 
 from services.api.metrics import TEMPORAL_CALLS
 from shared.errors import TemporalUnavailable
 from shared.jobs.closing import RESET, close_record
 from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.messages import UNTAGGED, JobError, Progress, Record
-from shared.jobs.states import Status
+from shared.jobs.messages import UNTAGGED, Record
 from shared.pipeline.definition import DRAIN_ACTIVITY, Definition, JobInput
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import CleanUp, SlotRequest
@@ -47,7 +43,6 @@ from shared.temporal.client import (
 )
 
 T = TypeVar("T")
-Handle = WorkflowHandle[object, Progress]
 
 RPC_TIMEOUT = timedelta(seconds=3)
 # At most this many starts, and this many cancels, are with the server at a time: other calls wait
@@ -72,10 +67,6 @@ class Temporal:
         self._pipelines = {each.name: each for each in pipelines}
         self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
         self._cancels = asyncio.Semaphore(CANCELS_AT_ONCE)
-
-    def handle(self, job_id: str) -> Handle:
-        """Return the newest run of a job."""
-        return self.client.get_workflow_handle(job_id, result_type=Progress)
 
     async def start(self, job_id: str, job: JobInput, pipeline: Definition = GENVIDEO) -> None:
         """Start a job's workflow; raise WorkflowAlreadyStartedError if the id was ever used.
@@ -110,7 +101,8 @@ class Temporal:
     ) -> WorkflowExecutionDescription | None:
         """Describe the newest run, or return None if the server knows no such id."""
         try:
-            return await _counted(call, self.handle(job_id).describe(rpc_timeout=RPC_TIMEOUT))
+            described = self.client.get_workflow_handle(job_id).describe(rpc_timeout=RPC_TIMEOUT)
+            return await _counted(call, described)
         except RPCError as error:
             if is_missing(error):
                 return None
@@ -134,7 +126,8 @@ class Temporal:
         """Ask a job to end; return False if it has ended, or there is none."""
         try:
             async with _turn(self._cancels, CANCEL_PATIENCE):
-                await _counted("cancel", self.handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT))
+                handle = self.client.get_workflow_handle(job_id)
+                await _counted("cancel", handle.cancel(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
             if is_missing(error):
                 return False
@@ -215,35 +208,6 @@ def closed(record: Record, status: WorkflowExecutionStatus | None) -> Record:
     if status in ABNORMAL and not record.status.ended:
         return close_record(record, ABNORMAL[status])
     return record
-
-
-async def outcome(temporal: Temporal, found: WorkflowExecutionDescription) -> dict[str, object]:
-    """Return how a closed job ended, by its last history event."""
-    try:
-        end = await answer(temporal.handle(found.id).result(rpc_timeout=RPC_TIMEOUT))
-    except WorkflowFailureError as failure:
-        return _failed(failure.cause)
-    except ValueError:
-        # It completed with a result that is not ours.
-        return {"status": Status.SUCCEEDED}
-    return {
-        "status": end.status,
-        "step": end.step,
-        "percent": end.percent,
-        "asset_url": end.asset_url,
-        "attempts": end.attempts,
-        "version": end.version,
-    }
-
-
-def _failed(cause: BaseException) -> dict[str, object]:
-    if isinstance(cause, CancelledError):
-        error = JobError(code="cancelled", message="The job was cancelled.")
-        return {"status": Status.CANCELLED, "error": error}
-    code = cause.type if isinstance(cause, ApplicationError) and cause.type else None
-    message = cause.message if isinstance(cause, FailureError) else str(cause)
-    name = type(cause).__name__.removesuffix("Error").lower()
-    return {"status": Status.FAILED, "error": JobError(code=code or name, message=message)}
 
 
 def is_missing(error: BaseException) -> bool:

@@ -1,11 +1,11 @@
 """Serve `/docs` by Swagger UI from an installed package; it loads nothing from elsewhere."""
 
-import html
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
 from shared.errors import RouteNotFound
@@ -13,36 +13,8 @@ from shared.http.ranges import ranged_file
 
 # Found and never imported, because only its files are needed.
 PACKAGE = "fastapi_swagger"
+POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 TYPES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self';"
-        " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
-<div id="reference"></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</html>
-"""
-_START = """SwaggerUIBundle({
-  url: "openapi.json",
-  dom_id: "#reference",
-  deepLinking: true,
-  validatorUrl: null,
-});
-"""
 
 
 def add_documentation(app: FastAPI) -> None:
@@ -50,17 +22,23 @@ def add_documentation(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def page() -> HTMLResponse:
-        return HTMLResponse(_PAGE.format(title=html.escape(app.title)), headers=HEADERS)
-
-    @app.get("/docs/start.js", include_in_schema=False)
-    async def start() -> Response:
-        return Response(_START, media_type="text/javascript", headers=HEADERS)
+        # Relative addresses, because a proxy may serve the app below another one.
+        html = get_swagger_ui_html(
+            title=app.title,
+            openapi_url="openapi.json",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_favicon_url="data:,",
+        )
+        html.headers["Content-Security-Policy"] = POLICY
+        return html
 
     @app.get("/docs/{name}", include_in_schema=False)
     async def file(name: str, request: Request) -> Response:
         if name not in TYPES:
             raise RouteNotFound("Not found")
-        return await ranged_file(request, _folder() / name, HEADERS, media_type=TYPES[name])
+        headers = {"Cache-Control": "no-cache"}
+        return await ranged_file(request, _folder() / name, headers, media_type=TYPES[name])
 
 
 @cache

@@ -55,7 +55,7 @@ async def missing_attributes(client: Client) -> dict[str, str]:
 
 
 async def see_all(client: Client) -> None:
-    """Return if nothing is missing; raise RPCError or AttributesMissing."""
+    """Return if nothing is missing; raise RPCError or TemporalRefuses."""
     await see_namespace(client)
     if missing := await missing_attributes(client):
         raise lacking(", ".join(map(described, missing, missing.values())))

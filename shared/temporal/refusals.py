@@ -5,13 +5,7 @@ from collections.abc import Sequence
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from shared.errors import (
-    AttributesMissing,
-    NamespaceMissing,
-    TemporalForbids,
-    TemporalRefuses,
-    TlsMismatch,
-)
+from shared.errors import TemporalRefuses
 from shared.semaphore.server import names_namespace
 
 # The beginning of the SDK's message about a failed connection.
@@ -67,50 +61,44 @@ _CONNECTIONS: Sequence[tuple[str, str]] = (
 
 def refusal(error: BaseException) -> TemporalRefuses | None:
     """Return the refusal with its fix; None for any other error."""
-    if isinstance(error, RPCError):
-        return _of_call(error)
     text = str(error)
-    if not (isinstance(error, RuntimeError) and text.startswith(NOT_CONNECTED)):
-        return None
-    if said := _SAID.search(text):
-        return _forbidden(said[1])
-    for pattern, says in _CONNECTIONS:
-        if found := re.search(pattern, text):
-            return TlsMismatch(says.format(_plain(found[1])))
-    return None
+    if isinstance(error, RPCError):
+        wrong = _of_call(error)
+    elif isinstance(error, RuntimeError) and text.startswith(NOT_CONNECTED):
+        wrong = _of_connection(text)
+    else:
+        wrong = None
+    return None if wrong is None else TemporalRefuses(wrong)
 
 
-def lacking(attributes: str) -> AttributesMissing:
-    return AttributesMissing(
+def lacking(attributes: str) -> TemporalRefuses:
+    return TemporalRefuses(
         f"the namespace lacks search attributes: {attributes}; {PREPARE} adds them, or"
         f" prints the commands"
     )
 
 
-def _of_call(error: RPCError) -> TemporalRefuses | None:
+def _of_call(error: RPCError) -> str | None:
+    said = error.message.strip().rstrip(".")
     if names_namespace(error):
-        return NamespaceMissing(
-            f"{_sentence(error.message)}; {PREPARE} creates it, or prints the commands"
-        )
+        return f"{said}; {PREPARE} creates it, or prints the commands"
     if error.status in _FORBIDDEN:
-        return _forbidden(error.message)
+        return _forbidden(said)
     if error.status is RPCStatusCode.INVALID_ARGUMENT and _ATTRIBUTE.search(error.message):
-        return AttributesMissing(
-            f"{_sentence(error.message)}; {PREPARE} adds it, or prints the commands"
-        )
+        return f"{said}; {PREPARE} adds it, or prints the commands"
     return None
 
 
-def _forbidden(said: str) -> TemporalForbids:
-    return TemporalForbids(
-        f"Temporal refuses access ({_sentence(said)}): check {_KEYS}, and their permissions"
-    )
+def _of_connection(text: str) -> str | None:
+    if said := _SAID.search(text):
+        return _forbidden(said[1].strip().rstrip("."))
+    for pattern, says in _CONNECTIONS:
+        if found := re.search(pattern, text):
+            # Names of a certificate, without the SDK's decoration.
+            names = re.findall(r'\w+\(\\*"?([^"\\)]+)\\*"?\)', found[1])
+            return says.format(", ".join(names) or found[1])
+    return None
 
 
-def _plain(found: str) -> str:
-    """Return names of a certificate without the SDK's decoration."""
-    return ", ".join(re.findall(r'\w+\(\\*"?([^"\\)]+)\\*"?\)', found)) or found
-
-
-def _sentence(text: str) -> str:
-    return text.strip().rstrip(".")
+def _forbidden(said: str) -> str:
+    return f"Temporal refuses access ({said}): check {_KEYS}, and their permissions"

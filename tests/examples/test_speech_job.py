@@ -43,7 +43,7 @@ async def test_every_stage_is_stored_and_paid_once(client: Client, tmp_path: Pat
         )
         async with running_worker(settings, client):
             await temporal.start(job_id, SpeechInput(text=TEXT), SPEECH)
-            await temporal.handle(job_id).result()
+            await client.get_workflow_handle(job_id).result()
         rows = await vendor.json("/admin/ledger")
     record = RecordStore(tmp_path).read(job_id)
     assert record is not None

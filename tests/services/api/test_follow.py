@@ -273,7 +273,7 @@ async def test_terminated_job_is_closed_without_a_worker(
     assert not service.feed.any_open()
 
 
-async def test_end_without_a_worker_is_shown_by_the_history_and_read_again(
+async def test_lost_record_of_a_closed_job_is_written_as_soon_as_a_worker_answers(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.api.temporal.QUERY_TIMEOUT", timedelta(seconds=0.2))
@@ -284,11 +284,14 @@ async def test_end_without_a_worker_is_shown_by_the_history_and_read_again(
     async with standing_in(service.client):
         await service.client.get_workflow_handle(record.job_id).result()
 
-    async def closed() -> bool:
+    async def is_damaged() -> bool:
         await service.follower.poll()
-        return not service.feed.any_open()
+        return list(service.feed.damaged) == [record.job_id]
 
-    await eventually(closed)
+    await eventually(is_damaged)
+    job = service.feed.get(record.job_id)
+    assert job is not None
+    assert job.status is Status.QUEUED
     async with standing_in(service.client):
 
         async def told() -> bool:

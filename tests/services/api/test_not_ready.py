@@ -42,7 +42,7 @@ async def test_namespace_without_our_attributes_refuses_changes(
             return str((await api.http.get("/readyz")).json()["detail"])
 
         await eventually(lacks, lambda reason: reason.startswith(LACKS))
-        await eventually(lambda: submitted(api), lambda code: code == "search_attributes_missing")
+        await eventually(lambda: submitted(api), lambda code: code == "temporal_refuses")
         await takes_no_change(api)
     jobs = [await killed(client) for _ in range(2)]
     async with new_api(client, retention_days=1) as api:
@@ -67,7 +67,7 @@ async def answers_that_it_is_missing(api: Api) -> None:
         await api.http.get("/slots"),
     ]
     for answer in answers:
-        assert (answer.status_code, answer.json()["code"]) == (503, "namespace_missing")
+        assert (answer.status_code, answer.json()["code"]) == (503, "temporal_refuses")
         assert "retry-after" not in answer.headers
         assert "make namespace" in answer.json()["detail"]
 

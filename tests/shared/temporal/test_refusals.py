@@ -7,13 +7,7 @@ from temporalio.api.common.v1 import GrpcStatus
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, NotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
-from shared.errors import (
-    AttributesMissing,
-    NamespaceMissing,
-    TemporalForbids,
-    TemporalRefuses,
-    TlsMismatch,
-)
+from shared.errors import TemporalRefuses
 from shared.http.problems import from_error
 from shared.temporal.client import answer
 from shared.temporal.refusals import refusal
@@ -65,7 +59,7 @@ def failed(status: RPCStatusCode, message: str = "x", detail: Message | None = N
 @pytest.mark.parametrize(("said", "says"), CONNECTIONS.items())
 def test_impossible_connection_names_the_remedy(said: str, says: str) -> None:
     found = refusal(RuntimeError(said))
-    assert isinstance(found, TlsMismatch)
+    assert found is not None
     assert says in found.message
 
 
@@ -77,18 +71,18 @@ def test_temporary_failure_is_no_refusal(said: str) -> None:
 @pytest.mark.parametrize("code", ["PermissionDenied", "Unauthenticated"])
 def test_refused_key_of_the_first_call(code: str) -> None:
     found = refusal(RuntimeError(CALL.format(f'code: {code}, message: "Request unauthorized."')))
-    assert isinstance(found, TemporalForbids)
+    assert found is not None
     assert "(Request unauthorized): check TEMPORAL_API_KEY" in found.message
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
+    ("error", "says"),
     [
-        (failed(RPCStatusCode.PERMISSION_DENIED), TemporalForbids),
-        (failed(RPCStatusCode.UNAUTHENTICATED), TemporalForbids),
+        (failed(RPCStatusCode.PERMISSION_DENIED), "refuses access (x): check TEMPORAL_API_KEY"),
+        (failed(RPCStatusCode.UNAUTHENTICATED), "refuses access (x): check TEMPORAL_API_KEY"),
         (
             failed(RPCStatusCode.NOT_FOUND, "Namespace n", NamespaceNotFoundFailure()),
-            NamespaceMissing,
+            "Namespace n; make namespace creates it",
         ),
         (failed(RPCStatusCode.NOT_FOUND, "no such run", NotFoundFailure()), None),
         (
@@ -96,23 +90,23 @@ def test_refused_key_of_the_first_call(code: str) -> None:
                 RPCStatusCode.INVALID_ARGUMENT,
                 "Namespace n has no mapping defined for search attribute CustomTag",
             ),
-            AttributesMissing,
+            "CustomTag; make namespace adds it",
         ),
         (failed(RPCStatusCode.INVALID_ARGUMENT, "BadRequest"), None),
         (failed(RPCStatusCode.UNAVAILABLE), None),
         (RuntimeError("ours"), None),
     ],
 )
-def test_calls(error: Exception, kind: type[TemporalRefuses] | None) -> None:
+def test_calls(error: Exception, says: str | None) -> None:
     found = refusal(error)
-    assert type(found) is (kind or type(None))
+    assert found is None if says is None else found is not None and says in found.message
 
 
 async def test_refusal_is_passed_on_without_retry_after() -> None:
     async def denied() -> None:
         raise failed(RPCStatusCode.PERMISSION_DENIED)
 
-    with pytest.raises(TemporalForbids) as refused:
+    with pytest.raises(TemporalRefuses) as refused:
         await answer(denied())
     response = from_error(refused.value)
     assert response.status_code == 503

@@ -1,6 +1,6 @@
 """Free checks of a ComfyUI: it answers, it is new enough, and the graph fits."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.worker.graphs.binding import Role, Target
@@ -21,8 +21,6 @@ Kinds = Mapping[str, Mapping[str, Any] | None]
 # `*` is any type; a few nodes list several.
 _TEXT, _NUMBER = frozenset({"STRING", "*"}), frozenset({"INT", "FLOAT", "*"})
 _TEXTS = (Role.PROMPT, Role.PREFIX)
-# As the server reads a value.
-_READ: Mapping[str, Callable[[Any], int | float]] = {"INT": int, "FLOAT": float}
 # At most this many of a list's names are shown.
 _NAMES_SHOWN = 5
 _NO_SEED = (
@@ -84,15 +82,11 @@ def fit(plan: Plan, kinds: Kinds) -> Iterable[Finding]:
     """Check a graph against the server's description of its node types (`/object_info`)."""
     # The server refuses a graph that has a node of an unknown type.
     nodes = [
-        *(
-            f"node {node.name} is of the type {node.kind}, which the server doesn't have"
-            for node in plan.graph
-            if kinds.get(node.kind) is None
-        ),
-        *lacking_inputs(plan, kinds),
-        *unfit_numbers(plan, kinds),
+        f"node {node.name} is of the type {node.kind}, which the server doesn't have"
+        for node in plan.graph
+        if kinds.get(node.kind) is None
     ]
-    yield _judged(NODES, nodes, good=f"all {len(kinds)} node types exist, with their inputs")
+    yield _judged(NODES, nodes, good=f"all {len(kinds)} node types exist")
     models = list(missing_choices(plan, kinds))
     yield _judged(MODELS, models, good="all that the workflow names are in the server's lists")
     roles = ", ".join(
@@ -115,41 +109,6 @@ def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str]
         return warning(check, "; ".join(doubts)) if doubts else ok(check, good)
     more = f"; and {len(mistakes) - _SHOWN} more" if len(mistakes) > _SHOWN else ""
     return wrong(check, "; ".join(mistakes[:_SHOWN]) + more)
-
-
-def lacking_inputs(plan: Plan, kinds: Kinds) -> Iterator[str]:
-    """Find missing inputs of the nodes that the result depends on, and links that lead nowhere."""
-    for node in _upstream(plan):
-        for name, value in node.inputs.items():
-            source = node.link(name)
-            if source is not None and plan.graph.get(source) is None:
-                yield f"node {node.name}: {name} comes from node {value[0]}, which is not there"
-        for name, entry in _inputs(kinds, node, "required"):
-            if name not in node.inputs and not _kind(entry).startswith("COMFY_"):
-                yield f"node {node.name}: the server wants {name}, which the graph does not have"
-
-
-def unfit_numbers(plan: Plan, kinds: Kinds) -> Iterator[str]:
-    """Find numbers in the graph that the server refuses: invalid, too small or too large."""
-    jobs = {*Role} - ({Role.WIDTH} if plan.width is None else set())
-    jobs -= {Role.HEIGHT} if plan.height is None else set()
-    given = {target for role in jobs for target in plan.binding.targets.get(role, ())}
-    for node in _upstream(plan):
-        for name, entry in _inputs(kinds, node, "required", "optional"):
-            read = _READ.get(_kind(entry))
-            own = name in node.inputs and node.link(name) is None
-            if read is None or not own or Target(node.id, name) in given:
-                continue
-            value = node.value(name)
-            try:
-                least, most = _passed(entry, read(value))
-            except (ValueError, TypeError, OverflowError):
-                yield f"node {node.name}: {name}={value!r} is no number"
-                continue
-            if least is not None:
-                yield f"node {node.name}: {name}={value} is smaller than {least}"
-            if most is not None:
-                yield f"node {node.name}: {name}={value} is larger than {most}"
 
 
 def missing_choices(plan: Plan, kinds: Kinds) -> Iterator[str]:

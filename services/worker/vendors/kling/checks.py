@@ -1,4 +1,4 @@
-"""Free checks of Kling: the account, and the settings."""
+"""Free checks of Kling: the account, and the callback address."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,16 +8,15 @@ from typing import Any
 
 import httpx
 
-from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Finding, ok, unasked, warning, wrong
+from services.worker.vendors.findings import Finding, ok, unasked, warning
 from services.worker.vendors.kling.answers import data_of
 from shared.errors import VendorError
 from shared.pipeline.answers import member
 from shared.redact import redacted
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
-SIZE, CALLBACKS = "Kling size", "Kling callbacks"
+CALLBACKS = "Kling callbacks"
 # A new token is made by the vendor's clock if ours is wrong, which costs a call each time.
 SKEW_SECONDS = 30
 # A pack that ends sooner than this is warned of.
@@ -90,27 +89,10 @@ def _number(value: Any) -> float:
         return 0.0
 
 
-def standing(settings: WorkerSettings, bounds: Bounds, *, pushes: bool) -> Iterator[Finding]:
-    """Check the settings: callbacks, and the picture's size."""
-    if not pushes:
-        yield warning(
-            CALLBACKS,
-            f"polling only: CALLBACK_URL={redacted(settings.callback_url)} is not a public https"
-            " address, so Kling gets none",
-        )
-    if settings.image_api == "comfyui":
-        yield from _size(settings, bounds)
-
-
-def _size(settings: WorkerSettings, bounds: Bounds) -> Iterator[Finding]:
-    """Check the size; no finding if it fits, or if only the workflow sets it."""
-    given = {"COMFYUI_WIDTH": settings.comfyui_width, "COMFYUI_HEIGHT": settings.comfyui_height}
-    sides = {name: side for name, side in given.items() if side is not None}
-    if not sides:
-        return
-    size = " and ".join(f"{name}={side}" for name, side in sides.items())
-    if min(sides.values()) < bounds.min_side:
-        yield wrong(SIZE, f"{size}: Kling takes sides of {bounds.min_side} or more")
-    elif max(sides.values()) > bounds.max_ratio * min(sides.values()):
-        most = f"{bounds.max_ratio:g} times as long"
-        yield wrong(SIZE, f"{size}: Kling takes none that is over {most}")
+def callbacks(settings: WorkerSettings) -> Finding:
+    """Return a warning that Kling gets no callback address, because it can't reach ours."""
+    return warning(
+        CALLBACKS,
+        f"polling only: CALLBACK_URL={redacted(settings.callback_url)} is not a public https"
+        " address, so Kling gets none",
+    )

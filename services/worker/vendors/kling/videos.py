@@ -57,7 +57,6 @@ class KlingVideos(Vendor):
         if not pushes:
             reason = "CALLBACK_URL is not a public https address"
             log.info("no callbacks: the video vendor is polled", reason=reason)
-        self._known = list(checks.standing(settings, BOUNDS, pushes=pushes))
         self._keys = Keys(settings)
         self._refusals = 0
         self._fixed = {
@@ -110,7 +109,8 @@ class KlingVideos(Vendor):
         """Do nothing, because Kling has no cancel: the task goes on to its end."""
 
     async def examined(self) -> list[Finding]:
-        return [*await checks.account(self._call, self._at), *self._known]
+        known = [] if self.traits.pushes else [checks.callbacks(self._settings)]
+        return [*await checks.account(self._call, self._at), *known]
 
     def offer(self) -> str:
         """Return the model and its parameters; Kling's price list has their price."""

@@ -46,7 +46,7 @@ async def test_suitable_server_passes_each_check_and_nothing_is_queued() -> None
     assert {name: (each.verdict, each.says) for name, each in told.items()} == {
         "ComfyUI": ("ok", "answers at http://vendor, and accepts our credentials"),
         "ComfyUI version": ("ok", "0.28.0"),
-        "ComfyUI nodes": ("ok", "all 6 node types exist, with their inputs"),
+        "ComfyUI nodes": ("ok", "all 6 node types exist"),
         "ComfyUI models": ("ok", "all that the workflow names are in the server's lists"),
         "ComfyUI bindings": (
             "ok",
@@ -101,18 +101,16 @@ async def test_version_of_the_server(told: object, verdict: str, says: str) -> N
 
 async def test_each_mistake_has_its_check_and_many_are_counted() -> None:
     nodes = example()
-    for name in ("seed", "steps", "cfg"):
-        del nodes["3"]["inputs"][name]
-    del nodes["5"]["inputs"]["batch_size"]
+    del nodes["3"]["inputs"]["seed"]
     nodes["3"]["_meta"] = {}
     model = reply(CheckpointLoaderSimple={"input": {"required": {"ckpt_name": [["other"], {}]}}})
-    nothing = reply()
-    vendor = server(CheckpointLoaderSimple=model, CLIPTextEncode=nothing)
+    unknown = dict.fromkeys(("CLIPTextEncode", "VAEDecode", "SaveImage"), reply())
+    vendor = server(CheckpointLoaderSimple=model, **unknown)
     told = await found(vendor, plan_of(nodes, bindings="seed=5.width"))
     wrong = {name: each.says for name, each in told.items() if each.verdict is Verdict.WRONG}
     assert set(wrong) == {"ComfyUI nodes", "ComfyUI models", "ComfyUI bindings"}
-    assert wrong["ComfyUI nodes"].startswith("node 6 (genvideo:prompt) is of the type CLIPText")
-    assert wrong["ComfyUI nodes"].endswith("; and 3 more")
+    assert "is of the type VAEDecode, which the server doesn't have" in wrong["ComfyUI nodes"]
+    assert wrong["ComfyUI nodes"].endswith("; and 1 more")
     assert "is not among the server's: other" in wrong["ComfyUI models"]
 
 
@@ -224,11 +222,6 @@ def test_documented_graph_fits_a_real_server() -> None:
             "node 3 (KSampler genvideo:seed): scheduler=normal is not among the server's: karras",
         ),
         (
-            kinds(KSampler__noise=["FLOAT", {}]),
-            "node 3 (KSampler genvideo:seed): the server wants noise, which the graph does not"
-            " have",
-        ),
-        (
             kinds(CLIPTextEncode__text=["BOOLEAN", {}]),
             "prompt=6.text is of type BOOLEAN, and does not take it",
         ),
@@ -280,16 +273,6 @@ def test_size_is_within_the_servers_bounds() -> None:
     ]
     assert mistakes(server, width=32, height=432) == [
         "width=5.width takes at least 64, and would get 32"
-    ]
-    [own] = mistakes(server)
-    assert own.endswith("width=768 is larger than 512")
-
-
-def test_broken_link_is_reported() -> None:
-    nodes = example()
-    nodes["8"]["inputs"]["vae"] = ["44", 2]
-    assert mistakes(kinds(), nodes) == [
-        "node 8 (VAE Decode): vae comes from node 44, which is not there"
     ]
 
 
