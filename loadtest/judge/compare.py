@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 EXACT = 1e-5
 """Books differ in how many digits of an instant they keep."""
 RUN = "the run"
-_PLACE = re.compile(r"\[\d+\]")
+_PLACE = re.compile(r"\[[^]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,12 @@ class Subject:
                 seen = seen.get(part) if isinstance(seen, Mapping) else None
             if _fits(wanted, seen):
                 continue
-            field = _PLACE.sub("[]", f"{prefix}{path}")
-            by = held(file, field)
+            field, book = _PLACE.sub("[]", f"{prefix}{path}"), file.partition(".")[0]
+            by, name = held(file, field), f"{book}.{prefix}{path}"
             at = instant(seen) if isinstance(wanted, Between) else None
-            stated = _plain(seen) if at is None else timestamp(at)
-            said, rule = _shown(wanted), f"{file.partition('.')[0]}.{field}"
-            text = f"{rule} is {stated}; by {by.by if by else 'the model'} it is {said}"
-            yield Finding(rule, self.job_id, self.stage, text, said, stated, row)
+            stated, said = _plain(seen) if at is None else timestamp(at), _shown(wanted)
+            text = f"{name} is {stated}; by {by.by if by else 'the model'} it is {said}"
+            yield Finding(f"{book}.{field}", self.job_id, self.stage, text, said, stated, row)
 
 
 def _fits(wanted: Any, seen: Any) -> bool:

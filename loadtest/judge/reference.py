@@ -18,11 +18,9 @@ from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Between, Finding, Number, OneOf, Subject
-from loadtest.times import duration, timestamp
 
 BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of (\d+)")
 STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
-ALL_STORED = re.compile(r"(\w+) stored")
 REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
 PERCENT = re.compile(r"(\d+) %")
 PAUSE = re.compile(r"the pause before (\w+) (\d+)")
@@ -38,6 +36,7 @@ CLOSED_AS = {
 }
 """How a run closed, and what may be shown of its job then."""
 PRIORITY = 3
+HISTORY = "history"
 INJECTED = "code injected"
 """What the vendors' mocks answer where a fault refuses a request."""
 RECORD_STANDS = "record_stands"
@@ -166,7 +165,21 @@ def task_of(result: Mapping[str, Any]) -> str:
 
 def of_job(model: Model) -> Iterator[Finding]:
     """Find where the job's history contradicts the plan, the submission or itself."""
+    yield from _run(model)
+    for run in model.job.executions:
+        yield from _orders(model, run)
+        yield from _activities(model, run)
+    yield from _submission(model)
+    yield from _runs(model)
+    if model.job.ended and model.plain:
+        yield from _end(model)
+
+
+def _run(model: Model) -> Iterator[Finding]:
+    """Expect the planned input, a close that fits the job's end, and the last version's percent."""
     run, job = model.run, model.job
+    row = {"input": run.body, "tag": run.tag, "status": run.status, "progress": run.progress}
+    row["memo"] = run.memo
     expected: dict[str, Any] = {
         f"input.{key}": value for key, value in model.planned.items() if key in run.body
     }
@@ -183,97 +196,53 @@ def of_job(model: Model) -> Iterator[Finding]:
         # The search attribute has the percent of the last version.
         expected["progress"] = 100 if done else model.last.percent
     if done and run.versions:
-        note = max(run.versions).note
-        stored = ALL_STORED.fullmatch(note)
-        if stored is None or stored[1] not in [each.name for each in model.books.pipeline[-1:]]:
-            yield model.found("history", f"it succeeded, and its last note is {note!r}")
+        row["note"] = max(run.versions).note
+        expected["note"] = f"{model.books.pipeline[-1].name} stored"
     if "priority" in run.memo:
         expected["memo.priority"] = model.planned["priority"]
-    row = {"input": run.body, "tag": run.tag, "status": run.status, "progress": run.progress}
-    row["memo"] = run.memo
-    yield from model.differ("history", row, expected)
-    for each in job.executions:
-        yield from _in_order(model, each)
-        yield from _permit(model, each)
-        yield from _ordered(model, each)
-        yield from _paused(model, each)
-        yield from _tried(model, each)
-    yield from _submission(model)
-    yield from _runs(model)
-    yield from _attempts(model)
-    yield from _after_its_vendors(model)
-    if job.ended and model.plain:
-        yield from _asked_end(model)
-        yield from _in_time(model)
-        if model.books.mocked:
-            yield from _stopped(model)
+    yield from model.differ(HISTORY, row, expected)
+    for each in run.versions:
+        if begun := BEGINS.fullmatch(each.note):
+            most, place = {"attempts": int(begun[3])}, f"versions[{each.version}]."
+            yield from model.differ(HISTORY, most, {"attempts": MOST_ATTEMPTS}, place)
 
 
-def _in_order(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect a run's permit and activities between its start and its close, in their own order."""
-    chains: list[tuple[str, list[float | None]]] = [
-        (each.kind, [run.started, each.scheduled, each.started, each.ended, run.closed])
-        for each in run.activities
-    ]
-    chains.append(("its permit", [run.started, run.granted, run.closed]))
-    for name, moments in chains:
-        known = [at for at in moments if at is not None]
-        if known != sorted(known):
-            yield model.found("history", f"{name} is out of order in its history")
-
-
-def _permit(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect every order after the permit, and under its number."""
-    if run.orders and run.granted is None:
-        yield model.found("permit", "ordered a stage, and no permit is in its history")
-        return
-    for order in run.orders:
-        if order.at < (run.granted or 0.0):
-            text = f"{order.step} {order.attempt} was ordered before the permit"
-            yield model.found("permit", text)
-        if order.token != run.token:
-            text = f"{order.step} {order.attempt} was ordered under permit {order.token}"
-            yield model.found("permit", text, run.token, order.token)
-
-
-def _ordered(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect attempts from 1 on, stage after stage, and each stage of a job that succeeded."""
-    names = [each.name for each in model.books.pipeline]
-    seen: dict[str, int] = {}
+def _orders(model: Model, run: Execution) -> Iterator[Finding]:
+    """Expect orders after the permit and under its number, stage after stage, each attempt behind a
+    pause that grows with the failures before it, and every stage of a job that succeeded."""
+    names, seen = [each.name for each in model.books.pipeline], dict[str, int]()
+    granted = Between(run.started, run.closed, missing=not run.orders)
+    yield from model.differ(HISTORY, {"permit": run.granted}, {"permit": granted})
+    pauses = {(m[1], int(m[2])): e for e in run.timers if (m := PAUSE.fullmatch(e.summary))}
     # An attempt whose version the record did not take is ordered again, with a later version.
     refused = [each for each in run.activities if each.error_class == RECORD_STANDS]
     again = {(each.scheduled, each.task) for each in refused}
     for order in run.orders:
+        row, before = order._asdict(), seen.get(order.step, 0)
+        furthest = max((names.index(other) for other in seen), default=0)
+        expected: dict[str, Any] = {
+            "step": OneOf(tuple(names[furthest:])),
+            "at": Between(run.granted, None),
+            "token": run.token,
+            "attempt": min(before + 1, MOST_ATTEMPTS),
+        }
+        if order.attempt > 1:
+            pause = pauses.get((order.step, order.attempt))
+            row["pause"] = min(pause.seconds, order.at - pause.at) if pause else 0.0
+            expected["pause"] = Number(BACK_OFF * (order.attempt - 1) - LAG, None)
+        place = f"orders[{order.step}.{order.attempt}]."
+        yield from model.differ(HISTORY, row, expected, place)
         if order.step not in names:
-            yield model.found("orders", f"it ordered {order.step}, which is no stage of the plan")
             return
-        before = seen.get(order.step, 0)
-        if order.attempt != before + 1:
-            yield model.found("orders", f"it ordered {order.step} {order.attempt} after {before}")
         seen[order.step] = order.attempt - ((order.at, order.task) in again)
-        if any(names.index(other) > names.index(order.step) for other in seen):
-            yield model.found("orders", f"it ordered {order.step} after a later stage")
-    if run.result.get("status") == "succeeded" and list(seen) != names:
-        ordered = ", ".join(seen)
-        text = f"it succeeded, and ordered {ordered or 'nothing'}"
-        yield model.found("orders", text, ", ".join(names), ordered)
+    if run.result.get("status") == "succeeded":
+        yield from model.differ(HISTORY, {"orders": [*seen]}, {"orders": names})
 
 
-def _paused(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect a pause before each later attempt, which grows with the failures before it."""
-    begun = {(m[1], int(m[2])): each for each in run.timers if (m := PAUSE.fullmatch(each.summary))}
-    for order in (each for each in run.orders if each.attempt > 1):
-        pause, least = begun.get((order.step, order.attempt)), BACK_OFF * (order.attempt - 1)
-        seen = 0.0 if pause is None else min(pause.seconds, order.at - pause.at)
-        if seen < least - LAG:
-            text = f"{order.step} {order.attempt} was ordered after a pause of {duration(seen)}"
-            yield model.found("attempts", text, duration(least), duration(seen))
-
-
-def _tried(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect in each order the words of the job's own input, and what was made of the stage before
-    it; a pause before each later try, a fault of the vendor where a failure was injected, and a try
-    for each such fault."""
+def _activities(model: Model, run: Execution) -> Iterator[Finding]:
+    """Expect each activity within its run's time, the pauses between its tries, in each order the
+    words of the job's own input and what was made of the stage before it, a fault of the vendor
+    where a failure was injected, and a try for each such fault."""
     refused = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
     # Several faults may fail one call; of each kind it is one.
     kinds = Counter((f.external_id, f.where, f.do) for f in model.job.faults)
@@ -283,40 +252,37 @@ def _tried(model: Model, run: Execution) -> Iterator[Finding]:
             least[name] = max(count, least.get(name, 0))
     tries = Counter[str]()
     made = {task_of(each): each["source_url"] for each in run.results if each.get("source_url")}
+    # A mock that was killed has forgotten its faults.
+    noted = not any(map(model.books.was_killed, model.books.mocks))
     for each in run.activities:
         order = order_in(each.body)
         given, source = mapping(order.get("inputs")), mapping(order.get("source"))
-        words = {f"inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
+        # An operator's reset begins a try at once.
+        pauses = 0.0 if model.books.struck else (each.attempt - 1) * each.pause
+        expected: dict[str, Any] = {
+            "scheduled": Between(run.started, run.closed),
+            "started": Between(each.scheduled + pauses, run.closed, missing=True),
+            "ended": Between(each.started or each.scheduled, run.closed, missing=True),
+        } | {f"order.inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
         if "priority" in run.body and isinstance(order.get("request"), dict):
-            words |= {"request.job_id": run.job_id, "request.priority": run.body["priority"]}
+            expected["order.request.job_id"] = run.job_id
+            expected["order.request.priority"] = run.body["priority"]
         if source:
-            words |= {"source.url": made.get(task_of(source))}
-        yield from model.differ("history", order, words)
-        if model.books.struck:
-            # An operator's reset begins a try at once, and a killed mock forgets its faults.
-            continue
-        earliest = each.scheduled + (each.attempt - 1) * each.pause
-        if each.started is not None and each.started < earliest:
-            text = f"{each.kind} began its try {each.attempt} without the pauses before it"
-            yield model.found("history", text, timestamp(earliest), timestamp(each.started))
-        if "attempt" not in each.body:
-            continue
-        name = f"{model.job_id}.{stage_of(each.body)}.{each.body['attempt']}"
-        tries[name] += each.attempt
-        # The history has no count of the tries of an activity that it has not seen end.
-        known = each.outcome in ("completed", "failed") and run is model.run
-        accepted = each.outcome == "completed" or each.error_class == GENERATION_FAILED
-        wanted = least.get(name, 0) + accepted
-        if known and tries[name] < wanted:
-            text = f"faults failed submits of {name}, and it was tried {tries[name]} times"
-            yield model.found("faults", text, wanted, tries[name])
-        if INJECTED not in each.repeated_for:
-            continue
-        # A mock that was killed has forgotten its faults.
-        noted = not any(map(model.books.was_killed, model.books.mocks))
-        if name not in refused and noted and model.books.shows(stage_of(each.body)):
-            text = f"{name} was refused by a fault that no vendor noted"
-            yield model.found("faults", text)
+            expected["order.source.url"] = made.get(task_of(source))
+        row: dict[str, Any] = {"scheduled": each.scheduled, "started": each.started}
+        row |= {"ended": each.ended, "order": order}
+        if "attempt" in each.body and not model.books.struck:
+            name = f"{model.job_id}.{stage_of(each.body)}.{each.body['attempt']}"
+            tries[name] += each.attempt
+            # The history has no count of the tries of an activity that it has not seen end.
+            if each.outcome in ("completed", "failed") and run is model.run:
+                accepted = each.outcome == "completed" or each.error_class == GENERATION_FAILED
+                row["tries"] = tries[name]
+                expected["tries"] = Number(least.get(name, 0) + accepted, None)
+            if noted and model.books.shows(stage_of(each.body)):
+                row["injected"] = INJECTED in each.repeated_for
+                expected["injected"] = row["injected"] and name in refused
+        yield from model.differ(HISTORY, row, expected, f"activities[{each.kind}].")
 
 
 def _submission(model: Model) -> Iterator[Finding]:
@@ -340,108 +306,58 @@ def _runs(model: Model) -> Iterator[Finding]:
     if model.books.was_struck_by(model.job_id, RESET, START_AGAIN):
         return
     rows = {str(row.get("run_id")): row for row in model.job.rows.get(raw.EXECUTIONS, ())}
+    known = {"runs": sorted(run.run_id for run in model.job.executions)}
+    yield from model.differ(raw.EXECUTIONS, {"runs": sorted(rows)}, known)
     for run in model.job.executions:
-        row = rows.pop(run.run_id, None)
-        if row is None:
-            yield model.found("executions", f"run {run.run_id} is not in the list of runs")
-            continue
+        row = rows.get(run.run_id, {})
         expected = {"tag": model.book.tag, "type": run.kind, "started": _near(run.started)}
         if run.closed is not None and row.get("closed") is not None:
             expected |= {"status": run.status, "closed": _near(run.closed)}
-        yield from model.differ(raw.EXECUTIONS, row, expected)
-    for run_id in rows:
-        yield model.found("executions", f"run {run_id} is in the list, and has no history")
+        yield from model.differ(raw.EXECUTIONS, row, expected if row else {})
 
 
 def _near(at: float | None) -> Between:
     return Between(None, None) if at is None else Between(at - LAG, at + LAG)
 
 
-def _attempts(model: Model) -> Iterator[Finding]:
-    """Expect no more attempts than allowed, and that none is given up before."""
-    for each in model.run.versions:
-        if (begun := BEGINS.fullmatch(each.note)) and int(begun[3]) != MOST_ATTEMPTS:
-            yield model.found("attempts", each.note, MOST_ATTEMPTS, begun[3])
-    for order in model.run.orders:
-        if order.attempt > MOST_ATTEMPTS:
-            text = f"{order.step} was tried {order.attempt} times"
-            yield model.found("attempts", text, f"at most {MOST_ATTEMPTS}", order.attempt)
-    if model.plain and model.run.failure and _classes(model.run)[-1:] == [GENERATION_FAILED]:
-        at_last = model.run.orders[-1].attempt == MOST_ATTEMPTS
-        if at_last and (told := model.run.failure[0]) != GENERATION_FAILED:
-            text = (
-                f"its last attempt ended with {GENERATION_FAILED}, and it was given up with {told}"
+def _end(model: Model) -> Iterator[Finding]:
+    """Expect that a job that fails says why its last attempt failed, has used up its attempts, and
+    ends as asked: failed, or with what there is. Expect nothing beyond the job's own time."""
+    run, status, asked = (
+        model.run,
+        model.job.status,
+        model.books.run["plan"].get("on_video_failure"),
+    )
+    order = run.orders[-1] if run.orders else None
+    if order is not None and status in ("failed", "degraded"):
+        failed = [a for a in run.activities if a.outcome == "failed"]
+        code = next((a.error_class for a in failed[::-1] if stage_of(a.body) == order.step), None)
+        said = run.failure[0] if run.failure else code
+        used_up = order.attempt == MOST_ATTEMPTS
+        if code == GENERATION_FAILED and used_up:
+            yield from model.differ(HISTORY, {"failure": said}, {"failure": code})
+        if code in ATTEMPT_FAILED and code == said:
+            yield from model.differ(
+                HISTORY, order._asdict(), {"attempt": MOST_ATTEMPTS}, "orders[last]."
             )
-            yield model.found("history.result", text, GENERATION_FAILED, told)
-    code = _failure(model)
-    if code in ATTEMPT_FAILED and (last := model.run.orders[-1].attempt) < MOST_ATTEMPTS:
-        text = f"it was given up with {code} after attempt {last}"
-        yield model.found("attempts", text, MOST_ATTEMPTS, last)
-
-
-def _failure(model: Model) -> str | None:
-    """Return why the last attempt ended badly, if that ended the job, too."""
-    if not model.plain or model.job.status not in ("failed", "degraded"):
-        return None
-    last = _classes(model.run)[-1:]
-    ended_by = [model.run.failure[0]] if model.run.failure else last
-    return last[0] if last and last == ended_by else None
-
-
-def _classes(run: Execution) -> list[str | None]:
-    """Return how the activities failed that did so at the last stage that was ordered."""
-    failed = (each for each in run.activities if each.outcome == "failed")
-    steps = [order.step for order in run.orders[-1:]]
-    return [each.error_class for each in failed if stage_of(each.body) in steps]
-
-
-def _after_its_vendors(model: Model) -> Iterator[Finding]:
-    """Expect that a job that has succeeded ended after the generations that it was made of."""
-    end = model.job.finished if model.job.status == "succeeded" else None
-    for made in model.job.generations:
-        if end is None or made.finished is None or not made.good:
-            continue
-        if made.finished > end + model.clocks.between(made.step, SERVER):
-            text = f"it ended {duration(made.finished - end)} before {made.external_id} did"
-            least, seen = timestamp(made.finished), timestamp(end)
-            yield model.found("jobs.job.finished_at", text, least, seen)
-
-
-def _asked_end(model: Model) -> Iterator[Finding]:
-    """Expect that a job whose last stage fails ends as asked: failed, or with what there is."""
-    asked, status = model.books.run["plan"].get("on_video_failure"), model.job.status
+        at_last = order.step == model.books.pipeline[-1].name
+        if status == "failed" and asked == "image" and at_last and code and code == said:
+            yield from model.differ(raw.JOBS, {"status": status}, {"status": "degraded"}, "job.")
     if status == "degraded" and asked != "image":
-        text = "it ended degraded, and the plan did not ask for the image alone"
-        yield model.found("jobs.job.status", text, "failed", status)
-    at_last = [order.step for order in model.run.orders[-1:]] == [model.books.pipeline[-1].name]
-    if status == "failed" and asked == "image" and at_last and _failure(model) is not None:
-        text = "it failed at its last stage, and the plan asked for the image alone"
-        yield model.found("jobs.job.status", text, "degraded", status)
-
-
-def _in_time(model: Model) -> Iterator[Finding]:
-    """Expect that nothing is ordered, and nothing succeeds, once the job's own time is over."""
-    run, limit = model.run, model.run.limit
-    # A worker that was frozen notices it late.
-    if limit is None or run.granted is None or model.books.struck:
+        yield from model.differ(raw.JOBS, {"status": status}, {"status": "failed"}, "job.")
+    # A worker or a mock that was frozen notices it late.
+    if run.granted is None or model.books.struck:
         return
     moments = [order.at for order in run.orders]
-    if run.closed is not None and model.job.status in ("succeeded", "degraded"):
+    if run.closed is not None and status in ("succeeded", "degraded"):
         moments.append(run.closed)
-    took = max(moments, default=0.0) - run.granted
-    if took > limit + IN_TIME:
-        text = f"it went on for {duration(took)}, and its time was {duration(limit)}"
-        yield model.found("history.limit", text, duration(limit), duration(took))
-
-
-def _stopped(model: Model) -> Iterator[Finding]:
-    """Expect that what a vendor can stop ends once its job clears the vendors."""
-    drains = [a.started for a in model.run.activities if a.kind == "drain_job" and a.started]
-    # A mock that was frozen hears of it late.
-    disturbed = model.job.has_fault("submit", "poll") or model.books.struck
-    for made in model.job.generations if drains and not disturbed else ():
+    took = {"limit": max(moments, default=0.0) - run.granted}
+    most = None if run.limit is None else run.limit + IN_TIME
+    yield from model.differ(HISTORY, took, {"limit": Number(None, most)})
+    drains = [a.started for a in run.activities if a.kind == "drain_job" and a.started]
+    for made in model.job.generations if drains and model.books.mocked else ():
         until = min(drains) + IN_TIME + model.clocks.between(made.step, SERVER)
-        goes_on = made.step in STOPPED_BY_CANCEL and made.outcome != "cancelled"
-        if goes_on and made.finished is not None and made.finished > until:
-            text = f"{made.external_id} went on at the vendor, which was to be told to stop it"
-            yield model.found(f"{made.step}_ledger.outcome", text, "cancelled", made.outcome)
+        late = made.finished is not None and made.finished > until
+        if late and made.step in STOPPED_BY_CANCEL and not model.job.has_fault("submit", "poll"):
+            stopped = {"outcome": "cancelled"}
+            yield from model.differ(raw.ledger(made.step), made.row, stopped)

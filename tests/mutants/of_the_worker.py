@@ -24,7 +24,7 @@ MUTANTS = (
         "                run = self._request.run.model_dump()\n"
         '                self._slot.permit = Permit(**run, name="job", token=1)\n'
         "            await self._until_held(self._slot)\n",
-        rule="permit",
+        rule="history.orders[].at",
         jobs=("#1",),
     ),
     Mutant(
@@ -76,7 +76,7 @@ MUTANTS = (
         old="            await self.make(VIDEO, prompt=job.prompt)\n",
         new="            if not job.prompt.endswith('#2'):\n"
         "                await self.make(VIDEO, prompt=job.prompt)\n",
-        rule="orders",
+        rule="history.orders",
         jobs=("#2",),
     ),
     Mutant(
@@ -188,7 +188,7 @@ MUTANTS = (
         old="number == MAX_ATTEMPTS:\n",
         new="number > MAX_ATTEMPTS:\n",
         scene=SCENES["videos fail"],
-        rule="attempts",
+        rule="history.orders[].attempt",
         jobs=("#1",),
     ),
     Mutant(
@@ -197,7 +197,7 @@ MUTANTS = (
         old="number == MAX_ATTEMPTS:\n",
         new="number:\n",
         scene=SCENES["first generations fail"],
-        rule="attempts",
+        rule="history.orders[].attempt",
         jobs=("#1", "#2"),
     ),
     Mutant(

@@ -195,10 +195,15 @@ def test_version_may_be_seen_before_its_last_write(run: Synthetic) -> None:
     assert rules(run) == set()
 
 
-@pytest.mark.parametrize("change", [lambda at: at + 0.1, lambda at: None])
-def test_order_before_or_without_a_permit_is_convicted(run: Synthetic, change: Any) -> None:
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [(lambda at: at + 0.1, "history.orders[].at"), (lambda at: None, "history.permit")],
+)
+def test_order_before_or_without_a_permit_is_convicted(
+    run: Synthetic, change: Any, rule: str
+) -> None:
     run.edit_runs(lambda rows: rows[0].update(granted=change(rows[0]["granted"])))
-    assert "permit" in rules(run)
+    assert rule in rules(run)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +273,7 @@ def test_success_after_the_jobs_time_limit_is_convicted(honest: Synthetic) -> No
 
 def test_video_that_ends_after_its_job_is_convicted(honest: Synthetic) -> None:
     honest.change(raw.LEDGERS["video"], 2, finished_at=lambda at: at + 0.5)
-    assert convicted(honest, "jobs.job.finished_at") == {SECOND}
+    assert convicted(honest, "video_ledger.finished_at") == {SECOND}
 
 
 @pytest.mark.parametrize("units", ["4", "35"])
@@ -293,4 +298,4 @@ def test_fifth_attempt_is_convicted(honest: Synthetic) -> None:
             rewrite(scheduled.get("input"), lambda body: "stage" in body and body.update(attempt=5))
 
     honest.history(SECOND, many)
-    assert convicted(honest, "attempts") >= {SECOND}
+    assert convicted(honest, "history.orders[].attempt") >= {SECOND}
