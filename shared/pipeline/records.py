@@ -3,6 +3,7 @@
 import asyncio
 
 from temporalio import activity
+from temporalio.client import Client
 
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.messages import Record
@@ -16,31 +17,20 @@ from shared.pipeline.messages import (
 )
 from shared.pipeline.policies import RECORD_SECONDS
 from shared.pipeline.settings import PipelineWorkerSettings
-from shared.semaphore import client
-from shared.semaphore.messages import SlotRequest
+from shared.semaphore.client import start_semaphore
 from shared.store.chosen import chosen_store
 from shared.store.protocol import StoreAway
 from shared.store.records import Records, is_beginning
 from shared.temporal.client import answer
 
 
-class Requests(client.Requests):
-    """The semaphore requests of all jobs of this process, in batches, with our own errors."""
-
-    async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
-        try:
-            await answer(super().deliver(name, requests, limit))
-        except TemporalRefuses as refused:
-            raise TemporalUnavailable(refused.message) from refused
-
-
 class StateActivities:
     """The local activities of a workflow; no task queue delays them."""
 
-    def __init__(self, settings: PipelineWorkerSettings, disk: Disk, *, requests: Requests) -> None:
+    def __init__(self, settings: PipelineWorkerSettings, disk: Disk, *, client: Client) -> None:
         self._settings = settings
         self._disk = disk
-        self._requests = requests
+        self._client = client
         self._records = Records(chosen_store(settings))
         # A folder is waited for, however slow.
         self._patience = None if self._records.store.local else RECORD_SECONDS
@@ -53,7 +43,12 @@ class StateActivities:
         """
         recorded = await self.record_state(enter.record)
         if recorded.takes(enter.record.run_id):
-            await self._requests.send(enter.request, name=self._settings.pipeline.slot)
+            slot = self._settings.pipeline.slot
+            try:
+                await answer(start_semaphore(self._client, slot, requests=[enter.request]))
+            except TemporalRefuses as refused:
+                # An operator can grant the permission, and the job waits for it.
+                raise TemporalUnavailable(refused.message) from refused
         return Entered(recorded=recorded, limits=self._settings.limits())
 
     @activity.defn(name=RECORD_STATE)

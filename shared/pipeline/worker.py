@@ -27,7 +27,7 @@ from shared.pipeline.fetching import result_transport
 from shared.pipeline.interceptor import JobInterceptor
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.policies import HEARTBEAT_THROTTLE
-from shared.pipeline.records import Requests, StateActivities
+from shared.pipeline.records import StateActivities
 from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.storage import Checker, Parts, Storage
 from shared.pipeline.vendor import Vendor
@@ -66,7 +66,7 @@ async def pipeline_worker(
             max_bytes=settings.max_result_bytes,
         )
         parts = Parts(settings=settings, client=client, vendors=vendors, storage=storage)
-        state = StateActivities(settings, disk, requests=Requests(client))
+        state = StateActivities(settings, disk, client=client)
         runner = WorkflowRunner()
         worker = Worker(
             client,

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from .client import Requests
+from .client import start_semaphore
 from .messages import ASK_ACTIVITY, CAPACITY, SEMAPHORE_QUEUE, Ask, granted_signal, name_of
 from .queue import turn
 from .rebuild import find
@@ -46,7 +46,7 @@ class SemaphoreActivities:
     ) -> None:
         self._client = client
         self._rules = rules
-        self._requests = Requests(client, task_queue=task_queue)
+        self._task_queue = task_queue
         self._keep = keep
 
     @activity.defn(name=ASK_ACTIVITY)
@@ -56,7 +56,13 @@ class SemaphoreActivities:
             ask = Ask.model_validate(asked)
         except ValidationError as error:
             raise ApplicationError(str(error), type="unfit", non_retryable=True) from error
-        await self._requests.send(ask.request, name=ask.name, limit=ask.limit)
+        await start_semaphore(
+            self._client,
+            ask.name,
+            requests=[ask.request],
+            limit=ask.limit,
+            task_queue=self._task_queue,
+        )
         # Keep it last, because the watchdog would start it with another limit.
         self._keep(ask.name)
 

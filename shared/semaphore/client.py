@@ -1,7 +1,5 @@
 """Start, request, show and change semaphores with a Temporal client."""
 
-import asyncio
-from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -30,8 +28,6 @@ from .state import SemaphoreState
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 # Queries need a live worker; without one the caller falls back after this.
 QUERY_TIMEOUT = timedelta(seconds=3)
-# A signal with this many requests stays far below the server's limit.
-MAX_BATCH = 100
 NOBODY = "no worker has taken up its clean-up"
 WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
@@ -60,55 +56,6 @@ async def start_semaphore(
         start_signal_args=[list(requests)] if requests else [],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
-
-
-class Requests:
-    """Batch the requests of all runs of this process, one batch per semaphore at a time."""
-
-    def __init__(self, client: Client, *, task_queue: str = SEMAPHORE_QUEUE) -> None:
-        self._client = client
-        self._task_queue = task_queue
-        # By semaphore: what waits for the next batch, and the task that sends.
-        self._waiting: dict[str, deque[tuple[SlotRequest, asyncio.Future[None]]]] = {}
-        self._sending: dict[str, asyncio.Task[None]] = {}
-
-    async def send(self, request: SlotRequest, *, name: str, limit: int | None = None) -> None:
-        """Request a place for a run, and start the semaphore if there is none.
-
-        Send at once if nothing is under way, otherwise with the next batch. If a batch fails, each
-        request in it fails, and its own retry sends it again.
-        """
-        accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(name, deque()).append((request, accepted))
-        if name not in self._sending:
-            self._sending[name] = asyncio.create_task(self._send_all(name, limit))
-        await accepted
-
-    async def _send_all(self, name: str, limit: int | None) -> None:
-        waiting = self._waiting[name]
-        while waiting:
-            taken = [waiting.popleft() for _ in range(min(MAX_BATCH, len(waiting)))]
-            # A run whose activity timed out requests again by itself.
-            batch = [(request, accepted) for request, accepted in taken if not accepted.done()]
-            if not batch:
-                continue
-            error: Exception | None = None
-            try:
-                await self.deliver(name, [request for request, _ in batch], limit)
-            except Exception as failure:
-                error = failure
-            for _, accepted in batch:
-                if not accepted.done() and error is None:
-                    accepted.set_result(None)
-                elif not accepted.done() and error is not None:
-                    accepted.set_exception(error)
-        del self._sending[name]
-
-    async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
-        """Send one signal to the semaphore."""
-        await start_semaphore(
-            self._client, name, requests=requests, limit=limit, task_queue=self._task_queue
-        )
 
 
 async def state_of(client: Client, name: str, run_id: str | None = None) -> SemaphoreState | None:

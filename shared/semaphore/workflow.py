@@ -87,9 +87,12 @@ class SemaphoreWorkflow:
     async def run(self, state: SemaphoreState | None = None) -> None:
         """Learn who holds and who waits, then grant each free place, until the history is long:
         continue as new with the whole state."""
-        about = "the rules of the process at work"
-        ask = partial(_start, SEMAPHORE_RULES, about=about, limit=RULES_TIMEOUT)
-        self._rules = await _completed(SemaphoreRules, ask)
+        self._rules = await workflow.execute_local_activity(
+            SEMAPHORE_RULES,
+            result_type=SemaphoreRules,
+            summary="the rules of the process at work",
+            start_to_close_timeout=RULES_TIMEOUT,
+        )
         self._permits.capacity = self._rules.capacity
         if self._rebuilds:
             # Other stacks must see the owner during a rebuild, too.

@@ -34,7 +34,7 @@ from shared.pipeline.definition import Definition, FileKind, JobInput, Stage
 from shared.pipeline.disk import Disk
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.pipeline import Pipeline
-from shared.pipeline.records import Requests, StateActivities
+from shared.pipeline.records import StateActivities
 from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.storage import Parts
 from shared.pipeline.vendor import Vendor as VendorClient
@@ -296,8 +296,7 @@ def job_worker(
         },
         storage=cast(Any, Store(server.world)),
     )
-    requests = Requests(client)
-    state = StateActivities(settings, Disk(NOWHERE), requests=requests)
+    state = StateActivities(settings, Disk(NOWHERE), client=client)
     drain = DrainActivities(parts)
     for each in (state, drain):
         each._records = cast(Any, records)

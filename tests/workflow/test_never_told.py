@@ -17,7 +17,7 @@ from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.states import Status
 from shared.pipeline.disk import Disk
-from shared.pipeline.records import Requests, StateActivities
+from shared.pipeline.records import StateActivities
 from shared.semaphore.runner import WorkflowRunner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
@@ -146,8 +146,7 @@ async def waits_for_its_next_try(line: Pipeline, job_id: str) -> None:
 @contextlib.asynccontextmanager
 async def without_tries(line: Pipeline) -> AsyncIterator[None]:
     """A worker that takes a job's decisions, and begins none of its activities."""
-    requests = Requests(line.client)
-    state = StateActivities(line.settings, Disk(line.settings.data_dir), requests=requests)
+    state = StateActivities(line.settings, Disk(line.settings.data_dir), client=line.client)
     local: list[Callable[..., Any]] = [state.enter_queue, state.record_state]
     async with Worker(
         line.client,

@@ -1,6 +1,5 @@
-"""A job's local activities: its record is written, and its requests go together."""
+"""A job's local activities: its record is written, and its slot requested."""
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,38 +16,40 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
-from shared.jobs.slots import JOB_GATE
 from shared.pipeline import records as module
 from shared.pipeline.disk import Disk
 from shared.pipeline.messages import Enter, Entered, Recorded
-from shared.pipeline.records import Requests, StateActivities
-from shared.semaphore import client
-from shared.semaphore.client import MAX_BATCH
+from shared.pipeline.records import StateActivities
 from shared.semaphore.messages import SlotRequest
 from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
 
 
-class Asked(Requests):
-    """Notes who asks for the slot."""
+class Server:
+    """A client of a server that notes who requests the slot, or refuses that."""
 
-    def __init__(self) -> None:
-        self.sent: list[SlotRequest] = []
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.requests: list[SlotRequest] = []
+        self._refuses = refuses
 
-    async def send(self, request: SlotRequest, *, name: str, limit: int | None = None) -> None:
-        self.sent.append(request)
+    async def start_workflow(
+        self, *_: object, start_signal_args: list[list[SlotRequest]], **__: object
+    ) -> None:
+        if self._refuses:
+            raise RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
+        self.requests += start_signal_args[0]
 
 
 def state(
-    data_dir: Path, requests: Asked | None = None, **given: Any
+    data_dir: Path, server: Server | None = None, **given: Any
 ) -> tuple[StateActivities, Disk]:
     secret = SecretStr("a-secret-of-32-characters-or-more")
     settings = WorkerSettings.model_validate(
         {"data_dir": data_dir, "callback_secret": secret, **given}
     )
     disk = Disk(data_dir)
-    return StateActivities(settings, disk, requests=requests or Asked()), disk
+    return StateActivities(settings, disk, client=cast(Client, server or Server())), disk
 
 
 async def recorded(activities: StateActivities, record: Record) -> Recorded:
@@ -131,15 +132,18 @@ async def test_end_of_this_run_stays(tmp_path: Path) -> None:
 async def test_job_requests_the_slot_unless_its_record_refuses(
     tmp_path: Path, stands: bool
 ) -> None:
-    activities, _ = state(tmp_path, requests := Asked())
+    activities, _ = state(tmp_path, server := Server())
     record, later = two_runs()
     if stands:
         await recorded(activities, later)
+    assert (await entered(activities, record)).recorded.takes(record.run_id) is not stands
+    assert [each.run_id for each in server.requests] == ([] if stands else [record.run_id])
+
+
+async def entered(activities: StateActivities, record: Record) -> Entered:
     request = SlotRequest(job_id=record.job_id, run_id=record.run_id, requested_at=CREATED)
     enter = Enter(record=record, request=request)
-    entered: Entered = await ActivityEnvironment().run(activities.enter_queue, enter)
-    assert entered.recorded.takes(record.run_id) is not stands
-    assert requests.sent == ([] if stands else [request])
+    return cast(Entered, await ActivityEnvironment().run(activities.enter_queue, enter))
 
 
 def two_runs() -> tuple[Record, Record]:
@@ -149,84 +153,9 @@ def two_runs() -> tuple[Record, Record]:
     return record, later.followed(CREATED, "of another")
 
 
-class Line(client.Requests):
-    """Keeps what it has sent; waits until it may, and fails as often as told."""
-
-    def __init__(self) -> None:
-        super().__init__(cast(Client, None))
-        self.sent: list[list[str]] = []
-        self.open = asyncio.Event()
-        self.called = asyncio.Event()
-        self.fails = 0
-
-    async def deliver(self, name: str, requests: list[SlotRequest], limit: int | None) -> None:
-        self.called.set()
-        await self.open.wait()
-        if self.fails > 0:
-            self.fails -= 1
-            raise TemporalUnavailable("away")
-        self.sent.append([each.job_id for each in requests])
-
-    async def asked(self, *names: str) -> list[asyncio.Task[None]]:
-        """Requests of these jobs, in the line by now."""
-        requests = [SlotRequest(job_id=each, run_id=each, requested_at=CREATED) for each in names]
-        tasks = [asyncio.create_task(self.send(each, name=JOB_GATE)) for each in requests]
-        await self.called.wait()
-        return tasks
-
-
-@pytest.fixture
-def line() -> Line:
-    return Line()
-
-
-async def test_idle_sender_sends_at_once(line: Line) -> None:
-    line.open.set()
-    for name in ("a", "b"):
-        await asyncio.gather(*await line.asked(name))
-    assert line.sent == [["a"], ["b"]]
-
-
-async def test_requests_during_a_signal_are_sent_together(line: Line) -> None:
-    tasks = [*await line.asked("first"), *await line.asked(*"abc")]
-    await asyncio.sleep(0)
-    assert not any(task.done() for task in tasks)
-    line.open.set()
-    await asyncio.gather(*tasks)
-    assert line.sent == [["first"], ["a", "b", "c"]]
-
-
-async def test_size_of_a_signal_is_bounded(line: Line) -> None:
-    line.open.set()
-    await asyncio.gather(*await line.asked(*map(str, range(2 * MAX_BATCH + 1))))
-    assert [len(each) for each in line.sent] == [MAX_BATCH, MAX_BATCH, 1]
-
-
-async def test_failed_signal_fails_only_its_own_requests(line: Line) -> None:
-    line.fails = 1
-    tasks = [*await line.asked("a", "b"), *await line.asked("c", "d")]
-    await asyncio.sleep(0)
-    line.open.set()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [TemporalUnavailable] * 2 + [type(None)] * 2
-    assert line.sent == [["c", "d"]]
-
-
-async def test_expired_request_is_left_out(line: Line) -> None:
-    [first], [late, good] = await line.asked("first"), await line.asked("late", "good")
-    await asyncio.sleep(0)
-    late.cancel()
-    line.open.set()
-    await asyncio.gather(first, good)
-    assert line.sent == [["first"], ["good"]]
-
-
-async def test_job_waits_for_a_missing_permission() -> None:
-    class Refusing:
-        async def start_workflow(self, *_: object, **__: object) -> None:
-            raise RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
-
-    requests = Requests(cast(Client, Refusing()))
+async def test_job_waits_for_a_missing_permission(tmp_path: Path) -> None:
+    activities, _ = state(tmp_path, Server(refuses=True))
+    record, _ = two_runs()
     with pytest.raises(TemporalUnavailable, match=r"refuses access \(no\)") as refused:
-        await requests.send(SlotRequest(job_id="a", run_id="a", requested_at=CREATED), name="job")
+        await entered(activities, record)
     assert refused.value.retryable

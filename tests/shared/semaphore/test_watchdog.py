@@ -1,6 +1,5 @@
 """The care for the semaphores: forgotten jobs are heard of, code that fails for good is ended."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,17 +8,10 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.worker import Worker
 
 from shared.jobs.slots import JOB_GATE
-from shared.semaphore.messages import (
-    REQUEST_SIGNAL,
-    SEMAPHORE_QUEUE,
-    SEMAPHORE_WORKFLOW,
-    WITHDRAW_SIGNAL,
-)
+from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, WITHDRAW_SIGNAL
 from shared.semaphore.state import SemaphoreRules
 from shared.semaphore.watchdog import FAILING_FOR, FAILS, STANDS, Watchdog, is_failing, remind
-from shared.temporal import pace
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
-from shared.temporal.pace import Pace
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import has_done_tasks
@@ -133,12 +125,8 @@ async def test_holder_with_failing_code_is_ended_and_drained(kept: Jobs) -> None
     assert last.workflow_execution_terminated_event_attributes.reason == FAILS
 
 
-async def test_stuck_semaphore_is_ended_and_rebuilt(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_stuck_semaphore_is_ended_and_rebuilt(jobs: Jobs) -> None:
     """Somebody started it with what it cannot read; with each request it tries again."""
-    quick = replace(Pace.FAST.times, care=timedelta(seconds=0.5))
-    monkeypatch.setitem(pace._TIMES, Pace.FAST, quick)
     job = await jobs.begin("job")
     await jobs.client.start_workflow(
         SEMAPHORE_WORKFLOW,
@@ -150,10 +138,10 @@ async def test_stuck_semaphore_is_ended_and_rebuilt(
     run = await jobs.run()
 
     async def another() -> str:
-        await jobs.semaphore.signal(REQUEST_SIGNAL, [await jobs.request_of(job)])
+        await jobs.ask(await jobs.request_of(job))
         return await jobs.run()
 
-    async with semaphore_of(jobs.client):
+    async with semaphore_of(jobs.client, care_seconds=0.5):
         await eventually(another, lambda latest: latest not in ("", run))
         await jobs.book.has_entered("job")
     standing = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
