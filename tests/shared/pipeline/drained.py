@@ -16,6 +16,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.service import ImageService, VideoService
 from shared.errors import VendorError
 from shared.jobs.messages import Message, Record
+from shared.jobs.states import Status
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.messages import Kept
 from shared.pipeline.storage import Parts, Storage
@@ -30,7 +31,8 @@ from tests.shared.temporal.test_codec import NEW
 JOB = "job-0123456789abcdef01234567"
 IMAGE, VIDEO = f"{JOB}.image.1", f"{JOB}.video.1"
 ACCEPT, BOUND, LOST = 30.0, 600.0, 100.0
-News = VendorStatus | VendorError | None
+# What a vendor says of a generation after so many seconds.
+News = Callable[[float], VendorStatus | VendorError | None]
 
 
 class Vendor:
@@ -39,7 +41,7 @@ class Vendor:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.traits = Traits()
-        self.news: dict[str, Callable[[float], News]] = {}
+        self.news: dict[str, News] = {}
         self.cancelled: list[str] = []
         self.asked = 0
 
@@ -155,10 +157,23 @@ class Scene:
         assert record is not None
         return record
 
+    @property
+    def ended(self) -> tuple[Status, str | None]:
+        error = self.recorded.error
+        return self.recorded.status, error.code if error else None
+
 
 def now(state: State) -> VendorStatus:
     return VendorStatus(vendor_id=f"v-{state}", state=state)
 
 
-def running_until(seconds: float) -> Callable[[float], News]:
-    return lambda passed: now("running" if passed < seconds else "succeeded")
+def always(news: VendorStatus | VendorError | None) -> News:
+    return lambda passed: news
+
+
+def until(seconds: float, news: VendorStatus | VendorError | None, then: News) -> News:
+    return lambda passed: news if passed < seconds else then(passed)
+
+
+def running_until(seconds: float) -> News:
+    return until(seconds, now("running"), always(now("succeeded")))
