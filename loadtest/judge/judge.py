@@ -278,7 +278,9 @@ def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
         yield found(STILL_OPEN, f"the API shows it {job.status} after the stage")
     for made in job.generations if job.ended else ():
         if made.finished is None and made.outcome is None:
-            yield found(LEFT_OPEN, f"{made.external_id} was accepted and has not ended")
+            excused = job.faults or job.status == "cancelled"
+            rule = LEFT_OPEN if excused else "ledger"
+            yield found(rule, f"{made.external_id} was accepted and has not ended")
 
 
 def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:

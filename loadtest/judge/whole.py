@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -80,18 +79,18 @@ def undecided(books: Books, clocks: Clocks) -> Iterator[str]:
 
 def _folder(books: Books, run: Subject) -> Iterator[Finding]:
     """Expect whole records, as they were sealed, of a run that went to its end."""
-    if not books.jobs:
-        yield run.found("run", "there are no jobs")
     for problem in books.run.get("unread") or []:
         yield run.found("run.unread", f"a book could not be read: {problem}")
     for name, count in sorted(books.torn.items()):
         yield run.found("run", f"{name}: {count} damaged line(s)")
-    if books.seal.root == NONE:
-        yield run.found("seal", "it was never sealed: it was killed")
-    for text in books.seal.broken:
-        yield run.found("seal", text)
-    if not books.done:
-        yield run.found("run.why", f"it did not go to its end: {books.run.get('why')}")
+    yield from (run.found("seal", text) for text in books.seal.broken)
+    for bad, rule, text in (
+        (not books.jobs, "run", "there are no jobs"),
+        (books.seal.root == NONE, "seal", "it was never sealed: it was killed"),
+        (not books.done, "run.why", f"it did not go to its end: {books.run.get('why')}"),
+    ):
+        if bad:
+            yield run.found(rule, text)
     if (replay := books.replay) is not None:
         kept, failures = books.histories, mapping(replay.get("failures"))
         if (replay.get("replayed"), replay.get("kept")) != (kept, kept) or failures:
@@ -101,15 +100,32 @@ def _folder(books: Books, run: Subject) -> Iterator[Finding]:
 
 
 def _plan(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect the stages, conditions, limit, faults and readings that the plan has."""
+    """Expect the stages, conditions, limit, mocks, faults and readings that the plan has."""
     facts, plan, stages = books.run, books.run["plan"], books.stages
-    expected: dict[str, Any] = {"schema": raw.SCHEMA}
+    done = [stage.planned_jobs for stage in stages]
+    before = mapping(facts.get("vendors_before")).values()
+    vendors, told = {each.vendor for each in books.pipeline}, mapping(facts.get("code"))
+    metrics = {parse(text).metric for text in plan["thresholds"]}
+    expected: dict[str, Any] = {
+        "schema": raw.SCHEMA,
+        "limit": Number(0, None),
+        "plan.stages": done if books.done else done + plan["stages"][len(done) :],
+        "mocks": [*(facts.get("mocks") or ()), *sorted(books.ledgers.keys() - books.mocks)],
+    }
     if books.done and stages:
         expected["began_at"] = Between(None, min(stage.began for stage in stages))
         expected["ended_at"] = Between(max(stage.ended for stage in stages), None)
     if "pipeline" in plan:
         expected["plan.pipeline"] = facts.get("pipeline")
+    if plan.get("reset"):
+        expected["plan.reset"] = not any(mapping(each).get("accepted") for each in before)
     yield from run.differ(raw.RUN, facts, expected)
+    for text in (text for text in DEFAULTS if parse(text).metric not in metrics):
+        yield run.found("run.plan.thresholds", f"it is not held against {text}")
+    if any(rule.name == "None" for rule in books.rules):
+        yield run.found("run.faults", "a rule without a name was armed")
+    for numbers in books.faults.values():
+        yield from run.differ(raw.FAULTS, {"seq": numbers}, {"seq": sorted({*numbers})})
     submitting = [
         Interval(job.job_id, each.sent, each.answered)
         for job in books.jobs
@@ -119,38 +135,17 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     if not books.struck and (found := sweep(submitting, max(1, most)).pairs):
         text = f"{found[0].second} was submitted beside others, which the plan does not allow"
         yield run.found("run.plan.concurrency", text)
-    before = mapping(facts.get("vendors_before")).values()
-    if plan.get("reset") and any(mapping(each).get("accepted") for each in before):
-        yield run.found("run.plan.reset", "the ledgers were to be emptied first, and were not")
-    done = [stage.planned_jobs for stage in stages]
-    if done != plan["stages"][: len(done)] or (books.done and len(done) != len(plan["stages"])):
-        yield run.found("run.plan.stages", f"there are stages of {done}", plan["stages"], done)
-    held = {parse(text).metric for text in plan["thresholds"]}
-    for text in DEFAULTS:
-        if parse(text).metric not in held:
-            yield run.found("run.plan.thresholds", f"it is not held against {text}")
-    vendors, told = {each.vendor for each in books.pipeline}, mapping(facts.get("code"))
     mocks = {name for step, name in PROCESSES.items() if step in books.mocks or step not in vendors}
     names = {RUNNERS, *mapping(told.get("services")), *mocks}
     for name in books.processes.keys() - names if told else ():
         yield run.found("processes.name", f"{name} was at work, and is no process of this run")
-    for step in books.ledgers.keys() - books.mocks:
-        text = f"it says that the {step} service was no mock, and has its ledger"
-        yield run.found("run.mocks", text)
-    if books.limit is None:
-        yield run.found("run.limit", "the limit at its beginning is not known")
-    for service, numbers in books.faults.items():
-        if any(after <= before for before, after in pairwise(numbers)):
-            yield run.found("faults.seq", f"the faults of the {service} service are not in order")
-    if any(rule.name == "None" for rule in books.rules):
-        yield run.found("run.faults", "a rule without a name was armed")
-    last = float(facts.get("ended_at") or inf)
     for each in books.clocks:
-        name = f"a reading of {each.service} ({each.moment})"
-        if each.service not in (*books.mocks, "runner") or each.moment not in MOMENTS:
-            yield run.found("clocks", f"{name}, which there is not")
-        elif not each.sent <= each.answered <= last:
-            yield run.found("clocks", f"{name} is of no time of the run")
+        times: dict[str, Any] = {"sent_at": each.sent, "answered_at": each.answered}
+        times |= {"service": each.service, "moment": each.moment}
+        last = float(facts.get("ended_at") or inf)
+        right = {"sent_at": Between(None, each.answered), "answered_at": Between(None, last)}
+        named = {"service": OneOf((*books.mocks, "runner")), "moment": OneOf(MOMENTS)}
+        yield from run.differ(raw.CLOCKS, times, right | named)
 
 
 def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:

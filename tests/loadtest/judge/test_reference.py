@@ -288,7 +288,7 @@ def test_cost_that_differs_from_the_vendors_is_convicted(honest: Synthetic, unit
             rewrite(details.get("result"), charge)
 
     honest.history(SECOND, told)
-    assert convicted(honest, "history.result") == ({SECOND} if units != "4" else set())
+    assert convicted(honest, "history.result.units") == ({SECOND} if units != "4" else set())
 
 
 def test_fifth_attempt_is_convicted(honest: Synthetic) -> None:
