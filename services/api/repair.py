@@ -107,7 +107,8 @@ class Repairer:
             return None
         is_open = found.status == WorkflowExecutionStatus.RUNNING
         age = (datetime.now(UTC) - found.start_time).total_seconds()
-        if not is_open or age >= FRESH_SECONDS:
+        had_one = known is not None and known.version > 0
+        if not is_open or had_one or age >= FRESH_SECONDS:
             record = await self._from_temporal(found, known)
             if record is not None:
                 await self._write(record, why="recovered")

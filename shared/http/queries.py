@@ -1,4 +1,5 @@
-"""Refuse query parameters that a route does not know, or that are given twice; for sockets, too.
+"""Refuse query parameters that a route does not know, and parameters and headers of a route that
+are given twice; for sockets, too.
 
 Otherwise a misspelled filter would return everything, and one of two values would be dropped.
 """
@@ -28,6 +29,12 @@ async def _check(request: HTTPConnection) -> None:
         {"type": "repeated" if name in known else "unknown_parameter", "loc": ("query", name)}
         for name, count in given.items()
         if name not in known or count > 1
+    ]
+    headers = [field.alias for field in fields if isinstance(field.field_info, params.Header)]
+    wrong += [
+        {"type": "repeated", "loc": ("header", name)}
+        for name in headers
+        if len(request.headers.getlist(name)) > 1
     ]
     if wrong:
         opens = isinstance(route, APIWebSocketRoute)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator
 
 from compose.stack.asking import api, call
 from compose.stack.given import options
@@ -26,20 +26,17 @@ class Fault(BaseModel):
     """A rule, a plan or the name of a preset, and which mocks take it."""
 
     rule: Annotated[object, BeforeValidator(_plan)] = None
-    preset: Annotated[str, Field(validate_default=True)] = ""
+    preset: str = ""
     on: Literal["comfyui", "kling", "both"] = "both"
-
-    @field_validator("preset")
-    @classmethod
-    def _is_one_of_two(cls, preset: str, info: ValidationInfo) -> str:
-        if "rule" in info.data and (info.data["rule"] is None) == (preset == ""):
-            raise ValueError("or RULE='{…}' is needed, one of the two; make faults lists presets")
-        return preset
 
 
 def arm(settings: Settings, environ: Mapping[str, str]) -> None:
     """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks that ON names."""
     asked = options(Fault, environ)
+    if (asked.rule is None) == (asked.preset == ""):
+        raise StackError(
+            "make fault needs PRESET= or RULE='{…}', one of the two; make faults lists presets"
+        )
     plan = {"preset": asked.preset} if asked.preset else asked.rule
     chosen = {"comfyui": [IMAGE], "kling": [VIDEO], "both": _there(settings)}
     answers = [_call(settings, service, "POST", plan) for service in chosen[asked.on]]

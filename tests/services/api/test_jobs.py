@@ -139,13 +139,15 @@ async def test_only_jobs_with_a_bad_end_can_be_retried(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("workers")
-async def test_damaged_record_is_rebuilt_from_the_workflow(
-    api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.api.repair.FRESH_SECONDS", 0)
+@pytest.mark.parametrize("damage", ["", '{"job_id": "', None])
+async def test_lost_record_is_rebuilt_from_the_workflow(api: Api, damage: str | None) -> None:
     job_id = await api.submit()
     path = api.records.path(job_id)
-    path.write_text('{"job_id": "')
+    api.write(sample_record(job_id, GenVideoInput.model_validate(BODY)))
+    assert (await api.http.get(f"/jobs/{job_id}")).json()["version"] == 1
+    path.unlink()
+    if damage is not None:
+        path.write_text(damage)
 
     job = (await api.http.get(f"/jobs/{job_id}")).json()
 

@@ -50,6 +50,9 @@ async def test_all_mistakes_of_a_submission_are_reported_at_once(
 
     empty = await offline.post("/jobs", headers=key)
     assert [each["field"] for each in empty.json()["errors"]] == ["Idempotency-Key", "body"]
+    twice = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+    doubled = await offline.post("/jobs", json={"prompt": "x"}, headers=twice)
+    assert [each["field"] for each in doubled.json()["errors"]] == ["Idempotency-Key"]
     unknown = await offline.post("/jobs?tga=t", json=body)
     assert [each["field"] for each in unknown.json()["errors"]] == ["tga"]
     assert (await offline.post("/jobs?tga=t", content=b"{", headers=JSON)).status_code == 422
