@@ -90,12 +90,6 @@ class PayloadUnreadable(
     """A payload was encrypted with an unknown key, or was changed."""
 
 
-class AnotherStack(
-    GenvideoError, code="another_stack", title="The namespace belongs to another stack"
-):
-    """The namespace belongs to another stack, whose slot, queues and jobs we must not share."""
-
-
 class QueueFull(
     GenvideoError, code="queue_full", status=503, title="The queue is full", retryable=True
 ):

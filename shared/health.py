@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from shared.errors import AnotherStack, TemporalRefuses
+from shared.errors import TemporalRefuses
 from shared.http.web import server, service_app
 from shared.settings.common import PollingSettings
 from shared.telemetry import logs
@@ -23,12 +23,10 @@ from shared.telemetry.sdk_metrics import measured_runtime
 from shared.temporal.client import connect
 from shared.temporal.codec import PayloadKeys
 from shared.temporal.namespace import see_all, see_namespace, why
-from shared.temporal.stacks import stay_alone
 
 log = structlog.get_logger(__name__)
 
 EX_FAILED = 1
-EX_REFUSED = 2
 EX_TEMPFAIL = 75
 TICK_SECONDS = 0.5
 CONNECT_WAIT_MAX_SECONDS = 2.0
@@ -51,8 +49,7 @@ def run_worker(
 ) -> None:
     """Serve health and run the body until SIGTERM; return 1 if the body fails by itself.
 
-    `name` is that of the service in logs. Return 2 if it must not run, because the
-    namespace belongs to another stack.
+    `name` is that of the service in logs.
     """
     logs.configure(service=name, level=config.log_level, form=config.log_format)
     work = Work(name, body, config, checks=checks)
@@ -70,8 +67,7 @@ class Work:
     """The body of the process. It begins when Temporal answers, and ends when it is cancelled or
     fails.
 
-    `checks` are further dependencies for `/readyz`. It also ends if the namespace belongs to
-    another stack.
+    `checks` are further dependencies for `/readyz`.
     """
 
     def __init__(
@@ -106,7 +102,8 @@ class Work:
 
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
-                self._fail(error)
+                log.critical("the work has failed, exiting", exc_info=error)
+                self.status = EX_FAILED
                 stop()
 
         title, hosts = f"genvideo {self._name}", self._config.hosts
@@ -116,16 +113,7 @@ class Work:
         """Wait for the server, however long it takes; then work until cancelled."""
         self._client = await connect_when_up(self._config.payload_keys, report=self._wait)
         async with self._body(self._client):
-            await stay_alone(self._client, self._config.stack)
-
-    def _fail(self, error: BaseException) -> None:
-        """Note why the work has ended, and the exit status of the process."""
-        if isinstance(error, AnotherStack):
-            log.error(error.message)
-            self.status = EX_REFUSED
-        else:
-            log.critical("the work has failed, exiting", exc_info=error)
-            self.status = EX_FAILED
+            await asyncio.Event().wait()
 
     async def _reasons(self) -> Mapping[str, str | None]:
         others = {name: check() for name, check in self._checks.items()}

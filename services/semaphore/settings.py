@@ -15,6 +15,8 @@ class SemaphoreProcessSettings(PipelineSettings, PollingSettings):
     """Settings from the environment."""
 
     semaphore_http_port: Port = 9099
+    # The name of the stack, which its semaphores carry; empty if it has none.
+    stack: Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")] = ""
     shutdown_seconds: Seconds = 3
     # With fewer events a run would end before it has done anything.
     semaphore_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY

@@ -1,4 +1,4 @@
-"""The semaphore's process: the library's worker, for a stack that owns its namespace."""
+"""The semaphore's process: the library's worker, with the jobs' semaphores."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -14,7 +14,6 @@ from shared.pipeline.definition import Definition
 from shared.semaphore import worker as library
 from shared.semaphore.messages import SEMAPHORE_QUEUE
 from shared.semaphore.state import SemaphoreRules
-from shared.temporal.stacks import check_alone
 
 FAILING_DRAINS = Gauge(
     "genvideo_semaphore_failing_drains",
@@ -32,13 +31,9 @@ async def running_semaphore(
     task_queue: str = SEMAPHORE_QUEUE,
     shutdown_seconds: float = 3,
 ) -> AsyncIterator[Worker]:
-    """Run a worker of semaphores during the block, and keep the semaphores running.
-
-    Raise AnotherStack, and poll nothing, if the running semaphore belongs to another stack.
-    """
+    """Run a worker of semaphores during the block, and keep the semaphores running."""
     given = {"recalls": recalls_of(pipelines), "ends_failing": True}
     rules = (rules or SemaphoreRules()).model_copy(update=given)
-    await check_alone(client, rules.stack)
     await register_search_attributes(client)
 
     async with library.semaphore_worker(

@@ -34,7 +34,6 @@ from shared.pipeline.vendor import Vendor
 from shared.semaphore.runner import DropInvalidSignals, WorkflowRunner
 from shared.store.chosen import chosen_store
 from shared.temporal.client import BUILD_ID
-from shared.temporal.stacks import check_alone
 
 
 @asynccontextmanager
@@ -48,11 +47,7 @@ async def pipeline_worker(
     disk: Disk | None = None,
     task_queue: str | None = None,
 ) -> AsyncIterator[Worker]:
-    """Run a polling worker during the block; `vendors` by role.
-
-    Raise AnotherStack, and poll nothing, if the running semaphore belongs to another stack.
-    """
-    await check_alone(client, settings.stack)
+    """Run a polling worker during the block; `vendors` by role."""
     transport = result_transport(settings, *vendors.values())
     async with http_client(seconds=30, transport=transport) as result_http:
         disk = disk or Disk(settings.data_dir)

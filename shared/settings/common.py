@@ -40,8 +40,6 @@ def _strong(setting: SecretStr) -> SecretStr:
 
 # The source of callback tokens and the operator's key; with commas: new,old.
 CallbackSecret = Annotated[SecretStr, AfterValidator(_strong)]
-# The stack's name; empty if it has none.
-StackName = Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")]
 
 
 def _are_hosts(text: str) -> str:
@@ -77,7 +75,6 @@ class PollingSettings(CommonSettings):
 
     # It ends if its event loop stands still for this long.
     stall_seconds: Seconds = 10
-    stack: StackName = ""
 
 
 S = TypeVar("S", bound=BaseSettings)
