@@ -45,7 +45,6 @@ STORED = Counter("genvideo_worker_stored", "Results that were checked and stored
 UNITS = Counter("genvideo_worker_units", "What vendors say that they charged", ["step"])
 
 CHUNK = 256 * 1024
-# A vendor fetches a source at its turn, which may be in hours.
 # As many bytes of a file show its kind.
 BEGINNING = 16
 

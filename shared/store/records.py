@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.files import forget_partials
 from shared.jobs.ids import job_of_key, key_of_job
 from shared.jobs.messages import Record
 from shared.store.folder import Folder
@@ -72,11 +71,6 @@ class Records:
 
     def remove(self, job_id: str) -> None:
         self.store.remove(key_of_job(PREFIX, job_id))
-
-    def forget_partials(self) -> int:
-        """Remove unfinished files of killed writers; return how many."""
-        folder = self.store.path(PREFIX)
-        return 0 if folder is None else forget_partials(folder)
 
     def job_ids(self) -> Iterator[str]:
         """Return the ids of all jobs that have a record, including damaged ones."""

@@ -17,8 +17,6 @@ _TEXTS = ("text", "prompt", "string", "value")
 _OWN_SEEDS = ("seed", "noise_seed")
 _SEEDS = (*_OWN_SEEDS, "value")
 PREFIX = "filename_prefix"
-# They take pictures, and save them as a video.
-_VIDEO_SAVERS = frozenset({"SaveWEBM", "VHS_VideoCombine"})
 
 
 class Target(NamedTuple):
@@ -29,11 +27,6 @@ class Target(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.node}.{self.name}"
-
-
-def is_video_saver(node: Node) -> bool:
-    """True if a node saves a video, by its inputs or by its type."""
-    return node.kind in _VIDEO_SAVERS or (PREFIX in node.inputs and node.link("video") is not None)
 
 
 def is_number(*values: object) -> bool:
@@ -209,16 +202,13 @@ class _Binder:
             return self._only(found, f"{named}: there is no such node"), first_file
         if self._titled:
             return self._only(self._titled, ""), ""
-        videos = [node for node in self._graph if is_video_saver(node)]
         images = [
             node
             for node in self._graph
-            if PREFIX in node.inputs
-            and (node.link("images") or node.link("image"))
-            and node not in videos
+            if PREFIX in node.inputs and (node.link("images") or node.link("image"))
         ]
         missing = "no node saves an image as a file: which one gives the result?"
-        return self._only(images or videos, missing), ""
+        return self._only(images, missing), ""
 
     def _called(self, name: str) -> list[Node]:
         named = self._graph.get(name)
@@ -239,10 +229,7 @@ class _Binder:
 
     def _only(self, found: list[Node], missing: str) -> Node | None:
         if len(found) == 1:
-            if not is_video_saver(found[0]):
-                return found[0]
-            missing = f"node {found[0].name} saves a video, but the result must be an image"
-            found = []
+            return found[0]
         several = ", ".join(node.name for node in found)
         self._refuse(_OUTPUT, f"it may be any of {several}" if found else missing)
         return None

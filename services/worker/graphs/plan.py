@@ -10,8 +10,7 @@ from services.worker.graphs.binding import Binding, Role, is_number
 from services.worker.graphs.files import STEM
 from services.worker.graphs.graph import Graph
 
-# Ours alone: the ids of prompts are made of it.
-# The version of a UUID that is made as `prompt_id_of` makes it.
+# The version of a UUID that is made as `prompt_id_of` makes it, and the name space of ours.
 _MADE_OF_A_NAME = 5
 _NAMESPACE = uuid.UUID("5e0f1c4e-6a5b-5d0c-9f3e-2b7f3f0a1d6e")
 _STYLE = re.compile(r"[\s,;]*\{style\}")
