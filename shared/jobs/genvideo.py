@@ -45,7 +45,6 @@ VIDEO = Stage(
     deadline=900,
     give_up=4 * 3600,
     lost=300,
-    address=300,
     callback="kling",
     points=34,
 )

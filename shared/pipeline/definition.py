@@ -57,7 +57,7 @@ class Stage:
 
     `vendor`: the role of its vendor; two stages may share one. `deadline`: of the vendor's work,
     after which it is late; `give_up`: in all. `lost`: how long the vendor may deny what it has
-    accepted; `address`: how long it may withhold the result's address. `poll`: between two polls,
+    accepted, or withhold the result's address. `poll`: between two polls,
     if a callback ends the wait as well. `callback`: the vendor reports the end to `/callback/` and
     this word, beside being polled; empty if it does not. `points`: the rise of percent that is
     reported, because each report costs history. The semaphore of the stage's name is its gate, if
@@ -70,7 +70,6 @@ class Stage:
     deadline: float
     give_up: float
     lost: float = 60
-    address: float = 60
     poll: float = 2
     callback: str = ""
     points: int = 51

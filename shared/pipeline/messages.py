@@ -30,7 +30,6 @@ class StageLimits(Message):
     deadline: float
     give_up: float
     lost: float
-    address: float
     poll: float
     setting: str
 

@@ -178,7 +178,7 @@ class _Wait:
         limits = self._limits
         if self._news is None and self._longer(limits.lost, self._missing_since):
             raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
-        if self._longer(limits.address, self._succeeded_at):
+        if self._longer(limits.lost, self._succeeded_at):
             raise GenerationFailed("The vendor reports success without the result's address.")
         if self._longer(limits.give_up, self._accepted):
             raise GivenUp(f"No result within {limits.give_up:g} s.")

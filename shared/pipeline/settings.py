@@ -37,8 +37,8 @@ class PipelineWorkerSettings(StoreSettings, PollingSettings):
 
     A pipeline's own settings set `pipeline` and the addresses of its vendors. The time of a stage
     is the setting `<stage>_attempt_seconds` (the deadline), `<stage>_give_up_seconds`,
-    `<stage>_lost_seconds`, `<stage>_address_seconds` or `<stage>_poll_seconds`, if there is one,
-    and the stage's own otherwise.
+    `<stage>_lost_seconds` or `<stage>_poll_seconds`, if there is one, and the stage's own
+    otherwise.
     """
 
     pipeline: ClassVar[Definition]
@@ -95,7 +95,6 @@ class PipelineWorkerSettings(StoreSettings, PollingSettings):
             setting=setting.upper() if hasattr(self, setting) else "its deadline",
             give_up=of("give_up", stage.give_up),
             lost=of("lost", stage.lost),
-            address=of("address", stage.address),
             poll=of("poll", stage.poll),
         )
 

@@ -54,8 +54,6 @@ QUICK: Json = {
     "accept_seconds": 1,
     "image_lost_seconds": 0.2,
     "video_lost_seconds": 0.2,
-    "image_address_seconds": 0.2,
-    "video_address_seconds": 0.2,
     "shutdown_seconds": 0.1,
 }
 

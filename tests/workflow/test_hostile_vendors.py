@@ -140,8 +140,6 @@ SOON: dict[str, str] = {
     "ACCEPT_SECONDS": "1",
     "IMAGE_LOST_SECONDS": "1",
     "VIDEO_LOST_SECONDS": "1",
-    "IMAGE_ADDRESS_SECONDS": "1",
-    "VIDEO_ADDRESS_SECONDS": "1",
     "VIDEO_POLL_SECONDS": "0.1",
 }
 # A vendor has one of our jobs at a time; this many save time.

@@ -41,7 +41,6 @@ PATIENCE: dict[str, float] = {
     "video_give_up_seconds": 60,
     "image_lost_seconds": 30,
     "video_lost_seconds": 30,
-    "video_address_seconds": 30,
     "accept_seconds": 8,
 }
 

@@ -10,7 +10,7 @@ from services.worker.graphs.binding import Binding, Role, is_number
 from services.worker.graphs.files import STEM
 from services.worker.graphs.graph import Graph
 
-# The version of a UUID that is made as `prompt_id_of` makes it, and the name space of ours.
+# The version of the UUIDs that `prompt_id_of` makes, and their name space.
 _MADE_OF_A_NAME = 5
 _NAMESPACE = uuid.UUID("5e0f1c4e-6a5b-5d0c-9f3e-2b7f3f0a1d6e")
 _STYLE = re.compile(r"[\s,;]*\{style\}")

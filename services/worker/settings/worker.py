@@ -25,8 +25,6 @@ class WorkerSettings(ComfyuiWireSettings, KlingSettings, PipelineWorkerSettings)
     video_give_up_seconds: Seconds = VIDEO.give_up
     image_lost_seconds: Seconds = IMAGE.lost
     video_lost_seconds: Seconds = VIDEO.lost
-    image_address_seconds: Seconds = IMAGE.address
-    video_address_seconds: Seconds = VIDEO.address
     video_poll_seconds: Seconds = VIDEO.poll
 
     @field_validator("image_service_url")

@@ -294,7 +294,7 @@ def test_settings_of_some_services_only(
 
 
 SECRETS = {
-    "STACK": ["semaphore", "worker"],
+    "STACK": ["semaphore"],
     "CALLBACK_SECRET": ["worker", "callback"],
     "OPERATOR_KEY": ["api", "loadtest"],
     "PAYLOAD_KEY": ["semaphore", "worker", "callback", "api", "loadtest"],

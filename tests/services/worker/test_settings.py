@@ -34,17 +34,14 @@ def test_environment_overrides_the_defaults(loads: Loads) -> None:
     assert (limits.stages["image"].deadline, limits.job_seconds) == (12.5, 6 * 3600)
 
 
-@pytest.mark.parametrize(("step", "lost", "address"), [("image", 60, 60), ("video", 300, 7)])
-def test_time_of_a_stage_has_a_setting_and_a_default(
-    loads: Loads, step: str, lost: float, address: float
-) -> None:
+@pytest.mark.parametrize(("step", "lost"), [("image", 60), ("video", 7)])
+def test_time_of_a_stage_has_a_setting_and_a_default(loads: Loads, step: str, lost: float) -> None:
     stage = GENVIDEO.stage(step)
-    assert loads(VIDEO_ADDRESS_SECONDS=7).limits().stages[step] == StageLimits(
+    assert loads(VIDEO_LOST_SECONDS=7).limits().stages[step] == StageLimits(
         deadline=stage.deadline,
         setting=f"{step.upper()}_ATTEMPT_SECONDS",
         give_up=stage.give_up,
         lost=lost,
-        address=address,
         poll=2,
     )
 

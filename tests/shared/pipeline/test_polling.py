@@ -32,7 +32,7 @@ from tests.shared.pipeline.clock import BEGAN as NOW
 from tests.shared.pipeline.clock import Clock
 
 OURS = "job-1.video.1"
-LOST, ADDRESS, GIVE_UP = 30, 20, 3600
+LOST, GIVE_UP = 30, 3600
 BARE = VendorStatus(vendor_id="v1", state="succeeded")
 DONE = BARE.model_copy(update={"url": "http://v/1"})
 OTHER = DONE.model_copy(update={"vendor_id": "v2", "url": "http://v/2"})
@@ -80,7 +80,6 @@ class Wait(Pulse):
             setting="IMAGE_ATTEMPT_SECONDS",
             give_up=GIVE_UP,
             lost=LOST,
-            address=ADDRESS,
             poll=2,
         )
         return await until_ended(
@@ -163,7 +162,7 @@ BAD_ENDS: dict[str, tuple[Sequence[News], dict[str, Any], type[VendorError], str
     "away for ever": ([DOWN], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "accepted long ago": ([QUEUED], {"ago": GIVE_UP - 50}, GivenUp, "No result", 51),
     "missing": ([RUNNING, None], {}, GenerationLost, "any more", LOST + 2),
-    "no address": ([BARE], {"worked": 500, "stops": True}, GenerationFailed, "address", ADDRESS),
+    "no address": ([BARE], {"worked": 500, "stops": True}, GenerationFailed, "address", LOST),
 }
 
 
@@ -193,7 +192,7 @@ OUTAGES: list[VendorError] = [REFUSED, RefusedForNow("503"), DOWN]
 GOOD_ENDS: dict[str, tuple[Sequence[News], dict[str, Any]]] = {
     "polls that fail": ([DOWN, RUNNING, DOWN, DONE], {}),
     "found after the longest time": ([DONE], {"ago": 10 * GIVE_UP}),
-    "success without an address at first": ([*[BARE] * ADDRESS, DONE], {}),
+    "success without an address at first": ([*[BARE] * LOST, DONE], {}),
     "success despite the stop": ([*[RUNNING] * 20, DONE], {"deadline": 5, "stops": True}),
     "missing for a moment": ([*[None] * LOST, RUNNING, *[None] * LOST, DONE], {}),
     "missing after an outage": ([*[DOWN] * 2 * LOST, None, DONE], {}),

@@ -39,9 +39,7 @@ ORDER = Order(
     attempt=2,
     token=7,
     inputs={"prompt": "p"},
-    limits=StageLimits(
-        deadline=1, give_up=1, lost=1, address=1, poll=1, setting="VIDEO_ATTEMPT_SECONDS"
-    ),
+    limits=StageLimits(deadline=1, give_up=1, lost=1, poll=1, setting="VIDEO_ATTEMPT_SECONDS"),
 )
 
 
