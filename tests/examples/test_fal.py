@@ -11,7 +11,7 @@ from examples.fal.vendor import FalVideos
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_videos
 from services.worker.vendors.findings import Verdict
-from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow
 from shared.pipeline.vendor import Fitted, VendorStatus
 from tests.services.worker.vendors.stub import (
     Answer,
@@ -55,17 +55,14 @@ async def test_setting_names_the_class_and_hides_the_key() -> None:
         assert not videos.traits.looked_up
 
 
-@pytest.mark.parametrize(
-    ("path", "why"),
-    [
+def test_unknown_class_is_refused() -> None:
+    for path, why in (
         ("examples.fal.vendor:Nobody", "can't be imported"),
         ("examples.nowhere:FalVideos", "can't be imported"),
         ("fal", "pattern"),
-    ],
-)
-def test_unknown_class_is_refused(path: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
-        settings_of(path)
+    ):
+        with pytest.raises(ValueError, match=why):
+            settings_of(path)
 
 
 async def test_video_is_submitted_as_documented() -> None:
@@ -77,25 +74,21 @@ async def test_video_is_submitted_as_documented() -> None:
     assert not vendor.requests[-1].url.query
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "says"),
-    [
+async def test_failed_submits() -> None:
+    for answer, kind, says in (
         (reply(401, detail="no"), RefusedForGood, "look at the key"),
         (reply(404, detail="no"), RefusedForGood, "look at the model"),
         (reply(429, detail="slower"), RefusedForNow, "slower"),
         (reply(500, detail="oh"), OutcomeUnknown, "oh"),
         (reply(status="IN_QUEUE"), OutcomeUnknown, "without its request_id"),
         (httpx.Response(200, text="<html>"), RefusedForGood, "KLING_URL names another host"),
-    ],
-)
-async def test_failed_submits(answer: Answer, kind: type[VendorError], says: str) -> None:
-    with pytest.raises(kind, match=says):
-        await submit(StubVendor({SUBMIT: [answer]}))
+    ):
+        with pytest.raises(kind, match=says):
+            await submit(StubVendor({SUBMIT: [answer]}))
 
 
-@pytest.mark.parametrize(
-    ("answers", "expected"),
-    [
+async def test_states_of_a_request() -> None:
+    for answers, expected in (
         ([reply(202, status="IN_QUEUE", queue_position=3)], ("queued", None, 3, False)),
         ([reply(202, status="IN_PROGRESS")], ("running", None, None, False)),
         (
@@ -111,12 +104,10 @@ async def test_failed_submits(answer: Answer, kind: type[VendorError], says: str
             [COMPLETED, reply(422, detail=[{"loc": ["body"], "msg": "it broke"}])],
             ("failed", None, None, False),
         ),
-    ],
-)
-async def test_states_of_a_request(answers: list[Answer], expected: tuple[Any, ...]) -> None:
-    found = await status(StubVendor({STATUS: answers[:1], RESPONSE: answers[1:]}))
-    assert found is not None
-    assert (found.state, found.url, found.position, found.final) == expected
+    ):
+        found = await status(StubVendor({STATUS: answers[:1], RESPONSE: answers[1:]}))
+        assert found is not None
+        assert (found.state, found.url, found.position, found.final) == expected
 
 
 async def test_reason_names_the_input() -> None:

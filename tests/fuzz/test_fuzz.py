@@ -12,7 +12,7 @@ from tests.fixtures.temporal import NewClient
 from tests.fuzz.callbacks import receiving
 from tests.fuzz.surface import NAMES, Service, explore, running
 
-COUNT = int(os.environ.get("FUZZ_BODIES", "500"))
+COUNT = int(os.environ.get("FUZZ_BODIES", "300"))
 
 
 @pytest.mark.timeout(300 + COUNT // 10)

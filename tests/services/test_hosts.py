@@ -58,7 +58,6 @@ def environment(folder: Path) -> dict[str, str]:
         "API_PUBLIC_URL": "https://api.example/base",
         "CALLBACK_URL": "https://callbacks.example",
         "ALLOWED_HOSTS": HOSTS,
-        # A test may ask as fast as it can, behind another one that did.
     }
 
 

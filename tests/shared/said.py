@@ -14,7 +14,7 @@ def said(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inner = {id(part) for node in ast.walk(tree) for part in _parts(node)}
     nodes = (node for node in ast.walk(tree) if id(node) not in inner)
-    return {text for node in nodes if (text := _text(node)) is not None}
+    return {text for node in nodes if (text := text_of(node)) is not None}
 
 
 def _parts(node: ast.AST) -> Iterator[ast.AST]:
@@ -26,7 +26,8 @@ def _parts(node: ast.AST) -> Iterator[ast.AST]:
         yield from ast.walk(node.format_spec)
 
 
-def _text(node: ast.AST) -> str | None:
+def text_of(node: ast.AST) -> str | None:
+    """A literal, with numbered blanks if it is an f-string."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if not isinstance(node, ast.JoinedStr):

@@ -114,6 +114,19 @@ def test_overtaken_changes_are_forgotten() -> None:
     assert taken(every(feed)) == [10 * SPARE - 2, 10 * SPARE - 1, 10 * SPARE]
 
 
+async def test_listener_wakes_for_its_job_and_at_the_end() -> None:
+    feed = Feed()
+    with feed.listeners.subscribed(job(1).job_id) as one, feed.listeners.subscribed() as every:
+        for number, woken in ((1, (True, True)), (2, (False, True))):
+            one.clear()
+            every.clear()
+            feed.put(job(number))
+            assert (one.is_set(), every.is_set()) == woken
+        one.clear()
+        feed.listeners.close()
+        assert one.is_set()
+
+
 @pytest.mark.parametrize("cursor", ["", "x", "é", "\ud800", "AAAA", "MjAyNnxqb2ItMQ==", "=" * 9])
 def test_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValueError, match="next_cursor"):

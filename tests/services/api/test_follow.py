@@ -33,6 +33,7 @@ from shared.store.records import Records, RecordStore, to_json
 from shared.temporal.client import GET_RECORD_QUERY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.object_store import given_for
+from tests.fixtures.present import present
 from tests.fixtures.processes import free_port
 from tests.fixtures.temporal import has_done_tasks, reset
 from tests.services.api.conftest import (
@@ -87,9 +88,7 @@ async def polled(service: Service, job_id: str, status: Status) -> Job:
         job = service.feed.get(job_id)
         return job if job is not None and job.status is status else None
 
-    job = await eventually(look)
-    assert job is not None
-    return job
+    return present(await eventually(look))
 
 
 async def started(service: Service, prompt: str = "p") -> Record:
@@ -97,8 +96,7 @@ async def started(service: Service, prompt: str = "p") -> Record:
     job_id, job = new_job_id(), GenVideoInput(prompt=prompt, style="")
     temporal = service.temporal
     await temporal.start(job_id, job)
-    found = await temporal.describe(job_id)
-    assert found is not None
+    found = present(await temporal.describe(job_id))
     record = sample_record(job_id, job, run_id=found.run_id)
     assert records_of(service).write(record)
     return record
@@ -119,8 +117,7 @@ async def test_each_api_follows_a_job_to_its_end(
             while news[-1]["status"] != "succeeded":
                 news.append(json.loads(await every.recv()))
         assert one.close_code == 1000
-        told = records_of(first.service).read(job_id)
-        assert told is not None
+        told = present(records_of(first.service).read(job_id))
         # A look may have been there between the submission and the socket.
         begins = frames[0]["version"]
         assert [frame["version"] for frame in frames] == list(range(begins, told.version + 1))
@@ -258,8 +255,7 @@ async def test_terminated_job_is_closed_without_a_worker(
 
     job = await polled(service, record.job_id, Status.FAILED)
 
-    closed = records_of(service).read(record.job_id)
-    assert closed is not None
+    closed = present(records_of(service).read(record.job_id))
     assert job.error is not None
     assert (job.error.code, job.version) == ("terminated", version)
     assert closed.job() == job
@@ -415,10 +411,10 @@ async def test_record_replaced_by_an_older_copy_is_repaired(service: Service) ->
 async def test_records_of_a_lost_store_are_repaired(service: Service) -> None:
     """While the API runs, and by one that starts without any."""
     async with standing_in(service.client):
-        jobs = [await started(service, "end") for _ in range(12)]
+        jobs = [await started(service, "end") for _ in range(6)]
         for record in jobs:
             await service.client.get_workflow_handle(record.job_id).result()
-        first, later = jobs[:6], jobs[6:]
+        first, later = jobs[:3], jobs[3:]
         for record in first:
             records_of(service).write(ended(record))
         await service.follower.sweep()
@@ -497,9 +493,7 @@ async def test_refusing_store_is_tried_once_a_poll_and_written_when_it_recovers(
     for _ in range(3):
         await service.follower.poll()
     for record in jobs:
-        found = records_of(service).read(record.job_id)
-        assert found is not None
-        assert found.status is Status.FAILED
+        assert present(records_of(service).read(record.job_id)).status is Status.FAILED
 
 
 @pytest.mark.parametrize("ahead", [-90, 90])
@@ -516,8 +510,7 @@ async def test_list_begins_shortly_before_the_newest_change_by_the_servers_clock
     (tmp_path / "state" / "jobs").mkdir(parents=True)
     service = make_service(ApiSettings(data_dir=tmp_path), client)
     record = await started(service)
-    found = await service.temporal.describe(record.job_id)
-    assert found is not None
+    found = present(await service.temporal.describe(record.job_id))
     begun = found.start_time
     monkeypatch.setattr(follow, "datetime", Clock)
 

@@ -12,9 +12,9 @@ from tests.fixtures.processes import free_port, resident_megabytes, running
 from tests.shared.standins import sample_record
 
 READERS = 60
-JOBS = 800
-# All jobs for each reader would be 360 MB.
-MEGABYTES = 90
+JOBS = 400
+# All jobs for each reader would be 180 MB.
+MEGABYTES = 60
 LOOKS = 10
 PATIENCE_SECONDS = 60
 

@@ -23,6 +23,7 @@ from shared.jobs.states import Status
 from shared.semaphore.messages import SlotRequest, semaphore_id
 from shared.store.records import RecordStore
 from tests.fixtures.eventually import eventually
+from tests.fixtures.present import present
 from tests.services.api.conftest import READY, Api, NewApi, change, ended
 from tests.shared.standins import CREATED, asset_path, sample_record, standing_in
 
@@ -91,8 +92,7 @@ async def test_forgotten_jobs_are_found_unasked(client: Client, tmp_path: Path) 
 
     await parts.repairer(Temporal(client)).end_unknown()
 
-    closed = parts.records.read(queued.job_id)
-    assert closed is not None
+    closed = present(parts.records.read(queued.job_id))
     assert closed.error is not None
     assert (closed.status, closed.error.code) == (Status.FAILED, "forgotten")
     assert await requests(client) == [request_of(running)]
@@ -106,9 +106,7 @@ async def test_drained_job_shows_its_end(client: Client, tmp_path: Path) -> None
     parts = Over(tmp_path, record)
     parts.records.write(ended(record, Status.FAILED))
     await parts.repairer(Temporal(client)).end_unknown()
-    shown = parts.feed.get(record.job_id)
-    assert shown is not None
-    assert shown.status is Status.FAILED
+    assert present(parts.feed.get(record.job_id)).status is Status.FAILED
 
 
 class Counted:
@@ -191,8 +189,7 @@ class Kept(Over):
 
     def read(self) -> None:
         for job_id in self.records.job_ids():
-            record = self.records.read(job_id)
-            assert record is not None
+            record = present(self.records.read(job_id))
             self.feed.put_record(record)
 
     def there(self, job_id: str) -> tuple[bool, bool]:
@@ -206,8 +203,7 @@ async def test_job_expires_while_the_api_runs(tmp_path: Path) -> None:
     still_open = kept(tmp_path, ended=None)
     here = Kept(tmp_path)
     here.read()
-    record = here.records.read(other)
-    assert record is not None
+    record = present(here.records.read(other))
     here.records.write(change(record, finished_at=NOW))
     here.read()
     await here.forget()
@@ -298,8 +294,7 @@ async def test_job_reset_meanwhile_is_kept(tmp_path: Path) -> None:
     job_id = kept(tmp_path, ended=OLD)
     here = Kept(tmp_path)
     here.read()
-    record = here.records.read(job_id)
-    assert record is not None
+    record = present(here.records.read(job_id))
     here.records.write(change(record, status=Status.RUNNING, finished_at=None))
     await here.forget()
     assert here.there(job_id) == (True, True)

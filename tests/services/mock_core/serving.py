@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
@@ -61,6 +62,8 @@ class Service:
 
     http: httpx.AsyncClient
     app: Any
+    # Where it may fetch a picture, in the tests that serve one.
+    picture_url: str = ""
 
     async def post(self, path: str, body: object, **headers: str) -> httpx.Response:
         return await self.http.post(path, json=body, headers=headers)
@@ -174,6 +177,7 @@ async def receiving() -> AsyncIterator[Receiver]:
         yield receiver
 
 
+@cache
 def small_picture() -> Response:
     """An app that serves one small picture at any path."""
     return Response(draw_picture("一只猫", "", "", size=(320, 180)), media_type="image/png")

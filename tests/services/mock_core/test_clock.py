@@ -27,20 +27,6 @@ async def test_faster_clock_shortens_running_sleeps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "spec"),
-    [
-        (30, DelaySpec("fixed", 30)),
-        ("1.5", DelaySpec("fixed", 1.5)),
-        ("uniform:10,20", DelaySpec("uniform", 10, 20)),
-        ("lognormal:164,0.2", DelaySpec("lognormal", 164, 0.2)),
-    ],
-)
-def test_each_distribution_is_parsed(text: object, spec: DelaySpec) -> None:
-    assert parse_delay(text) == spec
-    assert parse_delay(str(spec)) == spec
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "",

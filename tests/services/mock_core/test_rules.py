@@ -45,9 +45,8 @@ def test_every_mistake_of_every_rule_is_named() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("rule", "field"),
-    [
+def test_nonsense_rule_names_the_member() -> None:
+    for rule, field in (
         ({}, "where"),
         ({"where": "submit"}, "do"),
         (
@@ -66,15 +65,12 @@ def test_every_mistake_of_every_rule_is_named() -> None:
         ({"service": "video", "where": "start", "do": "out-of-memory"}, "do"),
         ({"where": "start", "do": "slow", "with": {"factor": 0}}, "with.factor"),
         ({"where": "submit", "do": "delay", "with": {"seconds": "soon"}}, "with.seconds"),
-    ],
-)
-def test_nonsense_rule_names_the_member(rule: dict[str, Any], field: str) -> None:
-    assert field in [found for _, found in _mistakes({"rules": [rule]})]
+    ):
+        assert field in [found for _, found in _mistakes({"rules": [rule]})]
 
 
-@pytest.mark.parametrize(
-    "pair",
-    [
+def test_contradicting_combinations_are_refused() -> None:
+    for pair in (
         ("submit.refuse", "submit.reset"),
         ("submit.reset", "start.slow"),
         ("submit.accept-late", "submit.lose-reply"),
@@ -89,11 +85,9 @@ def test_nonsense_rule_names_the_member(rule: dict[str, Any], field: str) -> Non
         ("poll.hang", "poll.refuse"),
         ("result.empty", "result.refuse"),
         ("submit.reset", "submit.reset"),
-    ],
-)
-def test_contradicting_combinations_are_refused(pair: tuple[str, str]) -> None:
-    effects = [dict(zip(("where", "do"), name.split("."), strict=True)) for name in pair]
-    assert ("#1", "effects") in _mistakes({"rules": [{"effects": effects}]})
+    ):
+        effects = [dict(zip(("where", "do"), name.split("."), strict=True)) for name in pair]
+        assert ("#1", "effects") in _mistakes({"rules": [{"effects": effects}]})
 
 
 def test_every_kind_is_valid_with_its_defaults() -> None:
@@ -106,27 +100,21 @@ def test_unknown_preset_is_refused_with_the_known_ones() -> None:
         read_plan({"preset": "nope"})
 
 
-@pytest.mark.parametrize(
-    ("pattern", "text"),
-    [
+def test_no_pattern_is_slow() -> None:
+    for pattern, text in (
         ("*a" * 40 + "b", "a" * 2500),
         ("*" + "?" * 1200 + "b", "a" * 2500),
-    ],
-)
-def test_no_pattern_is_slow(pattern: str, text: str) -> None:
-    fits = text_matcher(pattern)
-    began = time.process_time()
-    assert not fits(text)
-    assert time.process_time() - began < 0.5
+    ):
+        fits = text_matcher(pattern)
+        began = time.process_time()
+        assert not fits(text)
+        assert time.process_time() - began < 0.5
 
 
-@pytest.mark.parametrize(
-    ("spec", "good"),
-    [(3, {3}), ("1-3", {1, 2, 3}), ("4-", {4, 5, 6}), ("1,3-4,6-", {1, 3, 4, 6})],
-)
-def test_number_conditions(spec: int | str, good: set[int]) -> None:
-    fits = number_test(spec)
-    assert {number for number in range(1, 7) if fits(number)} == good
+def test_number_conditions() -> None:
+    for spec, good in ((3, {3}), ("1-3", {1, 2, 3}), ("4-", {4, 5, 6}), ("1,3-4,6-", {1, 3, 4, 6})):
+        fits = number_test(spec)
+        assert {number for number in range(1, 7) if fits(number)} == good
 
 
 MOCKS = Path(__file__).parents[3] / "services"

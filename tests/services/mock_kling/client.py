@@ -17,10 +17,10 @@ TASK = "job-1.video.1"
 
 
 async def submit(
-    service: Service, image_url: str, receiver: Receiver | None = None, **changes: object
+    service: Service, receiver: Receiver | None = None, **changes: object
 ) -> httpx.Response:
     body: Json = {
-        "image_url": image_url,
+        "image_url": service.picture_url,
         "prompt": "猫在跑",
         "duration": "5",
         "external_task_id": TASK,
@@ -36,9 +36,9 @@ async def end(service: Service, any_id: str = TASK) -> Json:
     return dict(await service.until(f"/video/status/{any_id}", lambda it: it["status"] in ended))
 
 
-async def finish(service: Service, image_url: str, receiver: Receiver) -> None:
+async def finish(service: Service, receiver: Receiver) -> None:
     """Submit, and wait until nothing runs and no callback is on its way; no status call."""
-    assert (await submit(service, image_url, receiver)).status_code == 202
+    assert (await submit(service, receiver)).status_code == 202
     await service.quiet()
 
 

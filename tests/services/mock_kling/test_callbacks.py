@@ -61,7 +61,6 @@ def _is_for_an_invented_job(receiver: Receiver) -> bool:
 )
 async def test_callbacks_under_each_rule(
     video_mock: Service,
-    picture_url: str,
     receiver: Receiver,
     *,
     rules: list[Json],
@@ -72,28 +71,26 @@ async def test_callbacks_under_each_rule(
         # Damaged on purpose and refused by a live receiver: that is an answer.
         receiver.status = 415
     await video_mock.arm(*rules)
-    await finish(video_mock, picture_url, receiver)
+    await finish(video_mock, receiver)
     assert receiver.words == words.split()
     assert sees is None or sees(receiver)
     assert (await video_mock.json("/admin/verdict"))["ok"]
     assert (await end(video_mock))["status"] == "succeed"
 
 
-async def test_callback_before_the_submits_reply(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
+async def test_callback_before_the_submits_reply(video_mock: Service, receiver: Receiver) -> None:
     await video_mock.arm(
         {"where": "submit", "do": "reply-after-callback", "with": {"status": "succeed"}}
     )
-    reply = await submit(video_mock, picture_url, receiver)
+    reply = await submit(video_mock, receiver)
     assert receiver.words == ["processing", "succeed"]
     assert receiver.bodies[0]["task_id"] == reply.json()["job_id"]
 
 
-async def test_late_callback(video_mock: Service, picture_url: str, receiver: Receiver) -> None:
+async def test_late_callback(video_mock: Service, receiver: Receiver) -> None:
     late = _callback("delay", {"seconds": 200_000}, match={"status": "processing"})
     await video_mock.arm(late)
-    await submit(video_mock, picture_url, receiver)
+    await submit(video_mock, receiver)
     await receiver.count(1)
     await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
     await receiver.count(2)
@@ -101,10 +98,10 @@ async def test_late_callback(video_mock: Service, picture_url: str, receiver: Re
 
 
 async def test_callback_after_a_poll_has_seen_the_end(
-    video_mock: Service, picture_url: str, receiver: Receiver
+    video_mock: Service, receiver: Receiver
 ) -> None:
     await video_mock.arm(_callback("after-poll", **SUCCESS))
-    await submit(video_mock, picture_url, receiver)
+    await submit(video_mock, receiver)
     await video_mock.until("/admin/stats", lambda it: it["in_flight"] == 0)
     assert receiver.words == ["processing"]
     await end(video_mock)
@@ -112,21 +109,19 @@ async def test_callback_after_a_poll_has_seen_the_end(
     assert receiver.words == ["processing", "succeed"]
 
 
-async def test_callback_for_another_job(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
-    other = await submit(video_mock, picture_url, prompt="other", external_task_id="job-2.video.1")
+async def test_callback_for_another_job(video_mock: Service, receiver: Receiver) -> None:
+    other = await submit(video_mock, prompt="other", external_task_id="job-2.video.1")
     await video_mock.arm(_callback("other-job", **SUCCESS))
-    await finish(video_mock, picture_url, receiver)
+    await finish(video_mock, receiver)
     assert receiver.bodies[-1]["task_id"] == other.json()["job_id"]
     assert receiver.bodies[-1]["task_info"]["external_task_id"] == "job-2.video.1"
 
 
 async def test_callback_says_succeed_and_status_says_failed(
-    video_mock: Service, picture_url: str, receiver: Receiver
+    video_mock: Service, receiver: Receiver
 ) -> None:
     await video_mock.arm({"where": "progress", "do": "relapse"})
-    await finish(video_mock, picture_url, receiver)
+    await finish(video_mock, receiver)
     assert receiver.words == ["processing", "succeed"]
     body = await end(video_mock)
     assert (body["status"], "video_url" in body) == ("failed", False)
@@ -141,33 +136,29 @@ async def test_callback_says_succeed_and_status_says_failed(
         ("stale", "/callback/kling?task=a&token=older"),
     ],
 )
-async def test_token(
-    video_mock: Service, picture_url: str, receiver: Receiver, how: str, path: str
-) -> None:
+async def test_token(video_mock: Service, receiver: Receiver, how: str, path: str) -> None:
     older = receiver.url.replace("token=secret", "token=older")
-    await submit(video_mock, picture_url, prompt="o", external_task_id="o.1", callback_url=older)
+    await submit(video_mock, prompt="o", external_task_id="o.1", callback_url=older)
     await video_mock.quiet()
     await video_mock.arm(_callback("token", {"how": how}))
-    await finish(video_mock, picture_url, receiver)
+    await finish(video_mock, receiver)
     assert receiver.paths[-1] == path
 
 
 @pytest.mark.parametrize(("heed", "tries"), [(True, 2), (False, 3)])
 async def test_repeated_on_a_schedule(
-    video_mock: Service, picture_url: str, receiver: Receiver, heed: bool, tries: int
+    video_mock: Service, receiver: Receiver, heed: bool, tries: int
 ) -> None:
     receiver.statuses = [200, 503]
     await video_mock.arm(_callback("resend", {"schedule": [0, 5, 30], "heed": heed}, **SUCCESS))
-    await finish(video_mock, picture_url, receiver)
+    await finish(video_mock, receiver)
     assert receiver.words == ["processing"] + ["succeed"] * tries
     calls = (await video_mock.row(TASK))["callbacks"]
     assert len({call["delivery_id"] for call in calls[1:]}) == 1
     assert (await video_mock.json("/admin/verdict"))["ok"]
 
 
-async def test_manner_is_configurable(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
+async def test_manner_is_configurable(video_mock: Service, receiver: Receiver) -> None:
     receiver.status = 503
     await video_mock.http.put("/admin/config", json={"callbacks": {"schedule": [0, 5]}})
     # What is inside is changed first, in whatever order the rules stand.
@@ -176,7 +167,7 @@ async def test_manner_is_configurable(
         _callback("contradict", **SUCCESS),
         _callback("lose", match={"status": "processing"}),
     )
-    await finish(video_mock, picture_url, receiver)
+    await finish(video_mock, receiver)
     assert [body.keys() for body in receiver.bodies] == [
         {"code", "message", "request_id", "data"}
     ] * 2
@@ -189,7 +180,7 @@ async def test_manner_is_configurable(
 
 
 async def test_each_secret_signs_and_without_one_nothing_is_signed(
-    video_mock: Service, picture_url: str, receiver: Receiver
+    video_mock: Service, receiver: Receiver
 ) -> None:
     new, old = (f"whsec_{base64.b64encode(each * 24).decode()}" for each in (b"n", b"o"))
     policies: list[tuple[Json, list[str]]] = [
@@ -199,7 +190,7 @@ async def test_each_secret_signs_and_without_one_nothing_is_signed(
     ]
     for number, (policy, secrets) in enumerate(policies):
         await video_mock.http.put("/admin/config", json={"callbacks": policy})
-        await submit(video_mock, picture_url, receiver, external_task_id=f"j-{number}.1")
+        await submit(video_mock, receiver, external_task_id=f"j-{number}.1")
         await video_mock.quiet()
         raw, headers = receiver.raw[-1], receiver.headers[-1]
         assert len(headers.get("webhook-signature", "").split()) == len(secrets)

@@ -29,7 +29,7 @@ async def _accepted(service: Service) -> int:
 async def test_every_documented_code_on_either_route(video_mock: Service) -> None:
     for code, (status, message) in CODES.items():
         await video_mock.arm(rule("submit.refuse", {"code": code}))
-        plain, native = await submit(video_mock, "http://x/y"), await create(video_mock)
+        plain, native = await submit(video_mock), await create(video_mock)
         assert (plain.status_code, plain.json()["code"]) == (status, code)
         assert plain.json()["detail"] == message
         assert (native.status_code, native.json()["code"]) == (status, code)
@@ -40,16 +40,16 @@ async def test_every_documented_code_on_either_route(video_mock: Service) -> Non
 async def test_refused_with_retry_after(video_mock: Service) -> None:
     members = {"status": 503, "message": "later", "retry_after": 7}
     await video_mock.arm(rule("submit.refuse", members, often={"first": 1}))
-    reply = await submit(video_mock, "http://x/y")
+    reply = await submit(video_mock)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "7")
     assert reply.json()["detail"] == "later"
-    assert (await submit(video_mock, "http://x/y")).status_code == 202
+    assert (await submit(video_mock)).status_code == 202
 
 
-async def test_accepted_but_the_reply_is_reset(video_mock: Service, picture_url: str) -> None:
+async def test_accepted_but_the_reply_is_reset(video_mock: Service) -> None:
     await video_mock.arm(rule("submit.lose-reply", often={"first": 1}))
     with pytest.raises(httpx.ReadError):
-        await submit(video_mock, picture_url)
+        await submit(video_mock)
     assert (await end(video_mock))["status"] == "succeed"
     row = await video_mock.row(TASK)
     assert (row["outcome"], row["charged"]) == ("succeeded", True)
@@ -60,10 +60,10 @@ async def _unknown(service: Service) -> bool:
     return (await service.http.get(STATUS)).status_code == 404 and await _accepted(service) == 0
 
 
-async def test_reset_and_accepted_only_later(video_mock: Service, picture_url: str) -> None:
+async def test_reset_and_accepted_only_later(video_mock: Service) -> None:
     await video_mock.arm(rule("submit.accept-late", {"seconds": LONG}))
     with pytest.raises(httpx.ReadError):
-        await submit(video_mock, picture_url)
+        await submit(video_mock)
     assert await _unknown(video_mock)
     assert (await video_mock.json("/admin/stats"))["accepted_later"] == 1
     await video_mock.hurry()
@@ -73,9 +73,9 @@ async def test_reset_and_accepted_only_later(video_mock: Service, picture_url: s
     assert (await end(video_mock))["status"] == "succeed"
 
 
-async def test_reply_is_held_until_acceptance(video_mock: Service, picture_url: str) -> None:
+async def test_reply_is_held_until_acceptance(video_mock: Service) -> None:
     await video_mock.arm(rule("submit.accept-late", {"seconds": LONG, "how": "held"}))
-    held = asyncio.create_task(submit(video_mock, picture_url))
+    held = asyncio.create_task(submit(video_mock))
     await video_mock.until("/admin/stats", lambda it: it["accepted_later"] == 1)
     assert await _unknown(video_mock)
     assert not held.done()
@@ -91,7 +91,7 @@ async def test_empty_reply(video_mock: Service, point: str) -> None:
     for how, status in (("500", 500), ("504", 504), ("garbage", 200)):
         members = {"how": how} | ({} if at_once else {"seconds": LONG})
         await video_mock.arm(rule(point, members))
-        reply = await submit(video_mock, "http://x/y")
+        reply = await submit(video_mock)
         assert reply.status_code == status
         assert "job_id" not in reply.text
         assert await _unknown(video_mock) is not at_once
@@ -100,13 +100,11 @@ async def test_empty_reply(video_mock: Service, point: str) -> None:
         assert (await video_mock.json("/admin/stats"))["accepted_later"] == 0
 
 
-async def test_second_submit_before_acceptance_is_paid_twice(
-    video_mock: Service, picture_url: str
-) -> None:
+async def test_second_submit_before_acceptance_is_paid_twice(video_mock: Service) -> None:
     late = rule("submit.accept-late", {"seconds": LONG, "how": "504"}, often={"first": 1})
     await video_mock.arm(late)
-    await submit(video_mock, picture_url)
-    assert (await submit(video_mock, picture_url)).status_code == 202
+    await submit(video_mock)
+    assert (await submit(video_mock)).status_code == 202
     await video_mock.hurry()
     await video_mock.quiet()
     assert (await video_mock.json("/admin/verdict"))["charged_twice"] == [TASK]
@@ -127,34 +125,32 @@ async def test_submit_that_is_never_answered(
 
 async def test_hang_ends_with_a_504(video_mock: Service) -> None:
     await video_mock.arm(rule("submit.hang", {"seconds": 10}))
-    reply = await submit(video_mock, "http://x/y")
+    reply = await submit(video_mock)
     assert (reply.status_code, reply.json()["code"]) == (504, 5002)
 
 
-async def test_generation_fails_at_a_percentage(video_mock: Service, picture_url: str) -> None:
+async def test_generation_fails_at_a_percentage(video_mock: Service) -> None:
     members = {"at": 40, "message": "no luck"}
     await video_mock.arm(rule("start.fail", members, often={"attempts": 1}))
-    await submit(video_mock, picture_url)
+    await submit(video_mock)
     body = await end(video_mock)
     assert (body["status"], body["message"]) == ("failed", "no luck")
-    await submit(video_mock, picture_url, external_task_id="job-1.video.2")
+    await submit(video_mock, external_task_id="job-1.video.2")
     assert (await end(video_mock, "job-1.video.2"))["status"] == "succeed"
     assert [(await video_mock.row(f"job-1.video.{n}"))["charged"] for n in (1, 2)] == [False, True]
 
 
-async def test_slow_multiplies_the_duration(video_mock: Service, picture_url: str) -> None:
+async def test_slow_multiplies_the_duration(video_mock: Service) -> None:
     await video_mock.arm(rule("start.slow", {"factor": 3, "extra": 90}))
-    await submit(video_mock, picture_url)
+    await submit(video_mock)
     await end(video_mock)
     assert (await video_mock.row(TASK))["seconds"] >= 0.29
 
 
-async def test_accepted_and_never_started(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
+async def test_accepted_and_never_started(video_mock: Service, receiver: Receiver) -> None:
     await video_mock.arm(rule("start.never-start", often={"attempts": 1}))
-    await submit(video_mock, picture_url, receiver)
-    await submit(video_mock, picture_url, external_task_id="job-1.video.2")
+    await submit(video_mock, receiver)
+    await submit(video_mock, external_task_id="job-1.video.2")
     await end(video_mock, "job-1.video.2")
     body = await video_mock.json(STATUS)
     assert (body["status"], body["percent"]) == ("submitted", 0)
@@ -162,29 +158,27 @@ async def test_accepted_and_never_started(
     assert (await video_mock.json("/admin/stats"))["in_flight"] == 1
 
 
-async def test_stuck_at_a_percentage(video_mock: Service, picture_url: str) -> None:
+async def test_stuck_at_a_percentage(video_mock: Service) -> None:
     await video_mock.arm(rule("start.stick", {"at": 99}))
-    await submit(video_mock, picture_url)
+    await submit(video_mock)
     body = await video_mock.until(STATUS, lambda it: it["percent"] == 99)
     assert body["status"] == "processing"
     await video_mock.json("/admin/ledger")
     assert (await video_mock.json(STATUS))["percent"] == 99
 
 
-async def test_vanished_in_the_middle(video_mock: Service, picture_url: str) -> None:
+async def test_vanished_in_the_middle(video_mock: Service) -> None:
     await video_mock.arm(rule("start.vanish", {"at": 50}))
-    task_id = (await submit(video_mock, picture_url)).json()["job_id"]
+    task_id = (await submit(video_mock)).json()["job_id"]
     await video_mock.until("/admin/stats", lambda it: it["in_flight"] == 0)
     for any_id in (task_id, TASK):
         assert (await video_mock.http.get(f"/video/status/{any_id}")).status_code == 404
     row = await video_mock.row(TASK)
     assert (row["outcome"], row["charged"]) == ("vanished", False)
-    assert (await submit(video_mock, picture_url)).status_code == 202
+    assert (await submit(video_mock)).status_code == 202
 
 
-async def test_one_rule_for_the_whole_life(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
+async def test_one_rule_for_the_whole_life(video_mock: Service, receiver: Receiver) -> None:
     effects = [
         rule("submit.lose-reply", {"how": "500"}),
         rule("progress.freeze", {"at": 10}),
@@ -192,20 +186,20 @@ async def test_one_rule_for_the_whole_life(
         rule("callback.contradict"),
     ]
     await video_mock.arm({"match": {"tag": "cursed"}, "effects": effects})
-    assert (await submit(video_mock, picture_url, receiver, prompt="#cursed")).status_code == 500
+    assert (await submit(video_mock, receiver, prompt="#cursed")).status_code == 500
     body = await end(video_mock)
     assert (await video_mock.http.get(body["video_url"])).content == b""
     await video_mock.quiet()
     assert receiver.words == ["failed", "failed"]
-    healthy = await submit(video_mock, picture_url, external_task_id="job-2.video.1")
+    healthy = await submit(video_mock, external_task_id="job-2.video.1")
     assert healthy.status_code == 202
 
 
 ONCE = {"first": 1}
 
 
-async def test_one_empty_status_answer(video_mock: Service, picture_url: str) -> None:
-    await submit(video_mock, picture_url)
+async def test_one_empty_status_answer(video_mock: Service) -> None:
+    await submit(video_mock)
     for do, members, status in (
         ("refuse", {"code": 5000}, 500),
         ("forget", {}, 404),
@@ -223,9 +217,9 @@ async def test_one_empty_status_answer(video_mock: Service, picture_url: str) ->
             await video_mock.http.get(STATUS, timeout=0.2)
 
 
-async def test_status_goes_backwards(video_mock: Service, picture_url: str) -> None:
+async def test_status_goes_backwards(video_mock: Service) -> None:
     await video_mock.arm(rule("progress.backwards", {"at": 30, "to": 5, "polls": 1}), SLOWLY)
-    await submit(video_mock, picture_url)
+    await submit(video_mock)
     told: list[tuple[str, int]] = []
     while (body := await video_mock.json(STATUS))["status"] != "succeed":
         told.append((body["status"], body["percent"]))
@@ -236,11 +230,9 @@ async def test_status_goes_backwards(video_mock: Service, picture_url: str) -> N
     assert told.count(("submitted", 5)) == 1
 
 
-async def test_percent_freezes_and_the_job_still_ends(
-    video_mock: Service, picture_url: str
-) -> None:
+async def test_percent_freezes_and_the_job_still_ends(video_mock: Service) -> None:
     await video_mock.arm(rule("progress.freeze", {"at": 20}), SLOWLY)
-    await submit(video_mock, picture_url)
+    await submit(video_mock)
     told = set()
     while (body := await video_mock.json(STATUS))["status"] != "succeed":
         told.add(body["percent"])
@@ -249,12 +241,12 @@ async def test_percent_freezes_and_the_job_still_ends(
     assert max(told) == 20
 
 
-async def test_absurd_percentage_and_unknown_state(video_mock: Service, picture_url: str) -> None:
+async def test_absurd_percentage_and_unknown_state(video_mock: Service) -> None:
     odd = rule("progress.unknown-state", {"word": "reviewing"})
     for percent in (250, -5, "many", None):
         await video_mock.arm(rule("progress.absurd", {"percent": percent}), odd, SLOWLY)
         task_id = f"job-{percent}.video.1"
-        await submit(video_mock, picture_url, external_task_id=task_id)
+        await submit(video_mock, external_task_id=task_id)
         path = f"/video/status/{task_id}"
         body = await video_mock.until(path, lambda it: it["status"] == "reviewing")
         assert body["percent"] == percent
@@ -262,15 +254,13 @@ async def test_absurd_percentage_and_unknown_state(video_mock: Service, picture_
     assert (await end(video_mock, task_id))["status"] == "succeed"
 
 
-async def test_success_with_a_late_or_missing_address(
-    video_mock: Service, picture_url: str
-) -> None:
+async def test_success_with_a_late_or_missing_address(video_mock: Service) -> None:
     await video_mock.arm(
         rule("progress.no-url", {"seconds": LONG}, match={"tag": "later"}),
         rule("progress.no-url", match={"tag": "never"}),
     )
-    await submit(video_mock, picture_url, prompt="#later")
-    await submit(video_mock, picture_url, prompt="#never", external_task_id="never.1")
+    await submit(video_mock, prompt="#later")
+    await submit(video_mock, prompt="#never", external_task_id="never.1")
     for any_id in (TASK, "never.1"):
         body = await end(video_mock, any_id)
         assert (body["status"], "video_url" in body) == ("succeed", False)
@@ -280,10 +270,8 @@ async def test_success_with_a_late_or_missing_address(
     assert "video_url" not in await end(video_mock, "never.1")
 
 
-async def test_restart_forgets_ids_and_still_serves_the_file(
-    video_mock: Service, picture_url: str
-) -> None:
-    await submit(video_mock, picture_url)
+async def test_restart_forgets_ids_and_still_serves_the_file(video_mock: Service) -> None:
+    await submit(video_mock)
     url = (await end(video_mock))["video_url"]
     assert (await video_mock.post("/admin/restart", None)).json() == {"forgotten": 1}
     assert (await video_mock.http.get(STATUS)).status_code == 404
@@ -292,10 +280,10 @@ async def test_restart_forgets_ids_and_still_serves_the_file(
     assert (row["outcome"], row["charged"]) == ("succeeded", True)
 
 
-async def test_damaged_files(video_mock: Service, picture_url: str) -> None:
+async def test_damaged_files(video_mock: Service) -> None:
     await create(video_mock, external_task_id="o.1")
     other = (await video_mock.http.get((await end(video_mock, "o.1"))["video_url"])).content
-    await submit(video_mock, picture_url)
+    await submit(video_mock)
     url = (await end(video_mock))["video_url"]
     whole = (await video_mock.http.get(url)).content
 
@@ -329,8 +317,8 @@ async def test_damaged_files(video_mock: Service, picture_url: str) -> None:
         assert (verdict["ok"], len(verdict["fetched_after_expiry"])) == (not late, late)
 
 
-async def test_results_expire_after_their_days(video_mock: Service, picture_url: str) -> None:
-    await submit(video_mock, picture_url)
+async def test_results_expire_after_their_days(video_mock: Service) -> None:
+    await submit(video_mock)
     url = (await end(video_mock))["video_url"]
     await video_mock.http.put("/admin/config", json={"result_days": 1e-9})
     assert (await video_mock.http.get(url)).json()["code"] == "expired"

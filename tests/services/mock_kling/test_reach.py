@@ -29,6 +29,7 @@ async def told() -> AsyncIterator[Service]:
     """A mock that was told of some hosts."""
     app = kling(mock_callback_hosts=CALLBACKS, mock_picture_hosts=PICTURES)
     async with running(app) as service:
+        service.picture_url = LOOPBACK
         yield service
 
 
@@ -52,7 +53,7 @@ FOREIGN = [
 async def test_callbacks_go_only_to_allowed_hosts(told: Service) -> None:
     reason = "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
     for url in FOREIGN:
-        plain = await submit(told, LOOPBACK, callback_url=url)
+        plain = await submit(told, callback_url=url)
         problem = plain.json()
         assert (plain.status_code, problem["code"], problem["detail"]) == (400, 1201, reason)
         native = await create(told, callback_url=url)
@@ -64,7 +65,7 @@ async def test_callbacks_go_only_to_allowed_hosts(told: Service) -> None:
 async def test_pictures_come_only_from_allowed_hosts(told: Service) -> None:
     for number, url in enumerate(FOREIGN):
         plain, native = f"plain-{number}", f"native-{number}"
-        assert (await submit(told, url, external_task_id=plain)).status_code == 202
+        assert (await submit(told, image_url=url, external_task_id=plain)).status_code == 202
         assert (await create(told, image=url, external_task_id=native)).status_code == 200
     for row in range(len(FOREIGN)):
         for wire in ("plain", "native"):
@@ -89,9 +90,11 @@ async def test_named_hosts_and_this_machine_are_allowed(told: Service) -> None:
             "http://evil.example\\@127.0.0.1/",
         )
     ):
-        reply = await submit(told, LOOPBACK, callback_url=url, external_task_id=f"j-{number}")
+        reply = await submit(
+            told, image_url=LOOPBACK, callback_url=url, external_task_id=f"j-{number}"
+        )
         assert reply.status_code == 202, reply.text
-    await submit(told, "http://pictures:6889/img/files/a.png")
+    await submit(told, image_url="http://pictures:6889/img/files/a.png")
     assert (await end(told))["message"] == "image download failed: ConnectError"
 
 
@@ -109,7 +112,7 @@ async def test_redirected_picture_is_not_followed() -> None:
     async with served(small_picture()) as there:
         moved = Redirect(f"{there}/img/files/a.png")
         async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
-            assert (await submit(service, f"{here}/img/files/a.png")).status_code == 202
+            assert (await submit(service, image_url=f"{here}/img/files/a.png")).status_code == 202
             ended: Json = await end(service)
     assert (ended["status"], moved.asked) == ("failed", 1)
     assert ended["message"] == "image download failed: HTTP 307"
@@ -119,7 +122,9 @@ async def test_redirected_callback_is_not_followed() -> None:
     async with receiving() as receiver, served(small_picture()) as pictures:
         moved = Redirect(receiver.url)
         async with served(moved) as here, running(kling(mock_speed=HURRY)) as service:
-            reply = await submit(service, f"{pictures}/a.png", callback_url=f"{here}/callback")
+            reply = await submit(
+                service, image_url=f"{pictures}/a.png", callback_url=f"{here}/callback"
+            )
             assert reply.status_code == 202
             await service.quiet()
     assert moved.asked > 0

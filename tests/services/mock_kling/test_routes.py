@@ -3,7 +3,6 @@
 import io
 
 import av
-import httpx
 import pytest
 from PIL import Image, ImageChops
 
@@ -11,10 +10,8 @@ from tests.services.mock_core.serving import Receiver, Service, kling, running
 from tests.services.mock_kling.client import TASK, end, submit
 
 
-async def test_submit_becomes_a_video_of_that_picture(
-    video_mock: Service, picture_url: str
-) -> None:
-    reply = await submit(video_mock, picture_url)
+async def test_submit_becomes_a_video_of_that_picture(video_mock: Service) -> None:
+    reply = await submit(video_mock)
     assert reply.status_code == 202
     body = await end(video_mock)
     assert body["job_id"] == reply.json()["job_id"]
@@ -22,8 +19,8 @@ async def test_submit_becomes_a_video_of_that_picture(
     file = await video_mock.http.get(body["video_url"])
     assert file.headers["content-type"] == "video/mp4"
     frame = _first_frame(file.content)
-    async with httpx.AsyncClient() as client:
-        picture = Image.open(io.BytesIO((await client.get(picture_url)).content)).convert("RGB")
+    source = (await video_mock.http.get(video_mock.picture_url)).content
+    picture = Image.open(io.BytesIO(source)).convert("RGB")
     assert frame.size == picture.size
     difference = ImageChops.difference(frame, picture).resize((1, 1), Image.Resampling.BOX)
     assert max(difference.getpixel((0, 0))) < 12  # type: ignore[arg-type]
@@ -41,10 +38,8 @@ def _first_frame(video: bytes) -> Image.Image:
         return image
 
 
-async def test_every_change_is_called_back(
-    video_mock: Service, picture_url: str, receiver: Receiver
-) -> None:
-    task_id = (await submit(video_mock, picture_url, receiver)).json()["job_id"]
+async def test_every_change_is_called_back(video_mock: Service, receiver: Receiver) -> None:
+    task_id = (await submit(video_mock, receiver)).json()["job_id"]
     await receiver.count(2)
     assert receiver.words == ["processing", "succeed"]
     last = receiver.bodies[-1]
@@ -59,7 +54,7 @@ async def test_every_change_is_called_back(
 
 
 async def test_unreachable_picture_fails_the_task(video_mock: Service, receiver: Receiver) -> None:
-    await submit(video_mock, "http://127.0.0.1:9/none.png", callback_url=receiver.url)
+    await submit(video_mock, image_url="http://127.0.0.1:9/none.png", callback_url=receiver.url)
     body = await end(video_mock)
     assert body["status"] == "failed"
     assert "image download failed" in body["message"]
@@ -68,7 +63,8 @@ async def test_unreachable_picture_fails_the_task(video_mock: Service, receiver:
     assert receiver.bodies[-1]["task_result"] == {"videos": []}
     row = await video_mock.row(TASK)
     assert (row["outcome"], row["charged"]) == ("failed", False)
-    await submit(video_mock, f"{video_mock.http.base_url}/healthz", external_task_id="page.1")
+    page = f"{video_mock.http.base_url}/healthz"
+    await submit(video_mock, image_url=page, external_task_id="page.1")
     ended = await end(video_mock, "page.1")
     assert ended["message"] == "image is not a valid png or jpg"
 
@@ -78,19 +74,17 @@ async def test_duplicate_is_rejected_answered_with_the_first_or_run_again(
 ) -> None:
     for manner, status, accepted in (("reject", 400, 1), ("first", 202, 1), ("accept", 202, 2)):
         async with running(kling(kling_duplicates=manner)) as service:
-            first, second = [await submit(service, picture_url) for _ in range(2)]
+            first, second = [await submit(service, image_url=picture_url) for _ in range(2)]
             assert second.status_code == status
             assert (first.json() == second.json()) is (manner == "first")
             stats = await service.json("/admin/stats")
             assert (stats["accepted"], stats["duplicates"]) == (accepted, accepted - 1)
 
 
-async def test_reset_clears_everything_but_the_configuration(
-    video_mock: Service, picture_url: str
-) -> None:
+async def test_reset_clears_everything_but_the_configuration(video_mock: Service) -> None:
     await video_mock.http.put("/admin/config", json={"speed": 2000})
     await video_mock.arm({"where": "poll", "do": "delay"})
-    await submit(video_mock, picture_url)
+    await submit(video_mock)
     await video_mock.post("/admin/reset", None)
     stats = await video_mock.json("/admin/stats")
     assert (stats["accepted"], stats["in_flight"], stats["speed"]) == (0, 0, 2000)

@@ -77,11 +77,6 @@ def png_of_text() -> bytes:
     return whole[:33] + samples.chunk(b"zTXt", text) + whole[33:]
 
 
-def wide_png() -> bytes:
-    """A whole image of 256 million pixels."""
-    return white_png(16_000, 16_000)
-
-
 @functools.cache
 def mp4_of_claims(count: int = 60_000_000) -> bytes:
     """A video whose index says that it has so many frames, of a byte each."""

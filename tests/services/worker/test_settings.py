@@ -72,33 +72,27 @@ def test_older_secrets_may_follow(loads: Loads, secret: str) -> None:
     assert secret not in repr(settings)
 
 
-@pytest.mark.parametrize(
-    ("secret", "why"),
-    [
+def test_weak_secret_is_refused_with_the_reason(refuses: Refuses) -> None:
+    for secret, why in (
         ("", "Field required"),
         (SECRET[:-1], "each secret needs 32 characters or more"),
         (f"{SECRET},{OLD[:-1]}", "each secret needs 32 characters or more"),
         (f"{SECRET},", "each secret needs 32 characters or more"),
         (f"{SECRET}, {OLD}", "no blanks"),
-    ],
-)
-def test_weak_secret_is_refused_with_the_reason(refuses: Refuses, secret: str, why: str) -> None:
-    line = refuses(CALLBACK_SECRET=secret)
-    assert f"CALLBACK_SECRET: {why}" in line
-    assert not secret or secret not in line
+    ):
+        line = refuses(CALLBACK_SECRET=secret)
+        assert f"CALLBACK_SECRET: {why}" in line
+        assert not secret or secret not in line
 
 
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
+def test_host_of() -> None:
+    for url, host in (
         ("https://a/x/y", "a"),
         ("/x", ""),
         ("http://us:password@b:1/x", "b:1"),
         ("http://evil?@b/x", "evil"),
-    ],
-)
-def test_host_of(url: str, host: str) -> None:
-    assert host_of(url) == host
+    ):
+        assert host_of(url) == host
 
 
 HOSTS = ["a", "a:1", "cdn.example:444", "*.cdn.example", "10.0.0.9:9000", "[::1]:80"]
@@ -148,26 +142,22 @@ def with_key(**more: str) -> dict[str, str]:
     return KEY | more
 
 
-@pytest.mark.parametrize(
-    ("given", "model"),
-    [
+def test_valid_combinations(loads: Loads) -> None:
+    for given, model in (
         (KEY, "kling-v2-6"),
         (PAIR, "kling-v2-6"),
         (with_key(KLING_DURATION="10", KLING_MODE="pro", KLING_SOUND="on"), "kling-v2-6"),
         (with_key(KLING_MODEL="kling-v3", KLING_DURATION="3", KLING_MODE="4k"), "kling-v3"),
         (with_key(KLING_MODEL="kling-v3-omni", KLING_DURATION="15"), "kling-v3-omni"),
         (with_key(KLING_EXTRA='{"cfg_scale": 0.5}'), "kling-v2-6"),
-    ],
-)
-def test_valid_combinations(loads: Loads, given: dict[str, str], model: str) -> None:
-    settings = loads(VIDEO_API="kling", **given)
-    assert settings.model == model
-    assert not any(value in repr(settings) for value in KEYS)
+    ):
+        settings = loads(VIDEO_API="kling", **given)
+        assert settings.model == model
+        assert not any(value in repr(settings) for value in KEYS)
 
 
-@pytest.mark.parametrize(
-    ("given", "why"),
-    [
+def test_invalid_combinations(refuses: Refuses) -> None:
+    for given, why in (
         ({}, "VIDEO_API=kling needs either KLING_API_KEY, or KLING_ACCESS_KEY with"),
         (KEY | PAIR, "not both"),
         ({"KLING_ACCESS_KEY": "a"}, "go together"),
@@ -183,12 +173,10 @@ def test_valid_combinations(loads: Loads, given: dict[str, str], model: str) -> 
             with_key(KLING_EXTRA='{"image": "x", "external_task_id": "y", "cfg_scale": 1}'),
             "KLING_EXTRA: sets what other settings set: external_task_id, image",
         ),
-    ],
-)
-def test_invalid_combinations(refuses: Refuses, given: dict[str, str], why: str) -> None:
-    line = refuses(VIDEO_API="kling", **given)
-    assert why in line
-    assert not any(value in line for value in KEYS)
+    ):
+        line = refuses(VIDEO_API="kling", **given)
+        assert why in line
+        assert not any(value in line for value in KEYS)
 
 
 # A ComfyUI's
@@ -205,9 +193,8 @@ def test_workflow_is_read_and_bound(loads: Loads) -> None:
     assert settings.model_copy(update={"image_service_url": "http://x"}).plan is settings.plan
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
+def test_mistake_follows_its_setting(refuses: Refuses) -> None:
+    for given, said in (
         ({"COMFYUI_WORKFLOW": ""}, "COMFYUI_WORKFLOW: IMAGE_API=comfyui needs"),
         ({"COMFYUI_WORKFLOW": "/nowhere.json"}, "COMFYUI_WORKFLOW: it can't be read"),
         ({"COMFYUI_BINDINGS": "prompt=6.txt"}, "COMFYUI_BINDINGS: prompt=6.txt: node 6"),
@@ -216,15 +203,12 @@ def test_workflow_is_read_and_bound(loads: Loads) -> None:
         ({"COMFYUI_WIDTH": "8"}, "COMFYUI_WIDTH: "),
         ({"IMAGE_API": "comfy"}, "IMAGE_API: "),
         ({"IMAGE_SERVICE_URL": "http://x/?token=k"}, "IMAGE_SERVICE_URL: no query"),
-    ],
-)
-def test_mistake_follows_its_setting(refuses: Refuses, given: dict[str, Any], said: str) -> None:
-    assert f"wrong settings: {said}" in refuses(**COMFYUI | given)
+    ):
+        assert f"wrong settings: {said}" in refuses(**COMFYUI | given)
 
 
-@pytest.mark.parametrize(
-    ("text", "headers"),
-    [
+def test_headers_are_pairs(loads: Loads) -> None:
+    for text, headers in (
         ("", {}),
         (f"X-API-Key: {PASSWORD}", {"X-API-Key": PASSWORD}),
         (
@@ -232,25 +216,20 @@ def test_mistake_follows_its_setting(refuses: Refuses, given: dict[str, Any], sa
             {"Authorization": f"Bearer {PASSWORD}", "X-B": "1"},
         ),
         ("Cookie: a=1; b=2", {"Cookie": "a=1; b=2"}),
-    ],
-)
-def test_headers_are_pairs(loads: Loads, text: str, headers: dict[str, str]) -> None:
-    settings = loads(**COMFYUI, COMFYUI_HEADERS=text)
-    assert headers_of(settings.comfyui_headers) == headers
-    assert PASSWORD not in repr(settings)
+    ):
+        settings = loads(**COMFYUI, COMFYUI_HEADERS=text)
+        assert headers_of(settings.comfyui_headers) == headers
+        assert PASSWORD not in repr(settings)
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
+def test_malformed_headers_are_one_line_without_them(refuses: Refuses) -> None:
+    for text, why in (
         (PASSWORD, "the pair 1 is not Name: value"),
         (f"X-A: 1,{PASSWORD}", "the pair 2 is not Name: value"),
         (f"X-A: {PASSWORD}\nX-B: 2", "the pair 1 is not Name: value"),
         ("X-A:", "the pair 1 is not Name: value"),
         (f"Origin: {PASSWORD}", "Origin can't be set"),
         (f"host: {PASSWORD}", "host can't be set"),
-    ],
-)
-def test_malformed_headers_are_one_line_without_them(refuses: Refuses, text: str, why: str) -> None:
-    line = refuses(**COMFYUI, COMFYUI_HEADERS=text)
-    assert line == f"wrong settings: COMFYUI_HEADERS: {why}\n"
+    ):
+        line = refuses(**COMFYUI, COMFYUI_HEADERS=text)
+        assert line == f"wrong settings: COMFYUI_HEADERS: {why}\n"

@@ -96,20 +96,17 @@ def test_store_is_checked_at_the_start() -> None:
     assert refused.startswith("STORE_URL: the store ignores If-Match of a write")
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
+def test_malformed_key_is_refused_in_one_line() -> None:
+    for given in (
         {"store_url": "gs://bucket", "store_secret": "abcd no JSON"},
         {
             "store_url": "gs://bucket",
             "store_secret": '{"private_key": "abcd", "client_email": "e"}',
         },
         {"store_url": "az://box", "store_key": "account", "store_secret": "abcd no base64"},
-    ],
-)
-def test_malformed_key_is_refused_in_one_line(given: dict[str, Any]) -> None:
-    refused = StoreSettings.model_validate(given).refusal(away=False)
-    assert refused == "STORE_URL: STORE_KEY or STORE_SECRET is not valid for such a store"
+    ):
+        refused = StoreSettings.model_validate(given).refusal(away=False)
+        assert refused == "STORE_URL: STORE_KEY or STORE_SECRET is not valid for such a store"
 
 
 def test_no_key_is_shown() -> None:

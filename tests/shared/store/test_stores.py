@@ -20,6 +20,7 @@ from shared.store.chosen import probe
 from shared.store.folder import Folder
 from shared.store.protocol import Store, StoreAway
 from shared.store.records import Records, RecordStore
+from tests.fixtures.present import present
 from tests.shared.standins import sample_record
 from tests.shared.store.conftest import objects_at
 
@@ -30,14 +31,12 @@ def test_conditional_writes_let_one_of_two_writers_win(store: Store) -> None:
     assert store.read(KEY) is None
     assert store.put_if_absent(KEY, b"old")
     assert not store.put_if_absent(KEY, b"another")
-    held = store.read(KEY)
-    assert held is not None
+    held = present(store.read(KEY))
     assert held.data == b"old"
     assert store.swap(KEY, b"new", held.tag)
     assert not store.swap(KEY, b"another", held.tag)
     assert store.range(KEY, 0, 3) == b"new"
-    now = store.read(KEY)
-    assert now is not None
+    now = present(store.read(KEY))
     store.remove(KEY)
     assert not store.swap(KEY, b"again", now.tag)
     assert store.read(KEY) is None
@@ -93,9 +92,7 @@ def test_foreign_file_is_a_damaged_record_and_replaced(
     path = records.path(record.job_id)
     path.parent.mkdir(parents=True)
     made(path)
-    held = records.raw(record.job_id)
-    assert held is not None
-    assert held.data == b""
+    assert present(records.raw(record.job_id)).data == b""
     assert records.known(record.job_id)
     assert records.read(record.job_id) is None
     assert records.write(record)
@@ -175,8 +172,7 @@ def test_higher_version_of_two_writers_wins(store: Store, there: bool) -> None:
     second = sample_record(JOB_ID).model_copy(update={"version": 2, "percent": 9})
     ahead = close_record(sample_record(JOB_ID), "terminated").version
     assert not slow.write(second.model_copy(update={"version": ahead}))
-    found = records.read(JOB_ID)
-    assert found is not None
+    found = present(records.read(JOB_ID))
     assert (found.version, found.status) == (ahead, Status.FAILED)
 
 
@@ -192,9 +188,7 @@ def test_stage_has_the_file_stored_last(store: Store, tmp_path: Path) -> None:
         if path := store.path(f"assets/{job_id}/image.png"):
             assert path.stat().st_ino == number
         assert not file.exists()
-        found = assets.find(job_id, "image")
-        assert found is not None
-        assert found.size == size
+        assert present(assets.find(job_id, "image")).size == size
     with pytest.raises(FileNotFoundError):
         assets.keep(tmp_path / "gone", job_id, IMAGE, digest="c" * 64)
     assert len(list(store.list(f"assets/{job_id}/"))) == 1
@@ -210,9 +204,7 @@ def test_newer_of_two_files_is_shown(tmp_path: Path) -> None:
     for key, at in zip(keys, (1000, 3000, 2000), strict=True):
         store.put(key, b"picture")
         os.utime(tmp_path / key, (at, at))
-    found = Assets(store).find(job_id, "image")
-    assert found is not None
-    assert found.key == keys[1]
+    assert present(Assets(store).find(job_id, "image")).key == keys[1]
 
 
 def test_unreachable_store_is_a_temporary_error() -> None:
@@ -248,9 +240,7 @@ def test_one_of_two_simultaneous_results_stays(
 
     monkeypatch.setattr(store, "keep", keep_and_be_overtaken)
     stored(1)
-    found = Assets(store).find(job_id, "image")
-    assert found is not None
-    assert found.size == 2
+    assert present(Assets(store).find(job_id, "image")).size == 2
 
 
 def test_second_of_two_simultaneous_replacements_is_refused(
@@ -259,8 +249,7 @@ def test_second_of_two_simultaneous_replacements_is_refused(
     """The one stands still between its look and its write, and the other one comes along."""
     store = Folder(tmp_path)
     store.put_if_absent(KEY, b"old")
-    held = store.read(KEY)
-    assert held is not None
+    held = present(store.read(KEY))
     asked, within, go_on = threading.Semaphore(0), threading.Event(), threading.Event()
     lock, write = fcntl.flock, write_atomic
 

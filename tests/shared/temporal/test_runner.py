@@ -20,7 +20,7 @@ from tests.workflow.pipeline import working
 
 QUEUE = "lines"
 # Which of two tasks for one run the server hands out first is left to chance.
-RUNS = 24
+RUNS = 12
 TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 
 

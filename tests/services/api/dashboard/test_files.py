@@ -105,9 +105,8 @@ def job(status: str, **fields: Any) -> dict[str, Any]:
 SPEECH = {"pipeline": "speech", "attempts": {"speech": 1}}
 
 
-@pytest.mark.parametrize(
-    ("given", "files"),
-    [
+async def test_paid_results_are_shown_however_the_job_ended(page: Page) -> None:
+    for given, files in (
         (job("queued"), []),
         (job("cancelled", step="image"), []),
         (job("cancelled", step="image", asset_url="/jobs/job-1/image"), ["image"]),
@@ -116,34 +115,24 @@ SPEECH = {"pipeline": "speech", "attempts": {"speech": 1}}
         (job("succeeded", asset_url="/jobs/job-1/video"), ["image", "video"]),
         (job("running", step="speech", **SPEECH), []),
         (job("failed", step="speech", asset_url="/jobs/job-1/speech", **SPEECH), ["speech"]),
-    ],
-)
-async def test_paid_results_are_shown_however_the_job_ended(
-    page: Page, given: dict[str, Any], files: list[str]
-) -> None:
-    found = await compute(page, "data/jobs.js", "storedStages", given)
-    assert [stage["name"] for stage in found] == files
+    ):
+        found = await compute(page, "data/jobs.js", "storedStages", given)
+        assert [stage["name"] for stage in found] == files
 
 
-@pytest.mark.parametrize(
-    ("given", "share"),
-    [
+async def test_each_stage_has_the_same_share_of_the_percent(page: Page) -> None:
+    for given, share in (
         (job("queued"), 0),
         (job("running", step="image", percent=50), 25),
         (job("running", step="video", percent=50), 75),
         (job("running", step="speech", percent=50, **SPEECH), 50),
         (job("succeeded"), 100),
-    ],
-)
-async def test_each_stage_has_the_same_share_of_the_percent(
-    page: Page, given: dict[str, Any], share: float
-) -> None:
-    assert await compute(page, "data/jobs.js", "overall", given) == share
+    ):
+        assert await compute(page, "data/jobs.js", "overall", given) == share
 
 
-@pytest.mark.parametrize(
-    ("rule", "whom", "often"),
-    [
+async def test_rule_is_described_in_words(page: Page) -> None:
+    for rule, whom, often in (
         ({}, "every job", "always"),
         (
             {"match": {"share": 0.5, "tag": "t*"}, "often": {"probability": 0.15}},
@@ -155,21 +144,16 @@ async def test_each_stage_has_the_same_share_of_the_percent(
             "every job",
             "after seconds 2, until count 3",
         ),
-    ],
-)
-async def test_rule_is_described_in_words(
-    page: Page, rule: dict[str, Any], whom: str, often: str
-) -> None:
-    assert await compute(page, "data/mocks.js", "whomOf", rule) == whom
-    assert await compute(page, "data/mocks.js", "oftenOf", rule) == often
+    ):
+        assert await compute(page, "data/mocks.js", "whomOf", rule) == whom
+        assert await compute(page, "data/mocks.js", "oftenOf", rule) == often
 
 
 AWAY, WAITS = "does not answer", "temporal: does not answer"
 
 
-@pytest.mark.parametrize(
-    ("details", "alarm"),
-    [
+async def test_services_that_are_not_ready_are_named(page: Page) -> None:
+    for details, alarm in (
         ({"api": "", "worker 1": "", "worker 2": AWAY}, "1 of 2 workers"),
         ({"api": "", "worker 1": AWAY, "worker 2": AWAY}, "2 services not ready"),
         ({"api": AWAY, "worker 1": "", "worker 2": AWAY}, "api not ready, 1 of 2 workers"),
@@ -178,12 +162,9 @@ AWAY, WAITS = "does not answer", "temporal: does not answer"
         ({"temporal": AWAY, "callback": WAITS, "worker": WAITS}, "temporal not ready"),
         ({"temporal": AWAY, "callback": AWAY}, "2 services not ready"),
         ({"temporal": "", "callback": WAITS}, "callback not ready"),
-    ],
-)
-async def test_services_that_are_not_ready_are_named(
-    page: Page, details: dict[str, str], alarm: str
-) -> None:
-    services = [
-        {"name": name, "ready": not detail, "detail": detail} for name, detail in details.items()
-    ]
-    assert await compute(page, "views/health.js", "alarmOf", services) == alarm
+    ):
+        services = [
+            {"name": name, "ready": not detail, "detail": detail}
+            for name, detail in details.items()
+        ]
+        assert await compute(page, "views/health.js", "alarmOf", services) == alarm

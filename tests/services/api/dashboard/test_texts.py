@@ -27,7 +27,7 @@ from tests.fixtures.browser import NewPage
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place, job_id
 from tests.services.api.dashboard.test_access import CHINESE
-from tests.shared.said import PROSE, said
+from tests.shared.said import PROSE, said, text_of
 from tests.shared.standins import sample_record
 from tests.shared.test_texts import blanks
 
@@ -135,18 +135,7 @@ def _raised(path: Path) -> Iterator[str]:
     names = {kind.__name__ for kind in _kinds()} | {"ValueError", "PydanticCustomError"}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
-            yield from (text for text in map(_text, node.args[-1:]) if PROSE.fullmatch(text))
-
-
-def _text(node: ast.expr) -> str:
-    """A literal, with numbered blanks if it is an f-string."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    found, number = "", 0
-    for part in node.values if isinstance(node, ast.JoinedStr) else ():
-        number += not isinstance(part, ast.Constant)
-        found += str(part.value) if isinstance(part, ast.Constant) else f"{{{number}}}"
-    return found
+            yield from (it for it in map(text_of, node.args[-1:]) if it and PROSE.fullmatch(it))
 
 
 def test_every_code_has_a_chinese_text() -> None:

@@ -79,7 +79,14 @@ async def test_pressed_line_opens_even_if_it_moves(filled: Place, new_page: NewP
 
 
 async def test_batch_shows_its_figures_and_its_jobs(filled: Place, new_page: NewPage) -> None:
+    job = GenVideoInput(prompt="a fox", style="ink", tag="x" * 200)
+    filled.records.write(sample_record(job_id(10), job))
     async with new_page(f"{filled.base}/?view=batches") as page:
+        # The longest tag wraps.
+        await expect(page.get_by_role("button", name="x" * 200)).to_be_visible()
+        table = page.get_by_role("group", name="Batches")
+        assert await table.evaluate("it => it.scrollWidth - it.clientWidth") == 0
+
         row = page.get_by_role("row").filter(has_text="tag-1")
         figures = ["2", "2", "0 %", "2", "0 × image, 0 × video", "0 ms"]
         await expect(row.get_by_role("cell")).to_have_text([re.compile(r"20\d\d"), *figures])
@@ -90,17 +97,14 @@ async def test_batch_shows_its_figures_and_its_jobs(filled: Place, new_page: New
         await lines(page, 2)
 
 
-async def test_longest_tag_wraps(filled: Place, new_page: NewPage) -> None:
-    job = GenVideoInput(prompt="a fox", style="ink", tag="x" * 200)
-    filled.records.write(sample_record(job_id(10), job))
-    async with new_page(f"{filled.base}/?view=batches") as page:
-        await expect(page.get_by_role("button", name="x" * 200)).to_be_visible()
-        table = page.get_by_role("group", name="Batches")
-        assert await table.evaluate("it => it.scrollWidth - it.clientWidth") == 0
-
-
-async def test_unreachable_service_is_shown_on_every_view(filled: Place, new_page: NewPage) -> None:
-    async with new_page(filled.base) as page:
+async def test_unreachable_service_and_real_ones_are_shown_on_every_view(
+    lonely: Place, new_page: NewPage
+) -> None:
+    lonely.settings["mocks"] = "off"
+    async with lonely.running(), new_page(f"{lonely.base}/?view=faults") as page:
+        await expect(page.get_by_text("real services")).to_be_visible()
+        await expect(page.get_by_role("link", name="Faults")).to_have_count(0)
+        await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
         await page.get_by_role("link", name="services not ready").click()
         worker = page.get_by_role("row").filter(has_text="worker")
         await expect(worker).to_contain_text("does not answer")
@@ -134,14 +138,6 @@ async def test_wrong_rule_is_explained_and_a_preset_is_armed_hit_and_cleared(
 
         await page.get_by_role("button", name="demo (× 10)").click()
         await expect(page.get_by_text("image × 10, video × 10")).to_be_visible()
-
-
-async def test_faults_are_hidden_for_real_services(lonely: Place, new_page: NewPage) -> None:
-    lonely.settings["mocks"] = "off"
-    async with lonely.running(), new_page(f"{lonely.base}/?view=faults") as page:
-        await expect(page.get_by_text("real services")).to_be_visible()
-        await expect(page.get_by_role("link", name="Faults")).to_have_count(0)
-        await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
 
 
 async def test_beside_real_images_faults_go_to_the_video_mock(

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp
 
 from services.worker.doctor import checks
 from services.worker.doctor.checks import CHECKS, UNSAID, Subject, examined
@@ -164,9 +163,8 @@ async def test_vendor_without_callbacks_needs_no_receiver() -> None:
     assert await CHECKS["callbacks"](subject(settings(), receiver=True)) == []
 
 
-@pytest.mark.parametrize(
-    ("callback", "video", "verdict", "says"),
-    [
+async def test_findings_before_the_receiver_runs() -> None:
+    for callback, video, verdict, says in (
         ("http://127.0.0.1:8001", NEAR, "ok", "they stay on this machine"),
         ("http://localhost:8001", "http://host.docker.internal:9", "ok", "they stay"),
         ("http://127.0.0.1:8001", FAR, "warning", "only polling finds"),
@@ -176,14 +174,10 @@ async def test_vendor_without_callbacks_needs_no_receiver() -> None:
         ("https://us.example", FAR, "ok", "can be checked there when it runs"),
         ("https://nowhere.example", FAR, "wrong", "does not resolve"),
         ("https://nowhere.example", NEAR, "wrong", "no callback can arrive"),
-    ],
-)
-async def test_findings_before_the_receiver_runs(
-    callback: str, video: str, verdict: str, says: str
-) -> None:
-    finding = await found(callback, video)
-    assert (finding.verdict, says in finding.says) == (verdict, True), finding.says
-    assert f"CALLBACK_URL={callback}" in finding.says
+    ):
+        finding = await found(callback, video)
+        assert (finding.verdict, says in finding.says) == (verdict, True), finding.says
+        assert f"CALLBACK_URL={callback}" in finding.says
 
 
 async def test_name_known_only_to_the_proxy_is_no_failure() -> None:
@@ -196,22 +190,19 @@ async def test_name_known_only_to_the_proxy_is_no_failure() -> None:
     assert (finding.verdict, "VENDOR_PROXY" in finding.says) == ("warning", True)
 
 
-@pytest.mark.parametrize(
-    ("app", "verdict", "says"),
-    [
+async def test_running_receiver_is_called() -> None:
+    for app, verdict, says in (
         (JSONResponse({"status": "ok"}), "ok", "the receiver answers there"),
         (PlainTextResponse("welcome"), "wrong", "another program than the receiver"),
         (JSONResponse({"status": "ok"}, 404), "wrong", "(HTTP 404)"),
-    ],
-)
-async def test_running_receiver_is_called(app: ASGIApp, verdict: str, says: str) -> None:
-    async with served(app) as base:
-        port = base.rpartition(":")[2]
-        finding = await asked(f"http://127.0.0.1:{port}/base")
-    assert (finding.verdict, says in finding.says) == (verdict, True), finding.says
-    # It may be reachable from elsewhere.
-    away = await asked("http://127.0.0.1:1")
-    assert (away.check, away.verdict) == ("receiver", "warning")
+    ):
+        async with served(app) as base:
+            port = base.rpartition(":")[2]
+            finding = await asked(f"http://127.0.0.1:{port}/base")
+        assert (finding.verdict, says in finding.says) == (verdict, True), finding.says
+        # It may be reachable from elsewhere.
+        away = await asked("http://127.0.0.1:1")
+        assert (away.check, away.verdict) == ("receiver", "warning")
 
 
 async def asked(callback: str) -> Finding:
@@ -239,23 +230,20 @@ async def test_result_hosts_of_user_and_vendor_are_resolved() -> None:
     assert found == [ok("result hosts", f"known: {named}")]
 
 
-@pytest.mark.parametrize(
-    ("host", "says"),
-    [
+async def test_unresolved_host_is_a_warning() -> None:
+    for host, says in (
         ("gone.example", "gone.example does not resolve"),
         ("*.gone.example", "none of them resolves here: *.gone.example"),
         ("inside.example:80", f"inside.example:80 resolves to {PRIVATE}, which is not public"),
-    ],
-)
-async def test_unresolved_host_is_a_warning(host: str, says: str) -> None:
-    given = settings(result_hosts=f"kling.example,{host}")
-    [finding] = await result_hosts(given, NONE)
-    assert finding.verdict is Verdict.WARNING
-    assert finding.says.startswith(says)
-    behind_a_proxy = settings(result_hosts=host, vendor_proxy="http://127.0.0.1:1")
-    assert await result_hosts(behind_a_proxy, NONE) == []
-    near = subject(settings(), Traits(result_hosts=(host,)))
-    assert await CHECKS["result hosts"](near) == []
+    ):
+        given = settings(result_hosts=f"kling.example,{host}")
+        [finding] = await result_hosts(given, NONE)
+        assert finding.verdict is Verdict.WARNING
+        assert finding.says.startswith(says)
+        behind_a_proxy = settings(result_hosts=host, vendor_proxy="http://127.0.0.1:1")
+        assert await result_hosts(behind_a_proxy, NONE) == []
+        near = subject(settings(), Traits(result_hosts=(host,)))
+        assert await CHECKS["result hosts"](near) == []
 
 
 async def test_silent_resolver_is_not_waited_for(
@@ -293,21 +281,18 @@ async def told(headers: Mapping[str, str], **given: str) -> list[str]:
     return [f"{each.check}: {each.says}" for each in found]
 
 
-@pytest.mark.parametrize(
-    ("url", "headers", "says"),
-    [
+async def test_comfyui_findings() -> None:
+    for url, headers, says in (
         ("https://us.example", {}, "ComfyUI access: COMFYUI_URL is public and needs no key"),
         ("http://us.example:8188", {}, "ComfyUI access: COMFYUI_URL is public"),
         ("http://us.example", {"X-API-Key": "k"}, "ComfyUI access: COMFYUI_HEADERS is sent over"),
         ("https://us.example", {"X-API-Key": "k"}, None),
         (f"http://{PRIVATE}:8188", {}, None),
         ("http://nowhere.example", {}, None),
-    ],
-)
-async def test_comfyui_findings(url: str, headers: dict[str, str], says: str | None) -> None:
-    found = await told(headers, image_service_url=url, **COMFYUI, **KLING)
-    assert len(found) == (says is not None)
-    assert all(each.startswith(str(says)) for each in found)
+    ):
+        found = await told(headers, image_service_url=url, **COMFYUI, **KLING)
+        assert len(found) == (says is not None)
+        assert all(each.startswith(str(says)) for each in found)
 
 
 @pytest.mark.parametrize(("headers", "warned"), [({"X-API-Key": "k"}, 1), ({}, 0)])

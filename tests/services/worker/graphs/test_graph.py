@@ -31,9 +31,8 @@ def test_filling_in_leaves_the_graph_unchanged() -> None:
     assert graph.raw == example()
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
+def test_invalid_graph_is_refused_with_the_reason() -> None:
+    for text, why in (
         ('{"last_node_id": 2, "nodes": [], "links": []}', r"Workflow, Export \(API\)"),
         ("", "not JSON"),
         ("[" * 100_000, "not JSON"),
@@ -41,25 +40,20 @@ def test_filling_in_leaves_the_graph_unchanged() -> None:
         ("{}", "no nodes in API format"),
         ('{"prompt": {"1": {}}}', "no nodes in API format .*: prompt"),
         ('{"1": {"class_type": "SaveImage"}}', "no nodes in API format .*: 1"),
-    ],
-)
-def test_invalid_graph_is_refused_with_the_reason(text: str, why: str) -> None:
-    with pytest.raises(GraphError, match=why):
-        parse_graph(text)
+    ):
+        with pytest.raises(GraphError, match=why):
+            parse_graph(text)
 
 
-@pytest.mark.parametrize(
-    ("value", "why"),
-    [
+def test_unsendable_graph_is_refused_in_one_line() -> None:
+    for value, why in (
         *((number, "can't be sent: a number") for number in ("NaN", "-Infinity", "1e999")),
         ('"\\ud800"', "can't be sent: a text"),
-    ],
-)
-def test_unsendable_graph_is_refused_in_one_line(value: str, why: str) -> None:
-    text = '{"1": {"class_type": "KSampler", "inputs": {"cfg": ' + value + "}}}"
-    with pytest.raises(GraphError, match=why) as error:
-        parse_graph(text)
-    assert "\n" not in str(error.value)
+    ):
+        text = '{"1": {"class_type": "KSampler", "inputs": {"cfg": ' + value + "}}}"
+        with pytest.raises(GraphError, match=why) as error:
+            parse_graph(text)
+        assert "\n" not in str(error.value)
 
 
 def test_servers_notes_from_a_picture_are_not_sent() -> None:
@@ -114,17 +108,14 @@ def test_id_of_the_prompt_is_a_canonical_uuid() -> None:
     assert seed_of(FIRST) == 3517593185
 
 
-@pytest.mark.parametrize(
-    ("template", "style", "text"),
-    [
+def test_prompt_and_style_are_joined_by_the_template() -> None:
+    for template, style, text in (
         ("{prompt}, {style}", "ink", "a {style} cat, ink"),
         ("{prompt}, {style}", "", "a {style} cat"),
         ("{style}: {prompt} (best)", "ink", "ink: a {style} cat (best)"),
         ("{prompt}; {style}, {sharp|soft}", "", "a {style} cat, {sharp|soft}"),
-    ],
-)
-def test_prompt_and_style_are_joined_by_the_template(template: str, style: str, text: str) -> None:
-    assert merged(template, prompt="a {style} cat", style=style) == text
+    ):
+        assert merged(template, prompt="a {style} cat", style=style) == text
 
 
 def test_sampler_is_weighted_by_its_steps() -> None:

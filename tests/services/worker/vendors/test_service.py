@@ -7,6 +7,7 @@ from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.service import ImageService, VideoService
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
 from shared.pipeline.vendor import VendorStatus
+from tests.fixtures.present import present
 from tests.services.worker.vendors.stub import CUT, UNKNOWN, Answer, StubVendor, picture_at, reply
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
@@ -129,9 +130,9 @@ async def test_states_of_both_services() -> None:
     assert (status.url, status.message) == ("http://v/1.mp4", "m")
 
 
-@pytest.mark.parametrize(
-    ("percent", "shown"),
-    [
+async def test_any_percent_is_brought_into_range() -> None:
+    """It is only shown, so that none hides that the vendor has ended."""
+    for percent, shown in (
         *((b"null", 0), (b"-5", 0), (b"250", 100), (b'"40"', 40), (b"12.7", 12)),
         *(
             (b'"much"', 0),
@@ -140,15 +141,12 @@ async def test_states_of_both_services() -> None:
             (b"Infinity", 0),
             (b'"%s"' % (b"9" * 10**5), 0),
         ),
-    ],
-)
-async def test_any_percent_is_brought_into_range(percent: bytes, shown: int) -> None:
-    """It is only shown, so that none hides that the vendor has ended."""
-    body = b'{"job_id": "v1", "status": "succeed", "percent": %s}' % percent
-    async with StubVendor({VIDEO_STATUS: [httpx.Response(200, content=body)]}).client() as http:
-        status = await VideoService(http).status(VIDEO)
-    assert status is not None
-    assert (status.state, status.percent) == ("succeeded", shown)
+    ):
+        body = b'{"job_id": "v1", "status": "succeed", "percent": %s}' % percent
+        async with StubVendor({VIDEO_STATUS: [httpx.Response(200, content=body)]}).client() as http:
+            status = await VideoService(http).status(VIDEO)
+        assert status is not None
+        assert (status.state, status.percent) == ("succeeded", shown)
 
 
 @pytest.mark.parametrize(
@@ -223,23 +221,18 @@ async def test_id_with_a_broken_character_is_none() -> None:
         await video_status(job_id=f"v{CUT}", status="processing")
 
 
-@pytest.mark.parametrize(
-    ("answer", "url"),
-    [
+async def test_new_success_may_lack_its_address() -> None:
+    for answer, url in (
         (reply(job_id="v1", asset_url="http://v/1.png"), "http://v/1.png"),
         (reply(job_id="v1"), None),
         (reply(404), None),
-    ],
-)
-async def test_new_success_may_lack_its_address(answer: Answer, url: str | None) -> None:
-    vendor = StubVendor(
-        {IMAGE_STATUS: [reply(job_id="v1", status="succeeded")], "GET /img/result/v1": [answer]}
-    )
-    async with vendor.client() as http:
-        images = ImageService(http)
-        status = await images.status(IMAGE)
-        assert status is not None
-        assert await images.address(status) == url
+    ):
+        vendor = StubVendor(
+            {IMAGE_STATUS: [reply(job_id="v1", status="succeeded")], "GET /img/result/v1": [answer]}
+        )
+        async with vendor.client() as http:
+            images = ImageService(http)
+            assert await images.address(present(await images.status(IMAGE))) == url
 
 
 async def test_cancel_may_be_missing() -> None:
@@ -279,9 +272,8 @@ async def test_json_404_is_right_and_nothing_else_is_asked() -> None:
     assert asked.startswith("GET /img/status/doctor-")
 
 
-@pytest.mark.parametrize(
-    ("answer", "verdict", "says"),
-    [
+async def test_unexpected_servers() -> None:
+    for answer, verdict, says in (
         (
             httpx.ConnectError("refused"),
             "wrong",
@@ -297,13 +289,11 @@ async def test_json_404_is_right_and_nothing_else_is_asked() -> None:
         (httpx.Response(301, headers={"location": "/"}), "wrong", "HTTP 301"),
         (reply(503), "warning", "away or full for now: HTTP 503"),
         (reply(429, code=1303), "warning", "code 1303"),
-    ],
-)
-async def test_unexpected_servers(answer: Answer, verdict: str, says: str) -> None:
-    finding, _ = await found(answer)
-    assert finding.verdict == verdict
-    assert says in finding.says
-    assert "\n" not in finding.says
+    ):
+        finding, _ = await found(answer)
+        assert finding.verdict == verdict
+        assert says in finding.says
+        assert "\n" not in finding.says
 
 
 async def test_password_of_the_address_is_not_shown() -> None:

@@ -102,39 +102,14 @@ def execution_error(kind: str, message: str) -> list[Any]:
     return ["execution_error", told]
 
 
-REFUSED = reply(
-    400,
-    error={
-        "type": "prompt_outputs_failed_validation",
-        "message": "Prompt outputs failed validation",
-        "details": "",
-        "extra_info": {},
-    },
-    node_errors={
-        "4": {
-            "errors": [
-                {
-                    "type": "value_not_in_list",
-                    "message": "Value not in list",
-                    "details": "ckpt_name: 'x.safetensors' not in []",
-                    "extra_info": {"input_name": "ckpt_name"},
-                }
-            ],
-            "dependent_outputs": ["9"],
-            "class_type": "CheckpointLoaderSimple",
-        }
-    },
+CAPTURED = json.loads(
+    Path("tests/services/mock_comfyui/captured/comfyui-0.28.0.json").read_text(encoding="utf-8")
 )
-UNKNOWN_NODE = reply(
-    400,
-    error={
-        "type": "missing_node_type",
-        "message": "Node 'My Nope' not found. The custom node may not be installed.",
-        "details": "Node ID '#1'",
-        "extra_info": {"node_id": "1", "class_type": "NopeNode", "node_title": "My Nope"},
-    },
-    node_errors={},
-)
+[_ERRORS] = [each["entries"] for each in CAPTURED["sections"] if each["name"] == "errors"]
+_REFUSED = [each["body"] for each in _ERRORS if each.get("status") == 400]
+_REFUSALS = {each["error"]["type"]: each for each in _REFUSED}
+REFUSED = reply(400, **_REFUSALS["prompt_outputs_failed_validation"])
+UNKNOWN_NODE = reply(400, **_REFUSALS["missing_node_type"])
 
 
 def half_accepted(node_id: str, *outputs: str) -> Answer:

@@ -8,6 +8,7 @@ from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from services.worker.vendors.comfyui.percents import Percents
 from shared.pipeline.vendor import VendorStatus
+from tests.fixtures.present import present
 from tests.services.worker.graphs.examples import example, plan_of
 from tests.services.worker.vendors.comfyui.bodies import ID, JOB, OURS, STATS, VERSION
 from tests.services.worker.vendors.stub import Answer, StubVendor
@@ -55,6 +56,4 @@ async def status(answers: dict[str, list[Answer]], **plan: Any) -> VendorStatus 
 
 async def told(answer: Answer, **plan: Any) -> VendorStatus:
     """What one answer about it means; it is known."""
-    found = await status({JOB: [answer]}, **plan)
-    assert found is not None
-    return found
+    return present(await status({JOB: [answer]}, **plan))

@@ -11,6 +11,7 @@ from services.worker.vendors.comfyui.answers import refusal, touches
 from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.comfyui.images import ComfyuiImages
 from shared.pipeline.vendor import VendorStatus
+from tests.fixtures.present import present
 from tests.services.worker.graphs.examples import example, plan_of
 from tests.services.worker.vendors.comfyui import bodies
 from tests.services.worker.vendors.comfyui.bodies import CANCEL, DONE, FREE, ID, IMAGE, JOB, OURS
@@ -82,8 +83,7 @@ async def test_only_completed_is_a_success() -> None:
 async def test_failed_run_has_a_reason_without_the_servers_folders(kind: str, final: bool) -> None:
     message = "cannot identify '/opt/ComfyUI/input/bad.png' or 'C:\\ComfyUI\\input\\bad.png'\n"
     answers = {JOB: [bodies.failed("failed", bodies.execution_error(kind, message))], FREE: [DONE]}
-    found = await status(answers)
-    assert found is not None
+    found = present(await status(answers))
     assert (found.state, found.final) == ("failed", final)
     name = kind.rpartition(".")[2]
     assert found.message.startswith(f"node 3 (KSampler): {name}: cannot identify")
@@ -112,8 +112,7 @@ async def test_server_out_of_memory_is_asked_once_to_free_some() -> None:
     vendor = StubVendor({JOB: [answer], FREE: [bodies.TROUBLE]})
     async with images_at(vendor) as images:
         for _ in range(2):
-            found = await images.status(OURS)
-            assert found is not None
+            found = present(await images.status(OURS))
             assert (found.state, found.final) == ("failed", False)
     assert vendor.asked == [JOB, FREE, JOB]
     assert vendor.body(1) == {"unload_models": True, "free_memory": True}

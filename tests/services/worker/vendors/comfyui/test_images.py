@@ -16,6 +16,7 @@ from services.worker.vendors.chosen import chosen_images
 from services.worker.vendors.comfyui.calls import IEND, JOB_BYTES
 from shared.errors import OutcomeUnknown, RefusedForGood
 from shared.pipeline.vendor import Vendor, VendorStatus
+from tests.fixtures.present import present
 from tests.services.mock_core.serving import Json, served
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
 from tests.services.worker.vendors.comfyui import bodies
@@ -62,8 +63,7 @@ async def test_waiting_prompt_has_its_place_in_the_queue() -> None:
         JOB: [bodies.job("pending")],
         QUEUE: [bodies.queue(running=("a",), pending=pending)],
     }
-    found = await status(answers)
-    assert found is not None
+    found = present(await status(answers))
     assert (found.state, found.position) == ("queued", 2)
 
 
@@ -74,8 +74,7 @@ BEYOND = reply(queue_pending=[[10**400, ID]])
     "answer", [bodies.TROUBLE, bodies.queue(), reply(queue_pending=[[]]), BEYOND]
 )
 async def test_missing_place_in_the_queue_changes_nothing(answer: Answer) -> None:
-    found = await status({JOB: [bodies.job("pending")], QUEUE: [answer]})
-    assert found is not None
+    found = present(await status({JOB: [bodies.job("pending")], QUEUE: [answer]}))
     assert (found.state, found.position) == ("queued", None)
 
 
@@ -150,9 +149,7 @@ async def test_file_is_found_by_the_name_of_its_node(
 
 
 async def test_file_at_a_signed_address_is_whole() -> None:
-    found = await status({JOB: [NO_JOB], VIEW: [SIGNED]})
-    assert found is not None
-    assert found.url == URL
+    assert present(await status({JOB: [NO_JOB], VIEW: [SIGNED]})).url == URL
 
 
 @pytest.mark.parametrize(
@@ -221,17 +218,14 @@ async def test_file_name_with_a_broken_character_has_no_address() -> None:
         {JOB: [bodies.completed(outputs)]},
         {**old, HISTORY: [bodies.entry(outputs, bodies.SUCCESS)]},
     ):
-        found = await status(answers)
-        assert found is not None
+        found = present(await status(answers))
         assert (found.state, found.url) == ("succeeded", None)
 
 
 async def test_older_server_without_the_prompt_may_have_the_file() -> None:
     answers = {JOB: [NO_ROUTE], QUEUE: [bodies.queue()], HISTORY: [NOTHING]}
     assert await status({**answers, VIEW: [NO_FILE]}) is None
-    found = await status({**answers, VIEW: [WHOLE]})
-    assert found is not None
-    assert found.state == "succeeded"
+    assert present(await status({**answers, VIEW: [WHOLE]})).state == "succeeded"
 
 
 @pytest.mark.parametrize("answer", [bodies.TROUBLE, reply(queue_running=[["x"]])])
@@ -291,26 +285,21 @@ async def test_missing_headers_are_refused() -> None:
             await images.status(OURS)
 
 
-@pytest.mark.parametrize(
-    ("headers", "password", "sent"),
-    [
+async def test_headers_are_sent_also_for_the_result() -> None:
+    """A password of the address is one of them, unless there is a header of that name."""
+    for headers, password, sent in (
         ("X-API-Key: k", "", {"X-API-Key": "k"}),
         ("", "us:pass@", {"Authorization": "Basic dXM6cGFzcw=="}),
         ("authorization: Bearer k", "us:pass@", {"authorization": "Bearer k"}),
-    ],
-)
-async def test_headers_are_sent_also_for_the_result(
-    headers: str, password: str, sent: dict[str, str]
-) -> None:
-    """A password of the address is one of them, unless there is a header of that name."""
-    guarded = Guarded()
-    async with reached(guarded, headers, password=password) as images:
-        assert await images.status(OURS) is None
-        assert images.credentials() == sent
-    assert len(guarded.headers) == 2
-    for each in guarded.headers:
-        assert {name.lower(): value for name, value in sent.items()}.items() <= each.items()
-        assert "origin" not in each
+    ):
+        guarded = Guarded()
+        async with reached(guarded, headers, password=password) as images:
+            assert await images.status(OURS) is None
+            assert images.credentials() == sent
+        assert len(guarded.headers) == 2
+        for each in guarded.headers:
+            assert {name.lower(): value for name, value in sent.items()}.items() <= each.items()
+            assert "origin" not in each
 
 
 async def test_no_listener_remains() -> None:

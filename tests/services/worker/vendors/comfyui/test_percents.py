@@ -59,9 +59,8 @@ def heard(*frames: str) -> int:
     return progress.percent
 
 
-@pytest.mark.parametrize(
-    ("frames", "percent"),
-    [
+def test_node_is_weighted_by_its_steps() -> None:
+    for frames, percent in (
         ([], 0),
         ([frame("execution_start", timestamp=1)], 0),
         ([frame("execution_cached", nodes=["5", "6", "99"])], 8),
@@ -69,15 +68,12 @@ def heard(*frames: str) -> int:
         ([states(n5=(1, 1)), frame("progress", node="3", value=5, max=20)], 25),
         ([frame("progress", node="3", value=15, max=20), states(n3=(5, 20))], 20),
         ([states(**{f"n{node}": (1, 1) for node in WEIGHTS})], MOST),
-    ],
-)
-def test_node_is_weighted_by_its_steps(frames: list[str], percent: int) -> None:
-    assert heard(*frames) == percent
+    ):
+        assert heard(*frames) == percent
 
 
-@pytest.mark.parametrize(
-    "strange",
-    [
+def test_invalid_frames_are_ignored() -> None:
+    for strange in (
         "",
         "[]",
         "[" * 100_000,
@@ -94,10 +90,8 @@ def test_node_is_weighted_by_its_steps(frames: list[str], percent: int) -> None:
         frame("progress_state", nodes=[1]),
         frame("execution_cached"),
         frame("progress", node="3", value=20, max=20).replace(ID, OTHER),
-    ],
-)
-def test_invalid_frames_are_ignored(strange: str) -> None:
-    assert heard(states(n5=(1, 1)), strange) == 4
+    ):
+        assert heard(states(n5=(1, 1)), strange) == 4
 
 
 @dataclass

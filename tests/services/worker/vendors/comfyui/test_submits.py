@@ -49,20 +49,17 @@ async def test_too_old_server_is_refused_before_a_submit() -> None:
     assert vendor.asked == [STATS]
 
 
-@pytest.mark.parametrize(
-    ("told", "asked"),
-    [
+async def test_version_is_asked_for_until_it_is_known() -> None:
+    for told, asked in (
         (bodies.VERSION, [STATS, PROMPT, PROMPT]),
         (reply(404), [STATS, PROMPT, STATS, PROMPT]),
         (reply(system={"comfyui_version": "1" * 5000}), [STATS, PROMPT, STATS, PROMPT]),
-    ],
-)
-async def test_version_is_asked_for_until_it_is_known(told: Answer, asked: list[str]) -> None:
-    vendor = StubVendor({STATS: [told], PROMPT: [bodies.ACCEPTED]})
-    async with images_at(vendor) as images:
-        for _ in range(2):
-            await images.submit(OURS, 7, prompt="猫", style="")
-    assert vendor.asked == asked
+    ):
+        vendor = StubVendor({STATS: [told], PROMPT: [bodies.ACCEPTED]})
+        async with images_at(vendor) as images:
+            for _ in range(2):
+                await images.submit(OURS, 7, prompt="猫", style="")
+        assert vendor.asked == asked
 
 
 async def test_server_that_ignores_our_id_is_refused_and_cleaned_up() -> None:
@@ -113,15 +110,14 @@ async def test_mistake_elsewhere_is_ignored() -> None:
     assert await submit(vendor) == ID
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "why"),
-    [
+async def test_failed_submits_are_sorted() -> None:
+    for answer, kind, why in (
         (
             bodies.REFUSED,
             RefusedForGood,
-            "node 4 .CheckpointLoaderSimple.: Value not in list: ckpt",
+            "node 3 .CheckpointLoaderSimple.: Value not in list: ckpt",
         ),
-        (bodies.UNKNOWN_NODE, RefusedForGood, "My Nope' not found.*#1"),
+        (bodies.UNKNOWN_NODE, RefusedForGood, "NopeNode' not found.*#1"),
         (reply(401), RefusedForGood, "COMFYUI_HEADERS"),
         (reply(403), RefusedForGood, "COMFYUI_HEADERS"),
         (reply(404), RefusedForGood, "COMFYUI_URL"),
@@ -136,14 +132,12 @@ async def test_mistake_elsewhere_is_ignored() -> None:
         (httpx.ConnectError("refused"), NeverDelivered, "refused"),
         (httpx.ReadTimeout("slow"), OutcomeUnknown, "slow"),
         (httpx.RemoteProtocolError("reset"), OutcomeUnknown, "reset"),
-    ],
-)
-async def test_failed_submits_are_sorted(answer: Answer, kind: type[VendorError], why: str) -> None:
-    vendor = StubVendor({PROMPT: [answer]})
-    with pytest.raises(VendorError, match=why) as error:
-        await submit(vendor)
-    assert type(error.value) is kind
-    assert vendor.asked == [STATS, PROMPT]
+    ):
+        vendor = StubVendor({PROMPT: [answer]})
+        with pytest.raises(VendorError, match=why) as error:
+            await submit(vendor)
+        assert type(error.value) is kind
+        assert vendor.asked == [STATS, PROMPT]
 
 
 async def cancelled(answers: dict[str, list[Answer]]) -> list[str]:

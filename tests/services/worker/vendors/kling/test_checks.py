@@ -5,7 +5,6 @@ from email.utils import formatdate
 from typing import Any
 
 import httpx
-import pytest
 
 from services.mock_kling.settings import DEFAULT_API_KEY as KEY
 from services.worker.vendors.chosen import chosen_videos
@@ -66,9 +65,8 @@ async def test_account_in_order() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("packs", "verdict", "says"),
-    [
+async def test_remaining_units() -> None:
+    for packs, verdict, says in (
         (
             [pack(0)],
             "warning",
@@ -81,24 +79,19 @@ async def test_account_in_order() -> None:
         ([pack(0), pack(7)], "ok", "7 units are left"),
         ([pack(7, days=3)], "warning", "7 units are left, until "),
         ([pack("7", invalid_time=None)], "ok", "7 units are left, until an unknown day"),
-    ],
-)
-async def test_remaining_units(packs: list[Any], verdict: str, says: str) -> None:
-    found = (await examined(costs(*packs)))["Kling units"]
-    assert (found[0], says in found[1]) == (verdict, True), found
+    ):
+        found = (await examined(costs(*packs)))["Kling units"]
+        assert (found[0], says in found[1]) == (verdict, True), found
 
 
-@pytest.mark.parametrize(
-    ("ahead", "verdict", "says"),
-    [
+async def test_clock_difference() -> None:
+    for ahead, verdict, says in (
         (20, "ok", "within half a minute"),
         (600, "warning", "s behind Kling's: set it"),
         (-600, "warning", "s ahead of Kling's: set it"),
-    ],
-)
-async def test_clock_difference(ahead: float, verdict: str, says: str) -> None:
-    found = (await examined(costs(pack(), ahead=ahead)))["Kling clock"]
-    assert (found[0], says in found[1]) == (verdict, True), found
+    ):
+        found = (await examined(costs(pack(), ahead=ahead)))["Kling clock"]
+        assert (found[0], says in found[1]) == (verdict, True), found
 
 
 async def test_answer_without_a_date_says_nothing_of_the_clock() -> None:
@@ -106,9 +99,8 @@ async def test_answer_without_a_date_says_nothing_of_the_clock() -> None:
     assert "Kling clock" not in await examined(reply(code=0, data=infos))
 
 
-@pytest.mark.parametrize(
-    ("answer", "verdict", "says"),
-    [
+async def test_unexpected_servers() -> None:
+    for answer, verdict, says in (
         (refused(401, 1002, "api key not found"), "wrong", "a key is valid in one region"),
         (refused(401, 1004), "wrong", "check this machine's clock"),
         (refused(429, 1102), "wrong", "check the account's balance and resource packs"),
@@ -119,27 +111,22 @@ async def test_answer_without_a_date_says_nothing_of_the_clock() -> None:
         (httpx.Response(446), "wrong", "KLING_URL names another host"),
         (httpx.Response(200, text="<html>"), "wrong", "KLING_URL names another host"),
         (reply(404, error="no such page"), "wrong", "HTTP 404"),
-    ],
-)
-async def test_unexpected_servers(answer: Answer, verdict: str, says: str) -> None:
-    found = await examined(answer)
-    assert list(found) == ["Kling key"]
-    assert (found["Kling key"][0], says in found["Kling key"][1]) == (verdict, True), found
+    ):
+        found = await examined(answer)
+        assert list(found) == ["Kling key"]
+        assert (found["Kling key"][0], says in found["Kling key"][1]) == (verdict, True), found
 
 
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [
+async def test_unreachable_callback_address_is_a_warning() -> None:
+    for address, says in (
         ("https://us.example", ""),
         ("http://us.example", "polling only"),
         ("https://10.0.0.1", "gets none"),
-    ],
-)
-async def test_unreachable_callback_address_is_a_warning(address: str, says: str) -> None:
-    found = await examined(costs(pack()), callback_url=address)
-    verdict, said = found.get("Kling callbacks", ("warning", ""))
-    assert (verdict, bool(said)) == ("warning", bool(says))
-    assert says in said
+    ):
+        found = await examined(costs(pack()), callback_url=address)
+        verdict, said = found.get("Kling callbacks", ("warning", ""))
+        assert (verdict, bool(said)) == ("warning", bool(says))
+        assert says in said
 
 
 async def test_offer_names_the_model() -> None:

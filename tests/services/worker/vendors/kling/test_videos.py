@@ -8,7 +8,6 @@ import pytest
 
 from services.worker.vendors.kling.videos import KlingVideos
 from shared.errors import (
-    GenvideoError,
     NeverDelivered,
     OutcomeUnknown,
     RefusedForGood,
@@ -18,6 +17,7 @@ from shared.errors import (
 )
 from shared.pipeline.answers import SLOWEST
 from shared.pipeline.vendor import Fitted, VendorStatus
+from tests.fixtures.present import present
 from tests.services.worker.vendors.kling.clients import (
     CALLBACK,
     LOOK,
@@ -71,19 +71,16 @@ async def test_settings_decide_what_is_made() -> None:
     assert (body["sound"], body["cfg_scale"]) == ("on", 0.7)
 
 
-@pytest.mark.parametrize("error", [RefusedForGood("too small"), StorageFailed("our disk")])
-async def test_unsuitable_image_is_found_before_anything_is_paid(
-    error: GenvideoError,
-) -> None:
-    vendor = StubVendor({})
-    with pytest.raises(type(error), match=error.message):
-        await submit(vendor, picture_at("x", fitted=error))
-    assert vendor.asked == []
+async def test_unsuitable_image_is_found_before_anything_is_paid() -> None:
+    for error in (RefusedForGood("too small"), StorageFailed("our disk")):
+        vendor = StubVendor({})
+        with pytest.raises(type(error), match=error.message):
+            await submit(vendor, picture_at("x", fitted=error))
+        assert vendor.asked == []
 
 
-@pytest.mark.parametrize(
-    ("callback", "vendor", "told"),
-    [
+async def test_unreachable_callback_address_is_not_sent() -> None:
+    for callback, vendor, told in (
         ("https://us.example", "https://api-singapore.klingai.com", True),
         ("http://us.example", "https://api-singapore.klingai.com", False),
         ("http://127.0.0.1:8001", "https://api-singapore.klingai.com", False),
@@ -93,14 +90,10 @@ async def test_unsuitable_image_is_found_before_anything_is_paid(
         ("http://callback:8001", "http://mock-kling:16882", True),
         ("http://127.0.0.1:8001", "http://10.0.0.5:16882", False),
         ("http://127.0.0.1:8001", "http://127.0.0.1:16882", True),
-    ],
-)
-async def test_unreachable_callback_address_is_not_sent(
-    callback: str, vendor: str, told: bool
-) -> None:
-    stub = StubVendor({SUBMIT: [succeeded()]})
-    await submit(stub, callback_url=callback, video_service_url=vendor)
-    assert ("callback_url" in stub.body()) is told
+    ):
+        stub = StubVendor({SUBMIT: [succeeded()]})
+        await submit(stub, callback_url=callback, video_service_url=vendor)
+        assert ("callback_url" in stub.body()) is told
 
 
 async def test_vendor_without_our_ids_is_not_asked_by_them() -> None:
@@ -225,20 +218,15 @@ async def test_states_of_the_vendor() -> None:
         assert found == VendorStatus.model_validate({"vendor_id": "831", "state": state, **said})
 
 
-@pytest.mark.parametrize(
-    ("word", "message", "final"),
-    [
+async def test_permanent_failure_is_final() -> None:
+    for word, message, final in (
         ("failed", "Failure to pass the risk control system", True),
         ("failed", "the content policy was triggered", True),
         ("failed", "internal error", False),
         ("processing", "Failure to pass the risk control system", False),
-    ],
-)
-async def test_permanent_failure_is_final(word: str, message: str, final: bool) -> None:
-    vendor = StubVendor({LOOK: [succeeded(task_status=word, task_status_msg=message)]})
-    found = await status(vendor)
-    assert found is not None
-    assert found.final is final
+    ):
+        vendor = StubVendor({LOOK: [succeeded(task_status=word, task_status_msg=message)]})
+        assert present(await status(vendor)).final is final
 
 
 @pytest.mark.parametrize(
@@ -246,8 +234,7 @@ async def test_permanent_failure_is_final(word: str, message: str, final: bool) 
 )
 async def test_success_may_lack_the_address_of_the_video(result: dict[str, Any]) -> None:
     vendor = StubVendor({LOOK: [succeeded(task_status="succeed", task_result=result)]})
-    found = await status(vendor)
-    assert found is not None
+    found = present(await status(vendor))
     assert (found.state, found.url, found.units) == ("succeeded", None, None)
 
 
@@ -298,9 +285,7 @@ async def test_status_of_another_task_is_ignored(
     """Else one job would get the file of another."""
     vendor = StubVendor({f"GET {PATH}/{asked}": [succeeded(**told)]})
     if is_ours:
-        found = await status(vendor, asked)
-        assert found is not None
-        assert found.vendor_id == "831"
+        assert present(await status(vendor, asked)).vendor_id == "831"
     else:
         with pytest.raises(OutcomeUnknown, match="another generation"):
             await status(vendor, asked)
@@ -327,8 +312,7 @@ async def test_broken_character_is_replaced_in_a_message_and_refused_in_an_addre
         "task_status_msg": f"cut {CUT}",
         "task_result": {"videos": [{"url": f"https://v.example/{CUT}.mp4"}]},
     }
-    found = await status(StubVendor({LOOK: [succeeded(**told)]}))
-    assert found is not None
+    found = present(await status(StubVendor({LOOK: [succeeded(**told)]})))
     assert (found.state, found.message, found.url) == ("succeeded", "cut \ufffd", None)
     vendor = StubVendor({SUBMIT: [succeeded(task_id=CUT)], LOOK: [succeeded(task_id=CUT)]})
     with pytest.raises(OutcomeUnknown, match="without its task_id"):
