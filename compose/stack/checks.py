@@ -276,12 +276,12 @@ def other_stacks(start: Start) -> Iterator[Finding]:
     note = Note(settings, "alone", json.dumps([ours, *map(settings.values.get, _SERVER)]))
     if not (note.holds() and (start.before or settings.own_temporal)) and start.has_past():
         start.stack.prepare()
-        outcome = start.stack.ask(SEMAPHORE, f"{SEMAPHORE.module}.owner", timeout=OWNER_SECONDS)
+        outcome = start.stack.ask(SEMAPHORE, namespace.PROGRAM, "look", timeout=OWNER_SECONDS)
         if outcome.status == UNREACHABLE:
             say("Temporal does not answer: not checked whether another stack uses it")
             return
         answer = outcome.found or {"unreadable": outcome.last_line}
-        if reason := answer.get("unreadable"):
+        if reason := answer["unreadable"] or ("" if answer["there"] else answer["wrong"]):
             found = f"can't check whether another stack uses this namespace ({reason})"
             fix = "`make up FORCE=1` overrides"
             yield Finding("other stacks", False, found, fix, needed=not start.force)

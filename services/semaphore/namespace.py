@@ -1,8 +1,8 @@
 """`python -m services.semaphore.namespace look|add|make [DAYS]`: check and repair the namespace.
 
 `look` changes nothing; `add` adds search attributes if it may; `make` also creates the namespace,
-which keeps closed jobs for DAYS. The last line is `NamespaceFindings` as JSON; AWAY if the server
-does not answer.
+which keeps closed jobs for DAYS. All name the stack that uses the namespace. The last line is
+`NamespaceFindings` as JSON; AWAY if the server does not answer.
 """
 
 import asyncio
@@ -15,15 +15,18 @@ from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, computed_field
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from shared.errors import TemporalRefuses, TemporalUnavailable
+from shared.errors import PayloadUnreadable, TemporalRefuses, TemporalUnavailable
+from shared.jobs.slots import JOB_GATE
 from shared.process_exit import run_and_exit
 from shared.result_line import AWAY, CONNECT_SECONDS, print_result
-from shared.semaphore.server import names_namespace
+from shared.semaphore.messages import semaphore_id
+from shared.semaphore.server import is_gone, names_namespace
+from shared.semaphore.state import MEMO_STACK
 from shared.settings.payloads import PayloadSettings
-from shared.temporal.client import answer, connect
+from shared.temporal.client import QUERY_TIMEOUT, answer, connect
 from shared.temporal.namespace import OURS, TYPES, described, missing_attributes, see_namespace
 from shared.temporal.refusals import refusal
 
@@ -37,7 +40,8 @@ POLL_SECONDS = 0.25
 
 class NamespaceFindings(BaseModel):
     """The findings. `missing`: attributes and their types; `instead`: the types that they have;
-    `forbidden`: why nothing was fixed; `refused`: why it could not be read."""
+    `forbidden`: why nothing was fixed; `refused`: why it could not be read; `stack`: whose
+    semaphore runs, or empty; `unreadable`: why that is not known."""
 
     namespace: str = ""
     there: bool = False
@@ -46,6 +50,8 @@ class NamespaceFindings(BaseModel):
     done: list[str] = []
     forbidden: str = ""
     refused: str = ""
+    stack: str = ""
+    unreadable: str = ""
 
     @computed_field
     def wrong(self) -> str:
@@ -88,6 +94,10 @@ async def _findings_of(what: str, days: int) -> NamespaceFindings:
             outlook.done.append(f"namespace {client.namespace}")
         if outlook.there:
             await _see_attributes(client, outlook, fix=what != LOOK)
+            try:
+                outlook.stack = await answer(semaphore_stack(client))
+            except (PayloadUnreadable, RPCError) as error:
+                outlook.unreadable = error.message
     except RPCError as error:
         outlook.forbidden = error.message
     return outlook
@@ -106,6 +116,25 @@ async def _see_attributes(client: Client, outlook: NamespaceFindings, *, fix: bo
         await _until(has_all)
         outlook.done += [f"search attribute {described(name)}" for name in missing]
         outlook.missing = {}
+
+
+async def semaphore_stack(client: Client) -> str:
+    """Return the stack whose semaphore runs; empty if none runs, or it has no name.
+
+    Raises RPCError, or PayloadUnreadable if the name was encrypted with an unknown key.
+    """
+    try:
+        semaphore = await client.get_workflow_handle(semaphore_id(JOB_GATE)).describe(
+            rpc_timeout=QUERY_TIMEOUT
+        )
+    except RPCError as error:
+        if not is_gone(error):
+            raise
+        return ""
+    if semaphore.status is not WorkflowExecutionStatus.RUNNING:
+        return ""
+    name: str = await semaphore.memo_value(MEMO_STACK, "", type_hint=str)
+    return name
 
 
 async def register_search_attributes(client: Client) -> None:

@@ -35,5 +35,4 @@ class SemaphoreProcessSettings(PipelineSettings, PollingSettings):
             beat_seconds=times.work.total_seconds(),
             sticky_seconds=times.sticky.total_seconds(),
             care_seconds=times.care.total_seconds(),
-            look_seconds=times.look.total_seconds(),
         )

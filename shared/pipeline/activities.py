@@ -55,8 +55,6 @@ class StageActivities:
         self._storage = parts.storage
         self._stage = stage
         self._vendor = parts.vendor(stage.name)
-        # By external id: set when the polled generation was fetched meanwhile.
-        self._fetched: dict[str, asyncio.Event] = {}
 
     def all(self) -> list[Callable[..., Any]]:
         name = self._stage.name
@@ -112,7 +110,7 @@ class StageActivities:
         async with self._beating(order) as pulse:
             accepted = pulse.accepted or watch.accepted
             pulse.accept(accepted)
-            ended = until_ended(
+            ended = await until_ended(
                 self._vendor,
                 order.external_id,
                 accepted,
@@ -120,10 +118,7 @@ class StageActivities:
                 limits=order.limits,
                 pace=pace,
             )
-            if watch.hinted:
-                return await self._store(order, await ended)
-            await self._unless_fetched(order.external_id, ended)
-            return None
+            return await self._store(order, ended) if watch.hinted else None
 
     async def fetch(self, watch: Watch) -> Stored | None:
         """Store a result that is said to have ended; return None if that is not possible at once.
@@ -134,14 +129,10 @@ class StageActivities:
         ours = watch.order.external_id
         try:
             async with asyncio.timeout(AT_ONCE_SECONDS):
-                stored = await self._fetch_at_once(watch)
+                return await self._fetch_at_once(watch)
         except (GenvideoError, TimeoutError) as error:
             log.info("not available at once", external_id=ours, reason=str(error))
             return None
-        waiting = self._fetched.get(ours)
-        if stored is not None and waiting is not None:
-            waiting.set()
-        return stored
 
     def _beating(
         self, order: Order, *, submits: bool = False
@@ -217,26 +208,6 @@ class StageActivities:
             # Nothing was submitted, so no attempt is used up.
             raise RefusedForGood(f"The {source.stage} service has lost the {source.stage}.")
         return url
-
-    async def _unless_fetched(self, ours: str, waiting: Awaitable[Ended]) -> None:
-        """Wait until a generation has ended.
-
-        If it is fetched meanwhile, stop polling and stay silent, because the run is about to close,
-        and one more event would make it repeat its last task.
-        """
-        fetched = self._fetched[ours] = asyncio.Event()
-        tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(fetched.wait())]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if fetched.is_set():
-                tasks[0].cancel()
-                await asyncio.Event().wait()
-            await tasks[0]
-        finally:
-            for task in tasks:
-                task.cancel()
-            if self._fetched.get(ours) is fetched:
-                del self._fetched[ours]
 
     async def _fetch_at_once(self, watch: Watch) -> Stored | None:
         order, accepted = watch.order, watch.accepted

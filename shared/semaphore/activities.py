@@ -15,7 +15,6 @@ from temporalio.service import RPCError
 
 from .client import start_semaphore
 from .messages import ASK_ACTIVITY, CAPACITY, SEMAPHORE_QUEUE, Ask, granted_signal, name_of
-from .queue import turn
 from .rebuild import find
 from .server import grace_of, is_no_run, until_closed
 from .state import (
@@ -26,6 +25,7 @@ from .state import (
     Found,
     SemaphoreRules,
     Watch,
+    turn,
 )
 
 log = logging.getLogger(__name__)

@@ -1,10 +1,14 @@
-"""The state that the semaphore hands to its next run, and the results of its activities.
+"""The semaphore's state: waiters in their order, and holders; what its next run gets, its rules,
+and the results of its activities.
 
-The waiting requests are packed, because a payload may have 2 MiB, and a queue is long.
+All of it is pure, so that it replays and can be tested in any order. The order is by priority, then
+submission. Waiting raises a low priority, so none starves.
 """
 
 import base64
 import zlib
+from bisect import bisect_left, insort
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
@@ -13,6 +17,7 @@ from .messages import (
     CAPACITY,
     Closed,
     Holder,
+    HolderView,
     Message,
     Name,
     Permit,
@@ -21,6 +26,7 @@ from .messages import (
     Seconds,
     SemaphoreSettings,
     SlotRequest,
+    SlotView,
 )
 
 # An activity submits within a second of its fence. If the run has closed since, the submit has
@@ -36,8 +42,16 @@ FIND_JOBS = "find_jobs"
 SEMAPHORE_RULES = "semaphore_rules"
 # The keys of the stack's name, and of limit and pause, in the semaphore's memo.
 MEMO_STACK, MEMO_SETTINGS = "stack", "settings"
-# The quickest level, because ids are random, so that more effort gains little.
+# The quickest level of compression, because ids are random, so that more effort gains little.
 LEVEL = 1
+# The number that `GET /slots` lists.
+VIEW_LENGTH = 1000
+# Out of this range a request's key would put it before, or behind, all others.
+NEAR = timedelta(days=366)
+# A job that has waited this long counts as one priority higher than a new one.
+AGEING_SECONDS = 600.0
+# The fields of a holder that its view has as they are.
+SEEN = {"token", "since", "drains_since", "drains_until"}
 
 
 _REQUESTS = TypeAdapter(tuple[SlotRequest, ...])
@@ -73,8 +87,7 @@ class SemaphoreRules(Message):
 
     Time-outs in seconds: `watch_seconds` of the process at a watch (the next process restarts it at
     once), `beat_seconds` of the worker at a drain, `sticky_seconds` of the worker that has the run
-    in its cache. `care_seconds` and `look_seconds`: between two checks for failing code, and for
-    forgotten runs.
+    in its cache. `care_seconds`: between two rounds of the watchdog.
     """
 
     max_history: int = MAX_HISTORY
@@ -86,7 +99,6 @@ class SemaphoreRules(Message):
     beat_seconds: float = 10
     sticky_seconds: float = 0.4
     care_seconds: float = 30
-    look_seconds: float = 120
 
 
 class Watch(Message):
@@ -138,3 +150,104 @@ class Found(SemaphoreState):
     next_token: int
     holders: tuple[Holder, ...]
     waiting: Packed
+
+
+def turn(request: SlotRequest) -> tuple[float, str]:
+    """Return the sort key of a request, smaller first.
+
+    It never changes: the difference of two waits is constant, so ageing costs nothing.
+    """
+    submitted = request.requested_at.timestamp()
+    return submitted + request.priority * AGEING_SECONDS, request.run_id
+
+
+class Permits:
+    """Waiters and holders, each a map of runs, never a counter."""
+
+    def __init__(self, state: SemaphoreState, *, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.settings = state.settings
+        self.next_token = state.next_token
+        self.held = {holder.run.run_id: holder for holder in state.holders}
+        self.waiting = {request.run_id: request for request in state.waiting}
+        self._turns = sorted(map(turn, self.waiting.values()))
+
+    def state(self) -> SemaphoreState:
+        """Return the state for the semaphore's next run."""
+        return SemaphoreState(
+            settings=self.settings,
+            next_token=self.next_token,
+            holders=tuple(self.held.values()),
+            waiting=self.queue(),
+        )
+
+    def queue(self, length: int | None = None) -> tuple[SlotRequest, ...]:
+        """Return the waiters in order, or the first ones."""
+        return tuple(self.waiting[run_id] for _, run_id in self._turns[:length])
+
+    def request(self, request: SlotRequest, now: datetime) -> bool:
+        """Add a waiter, unless the run already waits or holds; return False if the queue is
+        full."""
+        if self.knows(request.run_id) or abs(request.requested_at - now) > NEAR:
+            return True
+        if len(self.waiting) >= self.capacity:
+            return False
+        self.waiting[request.run_id] = request
+        insort(self._turns, turn(request))
+        return True
+
+    def knows(self, run_id: str) -> bool:
+        """True if a run holds or waits."""
+        return run_id in self.held or run_id in self.waiting
+
+    def withdraw(self, run_id: str) -> None:
+        """Remove a run from the queue, if it is there."""
+        if (request := self.waiting.pop(run_id, None)) is not None:
+            del self._turns[bisect_left(self._turns, turn(request))]
+
+    def can_grant(self) -> bool:
+        """True if a place is free and a run waits for it."""
+        has_room = len(self.held) < self.settings.limit
+        return has_room and not self.settings.paused and bool(self.waiting)
+
+    def grant(self, now: datetime) -> Holder:
+        """Make the first waiter a holder, before anything is awaited."""
+        return self.hold(self.waiting[self._turns[0][1]], now)
+
+    def hold(self, request: SlotRequest, now: datetime) -> Holder:
+        """Make a run a holder."""
+        self.withdraw(request.run_id)
+        holder = Holder(request=request, token=self.next_token, since=now)
+        self.next_token += 1
+        self.held[request.run_id] = holder
+        return holder
+
+    def drain(self, run_id: str, ended: Ended, now: datetime) -> Holder:
+        """Keep the place of a closed run that may have left something, until it is cleared."""
+        until = None if ended.grace is None else now + timedelta(seconds=ended.grace)
+        change = {"drain": ended.closed, "drains_since": now, "drains_until": until}
+        self.held[run_id] = self.held[run_id].model_copy(update=change)
+        return self.held[run_id]
+
+    def is_held(self, permit: Permit) -> bool:
+        """True if its run holds this permit, and not a later one, and has not closed."""
+        holder = self.held.get(permit.run_id)
+        return holder is not None and holder.drain is None and holder.token == permit.token
+
+    def view(self) -> SlotView:
+        """Return what `GET /slots` shows."""
+        return SlotView(
+            limit=self.settings.limit,
+            paused=self.settings.paused,
+            holders=tuple(
+                HolderView(
+                    **dict(each.run),
+                    draining=each.drain is not None,
+                    **each.model_dump(include=SEEN),
+                )
+                for each in self.held.values()
+            ),
+            waiting=tuple(each.job_id for each in self.queue(VIEW_LENGTH)),
+            waiting_count=len(self.waiting),
+            capacity=self.capacity,
+        )

@@ -49,6 +49,9 @@ COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 # A semaphore that was ended by hand is started again after this, even without a request.
 PAUSE_SECONDS = 1.0
+# Open runs that a semaphore does not know are looked for in every fourth round, because that lists
+# all open runs.
+REMIND_ROUNDS = 4
 # Code that fails its task this often, and for this long, fails for good. A deployment that is fixed
 # in this time ends no holder. The server's pauses double, so the sixth try comes after some 20 s.
 FAILED_TASKS = 5
@@ -99,14 +102,13 @@ class Watchdog:
     async def run(self, names: Iterable[str]) -> None:
         """Look after these semaphores, each one that exists, and each one that an open run
         requests."""
-        rounds = max(1, round(self._rules.look_seconds / self._rules.care_seconds))
         try:
             for name in names:
                 self.keep(name)
             for number in count(1):
                 with _surviving("all"):
                     found = await running_semaphores(self._client)
-                    if number % rounds == 0:
+                    if number % REMIND_ROUNDS == 0:
                         found += await remind(self._client)
                     for name in found:
                         self.keep(name)

@@ -1,10 +1,9 @@
 """The semaphore: grants places in order; a permit lives exactly as long as its holder's run."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
@@ -34,7 +33,6 @@ from .messages import (
     refused_signal,
     valid_requests,
 )
-from .queue import Permits
 from .state import (
     DRAIN_HOLD_SECONDS,
     FIND_JOBS,
@@ -44,6 +42,7 @@ from .state import (
     WATCH_RUN,
     Ended,
     Found,
+    Permits,
     SemaphoreRules,
     SemaphoreState,
     Watch,
@@ -64,8 +63,6 @@ RETRY_POLICY = RetryPolicy(
 RULES_TIMEOUT = timedelta(seconds=5)
 REBUILD_TIMEOUT = timedelta(minutes=5)
 
-Handle = workflow.ActivityHandle[Any]
-
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)
 class SemaphoreWorkflow:
@@ -74,7 +71,8 @@ class SemaphoreWorkflow:
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
         state = state or SemaphoreState(is_new=True)
-        self._permits = Permits(state, name_of(workflow.info().workflow_id))
+        self._name = name_of(workflow.info().workflow_id)
+        self._permits = Permits(state)
         self._rules = SemaphoreRules()
         self._rebuilds = state.is_new
         # Holders and waiters are known; until then each message waits.
@@ -111,20 +109,27 @@ class SemaphoreWorkflow:
 
     async def _rebuild(self) -> None:
         """Find holders and waiters before any grant, because no run handed over a state."""
-        name, rules = self._permits.name, self._rules
-        # The next process ends the tries of the one before, so a stall needs no restart.
-        beats, about = rules.watch_seconds, "rebuild from the runs"
-        look = partial(_start, FIND_JOBS, about=about, beats=beats, limit=REBUILD_TIMEOUT)
-        found = await _completed(Found, look)
-        permits = Permits(found.model_copy(update={"waiting": ()}), name, capacity=rules.capacity)
+        rules = self._rules
+        found = await _result(
+            Found,
+            FIND_JOBS,
+            about="rebuild from the runs",
+            # The next process ends the tries of the one before, so a stall needs no restart.
+            beats=rules.watch_seconds,
+            limit=REBUILD_TIMEOUT,
+        )
+        permits = Permits(found.model_copy(update={"waiting": ()}), capacity=rules.capacity)
         if found.is_new:
             permits.settings = self._permits.settings
-        if found.is_new and (recall := rules.recalls.get(name)) is not None:
+        if found.is_new and (recall := rules.recalls.get(self._name)) is not None:
             # Needs a worker of those records.
-            queue, beats = recall.task_queue, rules.beat_seconds
-            about = "Temporal remembers no semaphore: which records are open?"
-            ask = partial(_start, recall.activity, about=about, queue=queue, beats=beats)
-            records = await _completed(OpenRecords, ask)
+            records = await _result(
+                OpenRecords,
+                recall.activity,
+                about="Temporal remembers no semaphore: which records are open?",
+                queue=recall.task_queue,
+                beats=rules.beat_seconds,
+            )
             for each in records.runs:
                 # Its watch finds out whether it is open, has left something at a vendor, or is
                 # unknown.
@@ -158,11 +163,12 @@ class SemaphoreWorkflow:
         """Keep a holder's place until its run has closed, and nothing of it acts any more."""
         run, clean_up = holder.run, holder.request.clean_up
         if holder.drain is None:
-            watch = Watch(name=self._permits.name, holder=holder)
-            about = f"grant to {run.job_id}, and watch it until it closes"
-            beats = self._rules.watch_seconds
-            ended = await _completed(
-                Ended, partial(_start, WATCH_RUN, watch, about=about, beats=beats)
+            ended = await _result(
+                Ended,
+                WATCH_RUN,
+                Watch(name=self._name, holder=holder),
+                about=f"grant to {run.job_id}, and watch it until it closes",
+                beats=self._rules.watch_seconds,
             )
             if ended.grace != 0:
                 holder = self._permits.drain(run.run_id, ended, workflow.now())
@@ -179,8 +185,8 @@ class SemaphoreWorkflow:
                 closed=holder.drain,
                 since=holder.drains_since,
             )
-            clear = partial(
-                _start,
+            await _result(
+                Drained,
                 clean_up.activity,
                 drain,
                 about=f"clear up after {run.job_id}",
@@ -188,7 +194,6 @@ class SemaphoreWorkflow:
                 beats=self._rules.beat_seconds,
                 activity_id=drain_id(run.run_id),
             )
-            await _completed(Drained, clear)
         del self._permits.held[run.run_id], self._places[run.run_id]
 
     def _free(self, run_id: str) -> None:
@@ -219,7 +224,7 @@ class SemaphoreWorkflow:
     async def _refuse(self, run: RunRef) -> None:
         handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
         try:
-            await handle.signal(refused_signal(self._permits.name), self._permits.capacity)
+            await handle.signal(refused_signal(self._name), self._permits.capacity)
         except ApplicationError:
             workflow.logger.info("run closed before it was refused: %s", run.job_id)
 
@@ -277,44 +282,42 @@ class SemaphoreWorkflow:
         return {MEMO_SETTINGS: settings, MEMO_STACK: self._rules.stack}
 
 
-def _start(
-    name: str,
+async def _result(
+    kind: type[M],
+    activity: str,
     *arguments: object,
     about: str,
+    beats: float,
     queue: str | None = None,
-    beats: float | None = None,
     limit: timedelta = FOR_EVER,
     activity_id: str | None = None,
-) -> Handle:
-    return workflow.start_activity(
-        name,
-        args=arguments,
-        summary=_summary(about),
-        task_queue=queue,
-        start_to_close_timeout=limit,
-        heartbeat_timeout=None if beats is None else timedelta(seconds=beats),
-        retry_policy=RETRY_POLICY,
-        activity_id=activity_id,
-    )
-
-
-def _summary(text: str) -> str:
-    """Return a short line for the Temporal UI."""
-    line = " ".join(text.split())
-    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
-
-
-async def _completed(kind: type[M], start: Callable[[], Handle]) -> M:
+) -> M:
     """Return an activity's result; if anything else ends it, start it again.
 
     The result is validated, because an operator can complete an activity with anything.
     """
     while True:
         try:
-            return kind.model_validate(await start())
+            result = await workflow.execute_activity(
+                activity,
+                args=arguments,
+                summary=_summary(about),
+                task_queue=queue,
+                start_to_close_timeout=limit,
+                heartbeat_timeout=timedelta(seconds=beats),
+                retry_policy=RETRY_POLICY,
+                activity_id=activity_id,
+            )
+            return kind.model_validate(result)
         except (ActivityError, ValidationError):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 # The cancellation of this task has ended the activity.
                 raise asyncio.CancelledError from None
         await workflow.sleep(AGAIN_SECONDS)
+
+
+def _summary(text: str) -> str:
+    """Return a short line for the Temporal UI."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"

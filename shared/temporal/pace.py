@@ -31,8 +31,7 @@ class Times:
     `work`: for a submit, an image, a fetch or a drain; only this one notices a dead worker. `wait`:
     for a video, which a callback ends as well. `watch`: for the semaphore's watch of a run, which a
     new process of the semaphore restarts at once. `sticky`: how long the server waits for the
-    worker that has a workflow in its cache. `care`: between two checks for failing code. `look`:
-    between two checks for open jobs that the semaphore does not know; each comes with a `care`.
+    worker that has a workflow in its cache. `care`: between two rounds of the semaphore's watchdog.
     `poll`: of the API, for jobs that began or ended.
     """
 
@@ -41,7 +40,6 @@ class Times:
     watch: timedelta
     sticky: timedelta
     care: timedelta
-    look: timedelta
     poll: timedelta
 
 
@@ -51,8 +49,8 @@ def _seconds(**times: float) -> Times:
 
 _TIMES = {
     # A take-over can't be faster than `work` and `sticky`, and a busy machine needs slack.
-    Pace.FAST: _seconds(work=1.4, wait=30, watch=60, sticky=0.4, care=30, look=120, poll=1),
-    Pace.CLOUD: _seconds(work=30, wait=300, watch=180, sticky=5, care=120, look=360, poll=15),
+    Pace.FAST: _seconds(work=1.4, wait=30, watch=60, sticky=0.4, care=30, poll=1),
+    Pace.CLOUD: _seconds(work=30, wait=300, watch=180, sticky=5, care=120, poll=15),
 }
 
 

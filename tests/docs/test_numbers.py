@@ -18,7 +18,7 @@ from shared.pipeline.policies import (
     FETCH_SECONDS,
     REPORT_SECONDS,
 )
-from shared.semaphore.queue import AGEING_SECONDS
+from shared.semaphore.state import AGEING_SECONDS
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.test_callbacks import DECIDED
 

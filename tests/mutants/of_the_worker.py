@@ -257,8 +257,8 @@ MUTANTS = (
     Mutant(
         name="poll-never-ends",
         breaks="the end of a video is learnt from callbacks only",
-        old="            await self._unless_fetched(order.external_id, ended)\n",
-        new="            await asyncio.Event().wait()\n",
+        old="            ended = await until_ended(\n",
+        new="            await asyncio.Event().wait()\n            ended = await until_ended(\n",
         scene=SCENES["callbacks lost"],
         rule="still_open",
         jobs=("#1",),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import SlotRequest
-from shared.semaphore.queue import Permits, turn
+from shared.semaphore.state import Permits, turn
 from tests.simulation import product
 from tests.simulation.history import Run, Status
 from tests.simulation.plan import Kind, Rule, Violation

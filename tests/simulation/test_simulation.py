@@ -9,7 +9,7 @@ import pytest
 from shared.jobs.slots import JOB_GATE
 from shared.pipeline import submitting
 from shared.semaphore.messages import semaphore_id
-from shared.semaphore.queue import Permits
+from shared.semaphore.state import Permits
 from tests.simulation.__main__ import main
 from tests.simulation.plan import (
     JobPlan,

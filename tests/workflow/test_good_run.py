@@ -22,6 +22,7 @@ from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.pipeline import activities, heartbeat, starting
 from shared.semaphore.messages import semaphore_id
+from shared.semaphore.watchdog import REMIND_ROUNDS
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
@@ -214,7 +215,7 @@ def in_all_that_time(pace: Pace) -> int:
     beats = sum(seconds / between_beats(timeout) for seconds, timeout in waits)
     # A vendor's acceptance is sent by heartbeat at once, so that a retry knows it.
     acceptances = 3
-    asked = whole / times.care.total_seconds() + 2 * whole / times.look.total_seconds()
+    asked = whole / times.care.total_seconds() * (1 + 2 / REMIND_ROUNDS)
     return math.ceil(beats + acceptances + asked)
 
 

@@ -65,7 +65,7 @@ def elsewhere(settings: Load) -> Settings:
 
 PROGRAMS = (
     *("worker.replay_open", "worker.doctor"),
-    *("semaphore.replay_open", "semaphore.owner", "semaphore.namespace"),
+    *("semaphore.replay_open", "semaphore.namespace"),
 )
 
 
@@ -222,11 +222,15 @@ def test_every_taken_port_is_reported_with_its_variable(settings: Load) -> None:
         assert f"port {port}: {name} is in use by another program" in line
 
 
-def owner(**found: str) -> Fake:
-    return Fake({"semaphore.owner": printed({"namespace": "shop"} | found)})
+WHY = "A payload is encrypted with the key x, and PAYLOAD_KEY holds: none."
 
 
-ASK_OWNER = [("services.semaphore.owner",)]
+def owner(**found: object) -> Fake:
+    findings = {"namespace": "shop", "there": True, "stack": "", "unreadable": ""}
+    return Fake({"semaphore.namespace": printed(findings | found)})
+
+
+ASK_OWNER = [("services.semaphore.namespace", "look")]
 
 
 @pytest.mark.parametrize("name", ["", "ours"])
@@ -250,16 +254,18 @@ def test_namespace_of_another_stack_is_refused_even_with_force(
     assert all(part in line for part in ("stack theirs", "shop", "TEMPORAL_NAMESPACE=", "STACK=t"))
 
 
-def test_unknown_owner_of_the_namespace_needs_force(elsewhere: Settings, capsys: Printed) -> None:
-    why = "A payload is encrypted with the key x, and PAYLOAD_KEY holds: none."
-    stack = owner(unreadable=why)
+@pytest.mark.parametrize("found", [{"unreadable": WHY}, {"there": False, "wrong": WHY}])
+def test_unknown_owner_of_the_namespace_needs_force(
+    elsewhere: Settings, capsys: Printed, found: dict[str, object]
+) -> None:
+    stack = owner(**found)
     # What was refused is asked again, also while we run.
     for before in ([], OURS):
         line = refused(checks.other_stacks, elsewhere, stack, before=before)
-        assert why in line
+        assert WHY in line
         assert "FORCE=1" in line
     run(checks.other_stacks, elsewhere, stack, before=[], force=True)
-    assert why in capsys.readouterr().err
+    assert WHY in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A namespace that was not prepared: what is added to it, and what `make namespace` hears."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +17,18 @@ from services.semaphore.namespace import (
     MAKE,
     namespace,
     register_search_attributes,
+    semaphore_stack,
 )
 from shared.result_line import AWAY
+from shared.semaphore.state import MEMO_STACK
 from shared.temporal.namespace import OURS
+from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port
-from tests.fixtures.temporal import RETENTION
+from tests.fixtures.temporal import RETENTION, NewClient
+from tests.shared.semaphore.standins import Jobs, semaphore_of, stack_of
 
 Said = Callable[[str], Any]
+KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 BOTH = {"CustomProgress": "Int", "CustomTag": "Keyword"}
 
 
@@ -67,6 +73,56 @@ def test_unreachable_server_has_its_own_status(
 def test_refusal_is_reported_with_its_reason(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_TLS", "true")
     assert "speaks no TLS" in said(MAKE)["wrong"]
+
+
+async def is_named(client: Client, stack: str) -> None:
+    """Return when the semaphore that runs is that stack's."""
+    await eventually(lambda: semaphore_stack(client), lambda name: name == stack)
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_owner_of_the_namespace_is_named(
+    said: Said, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+) -> None:
+    client = await new_client(KEY if encrypted else "")
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", client.namespace)
+    assert (await asyncio.to_thread(said, LOOK))["stack"] == ""
+    async with stack_of(client, "one"):
+        await is_named(client, "one")
+        found = await asyncio.to_thread(said, LOOK)
+    assert found["stack"] == ("" if encrypted else "one")
+    assert ("PAYLOAD_KEY holds: none" in found["unreadable"]) is encrypted
+
+
+async def one_job(jobs: Jobs, name: str) -> None:
+    await jobs.start(name)
+    await jobs.book.has_entered(name)
+    await jobs.finish(name)
+
+
+async def test_terminated_semaphore_leaves_no_owner(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client, "one"):
+        await is_named(jobs.client, "one")
+    await jobs.semaphore.terminate()
+    async with semaphore_of(jobs.client, "two"):
+        await is_named(jobs.client, "two")
+
+
+async def test_changed_limit_and_next_run_keep_the_name(jobs: Jobs) -> None:
+    async with semaphore_of(jobs.client, "one", max_history=25):
+        await is_named(jobs.client, "one")
+        first = await jobs.run()
+        await jobs.change(limit=2)
+        assert await semaphore_stack(jobs.client) == "one"
+        for n in range(6):
+            await one_job(jobs, f"job-{n}")
+        await jobs.another_run(first)
+    # Stopped, the run may not have come to write its own memo.
+    assert await semaphore_stack(jobs.client) == "one"
+    history = await jobs.semaphore.fetch_history()
+    begun = history.events[0].workflow_execution_started_event_attributes
+    assert begun.continued_execution_run_id
+    assert begun.memo.fields[MEMO_STACK].data == b'"one"'
 
 
 async def known(client: Client) -> dict[str, int]:

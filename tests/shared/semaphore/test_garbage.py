@@ -18,7 +18,6 @@ from shared.semaphore.messages import (
     SlotView,
     granted_signal,
 )
-from shared.semaphore.rebuild import AT_ONCE
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import NULL
 from tests.messages.test_messages import EXTRA
@@ -133,13 +132,3 @@ async def test_unreadable_jobs_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> 
     view = await kept.until(lambda view: bool(view.holders))
     assert holders(view) == ["holder"]
     assert view.waiting == ("marred", "next")
-
-
-async def test_jobs_on_several_pages_are_all_found(kept: Jobs) -> None:
-    names = [f"job-{n:02}" for n in range(AT_ONCE + 2)]
-    handles = [await kept.begin(name) for name in names]
-    await kept.ask(*[await kept.request_of(each) for each in handles])
-    await kept.book.has_entered("job-00")
-    await kept.kill_semaphore()
-    view = await kept.until(lambda view: bool(view.holders))
-    assert view.waiting == tuple(names[1:])

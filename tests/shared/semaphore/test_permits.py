@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.semaphore.messages import Closed, SemaphoreSettings, SlotRequest
-from shared.semaphore.queue import AGEING_SECONDS, NEAR, Permits
-from shared.semaphore.state import Ended, SemaphoreState
+from shared.semaphore.state import AGEING_SECONDS, NEAR, Ended, Permits, SemaphoreState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KILLED = Ended(closed=Closed.TERMINATED, grace=None)
@@ -24,7 +23,7 @@ def request(run: int | str, *, after: float = 0, priority: int = 3) -> SlotReque
 
 
 def permits(*waiting: SlotRequest) -> Permits:
-    made = Permits(SemaphoreState(next_token=100), "image", capacity=100)
+    made = Permits(SemaphoreState(next_token=100), capacity=100)
     for each in waiting:
         assert made.request(each, START)
     return made
@@ -127,7 +126,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def carry_over(self) -> None:
         state = self.permits.state()
-        self.permits = Permits(state, "image", capacity=100)
+        self.permits = Permits(state, capacity=100)
         assert self.permits.state() == state
 
     @invariant()

@@ -5,7 +5,7 @@ from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionStat
 
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import WITHDRAW_SIGNAL, semaphore_id
-from shared.semaphore.queue import Permits
+from shared.semaphore.state import Permits
 from shared.semaphore.watchdog import STARTED, end_stale_tries
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders

@@ -65,8 +65,7 @@ class TestRemind:
         assert (await kept.view()).waiting == ("urgent", "second", "third", unasked.id)
 
     async def test_watchdog_repeats_its_round(self, jobs: Jobs) -> None:
-        short = SHORT.total_seconds()
-        async with semaphore_of(jobs.client, care_seconds=short / 50, look_seconds=short / 25):
+        async with semaphore_of(jobs.client, care_seconds=0.05):
             await jobs.until(lambda view: True)
             await jobs.change(limit=1)
             await jobs.begin("unasked")

@@ -1,7 +1,6 @@
 """How Temporal is reached, and how soon its silence is noticed."""
 
 import asyncio
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -66,10 +65,3 @@ async def test_local_files_are_not_read(tmp_path: Path, monkeypatch: pytest.Monk
 def test_one_of_two_heartbeats_may_be_lost(pace: Pace) -> None:
     for timeout in (pace.times.work, pace.times.wait, pace.times.watch):
         assert 2 * between_beats(timeout) < timeout.total_seconds()
-
-
-@pytest.mark.parametrize("pace", Pace)
-def test_poll_interval_is_kept_although_a_poll_shares_its_call(
-    pace: Pace,
-) -> None:
-    assert pace.times.look % pace.times.care == timedelta(0)
