@@ -15,21 +15,21 @@ MUTANTS = (
     Mutant(
         name="shadow-job",
         breaks="a submission starts a second job of the same tag",
-        old="            await self._temporal.start(job_id, job, pipeline)\n",
-        new="            await self._temporal.start(job_id, job, pipeline)\n"
-        '            if job.prompt.endswith("#2"):\n'
-        "                await self._temporal.start(new_job_id(), job, pipeline)\n",
+        old="        await self._temporal.start(job_id, job, pipeline)\n",
+        new="        await self._temporal.start(job_id, job, pipeline)\n"
+        '        if job.prompt.endswith("#2"):\n'
+        "            await self._temporal.start(new_job_id(), job, pipeline)\n",
         rule="duplicated",
         jobs=("stranger",),
     ),
     Mutant(
         name="shadow-job-without-tag",
         breaks="a submission starts a second job that carries no tag",
-        old="            await self._temporal.start(job_id, job, pipeline)\n",
-        new="            await self._temporal.start(job_id, job, pipeline)\n"
-        '            if job.prompt.endswith("#2"):\n'
-        '                untagged = job.model_copy(update={"tag": None})\n'
-        "                await self._temporal.start(new_job_id(), untagged, pipeline)\n",
+        old="        await self._temporal.start(job_id, job, pipeline)\n",
+        new="        await self._temporal.start(job_id, job, pipeline)\n"
+        '        if job.prompt.endswith("#2"):\n'
+        '            untagged = job.model_copy(update={"tag": None})\n'
+        "            await self._temporal.start(new_job_id(), untagged, pipeline)\n",
         rule="duplicated",
         jobs=("#2",),
     ),
