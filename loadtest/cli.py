@@ -17,8 +17,9 @@ from loadtest.judge.tried import unmet
 from loadtest.prove import page
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options, PlanError
-from loadtest.run.session import NotReachable, command, replay, run_plan
+from loadtest.run.session import command, replay, run_plan
 from loadtest.settings import Settings
+from loadtest.wire.stack import NotReachable
 from shared.jobs.genvideo import GENVIDEO
 from shared.texts import localized
 

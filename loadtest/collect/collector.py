@@ -6,7 +6,7 @@ import io
 import json
 import time
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from loadtest.books.histories import read_events
 from loadtest.books.raw import RunFolder
 from loadtest.collect.tracker import Tracker
 from loadtest.times import instant
-from loadtest.wire.api import Api
-from loadtest.wire.http import Http, Unreachable
-from loadtest.wire.temporal import Temporal, history_rows
+from loadtest.wire.http import Unreachable
+from loadtest.wire.stack import Stack
+from loadtest.wire.temporal import history_rows
 from loadtest.wire.vendor import Vendor, receipts
 
 SETTLE_SECONDS = 5.0
@@ -36,20 +36,9 @@ class Collector:
     Without a data folder, for the store is elsewhere, the API gives records and files.
     """
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        api: Api,
-        *,
-        temporal: Temporal,
-        receiver: Http,
-        vendors: Iterable[Vendor],
-        data_dir: Path | None,
-        stages: Sequence[str] = ("image", "video"),
-    ) -> None:
-        self._folder, self._api, self._temporal = folder, api, temporal
-        self._receiver, self._vendors, self._data = receiver, tuple(vendors), data_dir
-        self._stages = tuple(stages)
+    def __init__(self, folder: RunFolder, stack: Stack) -> None:
+        self._folder, self._stack, self._api = folder, stack, stack.api
+        self._data = stack.settings.store_dir
         self.problems: list[str] = []
 
     async def collect(self, stages: Sequence[tuple[int, Tracker]], *, since: float) -> None:
@@ -96,7 +85,7 @@ class Collector:
             except Unreachable as error:
                 self.problems.append(f"ledger of the {vendor.name} service: {error}")
 
-        await asyncio.gather(*map(read, self._vendors))
+        await asyncio.gather(*map(read, self._stack.vendors))
         self._folder.write(raw.VENDORS, books)
         await self._foreign(foreign)
 
@@ -150,7 +139,7 @@ class Collector:
         """
         rows: list[dict[str, Any]] = []
         for _ in range(LIST_TRIES):
-            rows = [row async for row in self._temporal.executions(tracker.tag)]
+            rows = [row async for row in self._stack.temporal.executions(tracker.tag)]
             rows.sort(key=lambda row: row["started"])
             newest = {row["job_id"]: row for row in rows}
             going_on = {job_id for job_id, row in newest.items() if row["closed"] is None}
@@ -164,29 +153,27 @@ class Collector:
     async def _histories(self, job_ids: list[str], runs: dict[str, list[str]]) -> None:
         """Keep the history of each run, readable: the judge reads nothing else of it."""
         for job_id in job_ids:
-            events = await self._temporal.history(job_id)
+            events = await self._stack.temporal.history(job_id)
             if not events:
                 continue
             newest = await self._keep(job_id, events, name=job_id)
             for run_id in (each for each in runs.get(job_id, ()) if each != newest):
-                older = await self._temporal.history(job_id, run_id)
+                older = await self._stack.temporal.history(job_id, run_id)
                 if older:
                     await self._keep(job_id, older, name=f"{job_id}.{run_id}")
 
     async def _keep(self, job_id: str, events: Sequence[HistoryEvent], *, name: str) -> str:
         """Keep a history as a file; returns its run's id."""
-        rows = history_rows(job_id, await self._temporal.readable(events))
+        rows = history_rows(job_id, await self._stack.temporal.readable(events))
         text = json.dumps({"events": rows}, ensure_ascii=False, separators=(",", ":"))
         target = self._folder.histories / f"{name}.json"
         await asyncio.to_thread(target.write_text, text, encoding="utf-8")
         return read_events(job_id, rows).run_id
 
     async def _receipts(self, job_ids: list[str]) -> None:
-        async def fetch(job_id: str) -> list[dict[str, Any]]:
-            return [{**row, "job_id": job_id} for row in await receipts(self._receiver, job_id)]
-
-        async for rows in _each(job_ids, fetch):
-            self._folder.append(raw.RECEIPTS, rows)
+        for job_id in job_ids:
+            rows = await receipts(self._stack.receiver, job_id)
+            self._folder.append(raw.RECEIPTS, ({**row, "job_id": job_id} for row in rows))
 
     async def _states(self, job_ids: list[str]) -> None:
         states = None if self._data is None else self._data / "state" / "jobs"
@@ -203,7 +190,7 @@ class Collector:
         assets = None if self._data is None else self._data / "assets"
         here = assets is not None and await asyncio.to_thread(assets.is_dir)
         for job_id in job_ids:
-            for kind in self._stages:
+            for kind in self._stack.pipeline.names:
                 data = (
                     await asyncio.to_thread(_stored, assets / job_id, kind)
                     if assets is not None and here
@@ -211,14 +198,6 @@ class Collector:
                 )
                 row = await asyncio.to_thread(examine, job_id, kind, data)
                 self._folder.append(raw.FILES, [row])
-
-
-async def _each(
-    job_ids: list[str], fetch: Callable[[str], Awaitable[list[dict[str, Any]]]], width: int = 8
-) -> AsyncIterator[list[dict[str, Any]]]:
-    for start in range(0, len(job_ids), width):
-        for rows in await asyncio.gather(*map(fetch, job_ids[start : start + width])):
-            yield rows
 
 
 def _touches(row: dict[str, Any], since: float) -> bool:
@@ -291,79 +270,56 @@ async def probe(vendors: Iterable[Vendor], moment: str) -> list[dict[str, Any]]:
     return found
 
 
-_BAD_PICTURES = (
-    *(OSError, UnidentifiedImageError, ValueError, SyntaxError),
-    Image.DecompressionBombError,
+def examine(job_id: str, kind: str, data: bytes | None) -> dict[str, Any]:
+    """Return one row of the files book; `problem` says why a file does not count."""
+    row: dict[str, Any] = {"job_id": job_id, "kind": kind, "bytes": len(data or b"")}
+    if not data:
+        return row | {"problem": "missing or empty"}
+    row |= {"sha256": hashlib.sha256(data).hexdigest(), "shows": None, "problem": None}
+    show: Callable[[bytes], str | None] = _film if data[4:8] == b"ftyp" else _picture
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        show = _sound
+    try:
+        return row | {"shows": show(data)}
+    except _Incomplete as error:
+        return row | {"problem": str(error)}
+    except _UNDECODED as error:
+        return row | {"problem": f"does not decode: {error}"}
+
+
+class _Incomplete(Exception):
+    """The file decodes, and something is missing."""
+
+
+# What the libraries raise for bytes that are not what they seem to be.
+_UNDECODED = (
+    *(OSError, ValueError, SyntaxError, EOFError, IndexError, wave.Error),
+    *(UnidentifiedImageError, Image.DecompressionBombError, av.FFmpegError),
 )
 
 
-def examine(job_id: str, kind: str, data: bytes | None) -> dict[str, Any]:
-    """Return one row of the files book; `problem` says why a file does not count."""
-    if not data:
-        return {"job_id": job_id, "kind": kind, "bytes": 0, "problem": "missing or empty"}
-    problem = _problem(data)
-    return {
-        "job_id": job_id,
-        "kind": kind,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "shows": None if problem else _shows(data),
-        "problem": problem,
-    }
+def _picture(data: bytes) -> str:
+    """Return the digest of the pixels, as the vendors' ledgers have it."""
+    with Image.open(io.BytesIO(data)) as picture:
+        name = f"{picture.mode} {picture.width}x{picture.height}\n"
+        return hashlib.sha256(name.encode() + picture.tobytes()).hexdigest()
 
 
-def _is_film(data: bytes) -> bool:
-    return data[4:8] == b"ftyp"
-
-
-def _is_sound(data: bytes) -> bool:
-    return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
-
-
-def _problem(data: bytes) -> str | None:
-    if _is_sound(data):
-        return _sound_problem(data)
-    return _video_problem(data) if _is_film(data) else _image_problem(data)
-
-
-def _shows(data: bytes) -> str | None:
-    """Return a digest of the pixels, or of the film's packets: as the vendors' ledgers have it."""
-    if _is_sound(data):
-        return None
-    if not _is_film(data):
-        with Image.open(io.BytesIO(data)) as picture:
-            name = f"{picture.mode} {picture.width}x{picture.height}\n"
-            return hashlib.sha256(name.encode() + picture.tobytes()).hexdigest()
+def _film(data: bytes) -> str:
+    """Return the digest of the packets, as the vendors' ledgers have it."""
+    packets, frames = hashlib.sha256(), 0
     with av.open(io.BytesIO(data), mode="r") as container:
-        packets = hashlib.sha256()
         for packet in container.demux(video=0):
             packets.update(bytes(packet))
+            frames += len(packet.decode())
+    if not frames:
+        raise _Incomplete("has no frames")
     return packets.hexdigest()
 
 
-def _image_problem(data: bytes) -> str | None:
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-    except _BAD_PICTURES as error:
-        return f"does not decode: {error}"
-    return None
-
-
-def _video_problem(data: bytes) -> str | None:
-    try:
-        with av.open(io.BytesIO(data), mode="r") as container:
-            frames = sum(1 for _ in container.decode(video=0))
-    except (av.FFmpegError, IndexError, ValueError) as error:
-        return f"does not decode: {error}"
-    return None if frames else "has no frames"
-
-
-def _sound_problem(data: bytes) -> str | None:
-    try:
-        with wave.open(io.BytesIO(data)) as sound:
-            frames = sound.getnframes()
-            whole = len(sound.readframes(frames)) == frames * sound.getsampwidth()
-    except (wave.Error, EOFError) as error:
-        return f"does not decode: {error}"
-    return None if frames and whole else "is cut short"
+def _sound(data: bytes) -> None:
+    with wave.open(io.BytesIO(data)) as sound:
+        frames = sound.getnframes()
+        whole = len(sound.readframes(frames)) == frames * sound.getsampwidth()
+    if not (frames and whole):
+        raise _Incomplete("is cut short")

@@ -1,9 +1,9 @@
 """Progress of a run: bars on a terminal, plain lines elsewhere."""
 
 import time
-from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest.collect.tracker import Tracker
@@ -11,37 +11,6 @@ from loadtest.times import duration
 from shared.texts import localized
 
 PLAIN_EVERY = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state of a stage at one instant."""
-
-    total: int
-    submitted: int
-    ended: int
-    running: int
-    bad: int
-    remaining: str
-    """The time left at the rate so far, beside the least that it could be."""
-
-
-def snapshot(tracker: Tracker, total: int, *, began: float, limit: int) -> Snapshot:
-    """Read a stage's state; the ideal is the quickest job, for each that has not ended."""
-    counts, ended = tracker.counts, tracker.ended
-    remaining = "left –"
-    if ended:
-        left = (time.monotonic() - began) / ended * (total - ended)
-        ideal = tracker.fastest * (total - ended) / limit if tracker.fastest else None
-        remaining = f"left {duration(left)} (ideal {duration(ideal)})"
-    return Snapshot(
-        total=total,
-        submitted=tracker.accepted,
-        ended=ended,
-        running=counts["running"],
-        bad=counts["failed"] + counts["degraded"] + counts["cancelled"] + tracker.refused,
-        remaining=remaining,
-    )
 
 
 class Display:
@@ -57,13 +26,10 @@ class Display:
         self._last = time.monotonic()
         self.end("begins")
 
-    def show(self, now: Snapshot) -> None:
+    def show(self, ended: int, news: str) -> None:
         if time.monotonic() - self._last >= PLAIN_EVERY:
             self._last = time.monotonic()
-            self.end(
-                f"{now.ended}/{now.total} ended, {now.submitted} submitted, at once {now.running}, "
-                f"bad {now.bad}, {now.remaining}"
-            )
+            self.end(f"ended {ended}, {news}")
 
     def end(self, note: str) -> None:
         text = localized(f"{self._name}: {note}")
@@ -99,13 +65,11 @@ class Bars(Display):
         self._current = self._tasks[stage]
         self._progress.start_task(self._current)
 
-    def show(self, now: Snapshot) -> None:
-        bad = f" [red]{now.bad} bad[/red]" if now.bad else ""
-        news = f"submitted {now.submitted}, at once {now.running}{bad}, {now.remaining}"
-        self._progress.update(self._current, completed=now.ended, news=localized(news))
+    def show(self, ended: int, news: str) -> None:
+        self._progress.update(self._current, completed=ended, news=localized(news))
 
     def end(self, note: str) -> None:
-        self._progress.update(self._current, news=note)
+        self._progress.update(self._current, news=escape(note))
         self._progress.stop_task(self._current)
 
     def close(self) -> None:
@@ -115,3 +79,16 @@ class Bars(Display):
 def display(console: Console, stages: tuple[int, ...]) -> Display:
     """Return bars on a terminal, lines elsewhere."""
     return Bars(console, stages) if console.is_terminal else Display(console, stages)
+
+
+def news(tracker: Tracker, total: int, *, began: float, limit: int) -> str:
+    """Describe a stage: the time left at the rate so far, and the least that it could be, which is
+    the quickest job for each that has not ended."""
+    counts, ended, remaining = tracker.counts, tracker.ended, "left –"
+    if ended:
+        left = (time.monotonic() - began) / ended * (total - ended)
+        ideal = tracker.fastest * (total - ended) / limit if tracker.fastest else None
+        remaining = f"left {duration(left)} (ideal {duration(ideal)})"
+    bad = counts["failed"] + counts["degraded"] + counts["cancelled"] + tracker.refused
+    running = counts["running"]
+    return f"submitted {tracker.accepted}, at once {running}, bad {bad}, {remaining}"

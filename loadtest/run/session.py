@@ -8,7 +8,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from itertools import product
 from typing import Any
 
 from rich.console import Console
@@ -17,14 +18,11 @@ from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.run.plan import Plan, PlanError
 from loadtest.run.progress import display
-from loadtest.run.run import Run, open_stack
+from loadtest.run.run import Run
 from loadtest.settings import Settings
-from loadtest.wire.http import Http, Unreachable
-from loadtest.wire.processes import MOCKS
-from loadtest.wire.temporal import Temporal
+from loadtest.wire.http import Unreachable
+from loadtest.wire.stack import open_stack, preflight
 from loadtest.wire.vendor import Refused, Vendor
-from shared.jobs.genvideo import GENVIDEO
-from shared.pipeline.definition import Definition
 
 
 async def run_plan(
@@ -35,11 +33,11 @@ async def run_plan(
     Raises NotReachable before anything is started, PlanError where a mock refuses the faults.
     """
     pipeline = settings.known[plan.pipeline]
-    temporal, version = await preflight(settings, pipeline)
+    temporal = await preflight(settings, pipeline)
     stop = asyncio.Event()
     stop_on_interrupt(stop)
     async with (
-        open_stack(settings, temporal, version, pipeline) as stack,
+        open_stack(settings, temporal, pipeline) as stack,
         armed(stack.vendors, plan.faults, seed=plan.seed),
     ):
         run = Run(stack, plan, command=command)
@@ -63,93 +61,34 @@ def stop_on_interrupt(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, interrupted, number)
 
 
-class NotReachable(Exception):
-    """What of the stack did not answer, a line each."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-async def preflight(settings: Settings, pipeline: Definition = GENVIDEO) -> tuple[Temporal, str]:
-    """Return Temporal's client and the server's version; raise NotReachable for all that is not."""
-    needed = [
-        ("api", settings.api_url, "/readyz"),
-        ("callback", settings.callback_url, "/healthz"),
-    ]
-    needed += [
-        (MOCKS.get(vendor, f"mock-{vendor}"), url, "/admin/stats")
-        for vendor, url in settings.mocks_of(pipeline).items()
-    ]
-    problems: list[str] = []
-    temporal: list[tuple[Temporal, str]] = []
-
-    async def server() -> None:
-        client = await Temporal.connect(settings)
-        temporal.append((client, await client.server_version()))
-
-    await asyncio.gather(
-        _noted("temporal", server, problems),
-        *(
-            _noted(name, lambda url=url, path=path: _answers(url, path), problems)  # type: ignore[misc]
-            for name, url, path in needed
-        ),
-    )
-    if problems:
-        raise NotReachable(sorted(problems))
-    return temporal[0]
-
-
-async def _noted(name: str, ask: Callable[[], Awaitable[None]], problems: list[str]) -> None:
-    try:
-        await ask()
-    except Unreachable as error:
-        problems.append(f"{name}: {error}")
-
-
-async def _answers(url: str, path: str) -> None:
-    async with Http(url, timeout=5) as http:
-        await http.read(path)
-
-
 @contextlib.asynccontextmanager
 async def armed(
     vendors: Sequence[Vendor], plans: Sequence[str], *, seed: int
 ) -> AsyncIterator[None]:
-    """Keep these fault plans in force; raises PlanError with everything a mock objects to.
+    """Keep these fault plans in force; raise PlanError with everything a mock objects to.
 
-    Only rules that are ours are removed: what a user armed before stays armed.
+    Only our rules are removed: what a user armed before stays armed. The run's seed decides which
+    jobs they meet.
     """
-    before = {vendor.name: set(await vendor.rules()) for vendor in vendors} if plans else {}
-    try:
-        # One mock may have taken a plan that the other one refuses: it is disarmed all the same.
-        await _arm(vendors, plans, seed=seed)
-        yield
-    finally:
-        for vendor in vendors if plans else ():
-            with contextlib.suppress(Unreachable):
-                for rule in set(await vendor.rules()) - before[vendor.name]:
-                    await vendor.disarm(rule)
-
-
-async def _arm(vendors: Sequence[Vendor], plans: Sequence[str], *, seed: int) -> None:
+    bodies = [json.loads(plan) for plan in plans]
+    bodies = [body if {"rules", "preset"} & body.keys() else {"rules": [body]} for body in bodies]
+    before = {vendor: set(await vendor.rules()) for vendor in vendors} if plans else {}
     problems = []
-    for plan in plans:
-        for vendor in vendors:
+    try:
+        for body, vendor in product(bodies, vendors):
             try:
-                await vendor.arm(_seeded(plan, seed))
+                await vendor.arm({"seed": seed, **body})
             except Refused as error:
                 problems.append(str(error))
-    if problems:
-        raise PlanError(problems)
-
-
-def _seeded(plan: str, seed: int) -> dict[str, Any]:
-    """Return a single rule as a plan; the run's seed decides which jobs it meets."""
-    body: dict[str, Any] = json.loads(plan)
-    if not {"rules", "preset"} & body.keys():
-        body = {"rules": [body]}
-    return {"seed": seed, **body}
+        if problems:
+            raise PlanError(problems)
+        yield
+    finally:
+        # One mock may have taken a plan that the other one refuses: it is disarmed all the same.
+        for vendor, rules in before.items():
+            with contextlib.suppress(Unreachable):
+                for rule in set(await vendor.rules()) - rules:
+                    await vendor.disarm(rule)
 
 
 def command(seed: int) -> str:

@@ -14,8 +14,9 @@ from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector, probe
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
-from loadtest.run.run import Stack as Reached
-from loadtest.run.run import environment, open_stack, stages_of
+from loadtest.run.run import environment, stages_of
+from loadtest.wire.stack import Stack as Reached
+from loadtest.wire.stack import open_stack
 from loadtest.wire.temporal import Temporal
 from tests.chaos import books
 from tests.chaos.books import Evidence
@@ -113,8 +114,7 @@ class _Run:
 
     async def go(self) -> Outcome:
         temporal = Temporal(self._site.client, self._site.settings.payload_keys)
-        version = await temporal.server_version()
-        async with open_stack(self._site.settings, temporal, version) as reached:
+        async with open_stack(self._site.settings, temporal) as reached:
             self._folder.append(raw.CLOCKS, await probe(reached.vendors, "begin"))
             first, striker = await self._struck(reached)
             last = await self._tail(reached)
@@ -182,14 +182,7 @@ class _Run:
         return slots
 
     async def _collect(self, reached: Reached, crowds: tuple[Crowd, ...]) -> None:
-        collector = Collector(
-            self._folder,
-            reached.api,
-            temporal=reached.temporal,
-            receiver=reached.receiver,
-            vendors=reached.vendors,
-            data_dir=self._site.settings.data_dir,
-        )
+        collector = Collector(self._folder, reached)
         stages = [(crowd.stage, crowd.tracker) for crowd in crowds]
         await collector.collect(stages, since=self._began)
         jobs = {job_id for crowd in crowds for job_id in crowd.tracker.known}
@@ -221,7 +214,7 @@ class _Run:
                 "limit": (await reached.api.slots()).get("limit"),
                 "temporal_ui": "",
                 "namespace": self._site.client.namespace,
-                "environment": environment(reached.server_version),
+                "environment": environment(await reached.temporal.server_version()),
                 "faults": {each.name: await each.faults() for each in reached.vendors},
                 "why": "done",
                 "unread": problems,

@@ -21,18 +21,17 @@ from examples.speech.definition import SPEECH
 from loadtest.books import raw, seal
 from loadtest.books.model import STEPS
 from loadtest.books.prompts import prompt
-from loadtest.collect.tracker import Tracker
 from loadtest.judge.judge import Judgement, Verdict, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
 from loadtest.run.plan import LADDER, Options, Plan, PlanError
 from loadtest.run.progress import Display
-from loadtest.run.run import Run, Stack, open_stack
-from loadtest.run.session import NotReachable, armed, preflight, replay
-from loadtest.run.stage import Submitter
+from loadtest.run.run import Run
+from loadtest.run.session import armed, replay
+from loadtest.run.stage import job_body
 from loadtest.settings import Settings
-from loadtest.wire.api import Api
 from loadtest.wire.http import Http
+from loadtest.wire.stack import NotReachable, Stack, open_stack, preflight
 from loadtest.wire.temporal import Temporal
 from loadtest.wire.vendor import Vendor
 from services.api.app import create_app
@@ -245,7 +244,7 @@ async def disturbed(client: Client, folder: Path, **how: int) -> AsyncIterator[S
                 reports_dir=folder / "reports",
             )
             temporal = LateClose(line.client, settings.payload_keys)
-            async with open_stack(settings, temporal, "test") as stack:
+            async with open_stack(settings, temporal) as stack:
                 yield stack
 
 
@@ -299,9 +298,7 @@ def test_jobs_of_another_pipeline_have_its_input() -> None:
         pipeline_services={"mock-speech": "http://127.0.0.1:9", "speech": "http://127.0.0.1:10"},
     )
     plan = Options(stages="1", pipeline="speech", seed="7").plan(pipelines=tuple(settings.known))
-    tracker, api = Tracker("load-x-1"), Api(Http("http://127.0.0.1:9"))
-    submitter = Submitter(api, plan, tracker, stage=0, run_id="x", pipeline=SPEECH)
-    body = submitter.body(0)
+    body = job_body(SPEECH, plan, (0, 0), tag="load-x-1")
     assert body == {"pipeline": "speech", "text": prompt(7, 0, 0), "tag": "load-x-1"}
     assert SPEECH.input.model_validate(body).title == body["text"]
     assert settings.mocks_of(SPEECH) == {"speech": "http://127.0.0.1:9"}

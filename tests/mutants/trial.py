@@ -17,8 +17,9 @@ from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options
 from loadtest.run.progress import Display
-from loadtest.run.run import Run, open_stack
-from loadtest.run.session import armed, preflight, replay
+from loadtest.run.run import Run
+from loadtest.run.session import armed, replay
+from loadtest.wire.stack import open_stack, preflight
 from tests.loadtest.forging.kit import convictions
 from tests.mutants.mutant import Mutant, copied, grown
 from tests.mutants.site import Lane, Scene, Site
@@ -104,9 +105,9 @@ async def played(site: Site, scene: Scene, *, name: str) -> RunFolder:
         presets=scene.presets,
         faults=tuple(map(json.dumps, scene.faults)),
     ).plan()
-    temporal, version = await preflight(site.settings)
+    temporal = await preflight(site.settings)
     async with (
-        open_stack(site.settings, temporal, version) as stack,
+        open_stack(site.settings, temporal) as stack,
         armed(stack.vendors, plan.faults, seed=plan.seed),
     ):
         run = Run(stack, plan, command=f"make mutants ONLY={name}")

@@ -10,9 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from loadtest.run.run import environment
-from loadtest.run.session import NotReachable
 from loadtest.settings import Settings
 from loadtest.times import timestamp
+from loadtest.wire.stack import NotReachable
 from shared.process_exit import run_and_exit
 from tools.bench import flood, handover, intake, table, takeover, throughput, waiting
 from tools.bench.stack import StackUnderTest, open_stack
@@ -142,7 +142,10 @@ def _run(
 ) -> None:
     async def go() -> None:
         async with open_stack(Settings()) as stack:
-            facts = {"when": timestamp(time.time()), **environment(stack.server)}
+            facts = {
+                "when": timestamp(time.time()),
+                **environment(await stack.temporal.server_version()),
+            }
             write(folder, part, Part(environment=facts, figures=tuple(await measure(stack))))
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,12 +13,12 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from loadtest.books.histories import read_events
-from loadtest.run.session import preflight
 from loadtest.run.stage import background
 from loadtest.settings import Settings
 from loadtest.wire.api import Api
 from loadtest.wire.http import Http, Unreachable
 from loadtest.wire.processes import addresses
+from loadtest.wire.stack import preflight
 from loadtest.wire.temporal import Temporal, connect, history_rows
 from loadtest.wire.vendor import Vendor
 from shared.jobs.slots import JOB_GATE
@@ -36,7 +36,6 @@ class StackUnderTest:
     settings: Settings
     client: Client
     temporal: Temporal
-    server: str
     http: Http
     api: Api
     vendors: dict[str, Vendor]
@@ -112,7 +111,7 @@ class StackUnderTest:
 @contextlib.asynccontextmanager
 async def open_stack(settings: Settings) -> AsyncIterator[StackUnderTest]:
     """Connections for as long as a benchmark lasts; raises NotReachable before anything starts."""
-    temporal, server = await preflight(settings)
+    temporal = await preflight(settings)
     async with contextlib.AsyncExitStack() as exits:
         http = await exits.enter_async_context(
             Http(settings.api_url, timeout=60, connections=64, token=settings.api_token)
@@ -123,7 +122,7 @@ async def open_stack(settings: Settings) -> AsyncIterator[StackUnderTest]:
             for step, url in urls.items()
         }
         client = await connect(settings)
-        yield StackUnderTest(settings, client, temporal, server, http, Api(http), vendors)
+        yield StackUnderTest(settings, client, temporal, http, Api(http), vendors)
 
 
 async def _until_ready(url: str) -> None:

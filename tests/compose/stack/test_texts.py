@@ -111,10 +111,10 @@ def test_lines_are_printed_in_the_language_of_the_shell(monkeypatch: pytest.Monk
     assert localized("PASS: 20 of 20 jobs succeeded, at most 1 at once").startswith(
         "PASS: 20 个任务"
     )
-    progress = "stage 2/2, 20 jobs: 3/20 ended, 20 submitted, at once 1, bad 0, left –"
+    progress = "stage 2/2, 20 jobs: ended 3, submitted 20, at once 1, bad 0, left –"
     assert (
         localized(progress)
-        == "第 2/2 级，20 个任务：已结束 3/20，已提交 20，同时运行 1，异常 0，剩余 –"
+        == "第 2/2 级，20 个任务：已结束 3，已提交 20，同时运行 1，异常 0，剩余 –"
     )
     assert localized("  x==0: measured 1 in stage 1 (5 jobs)") == "  x==0：级别 1（5 个任务）实测 1"
     assert localized("反正不是英文, or nearly not") == "反正不是英文, or nearly not"
