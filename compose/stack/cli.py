@@ -50,9 +50,9 @@ COMMANDS: dict[str, tuple[int, Command]] = {
 # Commands that need no running stack and no settings.
 STANDALONE: dict[str, Callable[[], int]] = {
     "bench": lambda: bench.bench(ROOT, ENV),
-    "chaos": lambda: develop.chaos(ROOT, ENV),
-    "simulate": lambda: develop.simulate(ROOT, ENV),
-    "mutants": lambda: develop.mutants(ROOT, ENV),
+    "chaos": lambda: develop.suite(ROOT, "chaos", ENV),
+    "simulate": lambda: develop.suite(ROOT, "simulation", ENV),
+    "mutants": lambda: develop.suite(ROOT, "mutants", ENV),
     "test": lambda: develop.test(ROOT, ENV),
     "check": lambda: develop.check(ROOT),
     "lock": lambda: develop.lock(ROOT),

@@ -28,21 +28,23 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
-    parser.add_argument("--mode", choices=sorted(SITES), default="local")
+    parser.add_argument("--mode", choices=("auto", *SITES), default="local")
     parser.add_argument("--deck", choices=("all", "kills"), default="all")
-    parser.add_argument("--reports", type=Path, default=Path("reports"))
+    parser.add_argument("--reports-dir", type=Path, default=Path("reports"))
     parser.add_argument("--judge", type=Path, metavar="FOLDER", help="judge a run again")
     asked = parser.parse_args(arguments)
     if asked.judge is not None:
         return _judge(RunFolder.open(asked.judge))
-    make_site, deck = SITES[asked.mode]
-    plan = ChaosPlan(seed=asked.seed, seconds=asked.minutes * 60, deck=deck, mode=asked.mode)
+    # Only the connections of processes can be cut.
+    mode = "local" if asked.mode == "auto" else asked.mode
+    make_site, deck = SITES[mode]
+    plan = ChaosPlan(seed=asked.seed, seconds=asked.minutes * 60, deck=deck, mode=mode)
     if asked.deck == "kills":
-        plan = ChaosPlan.once(asked.seed, KILLS, pause=KILLS_PAUSE, mode=asked.mode)
+        plan = ChaosPlan.once(asked.seed, KILLS, pause=KILLS_PAUSE, mode=mode)
     # With a traceback, the SDK logs each invalid signal that a replayed run dropped.
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
     try:
-        found = asyncio.run(run(plan, make_site, reports=asked.reports.resolve(), say=_say))
+        found = asyncio.run(run(plan, make_site, reports=asked.reports_dir.resolve(), say=_say))
     except KeyboardInterrupt:
         return INTERRUPTED
     return 1 if found.violations else 0

@@ -25,16 +25,16 @@ NO_MINUTES = "is not a number of minutes above 0"
 
 
 class Seed(BaseModel):
-    """The seed, drawn at random by default; the description is the error for a wrong value."""
+    """The seed, drawn at random by default; a description is the error for a wrong value."""
 
     seed: str = Field(
-        "", pattern=r"^\d{1,9}$", description="is not a whole number of at most 9 digits"
+        "", pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"
     )
 
 
 class Chaos(Seed):
     """Options of `make chaos`. Processes are the default mode, because only their connections can
-    be cut."""
+    be cut. With DECK=kills each part of the stack is killed once, and MINUTES is ignored."""
 
     minutes: str = Field("5", pattern=MINUTES, description=NO_MINUTES)
     mode: Mode = Mode.LOCAL
@@ -42,20 +42,16 @@ class Chaos(Seed):
     reports_dir: str = "reports"
 
 
-class Simulation(BaseModel):
-    """Options of `make simulate`; KINDS limits the strikes."""
+class Simulation(Seed):
+    """Options of `make simulate`: MINUTES of histories, or HISTORIES of them, with seeds from SEED
+    on; KINDS limits the strikes."""
 
     minutes: str = Field("10", pattern=MINUTES, description=NO_MINUTES)
-    seed: str = Field(
-        "", pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"
-    )
     histories: str = Field(
         "", pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on"
     )
     kinds: str = Field(
-        "",
-        pattern="^[a-z_]+(,[a-z_]+)*$",
-        description="is not a list such as cancel,reset",
+        "", pattern="^[a-z_]+(,[a-z_]+)*$", description="is not a list such as cancel,reset"
     )
 
 
@@ -69,6 +65,9 @@ class Mutants(BaseModel):
     )
 
 
+SUITES: dict[str, type[BaseModel]] = {"chaos": Chaos, "simulation": Simulation, "mutants": Mutants}
+
+
 def test(root: Path, environ: Mapping[str, str]) -> int:
     """Run every automated test, side by side; with ARGS for pytest, one after the other."""
     given = environ.get("ARGS", "")
@@ -79,30 +78,11 @@ def test(root: Path, environ: Mapping[str, str]) -> int:
     return run(root, "pytest", words or SIDE_BY_SIDE)
 
 
-def chaos(root: Path, environ: Mapping[str, str]) -> int:
-    """Strike a separate stack for MINUTES from a SEED; return 0 if no rule was broken, else 1.
-
-    With DECK=kills each part of the stack is killed once, and MINUTES is ignored.
-    """
-    given = options(Chaos, environ)
-    mode = Mode.LOCAL if given.mode is Mode.AUTO else given.mode
-    words = ["--minutes", given.minutes, "--deck", given.deck, "--mode", mode]
-    seed = ["--seed", given.seed] if given.seed else []
-    return run(root, "tests.chaos", [*words, "--reports", given.reports_dir, *seed])
-
-
-def simulate(root: Path, environ: Mapping[str, str]) -> int:
-    """Run MINUTES of histories, or HISTORIES of them, with seeds from SEED on; return 0 if no rule
-    was broken, else 1."""
-    given = options(Simulation, environ).model_dump()
-    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
-    return run(root, "tests.simulation", words)
-
-
-def mutants(root: Path, environ: Mapping[str, str]) -> int:
-    """Run and judge mutants; return 0 if the judge convicts each as expected, else 1."""
-    only = options(Mutants, environ).only
-    return run(root, "tests.mutants", ["--only", only] if only else [])
+def suite(root: Path, name: str, environ: Mapping[str, str]) -> int:
+    """Run a suite of SUITES with its options; return 0 if no rule was broken, else 1."""
+    given = options(SUITES[name], environ).model_dump()
+    words = [(f"--{each.replace('_', '-')}", value) for each, value in given.items() if value]
+    return run(root, f"tests.{name}", [word for pair in words for word in pair])
 
 
 def run(root: Path, module: str, words: Sequence[str] = ()) -> int:

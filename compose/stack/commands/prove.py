@@ -81,7 +81,7 @@ def _jobs(proof: Proof, name: str, run: Run, **given: str) -> int:
 def _chaos(proof: Proof, name: str, **given: str) -> int:
     """Run chaos, which starts its own stack."""
     there = {"MODE": proof.mode, "REPORTS_DIR": str(proof.folder / name), "SEED": proof.seed}
-    return develop.chaos(proof.root, there | given)
+    return develop.suite(proof.root, "chaos", there | given)
 
 
 # The judge knows them by their names.
