@@ -24,15 +24,17 @@ MOCKS = {"MOCKS": "on", "MOCK_SPEED": "100"}
 QUICK = MOCKS | {"MOCK_IMAGE_SECONDS": "10", "MOCK_VIDEO_SECONDS": "20"}
 # Some milliseconds each, so that the rest of a job is measured.
 SWIFT = MOCKS | {"MOCK_IMAGE_SECONDS": "0.3", "MOCK_VIDEO_SECONDS": "0.5"}
-# Each part with the number of workers that it needs, the options that it takes, and its mocks.
-PARTS: dict[str, tuple[int, set[str], Mapping[str, str]]] = {
-    "handover": (1, {"runs", "jobs"}, QUICK),
-    "takeover": (2, {"runs", "seed", "moment"}, QUICK),
-    "waiting": (1, {"levels", "window"}, QUICK),
-    "intake": (1, {"runs"}, QUICK),
-    "flood": (1, {"jobs"}, MOCKS),
-    "throughput": (1, {"runs", "jobs"}, SWIFT),
+# Each part with the number of workers that it needs, and its mocks.
+PARTS: dict[str, tuple[int, Mapping[str, str]]] = {
+    "handover": (1, QUICK),
+    "takeover": (2, QUICK),
+    "waiting": (1, QUICK),
+    "intake": (1, QUICK),
+    "flood": (1, MOCKS),
+    "throughput": (1, SWIFT),
 }
+# They run once: what waits in the semaphore stays there.
+ONCE = ("waiting", "flood")
 
 
 def _parts(value: str) -> list[str]:
@@ -42,23 +44,12 @@ def _parts(value: str) -> list[str]:
     return [part for part in PARTS if part in names or not names]
 
 
-NUMBER, NO_NUMBER = r"^0*[1-9]\d{0,8}$", "is not a whole number from 1 on"
-SEVERAL, NOT_SEVERAL = r"^(0*[1-9]\d{1,4}|0*[2-9])$", "is not a whole number from 2 on"
-
-
 class Options(BaseModel):
-    """The chosen parts and their options; a field's description is the error for a wrong value."""
+    """The chosen parts, and how often each runs; the description is the error for a wrong value."""
 
     only: Annotated[list[str], BeforeValidator(_parts)] = list(PARTS)
-    runs: str = Field("", pattern=NUMBER, description=NO_NUMBER)
-    seed: str = Field("", pattern=NUMBER, description=NO_NUMBER)
-    jobs: str = Field("", pattern=SEVERAL, description=NOT_SEVERAL)
-    window: str = Field("", pattern=SEVERAL, description=NOT_SEVERAL)
-    levels: str = Field(
-        "", pattern=r"^\d{1,5}(,\d{1,5})*$", description="is not a list such as 100,1000"
-    )
-    moment: str = Field(
-        "", pattern="^[a-z ]+$", description="is not the name of a moment, such as image running"
+    runs: str = Field(
+        "", pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on"
     )
 
 
@@ -72,9 +63,8 @@ def bench(root: Path, environ: Mapping[str, str]) -> int:
     folder = load(root, {}).reports_dir / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for part in asked.only:
         say(f"{part} …")
-        workers, known, mocks = PARTS[part]
-        given = asked.model_dump(include=known, exclude_defaults=True)
-        words = [word for name, value in given.items() for word in (f"--{name}", value)]
+        workers, mocks = PARTS[part]
+        words = ["--runs", asked.runs] if asked.runs and part not in ONCE else []
         data = Path(tempfile.mkdtemp(prefix="genvideo-bench-"))
         settings = own_settings(root, data, workers=workers, mocks=mocks)
         stack = Local(settings)
