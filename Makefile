@@ -51,7 +51,7 @@ simulate: FORCE ## run thousands of histories in virtual time, without a server:
 	$(stack) simulate
 mutants: FORCE ## break the product in some fifty ways, and see each convicted by the judge: ONLY=name,name
 	$(stack) mutants
-fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name, ON=comfyui|kling|both
+fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name
 	$(stack) fault
 faults: FORCE ## list the armed faults, or all presets
 	$(stack) faults

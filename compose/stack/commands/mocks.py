@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator
 from compose.stack.asking import api, call
 from compose.stack.given import options
 from compose.stack.output import StackError, say, table
-from compose.stack.services import IMAGE, VIDEO, Service
+from compose.stack.services import Service
 from compose.stack.settings import Settings
 
 
@@ -23,25 +23,23 @@ def _plan(value: str) -> object:
 
 
 class Fault(BaseModel):
-    """A rule, a plan or the name of a preset, and which mocks take it."""
+    """A rule, a plan or the name of a preset."""
 
     rule: Annotated[object, BeforeValidator(_plan)] = None
     preset: str = ""
-    on: Literal["comfyui", "kling", "both"] = "both"
 
 
 def arm(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks that ON names."""
+    """Add RULE (JSON: a rule, or a plan) or PRESET (a name) to the mocks in use."""
     asked = options(Fault, environ)
     if (asked.rule is None) == (asked.preset == ""):
         raise StackError(
             "make fault needs PRESET= or RULE='{…}', one of the two; make faults lists presets"
         )
     plan = {"preset": asked.preset} if asked.preset else asked.rule
-    chosen = {"comfyui": [IMAGE], "kling": [VIDEO], "both": _there(settings)}
-    answers = [_call(settings, service, "POST", plan) for service in chosen[asked.on]]
+    answers = [_call(settings, service, "POST", plan) for service in _there(settings)]
     if not any(rule["applies"] for answer in answers for rule in answer["rules"]):
-        raise StackError(f"nothing is armed: no rule applies to ON={asked.on}")
+        raise StackError("nothing is armed: no rule applies to a mock in use")
     show(settings)
 
 
@@ -82,8 +80,6 @@ def _there(settings: Settings) -> list[Service]:
 
 
 def _call(settings: Settings, service: Service, method: str, plan: object = None) -> Any:
-    if service not in _there(settings):
-        raise StackError(f"the {service.mock} service is real, and only mocks have faults")
     return call(f"{settings.url(service.port)}/admin/faults", plan, method=method)
 
 

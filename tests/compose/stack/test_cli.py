@@ -70,8 +70,8 @@ def test_complaint_is_coloured_only_on_a_terminal(
         ),
         (
             mocks.arm,
-            {"RULE": "{", "ON": "all"},
-            ("is not JSON", "ON=all (environment) is not one of"),
+            {"RULE": "{"},
+            ("RULE={ (environment) is not JSON",),
         ),
     ],
 )

@@ -26,8 +26,8 @@ def mock(listener: Listener) -> Listener:
 
 @pytest.fixture
 def both(mock: Listener, settings: Load) -> Settings:
-    """Settings under which the stand-in is the video service, and nobody the image service."""
-    return settings(KLING_PORT=mock.port, COMFYUI_PORT="1")
+    """Settings under which the stand-in is the video service, and the image service is real."""
+    return settings(MOCKS="video", COMFYUI_URL="http://a", KLING_PORT=mock.port)
 
 
 @pytest.mark.parametrize(
@@ -41,35 +41,32 @@ def both(mock: Listener, settings: Load) -> Settings:
 def test_rule_goes_to_its_mock(
     mock: Listener, both: Settings, environ: dict[str, str], plan: object
 ) -> None:
-    with pytest.raises(StackError, match=r":1/admin/faults does not answer") as caught:
-        mocks.arm(both, environ | {"ON": "kling"})
-    assert caught.value.status == UNREACHABLE
-    assert [(call.method, call.body) for call in mock.calls] == [("POST", plan)]
+    mocks.arm(both, environ)
+    mocks.clear(both)
+    assert [call.method for call in mock.calls] == ["POST", "GET", "DELETE"]
+    assert mock.calls[0].body == plan
 
 
 def test_refusal_of_the_mock_is_passed_on(both: Settings) -> None:
     with pytest.raises(StackError, match="faults refuses: rule #1: where: missing") as caught:
-        mocks.arm(both, {"RULE": '{"do": "lose"}', "ON": "kling"})
+        mocks.arm(both, {"RULE": '{"do": "lose"}'})
     assert caught.value.status == USAGE
 
 
 def test_plan_without_a_rule_for_the_mock_is_refused(both: Settings, mock: Listener) -> None:
     mock.answer = lambda _: (200, {"rules": [RULE | {"applies": False}], "presets": PRESETS})
-    with pytest.raises(StackError, match="nothing is armed: no rule applies to ON=kling") as caught:
-        mocks.arm(both, {"PRESET": "lost-callbacks", "ON": "kling"})
+    with pytest.raises(StackError, match="nothing is armed: no rule applies to a mock") as caught:
+        mocks.arm(both, {"PRESET": "lost-callbacks"})
     assert caught.value.status == USAGE
 
 
 def test_armed_rules_are_listed_with_their_hits(
     mock: Listener, both: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Both services on one stand-in: settings refuse that, so it is put in behind their back.
-    ports = {**both.ports, "COMFYUI_PORT": mock.server_port}
-    found = both.model_copy(update={"ports": ports})
-    mocks.show(found)
-    assert "mock-kling    r     callback.lose  2" in capsys.readouterr().out
+    mocks.show(both)
+    assert "mock-kling  r     callback.lose  2" in capsys.readouterr().out
     mock.answer = lambda _: (200, {"rules": [], "presets": PRESETS})
-    mocks.show(found)
+    mocks.show(both)
     assert "lost-callbacks  none come" in capsys.readouterr().out
 
 
@@ -80,7 +77,6 @@ def test_armed_rules_are_listed_with_their_hits(
         ({"RULE": "{}", "PRESET": "x"}, "or RULE="),
         ({"RULE": "{oops"}, "is not JSON: "),
         ({"RULE": "[" * 100_000}, "is not JSON: "),
-        ({"RULE": "{}", "ON": "everything"}, "is not one of: comfyui, kling, both"),
     ],
 )
 def test_usage(settings: Load, environ: dict[str, str], said: str) -> None:
@@ -93,16 +89,9 @@ def test_faults_need_mocks(settings: Load) -> None:
     found = settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b")
     with pytest.raises(StackError, match="the mocks are switched off"):
         mocks.show(found)
-
-
-def test_with_one_real_service_the_other_mock_is_armed(mock: Listener, settings: Load) -> None:
-    real = {"MOCKS": "video", "COMFYUI_URL": "http://a"}
-    found = settings(**real, KLING_PORT=mock.port, COMFYUI_PORT="1")
-    mocks.arm(found, {"PRESET": "x"})
-    mocks.clear(found)
-    assert [call.method for call in mock.calls] == ["POST", "GET", "DELETE"]
-    with pytest.raises(StackError, match="the image service is real, and only mocks have"):
-        mocks.arm(found, {"PRESET": "x", "ON": "comfyui"})
+    with pytest.raises(StackError, match=r":1/admin/faults does not answer") as caught:
+        mocks.arm(settings(COMFYUI_PORT="1"), {"PRESET": "x"})
+    assert caught.value.status == UNREACHABLE
 
 
 @pytest.mark.parametrize(
