@@ -54,11 +54,7 @@ class Order(BaseModel):
 
 
 def create_app(settings: SpeechMockSettings) -> FastAPI:
-    config = CallingConfig(
-        speed=settings.mock_speed,
-        seconds=settings.mock_speech_seconds,
-        result_days=settings.mock_result_days,
-    )
+    config = CallingConfig(speed=settings.mock_speed, seconds=settings.mock_speech_seconds)
     mock = Mock("speech", settings, config=config, refusal=refuse)
 
     async def make(generation: Generation) -> str:

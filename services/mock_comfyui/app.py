@@ -13,7 +13,7 @@ from services.mock_comfyui.prompts.validation import NoGraph
 from services.mock_comfyui.queue.prompt_queue import PromptQueue
 from services.mock_comfyui.queue.run import Saver
 from services.mock_comfyui.routes import router
-from services.mock_comfyui.settings import ComfyuiSettings, initial_config, native_config
+from services.mock_comfyui.settings import ComfyuiConfig, ComfyuiSettings, native_config
 from services.mock_core.app import MEBIBYTE, build_app
 from services.mock_core.mock import Mock
 from services.mock_core.problems import problem_reply
@@ -42,13 +42,8 @@ def create_app(
     settings: ComfyuiSettings, *, checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
 ) -> FastAPI:
     """Create the app; `checkpoints` are the models of the native wire."""
-    mock = Mock(
-        "image",
-        settings,
-        config=initial_config(settings),
-        refusal=refuse,
-        at_once=settings.comfyui_workers,
-    )
+    config = ComfyuiConfig(speed=settings.mock_speed, seconds=settings.mock_image_seconds)
+    mock = Mock("image", settings, config=config, refusal=refuse)
     maker = ImageMaker(mock.files)
     mock.runner.make = maker.make
     wipe_temp(mock.files)

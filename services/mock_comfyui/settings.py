@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 class ComfyuiSettings(MockSettings):
     comfyui_port: Port = 6889
     mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 30)
-    # How many run at once; 0: any number. The native wire runs one, as a real server does.
-    comfyui_workers: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class NativeConfig(Part):
@@ -47,14 +45,6 @@ class NativeConfig(Part):
 
 class ComfyuiConfig(RuntimeConfig):
     native: NativeConfig = NativeConfig()
-
-
-def initial_config(settings: ComfyuiSettings) -> ComfyuiConfig:
-    return ComfyuiConfig(
-        speed=settings.mock_speed,
-        seconds=settings.mock_image_seconds,
-        result_days=settings.mock_result_days,
-    )
 
 
 def native_config(mock: "Mock") -> NativeConfig:

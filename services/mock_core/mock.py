@@ -18,7 +18,7 @@ from services.mock_core.settings import CallingConfig, MockSettings, RuntimeConf
 from shared.http.problems import Shape
 
 _JOURNAL_ROWS = 5_000
-_MEGABYTE = 1_000_000
+_FILE_BYTES = 32_000_000
 Hook = Callable[[], None]
 
 
@@ -35,7 +35,6 @@ class Mock:
         *,
         config: RuntimeConfig,
         refusal: Shape,
-        at_once: int = 0,
     ) -> None:
         self.service, self.settings = service, settings
         self.config, self.refusal = config, refusal
@@ -67,7 +66,7 @@ class Mock:
         on_disk = settings.mock_ledger == "disk"
         self.disk = Disk(settings.data_dir / "mocks" / service) if on_disk else None
         self.clock = Clock(settings.mock_speed)
-        self.files = FileStore(settings.mock_file_megabytes * _MEGABYTE, self.clock, self.disk)
+        self.files = FileStore(_FILE_BYTES, self.clock, self.disk)
         calls_back = isinstance(config, CallingConfig)
         points = frozenset(Where) - (set() if calls_back else {Where.CALLBACK})
         self.plan = FaultPlan(
@@ -76,9 +75,7 @@ class Mock:
         self.plan.on_hit = lambda fault: faults.labels(fault.kind.where, fault.kind.do).inc()
         self.ledger, self.jobs = Ledger(keep), JobIndex(keep)
         self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_ROWS)
-        self.runner = Runner(
-            self.ledger, self.plan, clock=self.clock, seconds=config.seconds, at_once=at_once
-        )
+        self.runner = Runner(self.ledger, self.plan, clock=self.clock, seconds=config.seconds)
         self.runner.listen(
             lambda it: changes.labels("vanished" if it.vanished else str(it.state)).inc()
         )

@@ -1,7 +1,6 @@
 """Run generations from acceptance to their end; every change of state passes through here."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -76,7 +75,7 @@ class Runner:
     make: Callable[[Generation], Awaitable[str]]
 
     def __init__(
-        self, ledger: Ledger, plan: FaultPlan, *, clock: Clock, seconds: DelaySpec, at_once: int = 0
+        self, ledger: Ledger, plan: FaultPlan, *, clock: Clock, seconds: DelaySpec
     ) -> None:
         self.ledger = ledger
         self.seconds = seconds
@@ -86,7 +85,6 @@ class Runner:
         self._listeners: list[Listener] = []
         self._runs: dict[Generation, asyncio.Task[None]] = {}
         self._accepting: set[asyncio.Task[None]] = set()
-        self._capacity = asyncio.Semaphore(at_once) if at_once else None
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` after every change of state, and when a generation vanishes; it must
@@ -167,21 +165,20 @@ class Runner:
         making = asyncio.ensure_future(self.make(generation))
         try:
             await self._clock.sleep(planned.seconds * _QUEUED_SHARE)
-            async with self._capacity or contextlib.nullcontext():
-                run_for = planned.seconds * (1 - _QUEUED_SHARE)
-                self.begin(generation, run_for, stick_at=planned.stick_at)
-                if planned.stick_at is not None:
-                    # It keeps its place until it is cancelled.
-                    await forever
-                if planned.vanish_at is not None:
-                    await self._clock.sleep(run_for * planned.vanish_at / 100)
-                    self.vanish(generation)
-                elif planned.fail_at is not None:
-                    await self._clock.sleep(run_for * planned.fail_at / 100)
-                    self.end(generation, State.FAILED, error=planned.fail_message)
-                else:
-                    await self._clock.sleep(run_for)
-                    await self._finish(generation, making)
+            run_for = planned.seconds * (1 - _QUEUED_SHARE)
+            self.begin(generation, run_for, stick_at=planned.stick_at)
+            if planned.stick_at is not None:
+                # Until it is cancelled.
+                await forever
+            if planned.vanish_at is not None:
+                await self._clock.sleep(run_for * planned.vanish_at / 100)
+                self.vanish(generation)
+            elif planned.fail_at is not None:
+                await self._clock.sleep(run_for * planned.fail_at / 100)
+                self.end(generation, State.FAILED, error=planned.fail_message)
+            else:
+                await self._clock.sleep(run_for)
+                await self._finish(generation, making)
         finally:
             making.cancel()
 

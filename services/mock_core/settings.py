@@ -57,8 +57,6 @@ class MockSettings(BaseSettings):
     mock_services: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*$")] = (
         "image,video"
     )
-    mock_file_megabytes: Annotated[int, Field(ge=1, le=4096)] = 32
-    mock_result_days: Annotated[float, Field(gt=0)] = 30.0
     mock_keep_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
     # disk: ledger and files are in DATA_DIR/mocks and outlive the process.
     mock_ledger: Literal["memory", "disk"] = "memory"
@@ -78,7 +76,7 @@ class RuntimeConfig(Part):
 
     speed: Annotated[float, Field(gt=0, le=1_000_000)]
     seconds: Delay
-    result_days: Annotated[float, Field(gt=0)]
+    result_days: Annotated[float, Field(gt=0)] = 30.0
 
     def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
         """Return a copy with these members changed; raise a validation error that names each

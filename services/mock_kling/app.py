@@ -10,14 +10,14 @@ from services.mock_core.mock import Mock
 from services.mock_core.settings import called
 from services.mock_kling import native
 from services.mock_kling.routes import refuse, router
-from services.mock_kling.settings import KlingSettings, config_of, initial_config
+from services.mock_kling.settings import KlingConfig, KlingSettings, config_of
 from services.mock_kling.tasks import WORDING, WORDS, Account, units
 from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
 
 
 def create_app(settings: KlingSettings) -> FastAPI:
-    config = initial_config(settings)
+    config = KlingConfig(speed=settings.mock_speed, seconds=settings.mock_video_seconds)
     mock = Mock("video", settings, config=config, refusal=refuse)
     maker = VideoMaker(mock.files, hosts=called(settings.mock_picture_hosts))
     mock.runner.make = maker.make

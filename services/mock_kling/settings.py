@@ -11,17 +11,10 @@ from services.mock_core.settings import Called, CallingConfig, MockSettings, Par
 if TYPE_CHECKING:
     from services.mock_core.mock import Mock
 
-Duplicates = Literal["reject", "first", "accept"]
-Places = Annotated[int, Field(ge=0, le=100_000)]
-
 
 class KlingSettings(MockSettings):
     kling_port: Port = 16882
     mock_video_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 70)
-    # The answer to a second submit of one external_task_id, which the vendor does not document.
-    kling_duplicates: Duplicates = "reject"
-    # How many tasks may be open before 1303; 0: any number.
-    kling_places: Places = 0
     # Beside this machine: allowed hosts of callbacks and of pictures.
     mock_callback_hosts: Called = ""
     mock_picture_hosts: Called = ""
@@ -29,7 +22,7 @@ class KlingSettings(MockSettings):
 
 # These guard nothing; a caller has to sign with something.
 DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
-DEFAULT_API_KEY = "api-key-kling-mock"
+DEFAULT_API_KEY, DEFAULT_ACCESS_KEY = "api-key-kling-mock", "mock-access-key"
 
 Key = Annotated[str, Field(min_length=1, max_length=255)]
 # Who answers at this address: the API, that of a region without these keys, a web site, or a host
@@ -50,30 +43,22 @@ class LookUp(Part):
 class KlingConfig(CallingConfig):
     """The configuration of the service.
 
-    `clock_skew`: seconds by which the clock that checks tokens and dates replies is ahead. The keys
-    are those of the vendor's own wire: an API key, and two keys of a JWT. `public_callbacks`:
-    refuse addresses that only this machine or its network has.
+    `duplicates`: the answer to a second submit of one external_task_id, which the vendor does not
+    document. `places`: how many tasks may be open before 1303; 0: any number. `clock_skew`: seconds
+    by which the clock that checks tokens and dates replies is ahead. The keys are those of the
+    vendor's own wire: an API key, and two keys of a JWT. `public_callbacks`: refuse addresses that
+    only this machine or its network has.
     """
 
-    duplicates: Duplicates
-    places: Places
+    duplicates: Literal["reject", "first", "accept"] = "reject"
+    places: Annotated[int, Field(ge=0, le=100_000)] = 0
     look_up: LookUp = LookUp()
     public_callbacks: bool = False
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
     address: Address = "right"
     api_key: Key = DEFAULT_API_KEY
-    access_key: Key = "mock-access-key"
+    access_key: Key = DEFAULT_ACCESS_KEY
     secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY
-
-
-def initial_config(settings: KlingSettings) -> KlingConfig:
-    return KlingConfig(
-        speed=settings.mock_speed,
-        seconds=settings.mock_video_seconds,
-        result_days=settings.mock_result_days,
-        duplicates=settings.kling_duplicates,
-        places=settings.kling_places,
-    )
 
 
 def config_of(mock: "Mock") -> KlingConfig:

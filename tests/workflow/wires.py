@@ -8,7 +8,11 @@ from typing import Any
 
 from temporalio.client import Client
 
-from services.mock_kling.settings import KlingSettings, initial_config
+from services.mock_kling.settings import (
+    DEFAULT_ACCESS_KEY,
+    DEFAULT_API_KEY,
+    DEFAULT_SECRET_KEY,
+)
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from tests.chaos.wires import VendorWire, vendor_wire
@@ -16,13 +20,12 @@ from tests.services.mock_core.serving import Json
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
 from tests.workflow.pipeline import Pipeline, pipeline
 
-_MOCK = initial_config(KlingSettings())
 # A token's half an hour is over at once where the mock's clock runs much faster than it does here.
-KLING: Json = {"video_api": "kling", "kling_api_key": _MOCK.api_key}
+KLING: Json = {"video_api": "kling", "kling_api_key": DEFAULT_API_KEY}
 SIGNED: Json = {
     "video_api": "kling",
-    "kling_access_key": _MOCK.access_key,
-    "kling_secret_key": _MOCK.secret_key,
+    "kling_access_key": DEFAULT_ACCESS_KEY,
+    "kling_secret_key": DEFAULT_SECRET_KEY,
 }
 
 # The prompt alone goes into the graph, as the rules of a test name it.

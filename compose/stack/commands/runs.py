@@ -26,9 +26,7 @@ _ANY = {
 }
 _ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
 # Settings that decide how jobs run. Ports and secrets of a stack do not belong to the run.
-_SHAPING = re.compile(
-    r"WORKERS|MOCKS|GATES|PIPELINES|MOCK_\w+|COMFYUI_WORKERS|KLING_PLACES|KLING_DUPLICATES|\w+_SECONDS"
-)
+_SHAPING = re.compile(r"WORKERS|MOCKS|GATES|PIPELINES|MOCK_\w+|\w+_SECONDS")
 
 
 class Switches(BaseModel):

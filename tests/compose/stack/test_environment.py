@@ -25,7 +25,7 @@ from compose.stack.output import USAGE, StackError
 from compose.stack.services import ALL, LOADTEST, NAMES, WORKER
 from compose.stack.settings import STACK_NAME, Settings
 from services.mock_core.settings import MockSettings
-from services.mock_kling.settings import KlingSettings, initial_config
+from services.mock_kling.settings import DEFAULT_API_KEY
 from shared.jobs.tokens import operator_key
 from shared.settings.common import Seconds
 from tests.compose.stack.conftest import ROOT, Load
@@ -227,7 +227,7 @@ def test_real_vendor_beside_a_mock_has_its_own_address_keys_and_deadlines(
 
 
 def test_stand_in_key_is_the_one_the_mock_accepts() -> None:
-    assert STAND_IN["KLING_API_KEY"] == initial_config(KlingSettings()).api_key
+    assert STAND_IN["KLING_API_KEY"] == DEFAULT_API_KEY
 
 
 def test_each_local_worker_has_its_own_port(settings: Load) -> None:
@@ -409,7 +409,7 @@ WRONG = {
     "DRAIN_SECONDS": "1_0",
     "SEMAPHORE_CAPACITY": "-1",
     "MOCK_IMAGE_SECONDS": "long",
-    "KLING_PLACES": "-1",
+    "MOCK_VIDEO_SECONDS": "-1",
     "MOCK_CALLBACK_HOSTS": "http://receiver:8001",
     "MOCK_PICTURE_HOSTS": "pictures:x",
     "KLING_WEBHOOK_SECRET": "whsec_no-base64-at-all",
@@ -457,7 +457,7 @@ def test_every_mistake_of_a_model_is_reported_once_with_its_origin(
         {"MOCK_SPEED": "0.5", "API_MAX_SOCKETS": "1", "GATES": "image,video", "API_ORIGINS": "*"},
         {"MOCK_SPEED": "100000", "PAYLOAD_KEY": KEY, "CALLBACK_SECRET": f"{'x' * 32},{'y' * 32}"},
         {"TEMPORAL_TLS": "false", "TEMPORAL_NAMESPACE": "mine"},
-        REAL | {"KLING_PLACES": "-1"},
+        REAL | {"MOCK_VIDEO_SECONDS": "-1"},
         {"BIND_ADDRESS": "0.0.0.0", "API_TOKEN": TOKEN},
         {"BIND_ADDRESS": "0.0.0.0", "API_BIND_ADDRESS": "127.0.0.2"},
         {"CALLBACK_BIND_ADDRESS": "0.0.0.0"},

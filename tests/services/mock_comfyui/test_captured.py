@@ -36,8 +36,8 @@ BAD_MODEL = {
 
 @pytest.fixture
 async def real() -> AsyncIterator[Service]:
-    """A server without models that runs one prompt after another, as the captured one did."""
-    settings = comfyui(comfyui_workers=1).state.mock.settings
+    """A server without models, as the captured one."""
+    settings = comfyui().state.mock.settings
     async with running(create_app(settings, checkpoints=())) as service:
         yield service
 

@@ -129,15 +129,6 @@ async def test_most_in_flight_is_exact(image_mock: Service) -> None:
     assert (stats["max_in_flight"], stats["in_flight"], stats["accepted"]) == (7, 1, 8)
 
 
-async def test_workers_limit_the_running_jobs() -> None:
-    async with running(comfyui(comfyui_workers=1)) as service:
-        await service.arm({"where": "start", "do": "stick", "match": {"prompt": "first"}})
-        first = await _submit(service, "a.1", prompt="first")
-        second = await _submit(service, "b.1", prompt="second")
-        await service.until(f"/img/status/{first}", lambda it: it["status"] == "running")
-        assert (await service.json(f"/img/status/{second}"))["status"] == "queued"
-
-
 async def test_token_of_the_caller_is_in_the_ledger(image_mock: Service) -> None:
     await image_mock.post(
         "/img/submit", {"prompt": "x", "client_id": "a.1"}, **{"X-Slot-Token": "41"}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from tests.services.mock_core.serving import Receiver, Service, kling, running
-from tests.services.mock_kling.client import TASK, end, submit
+from tests.services.mock_kling.client import TASK, configure, end, submit
 
 
 async def test_submit_becomes_a_video_of_that_picture(video_mock: Service) -> None:
@@ -73,7 +73,8 @@ async def test_duplicate_is_rejected_answered_with_the_first_or_run_again(
     picture_url: str,
 ) -> None:
     for manner, status, accepted in (("reject", 400, 1), ("first", 202, 1), ("accept", 202, 2)):
-        async with running(kling(kling_duplicates=manner)) as service:
+        async with running(kling()) as service:
+            await configure(service, duplicates=manner)
             first, second = [await submit(service, image_url=picture_url) for _ in range(2)]
             assert second.status_code == status
             assert (first.json() == second.json()) is (manner == "first")
