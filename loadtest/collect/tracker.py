@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from typing import Any
 
-from loadtest.times import instant
 from loadtest.wire.api import Api, Feed
 from loadtest.wire.http import Unreachable
 
@@ -21,8 +20,6 @@ class Tracker:
         self.counts: Counter[str] = Counter()
         self.open: set[str] = set()
         self.refused = 0
-        self.fastest: float | None = None
-        """Seconds from start to end of the quickest job so far: what no queue can beat."""
         self.last_change = time.monotonic()
         self._frames: list[dict[str, Any]] = []
         self._expected: set[str] = set()
@@ -55,13 +52,7 @@ class Tracker:
         self.jobs[job["job_id"]] = job
         if job.get("status") in ENDED:
             self.open.discard(job["job_id"])
-            self._time(job)
         self.touch()
-
-    def _time(self, job: dict[str, Any]) -> None:
-        began, ended = instant(job.get("started_at")), instant(job.get("finished_at"))
-        if began is not None and ended is not None and job.get("status") == "succeeded":
-            self.fastest = min(ended - began, self.fastest or ended - began)
 
     def touch(self) -> None:
         self.last_change = time.monotonic()

@@ -81,14 +81,9 @@ def display(console: Console, stages: tuple[int, ...]) -> Display:
     return Bars(console, stages) if console.is_terminal else Display(console, stages)
 
 
-def news(tracker: Tracker, total: int, *, began: float, limit: int) -> str:
-    """Describe a stage: the time left at the rate so far, and the least that it could be, which is
-    the quickest job for each that has not ended."""
-    counts, ended, remaining = tracker.counts, tracker.ended, "left –"
-    if ended:
-        left = (time.monotonic() - began) / ended * (total - ended)
-        ideal = tracker.fastest * (total - ended) / limit if tracker.fastest else None
-        remaining = f"left {duration(left)} (ideal {duration(ideal)})"
+def news(tracker: Tracker, total: int, *, began: float) -> str:
+    """Describe a stage, with the time left at the rate so far."""
+    counts, ended, running = tracker.counts, tracker.ended, tracker.counts["running"]
+    left = (time.monotonic() - began) / ended * (total - ended) if ended else None
     bad = counts["failed"] + counts["degraded"] + counts["cancelled"] + tracker.refused
-    running = counts["running"]
-    return f"submitted {tracker.accepted}, at once {running}, bad {bad}, {remaining}"
+    return f"submitted {tracker.accepted}, at once {running}, bad {bad}, left {duration(left)}"

@@ -33,7 +33,6 @@ class Stage:
         self.tag = f"load-{self._run_id}-{number + 1}"
         self.tracker = Tracker(self.tag)
         self.why = "done"
-        self._limit = 1
         self._folder, self._plan = folder, plan
         self._api, self._pipeline = stack.api, stack.pipeline
         self._feed = Feed(
@@ -50,7 +49,6 @@ class Stage:
         """Run to the end of the last job, or until it is given up; `why` then says which."""
         began_at, began = time.time(), time.monotonic()
         slots = await self._slots()
-        self._limit = int((slots or {}).get("limit") or 1)
         display.begin(self.number, self.jobs)
         async with background(self._feed.run(), self._poller.run(), self._sample()):
             await self._until_ended(display, stop, began=began)
@@ -89,8 +87,7 @@ class Stage:
             await asyncio.gather(submitting, return_exceptions=True)
 
     def _show(self, display: Display, began: float) -> None:
-        text = news(self.tracker, self.jobs, began=began, limit=self._limit)
-        display.show(self.tracker.ended, text)
+        display.show(self.tracker.ended, news(self.tracker, self.jobs, began=began))
 
     def _given_up(self, stop: asyncio.Event, began: float) -> str | None:
         now, away = time.monotonic(), self._poller.away_since
