@@ -101,7 +101,6 @@ API = Service(
 LOADTEST = Service("loadtest", "", 0, "load test", "loadtest.settings:Settings", client=True)
 
 ALL = (TEMPORAL, IMAGE, VIDEO, SEMAPHORE, WORKER, CALLBACK, API)
-MOCKS = (IMAGE, VIDEO)
 
 
 @cache

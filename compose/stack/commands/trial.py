@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from compose.stack import checks, modes
-from compose.stack.asking import Unanswered, api, call
+from compose.stack.asking import Unanswered, api
 from compose.stack.commands import lifecycle
 from compose.stack.output import UNREACHABLE, VERDICT, StackError, agreed, complain, paint, say
-from compose.stack.services import API, MOCKS
+from compose.stack.services import API
 from compose.stack.settings import Settings
 
 ORDER = {"PROMPT": "a red fox in fresh snow looks up", "STYLE": "ink on paper"}
@@ -115,12 +115,5 @@ def _report(settings: Settings, record: Mapping[str, Any]) -> Iterator[str]:
     yield f"accepted by the {'vendors' if settings.real else 'mocks'}: {accepted}"
     for generation, units in record.get("units", {}).items():
         yield f"charged: {units} units for {generation}"
-    if mocks := [mock for mock in MOCKS if mock.mock in settings.mocks]:
-        ledgers = (call(f"{settings.url(mock.port)}/admin/ledger") for mock in mocks)
-        rows = [row for ledger in ledgers for row in ledger]
-        mine = [row for row in rows if str(row["external_id"]).startswith(f"{record['job_id']}.")]
-        paid = sum(row["charged"] for row in mine)
-        printed = f"{paid} of {len(mine)} would have been charged"
-        yield f"{printed}: the {mocks[0].mock} service is a mock" if settings.real else printed
     if settings.real and not record.get("units"):
         yield "charged: no vendor reports it; look into its account"
