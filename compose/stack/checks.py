@@ -23,7 +23,6 @@ VENDORS_SECONDS = 120.0
 OWNER_SECONDS = 60.0
 REPLAY_SECONDS = 300.0
 ANYWAY = "VENDOR_CHECKS=off skips this check"
-RECEIVER = "receiver"
 # At most this many open jobs are counted.
 _MOST = 100
 # The packages that the runs' code depends on; another version of the SDK is other code, too.
@@ -204,30 +203,22 @@ def vendors_note(settings: Settings) -> Note:
 
 
 def vendors(start: Start) -> Iterator[Finding]:
-    """Check real vendors before a job can be submitted to them; mocks only if they run."""
-    real = start.settings.real
+    """Check real vendors before a job can be submitted to them, unless a running stack has checked
+    them with the same settings; mocks only if they run."""
+    settings, real = start.settings, start.settings.real
     if start.only_look:
         if start.before or real:
             receiver = any(unit.service == CALLBACK.name and unit.ready for unit in start.before)
             yield from examine(start.stack, () if start.before else real, receiver=receiver)[0]
-    elif asks_vendors(start):
+        return
+    worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
+    note = Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
+    if settings.vendor_checks == "on" and real and not (start.before and note.holds()):
         start.stack.prepare()
         found, _ = examine(start.stack, real, receiver=False)
         yield from found
         if all(each.good or not each.needed for each in found):
-            _checked_note(start.settings).write()
-
-
-def asks_vendors(start: Start) -> bool:
-    """True for real vendors, unless a running stack has checked them with the same settings."""
-    settings = start.settings
-    known = bool(start.before) and _checked_note(settings).holds()
-    return settings.vendor_checks == "on" and bool(settings.real) and not known
-
-
-def _checked_note(settings: Settings) -> Note:
-    worker = json.dumps(environment_of(settings, WORKER), sort_keys=True)
-    return Note(settings, "vendors", hashlib.sha256(worker.encode()).hexdigest())
+            note.write()
 
 
 def examine(
@@ -258,13 +249,6 @@ def examine(
         for each in said["findings"]
     ]
     return findings, said["offers"]
-
-
-def warn_about_receiver(stack: Stack) -> None:
-    """Warn if the running receiver does not answer at CALLBACK_URL."""
-    for each in examine(stack, receiver=True)[0]:
-        if each.what == RECEIVER and not each.good:
-            complain(f"{each}; until then polling finds the end of each video")
 
 
 def other_stacks(start: Start) -> Iterator[Finding]:

@@ -44,7 +44,6 @@ def up(settings: Settings, *, force: bool = False) -> None:
             start = checks.Start(
                 settings, stack, before, containers=stack.mode is Mode.DOCKER, force=force
             )
-            asks_vendors = checks.asks_vendors(start)
             checks.check(start)
             Saved(mode=stack.mode, overrides=dict(settings.overrides)).write(settings.run_dir)
             # Before the start, because a job may reach them while the services become ready.
@@ -58,8 +57,6 @@ def up(settings: Settings, *, force: bool = False) -> None:
         modes.wait(settings, stack)
         # Without an answer from Temporal nothing was replayed, and the services are not ready.
         checks.code_note(settings).write()
-        if asks_vendors and "CALLBACK_URL" in settings.values:
-            checks.warn_about_receiver(stack)
     status.urls(settings)
 
 

@@ -442,16 +442,5 @@ def test_vendors_are_checked_again_only_after_a_changed_setting(
         (moved, OURS, False),
     ):
         stack = vendors(GOOD)
-        assert checks.asks_vendors(Start(given, stack, before, containers=False)) is asked
         run(checks.vendors, given, stack, before=before)
         assert stack.asked == (ASK_DOCTOR if asked else [])
-
-
-def test_unreachable_receiver_is_reported_once_it_runs(capsys: Printed) -> None:
-    lost = {"check": "receiver", "verdict": "wrong", "says": "it can't be reached"}
-    stack = vendors(BAD, MAYBE, lost, status=VERDICT)
-    stack.prepare()
-    checks.warn_about_receiver(stack)
-    assert stack.asked == [("services.worker.doctor", "--receiver")]
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("receiver: it can't be reached; until then polling")
