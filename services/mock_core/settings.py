@@ -114,30 +114,26 @@ Secret = Annotated[str, AfterValidator(_secret)]
 class CallbackPolicy(Part):
     """`schedule` has the nominal seconds before each try; with `heed` the first 2xx ends it.
 
-    The vendor documents neither; one try is the default. There are two secrets during a rotation.
+    The vendor documents neither; one try is the default.
     """
 
     schedule: Annotated[tuple[Pause, ...], Field(min_length=1, max_length=50)] = (0.0,)
     heed: bool = True
     form: Literal["flat", "envelope"] = "flat"
     signing_secret: Secret | None = None
-    old_signing_secret: Secret | None = None
 
     def sign(self, delivery_id: str, body: bytes) -> dict[str, str]:
-        """Return Standard Webhooks' headers with a signature for each secret; none without a
-        secret."""
+        """Return Standard Webhooks' headers; none without a secret."""
         # Imported here for the same reason.
         from standardwebhooks.webhooks import Webhook
 
-        secrets = [each for each in (self.signing_secret, self.old_signing_secret) if each]
-        if not secrets:
+        if self.signing_secret is None:
             return {}
         now = datetime.now(UTC)
-        signatures = [Webhook(secret).sign(delivery_id, now, body.decode()) for secret in secrets]
         return {
             "webhook-id": delivery_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(signatures),
+            "webhook-signature": Webhook(self.signing_secret).sign(delivery_id, now, body.decode()),
         }
 
 

@@ -264,10 +264,8 @@ class FaultPlan:
                 found.append(hit)
         return tuple(found)
 
-    def trace(self, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
-        """Return the faults numbered above `after`, oldest first; the last `limit` of them."""
-        later = [row for row in self._trace if row.seq > after]
-        return [row.row() for row in (later if limit is None else later[-limit:])]
+    def trace(self) -> list[dict[str, Any]]:
+        return [row.row() for row in self._trace]
 
     def traced_plan(self) -> dict[str, Any]:
         """Return a plan without probabilities that injects the same faults into the same jobs."""
