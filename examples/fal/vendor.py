@@ -61,7 +61,7 @@ class FalVideos(Vendor):
         self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
         """The path of the new request below the queue's address: its id in the job's record."""
-        image = (await source.fitted(BOUNDS)).data
+        image = await source.fitted(BOUNDS)
         kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
         address = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
         inputs = {

@@ -34,7 +34,7 @@ from shared.pipeline.policies import (
     FETCH_TRIES,
 )
 from shared.pipeline.settings import PipelineWorkerSettings
-from shared.pipeline.vendor import Fitted, Vendor
+from shared.pipeline.vendor import Vendor
 from shared.store.assets import Assets
 from shared.store.folder import Folder
 from shared.store.protocol import Listed, Store
@@ -60,9 +60,9 @@ class Checker(ABC):
         Raises BadResult or WrongKind, and StorageFailed if it can't be checked now.
         """
 
-    async def fitted(self, path: Path, bounds: Any) -> Fitted:
+    async def fitted(self, path: Path, bounds: Any) -> bytes:
         """Return a stored file within a vendor's bounds; raise RefusedForGood or StorageFailed."""
-        return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
+        return await asyncio.to_thread(path.read_bytes)
 
 
 class _NotGiven(BadResult, code=BadResult.code, failure=BadResult.failure):
@@ -147,7 +147,7 @@ class Storage:
             raise StorageFailed(explained(error)) from None
         return Asset(size=size, sha256=digest, media_type=stage.file.media_type)
 
-    async def fitted(self, job_id: str, stage: str, bounds: Any) -> Fitted:
+    async def fitted(self, job_id: str, stage: str, bounds: Any) -> bytes:
         """Return the stored result of a stage within a vendor's bounds; as `Checker.fitted`."""
         try:
             found = await self._found(job_id, stage)

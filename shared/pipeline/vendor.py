@@ -87,14 +87,6 @@ class Vendor(Protocol):
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A file within a vendor's limits; `is_new`: it is our file in another form."""
-
-    data: bytes
-    is_new: bool
-
-
-@dataclass(frozen=True)
 class SourceFile:
     """The result of the stage before: our file, and an address of it.
 
@@ -103,7 +95,7 @@ class SourceFile:
     (how a file begins, by the kind's name); raises RefusedForGood if no address gives it one.
     """
 
-    fitted: Callable[[Any], Awaitable[Fitted]]
+    fitted: Callable[[Any], Awaitable[bytes]]
     address: Callable[[Mapping[str, bytes]], Awaitable[str]]
 
 

@@ -12,7 +12,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_videos
 from services.worker.vendors.findings import Verdict
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow
-from shared.pipeline.vendor import Fitted, VendorStatus
+from shared.pipeline.vendor import VendorStatus
 from tests.services.worker.vendors.stub import (
     Answer,
     StubVendor,
@@ -37,7 +37,7 @@ def settings_of(path: str = "examples.fal.vendor:FalVideos", **options: Any) -> 
 
 async def submit(vendor: StubVendor, **options: Any) -> str:
     async with vendor.client() as http:
-        picture = picture_at("x", fitted=Fitted(PNG, is_new=False))
+        picture = picture_at("x", fitted=PNG)
         videos = FalVideos(http, settings_of(**options))
         return await submit_usual(videos, picture, callback_url="https://us.example")
 

@@ -16,7 +16,6 @@ import structlog
 
 from shared.errors import BadResult, GenvideoError, RefusedForGood, StorageFailed, WrongKind
 from shared.pipeline import storage
-from shared.pipeline.vendor import Fitted
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +72,7 @@ class Checker(storage.Checker):
             {"path": str(path), "step": step, "kinds": list(kinds)}, f"The {step}", out
         )
 
-    async def fitted(self, path: Path, bounds: Bounds) -> Fitted:
+    async def fitted(self, path: Path, bounds: Bounds) -> bytes:
         """Return a stored picture within bounds, as another JPEG if needed.
 
         Raises RefusedForGood if that is impossible, and StorageFailed if it can't be read now.
@@ -85,9 +84,9 @@ class Checker(storage.Checker):
             # It was good when it was stored, so another generation would change nothing.
             raise RefusedForGood(error.message) from None
         if new := out.getvalue():
-            return Fitted(new, is_new=True)
+            return new
         try:
-            return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
+            return await asyncio.to_thread(path.read_bytes)
         except OSError as error:
             raise StorageFailed(f"Our disk: {error.strerror}") from None
 

@@ -118,7 +118,7 @@ class Vendor:
         self, external_id: str, token: int, *, source: SourceFile | None = None, **inputs: object
     ) -> str:
         stage = external_id.split(".")[1]
-        before = b"" if source is None else (await source.fitted(None)).data + b", "
+        before = b"" if source is None else await source.fitted(None) + b", "
         self.given[external_id] = inputs
         self.made[external_id] = before + stage.encode()
         if inputs.get("text") == "held":

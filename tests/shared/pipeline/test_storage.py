@@ -28,7 +28,6 @@ from shared.pipeline.fetching import CheckedTransport
 from shared.pipeline.hosts import Address
 from shared.pipeline.policies import ABANDONED_SECONDS, FETCH_TRIES
 from shared.pipeline.storage import Storage
-from shared.pipeline.vendor import Fitted
 from shared.store.chosen import chosen_store
 from shared.store.protocol import Store
 from tests.fixtures.object_store import settings_for
@@ -384,8 +383,8 @@ def storage_over(store: Store, data_dir: Path) -> Storage:
 class Fitting(Unconfined):
     """Finds each picture within bounds."""
 
-    async def fitted(self, path: Path, bounds: Bounds) -> Fitted:
-        return Fitted(await asyncio.to_thread(path.read_bytes), is_new=False)
+    async def fitted(self, path: Path, bounds: Bounds) -> bytes:
+        return await asyncio.to_thread(path.read_bytes)
 
 
 async def test_result_is_in_the_bucket_and_not_on_disk(moto: str, tmp_path: Path) -> None:
@@ -397,7 +396,7 @@ async def test_result_is_in_the_bucket_and_not_on_disk(moto: str, tmp_path: Path
     assert left_behind(tmp_path) == []
 
     fitted = await storage.fitted(JOB, "image", BOUNDS)
-    assert hashlib.sha256(fitted.data).hexdigest() == asset.sha256
+    assert hashlib.sha256(fitted).hexdigest() == asset.sha256
     assert list((tmp_path / "assets").iterdir()) == []
 
 

@@ -75,7 +75,7 @@ class KlingVideos(Vendor):
         self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
         # Found good before anything is paid.
-        image = base64.b64encode((await source.fitted(BOUNDS)).data).decode()
+        image = base64.b64encode(await source.fitted(BOUNDS)).decode()
         body = {
             **self._fixed,
             "image": image,

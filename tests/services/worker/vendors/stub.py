@@ -10,7 +10,7 @@ import httpx
 from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
 from shared.errors import GenvideoError
-from shared.pipeline.vendor import Fitted, SourceFile, Vendor
+from shared.pipeline.vendor import SourceFile, Vendor
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
@@ -59,18 +59,18 @@ def reply(status: int = 200, /, **body: Any) -> Answer:
 # As half of a pair of UTF-16 comes: text that can be neither kept nor sent.
 CUT = "\ud83d"
 
-FITTED = Fitted(b"our picture", is_new=False)
+FITTED = b"our picture"
 UNKNOWN = reply(404, code="not_found")
 
 
-def picture_at(address: str, *, fitted: Fitted | GenvideoError = FITTED) -> SourceFile:
+def picture_at(address: str, *, fitted: bytes | GenvideoError = FITTED) -> SourceFile:
     """An image that its vendor has at an address, and our file within any bounds, or not."""
 
     async def asked(kinds: Mapping[str, bytes]) -> str:
         assert list(kinds) == ["PNG", "JPEG"]
         return address
 
-    async def within(bounds: Bounds) -> Fitted:
+    async def within(bounds: Bounds) -> bytes:
         if isinstance(fitted, GenvideoError):
             raise fitted
         return fitted

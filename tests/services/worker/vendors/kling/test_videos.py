@@ -16,7 +16,7 @@ from shared.errors import (
     VendorError,
 )
 from shared.pipeline.answers import SLOWEST
-from shared.pipeline.vendor import Fitted, VendorStatus
+from shared.pipeline.vendor import VendorStatus
 from tests.fixtures.present import present
 from tests.services.worker.vendors.kling.clients import (
     CALLBACK,
@@ -166,7 +166,7 @@ async def test_duplicate_that_cannot_be_found_yet_is_looked_for_again(message: s
 
 async def test_time_out_of_a_submit_allows_for_a_large_picture() -> None:
     vendor = StubVendor({SUBMIT: [succeeded()]})
-    await submit(vendor, picture_at("x", fitted=Fitted(bytes(3_000_000), is_new=False)))
+    await submit(vendor, picture_at("x", fitted=bytes(3_000_000)))
     patience = vendor.requests[-1].extensions["timeout"]
     assert patience["read"] == patience["write"] == 30 + 4_000_000 / SLOWEST
     assert patience["connect"] < 10
