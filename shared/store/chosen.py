@@ -26,7 +26,7 @@ def chosen_store(settings: StoreSettings) -> Store:
 PREFIX = "probe/"
 NOT_SAFE = (
     "the store ignores {} of a write, so two writers could replace each other's record;"
-    " STORE_URL needs one with conditional writes (S3, Google, Azure, MinIO, R2)"
+    " STORE_URL needs one with conditional writes (S3, MinIO, R2)"
 )
 # `/readyz` must answer within this.
 READY_SECONDS = 3.0

@@ -1,9 +1,7 @@
-"""An object store by `obstore`: S3 and compatible ones, Google's, Azure's.
+"""An object store with S3's API, by `obstore`.
 
 Writes are conditional, and the store checks the condition. So of two writers one fails.
 """
-
-from __future__ import annotations
 
 import mimetypes
 import re
@@ -11,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -21,9 +19,9 @@ from obstore.exceptions import (
     PreconditionError,
     UnauthenticatedError,
 )
-from obstore.store import AzureStore, GCSStore, S3Store
+from obstore.store import S3Store
 
-from shared.store.chosen import StoreRefused, probe
+from shared.store.chosen import probe
 from shared.store.protocol import Held, Listed, StoreAway
 from shared.store.settings import StoreSettings
 
@@ -32,59 +30,37 @@ SECONDS, TRIED_SECONDS = 10, 10
 CONNECT_SECONDS = 3
 
 
-if TYPE_CHECKING:
-    from obstore import UpdateVersion
-
-Connection = S3Store | GCSStore | AzureStore
-
-
-def connected(settings: StoreSettings) -> Connection:
-    """Return a connection that sends nothing yet; raise StoreRefused, without any part of a key."""
-    scheme, _, place = settings.store_url.partition("://")
-    container, _, prefix = place.strip("/").partition("/")
-    endpoint = str(settings.store_endpoint).rstrip("/") if settings.store_endpoint else None
-    key, secret = (
-        each.get_secret_value() if each else None
-        for each in (settings.store_key, settings.store_secret)
-    )
-    names: dict[str, str | None]
-    kind, names = {
-        "s3": (
-            S3Store,
-            {
-                "access_key_id": key,
-                "secret_access_key": secret,
-                "endpoint": endpoint,
-                "region": settings.store_region,
-            },
-        ),
-        "gs": (GCSStore, {"service_account_key": secret}),
-        "az": (AzureStore, {"account_name": key, "account_key": secret, "endpoint": endpoint}),
-    }[scheme]
+def connected(settings: StoreSettings) -> S3Store:
+    """Return a connection that sends nothing yet."""
+    bucket, _, prefix = settings.store_url.removeprefix("s3://").strip("/").partition("/")
+    endpoint = str(settings.store_endpoint or "").rstrip("/")
+    key, secret = settings.store_key, settings.store_secret
+    given = {
+        "access_key_id": key and key.get_secret_value(),
+        "secret_access_key": secret and secret.get_secret_value(),
+        "endpoint": endpoint,
+        "region": settings.store_region,
+    }
     # The library takes what has no value here from its environment.
-    config: Any = {name: value for name, value in names.items() if value is not None}
-    try:
-        made: Connection = kind(
-            container,
-            prefix=prefix or None,
-            config=config,
-            client_options={
-                "timeout": timedelta(seconds=SECONDS),
-                "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-                "allow_http": bool(endpoint and endpoint.startswith("http://")),
-            },
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=TRIED_SECONDS)},
-        )
-        return made
-    except BaseError:
-        raise StoreRefused("STORE_KEY or STORE_SECRET is not valid for such a store") from None
+    config: Any = {name: value for name, value in given.items() if value}
+    return S3Store(
+        bucket,
+        prefix=prefix or None,
+        config=config,
+        client_options={
+            "timeout": timedelta(seconds=SECONDS),
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+            "allow_http": endpoint.startswith("http://"),
+        },
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=TRIED_SECONDS)},
+    )
 
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The answers of S3, Google and Azure if the bucket itself does not exist.
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
+# The answer if the bucket itself does not exist.
+_NO_BUCKET = "NoSuchBucket"
 # An error's text has the store's whole answer, which may name keys.
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _STATUS = re.compile(r"status (?:code )?(\d{3})|non-2xx status code: (\d{3})")
@@ -99,7 +75,7 @@ class Objects:
 
     local = False
 
-    def __init__(self, connection: Connection, *, proven: bool = False) -> None:
+    def __init__(self, connection: S3Store, *, proven: bool = False) -> None:
         self._connection = connection
         self._proven = proven
 
@@ -110,7 +86,7 @@ class Objects:
         with suppress(FileNotFoundError):
             found = _asked(obstore.get, self._connection, key)
             data = _asked(found.bytes)
-            return Held(bytes(data), _tag(found.meta["e_tag"], found.meta["version"]))
+            return Held(bytes(data), found.meta["e_tag"] or "")
         return None
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
@@ -124,7 +100,7 @@ class Objects:
     def swap(self, key: str, data: bytes, tag: str) -> bool:
         self._prove()
         try:
-            _asked(obstore.put, self._connection, key, data, mode=_version(tag))
+            _asked(obstore.put, self._connection, key, data, mode={"e_tag": tag})
         except (PreconditionError, AlreadyExistsError, FileNotFoundError):
             return False
         return True
@@ -159,23 +135,8 @@ class Objects:
         pages = iter(obstore.list(self._connection, prefix.removesuffix("/")))
         while (page := _asked(lambda: next(pages, None))) is not None:
             for each in page:
-                tag = _tag(each["e_tag"], each["version"])
-                yield Listed(each["path"], each["size"], tag, each["last_modified"])
-
-
-def _tag(e_tag: str | None, version: str | None) -> str:
-    return f"{version or ''} {e_tag or ''}"
-
-
-def _version(tag: str) -> UpdateVersion:
-    """Return the version that the store compares: Google's generation number, or the tag."""
-    version, _, e_tag = tag.partition(" ")
-    there: UpdateVersion = {}
-    if version:
-        there["version"] = version
-    if e_tag:
-        there["e_tag"] = e_tag
-    return there
+                tag, modified = each["e_tag"] or "", each["last_modified"]
+                yield Listed(each["path"], each["size"], tag, modified)
 
 
 def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
@@ -192,7 +153,7 @@ def _asked(call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
 def _away(error: Exception) -> Exception:
     """Return *not found* unchanged, unless the whole bucket is missing."""
     missing = isinstance(error, FileNotFoundError)
-    if missing and not any(code in str(error) for code in _NO_BUCKET):
+    if missing and _NO_BUCKET not in str(error):
         return error
     return StoreAway(reason_of(error))
 

@@ -10,15 +10,12 @@ from shared.settings.common import CommonSettings
 FOLDER = "file:"
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}"
 _PREFIX = r"(/[A-Za-z0-9!_.*'()-]+)*/?"
-_OBJECTS = re.compile(rf"(s3|gs|az)://{_BUCKET}{_PREFIX}")
+_OBJECTS = re.compile(rf"s3://{_BUCKET}{_PREFIX}")
 
 
 def _is_store(url: str) -> str:
     if url != FOLDER and not _OBJECTS.fullmatch(url):
-        raise ValueError(
-            "file: (the folder DATA_DIR), s3://bucket/prefix, gs://bucket/prefix"
-            " or az://container/prefix"
-        )
+        raise ValueError("file: (the folder DATA_DIR), or s3://bucket/prefix")
     return url
 
 
@@ -28,7 +25,6 @@ class StoreSettings(CommonSettings):
     store_url: Annotated[str, AfterValidator(_is_store)] = FOLDER
     store_endpoint: AnyHttpUrl | None = None
     store_region: Annotated[str, Field(pattern="^[a-z0-9-]{1,40}$")] = "us-east-1"
-    # An id with its key (S3), an account with its key (Azure), a service account's JSON (Google).
     store_key: SecretStr | None = None
     store_secret: SecretStr | None = None
 
@@ -58,12 +54,6 @@ class StoreSettings(CommonSettings):
         if not self.elsewhere and any(given.values()):
             names = ", ".join(name for name, there in given.items() if there)
             raise ValueError(f"STORE_URL=file: does not use {names}")
-        if self.store_url.startswith("gs:") and self.store_key is not None:
-            raise ValueError("STORE_URL=gs://… takes only STORE_SECRET: a service account's JSON")
-        if self.store_url.startswith("az:") and self.store_key is None:
-            raise ValueError("STORE_URL=az://… needs STORE_KEY, the account's name")
-        if self.store_url.startswith("s3:") and (self.store_key is None) != (
-            self.store_secret is None
-        ):
+        if (self.store_key is None) != (self.store_secret is None):
             raise ValueError("STORE_KEY and STORE_SECRET go together")
         return self
