@@ -41,11 +41,11 @@ class Tracker:
         if version == seen or (version < seen and source == "poll"):
             return
         # A version that goes back on the feed is evidence, to be judged later; it changes nothing.
-        self._frames.append(_frame(job, source))
-        if version > seen:
-            self._take(job, known)
-
-    def _take(self, job: dict[str, Any], known: dict[str, Any] | None) -> None:
+        names = ("job_id", "version", "status", "step", "percent")
+        frame = {"at": round(time.time(), 6), "source": source}
+        self._frames.append(frame | {name: job.get(name) for name in names})
+        if version < seen:
+            return
         if known is not None:
             self.counts[str(known.get("status"))] -= 1
         self.counts[str(job.get("status"))] += 1
@@ -84,14 +84,6 @@ class Tracker:
     @property
     def ended(self) -> int:
         return sum(self.counts[status] for status in ENDED)
-
-
-def _frame(job: dict[str, Any], source: str) -> dict[str, Any]:
-    return {
-        "at": round(time.time(), 6),
-        "source": source,
-        **{key: job.get(key) for key in ("job_id", "version", "status", "step", "percent")},
-    }
 
 
 QUIET = 2.0

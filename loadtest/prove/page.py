@@ -143,7 +143,7 @@ def _part(outcome: Outcome) -> Section:
             rows = [row(f"{strike.at:.1f} s: {strike.strike}") for strike in outcome.struck]
             blocks.append(Table(("strikes",), rows))
         command = Code(str(run.run.get("command")))
-        blocks += [Text("To do it alone, on a stack as yours is:"), command]
+        blocks += [Text("To run only this part, on your own stack:"), command]
     lead = f"Shows, where it passes: {outcome.part.shows}."
     return Section(outcome.part.name.capitalize(), lead, blocks)
 

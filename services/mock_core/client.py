@@ -1,4 +1,4 @@
-"""Make the mocks' HTTP clients, which follow no redirect, and check whom they may call."""
+"""Make the mocks' HTTP clients, which follow no redirect, and check which hosts they may call."""
 
 import ssl
 from functools import cache

@@ -82,7 +82,7 @@ class EarlyResponse(Exception):
 
 async def early_response(_: Request, error: Exception) -> Response:
     """Send the answer that replaces the API."""
-    assert isinstance(error, EarlyResponse)  # noqa: S101 - registered for this type alone
+    assert isinstance(error, EarlyResponse)  # noqa: S101 - registered for this type only
     return error.reply
 
 

@@ -26,7 +26,7 @@ DEFAULT_API_KEY, DEFAULT_ACCESS_KEY = "api-key-kling-mock", "mock-access-key"
 
 Key = Annotated[str, Field(min_length=1, max_length=255)]
 # Who answers at this address: the API, that of a region without these keys, a web site, or a host
-# that refuses everybody.
+# that refuses every caller.
 Address = Literal["right", "other-region", "page", "blocked"]
 
 

@@ -90,7 +90,7 @@ class Hub:
         self._places.clear()
 
     async def _send_all(self) -> None:
-        """Send one after another, so that a socket that doesn't read delays everybody."""
+        """Send one after another, so that a socket that doesn't read delays all others."""
         while True:
             listeners, frame = await self._frames.get()
             await self._flowing.wait()
@@ -209,6 +209,6 @@ class RunEvents:
         self._send(kind, payload, to_all=to_all)
 
     def _send(self, kind: str, data: Message, *, to_all: bool = False) -> None:
-        """Send to the client; if the run has none, to everybody only with `to_all`."""
+        """Send to the client; if the run has none, to all clients only with `to_all`."""
         if to_all or self._task.client_id is not None:
             self._hub.send(self._task.client_id, kind, data)

@@ -131,8 +131,8 @@ class Saver:
             key, seconds = key_of(name, subfolder, folder), native_config(self._mock).write_seconds
             # An abort leaves a part of it.
             for part in range(_PARTS if seconds else 0):
-                begun = body[: len(body) * part // _PARTS]
-                self._files.put(key, begun, f"image/{format_}", task.generation)
+                half_written = body[: len(body) * part // _PARTS]
+                self._files.put(key, half_written, f"image/{format_}", task.generation)
                 await self._mock.clock.sleep(seconds / _PARTS)
             self._files.put(key, body, f"image/{format_}", task.generation)
         images = [{"filename": it, "subfolder": subfolder, "type": folder} for it in names]
