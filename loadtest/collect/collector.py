@@ -180,11 +180,23 @@ class Collector:
         if states is not None and not await asyncio.to_thread(states.is_dir):
             raise OSError(f"{states} is not there")
         for job_id in job_ids:
-            if states is None:
-                row = _state(await self._api.record(job_id))
-            else:
-                row = await asyncio.to_thread(_read_state, states / f"{job_id}.json")
-            self._folder.append(raw.STATES, [{"job_id": job_id, **row}])
+            record, problem = None, None
+            try:
+                if states is None:
+                    record = await self._api.record(job_id)
+                else:
+                    path = states / f"{job_id}.json"
+                    record = json.loads(await asyncio.to_thread(path.read_text, "utf-8"))
+            except FileNotFoundError:
+                record = None
+            except (OSError, ValueError) as error:
+                problem = f"unreadable: {error}"
+            if record is None:
+                problem = problem or "missing"
+            elif not isinstance(record, dict):
+                record, problem = None, "not an object"
+            row = {"job_id": job_id, "record": record, "problem": problem}
+            self._folder.append(raw.STATES, [row])
 
     async def _files(self, job_ids: list[str]) -> None:
         assets = None if self._data is None else self._data / "assets"
@@ -208,24 +220,6 @@ def _touches(row: dict[str, Any], since: float) -> bool:
 def job_of(row: dict[str, Any]) -> str | None:
     """Return the job that a ledger's row was made for, by our external id."""
     return owner(row.get("external_id"))[0]
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return _state(None)
-    except (OSError, ValueError) as error:
-        return {"record": None, "problem": f"unreadable: {error}"}
-    return _state(record)
-
-
-def _state(record: Any) -> dict[str, Any]:
-    if record is None:
-        return {"record": None, "problem": "missing"}
-    if not isinstance(record, dict):
-        return {"record": None, "problem": "not an object"}
-    return {"record": record, "problem": None}
 
 
 def _stored(folder: Path, kind: str) -> bytes | None:

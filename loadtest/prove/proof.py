@@ -255,7 +255,8 @@ def _outcome(part: Part, ending: Ending | None, path: Path) -> Outcome:
     try:
         place = _run_at(path / part.name, part.place)
         judged = judge(RunFolder.open(place))
-        reasons += [*_wrong(judged), *part.check(place, judged)]
+        unmet = [] if judged.passed else judged.reasons or [judged.headline]
+        reasons += [*unmet, *_unsealed(judged), *part.check(place, judged)]
         run, headline, struck = judged, judged.headline, strikes(judged)
         report = (place / "report.html").relative_to(path).as_posix()
     except ValidationError as error:
@@ -283,12 +284,6 @@ def _run_at(part: Path, place: str) -> Path:
     if len(runs) != 1:
         raise Damaged(f"left {len(runs)} runs at {place} where there should be 1")
     return runs[0]
-
-
-def _wrong(run: Judgement) -> Iterator[str]:
-    if not run.passed:
-        yield from run.reasons or [run.headline]
-    yield from _unsealed(run)
 
 
 def _unsealed(run: Judgement) -> Iterator[str]:

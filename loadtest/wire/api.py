@@ -140,12 +140,9 @@ class Feed:
         ) as socket:
             self.connected = True
             async for frame in socket:
-                self._hand_over(frame)
-
-    def _hand_over(self, frame: str | bytes) -> None:
-        try:
-            job = json.loads(frame)
-        except ValueError:
-            return
-        if isinstance(job, dict) and isinstance(job.get("job_id"), str):
-            self._on_job(job)
+                try:
+                    job = json.loads(frame)
+                except ValueError:
+                    continue
+                if isinstance(job, dict) and isinstance(job.get("job_id"), str):
+                    self._on_job(job)
