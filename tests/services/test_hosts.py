@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -46,43 +45,33 @@ CHANGES = [
 # There a page of the very same host and port is let in and no other, as at a real server.
 NATIVE = ("/prompt", "/api/queue", "/interrupt", "/upload/image")
 
-Started = Callable[[Service], Awaitable[str]]
 
-
-def environment(folder: Path) -> dict[str, str]:
-    """What tells each service of two further names."""
-    return {
-        "DATA_DIR": str(folder),
-        "CALLBACK_SECRET": "x" * 32,
-        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
-        "API_PUBLIC_URL": "https://api.example/base",
-        "CALLBACK_URL": "https://callbacks.example",
-        "ALLOWED_HOSTS": HOSTS,
-    }
+Bases = dict[Service, str]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def started(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Started]:
-    """Gives the base address of a service, which is started at its first use."""
-    bases: dict[str, str] = {}
-    async with AsyncExitStack() as processes:
-
-        async def base(service: Service) -> str:
-            if service in MOCKS and service.name not in bases:
-                app = MOCKS[service](allowed_hosts=HOSTS)
-                bases[service.name] = await processes.enter_async_context(served(app))
-            elif service.name not in bases:
-                folder = tmp_path_factory.mktemp(service.name)
-                process = running(
-                    service.module,
-                    service.port,
-                    environment=environment(folder),
-                    log=folder / "log",
-                )
-                bases[service.name] = (await processes.enter_async_context(process)).base
-            return bases[service.name]
-
-        yield base
+async def bases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bases]:
+    """Where each service answers; its settings name two further hosts."""
+    async with AsyncExitStack() as stack:
+        found = {
+            mock: await stack.enter_async_context(served(app(allowed_hosts=HOSTS)))
+            for mock, app in MOCKS.items()
+        }
+        for service in set(OURS) - set(MOCKS):
+            folder = tmp_path_factory.mktemp(service.name)
+            environment = {
+                "DATA_DIR": str(folder),
+                "CALLBACK_SECRET": "x" * 32,
+                "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+                "API_PUBLIC_URL": "https://api.example/base",
+                "CALLBACK_URL": "https://callbacks.example",
+                "ALLOWED_HOSTS": HOSTS,
+            }
+            process = running(
+                service.module, service.port, environment=environment, log=folder / "log"
+            )
+            found[service] = (await stack.enter_async_context(process)).base
+        yield found
 
 
 async def raw(base: str, head: str) -> tuple[int, bytes]:
@@ -105,9 +94,9 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
 
 
 @pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
-async def test_rebound_name_is_refused(service: Service, started: Started) -> None:
+async def test_rebound_name_is_refused(service: Service, bases: Bases) -> None:
     """A page that has its own name lead to us sends that name as `Host`."""
-    base = await started(service)
+    base = bases[service]
     async with http_client(base) as http:
         port = urlsplit(base).port
         for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "10.0.0.1"):
@@ -136,11 +125,9 @@ async def test_rebound_name_is_refused(service: Service, started: Started) -> No
 
 
 @pytest.mark.parametrize("service", [API, IMAGE], ids=lambda service: service.name)
-async def test_rebound_name_and_foreign_page_get_no_socket(
-    service: Service, started: Started
-) -> None:
+async def test_rebound_name_and_foreign_page_get_no_socket(service: Service, bases: Bases) -> None:
     path = "/ws/jobs" if service is API else "/ws"
-    base = await started(service)
+    base = bases[service]
     url = base.replace("http", "ws", 1) + path
     for headers, status, code in (
         ({"Host": "evil.example"}, 421, "unknown_host"),
@@ -171,8 +158,8 @@ async def handshake(base: str, path: str, headers: dict[str, str]) -> tuple[int,
 
 
 @pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
-async def test_foreign_page_changes_nothing(service: Service, started: Started) -> None:
-    base = await started(service)
+async def test_foreign_page_changes_nothing(service: Service, bases: Bases) -> None:
+    base = bases[service]
     async with http_client(base) as http:
         changes = [(method, path) for each, method, path in CHANGES if each is service]
         for origin in (EVIL, "null", "http://[", "localhost", "http://localhost.evil.example", ""):
@@ -193,12 +180,12 @@ async def test_foreign_page_changes_nothing(service: Service, started: Started) 
 
 
 @pytest.mark.parametrize("service", [API, CALLBACK, IMAGE, VIDEO], ids=lambda it: it.name)
-async def test_preflight_of_a_foreign_page_is_refused(service: Service, started: Started) -> None:
+async def test_preflight_of_a_foreign_page_is_refused(service: Service, bases: Bases) -> None:
     asked = {
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "content-type",
     }
-    base = await started(service)
+    base = bases[service]
     async with http_client(base) as http:
         for method, path in [(method, path) for each, method, path in CHANGES if each is service]:
             answer = await http.options(path, headers={**asked, "Origin": EVIL})
@@ -207,12 +194,10 @@ async def test_preflight_of_a_foreign_page_is_refused(service: Service, started:
 
 
 @pytest.mark.parametrize("service", [IMAGE, VIDEO], ids=lambda service: service.name)
-async def test_form_of_a_foreign_page_cannot_control_a_mock(
-    service: Service, started: Started
-) -> None:
+async def test_form_of_a_foreign_page_cannot_control_a_mock(service: Service, bases: Bases) -> None:
     """A form is what a page may post anywhere without asking, by browsers without `Origin`, too."""
     rule = json.dumps({"where": "submit", "do": "refuse"})
-    base = await started(service)
+    base = bases[service]
     async with http_client(base) as http:
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
             for path in ("faults", "reset", "restart"):

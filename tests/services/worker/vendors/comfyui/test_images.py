@@ -15,7 +15,7 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images
 from services.worker.vendors.comfyui.calls import IEND, JOB_BYTES
 from shared.errors import OutcomeUnknown, RefusedForGood
-from shared.pipeline.vendor import Vendor, VendorStatus
+from shared.pipeline.vendor import Vendor
 from tests.fixtures.present import present
 from tests.services.mock_core.serving import Json, served
 from tests.services.worker.graphs.examples import WITH_MODEL, WITHOUT_MODELS, example
@@ -81,14 +81,6 @@ async def test_missing_place_in_the_queue_changes_nothing(answer: Answer) -> Non
 @pytest.mark.parametrize("words", ["waiting_to_dispatch", None])
 async def test_unknown_state_is_no_end(words: Any) -> None:
     assert (await told(bodies.job(words))).state == "running"
-
-
-async def test_forgotten_prompt_is_found_by_its_whole_file() -> None:
-    vendor = StubVendor({JOB: [NO_JOB], VIEW: [WHOLE]})
-    async with images_at(vendor) as images:
-        assert await images.status(OURS) == VendorStatus(vendor_id=ID, state="succeeded", url=URL)
-    assert vendor.asked == [JOB, VIEW]
-    assert str(vendor.requests[-1].url) == URL
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 
 from services.worker.vendors.kling.videos import KlingVideos
 from shared.errors import (
-    NeverDelivered,
     OutcomeUnknown,
     RefusedForGood,
     RefusedForNow,
@@ -110,19 +109,16 @@ async def test_vendor_without_our_ids_is_not_asked_by_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    "answer",
     [
-        (reply(200, code=9999, message="?"), OutcomeUnknown),
-        (reply(200, code=0, data={"task_id": 7}), OutcomeUnknown),
-        (httpx.Response(200, content=b"not json"), OutcomeUnknown),
-        (httpx.Response(502, content=b"<html>"), OutcomeUnknown),
-        (reply(503), RefusedForNow),
-        (httpx.ConnectError("refused"), NeverDelivered),
+        reply(200, code=9999, message="?"),
+        reply(200, code=0, data={"task_id": 7}),
+        httpx.Response(200, content=b"not json"),
     ],
 )
-async def test_other_answers(answer: Answer, kind: type[VendorError]) -> None:
+async def test_submit_with_an_unknown_answer_may_have_arrived(answer: Answer) -> None:
     vendor = StubVendor({SUBMIT: [answer]})
-    with pytest.raises(kind):
+    with pytest.raises(OutcomeUnknown):
         await submit(vendor)
     assert vendor.asked == [SUBMIT]
 
