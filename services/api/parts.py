@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -94,10 +95,12 @@ def dependencies_of(settings: ApiSettings, client: Client, assets: Assets) -> De
     if settings.elsewhere:
         checks["store"] = lambda: store_reason(assets.store)
     else:
-        checks["state"] = lambda: _state(settings.data_dir / "state" / "jobs")
+        checks["state"] = lambda: asyncio.to_thread(_state, settings.data_dir / "state" / "jobs")
     return Dependencies(checks)
 
 
-async def _state(folder: Path) -> str | None:
-    readable = await asyncio.to_thread(os.access, folder, os.R_OK | os.X_OK)
-    return None if readable else f"{folder} can't be read"
+def _state(folder: Path) -> str | None:
+    with suppress(OSError):
+        # Someone may have removed it.
+        folder.mkdir(parents=True, exist_ok=True)
+    return None if os.access(folder, os.R_OK | os.X_OK) else f"{folder} can't be read"

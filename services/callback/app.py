@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -38,14 +38,15 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if not settings.elsewhere:
-            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         clients.append(client or await lazy_client(settings.payload_keys))
         app.state.receiver = Receiver(store, clients[0], secret, settings.known.values())
         yield
 
     async def ready() -> Mapping[str, str | None]:
-        kept = store_reason(store) if settings.elsewhere else _folder_reason(folder)
+        if settings.elsewhere:
+            kept = store_reason(store)
+        else:
+            kept = asyncio.to_thread(_folder_reason, folder)
         return await reasons_of({"temporal": temporal_reason(clients[0]), "store": kept})
 
     app: ServiceApp = service_app(
@@ -67,10 +68,11 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
     return app
 
 
-async def _folder_reason(folder: Path) -> str | None:
-    if not await asyncio.to_thread(os.access, folder, os.W_OK | os.X_OK):
-        return f"{folder} can't be written"
-    return await asyncio.to_thread(no_room, folder)
+def _folder_reason(folder: Path) -> str | None:
+    with suppress(OSError):
+        # Someone may have removed it.
+        folder.mkdir(parents=True, exist_ok=True)
+    return no_room(folder) if os.access(folder, os.W_OK | os.X_OK) else f"{folder} can't be written"
 
 
 class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):

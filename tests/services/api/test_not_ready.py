@@ -1,5 +1,6 @@
 """While `/readyz` says that the API is not ready, no record is written and no job is changed."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -136,6 +137,12 @@ async def test_dependencies_are_asked_at_most_once_a_second() -> None:
     assert asked == 1
     assert await dependencies.reasons() == {"temporal": None}
     assert asked == 2
+
+
+async def test_api_stays_ready_when_its_records_are_removed(api: Api) -> None:
+    await eventually(lambda: api.http.get("/readyz"), lambda answer: answer.status_code == 200)
+    shutil.rmtree(api.data_dir / "state")
+    assert (await api.http.get("/readyz")).status_code == 200
 
 
 async def test_full_disk_is_not_ready_and_reads_continue(
