@@ -445,6 +445,7 @@ def test_every_mistake_of_a_model_is_reported_once_with_its_origin(
     assert "Value error" not in line
     assert "GATES=foo (environment) is refused: no such gate: foo" in line
     assert "SEMAPHORE_CAPACITY=-1 (.env) is refused: " in line
+    assert "API_TOKEN=… (environment) is refused: it needs 16 or more visible" in line
     for name in HIDDEN:
         assert WRONG[name] not in line
         assert f"{name}=… (environment)" in line
