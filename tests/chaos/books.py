@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -26,24 +25,7 @@ from shared.semaphore.messages import semaphore_id
 from shared.semaphore.state import WATCH_RUN
 from shared.semaphore.workflow import SemaphoreWorkflow
 from shared.temporal.codec import PayloadKeys
-
-
-class Done(StrEnum):
-    """What may be done to a job from outside."""
-
-    CANCEL = "cancel"
-    TERMINATE = "terminate"
-    RESET = "reset"
-    TIME_OUT = "time-out"
-    DELETE = "delete"
-    START_AGAIN = "start again"
-    FAIL = "activity fail"
-    COMPLETE = "activity complete"
-
-
-NOTHING: frozenset[Done] = frozenset()
-# Ends of a run from outside.
-FROM_OUTSIDE = ("TERMINATED", "TIMED_OUT")
+from tests.chaos.schedule import Kind
 
 
 @dataclass(frozen=True)
@@ -75,9 +57,9 @@ class Evidence:
         """What the load test's judge says of these books."""
         return judge_books(self.books)
 
-    def was_struck_by(self, job_id: str) -> frozenset[Done]:
+    def was_struck_by(self, job_id: str) -> frozenset[Kind]:
         """What was done to a job; mostly nothing."""
-        return frozenset(map(Done, self.books.disturbed.get(job_id, NOTHING)))
+        return frozenset(map(Kind, self.books.disturbed.get(job_id, ())))
 
 
 async def semaphore_histories(client: Client, folder: RunFolder) -> int:

@@ -12,7 +12,6 @@ from compose.stack.output import StackError
 from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
 from tests.chaos import operators
-from tests.chaos.books import NOTHING, Done
 from tests.chaos.crowd import Crowd, Places
 from tests.chaos.schedule import (
     ENDED,
@@ -31,15 +30,11 @@ STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
 DELAY_BY = 0.3
 HELD_ON = {Stage.IMAGE_HELD: IMAGE_WIRE, Stage.VIDEO_HELD: VIDEO_WIRE}
-DONE = {
-    Kind.CANCEL: Done.CANCEL,
-    Kind.TERMINATE: Done.TERMINATE,
-    Kind.RESET: Done.RESET,
-    Kind.DELETE: Done.DELETE,
-    Kind.START_AGAIN: Done.START_AGAIN,
-    Kind.ACTIVITY_FAIL: Done.FAIL,
-    Kind.ACTIVITY_COMPLETE: Done.COMPLETE,
-}
+# What counts as done to a job.
+NOTED = (
+    *(Kind.CANCEL, Kind.TERMINATE, Kind.RESET, Kind.DELETE, Kind.START_AGAIN),
+    *(Kind.ACTIVITY_FAIL, Kind.ACTIVITY_COMPLETE),
+)
 # What a strike meets that hits a part which is down already.
 MISSED = (RPCError, OSError, Unreachable, StackError)
 Say = Callable[[str], None]
@@ -59,7 +54,7 @@ class Striker:
     places: Places
     say: Say
     struck: list[dict[str, Any]] = field(default_factory=list)
-    disturbed: dict[str, frozenset[Done]] = field(default_factory=dict)
+    disturbed: dict[str, frozenset[Kind]] = field(default_factory=dict)
 
     async def carry_out(self, strikes: list[Strike]) -> None:
         """All of them in order; what lasts goes on beside the next, and is over at the end."""
@@ -124,8 +119,8 @@ class Striker:
         if workflow_id is None:
             return
         kind, row = strike.hit.kind, self.struck[strike.number - 1]
-        if workflow_id != operators.SEMAPHORE and kind in DONE:
-            self._note(workflow_id, DONE[kind])
+        if workflow_id != operators.SEMAPHORE and kind in NOTED:
+            self._note(workflow_id, kind)
         row["by_operator"] = await operators.act(
             self.site.client, kind, workflow_id, seconds=strike.seconds
         )
@@ -159,8 +154,8 @@ class Striker:
             raise OSError("there are no wires of ours to the vendors")
         return self.site.vendors
 
-    def _note(self, job_id: str, done: Done) -> None:
-        self.disturbed[job_id] = self.disturbed.get(job_id, NOTHING) | {done}
+    def _note(self, job_id: str, done: Kind) -> None:
+        self.disturbed[job_id] = self.disturbed.get(job_id, frozenset()) | {done}
 
     async def _time_out(self, number: int) -> None:
         """A job whose video takes longer than any job may; it overtakes those that wait."""
@@ -183,7 +178,7 @@ class Striker:
     async def _without_time(self, prompt: str) -> None:
         job_id = await self.crowd.submit(prompt=prompt, priority=1)
         if job_id is not None:
-            self._note(job_id, Done.TIME_OUT)
+            self._note(job_id, Kind.TIME_OUT)
 
 
 async def _slow(vendor: Vendor, number: int, prompt: str, **members: float) -> None:

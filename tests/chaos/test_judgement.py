@@ -9,9 +9,9 @@ import pytest
 
 from loadtest.books import raw
 from tests.chaos import judgement
-from tests.chaos.books import Done, Evidence
-from tests.chaos.ends import ENOUGH_SECONDS
-from tests.chaos.judgement import violations
+from tests.chaos.books import Evidence
+from tests.chaos.judgement import ENOUGH_SECONDS, violations
+from tests.chaos.schedule import Kind
 from tests.loadtest.synthetic import GAP, Synthetic, job_id
 
 RUNS = "the histories"
@@ -123,21 +123,21 @@ def test_cancelled_job_after_a_cancel_is_no_violation(run: Synthetic) -> None:
     ended(run, "cancelled", "cancelled", of_run="CANCELED")
     assert ENDS in broken(run)
 
-    noted(run, {FIRST: [Done.CANCEL]})
+    noted(run, {FIRST: [Kind.CANCEL]})
     assert ENDS not in broken(run)
 
 
 @pytest.mark.parametrize(
     ("early", "done", "rules"),
     [
-        (0.5, Done.TERMINATE, set()),
-        (-0.5, Done.TERMINATE, set()),
-        (5.0, Done.TERMINATE, {"history.status"}),
-        (0.5, Done.CANCEL, {ENDS}),
+        (0.5, Kind.TERMINATE, set()),
+        (-0.5, Kind.TERMINATE, set()),
+        (5.0, Kind.TERMINATE, {"history.status"}),
+        (0.5, Kind.CANCEL, {ENDS}),
     ],
 )
 def test_job_terminated_during_its_last_task_is_no_violation(
-    run: Synthetic, early: float, done: Done, rules: set[str]
+    run: Synthetic, early: float, done: Kind, rules: set[str]
 ) -> None:
     """Seconds from the end of the run to the end in its record."""
     [record] = [job.record for job in Evidence.of(run.folder).books.jobs if job.job_id == FIRST]
@@ -188,18 +188,18 @@ def test_time_out_during_repeated_strikes_is_no_violation(
 @pytest.mark.parametrize(
     ("code", "done"),
     [
-        ("internal", Done.FAIL),
-        ("bad_completion", Done.COMPLETE),
-        ("reset_not_supported", Done.RESET),
-        ("forgotten", Done.DELETE),
+        ("internal", Kind.ACTIVITY_FAIL),
+        ("bad_completion", Kind.ACTIVITY_COMPLETE),
+        ("reset_not_supported", Kind.RESET),
+        ("forgotten", Kind.DELETE),
     ],
 )
 def test_operators_reason_without_an_operator_is_a_violation(
-    run: Synthetic, code: str, done: Done
+    run: Synthetic, code: str, done: Kind
 ) -> None:
     ended(run, "failed", code, of_run="FAILED")
 
-    for deeds, blamed in ((None, True), ({FIRST: [Done.CANCEL]}, True), ({FIRST: [done]}, False)):
+    for deeds, blamed in ((None, True), ({FIRST: [Kind.CANCEL]}, True), ({FIRST: [done]}, False)):
         noted(run, deeds)
         assert (ENDS in broken(run)) is blamed
 
@@ -207,14 +207,14 @@ def test_operators_reason_without_an_operator_is_a_violation(
 @pytest.mark.parametrize(
     ("done", "status", "rules"),
     [
-        (Done.RESET, "FAILED", set()),
-        (Done.START_AGAIN, "FAILED", set()),
-        (Done.START_AGAIN, "COMPLETED", {ENDS}),
-        (Done.CANCEL, "FAILED", {"duplicated", "states.record.run_id"}),
+        (Kind.RESET, "FAILED", set()),
+        (Kind.START_AGAIN, "FAILED", set()),
+        (Kind.START_AGAIN, "COMPLETED", {ENDS}),
+        (Kind.CANCEL, "FAILED", {"duplicated", "states.record.run_id"}),
     ],
 )
 def test_run_started_by_an_operator_ends_and_the_record_keeps_its_end(
-    run: Synthetic, *, done: Done, status: str, rules: set[str]
+    run: Synthetic, *, done: Kind, status: str, rules: set[str]
 ) -> None:
     def another(rows: list[Row]) -> None:
         [old] = [row for row in rows if row["job_id"] == FIRST]
@@ -232,8 +232,8 @@ def test_run_started_by_an_operator_ends_and_the_record_keeps_its_end(
     assert broken(run) & {"duplicated", "states.record.run_id", ENDS} == rules
 
 
-@pytest.mark.parametrize(("done", "lost"), [(Done.DELETE, False), (Done.CANCEL, True)])
-def test_deleted_history_is_no_violation(run: Synthetic, done: Done, *, lost: bool) -> None:
+@pytest.mark.parametrize(("done", "lost"), [(Kind.DELETE, False), (Kind.CANCEL, True)])
+def test_deleted_history_is_no_violation(run: Synthetic, done: Kind, *, lost: bool) -> None:
     run.edit_runs(lambda rows: rows.pop(0))
     run.edit(raw.EXECUTIONS, lambda rows: rows.pop(0))
     run.edit(raw.SLOTS, list.clear)
@@ -266,7 +266,7 @@ def test_record_one_version_behind_a_drained_run_is_no_violation(
 
     run.edit(raw.STATES, of(FIRST, amended))
     run.edit_runs(of(FIRST, lambda row: row.update(status="TERMINATED")))
-    noted(run, {FIRST: [Done.TERMINATE]})
+    noted(run, {FIRST: [Kind.TERMINATE]})
 
     bent = {VERSION, "states.record.transitions[].status"} & broken(run)
     assert (not bent) is fits
