@@ -1,7 +1,7 @@
 """Only named hosts are asked, at public addresses that were looked at; and who gets credentials."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,7 +17,6 @@ from shared.errors import BadResult, ResultNotAllowed
 from shared.http.client import http_client
 from shared.jobs.genvideo import IMAGE
 from shared.pipeline import storage as module
-from shared.pipeline.disk import Disk
 from shared.pipeline.fetching import (
     MAX_REDIRECTS,
     CheckedTransport,
@@ -31,8 +30,8 @@ from shared.pipeline.storage import Storage
 from shared.pipeline.vendor import Traits, Vendor
 from tests.services.mock_core.serving import Receiver, served
 from tests.services.worker import samples
-from tests.services.worker.results.helpers import KEY, LOCKED, VENDOR, Unconfined
-from tests.shared.pipeline.test_storage import JOB, left_behind
+from tests.services.worker.results.helpers import KEY, LOCKED, VENDOR
+from tests.shared.pipeline.test_storage import JOB, left_behind, over_sockets, storage_in
 
 PUBLIC = "93.184.216.34"
 
@@ -227,13 +226,13 @@ class Elsewhere(ImageService):
 
 
 async def test_real_socket_with_the_systems_resolver() -> None:
-    receiver, nobody = Receiver(), frozenset[str]()
+    receiver = Receiver()
     async with served(receiver) as base:
         url = base.replace("127.0.0.1", "localhost")
         host = frozenset({url.removeprefix("http://")})
-        async with http_client(transport=over_sockets(inside=host, outside=nobody)) as http:
+        async with http_client(transport=over_sockets(inside=host)) as http:
             assert (await http.get(url)).is_success
-        async with http_client(transport=over_sockets(inside=nobody, outside=host)) as http:
+        async with http_client(transport=over_sockets(outside=host)) as http:
             with pytest.raises(ResultNotAllowed, match="'localhost' resolves to"):
                 await http.get(url)
     assert [{headers["host"]} for headers in receiver.headers] == [host]
@@ -255,11 +254,6 @@ async def test_connection_serves_one_request() -> None:
             for _ in range(2):
                 assert (await http.get(base)).is_success
     assert len(peers) == 2
-
-
-def over_sockets(*, inside: frozenset[str], outside: frozenset[str]) -> CheckedTransport:
-    plain = httpx.AsyncHTTPTransport(trust_env=False)
-    return CheckedTransport(plain, inside=inside, outside=outside)
 
 
 @pytest.mark.parametrize("name", ["cdn.example.invalid", f"{'a' * 64}.example", "a..example"])
@@ -315,39 +309,28 @@ class Line:
     other: Host
     bases: dict[str, str]
     storage: Storage
-    data_dir: Path
 
     async def store(self, path: str = "/view", vendor: Vendor = LOCKED, at: str = "vendor") -> None:
         await self.storage.store(self.bases[at] + path, JOB, stage=IMAGE, vendor=vendor)
 
 
-@asynccontextmanager
-async def line_in(data_dir: Path) -> AsyncIterator[Line]:
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[Line]:
     hosts = {"vendor": Host(), "cdn": Host(), "other": Host()}
     async with AsyncExitStack() as stack:
         bases = {k: await stack.enter_async_context(served(host)) for k, host in hosts.items()}
         inside = frozenset(bases[each].removeprefix("http://") for each in ("vendor", "cdn"))
-        http = await stack.enter_async_context(
-            http_client(transport=over_sockets(inside=inside, outside=frozenset()))
-        )
-        storage = Storage(
-            http,
-            Disk(data_dir),
-            checker=Unconfined(),
-            vendors={"image": f"{bases['vendor']}/base", "video": "http://video"},
-            data_dir=data_dir,
-            max_bytes=10**6,
-        )
-        yield Line(**hosts, bases=bases, storage=storage, data_dir=data_dir)
+        http = await stack.enter_async_context(http_client(transport=over_sockets(inside=inside)))
+        storage = storage_in(tmp_path, http, image=f"{bases['vendor']}/base", video="http://video")
+        yield Line(**hosts, bases=bases, storage=storage)
 
 
 MINE = KEY["X-API-Key"]
 
 
-async def test_vendors_address_gets_its_credentials(tmp_path: Path) -> None:
-    async with line_in(tmp_path) as line:
-        await line.store()
-        assert line.vendor.seen == [("/view", MINE)]
+async def test_vendors_address_gets_its_credentials(line: Line) -> None:
+    await line.store()
+    assert line.vendor.seen == [("/view", MINE)]
 
 
 def test_credentials_are_for_one_origin_and_never_shown() -> None:
@@ -362,83 +345,76 @@ def test_credentials_are_for_one_origin_and_never_shown() -> None:
     assert "a-key" not in repr(ours)
 
 
-async def test_other_hosts_get_no_credentials(tmp_path: Path) -> None:
-    async with line_in(tmp_path) as line:
-        await line.store(at="cdn")
-        await line.store(vendor=VENDOR)
-        assert line.cdn.seen == [("/view", None)]
-        assert line.vendor.seen == [("/view", None)]
+async def test_other_hosts_get_no_credentials(line: Line) -> None:
+    await line.store(at="cdn")
+    await line.store(vendor=VENDOR)
+    assert line.cdn.seen == [("/view", None)]
+    assert line.vendor.seen == [("/view", None)]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirect_to_an_allowed_host_carries_no_credentials(
-    tmp_path: Path, status: int
+    line: Line, tmp_path: Path, status: int
 ) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved["/view"] = status, f"{line.bases['cdn']}/signed?sig=1"
+    line.vendor.moved["/view"] = status, f"{line.bases['cdn']}/signed?sig=1"
+    await line.store()
+    assert (line.vendor.seen, line.cdn.seen) == ([("/view", MINE)], [("/signed", None)])
+    assert len(left_behind(tmp_path)) == 1
+
+
+async def test_redirect_within_the_vendors_address_carries_credentials(line: Line) -> None:
+    line.vendor.moved |= {"/view": (302, "/api/view"), "/api/view": (302, "there")}
+    await line.store()
+    assert line.vendor.seen == [("/view", MINE), ("/api/view", MINE), ("/api/there", MINE)]
+
+
+async def test_redirect_to_another_host_is_refused(line: Line, tmp_path: Path) -> None:
+    line.vendor.moved["/view"] = 302, f"{line.bases['other']}/signed?sig=secret"
+    with pytest.raises(ResultNotAllowed) as refused:
         await line.store()
-        assert (line.vendor.seen, line.cdn.seen) == ([("/view", MINE)], [("/signed", None)])
-        assert len(left_behind(tmp_path)) == 1
+    assert line.other.seen == []
+    assert "secret" not in refused.value.message
+    assert left_behind(tmp_path) == []
 
 
-async def test_redirect_within_the_vendors_address_carries_credentials(tmp_path: Path) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved |= {"/view": (302, "/api/view"), "/api/view": (302, "there")}
+async def test_redirect_without_credentials_is_not_followed(line: Line) -> None:
+    line.vendor.moved["/view"] = 302, f"{line.bases['cdn']}/signed"
+    line.cdn.moved["/signed"] = 302, f"{line.bases['vendor']}/other"
+    with pytest.raises(BadResult, match="answered 302"):
         await line.store()
-        assert line.vendor.seen == [("/view", MINE), ("/api/view", MINE), ("/api/there", MINE)]
+    assert line.vendor.seen == [("/view", MINE)] * FETCH_TRIES
 
 
-async def test_redirect_to_another_host_is_refused(tmp_path: Path) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved["/view"] = 302, f"{line.bases['other']}/signed?sig=secret"
-        with pytest.raises(ResultNotAllowed) as refused:
-            await line.store()
-        assert line.other.seen == []
-        assert "secret" not in refused.value.message
-        assert left_behind(tmp_path) == []
+async def test_redirect_of_a_vendor_without_credentials_is_not_followed(line: Line) -> None:
+    line.vendor.moved["/view"] = 302, f"{line.bases['cdn']}/signed"
+    with pytest.raises(BadResult, match="answered 302"):
+        await line.store(vendor=VENDOR)
+    assert line.cdn.seen == []
 
 
-async def test_redirect_without_credentials_is_not_followed(tmp_path: Path) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved["/view"] = 302, f"{line.bases['cdn']}/signed"
-        line.cdn.moved["/signed"] = 302, f"{line.bases['vendor']}/other"
-        with pytest.raises(BadResult, match="answered 302"):
-            await line.store()
-        assert line.vendor.seen == [("/view", MINE)] * FETCH_TRIES
-
-
-async def test_redirect_of_a_vendor_without_credentials_is_not_followed(tmp_path: Path) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved["/view"] = 302, f"{line.bases['cdn']}/signed"
-        with pytest.raises(BadResult, match="answered 302"):
-            await line.store(vendor=VENDOR)
-        assert line.cdn.seen == []
-
-
-async def test_redirect_loop_ends(tmp_path: Path) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved["/view"] = 302, "/view"
-        with pytest.raises(BadResult, match="more than 3 times"):
-            await line.store()
-        assert len(line.vendor.seen) == (MAX_REDIRECTS + 1) * FETCH_TRIES
+async def test_redirect_loop_ends(line: Line) -> None:
+    line.vendor.moved["/view"] = 302, "/view"
+    with pytest.raises(BadResult, match="more than 3 times"):
+        await line.store()
+    assert len(line.vendor.seen) == (MAX_REDIRECTS + 1) * FETCH_TRIES
 
 
 @pytest.mark.parametrize("place", ["http://[", "ftp://cdn/1", "//", "http://\x7f/"])
-async def test_redirect_to_an_invalid_address_is_a_bad_result(tmp_path: Path, place: str) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved["/view"] = 302, place
-        with pytest.raises((BadResult, ResultNotAllowed)):
-            await line.store()
-        assert left_behind(tmp_path) == []
+async def test_redirect_to_an_invalid_address_is_a_bad_result(
+    line: Line, tmp_path: Path, place: str
+) -> None:
+    line.vendor.moved["/view"] = 302, place
+    with pytest.raises((BadResult, ResultNotAllowed)):
+        await line.store()
+    assert left_behind(tmp_path) == []
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_refused_credentials_cost_no_further_attempt(tmp_path: Path, status: int) -> None:
-    async with line_in(tmp_path) as line:
-        line.vendor.moved["/view"] = status, ""
-        with pytest.raises(ResultNotAllowed, match=f"credentials: {status}") as refused:
-            await line.store()
-        assert MINE not in refused.value.message
-        assert len(line.vendor.seen) == 1
-        with pytest.raises(BadResult):
-            await line.store(vendor=VENDOR)
+async def test_refused_credentials_cost_no_further_attempt(line: Line, status: int) -> None:
+    line.vendor.moved["/view"] = status, ""
+    with pytest.raises(ResultNotAllowed, match=f"credentials: {status}") as refused:
+        await line.store()
+    assert MINE not in refused.value.message
+    assert len(line.vendor.seen) == 1
+    with pytest.raises(BadResult):
+        await line.store(vendor=VENDOR)
