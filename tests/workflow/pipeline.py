@@ -19,6 +19,7 @@ from loadtest.judge.intervals import Interval, Sweep, sweep
 from services.api.temporal import Temporal
 from services.callback.app import create_app as create_callback
 from services.callback.settings import CallbackSettings
+from services.mock_core.settings import RuntimeConfig
 from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
@@ -175,6 +176,18 @@ class Pipeline:
         await self.slots(lambda view: not view.holders)
         for gate in GENVIDEO.names:
             await self.slots(lambda view: not view.holders and not view.waiting, gate)
+
+    async def renew(self, images: RuntimeConfig, videos: RuntimeConfig) -> None:
+        """Wait until nothing runs, and have slot and vendors be as at first."""
+        await self.free()
+        view = await self.slots()
+        if view.paused or view.limit != 1:
+            await self.change(limit=1, paused=False)
+        for service, config in ((self.images, images), (self.videos, videos)):
+            await service.quiet()
+            await service.arm()
+            service.app.state.mock.configure(config)
+            (await service.post("/admin/reset", {})).raise_for_status()
 
     async def change(self, gate: str = JOB_GATE, **fields: Any) -> None:
         semaphore = self.client.get_workflow_handle(semaphore_id(gate))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -250,7 +251,7 @@ ACCEPTING = rule("submit", "delay", often=FIRST, seconds=60_000)
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def wired_line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
     async with wired(client, tmp_path) as line:
         yield line

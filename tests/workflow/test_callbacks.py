@@ -3,16 +3,13 @@
 `DECIDED` says how, case by case; docs/callbacks.md says the same.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client
 
 from services.callback.models import Fate
 from shared.http.client import http_client
@@ -25,7 +22,8 @@ from shared.temporal.client import PROGRESS_SIGNAL
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NULL
 from tests.services.mock_core.serving import HURRY, Json
-from tests.workflow.pipeline import LONG, SECRET, Pipeline, once, working
+from tests.workflow.conftest import Lines
+from tests.workflow.pipeline import LONG, SECRET, Pipeline, once
 from tests.workflow.scenarios import FIRST_ATTEMPT, rule
 from tests.workflow.wires import KLING
 
@@ -63,23 +61,15 @@ def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "LOCAL_TIMEOUT", timedelta(seconds=60))
 
 
-@pytest.fixture
-async def unpolled(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Pipeline]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def unpolled(lines: Lines, vendor_api: Json) -> Pipeline:
     """A pipeline whose worker looks once and then trusts in the callback."""
-    async with _polling(client, tmp_path, NEVER, vendor_api) as line:
-        yield line
+    return await lines(video_poll_seconds=NEVER, **vendor_api)
 
 
-@pytest.fixture
-async def polled(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Pipeline]:
-    async with _polling(client, tmp_path, 0.05, vendor_api) as line:
-        yield line
-
-
-def _polling(
-    client: Client, data_dir: Path, seconds: float, vendor_api: Json
-) -> AbstractAsyncContextManager[Pipeline]:
-    return working(client, data_dir, video_poll_seconds=seconds, **vendor_api)
+@pytest_asyncio.fixture(loop_scope="module")
+async def polled(lines: Lines, vendor_api: Json) -> Pipeline:
+    return await lines(video_poll_seconds=0.05, **vendor_api)
 
 
 async def decided(line: Pipeline, case: str, job_id: str) -> Record:
@@ -207,14 +197,6 @@ async def test_late_after_the_end(polled: Pipeline) -> None:
 # What a callback is worth
 
 
-async def test_callback_without_a_poll_is_enough(unpolled: Pipeline) -> None:
-    await unpolled.videos.arm(LONG)
-    record = await unpolled.ended(await looked_at(unpolled))
-    assert record.status is Status.SUCCEEDED
-    assert await collections(unpolled, record.job_id) == 1
-    assert await fates(unpolled, record.job_id, 1) == [Fate.APPLIED]
-
-
 @pytest.mark.parametrize(
     "trouble",
     [rule("result", "delay", seconds=2.5 * HURRY), rule("result", "reset", often={"first": 1})],
@@ -231,6 +213,7 @@ async def test_unavailable_result_after_a_callback_is_collected_by_the_poll(
 
 
 async def test_repeated_callback_changes_nothing(unpolled: Pipeline) -> None:
+    """One of them is enough, without a poll."""
     await unpolled.videos.arm(rule("callback", "repeat", times=4), LONG)
     record = await unpolled.ended(await looked_at(unpolled))
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once())

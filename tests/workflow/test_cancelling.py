@@ -236,18 +236,3 @@ async def test_existing_jobs_run_in_their_order(client: Client, tmp_path: Path) 
                 prompts = [row["prompt"] for row in await line.ledger("image")]
                 assert prompts == [f"cat {n}" for n in range(3)]
             await line.free()
-
-
-async def test_process_imports_only_its_own_code(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read() -> str:
-        raise AssertionError("the code of every module was read")
-
-    monkeypatch.setattr("temporalio.worker._worker.load_default_build_id", read)
-    async with (
-        pipeline(client, tmp_path) as line,
-        running_semaphore(client, shutdown_seconds=0.1),
-        running_worker(line.settings, client),
-    ):
-        pass

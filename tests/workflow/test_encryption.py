@@ -1,11 +1,12 @@
 """Jobs with PAYLOAD_KEY set: Temporal shows nothing of them, and all services still work."""
 
 from base64 import b64decode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 from google.protobuf.json_format import MessageToDict
 from pydantic import SecretStr
 from temporalio.api.common.v1 import Payloads, WorkflowExecution
@@ -29,6 +30,7 @@ from shared.semaphore.runner import WorkflowRunner
 from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.temporal import NewClient
 from tests.shared.temporal.test_codec import NEW, OLD
+from tests.workflow.conftest import Lines
 from tests.workflow.pipeline import LONG, Pipeline, begun, pipeline, why, working
 from tests.workflow.scenarios import rule
 
@@ -39,15 +41,14 @@ HIDDEN = [word.encode() for word in (PROMPT, "violet", "sepia", ".png", ".mp4")]
 SLOWLY = rule("start", "slow", factor=15)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(new_client: NewClient) -> Client:
     return await new_client(NEW)
 
 
-@pytest.fixture
-async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with working(client, tmp_path) as line:
-        yield line
+@pytest_asyncio.fixture(loop_scope="module")
+async def line(lines: Lines) -> Pipeline:
+    return await lines(keys=NEW)
 
 
 async def history(client: Client, workflow_id: str) -> Sequence[HistoryEvent]:

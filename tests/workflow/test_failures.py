@@ -49,7 +49,6 @@ WILL_DO = {
     "refused": Scenario("video", Trouble((rule("submit", "refuse", code=1102),)), DEGRADES),
 }
 
-of_the_crowd = pytest.mark.asyncio(loop_scope="module")
 both_stages = pytest.mark.parametrize("step", STEPS)
 
 
@@ -62,13 +61,11 @@ async def crowd(
         yield crowd
 
 
-@of_the_crowd
 @pytest.mark.parametrize("name", TROUBLES)
 async def test_each_failure_costs_its_attempts_only_once(crowd: Crowd, name: str) -> None:
     await crowd.costs(name)
 
 
-@of_the_crowd
 @both_stages
 async def test_job_fails_after_four_attempts(crowd: Crowd, step: str) -> None:
     record = await crowd.record(f"{step} fails always")
@@ -79,7 +76,6 @@ async def test_job_fails_after_four_attempts(crowd: Crowd, step: str) -> None:
     assert (record.asset_url is not None) == (step == "video")
 
 
-@of_the_crowd
 async def test_job_may_end_degraded_with_its_image(crowd: Crowd) -> None:
     record = await crowd.record("fails always")
     assert record.status is Status.DEGRADED
@@ -93,7 +89,6 @@ async def test_job_may_end_degraded_with_its_image(crowd: Crowd) -> None:
     assert (refused.status, refused.attempts) == (Status.DEGRADED, up_to("video", 0))
 
 
-@of_the_crowd
 @both_stages
 async def test_operator_sees_the_kind_of_failure_and_the_consequence(
     crowd: Crowd, step: str
@@ -120,7 +115,6 @@ def says(record: Record, words: str) -> bool:
     return any(words in each.note for each in record.transitions)
 
 
-@of_the_crowd
 async def test_after_all_ends_nothing_was_paid_twice_or_is_held(
     crowd: Crowd,
 ) -> None:

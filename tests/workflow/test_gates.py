@@ -1,9 +1,9 @@
 """Many jobs at once, one on the GPU and five at the video service: judged by the ledgers."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from temporalio.client import Client
 
 from shared.jobs.states import Status
@@ -12,6 +12,7 @@ from shared.semaphore.messages import SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import Json
+from tests.workflow.conftest import Lines
 from tests.workflow.pipeline import (
     BEFORE_VIDEO,
     LONG,
@@ -29,13 +30,13 @@ def _hold_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semaphore_workflow, "DRAIN_HOLD_SECONDS", 0.3)
 
 
-@pytest.fixture
-async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def line(lines: Lines) -> Pipeline:
     """A pipeline of six jobs at once, one image at a time, five videos."""
-    async with working(client, tmp_path, gates="image,video") as line:
-        await line.change(limit=JOBS)
-        await line.change("video", limit=5)
-        yield line
+    line = await lines(gates="image,video")
+    await line.change(limit=JOBS)
+    await line.change("video", limit=5)
+    return line
 
 
 def most_at_once(rows: list[Json]) -> int:

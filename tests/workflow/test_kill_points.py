@@ -58,7 +58,7 @@ AT_KLING: list[tuple[Point, ...]] = [
 ]
 
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 # Inside of an activity one place follows the other, so that after the one is before the next.
 FIRST = ("activity", "record", "image submit", "video submit")

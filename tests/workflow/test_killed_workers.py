@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
@@ -44,7 +45,7 @@ STAGES: dict[str, Json] = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def line(client: Client, tmp_path: Path) -> AsyncIterator[Pipeline]:
     async with pipeline(client, tmp_path) as line, running_semaphore(client, shutdown_seconds=0.1):
         yield line

@@ -21,7 +21,8 @@ from shared.pipeline.records import StateActivities
 from shared.semaphore.runner import WorkflowRunner
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json
-from tests.workflow.pipeline import Pipeline, once, pipeline, why, working
+from tests.workflow.conftest import Lines
+from tests.workflow.pipeline import Pipeline, once, pipeline, why
 from tests.workflow.processes import worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import KLING
@@ -41,54 +42,52 @@ LOST: dict[str, tuple[Json, int]] = {
 WITHOUT_LOOK_UP = {"look_up": {"by_external_id": False}, "duplicates": "accept"}
 
 
-@contextlib.asynccontextmanager
-async def untold(client: Client, data_dir: Path, **changes: Any) -> AsyncIterator[Pipeline]:
+async def untold(lines: Lines, **changes: Any) -> Pipeline:
     """A pipeline whose video vendor can't be asked by our id."""
-    changes = {**KLING, **OFF, "video_poll_seconds": 0.05, **changes}
-    async with working(client, data_dir, **changes) as line:
-        await line.videos.http.put("/admin/config", json=WITHOUT_LOOK_UP)
-        yield line
+    line = await lines(**KLING, **OFF, video_poll_seconds=0.05, **changes)
+    await line.videos.http.put("/admin/config", json=WITHOUT_LOOK_UP)
+    return line
 
 
 @pytest.mark.parametrize(("lost", "accepted"), LOST.values(), ids=list(LOST))
 async def test_stage_fails_and_the_slot_is_held_while_it_may_run(
-    client: Client, tmp_path: Path, lost: Json, accepted: int
+    lines: Lines, lost: Json, accepted: int
 ) -> None:
     """The next job begins when the first one's video would have ended."""
-    async with untold(client, tmp_path, drain_seconds=DRAIN_SECONDS) as line:
-        await line.videos.arm({**lost, "match": {"prompt": "bad"}})
-        bad, good = await line.submit("bad"), await line.submit("good")
-        first, second = await asyncio.gather(line.ended(bad), line.ended(good))
-        assert (first.status, first.attempts) == (Status.FAILED, once())
-        assert why(first).code == "never_told"
-        assert "can't be asked by our id" in why(first).message
-        assert second.status is Status.SUCCEEDED
-        rows = await line.ledger("video")
-        assert sum(row["external_id"].startswith(bad) for row in rows) == accepted
-        [waits] = [each for each in first.transitions if "until the vendors are clear" in each.note]
-        assert first.finished_at is not None
-        assert (first.finished_at - waits.at).total_seconds() >= DRAIN_SECONDS
-        following = await line.images.row(f"{good}.image.1")
-        assert following["accepted_ts"] >= first.finished_at.timestamp()
+    line = await untold(lines, drain_seconds=DRAIN_SECONDS)
+    await line.videos.arm({**lost, "match": {"prompt": "bad"}})
+    bad, good = await line.submit("bad"), await line.submit("good")
+    first, second = await asyncio.gather(line.ended(bad), line.ended(good))
+    assert (first.status, first.attempts) == (Status.FAILED, once())
+    assert why(first).code == "never_told"
+    assert "can't be asked by our id" in why(first).message
+    assert second.status is Status.SUCCEEDED
+    rows = await line.ledger("video")
+    assert sum(row["external_id"].startswith(bad) for row in rows) == accepted
+    [waits] = [each for each in first.transitions if "until the vendors are clear" in each.note]
+    assert first.finished_at is not None
+    assert (first.finished_at - waits.at).total_seconds() >= DRAIN_SECONDS
+    following = await line.images.row(f"{good}.image.1")
+    assert following["accepted_ts"] >= first.finished_at.timestamp()
 
 
-async def test_generation_accepted_during_a_cancel_is_kept(client: Client, tmp_path: Path) -> None:
+async def test_generation_accepted_during_a_cancel_is_kept(lines: Lines) -> None:
     """Nobody else could ask for it."""
-    async with untold(client, tmp_path, drain_seconds=BOUND) as line:
-        await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
-        job_id = await line.submit()
-        await line.videos.until("/admin/trace", lambda it: bool(it["rows"]))
-        await line.job(job_id).cancel()
-        await is_told_to_stop(line, job_id)
-        await line.videos.hurry()
-        record = await line.ended(job_id)
-        [row] = await line.videos.json(f"/admin/ledger?external_id={job_id}.video.1")
-        assert record.status is Status.CANCELLED
-        assert record.tasks[f"{job_id}.video.1"] == row["job_id"]
-        assert set(record.assets) == set(GENVIDEO.names)
-        assert record.finished_at is not None
-        assert record.started_at is not None
-        assert (record.finished_at - record.started_at).total_seconds() < BOUND
+    line = await untold(lines, drain_seconds=BOUND)
+    await line.videos.arm(rule("submit", "delay", often=FIRST, seconds=60_000))
+    job_id = await line.submit()
+    await line.videos.until("/admin/trace", lambda it: bool(it["rows"]))
+    await line.job(job_id).cancel()
+    await is_told_to_stop(line, job_id)
+    await line.videos.hurry()
+    record = await line.ended(job_id)
+    [row] = await line.videos.json(f"/admin/ledger?external_id={job_id}.video.1")
+    assert record.status is Status.CANCELLED
+    assert record.tasks[f"{job_id}.video.1"] == row["job_id"]
+    assert set(record.assets) == set(GENVIDEO.names)
+    assert record.finished_at is not None
+    assert record.started_at is not None
+    assert (record.finished_at - record.started_at).total_seconds() < BOUND
 
 
 async def is_told_to_stop(line: Pipeline, job_id: str) -> None:
@@ -155,31 +154,30 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
         activities=local,
         workflow_runner=WorkflowRunner(),
         no_remote_activities=True,
+        build_id="test",
     ):
         yield
 
 
-async def test_refused_submit_is_sent_again(client: Client, tmp_path: Path) -> None:
+async def test_refused_submit_is_sent_again(lines: Lines) -> None:
     """Nobody doubts that it was not taken."""
-    async with untold(client, tmp_path) as line:
-        await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
-        record = await line.run()
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
+    line = await untold(lines)
+    await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
+    record = await line.run()
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
 
 
-async def test_accepted_generation_is_polled_by_the_vendors_id(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_accepted_generation_is_polled_by_the_vendors_id(lines: Lines) -> None:
     """Also when its job is cancelled: the slot is free when the vendor says that it has ended."""
-    async with untold(client, tmp_path) as line:
-        await line.videos.arm(rule("start", "slow", factor=15))
-        job_id = await line.submit()
-        await line.noted(job_id, "video accepted")
-        await line.job(job_id).cancel()
-        record = await line.ended(job_id)
-        row = await line.videos.row(f"{job_id}.video.1")
-        assert record.status is Status.CANCELLED
-        assert record.finished_at is not None
-        assert record.finished_at.timestamp() >= row["finished_ts"]
-        assert set(record.assets) == set(GENVIDEO.names)
-        assert float(record.units[f"{job_id}.video.1"]) > 0
+    line = await untold(lines)
+    await line.videos.arm(rule("start", "slow", factor=15))
+    job_id = await line.submit()
+    await line.noted(job_id, "video accepted")
+    await line.job(job_id).cancel()
+    record = await line.ended(job_id)
+    row = await line.videos.row(f"{job_id}.video.1")
+    assert record.status is Status.CANCELLED
+    assert record.finished_at is not None
+    assert record.finished_at.timestamp() >= row["finished_ts"]
+    assert set(record.assets) == set(GENVIDEO.names)
+    assert float(record.units[f"{job_id}.video.1"]) > 0

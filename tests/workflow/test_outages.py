@@ -172,9 +172,6 @@ async def test_back_off_longer_than_any_time_out_keeps_the_slot(
 # A vendor that is out altogether
 
 
-LOST = rule("callback", "lose")
-
-
 @pytest.fixture(autouse=True)
 def _soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "WAITING_TRIES", 3)
@@ -196,17 +193,6 @@ async def test_outage_at_the_submit(line: Pipeline) -> None:
     # Each stage at that service is refused as often.
     told = [note.partition(",")[0] for note in waits(record)]
     assert told.count("waiting for the video service: HTTP 503") == 1, told
-
-
-async def test_outage_longer_than_an_attempt(client: Client, tmp_path: Path) -> None:
-    """The generation was accepted before; nothing says that it is late, so no other one is paid."""
-    limits: Json = {"video_attempt_seconds": 0.5, "video_poll_seconds": 0.1}
-    async with working(client, tmp_path, **limits) as line:
-        await line.videos.arm(LOST, out("poll", 20))
-        record = await line.run()
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
-        assert len(waits(record)) == 1
-        assert len(await line.ledger("video")) == 1
 
 
 # The server, or all that works, restarted

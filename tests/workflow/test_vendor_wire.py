@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from temporalio.client import Client
 
 from services.worker.worker import running_worker
@@ -61,7 +62,7 @@ def new_line(new_client: NewClient, tmp_path: Path, vendor_api: Json) -> NewLine
     return make
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def line(client: Client, tmp_path: Path, vendor_api: Json) -> AsyncIterator[Wired]:
     async with wired(client, tmp_path, **vendor_api) as line:
         yield line
@@ -201,7 +202,7 @@ async def test_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine) 
     await side_by_side(scene, STEPS)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def workerless(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
     async with over_wires(client, tmp_path) as line:
         yield line
