@@ -60,7 +60,7 @@ def test_chinese_shell_without_our_python_gets_english_help(
         assert [text for text in said if text not in chinese.values()] == []
 
 
-@pytest.mark.parametrize("target", ["test-0", "test-$(echo 1)", "test-5'x"])
+@pytest.mark.parametrize("target", ["test-$(echo 1)", "test-5'x"])
 def test_wrong_number_is_one_line(tmp_path: Path, target: str) -> None:
     done = make(target, data=tmp_path)
     assert done.returncode == 2
@@ -140,10 +140,14 @@ def test_status_commands_without_a_stack(tmp_path: Path, target: str) -> None:
     assert ("not running" if target == "ps" else "http://127.0.0.1:8999") in done.stdout
 
 
-@pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize(
-    ("call", "status"),
-    [("urls >&-", 0), ("faults 2>&-", 3), ("up <&- >&- 2>&-", 2), ("urls 2>&1 >/dev/full", 2)],
+    ("shell", "call", "status"),
+    [
+        ("sh", "urls >&-", 0),
+        ("bash", "faults 2>&-", 3),
+        ("sh", "up <&- >&- 2>&-", 2),
+        ("bash", "urls 2>&1 >/dev/full", 2),
+    ],
 )
 def test_closed_output_gives_an_exit_status(
     tmp_path: Path, shell: str, *, call: str, status: int

@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import TimeoutType
 from temporalio.exceptions import ApplicationError, CancelledError, TimeoutError
 
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
-from shared.jobs.messages import Attempts, JobError, Record
+from shared.jobs.messages import Attempts, JobError
 from shared.jobs.states import Status, may_follow
 from shared.pipeline.cancellation import _left
 from shared.pipeline.journal import details_of, summary_of
@@ -59,27 +59,6 @@ def test_versions_rise_by_one_and_list_every_change(sequence: list[dict[str, Any
         assert (last.version, last.at, last.note) == (done, at, f"n{number}")
         assert (last.status, last.step, last.percent) == (after.status, after.step, after.percent)
     assert [each.version for each in state.record.transitions] == list(range(1, done + 1))
-
-
-def test_started_once_and_finished_at_the_end() -> None:
-    state = new_state()
-    state.change(CREATED, "queued", status=Status.QUEUED)
-    assert state.record.started_at is None
-    first = CREATED + timedelta(seconds=1)
-    state.change(first, "image", status=Status.RUNNING)
-    state.change(first + timedelta(seconds=1), "video", status=Status.RUNNING)
-    assert state.record.started_at == first
-    assert state.record.finished_at is None
-    end = first + timedelta(seconds=3)
-    state.change(end, "done", status=Status.SUCCEEDED)
-    assert state.record.finished_at == end
-
-
-def test_place_in_the_vendors_queue_ends_with_the_next_change() -> None:
-    state = new_state()
-    state.change(CREATED, "3 before it", status=Status.RUNNING, vendor_position=3)
-    assert state.record.vendor_position == 3
-    assert state.change(CREATED, "image, attempt 2").vendor_position is None
 
 
 def test_transition_names_the_attempt_of_its_step() -> None:
@@ -196,62 +175,26 @@ def test_last_try_reports_what_it_leaves(cause: BaseException, left: Left) -> No
     assert _left(cause) == left
 
 
-@pytest.mark.parametrize(
-    "cause", [None, CancelledError("between two tries"), ValueError("by hand")]
-)
+@pytest.mark.parametrize("cause", [None, CancelledError("between tries"), ValueError("by hand")])
 def test_unreadable_report_leaves_doubt(cause: BaseException | None) -> None:
     """The server itself ends an activity that waits for its next try, and so can an operator."""
     assert _left(cause) == DOUBT
 
 
-AT = datetime(2026, 1, 1, tzinfo=UTC)
-QUEUED = Record.of(
-    GENVIDEO,
-    GenVideoInput(prompt="a red fox", style="ink"),
-    job_id="job-1",
-    run_id="run",
-    created_at=AT,
-)
-
-
-def record(**fields: object) -> Record:
-    return QUEUED.model_copy(update={"version": 3, **fields})
-
-
-def test_running_job_shows_its_attempt_and_percent() -> None:
-    running = record(
-        status=Status.RUNNING, step="video", percent=40, attempts=Attempts(image=1, video=2)
-    )
-
-    assert details_of(running, "40 %") == (
-        "**The video is being made, attempt 2 of 4: 40 % of it are done.**\n\n"
-        "Noted last, as version 3 of its record: 40 %."
-    )
-
-
-def test_failed_job_shows_the_reason() -> None:
-    error = JobError(code="bad_result", message="The file is cut short.")
-
-    said = details_of(record(status=Status.FAILED, error=error), "failed (bad_result)")
-
-    assert said.startswith(
-        "**The job has failed.**\n\nWhy: The file is cut short. (bad_result)\n\nNoted last"
-    )
-
-
 def test_vendors_text_is_no_markdown_in_temporals_ui() -> None:
     words = "![x](https://evil.example/a.png) <img src=x> **paid** see www.evil.example"
     error = JobError(code="refused_for_good", message=words)
-    failed = record(status=Status.FAILED, error=error)
+    failed = new_state().record.model_copy(update={"status": Status.FAILED, "error": error})
 
+    assert "Why: " in details_of(failed, words)
     for said in (details_of(failed, words), summary_of(failed, words[:60]), summary(words)):
         plain = said.replace("**The job has failed.**", "")
         assert not re.search(r"(?<!\\)[\[\]<*]|[^\\]://|www[.]", plain), said
 
 
 def test_summary_of_a_long_note_is_one_accepted_line() -> None:
-    said = summary_of(record(), "video, attempt 1 failed:\n" + "𝄞" * 300)
+    said = summary_of(new_state().record, "video, attempt 1 failed:\n" + "𝄞" * 300)
 
-    assert said.startswith("version 3: video, attempt 1 failed: 𝄞")
+    assert said.startswith("version 0: video, attempt 1 failed: 𝄞")
     assert said.endswith("…")
     assert len(said.encode()) < 400
