@@ -97,6 +97,10 @@ class Activity:
     attempt: int = 0
     pause: float = 0.0
     """The least seconds between two of its tries."""
+    heartbeat: float = 0.0
+    """The seconds after which a try without a heartbeat has failed; 0 if there is no such limit."""
+    silent: bool = False
+    """Whether the try before the last one failed so."""
     repeated_for: str = ""
     """Why the try before the last one failed."""
     outcome: str = "open"
@@ -152,9 +156,11 @@ class Execution:
     """Workflow tasks whose work the server threw away: they had come too late, or failed."""
     bytes: int = 0
     clients: frozenset[str] = frozenset()
-    """Processes that wrote to it, as `pid@host`."""
+    """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
     taken: tuple[tuple[str, float], ...] = ()
     """Of them, those that took a task of it, and when."""
+    queues: tuple[tuple[str, str], ...] = ()
+    """Each process that had the run in its cache, and the sticky queue of its next task."""
     hops: list[float] = field(default_factory=list)
 
     @property
@@ -200,6 +206,7 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         bytes=size,
         clients=frozenset(name for name, _ in _named(events, "EventAttributes")),
         taken=tuple(_named(events, "TaskStartedEventAttributes")),
+        queues=tuple(_queues(events)),
         hops=list(_hops(events)),
     )
     status = str(last["eventType"]).removeprefix(_EXECUTION)
@@ -290,6 +297,7 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
         task = int(body.get("workflowTaskCompletedEventId") or 0)
         activity = Activity(body["activityType"]["name"], input_, at, task)
         activity.pause = _seconds(_fields(body, "retryPolicy").get("initialInterval"))
+        activity.heartbeat = _seconds(body.get("heartbeatTimeout"))
         known[str(event["eventId"])] = activity
         run.activities.append(activity)
         if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
@@ -300,6 +308,8 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
     if kind == "STARTED":
         activity.started, activity.attempt = at, int(body.get("attempt") or 0)
         _fail(activity, body.get("lastFailure"))
+        last = _fields(body.get("lastFailure"), "timeoutFailureInfo")
+        activity.silent = last.get("timeoutType") == "TIMEOUT_TYPE_HEARTBEAT"
         activity.repeated_for = activity.error_message or ""
     elif kind in _OUTCOMES:
         activity.ended, activity.outcome = at, _OUTCOMES[kind]
@@ -382,6 +392,16 @@ def _named(events: Iterable[Row], kind: str) -> Iterator[tuple[str, float]]:
         for key, body in event.items():
             if key.endswith(kind) and "@" in (name := str(body.get("identity"))):
                 yield name, _at(event)
+
+
+def _queues(events: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    owner = ""
+    for event in events:
+        if completed := event.get("workflowTaskCompletedEventAttributes"):
+            owner = str(completed.get("identity"))
+        queue = _fields(event.get("workflowTaskScheduledEventAttributes"), "taskQueue")
+        if queue.get("kind") == "TASK_QUEUE_KIND_STICKY":
+            yield owner, str(queue.get("name"))
 
 
 def _attributes(event: Row) -> Row:

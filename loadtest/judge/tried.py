@@ -8,7 +8,7 @@ from typing import NamedTuple
 from loadtest.books.facts import mapping
 from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, TEMPORAL, Witness
 from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
-from loadtest.judge.intervals import Interval, sweep
+from loadtest.judge.intervals import at_work, sweep
 from loadtest.judge.judge import (
     CALLBACK_LOST,
     CHARGED_TWICE,
@@ -22,6 +22,7 @@ from loadtest.judge.judge import (
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, GONE)
 TIMEOUT = "timeout"
+API = "api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +81,8 @@ def workers(judgement: Judgement) -> set[str]:
 
 
 def kills(judgement: Judgement) -> int:
-    """Return how many workers were replaced during the run, by the book that shows more of them."""
-    known = _workers_seen(judgement)
-    samples = sum(len(judgement.books.restarts(name)) for name in known)
-    return max(samples, _replaced(judgement) if known else 0)
-
-
-def _replaced(judgement: Judgement) -> int:
     """Return how many workers began only once another one had taken its last task."""
-    runs = (run for job in judgement.books.jobs for run in job.executions)
-    seen: dict[str, list[float]] = {}
-    for name, at in (each for run in runs for each in run.taken):
-        seen.setdefault(name, []).append(at)
-    times = [Interval(name, min(ats), max(ats)) for name, ats in seen.items()]
+    times = at_work(judgement.books)
     return len(times) - sweep(times, len(times) + 1).most
 
 
@@ -137,12 +127,12 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
 
 def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:
     """Return the processes that were killed, did not answer while others did, or cut the feed."""
-    books, seen = judgement.books, _workers_seen(judgement)
-    anew = {name: len(books.restarts(name)) for name in books.processes}
-    said = [f"{name} began anew {count} time(s)" for name, count in anew.items() if count]
-    if seen and (more := len(workers(judgement)) - len(seen)) > 0:
-        said.append(f"{more} worker(s) more than showed metrics at a time")
-    text = "; ".join(said) or "no process began anew"
+    books = judgement.books
+    restarts = {name: len(books.restarts(name)) for name in books.processes}
+    said = [f"{name} restarted {count} time(s)" for name, count in restarts.items() if count]
+    if killed := kills(judgement):
+        said.append(f"{killed} worker(s) replaced")
+    text = "; ".join(said) or "no process restarted"
     yield "kills and restarts", bool(said), text, (RUNNER, TEMPORAL)
     answered = {name: len(samples) for name, samples in books.processes.items()}
     rounds = max(answered.values(), default=0)
@@ -152,7 +142,9 @@ def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:
     cuts = sum(max(0, stage.feeds - 1) for stage in books.stages)
     again = sum(max(0, each.tries - 1) for job in books.jobs for each in job.submissions)
     text = f"the live feed was cut {cuts} time(s), {again} submission(s) were repeated"
-    yield "an API that is away", bool(cuts or again), text, (RUNNER,)
+    away = answered.get(API, 0) < rounds or bool(books.restarts(API))
+    text = text if away or not (cuts or again) else f"{text}, and the API answered throughout"
+    yield "an API that is away", away and bool(cuts or again), text, (RUNNER,)
 
 
 def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:

@@ -11,8 +11,9 @@ from loadtest.books.model import PROCESSES, Books, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge.clocks import Clocks, far
 from loadtest.judge.compare import RUN, Between, Finding, Number, OneOf, Subject
-from loadtest.judge.intervals import Interval, sweep, vendor_intervals
+from loadtest.judge.intervals import Interval, at_work, sweep, vendor_intervals
 from loadtest.judge.threshold import DEFAULTS, parse
+from loadtest.times import timestamp
 
 RECEIVER, RUNNERS = "callback", "loadtest"
 """The receiver's process, and the runner's own."""
@@ -40,6 +41,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         yield from _places(stage, books)
         yield from _callbacks_arrive(stage, books)
     yield from _shared(books)
+    yield from _workers(books, run)
     yield from _foreign_jobs(books, run)
     # A mock that was killed has lost its counts.
     if books.done and not books.struck:
@@ -233,6 +235,32 @@ def _shared(books: Books) -> Iterator[Finding]:
         for rule, kind, name in found if not job.has_fault("result") else ():
             if name and (other := first.setdefault(str(name), job.job_id)) != job.job_id:
                 yield Subject(job.job_id, job.stage).found(rule, f"its {kind} is that of {other}")
+
+
+def _workers(books: Books, run: Subject) -> Iterator[Finding]:
+    """Expect one sticky queue of each worker's process, a time-out that lasts as long as its limit,
+    and no process that goes on after it has died."""
+    queues: dict[str, str] = {}
+    for job, execution in ((each, run) for each in books.jobs for run in each.executions):
+        named = Subject(job.job_id, job.stage)
+        for owner, queue in execution.queues:
+            known = queues.setdefault(owner, queue)
+            if queue != known or not queue.startswith(f"{owner}-"):
+                text = f"a task that {owner} left went to {queue}, which is no queue of it"
+                yield named.found("history.identity", text, known, queue)
+        for each in execution.activities:
+            lasted = (each.started or inf) - each.scheduled
+            if each.silent and lasted < each.heartbeat:
+                text = f"{each.kind} was silent for {lasted:g} s, and has {each.heartbeat:g} s"
+                yield named.found("history.activities.heartbeat", text, each.heartbeat, lasted)
+    tasks = at_work(books)
+    workers = [name for name in books.processes if name.startswith("worker")]
+    for name in workers:
+        for at in books.restarts(name):
+            before = [each for each in tasks if each.begin < at]
+            if sum(each.end > at for each in before) >= max(len(before), len(workers)):
+                text = f"it had restarted at {timestamp(at)}, and every worker's process went on"
+                yield run.found("processes.cpu", f"{name}: {text}")
 
 
 def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:

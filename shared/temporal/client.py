@@ -1,6 +1,9 @@
 """Connect to Temporal: client settings, names, search attributes, each defined only here."""
 
 import asyncio
+import os
+import secrets
+import socket
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -89,12 +92,14 @@ async def connect(
 
     No configuration file is read, because its key would be sent to any server. `keys` encrypt
     payloads, `runtime` collects metrics. `lazy` connects at the first call, for services that must
-    start while the server is away.
+    start while the server is away. Histories name the client by an identity of its own, because a
+    container's process that starts again has the same process id and host name.
     """
     config: Any = ClientConfig.load_client_connect_config(disable_file=True)
     config.setdefault("target_host", "127.0.0.1:7233")
     return await Client.connect(
         **config,
+        identity=f"{os.getpid()}-{secrets.token_hex(4)}@{socket.gethostname()}",
         data_converter=data_converter(keys),
         runtime=runtime,
         lazy=lazy,

@@ -123,7 +123,7 @@ class Workers:
             description = (await self._line.job(job_id).describe()).raw_description
             return next((e.last_worker_identity for e in description.pending_activities), "")
 
-        pid = (await eventually(look, lambda found: "@" in found)).split("@")[0]
+        pid = (await eventually(look, lambda found: "@" in found)).split("-")[0]
         return next(each for each in self._processes.values() if str(each.pid) == pid)
 
 

@@ -79,13 +79,13 @@ def test_restarted_or_silent_process_is_counted(honest: Synthetic) -> None:
     honest.add(raw.PROCESSES, [sample("worker-2", at, at) for at in range(4)])
     judgement = judge(honest.folder)
 
-    assert kills(judgement) == 1
-    assert "worker-1 began anew 1" in found(judgement)["kills and restarts"].text
+    assert kills(judgement) == 0, "the same process took all tasks"
+    assert "worker-1 restarted 1" in found(judgement)["kills and restarts"].text
     assert found(judgement)["services that do not answer"].text == "worker-1 2 of 4 times"
     assert found(judgement)["several workers"].tried is False, "one of them took all tasks"
 
 
-def test_more_processes_than_workers_in_histories_are_kills(honest: Synthetic) -> None:
+def test_process_that_begins_after_the_end_of_another_is_a_kill(honest: Synthetic) -> None:
     honest.add(raw.PROCESSES, [sample("worker", at, at) for at in range(4)])
     judgement = judge(honest.folder)
     for number, job in enumerate(judgement.books.jobs):

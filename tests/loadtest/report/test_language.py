@@ -51,7 +51,6 @@ MADE = {
     *(f"{{1}}: {end}: {{2}}" for end in ("passed", "failed", "broken off", "not run")),
     *("{1}: job-{2}: {3}", "{1}: the run: {2}"),
     "{1} and {2} more (results.json)",
-    "{1} worker(s) more than showed metrics at a time",
     "Efficiency = bound / makespan. {1}.",
     *("ledgers, receipts", "runner, Temporal", "slot, runner"),
     *("none lost, none late, none doubled", "{1} attempts", "{1} jobs, {2}"),

@@ -32,6 +32,35 @@ def a_permit_that_the_worker_sent(f: Forger) -> Iterable[str]:
     return f.signals(job_id, "granted:job", lambda event: event[SIGNALED].update(change))
 
 
+@forgery_of("workers-killed")
+def a_successor_under_the_name_of_the_killed_worker(f: Forger) -> Iterable[str]:
+    names: dict[str, str] = {}
+
+    def rename(events: list[Row]) -> None:
+        for event in events:
+            if begun := event.get("workflowTaskStartedEventAttributes"):
+                names.setdefault(begun["identity"], "")
+        for event in events:
+            for body in event.values():
+                if isinstance(body, dict) and body.get("identity") in names:
+                    body["identity"] = next(iter(names))
+
+    for job_id in f.order:
+        f.history(job_id, rename)
+    return f.order
+
+
+@forgery
+def an_activity_that_was_silent_for_less_than_its_limit(f: Forger) -> Iterable[str]:
+    silent = {"timeoutFailureInfo": {"timeoutType": "TIMEOUT_TYPE_HEARTBEAT"}}
+
+    def fail(events: list[Row]) -> None:
+        begun = (event.get("activityTaskStartedEventAttributes") for event in events)
+        next(filter(None, begun)).update(attempt=2, lastFailure=silent)
+
+    return f.history(f.job(), fail)
+
+
 @forgery_of("slow-machine")
 def an_order_of_another_prompt(f: Forger) -> Iterable[str]:
     return f.orders(

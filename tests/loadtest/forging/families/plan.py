@@ -41,6 +41,16 @@ def a_worker_that_never_was(f: Forger) -> Iterable[str]:
     return ()
 
 
+@forgery
+def a_worker_that_restarted_and_went_on(f: Forger) -> Iterable[str]:
+    def restart(rows: list[Row]) -> None:
+        worker = [row for row in rows if row["name"].startswith("worker")]
+        worker[len(worker) // 2]["cpu"] += 1000
+
+    f.edit(raw.PROCESSES, restart)
+    return ()
+
+
 def _slots_after(f: Forger, **other: object) -> Iterable[str]:
     place = f.random.choice((0, 1))
     f.edit(raw.STAGES, lambda rows: rows[place]["slots_after"].update(other))
