@@ -186,7 +186,7 @@ async def _at_work(site: Site, job_id: str) -> int:
     """The process id of the worker that runs the job's activity, or 0."""
     described = await site.client.get_workflow_handle(job_id).describe()
     workers = [each.last_worker_identity for each in described.raw_description.pending_activities]
-    return int(workers[0].partition("@")[0] or 0) if workers else 0
+    return int(workers[0].partition("-")[0] or 0) if workers else 0
 
 
 async def all_wait(site: Site) -> None:
