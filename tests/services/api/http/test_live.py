@@ -83,14 +83,6 @@ async def test_change_is_written_once_for_all_listeners(
     assert calls_for_callers() == before
 
 
-async def test_ended_job_is_sent_and_the_socket_closed(api: Api) -> None:
-    record = api.write(ended(sample_record(new_job_id())))
-    async with connect(f"{api.sockets}/ws/jobs/{record.job_id}", proxy=None) as socket:
-        frames = await rest(socket)
-    assert [frame["version"] for frame in frames] == [record.version]
-    assert socket.close_code == 1000
-
-
 async def test_unknown_job_has_its_own_close_code(api: Api) -> None:
     for job_id in ("nope", "job-0123456789abcdef01234567", "%E9%9B%AA" * 64):
         async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:

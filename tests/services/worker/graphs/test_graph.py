@@ -22,15 +22,6 @@ def test_nodes_have_links_and_values() -> None:
     assert graph.get("77") is graph.get(None) is None
 
 
-def test_filling_in_leaves_the_graph_unchanged() -> None:
-    graph = parse_graph(json.dumps(example()))
-    filled = graph.filled({("6", "text"): "猫", ("3", "seed"): 5})
-    assert filled["6"]["inputs"] == {"text": "猫", "clip": ["4", 1]}
-    assert filled["3"]["inputs"]["seed"] == 5
-    assert filled["6"]["_meta"] == {"title": "genvideo:prompt"}
-    assert graph.raw == example()
-
-
 def test_invalid_graph_is_refused_with_the_reason() -> None:
     for text, why in (
         ('{"last_node_id": 2, "nodes": [], "links": []}', r"Workflow, Export \(API\)"),

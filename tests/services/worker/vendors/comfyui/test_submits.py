@@ -140,18 +140,6 @@ async def test_failed_submits_are_sorted() -> None:
         assert vendor.asked == [STATS, PROMPT]
 
 
-async def cancelled(answers: dict[str, list[Answer]]) -> list[str]:
-    vendor = StubVendor(answers)
-    async with images_at(vendor) as images:
-        await images.cancel(OURS)
-    return vendor.asked
-
-
-@pytest.mark.parametrize("answer", [reply(cancelled=True), reply(cancelled=False)])
-async def test_cancel_is_one_call(answer: Answer) -> None:
-    assert await cancelled({CANCEL: [answer]}) == [CANCEL]
-
-
 @pytest.mark.parametrize(("cancelled", "state"), [(True, "failed"), (False, None)])
 async def test_prompt_cancelled_while_waiting_has_ended(cancelled: bool, state: str | None) -> None:
     """The server doesn't know it any more, as it knows none that it never got."""
@@ -210,5 +198,6 @@ async def test_older_server_is_interrupted_only_if_it_uses_the_id(
 
 
 async def test_failed_cancel_is_reported() -> None:
-    with pytest.raises(OutcomeUnknown):
-        await cancelled({CANCEL: [bodies.TROUBLE]})
+    async with images_at(StubVendor({CANCEL: [bodies.TROUBLE]})) as images:
+        with pytest.raises(OutcomeUnknown):
+            await images.cancel(OURS)
