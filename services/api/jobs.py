@@ -11,7 +11,7 @@ from services.api.metrics import SUBMITTED
 from services.api.parts import Parts
 from services.api.repair import Repairer
 from services.api.slots import Slots
-from services.api.temporal import NotRecorded, first_record
+from services.api.temporal import first_record
 from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
 from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
 from shared.jobs.messages import Job, Record
@@ -154,8 +154,7 @@ class Jobs:
         if record is not None:
             return self._feed.put_record(record)
         known = self._feed.get(job_id)
-        waits = known is not None and known.version == 0 and not known.status.ended
-        if known is not None and waits and not await self._repairer.is_there(job_id):
+        if known is not None and known.version == 0 and not known.status.ended:
             # It has no record yet.
             return known
         job = await self._repairer.recover(job_id)
@@ -197,25 +196,17 @@ class Jobs:
                 f"{job_id} is {job.status}; only failed, degraded or cancelled jobs can be retried."
             )
         await self._require_changeable(job_id)
-        again = await self._order_again(job)
+        record = await self._repairer.read(job_id)
+        if record is None:
+            raise JobNotRetryable(f"No input is stored for {job_id}.")
+        again = self._order_of(record)
+        if again is None:
+            known = ", ".join(self._pipelines)
+            raise JobNotRetryable(
+                f"Its pipeline {record.pipeline} is not one of {known}, or its input is wrong."
+            )
         # A caller's key has no space, so this can't be the key of another job.
         return await self.submit(again, None if key is None else f"retry {job_id} {key}")
-
-    async def _order_again(self, job: Job) -> Order:
-        record = await self._repairer.read(job.job_id)
-        if record is not None:
-            order = self._order_of(record)
-            if order is None:
-                known = ", ".join(self._pipelines)
-                raise JobNotRetryable(
-                    f"Its pipeline {record.pipeline} is not one of {known}, or its input is wrong."
-                )
-            return order
-        found = await self._temporal.describe(job.job_id)
-        order = None if found is None else await self._temporal.order_of(found)
-        if order is None or isinstance(order[1], NotRecorded):
-            raise JobNotRetryable(f"No input is stored for {job.job_id}.")
-        return order
 
 
 def _require_same(order: Order, before: Order | None) -> None:

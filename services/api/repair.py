@@ -84,10 +84,6 @@ class Repairer:
         """Return the stored record, or None; raise StoreAway."""
         return await asyncio.to_thread(self._records.read, job_id)
 
-    async def is_there(self, job_id: str) -> bool:
-        """True if there is a record, also a damaged one; raise StoreAway."""
-        return await asyncio.to_thread(self._records.known, job_id)
-
     def is_ours(self, record: Record) -> bool:
         """True if its workflow runs in our namespace."""
         return record.is_of(self._temporal.client.namespace)

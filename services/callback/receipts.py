@@ -72,7 +72,7 @@ class Receipts:
         Unknown jobs get no receipts, because a forger can invent any number of them.
         """
         try:
-            if not self._records.known(receipt.job_id):
+            if self._records.raw(receipt.job_id) is None:
                 return
             forged = [key for key in self._keys(receipt.job_id) if "forged" in key]
             if len(forged) < MOST_FORGED:

@@ -1,6 +1,5 @@
 """The records of jobs; a write never replaces a record by an older one."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,11 +62,6 @@ class Records:
             if done:
                 return True
         raise StoreAway("too many writers of one record")
-
-    def known(self, job_id: str) -> bool:
-        """True if there is a record, also a damaged one."""
-        path = self.store.path(key_of_job(PREFIX, job_id))
-        return self.raw(job_id) is not None if path is None else os.path.lexists(path)
 
     def remove(self, job_id: str) -> None:
         self.store.remove(key_of_job(PREFIX, job_id))
