@@ -6,14 +6,13 @@ A silent service is reported, and never fails the call.
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypedDict
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import SecretStr
 
 from services.api.http.routes import ServiceDep
 from services.api.jobs import check_id
@@ -138,8 +137,9 @@ async def get_callbacks(job_id: OfJob, service: ServiceDep, http: Http) -> Respo
     """The receipts of one job's callbacks."""
     check_id(job_id)
     url = f"{service.settings.upstreams['callback']}/callbacks"
-    query = {"job_id": job_id}
-    return _relayed(await forward(http, "GET", url, query, key=service.settings.operator_key))
+    key = service.settings.operator_key
+    headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+    return await _relayed(http, "GET", url, params={"job_id": job_id}, headers=headers)
 
 
 @router.api_route("/console/{mock}/{call}", methods=["GET", "POST", "PUT", "DELETE"])
@@ -152,35 +152,26 @@ async def of_a_mock(
     base = service.settings.mock_services.get(mock)
     if base is None:
         raise MocksOff("A real service is in use; make mocks-on brings the mock back.")
-    url = f"{base}/admin/{MOCK_CALLS[call]}"
     body = await request.body()
-    return _relayed(await forward(http, request.method, url, request.query_params, body=body))
+    return await _relayed(
+        http,
+        request.method,
+        f"{base}/admin/{MOCK_CALLS[call]}",
+        params=dict(request.query_params),
+        content=body,
+        headers={"Content-Type": "application/json"} if body else {},
+    )
 
 
-async def forward(
-    http: httpx.AsyncClient,
-    method: str,
-    url: str,
-    query: Mapping[str, str],
-    *,
-    body: bytes = b"",
-    key: SecretStr | None = None,
-) -> httpx.Response:
-    """Return the other service's own answer, errors included; raise UpstreamAway if there is
-    none."""
-    headers = {"Content-Type": "application/json"} if body else {}
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key.get_secret_value()}"
+async def _relayed(http: httpx.AsyncClient, method: str, url: str, **sent: Any) -> Response:
+    """Pass on the other service's own answer, errors included; raise UpstreamAway if there is
+    none, or it isn't JSON, because then it is not from a service of the stack."""
+    host = urlsplit(url).netloc
     try:
-        return await http.request(method, url, params=dict(query), content=body, headers=headers)
+        answer = await http.request(method, url, **sent)
     except httpx.TransportError as error:
-        host = urlsplit(url).netloc
         raise UpstreamAway(f"{host} does not answer; see make ps.") from error
-
-
-def _relayed(answer: httpx.Response) -> Response:
-    """Pass on status and body; an answer that isn't JSON is not from a service of the stack."""
     media_type = answer.headers.get("content-type", "").partition(";")[0]
     if not _JSON.fullmatch(media_type):
-        raise UpstreamAway(f"{answer.url.host} answers, but not with JSON.")
+        raise UpstreamAway(f"{host} answers, but not with JSON.")
     return Response(answer.content, answer.status_code, media_type=media_type)
