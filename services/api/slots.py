@@ -109,69 +109,56 @@ class Slots:
         return await self._fresh.get()
 
     async def _ask(self) -> SlotView:
-        return self._see(await self._with_drains(await self._answered()))
-
-    def _see(self, view: SlotView) -> SlotView:
-        self._seen = view
-        self._places = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
-        return view
-
-    async def _with_drains(self, view: SlotView) -> SlotView:
-        """Add how often each drain was tried, and why the last try failed.
-
-        Only the server knows, and it is asked only while a run drains.
-        """
-        if not any(holder.draining for holder in view.holders):
-            return view
-        TEMPORAL_CALLS.labels("describe_slots").inc()
-        try:
-            described = await answer(self._handle.describe(rpc_timeout=RPC_TIMEOUT))
-        except (GenvideoError, RPCError):
-            return view
-        return with_drains(view, described)
-
-    async def _answered(self) -> SlotView:
         """Return the first answer of several tries; raise SemaphoreSlow only if Temporal itself
         answers."""
         for seconds in TRY_SECONDS:
+            TEMPORAL_CALLS.labels("query_slots").inc()
+            query = self._handle.query(
+                VIEW_QUERY,
+                result_type=SlotView,
+                reject_condition=QueryRejectCondition.NOT_OPEN,
+                rpc_timeout=timedelta(seconds=seconds),
+            )
             try:
-                return await self._query(seconds)
+                return await self._see(await answer(query, seconds=seconds))
             except WorkflowQueryRejectedError:
                 # It was ended from outside; the next request starts it.
-                await self._start()
+                await answer(start_semaphore(self._client, self._gate))
             except TemporalRefuses:
                 raise
             except (RPCError, WorkflowQueryFailedError, TemporalUnavailable) as error:
                 if is_missing(error):
-                    return EMPTY
+                    return await self._see(EMPTY)
                 if await temporal_reason(self._client) is not None:
                     raise TemporalUnavailable("Temporal does not answer; try again.") from error
         raise SemaphoreSlow(
             f"Temporal answers, but the semaphore has not answered within {sum(TRY_SECONDS):g} s."
         )
 
-    async def _query(self, seconds: float) -> SlotView:
-        TEMPORAL_CALLS.labels("query_slots").inc()
-        query = self._handle.query(
-            VIEW_QUERY,
-            result_type=SlotView,
-            reject_condition=QueryRejectCondition.NOT_OPEN,
-            rpc_timeout=timedelta(seconds=seconds),
-        )
-        return await answer(query, seconds=seconds)
+    async def _see(self, view: SlotView) -> SlotView:
+        """Note a view, and how often each drain in it was tried and why the last try failed.
+
+        Only the server knows that, and it is asked only while a run drains.
+        """
+        if any(holder.draining for holder in view.holders):
+            TEMPORAL_CALLS.labels("describe_slots").inc()
+            with suppress(GenvideoError, RPCError):
+                described = await answer(self._handle.describe(rpc_timeout=RPC_TIMEOUT))
+                view = with_drains(view, described)
+        self._seen = view
+        self._places = {job_id: number for number, job_id in enumerate(view.waiting, start=1)}
+        return view
 
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause; start the semaphore if there is none."""
         TEMPORAL_CALLS.labels("change_slots").inc()
         try:
-            view = await self._update(CHANGE_UPDATE, change)
+            return await self._update(CHANGE_UPDATE, change)
         except RPCError as error:
             if not is_missing(error):
                 raise
-            await self._start()
-            view = await self._update(CHANGE_UPDATE, change)
-        self._fresh.put(self._see(view))
-        return view
+        await answer(start_semaphore(self._client, self._gate))
+        return await self._update(CHANGE_UPDATE, change)
 
     async def free(self, run_id: RunId) -> SlotView:
         """Give up the drain of a run, whose place is free at once; raise NotDraining.
@@ -186,19 +173,22 @@ class Slots:
                 raise TemporalUnavailable("The semaphore does not answer.") from error
             raise NotDraining("There is no semaphore, so no run drains.") from error
         log.warning("operator freed a place", gate=self._gate, run_id=run_id)
-        view = await self._with_drains(view)
-        self._fresh.put(self._see(view))
         return view
 
     async def _update(self, name: str, wanted: SlotChange | RunId) -> SlotView:
         update = self._handle.execute_update(name, wanted, id=uuid4().hex, result_type=SlotView)
         try:
-            return await answer(update, seconds=UPDATE_SECONDS)
+            view = await self._see(await answer(update, seconds=UPDATE_SECONDS))
         except WorkflowUpdateFailedError as error:
-            raise _refusal(error.cause) from error
-
-    async def _start(self) -> None:
-        await answer(start_semaphore(self._client, self._gate))
+            kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+            if kind == NotDraining.code:
+                raise NotDraining("This run is not draining.") from error
+            if kind in ENDED:
+                # The next semaphore rebuilds.
+                raise TemporalUnavailable("The semaphore does not answer.") from error
+            raise InvalidInput(str(error.cause)) from error
+        self._fresh.put(view)
+        return view
 
     async def require_room(self) -> None:
         """Raise QueueFull while the semaphore refuses requests.
@@ -239,17 +229,6 @@ class Slots:
         """Return the job with its position by the last answer."""
         position = self._places.get(job.job_id) if job.status is Status.QUEUED else None
         return job if position is None else job.model_copy(update={"queue_position": position})
-
-
-def _refusal(cause: BaseException) -> GenvideoError:
-    """Return why the semaphore did not do what was asked."""
-    kind = cause.type if isinstance(cause, ApplicationError) else None
-    if kind == NotDraining.code:
-        return NotDraining("This run is not draining.")
-    if kind in ENDED:
-        # The next semaphore rebuilds.
-        return TemporalUnavailable("The semaphore does not answer.")
-    return InvalidInput(str(cause))
 
 
 async def refresh_metrics(slots: Slots) -> None:

@@ -6,7 +6,6 @@ import { t } from "../lib/texts.js";
 
 export const MOCKS = { "mock-comfyui": "image", "mock-kling": "video" };
 const MILLISECONDS = 2000;
-const MOST_HITS = 5000;
 
 /** Asks the mocks again and again; listeners hear the ids of the jobs that were hit. */
 export class Mocks extends Listened {
@@ -45,24 +44,17 @@ export class Mocks extends Listened {
   }
 
   async #askHits(mock, recorded, changed) {
-    let known = this.#known[mock] ?? 0;
-    if (recorded < known) {
-      // It was started anew or reset, and has forgotten its hits.
-      this.#forget(mock, changed);
-      known = 0;
-    }
-    if (recorded > known) {
-      const { rows } = await get(`/console/${mock}/trace?after=${known}&limit=${MOST_HITS}`);
-      for (const row of rows) this.#put({ ...row, mock }, changed);
-    }
+    if (recorded === (this.#known[mock] ?? 0)) return;
+    const { rows } = await get(`/console/${mock}/trace`);
+    this.#forget(mock, changed);
+    for (const row of rows) this.#put({ ...row, mock }, changed);
     this.#known[mock] = recorded;
   }
 
   #put(hit, changed) {
     const jobId = hit.external_id?.split(".")[0];
     if (jobId === undefined) return;
-    const isSame = (each) => each.mock === hit.mock && each.seq === hit.seq;
-    const hits = [...this.hitsOf(jobId).filter((each) => !isSame(each)), hit];
+    const hits = [...this.hitsOf(jobId), hit];
     this.#hits.set(jobId, hits.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)));
     changed.add(jobId);
   }
