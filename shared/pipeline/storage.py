@@ -140,11 +140,18 @@ class Storage:
                     # is being opened.
                     with made.open("w+b") as out:
                         await self._checker.check(fetched, stage.name, kinds, out)
-                    file, size, digest = await asyncio.to_thread(_measured, made, fetched)
-                    await asyncio.to_thread(self._assets.keep, file, job_id, stage, digest=digest)
+                    return await asyncio.to_thread(self._kept, made, fetched, job_id, stage=stage)
         except OSError as error:
             self._disk.refused("assets", error, step=stage.name)
             raise StorageFailed(explained(error)) from None
+
+    def _kept(self, made: Path, fetched: Path, job_id: str, *, stage: Stage) -> Asset:
+        """Store the output of the check, or the fetched file."""
+        path = made if made.stat().st_size else fetched
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._assets.keep(path, job_id, stage, digest=digest)
         return Asset(size=size, sha256=digest, media_type=stage.file.media_type)
 
     async def fitted(self, job_id: str, stage: str, bounds: Any) -> bytes:
@@ -254,13 +261,6 @@ class Parts:
 
     def vendor(self, stage: str) -> Vendor:
         return self.vendors[self.pipeline.stage(stage).vendor]
-
-
-def _measured(made: Path, fetched: Path) -> tuple[Path, int, str]:
-    """Return the file to be stored: the output of the check, or the fetched file."""
-    path = made if made.stat().st_size else fetched
-    with path.open("rb") as file:
-        return path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_head(response: httpx.Response) -> None:

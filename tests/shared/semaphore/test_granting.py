@@ -56,14 +56,6 @@ async def test_repeated_request_counts_once(kept: Jobs) -> None:
     assert kept.book.entered == ["first", "second", "third"]
 
 
-async def test_higher_priorities_go_first(kept: Jobs) -> None:
-    await kept.line_up("holder")
-    for priority in (3, 5, 1, 4, 2):
-        await kept.start(f"p{priority}", priority=priority)
-    assert (await kept.view()).waiting == ("p1", "p2", "p3", "p4", "p5")
-    await kept.finish_all("holder", "p1", "p2", "p3", "p4", "p5")
-
-
 @pytest.mark.parametrize("end", ["completed", "cancelled", "failed"])
 async def test_ordinary_end_frees_the_place_at_once(kept: Jobs, end: str) -> None:
     holder, _ = await kept.line_up("holder", "next")
