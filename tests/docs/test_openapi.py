@@ -1,8 +1,5 @@
 """The OpenAPI files are those of the code."""
 
-import json
-from typing import Any
-
 import pytest
 
 from shared.http import problems
@@ -15,8 +12,9 @@ PAGE = ROOT / "docs" / "api.md"
 @pytest.mark.parametrize("name", sorted(APPS))
 def test_openapi_files_match_the_code(name: str) -> None:
     written = read(REFERENCES / f"{name}.json")
-    assert json.loads(written) == json.loads(document(name)), f"write it anew: {COMMAND}"
-    assert written == document(name), f"write it anew: {COMMAND}"
+    assert written == document(name), f"write it again: {COMMAND}"
+    # The framework's own form of a mistake, which each service replaces by a problem.
+    assert "HTTPValidationError" not in written
 
 
 def test_every_service_with_a_port_has_a_linked_openapi_file() -> None:
@@ -29,13 +27,3 @@ def test_every_service_with_a_port_has_a_linked_openapi_file() -> None:
 def test_openapi_files_do_not_depend_on_the_version_of_python() -> None:
     """The standard library's names of these statuses changed with Python 3.13."""
     assert set(problems.PHRASES) == {413, 414, 416, 422}
-
-
-@pytest.fixture(scope="module", params=sorted(APPS))
-def openapi_of(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return APPS[request.param]().openapi()
-
-
-def test_documented_answers_belong_to_a_route(openapi_of: dict[str, Any]) -> None:
-    """The framework's own form of a mistake, which each service replaces by a problem."""
-    assert "HTTPValidationError" not in str(openapi_of)

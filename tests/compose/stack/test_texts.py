@@ -139,7 +139,3 @@ def test_shell_with_a_small_character_set_still_gets_the_text() -> None:
     )
 
     assert ran.stdout.decode("gb2312") == "left ? …\n\n运行\n"
-
-
-def test_tests_run_in_english() -> None:
-    assert not is_chinese(os.environ)

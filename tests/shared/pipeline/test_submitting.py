@@ -260,26 +260,19 @@ async def test_certain_refusal_is_sent_again_without_a_look_up() -> None:
     assert (first.did, later.did) == (["send"], ["send"])
 
 
-def closed() -> Described:
-    return Described(WorkflowExecutionStatus.TERMINATED)
+CLOSED = partial(Described, WorkflowExecutionStatus.TERMINATED)
+REPLACED: dict[str, Any] = {
+    "closed": CLOSED,
+    "another try": lambda: Described(
+        began=activity.info().started_time + timedelta(microseconds=1)
+    ),
+    "another activity": partial(Described, activity_id="2"),
+    "unknown": RPCError("no such run", RPCStatusCode.NOT_FOUND, b""),
+}
 
 
-def another_try() -> Described:
-    return Described(began=activity.info().started_time + timedelta(microseconds=1))
-
-
-def another_activity() -> Described:
-    return Described(activity_id="2")
-
-
-def unknown() -> RPCError:
-    return RPCError("no such run", RPCStatusCode.NOT_FOUND, b"")
-
-
-@pytest.mark.parametrize("said", [closed, another_try, another_activity, unknown])
-async def test_replaced_try_submits_nothing(
-    said: Callable[[], object],
-) -> None:
+@pytest.mark.parametrize("said", REPLACED.values(), ids=list(REPLACED))
+async def test_replaced_try_submits_nothing(said: object) -> None:
     this = Try(vendor := FakeVendor(), Server(said))
     with pytest.raises(Fenced) as fenced:
         await this.run()
@@ -302,9 +295,7 @@ async def test_unforeseen_error_prevents_the_submit() -> None:
     assert vendor.did == ["look"]
 
 
-@pytest.mark.parametrize(
-    ("took", "asked"), [((0.5,), 1), ((1.5,), 2), ((1.5, 1.5, 1.5), 4)], ids=str
-)
+@pytest.mark.parametrize(("took", "asked"), [((0.5,), 1), ((1.5,), 2), ((1.5, 1.5, 1.5), 4)])
 async def test_stale_answer_is_asked_for_again(
     clock: Clock, took: tuple[float, ...], asked: int
 ) -> None:
@@ -341,7 +332,7 @@ async def test_slow_look_up_repeats_the_fence(clock: Clock, took: float, asked: 
     [
         (0.05, [Described], ["look", "send"]),
         (0.2, [Described, Described], ["look", "send"]),
-        (0.2, [Described, partial(Described, WorkflowExecutionStatus.TERMINATED)], ["look"]),
+        (0.2, [Described, CLOSED], ["look"]),
     ],
 )
 async def test_slow_preparation_repeats_the_fence(
