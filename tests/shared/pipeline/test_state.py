@@ -61,6 +61,24 @@ def test_versions_rise_by_one_and_list_every_change(sequence: list[dict[str, Any
     assert [each.version for each in state.record.transitions] == list(range(1, done + 1))
 
 
+def test_started_once_and_finished_at_the_end() -> None:
+    state = new_state()
+    assert state.change(CREATED, "queued", status=Status.QUEUED).started_at is None
+    first, end = CREATED + timedelta(seconds=1), CREATED + timedelta(seconds=4)
+    state.change(first, "image", status=Status.RUNNING)
+    state.change(first + timedelta(seconds=1), "video", status=Status.RUNNING)
+    assert (state.record.started_at, state.record.finished_at) == (first, None)
+    state.change(end, "done", status=Status.SUCCEEDED)
+    assert (state.record.started_at, state.record.finished_at) == (first, end)
+
+
+def test_place_in_the_vendors_queue_ends_with_the_next_change() -> None:
+    state = new_state()
+    state.change(CREATED, "3 before it", status=Status.RUNNING, vendor_position=3)
+    assert state.record.vendor_position == 3
+    assert state.change(CREATED, "image, attempt 2").vendor_position is None
+
+
 def test_transition_names_the_attempt_of_its_step() -> None:
     state = new_state()
     state.change(CREATED, "image", status=Status.RUNNING, step="image")
@@ -179,6 +197,17 @@ def test_last_try_reports_what_it_leaves(cause: BaseException, left: Left) -> No
 def test_unreadable_report_leaves_doubt(cause: BaseException | None) -> None:
     """The server itself ends an activity that waits for its next try, and so can an operator."""
     assert _left(cause) == DOUBT
+
+
+def test_running_job_shows_its_attempt_and_percent() -> None:
+    fields: dict[str, Any] = {
+        "step": "video",
+        "percent": 40,
+        "attempts": Attempts(image=1, video=2),
+    }
+    running = new_state().record.model_copy(update={"status": Status.RUNNING, **fields})
+    said = details_of(running, "note")
+    assert [part in said for part in ("video", "attempt 2 of 4", "40 %", "note")] == [True] * 4
 
 
 def test_vendors_text_is_no_markdown_in_temporals_ui() -> None:
