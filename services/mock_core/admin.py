@@ -74,10 +74,10 @@ async def put_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
 
 @router.post("/faults")
 async def post_faults(mock: TheMock, plan: JsonObject) -> dict[str, Any]:
-    """Add to the plan; a rule replaces an armed one of its name."""
+    """Add to the plan; a rule replaces an armed one of its name. `added` names the new rules."""
     wanted = read_plan(plan, mock.settings.mock_services)
-    mock.plan.add(wanted.rules, wanted.seed)
-    return faults_answer(mock)
+    added = mock.plan.add(wanted.rules, wanted.seed)
+    return {**faults_answer(mock), "added": added}
 
 
 @router.delete("/faults", responses=documented(404))

@@ -38,7 +38,12 @@ def arm(settings: Settings, environ: Mapping[str, str]) -> None:
         )
     plan = {"preset": asked.preset} if asked.preset else asked.rule
     answers = [_call(settings, service, "POST", plan) for service in _there(settings)]
-    if not any(rule["applies"] for answer in answers for rule in answer["rules"]):
+    if not any(
+        rule["applies"]
+        for answer in answers
+        for rule in answer["rules"]
+        if rule["name"] in answer["added"]
+    ):
         raise StackError("nothing is armed: no rule applies to a mock in use")
     show(settings)
 

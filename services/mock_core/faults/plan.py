@@ -202,15 +202,18 @@ class FaultPlan:
         self._rules = []
         self.add(rules, seed)
 
-    def add(self, rules: Sequence[Rule], seed: int | None) -> None:
-        """Arm more rules; a rule replaces an armed one of its name."""
+    def add(self, rules: Sequence[Rule], seed: int | None) -> list[str]:
+        """Arm more rules, and return their names; a rule replaces an armed one of its name."""
         self.seed = self.seed if seed is None else seed
         named = {armed.name: armed for armed in self._rules}
+        added = []
         for rule in rules:
             name = rule.name or _free_name(rule, named)
             named[name] = ArmedRule(rule, name=name, seed=self.seed, clock=self._clock)
+            added.append(name)
         self._rules = list(named.values())
         self._index()
+        return added
 
     def remove(self, name: str) -> bool:
         left = [rule for rule in self._rules if rule.name != name]

@@ -21,6 +21,7 @@ async def test_rules_are_added_replaced_and_removed(image_mock: Service) -> None
     await image_mock.post("/admin/faults", {"where": "poll", "do": "delay"})
     answer = await image_mock.post("/admin/faults", {"preset": "slow-vendor"})
     assert [rule["name"] for rule in answer.json()["rules"]] == ["poll-delay", "slow-vendor"]
+    assert answer.json()["added"] == ["slow-vendor"]
     answer = await image_mock.http.delete("/admin/faults?name=poll-delay")
     assert [rule["name"] for rule in answer.json()["rules"]] == ["slow-vendor"]
     assert (await image_mock.http.delete("/admin/faults?name=none")).status_code == 404

@@ -18,7 +18,7 @@ def mock(listener: Listener) -> Listener:
     def answer(call: Call) -> tuple[int, object]:
         if call.body == {"do": "lose"}:
             return 422, {"detail": "rule #1: where: missing"}
-        return 200, {"rules": [RULE], "presets": PRESETS}
+        return 200, {"rules": [RULE], "presets": PRESETS, "added": ["r"]}
 
     listener.answer = answer
     return listener
@@ -54,7 +54,9 @@ def test_refusal_of_the_mock_is_passed_on(both: Settings) -> None:
 
 
 def test_plan_without_a_rule_for_the_mock_is_refused(both: Settings, mock: Listener) -> None:
-    mock.answer = lambda _: (200, {"rules": [RULE | {"applies": False}], "presets": PRESETS})
+    new = RULE | {"name": "new", "applies": False}
+    answer = {"rules": [RULE, new], "presets": PRESETS, "added": ["new"]}
+    mock.answer = lambda _: (200, answer)
     with pytest.raises(StackError, match="nothing is armed: no rule applies to a mock") as caught:
         mocks.arm(both, {"PRESET": "lost-callbacks"})
     assert caught.value.status == USAGE
