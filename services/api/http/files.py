@@ -4,7 +4,7 @@ A file is available once it is whole. A file of a bucket passes through the API 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -12,13 +12,11 @@ from fastapi.responses import FileResponse
 
 from services.api.http.routes import ServiceDep
 from services.api.jobs import JobNotFound, check_id
-from services.api.service import Service
 from shared.errors import GenvideoError
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.http.ranges import RangeNotSatisfiable, ranged
-from shared.pipeline.definition import Definition, Stage
-from shared.store.protocol import Listed
+from shared.pipeline.definition import Definition
 
 # A browser may keep a file, and asks each time whether it is still the same.
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
@@ -28,11 +26,14 @@ class AssetNotFound(GenvideoError, code="asset_not_found", status=404, title="No
     """The job has stored no such file (yet)."""
 
 
-def results(known: Iterable[Definition]) -> APIRouter:
+def results(known: Collection[Definition]) -> APIRouter:
     """A route for the result of each stage of these pipelines, such as `/jobs/{job_id}/image`."""
     router = APIRouter(tags=["files"], dependencies=[ONLY_KNOWN])
-    for stage in {each.name: each for pipeline in known for each in pipeline.stages}.values():
-        path, result = f"/jobs/{{job_id}}/{stage.name}", _result_of(stage)
+    stages = [stage for pipeline in known for stage in pipeline.stages]
+    # Stages of one name in two pipelines may make files of two kinds.
+    kinds = {stage.file.suffix: stage.file.media_type for stage in stages}
+    for stage in {each.name: each for each in stages}.values():
+        path, result = f"/jobs/{{job_id}}/{stage.name}", _result_of(stage.name, kinds)
         content = {stage.file.media_type: {"schema": {"type": "string", "format": "binary"}}}
         router.head(path, include_in_schema=False)(result)
         router.get(
@@ -53,33 +54,21 @@ def results(known: Iterable[Definition]) -> APIRouter:
     return router
 
 
-def _result_of(stage: Stage) -> Callable[..., Awaitable[Response]]:
+def _result_of(stage: str, kinds: Mapping[str, str]) -> Callable[..., Awaitable[Response]]:
     async def get_result(job_id: str, service: ServiceDep, *, request: Request) -> Response:
-        return await _served(service, request, await _found(service, job_id, stage.name))
+        check_id(job_id)
+        found = await asyncio.to_thread(service.assets.find, job_id, stage)
+        if found is None:
+            job = await service.jobs.find(job_id)
+            raise AssetNotFound(f"{job_id} has no {stage}; it is {job.status}.")
+        return await ranged(
+            request,
+            partial(service.assets.store.range, found.key),
+            size=found.size,
+            tag=found.tag,
+            modified=found.modified,
+            headers=HEADERS,
+            media_type=kinds.get(found.key.rpartition(".")[2], "application/octet-stream"),
+        )
 
     return get_result
-
-
-async def _found(service: Service, job_id: str, stage: str) -> Listed:
-    check_id(job_id)
-    found = await asyncio.to_thread(service.assets.find, job_id, stage)
-    if found is None:
-        job = await service.jobs.find(job_id)
-        raise AssetNotFound(f"{job_id} has no {stage}; it is {job.status}.")
-    return found
-
-
-async def _served(service: Service, request: Request, found: Listed) -> Response:
-    store = service.assets.store
-    # Stages of one name in two pipelines may make files of two kinds.
-    stages = [each for pipeline in service.settings.known.values() for each in pipeline.stages]
-    kinds = {each.file.suffix: each.file.media_type for each in stages}
-    return await ranged(
-        request,
-        partial(store.range, found.key),
-        size=found.size,
-        tag=found.tag,
-        modified=found.modified,
-        headers=HEADERS,
-        media_type=kinds.get(found.key.rpartition(".")[2], "application/octet-stream"),
-    )
