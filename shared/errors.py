@@ -78,7 +78,7 @@ class TemporalUnavailable(
 class TemporalRefuses(
     TemporalUnavailable,
     code="temporal_refuses",
-    title="Temporal refuses the connection",
+    title="Temporal refuses us",
     retryable=False,
 ):
     """Temporal refuses us; a retry does not help until an operator fixes the cause."""

@@ -76,7 +76,8 @@ class Follower:
             self._pause = LOOK_SECONDS if self._feed.any_open() else IDLE_SECONDS
             return
         self._listed_at = began = time.monotonic()
-        tags = await asyncio.to_thread(self._tags)
+        listed = await asyncio.to_thread(lambda: list(self._records.store.list(PREFIX)))
+        tags = {job_id: each.tag for each in listed if (job_id := job_of_key(PREFIX, each.key))}
         took = time.monotonic() - began
         self._pause = max(LOOK_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
         changed = [job_id for job_id, tag in tags.items() if self._seen.get(job_id) != tag]
@@ -103,11 +104,6 @@ class Follower:
         settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
         self._changed_at = changed_at if settled else -1
         return changed
-
-    def _tags(self) -> dict[str, str]:
-        listed = self._records.store.list(PREFIX)
-        found = ((job_of_key(PREFIX, each.key), each.tag) for each in listed)
-        return {job_id: tag for job_id, tag in found if job_id is not None}
 
     async def _read(self, job_ids: list[str]) -> list[str]:
         """Publish the records; return the jobs whose record is missing, damaged, or older than what
@@ -147,7 +143,10 @@ class Follower:
         # The server's clock may have been ahead, and was set back.
         self._since = min(newest, datetime.now(UTC)) - LAG
         if not self._records.store.local and self._feed.any_open():
-            await self._note_holders()
+            # They may change at any moment, as may a run that just left.
+            holders = tuple(holder.job_id for holder in (await self._slots.view()).holders)
+            self._due |= dict.fromkeys((*holders, *self._holders))
+            self._holders = holders
         due = list(self._due)[:LOOK_UPS]
         if due or self._feed.damaged:
             await self._dependencies.require()
@@ -162,13 +161,6 @@ class Follower:
         elif job is None or not (job.version > 0 and job.status.ended):
             self._closed.add(execution.id)
             self._due[execution.id] = None
-
-    async def _note_holders(self) -> None:
-        """Note the holders, because they may change at any moment, as may a run that just left."""
-        view = await self._slots.view()
-        holders = tuple(holder.job_id for holder in view.holders)
-        self._due |= dict.fromkeys((*holders, *self._holders))
-        self._holders = holders
 
     async def _look_up(self, job_id: str) -> None:
         """Show the job's record; if its run will not end it any more, make it from Temporal."""
