@@ -7,7 +7,6 @@ import json
 import time
 import wave
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import av
@@ -33,7 +32,7 @@ LIST_TRIES = 60
 class Collector:
     """Reads every book for the jobs of one stage.
 
-    Without a data folder, for the store is elsewhere, the API gives records and files.
+    Without a data folder, because the store is elsewhere, the API gives records.
     """
 
     def __init__(self, folder: RunFolder, stack: Stack) -> None:
@@ -199,15 +198,10 @@ class Collector:
             self._folder.append(raw.STATES, [row])
 
     async def _files(self, job_ids: list[str]) -> None:
-        assets = None if self._data is None else self._data / "assets"
-        here = assets is not None and await asyncio.to_thread(assets.is_dir)
+        """Fetch every file as users do."""
         for job_id in job_ids:
             for kind in self._stack.pipeline.names:
-                data = (
-                    await asyncio.to_thread(_stored, assets / job_id, kind)
-                    if assets is not None and here
-                    else await self._api.file(job_id, kind)
-                )
+                data = await self._api.file(job_id, kind)
                 row = await asyncio.to_thread(examine, job_id, kind, data)
                 self._folder.append(raw.FILES, [row])
 
@@ -220,15 +214,6 @@ def _touches(row: dict[str, Any], since: float) -> bool:
 def job_of(row: dict[str, Any]) -> str | None:
     """Return the job that a ledger's row was made for, by our external id."""
     return owner(row.get("external_id"))[0]
-
-
-def _stored(folder: Path, kind: str) -> bytes | None:
-    """Return the newest file of that kind, whose name may end in one way or another."""
-    try:
-        path = max(folder.glob(f"{kind}.*"), key=lambda each: each.stat().st_mtime_ns)
-        return path.read_bytes()
-    except (OSError, ValueError):
-        return None
 
 
 RUNNER = "runner"

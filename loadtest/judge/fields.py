@@ -74,7 +74,7 @@ _GENERATION = _table(
         ORDERED: "external_id",
         derived("the other rows of the job"): "job_key",
         OUR_ID: "attempt",
-        PLAN: "prompt calls_back",
+        PLAN: "prompt style calls_back",
         PERMIT: "token",
         IN_HISTORY: "accepted_at finished_at",
         bounded("acceptance and end, in the same row"): "started_at",

@@ -67,6 +67,9 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         expected["job_key"] = _key(model, made.step, but=made)
         if prompts := _prompts(model, made.step):
             expected["prompt"] = OneOf(prompts)
+            # In a ComfyUI's workflow, and at a video service, the style is part of the prompt.
+            if made.step == "image" and "style" in row and row["prompt"] == prompts[0]:
+                expected["style"] = model.planned["style"]
     if made.good:
         expected["error"] = None
     for part in ("accepted", "started", "finished"):

@@ -186,6 +186,7 @@ class Generation:
             "job_key": self.job.key,
             "attempt": self.attempt,
             "prompt": self.prompt,
+            "style": self.style,
             "token": self.token,
             "accepted_at": rfc3339(self.accepted),
             "started_at": rfc3339(self.started),

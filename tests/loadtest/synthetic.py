@@ -291,7 +291,7 @@ def job_events(name: str, told: Row, times: Times) -> list[Row]:
     return story.events
 
 
-def job_generation(name: str, step: str, prompt: str, *, times: Times) -> Row:
+def job_generation(name: str, step: str, told: Row, *, times: Times) -> Row:
     image = step == "image"
     accepted, end = (
         (times.start, times.image_end) if image else (times.video_start, times.video_end)
@@ -307,7 +307,8 @@ def job_generation(name: str, step: str, prompt: str, *, times: Times) -> Row:
         "external_id": f"{name}.{step}.1",
         "job_key": f"key-{name}",
         "attempt": 1,
-        "prompt": prompt,
+        "prompt": told["prompt"],
+        "style": told["style"] if image else "",
         "token": token(name),
         "accepted_at": accepted,
         "started_at": accepted + 0.001,
@@ -528,7 +529,7 @@ class Synthetic:
             raw.RECEIPTS: job_receipts(name, times),
         }
         for step in self.mocks:
-            rows[raw.LEDGERS[step]] = [job_generation(name, step, told["prompt"], times=times)]
+            rows[raw.LEDGERS[step]] = [job_generation(name, step, told, times=times)]
         for file, of_job in rows.items():
             self.folder.append(file, of_job)
         text = json.dumps({"events": job_events(name, told, times)})

@@ -1,34 +1,13 @@
 """What is read of the stack: histories, the jobs that are followed, files."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadtest.books.histories import read_events
-from loadtest.collect.collector import _stored
 from loadtest.collect.tracker import Tracker
 from tests.loadtest.synthetic import Row, Story
-
-
-@pytest.mark.parametrize("end", ["png", "jpg", "webp"])
-def test_image_is_found_by_any_of_its_names(tmp_path: Path, end: str) -> None:
-    assert _stored(tmp_path, "image") is None
-    (tmp_path / ".image.0123.part").write_bytes(b"half")
-    (tmp_path / "video.mp4").write_bytes(b"video")
-    assert _stored(tmp_path, "image") is None
-    (tmp_path / f"image.{end}").write_bytes(b"whole")
-    assert _stored(tmp_path, "image") == b"whole"
-
-
-def test_newer_of_two_generations_belongs_to_the_job(tmp_path: Path) -> None:
-    for age, end in enumerate(("png", "jpg")):
-        path = tmp_path / f"image.{end}"
-        path.write_bytes(end.encode())
-        os.utime(path, (1000 - age, 1000 - age))
-    assert _stored(tmp_path, "image") == b"png"
 
 
 def permit(at: float, **body: object) -> Callable[[Story], None]:

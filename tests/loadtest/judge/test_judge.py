@@ -226,6 +226,12 @@ GOES_ON: Row = {"status": "running", "finished_at": None}
         (other(raw.JOBS, 4, "job", **GOES_ON), "still_open", {job_id(1, 3)}, "still_open==0"),
         (other(raw.FILES, 0, sha256="other"), "files.sha256", {job_id(0, 0)}, "disagreements"),
         (
+            other(raw.LEDGERS["image"], 2, style="other"),
+            "image_ledger.style",
+            {job_id(1, 1)},
+            "disagreements",
+        ),
+        (
             other(VIDEO, 2, outcome="failed", charged=False),
             "faults_unaccounted",
             {job_id(1, 1)},
@@ -237,7 +243,13 @@ GOES_ON: Row = {"status": "running", "finished_at": None}
     ids=[
         *("listed twice", "asked for by nobody", "two submissions share a job", "callback lost"),
         *("receipt forged", "charged twice", "without a record", "forgotten by the API"),
-        *("not ended", "a file swapped", "failed without a trace", "a book that was not read"),
+        *(
+            "not ended",
+            "a file swapped",
+            "another style",
+            "failed without a trace",
+            "a book that was not read",
+        ),
         "a ledger of a vendor that was no mock",
     ],
 )
