@@ -2,14 +2,12 @@
 
 import asyncio
 import os
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
 
-import typer
 from pydantic import ValidationError
 from rich.console import Console
-from typer import Argument, Option
-from typer.core import TyperGroup
 
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.judge import judge as judge_run
@@ -28,113 +26,101 @@ PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 _TERMINAL = False if os.environ.get("CI") else None
 console = Console(force_terminal=_TERMINAL)
 errors = Console(stderr=True, force_terminal=_TERMINAL)
-
-# Each option is text here and is checked by the plan, all at once.
-Text = str | None
-Stages = Annotated[str, Option("--stages", help="Jobs per stage, such as 1,5,10; or 'ladder'.")]
-Jobs = Annotated[Text, Option("--jobs", "-n", help="One stage of so many jobs.")]
-Pipeline = Annotated[str, Option("--pipeline", help="Whose jobs: genvideo, or one of PIPELINES.")]
-Seed = Annotated[Text, Option("--seed", help="Seed of the prompts; by default a new one.")]
-Rate = Annotated[Text, Option("--rate", help="Open loop: 2/s or 90/min; else all at once.")]
-Thresholds = Annotated[
-    list[str] | None,
-    Option("--threshold", "-t", help="Such as p95<60s; may be given several times."),
-]
-Timeout = Annotated[Text, Option("--timeout", help="Seconds a stage may take.")]
-Stall = Annotated[Text, Option("--stall", help="Give up after so many seconds of silence.")]
-Wide = Annotated[str, Option("--concurrency", help="Submissions under way at once.")]
-OnVideo = Annotated[
-    str, Option("--on-video-failure", help="What jobs ask for: fail, or image (degraded).")
-]
-Presets = Annotated[
-    list[str] | None, Option("--preset", help="Arm the mocks' faults of this name.")
-]
-Faults = Annotated[list[str] | None, Option("--fault", help="Arm this rule (JSON) in the mocks.")]
-Folder = Annotated[Path, Argument(help="A run's folder, such as reports/latest.")]
-ReplayWith = Annotated[
-    str, Option("--replay-with", help="A program that replays a folder of histories.")
-]
-Reset = Annotated[bool, Option("--reset", help="Empty the mocks' ledgers first.")]
-Priorities = Annotated[bool, Option("--priorities", help="Draw a priority for each job.")]
-Check = Annotated[bool, Option("--check", help="Look at the options, and run nothing.")]
+# The options of a run are text; the plan checks all of them at once.
+_TEXTS = {
+    "--pipeline": "whose jobs: genvideo, or one of PIPELINES",
+    "--seed": "seed of the prompts; by default a new one",
+    "--rate": "open loop: 2/s or 90/min; otherwise all at once",
+    "--timeout": "seconds that a stage may take",
+    "--stall": "give up after so many seconds of silence",
+    "--concurrency": "submissions at once",
+    "--on-video-failure": "fail, or image (degraded)",
+}
+_FLAGS = {
+    "--reset": "empty the mocks' ledgers first",
+    "--priorities": "draw a priority for each job",
+    "--check": "check the options, and run nothing",
+}
 
 
-class Commands(TyperGroup):
-    """Prints the errors that any command can meet, and exits with their status."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except NotReachable as error:
-            fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
-        except PlanError as error:
-            for problem in error.problems:
-                option, colon, mistake = problem.partition(": ")
-                known = problem.startswith("--")
-                complain(f"{option}{colon}{localized(mistake)}" if known else problem)
-            raise typer.Exit(USAGE) from None
-        except Damaged as error:
-            fail([str(error)], USAGE)
-        except OSError as error:
-            if error.filename is None:
-                raise
-            fail([f"{error.filename2 or error.filename}: {error.strerror}"], USAGE)
-
-
-app = typer.Typer(
-    cls=Commands,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Runs jobs through the whole pipeline and judges what every book says about them.",
-)
-
-
-@app.command()
-def run(
-    jobs: Jobs = None,
-    stages: Stages = "",
-    pipeline: Pipeline = "genvideo",
-    seed: Seed = None,
-    rate: Rate = None,
-    threshold: Thresholds = None,
-    timeout: Timeout = None,
-    stall: Stall = None,
-    concurrency: Wide = "16",
-    on_video_failure: OnVideo = "fail",
-    preset: Presets = None,
-    fault: Faults = None,
-    reset: Reset = False,
-    priorities: Priorities = False,
-    replay_with: ReplayWith = "",
-    check: Check = False,
-) -> None:
-    """Run one stage (--jobs) or several (--stages) and write a report; exits by the verdict."""
-    if (jobs is None) == (stages == ""):
-        fail(["give either --jobs N or --stages 1,5,10"], USAGE)
-    # Several thresholds may share one option, as in `-t 'p95<60s lost==0'`.
-    thresholds = " ".join(threshold or []).replace(",", " ").split()
-    options = Options(
-        stages=jobs if jobs is not None else stages,
-        pipeline=pipeline,
-        seed=seed,
-        rate=rate,
-        timeout=timeout,
-        stall=stall,
-        thresholds=tuple(thresholds),
-        concurrency=concurrency,
-        on_video_failure=on_video_failure,
-        reset=reset,
-        priorities=priorities,
-        presets=tuple(preset or ()),
-        faults=tuple(fault or ()),
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit status."""
+    parser = ArgumentParser(
+        prog="python -m loadtest",
+        description="Run jobs through the whole pipeline, and judge what every book says of them.",
+        allow_abbrev=False,
     )
-    settings = _settings()
+    commands = parser.add_subparsers(required=True)
+
+    def add(function: Callable[..., int]) -> ArgumentParser:
+        added = commands.add_parser(function.__name__, help=function.__doc__, allow_abbrev=False)
+        added.set_defaults(function=function)
+        return added
+
+    running, reporting, proving = add(run), add(report), add(prove)
+    stages = running.add_mutually_exclusive_group(required=True)
+    stages.add_argument("--jobs", dest="stages", help="one stage of so many jobs")
+    stages.add_argument("--stages", help="jobs of each stage, such as 1,5,10; or 'ladder'")
+    for name, says in _TEXTS.items():
+        running.add_argument(name, help=says)
+    # Several thresholds may share one option, as in `--threshold 'p95<60s lost==0'`.
+    running.add_argument("--threshold", action="append", default=[], help="such as p95<60s")
+    running.add_argument(
+        "--preset", action="append", default=[], help="arm the faults of this name"
+    )
+    running.add_argument("--fault", action="append", default=[], help="arm this rule (JSON)")
+    running.add_argument("--replay-with", default="", help="a program that replays histories")
+    for name, says in _FLAGS.items():
+        running.add_argument(name, action="store_true", help=says)
+    reporting.add_argument("folder", type=Path, help="a run's folder, such as reports/latest")
+    proving.add_argument("folder", type=Path, help="a proof's folder")
+    proving.add_argument("--seal", action="store_true", help="seal it, because all parts have run")
+    asked = vars(parser.parse_args(arguments))
+    try:
+        status: int = asked.pop("function")(**asked)
+    except NotReachable as error:
+        return fail([f"not reachable: {problem}" for problem in error.problems], NOT_REACHABLE)
+    except PlanError as error:
+        parts = (problem.partition(": ") for problem in error.problems)
+        return fail([f"{name}{colon}{localized(mistake)}" for name, colon, mistake in parts], USAGE)
+    except Damaged as error:
+        return fail([str(error)], USAGE)
+    except OSError as error:
+        name = error.filename2 or error.filename
+        if error.strerror and name is None:
+            raise
+        # A folder without a run has only a text.
+        return fail([f"{name}: {error.strerror}" if name else str(error)], USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def run(
+    *,
+    threshold: list[str],
+    preset: list[str],
+    fault: list[str],
+    replay_with: str,
+    check: bool,
+    **given: str | bool | None,
+) -> int:
+    """Run one stage or several, and write a report; exit by the verdict."""
+    options = Options.model_validate(
+        {name: value for name, value in given.items() if value is not None}
+        | {"thresholds": " ".join(threshold).replace(",", " ").split()}
+        | {"presets": preset, "faults": fault}
+    )
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        mistakes = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        return fail([*mistakes], USAGE)
     known = settings.known
-    mocks = settings.mocks_of(known.get(pipeline, GENVIDEO))
+    mocks = settings.mocks_of(known.get(options.pipeline, GENVIDEO))
     plan = options.plan(mocks=mocks, pipelines=tuple(known))
     if check:
-        raise typer.Exit(PASSED)
+        return PASSED
     folder, why = asyncio.run(run_plan(settings, plan, command=command(plan.seed), console=console))
     folder.point_latest()
     try:
@@ -145,36 +131,20 @@ def run(
         why = "interrupted"
     verdict = _judge(folder)
     if why == "interrupted":
-        raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(NOT_REACHABLE if why.startswith("unreachable") else verdict)
+        return INTERRUPTED
+    return NOT_REACHABLE if why.startswith("unreachable") else verdict
 
 
-@app.command()
-def report(folder: Folder) -> None:
+def report(folder: Path) -> int:
     """Judge and draw a run again from its raw records."""
-    try:
-        found = RunFolder.open(folder)
-    except FileNotFoundError as error:
-        fail([str(error)], USAGE)
-    raise typer.Exit(_judge(found))
+    return _judge(RunFolder.open(folder))
 
 
-@app.command()
-def prove(
-    folder: Folder,
-    seal: Annotated[bool, Option("--seal", help="All has been done: seal it.")] = False,
-) -> None:
-    """Judge and draw what the parts of `make prove` have left behind, as one."""
+def prove(folder: Path, *, seal: bool) -> int:
+    """Judge and draw what the parts of `make prove` have left, as one page."""
     found = page.drawn(folder, seal=seal)
     say("\n".join(found.lines))
-    raise typer.Exit(found.status)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        fail([f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()], USAGE)
+    return found.status
 
 
 def _judge(folder: RunFolder) -> int:
@@ -188,10 +158,9 @@ def _judge(folder: RunFolder) -> int:
         say(text)
     say(f"report: {folder.path / 'report.html'}")
     say(f"seal: {judgement.books.seal.root}")
-    for name, count in sorted(judgement.books.torn.items()):
-        complain(f"damaged: {folder.raw / name}, {count} line(s)")
-    if judgement.books.torn:
-        return USAGE
+    if torn := judgement.books.torn:
+        lines = [f"damaged: {folder.raw / name}, {n} line(s)" for name, n in sorted(torn.items())]
+        return fail(lines, USAGE)
     return PASSED if judgement.passed else FAILED
 
 
@@ -200,13 +169,8 @@ def say(text: str) -> None:
     console.print(localized(text), markup=False, highlight=False, soft_wrap=True)
 
 
-def complain(text: str) -> None:
-    """Print an error in the shell's language."""
-    errors.print(localized(text), style="red", markup=False, highlight=False, soft_wrap=True)
-
-
-def fail(problems: list[str], status: int) -> NoReturn:
-    """Print each problem and exit."""
-    for problem in problems:
-        complain(problem)
-    raise typer.Exit(status)
+def fail(problems: list[str], status: int) -> int:
+    """Print each problem in the shell's language, and return the exit status."""
+    for text in map(localized, problems):
+        errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    return status
