@@ -25,7 +25,7 @@ ENDLESS = ("stuck-at-99", "never-started")
 # Those that its codes, its look-up and the forms of its callbacks have a part in.
 OVER_KLING = (
     "accepted-late",
-    "busy-pool",
+    "busy-vendor",
     "everything-at-once",
     "pack-used-up",
 )

@@ -80,11 +80,6 @@ PRESETS: dict[str, Preset] = {
         _rule("callback.garbage", name="no-json", often={"events": "2"}, match={"share": 0.3}),
         _rule("callback.wrong-type", name="wrong-type", often={"events": "3-"}),
     ),
-    "enveloped-callbacks": _preset(
-        "callbacks come inside {code, message, request_id, data}",
-        "every job succeeds; a receiver takes both forms",
-        _rule("callback.envelope"),
-    ),
     "paid-but-reply-lost": _preset(
         "the first submit of each job is accepted and its reply lost",
         "every job succeeds; the lost submit is looked up and adopted, nothing is paid twice",
@@ -100,15 +95,18 @@ PRESETS: dict[str, Preset] = {
         "every job succeeds late; no generation attempt is used up",
         _rule("submit.refuse", {"status": 503}, often={"first": 3}),
     ),
-    "too-fast": _preset(
-        "the first two submits of each job are refused with 429, code 1302, and Retry-After",
-        "every job succeeds; the pause is kept, no generation attempt is used up",
-        _rule("submit.refuse", {"status": 429, "code": 1302, "retry_after": 1}, often={"first": 2}),
-    ),
-    "busy-pool": _preset(
-        "the first two submits of each video find the pool of places full: 429, code 1303",
+    "busy-vendor": _preset(
+        "first submits come too fast (429, code 1302, Retry-After), then the video's pool is full",
         "every job succeeds after waiting; no generation attempt is used up",
-        _rule("submit.refuse", {"code": 1303}, service="video", often={"first": 2}),
+        _rule(
+            "submit.refuse",
+            {"status": 429, "code": 1302, "retry_after": 1},
+            name="too-fast",
+            often={"events": 1},
+        ),
+        _rule(
+            "submit.refuse", {"code": 1303}, name="pool-full", service="video", often={"events": 2}
+        ),
     ),
     "pack-used-up": _preset(
         "the account's resource pack is used up: 429, code 1102, for good",
@@ -161,14 +159,11 @@ PRESETS: dict[str, Preset] = {
         "every job succeeds; a lost video is looked up for a limited time, then made again",
         _rule("start.vanish", {"at": 60}, **_QUARTER, often={"attempts": 1}),
     ),
-    "going-backwards": _preset(
-        "status calls fall back to queued and 0 percent in the middle",
-        "every job succeeds; the percentage that the job shows never falls",
-        _rule("progress.backwards", {"polls": 3}),
-    ),
     "absurd-progress": _preset(
-        "status calls report 250 percent and unknown states",
-        "every job succeeds; invalid values are not shown",
+        "status calls fall back to queued, and report 250 percent and unknown states",
+        "every job succeeds; the percentage that the job shows never falls, and invalid values"
+        " are not shown",
+        _rule("progress.backwards", {"polls": 3}, name="falls-back"),
         _rule("progress.absurd", name="absurd-percent", match={"share": 0.5}),
         _rule("progress.unknown-state", name="absurd-state"),
     ),
