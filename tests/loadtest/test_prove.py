@@ -197,6 +197,7 @@ def _broken_off(run: RunFolder) -> None:
         (resealed("kills", struck(STRIKES[1:])), "kills", "workers was not killed"),
         (resealed("ladder", _other_stages), "ladder", "not the stages 2"),
         (_acquitted, "control", "not convicted"),
+        (lambda made: (made.folder / WRONG / RUN / seal.NAME).unlink(), "control", "not sealed"),
         (resealed("ladder", _torn), "ladder", "1 damaged lines"),
         (lambda made: (made.run("chaos").path / seal.NAME).unlink(), "chaos", "not sealed"),
         (resealed("ladder", _broken_off), "ladder", "did not come to its end: unfinished"),
