@@ -175,7 +175,7 @@ async def test_unknown_routes_and_ids(real: Service) -> None:
 
 async def test_interrupted_run_matches_the_capture(real: Service) -> None:
     section = "runtime error 2 / interrupt"
-    await real.http.put("/admin/config", json={"speed": 1})
+    await real.configure(speed=1)
     async with listening(real, CLIENT) as socket:
         first = await queue(real, simple_graph(1), client_id=CLIENT)
         await socket.until("executing", node="1")
@@ -252,13 +252,13 @@ async def test_failing_run_ends_with_its_last_frame(image_mock: Service) -> None
 
 
 async def test_cancelled_run_ends_at_its_next_node(image_mock: Service) -> None:
-    await image_mock.http.put("/admin/config", json={"speed": 1})
+    await image_mock.configure(speed=1)
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, long_graph(4), client_id="me")
         await socket.until("executing", node="1")
-        await image_mock.http.put("/admin/config", json={"speed": 10})
+        await image_mock.configure(speed=10)
         await socket.until("executing", node="3")
-        await image_mock.http.put("/admin/config", json={"speed": 1})
+        await image_mock.configure(speed=1)
         socket.taken()
         path = f"/api/jobs/{answer['prompt_id']}"
         for _ in range(2):
@@ -311,11 +311,11 @@ async def test_interruption_without_a_client_reaches_everybody(
 
 
 async def test_reconnect_during_a_run(image_mock: Service) -> None:
-    await image_mock.http.put("/admin/config", json={"speed": 10})
+    await image_mock.configure(speed=10)
     async with listening(image_mock) as socket:
         await queue(image_mock, long_graph(5), client_id="me")
         await socket.until("executing", node="3")
-        await image_mock.http.put("/admin/config", json={"speed": 1})
+        await image_mock.configure(speed=1)
     async with listening(image_mock) as socket:
         await socket.until("executing", node="3")
         await image_mock.hurry()

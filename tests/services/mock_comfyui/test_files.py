@@ -68,8 +68,7 @@ async def test_restart_keeps_only_saved_files(image_mock: Service) -> None:
 async def test_file_is_served_while_written_and_stays_incomplete_after_a_kill(
     image_mock: Service,
 ) -> None:
-    slow = {"native": {"write_seconds": 4000}}
-    assert (await image_mock.http.put("/admin/config", json=slow)).status_code == 200
+    await image_mock.configure(native={"write_seconds": 4000})
     answer = await queue(image_mock, simple_graph(1, "jobs/1/pic"))
     where = {"filename": "pic_00001_.png", "subfolder": "jobs/1"}
     bodies: list[bytes] = []
@@ -82,7 +81,7 @@ async def test_file_is_served_while_written_and_stays_incomplete_after_a_kill(
     lengths = [len(body) for body in bodies]
     assert lengths == sorted(lengths)
     assert (lengths[0], len(set(lengths)) > 2) == (0, True)
-    await image_mock.http.put("/admin/config", json={"speed": 1000})
+    await image_mock.configure(speed=1000)
     Image.open(io.BytesIO(bodies[-1])).load()
     assert (await history_of(image_mock, answer["prompt_id"]))["status"]["completed"]
 
@@ -112,11 +111,11 @@ async def test_files_and_numbers_outlive_the_process_but_temp_does_not(tmp_path:
     async with running(comfyui(**kept)) as service:
         first = await _image_of(service, simple_graph(1, "jobs/雪/pic"))
         shown = await _image_of(service, temp)
-        await service.http.put("/admin/config", json={"native": {"write_seconds": 4000}})
+        await service.configure(native={"write_seconds": 4000})
         await queue(service, simple_graph(3, "half/pic"))
         while not (await service.http.get("/view", params=half)).content.startswith(b"\x89PNG"):
             pass
-        await service.http.put("/admin/config", json={"speed": 0.001})
+        await service.configure(speed=0.001)
     async with running(comfyui(**kept)) as service:
         assert (await service.http.get("/view", params=first)).status_code == 200
         assert (await service.http.get("/view", params=shown)).status_code == 404

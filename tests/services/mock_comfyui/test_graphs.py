@@ -82,7 +82,7 @@ async def test_wrong_graphs_are_refused_as_captured(image_mock: Service) -> None
             for key, it in first.items()
         }
         assert told == CAPTURED["nodes"].get(name, told)
-    await image_mock.http.put("/admin/config", json={"native": {"version": "0.3.64"}})
+    await image_mock.configure(native={"version": "0.3.64"})
     error = (await _refused(image_mock, {"1": {"class_type": "Nope", "inputs": {}}}))["error"]
     expected = "Cannot execute because node Nope does not exist."
     assert (error["type"], error["message"]) == ("invalid_prompt", expected)

@@ -25,8 +25,7 @@ KEY = "a-key-of-some-length"
 
 
 async def _set(service: Service, **native: object) -> None:
-    reply = await service.http.put("/admin/config", json={"native": native})
-    assert reply.status_code == 200, reply.text
+    await service.configure(native=native)
 
 
 async def _image(service: Service, graph: Json) -> Json:

@@ -116,9 +116,6 @@ async def test_reset_clears_queue_history_and_cache(image_mock: Service) -> None
     assert entry["status"]["messages"][1][1]["nodes"] == []
 
 
-SLOW = {"speed": 2}
-
-
 async def test_restart_cuts_the_sockets_and_clears_the_cache(
     image_mock: Service,
 ) -> None:
@@ -142,13 +139,13 @@ async def test_success_is_sent_before_the_history_is_written(image_mock: Service
 
 
 async def test_end_missed_while_disconnected_is_never_sent_again(image_mock: Service) -> None:
-    await image_mock.http.put("/admin/config", json=SLOW)
+    await image_mock.configure(speed=2)
     async with listening(image_mock) as socket:
         answer = await queue(image_mock, simple_graph(), client_id="me")
         await socket.until("executing", node="1")
     async with listening(image_mock) as socket:
         assert (await socket.until("executing"))["data"] == {"node": "1"}
-    await image_mock.http.put("/admin/config", json={"speed": 1_000_000})
+    await image_mock.configure(speed=1_000_000)
     await history_of(image_mock, answer["prompt_id"])
     async with listening(image_mock) as socket:
         await queue(image_mock, simple_graph(9), client_id="other")

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 from services.mock_core.clock import Clock
-from services.mock_core.faults.kinds import Hit, Where
+from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger import Generation, Job, JobIndex
@@ -40,7 +40,3 @@ def make_generation(job: Job | None = None, *, attempt: int = 1, **members: Any)
         **members,
     }
     return Generation(**given)
-
-
-def do_names(hits: tuple[Hit, ...]) -> list[str]:
-    return [hit.fault.kind.do for hit in hits]

@@ -83,10 +83,13 @@ class Service:
         rows = await self.json(f"/admin/ledger?external_id={external_id}")
         return dict(rows[-1])
 
+    async def configure(self, **changes: object) -> None:
+        reply = await self.http.put("/admin/config", json=changes)
+        assert reply.status_code == 200, reply.text
+
     async def hurry(self) -> None:
         """From now on everything takes next to no time, what is under way included."""
-        reply = await self.http.put("/admin/config", json={"speed": HURRY})
-        assert reply.status_code == 200, reply.text
+        await self.configure(speed=HURRY)
 
     async def quiet(self) -> None:
         """Nothing runs or is still to come, and no callback is on its way."""

@@ -13,7 +13,7 @@ from services.mock_core.faults.kinds import Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger import Job
-from tests.services.mock_core.makers import do_names, make_generation, make_job, make_plan
+from tests.services.mock_core.makers import make_generation, make_job, make_plan
 from tests.services.mock_core.serving import Json, Service, kling, running
 
 Raw = dict[str, Any]
@@ -21,7 +21,8 @@ LOSE: Raw = {"where": "callback", "do": "lose"}
 
 
 def _event(plan: FaultPlan, where: Where, job: Job, attempt: int, **members: Any) -> list[str]:
-    return do_names(plan.hits(where, make_generation(job, attempt=attempt, **members)))
+    hits = plan.hits(where, make_generation(job, attempt=attempt, **members))
+    return [hit.fault.kind.do for hit in hits]
 
 
 _rules = st.lists(

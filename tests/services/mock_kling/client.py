@@ -66,11 +66,6 @@ async def create(service: Service, **changes: object) -> httpx.Response:
     return await service.post(TASKS, body, **KEY)
 
 
-async def configure(service: Service, **changes: object) -> None:
-    reply = await service.http.put("/admin/config", json=changes)
-    assert reply.status_code == 200, reply.text
-
-
 async def query(service: Service, any_id: str) -> Json:
     reply = await service.http.get(f"{TASKS}/{any_id}", headers=KEY)
     assert reply.status_code == 200, reply.text

@@ -92,7 +92,7 @@ async def test_late_callback(video_mock: Service, receiver: Receiver) -> None:
     await video_mock.arm(late)
     await submit(video_mock, receiver)
     await receiver.count(1)
-    await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
+    await video_mock.configure(speed=1_000_000)
     await receiver.count(2)
     assert receiver.words == ["succeed", "processing"]
 
@@ -160,7 +160,7 @@ async def test_repeated_on_a_schedule(
 
 async def test_manner_is_configurable(video_mock: Service, receiver: Receiver) -> None:
     receiver.status = 503
-    await video_mock.http.put("/admin/config", json={"callbacks": {"schedule": [0, 5]}})
+    await video_mock.configure(callbacks={"schedule": [0, 5]})
     # What is inside is changed first, in whatever order the rules stand.
     await video_mock.arm(
         _callback("envelope"),
@@ -185,7 +185,7 @@ async def test_secret_signs_and_without_one_nothing_is_signed(
     secret = f"whsec_{base64.b64encode(b'n' * 24).decode()}"
     signed: Json = {"form": "envelope", "signing_secret": secret}
     for number, policy in enumerate(({}, signed)):
-        await video_mock.http.put("/admin/config", json={"callbacks": policy})
+        await video_mock.configure(callbacks=policy)
         await submit(video_mock, receiver, external_task_id=f"j-{number}.1")
         await video_mock.quiet()
         raw, headers = receiver.raw[-1], receiver.headers[-1]

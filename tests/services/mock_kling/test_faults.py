@@ -320,5 +320,5 @@ async def test_damaged_files(video_mock: Service) -> None:
 async def test_results_expire_after_their_days(video_mock: Service) -> None:
     await submit(video_mock)
     url = (await end(video_mock))["video_url"]
-    await video_mock.http.put("/admin/config", json={"result_days": 1e-9})
+    await video_mock.configure(result_days=1e-9)
     assert (await video_mock.http.get(url)).json()["code"] == "expired"

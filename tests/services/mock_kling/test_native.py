@@ -13,7 +13,6 @@ from tests.services.mock_kling.client import (
     SHAPES,
     TASKS,
     auth,
-    configure,
     create,
     ended,
     query,
@@ -78,7 +77,7 @@ async def _create(service: Service) -> str:
 
 
 async def test_look_up_by_our_id_can_be_off(video_mock: Service) -> None:
-    await configure(video_mock, look_up={"by_external_id": False})
+    await video_mock.configure(look_up={"by_external_id": False})
     task_id = await _create(video_mock)
     unknown = await _ask(video_mock, OURS)
     assert (unknown.status_code, unknown.json()["code"]) == (404, 1203)
@@ -88,12 +87,12 @@ async def test_look_up_by_our_id_can_be_off(video_mock: Service) -> None:
 async def test_look_up_by_our_id_can_lag(
     video_mock: Service,
 ) -> None:
-    await configure(video_mock, speed=SLOW, look_up={"lag": 60})
+    await video_mock.configure(speed=SLOW, look_up={"lag": 60})
     task_id = await _create(video_mock)
     assert (await _ask(video_mock, OURS)).status_code == 404
     assert (await _ask(video_mock, task_id)).status_code == 200
     assert (await create(video_mock)).json()["code"] == 1201
-    await configure(video_mock, speed=HURRY)
+    await video_mock.configure(speed=HURRY)
     while (reply := await _ask(video_mock, OURS)).status_code == 404:
         pass
     assert reply.json()["data"]["task_id"] == task_id
@@ -108,7 +107,7 @@ async def _asked_with(service: Service, credential: str) -> httpx.Response:
 
 async def test_static_key_is_accepted(video_mock: Service) -> None:
     assert (await _asked_with(video_mock, DEFAULT_API_KEY)).status_code == 404
-    await configure(video_mock, api_key="another-key")
+    await video_mock.configure(api_key="another-key")
     assert (await _asked_with(video_mock, "another-key")).status_code == 404
     old = await _asked_with(video_mock, DEFAULT_API_KEY)
     assert (old.status_code, old.json()["code"]) == (401, 1002)
@@ -117,13 +116,13 @@ async def test_static_key_is_accepted(video_mock: Service) -> None:
 
 
 async def test_other_region_and_other_paths(video_mock: Service) -> None:
-    await configure(video_mock, address="other-region")
+    await video_mock.configure(address="other-region")
     for credential, code in ((DEFAULT_API_KEY, 1002), (token(), 1000)):
         reply = await _asked_with(video_mock, credential)
         assert (reply.status_code, reply.json()["code"]) == (401, code)
         assert shape(reply.json()) == shape(SHAPES["error"])
     for address, status in (("page", 200), ("blocked", 446)):
-        await configure(video_mock, address=address)
+        await video_mock.configure(address=address)
         for reply in (await _asked_with(video_mock, DEFAULT_API_KEY), await create(video_mock)):
             assert reply.status_code == status
             assert reply.headers["content-type"].startswith("text/html")
@@ -150,7 +149,7 @@ async def test_invalid_tokens(video_mock: Service) -> None:
 async def test_validity_of_a_token_follows_the_vendors_clock(video_mock: Service) -> None:
     minted = token()
     assert (await _asked_with(video_mock, minted)).status_code == 404
-    await video_mock.http.put("/admin/config", json={"speed": 1_000_000})
+    await video_mock.configure(speed=1_000_000)
     while (reply := await _asked_with(video_mock, minted)).status_code == 404:
         pass
     assert reply.json()["code"] == 1004
@@ -161,7 +160,7 @@ async def test_validity_of_a_token_follows_the_vendors_clock(video_mock: Service
 async def test_skewed_clock_accepts_only_tokens_of_its_own_date(
     video_mock: Service, skew: int, code: int
 ) -> None:
-    await configure(video_mock, clock_skew=skew)
+    await video_mock.configure(clock_skew=skew)
     refused = await _asked_with(video_mock, token())
     assert (refused.status_code, refused.json()["code"]) == (401, code)
     there = parsedate_to_datetime(refused.headers["date"]).timestamp()

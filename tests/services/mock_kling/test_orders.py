@@ -12,7 +12,6 @@ from tests.services.mock_kling.client import (
     KEY,
     PICTURE,
     SHAPES,
-    configure,
     create,
     ended,
     query,
@@ -104,7 +103,7 @@ SLOW = 0.001
 async def test_failed_task_keeps_its_place_in_a_full_pool(
     video_mock: Service,
 ) -> None:
-    await configure(video_mock, places=1)
+    await video_mock.configure(places=1)
     await create(video_mock, image="http://127.0.0.1:9/none.png")
     full = await create(video_mock, external_task_id="job-2.video.1")
     assert (full.status_code, full.json()["code"]) == (429, 1303)
@@ -116,7 +115,7 @@ async def test_failed_task_keeps_its_place_in_a_full_pool(
 async def test_private_callback_is_refused_if_configured(
     video_mock: Service,
 ) -> None:
-    await configure(video_mock, public_callbacks=True)
+    await video_mock.configure(public_callbacks=True)
     not_public = "callback_url is not a public address"
     for url, reason in (
         ("http://127.0.0.1:8001/callback", not_public),
@@ -156,12 +155,12 @@ async def _pack(service: Service) -> Json:
 
 
 async def test_costs_may_be_asked_for_once_a_second(video_mock: Service) -> None:
-    await configure(video_mock, speed=SLOW)
+    await video_mock.configure(speed=SLOW)
     first, second = await _costs(video_mock), await _costs(video_mock)
     assert first.status_code == 200
     assert shape(first.json()) == shape(SHAPES["costs"])
     assert (second.status_code, second.json()["code"]) == (429, 1302)
-    await configure(video_mock, speed=FAST)
+    await video_mock.configure(speed=FAST)
     assert (await _pack(video_mock))["invalid_time"] > time.time() * 1000
 
 
@@ -170,7 +169,7 @@ async def test_spent_units_are_listed_half_a_day_later(video_mock: Service) -> N
     await ended(video_mock)
     before = await _pack(video_mock)
     assert before["remaining_quantity"] == before["total_quantity"]
-    await configure(video_mock, speed=FAST)
+    await video_mock.configure(speed=FAST)
     while (pack := await _pack(video_mock))["remaining_quantity"] == before["remaining_quantity"]:
         pass
     assert before["remaining_quantity"] - pack["remaining_quantity"] == 4

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from tests.services.mock_core.serving import Receiver, Service, kling, running
-from tests.services.mock_kling.client import TASK, configure, end, submit
+from tests.services.mock_kling.client import TASK, end, submit
 
 
 async def test_submit_becomes_a_video_of_that_picture(video_mock: Service) -> None:
@@ -74,7 +74,7 @@ async def test_duplicate_is_rejected_answered_with_the_first_or_run_again(
 ) -> None:
     for manner, status, accepted in (("reject", 400, 1), ("first", 202, 1), ("accept", 202, 2)):
         async with running(kling()) as service:
-            await configure(service, duplicates=manner)
+            await service.configure(duplicates=manner)
             first, second = [await submit(service, image_url=picture_url) for _ in range(2)]
             assert second.status_code == status
             assert (first.json() == second.json()) is (manner == "first")
@@ -83,7 +83,7 @@ async def test_duplicate_is_rejected_answered_with_the_first_or_run_again(
 
 
 async def test_reset_clears_everything_but_the_configuration(video_mock: Service) -> None:
-    await video_mock.http.put("/admin/config", json={"speed": 2000})
+    await video_mock.configure(speed=2000)
     await video_mock.arm({"where": "poll", "do": "delay"})
     await submit(video_mock)
     await video_mock.post("/admin/reset", None)
