@@ -154,6 +154,8 @@ class Execution:
     workflow_tasks: int = 0
     thrown: int = 0
     """Workflow tasks whose work the server threw away: they had come too late, or failed."""
+    timeouts: list[tuple[float, float]] = field(default_factory=list)
+    """How long each of those lasted that had come too late, and the time that it was given."""
     bytes: int = 0
     clients: frozenset[str] = frozenset()
     """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
@@ -246,6 +248,10 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
                 run.since[int(event["eventId"])] = run.since[begun_by]
         elif kind in (f"{_TASK}TIMED_OUT", f"{_TASK}FAILED"):
             run.thrown += 1
+            begun, given = body.get("startedEventId"), body.get("scheduledEventId")
+            if kind == f"{_TASK}TIMED_OUT" and begun and given:
+                limit = _attributes(events[int(given) - 1]).get("startToCloseTimeout")
+                run.timeouts.append((_at(event) - _at(events[int(begun) - 1]), _seconds(limit)))
         elif not kind.startswith("EVENT_TYPE_"):
             raise ValueError(kind)
     _permit(run, {int(event["eventId"]) for event in own})

@@ -50,6 +50,12 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             refused |= any(word in each.note for word in REFUSED)
             for status in (each.status,) if plain else books.changes | set(ENDS):
                 possible[made.vendor_id, status] += each.sent is not None and not refused
+        fault = job.has_fault("callback", external_id=made.external_id)
+        fault |= books.was_killed(made.step)
+        for place, each in enumerate(made.callbacks) if not fault else ():
+            if any(e.answered and e.status == each.status for e in made.callbacks[:place]):
+                text = f"{each.status} of {made.external_id} was sent again, though it was answered"
+                yield model.found("callbacks", text)
         missing = books.changes - {each.status for each in made.callbacks}
         # What a fault delays, or what waits for an answer, may be sent once the ledger was read.
         late = made.calls_back and books.was_killed(made.step)

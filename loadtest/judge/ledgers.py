@@ -20,8 +20,12 @@ ENDS = ("succeed", "failed")
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
 REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
 """What a mock notes of a delivery that must be refused."""
+AWAY = (502, 503, 504)
+"""What is answered while Temporal, or the receiver behind a proxy, is away."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
 """Codes of an attempt that did not wait for what its vendor calls it."""
+SLOWED = 0.75
+"""The share of its factor by which a slowed generation is longer than the quickest, at least."""
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
 """Faults that make a generation worthless which its vendor calls good."""
 
@@ -215,7 +219,8 @@ def _may_repeat(model: Model, made: Generation) -> bool:
 
 def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
     """Expect that a delivery follows the change that it reports. Notes come from faults."""
-    cause = made.finished if sent.status in ENDS else made.accepted
+    begun = made.started if sent.status == "processing" else made.accepted
+    cause = made.finished if sent.status in ENDS else begun
     bent = model.job.has_fault("callback", external_id=made.external_id)
     bent |= model.books.was_killed(made.step)
     last = "succeed" if made.good else "failed"
@@ -230,6 +235,8 @@ def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
     expected["error"] = None
     if is_plain(made, sent) and sent.reply < 500 and is_adopted(model, made):
         expected["reply"] = 200
+    elif sent.reply >= 500:
+        expected["reply"] = OneOf(AWAY)
     if any(word in sent.note for word in REFUSED):
         expected["reply"] = Number(400, None)
     return expected
@@ -313,7 +320,7 @@ def _counts(model: Model) -> Iterator[Finding]:
 
 def _faults(model: Model) -> Iterator[Finding]:
     """Expect each row of the fault trace of an armed rule, and of a generation of the job."""
-    run = model.books.run
+    run, books = model.books.run, model.books
     for row in model.job.rows.get(raw.FAULTS, ()):
         service, place = str(row.get("service")), f"{row.get('where')}.{row.get('do')}"
         armed = {each.name: each.places for each in model.books.rules if each.service == service}
@@ -338,3 +345,8 @@ def _faults(model: Model) -> Iterator[Finding]:
             failed = {str(g.external_id) for g in model.job.generations if not g.good}
             expected["external_id"] = OneOf(tuple(sorted(failed)))
         yield from model.differ(raw.FAULTS, row, expected)
+        factor = mapping(row.get("with")).get("factor")
+        if place == "start.slow" and isinstance(factor, int | float):
+            least = {"seconds": Number(SLOWED * factor * books.quickest.get(service, 0.0), None)}
+            for made in (made for made in named if made.good):
+                yield from model.differ(raw.ledger(service), made.row, least)

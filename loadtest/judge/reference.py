@@ -24,6 +24,7 @@ STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
 REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
 PERCENT = re.compile(r"(\d+) %")
 PAUSE = re.compile(r"the pause before (\w+) (\d+)")
+JOB_TIME = "the job may take"
 CLEARING = "waiting until the vend"
 _ENDED = {"FAILED": "failed", "CANCELED": "cancelled"}
 OWN_ENDS = ("COMPLETED", "FAILED", "CANCELED")
@@ -51,6 +52,8 @@ MOST_ATTEMPTS, BACK_OFF = 4, 1.0
 """One generation, and three more if the vendor fails, after so many seconds for each failure."""
 TRY_AGAIN = 0.2
 """Seconds that the runner waits at least before it submits a job once more."""
+VENDOR_BUSY = "vendor_busy"
+"""The code of a call that its vendor refuses for now, as a mock does by a fault only."""
 GENERATION_FAILED = "generation_failed"
 """The code of an attempt that its vendor calls failed."""
 ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", GENERATION_FAILED, "generation_lost")
@@ -167,6 +170,9 @@ def of_job(model: Model) -> Iterator[Finding]:
     """Find where the job's history contradicts the plan, the submission or itself."""
     yield from _run(model)
     for run in model.job.executions:
+        for lasted, limit in run.timeouts:
+            task = {"timeout": lasted}
+            yield from model.differ(HISTORY, task, {"timeout": Number(limit, None)}, "tasks[].")
         yield from _orders(model, run)
         yield from _activities(model, run)
     yield from _submission(model)
@@ -217,6 +223,9 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
     # An attempt whose version the record did not take is ordered again, with a later version.
     refused = [each for each in run.activities if each.error_class == RECORD_STANDS]
     again = {(each.scheduled, each.task) for each in refused}
+    for each in run.timers:
+        if each.summary.startswith(JOB_TIME) and run.limit is not None:
+            yield from model.differ(HISTORY, each._asdict(), {"seconds": run.limit}, "timers[job].")
     for order in run.orders:
         row, before = order._asdict(), seen.get(order.step, 0)
         furthest = max((names.index(other) for other in seen), default=0)
@@ -280,8 +289,8 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
                 row["tries"] = tries[name]
                 expected["tries"] = Number(least.get(name, 0) + accepted, None)
             if noted and model.books.shows(stage_of(each.body)):
-                row["injected"] = INJECTED in each.repeated_for
-                expected["injected"] = row["injected"] and name in refused
+                row["refused"] = INJECTED in each.repeated_for or each.error_class == VENDOR_BUSY
+                expected["refused"] = row["refused"] and name in refused
         yield from model.differ(HISTORY, row, expected, f"activities[{each.kind}].")
 
 

@@ -13,7 +13,7 @@ from loadtest.books.histories import PROGRESS, Activity, Execution, Written, sta
 from loadtest.books.model import DEFAULT, ENDS, Books, StageBook
 from loadtest.judge.clocks import FAR, SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, Subject, exactly
-from loadtest.judge.reference import ATTEMPT_FAILED, Model, State, task_of
+from loadtest.judge.reference import ATTEMPT_FAILED, MOST_ATTEMPTS, Model, State, task_of
 from loadtest.times import instant, timestamp
 
 OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
@@ -218,7 +218,8 @@ def _note(model: Model, note: str) -> str | Begins:
         name = f"{model.job_id}.{failed[1]}.{failed[2]}"
         for each in model.run.activities:
             if each.error_class in ATTEMPT_FAILED and _task_name(model, each) == name:
-                return Begins(f"{failed[0]}{each.error_message} ({each.error_class}; ")
+                follows = f"attempt {int(failed[2]) + 1} of {MOST_ATTEMPTS} follows"
+                return f"{failed[0]}{each.error_message} ({each.error_class}; {follows})"
     # A summary is short: of a long note the history has the beginning.
     return Begins(note[:-1]) if note.endswith("…") else note
 

@@ -346,6 +346,15 @@ def _permits(books: Books) -> Iterator[Finding]:
         if run.closed is not None and run.token is not None
     )
     highest = [*accumulate((token for _, token in closes), max)]
+    known = all(run.granted is not None for job in books.jobs for run in job.executions)
+    numbers = sorted((r.token, r.granted or 0.0, j.job_id) for j, r in runs if r.token is not None)
+    stages = {job.job_id: job.stage for job, _ in runs}
+    for (before, since, _), (token, at, job_id) in pairwise(numbers) if known else ():
+        # A semaphore that starts without a state counts on from its clock's milliseconds.
+        anew = since - FRESH <= token / 1000 <= at + FRESH
+        if token > before + 1 and not (anew or books.struck or books.foreign_jobs):
+            text = f"no run has a permit between {before} and {token}"
+            yield Subject(job_id, stages[job_id]).found("permit", text, before + 1, token)
     for job, run in runs:
         named = Subject(job.job_id, job.stage)
         # In one process with the semaphore, each permit comes from a worker.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple
 
 from loadtest.books.facts import mapping
@@ -22,6 +23,8 @@ from loadtest.judge.judge import (
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, GONE)
 TIMEOUT = "timeout"
+REAL = 5.0
+"""Seconds that the median generation of a real vendor takes at least."""
 API = "api"
 
 
@@ -116,7 +119,9 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     speeds = zip(books.mocks, (each.get("speed") for each in stats), strict=True)
     text = ", ".join(f"{step} {speed or '?'}" for step, speed in speeds)
     text = f"times as fast as the wall's clock: {text}" if stats else "no mocks were on"
-    real = all(each.get("speed") == 1 for each in stats)
+    seconds = [made.seconds for job in books.jobs for made in job.generations if made.good]
+    quick = bool(stats and seconds) and median(seconds) < REAL
+    real = not quick and all(each.get("speed") == 1 for each in stats)
     yield "vendors at their real speed", real, text, (LEDGERS if stats else RUNNER,)
     waiting = max((s.waiting or 0 for stage in stages for s in stage.samples), default=0)
     limits = ", ".join(sorted({str(stage.limit) for stage in stages}))
@@ -241,7 +246,8 @@ def _paid_once(judgement: Judgement) -> Told:
     again = sum(max(0, a.attempt - 1) for j in jobs for r in j.executions for a in r.activities)
     occasions = f"{submits} submit(s) disturbed, {again} call(s) repeated"
     text = f"{made} generations, each charged once at the most; {occasions}"
-    return (SHOWN if submits or again else NOT_TRIED), text
+    # A call that is repeated has a reason that others know of.
+    return (SHOWN if submits or (again and kills(judgement)) else NOT_TRIED), text
 
 
 def _callbacks_harmless(judgement: Judgement) -> Told:

@@ -126,6 +126,11 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
         yield run.found("run.plan.thresholds", f"it is not held against {text}")
     if any(rule.name == "None" for rule in books.rules):
         yield run.found("run.faults", "a rule without a name was armed")
+    if plan.get("faults") and not books.rules and books.mocks:
+        yield run.found("run.plan.faults", "no mock was armed with the faults of the plan")
+    if books.struck and books.processes:
+        text = "a run with strikes looks at no process, and this one has"
+        yield run.found("chaos.struck", text)
     for numbers in books.faults.values():
         yield from run.differ(raw.FAULTS, {"seq": numbers}, {"seq": sorted({*numbers})})
     submitting = [
@@ -255,6 +260,12 @@ def _workers(books: Books, run: Subject) -> Iterator[Finding]:
                 yield named.found("history.activities.heartbeat", text, each.heartbeat, lasted)
     tasks = at_work(books)
     workers = [name for name in books.processes if name.startswith("worker")]
+    runs = (each for job in books.jobs for each in job.executions)
+    hosts = {name.partition("@")[2] for each in runs for name in each.clients}
+    # On several machines, one address may stand for more than one worker.
+    if len(hosts) == 1 and (most := sweep(tasks, len(tasks) + 1).most) > len(workers) > 0:
+        text = f"{most} workers took tasks at a time, and {len(workers)} showed metrics"
+        yield run.found("processes.name", text)
     for name in workers:
         for at in books.restarts(name):
             before = [each for each in tasks if each.begin < at]

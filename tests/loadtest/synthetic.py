@@ -50,6 +50,11 @@ class Times:
         return self.start - 0.01
 
     @property
+    def token(self) -> int:
+        """As a semaphore gives it that has just begun to count."""
+        return int(self.granted * 1000)
+
+    @property
     def changes(self) -> tuple[float, ...]:
         """When each version was so."""
         return (
@@ -59,11 +64,6 @@ class Times:
             self.video_start + 0.006,
             self.video_end + 0.02,
         )
-
-
-def token(name: str) -> int:
-    """A whole number that grows from job to job, as the semaphore's tokens do."""
-    return int(name.rpartition("-")[2], 16)
 
 
 NOTES = (
@@ -122,7 +122,7 @@ def job_record(name: str, told: Row, times: Times) -> Row:
         "input": {"on_video_failure": "fail"},
         "namespace": "default",
         "run_id": f"r-{name}",
-        "token": token(name),
+        "token": times.token,
         "tasks": {f"{name}.video.1": f"video-{name}"},
         "units": {},
         "transitions": transitions,
@@ -246,9 +246,9 @@ def job_events(name: str, told: Row, times: Times) -> list[Row]:
     task = story.task(at[0])
     done = times.planned + 0.02
     story.local(task, "enter_queue", done, result=entered, summary=f"version 1: {NOTES[0]}")
-    story.signal("granted:job", times.granted, run | {"name": "job", "token": token(name)})
+    story.signal("granted:job", times.granted, run | {"name": "job", "token": times.token})
     request = run | {"priority": told.get("priority")}
-    order: Row = {"request": request, "attempt": 1, "token": token(name), "job": told}
+    order: Row = {"request": request, "attempt": 1, "token": times.token, "job": told}
     task = story.task(at[1])
     story.local(task, "record_state", at[1], result=kept, summary=f"version 2: {NOTES[1]}")
     image = {"vendor_id": f"image-{name}", "asset": asset(name, "image"), "units": {}}
@@ -309,7 +309,7 @@ def job_generation(name: str, step: str, told: Row, *, times: Times) -> Row:
         "attempt": 1,
         "prompt": told["prompt"],
         "style": told["style"] if image else "",
-        "token": token(name),
+        "token": times.token,
         "accepted_at": accepted,
         "started_at": accepted + 0.001,
         "finished_at": end,

@@ -111,6 +111,11 @@ def test_speed_of_vendors_is_reported_by_the_mocks(honest: Synthetic) -> None:
     assert found(judge(honest.folder))["vendors at their real speed"].tried is False
     for vendor in ("image", "video"):
         honest.told(raw.VENDORS, vendor, "stats", speed=1)
+    assert found(judge(honest.folder))["vendors at their real speed"].tried is False
+
+    for name in raw.LEDGERS.values():
+        for place in range(len(list(honest.folder.rows(name)))):
+            honest.change(name, place, accepted_at=lambda at: at - 10)
     assert found(judge(honest.folder))["vendors at their real speed"].tried is True
 
 

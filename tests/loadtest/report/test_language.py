@@ -26,7 +26,13 @@ SECTIONS = [*Path("loadtest/report/sections").glob("*.py"), *Path("loadtest/prov
 LABELS = {*Path("loadtest/judge").glob("*.py")} - {Path("loadtest/judge/fields.py")}
 HELD = {held.by for table in FIELDS.values() for held in table.values()}
 NOT_SAID = {
-    *("waiting until the vend", "code injected", "{1} stored", r"the pause before (\w+) (\d+)"),
+    *(
+        "waiting until the vend",
+        "code injected",
+        "{1} stored",
+        "the job may take",
+        r"the pause before (\w+) (\d+)",
+    ),
     ".venv/bin/python -m loadtest prove reports/{1}",
     "sha256sum -c SHA256SUMS",
     *("report: {1}", "seal: {1}", "{1} of {2}", "  {1}: {2}: {3}", "{1} s: {2}", "{1}: {2}: {3}"),
@@ -37,7 +43,8 @@ NOT_SAID = {
     *(
         "{1}, {2}",
         "{1}.{2} ({3})",
-        "{1}{2} ({3}; ",
+        "{1}{2} ({3}; {4})",
+        "attempt {1} of {2} follows",
         "{1}: {2}, {3}",
         "Efficiency = bound / makespan. {1}{2}.",
         " jobs, {1}",

@@ -7,7 +7,17 @@ from tests.loadtest.forging.families import (
     histories,
     jobs,
     plan,
+    processes,
     vendors,
 )
 
-__all__ = ["callbacks", "causality", "failures", "histories", "jobs", "plan", "vendors"]
+__all__ = [
+    "callbacks",
+    "causality",
+    "failures",
+    "histories",
+    "jobs",
+    "plan",
+    "processes",
+    "vendors",
+]
