@@ -97,10 +97,8 @@ class Activity:
     attempt: int = 0
     pause: float = 0.0
     """The least seconds between two of its tries."""
-    heartbeat: float = 0.0
-    """The seconds after which a try without a heartbeat has failed; 0 if there is no such limit."""
-    silent: bool = False
-    """Whether the try before the last one failed so."""
+    silence: float = 0.0
+    """The seconds without a heartbeat after which the try before the last one failed, if it did."""
     repeated_for: str = ""
     """Why the try before the last one failed."""
     outcome: str = "open"
@@ -303,7 +301,7 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
         task = int(body.get("workflowTaskCompletedEventId") or 0)
         activity = Activity(body["activityType"]["name"], input_, at, task)
         activity.pause = _seconds(_fields(body, "retryPolicy").get("initialInterval"))
-        activity.heartbeat = _seconds(body.get("heartbeatTimeout"))
+        activity.silence = _seconds(body.get("heartbeatTimeout"))
         known[str(event["eventId"])] = activity
         run.activities.append(activity)
         if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
@@ -315,7 +313,7 @@ def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activit
         activity.started, activity.attempt = at, int(body.get("attempt") or 0)
         _fail(activity, body.get("lastFailure"))
         last = _fields(body.get("lastFailure"), "timeoutFailureInfo")
-        activity.silent = last.get("timeoutType") == "TIMEOUT_TYPE_HEARTBEAT"
+        activity.silence *= last.get("timeoutType") == "TIMEOUT_TYPE_HEARTBEAT"
         activity.repeated_for = activity.error_message or ""
     elif kind in _OUTCOMES:
         activity.ended, activity.outcome = at, _OUTCOMES[kind]

@@ -176,6 +176,17 @@ class Books:
         samples = pairwise(self.processes.get(process, ()))
         return [at for (_, before), (at, after) in samples if after < before]
 
+    @property
+    def workers(self) -> list[str]:
+        """The workers that showed metrics."""
+        return [name for name in self.processes if name.startswith("worker")]
+
+    @property
+    def hosts(self) -> set[str]:
+        """The host names of the services, by the histories."""
+        clients = (name for job in self.jobs for run in job.executions for name in run.clients)
+        return {name.partition("@")[2] for name in clients}
+
     @cached_property
     def mocks(self) -> tuple[str, ...]:
         """The vendors that were mocks, which showed their books."""

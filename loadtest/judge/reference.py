@@ -267,7 +267,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
         order = order_in(each.body)
         given, source = mapping(order.get("inputs")), mapping(order.get("source"))
         # An operator's reset begins a try at once.
-        pauses = 0.0 if model.books.struck else (each.attempt - 1) * each.pause
+        pauses = each.silence + (0.0 if model.books.struck else (each.attempt - 1) * each.pause)
         expected: dict[str, Any] = {
             "scheduled": Between(run.started, run.closed),
             "started": Between(each.scheduled + pauses, run.closed, missing=True),

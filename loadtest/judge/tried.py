@@ -77,21 +77,10 @@ def unmet(judgement: Judgement) -> str | None:
     return f"armed, and met no job: {names}; the mocks count jobs on until they are reset (RESET=1)"
 
 
-def workers(judgement: Judgement) -> set[str]:
-    """Return the processes that took tasks, by the histories that were kept."""
-    runs = (run for job in judgement.books.jobs for run in job.executions)
-    return {name for run in runs for name in run.workers}
-
-
 def kills(judgement: Judgement) -> int:
     """Return how many workers began only once another one had taken its last task."""
     times = at_work(judgement.books)
     return len(times) - sweep(times, len(times) + 1).most
-
-
-def _workers_seen(judgement: Judgement) -> list[str]:
-    """Return the workers that showed metrics."""
-    return [name for name in judgement.books.processes if name.startswith("worker")]
 
 
 def fates(judgement: Judgement) -> Counter[str]:
@@ -105,11 +94,10 @@ Seen = tuple[str, bool | None, str, tuple[Witness, ...]]
 def _setting(judgement: Judgement) -> Iterator[Seen]:
     """Return how many processes and machines there were, how fast vendors, how much demand."""
     books, stages = judgement.books, judgement.books.stages
-    shown, worked = len(_workers_seen(judgement)), len(workers(judgement))
+    shown, worked = len(books.workers), len(at_work(books))
     text = f"{shown} showed metrics, {worked} process(es) took tasks"
     yield "several workers", min(shown, worked) > 1, text, (RUNNER, TEMPORAL)
-    runs = (run for job in books.jobs for run in job.executions)
-    hosts = {name.partition("@")[2] for run in runs for name in run.clients}
+    hosts = books.hosts
     text = f"services by {len(hosts)} host names: containers, or several machines"
     if len(hosts) < 2:
         one = "all services by one host name: processes of one machine"
@@ -269,7 +257,10 @@ def _taken_over(judgement: Judgement) -> Told:
         if any(a.error_class == TIMEOUT for run in job.executions for a in run.activities)
     ]
     if not killed:
-        return NOT_TRIED, f"no worker was replaced, of {len(workers(judgement))} that took tasks"
+        return (
+            NOT_TRIED,
+            f"no worker was replaced, of {len(at_work(judgement.books))} that took tasks",
+        )
     text = f"{killed} worker(s) replaced, {len(struck)} job(s) were in their hands"
     if any(not job.ended for job in struck):
         return BROKEN, f"{text}, not all of which have ended"

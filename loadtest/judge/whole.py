@@ -243,8 +243,8 @@ def _shared(books: Books) -> Iterator[Finding]:
 
 
 def _workers(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect one sticky queue of each worker's process, a time-out that lasts as long as its limit,
-    and no process that goes on after it has died."""
+    """Expect one sticky queue of each worker's process, as many at work as show metrics, and no
+    process that goes on after it has died."""
     queues: dict[str, str] = {}
     for job, execution in ((each, run) for each in books.jobs for run in each.executions):
         named = Subject(job.job_id, job.stage)
@@ -253,17 +253,9 @@ def _workers(books: Books, run: Subject) -> Iterator[Finding]:
             if queue != known or not queue.startswith(f"{owner}-"):
                 text = f"a task that {owner} left went to {queue}, which is no queue of it"
                 yield named.found("history.identity", text, known, queue)
-        for each in execution.activities:
-            lasted = (each.started or inf) - each.scheduled
-            if each.silent and lasted < each.heartbeat:
-                text = f"{each.kind} was silent for {lasted:g} s, and has {each.heartbeat:g} s"
-                yield named.found("history.activities.heartbeat", text, each.heartbeat, lasted)
-    tasks = at_work(books)
-    workers = [name for name in books.processes if name.startswith("worker")]
-    runs = (each for job in books.jobs for each in job.executions)
-    hosts = {name.partition("@")[2] for each in runs for name in each.clients}
+    tasks, workers = at_work(books), books.workers
     # On several machines, one address may stand for more than one worker.
-    if len(hosts) == 1 and (most := sweep(tasks, len(tasks) + 1).most) > len(workers) > 0:
+    if len(books.hosts) == 1 and (most := sweep(tasks, len(tasks) + 1).most) > len(workers) > 0:
         text = f"{most} workers took tasks at a time, and {len(workers)} showed metrics"
         yield run.found("processes.name", text)
     for name in workers:
