@@ -300,8 +300,8 @@ def _made_once(path: Path, text: str) -> str:
 
 def service_mistakes(settings: Settings) -> list[str]:
     """Return the mistakes that the models of all services to be started report, each once."""
-    # Secrets that are made once are made later.
-    given = {"CALLBACK_SECRET": "-" * 32, "STACK": "x"} | dict(settings.values)
+    # Secrets that are made once are made later; the stack's name was checked with the options.
+    given = {"CALLBACK_SECRET": "-" * 32, **settings.values, "STACK": "x"}
     settings = settings.model_copy(update={"values": given})
     by_name: dict[str, str] = {}
     together: set[str] = set()

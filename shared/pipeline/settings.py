@@ -13,7 +13,14 @@ from shared.settings.common import CallbackSecret, PollingSettings, Port, Second
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
 
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+
+def _is_url(setting: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", setting):
+        raise ValueError("must be an address such as http://host:8000")
+    return setting
+
+
+Url = Annotated[str, AfterValidator(_is_url)]
 _PROXY = re.compile(r"https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:[0-9]{1,5})?/?")
 
 

@@ -107,6 +107,8 @@ Key = Annotated[SecretStr, AfterValidator(_is_key)]
 
 def _is_there(video_api: str) -> str:
     """Import the class now, so that a wrong name is reported before anything starts."""
+    if not re.fullmatch(r"service|kling|[A-Za-z_][\w.]*:[A-Za-z_]\w*", video_api):
+        raise ValueError("must be service, kling or package.module:Class")
     if ":" in video_api:
         try:
             pkgutil.resolve_name(video_api)
@@ -121,11 +123,7 @@ def _is_object(setting: SecretStr) -> SecretStr:
 
 
 # `package.module:Class` is a vendor of the user's own.
-VideoApi = Annotated[
-    str,
-    Field(pattern=r"^(service|kling|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"),
-    AfterValidator(_is_there),
-]
+VideoApi = Annotated[str, AfterValidator(_is_there)]
 
 
 class VideoApiSettings(BaseSettings):
