@@ -150,7 +150,7 @@ FIELDS: dict[str, Table] = {
             bounded("the time from its sending to its answer"): "tries",
             unverified("what a strike asked of its job; read of a chaos run only"): "asked.*",
             derived("whether it has a job"): "status problem",
-            HISTORY: "job_id",
+            derived("its key, in the same row"): "job_id",
         }
     ),
     raw.JOBS: _table({PLAN: "stage", derived("every job is in the list"): "listed"})

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from math import inf
 from typing import Any
 
@@ -189,7 +190,8 @@ def _noted(stage: StageBook, books: Books) -> float:
 
 
 def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
-    """Expect one submission for each place of the plan, at its instant, under its own key."""
+    """Expect one submission for each place of the plan, at its instant, under its own key, from
+    which the id of its job follows."""
     sent = [each for job in stage.jobs.values() for each in job.submissions]
     places = Counter(each.index for each in [*sent, *stage.refused])
     planned, key = range(stage.planned_jobs), f"{books.run.get('run_id')}-{stage.number}"
@@ -206,6 +208,7 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
             expected: dict[str, Any] = {
                 "stage": stage.number,
                 "key": f"{key}-{each.index}",
+                "job_id": f"job-{sha256(str(row['key']).encode()).hexdigest()[:24]}",
             }
             if not books.struck:
                 expected["planned_at"] = Between(max(due - 1e-4, stage.began), due + 1e-4)

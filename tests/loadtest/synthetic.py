@@ -1,6 +1,7 @@
 """Raw records of a healthy run without any stack, to be forged by tests."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -353,8 +354,10 @@ T0 = 1_790_000_000.0
 GAP = 0.04
 
 
-def job_id(stage: int, index: int) -> str:
-    return f"job-{stage:04x}{index:020x}"
+def job_id(stage: int, index: int, run_id: str = "run") -> str:
+    """The job of a submission, as it follows from its key."""
+    key = f"{run_id}-{stage}-{index}"
+    return f"job-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
 class Synthetic:
@@ -480,7 +483,10 @@ class Synthetic:
         for index in range(count):
             times = self._job(stage, index, planned + self.plan.offset(index))
             samples.append({"at": times.start + 0.1, "stage": stage, "limit": 1})
-            samples[-1] |= {"paused": False, "holders": [job_id(stage, index)]}
+            samples[-1] |= {
+                "paused": False,
+                "holders": [job_id(stage, index, self.folder.path.name)],
+            }
             samples[-1] |= {"draining": 0, "waiting": None}
             self.at += GAP
         self.folder.append(raw.SLOTS, samples)
@@ -496,7 +502,8 @@ class Synthetic:
         self.folder.append(raw.STAGES, [row])
 
     def _job(self, stage: int, index: int, planned: float) -> Times:
-        name, seed = job_id(stage, index), self.plan.seed
+        name = job_id(stage, index, self.folder.path.name)
+        seed = self.plan.seed
         tag = f"load-{self.folder.path.name}-{stage + 1}"
         told: Row = {"prompt": prompt(seed, stage, index), "style": style(seed, stage, index)}
         told |= {"tag": tag, "priority": 3, "on_video_failure": "fail"}

@@ -1,5 +1,7 @@
 """Lies about the life of a job and its files."""
 
+import base64
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +19,30 @@ def _version(f: Forger, place: int, *, of: str | None = None, **other: Any) -> l
 def _versions(f: Forger, change: Any) -> list[str]:
     """The list of versions in a job's record is another one."""
     return f.set(raw.STATES, "record", transitions=change)
+
+
+@forgery
+def a_job_whose_id_does_not_follow_from_its_key(f: Forger) -> Iterable[str]:
+    before, after = f.job(), "job-" + "5" * 24
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(data := value.get("data"), str):
+            text = base64.b64decode(data).decode().replace(before, after)
+            return value | {"data": base64.b64encode(text.encode()).decode()}
+        if isinstance(value, dict):
+            return {key: rename(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [rename(each) for each in value]
+        return value.replace(before, after) if isinstance(value, str) else value
+
+    for path in [*f.folder.raw.iterdir(), f.folder.histories / f"{before}.json"]:
+        if path.parent == f.folder.histories:
+            text = json.dumps(rename(json.loads(path.read_text("utf-8"))))
+        else:
+            text = path.read_text("utf-8")
+        path.with_name(path.name.replace(before, after)).write_text(text.replace(before, after))
+    (f.folder.histories / f"{before}.json").unlink()
+    return [after]
 
 
 def _in_both(f: Forger, **other: Any) -> list[str]:
