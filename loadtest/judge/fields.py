@@ -88,7 +88,7 @@ _GENERATION = _table(
         bounded("the task's change, and its receipt"): "callbacks[].sent_at",
         derived("what a fault had done to it, and its receipt"): "callbacks[].reply",
         derived("the reply, in the same row"): "callbacks[].error",
-        unverified("a price; what the history has as the cost is held against it"): "units",
+        derived("the cost in Temporal's history, or the film that the contract orders"): "units",
     }
 )
 _SLOT = {

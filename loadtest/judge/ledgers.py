@@ -17,6 +17,9 @@ from loadtest.times import instant
 SHOWN = 200
 """Characters of a prompt that a mock's ledger keeps."""
 ENDS = ("succeed", "failed")
+FREE, FILM = "0", "2"
+"""Units of a generation that is not charged, and of a film of five seconds, which is what the small
+contract orders; its wire does not tell the price."""
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
 REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
 """What a mock notes of a delivery that must be refused."""
@@ -76,6 +79,11 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
                 expected["style"] = model.planned["style"]
     if made.good:
         expected["error"] = None
+    brought = [r for r in model.run.results if r.get("asset") and task_of(r) == made.vendor_id]
+    if not made.charged:
+        expected["units"] = OneOf((None, FREE))
+    elif brought and not any(result.get("units") for result in brought):
+        expected["units"] = OneOf((None, FILM))
     for part in ("accepted", "started", "finished"):
         expected[f"{part}_ts"] = exactly(instant(row.get(f"{part}_at")))
     if made.finished is not None and made.accepted is not None:

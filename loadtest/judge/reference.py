@@ -215,7 +215,8 @@ def _run(model: Model) -> Iterator[Finding]:
 
 def _orders(model: Model, run: Execution) -> Iterator[Finding]:
     """Expect orders after the permit and under its number, stage after stage, each attempt behind a
-    pause that grows with the failures before it, and every stage of a job that succeeded."""
+    pause that grows with the failures before it, every stage of a job that succeeded, and one timer
+    of the job's limit."""
     names, seen = [each.name for each in model.books.pipeline], dict[str, int]()
     granted = Between(run.started, run.closed, missing=not run.orders)
     yield from model.differ(HISTORY, {"permit": run.granted}, {"permit": granted})
@@ -223,9 +224,6 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
     # An attempt whose version the record did not take is ordered again, with a later version.
     refused = [each for each in run.activities if each.error_class == RECORD_STANDS]
     again = {(each.scheduled, each.task) for each in refused}
-    for each in run.timers:
-        if each.summary.startswith(JOB_TIME) and run.limit is not None:
-            yield from model.differ(HISTORY, each._asdict(), {"seconds": run.limit}, "timers[job].")
     for order in run.orders:
         row, before = order._asdict(), seen.get(order.step, 0)
         furthest = max((names.index(other) for other in seen), default=0)
@@ -246,6 +244,9 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
         seen[order.step] = order.attempt - ((order.at, order.task) in again)
     if run.result.get("status") == "succeeded":
         yield from model.differ(HISTORY, {"orders": [*seen]}, {"orders": names})
+    if run.orders and run.limit is not None:
+        timers = [each.seconds for each in run.timers if each.summary.startswith(JOB_TIME)]
+        yield from model.differ(HISTORY, {"timer": timers}, {"timer": [run.limit]})
 
 
 def _activities(model: Model, run: Execution) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from tests.loadtest.forging.kit import (
     forgery_of,
     rewrite,
 )
+from tests.loadtest.synthetic import payload
 
 STRANGER = "job-000000000000000000000000"
 
@@ -87,6 +88,11 @@ def an_order_of_another_source(f: Forger) -> Iterable[str]:
 @forgery
 def an_end_that_is_told_with_more_than_happened(f: Forger) -> Iterable[str]:
     return f.renamed(f.job(), "video stored", "video stored, found by the poll")
+
+
+def _unlimited(events: list[Row]) -> None:
+    timer = next(e for e in events if "timerStartedEventAttributes" in e)
+    timer["userMetadata"]["summary"] = payload("another timer")
 
 
 @forgery
@@ -243,6 +249,7 @@ forgeries(
         "another file in the history": lambda f: f.results(
             f.job(), lambda body: body["asset"].update(sha256="0" * 64)
         ),
+        "a job without a limit": lambda f: f.history(f.job(), _unlimited),
         "an order that asked with another priority": lambda f: _asked(f, priority=1),
     }
 )

@@ -167,6 +167,7 @@ forgeries(
         "a second charge under the next number": lambda f: _next(f, _step(f), f.job()),
         "a generation has not ended": lambda f: _next(f, "video", f.job(), **OPEN),
         "a generation is gone": lambda f: f.drop(f.ledger()),
+        "a film of twice the length": lambda f: f.set(VIDEO, units="4"),
         "a kept generation failed": lambda f: f.set(f.ledger(), **FAILED),
         "fewer accepted than rows": lambda f: _count(f, _step(f), "stats", accepted=-1),
         "two were in flight": lambda f: _count(f, _step(f), "stats", max_in_flight=1),
