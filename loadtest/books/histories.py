@@ -159,6 +159,8 @@ class Execution:
     """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
     taken: tuple[tuple[str, float], ...] = ()
     """Of them, those that took a task of it, and when."""
+    sdks: frozenset[str] = frozenset()
+    """The versions of the SDK that its workflow tasks name."""
     queues: tuple[tuple[str, str], ...] = ()
     """Each process that had the run in its cache, and the sticky queue of its next task."""
     hops: list[float] = field(default_factory=list)
@@ -206,6 +208,7 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         bytes=size,
         clients=frozenset(name for name, _ in _named(events, "EventAttributes")),
         taken=tuple(_named(events, "TaskStartedEventAttributes")),
+        sdks=frozenset(_sdks(events)),
         queues=tuple(_queues(events)),
         hops=list(_hops(events)),
     )
@@ -396,6 +399,13 @@ def _named(events: Iterable[Row], kind: str) -> Iterator[tuple[str, float]]:
         for key, body in event.items():
             if key.endswith(kind) and "@" in (name := str(body.get("identity"))):
                 yield name, _at(event)
+
+
+def _sdks(events: Iterable[Row]) -> Iterator[str]:
+    for event in events:
+        named = _fields(event.get("workflowTaskCompletedEventAttributes"), "sdkMetadata")
+        if version := named.get("sdkVersion"):
+            yield str(version)
 
 
 def _queues(events: Iterable[Row]) -> Iterator[tuple[str, str]]:

@@ -108,7 +108,7 @@ FIELDS: dict[str, Table] = {
             derived("the prompts in Temporal's histories"): "plan.seed",
             derived("the planned instants"): "plan.rate",
             derived("the pipeline, in the same file"): "plan.pipeline",
-            HISTORY: "plan.on_video_failure",
+            HISTORY: "plan.on_video_failure environment.sdk",
             derived("each default, or another one on its metric"): "plan.thresholds",
             unverified("held against the submissions, which may be fewer"): "plan.concurrency",
             unverified("held against the totals before the run"): "plan.reset",

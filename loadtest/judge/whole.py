@@ -103,7 +103,8 @@ def _folder(books: Books, run: Subject) -> Iterator[Finding]:
 
 
 def _plan(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect the stages, conditions, limit, mocks, faults and readings that the plan has."""
+    """Expect the stages, conditions, limit, mocks, faults and readings that the plan has, and the
+    SDK of the workers."""
     facts, plan, stages = books.run, books.run["plan"], books.stages
     done = [stage.planned_jobs for stage in stages]
     before = mapping(facts.get("vendors_before")).values()
@@ -118,6 +119,9 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     if books.done and stages:
         expected["began_at"] = Between(None, min(stage.began for stage in stages))
         expected["ended_at"] = Between(max(stage.ended for stage in stages), None)
+    runs = (each for job in books.jobs for each in job.executions)
+    if sdks := sorted({version for each in runs for version in each.sdks}):
+        expected["environment.sdk"] = OneOf(tuple(sdks))
     if "pipeline" in plan:
         expected["plan.pipeline"] = facts.get("pipeline")
     if plan.get("reset"):

@@ -451,8 +451,8 @@ class Synthetic:
     def edit_runs(self, change: Callable[[list[Row]], object]) -> None:
         """Forge a few instants of each history; a row that is new is a run without work."""
         paths = {_run_of(path)["run_id"]: path for path in self.folder.histories.glob("*.json")}
-        before = {run_id: _run_of(path) for run_id, path in sorted(paths.items())}
-        rows = [dict(row) for row in before.values()]
+        before = {run_id: _run_of(path) for run_id, path in paths.items()}
+        rows = sorted((dict(row) for row in before.values()), key=lambda row: row["started"])
         change(rows)
         for run_id in before.keys() - {row["run_id"] for row in rows}:
             paths[run_id].unlink()

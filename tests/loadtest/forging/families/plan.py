@@ -103,6 +103,12 @@ def a_job_outside_the_time_of_its_stage(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def another_version_of_the_sdk(f: Forger) -> Iterable[str]:
+    f.json(raw.RUN, lambda run: put(run, "environment", sdk="1.40.0"))
+    return ()
+
+
+@forgery
 def a_job_sent_before_it_was_planned(f: Forger) -> Iterable[str]:
     f.each(raw.SUBMITS, lambda row: row.update(planned_at=row["planned_at"] + 5))
     return f.order[1:]
