@@ -7,9 +7,10 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Callback, Generation, mapping
-from loadtest.books.histories import Activity, Signal
-from loadtest.judge.clocks import RECEIVER, SERVER
-from loadtest.judge.compare import Between, Finding, OneOf
+from loadtest.books.histories import Activity, Signal, order_in
+from loadtest.books.model import Books
+from loadtest.judge.clocks import RECEIVER, SERVER, Clocks
+from loadtest.judge.compare import Between, Finding, OneOf, Subject
 from loadtest.judge.ledgers import ENDS, REFUSED, is_adopted, is_plain
 from loadtest.judge.reference import Model, task_of
 from loadtest.times import instant
@@ -23,6 +24,31 @@ BESIDE = 0.25
 """Seconds in which callbacks that are sent beside each other are decided in any order."""
 BUSY = 2.0
 """Seconds in which a receiver on a busy machine decides."""
+ANSWERED, SEVERAL = 0.4, 3
+"""Seconds in which a wait's first poll is answered, and how many waits decide, because a worker
+that was frozen polls late."""
+
+
+def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
+    """Expect most waits without a callback, unless their first poll ends them, to last as long as
+    the order's pause between polls."""
+    made = {each.vendor_id: each for job in books.jobs for each in job.generations}
+    waits: list[tuple[Subject, float, float]] = []
+    for job, run in ((each, run) for each in books.jobs for run in each.executions):
+        for each in run.activities:
+            poll = mapping(order_in(each.body).get("limits")).get("poll")
+            end = made.get(task_of(mapping(each.body.get("accepted"))))
+            plain = each.body.get("hinted") is False and each.attempt == 1
+            if poll is None or end is None or end.finished is None or not plain:
+                continue
+            started, ended = each.started or 0.0, each.ended or 0.0
+            first = started + ANSWERED + clocks.between(end.step, SERVER)
+            if first < end.finished < ended and each.outcome == "completed":
+                waits.append((Subject(job.job_id, job.stage), ended - started, float(poll)))
+    short = [wait for wait in waits if wait[1] < wait[2]]
+    for named, lasted, poll in short if len(short) >= max(SEVERAL, len(waits) / 2) else ():
+        text = f"a poll ended its wait after {lasted:g} s, and polls are {poll:g} s apart"
+        yield named.found("history.polls", text, poll, lasted)
 
 
 def of_job(model: Model) -> Iterator[Finding]:

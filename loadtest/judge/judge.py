@@ -234,6 +234,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Return every finding of all books."""
     yield from whole.of_run(books, known)
     yield from slot.of_run(books, known)
+    yield from callbacks.of_run(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
         yield from shown.of_stage(stage, books)

@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import Forger, Row, forgeries, forgery, job_in, moved, shift
+from tests.loadtest.forging.kit import (
+    Forger,
+    Row,
+    forgeries,
+    forgery,
+    forgery_of,
+    job_in,
+    moved,
+    shift,
+)
 
 IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
 BEGIN, END = ("accepted", "started"), ("finished",)
@@ -99,6 +108,19 @@ def a_run_that_closed_before_its_permit(f: Forger) -> Iterable[str]:
         event["eventTime"] = moved(event["eventTime"], 60)
 
     return f.signals(f.job(), "granted:job", late)
+
+
+@forgery_of("lost-callbacks")
+def polls_far_more_often_than_ordered(f: Forger) -> Iterable[str]:
+    """Each wait of two seconds has an order that asks for polls a minute apart."""
+
+    def order(body: Row) -> None:
+        if "hinted" in body:
+            body["order"]["limits"] = {"poll": 60.0}
+
+    for job_id in f.order:
+        f.orders(job_id, order)
+    return f.order
 
 
 forgeries(
