@@ -82,7 +82,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     brought = [r for r in model.run.results if r.get("asset") and task_of(r) == made.vendor_id]
     if not made.charged:
         expected["units"] = OneOf((None, FREE))
-    elif brought and not any(result.get("units") for result in brought):
+    elif brought and model.books.is_default and not any(r.get("units") for r in brought):
         expected["units"] = OneOf((None, FILM))
     for part in ("accepted", "started", "finished"):
         expected[f"{part}_ts"] = exactly(instant(row.get(f"{part}_at")))

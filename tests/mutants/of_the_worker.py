@@ -98,6 +98,20 @@ MUTANTS = (
         jobs=("#2", "#3"),
     ),
     Mutant(
+        name="film-of-twice-the-length",
+        breaks="each video is ordered and paid at twice its length",
+        old='DURATION = "5"\n',
+        new='DURATION = "10"\n',
+        rule="video_ledger.units",
+    ),
+    Mutant(
+        name="job-without-a-limit",
+        breaks="no timer ends a job that hangs",
+        old="asyncio.create_task(self._run_out())",
+        new="asyncio.create_task(asyncio.sleep(0))",
+        rule="history.timer",
+    ),
+    Mutant(
         name="prompt-altered",
         breaks="the vendor gets another prompt than the job's",
         old="prompt=job.prompt, style=job.style)",
