@@ -62,6 +62,8 @@ def _load(folder: RunFolder) -> Books:
     _of_jobs(folder, jobs, books)
     _of_vendors(folder, jobs, books)
     _histories(folder, jobs, books)
+    # Of a process that never answered there is no row.
+    books.processes = {name: [] for name in mapping(mapping(books.run.get("code")).get("services"))}
     for row in folder.rows(raw.PROCESSES):
         if isinstance(row.get("cpu"), int | float):
             sample = (float(row.get("at") or 0.0), float(row["cpu"]))

@@ -178,7 +178,7 @@ class Books:
 
     @property
     def workers(self) -> list[str]:
-        """The workers that showed metrics."""
+        """The workers that were asked for metrics."""
         return [name for name in self.processes if name.startswith("worker")]
 
     @property

@@ -94,7 +94,8 @@ Seen = tuple[str, bool | None, str, tuple[Witness, ...]]
 def _setting(judgement: Judgement) -> Iterator[Seen]:
     """Return how many processes and machines there were, how fast vendors, how much demand."""
     books, stages = judgement.books, judgement.books.stages
-    shown, worked = len(books.workers), len(at_work(books))
+    shown = sum(bool(books.processes[name]) for name in books.workers)
+    worked = len(at_work(books))
     text = f"{shown} showed metrics, {worked} process(es) took tasks"
     yield "several workers", min(shown, worked) > 1, text, (RUNNER, TEMPORAL)
     hosts = books.hosts

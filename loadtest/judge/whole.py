@@ -263,7 +263,7 @@ def _workers(books: Books, run: Subject) -> Iterator[Finding]:
     tasks, workers = at_work(books), books.workers
     # On several machines, one address may stand for more than one worker.
     if len(books.hosts) == 1 and (most := sweep(tasks, len(tasks) + 1).most) > len(workers) > 0:
-        text = f"{most} workers took tasks at a time, and {len(workers)} showed metrics"
+        text = f"{most} workers took tasks at a time, and {len(workers)} were known"
         yield run.found("processes.name", text)
     for name in workers:
         for at in books.restarts(name):
