@@ -22,8 +22,7 @@ FAILED = re.compile(r"(\w+), attempt (\d+) failed: ")
 MOST_ENDS = 2
 """A clean-up may amend the end once."""
 STILL = 12
-"""Looks at the slot that the API answers before it shows a change: the runner reads the list once
-the feed is silent for two seconds."""
+"""Looks at the slot that the API answers before its feed shows a change."""
 FEW = 50
 """Jobs whose changes a listener of the feed never lags behind: the API keeps 256 for it."""
 
@@ -44,13 +43,16 @@ def of_job(model: Model) -> Iterator[Finding]:
 
 
 def of_stage(stage: StageBook, books: Books) -> Iterator[Finding]:
-    """Expect that the API shows something once a job has changed, as long as it answers at all."""
+    """Expect that the API shows something once a job has changed, as long as it answers at all.
+
+    Behind a feed that was cut, the runner reads the list, more seldom the longer that takes.
+    """
     looks = sorted(sample.at for sample in stage.samples)
     jobs = stage.jobs.values()
     rows = (row for job in jobs for row in job.rows.get(raw.FRAMES, ()))
     frames = sorted(at for row in rows if (at := instant(row.get("at"))) is not None)
     changes = sorted((c.at, job.job_id) for job in jobs for c in job.changes if c.at is not None)
-    for before, after in pairwise(frames) if not books.struck else ():
+    for before, after in pairwise(frames) if not books.struck and stage.feeds == 1 else ():
         place = bisect_right(changes, (before + FAR, ""))
         at, job_id = changes[place] if place < len(changes) else (inf, "")
         if bisect_left(looks, after) - bisect_right(looks, at) >= STILL:

@@ -59,7 +59,7 @@ def test_unknown_class_is_refused() -> None:
     for path, why in (
         ("examples.fal.vendor:Nobody", "can't be imported"),
         ("examples.nowhere:FalVideos", "can't be imported"),
-        ("fal", "pattern"),
+        ("fal", "must be service, kling or package"),
     ):
         with pytest.raises(ValueError, match=why):
             settings_of(path)

@@ -153,7 +153,7 @@ async def called_back(client: Client, job_id: str) -> int:
 
 def process_of(identity: str) -> int:
     """The process id in the identity that the SDK gives a worker by default: `pid@host`."""
-    number, _, _ = identity.partition("@")
+    number, _, _ = identity.partition("-")
     if not number.isdecimal():
         raise NoWorker(f"the worker calls itself {identity!r}, which names no process")
     return int(number)
