@@ -158,7 +158,7 @@ class Execution:
     clients: frozenset[str] = frozenset()
     """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
     taken: tuple[tuple[str, float], ...] = ()
-    """Of them, those that took a task of it, and when."""
+    """Of them, those that took a workflow task of it, and when. A gate takes activities, too."""
     sdks: frozenset[str] = frozenset()
     """The versions of the SDK that its workflow tasks name."""
     queues: tuple[tuple[str, str], ...] = ()
@@ -207,7 +207,7 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         events=len(events),
         bytes=size,
         clients=frozenset(name for name, _ in _named(events, "EventAttributes")),
-        taken=tuple(_named(events, "TaskStartedEventAttributes")),
+        taken=tuple(_named(events, "workflowTaskStartedEventAttributes")),
         sdks=frozenset(_sdks(events)),
         queues=tuple(_queues(events)),
         hops=list(_hops(events)),

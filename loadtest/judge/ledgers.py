@@ -71,7 +71,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         "duplicate": made.duplicate and twins,
     }
     if not _may_repeat(model, made):
-        expected["job_key"] = _key(model, made.step, but=made)
+        expected |= _key(model, made.step, row, but=made)
         if prompts := _prompts(model, made.step):
             expected["prompt"] = OneOf(prompts)
             # In a ComfyUI's workflow, and at a video service, the style is part of the prompt.
@@ -144,16 +144,21 @@ def _reason(model: Model, made: Generation) -> Iterator[Finding]:
             yield model.found("history.result", text, made.error, said)
 
 
-def _key(model: Model, service: str, *, but: Generation | None = None) -> Any:
-    """Expect the key that this service's other rows of the job have. Each service numbers the jobs
-    of a text that it was asked for, and an earlier run or a fault may have kept one from it."""
-    made, books = model.job.generations, model.books
+def _key(
+    model: Model, service: str, row: dict[str, Any], *, but: Generation | None = None
+) -> dict[str, Any]:
+    """Expect the key that this service's other rows of the same text have. Each service numbers
+    the jobs of a text that it was asked for, and an earlier run or a fault may have kept one from
+    it."""
+    books = model.books
+    made = [each for each in model.job.generations if each.row.get("prompt") == row.get("prompt")]
     before = mapping(books.run.get("vendors_before")).values()
     alike = not (books.armed or books.struck or any(mapping(b).get("accepted") for b in before))
     same = made if alike else [each for each in made if each.step == service and each is not but]
-    if same:
-        return same[0].row.get("job_key")
-    return Begins(str(made[0].row.get("job_key")).partition("#")[0])
+    if not made:
+        return {}
+    key = str((same or made)[0].row.get("job_key"))
+    return {"job_key": key if same else Begins(key.partition("#")[0])}
 
 
 def _prompts(model: Model, step: str) -> tuple[str, ...]:
@@ -337,8 +342,7 @@ def _faults(model: Model) -> Iterator[Finding]:
             "attempt": owner(row.get("external_id"))[2],
             "at": Between(run["began_at"] - 1, run.get("ended_at")),
         }
-        if model.job.generations:
-            expected["job_key"] = _key(model, service)
+        expected |= _key(model, service, row)
         if effects is None:
             expected["rule"] = OneOf(tuple(sorted(armed)))
         elif place not in effects:
