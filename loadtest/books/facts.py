@@ -144,7 +144,7 @@ class Generation:
     error: StringOrNone = None
     charged: Truth = False
     calls_back: Truth = True
-    """Whether the vendor was told where; the recorded runs of the tests don't say."""
+    """Whether the vendor had a callback address; some recorded runs don't say."""
     callbacks: Annotated[tuple[Callback, ...], Mappings] = ()
     prompt: StringOrNone = None
     sha256: StringOrNone = None

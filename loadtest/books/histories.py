@@ -150,8 +150,8 @@ class Execution:
     """Of a workflow task that goes on with the one before it: when the first of them began."""
     events: int = 0
     workflow_tasks: int = 0
-    thrown: int = 0
-    """Workflow tasks whose work the server threw away: they had come too late, or failed."""
+    discarded: int = 0
+    """Workflow tasks whose work the server discarded: they had come too late, or failed."""
     timeouts: list[tuple[float, float]] = field(default_factory=list)
     """How long each of those lasted that had come too late, and the time that it was given."""
     bytes: int = 0
@@ -194,15 +194,15 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
     ]:
         return Execution(job_id, problem="lacks events")
     first, last = events[0], events[-1]
-    begun = first["workflowExecutionStartedEventAttributes"]
+    began = first["workflowExecutionStartedEventAttributes"]
     run_id, own = _own(events)
     run = Execution(
         job_id,
         run_id,
-        kind=begun["workflowType"]["name"],
-        body=_first(begun.get("input")),
-        tag=_text(_fields(begun.get("searchAttributes"), "indexedFields").get("CustomTag")),
-        memo=_mapping(_fields(begun.get("memo"), "fields").get("semaphore:job")),
+        kind=began["workflowType"]["name"],
+        body=_first(began.get("input")),
+        tag=_text(_fields(began.get("searchAttributes"), "indexedFields").get("CustomTag")),
+        memo=_mapping(_fields(began.get("memo"), "fields").get("semaphore:job")),
         started=_at(first),
         events=len(events),
         bytes=size,
@@ -248,11 +248,11 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
             if begun_by in run.since:
                 run.since[int(event["eventId"])] = run.since[begun_by]
         elif kind in (f"{_TASK}TIMED_OUT", f"{_TASK}FAILED"):
-            run.thrown += 1
-            begun, given = body.get("startedEventId"), body.get("scheduledEventId")
-            if kind == f"{_TASK}TIMED_OUT" and begun and given:
+            run.discarded += 1
+            began, given = body.get("startedEventId"), body.get("scheduledEventId")
+            if kind == f"{_TASK}TIMED_OUT" and began and given:
                 limit = _attributes(events[int(given) - 1]).get("startToCloseTimeout")
-                run.timeouts.append((_at(event) - _at(events[int(begun) - 1]), _seconds(limit)))
+                run.timeouts.append((_at(event) - _at(events[int(began) - 1]), _seconds(limit)))
         elif not kind.startswith("EVENT_TYPE_"):
             raise ValueError(kind)
     _permit(run, {int(event["eventId"]) for event in own})
@@ -265,8 +265,8 @@ def _own(events: Sequence[Row]) -> tuple[str, Sequence[Row]]:
         failed = events[place].get("workflowTaskFailedEventAttributes") or {}
         if failed.get("cause") == _RESET:
             return str(failed.get("newRunId")), events[place + 1 :]
-    begun = events[0]["workflowExecutionStartedEventAttributes"]
-    return str(begun.get("originalExecutionRunId")), events
+    began = events[0]["workflowExecutionStartedEventAttributes"]
+    return str(began.get("originalExecutionRunId")), events
 
 
 def _close(run: Execution, body: Row) -> None:

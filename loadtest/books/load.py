@@ -47,8 +47,8 @@ def _load(folder: RunFolder) -> Books:
     books = Books(
         run=_run(folder),
         stages=[],
-        # What each vendor told of itself.
-        vendors={name: mapping(told) for name, told in vendors.items()},
+        # What each vendor reports of itself.
+        vendors={name: mapping(body) for name, body in vendors.items()},
         replay=folder.read(raw.REPLAY),
         clocks=[read(Reading, row) for row in folder.rows(raw.CLOCKS)],
     )

@@ -190,9 +190,9 @@ class Books:
     @cached_property
     def mocks(self) -> tuple[str, ...]:
         """The vendors that were mocks, which showed their books."""
-        told = self.run.get("mocks")
+        names = self.run.get("mocks")
         vendors = dict.fromkeys(each.vendor for each in self.pipeline)
-        return tuple(each for each in vendors if isinstance(told, list) and each in told)
+        return tuple(each for each in vendors if isinstance(names, list) and each in names)
 
     @property
     def mocked(self) -> bool:
@@ -229,15 +229,15 @@ class Books:
 
     @cached_property
     def called_back(self) -> bool:
-        """Whether vendors were told where to call; a stack that polls alone tells none."""
+        """Whether vendors had a callback address; a stack that only polls gives none."""
         return any(bool(row.calls_back) for rows in self.ledgers.values() for row in rows)
 
     @cached_property
     def changes(self) -> frozenset[str]:
         """The changes that a vendor reports of a good task: only its end, or its beginning, too."""
         rows = (row for rows in self.ledgers.values() for row in rows)
-        begun = any(told.status == "processing" for row in rows for told in row.callbacks)
-        return frozenset({"processing", "succeed"} if begun else {"succeed"})
+        begins = any(each.status == "processing" for row in rows for each in row.callbacks)
+        return frozenset({"processing", "succeed"} if begins else {"succeed"})
 
     @cached_property
     def quickest(self) -> dict[str, float]:

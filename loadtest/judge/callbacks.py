@@ -89,7 +89,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
         late |= any(each.reply is None for each in made.callbacks)
         bent |= late
         if made.calls_back and made.good and missing and not late:
-            text = f"the vendor never told {', '.join(sorted(missing))} of {made.external_id}"
+            text = f"the vendor never reported {', '.join(sorted(missing))} of {made.external_id}"
             yield model.found("callbacks", text)
     received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
     taken = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts if r.fate in TAKEN)
@@ -122,20 +122,20 @@ def _signals(model: Model) -> Iterator[Finding]:
         first = min((r.at for r in own if r.at is not None), default=None)
         for signal in sent:
             if (name := signal.body.get("external_id")) not in ids:
-                text = f"it was told of {name}, which no receipt names"
+                text = f"it was signalled {name}, which no receipt names"
                 yield model.found("signals", text)
             if first is not None and first > signal.at + model.clocks.between(RECEIVER, SERVER):
-                text = f"it was told of {key[1]} before that was received"
+                text = f"{key[1]} was signalled before it was received"
                 yield model.found("receipts.received_at", text)
     for run in model.job.executions:
-        # A result is fetched after its activity, or a poll, or a callback has told of its end.
+        # A result is fetched after its activity, or a poll, or a callback has reported its end.
         done = [each for each in run.activities if each.outcome == "completed"]
         known = {task_of(each.result) for each in done if each.result.get("asset")}
         known |= {task_of(_accepted(each)) for each in done}
         known |= {str(signal.body.get("task_id")) for signal in signals}
         for task in (task_of(result) for result in run.results if result.get("asset")):
             if task not in known:
-                yield model.found("signals", f"it fetched {task}, and nothing told of its end")
+                yield model.found("signals", f"it fetched {task}, and nothing reported its end")
 
 
 def _contradicted(model: Model) -> Iterator[Finding]:
@@ -147,7 +147,7 @@ def _contradicted(model: Model) -> Iterator[Finding]:
         answered = all(each.reply == 200 for each in sent)
         if CONTRADICT not in notes or not answered or notes - {"", CONTRADICT, "held back"}:
             continue
-        told = Counter(
+        reported = Counter(
             ("succeed" if each.status == "failed" else "failed")
             if CONTRADICT in each.note
             else str(each.status)
@@ -158,11 +158,10 @@ def _contradicted(model: Model) -> Iterator[Finding]:
             for row in model.job.rows.get(raw.RECEIPTS, ())
             if row.get("task_id") == made.vendor_id and row.get("fate") != "rejected"
         )
-        if told != received:
-            text = (
-                f"{made.external_id}: its vendor reported {_said(told)}, received {_said(received)}"
-            )
-            yield model.found("receipts.task_status", text, _said(told), _said(received))
+        if reported != received:
+            expected, found = _said(reported), _said(received)
+            text = f"{made.external_id}: its vendor reported {expected}, received {found}"
+            yield model.found("receipts.task_status", text, expected, found)
 
 
 def _said(changes: Counter[str]) -> str:

@@ -201,7 +201,7 @@ def _runner_unread(books: Books) -> Iterator[str]:
     well = len(answered) == 1 and not any(map(books.restarts, books.processes))
     for before, after in _gaps(looks, readings) if well else ():
         if bisect_right(grants, before + FAR) < bisect_left(grants, after - FAR):
-            yield f"nobody looked at the slot for {duration(after - before)}"
+            yield f"the slot was not read for {duration(after - before)}"
 
 
 def _gaps(times: Times, others: Times) -> Iterator[tuple[float, float]]:

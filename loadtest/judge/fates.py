@@ -120,8 +120,8 @@ def _outcome(job: JobFacts, fault: Injected) -> str:
     if fault.do in _HARMLESS:
         return ABSORBED
     if fault.where == "callback":
-        told = any(r.fate == "applied" and r.task_status == "succeed" for r in job.receipts)
-        return ABSORBED if told else BY_POLL
+        applied = any(r.fate == "applied" and r.task_status == "succeed" for r in job.receipts)
+        return ABSORBED if applied else BY_POLL
     if fault.where == "result":
         stored = job.files.get(step)
         return BY_RETRY if stored and not stored.problem else UNACCOUNTED

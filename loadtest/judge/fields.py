@@ -93,7 +93,7 @@ _GENERATION = _table(
 )
 _SLOT = {
     derived("the limit at the beginning"): "limit",
-    derived("nobody pauses in a run"): "paused",
+    derived("no run pauses the slot"): "paused",
     bounded("permits and closes in Temporal's histories"): "holders",
     bounded("the closes of its holders in Temporal's histories"): "draining",
     bounded("requests and permits in Temporal's histories"): "waiting places.*",
@@ -243,7 +243,7 @@ FIELDS: dict[str, Table] = {
         }
     ),
     raw.PROCESSES: {
-        "name": derived("the services that told their code, and the mocks"),
+        "name": derived("the services that reported their code, and the mocks"),
         "*": unverified("what a process uses is measured by itself; only restarts are read of it"),
     },
     raw.CHAOS: {

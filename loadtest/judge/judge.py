@@ -374,14 +374,14 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
         for name, found in result.at_once.items()
         if (name != VENDORS or books.mocked) and (name != TEMPORAL or found.intervals)
     ]
-    planned, told = counts["planned"], "video" in books.mocks
+    planned, known = counts["planned"], "video" in books.mocks
     unaccounted = len(result.retries.unaccounted) + len(result.faults.unaccounted)
     result.metrics = {
         "success_rate": counts["succeeded"] / planned if planned else 0.0,
         **{name: counts[name] for name in COUNTED},
         "still_open": counts["still open"],
         "charged_twice": counts[CHARGED_TWICE] if mocked else None,
-        "callbacks_lost": len(result.callbacks.lost) if told else None,
+        "callbacks_lost": len(result.callbacks.lost) if known else None,
         "faults_unaccounted": unaccounted if mocked else None,
         "max_at_once": max(most) if most else None,
         "reached_at_once": min(most) if most else None,

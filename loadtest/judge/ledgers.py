@@ -139,7 +139,8 @@ def _reason(model: Model, made: Generation) -> Iterator[Finding]:
         said = each.error_message or ""
         if failed and of_order == (made.wanted, made.attempt) and made.error not in said:
             text = (
-                f"{made.external_id} failed with {made.error} at its vendor, and was told as {said}"
+                f"{made.external_id} failed with {made.error} at its vendor, "
+                f"and is recorded as {said}"
             )
             yield model.found("history.result", text, made.error, said)
 
@@ -232,8 +233,8 @@ def _may_repeat(model: Model, made: Generation) -> bool:
 
 def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
     """Expect that a delivery follows the change that it reports. Notes come from faults."""
-    begun = made.started if sent.status == "processing" else made.accepted
-    cause = made.finished if sent.status in ENDS else begun
+    begin = made.started if sent.status == "processing" else made.accepted
+    cause = made.finished if sent.status in ENDS else begin
     bent = model.job.has_fault("callback", external_id=made.external_id)
     bent |= model.books.was_killed(made.step)
     last = "succeed" if made.good else "failed"

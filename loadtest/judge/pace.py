@@ -224,7 +224,7 @@ def _phases(slot: list[Hold], end: float) -> Iterator[tuple[str, float]]:
 
 
 def _noticed(job: JobFacts, since: float) -> float:
-    """Return when a callback or a poll told the job of its last generation's end."""
+    """Return when a callback or a poll reported the end of the job's last generation."""
     run = job.execution
     if run is None:
         return since

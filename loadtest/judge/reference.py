@@ -61,7 +61,7 @@ ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", GENERATION_FAILED, "generat
 IN_TIME = 5.0
 """Seconds in which a job notices that its time is over, and a vendor that it is to stop."""
 STOPPED_BY_CANCEL = ("image",)
-"""Services that stop a generation when they are told to."""
+"""Services that can cancel a generation."""
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Model(Subject):
         """Whether the history is complete: of a single run that ended by its own code, and of whose
         work the server discarded nothing."""
         run = self.run
-        return len(self.job.executions) == 1 and run.status in OWN_ENDS and not run.thrown
+        return len(self.job.executions) == 1 and run.status in OWN_ENDS and not run.discarded
 
     @property
     def last(self) -> State:
@@ -149,9 +149,9 @@ def _next(before: State, note: str, urls: dict[str, Any]) -> State:
     """Apply a version's note, as the history has it, to the state before."""
     state = replace(before, attempts=dict(before.attempts))
     state.cleared |= CLEARING in note
-    if begun := BEGINS.fullmatch(note):
-        state.status, state.step, state.percent = "running", begun[1], 0
-        state.attempts[begun[1]] = int(begun[2])
+    if begins := BEGINS.fullmatch(note):
+        state.status, state.step, state.percent = "running", begins[1], 0
+        state.attempts[begins[1]] = int(begins[2])
     if (stored := STORED.fullmatch(note)) and stored[1] in urls:
         state.asset_url = urls[stored[1]]
     if refused := REFUSED.fullmatch(note):
@@ -208,8 +208,8 @@ def _run(model: Model) -> Iterator[Finding]:
         expected["memo.priority"] = model.planned["priority"]
     yield from model.differ(HISTORY, row, expected)
     for each in run.versions:
-        if begun := BEGINS.fullmatch(each.note):
-            most, place = {"attempts": int(begun[3])}, f"versions[{each.version}]."
+        if begins := BEGINS.fullmatch(each.note):
+            most, place = {"attempts": int(begins[3])}, f"versions[{each.version}]."
             yield from model.differ(HISTORY, most, {"attempts": MOST_ATTEMPTS}, place)
 
 

@@ -80,7 +80,7 @@ def _job(model: Model) -> dict[str, Any]:
         expected["finished_at"] = Between(run.started, None)
         return expected
     times = {each.version: _instant(each) for each in run.versions}
-    begun = (v for v, s in sorted(model.states.items()) if s.status != "queued" and s.step)
+    started = (v for v, s in sorted(model.states.items()) if s.status != "queued" and s.step)
     newest = max(model.states)
     expected |= {
         "status": last.status,
@@ -88,7 +88,7 @@ def _job(model: Model) -> dict[str, Any]:
         "percent": last.percent,
         "asset_url": _url(model, last),
         "version": newest,
-        "started_at": times.get(next(begun, 0)),
+        "started_at": times.get(next(started, 0)),
         "finished_at": times[newest],
     }
     expected |= _attempts(last)
@@ -144,8 +144,8 @@ def _kept(model: Model) -> dict[str, Any]:
     expected |= {f"input.{word}": run.body[word] for word in words}
     if not model.plain:
         return expected
-    begun = any(state.step for state in model.states.values())
-    expected["token"] = run.token if begun else None
+    started = any(state.step for state in model.states.values())
+    expected["token"] = run.token if started else None
     if model.last.status == "succeeded":
         # The vendor's id of each task whose acceptance an activity of its own brought back.
         accepted = (
@@ -239,7 +239,7 @@ def _files(model: Model) -> Iterator[Finding]:
     rows = {str(row.get("kind")): row for row in model.job.rows.get(raw.FILES, ())}
     for kind in needed:
         if kind not in rows:
-            yield model.found("files", f"nobody has looked at its {kind}")
+            yield model.found("files", f"its {kind} was not read")
             continue
         expected: dict[str, Any] = {"problem": None}
         assets = model.job.record.assets if model.job.record else {}
@@ -280,7 +280,7 @@ def _feed(model: Model) -> Iterator[Finding]:
         missed = {*sorted(noted)[-1:]} - seen
         if model.book.feeds == 1 and len(model.book.jobs) <= FEW:
             # The API may learn of a job late, and then shows nothing from before. What the feed had
-            # not shown when a poll told of the end, nobody waited for.
+            # not shown when a poll reported the end, the runner did not wait for.
             first = min((each for each in seen if isinstance(each, int)), default=0)
             missed |= {version for version in noted if first < version < newest} - seen
         if missed:

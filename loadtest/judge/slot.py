@@ -144,7 +144,7 @@ def _samples(
     if any(then.at < sample.at for sample, then in pairwise(stage.samples)):
         yield run.found("slots.at", "samples of the slot are not in order")
     if not stage.samples and not books.struck and stage.ended - stage.began > UNSEEN:
-        yield run.found("slots", "nobody looked at the slot")
+        yield run.found("slots", "the slot was never read")
 
 
 def _looks(stage: StageBook, books: Books) -> list[tuple[SlotSample, float, float]]:
@@ -260,7 +260,7 @@ def _one_state(
     if not places and (closed := heard - sample.waiting) > 0:
         last = queue[closed - 1]
         if (last.run.closed or inf) > span.until:
-            text = f"{sample.waiting} waited at {at} and nobody held the slot, and it was open"
+            text = f"{sample.waiting} waited at {at} and no run held the slot, and it was open"
             yield last.job.found("slots.holders", text, last.job.job_id)
 
 
@@ -306,13 +306,13 @@ def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
         seen = sum(gap * (n + more) / 2 for gap, n, more in gaps) / (last - first)
         # What came and went within a long gap was not seen; a late view is late at both ends.
         unseen = sum(gap * max(1, abs(more - n)) / 2 for gap, n, more in gaps if gap > FRESH)
-        for told, sign in ((_mean(low, first, last), 1), (_mean(high, first, last), -1)):
-            off = max(least, SHARE * told) + (FRESH * views + unseen) / (last - first)
-            if sign * (told - seen) > off:
+        for mean, sign in ((_mean(low, first, last), 1), (_mean(high, first, last), -1)):
+            off = max(least, SHARE * mean) + (FRESH * views + unseen) / (last - first)
+            if sign * (mean - seen) > off:
                 text = (
-                    f"on average {seen:.2f} by the samples of the slot, {told:.2f} by the histories"
+                    f"on average {seen:.2f} by the samples of the slot, {mean:.2f} by the histories"
                 )
-                numbers = (f"{told:.2f}", f"{seen:.2f}")
+                numbers = (f"{mean:.2f}", f"{seen:.2f}")
                 yield Subject(RUN, stage.number).found(f"slots.{name}", text, *numbers)
 
 
@@ -351,8 +351,8 @@ def _permits(books: Books) -> Iterator[Finding]:
     stages = {job.job_id: job.stage for job, _ in runs}
     for (before, since, _), (token, at, job_id) in pairwise(numbers) if known else ():
         # A semaphore that starts without a state counts on from its clock's milliseconds.
-        anew = since - FRESH <= token / 1000 <= at + FRESH
-        if token > before + 1 and not (anew or books.struck or books.foreign_jobs):
+        rebuilt = since - FRESH <= token / 1000 <= at + FRESH
+        if token > before + 1 and not (rebuilt or books.struck or books.foreign_jobs):
             text = f"no run has a permit between {before} and {token}"
             yield Subject(job_id, stages[job_id]).found("permit", text, before + 1, token)
     for job, run in runs:

@@ -156,7 +156,7 @@ def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
     if "video" not in books.mocks:
         harms, text = [], "without mocks it is not known what was sent"
     elif videos and not any(row.calls_back for row in videos):
-        harms, text = [], "the vendor was told no address: every end was polled"
+        harms, text = [], "the vendor had no callback address: every end was polled"
     yield "callbacks that go wrong", bool(harms), text, (LEDGERS, RECEIPTS)
     calls: Counter[str] = Counter()
     for stage in judgement.stages:
@@ -177,7 +177,7 @@ def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
 SHOWN, PARTLY = "shown by this run", "shown in part by this run"
 NOT_TRIED, BROKEN = "not exercised by this run", "broken by this run"
 
-Told = tuple[str, str]
+Assessed = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,27 +193,28 @@ class Claim:
 def claims(judgement: Judgement) -> list[Claim]:
     """Return every claim of the README, in its order; faults that met no job have shown none."""
     why, found = unmet(judgement), []
-    for text, (tell, tests) in CLAIMS.items():
-        state, told = tell(judgement)
+    for text, (assess, tests) in CLAIMS.items():
+        state, reason = assess(judgement)
         if why is not None and state == SHOWN:
-            state, told = NOT_TRIED, why
-        found.append(Claim(text, state, told, tuple(f"tests/{name}" for name in tests)))
+            state, reason = NOT_TRIED, why
+        found.append(Claim(text, state, reason, tuple(f"tests/{name}" for name in tests)))
     return found
 
 
-def _at_once(judgement: Judgement) -> Told:
+def _at_once(judgement: Judgement) -> Assessed:
     if any(sweep.violations for stage in judgement.stages for sweep in stage.at_once.values()):
         return BROKEN, "more at once than the limit, see the concurrency proof"
     wanted = [s for s in judgement.stages if s.counts["submitted"] > (s.limit or 0)]
     if not wanted:
         return NOT_TRIED, "no stage had more jobs than places"
     stage = max(wanted, key=lambda each: each.counts["submitted"])
-    told = [f"{found.most} by {book}" for book, found in stage.at_once.items() if found.intervals]
+    counts = [f"{found.most} by {book}" for book, found in stage.at_once.items() if found.intervals]
     text = f"{stage.counts['submitted']} jobs wanted {stage.limit} place(s)"
-    return (SHOWN if told else NOT_TRIED), f"{text}; most at once: {', '.join(told) or 'unknown'}"
+    state = SHOWN if counts else NOT_TRIED
+    return state, f"{text}; most at once: {', '.join(counts) or 'unknown'}"
 
 
-def _none_lost(judgement: Judgement) -> Told:
+def _none_lost(judgement: Judgement) -> Assessed:
     if named := _found(judgement, LOST, DUPLICATED, ORPHANED):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     jobs = sum(stage.counts["submitted"] for stage in judgement.stages)
@@ -224,7 +225,7 @@ def _none_lost(judgement: Judgement) -> Told:
     return SHOWN, f"{jobs} jobs submitted, and the same {jobs} in every book"
 
 
-def _paid_once(judgement: Judgement) -> Told:
+def _paid_once(judgement: Judgement) -> Assessed:
     if named := _found(judgement, CHARGED_TWICE):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     if not judgement.books.mocked:
@@ -239,7 +240,7 @@ def _paid_once(judgement: Judgement) -> Told:
     return (SHOWN if submits or (again and kills(judgement)) else NOT_TRIED), text
 
 
-def _callbacks_harmless(judgement: Judgement) -> Told:
+def _callbacks_harmless(judgement: Judgement) -> Assessed:
     if named := _found(judgement, CALLBACK_LOST, ORPHANED):
         return BROKEN, f"{named} finding(s), see the callback fates"
     found = fates(judgement)
@@ -250,7 +251,7 @@ def _callbacks_harmless(judgement: Judgement) -> Told:
     return (PARTLY if any(counts.values()) else NOT_TRIED), text
 
 
-def _taken_over(judgement: Judgement) -> Told:
+def _taken_over(judgement: Judgement) -> Assessed:
     killed = kills(judgement)
     struck = [
         job
@@ -268,7 +269,7 @@ def _taken_over(judgement: Judgement) -> Told:
     return (SHOWN if struck else PARTLY), text
 
 
-def _whole(judgement: Judgement) -> Told:
+def _whole(judgement: Judgement) -> Assessed:
     if named := _found(judgement, "files"):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     jobs = judgement.books.jobs
@@ -285,7 +286,7 @@ def _found(judgement: Judgement, *of: str) -> int:
     return sum(finding.rule.startswith(of) for finding in judgement.findings)
 
 
-CLAIMS: dict[str, tuple[Callable[[Judgement], Told], tuple[str, ...]]] = {
+CLAIMS: dict[str, tuple[Callable[[Judgement], Assessed], tuple[str, ...]]] = {
     "never more jobs at once than the limit": (
         _at_once,
         (

@@ -108,7 +108,7 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     facts, plan, stages = books.run, books.run["plan"], books.stages
     done = [stage.planned_jobs for stage in stages]
     before = mapping(facts.get("vendors_before")).values()
-    vendors, told = {each.vendor for each in books.pipeline}, mapping(facts.get("code"))
+    vendors, code = {each.vendor for each in books.pipeline}, mapping(facts.get("code"))
     metrics = {parse(text).metric for text in plan["thresholds"]}
     expected: dict[str, Any] = {
         "schema": raw.SCHEMA,
@@ -148,8 +148,8 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
         text = f"{found[0].second} was submitted beside others, which the plan does not allow"
         yield run.found("run.plan.concurrency", text)
     mocks = {name for step, name in PROCESSES.items() if step in books.mocks or step not in vendors}
-    names = {RUNNERS, *mapping(told.get("services")), *mocks}
-    for name in books.processes.keys() - names if told else ():
+    names = {RUNNERS, *mapping(code.get("services")), *mocks}
+    for name in books.processes.keys() - names if code else ():
         yield run.found("processes.name", f"{name} was at work, and is no process of this run")
     for each in books.clocks:
         times: dict[str, Any] = {"sent_at": each.sent, "answered_at": each.answered}
@@ -314,19 +314,19 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     }
     if "faults_recorded" in body:
         expected["faults_recorded"] = whole(after.get("faults_injected"))
-    anew = whole(after["accepted"]) < whole(before["accepted"])
+    restarted = whole(after["accepted"]) < whole(before["accepted"])
     forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
     rows = books.ledgers.get(step, [])
     killed = books.was_killed(step)
-    if anew and not killed:
+    if restarted and not killed:
         seen["stats"]["accepted"] = after["accepted"]
         expected["stats.accepted"] = Number(whole(before["accepted"]), None)
     elif not (forgotten or killed or _others_near(books, rows)):
         counts = _counts(books, rows, before=before, after=after, bill=bill)
-        for name, (counted, told) in counts.items():
+        for name, (counted, wanted) in counts.items():
             part, _, key = name.partition(".")
             seen[part][key] = counted
-            expected[name] = told
+            expected[name] = wanted
     yield from run.differ(raw.VENDORS, seen, expected, f"{step}.")
 
 

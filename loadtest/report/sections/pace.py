@@ -108,7 +108,7 @@ def efficiency(judgement: Judgement) -> Section:
     """Return the lower bound, and every second above it by its cause."""
     lead = f"Efficiency = bound / makespan. {FORMULA[0].upper()}{FORMULA[1:]}."
     laid = [(stage, stage.parts) for stage in judgement.stages if stage.parts]
-    blocks: list[Block] = [Text("Without the vendors' clocks the parts can't be told apart.")]
+    blocks: list[Block] = [Text("Without the vendors' clocks the parts can't be distinguished.")]
     if laid:
         totals = [sum(parts.values()) for _, parts in laid]
         rows = [_shares(name, [parts[name] for _, parts in laid], totals) for name in PARTS]
