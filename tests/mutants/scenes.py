@@ -227,7 +227,6 @@ SCENES: dict[str, Scene] = {
         act=out_of_time,
         ends={"#1": "failed"},
     ),
-    "read by the API": Scene(from_api=True),
     "submitted again": Scene(act=submitted_again),
     "retried": Scene(act=retried),
     "callbacks lost": Scene(presets=("lost-callbacks",)),

@@ -85,9 +85,8 @@ class Scene:
     """What a run consists of. `faults` and `presets` are the mocks', `act` is done beside the jobs.
 
     `speed` is that of the vendors' clocks, `stall` the seconds of silence that end the run.
-    `vendor` configures the video service, `settings` are those of our services. `from_api`: records
-    and files are read through the API, as where the store is elsewhere. `ends`: how a job must end
-    because of what the act does to it, which no book tells.
+    `vendor` configures the video service, `settings` are those of our services. `ends`: how a job
+    must end because of what the act does to it, which no book has.
     """
 
     jobs: int = 3
@@ -101,7 +100,6 @@ class Scene:
     workers: int = 1
     vendor: Json = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    from_api: bool = False
     act: Act = nothing
     ends: Mapping[str, str] = field(default_factory=dict)
 
@@ -221,6 +219,6 @@ def _reached(environment: Mapping[str, str], ports: Mapping[str, int], scene: Sc
             "worker_metrics_url": at("WORKER_HTTP_PORT"),
             "semaphore_metrics_url": at("SEMAPHORE_HTTP_PORT"),
             "workers": scene.workers,
-            "store_url": "by the API" if scene.from_api else "file:",
+            "store_url": "file:",
         }
     )
