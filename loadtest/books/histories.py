@@ -249,10 +249,10 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
                 run.since[int(event["eventId"])] = run.since[begun_by]
         elif kind in (f"{_TASK}TIMED_OUT", f"{_TASK}FAILED"):
             run.discarded += 1
-            began, given = body.get("startedEventId"), body.get("scheduledEventId")
-            if kind == f"{_TASK}TIMED_OUT" and began and given:
-                limit = _attributes(events[int(given) - 1]).get("startToCloseTimeout")
-                run.timeouts.append((_at(event) - _at(events[int(began) - 1]), _seconds(limit)))
+            task, start = body.get("scheduledEventId"), body.get("startedEventId")
+            if kind == f"{_TASK}TIMED_OUT" and task and start:
+                limit = _attributes(events[int(task) - 1]).get("startToCloseTimeout")
+                run.timeouts.append((_at(event) - _at(events[int(start) - 1]), _seconds(limit)))
         elif not kind.startswith("EVENT_TYPE_"):
             raise ValueError(kind)
     _permit(run, {int(event["eventId"]) for event in own})

@@ -67,22 +67,22 @@ class NamespaceFindings(BaseModel):
 def namespace(what: str, days: int = USUAL_DAYS) -> int:
     """Read or fix the namespace, and report; AWAY if the server does not answer."""
     try:
-        outlook = asyncio.run(_findings_of(what, days))
+        findings = asyncio.run(_findings_of(what, days))
     except TemporalRefuses as refused:
-        outlook = NamespaceFindings(refused=refused.message)
+        findings = NamespaceFindings(refused=refused.message)
     except TemporalUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return AWAY
-    print_result(outlook.model_dump())
+    print_result(findings.model_dump())
     return 0
 
 
 async def _findings_of(what: str, days: int) -> NamespaceFindings:
     client = await answer(connect(PayloadSettings().payload_keys), seconds=CONNECT_SECONDS)
-    outlook = NamespaceFindings(namespace=client.namespace, missing=dict(TYPES))
+    findings = NamespaceFindings(namespace=client.namespace, missing=dict(TYPES))
     try:
-        outlook.there = await _knows(client, see_namespace)
-        if not outlook.there and what == MAKE:
+        findings.there = await _knows(client, see_namespace)
+        if not findings.there and what == MAKE:
             kept = Duration()
             kept.FromTimedelta(timedelta(days=days))
             request = RegisterNamespaceRequest(
@@ -90,32 +90,32 @@ async def _findings_of(what: str, days: int) -> NamespaceFindings:
             )
             await client.workflow_service.register_namespace(request)
             await _until(lambda: _knows(client, missing_attributes))
-            outlook.there = True
-            outlook.done.append(f"namespace {client.namespace}")
-        if outlook.there:
-            await _see_attributes(client, outlook, fix=what != LOOK)
+            findings.there = True
+            findings.done.append(f"namespace {client.namespace}")
+        if findings.there:
+            await _see_attributes(client, findings, fix=what != LOOK)
             try:
-                outlook.stack = await answer(semaphore_stack(client))
+                findings.stack = await answer(semaphore_stack(client))
             except (PayloadUnreadable, RPCError) as error:
-                outlook.unreadable = error.message
+                findings.unreadable = error.message
     except RPCError as error:
-        outlook.forbidden = error.message
-    return outlook
+        findings.forbidden = error.message
+    return findings
 
 
-async def _see_attributes(client: Client, outlook: NamespaceFindings, *, fix: bool) -> None:
+async def _see_attributes(client: Client, findings: NamespaceFindings, *, fix: bool) -> None:
     missing = await answer(missing_attributes(client))
-    outlook.missing = {name: TYPES[name] for name in missing}
-    outlook.instead = {name: instead for name, instead in missing.items() if instead}
-    if missing and not outlook.instead and fix:
+    findings.missing = {name: TYPES[name] for name in missing}
+    findings.instead = {name: instead for name, instead in missing.items() if instead}
+    if missing and not findings.instead and fix:
         await _add(client, missing)
 
         async def has_all() -> bool:
             return not await missing_attributes(client)
 
         await _until(has_all)
-        outlook.done += [f"search attribute {described(name)}" for name in missing]
-        outlook.missing = {}
+        findings.done += [f"search attribute {described(name)}" for name in missing]
+        findings.missing = {}
 
 
 async def semaphore_stack(client: Client) -> str:
