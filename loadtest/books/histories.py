@@ -4,16 +4,24 @@ It is the server's own export. The judge holds every other book against it, so n
 a history, and no summary of one is kept.
 """
 
-import base64
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loadtest.books.payloads import (
+    attributes,
+    decoded,
+    fields,
+    first_of,
+    instant_of,
+    mapping_of,
+    seconds,
+    summary,
+    text_of,
+)
 from loadtest.books.raw import parsed
-from loadtest.times import instant
 
 Row = dict[str, Any]
 PERMIT, PROGRESS = "granted:job", "report_progress"
@@ -32,14 +40,9 @@ _OUTCOMES = {
 _CONTINUED = "request-from-RespondWorkflowTaskCompleted"
 _RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
 _VERSION = re.compile(r"version (\d+): (.*)", re.DOTALL)
-# What a workflow's own step leaves between two activities.
 _UPSERT = "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"
-_OF_A_STEP = {
-    *(f"{_TASK}{kind}" for kind in ("SCHEDULED", "STARTED", "COMPLETED")),
-    _MARKER,
-    _UPSERT,
-    "EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED",
-}
+# What a workflow's own step leaves between two activities.
+_OF_A_STEP = (_MARKER, _UPSERT, "EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED")
 _UNREADABLE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError),
     *(RecursionError, OverflowError, StopIteration),
@@ -144,10 +147,6 @@ class Execution:
     orders: list[Order] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     versions: list[Written] = field(default_factory=list)
-    tasks: dict[int, float] = field(default_factory=dict)
-    """The time in each workflow task, by the number of the event that began or completed it."""
-    since: dict[int, float] = field(default_factory=dict)
-    """Of a workflow task that goes on with the one before it: when the first of them began."""
     events: int = 0
     workflow_tasks: int = 0
     discarded: int = 0
@@ -155,15 +154,16 @@ class Execution:
     timeouts: list[tuple[float, float]] = field(default_factory=list)
     """How long each of those lasted that had come too late, and the time that it was given."""
     bytes: int = 0
-    clients: frozenset[str] = frozenset()
+    clients: set[str] = field(default_factory=set)
     """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
-    taken: tuple[tuple[str, float], ...] = ()
+    taken: list[tuple[str, float]] = field(default_factory=list)
     """Of them, those that took a workflow task of it, and when. A gate takes activities, too."""
-    sdks: frozenset[str] = frozenset()
+    sdks: set[str] = field(default_factory=set)
     """The versions of the SDK that its workflow tasks name."""
-    queues: tuple[tuple[str, str], ...] = ()
+    queues: list[tuple[str, str]] = field(default_factory=list)
     """Each process that had the run in its cache, and the sticky queue of its next task."""
     hops: list[float] = field(default_factory=list)
+    """The seconds from an activity's completion to the next start, with nothing between."""
 
     @property
     def workers(self) -> frozenset[str]:
@@ -193,151 +193,177 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         str(number) for number in range(1, len(events) + 1)
     ]:
         return Execution(job_id, problem="lacks events")
-    first, last = events[0], events[-1]
-    began = first["workflowExecutionStartedEventAttributes"]
-    run_id, own = _own(events)
+    began = events[0]["workflowExecutionStartedEventAttributes"]
     run = Execution(
         job_id,
-        run_id,
+        _run_id(events),
         kind=began["workflowType"]["name"],
-        body=_first(began.get("input")),
-        tag=_text(_fields(began.get("searchAttributes"), "indexedFields").get("CustomTag")),
-        memo=_mapping(_fields(began.get("memo"), "fields").get("semaphore:job")),
-        started=_at(first),
+        body=first_of(began.get("input")),
+        tag=text_of(fields(began.get("searchAttributes"), "indexedFields").get("CustomTag")),
+        memo=mapping_of(fields(began.get("memo"), "fields").get("semaphore:job")),
+        started=instant_of(events[0]),
         events=len(events),
         bytes=size,
-        clients=frozenset(name for name, _ in _named(events, "EventAttributes")),
-        taken=tuple(_named(events, "workflowTaskStartedEventAttributes")),
-        sdks=frozenset(_sdks(events)),
-        queues=tuple(_queues(events)),
-        hops=list(_hops(events)),
     )
-    status = str(last["eventType"]).removeprefix(_EXECUTION)
-    if status in _CLOSES:
-        run.status, run.closed = status, _at(last)
-        _close(run, _attributes(last))
-    scheduled: dict[str, Activity] = {}
-    since = 0.0
+    reader = _Reader(run, events)
     for event in events:
-        kind, body = str(event["eventType"]), _attributes(event)
-        if kind == f"{_EXECUTION}SIGNALED":
-            input_ = _first(body.get("input"))
-            sender = str(body.get("identity"))
-            run.signals.append(Signal(str(body.get("signalName")), _at(event), input_, sender))
-        elif kind == _MARKER:
-            _marker(run, event, body)
-        elif kind.startswith(_ACTIVITY):
-            _activity(run, event, kind.removeprefix(_ACTIVITY), known=scheduled)
-        elif kind == _TIMER:
-            summary = _summary(event)
-            run.timers.append(Timer(summary, _at(event), _seconds(body.get("startToFireTimeout"))))
-        elif kind == _UPSERT:
-            fields = _fields(body.get("searchAttributes"), "indexedFields")
-            if isinstance(percent := _decoded(fields.get("CustomProgress")), int):
-                run.progress = percent
-        elif kind == f"{_TASK}STARTED":
-            run.tasks[int(event["eventId"])] = _at(event)
-            if body.get("requestId") == _CONTINUED:
-                run.since[int(event["eventId"])] = since
-            else:
-                since = _at(event)
-        elif kind == f"{_TASK}COMPLETED":
-            run.workflow_tasks += 1
-            begun_by = int(body["startedEventId"])
-            run.tasks[int(event["eventId"])] = run.tasks[begun_by]
-            if begun_by in run.since:
-                run.since[int(event["eventId"])] = run.since[begun_by]
-        elif kind in (f"{_TASK}TIMED_OUT", f"{_TASK}FAILED"):
-            run.discarded += 1
-            task, start = body.get("scheduledEventId"), body.get("startedEventId")
-            if kind == f"{_TASK}TIMED_OUT" and task and start:
-                limit = _attributes(events[int(task) - 1]).get("startToCloseTimeout")
-                run.timeouts.append((_at(event) - _at(events[int(start) - 1]), _seconds(limit)))
-        elif not kind.startswith("EVENT_TYPE_"):
-            raise ValueError(kind)
-    _permit(run, {int(event["eventId"]) for event in own})
+        reader.read(event)
+    _permit(run)
     return run
 
 
-def _own(events: Sequence[Row]) -> tuple[str, Sequence[Row]]:
-    """Return the run's id, and what is its own: a reset copies the events of the run before it."""
-    for place in range(len(events) - 1, -1, -1):
-        failed = events[place].get("workflowTaskFailedEventAttributes") or {}
+def _run_id(events: Sequence[Row]) -> str:
+    """Return the run's id; a reset copies the events of the run before it."""
+    for event in reversed(events):
+        failed = event.get("workflowTaskFailedEventAttributes") or {}
         if failed.get("cause") == _RESET:
-            return str(failed.get("newRunId")), events[place + 1 :]
+            return str(failed.get("newRunId"))
     began = events[0]["workflowExecutionStartedEventAttributes"]
-    return str(began.get("originalExecutionRunId")), events
+    return str(began.get("originalExecutionRunId"))
 
 
-def _close(run: Execution, body: Row) -> None:
-    run.result = _first(body.get("result"))
-    failure = body.get("failure")
-    if failure is not None:
-        kind = (failure.get("applicationFailureInfo") or {}).get("type") or ""
-        run.failure = (kind, str(failure.get("message") or ""))
+@dataclass(slots=True)
+class _Task:
+    """The time in a workflow task; of one that goes on with the one before it, when the first of
+    them began."""
+
+    at: float
+    since: float | None
 
 
-def _marker(run: Execution, event: Row, body: Row) -> None:
-    """Note what a local activity brought back, and the version that it has written."""
-    details = body.get("details") or {}
-    data, task = _first(details.get("data")), int(body["workflowTaskCompletedEventId"])
-    result = _first(details.get("result"))
-    if result.get("vendor_id"):
-        run.results.append(result)
-    done = data.get("complete_time") or {}
-    ended = float(done.get("seconds") or 0) + float(done.get("nanos") or 0) / 1e9
-    now = run.tasks[task]
-    run.tasks[task] = max(now, ended)
-    said = _VERSION.fullmatch(_summary(event))
-    if said is not None:
-        _written(run, int(said[1]), said[2], task=task, at=now)
-        if run.asked is None and data.get("activity_type") == "enter_queue":
-            run.asked, run.heard = ended, _at(event)
-            limit = _fields(result, "limits").get("job_seconds")
-            run.limit = float(limit) if isinstance(limit, int | float) else None
+@dataclass(slots=True)
+class _Reader:
+    """Reads a run's events in their order."""
 
+    run: Execution
+    events: Sequence[Row]
+    tasks: dict[int, _Task] = field(default_factory=dict)
+    """By the number of the event that began or completed it."""
+    began: float = 0.0
+    """When the last workflow task began that did not go on with another."""
+    owner: str = ""
+    """The process that completed the last workflow task."""
+    scheduled: dict[str, Activity] = field(default_factory=dict)
+    completed: Row | None = None
+    """That of an activity, if only the workflow's own step is behind it."""
 
-def _activity(run: Execution, event: Row, kind: str, *, known: dict[str, Activity]) -> None:
-    body, at = _attributes(event), _at(event)
-    if kind == "SCHEDULED":
-        input_ = _first(body.get("input"))
-        task = int(body.get("workflowTaskCompletedEventId") or 0)
-        activity = Activity(body["activityType"]["name"], input_, at, task)
-        activity.pause = _seconds(_fields(body, "retryPolicy").get("initialInterval"))
-        activity.silence = _seconds(body.get("heartbeatTimeout"))
-        known[str(event["eventId"])] = activity
-        run.activities.append(activity)
-        if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
-            run.orders.append(Order(stage_of(input_), number, input_.get("token"), at, task))
-            _version(run, input_.get("record"), task)
-        return
-    activity = known.get(str(body.get("scheduledEventId"))) or Activity("", {}, at, 0)
-    if kind == "STARTED":
-        activity.started, activity.attempt = at, int(body.get("attempt") or 0)
-        _fail(activity, body.get("lastFailure"))
-        last = _fields(body.get("lastFailure"), "timeoutFailureInfo")
-        activity.silence *= last.get("timeoutType") == "TIMEOUT_TYPE_HEARTBEAT"
-        activity.repeated_for = activity.error_message or ""
-    elif kind in _OUTCOMES:
-        activity.ended, activity.outcome = at, _OUTCOMES[kind]
-        activity.result = _first(body.get("result"))
-        if activity.result.get("vendor_id"):
-            run.results.append(activity.result)
-        _fail(activity, body.get("failure"))
+    def read(self, event: Row) -> None:
+        run, kind, body = self.run, str(event["eventType"]), attributes(event)
+        at, identity = instant_of(event), str(body.get("identity"))
+        if "@" in identity:
+            run.clients.add(identity)
+        if kind not in _OF_A_STEP and not kind.startswith((_ACTIVITY, _TASK)):
+            self.completed = None
+        if kind == f"{_EXECUTION}SIGNALED":
+            input_ = first_of(body.get("input"))
+            run.signals.append(Signal(str(body.get("signalName")), at, input_, identity))
+        elif kind == _MARKER:
+            self._marker(event, body, at=at)
+        elif kind.startswith(_ACTIVITY):
+            self._activity(event, body, at=at, kind=kind.removeprefix(_ACTIVITY))
+        elif kind.startswith(_TASK):
+            self._task(event, body, at=at, kind=kind.removeprefix(_TASK))
+        elif kind == _TIMER:
+            run.timers.append(Timer(summary(event), at, seconds(body.get("startToFireTimeout"))))
+        elif kind == _UPSERT:
+            shown = fields(body.get("searchAttributes"), "indexedFields")
+            if isinstance(percent := decoded(shown.get("CustomProgress")), int):
+                run.progress = percent
+        elif kind.removeprefix(_EXECUTION) in _CLOSES:
+            run.status, run.closed = kind.removeprefix(_EXECUTION), at
+            run.result = first_of(body.get("result"))
+            if (failure := body.get("failure")) is not None:
+                named = fields(failure, "applicationFailureInfo").get("type") or ""
+                run.failure = (named, str(failure.get("message") or ""))
+        elif not kind.startswith("EVENT_TYPE_"):
+            raise ValueError(kind)
 
+    def _task(self, event: Row, body: Row, *, at: float, kind: str) -> None:
+        run, number, identity = self.run, int(event["eventId"]), str(body.get("identity"))
+        if kind == "SCHEDULED":
+            queue = fields(body, "taskQueue")
+            if queue.get("kind") == "TASK_QUEUE_KIND_STICKY":
+                run.queues.append((self.owner, str(queue.get("name"))))
+        elif kind == "STARTED":
+            if "@" in identity:
+                run.taken.append((identity, at))
+            goes_on = body.get("requestId") == _CONTINUED
+            self.tasks[number] = _Task(at, self.began if goes_on else None)
+            self.began = self.began if goes_on else at
+        elif kind == "COMPLETED":
+            run.workflow_tasks += 1
+            self.owner = identity
+            self.tasks[number] = self.tasks[int(body["startedEventId"])]
+            if version := fields(body, "sdkMetadata").get("sdkVersion"):
+                run.sdks.add(str(version))
+        else:
+            run.discarded, self.completed = run.discarded + 1, None
+            task, start = body.get("scheduledEventId"), body.get("startedEventId")
+            if kind == "TIMED_OUT" and task and start:
+                limit = attributes(self.events[int(task) - 1]).get("startToCloseTimeout")
+                lasted = at - instant_of(self.events[int(start) - 1])
+                run.timeouts.append((lasted, seconds(limit)))
 
-def _version(run: Execution, record: Any, task: int) -> None:
-    """Return the version of the record that an activity writes before it submits."""
-    changes = record.get("transitions") if isinstance(record, dict) else None
-    if changes:
-        number, note = int(changes[-1]["version"]), str(changes[-1]["note"])
-        _written(run, number, note, task=task, at=run.tasks[task])
+    def _marker(self, event: Row, body: Row, *, at: float) -> None:
+        """Note what a local activity brought back, and the version that it has written."""
+        run, task = self.run, self.tasks[int(body["workflowTaskCompletedEventId"])]
+        data, result = (first_of(fields(body, "details").get(name)) for name in ("data", "result"))
+        if result.get("vendor_id"):
+            run.results.append(result)
+        done = data.get("complete_time") or {}
+        ended = float(done.get("seconds") or 0) + float(done.get("nanos") or 0) / 1e9
+        now, task.at = task.at, max(task.at, ended)
+        if said := _VERSION.fullmatch(summary(event)):
+            self._written(int(said[1]), said[2], task=task, at=now)
+            if run.asked is None and data.get("activity_type") == "enter_queue":
+                run.asked, run.heard = ended, at
+                limit = fields(result, "limits").get("job_seconds")
+                run.limit = float(limit) if isinstance(limit, int | float) else None
 
+    def _activity(self, event: Row, body: Row, *, at: float, kind: str) -> None:
+        run = self.run
+        if kind == "SCHEDULED":
+            input_ = first_of(body.get("input"))
+            task = int(body.get("workflowTaskCompletedEventId") or 0)
+            activity = Activity(body["activityType"]["name"], input_, at, task)
+            activity.pause = seconds(fields(body, "retryPolicy").get("initialInterval"))
+            activity.silence = seconds(body.get("heartbeatTimeout"))
+            self.scheduled[str(event["eventId"])] = activity
+            run.activities.append(activity)
+            if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
+                run.orders.append(Order(stage_of(input_), number, input_.get("token"), at, task))
+                # An activity writes a version before it submits.
+                record = input_.get("record")
+                changes = record.get("transitions") if isinstance(record, dict) else None
+                if changes:
+                    now, last = self.tasks[task], changes[-1]
+                    self._written(int(last["version"]), str(last["note"]), task=now, at=now.at)
+            return
+        known = self.scheduled.get(str(body.get("scheduledEventId")))
+        activity = known or Activity("", {}, at, 0)
+        before, self.completed = self.completed, event if kind == "COMPLETED" else None
+        if kind == "STARTED":
+            activity.started, activity.attempt = at, int(body.get("attempt") or 0)
+            _fail(activity, body.get("lastFailure"))
+            last = fields(body.get("lastFailure"), "timeoutFailureInfo")
+            activity.silence *= last.get("timeoutType") == "TIMEOUT_TYPE_HEARTBEAT"
+            activity.repeated_for = activity.error_message or ""
+            step = before if activity.attempt == 1 else None
+            if step and int(step["eventId"]) < int(body["scheduledEventId"]):
+                run.hops.append(round(at - instant_of(step), 6))
+        elif kind in _OUTCOMES:
+            activity.ended, activity.outcome = at, _OUTCOMES[kind]
+            activity.result = first_of(body.get("result"))
+            if activity.result.get("vendor_id"):
+                run.results.append(activity.result)
+            _fail(activity, body.get("failure"))
 
-def _written(run: Execution, number: int, note: str, *, task: int, at: float) -> None:
-    """Note a version, which counts from the task that made it, though it may be written again."""
-    if all(number != each.version for each in run.versions):
-        run.versions.append(Written(number, note, run.since.get(task, at), at))
+    def _written(self, number: int, note: str, *, task: _Task, at: float) -> None:
+        """Note a version, which counts from the task that made it, though it may be written
+        again."""
+        if all(number != each.version for each in self.run.versions):
+            since = at if task.since is None else task.since
+            self.run.versions.append(Written(number, note, since, at))
 
 
 def order_in(body: Row) -> Row:
@@ -358,7 +384,7 @@ def _fail(activity: Activity, failure: Row | None) -> None:
         activity.error_message = str(failure.get("message") or "")[:500]
 
 
-def _permit(run: Execution, own: set[int]) -> None:
+def _permit(run: Execution) -> None:
     """Return the first signal that is the slot's permit of this very run.
 
     A stage's gate has permits, too, and a run that was reset gets those of the run before it.
@@ -372,96 +398,3 @@ def _permit(run: Execution, own: set[int]) -> None:
             run.asked = min(run.asked or signal.at, signal.at)
             run.heard = min(run.heard or signal.at, signal.at)
             return
-
-
-def _hops(events: Iterable[Row]) -> Iterator[float]:
-    """Return the times from an activity's completion to the next start, with no event between."""
-    completed: float | None = None
-    scheduled: str | None = None
-    for event in events:
-        kind, body = str(event["eventType"]), _attributes(event)
-        if kind == f"{_ACTIVITY}COMPLETED":
-            completed, scheduled = _at(event), None
-        elif kind == f"{_ACTIVITY}SCHEDULED" and completed is not None:
-            scheduled = str(event["eventId"])
-        elif kind == f"{_ACTIVITY}STARTED":
-            first = str(body.get("scheduledEventId")) == scheduled and body.get("attempt") == 1
-            if completed is not None and first:
-                yield round(_at(event) - completed, 6)
-            completed = scheduled = None
-        elif kind not in _OF_A_STEP:
-            completed = scheduled = None
-
-
-def _named(events: Iterable[Row], kind: str) -> Iterator[tuple[str, float]]:
-    """Return the processes that wrote events of a kind, as they name themselves, and when."""
-    for event in events:
-        for key, body in event.items():
-            if key.endswith(kind) and "@" in (name := str(body.get("identity"))):
-                yield name, _at(event)
-
-
-def _sdks(events: Iterable[Row]) -> Iterator[str]:
-    for event in events:
-        named = _fields(event.get("workflowTaskCompletedEventAttributes"), "sdkMetadata")
-        if version := named.get("sdkVersion"):
-            yield str(version)
-
-
-def _queues(events: Iterable[Row]) -> Iterator[tuple[str, str]]:
-    owner = ""
-    for event in events:
-        if completed := event.get("workflowTaskCompletedEventAttributes"):
-            owner = str(completed.get("identity"))
-        queue = _fields(event.get("workflowTaskScheduledEventAttributes"), "taskQueue")
-        if queue.get("kind") == "TASK_QUEUE_KIND_STICKY":
-            yield owner, str(queue.get("name"))
-
-
-def _attributes(event: Row) -> Row:
-    found = next((body for key, body in event.items() if key.endswith("EventAttributes")), None)
-    return found if isinstance(found, dict) else {}
-
-
-def _at(event: Row) -> float:
-    at = instant(event.get("eventTime"))
-    if at is None:
-        raise ValueError("an event without an instant")
-    return at
-
-
-def _seconds(text: object) -> float:
-    return float(str(text or "0s").removesuffix("s"))
-
-
-def _summary(event: Row) -> str:
-    return _text((event.get("userMetadata") or {}).get("summary")) or ""
-
-
-def _fields(holder: Row | None, name: str) -> Row:
-    return (holder or {}).get(name) or {}
-
-
-def _first(payloads: Row | None) -> Row:
-    """Return the first payload, where it is an object."""
-    return _mapping(next(iter(_fields(payloads, "payloads") or ()), None))
-
-
-def _mapping(payload: Any) -> Row:
-    found = _decoded(payload)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(payload: Row | None) -> str | None:
-    found = _decoded(payload)
-    return found if isinstance(found, str) else None
-
-
-def _decoded(payload: Any) -> Any:
-    """Return what a payload says, or None where that is no JSON."""
-    if not isinstance(payload, dict) or "data" not in payload:
-        return None
-    try:
-        return json.loads(base64.b64decode(payload["data"]))
-    except ValueError:
-        return None

@@ -90,11 +90,11 @@ def test_process_that_begins_after_the_end_of_another_is_a_kill(honest: Syntheti
     judgement = judge(honest.folder)
     for number, job in enumerate(judgement.books.jobs):
         name = f"{number}@host"
-        run = Execution(job.job_id, clients=frozenset({name}), taken=((name, T0 + number),))
+        run = Execution(job.job_id, clients={name}, taken=[(name, T0 + number)])
         job.executions = [run] * (number < 2)
 
     assert kills(judgement) == 1
-    judgement.books.jobs[0].executions[0].taken += (("0@host", T0 + 2),)
+    judgement.books.jobs[0].executions[0].taken.append(("0@host", T0 + 2))
     assert kills(judgement) == 0, "the first one still takes tasks"
     assert "one host name" in found(judgement)["mode"].text
 
