@@ -12,7 +12,6 @@ from rich.console import Console
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
-from loadtest.prove import page
 from loadtest.report.write import write_report
 from loadtest.run.plan import Options, PlanError
 from loadtest.run.session import command, replay, run_plan
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         added.set_defaults(function=function)
         return added
 
-    running, reporting, proving = add(run), add(report), add(prove)
+    running, reporting = add(run), add(report)
     stages = running.add_mutually_exclusive_group(required=True)
     stages.add_argument("--jobs", dest="stages", help="one stage of so many jobs")
     stages.add_argument("--stages", help="jobs of each stage, such as 1,5,10; or 'ladder'")
@@ -73,8 +72,6 @@ def main(arguments: Sequence[str]) -> int:
     for name, says in _FLAGS.items():
         running.add_argument(name, action="store_true", help=says)
     reporting.add_argument("folder", type=Path, help="a run's folder, such as reports/latest")
-    proving.add_argument("folder", type=Path, help="a proof's folder")
-    proving.add_argument("--seal", action="store_true", help="seal it, because all parts have run")
     asked = vars(parser.parse_args(arguments))
     try:
         status: int = asked.pop("function")(**asked)
@@ -138,13 +135,6 @@ def run(
 def report(folder: Path) -> int:
     """Judge and draw a run again from its raw records."""
     return _judge(RunFolder.open(folder))
-
-
-def prove(folder: Path, *, seal: bool) -> int:
-    """Judge and draw what the parts of `make prove` have left, as one page."""
-    found = page.drawn(folder, seal=seal)
-    say("\n".join(found.lines))
-    return found.status
 
 
 def _judge(folder: RunFolder) -> int:

@@ -15,7 +15,7 @@ NONE = "none"
 # Derived files can be made again, and are not sealed.
 OF_RUN = ("raw/*", "histories/*")
 # Each run's own seal stands for its records; a chaos run has a result besides.
-OF_PROOF = ("raw/*", f"*/**/{NAME}", "*/*/result.json")
+OF_PROOF = (f"*/**/{NAME}", "*/*/result.json")
 
 
 @dataclass(frozen=True, slots=True)

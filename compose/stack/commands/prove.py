@@ -1,26 +1,23 @@
 """`make prove`: run each part on a separate stack, and draw one page about all of them.
 
-The end of each part is noted, and the page is drawn again; `loadtest.prove` judges the parts by
-their files.
+Each part has a verdict by the exit status of its command; `loadtest.prove` draws the page.
 """
 
-import json
 import secrets
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import time
+from time import monotonic
 
 from compose.stack import modes
 from compose.stack.commands import bench, develop, lifecycle, runs
 from compose.stack.given import options
 from compose.stack.output import INTERRUPTED, StackError, complain, say
 from compose.stack.settings import Mode, Settings
-from compose.stack.subprocesses import capture, hand_over, to_its_end
+from compose.stack.subprocesses import capture, to_its_end
 
 WORKERS = 2
 SPEED = "100"
@@ -51,19 +48,12 @@ class Proof:
         finally:
             to_its_end(lambda: lifecycle.down(settings))
 
-    def note(self, name: str, row: Mapping[str, object]) -> None:
-        """Add a line to a file of observations."""
-        with (self.folder / "raw" / name).open("a", encoding="utf-8") as out:
-            out.write(json.dumps(row) + "\n")
-
-    def page(self, *options: str) -> list[str]:
-        """Return the command that judges everything, and draws the page."""
-        return [sys.executable, "-m", "loadtest", "prove", str(self.folder), *options]
-
 
 # Carries a part out under its name, and returns its exit status.
 Part = Callable[[Proof, str], int]
 Run = Callable[[Settings, Mapping[str, str]], int]
+# Name, exit status, seconds, and the reason if it could not start.
+Ending = tuple[str, int, float, str]
 
 
 def _jobs(proof: Proof, name: str, run: Run, **given: str) -> int:
@@ -84,7 +74,7 @@ def _chaos(proof: Proof, name: str, **given: str) -> int:
     return develop.suite(proof.root, "chaos", there | given)
 
 
-# The judge knows them by their names.
+# The page knows them by their names.
 PARTS: dict[str, Part] = {
     "ladder": lambda proof, name: _jobs(proof, name, runs.ladder),
     "faults": lambda proof, name: _jobs(
@@ -114,23 +104,29 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
     shown = {name: environ[name] for name in SHOWN if name in environ}
     proof = Proof(root=settings.root, folder=folder, mode=mode, seed=seed, shown=shown)
     bench.own_settings(settings.root, folder, workers=WORKERS)
-    (folder / "raw").mkdir(parents=True)
-    plan = {"mode": mode, "seed": seed, "workers": WORKERS, "speed": float(SPEED)}
-    plan |= {"command": f"make prove SEED={seed} MODE={mode}", "began_at": began.timestamp()}
-    proof.note("plan.json", plan | {"parts": [*PARTS]})
+    folder.mkdir(parents=True)
+    endings: list[Ending] = []
     try:
         for number, (name, part) in enumerate(PARTS.items(), 1):
             say(f"part {number} of {len(PARTS)}: {name} …")
-            if _carried_out(proof, name, part) == INTERRUPTED:
+            endings.append(_carried_out(proof, name, part))
+            if endings[-1][1] == INTERRUPTED:
                 break
-            capture(proof.page())
     finally:
         to_its_end(lambda: _leave_nothing(proof))
-    return hand_over(proof.page("--seal"), cwd=proof.root)
+    # Imported here, because no other command draws a page.
+    from loadtest import prove as page
+
+    ended = [page.Ending(*each) for each in endings]
+    found = page.Proof(folder, f"make prove SEED={seed} MODE={mode}", ended)
+    seal = found.draw()
+    for line in (found.headline, f"report: {folder / 'report.html'}", f"seal: {seal}"):
+        say(line)
+    return found.status
 
 
-def _carried_out(proof: Proof, name: str, part: Part) -> int:
-    began, reason = time(), ""
+def _carried_out(proof: Proof, name: str, part: Part) -> Ending:
+    began, reason = monotonic(), ""
     try:
         status = part(proof, name)
     except StackError as error:
@@ -138,9 +134,7 @@ def _carried_out(proof: Proof, name: str, part: Part) -> int:
         complain(f"{name}: {error}")
     except KeyboardInterrupt:
         status = INTERRUPTED
-    row = {"name": name, "status": status, "reason": reason, "began_at": began}
-    proof.note("parts.jsonl", row | {"ended_at": time()})
-    return status
+    return name, status, monotonic() - began, reason
 
 
 def _leave_nothing(proof: Proof) -> None:

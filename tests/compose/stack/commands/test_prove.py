@@ -1,98 +1,76 @@
 """Parts go on behind one that fails; whatever happens is noted, and no stack is left."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from compose.stack.commands import lifecycle, prove
-from compose.stack.commands.prove import Part, Proof
+from compose.stack.commands.prove import Proof
 from compose.stack.output import INTERRUPTED, UNREACHABLE, VERDICT, StackError
 from compose.stack.settings import Mode, Settings
-from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
 
 AS_PROCESSES = {"MODE": "local", "SEED": "7"}
+NOT_READY = StackError("not ready", UNREACHABLE)
 
 
 class Recorder:
-    """Stand in for the judge and for the removal of a stack."""
+    """Stand in for the removal of a stack."""
 
     def __init__(self) -> None:
-        self.pages: list[list[str]] = []
         self.down: list[Settings] = []
-
-    def capture(self, command: Sequence[str]) -> Outcome:
-        self.pages.append(list(command[3:]))
-        return Outcome(0, "", "")
-
-    def hand_over(self, command: Sequence[str], *, cwd: Path) -> int:
-        self.pages.append(list(command[3:]))
-        return VERDICT
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.pages[-1][1])
-
-    @property
-    def noted(self) -> list[dict[str, Any]]:
-        lines = (self.folder / "raw" / "parts.jsonl").read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     found = Recorder()
-    monkeypatch.setattr(prove, "capture", found.capture)
-    monkeypatch.setattr(prove, "hand_over", found.hand_over)
     monkeypatch.setattr(lifecycle, "down", found.down.append)
     return found
 
 
 @pytest.fixture
 def proof(root: Path, tmp_path: Path) -> Proof:
-    (tmp_path / "prove-1" / "raw").mkdir(parents=True)
     return Proof(root=root, folder=tmp_path / "prove-1", mode=Mode.LOCAL, seed="7")
 
 
-def parts(monkeypatch: pytest.MonkeyPatch, *runs: Part) -> None:
-    """A proof of these."""
-    monkeypatch.setattr(prove, "PARTS", {f"part-{n}": run for n, run in enumerate(runs)})
-
-
-def _raises(error: BaseException) -> Part:
-    def run(_: Proof, __: str) -> int:
-        raise error
-
-    return run
-
-
-def test_later_parts_run_after_a_failed_one(
-    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("runs", "status", "headline"),
+    [
+        ((0, 0, 0, 0, 0), 0, "PASS: all 5 parts passed"),
+        ((0, 1, NOT_READY, 0, 0), VERDICT, "FAIL: faults, kills failed"),
+        ((0, 0, 0, 0, NOT_READY), UNREACHABLE, "FAIL: control failed"),
+        ((0, INTERRUPTED), INTERRUPTED, "FAIL: faults broken off; kills, chaos, control not run"),
+        ((KeyboardInterrupt(),), INTERRUPTED, "ladder broken off; faults, kills, chaos, control"),
+    ],
+)
+def test_every_part_counts_and_an_interrupt_ends_the_proof(
+    settings: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    runs: tuple[int | BaseException, ...],
+    *,
+    status: int,
+    headline: str,
 ) -> None:
-    wrong = StackError("not ready", UNREACHABLE)
-    parts(monkeypatch, lambda *_: 1, _raises(wrong), lambda *_: 0)
+    left = list(runs)
 
-    assert prove.prove(settings(**AS_PROCESSES), AS_PROCESSES) == VERDICT
-    told = [(row["status"], row["reason"]) for row in recorder.noted]
-    assert told == [(1, ""), (UNREACHABLE, "not ready"), (0, "")]
-    drawn = ["prove", str(recorder.folder)]
-    assert recorder.pages == [drawn, drawn, drawn, [*drawn, "--seal"]]
-    plan = json.loads((recorder.folder / "raw" / "plan.json").read_text("utf-8"))
-    assert (plan["mode"], plan["seed"], plan["workers"]) == ("local", "7", 2)
-    assert plan["command"] == "make prove SEED=7 MODE=local"
+    def run(*_: object) -> int:
+        end = left.pop(0)
+        if isinstance(end, BaseException):
+            raise end
+        return end
 
-
-@pytest.mark.parametrize("last", [lambda *_: INTERRUPTED, _raises(KeyboardInterrupt())])
-def test_interrupt_still_writes_the_page(
-    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, last: Part
-) -> None:
-    parts(monkeypatch, lambda *_: 0, last, lambda *_: 0)
-    prove.prove(settings(**AS_PROCESSES), AS_PROCESSES)
-    assert [row["status"] for row in recorder.noted] == [0, INTERRUPTED]
-    assert recorder.pages[-1] == ["prove", str(recorder.folder), "--seal"]
+    monkeypatch.setattr(prove, "PARTS", dict.fromkeys(prove.PARTS, run))
+    assert prove.prove(settings(**AS_PROCESSES), AS_PROCESSES) == status
+    assert left == []
+    said = capsys.readouterr().out
+    assert headline in said
+    [report] = [Path(line[8:]) for line in said.splitlines() if line.startswith("report: ")]
+    page = report.with_name("report.md").read_text("utf-8")
+    assert headline in page
+    assert "make prove SEED=7 MODE=local" in page
+    assert ("control: not ready" in page) == (runs[-1] is NOT_READY)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +87,7 @@ def test_wrong_option_is_one_line_and_starts_nothing(
     (root / ".env").write_text(f"{line}\n")
     with pytest.raises(StackError, match=said):
         prove.prove(settings(MODE="local"), environ)
-    assert recorder.pages == []
+    assert recorder.down == []
     assert not (root / "reports").exists()
 
 

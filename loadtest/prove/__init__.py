@@ -1,1 +1,0 @@
-"""`make prove`: what its parts have left behind, judged as one, and the page that says so."""
