@@ -71,13 +71,6 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """Files beside the report: (address, what it is)."""
-
-    links: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Tiles:
     """A few numbers that say most: (name, value, tone)."""
 
@@ -96,11 +89,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One row of a chart; `href` is where its bars lead."""
+    """One row of a chart."""
 
     name: str
     bars: list[Bar]
-    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +131,7 @@ class Chart:
         return lanes, [(share(place), duration(place)) for place in places]
 
 
-Block = Tiles | Table | Notice | Text | Code | Chart | Links
+Block = Tiles | Table | Notice | Text | Code | Chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +236,6 @@ def _lines(block: Block) -> Iterator[str]:
             longest = max(map(len, re.findall("`+", block.text)), default=0)
             fence = "`" * max(3, longest + 1)
             yield from (f"{fence}sh", block.text, fence)
-        case Links():
-            yield from (f"- [{href}]({href}): {text}" for href, text in block.links)
         case Chart():
             yield f"*Chart in report.html: {block.caption}*"
 

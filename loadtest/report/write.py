@@ -50,7 +50,6 @@ def sections(judgement: Judgement) -> list[Section]:
         verdict.conditions,
         pace.ladder,
         books.conservation,
-        jobs.over_time,
         jobs.proof,
         pace.hand_over,
         pace.efficiency,

@@ -1,4 +1,4 @@
-"""Jobs over time, the concurrency proof, the slowest jobs and every failure."""
+"""The concurrency proof with the vendors' lanes, the slowest jobs and every failure."""
 
 import re
 from collections.abc import Iterator
@@ -33,12 +33,11 @@ from loadtest.report.page import (
 )
 from loadtest.times import duration, timestamp
 
-MOST_JOBS, MOST_GENERATIONS, MOST_LANES = 120, 600, 8
+MOST_GENERATIONS, MOST_LANES = 600, 8
 SLOWEST, MOST_FAILURES = 5, 200
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _VENDORS = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
 _MARKS = (("mark", "callback received"), ("fault", "fault injected"))
-_LEGEND = (("queued", "queued"), ("slot", "has the slot"), *_VENDORS, *_MARKS)
 _EVENTS = (*_VENDORS, ("slot", "hand-over"), *_MARKS, ("kill", "process restarted"))
 _BOOKS = {
     VENDORS: (LEDGERS, "image accepted to video finished, by both vendors' clocks"),
@@ -59,24 +58,6 @@ def history_link(job: JobFacts) -> str:
     return f"histories/{quote(job.job_id, safe='')}.json" if job.executions else ""
 
 
-def over_time(judgement: Judgement) -> Section:
-    """Return a lane for each job, on one axis per stage."""
-    blocks: list[Block] = []
-    for stage in judgement.books.stages:
-        jobs = sorted(filter(_is_drawn, stage.jobs.values()), key=_start)
-        if jobs and len(jobs) <= MOST_JOBS:
-            lanes = [_job(job, workflow_link(judgement.books.run, job.job_id)) for job in jobs]
-            text = f"Stage {stage.name}, counted from the first planned submission."
-            blocks.append(Chart(text, lanes, _LEGEND))
-        elif jobs:
-            blocks.append(Text(f"Stage {stage.name} is too large to draw: jobs.csv has its jobs."))
-    lead = (
-        "A lane for each job, in the order of their starts. With a limit of 1 the coloured bars "
-        "form a stair without steps beside each other. The bars lead to the Temporal UI."
-    )
-    return Section("Jobs over time", lead, blocks or [Text("There is no job to draw.")])
-
-
 def _is_drawn(job: JobFacts) -> bool:
     return job.finished is not None and job.api[0].created is not None
 
@@ -90,21 +71,6 @@ def _start(job: JobFacts) -> float:
 
 def _end(job: JobFacts) -> float:
     return job.finished or 0.0
-
-
-def _job(job: JobFacts, href: str) -> Lane:
-    created = job.api[0].created or 0.0
-    planned = job.submission.planned if job.submission else created
-    start, end = _start(job), _end(job)
-    bars = [
-        Bar(min(planned, start), start, "queued", f"{job.job_id}, {duration(start - planned)}"),
-        Bar(start, max(start, end), "slot", f"{job.job_id}, {duration(end - start)}"),
-        *(_generation(g) for g in job.generations if g.accepted and g.finished),
-    ]
-    marks = [(r.at, "mark", f"{r.task_status}: {r.fate}") for r in job.receipts]
-    marks += [(f.at, "fault", f"{f.where}.{f.do} ({f.rule})") for f in job.faults]
-    bars += [Bar(at, at, kind, text) for at, kind, text in marks if at and planned <= at <= end]
-    return Lane(f"job {job.submission.index + 1 if job.submission else '?'}", bars, href)
 
 
 def _generation(g: Generation) -> Bar:

@@ -1,9 +1,7 @@
 """How fast it went: the ladder, the hand-over between jobs, and where the slots' time went."""
 
-from itertools import pairwise
-
 from loadtest.judge.judge import DUPLICATED, LOST, Judgement, StageResult
-from loadtest.judge.pace import FORMULA, PARTS, SERVICE, Spread
+from loadtest.judge.pace import FORMULA, PARTS, Spread
 from loadtest.report.page import BAD, GOOD, Block, Cell, Cells, Section, Table, Text, row
 from loadtest.times import duration
 
@@ -26,7 +24,7 @@ def ladder(judgement: Judgement) -> Section:
         Table(heads, list(map(_outcome, stages)), "Outcomes"),
         Table(pace, list(map(_pace, stages)), "Pace"),
         Table(("stage", *_SPREAD), times, "Time from planned submission to end"),
-        Text(f"Efficiency = bound / makespan, and {FORMULA}. {_bend(stages)}"),
+        Text(f"Efficiency = bound / makespan, and {FORMULA}."),
     ]
     return Section("Ladder", lead, blocks)
 
@@ -56,17 +54,6 @@ def _pace(stage: StageResult) -> Cells:
 def _spread(found: Spread) -> list[str]:
     values = (found.min, found.median, found.p95, found.p99, found.max)
     return [str(found.n), *map(duration, values)]
-
-
-def _bend(stages: list[StageResult]) -> str:
-    """Return where efficiency falls by more than a tenth from one stage to the next."""
-    known = [(s.name, s.timing.efficiency) for s in stages if s.timing.efficiency]
-    if len(known) < 2:
-        return "One stage shows no bend."
-    for (_, before), (name, after) in pairwise(known):
-        if after < before * 0.9:
-            return f"Efficiency bends at stage {name}: from {before:.1%} to {after:.1%}."
-    return "Efficiency does not fall by more than a tenth between any two stages."
 
 
 def hand_over(judgement: Judgement) -> Section:
@@ -118,7 +105,6 @@ def efficiency(judgement: Judgement) -> Section:
         rows.append(_shares("slots x makespan, to the last end", whole, totals))
         heads = [head for stage, _ in laid for head in (f"#stage {stage.name}", "#share")]
         blocks = [Table(("part", *heads), rows, "The slots' time by what it went to")]
-        blocks += [Text(_largest(stage, parts)) for stage, parts in laid]
     return Section("Efficiency", lead, blocks)
 
 
@@ -126,14 +112,4 @@ def _shares(name: str, seconds: list[float], totals: list[float]) -> Cells:
     pairs = zip(seconds, totals, strict=True)
     return row(
         name, *(text for s, all_ in pairs for text in (duration(s), f"{s / (all_ or 1):.1%}"))
-    )
-
-
-def _largest(stage: StageResult, parts: dict[str, float]) -> str:
-    name = max((name for name in parts if name != SERVICE), key=parts.__getitem__)
-    timing = stage.timing
-    ratio = f"{timing.ratio:.3f} times the service time" if timing.ratio else "without an ideal"
-    return (
-        f"Stage {stage.name}: makespan {duration(timing.makespan)}, {ratio}; the "
-        f"largest part beside the service itself is {name} with {duration(parts[name])}."
     )

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from loadtest.books.model import Books
-from loadtest.books.seal import NAME, NONE
 from loadtest.judge.compare import RUN
 from loadtest.judge.fields import unheld
 from loadtest.judge.judge import LEFT_OPEN, Condition, Judgement
@@ -18,7 +17,6 @@ from loadtest.report.page import (
     Cell,
     Cells,
     Code,
-    Links,
     Notice,
     Section,
     Table,
@@ -33,14 +31,6 @@ from loadtest.times import duration, timestamp
 MOST_FAILURES, LONGEST = 20, 400
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
 _TONES = {SHOWN: GOOD, PARTLY: WARN, NOT_TRIED: WARN, BROKEN: BAD}
-_FILES = (
-    ("report.md", "this report as text"),
-    ("results.json", "everything measured, for programs"),
-    ("jobs.csv", "a line per job, for a spreadsheet"),
-    ("junit.xml", "a case per condition and check"),
-    ("histories/", "each kept history, as Temporal's UI imports it"),
-    ("raw/", "what was seen, unjudged"),
-)
 
 
 def verdict(judgement: Judgement) -> Section:
@@ -91,18 +81,13 @@ def _failures(judgement: Judgement) -> list[Block]:
 
 
 def conditions(judgement: Judgement) -> Section:
-    """Return every condition with its worst measurement, the run's setting, and its files."""
-    root = judgement.books.seal.root
-    picture = [("lanes.svg", "the vendors' lanes as a picture")] if lanes(judgement) else []
-    seal = [(NAME, "the seal")] if root != NONE else []
+    """Return every condition with its worst measurement, and the run's setting."""
     heads = ("condition", "verdict", "#measured", "#limit", "#margin", "stage", "what it is")
     nothing = [row(own(f"{file}: {field}"), why) for file, field, why in unheld()]
     blocks: list[Block] = [
         Table(heads, [_condition(judgement, each) for each in judgement.conditions]),
         Table(("of this run", "value"), _facts(judgement.books)),
         Table(("field", "why nothing verifies it"), nothing, "Unverified fields"),
-        Text("Files of this run, beside this page:"),
-        Links((*_FILES, *picture, *seal)),
     ]
     lead = (
         "Each condition is held against every stage; the stage with the smallest margin is shown."
@@ -232,7 +217,7 @@ def _code(run: dict[str, Any]) -> Cell | str:
 
 
 def not_tried(judgement: Judgement) -> Section:
-    """Return each claim of the README, and everything that a run can try."""
+    """Return everything that a run can try."""
     lead = (
         "A run shows what it came across, and no more. Everything here is read from the books; "
         "what was only asked for does not count."
@@ -242,11 +227,6 @@ def not_tried(judgement: Judgement) -> Section:
     answers = {True: Cell("yes", GOOD), False: Cell("no", WARN), None: Cell("–")}
     blocks: list[Block] = [
         Text(f"Not tried by this run: {', '.join(left)}." if left else "All of it was tried."),
-        Table(
-            ("claim of the README", "shown by tests in any case"),
-            [row(each.text, "; ".join(each.tests)) for each in claims(judgement)],
-            "Claims",
-        ),
         Table(
             ("could be tried", "tried", "what was seen", "by the book"),
             [row(each.name, answers[each.tried], each.text, each.by) for each in known],

@@ -134,7 +134,7 @@ def test_language_follows_the_shell_that_made_the_report(
 
 
 def test_outside_text_is_escaped_in_both_languages() -> None:
-    hostile = "Stage <b>, counted from the first planned submission."
+    hostile = "This report is partial: <b>."
 
     assert "<b>" not in both(hostile)
     assert both("<b>plain") == "&lt;b&gt;plain"

@@ -79,7 +79,7 @@ def test_linked_files_exist(tmp_path: Path) -> None:
     found = {href for href in re.findall(r'href="([^"]+)"', page) if ":" not in href}
     inside, beside = {h for h in found if h[0] == "#"}, {h for h in found if h[0] != "#"}
 
-    assert {"jobs.csv", "histories/", f"histories/{job_id(0, 1)}.json"} <= beside
+    assert f"histories/{job_id(0, 1)}.json" in beside
     assert [href for href in beside if not (run.folder.path / href).exists()] == []
     assert [href for href in inside if f'id="{href[1:]}"' not in page] == []
     # Each of them has one for the reader who has opened the page in Chinese.
@@ -98,27 +98,21 @@ def test_every_chart_has_a_caption_and_a_name(written: Path) -> None:
     captions = re.findall(r'<figcaption id="([^"]+)">', page)
     names = re.findall(r'<svg role="(?:img|group)" aria-labelledby="([^"]+)"', page)
 
-    assert page.count("<figure>") == page.count("<svg") == len(captions) > 2
+    assert page.count("<figure>") == page.count("<svg") == len(captions) > 1
     assert names == captions
 
 
-def test_each_job_and_generation_is_drawn_at_its_time(tmp_path: Path) -> None:
+def test_each_generation_is_drawn_at_its_time(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
     write_report(run.folder, judge(run.folder))
-    [first, jobs, vendors] = re.findall(
+    [first, lanes] = re.findall(
         r"<svg.*?</svg>", (run.folder.path / "report.html").read_text("utf-8"), re.S
     )
-    bar = r'<rect class="(\w+)" x="([\d.]+)%" width="([\d.]+)%"'
-    images = [
-        (float(x), float(width)) for kind, x, width in re.findall(bar, jobs) if kind == "image"
-    ]
+    bar = r'<rect class="image" x="([\d.]+)%" width="([\d.]+)%"'
+    images = [(float(x), float(width)) for x, width in re.findall(bar, lanes)]
 
-    assert first.count('class="image"') == vendors.count('class="image"') == 3
-    assert [jobs.count(f'class="{kind}"') for kind in ("queued", "slot", "image", "video")] == [
-        3
-    ] * 4
-    assert all(f"workflows/{job_id(0, n)}" in jobs for n in range(3))
-    assert vendors.count('class="image"') == vendors.count('class="video"') == 3
+    for drawn in (first, lanes):
+        assert drawn.count('class="image"') == drawn.count('class="video"') == 3
     assert images == sorted(images)
     assert all(x + width <= later for (x, width), (later, _) in pairwise(images))
 
