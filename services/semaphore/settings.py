@@ -19,7 +19,7 @@ class SemaphoreProcessSettings(PipelineSettings, PollingSettings):
     stack: Annotated[str, Field(pattern="^([a-z0-9-]{1,40})?$")] = ""
     shutdown_seconds: Seconds = 3
     # With fewer events a run would end before it has done anything.
-    semaphore_max_history: Annotated[int, Field(ge=20, le=20_000)] = MAX_HISTORY
+    semaphore_max_history: Annotated[int, Field(ge=20, le=4000)] = MAX_HISTORY
 
     semaphore_capacity: Annotated[int, Field(ge=1, le=CAPACITY)] = CAPACITY
     pace: Pace = Pace.FAST

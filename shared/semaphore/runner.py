@@ -124,7 +124,9 @@ class DropInvalidSignals(Interceptor):
 
 class _Inbound(WorkflowInboundInterceptor):
     async def handle_signal(self, input: HandleSignalInput) -> None:
-        if _is_one_value(input.args):
+        # A dynamic handler takes any number of them.
+        is_dynamic = workflow.get_signal_handler(input.signal) is None
+        if is_dynamic or _is_one_value(input.args):
             await super().handle_signal(input)
         else:
             workflow.logger.warning("dropped a signal without exactly one value: %s", input.signal)

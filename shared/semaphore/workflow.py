@@ -1,13 +1,13 @@
 """The semaphore: grants places in order; a permit lives exactly as long as its holder's run."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from .messages import (
@@ -51,7 +51,7 @@ from .state import (
 M = TypeVar("M", bound=BaseModel)
 # An activity that an operator failed, or completed with garbage, is started again after this.
 AGAIN_SECONDS = 1.0
-# What a grant adds to the history, roughly.
+# What a grant adds to the history, apart from its request.
 GRANT_EVENTS = 9
 # The server takes 400 bytes; a character has up to four.
 SUMMARY_LENGTH = 80
@@ -77,7 +77,8 @@ class SemaphoreWorkflow:
         self._rebuilds = state.is_new
         # Holders and waiters are known; until then each message waits.
         self._ready = False
-        self._max_length = 0
+        # What this run has added to its history, roughly.
+        self._events = 0
         # By run: keeps a holder's place until it is free.
         self._places: dict[str, asyncio.Task[None]] = {}
 
@@ -144,19 +145,27 @@ class SemaphoreWorkflow:
         """Watch all holders; from now on messages count."""
         for holder in self._permits.held.values():
             self._keep(holder)
-        # Neither a flood of messages, nor the watches of a high limit, must fill a run's history by
-        # themselves.
-        length = workflow.info().get_current_history_length() + self._rules.max_history
-        self._max_length = length + GRANT_EVENTS * len(self._places)
+        # Each new run starts all watches again: the more there are, the more it grants.
+        self._events = -GRANT_EVENTS * len(self._places)
         self._ready = True
 
+    async def _message(self) -> None:
+        """Count a message, and let it wait until holders and waiters are known."""
+        self._events += 1
+        await workflow.wait_condition(lambda: self._ready)
+
     def _is_long(self) -> bool:
-        return workflow.info().get_current_history_length() > self._max_length
+        """Whether this run should end: by its own count, because the length that the SDK tells
+        changes with queries and time-outs, and the history would not replay; by the server's
+        suggestion for what is not counted, such as a signal that cannot be decoded."""
+        is_suggested = workflow.info().is_continue_as_new_suggested()
+        return self._events > self._rules.max_history or is_suggested
 
     def _can_grant(self) -> bool:
         return self._ready and self._permits.can_grant() and not self._is_long()
 
     def _keep(self, holder: Holder) -> None:
+        self._events += GRANT_EVENTS
         self._places[holder.run.run_id] = asyncio.create_task(self._until_free(holder))
 
     async def _until_free(self, holder: Holder) -> None:
@@ -212,7 +221,7 @@ class SemaphoreWorkflow:
         fitting = valid_requests(requests)
         if len(fitting) < len(requests):
             workflow.logger.warning("dropped %d invalid requests", len(requests) - len(fitting))
-        await workflow.wait_condition(lambda: self._ready)
+        await self._message()
         await self._queue(fitting)
 
     async def _queue(self, requests: Iterable[SlotRequest]) -> None:
@@ -231,20 +240,25 @@ class SemaphoreWorkflow:
     @workflow.signal(name=WITHDRAW_SIGNAL)
     async def withdraw(self, run_id: str) -> None:
         """Remove a waiter that gives up."""
-        await workflow.wait_condition(lambda: self._ready)
+        await self._message()
         self._permits.withdraw(run_id)
 
     @workflow.signal(name=RELEASE_SIGNAL)
     async def release(self, permit: Permit) -> None:
         """Free the gate of a run that goes on; its close would free it as well."""
-        await workflow.wait_condition(lambda: self._ready)
+        await self._message()
         if self._permits.is_held(permit):
             self._free(permit.run_id)
+
+    @workflow.signal(dynamic=True)
+    async def unknown(self, name: str, arguments: Sequence[RawValue]) -> None:
+        """Count a signal of any other name; the server takes 10,000 a run."""
+        await self._message()
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause, in force when it returns; a lower limit lets holders finish."""
-        await workflow.wait_condition(lambda: self._ready)
+        await self._message()
         changed = change.model_dump(exclude_none=True)
         self._permits.settings = self._permits.settings.model_copy(update=changed)
         workflow.upsert_memo(self._memo())

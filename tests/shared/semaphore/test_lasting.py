@@ -83,6 +83,16 @@ class TestContinueAsNew:
         # Each takes three grants where nobody is to be watched again.
         assert len(runs) <= 2
 
+    async def test_unknown_signals_end_a_run(self, kept: Jobs) -> None:
+        """The server takes 10,000 signals a run."""
+        await kept.line_up("holder", "next")
+        run = await kept.run()
+        for n in range(31):
+            await kept.semaphore.signal("unknown", n)
+        await eventually(kept.run, lambda found: found != run)
+        await kept.finish("holder")
+        await kept.book.has_entered("next")
+
     async def test_holder_limit_and_pause_outlive_continue_as_new_and_termination(
         self, kept: Jobs
     ) -> None:
