@@ -97,10 +97,11 @@ async def test_each_permit_returns_after_a_kill_at_every_stage(line: Pipeline) -
         workers.start()
         await line.change(limit=len(names))
         jobs = [await line.submit(name) for name in names]
-        for stage in STEPS:
-            await held_up(line.service(stage), len(STAGES))
+        await line.slots(lambda view: len(view.holders) == len(names))
         jobs.append(waiting := await line.submit("waiting"))
         await line.slots(lambda view: view.waiting == (waiting,))
+        for stage in STEPS:
+            await held_up(line.service(stage), len(STAGES))
         workers.kill()
         for service in (line.images, line.videos):
             await service.hurry()
