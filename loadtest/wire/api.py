@@ -1,16 +1,18 @@
 """The API as a user sees it: its routes, and the stream of job changes."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from loadtest.wire.http import Answer, Http, Unreachable, bearer
+from loadtest.wire.http import Http, Unreachable, bearer, json_of, problem
 
 _PAGE = "500"
 
@@ -41,17 +43,21 @@ class Api:
         until = loop.time() + patience
         while True:
             tries += 1
-            status, pause = None, None
+            status: int | None = None
+            pause = 0.0
             try:
-                answer = await self._http.post("/jobs", body, headers={"Idempotency-Key": key})
-                if answer.status not in (429, 503):
+                headers = {"Idempotency-Key": key}
+                answer = await self._http.post("/jobs", json=body, headers=headers)
+                if answer.status_code not in (429, 503):
                     return _submitted(answer, tries)
-                status, pause, problem = answer.status, answer.retry_after, answer.problem
+                status, why = answer.status_code, problem(answer)
+                with contextlib.suppress(ValueError):
+                    pause = float(answer.headers.get("retry-after", ""))
             except Unreachable as error:
-                problem = str(error)
+                why = str(error)
             pause = pause or min(0.1 * 2**tries, 3.0)
             if loop.time() + pause > until:
-                return Submitted(None, tries, status, problem)
+                return Submitted(None, tries, status, why)
             await asyncio.sleep(pause)
 
     async def jobs(self, tag: str, status: str | None = None) -> AsyncIterator[dict[str, Any]]:
@@ -90,15 +96,20 @@ class Api:
         return slots
 
     async def file(self, job_id: str, kind: str) -> bytes | None:
-        """Return a stored file of a job (`image` or `video`)."""
-        return await self._http.download(f"/jobs/{job_id}/{kind}")
+        """Return a stored file of a job (`image` or `video`), or None.
+
+        A store elsewhere may serve it; it does not get our token.
+        """
+        answer = await self._http.get(f"/jobs/{job_id}/{kind}", follow_redirects=True)
+        return answer.content if answer.is_success else None
 
 
-def _submitted(answer: Answer, tries: int) -> Submitted:
-    body = answer.body if isinstance(answer.body, dict) else {}
-    job_id = body.get("job_id") if answer.ok else None
-    problem = None if job_id else (answer.problem if not answer.ok else "the answer has no job_id")
-    return Submitted(str(job_id) if job_id else None, tries, answer.status, problem)
+def _submitted(answer: httpx.Response, tries: int) -> Submitted:
+    body = json_of(answer) if answer.is_success else None
+    if isinstance(body, dict) and body.get("job_id"):
+        return Submitted(str(body["job_id"]), tries, answer.status_code, None)
+    why = "the answer has no job_id" if answer.is_success else problem(answer)
+    return Submitted(None, tries, answer.status_code, why)
 
 
 class Feed:

@@ -1,6 +1,6 @@
-"""JSON over HTTP; the one module that knows httpx, and every answer is bounded in time."""
+"""JSON over HTTP; every answer is bounded in time."""
 
-from typing import Any, Self
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -13,37 +13,8 @@ class Unreachable(Exception):
     """Nothing answered at an address, or not in time."""
 
 
-class Answer:
-    """Status and body of one exchange; `body` is None where it was not JSON."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.status = response.status_code
-        self.retry_after = _seconds(response.headers.get("retry-after"))
-        self.body: Any = None
-        if "json" in response.headers.get("content-type", ""):
-            try:
-                self.body = response.json()
-            except ValueError:
-                self.body = None
-        self.text = response.text if self.body is None else ""
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
-    def problem(self) -> str:
-        """What a refusal says, in one line."""
-        if isinstance(self.body, dict):
-            words = [
-                str(self.body.get(key)) for key in ("code", "detail", "title") if self.body.get(key)
-            ]
-            return f"{self.status} {': '.join(words[:2])}"
-        return f"{self.status} {self.text[:200]}".strip()
-
-
-class Http:
-    """A client of one service."""
+class Http(httpx.AsyncClient):
+    """A client of one service; every call raises Unreachable if there is no answer."""
 
     def __init__(
         self,
@@ -54,9 +25,7 @@ class Http:
         token: SecretStr | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.base_url = base_url
-        self.token = token
-        self._client = httpx.AsyncClient(
+        super().__init__(
             base_url=base_url,
             timeout=timeout,
             headers=bearer(token),
@@ -68,67 +37,28 @@ class Http:
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
         )
+        self.token = token
+        self._address = base_url
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-    async def get(self, path: str, params: dict[str, str] | None = None) -> Answer:
-        return await self._send("GET", path, params=params)
+    async def request(self, method: str, url: httpx.URL | str, **how: Any) -> httpx.Response:
+        try:
+            return await super().request(method, url, **how)
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise Unreachable(f"{self._address}{url}: {reason}") from error
 
     async def read(
         self, path: str, params: dict[str, str] | None = None, *, optional: bool = False
     ) -> Any:
         """Return the JSON at a path, or None if it is `optional` and not there; raise Unreachable
         for any other answer."""
-        answer = await self.get(path, params)
-        if optional and answer.status == 404:
+        answer = await self.get(path, params=params)
+        if optional and answer.status_code == 404:
             return None
-        if not answer.ok or answer.body is None:
-            raise Unreachable(f"{self.base_url}{path}: {answer.problem}")
-        return answer.body
-
-    async def post(
-        self, path: str, body: Any = None, *, headers: dict[str, str] | None = None
-    ) -> Answer:
-        return await self._send("POST", path, body=body, headers=headers)
-
-    async def put(self, path: str, body: Any) -> Answer:
-        return await self._send("PUT", path, body=body)
-
-    async def delete(self, path: str, params: dict[str, str] | None = None) -> Answer:
-        return await self._send("DELETE", path, params=params)
-
-    async def download(self, path: str) -> bytes | None:
-        """Return the bytes at a path, or None if there are none."""
-        try:
-            # A store elsewhere may serve it; it does not get our token.
-            response = await self._client.get(path, follow_redirects=True)
-        except httpx.TransportError as error:
-            raise Unreachable(f"{self.base_url}{path}: {_reason(error)}") from error
-        return response.content if response.is_success else None
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: dict[str, str] | None = None,
-        body: Any = None,
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        try:
-            response = await self._client.request(
-                method, path, params=params, json=body, headers=headers
-            )
-        except httpx.TransportError as error:
-            raise Unreachable(f"{self.base_url}{path}: {_reason(error)}") from error
-        return Answer(response)
+        body = json_of(answer)
+        if not answer.is_success or body is None:
+            raise Unreachable(f"{self._address}{path}: {problem(answer)}")
+        return body
 
 
 def bearer(token: SecretStr | None) -> dict[str, str]:
@@ -138,12 +68,17 @@ def bearer(token: SecretStr | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token.get_secret_value()}"}
 
 
-def _reason(error: httpx.TransportError) -> str:
-    return str(error) or type(error).__name__
-
-
-def _seconds(text: str | None) -> float | None:
+def json_of(answer: httpx.Response) -> Any:
+    """Return the body; None if it is not JSON."""
     try:
-        return float(text) if text else None
+        return answer.json()
     except ValueError:
         return None
+
+
+def problem(answer: httpx.Response) -> str:
+    """Return what a refusal says, in one line."""
+    if isinstance(body := json_of(answer), dict):
+        words = [str(body[key]) for key in ("code", "detail", "title") if body.get(key)]
+        return f"{answer.status_code} {': '.join(words[:2])}"
+    return f"{answer.status_code} {answer.text[:200]}".strip()

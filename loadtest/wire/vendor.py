@@ -4,7 +4,7 @@ import secrets
 import time
 from typing import Any
 
-from loadtest.wire.http import Http, Unreachable
+from loadtest.wire.http import Http, Unreachable, problem
 
 
 class Refused(Exception):
@@ -53,15 +53,15 @@ class Vendor:
 
     async def arm(self, plan: dict[str, Any]) -> None:
         """Add rules to the fault plan; raises Refused with every mistake in it."""
-        answer = await self._http.post("/admin/faults", plan)
-        if answer.status == 422:
-            raise Refused(f"the {self.name} service refuses the faults: {answer.problem}")
-        if not answer.ok:
-            raise Unreachable(f"{self.name} POST /admin/faults: {answer.problem}")
+        answer = await self._http.post("/admin/faults", json=plan)
+        if answer.status_code == 422:
+            raise Refused(f"the {self.name} service refuses the faults: {problem(answer)}")
+        if not answer.is_success:
+            raise Unreachable(f"{self.name} POST /admin/faults: {problem(answer)}")
 
     async def disarm(self, rule: str) -> None:
         """Remove the rule of this name; one that is gone already is no error."""
-        await self._http.delete("/admin/faults", {"name": rule})
+        await self._http.delete("/admin/faults", params={"name": rule})
 
     async def rules(self) -> list[str]:
         """Return the names of the armed rules."""
@@ -71,8 +71,8 @@ class Vendor:
     async def reset(self) -> None:
         """Forget everything but the configuration."""
         answer = await self._http.post("/admin/reset")
-        if not answer.ok:
-            raise Unreachable(f"{self.name} POST /admin/reset: {answer.problem}")
+        if not answer.is_success:
+            raise Unreachable(f"{self.name} POST /admin/reset: {problem(answer)}")
 
 
 async def receipts(http: Http, job_id: str) -> list[dict[str, Any]]:

@@ -251,7 +251,7 @@ async def disturbed(client: Client, folder: Path, **how: int) -> AsyncIterator[S
 async def without_a_slot(stack: Stack) -> None:
     """No job begins."""
     async with Http(stack.settings.api_url) as http:
-        assert (await http.put("/slots", {"paused": True})).ok
+        assert (await http.put("/slots", json={"paused": True})).is_success
 
 
 async def run_plan(

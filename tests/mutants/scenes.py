@@ -43,7 +43,7 @@ async def submitted_again(site: Site) -> None:
     for job in jobs:
         body = {name: job[name] for name in ("prompt", "style", "tag")}
         headers = {"Idempotency-Key": keys[job["prompt"]]}
-        await site.api.post("/jobs", body, headers=headers)
+        await site.api.post("/jobs", json=body, headers=headers)
 
 
 async def retried(site: Site) -> None:
@@ -57,7 +57,7 @@ async def ended(site: Site, job_id: str) -> str:
     """The status in which a job has ended."""
 
     async def status() -> str:
-        return str((await site.api.get(f"/jobs/{job_id}")).body["status"])
+        return str((await site.api.get(f"/jobs/{job_id}")).json()["status"])
 
     return await eventually(status, lambda now: now not in ("queued", "running"))
 
@@ -82,7 +82,7 @@ async def _settled(
     """
 
     async def reacted() -> bool:
-        accepted = (await site.mocks["image"].get("/admin/stats")).body["accepted"]
+        accepted = (await site.mocks["image"].get("/admin/stats")).json()["accepted"]
         return accepted > 1 or await look()
 
     with contextlib.suppress(TimeoutError):
@@ -94,7 +94,7 @@ def _clearing(site: Site, job_id: str) -> Look:
     """Whether the job waits until its vendors are clear."""
 
     async def look() -> bool:
-        record = (await site.api.get(f"/jobs/{job_id}/record")).body
+        record = (await site.api.get(f"/jobs/{job_id}/record")).json()
         return "until the vendors are clear" in str(record)
 
     return look
@@ -102,7 +102,7 @@ def _clearing(site: Site, job_id: str) -> Look:
 
 def _draining(site: Site) -> Look:
     async def look() -> bool:
-        slots = (await site.api.get("/slots")).body
+        slots = (await site.api.get("/slots")).json()
         return any(holder["draining"] for holder in slots.get("holders", ()))
 
     return look
@@ -153,7 +153,7 @@ async def semaphore_terminated(site: Site) -> None:
         if (await handle.describe()).run_id == ended:
             # It still answers queries.
             return False
-        slots = (await site.api.get("/slots")).body
+        slots = (await site.api.get("/slots")).json()
         holders = [holder["job_id"] for holder in slots.get("holders", ())]
         return holders == [job_id] and not slots["rebuilding"] and slots["waiting_count"] > 0
 
@@ -198,7 +198,8 @@ async def all_wait(site: Site) -> None:
 
 def _all_others_wait(site: Site, scene: str) -> Look:
     async def waiting() -> bool:
-        return len((await site.api.get("/slots")).body.get("waiting", ())) == SCENES[scene].jobs - 1
+        slots = await site.api.read("/slots")
+        return len(slots.get("waiting", ())) == SCENES[scene].jobs - 1
 
     return waiting
 

@@ -50,7 +50,7 @@ class Site:
         """The jobs in the order of the plan, once the API shows so many."""
 
         async def listed() -> list[dict[str, Any]]:
-            body = (await self.api.get("/jobs")).body
+            body = (await self.api.get("/jobs")).json()
             return list(body["jobs"]) if isinstance(body, dict) else []
 
         found = await eventually(listed, lambda jobs: len(jobs) >= count)
@@ -62,14 +62,14 @@ class Site:
         """The vendor's row of one generation, once there is one that fits."""
 
         async def row() -> dict[str, Any]:
-            found = (await self.mocks[step].get("/admin/ledger", {"external_id": ours})).body
+            found = await self.mocks[step].read("/admin/ledger", {"external_id": ours})
             return dict(found[-1]) if found else {}
 
         return await eventually(row, lambda found: bool(found) and fits(found))
 
     async def hurry(self, step: str) -> None:
         """Let this vendor end what it does, and all that follows, at once."""
-        await self.mocks[step].put("/admin/config", {"speed": 50_000})
+        await self.mocks[step].put("/admin/config", json={"speed": 50_000})
 
 
 Json = Mapping[str, Any]
@@ -191,9 +191,8 @@ async def _fresh(mock: Http, config: dict[str, Any]) -> None:
     """Let a mock forget the mutant before, and its faults."""
     await mock.delete("/admin/faults")
     await mock.post("/admin/reset")
-    answer = await mock.put("/admin/config", config)
-    if not answer.ok:
-        raise RuntimeError(f"{mock.base_url} refuses its configuration: {answer.problem}")
+    answer = await mock.put("/admin/config", json=config)
+    answer.raise_for_status()
 
 
 async def _ready(process: Running) -> None:

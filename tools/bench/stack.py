@@ -81,9 +81,8 @@ class StackUnderTest:
         await self._change({"limit": jobs})
 
     async def _change(self, change: dict[str, Any]) -> None:
-        answer = await self.http.put("/slots", change)
-        if not answer.ok:
-            raise Unreachable(f"PUT /slots: {answer.problem}")
+        answer = await self.http.put("/slots", json=change)
+        answer.raise_for_status()
 
     async def view(self) -> dict[str, Any]:
         """The semaphore's own view; not that of the API."""
@@ -129,7 +128,7 @@ async def _until_ready(url: str) -> None:
     async with Http(url, timeout=2, connections=1) as http:
         while True:
             with contextlib.suppress(Unreachable):
-                if (await http.get("/readyz")).ok:
+                if (await http.get("/readyz")).is_success:
                     return
             await asyncio.sleep(0.1)
 
