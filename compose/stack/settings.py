@@ -170,9 +170,6 @@ class Settings(BaseModel):
     api_bind_address: Address | None = None
     callback_bind_address: Address | None = None
     temporal_address: Annotated[str, AfterValidator(_server)] = "host:1"
-    temporal_tls_client_cert_path: File | None = None
-    temporal_tls_client_key_path: File | None = None
-    temporal_tls_server_ca_cert_path: File | None = None
 
     @property
     def further(self) -> tuple[Service, ...]:
@@ -304,9 +301,6 @@ class Settings(BaseModel):
             # These two are useful only with another server.
             if name.startswith(("TEMPORAL_API_KEY", "TEMPORAL_TLS")):
                 yield self.refused(name, "is only for another server: set TEMPORAL_ADDRESS")
-        pair = ("TEMPORAL_TLS_CLIENT_CERT", "TEMPORAL_TLS_CLIENT_KEY")
-        if len({any(each.startswith(f"{name}_") for each in self.values) for name in pair}) > 1:
-            yield f"{pair[0]}_PATH and {pair[1]}_PATH must both be set"
         unchecked = "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
         if unchecked in on:
             yield self.refused(

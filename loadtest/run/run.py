@@ -5,7 +5,6 @@ import contextlib
 import os
 import platform
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -157,17 +156,6 @@ def environment(server_version: str) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory / 2**30, 1),
         "load_before": round(os.getloadavg()[0], 2),
-        # The commit, as the stack script says, because a container has no git; else git's answer.
-        "code": os.environ.get("GIT_COMMIT") or _described() or "unknown",
+        # The commit, as the stack script says, because a container has no git.
+        "code": os.environ.get("GIT_COMMIT", "unknown"),
     }
-
-
-def _described() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        found = subprocess.run(  # noqa: S603 - from the path
-            command, capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip()

@@ -1,14 +1,12 @@
 """Check this machine and the vendors, with a fix for each finding; start and submit nothing."""
 
 import ipaddress
-import os
 import platform
 import shlex
 import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from compose.stack import checks, docker, machine, modes
 from compose.stack.checks import Finding, Start
@@ -22,9 +20,6 @@ from compose.stack.settings import DEFAULT_BASE_IMAGE, LOOPBACK, Mode, Settings
 from shared.texts import localized
 
 DISK_GIB = 3
-# Share of the disk; with less free space it is soon full.
-DISK_SHARE = 0.05
-MEMORY_GIB = 2
 
 
 def doctor(settings: Settings) -> int:
@@ -69,10 +64,10 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         found = f"others on this machine can read {', '.join(keys)} (mode {mode:o})"
         command = f"chmod 600 {shlex.quote(str(path))}"
         yield Finding(".env", False, found, needed=False, commands=(command,))
-    yield from disk(settings)
-    free = _free_memory() / 2**30
-    fix = f"free {MEMORY_GIB} GiB"
-    yield Finding("memory", free >= MEMORY_GIB, f"{free:.1f} GiB available", fix)
+    folder = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
+    free = shutil.disk_usage(folder).free / 2**30
+    fix = f"free {DISK_GIB} GiB, or move DATA_DIR"
+    yield Finding("disk", free >= DISK_GIB, f"{free:.1f} GiB free", fix)
 
 
 def base_image(settings: Settings) -> Finding:
@@ -85,25 +80,6 @@ def base_image(settings: Settings) -> Finding:
     if wanted == DEFAULT_BASE_IMAGE:
         fix = "make up fetches it, or makes one with mmdebstrap (apt-get install mmdebstrap)"
     return Finding("base image", good=False, found=f"{wanted} is not here", fix=fix, needed=False)
-
-
-def disk(settings: Settings) -> Iterator[Finding]:
-    folder = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
-    usage = shutil.disk_usage(folder)
-    free, share = usage.free / 2**30, usage.free / usage.total
-    fix = f"free {DISK_GIB} GiB, or move DATA_DIR"
-    yield Finding("disk", free >= DISK_GIB, f"{free:.1f} GiB free", fix)
-    fix = "set RETENTION_DAYS, make room, or move DATA_DIR"
-    good = share >= DISK_SHARE
-    yield Finding("share of the disk", good, f"{share:.1%} free", fix, needed=False)
-
-
-def _free_memory() -> float:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        return int(fields["MemAvailable"].split()[0]) * 2**10
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _exposure(settings: Settings) -> Iterator[Finding]:

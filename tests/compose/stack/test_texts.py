@@ -36,7 +36,7 @@ NOT_SAID = {
     "load test",
     "{1}: {2}{3}{4}",
     *("{1} {2}", "{1}: {2}", "{1}, {2}", "{1} ({2})", "{1} {2}  {3}{4}"),
-    *("{1} free", "  {1}  {2} {3} s", "  {1} s  {2} {3} %  {4}", "{1} after {2} s{3}"),
+    *("  {1}  {2} {3} s", "  {1} s  {2} {3} %  {4}", "{1} after {2} s{3}"),
     "{1} of {2}{3} {4} ({5}: {6})",
 }
 # Made of several.
@@ -46,7 +46,7 @@ MADE = {
     *(f"{word}: {{1}} of {{2}} jobs succeeded" for word in ("PASS", "FAIL")),
     *(f"{word}: {{1}} of {{2}} jobs succeeded, at most {{3}} at once" for word in ("PASS", "FAIL")),
     *("stage {1}/{2}, {3} job: {4}", "stage {1}/{2}, {3} jobs: {4}", "{1} job", "{1} jobs"),
-    *("{1} in {2} s", "submitted {1}, at once {2}, {3}", "{1}% free", "wrong settings: {1}"),
+    *("{1} in {2} s", "submitted {1}, at once {2}, {3}", "wrong settings: {1}"),
 }
 
 

@@ -87,21 +87,10 @@ def test_named_base_image_has_no_substitute(
     assert (found.found if found.good else found.fix).startswith(told)
 
 
-@pytest.mark.parametrize(("percent", "verdict"), [(4.9, "-"), (5.0, "ok")])
-def test_nearly_full_disk_is_a_warning(
-    said: Said, monkeypatch: pytest.MonkeyPatch, root: Path, percent: float, verdict: str
-) -> None:
-    total = 1000 * 2**30
-    free = int(total * percent / 100)
-
-    def usage(folder: Path) -> shutil._ntuple_diskusage:
-        # DATA_DIR, or what is there of its path.
-        assert folder == root
-        return shutil._ntuple_diskusage(total, total - free, free)
-
-    monkeypatch.setattr(shutil, "disk_usage", usage)
-    fix = "" if verdict == "ok" else "  ->  set RETENTION_DAYS, make room, or move DATA_DIR"
-    assert said()["share of the disk"] == f"{verdict} {percent:.1f}% free{fix}"
+def test_full_disk_is_reported(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil._ntuple_diskusage(10 * 2**30, 8 * 2**30, 2 * 2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert said()["disk"] == "bad 2.0 GiB free  ->  free 3 GiB, or move DATA_DIR"
 
 
 @pytest.mark.parametrize(
