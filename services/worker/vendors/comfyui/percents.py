@@ -10,8 +10,7 @@ from typing import Any
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.protocol import Event
+from websockets.exceptions import WebSocketException
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +22,6 @@ OPEN_SECONDS = 5.0
 # Pictures on the way may be among the frames; they are read, so that nobody waits for us.
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 MOST_WAITING = 2
-# What a server may send: at once, and further for each second that a socket is open. A fast sampler
-# reports some hundred steps in a second, and a picture with each.
-BURST_FRAMES, FRAMES_PER_SECOND = 5_000, 1_000
-BURST_BYTES, BYTES_PER_SECOND = 32 * 1024 * 1024, 8 * 1024 * 1024
-# The answers to a server's pings that it has not taken.
-MOST_UNTAKEN = 64 * 1024
 # Far beyond what a graph's progress takes.
 MAX_TEXT = 1024 * 1024
 MOST_MEMBERS = 50_000
@@ -86,34 +79,6 @@ class NoRedirects(connect):
         return exc
 
 
-class BoundedConnection(ClientConnection):
-    """A connection that breaks off if the server floods it, pings and empty frames included, or
-    does not read our pongs, because nothing else bounds those."""
-
-    flooded = False
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._since = time.monotonic()
-        self._frames = self._bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._bytes += len(data)
-        seconds = time.monotonic() - self._since
-        self.flooded = (
-            self._frames > BURST_FRAMES + FRAMES_PER_SECOND * seconds
-            or self._bytes > BURST_BYTES + BYTES_PER_SECOND * seconds
-            or self.transport.get_write_buffer_size() > MOST_UNTAKEN
-        )
-        if self.flooded:
-            self.transport.abort()
-
-    def process_event(self, event: Event) -> None:
-        self._frames += 1
-        super().process_event(event)
-
-
 class Progress:
     """The share of a graph's work that is done, by the frames of one prompt."""
 
@@ -154,8 +119,7 @@ class Progress:
 
 
 class _Listener:
-    """Listens while the percent is asked for, and reconnects when the socket closes, unless the
-    server floods it."""
+    """Listens while the percent is asked for, and reconnects when the socket closes."""
 
     def __init__(
         self, address: str, progress: Progress, *, headers: Mapping[str, str], proxy: str | None
@@ -165,19 +129,18 @@ class _Listener:
         self._address = address
         self._headers = headers
         self._proxy = proxy
-        self._given_up = False
         self.task = asyncio.create_task(self._listen())
 
     @property
     def is_over(self) -> bool:
-        return self.task.done() and not self._given_up
+        return self.task.done()
 
     @property
     def _left(self) -> float:
         return self.asked_at + KEPT_SECONDS - time.monotonic()
 
     async def _listen(self) -> None:
-        while self._left > 0 and not self._given_up:
+        while self._left > 0:
             try:
                 async with NoRedirects(
                     self._address,
@@ -188,7 +151,6 @@ class _Listener:
                     compression=None,
                     ping_interval=None,
                     proxy=self._proxy,
-                    create_connection=BoundedConnection,
                 ) as socket:
                     await self._read(socket)
             except (OSError, WebSocketException, TimeoutError) as error:
@@ -196,14 +158,8 @@ class _Listener:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self, socket: ClientConnection) -> None:
-        try:
-            while self._left > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(max(self._left, 0.0)):
-                        frame = await socket.recv()
-                    self.progress.read(frame)
-        except ConnectionClosed:
-            self._given_up = isinstance(socket, BoundedConnection) and socket.flooded
-            if self._given_up:
-                log.warning("the ComfyUI floods its socket: closed it, polling goes on")
-            raise
+        while self._left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(self._left, 0.0)):
+                    frame = await socket.recv()
+                self.progress.read(frame)

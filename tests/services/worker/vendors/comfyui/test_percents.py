@@ -102,11 +102,6 @@ class Server:
     frames: list[str | bytes] = field(default_factory=list)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     closes: bool = False
-    # Bytes that are written behind the frames, again and again while the socket is open; and what
-    # is written before them.
-    flood: bytes = b""
-    first: bytes = b""
-    reads: bool = True
     came: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -118,13 +113,6 @@ class Server:
             with suppress(ConnectionClosed):
                 await socket.send(each)
         self.came.set()
-        if not self.reads:
-            socket.transport.pause_reading()
-        if self.first:
-            socket.transport.write(self.first)
-        while self.flood and not socket.transport.is_closing():
-            socket.transport.write(self.flood)
-            await asyncio.sleep(0)
         if not self.closes:
             await socket.wait_closed()
             self.gone.set()
@@ -225,29 +213,6 @@ async def test_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch, how: str) -
         else:
             await percents.aclose()
         await server.gone.wait()
-
-
-FLOODS: dict[str, dict[str, Any]] = {
-    "pings": {"flood": b"\x89\x00" * 10_000},
-    "pings whose answers are not taken": {"flood": b"\x89\x7d" + b"p" * 125, "reads": False},
-    "empty frames": {"flood": b"\x81\x00" * 10_000},
-    "a message without end": {"flood": b"\x00\x00" * 10_000, "first": b"\x01\x00"},
-    "pictures without end": {"flood": b"\x82\x7e\xff\xff" + bytes(65_535)},
-}
-
-
-@pytest.mark.parametrize("how", FLOODS)
-async def test_flooding_server_is_not_listened_to_again(
-    monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    """Nor is the socket opened again, however often the percent is asked for."""
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
-    async with serving(frames=[states(n3=(10, 20))], **FLOODS[how]) as (server, percents):
-        percents.of(ID)
-        await server.gone.wait()
-        await percents._listeners[ID].task
-        assert [percents.of(ID), percents.of(ID)] == [41, 41]
-        assert len(server.asked) == 1
 
 
 async def test_oversized_frames_close_the_socket_which_is_opened_again(
