@@ -23,7 +23,7 @@ from services.mock_core.clock import Delay, DelaySpec, milliseconds
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented, problem_reply
-from services.mock_core.settings import Called, CallingConfig, MockSettings, called, load
+from services.mock_core.settings import Called, MockSettings, RuntimeConfig, called, load
 
 # The vendor's words, and those of a rule's `match.status`.
 WORDS = {
@@ -54,8 +54,8 @@ class Order(BaseModel):
 
 
 def create_app(settings: SpeechMockSettings) -> FastAPI:
-    config = CallingConfig(speed=settings.mock_speed, seconds=settings.mock_speech_seconds)
-    mock = Mock("speech", settings, config=config, refusal=refuse)
+    config = RuntimeConfig(speed=settings.mock_speed, seconds=settings.mock_speech_seconds)
+    mock = Mock("speech", settings, config=config, refusal=refuse, calls_back=True)
 
     async def make(generation: Generation) -> str:
         name = f"{generation.id}.wav"

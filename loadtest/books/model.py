@@ -257,8 +257,7 @@ class Books:
         for service, body in (self.run.get("faults") or {}).items():
             rules = mapping(body).get("rules")
             for rule in map(mapping, rules if isinstance(rules, list) else ()):
-                effects = map(mapping, rule.get("effects") or [rule])
-                places = tuple(f"{each.get('where')}.{each.get('do')}" for each in effects)
+                places = (f"{rule.get('where')}.{rule.get('do')}",)
                 applies, name = bool(rule.get("applies", True)), str(rule.get("name"))
                 found.append(Rule(service, name, places, applies, rule.get("often")))
         return found

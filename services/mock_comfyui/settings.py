@@ -20,21 +20,13 @@ class ComfyuiSettings(MockSettings):
 class NativeConfig(Part):
     """The server behind the native wire; by default it behaves like a real 0.28.0.
 
-    `interrupt`: the meaning of a prompt_id there; old servers stop whatever runs. `prompt_ids`:
-    whether ours are kept. `sockets`: `stalled` ones get their frames later, `stolen` ones never.
-    `key`: the required value of `X-API-Key` or `Authorization: Bearer`. `view`: the file itself, or
-    a signed address at `signed_base`, which may be another name of this server. `write_seconds`:
-    nominal seconds in which a file is written; meanwhile half of it is served.
+    `sockets`: `stolen` ones get no frames. `key`: the required value of `X-API-Key` or
+    `Authorization: Bearer`. `format`: that of the pictures of `SaveImage`.
     """
 
     version: Literal["0.28.0", "0.3.64"] = "0.28.0"
-    interrupt: Literal["by-id", "global"] = "by-id"
-    prompt_ids: Literal["kept", "ignored"] = "kept"
-    sockets: Literal["live", "stalled", "stolen"] = "live"
+    sockets: Literal["live", "stolen"] = "live"
     key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    view: Literal["file", "signed"] = "file"
-    signed_base: Annotated[str, Field(pattern=r"^(https?://[^\s/]+)?$", max_length=255)] = ""
-    write_seconds: Annotated[float, Field(ge=0, le=10_000_000)] = 0.0
     format: Literal["png", "jpeg", "webp"] = "png"
 
     @property

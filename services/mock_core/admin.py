@@ -128,13 +128,6 @@ async def get_verdict(mock: TheMock) -> dict[str, Any]:
     return {**verdict, "callbacks_pending": mock.sender.pending}
 
 
-@router.get("/trace/plan")
-async def get_trace_plan(mock: TheMock) -> dict[str, Any]:
-    """The trace as a plan without chance: armed before the same jobs, it injects the same
-    faults."""
-    return mock.plan.traced_plan()
-
-
 @router.get("/trace")
 async def get_trace(mock: TheMock) -> dict[str, Any]:
     """Every injected fault, oldest first."""

@@ -29,8 +29,6 @@ from shared.http.hosts import PROCESS_HEADER, listed
 Hook = Callable[[], Awaitable[None]]
 MEBIBYTE = 1024 * 1024
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-# Large, because a plan without chance has a rule for each injected fault.
-PLAN_LIMIT = Limit(4 * MEBIBYTE, values=200_000)
 
 _health = APIRouter(tags=["health"])
 
@@ -96,7 +94,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.limits = {**limits, "/admin/faults": PLAN_LIMIT, "/": Limit(MEBIBYTE)}
+    app.limits = {**limits, "/": Limit(MEBIBYTE)}
     app.hosts = listed(mock.settings.allowed_hosts)
     app.state.mock = mock
     problems.install(app, shapes)

@@ -5,20 +5,18 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from services.mock_core.broken import dripped
 from services.mock_core.client import SECONDS, http_client
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.ledger import DeliveryAttempt, Generation, Ledger
-from services.mock_core.settings import CallbackPolicy
 
 Body = dict[str, Any]
 
@@ -46,9 +44,9 @@ class Delivery:
     # Damaged on purpose: a refusal by the receiver counts as an answer, too.
     bent: bool = False
     content_type: str = "application/json"
-    schedule: tuple[float, ...] | None = None
-    heed: bool | None = None
-    drip: tuple[float, int] | None = None
+    # Seconds before each attempt; with `heed` the first 2xx ends it.
+    schedule: tuple[float, ...] = (0.0,)
+    heed: bool = True
     # (wait after the end was reported, longest wait for that)
     after_poll: tuple[float, float] | None = None
     delivery_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
@@ -60,12 +58,11 @@ class Delivery:
 
 
 class CallbackSender:
-    """Sends callbacks. `wording` makes a generation's body, and `policy` may change at any time."""
+    """Sends callbacks; `wording` makes a generation's body. The vendor documents no retries."""
 
     def __init__(
         self, plan: FaultPlan, clock: Clock, *, ledger: Ledger, count: Callable[[str], None]
     ) -> None:
-        self.policy = CallbackPolicy()
         self.wording = Wording(lambda _: {}, lambda body, *_: body, lambda body: body)
         # Called after every attempt, with its answer.
         self.attempted: Callable[[Generation], None] = lambda _: None
@@ -114,7 +111,7 @@ class CallbackSender:
     def _write(self, delivery: Delivery, hits: tuple[Hit, ...]) -> None:
         """Write the body, and let faults change its content, bytes, address and speed."""
         body = self.wording.describe(delivery.generation)
-        enveloped = self.policy.form == "envelope"
+        enveloped = False
         other = self._ledger.other(delivery.generation) if hits else None
         for hit in hits:
             match hit.name:
@@ -140,9 +137,6 @@ class CallbackSender:
                 case "callback.wrong-type":
                     delivery.content_type = hit["content_type"]
                     delivery.mark("wrong type", bent=True)
-                case "callback.drip":
-                    delivery.drip = (hit["seconds"], hit["drops"])
-                    delivery.mark("dripped", bent=True)
                 case "callback.resend":
                     delivery.schedule, delivery.heed = hit["schedule"], hit["heed"]
                 case "callback.delay":
@@ -216,16 +210,15 @@ class CallbackSender:
                 del self._last[delivery.generation]
 
     async def _follow_schedule(self, delivery: Delivery) -> None:
-        heed = self.policy.heed if delivery.heed is None else delivery.heed
         answered = False
-        for pause in delivery.schedule or self.policy.schedule:
+        for pause in delivery.schedule:
             if pause:
                 await self._clock.sleep(pause)
             attempt = await self._attempt(delivery)
             # Retries after the first attempt delay no other callback.
             self._tried(delivery)
             answered = answered or attempt.good
-            if attempt.good and heed:
+            if attempt.good and delivery.heed:
                 break
         self._count("answered" if answered else "unanswered")
 
@@ -243,16 +236,12 @@ class CallbackSender:
         )
         delivery.generation.delivery_attempts.append(attempt)
         self._count("sent")
-        signed = self.policy.sign(delivery.delivery_id, delivery.body)
-        headers = {"Content-Type": delivery.content_type, **signed}
-        content: bytes | AsyncIterator[bytes] = delivery.body
-        if delivery.drip is not None:
-            seconds, drops = delivery.drip
-            content = dripped(delivery.body, self._clock, seconds=seconds, drops=drops)
-            headers["Content-Length"] = str(len(delivery.body))
+        headers = {"Content-Type": delivery.content_type}
         try:
-            async with asyncio.timeout(None if delivery.drip else SECONDS):
-                reply = await self._client.post(delivery.url, content=content, headers=headers)
+            async with asyncio.timeout(SECONDS):
+                reply = await self._client.post(
+                    delivery.url, content=delivery.body, headers=headers
+                )
             attempt.reply = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             attempt.error = type(error).__name__

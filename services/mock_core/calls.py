@@ -16,7 +16,6 @@ from services.mock_core.mock import Mock
 from services.mock_core.problems import Problem
 from shared.http.problems import Shape
 
-_WORD = re.compile(r"(?:^|\s)#([\w.-]{1,64})")
 _PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html>"
 
 
@@ -28,13 +27,9 @@ def base_url(request: Request) -> str:
 def requested(
     request: Request, mock: Mock, *, id_: str, external_id: str | None, prompt: str, style: str = ""
 ) -> Generation:
-    """Return the request of a submit.
-
-    Its tag is the header `X-Mock-Tag`, else the first `#word` of the prompt; its token is the
-    caller's fencing token, if there is one.
-    """
+    """Return the request of a submit; its token is the caller's fencing token, if it has one."""
     job, attempt = mock.jobs.find(external_id, prompt)
-    word, token = _WORD.search(prompt), request.headers.get("x-slot-token", "")
+    token = request.headers.get("x-slot-token", "")
     return Generation(
         id=id_,
         external_id=external_id,
@@ -42,7 +37,6 @@ def requested(
         attempt=attempt,
         prompt=prompt,
         style=style,
-        tag=request.headers.get("x-mock-tag", "")[:64] or (word[1] if word else ""),
         base_url=base_url(request),
         token=int(token) if token.isdecimal() and len(token) < 19 else None,
     )
@@ -61,7 +55,7 @@ async def disturb_request(hits: Iterable[Hit], clock: Clock, *, shape: Shape) ->
                 return shape(status, hit["code"], hit["message"], headers)
             case "submit.reset" | "poll.reset":
                 return ResetResponse()
-            case "submit.hang" | "poll.hang" | "result.hang":
+            case "submit.hang" | "poll.hang":
                 if hit["seconds"] is None:
                     return HungResponse()
                 await clock.sleep(hit["seconds"])
@@ -163,8 +157,6 @@ def view_of(generation: Generation, now: float) -> View:
                 if percent >= hit["at"] and generation.regressed < hit["polls"]:
                     generation.regressed += 1
                     view.state, view.percent = State.QUEUED, hit["to"]
-            case "progress.freeze" if runs:
-                view.percent = min(percent, hit["at"])
             case "progress.absurd" if runs:
                 view.percent = hit["percent"]
             case "progress.unknown-state" if runs:
@@ -204,7 +196,6 @@ async def look_up(
     return await disturb_reply(hits, mock.clock, reply=reply(generation, view), shape=shape)
 
 
-_DAY = 86_400.0
 # No file has a size of more digits.
 _RANGE = re.compile(r"bytes= *(\d{0,18})-(\d{0,18}) *", re.ASCII)
 # Keep the first bytes, so that the file still has its type.
@@ -220,9 +211,6 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
         raise Problem(404, "not_found", detail=f"no file {name}")
     hits = mock.plan.hits(Where.RESULT, file.generation) if file.generation is not None else ()
     age = mock.clock.now() - file.made_at
-    if age > mock.config.result_days * _DAY:
-        mock.fetched_late.add(name)
-        raise Problem(404, "expired", detail=f"{name} has been cleared")
     for hit in hits:
         if hit.name == "result.redirect":
             return Response(status_code=hit["status"], headers={"Location": hit["to"]})
@@ -233,7 +221,7 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
     instead = await disturb_request(hits, mock.clock, shape=mock.refusal)
     if instead is not None:
         return instead
-    body, media_type = file.body, file.media_type
+    body = file.body
     for hit in hits:
         match hit.name:
             case "result.truncate":
@@ -242,11 +230,7 @@ async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Resp
                 body = b""
             case "result.corrupt":
                 body = body[:_HEAD] + body[_HEAD:].translate(_OTHER_BYTES)
-            case "result.swap":
-                body = mock.files.another(name) or body
-            case "result.wrong-type":
-                media_type = hit["content_type"]
-    reply = _ranged(body, media_type, range_header)
+    reply = _ranged(body, file.media_type, range_header)
     reply = await disturb_reply(hits, mock.clock, reply=reply, shape=mock.refusal)
     for hit in hits:
         if hit.name == "result.reset":

@@ -19,7 +19,7 @@ from services.mock_core.ledger import DeliveryAttempt, Generation, JobIndex, Led
 
 RESTARTED = "the service was restarted"
 _KEPT = (
-    *("id", "external_id", "attempt", "prompt", "style", "tag", "base_url", "token"),
+    *("id", "external_id", "attempt", "prompt", "style", "base_url", "token"),
     *("callback_url", "error", "charged", "units", "vanished", "accepted", "started", "finished"),
     *("updated", "file_name", "sha256", "source_sha256", "shows", "source_shows"),
 )
@@ -136,19 +136,6 @@ class FileStore:
     def names(self) -> list[str]:
         """Return every file that exists, in memory or on disk."""
         return [*self._files, *(name for name in self._on_disk if name not in self._files)]
-
-    def remove(self, name: str) -> None:
-        """Remove a file from memory and disk."""
-        self._drop(name)
-        if self._disk is not None:
-            self._disk.path(name).unlink(missing_ok=True)
-            self._on_disk.pop(name, None)
-
-    def another(self, name: str) -> bytes | None:
-        """Return the body of the newest other file of the same kind."""
-        ending = name.rpartition(".")[2]
-        others = (key for key in reversed(self._files) if key != name and key.endswith(ending))
-        return next((self._files[key].body for key in others), None)
 
     def clear(self) -> None:
         self._files.clear()

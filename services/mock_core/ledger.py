@@ -23,12 +23,12 @@ class Job:
     key: str
     number: int
     accepted: int = 0
-    # What the rules have counted: events by rule and fault, and whether a rule strikes its life.
-    counts: dict[tuple[int, str], int] = field(default_factory=dict)
+    # The events that each rule has counted.
+    counts: dict[int, int] = field(default_factory=dict)
 
-    def count(self, what: tuple[int, str]) -> int:
+    def count(self, rule: int) -> int:
         """Return the number, from 1, of the present event."""
-        number = self.counts[what] = self.counts.get(what, 0) + 1
+        number = self.counts[rule] = self.counts.get(rule, 0) + 1
         return number
 
 
@@ -118,7 +118,6 @@ class Generation:
     attempt: int
     prompt: str
     style: str
-    tag: str
     base_url: str
     token: int | None = None
     callback_url: str | None = None

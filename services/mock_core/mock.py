@@ -14,7 +14,7 @@ from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.files import Disk, FileStore
 from services.mock_core.ledger import JobIndex, Ledger
 from services.mock_core.runner import Runner
-from services.mock_core.settings import CallingConfig, MockSettings, RuntimeConfig
+from services.mock_core.settings import MockSettings, RuntimeConfig
 from shared.http.problems import Shape
 
 _JOURNAL_ROWS = 5_000
@@ -35,6 +35,7 @@ class Mock:
         *,
         config: RuntimeConfig,
         refusal: Shape,
+        calls_back: bool = False,
     ) -> None:
         self.service, self.settings = service, settings
         self.config, self.refusal = config, refusal
@@ -67,7 +68,6 @@ class Mock:
         self.disk = Disk(settings.data_dir / "mocks" / service) if on_disk else None
         self.clock = Clock(settings.mock_speed)
         self.files = FileStore(_FILE_BYTES, self.clock, self.disk)
-        calls_back = isinstance(config, CallingConfig)
         points = frozenset(Where) - (set() if calls_back else {Where.CALLBACK})
         self.plan = FaultPlan(
             service, points=points, seed=settings.mock_seed, clock=self.clock, keep=keep
@@ -108,8 +108,6 @@ class Mock:
         self.config = config
         self.clock.set_speed(config.speed)
         self.runner.seconds = config.seconds
-        if isinstance(config, CallingConfig):
-            self.sender.policy = config.callbacks
         for heed in self.on_configure:
             heed()
 

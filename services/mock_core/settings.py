@@ -1,13 +1,10 @@
 """Settings and logs of both mocks; a bad setting ends the start with one line and status 2."""
 
-import base64
-import binascii
 import json
 import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -76,7 +73,6 @@ class RuntimeConfig(Part):
 
     speed: Annotated[float, Field(gt=0, le=1_000_000)]
     seconds: Delay
-    result_days: Annotated[float, Field(gt=0)] = 30.0
 
     def changed(self, changes: Mapping[str, Any]) -> "RuntimeConfig":
         """Return a copy with these members changed; raise a validation error that names each
@@ -95,52 +91,6 @@ class RuntimeConfig(Part):
             raise RequestValidationError(
                 [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
             ) from error
-
-
-def _secret(value: str) -> str:
-    try:
-        key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
-    except binascii.Error as error:
-        raise ValueError("must be base64, with or without whsec_ before it") from error
-    if len(key) < 16:
-        raise ValueError("needs at least 16 bytes")
-    return value
-
-
-Pause = Annotated[float, Field(ge=0, le=10_000_000)]
-Secret = Annotated[str, AfterValidator(_secret)]
-
-
-class CallbackPolicy(Part):
-    """`schedule` has the nominal seconds before each try; with `heed` the first 2xx ends it.
-
-    The vendor documents neither; one try is the default.
-    """
-
-    schedule: Annotated[tuple[Pause, ...], Field(min_length=1, max_length=50)] = (0.0,)
-    heed: bool = True
-    form: Literal["flat", "envelope"] = "flat"
-    signing_secret: Secret | None = None
-
-    def sign(self, delivery_id: str, body: bytes) -> dict[str, str]:
-        """Return Standard Webhooks' headers; none without a secret."""
-        # Imported here for the same reason.
-        from standardwebhooks.webhooks import Webhook
-
-        if self.signing_secret is None:
-            return {}
-        now = datetime.now(UTC)
-        return {
-            "webhook-id": delivery_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(self.signing_secret).sign(delivery_id, now, body.decode()),
-        }
-
-
-class CallingConfig(RuntimeConfig):
-    """The configuration of a service that sends callbacks."""
-
-    callbacks: CallbackPolicy = CallbackPolicy()
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)

@@ -11,14 +11,14 @@ from services.mock_core.settings import called
 from services.mock_kling import native
 from services.mock_kling.routes import refuse, router
 from services.mock_kling.settings import KlingConfig, KlingSettings, config_of
-from services.mock_kling.tasks import WORDING, WORDS, Account, units
+from services.mock_kling.tasks import WORDING, WORDS, units
 from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
 
 
 def create_app(settings: KlingSettings) -> FastAPI:
     config = KlingConfig(speed=settings.mock_speed, seconds=settings.mock_video_seconds)
-    mock = Mock("video", settings, config=config, refusal=refuse)
+    mock = Mock("video", settings, config=config, refusal=refuse, calls_back=True)
     maker = VideoMaker(mock.files, hosts=called(settings.mock_picture_hosts))
     mock.runner.make = maker.make
 
@@ -40,8 +40,5 @@ def create_app(settings: KlingSettings) -> FastAPI:
         on_stop=(maker.close,),
         now=lambda: time.time() + config_of(mock).clock_skew,
     )
-    app.state.tokens = native.TokenCheck(mock.clock)
-    app.state.account = Account()
     app.state.callback_hosts = called(settings.mock_callback_hosts)
-    app.add_exception_handler(native.EarlyResponse, native.early_response)
     return app

@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections import OrderedDict
 from typing import Annotated, Any, Literal
 
 import jwt
@@ -11,89 +10,49 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.calls import base_url, look_up
-from services.mock_core.clock import Clock
 from services.mock_core.mock import TheMock
 from services.mock_core.problems import in_words_of
 from services.mock_kling.routes import BAD_MEMBER, Url, order, refused, resolve
-from services.mock_kling.settings import KlingConfig, config_of
-from services.mock_kling.tasks import FIRST_MODEL, MODELS, Account, created, refusal, task_body
+from services.mock_kling.settings import config_of
+from services.mock_kling.tasks import FIRST_MODEL, MODELS, created, packs, refusal, task_body
 from services.mock_kling.video import BadPicture, check, decode
 
 PREFIXES = ("/v1/", "/account/")
 WRONG, EMPTY, INVALID, NOT_YET_VALID, EXPIRED = 1000, 1001, 1002, 1003, 1004
-BAD_BODY, NO_METHOD, NO_RESOURCE, TOO_FAST = 1200, 1202, 1203, 1302
-_KEPT = 1_000
-_BLOCKED = 446
-_PAGE = "<html><head><title>Kling AI</title></head><body></body></html>"
+BAD_BODY, NO_METHOD, NO_RESOURCE = 1200, 1202, 1203
 _requests = itertools.count(1)
 
 
-class TokenCheck:
-    """Check tokens; a token's remaining life is measured at its first use, and then passes in
-    nominal time."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        # token -> nominal time of its end
-        self._ends: OrderedDict[str, float] = OrderedDict()
-
-    def check(self, header: str | None, config: KlingConfig) -> None:
-        """Raise a Problem for an Authorization header that the vendor refuses."""
-        kind, _, token = (header or "").partition(" ")
-        if not header or kind.lower() != "bearer":
-            raise refused(INVALID if header else EMPTY)
-        is_elsewhere = config.address == "other-region"
-        token = token.strip()
-        # Not a JWT.
-        if token.count(".") != 2:
-            if token != config.api_key or is_elsewhere:
-                raise refused(INVALID, "api key not found")
-            return
-        try:
-            # Its times are judged below, by another clock.
-            times = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
-            claims = jwt.decode(token, config.secret_key, algorithms=["HS256"], options=times)  # type: ignore[arg-type]
-        except jwt.InvalidSignatureError:
-            raise refused(WRONG) from None
-        except (jwt.InvalidTokenError, ValueError):
-            raise refused(INVALID) from None
-        if claims.get("iss") != config.access_key or is_elsewhere:
-            raise refused(WRONG)
-        begins, ends = claims.get("nbf", 0), claims.get("exp")
-        if any(isinstance(it, bool) or not isinstance(it, int | float) for it in (begins, ends)):
-            raise refused(INVALID)
-        if begins > time.time() + config.clock_skew:
-            raise refused(NOT_YET_VALID)
-        if token not in self._ends:
-            self._ends[token] = self._clock.now() + float(ends or 0) - time.time()
-            if len(self._ends) > _KEPT:
-                self._ends.popitem(last=False)
-        if self._clock.now() + config.clock_skew >= self._ends[token]:
-            raise refused(EXPIRED)
-
-
-class EarlyResponse(Exception):
-    """Another reply than the API's; `reply` is sent unchanged."""
-
-    def __init__(self, reply: Response) -> None:
-        super().__init__()
-        self.reply = reply
-
-
-async def early_response(_: Request, error: Exception) -> Response:
-    """Send the answer that replaces the API."""
-    assert isinstance(error, EarlyResponse)  # noqa: S101 - registered for this type only
-    return error.reply
-
-
 async def authorized(request: Request, mock: TheMock) -> None:
-    """Refuse unknown callers before the body is read."""
-    config = config_of(mock)
-    if config.address in ("page", "blocked"):
-        status = 200 if config.address == "page" else _BLOCKED
-        raise EarlyResponse(Response(_PAGE, status, media_type="text/html"))
-    tokens: TokenCheck = request.app.state.tokens
-    tokens.check(request.headers.get("authorization"), config)
+    """Refuse unknown callers before the body is read; raise a Problem."""
+    config, header = config_of(mock), request.headers.get("authorization")
+    kind, _, token = (header or "").partition(" ")
+    if not header or kind.lower() != "bearer":
+        raise refused(INVALID if header else EMPTY)
+    token = token.strip()
+    # Not a JWT.
+    if token.count(".") != 2:
+        if token != config.api_key:
+            raise refused(INVALID, "api key not found")
+        return
+    try:
+        # Its times are judged below, by another clock.
+        times = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        claims = jwt.decode(token, config.secret_key, algorithms=["HS256"], options=times)  # type: ignore[arg-type]
+    except jwt.InvalidSignatureError:
+        raise refused(WRONG) from None
+    except (jwt.InvalidTokenError, ValueError):
+        raise refused(INVALID) from None
+    if claims.get("iss") != config.access_key:
+        raise refused(WRONG)
+    begins, ends = claims.get("nbf", 0), claims.get("exp", 0)
+    if any(isinstance(it, bool) or not isinstance(it, int | float) for it in (begins, ends)):
+        raise refused(INVALID)
+    now = time.time() + config.clock_skew
+    if begins > now:
+        raise refused(NOT_YET_VALID)
+    if now >= ends:
+        raise refused(EXPIRED)
 
 
 def _reply(code: int | str, message: str, request: str = "") -> dict[str, Any]:
@@ -198,12 +157,6 @@ def _picture(image: str) -> str | bytes:
 async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
     """One task, by `task_id` or `external_task_id`."""
     base, task = base_url(request), mock.ledger.find(any_id)
-    if task is not None and task.id != any_id:
-        # By the caller's id, as far as the vendor can.
-        look = config_of(mock).look_up
-        age = time.time() - (task.accepted or 0.0)
-        if not look.by_external_id or age < mock.clock.to_real(look.lag):
-            task = None
     return await look_up(
         mock, task, reply=lambda it, view: succeed(task_body(it, view, base)), shape=refuse
     )
@@ -211,16 +164,12 @@ async def query_task(request: Request, mock: TheMock, any_id: str) -> Response:
 
 @router.get("/account/costs", responses=ERRORS)
 async def costs(
-    request: Request,
     mock: TheMock,
     start_time: Annotated[int, Query(ge=0, le=10**14)],
     end_time: Annotated[int, Query(ge=0, le=10**14)],
 ) -> Response:
-    """The resource pack; at most one request a second, and figures that lag 12 hours."""
+    """The resource pack."""
     if end_time < start_time:
         return refuse(None, BAD_MEMBER, "end_time lies before start_time", {})
-    account: Account = request.app.state.account
-    if not account.may_ask(mock.clock.now()):
-        return refuse(None, TOO_FAST, None, {})
-    packs = account.packs(mock.ledger, mock.clock)
-    return succeed({"code": 0, "msg": "success", "resource_pack_subscribe_infos": packs})
+    listed = packs(mock.ledger)
+    return succeed({"code": 0, "msg": "success", "resource_pack_subscribe_infos": listed})

@@ -1,9 +1,7 @@
 """The contract's video wire, and what the vendor refuses on either wire, with which code."""
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
-import httpx
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
@@ -139,8 +137,6 @@ CODES: dict[int, tuple[int, str]] = {
 }
 _BY_STATUS = {400: 1200, 401: 1000, 403: 1103, 404: 1203, 429: 1302, 503: 5001, 504: 5002}
 BAD_MEMBER = DUPLICATE = 1201
-POOL_FULL = 1303
-_INSIDE = (".localhost", ".local", ".internal", ".localdomain")
 
 
 def resolve(status: int | None, code: int | str | None) -> tuple[int, int | str, str]:
@@ -181,36 +177,16 @@ async def order(
 
     Raises a Problem (1201) if the callback address is not allowed.
     """
-    if callback_url is not None:
-        if config_of(mock).public_callbacks and not _is_public(callback_url):
-            raise refused(BAD_MEMBER, "callback_url is not a public address")
-        if not may_call(callback_url, request.app.state.callback_hosts):
-            reason = "the callback_url's host is not in MOCK_CALLBACK_HOSTS"
-            raise refused(BAD_MEMBER, reason)
+    hosts = request.app.state.callback_hosts
+    if callback_url is not None and not may_call(callback_url, hosts):
+        raise refused(BAD_MEMBER, "the callback_url's host is not in MOCK_CALLBACK_HOSTS")
     wanted = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)
     wanted.callback_url, wanted.image_source, wanted.detail = callback_url, image, detail
 
     def order_refusal(wanted: Generation) -> Response | None:
-        config = config_of(mock)
         known = mock.ledger.by_external(wanted.external_id or "")
-        if known is not None and config.duplicates == "first":
-            return reply(known)
-        if known is not None and config.duplicates == "reject":
-            return shape(None, DUPLICATE, "external_task_id is already in use", {})
-        if config.places and mock.ledger.in_flight >= config.places:
-            return shape(None, POOL_FULL, None, {})
-        return None
+        if known is None or config_of(mock).duplicates == "accept":
+            return None
+        return shape(None, DUPLICATE, "external_task_id is already in use", {})
 
     return await submit(mock, wanted, reply=reply, admission=order_refusal, shape=shape)
-
-
-def _is_public(address: str) -> bool:
-    """True if the name looks public; nothing is resolved."""
-    try:
-        host = httpx.URL(address).host
-    except (httpx.InvalidURL, ValueError):
-        return False
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host.rstrip(".") and not host.rstrip(".").endswith(_INSIDE)

@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic_settings import NoDecode
 
 from services.mock_core.clock import Delay, DelaySpec
-from services.mock_core.settings import Called, CallingConfig, MockSettings, Part, Port
+from services.mock_core.settings import Called, MockSettings, Port, RuntimeConfig
 
 if TYPE_CHECKING:
     from services.mock_core.mock import Mock
@@ -25,37 +25,18 @@ DEFAULT_SECRET_KEY = "mock-secret-key-of-thirty-two-characters"  # noqa: S105
 DEFAULT_API_KEY, DEFAULT_ACCESS_KEY = "api-key-kling-mock", "mock-access-key"
 
 Key = Annotated[str, Field(min_length=1, max_length=255)]
-# Who answers at this address: the API, that of a region without these keys, a web site, or a host
-# that refuses every caller.
-Address = Literal["right", "other-region", "page", "blocked"]
 
 
-class LookUp(Part):
-    """How the vendor's own wire finds a task by the caller's id.
-
-    `lag`: nominal seconds after acceptance before it is found.
-    """
-
-    by_external_id: bool = True
-    lag: Annotated[float, Field(ge=0, le=1e9)] = 0.0
-
-
-class KlingConfig(CallingConfig):
+class KlingConfig(RuntimeConfig):
     """The configuration of the service.
 
-    `duplicates`: the answer to a second submit of one external_task_id, which the vendor does not
-    document. `places`: how many tasks may be open before 1303; 0: any number. `clock_skew`: seconds
-    by which the clock that checks tokens and dates replies is ahead. The keys are those of the
-    vendor's own wire: an API key, and two keys of a JWT. `public_callbacks`: refuse addresses that
-    only this machine or its network has.
+    `duplicates`: what is done with a second submit of one external_task_id, which the vendor does
+    not document. `clock_skew`: seconds by which the clock that checks tokens and dates replies is
+    ahead. The keys are those of the vendor's own wire: an API key, and two keys of a JWT.
     """
 
-    duplicates: Literal["reject", "first", "accept"] = "reject"
-    places: Annotated[int, Field(ge=0, le=100_000)] = 0
-    look_up: LookUp = LookUp()
-    public_callbacks: bool = False
+    duplicates: Literal["reject", "accept"] = "reject"
     clock_skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
-    address: Address = "right"
     api_key: Key = DEFAULT_API_KEY
     access_key: Key = DEFAULT_ACCESS_KEY
     secret_key: Annotated[str, Field(min_length=32, max_length=255)] = DEFAULT_SECRET_KEY

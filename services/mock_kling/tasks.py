@@ -8,7 +8,7 @@ from typing import Any
 
 from services.mock_core.callbacks import Wording
 from services.mock_core.calls import View
-from services.mock_core.clock import Clock, milliseconds
+from services.mock_core.clock import milliseconds
 from services.mock_core.ledger import Generation, State
 
 FIRST_MODEL = "kling-v1"
@@ -102,40 +102,23 @@ WORDING = Wording(
 )
 _PACK_UNITS = 1_000_000.0
 _PACK_SECONDS = 365 * 86_400
-_LAG_SECONDS = 12 * 3600
+_OPENED_AT = time.time()
 
 
-class Account:
-    """The account and its one pack, opened when the mock starts."""
-
-    def __init__(self) -> None:
-        self._asked_at = float("-inf")
-        self._opened_at = time.time()
-
-    def may_ask(self, now: float) -> bool:
-        """True at most once in a nominal second."""
-        if now - self._asked_at < 1:
-            return False
-        self._asked_at = now
-        return True
-
-    def packs(self, rows: Iterable[Generation], clock: Clock) -> list[dict[str, Any]]:
-        """Return the pack as the vendor reports it, without what was spent in the last 12 hours."""
-        known_until = time.time() - clock.to_real(_LAG_SECONDS)
-        spent = sum(
-            float(units(row)) for row in rows if (row.finished or known_until) <= known_until
-        )
-        opened = milliseconds(self._opened_at)
-        return [
-            {
-                "resource_pack_name": "Mock video pack",
-                "resource_pack_id": "mock-pack-1",
-                "resource_pack_type": "decreasing_total",
-                "total_quantity": _PACK_UNITS,
-                "remaining_quantity": _PACK_UNITS - spent,
-                "purchase_time": opened,
-                "effective_time": opened,
-                "invalid_time": milliseconds(self._opened_at + _PACK_SECONDS),
-                "status": "online",
-            }
-        ]
+def packs(rows: Iterable[Generation]) -> list[dict[str, Any]]:
+    """Return the account's one pack as the vendor reports it, opened when the mock starts; the real
+    figures lag by hours."""
+    opened = milliseconds(_OPENED_AT)
+    return [
+        {
+            "resource_pack_name": "Mock video pack",
+            "resource_pack_id": "mock-pack-1",
+            "resource_pack_type": "decreasing_total",
+            "total_quantity": _PACK_UNITS,
+            "remaining_quantity": _PACK_UNITS - sum(float(units(row)) for row in rows),
+            "purchase_time": opened,
+            "effective_time": opened,
+            "invalid_time": milliseconds(_OPENED_AT + _PACK_SECONDS),
+            "status": "online",
+        }
+    ]

@@ -20,7 +20,6 @@ from tests.services.mock_core.serving import Json
 from tests.services.worker.graphs.examples import WITHOUT_MODELS
 from tests.workflow.pipeline import Pipeline, pipeline
 
-# A token's half an hour is over at once where the mock's clock runs much faster than it does here.
 KLING: Json = {"video_api": "kling", "kling_api_key": DEFAULT_API_KEY}
 SIGNED: Json = {
     "video_api": "kling",

@@ -62,7 +62,7 @@ def show(settings: Settings) -> None:
         (
             service.name,
             str(rule["name"]),
-            ", ".join(f"{each['where']}.{each['do']}" for each in rule.get("effects") or [rule]),
+            f"{rule['where']}.{rule['do']}",
             str(rule["fired"]),
         )
         for service, answer in answers.items()

@@ -103,15 +103,7 @@ _REFUSE: dict[str, Any] = {
 # Without `seconds` the request stays open until the caller goes away.
 _HANG: dict[str, Any] = {"seconds": (Delay | None, None)}
 _LATE: dict[str, Any] = {"seconds": (Delay, DelaySpec("fixed", 30))}
-_DRIP: dict[str, Any] = {
-    "seconds": (Delay, DelaySpec("fixed", 1000)),
-    "drops": (_whole(2, 1000), 10),
-}
 _CUT: dict[str, Any] = {"keep": (Annotated[float, Field(ge=0, lt=1)], 0.5)}
-_TYPE: dict[str, Any] = {
-    "content_type": (Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$")], "text/html")
-}
-
 # Those of one point in the order of the documentation.
 _TABLE: dict[str, Callable[[str], Kind]] = {
     "submit.refuse": _kind("answers with an error; nothing is accepted", **_REFUSE),
@@ -165,10 +157,6 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
         to=_percent(0),
         polls=(_whole(1, 1_000_000), 1),
     ),
-    "progress.freeze": _kind(
-        "the reported percentage stays at `at` until the end",
-        at=_percent(99),
-    ),
     "progress.absurd": _kind(
         "the reported percentage is invalid",
         percent=(int | float | str | None, 250),
@@ -194,15 +182,16 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
         to=(_Address, _HERE),
         status=(Literal[301, 302, 303, 307, 308], 302),
     ),
-    "result.hang": _kind("the file is never sent, or 504 after `seconds`", **_HANG),
     "result.delay": _kind("the file is sent late", **_LATE),
-    "result.drip": _kind("the file is sent in drops over `seconds`", **_DRIP),
+    "result.drip": _kind(
+        "the file is sent in drops over `seconds`",
+        seconds=(Delay, DelaySpec("fixed", 1000)),
+        drops=(_whole(2, 1000), 10),
+    ),
     "result.reset": _kind("the connection is reset in the middle of the file"),
     "result.truncate": _kind("the file is cut to a share, as if it were whole", **_CUT),
     "result.empty": _kind("the file is empty"),
     "result.corrupt": _kind("the file has the right length and wrong bytes"),
-    "result.swap": _kind("the file of another job is sent"),
-    "result.wrong-type": _kind("the file has another content type", **_TYPE),
     "callback.lose": _kind("the callback is never sent"),
     "callback.repeat": _kind(
         "the callback is sent several times",
@@ -231,8 +220,10 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
         bytes=(_whole(1, 16_000_000), 300_000),
     ),
     "callback.garbage": _kind("the body is not JSON"),
-    "callback.wrong-type": _kind("the body has another content type", **_TYPE),
-    "callback.drip": _kind("the body is sent in drops over `seconds`", **_DRIP),
+    "callback.wrong-type": _kind(
+        "the body has another content type",
+        content_type=(Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$")], "text/html"),
+    ),
     # Nominal seconds before each attempt; `heed` ends the schedule at the first 2xx.
     "callback.resend": _kind(
         "the callback is sent again on a schedule that heeds or ignores the reply",

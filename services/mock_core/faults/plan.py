@@ -1,4 +1,4 @@
-"""The armed plan: the faults that meet an event, and their trace, which repeats exactly as a plan.
+"""The armed plan: the faults that meet an event, and their trace.
 
 A rule decides by the seed, its name, the job and the attempt, so order and parallelism change
 nothing.
@@ -6,9 +6,9 @@ nothing.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import count
 from typing import Any
 
 from services.mock_core.clock import Clock, DelaySpec, SeededRandom, rfc3339
@@ -17,13 +17,13 @@ from services.mock_core.faults.rules import Rule, number_test, text_matcher
 from services.mock_core.ledger import Generation
 
 _serials = count(1)
-_TEXTS = ("prompt", "style", "tag", "id", "external_id")
+_TEXTS = ("prompt", "style", "id", "external_id")
 
 
 class ArmedRule:
     def __init__(self, rule: Rule, *, name: str, seed: int, clock: Clock) -> None:
         self.rule, self.name = rule, name
-        self.faults = rule.faults()
+        self.fault = rule.fault()
         self._share, self._hit, self._time = (
             SeededRandom(seed, name, purpose) for purpose in ("share", "hit", "time")
         )
@@ -37,10 +37,8 @@ class ArmedRule:
         self._nth = number_test(match.nth)
         self._attempts = number_test(often.attempts)
         self._events = number_test(f"1-{often.first}" if often.first else often.events)
-        self._per = {
-            where: often.per or ("attempt" if where in (Where.START, Where.PROGRESS) else "event")
-            for where in Where
-        }
+        is_early = self.fault.kind.where in (Where.START, Where.PROGRESS)
+        self._per = often.per or ("attempt" if is_early else "event")
         self.rearm()
 
     def rearm(self) -> None:
@@ -58,48 +56,38 @@ class ArmedRule:
 
     def fits_service(self, service: str, points: frozenset[Where]) -> bool:
         """True if this service has a point for the rule, because one plan may go to both mocks."""
-        kinds = (fault.kind for fault in self.faults)
-        return self.rule.service in (None, service) and any(
-            kind.where in points and kind.service in (None, service) for kind in kinds
+        kind = self.fault.kind
+        return (
+            kind.where in points
+            and self.rule.service in (None, service)
+            and kind.service in (None, service)
         )
 
     def concerns(self, generation: Generation) -> bool:
         """True if the rule matches the job; this never changes for a generation."""
         match, job = self.rule.match, generation.job
         return (
-            match.key in (None, job.key)
-            and self._nth(job.number)
+            self._nth(job.number)
             and self._attempts(generation.attempt)
             and all(fits(getattr(generation, member) or "") for member, fits in self._texts)
             and (match.share is None or self._share.number(job.key) < match.share)
         )
 
-    def count(self, fault: Fault, generation: Generation, status: str | None) -> int:
+    def count(self, generation: Generation, status: str | None) -> int:
         """Return this event's number among those of the job that match the rule; 0 if it does not
         match."""
-        if fault.kind.where is Where.CALLBACK and self.rule.match.status not in (None, status):
+        if self.fault.kind.where is Where.CALLBACK and self.rule.match.status not in (None, status):
             return 0
-        return generation.job.count((self.serial, fault.kind.name))
+        return generation.job.count(self.serial)
 
-    def strikes(self, fault: Fault, generation: Generation, event: int) -> bool:
+    def strikes(self, generation: Generation, event: int) -> bool:
         if not self._events(event):
             return False
-        if len(self.faults) > 1:
-            return self._strikes_life(generation)
-        where = fault.kind.where
-        key = (generation.job.key, generation.attempt, where, event)
-        parts = key[: {"job": 1, "attempt": 2, "event": 4}[self._per[where]]]
+        key = (generation.job.key, generation.attempt, self.fault.kind.where, event)
+        parts = key[: {"job": 1, "attempt": 2, "event": 4}[self._per]]
         happens = not self._rests() and self._happens(*parts)
         self._hits += happens
         return happens
-
-    def _strikes_life(self, generation: Generation) -> bool:
-        """Decide once for the whole life, so that all faults of the rule meet the same jobs."""
-        counts, decision = generation.job.counts, (self.serial, "struck")
-        if decision not in counts:
-            counts[decision] = not self._rests() and self._happens(generation.job.key)
-            self._hits += counts[decision]
-        return bool(counts[decision])
 
     def _rests(self) -> bool:
         begins = self.rule.after.seconds
@@ -110,8 +98,9 @@ class ArmedRule:
         probability = self.rule.often.probability
         return probability >= 1 or self._hit.number(*parts) < probability
 
-    def hit(self, fault: Fault, generation: Generation, event: int) -> Hit:
+    def hit(self, generation: Generation, event: int) -> Hit:
         self.fired += 1
+        fault = self.fault
         key, attempt = generation.job.key, generation.attempt
         quantile = self._time.number(key, attempt, fault.kind.where, event)
         drawn = {
@@ -157,25 +146,8 @@ class Injected:
         given = self.hit.fault.members
         return {name: self.hit[name] for name, value in given if value != fields[name].default}
 
-    def exact_rule(self, events: Iterable[int]) -> dict[str, Any]:
-        """Return a rule without chance that injects the same at these events of the job."""
-        rule, key = self.rule.rule, self.generation.job.key
-        match, attempts = rule.match.status, rule.often.attempts
-        # As `1-1,3-7`: the difference between a number and its place is the same within a span.
-        places = groupby(enumerate(sorted(set(events))), lambda it: it[1] - it[0])
-        spans = [[number for _, number in span] for _, span in places]
-        often = {"events": ",".join(f"{span[0]}-{span[-1]}" for span in spans)}
-        return {
-            "note": f"by {self.rule.name}: {self.generation.prompt[:80]}",
-            "match": {"key": key, **({} if match is None else {"status": match})},
-            "where": str(self.hit.fault.kind.where),
-            "do": self.hit.fault.kind.do,
-            "with": self.exact_members(),
-            "often": {**often, **({} if attempts is None else {"attempts": attempts})},
-        }
 
-
-Found = dict[str, list[tuple[ArmedRule, Fault]]]
+Found = dict[str, list[ArmedRule]]
 
 
 class FaultPlan:
@@ -256,62 +228,40 @@ class FaultPlan:
     ) -> tuple[Hit, ...]:
         """Return the faults that meet this event of this generation, in the plan's order."""
         found: list[Hit] = []
-        for rule, fault in self._armed_for(generation).get(where, ()):
-            event = rule.count(fault, generation, status)
-            if event and rule.strikes(fault, generation, event):
-                hit = rule.hit(fault, generation, event)
+        for rule in self._armed_for(generation).get(where, ()):
+            event = rule.count(generation, status)
+            if event and rule.strikes(generation, event):
+                hit = rule.hit(generation, event)
                 self.injected += 1
                 noted = (self.injected, time.time(), rule, hit, generation)
                 self._trace.append(Injected(*noted, event=event, status=status))
-                self.on_hit(fault)
+                self.on_hit(rule.fault)
                 found.append(hit)
         return tuple(found)
 
     def trace(self) -> list[dict[str, Any]]:
         return [row.row() for row in self._trace]
 
-    def traced_plan(self) -> dict[str, Any]:
-        """Return a plan without probabilities that injects the same faults into the same jobs."""
-        grouped: dict[str, tuple[Injected, list[int]]] = {}
-        for row in self._trace:
-            parts = (row.rule.serial, row.hit.name, row.generation.job.key, row.exact_members())
-            grouped.setdefault(repr(parts), (row, []))[1].append(row.event)
-        return {
-            "seed": self.seed,
-            "rules": [
-                {"name": f"replay-{number}", "service": self.service, **row.exact_rule(events)}
-                for number, (row, events) in enumerate(grouped.values(), 1)
-            ],
-        }
-
     def _armed_for(self, generation: Generation) -> Found:
         """Find the rules once per generation and version of the plan, because polls must stay
         cheap."""
         if generation.rules_version != self._version:
-            keys = (None, generation.job.key)
-            rules = [rule for key in keys for rule in self._by_key.get(key, ())]
             found: Found = {}
-            for rule in sorted(rules, key=self._fitting.__getitem__):
-                for fault in rule.faults if rule.concerns(generation) else ():
-                    found.setdefault(fault.kind.where, []).append((rule, fault))
+            for rule in self._fitting:
+                if rule.concerns(generation):
+                    found.setdefault(rule.fault.kind.where, []).append(rule)
             generation.rules, generation.rules_version = found, self._version
         return generation.rules
 
     def _index(self) -> None:
-        """Index the rules by job, because an exact plan has thousands, each for one job."""
         self._version += 1
-        self._fitting = {
-            rule: place
-            for place, rule in enumerate(self._rules)
-            if rule.fits_service(self.service, self._points)
-        }
-        self._by_key: dict[str | None, list[ArmedRule]] = {}
-        for rule in self._fitting:
-            self._by_key.setdefault(rule.rule.match.key, []).append(rule)
+        self._fitting = [
+            rule for rule in self._rules if rule.fits_service(self.service, self._points)
+        ]
 
 
 def _free_name(rule: Rule, taken: dict[str, ArmedRule]) -> str:
-    kind = rule.faults()[0].kind
+    kind = rule.fault().kind
     stem = f"{kind.where}-{kind.do}"
     number = 1
     while (name := stem if number == 1 else f"{stem}-{number}") in taken:

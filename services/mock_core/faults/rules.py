@@ -24,39 +24,8 @@ from shared.http.mistakes import MOST, member_of, sentence_of
 
 # The services that a rule may name, beside one that a mock of another vendor adds.
 SERVICES = "image,video"
-MAX_RULES = 10_000
-# Of one rule.
-MAX_VALUES = 500
+MAX_RULES = 1000
 _PLAN_MEMBERS = {"rules", "preset", "seed"}
-_NEVER_ACCEPTED = {"submit.refuse", "submit.reset", "submit.hang"}
-_NEVER_A_RESULT = {
-    *("start.fail", "start.out-of-memory", "start.never-start", "start.stick", "start.vanish"),
-}
-# Two of one group in one rule contradict each other.
-EXCLUSIVE = (
-    {"submit.refuse", "submit.reset", "submit.hang", "submit.lose-reply", "submit.accept-late"},
-    {"submit.lose-reply", "submit.reply-after-callback"},
-    {"submit.accept-late", "submit.reply-after-callback"},
-    _NEVER_A_RESULT,
-    {"poll.refuse", "poll.reset", "poll.hang", "poll.forget", "poll.garbage"},
-    {"poll.garbage", "poll.truncate"},
-    {"progress.unknown-state", "progress.relapse"},
-    {"result.refuse", "result.reset", "result.hang", "result.truncate", "result.empty"},
-    {"result.refuse", "result.redirect", "result.expire", "result.corrupt", "result.swap"},
-    {"result.empty", "result.corrupt", "result.swap", "result.drip"},
-    {"result.reset", "result.drip"},
-    {"callback.unknown-job", "callback.other-job"},
-    {"callback.garbage", "callback.truncate", "callback.oversize"},
-    {"callback.garbage", "callback.envelope"},
-    {"callback.hold", "callback.after-poll"},
-)
-# After one of the first nothing is left that one of the second (by prefix of its name) could
-# disturb.
-_IMPOSSIBLE = (
-    (_NEVER_ACCEPTED, ("start.", "poll.", "progress.", "result.", "callback.")),
-    (_NEVER_A_RESULT, ("result.", "progress.no-url", "progress.relapse")),
-    ({"callback.lose"}, ("callback.",)),
-)
 
 
 class PlanRequest(NamedTuple):
@@ -98,9 +67,6 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
             break
         name = item.get("name") if isinstance(item, dict) else None
         label = name if isinstance(name, str) else f"#{index + 1}"
-        if _values(item) > MAX_VALUES:
-            wrong(label, "", f"It holds more than {MAX_VALUES} values.")
-            continue
         try:
             rules.append(Rule.model_validate(item, context={"services": services}))
         except ValidationError as error:
@@ -114,17 +80,6 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
         reported = (f"rule {it['rule'] or '-'}: {it['field']}: {it['message']}" for it in found)
         raise Problem(422, "bad_fault_plan", detail=" ".join(reported), errors=found)
     return PlanRequest(rules, body.get("seed"))
-
-
-def _values(item: Any) -> int:
-    """Count the values of a rule, up to the limit."""
-    ahead, count = [item], 0
-    while ahead and count <= MAX_VALUES:
-        value = ahead.pop()
-        count += 1
-        if isinstance(value, dict | list):
-            ahead.extend(value.values() if isinstance(value, dict) else value)
-    return count + len(ahead)
 
 
 def _numbers(value: object) -> object:
@@ -171,10 +126,8 @@ class Match(Part):
 
     prompt: Pattern | None = None
     style: Pattern | None = None
-    tag: Pattern | None = None
     id: Pattern | None = None
     external_id: Pattern | None = None
-    key: Pattern | None = None
     nth: Numbers | None = None
     share: Annotated[float, Field(gt=0, le=1)] | None = None
     status: Literal["processing", "succeed", "failed"] | None = None
@@ -207,36 +160,23 @@ class Until(Part):
     seconds: Annotated[float, Field(gt=0)] | None = None
 
 
-class Effect(Part):
-    """What happens at one point of the life."""
-
-    where: Where
-    do: Do
-    with_: With = Field({}, alias="with")
-
-
 class Rule(Part):
-    """One rule: either `where` and `do` (and `with`), or `effects` that span the life of a job."""
+    """What happens (`where`, `do`, `with`) to which jobs, how often, and when."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
     service: ServiceName | None = None
     note: Annotated[str, Field(max_length=500)] = ""
     match: Match = Match()
-    where: Where | None = None
-    do: Do | None = None
-    with_: Annotated[With | None, Field(alias="with")] = None
-    effects: Annotated[tuple[Effect, ...], Field(max_length=20)] = ()
+    where: Where
+    do: Do
+    with_: With = Field({}, alias="with")
     often: Often = Often()
     after: After = After()
     until: Until = Until()
 
-    def faults(self) -> tuple[Fault, ...]:
-        """The fault of each effect."""
-        effects = [(effect.where, effect.do, effect.with_) for effect in self.effects]
-        if not effects and self.where is not None and self.do is not None:
-            effects = [(self.where, self.do, self.with_ or {})]
-        found = ((KINDS[f"{where}.{do}"], members) for where, do, members in effects)
-        return tuple(Fault(kind, kind.members.model_validate(members)) for kind, members in found)
+    def fault(self) -> Fault:
+        kind = KINDS[f"{self.where}.{self.do}"]
+        return Fault(kind, kind.members.model_validate(self.with_))
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -254,31 +194,11 @@ class Rule(Part):
         return self
 
     def _contradictions(self) -> Iterator[tuple[str, str]]:
-        if self.effects and (self.where or self.do or self.with_ is not None):
-            yield "effects", "Give either effects, or where and do."
-        elif not self.effects and self.where is None:
-            yield "where", "It is missing: one of " + ", ".join(Where)
-        elif not self.effects and self.do is None:
-            yield "do", "It is missing."
-        kinds = [fault.kind for fault in self.faults()]
-        names = sorted(kind.name for kind in kinds)
-        calls_back = any(kind.where is Where.CALLBACK for kind in kinds)
-        if len(set(names)) < len(names):
-            yield "effects", "The same effect twice."
-        for group in EXCLUSIVE:
-            both = sorted(group & set(names))
-            if len(both) > 1:
-                yield "effects", f"{' and '.join(both)} contradict each other."
-        for earlier, later in _IMPOSSIBLE:
-            first = [name for name in names if name in earlier]
-            idle = [name for name in names if name.startswith(later) and name not in earlier]
-            if first and idle:
-                yield "effects", f"After {first[0]} nothing is left for {', '.join(idle)}."
+        kind, calls_back = self.fault().kind, self.where is Where.CALLBACK
         if self.service == "image" and calls_back:
             yield "where", "The image service sends no callbacks."
-        for kind in kinds:
-            if self.service and kind.service not in (None, self.service):
-                yield "do", f"The {self.service} service has no {kind.name}."
+        if self.service and kind.service not in (None, self.service):
+            yield "do", f"The {self.service} service has no {kind.name}."
         if self.match.status is not None and not calls_back:
             yield "match.status", "Only callbacks have it."
         if self.often.first is not None and self.often.events is not None:

@@ -35,7 +35,6 @@ def make_generation(job: Job | None = None, *, attempt: int = 1, **members: Any)
         "attempt": attempt,
         "prompt": "cat",
         "style": "",
-        "tag": "",
         "base_url": "http://mock",
         **members,
     }

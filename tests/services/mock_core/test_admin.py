@@ -81,10 +81,12 @@ async def test_journal_is_searched_newest_first(image_mock: Service) -> None:
     assert await image_mock.json("/admin/journal?status=500") == []
 
 
-async def test_change_of_one_member_keeps_the_others(video_mock: Service) -> None:
-    await video_mock.http.put("/admin/config", json={"callbacks": {"heed": False}})
-    reply = await video_mock.http.put("/admin/config", json={"callbacks": {"form": "envelope"}})
-    assert (reply.json()["callbacks"]["heed"], reply.json()["seconds"]) == (False, "70")
+async def test_change_of_one_member_keeps_the_others(image_mock: Service) -> None:
+    await image_mock.configure(native={"sockets": "stolen"})
+    await image_mock.configure(native={"format": "webp"})
+    found = await image_mock.json("/admin/config")
+    assert (found["native"]["sockets"], found["native"]["format"]) == ("stolen", "webp")
+    assert found["seconds"] == "30"
 
 
 @pytest.mark.parametrize("seconds", ["uniform:10,20", 5, "lognormal:30,0.2"])
@@ -120,7 +122,7 @@ async def test_times_in_the_ledger_are_utc_with_microseconds(image_mock: Service
 SUBMIT, FAULTS, CONFIG = "POST /video/submit", "PUT /admin/faults", "PUT /admin/config"
 POLL, REFUSE = {"where": "poll", "do": "hang"}, {"where": "submit", "do": "refuse"}
 ORDER, COUNTED = ["prompt", "duration"], ["match.nth", "often.first"]
-CONFIGURED = ["speed", "callbacks.form", "colour"]
+CONFIGURED = ["speed", "duplicates", "colour"]
 
 
 @pytest.mark.parametrize(
@@ -133,12 +135,12 @@ CONFIGURED = ["speed", "callbacks.form", "colour"]
         (SUBMIT, b"{", ["body"]),
         (SUBMIT, b"", ["body"]),
         (SUBMIT, b"\xff", ["body"]),
-        (FAULTS, {"effects": [POLL, {"do": 3}]}, ["effects[1].where", "effects[1].do"]),
+        (FAULTS, {"rules": [POLL, {"do": 3}]}, ["where", "do"]),
         (FAULTS, {**REFUSE, "match": {"nth": "x"}, "often": {"first": 0}}, COUNTED),
         (FAULTS, {"rules": [], "\ud800": 1}, ["body"]),
         (FAULTS, {**REFUSE, "with": {"message": "\ud800"}}, ["body"]),
         (FAULTS, {**REFUSE, "until": {"seconds": float("inf")}}, ["body"]),
-        (CONFIG, {"speed": 0, "callbacks": {"form": "round"}, "colour": "red"}, CONFIGURED),
+        (CONFIG, {"speed": 0, "duplicates": "keep", "colour": "red"}, CONFIGURED),
         (CONFIG, {"seconds": "x"}, ["seconds"]),
     ],
 )
@@ -182,7 +184,6 @@ async def test_large_body_is_refused_cheaply(video_mock: Service) -> None:
         ("POST /v1/videos/image2video", KEYS),
         (FAULTS, KEYS),
         (FAULTS, b'{"rules":[' + b"0," * 9_000 + b"0]}"),
-        (FAULTS, b'{"effects":[' + b"{}," * 90_000 + b"{}]}"),
     ):
         problem = await _refused_cheaply(video_mock, call, body, most=5_000)
         assert len(problem.get("errors", [])) <= MOST
@@ -204,7 +205,7 @@ async def test_values_without_a_json_form_get_into_no_list(image_mock: Service) 
         reply = await image_mock.http.post("/prompt", content=body, headers=JSON)
         assert reply.status_code == 500
         assert reply.headers["content-type"] == "text/plain; charset=utf-8"
-        for path in ("/queue", "/history", "/admin/ledger"):
+        for path in ("/queue", "/admin/ledger"):
             assert (await image_mock.http.get(path)).status_code == 200
 
 

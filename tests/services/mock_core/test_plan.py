@@ -1,4 +1,4 @@
-"""The plan in force: the same seed strikes the same jobs, and its trace plays again."""
+"""The plan in force: the same seed strikes the same jobs, and any order."""
 
 import asyncio
 import random
@@ -34,10 +34,6 @@ _rules = st.lists(
             {"where": "callback", "do": "repeat", "often": {"probability": 0.3, "per": "job"}},
             {"where": "poll", "do": "reset", "often": {"probability": 0.3, "first": 3}},
             {"where": "result", "do": "truncate", "match": {"share": 0.5}},
-            {
-                "effects": [{"where": "start", "do": "slow"}, {"where": "callback", "do": "lose"}],
-                "often": {"probability": 0.5},
-            },
         ]
     ),
     min_size=1,
@@ -88,19 +84,17 @@ def test_probability_is_approximate_and_depends_on_the_seed() -> None:
     [
         ({"prompt": "*cat*"}, True),
         ({"prompt": "dog"}, False),
-        ({"tag": "night"}, True),
-        ({"tag": "day"}, False),
         ({"external_id": "job-x.*"}, True),
         ({"id": "vendor-?"}, True),
         ({"id": "x*"}, False),
         ({"nth": 1}, True),
         ({"nth": "2-"}, False),
-        ({"prompt": "*cat*", "tag": "day"}, False),
+        ({"prompt": "*cat*", "nth": 2}, False),
     ],
 )
 def test_rules_select_their_jobs(match: Raw, fits: bool) -> None:
     plan = make_plan({**LOSE, "match": match})
-    members = {"prompt": "a cat", "tag": "night", "id": "vendor-1", "external_id": "job-x.video.1"}
+    members = {"prompt": "a cat", "id": "vendor-1", "external_id": "job-x.video.1"}
     assert bool(_event(plan, Where.CALLBACK, make_job(), 1, **members)) is fits
 
 
@@ -150,25 +144,6 @@ def test_window_opens_and_closes_by_the_vendors_clock() -> None:
         assert bool(_event(plan, Where.CALLBACK, job, 1)) is strikes
 
 
-def test_one_rule_covers_the_whole_life_of_a_job() -> None:
-    plan = make_plan(
-        {
-            "effects": [
-                {"where": "start", "do": "slow"},
-                {"where": "poll", "do": "delay"},
-                {"where": "callback", "do": "lose"},
-            ],
-            "often": {"probability": 0.5},
-        }
-    )
-    met = set()
-    for n in range(40):
-        job = make_job(f"p{n}")
-        points = (Where.START, Where.POLL, Where.CALLBACK)
-        met.add(tuple(bool(_event(plan, where, job, 1)) for where in points))
-    assert met == {(True, True, True), (False, False, False)}
-
-
 PLAN: list[Json] = [
     {"where": "submit", "do": "refuse", "with": {"code": 1302}, "often": {"probability": 0.3}},
     {"where": "submit", "do": "lose-reply", "with": {"how": "500"}, "often": {"probability": 0.2}},
@@ -197,8 +172,8 @@ async def _live(service: Service, number: int, admission: asyncio.Semaphore) -> 
             await service.http.get(f"/video/status/{external_id}")
 
 
-async def _run(plan: Json, *, at_once: int) -> tuple[set[tuple[Any, ...]], Json]:
-    """What was injected, and the plan that would do it again."""
+async def _run(plan: Json, *, at_once: int) -> set[tuple[Any, ...]]:
+    """What was injected."""
     async with running(kling()) as service:
         reply = await service.http.put("/admin/faults", json=plan)
         assert reply.status_code == 200, reply.text
@@ -206,16 +181,12 @@ async def _run(plan: Json, *, at_once: int) -> tuple[set[tuple[Any, ...]], Json]
         await asyncio.gather(*(_live(service, number, admission) for number in range(JOBS)))
         await service.quiet()
         rows = (await service.json("/admin/trace"))["rows"]
-        exact = await service.json("/admin/trace/plan")
     names = ("where", "do", "job_key", "attempt", "event", "status")
-    return {(*(row[name] for name in names), str(row["with"])) for row in rows}, exact
+    return {(*(row[name] for name in names), str(row["with"])) for row in rows}
 
 
 async def test_same_seed_injects_the_same_at_any_parallelism() -> None:
     plan = {"rules": PLAN, "seed": 11}
-    one, exact = await _run(plan, at_once=1)
-    many, _ = await _run(plan, at_once=JOBS)
+    one = await _run(plan, at_once=1)
     assert {row[1] for row in one} == {"refuse", "lose-reply", "slow", "fail", "lose"}
-    assert one == many
-    again, _ = await _run(exact, at_once=JOBS)
-    assert again == one
+    assert one == await _run(plan, at_once=JOBS)

@@ -1,11 +1,8 @@
 """Every way a callback goes wrong, as its receiver sees it."""
 
-import base64
-import json
 from collections.abc import Callable
 
 import pytest
-from standardwebhooks.webhooks import Webhook
 
 from tests.services.mock_core.serving import Json, Receiver, Service
 from tests.services.mock_kling.client import TASK, end, finish, submit
@@ -55,7 +52,6 @@ def _is_for_an_invented_job(receiver: Receiver) -> bool:
             "",
             lambda it: it.headers[0]["content-type"] == "text/html",
         ),
-        ([_callback("drip", {"seconds": 50, "drops": 5})], "processing succeed", None),
     ],
     ids=lambda it: it[0]["do"] if isinstance(it, list) else "",
 )
@@ -158,13 +154,15 @@ async def test_repeated_on_a_schedule(
     assert (await video_mock.json("/admin/verdict"))["ok"]
 
 
-async def test_manner_is_configurable(video_mock: Service, receiver: Receiver) -> None:
+async def test_callback_in_an_envelope_is_changed_inside_and_may_stay_unanswered(
+    video_mock: Service, receiver: Receiver
+) -> None:
     receiver.status = 503
-    await video_mock.configure(callbacks={"schedule": [0, 5]})
     # What is inside is changed first, in whatever order the rules stand.
     await video_mock.arm(
         _callback("envelope"),
         _callback("contradict", **SUCCESS),
+        _callback("resend", {"schedule": [0, 5]}, **SUCCESS),
         _callback("lose", match={"status": "processing"}),
     )
     await finish(video_mock, receiver)
@@ -177,17 +175,3 @@ async def test_manner_is_configurable(video_mock: Service, receiver: Receiver) -
     assert [it["status"] for it in verdict["callbacks_unanswered"]] == ["succeed"]
     notes = [call["note"] for call in (await video_mock.row(TASK))["callbacks"]]
     assert notes == ["lost by callback-lose", "contradict", "contradict"]
-
-
-async def test_secret_signs_and_without_one_nothing_is_signed(
-    video_mock: Service, receiver: Receiver
-) -> None:
-    secret = f"whsec_{base64.b64encode(b'n' * 24).decode()}"
-    signed: Json = {"form": "envelope", "signing_secret": secret}
-    for number, policy in enumerate(({}, signed)):
-        await video_mock.configure(callbacks=policy)
-        await submit(video_mock, receiver, external_task_id=f"j-{number}.1")
-        await video_mock.quiet()
-        raw, headers = receiver.raw[-1], receiver.headers[-1]
-        assert ("webhook-signature" in headers) is ("data" in json.loads(raw)) is bool(policy)
-    assert Webhook(secret).verify(raw, headers) == json.loads(raw)

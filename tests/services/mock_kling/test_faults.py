@@ -178,23 +178,6 @@ async def test_vanished_in_the_middle(video_mock: Service) -> None:
     assert (await submit(video_mock)).status_code == 202
 
 
-async def test_one_rule_for_the_whole_life(video_mock: Service, receiver: Receiver) -> None:
-    effects = [
-        rule("submit.lose-reply", {"how": "500"}),
-        rule("progress.freeze", {"at": 10}),
-        rule("result.empty"),
-        rule("callback.contradict"),
-    ]
-    await video_mock.arm({"match": {"tag": "cursed"}, "effects": effects})
-    assert (await submit(video_mock, receiver, prompt="#cursed")).status_code == 500
-    body = await end(video_mock)
-    assert (await video_mock.http.get(body["video_url"])).content == b""
-    await video_mock.quiet()
-    assert receiver.words == ["failed", "failed"]
-    healthy = await submit(video_mock, external_task_id="job-2.video.1")
-    assert healthy.status_code == 202
-
-
 ONCE = {"first": 1}
 
 
@@ -230,17 +213,6 @@ async def test_status_goes_backwards(video_mock: Service) -> None:
     assert told.count(("submitted", 5)) == 1
 
 
-async def test_percent_freezes_and_the_job_still_ends(video_mock: Service) -> None:
-    await video_mock.arm(rule("progress.freeze", {"at": 20}), SLOWLY)
-    await submit(video_mock)
-    told = set()
-    while (body := await video_mock.json(STATUS))["status"] != "succeed":
-        told.add(body["percent"])
-        if 20 in told:
-            await video_mock.hurry()
-    assert max(told) == 20
-
-
 async def test_absurd_percentage_and_unknown_state(video_mock: Service) -> None:
     odd = rule("progress.unknown-state", {"word": "reviewing"})
     for percent in (250, -5, "many", None):
@@ -256,11 +228,11 @@ async def test_absurd_percentage_and_unknown_state(video_mock: Service) -> None:
 
 async def test_success_with_a_late_or_missing_address(video_mock: Service) -> None:
     await video_mock.arm(
-        rule("progress.no-url", {"seconds": LONG}, match={"tag": "later"}),
-        rule("progress.no-url", match={"tag": "never"}),
+        rule("progress.no-url", {"seconds": LONG}, match={"prompt": "later"}),
+        rule("progress.no-url", match={"prompt": "never"}),
     )
-    await submit(video_mock, prompt="#later")
-    await submit(video_mock, prompt="#never", external_task_id="never.1")
+    await submit(video_mock, prompt="later")
+    await submit(video_mock, prompt="never", external_task_id="never.1")
     for any_id in (TASK, "never.1"):
         body = await end(video_mock, any_id)
         assert (body["status"], "video_url" in body) == ("succeed", False)
@@ -281,15 +253,13 @@ async def test_restart_forgets_ids_and_still_serves_the_file(video_mock: Service
 
 
 async def test_damaged_files(video_mock: Service) -> None:
-    await create(video_mock, external_task_id="o.1")
-    other = (await video_mock.http.get((await end(video_mock, "o.1"))["video_url"])).content
     await submit(video_mock)
     url = (await end(video_mock))["video_url"]
     whole = (await video_mock.http.get(url)).content
 
     async def under(do: str, members: Json | None = None) -> httpx.Response:
         await video_mock.arm(rule(f"result.{do}", members))
-        return await video_mock.http.get(url, timeout=0.2 if do == "hang" else 60)
+        return await video_mock.http.get(url, timeout=60)
 
     for members, status in (({}, 404), ({"status": 403}, 403), ({"code": 5000}, 500)):
         assert (await under("refuse", members)).status_code == status
@@ -299,26 +269,14 @@ async def test_damaged_files(video_mock: Service) -> None:
     corrupt = (await under("corrupt")).content
     assert (len(corrupt), corrupt[:16]) == (len(whole), whole[:16])
     assert corrupt != whole
-    assert (await under("swap")).content == other != whole
-    page = await under("wrong-type")
-    assert page.headers["content-type"].startswith("text/html")
-    assert page.content == whole
     moved = await under("redirect")
     assert moved.status_code == 302
     assert moved.headers["location"].startswith("http://169.254.169.254/")
     assert (await under("drip", {"seconds": 50, "drops": 5})).content == whole
-    for do, error in (("reset", httpx.ReadError), ("hang", httpx.ReadTimeout)):
-        with pytest.raises((error, httpx.RemoteProtocolError)):
-            await under(do)
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        await under("reset")
     for seconds, late in ((0, 0), (1, 1)):
         gone = await under("expire", {"seconds": seconds, "status": 410})
         assert (gone.status_code, gone.json()["code"]) == (410, "expired")
         verdict = await video_mock.json("/admin/verdict")
         assert (verdict["ok"], len(verdict["fetched_after_expiry"])) == (not late, late)
-
-
-async def test_results_expire_after_their_days(video_mock: Service) -> None:
-    await submit(video_mock)
-    url = (await end(video_mock))["video_url"]
-    await video_mock.configure(result_days=1e-9)
-    assert (await video_mock.http.get(url)).json()["code"] == "expired"

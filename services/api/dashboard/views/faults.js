@@ -112,7 +112,6 @@ export class FaultsView {
   }
 
   #line({ mock, rule }) {
-    const effects = rule.effects ?? [rule];
     const path = `/console/${mock}/faults?name=${encodeURIComponent(rule.name)}`;
     const remove = button(t("Clear"), () => this.#change(() => call("DELETE", path)), {
       "aria-label": t("Clear {name}", { name: rule.name }),
@@ -120,8 +119,8 @@ export class FaultsView {
     return card(COLUMNS, [
       el("span", { title: JSON.stringify(rule) }, rule.name),
       t(MOCKS[mock]),
-      effects.map((effect) => effect.where).join(", "),
-      effects.map((effect) => effect.do).join(", "),
+      rule.where,
+      rule.do,
       whomOf(rule),
       oftenOf(rule),
       `${rule.fired}${rule.spent ? t(", used up") : ""}`,

@@ -143,7 +143,7 @@ def picture(body: bytes) -> Answer:
 
 # Of `/object_info` of a real server; its one checkpoint is that of the documented graph.
 KINDS: dict[str, Json] = json.loads(
-    Path("services/mock_comfyui/prompts/catalogue.json")
+    Path("services/mock_comfyui/catalogue.json")
     .read_text(encoding="utf-8")
-    .replace("$checkpoints", "v1-5-pruned-emaonly-fp16.safetensors")
+    .replace("mock.safetensors", "v1-5-pruned-emaonly-fp16.safetensors")
 )

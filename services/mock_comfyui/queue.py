@@ -1,14 +1,12 @@
-"""The native wire's view of the work: waiting, running and ended prompts, and their events."""
+"""The native wire's view of the work: waiting, running and ended prompts."""
 
 import asyncio
 import itertools
 import logging
 from typing import Any, NamedTuple
 
-from services.mock_comfyui.folders import wipe_temp
-from services.mock_comfyui.prompts.tasks import NodeCache, Task
-from services.mock_comfyui.queue.events import Hub, RunEvents
-from services.mock_comfyui.queue.run import Interrupted, NodeFailed, PromptRun, Saver, Vanished
+from services.mock_comfyui.pictures import ImageMaker
+from services.mock_comfyui.run import Hub, Interrupted, NodeFailed, PromptRun, Task, Vanished
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock
 from services.mock_core.runner import PlannedRun
@@ -30,20 +28,16 @@ class Kept(NamedTuple):
 class PromptQueue:
     """Prompts of the native wire, one after another."""
 
-    def __init__(self, mock: Mock, saver: Saver) -> None:
-        self.nodes = saver.nodes
-        self._saver = saver
+    def __init__(self, mock: Mock, maker: ImageMaker) -> None:
         self.hub = Hub()
-        self.cache = NodeCache()
         # By prompt id; an id that runs again keeps its place, and has the later end.
         self.history: dict[str, Kept] = {}
         self.running: Task | None = None
         self.history_lag = HISTORY_LAG
         # Waiting prompts, in order of arrival.
         self.pending: list[Task] = []
-        self._mock, self._runner = mock, mock.runner
-        # Of the prompts, in order of arrival; a refused one uses one up as well.
         self.numbers = itertools.count()
+        self._mock, self._maker, self._runner = mock, maker, mock.runner
         self._filled = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
@@ -80,9 +74,9 @@ class PromptQueue:
         """Stop the running prompt of this id at its next step, or drop the first that waits."""
         return self.interrupt(prompt_id) or self.drop(prompt_id)
 
-    def interrupt(self, prompt_id: str | None) -> bool:
+    def interrupt(self, prompt_id: str) -> bool:
         """Ask the running prompt to end, if it has this id."""
-        if self.running is None or prompt_id not in (None, self.running.id):
+        if self.running is None or prompt_id != self.running.id:
             return False
         self.running.interrupted.set()
         return True
@@ -95,42 +89,28 @@ class PromptQueue:
         self.pending.remove(task)
         self._runner.cancel(task.generation)
         self._broadcast_status()
-        if not self.pending:
-            # The worker wakes, finds nothing, and reports it.
-            self._broadcast_status()
         return True
-
-    def drop_all(self) -> None:
-        """Drop all waiting prompts, and report it once."""
-        dropped, self.pending = self.pending, []
-        for task in dropped:
-            self._runner.cancel(task.generation)
-        self._broadcast_status()
 
     def status(self) -> dict[str, Any]:
         remaining = (self.running is not None) + len(self.pending)
-        return {"exec_info": {"queue_remaining": remaining}}
+        return {"status": {"exec_info": {"queue_remaining": remaining}}}
 
     async def open(self) -> None:
-        self.hub.start()
         self._start_worker()
 
     def restart(self) -> None:
-        """Lose what is in the server's memory: sockets, queue, history, cached results."""
+        """Lose what is in the server's memory: sockets, queue, history."""
         self.hub.drop_all()
-        self.hub.start()
         self.forget_all()
-        wipe_temp(self._mock.files)
         self.numbers = itertools.count()
 
     def forget_all(self) -> None:
         self.running = None
-        for part in (self.pending, self.history, self.cache):
-            part.clear()
+        self.pending.clear()
+        self.history.clear()
         self._start_worker()
 
     async def close(self) -> None:
-        self.hub.stop()
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -156,36 +136,27 @@ class PromptQueue:
         generation = task.generation
         self.running = task
         self._broadcast_status()
-        task.work = self.cache.plan(
-            task.graph, task.outputs, self.nodes, changed=self._saver.state_of
-        )
-        cached = task.work.results.items()
-        task.results.update({key: made for key, made in cached if key in task.outputs})
-        events = RunEvents(self.hub, task)
-        run = PromptRun(task, events, clock=self._mock.clock, saver=self._saver)
+        run = PromptRun(task, self.hub, mock=self._mock, maker=self._maker)
         self._runner.begin(generation, run.seconds, stick_at=task.planned.stick_at)
-        events.begin()
         state, error = State.FAILED, None
         try:
-            await run.to_its_end(self.cache)
+            await run.to_its_end()
         except Vanished:
             self._runner.vanish(generation)
             return
         except Interrupted:
-            events.interrupted()
+            run.interrupted()
             state, error = State.CANCELLED, "cancelled"
         except NodeFailed as failed:
-            events.error(kind=failed.kind, message=f"{failed}\n")
+            run.error(kind=failed.kind, message=f"{failed}\n")
             error = str(failed)
         except Exception as broken:
             _log.exception("the work on %s failed unexpectedly", task.id)
-            events.error(kind=type(broken).__name__, message=f"{broken}\n")
+            run.error(kind=type(broken).__name__, message=f"{broken}\n")
             error = f"internal error: {type(broken).__name__}"
         else:
-            events.success()
             state = State.SUCCEEDED
         task.current = None
-        self._saver.note_file(task)
         self._runner.end(generation, state, error=error)
         await asyncio.sleep(self.history_lag)
         # Write the history, then report the end, then start the next prompt.
@@ -194,10 +165,10 @@ class PromptQueue:
         if len(self.history) > MAX_HISTORY:
             del self.history[next(iter(self.history))]
         self._broadcast_status()
-        events.after()
+        run.after()
 
     def _broadcast_status(self) -> None:
-        self.hub.send(None, "status", {"status": self.status()})
+        self.hub.send(None, "status", self.status())
 
 
 def _entry_of(task: Task) -> dict[str, Any]:

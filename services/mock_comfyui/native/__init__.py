@@ -1,1 +1,0 @@
-"""The real server's own wire, as it was captured."""

@@ -1,1 +1,0 @@
-"""A client's request: the graph, its validation, the task it becomes."""

@@ -1,1 +1,0 @@
-"""Queue, history and event sockets behind the native wire; without routes."""
