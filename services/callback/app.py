@@ -15,7 +15,6 @@ from temporalio.client import Client
 from services.callback import kling, routes
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
-from services.callback.signature import Signatures
 from shared.errors import GenvideoError
 from shared.files import no_room
 from shared.health import lazy_client, reasons_of, temporal_reason
@@ -61,7 +60,6 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
     for pipeline in settings.known.values():
         readers |= pipeline.readers
     app.state.readers = readers
-    app.state.signatures = Signatures(settings.kling_webhook_secret)
     if settings.callback_guarded:
         app.add_middleware(OperatorsOnly, secret=secret, forms=readers)
     app.include_router(routes.router)

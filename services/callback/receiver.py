@@ -68,7 +68,7 @@ class Receiver:
         return False
 
     async def forged(self, external_id: str) -> None:
-        """Note a callback with a wrong token or signature, unless there are many."""
+        """Note a callback with a wrong token, unless there are many."""
         FATES.labels(Fate.REJECTED).inc()
         if self._forged < AT_ONCE // 2:
             self._forged += 1

@@ -70,8 +70,8 @@ async def receive_callback(
 ) -> Taken:
     """Take a callback, bare or inside `{code, message, request_id, data}`.
 
-    200: noted, with its fate; 404: the token or the signature is wrong, or no such job or task is
-    known; 503 with Retry-After: Temporal or the store is away, and the poll finds the end.
+    200: noted, with its fate; 404: the token is wrong, or no such job or task is known; 503 with
+    Retry-After: Temporal or the store is away, and the poll finds the end.
     """
     return await _receive("kling", request, receiver, task=task, token=token)
 
@@ -92,9 +92,6 @@ async def _receive(
     async with receiver.room:
         try:
             raw = await _read(request)
-            if form == "kling" and not request.app.state.signatures.fits(request.headers, raw):
-                await receiver.forged(task)
-                raise RouteNotFound("Not found")
             callback = parse(raw, request.app.state.readers[form])
         except (BodyTooSlow, BodyTooLarge, NotJson, RequestValidationError):
             await receiver.refused(task)

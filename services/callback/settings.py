@@ -1,20 +1,14 @@
 """Settings of the receiver; nothing is read before `load`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
+from pydantic import AnyHttpUrl, Field
 
-from services.callback.signature import keys_of
 from shared.http.hosts import host_of_url, is_loopback
 from shared.settings.common import CallbackSecret, Port
 from shared.settings.pipelines import PipelineSettings
 from shared.store.settings import StoreSettings
-
-
-def _is_secret(secret: SecretStr) -> SecretStr:
-    keys_of(secret.get_secret_value())
-    return secret
 
 
 class CallbackSettings(StoreSettings, PipelineSettings):
@@ -23,7 +17,6 @@ class CallbackSettings(StoreSettings, PipelineSettings):
     callback_port: Port = 8001
     callback_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8001")
     callback_secret: CallbackSecret
-    kling_webhook_secret: Annotated[SecretStr, AfterValidator(_is_secret)] | None = None
     # Whether everything but the callback needs the operator's key; the stack knows who reaches the
     # port.
     callback_guarded: bool = Field(default_factory=lambda known: not _only_here(known))

@@ -300,7 +300,6 @@ SECRETS = {
     "PAYLOAD_KEY": ["semaphore", "worker", "callback", "api", "loadtest"],
     "TEMPORAL_API_KEY": ["semaphore", "worker", "callback", "api", "loadtest"],
     "API_TOKEN": ["api", "loadtest"],
-    "KLING_WEBHOOK_SECRET": ["callback"],
 }
 
 
@@ -412,7 +411,6 @@ WRONG = {
     "MOCK_VIDEO_SECONDS": "-1",
     "MOCK_CALLBACK_HOSTS": "http://receiver:8001",
     "MOCK_PICTURE_HOSTS": "pictures:x",
-    "KLING_WEBHOOK_SECRET": "whsec_no-base64-at-all",
     # Settings of several.
     "LOG_LEVEL": "LOUD",
     "LOG_FORMAT": "xml",
@@ -431,7 +429,7 @@ WRONG = {
     "RESULT_HOSTS": "*.com,https://cdn.example",
     "VENDOR_PROXY": "socks5://us:a-password@proxy:1080",
 }
-HIDDEN = ("PAYLOAD_KEY", "CALLBACK_SECRET", "API_TOKEN", "VENDOR_PROXY", "KLING_WEBHOOK_SECRET")
+HIDDEN = ("PAYLOAD_KEY", "CALLBACK_SECRET", "API_TOKEN", "VENDOR_PROXY")
 
 
 def test_every_mistake_of_a_model_is_reported_once_with_its_origin(
