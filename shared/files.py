@@ -25,6 +25,13 @@ def no_room(folder: Path) -> str | None:
     return os.strerror(errno.ENOSPC) if full else None
 
 
+def folder_reason(folder: Path) -> str | None:
+    """Return why a folder, which is made if it is missing, takes no writes; None if it does."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return no_room(folder) if os.access(folder, os.W_OK | os.X_OK) else f"{folder} can't be written"
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step, and make its folder if needed.
 

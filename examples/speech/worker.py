@@ -16,7 +16,6 @@ from shared.errors import BadResult
 from shared.pipeline.definition import Definition
 from shared.pipeline.settings import PipelineWorkerSettings, Url
 from shared.pipeline.storage import Checker
-from shared.quick_start import quick_start
 from shared.settings.common import Port, load_to_start
 
 
@@ -71,6 +70,6 @@ async def running_worker(settings: SpeechSettings, client: Client) -> AsyncItera
 if __name__ == "__main__":
     config = load_to_start(SpeechSettings)
     # Imported here, so that a mistake in the settings is reported at once.
-    with quick_start():
-        from shared.health import run_worker
+    from shared.health import run_worker
+
     run_worker("speech", partial(running_worker, config), config, port=config.speech_http_port)

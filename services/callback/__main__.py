@@ -1,7 +1,6 @@
 """`python -m services.callback` runs the receiver until it is asked to stop."""
 
 from services.callback.settings import CallbackSettings
-from shared.quick_start import quick_start
 from shared.settings.common import load_to_start
 
 # Each takes some memory, and a vendor needs some tens; one more gets 503.
@@ -10,9 +9,8 @@ CONNECTIONS = 1000
 if __name__ == "__main__":
     settings = load_to_start(CallbackSettings)
     # Imported here, so that a mistake in the settings is reported at once.
-    with quick_start():
-        from services.callback.app import create_app
-        from shared.http.web import serve
+    from services.callback.app import create_app
+    from shared.http.web import serve
 
     serve(
         "callback",

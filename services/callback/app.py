@@ -2,10 +2,8 @@
 
 import asyncio
 import hmac
-import os
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
@@ -16,7 +14,7 @@ from services.callback import kling, routes
 from services.callback.receiver import Receiver
 from services.callback.settings import CallbackSettings
 from shared.errors import GenvideoError
-from shared.files import no_room
+from shared.files import folder_reason
 from shared.health import lazy_client, reasons_of, temporal_reason
 from shared.http.app import ServiceApp
 from shared.http.problems import from_error
@@ -45,7 +43,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         if settings.elsewhere:
             kept = store_reason(store)
         else:
-            kept = asyncio.to_thread(_folder_reason, folder)
+            kept = asyncio.to_thread(folder_reason, folder)
         return await reasons_of({"temporal": temporal_reason(clients[0]), "store": kept})
 
     app: ServiceApp = service_app(
@@ -64,13 +62,6 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
         app.add_middleware(OperatorsOnly, secret=secret, forms=readers)
     app.include_router(routes.router)
     return app
-
-
-def _folder_reason(folder: Path) -> str | None:
-    with suppress(OSError):
-        # Someone may have removed it.
-        folder.mkdir(parents=True, exist_ok=True)
-    return no_room(folder) if os.access(folder, os.W_OK | os.X_OK) else f"{folder} can't be written"
 
 
 class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):

@@ -2,13 +2,11 @@
 
 from services.mock_comfyui.settings import ComfyuiSettings
 from services.mock_core.settings import load
-from shared.quick_start import quick_start
 
 if __name__ == "__main__":
     settings = load(ComfyuiSettings)
     # Imported here, so that a mistake in the settings is reported at once.
-    with quick_start():
-        from services.mock_comfyui.app import create_app
-        from services.mock_core.app import serve
+    from services.mock_comfyui.app import create_app
+    from services.mock_core.app import serve
 
     serve(create_app(settings), settings, port=settings.comfyui_port, name="mock-comfyui")

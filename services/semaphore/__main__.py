@@ -1,16 +1,14 @@
 """`python -m services.semaphore`: poll the semaphore's task queue until it is asked to stop."""
 
 from services.semaphore.settings import SemaphoreProcessSettings
-from shared.quick_start import quick_start
 from shared.settings.common import load_to_start
 
 
 def main() -> None:
     config = load_to_start(SemaphoreProcessSettings)
     # Imported here, so that a mistake in the settings is reported at once.
-    with quick_start():
-        from services.semaphore.worker import running_semaphore
-        from shared.health import run_worker
+    from services.semaphore.worker import running_semaphore
+    from shared.health import run_worker
 
     run_worker(
         "semaphore",

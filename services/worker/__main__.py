@@ -1,31 +1,33 @@
 """`python -m services.worker`: poll the jobs' task queue until the process is asked to stop."""
 
+import asyncio
+
 from services.worker.settings.worker import WorkerSettings
-from shared.quick_start import quick_start
 from shared.settings.common import load_to_start
 
 
 def main() -> None:
     config = load_to_start(WorkerSettings)
     # Imported here, so that a mistake in the settings is reported at once.
-    with quick_start():
-        from services.worker.worker import running_worker
-        from shared.health import run_worker
-        from shared.pipeline.disk import Disk
-        from shared.store.chosen import chosen_store, store_reason
+    from services.worker.worker import running_worker
+    from shared.files import folder_reason
+    from shared.health import run_worker
+    from shared.store.chosen import chosen_store, store_reason
 
     store = chosen_store(config)
-    disk = Disk(config.data_dir, store)
+
+    async def disk() -> str | None:
+        return await asyncio.to_thread(folder_reason, config.data_dir / "assets")
 
     async def stored() -> str | None:
         return await store_reason(store)
 
     run_worker(
         "worker",
-        lambda client: running_worker(config, client, disk=disk),
+        lambda client: running_worker(config, client),
         config,
         port=config.worker_http_port,
-        checks={"disk": disk.reason, **({"store": stored} if config.elsewhere else {})},
+        checks={"disk": disk, **({"store": stored} if config.elsewhere else {})},
     )
 
 

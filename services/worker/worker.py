@@ -11,7 +11,6 @@ from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images, chosen_videos
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.genvideo import IMAGE, VIDEO
-from shared.pipeline.disk import Disk
 from shared.pipeline.worker import pipeline_worker
 
 
@@ -21,7 +20,6 @@ async def running_worker(
     client: Client,
     *,
     task_queue: str | None = None,
-    disk: Disk | None = None,
 ) -> AsyncIterator[Worker]:
     async with (
         running_checker() as checker,
@@ -33,7 +31,6 @@ async def running_worker(
             client,
             vendors={IMAGE.vendor: images, VIDEO.vendor: videos},
             checker=checker,
-            disk=disk,
             task_queue=task_queue,
         ) as worker,
     ):

@@ -7,7 +7,7 @@ from temporalio.client import Client
 
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.messages import Record
-from shared.pipeline.disk import Disk
+from shared.pipeline.disk import note_refusal
 from shared.pipeline.messages import (
     ENTER_QUEUE,
     RECORD_STATE,
@@ -27,9 +27,8 @@ from shared.temporal.client import answer
 class StateActivities:
     """The local activities of a workflow; no task queue delays them."""
 
-    def __init__(self, settings: PipelineWorkerSettings, disk: Disk, *, client: Client) -> None:
+    def __init__(self, settings: PipelineWorkerSettings, *, client: Client) -> None:
         self._settings = settings
-        self._disk = disk
         self._client = client
         self._records = Records(chosen_store(settings))
         # A folder is waited for, however slow.
@@ -66,7 +65,7 @@ class StateActivities:
             error: OSError = StoreAway("the store does not answer in time")
         except OSError as away:
             error = away
-        self._disk.refused("state", error, version=record.version)
+        note_refusal("state", error, version=record.version)
         return Recorded()
 
     def _record(self, record: Record) -> Recorded:

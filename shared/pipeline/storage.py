@@ -23,7 +23,7 @@ from shared.http.client import CLEARING_STATUSES, NOT_SENT, http_client, is_iden
 from shared.jobs.ids import assets_prefix
 from shared.jobs.messages import Asset
 from shared.pipeline.definition import Definition, Stage
-from shared.pipeline.disk import Disk, explained
+from shared.pipeline.disk import explained, note_refusal
 from shared.pipeline.fetching import Credentials, asked
 from shared.pipeline.policies import (
     ABANDONED_SECONDS,
@@ -79,7 +79,6 @@ class Storage:
     def __init__(
         self,
         http: httpx.AsyncClient,
-        disk: Disk,
         *,
         checker: Checker,
         vendors: Mapping[str, str],
@@ -88,7 +87,6 @@ class Storage:
         store: Store | None = None,
     ) -> None:
         self._http = http
-        self._disk = disk
         self._checker = checker
         self._vendors = vendors
         self._here = Folder(data_dir)
@@ -142,7 +140,7 @@ class Storage:
                         await self._checker.check(fetched, stage.name, kinds, out)
                     return await asyncio.to_thread(self._kept, made, fetched, job_id, stage=stage)
         except OSError as error:
-            self._disk.refused("assets", error, step=stage.name)
+            note_refusal("assets", error, step=stage.name)
             raise StorageFailed(explained(error)) from None
 
     def _kept(self, made: Path, fetched: Path, job_id: str, *, stage: Stage) -> Asset:

@@ -21,7 +21,6 @@ from temporalio.worker import (
 
 from shared.http.client import http_client
 from shared.pipeline.activities import StageActivities
-from shared.pipeline.disk import Disk
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.fetching import result_transport
 from shared.pipeline.interceptor import JobInterceptor
@@ -44,16 +43,13 @@ async def pipeline_worker(
     *,
     vendors: Mapping[str, Vendor],
     checker: Checker,
-    disk: Disk | None = None,
     task_queue: str | None = None,
 ) -> AsyncIterator[Worker]:
     """Run a polling worker during the block; `vendors` by role."""
     transport = result_transport(settings, *vendors.values())
     async with http_client(seconds=30, transport=transport) as result_http:
-        disk = disk or Disk(settings.data_dir)
         storage = Storage(
             result_http,
-            disk,
             checker=checker,
             vendors=settings.vendor_addresses(),
             data_dir=settings.data_dir,
@@ -61,7 +57,7 @@ async def pipeline_worker(
             max_bytes=settings.max_result_bytes,
         )
         parts = Parts(settings=settings, client=client, vendors=vendors, storage=storage)
-        state = StateActivities(settings, disk, client=client)
+        state = StateActivities(settings, client=client)
         runner = WorkflowRunner()
         worker = Worker(
             client,

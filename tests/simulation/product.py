@@ -31,7 +31,6 @@ from shared.jobs.genvideo import GENVIDEO, VIDEO
 from shared.jobs.messages import Asset, Job, Progress, Record
 from shared.jobs.slots import JOB_GATE, recalls_of
 from shared.pipeline.definition import Definition, FileKind, JobInput, Stage
-from shared.pipeline.disk import Disk
 from shared.pipeline.draining import DrainActivities
 from shared.pipeline.pipeline import Pipeline
 from shared.pipeline.records import StateActivities
@@ -296,7 +295,7 @@ def job_worker(
         },
         storage=cast(Any, Store(server.world)),
     )
-    state = StateActivities(settings, Disk(NOWHERE), client=client)
+    state = StateActivities(settings, client=client)
     drain = DrainActivities(parts)
     for each in (state, drain):
         each._records = cast(Any, records)

@@ -16,7 +16,6 @@ from services.worker.worker import running_worker
 from services.worker.workflows import GenVideoWorkflow
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.states import Status
-from shared.pipeline.disk import Disk
 from shared.pipeline.records import StateActivities
 from shared.semaphore.runner import WorkflowRunner
 from tests.fixtures.eventually import eventually
@@ -145,7 +144,7 @@ async def waits_for_its_next_try(line: Pipeline, job_id: str) -> None:
 @contextlib.asynccontextmanager
 async def without_tries(line: Pipeline) -> AsyncIterator[None]:
     """A worker that takes a job's decisions, and begins none of its activities."""
-    state = StateActivities(line.settings, Disk(line.settings.data_dir), client=line.client)
+    state = StateActivities(line.settings, client=line.client)
     local: list[Callable[..., Any]] = [state.enter_queue, state.record_state]
     async with Worker(
         line.client,
@@ -157,14 +156,6 @@ async def without_tries(line: Pipeline) -> AsyncIterator[None]:
         build_id="test",
     ):
         yield
-
-
-async def test_refused_submit_is_sent_again(lines: Lines) -> None:
-    """Nobody doubts that it was not taken."""
-    line = await untold(lines)
-    await line.videos.arm(rule("submit", "refuse", often={"first": 2}, status=503))
-    record = await line.run()
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
 
 
 async def test_accepted_generation_is_polled_by_the_vendors_id(lines: Lines) -> None:

@@ -10,10 +10,10 @@ from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
+from shared.files import folder_reason
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.states import Status
 from shared.pipeline import heartbeat
-from shared.pipeline.disk import Disk
 from tests.fixtures.eventually import eventually
 from tests.fixtures.small_disk import NewDisk
 from tests.workflow.pipeline import LONG, Pipeline, check, once, pipeline
@@ -35,11 +35,11 @@ def refusals(folder: str) -> float:
 async def test_jobs_run_without_room_for_records_which_catch_up(
     client: Client, tmp_path: Path, small_disk: NewDisk
 ) -> None:
-    state, disk = small_disk(tmp_path / "state"), Disk(tmp_path)
+    state = small_disk(tmp_path / "state")
     async with (
         pipeline(client, tmp_path) as line,
         running_semaphore(client, shutdown_seconds=0.1),
-        running_worker(line.settings, client, disk=disk),
+        running_worker(line.settings, client),
     ):
         await line.images.arm(LONG)
         job_id = await line.submit()
@@ -49,14 +49,12 @@ async def test_jobs_run_without_room_for_records_which_catch_up(
         progress = await line.job(job_id).result()
         assert progress.status is Status.SUCCEEDED
         assert line.records.read(job_id) == before
-        assert await disk.reason() == "state: No space left on device"
         assert refusals("state") >= 1
         api = await api_of(line)
         for _ in range(2):
             await api.follower.poll()
         assert line.records.read(job_id) == before
         state.free()
-        assert await disk.reason() is None
         await api.follower.poll()
         record = line.record(job_id)
         check(record)
@@ -78,11 +76,11 @@ async def api_of(line: Pipeline) -> Service:
 async def test_without_room_a_file_is_fetched_later_and_paid_once(
     client: Client, tmp_path: Path, small_disk: NewDisk
 ) -> None:
-    assets, disk = small_disk(tmp_path / "assets"), Disk(tmp_path)
+    assets = small_disk(tmp_path / "assets")
     async with (
         pipeline(client, tmp_path) as line,
         running_semaphore(client, shutdown_seconds=0.1),
-        running_worker(line.settings, client, disk=disk),
+        running_worker(line.settings, client),
     ):
         await line.videos.arm(LONG)
         job_id = await line.submit()
@@ -91,7 +89,7 @@ async def test_without_room_a_file_is_fetched_later_and_paid_once(
         await line.videos.hurry()
         record = await line.noted(job_id, "waiting to store the video: Our disk: No space left")
         assert record.status is Status.RUNNING
-        assert await disk.reason() == "assets: No space left on device"
+        assert folder_reason(tmp_path / "assets") == "No space left on device"
         assets.free()
         record = await line.ended(job_id)
         assert (record.status, record.attempts) == (Status.SUCCEEDED, once())

@@ -1,7 +1,5 @@
 """A job's local activities: its record is written, and its slot requested."""
 
-import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +14,9 @@ from shared.errors import TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
-from shared.pipeline import records as module
-from shared.pipeline.disk import Disk
 from shared.pipeline.messages import Enter, Entered, Recorded
 from shared.pipeline.records import StateActivities
 from shared.semaphore.messages import SlotRequest
-from shared.store.records import Records
 from tests.fixtures.object_store import given_for
 from tests.shared.standins import CREATED, sample_record
 
@@ -41,15 +36,12 @@ class Server:
         self.requests += start_signal_args[0]
 
 
-def state(
-    data_dir: Path, server: Server | None = None, **given: Any
-) -> tuple[StateActivities, Disk]:
+def state(data_dir: Path, server: Server | None = None, **given: Any) -> StateActivities:
     secret = SecretStr("a-secret-of-32-characters-or-more")
     settings = WorkerSettings.model_validate(
         {"data_dir": data_dir, "callback_secret": secret, **given}
     )
-    disk = Disk(data_dir)
-    return StateActivities(settings, disk, client=cast(Client, server or Server())), disk
+    return StateActivities(settings, client=cast(Client, server or Server()))
 
 
 async def recorded(activities: StateActivities, record: Record) -> Recorded:
@@ -60,30 +52,13 @@ async def written(activities: StateActivities) -> Recorded:
     return await recorded(activities, sample_record(new_job_id()))
 
 
-@pytest.fixture
-async def hangs(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """A store that answers once the test is over, and before its loop waits for its threads."""
-    over = threading.Event()
-    monkeypatch.setattr(Records, "append", lambda *_: over.wait(60))
-    monkeypatch.setattr(module, "RECORD_SECONDS", 0.05)
-    yield
-    over.set()
-
-
 async def test_unreachable_store_stops_no_job(tmp_path: Path) -> None:
-    activities, disk = state(tmp_path, **given_for("http://127.0.0.1:9"))
+    activities = state(tmp_path, **given_for("http://127.0.0.1:9"))
     assert await written(activities) == Recorded()
-    assert disk._refused == {"state"}
-
-
-async def test_hanging_store_stops_no_job(tmp_path: Path, hangs: None) -> None:
-    activities, disk = state(tmp_path, **given_for("http://127.0.0.1:9"))
-    assert await written(activities) == Recorded()
-    assert disk._refused == {"state"}
 
 
 async def test_later_version_of_the_same_run_is_returned(tmp_path: Path) -> None:
-    activities, _ = state(tmp_path)
+    activities = state(tmp_path)
     record = sample_record(new_job_id()).followed(CREATED, "queued")
 
     def after(one: Record, note: str) -> Record:
@@ -99,27 +74,16 @@ async def test_later_version_of_the_same_run_is_returned(tmp_path: Path) -> None
     assert await recorded(activities, after(after(record, "otherwise"), "on")) == own
 
 
-async def test_version_without_a_change_adds_nothing(tmp_path: Path) -> None:
-    """A file that was spoilt so; its job asked again for ever, and kept the slot meanwhile."""
-    activities, _ = state(tmp_path)
-    record = sample_record(new_job_id()).followed(CREATED, "queued")
-    spoilt = record.model_copy(update={"version": 99})
-    assert await recorded(activities, spoilt) == Recorded()
-    assert await recorded(activities, record) == Recorded()
-    assert activities._records.read(record.job_id) == record
-
-
 async def test_record_of_another_run_stays(tmp_path: Path, moto: str) -> None:
-    activities, disk = state(tmp_path, **given_for(moto, prefix=new_job_id()))
+    activities = state(tmp_path, **given_for(moto, prefix=new_job_id()))
     record, later = two_runs()
     assert await recorded(activities, later) == Recorded()
     assert await recorded(activities, record) == Recorded(present=later)
     assert activities._records.read(record.job_id) == later
-    assert disk._refused == set()
 
 
 async def test_end_of_this_run_stays(tmp_path: Path) -> None:
-    activities, _ = state(tmp_path)
+    activities = state(tmp_path)
     record = sample_record(new_job_id()).followed(CREATED, "queued")
     ended = close_record(record, "terminated")
     assert await recorded(activities, ended) == Recorded()
@@ -132,7 +96,7 @@ async def test_end_of_this_run_stays(tmp_path: Path) -> None:
 async def test_job_requests_the_slot_unless_its_record_refuses(
     tmp_path: Path, stands: bool
 ) -> None:
-    activities, _ = state(tmp_path, server := Server())
+    activities = state(tmp_path, server := Server())
     record, later = two_runs()
     if stands:
         await recorded(activities, later)
@@ -154,7 +118,7 @@ def two_runs() -> tuple[Record, Record]:
 
 
 async def test_job_waits_for_a_missing_permission(tmp_path: Path) -> None:
-    activities, _ = state(tmp_path, Server(refuses=True))
+    activities = state(tmp_path, Server(refuses=True))
     record, _ = two_runs()
     with pytest.raises(TemporalUnavailable, match=r"refuses access \(no\)") as refused:
         await entered(activities, record)

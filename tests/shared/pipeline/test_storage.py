@@ -24,7 +24,6 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Asset
 from shared.pipeline import storage as module
 from shared.pipeline.definition import Stage
-from shared.pipeline.disk import Disk
 from shared.pipeline.fetching import CheckedTransport
 from shared.pipeline.hosts import Address
 from shared.pipeline.policies import ABANDONED_SECONDS, FETCH_TRIES
@@ -36,7 +35,7 @@ from tests.fixtures.object_store import settings_for
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile, samples
 from tests.services.worker.results.helpers import ANY_KIND, VENDOR, Unconfined
-from tests.services.worker.vendors.stub import Answer, StubVendor, reply
+from tests.services.worker.vendors.stub import Answer, StubVendor
 from tests.shared.standins import asset_path
 
 JOB = "job-0123456789abcdef01234567"
@@ -57,7 +56,6 @@ async def somewhere(host: str, port: int) -> list[Address]:
 def storage_in(data_dir: Path, http: httpx.AsyncClient, **vendors: str) -> Storage:
     return Storage(
         http,
-        Disk(data_dir),
         checker=Unconfined(),
         vendors=vendors,
         data_dir=data_dir,
@@ -147,15 +145,6 @@ async def test_file_of_another_kind_is_not_fetched_again(tmp_path: Path) -> None
     assert left_behind(tmp_path) == []
 
 
-async def test_bad_file_does_not_replace_a_good_one(tmp_path: Path) -> None:
-    bad = file_of(samples.png()[:500])
-    storage = storage_of(answered(file_of(samples.png()), bad), tmp_path)
-    await store(storage)
-    with pytest.raises(BadResult):
-        await store(storage)
-    assert asset_path(tmp_path, JOB, IMAGE).read_bytes() == samples.png()
-
-
 NOT_GIVEN = {
     "500": file_of(b"", 500),
     "503": file_of(b"", 503),
@@ -177,16 +166,6 @@ async def test_missing_file_is_waited_for_and_not_for_ever(
     with pytest.raises(BadResult, match=r"So it was for 0\.01 s"):
         await store(storage_of(answered(answer), tmp_path / "other"))
     assert left_behind(tmp_path / "other") == []
-
-
-@pytest.mark.parametrize("answer", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")])
-async def test_unreachable_host_is_left_to_the_activitys_retry(
-    tmp_path: Path, answer: Answer
-) -> None:
-    vendor = answered(answer)
-    with pytest.raises(StorageFailed):
-        await store(storage_of(vendor, tmp_path))
-    assert vendor.asked == [PATH]
 
 
 async def test_leftovers_of_a_killed_worker_are_removed_but_not_of_others(tmp_path: Path) -> None:
@@ -240,13 +219,6 @@ async def test_linked_folder_is_not_followed(tmp_path: Path) -> None:
     (elsewhere / "image.png").write_bytes(samples.png())
     with pytest.raises(StorageFailed, match="the stored image is not there"):
         await storage.fitted(JOB, "image", BOUNDS)
-
-
-async def test_job_id_from_outside_is_no_path(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not a job id"):
-        await storage_of(answered(reply()), tmp_path).store(
-            URL, "../../etc", stage=IMAGE, vendor=VENDOR
-        )
 
 
 SECRET = b"a-secret-of-the-tests"
@@ -330,14 +302,6 @@ async def refused(host: Host, data_dir: Path, reason: str) -> None:
         with pytest.raises(BadResult, match=reason):
             await store(storage, url=url)
     assert left_behind(data_dir) == []
-
-
-async def test_file_is_requested_unencoded(tmp_path: Path) -> None:
-    host = Host(whole(samples.png()), content_encoding="identity")
-    async with storing(host, tmp_path) as (storage, url):
-        await store(storage, url=url)
-    assert [headers[b"accept-encoding"] for headers in host.asked] == [b"identity"]
-    assert asset_path(tmp_path, JOB, IMAGE).read_bytes() == samples.png()
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip", "deflate", "br", "identity, gzip"])
