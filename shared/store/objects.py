@@ -21,7 +21,6 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from shared.store.chosen import probe
 from shared.store.protocol import Held, Listed, StoreAway
 from shared.store.settings import StoreSettings
 
@@ -67,17 +66,12 @@ _STATUS = re.compile(r"status (?:code )?(\d{3})|non-2xx status code: (\d{3})")
 
 
 class Objects:
-    """Objects below the prefix of a connection. Methods are documented in the protocol.
-
-    The first write under a condition checks that the store honours conditions, unless it is
-    `proven`.
-    """
+    """Objects below the prefix of a connection. Methods are documented in the protocol."""
 
     local = False
 
-    def __init__(self, connection: S3Store, *, proven: bool = False) -> None:
+    def __init__(self, connection: S3Store) -> None:
         self._connection = connection
-        self._proven = proven
 
     def path(self, key: str) -> None:
         return
@@ -90,7 +84,6 @@ class Objects:
         return None
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        self._prove()
         try:
             _asked(obstore.put, self._connection, key, data, mode="create")
         except AlreadyExistsError:
@@ -98,18 +91,11 @@ class Objects:
         return True
 
     def swap(self, key: str, data: bytes, tag: str) -> bool:
-        self._prove()
         try:
             _asked(obstore.put, self._connection, key, data, mode={"e_tag": tag})
         except (PreconditionError, AlreadyExistsError, FileNotFoundError):
             return False
         return True
-
-    def _prove(self) -> None:
-        # Two threads that check at once do no harm.
-        if not self._proven:
-            probe(Objects(self._connection, proven=True))
-            self._proven = True
 
     def put(self, key: str, data: bytes) -> None:
         _asked(obstore.put, self._connection, key, data)

@@ -405,7 +405,7 @@ WRONG = {
     "API_ORIGINS": "nonsense",
     "GATES": "foo",
     "VIDEO_POLL_SECONDS": "abc",
-    "DRAIN_SECONDS": "1_0",
+    "DRAIN_SECONDS": "0",
     "SEMAPHORE_CAPACITY": "-1",
     "MOCK_IMAGE_SECONDS": "long",
     "MOCK_VIDEO_SECONDS": "-1",
@@ -421,7 +421,7 @@ WRONG = {
     "API_PUBLIC_URL": "http://[x",
     # The rest.
     "API_TOKEN": "short",
-    "API_MAX_SOCKETS": "1_0",
+    "API_MAX_SOCKETS": "many",
     "RETENTION_DAYS": "0",
     "CALLBACK_URL": "http://a]",
     "TEMPORAL_UI_URL": "nowhere",

@@ -1,13 +1,11 @@
 """Records on disk: whole, readable, never replaced by an older version."""
 
 import os
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from shared.jobs.closing import MESSAGES, close_record
-from shared.jobs.states import Status
+from shared.jobs.closing import close_record
 from shared.store.records import RecordStore, to_json
 from tests.shared.standins import CREATED, sample_record
 
@@ -15,18 +13,6 @@ JOB_ID = "job-0123456789abcdef01234567"
 OTHERS = sample_record("job-76543210fedcba9876543210")
 # Of no change: a worker would never get behind it.
 AHEAD = sample_record(JOB_ID).followed(CREATED, "queued").model_copy(update={"version": 99})
-
-
-def test_known_versions_are_never_replaced(tmp_path: Path) -> None:
-    store = RecordStore(tmp_path)
-    first, again = (
-        sample_record(JOB_ID).followed(CREATED + timedelta(seconds=second), "queued")
-        for second in range(2)
-    )
-    store.write(first)
-    on = [each.model_copy(update={"version": 2}).followed(CREATED, "on") for each in (again, first)]
-    assert [store.append(each) for each in on] == [False, True]
-    assert store.read(JOB_ID) == on[1]
 
 
 @pytest.mark.parametrize(
@@ -62,14 +48,3 @@ def test_failed_write_keeps_the_old_record_and_leaves_no_file(
     monkeypatch.undo()
     assert store.read(JOB_ID) == sample_record(JOB_ID)
     assert os.listdir(store.folder) == [f"{JOB_ID}.json"]
-
-
-@pytest.mark.parametrize("code", MESSAGES)
-def test_end_from_outside_is_one_version(code: str) -> None:
-    record = sample_record(JOB_ID)
-    closed = close_record(record, code)
-    assert closed.error is not None
-    assert (closed.status, closed.error.code) == (Status.FAILED, code)
-    assert closed.version == record.version + 1 == closed.transitions[-1].version
-    assert closed.finished_at == closed.transitions[-1].at
-    assert b'"transitions"' in to_json(closed)

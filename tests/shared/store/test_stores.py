@@ -222,27 +222,6 @@ def test_unreachable_store_is_a_temporary_error() -> None:
             call()
 
 
-def test_one_of_two_simultaneous_results_stays(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second begins when the first is there, and ends before the first looks further."""
-    job_id, keep = new_job_id(), store.keep
-
-    def stored(size: int) -> None:
-        file = tmp_path / str(size)
-        file.write_bytes(bytes(size))
-        Assets(store).keep(file, job_id, IMAGE, digest=str(size) * 64)
-
-    def keep_and_be_overtaken(key: str, file: Path) -> None:
-        monkeypatch.setattr(store, "keep", keep)
-        keep(key, file)
-        stored(2)
-
-    monkeypatch.setattr(store, "keep", keep_and_be_overtaken)
-    stored(1)
-    assert present(Assets(store).find(job_id, "image")).size == 2
-
-
 def test_second_of_two_simultaneous_replacements_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
