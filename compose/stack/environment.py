@@ -54,8 +54,7 @@ _CROSSING = frozenset(
         "STORE_ENDPOINT",
     }
 )
-# The keys of the video mock, which replace the user's own while it stands in for Kling. It gets the
-# key that is sent as it is, because at MOCK_SPEED a token's half hour may pass within a second.
+# The keys of the video mock, which replace the user's own while it stands in for Kling.
 STAND_IN = {
     "KLING_API_KEY": "api-key-kling-mock",
     "KLING_ACCESS_KEY": "",

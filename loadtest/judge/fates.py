@@ -81,8 +81,8 @@ DEGRADED, SURFACED, UNACCOUNTED = "degraded", "surfaced as a failure", "unaccoun
 OUTCOMES = (BY_RETRY, BY_POLL, ABSORBED, DEGRADED, SURFACED, UNACCOUNTED)
 # Nothing is lost by these, so there is nothing to recover.
 _HARMLESS = {
-    *("slow", "delay", "drip", "repeat", "resend", "hold", "envelope", "after-poll"),
-    *("reply-after-callback", "backwards", "freeze", "absurd"),
+    *("slow", "delay", "drip", "repeat", "hold", "envelope", "after-poll"),
+    *("reply-after-callback", "backwards", "absurd"),
 }
 
 

@@ -1,5 +1,4 @@
-"""Send callbacks in order per generation, on a schedule, changed by the fault plan; each attempt is
-in the ledger."""
+"""Send callbacks in order per generation, changed by the fault plan; each is in the ledger."""
 
 import asyncio
 import json
@@ -44,9 +43,6 @@ class Delivery:
     # Damaged on purpose: a refusal by the receiver counts as an answer, too.
     bent: bool = False
     content_type: str = "application/json"
-    # Seconds before each attempt; with `heed` the first 2xx ends it.
-    schedule: tuple[float, ...] = (0.0,)
-    heed: bool = True
     # (wait after the end was reported, longest wait for that)
     after_poll: tuple[float, float] | None = None
     delivery_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
@@ -137,8 +133,6 @@ class CallbackSender:
                 case "callback.wrong-type":
                     delivery.content_type = hit["content_type"]
                     delivery.mark("wrong type", bent=True)
-                case "callback.resend":
-                    delivery.schedule, delivery.heed = hit["schedule"], hit["heed"]
                 case "callback.delay":
                     delivery.wait += hit["seconds"]
                     delivery.mark("delayed")
@@ -202,29 +196,14 @@ class CallbackSender:
                 await self.wait_for(delivery.generation, "reported", within=within)
                 await self._clock.sleep(pause)
             await self._clock.sleep(delivery.wait)
-            await self._follow_schedule(delivery)
+            attempt = await self._attempt(delivery)
+            self._count("answered" if attempt.good else "unanswered")
         finally:
             # Also when cancelled or broken, because the next one waits for it.
-            self._tried(delivery)
+            delivery.tried.set()
+            self.signal(delivery.generation, delivery.status)
             if self._last.get(delivery.generation) is delivery:
                 del self._last[delivery.generation]
-
-    async def _follow_schedule(self, delivery: Delivery) -> None:
-        answered = False
-        for pause in delivery.schedule:
-            if pause:
-                await self._clock.sleep(pause)
-            attempt = await self._attempt(delivery)
-            # Retries after the first attempt delay no other callback.
-            self._tried(delivery)
-            answered = answered or attempt.good
-            if attempt.good and delivery.heed:
-                break
-        self._count("answered" if answered else "unanswered")
-
-    def _tried(self, delivery: Delivery) -> None:
-        delivery.tried.set()
-        self.signal(delivery.generation, delivery.status)
 
     async def _attempt(self, delivery: Delivery) -> DeliveryAttempt:
         attempt = DeliveryAttempt(

@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import hashlib
-import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import NormalDist
 from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -61,14 +59,13 @@ def milliseconds(epoch_seconds: float) -> int:
 
 
 MAX_SECONDS = 10_000_000.0
-_SHAPES = {"fixed": 1, "uniform": 2, "lognormal": 2}
-_HELP = "a number of seconds, 'uniform:low,high' or 'lognormal:median,sigma'"
+_SHAPES = {"fixed": 1, "uniform": 2}
+_HELP = "a number of seconds or 'uniform:low,high'"
 
 
 @dataclass(frozen=True, slots=True)
 class DelaySpec:
-    """A length of time: `fixed` is `a`; `uniform` runs from `a` to `b`; `lognormal` has median `a`
-    and sigma `b`."""
+    """A length of time: `fixed` is `a`; `uniform` runs from `a` to `b`."""
 
     shape: str
     a: float
@@ -78,10 +75,7 @@ class DelaySpec:
         """Return the seconds at this quantile, a number in [0, 1)."""
         if self.shape == "fixed":
             return self.a
-        if self.shape == "uniform":
-            return self.a + (self.b - self.a) * quantile
-        quantile = min(max(quantile, 1e-9), 1 - 1e-9)
-        return self.a * math.exp(self.b * NormalDist().inv_cdf(quantile))
+        return self.a + (self.b - self.a) * quantile
 
     def __str__(self) -> str:
         """Write it as it is read, to the last digit."""
@@ -95,7 +89,7 @@ def _digits(number: float) -> str:
 
 
 def parse_delay(value: object) -> DelaySpec:
-    """Read `30`, `"uniform:10,20"` or `"lognormal:164,0.2"`; raise ValueError with the reason."""
+    """Read `30` or `"uniform:10,20"`; raise ValueError with the reason."""
     if isinstance(value, DelaySpec):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -115,8 +109,6 @@ def parse_delay(value: object) -> DelaySpec:
         raise ValueError(f"each number must be between 0 and {MAX_SECONDS:.0f}")
     if shape == "uniform" and numbers[0] > numbers[1]:
         raise ValueError("uniform runs from the smaller to the larger number")
-    if shape == "lognormal" and not (numbers[0] > 0 and numbers[1] <= 3):
-        raise ValueError("lognormal needs a median above 0 and a sigma of at most 3")
     return DelaySpec(shape, *numbers)
 
 

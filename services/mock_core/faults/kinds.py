@@ -224,14 +224,5 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
         "the body has another content type",
         content_type=(Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$")], "text/html"),
     ),
-    # Nominal seconds before each attempt; `heed` ends the schedule at the first 2xx.
-    "callback.resend": _kind(
-        "the callback is sent again on a schedule that heeds or ignores the reply",
-        schedule=(
-            Annotated[tuple[_Nominal, ...], Field(min_length=1, max_length=50)],
-            (0, 5, 300),
-        ),
-        heed=(bool, True),
-    ),
 }
 KINDS = {name: named(name) for name, named in _TABLE.items()}

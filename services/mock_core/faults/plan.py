@@ -85,14 +85,9 @@ class ArmedRule:
             return False
         key = (generation.job.key, generation.attempt, self.fault.kind.where, event)
         parts = key[: {"job": 1, "attempt": 2, "event": 4}[self._per]]
-        happens = not self._rests() and self._happens(*parts)
+        happens = not self.spent and self._happens(*parts)
         self._hits += happens
         return happens
-
-    def _rests(self) -> bool:
-        begins = self.rule.after.seconds
-        is_early = begins is not None and self._clock.now() - self._armed_at < begins
-        return is_early or self.spent
 
     def _happens(self, *parts: str | int) -> bool:
         probability = self.rule.often.probability

@@ -144,14 +144,8 @@ class Often(Part):
     per: Literal["job", "attempt", "event"] | None = None
 
 
-class After(Part):
-    """When the rule begins: nominal seconds after it was armed."""
-
-    seconds: Annotated[float, Field(gt=0)] | None = None
-
-
 class Until(Part):
-    """When the rule ends: after a number of hits, or nominal seconds.
+    """When the rule ends: after a number of hits, or nominal seconds after it was armed.
 
     Hits are counted in order of arrival; everything else is the same in any order.
     """
@@ -171,7 +165,6 @@ class Rule(Part):
     do: Do
     with_: With = Field({}, alias="with")
     often: Often = Often()
-    after: After = After()
     until: Until = Until()
 
     def fault(self) -> Fault:
@@ -203,9 +196,6 @@ class Rule(Part):
             yield "match.status", "Only callbacks have it."
         if self.often.first is not None and self.often.events is not None:
             yield "often", "first and events contradict each other."
-        begins, ends = self.after.seconds, self.until.seconds
-        if begins is not None and ends is not None and ends <= begins:
-            yield "until.seconds", "It ends before after.seconds has passed."
 
 
 def text_matcher(pattern: str) -> Callable[[str], bool]:

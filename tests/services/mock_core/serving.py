@@ -135,7 +135,7 @@ def kling(**changes: Any) -> Any:
 
 @dataclass
 class Receiver:
-    """Answers callbacks with `status`, or with the next of `statuses`."""
+    """Answers callbacks with `status`."""
 
     url: str = ""
     status: int = 200
@@ -143,7 +143,6 @@ class Receiver:
     raw: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,8 +151,7 @@ class Receiver:
             body = await request.body()
         except ClientDisconnect:
             return
-        status = self.statuses.pop(0) if self.statuses else self.status
-        await Response(status_code=status)(scope, receive, send)
+        await Response(status_code=self.status)(scope, receive, send)
         self.raw.append(body)
         self.paths.append(str(request.url.replace(scheme="", netloc="")))
         self.headers.append(dict(request.headers))

@@ -1,16 +1,11 @@
 """The routes under `/admin`, and what every route of a mock refuses."""
 
 import json
-import tracemalloc
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from services.mock_core.faults.presets import PRESETS
-from services.mock_kling.settings import DEFAULT_API_KEY
-from shared.http.mistakes import MOST
-from tests.services.mock_comfyui.client import simple_graph
 from tests.services.mock_core.serving import Service, kling, receiving, running
 
 JSON = {"Content-Type": "application/json"}
@@ -40,12 +35,8 @@ async def test_unknown_parameter_is_refused_without_effect(image_mock: Service) 
         answer = await image_mock.http.request(method, f"/admin/{path}")
         assert answer.status_code == 422
         assert {each["field"]: each["message"] for each in answer.json()["errors"]} == wrong
-    for path in ("ledger?limit=", "journal?status="):
-        assert (await image_mock.http.get(f"/admin/{path}1")).status_code == 200
-        for number in ("1_0", "+1", " 1", "1.0", "\u0661"):
-            answer = await image_mock.http.get(f"/admin/{path}{quote(number)}")
-            assert answer.status_code == 422
-            assert "It must be a whole number." in answer.json()["detail"]
+    for query in ("ledger?limit=x", "journal?status=1.0"):
+        assert (await image_mock.http.get(f"/admin/{query}")).status_code == 422
     assert len((await image_mock.json("/admin/faults"))["rules"]) == 1
 
 
@@ -89,7 +80,7 @@ async def test_change_of_one_member_keeps_the_others(image_mock: Service) -> Non
     assert found["seconds"] == "30"
 
 
-@pytest.mark.parametrize("seconds", ["uniform:10,20", 5, "lognormal:30,0.2"])
+@pytest.mark.parametrize("seconds", ["uniform:10,20", 5])
 async def test_duration_of_a_generation_can_be_random(image_mock: Service, seconds: Any) -> None:
     reply = await image_mock.http.put("/admin/config", json={"seconds": seconds})
     assert reply.json()["seconds"] == str(seconds)
@@ -159,54 +150,6 @@ async def test_wrong_body_is_refused_whole_with_every_mistake(
     assert "Value error" not in problem["detail"]
     after = [await video_mock.json(f"/admin/{part}") for part in ("faults", "config", "ledger")]
     assert after == before
-
-
-KEYS = json.dumps(dict.fromkeys(map(str, range(80_000)), 1)).encode()
-ITEMS = b"[" + b"0," * 500_000 + b"0]"
-OUTPUTS = {str(number): {"class_type": "SaveImage", "inputs": {}} for number in range(12_000)}
-
-
-async def _refused_cheaply(service: Service, call: str, body: bytes, *, most: int) -> Any:
-    headers = {**JSON, "Authorization": f"Bearer {DEFAULT_API_KEY}"}
-    tracemalloc.start()
-    reply = await service.http.request(*call.split(), content=body, headers=headers)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert 400 <= reply.status_code < 500
-    assert len(reply.content) < most
-    assert peak < 100_000_000
-    return reply.json()
-
-
-async def test_large_body_is_refused_cheaply(video_mock: Service) -> None:
-    for call, body in (
-        (SUBMIT, ITEMS),
-        ("POST /v1/videos/image2video", KEYS),
-        (FAULTS, KEYS),
-        (FAULTS, b'{"rules":[' + b"0," * 9_000 + b"0]}"),
-    ):
-        problem = await _refused_cheaply(video_mock, call, body, most=5_000)
-        assert len(problem.get("errors", [])) <= MOST
-
-
-async def test_graph_of_any_size_is_refused_cheaply(image_mock: Service) -> None:
-    """Each mistake of each output is compared only with the others that are shown."""
-    for graph in (KEYS, json.dumps(OUTPUTS).encode()):
-        await _refused_cheaply(
-            image_mock, "POST /prompt", b'{"prompt":' + graph + b"}", most=100_000
-        )
-
-
-async def test_values_without_a_json_form_get_into_no_list(image_mock: Service) -> None:
-    """The real server answers a body that is no JSON with its trouble; the next one is unharmed."""
-    whole = json.dumps({"prompt": simple_graph(), "extra_data": {"odd": "ODD"}})
-    for odd in ('"\\ud800"', "NaN", "1e999"):
-        body = whole.replace('"ODD"', odd).encode()
-        reply = await image_mock.http.post("/prompt", content=body, headers=JSON)
-        assert reply.status_code == 500
-        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
-        for path in ("/queue", "/admin/ledger"):
-            assert (await image_mock.http.get(path)).status_code == 200
 
 
 async def test_run_that_ends_during_a_reset_sends_nothing(picture_url: str) -> None:

@@ -37,12 +37,12 @@ async def test_faster_clock_shortens_running_sleeps() -> None:
         "normal:1,2",
         "uniform:1",
         "uniform:3,2",
-        "lognormal:0,1",
+        "lognormal:164,0.2",
         True,
     ],
 )
 def test_wrong_distribution_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match=r"number|uniform|lognormal"):
+    with pytest.raises(ValueError, match=r"number|uniform"):
         parse_delay(text)
 
 
@@ -50,8 +50,3 @@ def test_wrong_distribution_is_refused(text: object) -> None:
 def test_duration_stays_within_its_distribution(chance: float) -> None:
     assert DelaySpec("fixed", 7).at(chance) == 7
     assert 10 <= DelaySpec("uniform", 10, 20).at(chance) <= 20
-    assert DelaySpec("lognormal", 164, 0.2).at(chance) > 0
-
-
-def test_half_of_a_lognormal_is_below_its_median() -> None:
-    assert DelaySpec("lognormal", 164, 0.2).at(0.5) == pytest.approx(164)

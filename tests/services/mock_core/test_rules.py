@@ -53,10 +53,7 @@ def test_nonsense_rule_names_the_member() -> None:
         ({"where": "submit", "do": "reset", "often": {"events": "0"}}, "often.events"),
         ({"where": "submit", "do": "reset", "often": {"first": 1, "events": 2}}, "often"),
         ({"where": "submit", "do": "reset", "match": {"status": "succeed"}}, "match.status"),
-        (
-            {"where": "submit", "do": "reset", "after": {"seconds": 9}, "until": {"seconds": 9}},
-            "until.seconds",
-        ),
+        ({"where": "submit", "do": "reset", "until": {"seconds": 0}}, "until.seconds"),
         ({"service": "image", "where": "callback", "do": "lose"}, "where"),
         ({"service": "video", "where": "start", "do": "out-of-memory"}, "do"),
         ({"where": "start", "do": "slow", "with": {"factor": 0}}, "with.factor"),

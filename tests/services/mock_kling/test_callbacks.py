@@ -141,19 +141,6 @@ async def test_token(video_mock: Service, receiver: Receiver, how: str, path: st
     assert receiver.paths[-1] == path
 
 
-@pytest.mark.parametrize(("heed", "tries"), [(True, 2), (False, 3)])
-async def test_repeated_on_a_schedule(
-    video_mock: Service, receiver: Receiver, heed: bool, tries: int
-) -> None:
-    receiver.statuses = [200, 503]
-    await video_mock.arm(_callback("resend", {"schedule": [0, 5, 30], "heed": heed}, **SUCCESS))
-    await finish(video_mock, receiver)
-    assert receiver.words == ["processing"] + ["succeed"] * tries
-    calls = (await video_mock.row(TASK))["callbacks"]
-    assert len({call["delivery_id"] for call in calls[1:]}) == 1
-    assert (await video_mock.json("/admin/verdict"))["ok"]
-
-
 async def test_callback_in_an_envelope_is_changed_inside_and_may_stay_unanswered(
     video_mock: Service, receiver: Receiver
 ) -> None:
@@ -162,7 +149,7 @@ async def test_callback_in_an_envelope_is_changed_inside_and_may_stay_unanswered
     await video_mock.arm(
         _callback("envelope"),
         _callback("contradict", **SUCCESS),
-        _callback("resend", {"schedule": [0, 5]}, **SUCCESS),
+        _callback("repeat", {"times": 2, "gap": 5}, **SUCCESS),
         _callback("lose", match={"status": "processing"}),
     )
     await finish(video_mock, receiver)
@@ -174,4 +161,4 @@ async def test_callback_in_an_envelope_is_changed_inside_and_may_stay_unanswered
     assert not verdict["ok"]
     assert [it["status"] for it in verdict["callbacks_unanswered"]] == ["succeed"]
     notes = [call["note"] for call in (await video_mock.row(TASK))["callbacks"]]
-    assert notes == ["lost by callback-lose", "contradict", "contradict"]
+    assert notes == ["lost by callback-lose", "contradict", "repeated"]

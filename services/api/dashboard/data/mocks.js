@@ -72,12 +72,12 @@ export function hitText(hit) {
   return `${hit.rule}: ${hit.where} ${hit.do} (${t(MOCKS[hit.mock])} ${hit.attempt})`;
 }
 
-/** Which jobs a rule is for, in the rule's own words: `share 0.5, tag t*`. */
+/** Which jobs a rule is for, in the rule's own words: `share 0.5, prompt t*`. */
 export const whomOf = ({ match }) => members(match) || t("every job");
 
 /** How often a rule meets those. */
-export function oftenOf({ often, after, until }) {
-  const parts = [members(often), members(after, "after "), members(until, "until ")];
+export function oftenOf({ often, until }) {
+  const parts = [members(often), members(until, "until ")];
   return parts.filter(Boolean).join(", ") || t("always");
 }
 

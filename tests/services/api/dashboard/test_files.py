@@ -135,14 +135,14 @@ async def test_rule_is_described_in_words(page: Page) -> None:
     for rule, whom, often in (
         ({}, "every job", "always"),
         (
-            {"match": {"share": 0.5, "tag": "t*"}, "often": {"probability": 0.15}},
-            "share 0.5, tag t*",
+            {"match": {"share": 0.5, "prompt": "t*"}, "often": {"probability": 0.15}},
+            "share 0.5, prompt t*",
             "probability 0.15",
         ),
         (
-            {"after": {"seconds": 2}, "until": {"count": 3}},
+            {"often": {"first": 2}, "until": {"count": 3}},
             "every job",
-            "after seconds 2, until count 3",
+            "first 2, until count 3",
         ),
     ):
         assert await compute(page, "data/mocks.js", "whomOf", rule) == whom
