@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from .client import start_semaphore
 from .messages import ASK_ACTIVITY, CAPACITY, SEMAPHORE_QUEUE, Ask, granted_signal, name_of
 from .rebuild import find
-from .server import grace_of, is_no_run, until_closed
+from .server import end_unreachable, grace_of, is_no_run, until_closed
 from .state import (
     FIND_JOBS,
     SEMAPHORE_RULES,
@@ -88,6 +88,8 @@ class SemaphoreActivities:
             except RPCError as error:
                 if not is_no_run(error):
                     raise
+                if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                    await end_unreachable(self._client, watch)
             else:
                 seen = {"semaphore": watch.name, "job_id": permit.job_id, "token": permit.token}
                 log.info("granted", extra=seen)

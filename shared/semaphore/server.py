@@ -9,6 +9,7 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
     WorkflowContinuedAsNewError,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
 )
 from temporalio.converter import DataConverter
@@ -28,6 +29,7 @@ ENDS = tuple(
 # for local activities; if nothing is known, because the SDK holds heartbeats back for up to a
 # minute.
 MARGIN, LEAST, UNKNOWN = 1.0, 3.0, 60.0
+UNREACHABLE = "The run has had too many signals to get its permit."
 _NAMESPACE = re.compile(r"Namespace \S+ is not found")
 
 
@@ -49,6 +51,27 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
             raise
         return Closed.UNKNOWN
     return Closed.ORDERLY
+
+
+async def is_open(client: Client, run: RunRef) -> bool:
+    """True if exactly this run is open."""
+    handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
+    try:
+        return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    except RPCError as error:
+        if not is_no_run(error):
+            raise
+        return False
+
+
+async def end_unreachable(client: Client, watch: Watch) -> None:
+    """Terminate a run that the server takes no signals for, before it had any permit.
+
+    It has had the most that the server allows, so it would hold its place for ever without knowing.
+    """
+    if await _activity_time_left(client, watch) is None:
+        handle = client.get_workflow_handle(watch.run.job_id, run_id=watch.run.run_id)
+        await handle.terminate(reason=UNREACHABLE)
 
 
 async def grace_of(client: Client, watch: Watch, closed: Closed) -> float | None:

@@ -34,13 +34,14 @@ from .messages import (
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
     VIEW_QUERY,
+    WITHDRAW_SIGNAL,
     SlotView,
     drain_id,
     name_of,
     semaphore_id,
 )
 from .rebuild import OPEN, names_in, read_run
-from .server import is_gone
+from .server import is_gone, is_open
 from .state import FIND_JOBS, WATCH_RUN, SemaphoreRules
 
 log = logging.getLogger(__name__)
@@ -224,8 +225,10 @@ def _is_failure(event: HistoryEvent) -> bool:
 
 
 async def remind(client: Client) -> list[str]:
-    """Send the semaphores the requests of open runs that they don't know; return the names of all
-    semaphores that open runs request.
+    """Send the semaphores the requests of open runs that they don't know, and withdraw the first
+    waiters that are no open runs, each of which would be drained before the next one is granted.
+
+    Return the names of all semaphores that open runs request.
 
     The listings from which a semaphore rebuilds are eventually consistent, and may lack a run. A
     run that has just begun may be among them; it counts once, however often it is requested.
@@ -247,6 +250,11 @@ async def remind(client: Client) -> list[str]:
                     extra = {"semaphore": name, "job_id": run.id}
                     log.warning("requested the slot for an unknown run", extra=extra)
                     await semaphore.signal(REQUEST_SIGNAL, [seen.request])
+            for each in state.waiting:
+                if await is_open(client, each):
+                    break
+                log.warning("withdrew a closed waiter", extra={"semaphore": name, **dict(each.run)})
+                await semaphore.signal(WITHDRAW_SIGNAL, each.run_id)
     return [*marked]
 
 

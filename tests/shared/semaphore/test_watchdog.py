@@ -1,6 +1,7 @@
 """The care for the semaphores: forgotten jobs are heard of, code that fails for good is ended."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from temporalio import workflow
@@ -14,7 +15,7 @@ from shared.semaphore.watchdog import FAILING_FOR, FAILS, STANDS, Watchdog, is_f
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders
-from tests.fixtures.temporal import has_done_tasks
+from tests.fixtures.temporal import delete, has_done_tasks
 from tests.shared.semaphore.standins import Jobs, semaphore_of
 
 QUEUE = "fails"
@@ -63,6 +64,23 @@ class TestRemind:
 
         await eventually(reminded, lambda waiting: unasked.id in waiting)
         assert (await kept.view()).waiting == ("urgent", "second", "third", unasked.id)
+
+    async def test_first_waiters_that_are_no_open_runs_are_withdrawn(self, kept: Jobs) -> None:
+        """Each would be drained, one after the other, before the next one is granted."""
+        await kept.line_up("holder", "deleted", "killed", "next")
+        unknown = await kept.request_of(await kept.begin("unknown"), priority=1)
+        await kept.ask(unknown.model_copy(update={"run_id": str(uuid4())}))
+        await kept.client.get_workflow_handle("killed").terminate()
+        await delete(kept.client, "deleted")
+
+        async def reminded() -> tuple[str, ...]:
+            """The list may have a run that has just closed, and lack the newest one."""
+            await remind(kept.client)
+            return (await kept.view()).waiting
+
+        await eventually(reminded, lambda waiting: waiting == ("next", "unknown"))
+        assert holders(await kept.view()) == ["holder"]
+        assert kept.book.drains == []
 
     async def test_watchdog_repeats_its_round(self, jobs: Jobs) -> None:
         async with semaphore_of(jobs.client, care_seconds=0.05):

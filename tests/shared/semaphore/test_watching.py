@@ -14,8 +14,12 @@ from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.activities import SemaphoreActivities
 from shared.semaphore.messages import Closed, Holder, RunRef, SlotRequest, granted_signal
+from shared.semaphore.server import UNREACHABLE
 from shared.semaphore.state import Ended, SemaphoreRules, Watch
-from tests.fixtures.eventually import PATIENCE_SECONDS
+from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
+from tests.fixtures.temporal import counts, running_server
+
+MOST_SIGNALS = "history.maximumSignalsPerExecution"
 
 
 def watch(run: RunRef) -> Watch:
@@ -48,6 +52,33 @@ async def test_run_closed_before_any_grant_left_nothing(
         await handle.signal(signal, watch(run).permit)
     await handle.terminate()
     assert await watched(client, run) == Ended(closed=Closed.TERMINATED, grace=grace)
+
+
+@pytest.mark.parametrize("had_permit", [False, True])
+async def test_run_that_takes_no_more_signals_is_ended_unless_it_has_its_permit(
+    had_permit: bool,
+) -> None:
+    """It would hold its place for ever, and never know."""
+    with running_server("--headless", f"--dynamic-config-value={MOST_SIGNALS}=2") as server:
+        client = await server.client()
+        run = await a_run(client)
+        handle = client.get_workflow_handle(run.job_id)
+        sent = [granted_signal(JOB_GATE) if had_permit else "other", "other"]
+        for signal in sent:
+            await handle.signal(signal, watch(run).permit)
+        watching = asyncio.create_task(watched(client, run))
+        if had_permit:
+            await eventually(
+                lambda: counts(server.metrics_port, client.namespace),
+                lambda found: found.requests["PollWorkflowExecutionHistory"] > 0,
+            )
+            await handle.terminate(reason="test")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            ended = await watching
+        last = (await handle.fetch_history()).events[-1]
+        reason = last.workflow_execution_terminated_event_attributes.reason
+        assert reason == ("test" if had_permit else UNREACHABLE)
+    assert ended == Ended(closed=Closed.TERMINATED, grace=None if had_permit else 0)
 
 
 @workflow.defn(sandboxed=False)
