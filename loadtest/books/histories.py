@@ -8,8 +8,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from loadtest.books.executions import (
+    PERMIT,
+    Activity,
+    Execution,
+    Order,
+    Row,
+    Signal,
+    Timer,
+    Written,
+    stage_of,
+)
 from loadtest.books.payloads import (
     attributes,
     decoded,
@@ -23,9 +33,6 @@ from loadtest.books.payloads import (
 )
 from loadtest.books.raw import parsed
 
-Row = dict[str, Any]
-PERMIT, PROGRESS = "granted:job", "report_progress"
-"""The slot's permit, an end by callback, and an activity's report."""
 SLOT = "job"
 _EXECUTION, _ACTIVITY = "EVENT_TYPE_WORKFLOW_EXECUTION_", "EVENT_TYPE_ACTIVITY_TASK_"
 _TASK, _MARKER = "EVENT_TYPE_WORKFLOW_TASK_", "EVENT_TYPE_MARKER_RECORDED"
@@ -40,6 +47,7 @@ _OUTCOMES = {
 _CONTINUED = "request-from-RespondWorkflowTaskCompleted"
 _RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
 _VERSION = re.compile(r"version (\d+): (.*)", re.DOTALL)
+_RELEASE = "EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED"
 _UPSERT = "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"
 # What a workflow's own step leaves between two activities.
 _OF_A_STEP = (_MARKER, _UPSERT, "EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED")
@@ -47,135 +55,6 @@ _UNREADABLE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError),
     *(RecursionError, OverflowError, StopIteration),
 )
-
-
-class Signal(NamedTuple):
-    """A signal as the server took it."""
-
-    name: str
-    at: float
-    body: Row
-    sender: str
-
-
-class Written(NamedTuple):
-    """A version of the record, and when it was so: as its workflow task began, or as the local
-    activity before it in that task was done."""
-
-    version: int
-    note: str
-    since: float
-    """A slow local activity outlasts workflow tasks: the first of them has the version's time."""
-    at: float
-
-
-class Order(NamedTuple):
-    """An attempt that the workflow ordered of a stage."""
-
-    step: str
-    attempt: int
-    token: int | None
-    at: float
-    task: int
-
-
-class Timer(NamedTuple):
-    """A wait of the workflow, as it names it."""
-
-    summary: str
-    at: float
-    seconds: float
-
-
-@dataclass(slots=True)
-class Activity:
-    """An activity by the events of its life; of its tries the history keeps the last one."""
-
-    kind: str
-    body: Row
-    scheduled: float
-    task: int
-    started: float | None = None
-    ended: float | None = None
-    attempt: int = 0
-    pause: float = 0.0
-    """The least seconds between two of its tries."""
-    silence: float = 0.0
-    """The seconds without a heartbeat after which the try before the last one failed, if it did."""
-    repeated_for: str = ""
-    """Why the try before the last one failed."""
-    outcome: str = "open"
-    error_class: str | None = None
-    error_message: str | None = None
-    result: Row = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Execution:
-    """One run in Temporal; `problem` where its file can't be read or lacks events."""
-
-    job_id: str
-    run_id: str = ""
-    problem: str | None = None
-    kind: str = ""
-    body: Row = field(default_factory=dict)
-    tag: str | None = None
-    memo: Row = field(default_factory=dict)
-    """What the semaphore was asked for."""
-    status: str = "RUNNING"
-    started: float | None = None
-    closed: float | None = None
-    asked: float | None = None
-    """When its request was answered, by its worker, which is after the semaphore had it: the begin
-    of the workflow task and the seconds that the local activity took, without those until it
-    began."""
-    heard: float | None = None
-    """When the semaphore had the request, at the latest: as the server took the task's result."""
-    granted: float | None = None
-    granted_by: str = ""
-    """The process that sent the permit, as `pid@host`."""
-    token: int | None = None
-    limit: float | None = None
-    """The seconds that the job may take from its permit on."""
-    progress: int = 0
-    """The search attribute CustomProgress at the end."""
-    result: Row = field(default_factory=dict)
-    failure: tuple[str, str] | None = None
-    signals: list[Signal] = field(default_factory=list)
-    activities: list[Activity] = field(default_factory=list)
-    timers: list[Timer] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    results: list[Row] = field(default_factory=list)
-    versions: list[Written] = field(default_factory=list)
-    events: int = 0
-    workflow_tasks: int = 0
-    discarded: int = 0
-    """Workflow tasks whose work the server discarded: they had come too late, or failed."""
-    timeouts: list[tuple[float, float]] = field(default_factory=list)
-    """How long each of those lasted that had come too late, and the time that it was given."""
-    bytes: int = 0
-    clients: set[str] = field(default_factory=set)
-    """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
-    taken: list[tuple[str, float]] = field(default_factory=list)
-    """Of them, those that took a workflow task of it, and when. A gate takes activities, too."""
-    sdks: set[str] = field(default_factory=set)
-    """The versions of the SDK that its workflow tasks name."""
-    queues: list[tuple[str, str]] = field(default_factory=list)
-    """Each process that had the run in its cache, and the sticky queue of its next task."""
-    hops: list[float] = field(default_factory=list)
-    """The seconds from an activity's completion to the next start, with nothing between."""
-
-    @property
-    def workers(self) -> frozenset[str]:
-        return frozenset(name for name, _ in self.taken)
-
-    def signalled(self, name: str) -> list[Signal]:
-        return [signal for signal in self.signals if signal.name == name]
-
-    @property
-    def called_back(self) -> list[Signal]:
-        """The callback's signals, whatever their name in the pipeline."""
-        return [signal for signal in self.signals if signal.body.get("task_status")]
 
 
 def read_file(path: Path, job_id: str) -> Execution:
@@ -265,6 +144,8 @@ class _Reader:
             self._task(event, body, at=at, kind=kind.removeprefix(_TASK))
         elif kind == _TIMER:
             run.timers.append(Timer(summary(event), at, seconds(body.get("startToFireTimeout"))))
+        elif kind == _RELEASE and body.get("signalName") == "release":
+            run.releases.append(first_of(body.get("input")))
         elif kind == _UPSERT:
             shown = fields(body.get("searchAttributes"), "indexedFields")
             if isinstance(percent := decoded(shown.get("CustomProgress")), int):
@@ -297,8 +178,12 @@ class _Reader:
             if version := fields(body, "sdkMetadata").get("sdkVersion"):
                 run.sdks.add(str(version))
         else:
-            run.discarded, self.completed = run.discarded + 1, None
             task, start = body.get("scheduledEventId"), body.get("startedEventId")
+            self.completed = None
+            # A task that no worker has taken in time discards nothing.
+            run.discarded += bool(start)
+            if not start:
+                run.untaken.append(at)
             if kind == "TIMED_OUT" and task and start:
                 limit = attributes(self.events[int(task) - 1]).get("startToCloseTimeout")
                 lasted = at - instant_of(self.events[int(start) - 1])
@@ -327,7 +212,8 @@ class _Reader:
             task = int(body.get("workflowTaskCompletedEventId") or 0)
             activity = Activity(body["activityType"]["name"], input_, at, task)
             activity.pause = seconds(fields(body, "retryPolicy").get("initialInterval"))
-            activity.silence = seconds(body.get("heartbeatTimeout"))
+            activity.most = int(fields(body, "retryPolicy").get("maximumAttempts") or 0)
+            activity.heartbeat = activity.silence = seconds(body.get("heartbeatTimeout"))
             self.scheduled[str(event["eventId"])] = activity
             run.activities.append(activity)
             if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
@@ -364,15 +250,6 @@ class _Reader:
         if all(number != each.version for each in self.run.versions):
             since = at if task.since is None else task.since
             self.run.versions.append(Written(number, note, since, at))
-
-
-def order_in(body: Row) -> Row:
-    """Return an order, or the order that is waited for."""
-    return body.get("order") or body
-
-
-def stage_of(body: Row) -> str:
-    return str(order_in(body).get("stage"))
 
 
 def _fail(activity: Activity, failure: Row | None) -> None:

@@ -5,6 +5,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from loadtest.books.executions import Execution
 from loadtest.books.facts import (
     Generation,
     Injected,
@@ -18,7 +19,6 @@ from loadtest.books.facts import (
     Transition,
     mapping,
 )
-from loadtest.books.histories import Execution
 from loadtest.books.seal import Seal
 
 RESET, START_AGAIN, DELETE = "reset", "start again", "delete"
@@ -45,7 +45,9 @@ class Rule(NamedTuple):
     name: str
     places: tuple[str, ...]
     applies: bool
-    often: Any
+    often: Row
+    body: Row
+    """All that the mock says of it."""
 
 
 def stage_name(number: int, jobs: int) -> str:
@@ -259,7 +261,8 @@ class Books:
             for rule in map(mapping, rules if isinstance(rules, list) else ()):
                 places = (f"{rule.get('where')}.{rule.get('do')}",)
                 applies, name = bool(rule.get("applies", True)), str(rule.get("name"))
-                found.append(Rule(service, name, places, applies, rule.get("often")))
+                said = {"seed": mapping(body).get("seed")} | rule
+                found.append(Rule(service, name, places, applies, mapping(rule.get("often")), said))
         return found
 
     @property

@@ -6,8 +6,8 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.executions import Activity, Signal, order_in
 from loadtest.books.facts import Callback, Generation, mapping
-from loadtest.books.histories import Activity, Signal, order_in
 from loadtest.books.model import Books
 from loadtest.judge.clocks import RECEIVER, SERVER, Clocks
 from loadtest.judge.compare import Between, Finding, OneOf, Subject

@@ -204,8 +204,8 @@ FIELDS: dict[str, Table] = {
         {
             derived("the ledger that has the generation"): "service",
             derived("each once, and rising"): "seq",
-            bounded("the run"): "at",
-            derived("the rules that were armed"): "rule",
+            bounded("the run, and what it met of its generation"): "at",
+            derived("the rules that were armed, and what their seed decides"): "rule",
             derived("the effects of that rule"): "where do",
             unverified("how long or how much a fault was, which excuses nothing"): "with.*",
             unverified("the callback's status that met the rule"): "status",

@@ -19,7 +19,7 @@ from loadtest.books.model import (
     stage_name,
 )
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge import callbacks, ledgers, reference, shown, slot, whole
+from loadtest.judge import callbacks, chances, ledgers, reference, shown, slot, whole
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.fates import (
@@ -235,6 +235,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     yield from whole.of_run(books, known)
     yield from slot.of_run(books, known)
     yield from callbacks.of_run(books, known)
+    yield from chances.of_run(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
         yield from shown.of_stage(stage, books)

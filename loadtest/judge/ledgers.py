@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.executions import Order, order_in, stage_of
 from loadtest.books.facts import Callback, Generation, mapping, owner
-from loadtest.books.histories import Order, order_in, stage_of
 from loadtest.books.model import Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
@@ -339,9 +339,15 @@ def _faults(model: Model) -> Iterator[Finding]:
         service, place = str(row.get("service")), f"{row.get('where')}.{row.get('do')}"
         armed = {each.name: each.places for each in model.books.rules if each.service == service}
         effects = armed.get(str(row.get("rule")))
+        named = [g for g in model.job.generations if g.external_id == row.get("external_id")]
+        over = row.get("where") == "result" or row.get("status") in ENDS
+        causes = [g.finished if over else g.accepted for g in named if row.get("where") != "submit"]
         expected: dict[str, Any] = {
             "attempt": owner(row.get("external_id"))[2],
-            "at": Between(run["began_at"] - 1, run.get("ended_at")),
+            "at": Between(
+                max(run["began_at"] - 1, min(filter(None, causes), default=0.0) - OWN),
+                run.get("ended_at"),
+            ),
         }
         expected |= _key(model, service, row)
         if effects is None:
@@ -350,7 +356,6 @@ def _faults(model: Model) -> Iterator[Finding]:
             expected["do"] = OneOf(tuple(sorted(effects)))
         if prompts := _prompts(model, "image"):
             expected["prompt"] = OneOf(prompts)
-        named = [g for g in model.job.generations if g.external_id == row.get("external_id")]
         if place == "start.fail" and not named and not model.books.was_killed(service):
             text = f"a fault failed {row.get('external_id')}, which is not in the vendor's ledger"
             yield model.found("ledger", text)

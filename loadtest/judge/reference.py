@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.executions import GRANTED, Execution, order_in, stage_of
 from loadtest.books.facts import mapping
-from loadtest.books.histories import Execution, order_in, stage_of
 from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import SERVER, Clocks
@@ -26,6 +26,7 @@ PERCENT = re.compile(r"(\d+) %")
 PAUSE = re.compile(r"the pause before (\w+) (\d+)")
 JOB_TIME = "the job may take"
 CLEARING = "waiting until the vend"
+CLEARED_AGAIN = "until the vendors are cleared again"
 _ENDED = {"FAILED": "failed", "CANCELED": "cancelled"}
 OWN_ENDS = ("COMPLETED", "FAILED", "CANCELED")
 CLOSED_AS = {
@@ -247,6 +248,16 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
     if run.orders and run.limit is not None:
         timers = [each.seconds for each in run.timers if each.summary.startswith(JOB_TIME)]
         yield from model.differ(HISTORY, {"timer": timers}, {"timer": [run.limit]})
+    permits = [(s.body.get("name"), s.body.get("token")) for s in run.signals if GRANTED in s.name]
+    for body in run.releases:
+        given = {"release": (body.get("name"), body.get("token"))}
+        yield from model.differ(HISTORY, given, {"release": OneOf(tuple(permits))})
+    drains = any(each.kind == "drain_job" for each in run.activities)
+    for each in run.timers:
+        known = each.summary.startswith(JOB_TIME) or PAUSE.fullmatch(each.summary)
+        if not known and not (drains and each.summary == CLEARED_AGAIN):
+            text = f"it waited for {each.seconds:g} s ({each.summary or 'no reason'})"
+            yield model.found("history.timers", text)
 
 
 def _activities(model: Model, run: Execution) -> Iterator[Finding]:
@@ -281,6 +292,10 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             expected["order.source.url"] = made.get(task_of(source))
         row: dict[str, Any] = {"scheduled": each.scheduled, "started": each.started}
         row |= {"ended": each.ended, "order": order}
+        if "stage" in order:
+            # Without both, a killed worker's job does not go on elsewhere.
+            row |= {"heartbeat": each.heartbeat, "most": each.most}
+            expected |= {"heartbeat": Number(1e-3, None), "most": 0}
         if "attempt" in each.body and not model.books.struck:
             name = f"{model.job_id}.{stage_of(each.body)}.{each.body['attempt']}"
             tries[name] += each.attempt

@@ -8,8 +8,8 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.executions import PROGRESS, Activity, Execution, Written, stage_of
 from loadtest.books.facts import mapping
-from loadtest.books.histories import PROGRESS, Activity, Execution, Written, stage_of
 from loadtest.books.model import DEFAULT, ENDS, Books, StageBook
 from loadtest.judge.clocks import FAR, SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, Subject, exactly

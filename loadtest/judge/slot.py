@@ -8,8 +8,8 @@ from math import inf
 from typing import Any, NamedTuple
 
 from loadtest.books import raw
+from loadtest.books.executions import Execution
 from loadtest.books.facts import SlotSample, mapping, read
-from loadtest.books.histories import Execution
 from loadtest.books.model import SEMAPHORE, Books, StageBook
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import RUN, Between, Finding, Number, Subject
@@ -140,6 +140,8 @@ def _samples(
             # The places were asked for after the sample, and before the next one.
             later = span._replace(until=ends[number] - behind)
             yield from _places(turns, sample, later, gone=gone)
+            if not books.struck:
+                yield from _order(turns, sample)
     run = Subject(RUN, stage.number)
     if any(then.at < sample.at for sample, then in pairwise(stage.samples)):
         yield run.found("slots.at", "samples of the slot are not in order")
@@ -275,6 +277,16 @@ def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) ->
             yield turn.job.found("slots.places", text, f"{least} to {most}", place)
         least += span.inside(turn.run.heard, turn.free)
         most += span.touched(turn.run.started, turn.run.granted)
+
+
+def _order(turns: list[Turn], sample: SlotSample) -> Iterator[Finding]:
+    """Expect those that wait in one view in the order of their turns."""
+    shown = [(turn, sample.places.get(turn.job.job_id)) for turn in turns]
+    waiting = [(turn, place) for turn, place in shown if place is not None]
+    for (first, ahead), (turn, place) in pairwise(waiting):
+        if place <= ahead:
+            text = f"its place was {place} at {timestamp(sample.at)}, behind {first.job.job_id}"
+            yield turn.job.found("slots.places", text, f"above {ahead}", place)
 
 
 def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:

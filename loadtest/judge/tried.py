@@ -78,9 +78,26 @@ def unmet(judgement: Judgement) -> str | None:
 
 
 def kills(judgement: Judgement) -> int:
-    """Return how many workers began only once another one had taken its last task."""
+    """Return how many workers were replaced: began only once another one had taken its last task,
+    or left a job to another one and took none any more."""
     times = at_work(judgement.books)
-    return len(times) - sweep(times, len(times) + 1).most
+    replaced = len(times) - sweep(times, len(times) + 1).most
+    return max(replaced, len({name for _, name in _left(judgement)}))
+
+
+def _left(judgement: Judgement) -> list[tuple[str, str]]:
+    """Return each job that a worker has left to another one, and that worker: an activity or a task
+    ran out of time, another process went on, and the one before took no task from then on."""
+    last = {each.name: each.end for each in at_work(judgement.books)}
+    found = []
+    for job, run in ((each, run) for each in judgement.books.jobs for run in each.executions):
+        late = [a.started for a in run.activities if a.error_class == TIMEOUT and a.started]
+        for at in (*late, *run.untaken):
+            before = [name for name, taken in run.taken if taken < at]
+            after = [name for name, taken in run.taken if taken >= at]
+            if before and after and before[-1] != after[0] and last[before[-1]] < at:
+                found.append((job.job_id, before[-1]))
+    return found
 
 
 def fates(judgement: Judgement) -> Counter[str]:
@@ -252,11 +269,12 @@ def _callbacks_harmless(judgement: Judgement) -> Assessed:
 
 
 def _taken_over(judgement: Judgement) -> Assessed:
-    killed = kills(judgement)
+    killed, left = kills(judgement), {job_id for job_id, _ in _left(judgement)}
     struck = [
         job
         for job in judgement.books.jobs
-        if any(a.error_class == TIMEOUT for run in job.executions for a in run.activities)
+        if job.job_id in left
+        or any(a.error_class == TIMEOUT for run in job.executions for a in run.activities)
     ]
     if not killed:
         return (

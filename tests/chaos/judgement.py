@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loadtest.books.executions import Execution
 from loadtest.books.facts import Shown
-from loadtest.books.histories import Execution
 from loadtest.books.model import JobFacts
 from loadtest.judge.intervals import Interval, sweep
 from loadtest.times import duration, timestamp

@@ -191,6 +191,7 @@ class Story:
             begin,
             "ACTIVITY_TASK_SCHEDULED",
             activityType={"name": kind},
+            heartbeatTimeout="30s",
             workflowTaskCompletedEventId=task,
             input=payloads(more["input"]),
         )
@@ -473,9 +474,9 @@ class Synthetic:
         """Forge one raw file by rows behind its last."""
         self.edit(name, lambda there: there.extend(rows))
 
-    def arm(self, service: str, rule: str, where: str, do: str) -> None:
+    def arm(self, service: str, rule: str, where: str, do: str, **other: Any) -> None:
         """Note that a fault rule was armed as the run began."""
-        more = {"name": rule, "where": where, "do": do}
+        more = {"name": rule, "where": where, "do": do} | other
         self.told(raw.RUN, "faults", service, rules=lambda rules: [*rules, more])
 
     def replace(self, name: str, value: object) -> None:

@@ -39,6 +39,14 @@ MUTANTS = (
         jobs=("#2", "#3"),
     ),
     Mutant(
+        name="permit-held-on",
+        breaks="each job keeps the slot for a moment after its end",
+        old="**fields, status=Status.SUCCEEDED, percent=100)\n",
+        new="**fields, status=Status.SUCCEEDED, percent=100)\n"
+        "            await workflow.sleep(0.3)\n",
+        rule="history.timers",
+    ),
+    Mutant(
         name="good-video-paid-again",
         breaks="each good video is paid a second time as attempt 2",
         old="stored = await self._attempt(stage, await self._begin(stage, number, inputs))\n",

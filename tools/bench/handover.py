@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from rich.console import Console
 
-from loadtest.books.histories import Execution
+from loadtest.books.executions import Execution
 from loadtest.books.load import load
 from loadtest.books.model import Books, JobFacts
 from loadtest.judge.pace import percentile, schedule

@@ -14,7 +14,8 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.client import Client, WorkflowFailureError
 
-from loadtest.books.histories import Activity, Execution, read_events
+from loadtest.books.executions import Activity, Execution
+from loadtest.books.histories import read_events
 from loadtest.times import instant
 from loadtest.wire.temporal import history_rows
 from shared.jobs.genvideo import GENVIDEO

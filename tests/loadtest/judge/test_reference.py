@@ -189,7 +189,9 @@ def test_version_may_be_seen_before_its_last_write(run: Synthetic) -> None:
 
     def throw_away(events: list[Row]) -> None:
         kind = "EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT"
-        events.insert(-1, {"eventTime": events[-1]["eventTime"], "eventType": kind})
+        late = {"scheduledEventId": "2", "startedEventId": "3"}
+        event = {"eventTime": events[-1]["eventTime"], "eventType": kind}
+        events.insert(-1, event | {"workflowTaskTimedOutEventAttributes": late})
 
     run.history(NAME, throw_away)
     assert rules(run) == set()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.books import raw
-from loadtest.books.histories import Execution
+from loadtest.books.executions import Execution
 from loadtest.judge.judge import Judgement, judge
 from loadtest.judge.tried import (
     BROKEN,

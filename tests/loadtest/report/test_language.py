@@ -30,7 +30,7 @@ NOT_SAID = {
         "waiting until the vend",
         "code injected",
         "{1} stored",
-        "the job may take",
+        *("the job may take", "until the vendors are cleared again"),
         r"the pause before (\w+) (\d+)",
     ),
     "sha256sum -c SHA256SUMS",

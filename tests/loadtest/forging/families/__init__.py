@@ -8,6 +8,7 @@ from tests.loadtest.forging.families import (
     jobs,
     plan,
     processes,
+    rules,
     vendors,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "jobs",
     "plan",
     "processes",
+    "rules",
     "vendors",
 ]

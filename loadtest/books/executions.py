@@ -1,0 +1,156 @@
+"""One run in Temporal, as its history has it: orders, results, permits, signals and versions."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+PERMIT, PROGRESS = "granted:job", "report_progress"
+"""The slot's permit, and an activity's report."""
+GRANTED = "granted:"
+"""How the permits of all gates are named."""
+
+
+class Signal(NamedTuple):
+    """A signal as the server took it."""
+
+    name: str
+    at: float
+    body: Row
+    sender: str
+
+
+class Written(NamedTuple):
+    """A version of the record, and when it was so: as its workflow task began, or as the local
+    activity before it in that task was done."""
+
+    version: int
+    note: str
+    since: float
+    """A slow local activity outlasts workflow tasks: the first of them has the version's time."""
+    at: float
+
+
+class Order(NamedTuple):
+    """An attempt that the workflow ordered of a stage."""
+
+    step: str
+    attempt: int
+    token: int | None
+    at: float
+    task: int
+
+
+class Timer(NamedTuple):
+    """A wait of the workflow, as it names it."""
+
+    summary: str
+    at: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Activity:
+    """An activity by the events of its life; of its tries the history keeps the last one."""
+
+    kind: str
+    body: Row
+    scheduled: float
+    task: int
+    started: float | None = None
+    ended: float | None = None
+    attempt: int = 0
+    pause: float = 0.0
+    """The least seconds between two of its tries."""
+    heartbeat: float = 0.0
+    """The seconds without a heartbeat after which another worker takes it over; 0 is never."""
+    most: int = 0
+    """The tries that it may have; 0 is any number."""
+    silence: float = 0.0
+    """The seconds without a heartbeat after which the try before the last one failed, if it did."""
+    repeated_for: str = ""
+    """Why the try before the last one failed."""
+    outcome: str = "open"
+    error_class: str | None = None
+    error_message: str | None = None
+    result: Row = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Execution:
+    """One run in Temporal; `problem` where its file can't be read or lacks events."""
+
+    job_id: str
+    run_id: str = ""
+    problem: str | None = None
+    kind: str = ""
+    body: Row = field(default_factory=dict)
+    tag: str | None = None
+    memo: Row = field(default_factory=dict)
+    """What the semaphore was asked for."""
+    status: str = "RUNNING"
+    started: float | None = None
+    closed: float | None = None
+    asked: float | None = None
+    """When its request was answered, by its worker, which is after the semaphore had it: the begin
+    of the workflow task and the seconds that the local activity took, without those until it
+    began."""
+    heard: float | None = None
+    """When the semaphore had the request, at the latest: as the server took the task's result."""
+    granted: float | None = None
+    granted_by: str = ""
+    """The process that sent the permit, as `pid@host`."""
+    token: int | None = None
+    limit: float | None = None
+    """The seconds that the job may take from its permit on."""
+    progress: int = 0
+    """The search attribute CustomProgress at the end."""
+    result: Row = field(default_factory=dict)
+    failure: tuple[str, str] | None = None
+    signals: list[Signal] = field(default_factory=list)
+    releases: list[Row] = field(default_factory=list)
+    """The permits that it gave back before its close."""
+    activities: list[Activity] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    results: list[Row] = field(default_factory=list)
+    versions: list[Written] = field(default_factory=list)
+    events: int = 0
+    workflow_tasks: int = 0
+    discarded: int = 0
+    """Workflow tasks whose work the server discarded: they had come too late, or failed."""
+    untaken: list[float] = field(default_factory=list)
+    """When its worker had not taken a workflow task in time, and another one was to take it."""
+    timeouts: list[tuple[float, float]] = field(default_factory=list)
+    """How long each of those lasted that had come too late, and the time that it was given."""
+    bytes: int = 0
+    clients: set[str] = field(default_factory=set)
+    """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
+    taken: list[tuple[str, float]] = field(default_factory=list)
+    """Of them, those that took a workflow task of it, and when. A gate takes activities, too."""
+    sdks: set[str] = field(default_factory=set)
+    """The versions of the SDK that its workflow tasks name."""
+    queues: list[tuple[str, str]] = field(default_factory=list)
+    """Each process that had the run in its cache, and the sticky queue of its next task."""
+    hops: list[float] = field(default_factory=list)
+    """The seconds from an activity's completion to the next start, with nothing between."""
+
+    @property
+    def workers(self) -> frozenset[str]:
+        return frozenset(name for name, _ in self.taken)
+
+    def signalled(self, name: str) -> list[Signal]:
+        return [signal for signal in self.signals if signal.name == name]
+
+    @property
+    def called_back(self) -> list[Signal]:
+        """The callback's signals, whatever their name in the pipeline."""
+        return [signal for signal in self.signals if signal.body.get("task_status")]
+
+
+def order_in(body: Row) -> Row:
+    """Return an order, or the order that is waited for."""
+    return body.get("order") or body
+
+
+def stage_of(body: Row) -> str:
+    return str(order_in(body).get("stage"))

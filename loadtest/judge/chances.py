@@ -1,0 +1,131 @@
+"""Recompute what each fault rule of the mocks decides: its seed, its name, job and event say it.
+
+A mock decides before it knows what becomes of the job. So its trace has no fault that the rule did
+not decide on, and lacks none of an event that other books know of.
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from math import inf
+from typing import NamedTuple
+
+from loadtest.books import raw
+from loadtest.books.facts import Generation, mapping, whole
+from loadtest.books.model import Books, JobFacts, Rule
+from loadtest.judge.clocks import SERVER, Clocks
+from loadtest.judge.compare import Finding, Subject
+from loadtest.judge.ledgers import ENDS
+from loadtest.judge.reference import task_of
+from loadtest.times import instant
+
+LATER = 1.0
+"""Seconds after an end in which a mock has reported it."""
+PARTS = {"job": 1, "attempt": 2, "event": 4}
+"""How many of job, attempt, point and event decide."""
+LIMITED = {
+    "after",
+    "until.seconds",
+    *(f"match.{name}" for name in ("prompt", "style", "tag", "id")),
+}
+LIMITED |= {"match.external_id", "match.key", "match.nth"}
+"""Members of a rule by which only its mock knows whether it was to meet an event."""
+
+
+class Event(NamedTuple):
+    """A point that a generation passed, its number among the job's, and when, at the latest."""
+
+    job: JobFacts
+    made: Generation
+    number: int
+    at: float
+
+
+def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
+    """Find faults that their rule did not decide on, and events that a rule has met untraced."""
+    if books.struck or any(map(books.was_killed, books.mocks)):
+        return
+    for rule in books.rules:
+        met: dict[tuple[object, ...], float] = {}
+        for job in books.jobs:
+            for row in job.rows.get(raw.FAULTS, ()):
+                if (row.get("service"), row.get("rule")) != (rule.service, rule.name):
+                    continue
+                where, key = str(row.get("where")), str(row.get("job_key"))
+                number = whole(row.get("event"))
+                met[key, number, f"{where}.{row.get('do')}"] = instant(row.get("at")) or 0.0
+                if not _decides(rule, where, key, attempt=row.get("attempt"), number=number):
+                    name = row.get("external_id")
+                    text = f"by its seed {rule.name} does not meet {where} {number} of {name}"
+                    yield Subject(job.job_id, job.stage).found("faults.rule", text)
+        until = mapping(rule.body.get("until"))
+        members = {*rule.body, *(f"match.{name}" for name in mapping(rule.body.get("match")))}
+        members |= {f"until.{name}" for name in until}
+        # Once it is used up, it meets no event.
+        last = max(met.values(), default=0.0) if len(met) >= until.get("count", inf) else inf
+        known = books.done and rule.applies and not (members & LIMITED or rule.body.get("fired"))
+        for place in rule.places if known else ():
+            where = place.partition(".")[0]
+            for job, made, number, at in _events(rule, where, books, clocks):
+                key = str(made.row.get("job_key"))
+                due = at < last and (key, number, place) not in met
+                if due and _decides(rule, where, key, attempt=made.attempt, number=number):
+                    name = made.external_id
+                    text = f"by its seed {rule.name} met {where} {number} of {name}, untraced"
+                    yield Subject(job.job_id, job.stage).found("faults.rule", text)
+
+
+def _events(rule: Rule, where: str, books: Books, clocks: Clocks) -> Iterator[Event]:
+    """Return the events of the jobs that have ended which are known to have been, with their
+    numbers as the rule counts them."""
+    attempts = rule.often.get("attempts")
+    wanted = mapping(rule.body.get("match")).get("status")
+    for job in (job for job in books.jobs if job.ended):
+        own = [g for g in job.generations if g.step == rule.service]
+        own, number = [g for g in own if _is_among(attempts, g.attempt)], 0
+        for place, made in enumerate(own, 1):
+            if where == "start" and made.started is not None:
+                yield Event(job, made, place, made.finished or inf)
+            changes = sorted({each.status for each in made.callbacks}, key=ENDS.__contains__)
+            if where == "callback" and len(changes) != len(books.changes):
+                break
+            for status in changes if where == "callback" else ():
+                if wanted in (None, status):
+                    number += 1
+                    yield Event(job, made, number, (made.finished or inf) + LATER)
+        # Each file that was stored was reported by a status call, and fetched.
+        stored = {
+            task_of(r): run.closed for run in job.executions for r in run.results if r.get("asset")
+        }
+        if where in ("poll", "result") and len(own) == 1 and own[0].vendor_id in stored:
+            closed = stored[own[0].vendor_id] or inf
+            yield Event(job, own[0], 1, closed + clocks.between(SERVER, rule.service))
+
+
+def _decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: int) -> bool:
+    """Whether a rule meets an event that it concerns, as long as it is not used up."""
+    often, match = rule.often, mapping(rule.body.get("match"))
+    events = f"1-{often['first']}" if "first" in often else often.get("events")
+    if not (_is_among(events, number) and _is_among(often.get("attempts"), attempt)):
+        return False
+    if _drawn(rule, "share", key) >= match.get("share", 1.0):
+        return False
+    per = often.get("per") or ("attempt" if where in ("start", "progress") else "event")
+    # Of several effects one decision is taken for the job.
+    parts = 1 if len(rule.places) > 1 else PARTS[per]
+    chance = _drawn(rule, "hit", *(key, attempt, where, number)[:parts])
+    return chance < float(often.get("probability", 1.0))
+
+
+def _is_among(spans: object, number: int | None) -> bool:
+    """Whether a number is in spans such as `1-3,5-`; without any, each one is."""
+    for low, to, high in (span.partition("-") for span in str(spans or "0-").split(",")):
+        if int(low) <= (number or 0) <= (float(high or inf) if to else int(low)):
+            return True
+    return False
+
+
+def _drawn(rule: Rule, *parts: object) -> float:
+    """Return the number from 0 to 1 that the rule's seed gives for these parts."""
+    text = "\x1f".join(map(str, (rule.body.get("seed"), rule.name, *parts)))
+    drawn = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(drawn, "big") / 2**64
