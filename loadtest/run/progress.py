@@ -1,20 +1,18 @@
-"""Progress of a run: bars on a terminal, plain lines elsewhere."""
+"""Progress of a run: a line now and then, on a terminal as in a log."""
 
 import time
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest.collect.tracker import Tracker
 from loadtest.times import duration
 from shared.texts import localized
 
-PLAIN_EVERY = 5.0
+EVERY = 5.0
 
 
 class Display:
-    """Shows stages as they go: a line now and then, for logs and pipes."""
+    """Shows stages as they go."""
 
     def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
         self._console, self._stages = console, stages
@@ -27,58 +25,13 @@ class Display:
         self.end("begins")
 
     def show(self, ended: int, news: str) -> None:
-        if time.monotonic() - self._last >= PLAIN_EVERY:
+        if time.monotonic() - self._last >= EVERY:
             self._last = time.monotonic()
             self.end(f"ended {ended}, {news}")
 
     def end(self, note: str) -> None:
         text = localized(f"{self._name}: {note}")
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def close(self) -> None:
-        """Stop showing anything."""
-
-
-class Bars(Display):
-    """A bar per stage, redrawn in place."""
-
-    def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
-        super().__init__(console, stages)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[news]}"),
-            TimeElapsedColumn(),
-            console=console,
-            refresh_per_second=4,
-        )
-        names = (localized(f"{count} job{'s' if count > 1 else ''}") for count in stages)
-        self._tasks = [
-            self._progress.add_task(name, total=count, start=False, news="")
-            for name, count in zip(names, stages, strict=True)
-        ]
-        self._current = self._tasks[0]
-        self._progress.start()
-
-    def begin(self, stage: int, total: int) -> None:
-        self._current = self._tasks[stage]
-        self._progress.start_task(self._current)
-
-    def show(self, ended: int, news: str) -> None:
-        self._progress.update(self._current, completed=ended, news=localized(news))
-
-    def end(self, note: str) -> None:
-        self._progress.update(self._current, news=escape(note))
-        self._progress.stop_task(self._current)
-
-    def close(self) -> None:
-        self._progress.stop()
-
-
-def display(console: Console, stages: tuple[int, ...]) -> Display:
-    """Return bars on a terminal, lines elsewhere."""
-    return Bars(console, stages) if console.is_terminal else Display(console, stages)
 
 
 def news(tracker: Tracker, total: int, *, began: float) -> str:

@@ -53,15 +53,12 @@ class Run:
         self.folder.write(raw.RUN, facts)
         self.folder.append(raw.CLOCKS, await probe(vendors, "begin"))
         stages: list[Stage] = []
-        try:
-            async with background(self._watch_processes()):
-                for number in range(len(self._plan.stages)):
-                    stages.append(Stage(self.folder, self._plan, self._stack, number=number))
-                    await stages[-1].run(display, stop)
-                    if stages[-1].why.startswith(("interrupted", "unreachable")):
-                        break
-        finally:
-            display.close()
+        async with background(self._watch_processes()):
+            for number in range(len(self._plan.stages)):
+                stages.append(Stage(self.folder, self._plan, self._stack, number=number))
+                await stages[-1].run(display, stop)
+                if stages[-1].why.startswith(("interrupted", "unreachable")):
+                    break
         self.why = stages[-1].why
         self.folder.append(raw.CLOCKS, await probe(vendors, "end"))
         collector = Collector(self.folder, self._stack)

@@ -17,7 +17,7 @@ from rich.console import Console
 from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.run.plan import Plan, PlanError
-from loadtest.run.progress import display
+from loadtest.run.progress import Display
 from loadtest.run.run import Run
 from loadtest.settings import Settings
 from loadtest.wire.http import Unreachable
@@ -41,7 +41,7 @@ async def run_plan(
         armed(stack.vendors, plan.faults, seed=plan.seed),
     ):
         run = Run(stack, plan, command=command)
-        folder = await run.go(display(console, plan.stages), stop)
+        folder = await run.go(Display(console, plan.stages), stop)
     return folder, run.why
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 from loadtest.books import raw
@@ -166,10 +167,7 @@ class Stage:
                 "planned_at": round(planned, 6),
                 "sent_at": round(sent, 6),
                 "answered_at": round(time.time(), 6),
-                "tries": result.tries,
-                "status": result.status,
-                "job_id": result.job_id,
-                "problem": result.problem,
+                **asdict(result),
             }
             self._folder.append(raw.SUBMITS, [row])
             # After the row is on disk: whatever is waited for is in the books.

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -90,10 +91,7 @@ class Crowd:
             "planned_at": sent,
             "sent_at": sent,
             "answered_at": time.time(),
-            "tries": result.tries,
-            "status": result.status,
-            "job_id": result.job_id,
-            "problem": result.problem,
+            **asdict(result),
             "asked": fields,
         }
         self._folder.append(raw.SUBMITS, [row])

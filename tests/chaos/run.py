@@ -233,7 +233,7 @@ class _Run:
             "strikes": dict(Counter(row["kind"] for row in striker.struck)),
             "jobs": dict(jobs),
             "disturbed": dict(Counter(d for done in striker.disturbed.values() for d in done)),
-            "over_vendors_wires": self._site.vendors.count if self._site.vendors else None,
+            "held": sum(bool(row["job"]) for row in striker.struck if "held" in row["strike"]),
             "by_operator": [row["by_operator"] for row in striker.struck if "by_operator" in row],
             "grants": len(found.grants),
             "generations": sum(len(job.generations) for job in found.books.jobs),

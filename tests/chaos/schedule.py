@@ -6,11 +6,9 @@ from enum import StrEnum
 from itertools import count
 from random import Random
 
-from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, Deed, Route
-
 
 class Kind(StrEnum):
-    """What is done: to a process, to the wire to Temporal or a vendor, or to a workflow."""
+    """What is done: to a process, to the wire to Temporal, or to a workflow."""
 
     KILL = "kill"
     FREEZE = "freeze"
@@ -18,11 +16,6 @@ class Kind(StrEnum):
     CUT = "cut"
     DELAY = "delay"
     DROP = "drop"
-    HOLD_REQUEST = Deed.HOLD_REQUEST.value
-    HOLD_REPLY = Deed.HOLD_REPLY.value
-    CUT_REQUEST = Deed.CUT_REQUEST.value
-    CUT_REPLY = Deed.CUT_REPLY.value
-    LOSE_REPLY = Deed.LOSE_REPLY.value
     CANCEL = "cancel"
     TERMINATE = "terminate"
     RESET = "reset"
@@ -63,14 +56,13 @@ BACKLOG = 50
 class Hit:
     """What is done to whom, and at which stage; without one, at any moment.
 
-    `route`: which requests on a vendor's wire; `seconds`: a length that is not left to chance.
+    `seconds`: a length that is not left to chance.
     """
 
     kind: Kind
     target: str
     stage: Stage | None = None
     backlog: int = 0
-    route: Route | None = None
     seconds: float | None = None
 
 
@@ -91,7 +83,6 @@ class Strike:
     def __str__(self) -> str:
         hit = self.hit
         lasting = f" for {self.lasts:.1f} s" if self.lasts else ""
-        lasting = f" ({hit.route}){lasting}" if hit.route else lasting
         where = f", at stage: {hit.stage}" if hit.stage else ""
         backlog = f", {hit.backlog} queued" if hit.backlog else ""
         return f"{hit.kind} {hit.target}{lasting}{where}{backlog}"
@@ -104,8 +95,7 @@ ON_AN_ACTIVITY = (
     Kind.ACTIVITY_FAIL,
     Kind.ACTIVITY_COMPLETE,
 )
-# What is done on a vendor's wire, and the stages at which a submit is held there.
-ON_VENDORS_WIRE = tuple(Kind(deed.value) for deed in Deed)
+# The stages at which a submit is held on a vendor's wire.
 HELD = (Stage.IMAGE_HELD, Stage.VIDEO_HELD)
 LASTING = (
     Kind.FREEZE,
@@ -113,7 +103,6 @@ LASTING = (
     Kind.DELAY,
     Kind.DROP,
     Kind.ACTIVITY_PAUSE,
-    *ON_VENDORS_WIRE,
 )
 
 
@@ -206,12 +195,6 @@ IN_CONTAINERS = (
 AS_PROCESSES = (
     *IN_CONTAINERS,
     *(Hit(kind, WIRE) for kind in (Kind.CUT, Kind.DELAY, Kind.DROP)),
-    *(
-        Hit(kind, target, route=route)
-        for target in (IMAGE_WIRE, VIDEO_WIRE)
-        for route in (Route.SUBMIT, Route.STATUS, Route.RESULT)
-        for kind in ON_VENDORS_WIRE
-    ),
     *(
         Hit(kind, target, stage)
         for stage in HELD

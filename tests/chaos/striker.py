@@ -17,14 +17,13 @@ from tests.chaos.schedule import (
     ENDED,
     HELD,
     HOLDER,
-    ON_VENDORS_WIRE,
     SEMAPHORE_WORKFLOW,
     Kind,
     Stage,
     Strike,
 )
 from tests.chaos.site import Site
-from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, Deed, VendorWires
+from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, hold
 
 STAGE_PATIENCE = 20.0
 BACKLOG_PATIENCE = 120.0
@@ -81,8 +80,7 @@ class Striker:
         if stage is None or hit.kind is Kind.TIME_OUT:
             return None
         if stage in HELD:
-            wire = HELD_ON[stage]
-            return await self._vendors().hold(wire, strike.seconds, patience=STAGE_PATIENCE)
+            return await self._held(stage, strike.seconds, patience=STAGE_PATIENCE)
         jobs = crowd.tracker
         return await self.places.reach(stage, lambda: jobs.open, seconds=STAGE_PATIENCE)
 
@@ -103,8 +101,6 @@ class Striker:
                 return self.site.ground.restart(hit.target)
             case Kind.CUT | Kind.DELAY | Kind.DROP:
                 return self._disturb_wire(hit.kind, seconds)
-            case kind if kind in ON_VENDORS_WIRE:
-                return self._disturb_vendor(strike)
             case Kind.TIME_OUT if hit.stage in HELD:
                 return self._time_out_held(strike, hit.stage)
             case Kind.TIME_OUT:
@@ -137,22 +133,11 @@ class Striker:
             case _:
                 await wire.drop(seconds)
 
-    async def _disturb_vendor(self, strike: Strike) -> None:
-        """It began with the first that it met, and is over when the last one has its answer."""
-        row, hit = self.struck[strike.number - 1], strike.hit
-        if hit.route is None:
-            raise ValueError("a strike on a vendor's wire has a route")
-        done = await self._vendors().disturb(
-            hit.target, hit.route, Deed(hit.kind.value), strike.seconds, patience=STAGE_PATIENCE
-        )
-        row["met"] = done.met
-        if done.since is not None:
-            row |= {"epoch": done.since, "seconds": time.time() - done.since}
-
-    def _vendors(self) -> VendorWires:
-        if self.site.vendors is None:
-            raise OSError("there are no wires of ours to the vendors")
-        return self.site.vendors
+    async def _held(
+        self, stage: Stage, seconds: float, *, patience: float, prompt: str = ""
+    ) -> str | None:
+        wire = self.site.vendors[HELD_ON[stage]]
+        return await hold(wire, seconds, patience=patience, prompt=prompt)
 
     def _note(self, job_id: str, done: Kind) -> None:
         self.disturbed[job_id] = self.disturbed.get(job_id, frozenset()) | {done}
@@ -171,8 +156,7 @@ class Striker:
         await _slow(self.places.images, strike.number, prompt, factor=1, extra=nearly * speed)
         await self._without_time(prompt)
         patience = self.site.job_seconds + BACKLOG_PATIENCE
-        wire = HELD_ON[stage]
-        if not await self._vendors().hold(wire, strike.seconds, patience=patience, prompt=prompt):
+        if not await self._held(stage, strike.seconds, patience=patience, prompt=prompt):
             self.say(f"{strike.number}: the submit did not come")
 
     async def _without_time(self, prompt: str) -> None:

@@ -29,7 +29,6 @@ from tests.chaos.schedule import (
     Stage,
 )
 from tests.chaos.site import Site, as_processes
-from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, Route
 
 # Each part of the stack, which is a process or a container.
 PARTS_DECK = (
@@ -50,12 +49,6 @@ RUNS_DECK = (
     Hit(Kind.CANCEL, WAITER, Stage.QUEUED),
 )
 WIRE_DECK = (Hit(Kind.CUT, WIRE), Hit(Kind.DROP, WIRE), Hit(Kind.DELAY, WIRE))
-VENDORS_DECK = (
-    Hit(Kind.CUT_REQUEST, IMAGE_WIRE, route=Route.SUBMIT),
-    Hit(Kind.CUT_REPLY, VIDEO_WIRE, route=Route.SUBMIT),
-    Hit(Kind.HOLD_REPLY, VIDEO_WIRE, route=Route.STATUS),
-    Hit(Kind.LOSE_REPLY, IMAGE_WIRE, route=Route.RESULT),
-)
 HELD_DECK = (
     Hit(Kind.KILL, WORKERS, Stage.IMAGE_HELD),
     Hit(Kind.CANCEL, HOLDER, Stage.VIDEO_HELD),
@@ -84,12 +77,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 async def test_chaos_of_processes_has_no_violation(tmp_path: Path) -> None:
-    deck = (*PARTS_DECK, *RUNS_DECK, *WIRE_DECK, *VENDORS_DECK, *HELD_DECK, *OPERATORS_DECK)
+    deck = (*PARTS_DECK, *RUNS_DECK, *WIRE_DECK, *HELD_DECK, *OPERATORS_DECK)
     result = await no_rule_is_broken(as_processes, deck, tmp_path)
 
     # It proves something only if the strikes met somebody, and the books were read.
-    assert result["over_vendors_wires"] > 0
     assert result["grants"] > 0
+    assert result["held"] > 0
     assert sum(result["by_operator"]) > len(result["by_operator"]) / 2
 
 

@@ -155,8 +155,6 @@ def test_job_terminated_during_its_last_task_is_no_violation(
         ({"target": "workers"}, False),
         ({"target": "temporal"}, False),
         ({"target": "callback"}, True),
-        ({"target": "video wire", "met": 1}, False),
-        ({"target": "video wire", "met": 0}, True),
     ],
 )
 def test_time_out_during_repeated_strikes_is_no_violation(

@@ -70,14 +70,6 @@ def test_wrong_number_is_one_line(tmp_path: Path, target: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_settings_are_one_line_and_start_nothing(tmp_path: Path) -> None:
-    done = make("up", "WORKERS=x", data=tmp_path, MOCKS="maybe", API_PORT="0")
-    assert done.returncode == 2
-    first = done.stderr.splitlines()[0]
-    assert all(part in first for part in ("WORKERS=x", "MOCKS=maybe", "API_PORT=0"))
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_wrong_settings_do_not_prevent_make_down(tmp_path: Path) -> None:
     done = make("down", "WORKERS=x", data=tmp_path)
     assert (done.returncode, done.stdout) == (0, "nothing was running\n")

@@ -16,7 +16,7 @@ from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
-from tests.chaos.wires import Deed, Request, Route
+from tests.chaos.wires import Request
 from tests.fixtures.temporal import NewClient, reset
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import STEPS, begun, check, side_by_side, why
@@ -72,13 +72,13 @@ def of_bad(request: Request) -> bool:
     return b'"bad"' in request.body
 
 
-async def accepting(line: Wired, step: str, deed: Deed = Deed.HOLD_REQUEST) -> tuple[str, str]:
+async def accepting(line: Wired, step: str, *, reply: bool = False) -> tuple[str, str]:
     """A job whose submit, or its answer, is on its way, and the job that comes after it."""
     slowly = rule("start", "slow", factor=FACTOR[step])
     await line.service(step).arm({**slowly, "match": {"prompt": "bad"}})
-    held = line.wire(step).trouble(Route.SUBMIT, deed, times=1, fits=of_bad)
+    held = line.wire(step).hold(of_bad, reply=reply)
     bad = await line.submit("bad")
-    await held.struck()
+    await held.held
     asyncio.get_running_loop().call_later(ACCEPTING_SECONDS, held.release)
     return bad, await line.submit("good")
 
@@ -102,16 +102,16 @@ async def made(line: Wired, step: str, job_id: str) -> list[Json]:
 
 @over_all_wires
 async def test_cancelled_during_the_submit(new_line: NewLine, vendor_api: Json) -> None:
-    async def scene(case: tuple[str, Deed]) -> None:
-        step, deed = case
+    async def scene(case: tuple[str, bool]) -> None:
+        step, reply = case
         async with new_line() as line:
-            bad, following = await accepting(line, step, deed)
+            bad, following = await accepting(line, step, reply=reply)
             await line.job(bad).cancel()
             record = await ended_alone(line, step, bad, following)
             assert record.status is Status.CANCELLED
 
-    deeds = (Deed.HOLD_REQUEST, Deed.HOLD_REPLY)
-    await side_by_side(scene, zip(STEPS, deeds if vendor_api else reversed(deeds), strict=True))
+    replies = (False, True) if vendor_api else (True, False)
+    await side_by_side(scene, zip(STEPS, replies, strict=True))
 
 
 async def test_terminated_during_the_submit(line: Wired) -> None:

@@ -1,9 +1,7 @@
 """What is refused before anything starts or changes, in one line, and what is asked for it."""
 
 import json
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -210,16 +208,6 @@ def test_full_disk_is_reported_before_the_start(
     assert line.startswith(f"disk: {root}/data: No space left on device: nothing was started")
     # Running services can be stopped to free their ports.
     run(checks.disk, found, before=OURS)
-
-
-def test_every_taken_port_is_reported_with_its_variable(settings: Load) -> None:
-    names = ("API_PORT", "KLING_PORT")
-    with ExitStack() as servers:
-        opened = [servers.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
-        taken = {n: str(s.getsockname()[1]) for n, s in zip(names, opened, strict=True)}
-        line = refused(checks.ports, settings(**taken), status=USAGE, before=[])
-    for name, port in taken.items():
-        assert f"port {port}: {name} is in use by another program" in line
 
 
 WHY = "A payload is encrypted with the key x, and PAYLOAD_KEY holds: none."

@@ -10,7 +10,6 @@ import pytest
 from compose.stack import docker, machine
 from compose.stack.docker import Docker
 from compose.stack.output import UNREACHABLE, StackError
-from compose.stack.services import WORKER
 from compose.stack.settings import DEFAULT_BASE_IMAGE
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
@@ -45,14 +44,6 @@ class Told:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     return Told(monkeypatch)
-
-
-def test_replay_runs_in_a_container_of_the_new_image(told: Told, settings: Load) -> None:
-    Docker(settings()).ask(WORKER, "services.worker.replay_open", timeout=9)
-    assert told.words == [
-        *("run", "--rm", "--no-deps", "--no-TTY", "worker"),
-        *("python3", "-m", "services.worker.replay_open"),
-    ]
 
 
 def test_container_gets_its_settings_in_a_private_file(told: Told, settings: Load) -> None:

@@ -230,13 +230,6 @@ def test_stand_in_key_is_the_one_the_mock_accepts() -> None:
     assert STAND_IN["KLING_API_KEY"] == DEFAULT_API_KEY
 
 
-def test_each_local_worker_has_its_own_port(settings: Load) -> None:
-    ports = [
-        environment_of(settings(), WORKER, index=index)["WORKER_HTTP_PORT"] for index in range(3)
-    ]
-    assert ports == ["9100", "9101", "9102"]
-
-
 def who_is_told(found: Settings, name: str, *, containers: bool) -> dict[str, str]:
     """Each service that gets a variable, with its value."""
     return {

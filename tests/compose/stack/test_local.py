@@ -19,12 +19,12 @@ from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
 import pytest
 
-from compose.stack.local import CODE, MARK, Local, end_marked, last_error, marked, socket_path
+from compose.stack.local import MARK, Local, end_marked, last_error, marked, socket_path
 from compose.stack.output import StackError
 from compose.stack.services import WORKER
 from compose.stack.settings import Settings
 from compose.stack.supervisor import SHUTDOWN_STATE
-from tests.compose.stack.conftest import ROOT, Load
+from tests.compose.stack.conftest import Load
 
 HOME = Path("/copy")
 ALL = {"temporal", "mock-comfyui", "mock-kling", "semaphore", "worker-1", "callback", "api"}
@@ -62,19 +62,6 @@ def sections(settings: Settings) -> dict[str, dict[str, str]]:
     stack, conf = Local(settings), configparser.RawConfigParser()
     conf.read_string(stack.supervisor_conf(stack.programs(HOME)))
     return {name: dict(conf[name]) for name in conf.sections()}
-
-
-def test_supervisor_reads_the_configuration_and_sees_no_secret(settings: Load) -> None:
-    found = settings(CALLBACK_SECRET="100%-secret,with;marks-of-all-kinds")
-    conf = sections(found)
-    assert "100%" not in str(conf)
-    # What it and they write is nobody else's.
-    assert conf["supervisord"]["umask"] == "077"
-    assert conf["unix_http_server"]["chmod"] == "0700"
-    worker = conf["program:worker-1"]
-    assert worker["autorestart"] == "true"
-    script = f'/bin/sh "{found.run_dir / "worker-1.sh"}"'
-    assert worker["command"] == f"{script} {digests(found)['worker-1']}"
 
 
 def test_only_services_with_a_changed_setting_restart(settings: Load) -> None:
@@ -182,12 +169,6 @@ def test_long_socket_path_moves_to_a_private_folder(
     assert long != socket_path(tmp_path / ("y" * 100))
     assert long.parent.parent == tmp_path
     assert stat.S_IMODE(long.parent.stat().st_mode) == 0o700
-
-
-def test_copy_is_complete_and_scripts_are_executable() -> None:
-    assert all((ROOT / name).exists() for name in CODE)
-    for script in ("stack.sh", "temporal.sh", "health.sh", "base-image.sh", "translate.sh"):
-        assert (ROOT / "compose" / script).stat().st_mode & stat.S_IXUSR, script
 
 
 class Handler(SimpleXMLRPCRequestHandler):

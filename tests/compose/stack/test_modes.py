@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections import Counter
 
 import pytest
 
@@ -32,10 +31,6 @@ class Listed(Fake):
 
     def units(self) -> list[Unit]:
         return self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
-
-
-def test_all_services_are_expected_once_and_workers_as_often_as_asked(settings: Load) -> None:
-    assert modes.expected(settings(WORKERS="3")) == Counter(NAMES) + Counter(worker=2)
 
 
 def test_each_service_is_reported_once(

@@ -45,7 +45,7 @@ MADE = {
     *("{1}: loopback only", "{1}: loopback only ({2})", "{1}: every machine that reaches {2}"),
     *(f"{word}: {{1}} of {{2}} jobs succeeded" for word in ("PASS", "FAIL")),
     *(f"{word}: {{1}} of {{2}} jobs succeeded, at most {{3}} at once" for word in ("PASS", "FAIL")),
-    *("stage {1}/{2}, {3} job: {4}", "stage {1}/{2}, {3} jobs: {4}", "{1} job", "{1} jobs"),
+    *("stage {1}/{2}, {3} job: {4}", "stage {1}/{2}, {3} jobs: {4}"),
     *("{1} in {2} s", "submitted {1}, at once {2}, {3}", "wrong settings: {1}"),
 }
 

@@ -151,14 +151,6 @@ def test_end_of_the_job_is_reported(
     assert (NOBODY_SAYS in said) == ("units" not in record)
 
 
-def test_mocks_cost_nothing(api: Api, given: Load, capsys: Printed) -> None:
-    assert trial.run(given(), YES) == 0
-    said = capsys.readouterr().out
-    assert "cost   nothing, because these are mocks" in said
-    assert "accepted by the mocks: 1 image and 2 video\n" in said
-    assert NOBODY_SAYS not in said
-
-
 @pytest.mark.parametrize(("mock", "real"), [("image", "video"), ("video", "image")])
 def test_with_one_mock_the_side_that_costs_is_named(
     api: Api, given: Load, mock: str, real: str, capsys: Printed
@@ -185,16 +177,6 @@ def test_only_yes_confirms(
         assert refused.value.status == USAGE
     assert answers == {}
     assert len(api.orders) == (word == "Yes")
-
-
-def test_without_a_terminal_nothing_starts(
-    api: Api, stack: Fake, real: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
-    with pytest.raises(StackError, match="YES=1") as refused:
-        trial.run(real, {"YES": "yes"})
-    assert refused.value.status == USAGE
-    assert (stack.asked, api.orders) == ([], [])
 
 
 @pytest.mark.parametrize("checks", ["on", "off"])
@@ -236,13 +218,6 @@ def test_submit_without_an_answer_may_have_started_the_job(api: Api, real: Setti
         trial.run(real, YES)
     assert refused.value.status == UNREACHABLE
     assert len(api.orders) == 1
-
-
-def test_refusal_of_the_api_is_passed_on(api: Api, real: Settings) -> None:
-    api.submitted = 422
-    with pytest.raises(StackError, match="refuses: prompt: It is too long") as refused:
-        trial.run(real, YES)
-    assert refused.value.status == USAGE
 
 
 def test_wait_for_a_lost_api_is_bounded(
