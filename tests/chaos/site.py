@@ -5,13 +5,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 from temporalio.client import Client
@@ -21,88 +19,9 @@ from compose.stack import supervisor
 from compose.stack.local import socket_path
 from loadtest.settings import Settings
 from tests.chaos.schedule import SERVER, WORKERS
-from tests.chaos.wires import VendorWires, vendor_wires
+from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, VendorWire, vendor_wire
 from tests.fixtures.streams import Wire, wire_to
-from tests.stack.driver import ROOT, Stack, own_settings
-
-PATIENCE = 60.0
-PAUSE = 0.05
-
-
-class Server:
-    """The stack's own server, with its own arguments and a database that outlives it."""
-
-    def __init__(self, data_dir: Path, port: int, ui_port: int) -> None:
-        self.port = port
-        self._log = data_dir / "logs" / "temporal.log"
-        self._env = dict(os.environ) | {
-            "DATA_DIR": str(data_dir),
-            "LISTEN_HOST": "127.0.0.1",
-            "TEMPORAL_PORT": str(port),
-            "TEMPORAL_UI_PORT": str(ui_port),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        self._process: Process
-        self._one_at_a_time = asyncio.Lock()
-        for folder in (data_dir / "temporal", self._log.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def pid(self) -> int:
-        """Its process id as long as it lives."""
-        return self._process.pid
-
-    async def start(self) -> None:
-        """Start it, and return when it takes connections; one that ends at once is tried again."""
-        await self._spawn()
-        async with asyncio.timeout(PATIENCE):
-            while not await self._answers():
-                if self._process.returncode is not None:
-                    await self._spawn()
-                await asyncio.sleep(PAUSE)
-
-    async def _spawn(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                str(ROOT / "compose" / "temporal.sh"),
-                env=self._env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    async def kill(self) -> None:
-        """SIGKILL, and a new start."""
-        async with self._one_at_a_time:
-            self._process.kill()
-            await self._process.wait()
-            await self.start()
-
-    async def restart(self) -> None:
-        """An orderly end, and a new start."""
-        async with self._one_at_a_time:
-            await self.stop()
-            await self.start()
-
-    async def stop(self) -> None:
-        """An orderly end; by force where that takes too long."""
-        if self._process.returncode is not None:
-            return
-        self._process.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), PATIENCE / 2)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-
-    async def _answers(self) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+from tests.stack.driver import Stack, own_settings
 
 
 class Ground(Protocol):
@@ -119,20 +38,16 @@ class Ground(Protocol):
 
 
 class Processes:
-    """The local mode; the server is a child of this process, because a proxy leads to it."""
+    """Stacks in the local mode; the supervisor of each starts again what has ended."""
 
-    def __init__(self, stack: Stack, server: Server) -> None:
-        self._socket = socket_path(Path(stack.settings["DATA_DIR"], "run"))
-        self._server = server
+    def __init__(self, *stacks: Stack) -> None:
+        self._sockets = [socket_path(Path(each.settings["DATA_DIR"], "run")) for each in stacks]
 
     async def kill(self, target: str) -> None:
-        if target == SERVER:
-            await self._server.kill()
-        else:
-            _signal(await self._pids(target), signal.SIGKILL)
+        _signal(await self._pids(target), signal.SIGKILL)
 
     async def freeze(self, target: str, seconds: float) -> None:
-        pids = [self._server.pid] if target == SERVER else await self._pids(target)
+        pids = await self._pids(target)
         _signal(pids, signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
@@ -140,17 +55,16 @@ class Processes:
             _signal(pids, signal.SIGCONT)
 
     async def restart(self, target: str) -> None:
-        if target == SERVER:
-            await self._server.restart()
-        else:
-            _signal(await self._pids(target), signal.SIGTERM)
+        _signal(await self._pids(target), signal.SIGTERM)
 
     async def _pids(self, target: str) -> list[int]:
-        rows: list[dict[str, Any]] = await asyncio.to_thread(
-            supervisor.call, self._socket, "supervisor.getAllProcessInfo"
+        asked = (
+            asyncio.to_thread(supervisor.call, each, "supervisor.getAllProcessInfo")
+            for each in self._sockets
         )
-        found = [row for row in rows if _is(row["name"], target)]
-        return [row["pid"] for row in found if row["statename"] == "RUNNING"]
+        found = [row for rows in await asyncio.gather(*asked) for row in rows]
+        running = [row for row in found if row["statename"] == "RUNNING"]
+        return [row["pid"] for row in running if _is(row["name"], target)]
 
 
 def _is(name: str, target: str) -> bool:
@@ -231,7 +145,7 @@ WORKER_COUNT = 2
 class Site:
     """Everything that a run reaches; `temporal` is an address that no fault of the wire is on.
 
-    `vendors`: the wires from the workers to the mocks.
+    `vendors`: the wires from the workers to the mocks, if they can be held.
     """
 
     stack: Stack
@@ -239,7 +153,7 @@ class Site:
     ground: Ground
     wire: Wire | None
     temporal: str
-    vendors: VendorWires | None = None
+    vendors: Mapping[str, VendorWire] = field(default_factory=dict)
 
     @property
     def job_seconds(self) -> float:
@@ -265,26 +179,31 @@ MakeSite = Callable[[Path], AbstractAsyncContextManager[Site]]
 
 @contextlib.asynccontextmanager
 async def as_processes(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
-    """The local mode; Temporal and the vendors are reached by wires that can be disturbed."""
+    """The local mode; Temporal and the vendors are reached by wires that can be disturbed.
+
+    The server is a stack of its own, because a wire leads to it.
+    """
     settings = _settings(folder, "local") | changes
-    data, ui_port = Path(settings["DATA_DIR"]), int(settings["TEMPORAL_UI_PORT"])
-    server = Server(data, int(settings["TEMPORAL_PORT"]), ui_port)
-    await server.start()
-    try:
-        mocks = (f"http://127.0.0.1:{settings[port]}" for port in ("COMFYUI_PORT", "KLING_PORT"))
-        async with wire_to("127.0.0.1", server.port) as wire, vendor_wires(*mocks) as vendors:
-            settings |= {
-                "TEMPORAL_ADDRESS": f"127.0.0.1:{wire.port}",
-                "IMAGE_SERVICE_URL": vendors.images.url,
-                "VIDEO_SERVICE_URL": vendors.videos.url,
-            }
-            stack = Stack(settings)
-            async with _up(stack):
-                address = f"127.0.0.1:{server.port}"
-                client = await _connect(address)
-                yield Site(stack, client, Processes(stack, server), wire, address, vendors)
-    finally:
-        await server.stop()
+    place = {"DATA_DIR": str(Path(settings["DATA_DIR"], "server"))}
+    server = Stack(settings | place | {"ROLES": SERVER})
+    address = f"127.0.0.1:{settings['TEMPORAL_PORT']}"
+    mocks = (f"http://127.0.0.1:{settings[name]}" for name in ("COMFYUI_PORT", "KLING_PORT"))
+    async with (
+        _up(server),
+        wire_to("127.0.0.1", int(settings["TEMPORAL_PORT"])) as wire,
+        vendor_wire(next(mocks)) as images,
+        vendor_wire(next(mocks)) as videos,
+    ):
+        reached = {
+            "TEMPORAL_ADDRESS": f"127.0.0.1:{wire.port}",
+            "IMAGE_SERVICE_URL": images.url,
+            "VIDEO_SERVICE_URL": videos.url,
+        }
+        stack = Stack(settings | reached)
+        async with _up(stack):
+            vendors = {IMAGE_WIRE: images, VIDEO_WIRE: videos}
+            ground = Processes(stack, server)
+            yield Site(stack, await _connect(address), ground, wire, address, vendors)
 
 
 @contextlib.asynccontextmanager
