@@ -182,11 +182,13 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
 async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreState | None:
     """Return the state at the end of the last run before `run_id` that knew its holders.
 
-    The settings are in its memo, too, and are all that is left of a run that does not replay.
+    The settings are in its memo, too, and are all that is left of a run that does not replay, or
+    whose last task failed. A run that was reset has the memo of an earlier time.
     """
     listed = client.list_workflows(f"WorkflowId = '{semaphore_id(name)}'")
     # Their status isn't read, because the listing may be late.
     runs = [run async for run in listed if run.run_id != run_id]
+    kept: dict[str, SemaphoreSettings] = {}
     for run in sorted(runs, key=lambda run: run.start_time, reverse=True):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         memo: Mapping[str, Any] = {}
@@ -195,13 +197,20 @@ async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreS
             memo = await (await handle.describe()).memo()
             state = await state_of(client, name, run.run_id)
         except WorkflowQueryFailedError:
-            with suppress(ValidationError):
-                settings = SemaphoreSettings.model_validate(memo.get(MEMO_SETTINGS))
-                state = SemaphoreState(settings=settings)
+            kept = kept or _kept_in(memo)
+            state = SemaphoreState() if kept else None
         except RPCError as error:
-            # It is gone, or was closed before its first task.
-            if not is_gone(error) and error.status is not RPCStatusCode.FAILED_PRECONDITION:
+            if error.status is RPCStatusCode.FAILED_PRECONDITION:
+                # Its last task failed, or it was closed before its first one.
+                kept = kept or _kept_in(memo)
+            elif not is_gone(error):
                 raise
         if state is not None:
-            return state
-    return None
+            return state.model_copy(update=kept)
+    return SemaphoreState.model_validate(kept) if kept else None
+
+
+def _kept_in(memo: Mapping[str, Any]) -> dict[str, SemaphoreSettings]:
+    with suppress(ValidationError):
+        return {"settings": SemaphoreSettings.model_validate(memo.get(MEMO_SETTINGS))}
+    return {}

@@ -1,14 +1,15 @@
 """Run workflow code in the same way for workers and replays.
 
-A signal must have exactly one value that is not null; any other signal is dropped. The SDK drops
-only a signal whose value can't be read. For another number of values, and for a null, it calls the
-handler, whose error would fail the workflow's task, and every later one. A run that was reset
-fails before it does anything of its own.
+A signal must have exactly one value, in JSON and not null; any other signal is dropped. The SDK
+drops only a signal whose value can't be read. For another number of values, and for a null, bytes
+or a protobuf, it calls the handler, whose error would fail the workflow's task, and every later
+one. A run that was reset fails before it does anything of its own.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from google.protobuf.message import Message
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
@@ -129,13 +130,15 @@ class _Inbound(WorkflowInboundInterceptor):
         if is_dynamic or _is_one_value(input.args):
             await super().handle_signal(input)
         else:
-            workflow.logger.warning("dropped a signal without exactly one value: %s", input.signal)
+            workflow.logger.warning(
+                "dropped a signal without exactly one JSON value: %s", input.signal
+            )
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         if not _is_one_value(input.args):
-            raise ApplicationError(f"{input.update} takes one value.")
+            raise ApplicationError(f"{input.update} takes one JSON value.")
         return await super().handle_update_handler(input)
 
 
 def _is_one_value(args: Sequence[Any]) -> bool:
-    return len(args) == 1 and args[0] is not None
+    return len(args) == 1 and not isinstance(args[0], bytes | Message | None)

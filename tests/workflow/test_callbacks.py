@@ -255,7 +255,7 @@ async def test_callback_is_a_hint_and_no_proof(unpolled: Pipeline) -> None:
 
 async def test_invalid_signals_are_dropped(polled: Pipeline) -> None:
     """Told by hand while the job waits, and the job itself replays with them afterwards."""
-    unfit: list[list[object]] = [[], [NULL], ["one"], ["one", "more"]]
+    unfit: list[list[object]] = [[], [NULL], ["one"], ["one", "more"], [b"bytes"]]
     await polled.change(paused=True)
     job_id = await polled.submit()
     for name, values in product((GENVIDEO.done, PROGRESS_SIGNAL), unfit):

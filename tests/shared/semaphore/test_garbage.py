@@ -27,9 +27,9 @@ CHANGES: list[object] = [
     *({"limit": 0}, {"limit": 1001}, {"limit": "many"}, {"limit": 10**400}),
     *({}, {"paused": None}, {"x": 1}, 7),
 ]
-# Too few values, none in the place of one, too many.
-SIGNALLED: list[list[object]] = [[], [NULL], ["one", "more"]]
-UPDATED: list[list[object]] = [[], [NULL], [{"limit": 2}, "more"]]
+# Too few values, none in the place of one, too many, and what the SDK reads as no handler wants it.
+SIGNALLED: list[list[object]] = [[], [NULL], ["one", "more"], [b"bytes"], [Payload()]]
+UPDATED: list[list[object]] = [[], [NULL], [{"limit": 2}, "more"], [b"bytes"], [Payload()]]
 # In place of what a request should say; each alone makes it one that is dropped.
 WRONG: dict[str, list[object]] = {
     "requested_at": [

@@ -5,12 +5,19 @@ from uuid import uuid4
 
 import pytest
 from temporalio import workflow
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from shared.jobs.slots import JOB_GATE
+from shared.semaphore.client import state_of
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, WITHDRAW_SIGNAL
-from shared.semaphore.state import SemaphoreRules
+from shared.semaphore.state import MEMO_SETTINGS, SemaphoreRules
 from shared.semaphore.watchdog import FAILING_FOR, FAILS, STANDS, Watchdog, is_failing, remind
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
@@ -19,6 +26,7 @@ from tests.fixtures.temporal import delete, has_done_tasks
 from tests.shared.semaphore.standins import Jobs, semaphore_of
 
 QUEUE = "fails"
+NEWEST_LIMIT = 3
 SHORT = timedelta(seconds=5)
 Handle = WorkflowHandle["Fails", None]
 
@@ -37,6 +45,17 @@ class Fails:
     @workflow.signal
     def break_down(self) -> None:
         self.broken = True
+
+
+@workflow.defn(name=SEMAPHORE_WORKFLOW, sandboxed=False)
+class FailingSemaphore:
+    """A release of the semaphore whose first task is good, and no later one."""
+
+    @workflow.run
+    async def run(self) -> None:
+        workflow.upsert_memo({MEMO_SETTINGS: {"limit": NEWEST_LIMIT}})
+        await workflow.sleep(0.01)
+        raise RuntimeError("broken")
 
 
 async def failing(client: Client, workflow_id: str = "failing") -> Handle:
@@ -164,3 +183,26 @@ async def test_stuck_semaphore_is_ended_and_rebuilt(jobs: Jobs) -> None:
     standing = jobs.client.get_workflow_handle(jobs.semaphore.id, run_id=run)
     last = (await standing.fetch_history()).events[-1]
     assert last.workflow_execution_terminated_event_attributes.reason == STANDS
+
+
+async def test_limit_outlives_a_semaphore_whose_tasks_fail(jobs: Jobs) -> None:
+    """Its state can't be queried; an older run's can, and has an older limit."""
+    async with semaphore_of(jobs.client):
+        await jobs.until(lambda view: not view.rebuilding)
+        await jobs.change(limit=NEWEST_LIMIT + 1)
+    await jobs.semaphore.terminate()
+    async with Worker(jobs.client, task_queue=SEMAPHORE_QUEUE, workflows=[FailingSemaphore]):
+        await jobs.client.start_workflow(
+            SEMAPHORE_WORKFLOW, id=jobs.semaphore.id, task_queue=SEMAPHORE_QUEUE
+        )
+
+        async def refusal() -> RPCStatusCode | None:
+            with pytest.raises((RPCError, WorkflowQueryFailedError)) as refused:
+                await state_of(jobs.client, jobs.gate)
+            return getattr(refused.value, "status", None)
+
+        await eventually(refusal, lambda status: status is RPCStatusCode.FAILED_PRECONDITION)
+        await jobs.semaphore.terminate()
+    async with semaphore_of(jobs.client):
+        view = await jobs.until(lambda view: not view.rebuilding)
+    assert view.limit == NEWEST_LIMIT
