@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.semaphore import CleanUp, Semaphore, SlotView
 from shared.semaphore.client import free, view_of
-from shared.semaphore.messages import Permit, granted_signal, semaphore_id
+from shared.semaphore.messages import semaphore_id
 from shared.semaphore.rebuild import OPEN, names_in
 from shared.semaphore.worker import semaphore_worker, with_models
 from tests.fixtures.eventually import eventually
@@ -163,26 +163,6 @@ async def test_place_of_a_terminated_holder_is_free_when_its_work_is_over(
     assert scene.inside.most == 2
     assert scene.inside.now >= {"b"}
     await holders[1].terminate()
-
-
-async def test_cancelled_waiter_leaves_the_queue_and_takes_no_other_permit(
-    scene: Scene,
-) -> None:
-    holders = [await scene.start(name) for name in ("a", "b")]
-    await scene.at_work("a", "b")
-    waiter = await scene.start("waiter")
-    await eventually(scene.view, lambda view: view.waiting == ("waiter",))
-    for run_id in ("another", str(holders[0].result_run_id)):
-        permit = Permit(job_id="waiter", run_id=run_id, name=GPU, token=2**52)
-        await waiter.signal(granted_signal(GPU), permit.model_dump(mode="json"))
-    await waiter.signal(granted_signal(GPU), {"garbage": True})
-    await waiter.cancel()
-    with pytest.raises(WorkflowFailureError):
-        await waiter.result()
-    await eventually(scene.view, lambda view: not view.waiting)
-    assert "waiter" not in scene.inside.been
-    for each in holders:
-        await each.terminate()
 
 
 async def test_clean_up_without_a_worker_is_shown_and_given_up(scene: Scene) -> None:

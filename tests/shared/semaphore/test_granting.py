@@ -6,11 +6,11 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from shared.semaphore.messages import WITHDRAW_SIGNAL, Closed
+from shared.semaphore.messages import Closed
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import reset
-from tests.shared.semaphore.standins import JobHandle, Jobs, semaphore_of
+from tests.shared.semaphore.standins import JobHandle, Jobs
 
 
 async def test_one_at_a_time_in_the_order_of_submission(kept: Jobs) -> None:
@@ -97,21 +97,6 @@ async def test_end_from_outside_clears_the_vendors_first(kept: Jobs, end: str) -
     assert kept.book.most == 1
 
 
-@pytest.mark.parametrize("run_id", ["0123abcd-0000-4000-8000-000000000000", "no UUID"])
-async def test_run_unknown_to_temporal_is_drained(kept: Jobs, run_id: str) -> None:
-    """For the semaphore its id is a text like any other."""
-    request = await kept.request_of(await kept.foreign("stranger"))
-    await kept.ask(request.model_copy(update={"run_id": run_id}))
-    await kept.book.has_drained("stranger")
-    await kept.kill_semaphore()
-    await kept.book.has_drained("stranger", "stranger")
-    await kept.start("next")
-    assert {each.closed for each in kept.book.drains} == {Closed.UNKNOWN}
-    assert kept.book.entered == []
-    kept.book.vendors_clear.set()
-    await kept.book.has_entered("next")
-
-
 async def test_foreign_workflow_returns_its_place(kept: Jobs) -> None:
     foreign = await kept.foreign("not a job: 不是")
     await kept.ask(await kept.request_of(foreign))
@@ -133,15 +118,6 @@ async def test_closed_waiters_are_skipped_at_once(kept: Jobs) -> None:
     await kept.start("next")
     await kept.finish_all("holder", "next")
     assert kept.book.drains == []
-
-
-async def test_withdrawal_removes_a_waiter_but_not_a_holder(kept: Jobs) -> None:
-    holder, waiter, _ = await kept.line_up("holder", "waiter", "next")
-    for each in (holder, waiter):
-        await kept.semaphore.signal(WITHDRAW_SIGNAL, each.first_execution_run_id)
-    view = await kept.view()
-    assert (holders(view), view.waiting) == (["holder"], ("next",))
-    await kept.finish_all("holder", "next")
 
 
 async def test_paused_semaphore_grants_nothing(kept: Jobs) -> None:
@@ -199,10 +175,3 @@ class TestFullQueue:
         await kept.book.has_entered("a")
         await kept.start("later")
         await kept.finish_all("a", "b", "c", "later")
-
-    async def test_rebuild_refuses_requests_beyond_the_capacity(self, jobs: Jobs) -> None:
-        """They began while no semaphore's process was there to refuse them."""
-        handles = [await jobs.begin(f"job-{n}") for n in range(5)]
-        async with semaphore_of(jobs.client, capacity=3):
-            assert all([await is_refused(each) for each in handles[3:]])
-            await jobs.finish_all("job-0", "job-1", "job-2")

@@ -1,15 +1,13 @@
 """What outlives a run of the semaphore, its process, and itself: holders, queue, tokens."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus
 
 from shared.semaphore import rebuild
 from shared.semaphore.messages import Closed
 from shared.semaphore.state import SemaphoreRules
-from shared.semaphore.workflow import SemaphoreWorkflow
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders, watches
 from tests.fixtures.temporal import delete, reset
@@ -69,20 +67,6 @@ class TestContinueAsNew:
         assert len(runs) >= 4
         await kept.until(lambda view: not view.holders and not view.waiting)
 
-    async def test_run_with_many_watches_makes_more_grants(self, kept: Jobs) -> None:
-        names = [f"job-{n:02}" for n in range(24)]
-        await kept.change(limit=12)
-        for name in names:
-            await kept.start(name)
-        await kept.book.has_entered(*names[:12])
-        runs = set()
-        for finished, entering in zip(names, names[12:], strict=False):
-            await kept.finish(finished)
-            await kept.book.has_entered(entering)
-            runs.add(await kept.run())
-        # Each takes three grants where nobody is to be watched again.
-        assert len(runs) <= 2
-
     async def test_unknown_signals_end_a_run(self, kept: Jobs) -> None:
         """The server takes 10,000 signals a run."""
         await kept.line_up("holder", "next")
@@ -108,55 +92,6 @@ class TestContinueAsNew:
         await kept.change(paused=False)
         await kept.finish_all("holder", "next")
         assert kept.book.drains == []
-
-    async def test_drain_continues(self, kept: Jobs) -> None:
-        holder, _ = await kept.line_up("holder", "next")
-        await holder.terminate()
-        await kept.book.has_drained("holder")
-        await turn_over(kept)
-        await kept.book.has_drained("holder", "holder")
-        view = await kept.view()
-        assert [(each.job_id, each.draining) for each in view.holders] == [("holder", True)]
-        assert kept.book.entered == ["holder"]
-        # It starts again, and need not wait as long a second time.
-        assert {each.since for each in kept.book.drains} == {view.holders[0].drains_since}
-        kept.book.vendors_clear.set()
-        await kept.book.has_entered("next")
-
-    @pytest.mark.parametrize("granted_in", ["the run that remains", "the deleted run"])
-    async def test_deleted_run_with_a_drain_is_followed_by_a_new_drain(
-        self, kept: Jobs, granted_in: str
-    ) -> None:
-        """The older run knows that the holder was granted, or that it waited, and of no drain."""
-        first, second, _ = await kept.line_up("first", "second", "next")
-        run, holder = await turn_over(kept), first
-        if granted_in == "the deleted run":
-            holder = second
-            await kept.finish("first")
-            await kept.book.has_entered("second")
-        await holder.terminate()
-        await kept.book.has_drained(holder.id)
-        assert await kept.run() == run
-        await delete_run(kept, run)
-        await kept.book.has_drained(holder.id, holder.id)
-        assert kept.book.inside == {holder.first_execution_run_id}
-        kept.book.vendors_clear.set()
-        if holder is first:
-            await kept.finish_all("second")
-        await kept.book.has_entered("next")
-        assert kept.book.most == 1
-
-    async def test_completed_drain_of_an_older_run_is_not_repeated(self, kept: Jobs) -> None:
-        holder, _ = await kept.line_up("holder", "next")
-        await holder.terminate()
-        kept.book.vendors_clear.set()
-        await kept.book.has_entered("next")
-        kept.book.vendors_clear.clear()
-        await turn_over(kept)
-        await kept.kill_semaphore()
-        view = await kept.until(lambda view: bool(view.holders))
-        assert holders(view) == ["next"]
-        assert kept.book.drained_jobs == ["holder"]
 
 
 class TestEnded:
@@ -185,15 +120,6 @@ class TestEnded:
         assert kept.book.most == 2
         assert kept.book.tokens_grow
 
-    async def test_tokens_grow_without_any_holder(self, kept: Jobs) -> None:
-        await kept.line_up("first")
-        await kept.finish_all("first")
-        await kept.until(lambda view: not view.holders)
-        await kept.kill_semaphore()
-        await kept.line_up("second")
-        assert kept.book.tokens_grow
-        await kept.finish_all("second")
-
     async def test_nothing_is_granted_before_the_rebuild_and_a_change_counts(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -215,23 +141,6 @@ class TestEnded:
         await kept.change(paused=False)
         await kept.finish_all("holder", "newcomer")
 
-    async def test_limit_and_pause_outlive_a_failing_semaphore(
-        self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def fails(_: object) -> None:
-            raise RuntimeError("broken")
-
-        await kept.line_up("holder", "next")
-        await kept.change(limit=2, paused=True)
-        with monkeypatch.context() as broken:
-            broken.setattr(SemaphoreWorkflow, "_begin", fails)
-            await kept.kill_semaphore()
-            await eventually(lambda: tries(kept), lambda attempt: attempt > 1)
-        await kept.kill_semaphore()
-        view = await kept.until(lambda view: bool(view.holders))
-        assert (view.limit, view.paused) == (2, True)
-        assert (holders(view), view.waiting) == (["holder"], ("next",))
-
     async def test_rebuild_drains_before_it_grants(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -247,41 +156,6 @@ class TestEnded:
         kept.book.vendors_clear.set()
         await kept.book.has_entered("next")
         assert kept.book.most == 1
-
-    async def test_holder_and_semaphore_killed_together(self, kept: Jobs) -> None:
-        holder, _ = await kept.line_up("holder", "next")
-        await kept.semaphore.terminate()
-        await holder.terminate()
-        await kept.book.has_drained("holder")
-        view = await kept.until(lambda view: view.waiting == ("next",))
-        assert holders(view) == ["holder"]
-        assert kept.book.entered == ["holder"]
-        kept.book.vendors_clear.set()
-        await kept.book.has_entered("next")
-        assert kept.book.most == 1
-
-    async def test_place_is_free_when_its_grace_has_passed_meanwhile(self, jobs: Jobs) -> None:
-        foreign = await jobs.foreign("foreign")
-        request = await jobs.request_of(foreign)
-        async with semaphore_of(jobs.client):
-            await jobs.ask(request.model_copy(update={"clean_up": None, "grace": 3.0}))
-            await eventually(lambda: _signals(foreign), bool)
-            await foreign.terminate()
-            view = await jobs.until(lambda view: any(each.draining for each in view.holders))
-        await jobs.semaphore.terminate()
-        until = view.holders[0].drains_until
-        assert until is not None
-        await asyncio.sleep((until - datetime.now(UTC)).total_seconds() + 0.1)
-        async with semaphore_of(jobs.client):
-            await jobs.start("next")
-            await jobs.book.has_entered("next")
-
-
-async def _signals(handle: WorkflowHandle[object, object]) -> int:
-    return sum(
-        event.HasField("workflow_execution_signaled_event_attributes")
-        for event in (await handle.fetch_history()).events
-    )
 
 
 class TestReset:
@@ -336,14 +210,6 @@ class TestOpenRecords:
         assert holders(view) == ["next"]
         assert jobs.book.records_asked == 1
         assert sorted(jobs.book.drained_jobs) == ["lost-1", "lost-2"]
-
-    async def test_run_of_a_pipeline_with_another_slot_holds_nothing(self, jobs: Jobs) -> None:
-        jobs.book.open = (open_run("lost", "another"),)
-        async with semaphore_of(jobs.client):
-            await jobs.start("next")
-            await jobs.book.has_entered("next")
-        assert jobs.book.records_asked == 1
-        assert jobs.book.drains == []
 
     @pytest.mark.parametrize("while_it", ["asks", "drains"])
     async def test_semaphore_terminated_before_the_drains_forgets_none(

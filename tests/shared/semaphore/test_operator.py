@@ -8,9 +8,8 @@ from temporalio.client import AsyncActivityHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from shared.pipeline.definition import DRAIN_ACTIVITY
-from shared.semaphore import rebuild
 from shared.semaphore.messages import FREE_UPDATE, SlotView, drain_id
-from shared.semaphore.state import FIND_JOBS, WATCH_RUN
+from shared.semaphore.state import WATCH_RUN
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import drains, holders, watches
 from tests.shared.semaphore.standins import Jobs
@@ -61,34 +60,6 @@ async def test_watch_ended_by_hand_is_started_again(kept: Jobs) -> None:
     assert (holders(view), view.waiting) == (["holder"], ("next",))
     await kept.finish_all("holder", "next")
     assert kept.book.drains == []
-
-
-async def test_rebuild_completed_by_hand_is_started_again(
-    kept: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise the semaphore would know of no holder, and grant the place once more."""
-    await kept.line_up("holder", "next")
-    monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 60)
-    await kept.kill_semaphore()
-    for left, garbage in reversed([*enumerate(GARBAGE)]):
-        looking = await activity(kept, FIND_JOBS)
-        if not left:
-            monkeypatch.setattr(rebuild, "LISTING_PAUSE_SECONDS", 0.05)
-        await looking.complete(garbage)
-    view = await kept.until(lambda view: not view.rebuilding)
-    assert (holders(view), view.waiting) == (["holder"], ("next",))
-    await kept.finish_all("holder", "next")
-
-
-async def test_holder_killed_between_two_watches_is_drained(kept: Jobs) -> None:
-    """The second one finds it closed and has told it nothing, but the first one had."""
-    holder, _ = await kept.line_up("holder", "next")
-    await fail(await activity(kept, WATCH_RUN))
-    await holder.terminate()
-    await kept.book.has_drained("holder")
-    assert kept.book.entered == ["holder"]
-    kept.book.vendors_clear.set()
-    await kept.book.has_entered("next")
 
 
 async def test_drain_ended_by_hand_is_started_again(kept: Jobs) -> None:

@@ -101,13 +101,6 @@ class TestRemind:
         assert holders(await kept.view()) == ["holder"]
         assert kept.book.drains == []
 
-    async def test_watchdog_repeats_its_round(self, jobs: Jobs) -> None:
-        async with semaphore_of(jobs.client, care_seconds=0.05):
-            await jobs.until(lambda view: True)
-            await jobs.change(limit=1)
-            await jobs.begin("unasked")
-            await jobs.book.has_entered("unasked")
-
 
 class TestFailing:
     @pytest.mark.parametrize("signals_come", [False, True])
