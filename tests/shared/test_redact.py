@@ -1,16 +1,13 @@
 """What a vendor says loses its secrets and keeps its sense."""
 
 import html
-import secrets
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from shared.jobs.ids import external_id, new_job_id
-from shared.jobs.tokens import callback_url
-from shared.redact import HIDDEN, LONGEST, as_markdown, is_plain, redacted
+from shared.redact import as_markdown, is_plain, redacted
 
 KEY = "9f8a7d6c5b4a39281706f5e4d3c2b1a0"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"
@@ -77,22 +74,6 @@ def test_other_text_stays(said: str) -> None:
 )
 def test_control_and_bidi_characters_are_removed(said: str, kept: str) -> None:
     assert redacted(said) == kept
-
-
-def test_token_in_a_callback_address_is_removed() -> None:
-    secret = secrets.token_urlsafe(32)
-    url = callback_url("http://us:8001", secret, external_id(new_job_id(), "video", 1))
-    token = url.rpartition("=")[2]
-    for said in (f"can't reach {url}", f'{{"callback_url":"{url}"}}', f"bad {token}!", token):
-        assert token not in redacted(said)
-        assert HIDDEN in redacted(said)
-
-
-@given(st.text(max_size=6000))
-@example("word " * 400)
-def test_any_text_is_cut_once(said: str) -> None:
-    once = redacted(said)
-    assert len(once) <= LONGEST
 
 
 @pytest.mark.parametrize("char", ["a", "/", "a/", "key", "eyJ", "http://", "token=", "a1-"])

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Header, Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.http import problems
-from shared.http.mistakes import LONGEST_NAME, MOST, mistakes_of
+from shared.http.mistakes import LONGEST_NAME, MOST
 
 SURROGATE = "It contains half of a surrogate pair."
 JSON = {"Content-Type": "application/json"}
@@ -114,8 +114,3 @@ async def test_size_of_an_answer_is_bounded(http: httpx.AsyncClient) -> None:
     assert len(problem["errors"]) == MOST
     assert problem["detail"].endswith(f"There is no such field. And {3 * MOST} more.")
     assert max(len(error["field"]) for error in problem["errors"]) < LONGEST_NAME + 20
-
-
-def test_unknown_kind_of_mistake_has_a_general_sentence() -> None:
-    error = {"type": "other", "loc": ("query", "a"), "msg": "Input should be good"}
-    assert mistakes_of([error]) == ([("a", "Input should be good.")], 0)

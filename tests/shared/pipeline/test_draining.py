@@ -9,12 +9,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import NeverDelivered, RefusedForGood, VendorError
 from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.messages import Attempts, Record
+from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
 from shared.pipeline import draining, heartbeat
 from shared.pipeline.vendor import Traits, VendorStatus
 from shared.semaphore.messages import Closed, OpenRun
-from shared.store.records import Records
 from tests.shared.pipeline.clock import Clock
 from tests.shared.pipeline.drained import (
     ACCEPT,
@@ -131,20 +130,6 @@ async def test_drain_follows_the_servers_clock(scene: Scene, ahead: float) -> No
     assert scene.clock.passed == pytest.approx(ACCEPT, abs=3)
 
 
-async def test_late_generation_is_cancelled_and_waited_for(scene: Scene) -> None:
-    scene.images.news[IMAGE] = lambda passed: (
-        None if passed < 20 else now("running") if not scene.images.cancelled else now("failed")
-    )
-    assert begun((await scene.drain()).attempts) == {"image": 1}
-    assert scene.images.cancelled == ["v-running"]
-    assert 20 <= scene.clock.passed < ACCEPT
-
-
-async def test_jobs_own_clean_up_gets_the_vendors_ids(scene: Scene) -> None:
-    scene.images.news[IMAGE] = FAILED
-    assert (await scene.drain(closed=None)).tasks == {IMAGE: "v-failed"}
-
-
 @pytest.mark.parametrize(
     ("record", "how", "takes"),
     [(IN_VIDEO, HELD, BOUND + 3), (IN_VIDEO, SURE, 0), (IN_IMAGE, {}, ACCEPT)],
@@ -157,17 +142,6 @@ async def test_vendor_without_a_look_up_is_waited_for_the_whole_bound(
     scene.record(**record)
     await scene.drain(**how)
     assert scene.clock.passed == pytest.approx(takes, abs=3)
-
-
-@pytest.mark.parametrize(("traits", "asked"), [(Traits(), VIDEO), (UNASKED, "v-1")])
-async def test_vendor_is_asked_by_our_id_or_by_its_own(
-    scene: Scene, traits: Traits, asked: str
-) -> None:
-    scene.videos.traits = traits
-    scene.record(**IN_VIDEO, tasks={VIDEO: "v-1"})
-    scene.videos.news[asked] = running_until(90)
-    assert begun((await scene.drain()).attempts) == {"video": 1}
-    assert scene.clock.passed == pytest.approx(90, abs=3)
 
 
 @pytest.fixture
@@ -190,23 +164,12 @@ async def test_attempt_in_the_history_but_not_in_the_record_is_in_doubt(ahead: S
     assert ahead.recorded.tasks == {IMAGE: "v-failed", VIDEO: "v-succeeded"}
 
 
-async def test_jobs_own_clean_up_needs_no_history(ahead: Scene) -> None:
-    await ahead.drain(closed=None)
-    assert ahead.clock.passed == 0
-
-
 @pytest.mark.parametrize("error", [RPCError("", RPCStatusCode.NOT_FOUND, b""), ValueError()])
 async def test_unreadable_history_falls_back_to_the_record(ahead: Scene, error: Exception) -> None:
     ahead.latest.begun.clear()
     ahead.latest.broken = error
     await ahead.drain()
     assert ahead.clock.passed == 0
-
-
-async def test_unreachable_server_is_asked_again(ahead: Scene) -> None:
-    ahead.latest.broken = RPCError("", RPCStatusCode.UNAVAILABLE, b"")
-    with pytest.raises(RPCError):
-        await ahead.drain()
 
 
 # The record
@@ -220,60 +183,6 @@ async def test_record_closed_from_outside_gets_the_accepted_generation(scene: Sc
     assert begun(scene.recorded.attempts) == {"image": 1}
     assert [each.version for each in scene.recorded.transitions[-2:]] == [2, 3]
     assert scene.recorded.version == 3
-
-
-async def test_known_generation_is_not_added_twice(scene: Scene) -> None:
-    scene.record(**IN_IMAGE)
-    scene.images.news[IMAGE] = running_until(5)
-    await scene.drain()
-    assert scene.recorded.version == 2
-
-
-async def test_record_of_another_run_is_only_completed(scene: Scene) -> None:
-    scene.record(**QUEUED, run_id="run-2")
-    scene.images.news[IMAGE] = running_until(5)
-    await scene.drain()
-    completed = scene.recorded
-    assert (completed.run_id, completed.status) == ("run-2", Status.QUEUED)
-    assert begun(completed.attempts) == {"image": 1}
-    await scene.drain()
-    assert scene.recorded == completed
-
-
-async def test_accepted_generation_is_added_after_a_concurrent_write(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene.record(**QUEUED, run_id="run-2")
-    scene.images.news[IMAGE] = running_until(5)
-    write = Records.write
-
-    def overtaken(records: Records, record: Record) -> bool:
-        monkeypatch.setattr(Records, "write", write)
-        scene.record(**QUEUED, run_id="run-2", version=record.version)
-        return write(records, record)
-
-    monkeypatch.setattr(Records, "write", overtaken)
-    await scene.drain()
-    assert (scene.recorded.version, begun(scene.recorded.attempts)) == (3, {"image": 1})
-
-
-@pytest.mark.parametrize(
-    ("latest", "first", "code"),
-    [
-        ("run", "run", "terminated"),
-        ("run-2", "run", "reset_not_supported"),
-        ("run-2", "run-2", "terminated"),
-    ],
-    ids=["terminated", "reset", "started again"],
-)
-async def test_record_names_how_its_run_was_closed(
-    scene: Scene, latest: str, first: str, code: str
-) -> None:
-    scene.record(**IN_IMAGE)
-    scene.latest.run_id, scene.latest.first_run_id = latest, first
-    scene.images.news[IMAGE] = FAILED
-    await scene.drain()
-    assert scene.ended == (Status.FAILED, code)
 
 
 async def test_record_of_a_forgotten_job_ends_after_its_generations_with_their_cost(

@@ -1,7 +1,6 @@
 """Heartbeats carry what a later try needs, and reports of percent are few."""
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,13 +11,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown, Stopped
+from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown
 from shared.jobs.messages import ProgressReport
 from shared.pipeline import heartbeat
 from shared.pipeline.heartbeat import Pulse, beating, check_run
 from shared.pipeline.messages import Accepted
-from shared.pipeline.policies import WAITING_TRIES
-from tests.shared.pipeline.clock import Clock
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
 ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
@@ -102,11 +99,6 @@ async def failed(this: Try) -> tuple[Any, ...]:
     return this.beats[-1]
 
 
-async def test_heartbeats_carry_the_state_for_a_retry() -> None:
-    await (this := Try(accept)).run()
-    assert this.beats == [(ACCEPTED, 5, False, False, None)]
-
-
 async def test_retry_continues_with_the_last_heartbeat() -> None:
     before = ACCEPTED.model_copy(update={"vendor_id": "v0", "worked_seconds": 3.5})
     beat = [before.model_dump(), 40, True, True, 7, "what only a newer release says"]
@@ -124,29 +116,6 @@ async def test_time_is_the_servers_whatever_the_local_clock() -> None:
     started = datetime(2001, 2, 3, tzinfo=UTC)
     pulse = await Try(accept, started_time=started).run()
     assert started.timestamp() <= pulse.now() < started.timestamp() + 3600
-
-
-async def test_wait_for_the_vendor_is_reported_once() -> None:
-    reports = Reports()
-    for attempt in range(1, WAITING_TRIES):
-        await failed(Try(fails(AWAY), reports, attempt=attempt))
-    assert reports.waiting == []
-    beat = await failed(Try(fails(AWAY), reports, attempt=WAITING_TRIES))
-    [waiting] = reports.waiting
-    assert waiting.startswith(
-        "waiting for the image service: ConnectError: refused (never_delivered"
-    )
-    assert waiting.endswith("no attempt is used up)")
-    assert beat == (None, 0, True, True, None)
-    await failed(Try(fails(AWAY), reports, attempt=WAITING_TRIES + 1, heartbeat_details=beat))
-    assert len(reports.waiting) == 1
-
-
-@pytest.mark.parametrize("error", [GenerationFailed("no"), ValueError("ours")])
-async def test_final_error_is_not_reported_as_a_wait(error: Exception) -> None:
-    reports = Reports()
-    await failed(Try(fails(error), reports, attempt=100))
-    assert reports.waiting == []
 
 
 @pytest.mark.parametrize(
@@ -182,52 +151,6 @@ async def test_try_without_doubt_says_so_at_its_end() -> None:
     assert (await failed(Try(fails(ValueError("ours")))))[3] is False
 
 
-async def cancelled(
-    *, submits: bool, in_doubt: bool, accepted: Accepted | None, shutdown: bool = False
-) -> None:
-    begun = asyncio.Event()
-
-    async def work(pulse: Pulse) -> None:
-        pulse.in_doubt, pulse.accepted = in_doubt, accepted
-        begun.set()
-        await asyncio.Event().wait()
-
-    this = Try(work, submits=submits)
-    running = asyncio.create_task(this.run())
-    await begun.wait()
-    if shutdown:
-        this.environment.worker_shutdown()
-    this.environment.cancel()
-    try:
-        await running
-    finally:
-        # The next try finds whether a submit may be on its way.
-        assert bool(this.beats and this.beats[-1][3]) is not in_doubt
-
-
-@pytest.mark.parametrize(
-    ("in_doubt", "accepted", "told"),
-    [
-        (False, None, {"in_doubt": False, "vendor_id": None}),
-        (True, None, {"in_doubt": True, "vendor_id": None}),
-        (False, ACCEPTED, {"in_doubt": False, "vendor_id": "v1"}),
-    ],
-)
-async def test_stopped_submitting_try_reports_what_it_leaves(
-    in_doubt: bool, accepted: Accepted | None, told: dict[str, object]
-) -> None:
-    with pytest.raises(Stopped) as stopped:
-        await cancelled(submits=True, in_doubt=in_doubt, accepted=accepted)
-    assert stopped.value.details == (told,)
-
-
-@pytest.mark.parametrize(("submits", "shutdown"), [(False, False), (True, True)])
-async def test_other_stopped_try_ends_as_cancelled(submits: bool, shutdown: bool) -> None:
-    """So does one whose worker stops, because it is tried elsewhere."""
-    with pytest.raises(asyncio.CancelledError):
-        await cancelled(submits=submits, in_doubt=True, accepted=None, shutdown=shutdown)
-
-
 async def test_order_is_valid_only_for_its_run() -> None:
     environment = ActivityEnvironment()
     environment.run(check_run, str(environment.info.workflow_run_id))
@@ -261,11 +184,6 @@ async def test_percent_is_signalled_coarsely_and_never_falls() -> None:
     assert pulse.percent == 100
 
 
-async def test_percent_is_signalled_seldom() -> None:
-    await told(reports := Reports(), *range(101))
-    assert reports.percents == []
-
-
 @pytest.mark.usefixtures("_reports_at_once")
 @pytest.mark.parametrize(
     ("places", "signalled"),
@@ -280,39 +198,3 @@ async def test_place_in_the_vendors_queue_is_signalled_when_halved_or_doubled(
 ) -> None:
     await told(reports := Reports(), places=places)
     assert reports.positions == signalled
-
-
-@pytest.mark.parametrize("places", [(1, 2), (1, 0), (0, None), (500, 4, None)])
-async def test_oscillating_queue_position_costs_few_reports(
-    places: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(heartbeat, "time", clock)
-
-    async def wait(pulse: Pulse) -> None:
-        for place in itertools.islice(itertools.cycle(places), 40_000):
-            clock.passed += 2.2
-            await pulse.progress(0, position=place)
-
-    await Try(wait, reports := Reports()).run()
-    assert len(places) < len(reports.positions) < 60
-
-
-@pytest.mark.usefixtures("_reports_at_once")
-async def test_failed_report_does_not_end_the_work() -> None:
-    assert (await told(Reports(refuse=True), 50, 99)).percent == 99
-
-
-@pytest.mark.usefixtures("_reports_at_once")
-async def test_work_without_a_generation_reports_nothing() -> None:
-    await told(reports := Reports(), 100, what="job-0123456789abcdef01234567")
-    assert reports.percents == []
-
-
-async def test_late_vendor_is_reported_once() -> None:
-    async def late(pulse: Pulse) -> None:
-        for _ in range(3):
-            await pulse.is_late(300)
-
-    await Try(late, reports := Reports()).run()
-    assert reports.waiting == ["the image takes longer than 300 s; the wait goes on"]

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from shared.errors import GenerationFailed, RefusedForNow, Stopped, StorageFailed
+from shared.errors import RefusedForNow, Stopped
 from shared.pipeline.interceptor import JobInterceptor
 
 
@@ -45,13 +45,6 @@ async def test_retryable_error_keeps_the_vendors_retry_after_and_is_counted() ->
     assert counted("refused_for_now") == before + 1
 
 
-async def test_final_error_goes_to_the_workflow() -> None:
-    error = await outcome(GenerationFailed("it broke"))
-    assert error.category is ApplicationErrorCategory.UNSPECIFIED
-    assert (error.type, error.message) == ("generation_failed", "it broke")
-    assert error.non_retryable
-
-
 async def test_requested_stop_is_no_warning() -> None:
     stopped = Stopped("It was stopped.")
     stopped.details = ({"in_doubt": True},)
@@ -61,17 +54,6 @@ async def test_requested_stop_is_no_warning() -> None:
     assert (error.type, error.details) == ("stopped", ({"in_doubt": True},))
     assert [line["log_level"] for line in lines] == ["info"]
     assert counted("stopped") == 0
-
-
-async def test_log_has_the_kind_of_error_and_the_next_step() -> None:
-    with capture_logs() as lines:
-        await outcome(RefusedForNow("full"))
-        await outcome(StorageFailed("disk"))
-    [refused, stored] = lines
-    assert {line["log_level"] for line in lines} == {"warning"}
-    assert (refused["failure_class"], refused["counted"]) == ("refused_for_now", "delivery")
-    assert "no attempt is used up" in refused["next"]
-    assert (stored["code"], stored["next"]) == ("storage_failed", "tried again")
 
 
 async def test_foreign_errors_are_left_to_temporal() -> None:

@@ -24,7 +24,6 @@ from shared.pipeline.policies import (
     LATE_PACE,
     POLL_MAX_SECONDS,
     POLL_MIN_SECONDS,
-    WAITING_SECONDS,
 )
 from shared.pipeline.polling import Ended, News, share_pace, until_ended
 from shared.pipeline.vendor import State, Traits, Vendor, VendorStatus
@@ -214,25 +213,11 @@ async def test_only_work_counts_against_the_deadline(wait: Wait, pause: News) ->
     assert wait.accepted.worked_seconds == pytest.approx(4, abs=1)
 
 
-async def test_result_after_the_deadline_is_used(wait: Wait) -> None:
-    """It is paid for; a vendor that is slow is asked less often, and the record says so."""
-    await wait(*[RUNNING] * 100, DONE, deadline=10)
-    assert wait.clock.passed == pytest.approx(100, abs=LATE_PACE)
-    assert set(wait.clock.pauses[:10]) == {1}
-    assert set(wait.clock.pauses[11:]) == {LATE_PACE}
-    assert set(wait.late) == {10}
-
-
 async def test_deadline_counts_the_work_of_an_earlier_try(wait: Wait) -> None:
     """A worker that takes over after a crash doesn't give the vendor the whole time again."""
     await wait(*[RUNNING] * 20, DONE, worked=50)
     assert wait.late
     assert wait.clock.pauses.index(LATE_PACE) == pytest.approx(11, abs=1)
-
-
-async def test_long_pause_ends_at_the_deadline(wait: Wait) -> None:
-    await wait(*[RUNNING] * 50, DONE, deadline=7, pace=1000)
-    assert wait.clock.pauses[0] == pytest.approx(7, abs=0.1)
 
 
 @pytest.mark.parametrize(("most", "at"), [(0, 30), (60, 60 + 30 / 3)])
@@ -256,30 +241,12 @@ async def test_image_with_progress_is_not_stopped(wait: Wait) -> None:
     assert wait.stopped_at == []
 
 
-async def test_only_a_long_silence_is_reported(wait: Wait) -> None:
-    short = int(WAITING_SECONDS)
-    await wait(RUNNING, *[DOWN] * short, RUNNING, DONE)
-    assert wait.waited_for == []
-    await wait(RUNNING, *[DOWN] * (short + 1), DONE)
-    assert wait.waited_for == ["down"]
-
-
-async def test_vendor_without_our_ids_is_asked_by_its_own(wait: Wait) -> None:
-    wait.traits = Traits(looked_up=False)
-    await wait(DONE)
-    assert wait.asked == ["v1"]
-
-
 async def test_answer_with_another_id_is_believed_the_second_time(wait: Wait) -> None:
     """Then the answer to the submit was the wrong one."""
     for news, end in (((OTHER, RUNNING, DONE), DONE), ((RUNNING, OTHER, OTHER), OTHER)):
         assert (await wait(*news)).url == end.url
         assert wait.accepted is not None
         assert wait.accepted.vendor_id == end.vendor_id
-
-
-async def test_charged_units_come_with_the_end(wait: Wait) -> None:
-    assert (await wait(RUNNING, DONE.model_copy(update={"units": "3.5"}))).units == "3.5"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from shared.jobs.states import Status, may_follow
 from shared.pipeline.cancellation import _left
 from shared.pipeline.journal import details_of, summary_of
 from shared.pipeline.messages import Left
-from shared.pipeline.state import JobState, job_error
+from shared.pipeline.state import JobState
 from shared.temporal.client import summary
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,33 +59,6 @@ def test_versions_rise_by_one_and_list_every_change(sequence: list[dict[str, Any
         assert (last.version, last.at, last.note) == (done, at, f"n{number}")
         assert (last.status, last.step, last.percent) == (after.status, after.step, after.percent)
     assert [each.version for each in state.record.transitions] == list(range(1, done + 1))
-
-
-def test_started_once_and_finished_at_the_end() -> None:
-    state = new_state()
-    assert state.change(CREATED, "queued", status=Status.QUEUED).started_at is None
-    first, end = CREATED + timedelta(seconds=1), CREATED + timedelta(seconds=4)
-    state.change(first, "image", status=Status.RUNNING)
-    state.change(first + timedelta(seconds=1), "video", status=Status.RUNNING)
-    assert (state.record.started_at, state.record.finished_at) == (first, None)
-    state.change(end, "done", status=Status.SUCCEEDED)
-    assert (state.record.started_at, state.record.finished_at) == (first, end)
-
-
-def test_place_in_the_vendors_queue_ends_with_the_next_change() -> None:
-    state = new_state()
-    state.change(CREATED, "3 before it", status=Status.RUNNING, vendor_position=3)
-    assert state.record.vendor_position == 3
-    assert state.change(CREATED, "image, attempt 2").vendor_position is None
-
-
-def test_transition_names_the_attempt_of_its_step() -> None:
-    state = new_state()
-    state.change(CREATED, "image", status=Status.RUNNING, step="image")
-    state.change(CREATED, "2nd", attempts=state.attempts_with("image", 2))
-    state.change(CREATED, "video", step="video", attempts=state.attempts_with("video", 1))
-    assert state.record.attempts == GENVIDEO.attempts() | {"image": 2, "video": 1}
-    assert [each.attempt for each in state.record.transitions] == [0, 2, 1]
 
 
 def twice(*notes: str) -> tuple[JobState, JobState]:
@@ -156,10 +129,6 @@ def test_unwritten_versions_keep_their_numbers() -> None:
     assert state.record.version == 4
 
 
-def test_error_has_a_readable_length() -> None:
-    assert len(job_error("x", "y" * 5000).message) == 1000
-
-
 NOTHING, DOUBT = Left(in_doubt=False), Left(in_doubt=True)
 KIND = {"failure_class": "outcome_unknown"}
 ACCEPTED = {"vendor_id": "v-1", "accepted_at": 0.0}
@@ -199,17 +168,6 @@ def test_unreadable_report_leaves_doubt(cause: BaseException | None) -> None:
     assert _left(cause) == DOUBT
 
 
-def test_running_job_shows_its_attempt_and_percent() -> None:
-    fields: dict[str, Any] = {
-        "step": "video",
-        "percent": 40,
-        "attempts": Attempts(image=1, video=2),
-    }
-    running = new_state().record.model_copy(update={"status": Status.RUNNING, **fields})
-    said = details_of(running, "note")
-    assert [part in said for part in ("video", "attempt 2 of 4", "40 %", "note")] == [True] * 4
-
-
 def test_vendors_text_is_no_markdown_in_temporals_ui() -> None:
     words = "![x](https://evil.example/a.png) <img src=x> **paid** see www.evil.example"
     error = JobError(code="refused_for_good", message=words)
@@ -219,11 +177,3 @@ def test_vendors_text_is_no_markdown_in_temporals_ui() -> None:
     for said in (details_of(failed, words), summary_of(failed, words[:60]), summary(words)):
         plain = said.replace("**The job has failed.**", "")
         assert not re.search(r"(?<!\\)[\[\]<*]|[^\\]://|www[.]", plain), said
-
-
-def test_summary_of_a_long_note_is_one_accepted_line() -> None:
-    said = summary_of(new_state().record, "video, attempt 1 failed:\n" + "𝄞" * 300)
-
-    assert said.startswith("version 0: video, attempt 1 failed: 𝄞")
-    assert said.endswith("…")
-    assert len(said.encode()) < 400

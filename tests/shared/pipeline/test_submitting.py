@@ -253,13 +253,6 @@ async def test_without_a_look_up_nothing_is_sent_again(clock: Clock, info: dict[
     assert not (this.beats and this.beats[-1][3])
 
 
-async def test_certain_refusal_is_sent_again_without_a_look_up() -> None:
-    await Try(first := unasked()).run()
-    settled = [None, 0, False, True, None]
-    await Try(later := unasked(), attempt=2, heartbeat_details=settled).run()
-    assert (first.did, later.did) == (["send"], ["send"])
-
-
 CLOSED = partial(Described, WorkflowExecutionStatus.TERMINATED)
 REPLACED: dict[str, Any] = {
     "closed": CLOSED,
@@ -281,20 +274,6 @@ async def test_replaced_try_submits_nothing(said: object) -> None:
     assert this.beats[-1][3] is True
 
 
-async def test_unreachable_server_is_asked_until_it_answers() -> None:
-    away = [RPCError("away", RPCStatusCode.UNAVAILABLE, b"") for _ in range(3)]
-    this = Try(vendor := FakeVendor(), Server(*away))
-    await this.run()
-    assert (vendor.did, this.server.asked) == (["look", "send"], 4)
-
-
-async def test_unforeseen_error_prevents_the_submit() -> None:
-    refused = RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
-    with pytest.raises(RPCError):
-        await Try(vendor := FakeVendor(), Server(refused)).run()
-    assert vendor.did == ["look"]
-
-
 @pytest.mark.parametrize(("took", "asked"), [((0.5,), 1), ((1.5,), 2), ((1.5, 1.5, 1.5), 4)])
 async def test_stale_answer_is_asked_for_again(
     clock: Clock, took: tuple[float, ...], asked: int
@@ -306,23 +285,6 @@ async def test_stale_answer_is_asked_for_again(
         return Described()
 
     this = Try(vendor := FakeVendor(), Server(*(partial(after, each) for each in took)))
-    await this.run()
-    assert (vendor.did, this.server.asked) == (["look", "send"], asked)
-
-
-@pytest.mark.parametrize(("took", "asked"), [(0.5, 1), (1.5, 2)])
-async def test_slow_look_up_repeats_the_fence(clock: Clock, took: float, asked: int) -> None:
-    """Both are asked at once, and the server's answer is good for a second."""
-    vendor = FakeVendor()
-    look = vendor.status
-
-    async def slow(external_id: str) -> VendorStatus | None:
-        await asyncio.sleep(0)
-        clock.passed += took
-        return await look(external_id)
-
-    vendor.status = slow  # type: ignore[method-assign]
-    this = Try(vendor)
     await this.run()
     assert (vendor.did, this.server.asked) == (["look", "send"], asked)
 
@@ -391,22 +353,3 @@ async def test_submit_that_fails_after_a_cancel_reports_how(
     this = await cancelled_behind(FakeVendor(answer=answer))
     assert this.end is type(answer)
     assert this.told == ({"in_doubt": in_doubt, "vendor_id": None},)
-
-
-async def test_cancel_before_the_submit_takes_effect_at_once() -> None:
-    class Silent(Server):
-        """Does not answer."""
-
-        async def describe(self) -> None:
-            asked.set()
-            await asyncio.Event().wait()
-
-    asked = asyncio.Event()
-    this = Try(vendor := FakeVendor(), Silent())
-    running = asyncio.create_task(this.run())
-    await asked.wait()
-    this.environment.cancel()
-    with pytest.raises(Stopped) as stopped:
-        await running
-    assert vendor.did == ["look"]
-    assert stopped.value.details == ({"in_doubt": False, "vendor_id": None},)

@@ -38,19 +38,6 @@ logging.getLogger("services.worker").debug("ours")
     assert "geheim" not in said
 
 
-def test_every_line_has_its_keys_in_one_order() -> None:
-    said = logged("""
-log = structlog.get_logger("a.logger")
-log.info("plain", zebra=1, attempt=2)
-with structlog.contextvars.bound_contextvars(job_id="job-1"):
-    log.warning("of a job", attempt=1, zebra=2)
-""")
-    first, second = (list(json.loads(line)) for line in said.splitlines())
-    rest = ["attempt", "logger", "zebra"]
-    assert first == ["timestamp", "level", "service", "event", *rest]
-    assert second == ["timestamp", "level", "service", "event", "job_id", *rest]
-
-
 HOSTILE = "a\x1b[31m\x9b2J\r\nforged=1\u202eb\u2028c\u200b\ud800\U000e0041 狐狸 é🦊"
 _HOSTILE = f"""
 hostile = {HOSTILE!r}

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import pytest
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetActivityRequest
+from temporalio.api.workflowservice.v1 import ResetActivityRequest
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from shared.temporal.activities import is_current_try, is_first_try
@@ -161,20 +160,6 @@ async def test_try_after_a_reset_is_current_and_not_first(tries: Tries, heartbea
     assert await tries.still_current(1)
 
 
-async def test_reset_during_a_try_replaces_it(tries: Tries) -> None:
-    await tries.begun(1)
-    await tries.fail()
-    await tries.begun(2)
-    await has_beaten(tries.client)
-    await tries.reset(heartbeat=True)
-    await tries.fail()
-    found = await tries.begun(3)
-    assert (found.first, found.current, found.details) == (False, True, ())
-    assert not await tries.still_current(0)
-    assert not await tries.still_current(1)
-    assert await tries.still_current(2)
-
-
 @pytest.mark.parametrize("another", [False, True])
 async def test_no_try_is_current_in_a_closed_run(tries: Tries, another: bool) -> None:
     """Another run of the same id has an activity of the same id."""
@@ -183,24 +168,4 @@ async def test_no_try_is_current_in_a_closed_run(tries: Tries, another: bool) ->
     if another:
         await start(tries.client)
         assert (await tries.begun(2))[:3] == (1, True, True)
-    assert not await tries.still_current(0)
-
-
-async def test_no_try_is_current_in_a_deleted_run(tries: Tries) -> None:
-    await tries.begun(1)
-    handle = tries.client.get_workflow_handle(ID)
-    await tries.client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(
-            namespace=tries.client.namespace, workflow_execution=WorkflowExecution(workflow_id=ID)
-        )
-    )
-
-    async def is_there() -> bool:
-        try:
-            await handle.describe()
-        except RPCError:
-            return False
-        return True
-
-    await eventually(is_there, lambda there: not there)
     assert not await tries.still_current(0)

@@ -9,9 +9,8 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from shared.health import connect_when_up, temporal_reason
-from shared.temporal import namespace
 from shared.temporal.codec import PayloadKeys
-from shared.temporal.namespace import KEYWORD, missing_attributes
+from shared.temporal.namespace import KEYWORD
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import RETENTION
 
@@ -42,15 +41,6 @@ async def test_attribute_of_another_type_is_named_with_it(bare: Client) -> None:
     lacks = "search attributes: CustomProgress (Int, not Keyword); make namespace"
     # The server's parts hear of a namespace one after the other.
     await eventually(lambda: temporal_reason(bare), lambda reason: lacks in (reason or ""))
-
-
-async def test_complete_namespace_is_ready_and_not_asked_again(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert await temporal_reason(client) is None
-    monkeypatch.delattr(namespace, "_instead")
-    assert await missing_attributes(client) == {}
-    assert await temporal_reason(client) is None
 
 
 async def test_process_waits_for_its_namespace_and_reports_it(
