@@ -103,12 +103,6 @@ def test_every_documented_variable_is_read() -> None:
     assert said - known == set()
 
 
-def test_variables_of_the_makefile_do_not_clash_with_the_users() -> None:
-    own = re.findall(r"^(\w+) *[:+?]?=", read(ROOT / "Makefile"), re.MULTILINE)
-    assert own
-    assert [each for each in own if not each.islower() and each != "MAKEFLAGS"] == []
-
-
 @pytest.mark.parametrize("page", every_page(), ids=name)
 def test_commands_use_the_python_of_the_environment(page: Path) -> None:
     """All but a service, which nobody starts by hand: the pages tell how the stack does it."""
@@ -129,24 +123,3 @@ def test_page_lists_every_target() -> None:
     targets = re.findall(r"^([a-z%-]+):[^\n]* ## ", read(ROOT / "Makefile"), re.MULTILINE)
 
     assert sorted(listed) == sorted(target.replace("%", "N") for target in targets)
-
-
-def test_messages_quoted_for_troubleshooting_exist() -> None:
-    said = "".join(read(file) for file in (ROOT / "compose").rglob("*.py"))
-    said += read(ROOT / "compose" / "stack.sh") + read(ROOT / "shared" / "errors.py")
-    said += "".join(
-        read(ROOT / "shared" / f"{name}.py")
-        for name in ("semaphore/messages", "failures", "jobs/closing", "temporal/codec")
-    )
-    [table] = tables(read(ROOT / "docs" / "troubleshooting.md"))
-    pieces = [
-        piece.strip(" .:")
-        for row in table.rows
-        for quoted in spans(row[0])
-        for piece in re.split(r"[\d…]+", quoted)
-        if not quoted.isupper()
-    ]
-    quoted = [piece for piece in pieces if len(piece) > 3]
-
-    assert len(quoted) > 8
-    assert [piece for piece in quoted if piece not in said] == []

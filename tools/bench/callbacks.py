@@ -18,11 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from temporalio.client import Client
+
 from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.messages import Attempts
 from shared.jobs.tokens import callback_url
+from shared.store.records import RecordStore
 from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
 from tests.fixtures.temporal import running_server
-from tests.fuzz.callbacks import make_jobs
+from tests.services.callback.conftest import record_of, start_job
 from tools.bench.processes import Connection, say
 
 SECRET = "a-secret-of-32-characters-or-more"
@@ -31,6 +35,20 @@ CONNECTIONS = 200
 # Between two callbacks of one job come those of so many others.
 CROWD = 40
 KINDS = ("submitted", "processing", "succeed", "again", "forged")
+
+
+async def make_jobs(client: Client, folder: Path, count: int) -> list[str]:
+    """Jobs that wait for their video; nobody works on them, and signals to them are kept."""
+    at_once = asyncio.Semaphore(50)
+
+    async def one(job_id: str) -> None:
+        RecordStore(folder).write(record_of(job_id, attempts=Attempts(image=1, video=1)))
+        async with at_once:
+            await start_job(client, job_id)
+
+    job_ids = [new_job_id() for _ in range(count)]
+    await asyncio.gather(*map(one, job_ids))
+    return job_ids
 
 
 class Shot(NamedTuple):
