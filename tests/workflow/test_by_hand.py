@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -23,7 +22,6 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
-from shared.jobs.closing import close_record
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
@@ -33,9 +31,7 @@ from shared.semaphore import watchdog
 from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import semaphore_id
 from shared.temporal.client import (
-    CUSTOM_PROGRESS,
     GET_RECORD_QUERY,
-    PROGRESS_SIGNAL,
     WORKFLOW_TASK_TIMEOUT,
 )
 from tests.fixtures.eventually import eventually
@@ -117,21 +113,6 @@ async def is_cleared_before_the_next(line: Pipeline, stage: str, back_to: str) -
     await line.free()
 
 
-async def test_reset_waiter(line: Pipeline) -> None:
-    """It has done one task; the next one passes it over."""
-    holder = await line.held("image", "holder")
-    job_id, following = await line.submit("reset me"), await line.submit("next")
-    await line.slots(lambda view: view.waiting == (job_id, following))
-    run_id = await reset(line.client, job_id, back_to="first")
-    await fails_as_reset(line, job_id, run_id)
-    await line.images.hurry()
-    for each in (holder, following):
-        assert (await line.ended(each)).status is Status.SUCCEEDED
-    prompts = [row["prompt"] for row in await line.ledger("image")]
-    assert prompts == ["holder", "next"]
-    await line.free()
-
-
 # An id that was there before, and what was ended or deleted behind a job's back
 
 
@@ -190,37 +171,6 @@ async def test_workflow_under_an_id_of_no_job(line: Pipeline) -> None:
     assert (await line.run()).status is Status.SUCCEEDED
     for step in GENVIDEO.names:
         assert [row["prompt"] for row in await line.ledger(step)] == ["a cat"]
-
-
-async def test_report_out_of_bounds_is_dropped(line: Pipeline) -> None:
-    job_id = await line.held("video")
-    report: Any = {"external_id": f"{job_id}.video.1", "percent": 0}
-    wrong = {"percent": 101}, {"position": -1}, {"position": 2**53}, {"waiting": "x" * 1001}
-    for each in (*wrong, {"waiting": "right"}):
-        await line.job(job_id).signal(PROGRESS_SIGNAL, report | each)
-    await line.videos.hurry()
-    changes = (await line.ended(job_id)).transitions
-    notes = {each.note for each in changes if each.step == "video" and "%" not in each.note}
-    assert "right" in notes
-    assert len(notes) == 4
-    assert all(each.vendor_position is None for each in changes)
-
-
-async def test_end_written_by_another_keeps_the_slot_for_the_vendor(line: Pipeline) -> None:
-    """In the middle of its video; the job learns of it with its next change."""
-    job_id = await line.held("video", "bad")
-    following = await line.submit("good")
-    far = line.record(job_id).model_copy(update={"percent": 40})
-    ended = close_record(far, "forgotten")
-    assert line.records.write(ended)
-    await line.job(job_id).cancel()
-    await line.slots(lambda view: view.waiting == (following,))
-    await line.videos.hurry()
-    assert (await line.ended(following)).status is Status.SUCCEEDED
-    assert line.record(job_id) == ended
-    described = await line.job(job_id).describe()
-    assert described.typed_search_attributes[CUSTOM_PROGRESS] == ended.percent
-    await line.is_over_before(job_id, "video", following)
 
 
 @pytest.mark.parametrize("all_of_it", [False, True], ids=["job", "job and semaphore"])

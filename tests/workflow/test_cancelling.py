@@ -11,19 +11,12 @@ from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
-from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.pipeline import draining
 from shared.semaphore import workflow as semaphore_workflow
-from shared.semaphore.messages import semaphore_id
 from shared.store.records import Records
-from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import is_drained
-from tests.services.mock_core.serving import HURRY
 from tests.shared.standins import asset_path
 from tests.workflow.pipeline import (
-    BEFORE_VIDEO,
-    LONG,
     STEPS,
     Pipeline,
     begun,
@@ -114,21 +107,6 @@ async def test_paid_image_is_kept(line: Pipeline) -> None:
     assert "what was paid for: image" in [each.note for each in record.transitions]
 
 
-async def test_unavailable_result_does_not_delay_the_end(
-    line: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its host drips, which elsewhere is waited for up to five minutes."""
-    monkeypatch.setattr(draining, "KEEP_SECONDS", 0.2)
-    await line.videos.arm(LONG, rule("result", "drip", seconds=HURRY * 200, drops=100))
-    job_id = await line.submit()
-    await begun(line.videos, f"{job_id}.video.1")
-    await line.job(job_id).cancel()
-    await line.videos.hurry()
-    record = await was_cancelled(line, job_id)
-    assert set(record.assets) == {*GENVIDEO.names} - {"video"}
-    assert str(record.asset_url).endswith(f"{job_id}/{BEFORE_VIDEO}")
-
-
 async def test_before_the_first_step(client: Client, tmp_path: Path) -> None:
     async with pipeline(client, tmp_path) as line, running_semaphore(client, shutdown_seconds=0.1):
         job_id = await line.submit()
@@ -136,22 +114,6 @@ async def test_before_the_first_step(client: Client, tmp_path: Path) -> None:
         async with running_worker(line.settings, client):
             await was_cancelled(line, job_id)
             await line.free()
-
-
-async def test_without_a_semaphore(client: Client, tmp_path: Path) -> None:
-    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
-        job_id = await line.submit()
-        await line.until(job_id, Status.QUEUED)
-        semaphore = client.get_workflow_handle(semaphore_id(JOB_GATE))
-        await eventually(lambda: exists(line, semaphore_id(JOB_GATE)), bool)
-        await semaphore.terminate()
-        await line.job(job_id).cancel()
-        await was_cancelled(line, job_id)
-
-
-async def exists(line: Pipeline, workflow_id: str) -> bool:
-    listed = line.client.list_workflows(f"WorkflowId = '{workflow_id}'")
-    return bool([each async for each in listed])
 
 
 @pytest.mark.parametrize("note", ["video stored", "ended with the image alone", "failed"])
@@ -204,35 +166,3 @@ async def test_terminated_job_is_closed_and_its_vendor_cleared(
     row = await service.row(f"{job_id}.{stage}.1")
     assert row["outcome"] == ("cancelled" if stage == "image" else "succeeded")
     await line.is_over_before(job_id, stage, following)
-
-
-async def test_terminated_without_a_semaphore(client: Client, tmp_path: Path) -> None:
-    """The semaphore's process comes back to a holder that is gone and a vendor that is busy."""
-    async with pipeline(client, tmp_path) as line, running_worker(line.settings, client):
-        await line.videos.arm({**LONG, "match": {"prompt": "bad"}})
-        async with running_semaphore(client, shutdown_seconds=0.1):
-            job_id = await line.submit("bad")
-            await begun(line.videos, f"{job_id}.video.1")
-            following = await line.submit("good")
-            await line.slots(lambda view: view.waiting == (following,))
-        await line.job(job_id).terminate()
-        async with running_semaphore(client, shutdown_seconds=0.1):
-            await is_drained(client, job_id)
-            await line.videos.hurry()
-            assert (await line.ended(following)).status is Status.SUCCEEDED
-        await line.is_over_before(job_id, "video", following)
-
-
-async def test_existing_jobs_run_in_their_order(client: Client, tmp_path: Path) -> None:
-    """A semaphore that rebuilds finds jobs by their histories. Where none was before it, it grants
-    nothing until a worker has read the records."""
-    async with pipeline(client, tmp_path) as line:
-        job_ids = [await line.submit(f"cat {n}") for n in range(3)]
-        async with running_semaphore(client, shutdown_seconds=0.1):
-            assert not (await line.slots()).holders
-            async with running_worker(line.settings, client):
-                for job_id in job_ids:
-                    assert (await line.ended(job_id)).status is Status.SUCCEEDED
-                prompts = [row["prompt"] for row in await line.ledger("image")]
-                assert prompts == [f"cat {n}" for n in range(3)]
-            await line.free()

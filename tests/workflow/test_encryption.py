@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
-import pytest
 import pytest_asyncio
 from google.protobuf.json_format import MessageToDict
 from pydantic import SecretStr
@@ -15,10 +14,6 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 
-from loadtest.books.histories import read_events
-from loadtest.wire.http import Unreachable
-from loadtest.wire.temporal import Temporal as LoadtestTemporal
-from loadtest.wire.temporal import history_rows
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.worker.worker import running_worker
@@ -31,7 +26,7 @@ from shared.temporal.codec import PayloadKeys, data_converter
 from tests.fixtures.temporal import NewClient
 from tests.shared.temporal.test_codec import NEW, OLD
 from tests.workflow.conftest import Lines
-from tests.workflow.pipeline import LONG, Pipeline, begun, pipeline, why, working
+from tests.workflow.pipeline import Pipeline, pipeline, why, working
 from tests.workflow.scenarios import rule
 
 PROMPT = "紫色的秘密 a secret in violet"
@@ -114,20 +109,6 @@ async def test_failure_is_encrypted_in_temporal_and_readable_in_the_record(line:
     assert b"refused_for_good" in everything
 
 
-async def test_new_semaphore_reads_holder_and_queue(line: Pipeline) -> None:
-    await line.images.arm(LONG)
-    holder = await line.submit(PROMPT)
-    await begun(line.images, f"{holder}.image.1")
-    waiting = tuple([await line.submit(PROMPT) for _ in range(2)])
-    before = await line.slots(lambda view: view.waiting == waiting)
-    await line.client.get_workflow_handle(semaphore_id(JOB_GATE)).terminate()
-    await line.slots(lambda view: view.holders == before.holders and view.waiting == waiting)
-    await line.images.hurry()
-    for job_id in (holder, *waiting):
-        assert (await line.ended(job_id)).status is Status.SUCCEEDED
-    assert (await line.images.json("/admin/stats"))["max_in_flight"] == 1
-
-
 async def test_replaced_key_still_decrypts(
     new_client: NewClient, client: Client, tmp_path: Path
 ) -> None:
@@ -159,20 +140,3 @@ async def failed_task(client: Client, job_id: str) -> str:
         if event.HasField("workflow_task_failed_event_attributes"):
             return str(event.workflow_task_failed_event_attributes.failure)
     raise AssertionError("no workflow task has failed")
-
-
-async def test_load_test_reads_permits_and_reasons(line: Pipeline) -> None:
-    await line.images.arm(SLOWLY)
-    first = await line.submit(PROMPT)
-    second = await line.submit(PROMPT)
-    await line.ended(first)
-    await line.ended(second)
-    events = await history(line.client, second)
-    reader = LoadtestTemporal(line.client, PayloadKeys.parse(NEW))
-    run = read_events(second, history_rows(second, await reader.readable(events)))
-    assert run.granted is not None
-    assert run.asked is not None
-    assert run.asked < run.granted
-    assert run.body["prompt"] == PROMPT
-    with pytest.raises(Unreachable, match="PAYLOAD_KEY"):
-        await LoadtestTemporal(line.client, PayloadKeys.parse(OLD)).readable(events)

@@ -209,19 +209,3 @@ async def test_unforeseen_error_in_a_record_is_made_good_by_a_later_version(
     record = await line.run()
     assert record.status is Status.SUCCEEDED
     await line.free()
-
-
-async def test_unforeseen_error_at_the_queue_is_retried(
-    line: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limits, tries = line.settings.limits, []
-
-    def breaks(self: object) -> object:
-        tries.append(1)
-        if len(tries) < 3:
-            raise LookupError("nobody foresaw it")
-        return limits()
-
-    monkeypatch.setattr(type(line.settings), "limits", breaks)
-    assert (await line.run()).status is Status.SUCCEEDED
-    assert len(tries) == 3

@@ -1,15 +1,11 @@
 """Many jobs at once, one on the GPU and five at the video service: judged by the ledgers."""
 
-from pathlib import Path
-
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
 
 from shared.jobs.states import Status
 from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import SlotView, semaphore_id
-from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import Json
 from tests.workflow.conftest import Lines
@@ -18,8 +14,6 @@ from tests.workflow.pipeline import (
     LONG,
     Pipeline,
     paid_once,
-    why,
-    working,
 )
 
 JOBS = 6
@@ -81,31 +75,6 @@ async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
     assert f"{BEFORE_VIDEO} stored; waiting for the video gate" in notes
 
 
-async def test_without_gates_only_the_limit_of_the_slot_counts(
-    client: Client, tmp_path: Path
-) -> None:
-    async with working(client, tmp_path) as line:
-        await line.change(limit=3)
-        await line.images.arm(LONG)
-        jobs = [await line.submit(f"cat {n}") for n in range(3)]
-        await line.images.until("/admin/stats", lambda it: it["in_flight"] == 3)
-        await line.images.hurry()
-        for job_id in jobs:
-            assert (await line.ended(job_id)).status is Status.SUCCEEDED
-        assert most_at_once(await line.ledger("image")) == 3
-        said = await line.job(jobs[0]).fetch_history()
-        assert "semaphore-image" not in str(said.to_json())
-
-
-async def test_limit_of_one_keeps_the_order(client: Client, tmp_path: Path) -> None:
-    """Armed jobs too: they wait for the slot first, and for the image's gate behind it."""
-    async with working(client, tmp_path, gates="image") as line:
-        jobs = await line.submit_at_once(*(f"cat {n}" for n in range(3)))
-        await kept(line, jobs)
-        prompts = [row["prompt"] for row in await line.ledger("image")]
-        assert prompts == [f"cat {n}" for n in range(3)]
-
-
 async def test_terminated_gate_is_rebuilt_with_holders_and_queue(
     line: Pipeline,
 ) -> None:
@@ -129,46 +98,3 @@ async def test_terminated_holder_is_drained_before_the_next_image(
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert most_at_once(await line.ledger("image")) == 1
     await line.free()
-
-
-async def test_job_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
-    holder = await line.held("image", "holder")
-    waiter, following = await line.submit("waiter"), await line.submit("next")
-    await line.slots(lambda view: view.waiting == (waiter, following), "image")
-    await line.job(waiter).cancel()
-    await line.images.hurry()
-    record = await line.ended(waiter)
-    assert record.status is Status.CANCELLED
-    assert not [row for row in await line.ledger("image") if row["prompt"] == "waiter"]
-    await kept(line, [holder, following])
-
-
-async def test_time_may_run_out_at_a_gate(client: Client, tmp_path: Path) -> None:
-    async with working(client, tmp_path, gates="video", job_seconds=1) as line:
-        await line.change("video", paused=True)
-        job_id = await line.submit()
-        record = await line.ended(job_id)
-        assert record.status is Status.FAILED
-        assert why(record).code == "job_timed_out"
-        # It is found out at its turn.
-        await line.change("video", paused=False)
-        await line.free()
-
-
-async def test_full_gate_fails_as_queue_full_and_the_others_are_served(
-    client: Client, tmp_path: Path
-) -> None:
-    async with working(client, tmp_path, rules=SemaphoreRules(capacity=2)) as line:
-        holder = await line.held("image", "holder")
-        waiting = [await line.submit(f"cat {n}") for n in range(2)]
-        await line.slots(lambda view: view.is_full)
-        refused = await line.ended(await line.submit("too many"))
-        assert refused.status is Status.FAILED
-        assert why(refused).code == "queue_full"
-        assert "2 jobs wait" in why(refused).message
-        await line.images.hurry()
-        for job_id in (holder, *waiting):
-            assert (await line.ended(job_id)).status is Status.SUCCEEDED
-        prompts = [row["prompt"] for row in await line.ledger("image")]
-        assert prompts == ["holder", "cat 0", "cat 1"]
-        await line.free()

@@ -35,7 +35,6 @@ from tests.workflow.pipeline import (
 )
 from tests.workflow.processes import hanging_worker, send, worker_processes
 from tests.workflow.scenarios import FIRST, rule
-from tests.workflow.test_gates import kept
 
 # Where a worker's activity may stand when it dies; each is held up there for the job of that name.
 STAGES: dict[str, Json] = {
@@ -193,19 +192,3 @@ async def test_worker_with_a_stalled_loop_ends_itself_and_the_job_continues(line
             record = await line.ended(job_id)
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
     assert len(await rows(line)) == len(GENVIDEO.names)
-
-
-async def test_gate_is_held_by_the_job_and_not_by_the_worker(line: Pipeline) -> None:
-    with worker_processes(line) as workers:
-        workers.start(2, environment={"GATES": "image,video"})
-        await line.change(limit=2)
-        long = await line.held("video", "long")
-        following = await line.submit("next")
-        await line.slots(lambda view: view.waiting == (following,), "video")
-        send(await workers.of(long), signal.SIGKILL)
-        view = await line.slots(gate="video")
-        assert [holder.job_id for holder in view.holders] == [long]
-        await line.videos.hurry()
-        record = await line.ended(long)
-        assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
-        await kept(line, [long, following])

@@ -23,13 +23,12 @@ from tests.workflow.pipeline import (
     Pipeline,
     begun,
     once,
-    paid_once,
     pipeline,
     up_to,
     why,
     working,
 )
-from tests.workflow.scenarios import FOR_EITHER_STAGE, Scenario, crowd_of, rule
+from tests.workflow.scenarios import rule
 from tests.workflow.test_cancelling import was_cancelled
 from tests.workflow.wires import COMFYUI, KLING, SIGNED
 
@@ -175,24 +174,6 @@ async def test_results_of_a_restarted_server_are_adopted_by_their_file(
 
 
 # Kling
-
-
-# Of those that a wire has no part in, as in a file's fetch, one.
-TROUBLES = (
-    *("fails three times", "refused for good", "full twice", "reset twice", "reply lost"),
-    *("file gone", "forgotten", "polls fail"),
-)
-
-
-async def test_failures_cost_the_same_as_on_the_contracts_routes(
-    client: Client, tmp_path: Path
-) -> None:
-    scenarios = {name: Scenario("video", FOR_EITHER_STAGE[name]) for name in TROUBLES}
-    async with crowd_of(scenarios, client, tmp_path, **KLING) as crowd:
-        records = {name: await crowd.costs(name) for name in scenarios}
-        assert paid_once(await crowd.line.ledger("video"))
-    refused = why(records["refused for good"]).message
-    assert "code 1301: risky content (request " in refused
 
 
 async def test_charged_units_are_in_the_record_despite_a_clock_two_hours_ahead(

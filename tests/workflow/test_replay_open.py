@@ -12,7 +12,6 @@ import pytest
 from temporalio.client import Client, WorkflowExecution
 
 from services.semaphore.replay_open import open_semaphores
-from services.worker import replay_open as worker_replay
 from services.worker.replay_open import SAMPLE, choose, open_jobs
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
@@ -69,23 +68,6 @@ async def test_open_runs_replay_with_this_code_and_their_key(
         for service, count in (("worker", 2), ("semaphore", semaphores)):
             found = await replayed(client, service, KEY)
             assert found == {"open": count, "replayed": count, "failures": {}}
-
-
-async def test_started_job_is_found_among_many_waiting_ones(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_replay, "SAMPLE", 1)
-    async with working(client, tmp_path) as line:
-        running, waiting = await one_runs_and_one_waits(line)
-        newest = await line.submit("waits behind it")
-        await line.until(newest, Status.QUEUED)
-        found = await eventually(
-            lambda: open_jobs(client),
-            lambda found: found.total == 3 and running in {run.job_id for run in found.runs},
-        )
-    # The listing begins with the newest.
-    assert [run.job_id for run in found.runs] == [running, newest]
-    assert waiting not in {run.job_id for run in found.runs}
 
 
 async def test_runs_without_a_task_are_skipped(client: Client) -> None:

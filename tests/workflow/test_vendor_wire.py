@@ -1,7 +1,6 @@
 """What was begun at a vendor is never let go: nothing begins beside it, and it is paid once."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,22 +11,18 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from tests.chaos.wires import Request
-from tests.fixtures.temporal import NewClient, reset
+from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import STEPS, begun, check, side_by_side, why
-from tests.workflow.processes import send, worker_processes
 from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.wires import (
     COMFYUI,
     KLING,
-    PATIENCE,
     Wired,
-    over_wires,
     wired,
 )
 
@@ -131,13 +126,6 @@ async def test_timed_out_during_the_submit(client: Client, tmp_path: Path) -> No
         assert why(record).code == "job_timed_out"
 
 
-async def test_reset_during_the_submit(line: Wired) -> None:
-    bad, following = await accepting(line, "video")
-    await reset(line.client, bad, back_to="first")
-    record = await ended_alone(line, "video", bad, following)
-    assert why(record).code == "reset_not_supported"
-
-
 async def test_cancelled_during_the_clean_up_after_a_time_out(
     client: Client, tmp_path: Path
 ) -> None:
@@ -173,18 +161,6 @@ async def test_video_missing_for_a_while_is_not_paid_again(line: Wired) -> None:
 
 
 @pytest.mark.parametrize("vendor_api", [KLING], ids=["kling"])
-async def test_late_look_up_is_not_paid_again(line: Wired) -> None:
-    """Its reply is lost, and it can't be found for a while."""
-    lag = {"look_up": {"lag": TWO_SECONDS}}
-    await line.videos.http.put("/admin/config", json=lag)
-    await line.videos.arm(
-        rule("submit", "lose-reply", often=FIRST, how="reset"),
-        rule("start", "slow", factor=FACTOR["video"]),
-    )
-    await paid_once(line, "video", await line.submit())
-
-
-@pytest.mark.parametrize("vendor_api", [KLING], ids=["kling"])
 async def test_success_with_a_late_address_is_not_paid_again(line: Wired) -> None:
     await line.videos.arm(rule("progress", "no-url", seconds=TWO_SECONDS))
     await paid_once(line, "video", await line.submit())
@@ -200,27 +176,3 @@ async def test_lost_submit_that_is_accepted_later_is_adopted(new_line: NewLine) 
             await paid_once(line, step, await line.submit())
 
     await side_by_side(scene, STEPS)
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def workerless(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
-    async with over_wires(client, tmp_path) as line:
-        yield line
-
-
-async def test_worker_killed_during_the_submit(workerless: Wired) -> None:
-    environment = {name.upper(): str(value) for name, value in PATIENCE.items()}
-    with worker_processes(workerless) as workers:
-        workers.start(2, environment=environment)
-        jobs = await accepting(workerless, "image")
-        send(await workers.of(jobs[0]), signal.SIGKILL)
-        for job_id in jobs:
-            await paid_once(workerless, "image", job_id)
-
-
-async def test_worker_stopped_during_the_submit(workerless: Wired) -> None:
-    async with running_worker(workerless.settings, workerless.client):
-        jobs = await accepting(workerless, "video")
-    async with running_worker(workerless.settings, workerless.client):
-        for job_id in jobs:
-            await paid_once(workerless, "video", job_id)
