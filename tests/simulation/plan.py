@@ -67,7 +67,6 @@ class Kind(StrEnum):
     TERMINATE = "terminate"
     TIME_OUT = "time_out"
     RESET = "reset"
-    BREAK = "break"
     LOSE = "lose"
     RESET_ACTIVITY = "reset_activity"
     PAUSE_ACTIVITY = "pause_activity"
@@ -164,7 +163,6 @@ JOB_KINDS = (
     Kind.DELETE,
     Kind.START_AGAIN,
 )
-ALL_KINDS = tuple(kind for kind in Kind if kind is not Kind.BREAK)
 
 
 def drawn(seed: int, options: Options | None = None) -> Plan:
@@ -271,7 +269,7 @@ LAST_TASK = 16
 
 
 def _strike(chance: Chance, options: Options) -> Strike:
-    kinds = [Kind(kind) for kind in options.kinds] or ALL_KINDS
+    kinds = [Kind(kind) for kind in options.kinds] or list(Kind)
     kind = chance.pick("kind", kinds)
     if kind not in JOB_KINDS and kind in kinds and chance.often("rather a job", 0.35):
         kind = chance.pick("job kind", [each for each in JOB_KINDS if each in kinds] or kinds)

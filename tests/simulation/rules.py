@@ -200,9 +200,7 @@ class Rules:
 
     def task_failed(self, run: Run, why: str) -> None:
         """Once for each run."""
-        if run.workflow_id in self._simulation.broken or run.run_id in self._failed_tasks:
-            return
-        if self._is_void(run):
+        if run.run_id in self._failed_tasks or self._is_void(run):
             return
         self._failed_tasks.add(run.run_id)
         rule = Rule.REPLAYS if why.startswith("replay: ") else Rule.TASKS
@@ -236,7 +234,7 @@ class Rules:
             run = self._simulation.server.current(self._simulation.job_id(index))
             if run is None and self._was_restored:
                 continue
-            if run is None or (run.is_open and run.workflow_id not in self._simulation.broken):
+            if run is None or run.is_open:
                 return False
         return self._semaphores_free()
 
@@ -250,7 +248,7 @@ class Rules:
         for index, _ in self._simulation.plan.present():
             job_id = self._simulation.job_id(index)
             run = self._simulation.server.current(job_id)
-            if job_id in self._simulation.broken or (run is None and self._was_restored):
+            if run is None and self._was_restored:
                 continue
             if run is None or run.is_open:
                 self.broken(Rule.ALL_END, f"job {index} has not ended")
@@ -284,9 +282,7 @@ class Rules:
             core = process.cache.get(run.run_id)
             if process.alive and core is not None and core.object is not None:
                 permits: Permits = core.object._permits
-                # A job whose code fails for ever, and which never held, waits on.
-                broken = self._simulation.broken
-                waiting = [each.run_id for each in permits.queue() if each.job_id not in broken]
+                waiting = [each.run_id for each in permits.queue()]
                 if permits.held or waiting:
                     text = f"{semaphore}: held {list(permits.held)}, waiting {waiting}"
                     self.broken(Rule.NOBODY_HELD, text)

@@ -11,7 +11,7 @@ from shared.jobs.states import OnVideoFailure
 from shared.pipeline.definition import JobInput
 from tests.simulation import product
 from tests.simulation.history import Run
-from tests.simulation.plan import STEPS, JobPlan, Kind, Plan, Quirk, Violation
+from tests.simulation.plan import STEPS, JobPlan, Plan, Quirk, Violation
 from tests.simulation.product import Records
 from tests.simulation.rules import Rules
 from tests.simulation.server import Server
@@ -25,8 +25,6 @@ WORKERS, SEMAPHORES = 2, 1
 # After all that was planned, everything must have ended within this.
 GRACE_SECONDS = 400.0
 QUIET_SECONDS = 8.0
-# What a job whose code fails may hold beyond its own limit, until the semaphore's care ends it.
-BROKEN_SECONDS = 6000.0
 
 
 @dataclass
@@ -55,7 +53,6 @@ class Simulation:
         self.processes: list[Worker] = []
         self.workers: list[Worker] = []
         self.semaphores: list[Worker] = []
-        self.broken: set[str] = set()
         self.rules = Rules(self)
         self.operator = Operator(self.server)
         self.striker = Striker(self)
@@ -81,7 +78,6 @@ class Simulation:
             self.server, f"worker-{self.server.number()}", self.plan.options,
             pipeline=product.PIPELINES[pipeline], vendors=self.vendors, records=self.records,
         )  # fmt: skip
-        worker.breaks = lambda run: run.workflow_id in self.broken
         self.workers.append(worker)
         self._add(worker)
         return worker
@@ -144,11 +140,10 @@ class Simulation:
         for run in self.server.all_runs():
             both = (*self.workers, *self.semaphores)
             process = [each for each in both if each.queue == run.queue][-1]
-            if run.workflow_id not in self.broken:
-                process.again()
-                why = process.replay(run)
-                if why is not None:
-                    self.rules.task_failed(run, f"replay: {why}")
+            process.again()
+            why = process.replay(run)
+            if why is not None:
+                self.rules.task_failed(run, f"replay: {why}")
 
     def _wire(self) -> None:
         for vendor in self.vendors.values():
@@ -174,15 +169,7 @@ class Simulation:
             for _, job in plan.present()
             for quirk in (*job.image, *job.video)
         )
-        # One after the other may be granted the slot, and hold it until it is ended.
-        broken = len({strike.job for strike in plan.strikes if strike.kind is Kind.BREAK})
-        return (
-            60
-            + GRACE_SECONDS
-            + broken * (BROKEN_SECONDS + plan.options.job_seconds)
-            + generations
-            + sum(strike.seconds for strike in plan.strikes)
-        )
+        return 60 + GRACE_SECONDS + generations + sum(strike.seconds for strike in plan.strikes)
 
     def _submit(self, index: int, job: JobPlan) -> None:
         pipeline = product.PIPELINES[job.pipeline]

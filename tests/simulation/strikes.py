@@ -9,7 +9,7 @@ from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import CHANGE_UPDATE, SEMAPHORE_QUEUE, SlotChange
 from tests.simulation import product
 from tests.simulation.history import Activity, Reset, Run, Status, Update
-from tests.simulation.plan import JOB_KINDS, Kind, Strike
+from tests.simulation.plan import JOB_KINDS, Strike
 from tests.simulation.resets import reset, restored
 from tests.simulation.server import Server
 from tests.simulation.worker import Worker
@@ -110,7 +110,7 @@ class Striker:
     def _strike(self, strike: Strike) -> None:
         self._done += 1
         text = f"** {strike.kind}"
-        if strike.kind in _OF_A_JOB:
+        if strike.kind in JOB_KINDS:
             text += f" of {strike.job}"
         self._simulation.tell(text)
         try:
@@ -150,9 +150,6 @@ class Striker:
         run = self._open_run(self._simulation.job_id(strike.job))
         self._simulation.rules.reset(run.workflow_id)
         reset(self._server, run, int(strike.share * len(run.records)))
-
-    def _break(self, strike: Strike) -> None:
-        self._simulation.broken.add(self._simulation.job_id(strike.job))
 
     def _lose(self, strike: Strike) -> None:
         self._server.loses_next.add(self._simulation.job_id(strike.job))
@@ -312,6 +309,3 @@ class Striker:
 
     def _server_back(self) -> None:
         self._server.is_away = False
-
-
-_OF_A_JOB = frozenset({*JOB_KINDS, Kind.BREAK})

@@ -143,7 +143,7 @@ QUERY_PAUSE = 0.02
 
 
 class Worker(Process):
-    """Polls one queue; `breaks` says of which runs the code fails here."""
+    """Polls one queue."""
 
     def __init__(
         self, server: Server, name: str, queue: str, *, workflows: dict[str, type]
@@ -155,7 +155,6 @@ class Worker(Process):
         self.functions: dict[str, Callable[..., Any]] = {}
         # Whether a run whose history does not replay is failed, instead of its task.
         self.fails_runs = False
-        self.breaks: Callable[[Run], bool] = lambda run: False
         self.observe: Callable[[Core], None] = lambda core: None
         self.cache: dict[str, Core] = {}
         self.hands: dict[str, Hand] = {}
@@ -192,8 +191,6 @@ class Worker(Process):
             return
         try:
             core = self._cached(run)
-            if self.breaks(run):
-                raise TaskFailed("the release is broken")
             hand = self.hands.setdefault(run.run_id, Hand(self, run, core))
             core.begin(task, hand.ended())
         except (TaskFailed, Nondeterminism) as failure:
@@ -249,8 +246,6 @@ class Worker(Process):
             self.world.after(QUERY_PAUSE, self.query, run, name, args, done)
             return
         try:
-            if self.breaks(run):
-                raise TaskFailed("the release is broken")
             core = self.cache.get(run.run_id) or self._cached(run)
             done(core.query(name, args), None)
         except (TaskFailed, Nondeterminism) as failure:
