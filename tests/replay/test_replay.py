@@ -40,7 +40,6 @@ async def replay(text: str) -> None:
 def test_there_are_histories_of_each_kind() -> None:
     assert set(HISTORIES) >= {
         *("semaphore", "succeeded", "degraded", "failed", "cancelled", "reset", "gated"),
-        "called-back-beside-a-write",
     }
 
 
