@@ -1,19 +1,11 @@
 """What an operator does to a job by hand: reset, started again, deleted; its activities, too."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
-from itertools import product
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.api.workflowservice.v1 import (
-    PauseActivityRequest,
-    ResetActivityRequest,
-)
 from temporalio.client import (
     AsyncActivityHandle,
     Client,
@@ -34,21 +26,16 @@ from shared.temporal.client import (
     GET_RECORD_QUERY,
     WORKFLOW_TASK_TIMEOUT,
 )
-from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient, delete, reset
 from tests.workflow.pipeline import (
-    LONG,
     STEPS,
     Pipeline,
-    begun,
     check,
-    once,
     paid_once,
     side_by_side,
     why,
     working,
 )
-from tests.workflow.scenarios import FIRST, rule
 from tests.workflow.test_cancelling import stored
 from tests.workflow.test_vendor_wire import accepting, ended_alone
 from tests.workflow.wires import Wired, wired
@@ -132,18 +119,6 @@ async def start_by_hand(line: Pipeline, job_id: str, code: str = STARTED_AGAIN) 
     assert failure.value.cause.type == code
 
 
-async def test_succeeded_job_is_neither_reset_nor_started_again(line: Pipeline) -> None:
-    record = await line.run()
-    run_id = await reset(line.client, record.job_id, back_to="first")
-    await fails_as_reset(line, record.job_id, run_id)
-    await start_by_hand(line, record.job_id)
-    assert line.record(record.job_id) == record
-    assert (await line.run("next")).status is Status.SUCCEEDED
-    for step in GENVIDEO.names:
-        prompts = [row["prompt"] for row in await line.ledger(step)]
-        assert prompts == ["a cat", "next"]
-
-
 async def test_terminated_job_is_neither_reset_nor_started_again(line: Pipeline) -> None:
     job_id = await line.held("video", "a cat")
     run_id = line.record(job_id).run_id
@@ -197,10 +172,6 @@ async def test_deleted_job_keeps_its_video_and_the_slot(line: Pipeline, all_of_i
 # The activities of a job
 
 
-ACCEPTING = rule("submit", "delay", often=FIRST, seconds=60_000)
-STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def wired_line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
     async with wired(client, tmp_path) as line:
@@ -210,77 +181,6 @@ async def wired_line(client: Client, tmp_path: Path) -> AsyncIterator[Wired]:
 async def pending(line: Pipeline, job_id: str) -> PendingActivityInfo | None:
     found = (await line.job(job_id).describe()).raw_description.pending_activities
     return found[0] if found else None
-
-
-async def reset_activity(line: Pipeline, job_id: str, *, forget: bool) -> None:
-    await line.client.workflow_service.reset_activity(
-        ResetActivityRequest(
-            namespace=line.client.namespace,
-            execution=WorkflowExecution(workflow_id=job_id),
-            type="gen_image",
-            reset_heartbeat=forget,
-        )
-    )
-
-
-async def pause_activity(line: Pipeline, job_id: str) -> None:
-    """Return when the try that was under way has ended."""
-    await line.client.workflow_service.pause_activity(
-        PauseActivityRequest(
-            namespace=line.client.namespace,
-            execution=WorkflowExecution(workflow_id=job_id),
-            type="gen_image",
-        )
-    )
-
-
-async def begins(line: Pipeline, job_id: str, *, after: datetime) -> None:
-    """Return when another try of the job's activity has begun."""
-    await eventually(
-        lambda: pending(line, job_id),
-        lambda it: it and it.state == STARTED and it.last_started_time.ToDatetime() > after,
-    )
-
-
-async def test_reset_activity_continues_with_the_paid_generation(
-    new_client: NewClient, tmp_path: Path
-) -> None:
-    async def scene(case: tuple[str, bool]) -> None:
-        vendor, forget = case
-        async with working(await new_client(), tmp_path / f"{vendor}-{forget}") as line:
-            accepts = vendor == "accepts"
-            await is_charged_once(line, accepts, forget=forget, pauses=accepts == forget)
-
-    await side_by_side(scene, product(("accepts", "works"), (False, True)))
-
-
-async def is_charged_once(
-    line: Pipeline, is_accepting: bool, *, forget: bool, pauses: bool
-) -> None:
-    await line.images.arm(ACCEPTING if is_accepting else LONG)
-    job_id = await line.submit()
-    if is_accepting:
-        await line.images.until("/admin/trace", lambda it: bool(it["rows"]))
-    else:
-        await begun(line.images, f"{job_id}.image.1")
-    before = await pending(line, job_id)
-    assert before is not None
-    if pauses:
-        await pause_activity(line, job_id)
-    if is_accepting:
-        # What the vendor is accepting is awaited, whatever was asked of the try.
-        await reset_activity(line, job_id, forget=forget)
-        await line.images.hurry()
-    else:
-        if pauses:
-            await eventually(lambda: pending(line, job_id), lambda it: it and it.state != STARTED)
-        await reset_activity(line, job_id, forget=forget)
-        await begins(line, job_id, after=before.last_started_time.ToDatetime())
-        await line.images.hurry()
-    record = await line.ended(job_id)
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
-    [row] = await line.ledger("image")
-    assert row["charged"]
 
 
 async def test_activity_failed_by_hand_during_a_submit_keeps_the_slot_for_the_vendor(

@@ -1,10 +1,7 @@
 """A job that meets no trouble: what it leaves in Temporal, on disk and at the vendors; its cost."""
 
-import asyncio
 import hashlib
 import io
-import math
-from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
@@ -21,18 +18,16 @@ from shared.jobs.genvideo import GENVIDEO, IMAGE
 from shared.jobs.messages import Progress, Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.pipeline import activities, heartbeat, starting
+from shared.pipeline import activities, starting
 from shared.semaphore.messages import semaphore_id
-from shared.semaphore.watchdog import REMIND_ROUNDS
 from shared.temporal.client import (
     CUSTOM_PROGRESS,
     CUSTOM_TAG,
     GET_PROGRESS_QUERY,
     GET_RECORD_QUERY,
 )
-from shared.temporal.pace import Pace, between_beats
 from tests.fixtures.eventually import eventually
-from tests.fixtures.temporal import ROUND_SECONDS, Counts, NewClient, Server, counts
+from tests.fixtures.temporal import NewClient
 from tests.shared.standins import asset_path
 from tests.workflow.pipeline import Pipeline, once, working
 from tests.workflow.scenarios import rule
@@ -151,26 +146,6 @@ async def test_many_jobs_run_one_at_a_time_and_in_order(line: Pipeline) -> None:
     assert len({token for *_, token in spans}) == len(spans)
 
 
-async def test_percent_is_reported_meanwhile(
-    line: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A slower vendor: the percent reaches the record by signals, and stays within the bound."""
-    monkeypatch.setattr(heartbeat, "REPORT_SECONDS", 0.01)
-    slowly = rule("start", "slow", factor=20)
-    await asyncio.gather(line.images.arm(slowly), line.videos.arm(slowly))
-    record = await line.run()
-    reported = [each.percent for each in record.transitions if each.note.endswith(" %")]
-    assert reported
-    assert await line.events(record.job_id) <= MOST_EVENTS
-
-
-BEAT, QUERY = "grpc_RecordActivityTaskHeartbeat", "grpc_QueryWorkflow"
-# Of an ordinary job, in seconds.
-MAKING, WAITING = 30, 134
-# An undisturbed one takes 86 and 26; where its poll ends together with the callback, some more.
-MOST = {Pace.FAST: 100, Pace.CLOUD: 40}
-
-
 @pytest.fixture
 def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activities, "AT_ONCE_SECONDS", 30)
@@ -178,47 +153,6 @@ def _at_once_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # What it costs
-
-
-@pytest.mark.usefixtures("_at_once_on_a_busy_machine_too")
-async def test_job_of_164_s_stays_within_the_actions_of_its_pace(
-    client: Client, tmp_path: Path, temporal_server: Server
-) -> None:
-    async with working(client, tmp_path) as line:
-        actions = await actions_of_a_job(line, temporal_server)
-    assert actions["grpc_StartWorkflowExecution"] > 0
-    without_time = sum(number for what, number in actions.items() if what not in (BEAT, QUERY))
-    for pace, most in MOST.items():
-        assert without_time + in_all_that_time(pace) <= most, (pace, actions)
-
-
-async def actions_of_a_job(line: Pipeline, temporal_server: Server) -> Counter[str]:
-    async def counted(queries: int) -> Counts:
-        """Once a question is counted, so is all before it."""
-        return await eventually(
-            lambda: counts(temporal_server.metrics_port, line.client.namespace),
-            lambda found: found.actions[QUERY] >= queries,
-            pause=ROUND_SECONDS,
-        )
-
-    await line.free()
-    before = await counted(len((JOB_GATE, *GENVIDEO.names)))
-    record = await line.run()
-    assert record.status is Status.SUCCEEDED
-    await line.job(record.job_id).query(GET_RECORD_QUERY)
-    after = await counted(before.actions[QUERY] + 1)
-    return (after - before).actions
-
-
-def in_all_that_time(pace: Pace) -> int:
-    """Beats of image, video and watch; who holds, who is unknown."""
-    times, whole = pace.times, MAKING + WAITING
-    waits = ((MAKING, times.work), (WAITING, times.wait), (whole, times.watch))
-    beats = sum(seconds / between_beats(timeout) for seconds, timeout in waits)
-    # A vendor's acceptance is sent by heartbeat at once, so that a retry knows it.
-    acceptances = 3
-    asked = whole / times.care.total_seconds() * (1 + 2 / REMIND_ROUNDS)
-    return math.ceil(beats + acceptances + asked)
 
 
 # A further stage takes three events for its activity, and three for its task.

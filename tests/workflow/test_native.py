@@ -15,7 +15,6 @@ from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.states import Status
 from shared.pipeline import heartbeat
-from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Json, Service, served
 from tests.services.worker.graphs.examples import WITHOUT_MODELS, example
 from tests.workflow.pipeline import (
@@ -29,7 +28,6 @@ from tests.workflow.pipeline import (
     working,
 )
 from tests.workflow.scenarios import rule
-from tests.workflow.test_cancelling import was_cancelled
 from tests.workflow.wires import COMFYUI, KLING, SIGNED
 
 KEY = "a-key-of-some-length"
@@ -135,21 +133,6 @@ async def test_out_of_memory_frees_memory_and_retries(line: Pipeline) -> None:
     record = await line.run()
     assert (record.status, record.attempts) == (Status.SUCCEEDED, once(image=2))
     assert len(await called(line.images, "/api/free")) == 1
-
-
-async def test_older_server_works_and_is_interrupted_by_the_prompts_id(
-    line: Pipeline,
-) -> None:
-    await make(line.images, version="0.3.64")
-    record = await line.run()
-    assert (record.status, record.attempts) == (Status.SUCCEEDED, once())
-    job_id = await line.held("image", "bad")
-    await line.job(job_id).cancel()
-    await eventually(lambda: called(line.images, "/api/interrupt"), bool)
-    await line.images.hurry()
-    await was_cancelled(line, job_id)
-    row = await line.images.row(f"{job_id}.image.1")
-    assert (row["outcome"], row["charged"]) == ("cancelled", False)
 
 
 async def test_results_of_a_restarted_server_are_adopted_by_their_file(
