@@ -185,6 +185,17 @@ async def test_record_closed_from_outside_gets_the_accepted_generation(scene: Sc
     assert scene.recorded.version == 3
 
 
+async def test_record_of_another_run_is_only_completed(scene: Scene) -> None:
+    scene.record(**QUEUED, run_id="run-2")
+    scene.images.news[IMAGE] = running_until(5)
+    await scene.drain()
+    completed = scene.recorded
+    assert (completed.run_id, completed.status) == ("run-2", Status.QUEUED)
+    assert begun(completed.attempts) == {"image": 1}
+    await scene.drain()
+    assert scene.recorded == completed
+
+
 async def test_record_of_a_forgotten_job_ends_after_its_generations_with_their_cost(
     scene: Scene,
 ) -> None:

@@ -1,6 +1,7 @@
 """Heartbeats carry what a later try needs, and reports of percent are few."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from shared.jobs.messages import ProgressReport
 from shared.pipeline import heartbeat
 from shared.pipeline.heartbeat import Pulse, beating, check_run
 from shared.pipeline.messages import Accepted
+from tests.shared.pipeline.clock import Clock
 
 IMAGE = "job-0123456789abcdef01234567.image.1"
 ACCEPTED = Accepted(vendor_id="v1", accepted_at=12.5)
@@ -198,3 +200,19 @@ async def test_place_in_the_vendors_queue_is_signalled_when_halved_or_doubled(
 ) -> None:
     await told(reports := Reports(), places=places)
     assert reports.positions == signalled
+
+
+@pytest.mark.parametrize("places", [(1, 2), (1, 0), (0, None), (500, 4, None)])
+async def test_oscillating_queue_position_costs_few_reports(
+    places: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(heartbeat, "time", clock)
+
+    async def wait(pulse: Pulse) -> None:
+        for place in itertools.islice(itertools.cycle(places), 40_000):
+            clock.passed += 2.2
+            await pulse.progress(0, position=place)
+
+    await Try(wait, reports := Reports()).run()
+    assert len(places) < len(reports.positions) < 60

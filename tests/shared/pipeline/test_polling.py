@@ -24,6 +24,7 @@ from shared.pipeline.policies import (
     LATE_PACE,
     POLL_MAX_SECONDS,
     POLL_MIN_SECONDS,
+    WAITING_SECONDS,
 )
 from shared.pipeline.polling import Ended, News, share_pace, until_ended
 from shared.pipeline.vendor import State, Traits, Vendor, VendorStatus
@@ -239,6 +240,14 @@ async def test_image_with_progress_is_not_stopped(wait: Wait) -> None:
     later = [*[RUNNING] * 3, is_now("running", 60), DONE]
     await wait(*later, deadline=30, stops=True, worked=100)
     assert wait.stopped_at == []
+
+
+async def test_only_a_long_silence_is_reported(wait: Wait) -> None:
+    short = int(WAITING_SECONDS)
+    await wait(RUNNING, *[DOWN] * short, RUNNING, DONE)
+    assert wait.waited_for == []
+    await wait(RUNNING, *[DOWN] * (short + 1), DONE)
+    assert wait.waited_for == ["down"]
 
 
 async def test_answer_with_another_id_is_believed_the_second_time(wait: Wait) -> None:

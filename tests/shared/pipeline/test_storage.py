@@ -168,6 +168,16 @@ async def test_missing_file_is_waited_for_and_not_for_ever(
     assert left_behind(tmp_path / "other") == []
 
 
+@pytest.mark.parametrize("answer", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")])
+async def test_unreachable_host_is_left_to_the_activitys_retry(
+    tmp_path: Path, answer: Answer
+) -> None:
+    vendor = answered(answer)
+    with pytest.raises(StorageFailed):
+        await store(storage_of(vendor, tmp_path))
+    assert vendor.asked == [PATH]
+
+
 async def test_leftovers_of_a_killed_worker_are_removed_but_not_of_others(tmp_path: Path) -> None:
     path = asset_path(tmp_path, JOB, IMAGE)
     path.parent.mkdir(parents=True)

@@ -342,14 +342,3 @@ async def test_submit_is_awaited_despite_a_cancel() -> None:
     assert accepted is not None
     assert accepted.vendor_id == "v-new"
     assert this.told == ({"in_doubt": False, "vendor_id": "v-new"},)
-
-
-@pytest.mark.parametrize(
-    ("answer", "in_doubt"), [(OutcomeUnknown("reset"), True), (RefusedForNow("full"), False)]
-)
-async def test_submit_that_fails_after_a_cancel_reports_how(
-    answer: VendorError, in_doubt: bool
-) -> None:
-    this = await cancelled_behind(FakeVendor(answer=answer))
-    assert this.end is type(answer)
-    assert this.told == ({"in_doubt": in_doubt, "vendor_id": None},)

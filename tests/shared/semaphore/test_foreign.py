@@ -19,8 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.semaphore import CleanUp, Semaphore, SlotView
 from shared.semaphore.client import free, view_of
-from shared.semaphore.messages import semaphore_id
-from shared.semaphore.rebuild import OPEN, names_in
+from shared.semaphore.messages import Permit, granted_signal
 from shared.semaphore.worker import semaphore_worker, with_models
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import reset
@@ -87,11 +86,6 @@ class Scene:
 
     async def _been(self) -> list[str]:
         return self.inside.been
-
-    async def marked(self) -> set[str]:
-        """The runs that a semaphore without a memory finds."""
-        listed = self.client.list_workflows(OPEN)
-        return {run.id async for run in listed if GPU in names_in(run)}
 
     async def view(self) -> SlotView:
         """As soon as a semaphore answers: one that was ended is back after a second."""
@@ -165,6 +159,26 @@ async def test_place_of_a_terminated_holder_is_free_when_its_work_is_over(
     await holders[1].terminate()
 
 
+async def test_cancelled_waiter_leaves_the_queue_and_takes_no_other_permit(
+    scene: Scene,
+) -> None:
+    holders = [await scene.start(name) for name in ("a", "b")]
+    await scene.at_work("a", "b")
+    waiter = await scene.start("waiter")
+    await eventually(scene.view, lambda view: view.waiting == ("waiter",))
+    for run_id in ("another", str(holders[0].result_run_id)):
+        permit = Permit(job_id="waiter", run_id=run_id, name=GPU, token=2**52)
+        await waiter.signal(granted_signal(GPU), permit.model_dump(mode="json"))
+    await waiter.signal(granted_signal(GPU), {"garbage": True})
+    await waiter.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await waiter.result()
+    await eventually(scene.view, lambda view: not view.waiting)
+    assert "waiter" not in scene.inside.been
+    for each in holders:
+        await each.terminate()
+
+
 async def test_clean_up_without_a_worker_is_shown_and_given_up(scene: Scene) -> None:
     holder = await scene.start("a", "clean-up")
     await scene.at_work("a")
@@ -178,26 +192,3 @@ async def test_clean_up_without_a_worker_is_shown_and_given_up(scene: Scene) -> 
     assert stuck.drains_since is not None
     assert stuck.drain_failure == "no worker has taken up its clean-up"
     assert not (await free(scene.models, GPU, stuck.run_id)).holders
-
-
-async def test_holders_and_queue_are_found_by_their_search_attributes(
-    scene: Scene,
-) -> None:
-    holders = [await scene.start(name) for name in ("a", "b")]
-    await scene.at_work("a", "b")
-    await scene.start("short")
-    # The listing lags behind: by this test's short pause, a busy server may not show the marks yet.
-    await eventually(scene.marked, lambda marked: marked == {"a", "b", "short"})
-    await eventually(scene.view, lambda view: view.waiting == ("short",))
-    semaphore = scene.client.get_workflow_handle(semaphore_id(GPU))
-    first = await semaphore.describe()
-    await semaphore.terminate()
-    # A query to the terminated run is answered, too.
-    await eventually(semaphore.describe, lambda now: now.run_id != first.run_id)
-    view = await eventually(scene.view, lambda view: bool(view.holders))
-    assert {each.job_id for each in view.holders} == {"a", "b"}
-    assert view.waiting == ("short",)
-    await holders[0].terminate()
-    await scene.at_work("short")
-    assert scene.inside.most == 2
-    await holders[1].terminate()

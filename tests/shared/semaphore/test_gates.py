@@ -5,7 +5,7 @@ from temporalio.api.enums.v1 import EventType
 
 from shared.semaphore.messages import RELEASE_SIGNAL
 from tests.fixtures.eventually import eventually
-from tests.fixtures.semaphore import holders
+from tests.fixtures.semaphore import drains, holders
 from tests.shared.semaphore.standins import JobHandle, Jobs, StandIn, semaphore_of
 
 GATE = "image"
@@ -70,3 +70,15 @@ async def test_rebuild_reads_lost_releases_from_the_histories(jobs: Jobs) -> Non
         view = await passers.view()
         assert (holders(view), view.waiting) == (["later"], ())
         assert passers.book.drains == []
+
+
+async def test_release_after_a_kill_does_not_shorten_the_drain(
+    passers: Jobs,
+) -> None:
+    holder, _ = await passers.line_up("holder", "next")
+    await holder.terminate()
+    await passers.book.has_drained("holder")
+    [permit] = passers.book.permits
+    await passers.semaphore.signal(RELEASE_SIGNAL, permit)
+    assert holders(await passers.change(limit=1)) == ["holder"]
+    assert len(await drains(passers.client, passers.gate)) == 1

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from shared.semaphore.messages import Closed
+from shared.semaphore.messages import WITHDRAW_SIGNAL, Closed
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import holders
 from tests.fixtures.temporal import reset
@@ -118,6 +118,15 @@ async def test_closed_waiters_are_skipped_at_once(kept: Jobs) -> None:
     await kept.start("next")
     await kept.finish_all("holder", "next")
     assert kept.book.drains == []
+
+
+async def test_withdrawal_removes_a_waiter_but_not_a_holder(kept: Jobs) -> None:
+    holder, waiter, _ = await kept.line_up("holder", "waiter", "next")
+    for each in (holder, waiter):
+        await kept.semaphore.signal(WITHDRAW_SIGNAL, each.first_execution_run_id)
+    view = await kept.view()
+    assert (holders(view), view.waiting) == (["holder"], ("next",))
+    await kept.finish_all("holder", "next")
 
 
 async def test_paused_semaphore_grants_nothing(kept: Jobs) -> None:

@@ -5,6 +5,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from shared.semaphore.messages import WITHDRAW_SIGNAL
 from shared.semaphore.state import Permits
+from shared.semaphore.watchdog import end_stale_tries
 from tests.fixtures.semaphore import holders
 from tests.shared.semaphore.standins import Jobs, semaphore_of
 
@@ -44,3 +45,15 @@ async def test_failed_replay_is_ended_and_rebuilt(
         await jobs.change(limit=1, paused=False)
         await jobs.finish_all("holder", "next")
     assert jobs.book.most == 1
+
+
+async def test_activities_of_a_dead_process_are_started_again(kept: Jobs) -> None:
+    """Otherwise a killed process's watch would be waited for until its heartbeat time-out."""
+    await kept.change(limit=2)
+    for name in ("a", "b", "next"):
+        await kept.start(name)
+    await kept.book.has_entered("a", "b")
+    assert await end_stale_tries(kept.client, [kept.gate]) == 2
+    await kept.finish("a")
+    await kept.finish_all("b", "next")
+    assert kept.book.drains == []
