@@ -1,4 +1,4 @@
-"""The app of every HTTP service: guard, body limits, `HEAD`, and its OpenAPI document."""
+"""The app of every HTTP service: guard, body limits, and its OpenAPI document."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -6,13 +6,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from shared.http import problems
 from shared.http.bodies import BoundedBody, Limit
 from shared.http.guard import Guard, document_refusals
-from shared.http.problems import methods_at
 
 
 class ServiceApp(FastAPI):
@@ -28,7 +27,7 @@ class ServiceApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put guard and body limits before any middleware that is added to the app."""
-        inner = BoundedBody(AnswersHead(super().build_middleware_stack(), self), self.limits)
+        inner = BoundedBody(super().build_middleware_stack(), self.limits)
         return Guard(inner, hosts=self.hosts, origins=self.origins)
 
     def openapi(self) -> dict[str, Any]:
@@ -55,30 +54,3 @@ class Sockets(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True
-
-
-class AnswersHead:
-    """Answer `HEAD` as `GET` without the body, unless the route handles `HEAD` itself.
-
-    A stream stops at once, because the answer ends with its head.
-    """
-
-    def __init__(self, inner: ASGIApp, app: FastAPI) -> None:
-        self._inner = inner
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD" or not self._lacks(scope["path"]):
-            await self._inner(scope, receive, send)
-            return
-
-        async def send_head(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await send(message)
-                await send({"type": "http.response.body", "body": b""})
-
-        await self._inner({**scope, "method": "GET"}, receive, send_head)
-
-    def _lacks(self, path: str) -> bool:
-        methods = methods_at(self._app, path)
-        return "GET" in methods and "HEAD" not in methods

@@ -214,8 +214,7 @@ def _http(request: Request, error: HTTPException) -> Refusal:
     code = phrase.lower().replace(" ", "_") if known is None else known.code
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        methods = methods_at(request.app, request.scope["path"])
-        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+        headers["Allow"] = ", ".join(sorted(methods_at(request.app, request.scope["path"])))
     title = phrase if known is None else known.title
     return Refusal(error.status_code, code, title, str(error.detail), headers=headers)
 

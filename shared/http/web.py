@@ -76,11 +76,13 @@ def service_app(
     problems.install(app)
     add_documentation(app)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["service"], operation_id="healthz")
     async def healthz() -> dict[str, str]:
         """The process is alive."""
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         tags=["service"],

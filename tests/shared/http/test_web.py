@@ -1,12 +1,10 @@
 """What every service answers: life, readiness with reasons, metrics, problems for all else."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.responses import StreamingResponse
 
 from shared.errors import BodyTooLarge, RouteNotFound, StorageFailed
 from shared.files import digest
@@ -57,7 +55,6 @@ async def test_health_readiness_and_metrics(http: httpx.AsyncClient) -> None:
     metrics = (await http.get("/metrics")).text
     assert "python_info" in metrics
     assert f'genvideo_code{{digest="{digest(ROOT, ["shared"])}",package="shared"}} 1.0' in metrics
-    assert ((await http.head("/metrics")).status_code) == 200
     async with serving(_app({"disk": None})) as base, http_client(base) as fine:
         assert (await fine.get("/readyz")).json() == {"status": "ready", "checks": {"disk": "ok"}}
 
@@ -87,31 +84,9 @@ async def test_problems(http: httpx.AsyncClient) -> None:
     assert (await http.get("/nowhere")).json()["title"] == RouteNotFound.title
 
 
-async def test_head_is_get_without_a_body(http: httpx.AsyncClient) -> None:
-    for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
+async def test_monitors_may_ask_by_head(http: httpx.AsyncClient) -> None:
+    for path in ("/healthz", "/readyz"):
         whole, head = await http.get(path), await http.head(path)
         assert (head.status_code, head.content) == (whole.status_code, b"")
         for name in ("content-type", "content-length"):
             assert head.headers[name] == whole.headers[name]
-
-
-async def test_stream_ends_with_its_head() -> None:
-    app, ended = _app({}), asyncio.Event()
-
-    async def endless() -> AsyncIterator[bytes]:
-        try:
-            while True:
-                yield b"more"
-                await asyncio.sleep(0.01)
-        finally:
-            ended.set()
-
-    @app.get("/stream")
-    async def stream() -> StreamingResponse:
-        return StreamingResponse(endless(), media_type="text/plain")
-
-    async with serving(app) as base, http_client(base) as http:
-        head = await http.head("/stream")
-        assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["content-type"].startswith("text/plain")
-        await ended.wait()
