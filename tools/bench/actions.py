@@ -9,48 +9,15 @@ import argparse
 import asyncio
 import time
 from collections import Counter
-from dataclasses import dataclass
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from shared.http.client import http_client
 from shared.jobs.states import Status
-from tests.fixtures.temporal import answers, running_server
+from tests.fixtures.temporal import Counts, answers, counts, running_server
 from tools.bench.processes import say, services
 
 IMAGE_SECONDS = 30
 # What a process asks as it starts is no part of either figure.
 SETTLE_SECONDS = 15.0
-COUNTERS = ("action{", "service_requests{")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """By kind: what the server calls an `action`, and requests to its frontend."""
-
-    actions: Counter[str]
-    requests: Counter[str]
-
-    def __sub__(self, before: "Counts") -> "Counts":
-        return Counts(self.actions - before.actions, self.requests - before.requests)
-
-
-async def counts(metrics_port: int) -> Counts:
-    """Everything in the default namespace since the server's start."""
-    label = 'namespace="default"'
-    async with http_client(f"http://127.0.0.1:{metrics_port}") as http:
-        text = (await http.get("/metrics")).raise_for_status().text
-    # Of hundreds of namespaces it writes megabytes: only what is wanted is read as metrics.
-    wanted = [line for line in text.splitlines() if line.startswith(COUNTERS) and label in line]
-    found = Counts(Counter(), Counter())
-    for family in text_string_to_metric_families("\n".join([*wanted, ""])):
-        for sample in family.samples:
-            labels = sample.labels
-            if sample.name == "action":
-                found.actions[labels["action_type"]] += int(sample.value)
-            elif labels["service_name"] == "frontend":
-                found.requests[labels["operation"]] += int(sample.value)
-    return found
 
 
 async def main(options: argparse.Namespace) -> None:
