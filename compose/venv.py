@@ -28,7 +28,7 @@ VERSION = ".".join(map(str, sys.version_info[:2]))
 
 
 def main(arguments: list[str]) -> None:
-    """Become `python -m compose.stack.cli` with these arguments."""
+    """Become `python -m compose.stack` with these arguments."""
     lock = "dev" if {*arguments[:1]} & DEVELOPMENT else "local"
     # One command at a time; the kernel releases the lock in any case.
     handle = os.open(ROOT, os.O_RDONLY)
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
     os.close(handle)
     os.chdir(ROOT)
     # Unbuffered: what a closed stream refuses fails as it is written, and not again as Python ends.
-    os.execv(PYTHON, [str(PYTHON), "-u", "-m", "compose.stack.cli", *arguments])  # noqa: S606
+    os.execv(PYTHON, [str(PYTHON), "-u", "-m", "compose.stack", *arguments])  # noqa: S606
 
 
 def _holds(lock: str) -> bool:

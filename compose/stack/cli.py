@@ -1,7 +1,6 @@
 """The commands behind the make targets; every failure ends as one line and an exit status."""
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -90,7 +89,3 @@ def _dispatch(arguments: list[str]) -> int | None:
         raise StackError(f"usage: compose/stack.sh COMMAND, one of: {known}")
     settings = (load_for_down if name == "down" else load)(ROOT, ENV)
     return COMMANDS[name][1](settings, words)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -89,7 +89,7 @@ def _folder(path: Path) -> Path:
     # Supervisor and Compose give these a meaning of their own.
     if re.search('["%:;#]', str(path)):
         raise ValueError(f"can't be used: {shown(str(path))} has one of \" % : ; # in it")
-    if not next(each for each in (path, *path.parents) if os.path.exists(each)).is_dir():
+    if not next(each for each in (path, *path.parents) if os.path.lexists(each)).is_dir():
         raise ValueError("is not a folder")
     return path
 
@@ -383,7 +383,8 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(own | context)
     except ValidationError as error:
-        wrong |= mistakes_of(error, Settings, values, origins)
+        defaults = {"DATA_DIR": "data", "REPORTS_DIR": "reports"}
+        wrong |= mistakes_of(error, Settings, defaults | values, origins)
         good = {name: value for name, value in own.items() if name.upper() not in wrong}
         folders = {"data_dir": root, "reports_dir": root}
         settings = Settings.model_validate(folders | good | context)

@@ -1,6 +1,8 @@
 """Whatever goes wrong on this machine is one line and an exit status, and no verdict."""
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ from compose.stack import cli, modes
 from compose.stack.commands import mocks, runs, status
 from compose.stack.output import USAGE, StackError
 from compose.stack.settings import Settings
-from tests.compose.stack.conftest import Load
+from tests.compose.stack.conftest import ROOT, Load
 
 
 def test_folder_that_cannot_be_made_is_one_line(
@@ -23,6 +25,20 @@ def test_folder_that_cannot_be_made_is_one_line(
 
     assert cli.main(["up"]) == USAGE
     assert capsys.readouterr().err == f"{folder / 'run'}: {os.strerror(36)}\n"
+
+
+def test_interrupt_while_the_commands_load_prints_nothing(tmp_path: Path) -> None:
+    (tmp_path / "pydantic.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    ended = subprocess.run(
+        [ROOT / "compose" / "stack.sh", "urls"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Who counts before whom, and every mistake named at once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,18 @@ def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> Non
         settings(**environ)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("broken", [Path.touch, lambda path: path.symlink_to("nowhere")])
+def test_default_folder_that_is_none_is_named(
+    root: Path, settings: Load, broken: Callable[[Path], None]
+) -> None:
+    for name in ("data", "reports"):
+        broken(root / name)
+    with pytest.raises(StackError) as caught:
+        settings()
+    for said in ("DATA_DIR=data (default) is not a folder", "REPORTS_DIR=reports (default) is not"):
+        assert said in str(caught.value)
 
 
 def test_workflow_path_is_relative_to_the_root(root: Path) -> None:
