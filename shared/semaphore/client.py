@@ -44,7 +44,7 @@ async def start_semaphore(
 
     `limit` counts only for a semaphore that does not exist yet.
     """
-    state = SemaphoreState(is_new=True, settings=SemaphoreSettings(limit=limit)) if limit else None
+    state = SemaphoreState(settings=SemaphoreSettings(limit=limit)) if limit else None
     await client.start_workflow(
         SEMAPHORE_WORKFLOW,
         args=[state] if state else [],

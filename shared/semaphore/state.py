@@ -132,11 +132,10 @@ class Ended(Message):
 class SemaphoreState(Message):
     """Everything that a run of the semaphore begins with: from the run before, or rebuilt.
 
-    `is_new`: Temporal remembers no earlier run, so that the settings are those of the one that
-    started the semaphore. Temporal may have lost its database, so the records are read as well.
+    Of a state with which a semaphore was started only the settings count, if no earlier run is
+    known.
     """
 
-    is_new: bool = False
     settings: SemaphoreSettings = SemaphoreSettings()
     next_token: int = 0
     holders: tuple[Holder, ...] = ()
@@ -144,7 +143,11 @@ class SemaphoreState(Message):
 
 
 class Found(SemaphoreState):
-    """A rebuilt state; an operator's completion without these fields is invalid."""
+    """A rebuilt state; an operator's completion without these fields is invalid.
+
+    `is_new`: Temporal remembers no earlier run, so that the settings are those of the one that
+    started the semaphore. Temporal may have lost its database, so the records are read as well.
+    """
 
     is_new: bool
     next_token: int

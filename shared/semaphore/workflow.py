@@ -70,11 +70,12 @@ class SemaphoreWorkflow:
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
-        state = state or SemaphoreState(is_new=True)
-        self._name = name_of(workflow.info().workflow_id)
-        self._permits = Permits(state)
+        info = workflow.info()
+        self._name = name_of(info.workflow_id)
+        self._permits = Permits(state or SemaphoreState())
         self._rules = SemaphoreRules()
-        self._rebuilds = state.is_new
+        # A state counts only from the run before; one that was started by hand may have an old one.
+        self._rebuilds = info.continued_run_id is None
         # Holders and waiters are known; until then each message waits.
         self._ready = False
         # What this run has added to its history, roughly.

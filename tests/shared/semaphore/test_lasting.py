@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy
 
 from shared.semaphore import rebuild
-from shared.semaphore.messages import Closed
-from shared.semaphore.state import SemaphoreRules
+from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, Closed
+from shared.semaphore.state import SemaphoreRules, SemaphoreState
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders, watches
 from tests.fixtures.temporal import delete, reset
@@ -94,10 +95,21 @@ class TestContinueAsNew:
         assert kept.book.drains == []
 
 
+async def start_from(kept: Jobs, state: SemaphoreState) -> None:
+    """Start the semaphore by hand with the input of some earlier run."""
+    await kept.client.start_workflow(
+        SEMAPHORE_WORKFLOW,
+        state,
+        id=kept.semaphore.id,
+        task_queue=SEMAPHORE_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+    )
+
+
 class TestEnded:
     """The semaphore is ended by hand and comes back."""
 
-    @pytest.mark.parametrize("how", ["terminated", "deleted"])
+    @pytest.mark.parametrize("how", ["terminated", "deleted", "started again"])
     async def test_rebuild_adopts_holders_and_queue_in_order(self, kept: Jobs, how: str) -> None:
         await kept.change(limit=2)
         await kept.line_up("first", "second", "c", "a", "b")
@@ -105,14 +117,20 @@ class TestEnded:
         await kept.start("urgent", priority=1)
         before = await kept.view()
         run = await kept.run()
-        await (kept.semaphore.terminate() if how == "terminated" else delete_run(kept, run))
+        match how:
+            case "terminated":
+                await kept.semaphore.terminate()
+            case "deleted":
+                await delete_run(kept, run)
+            case _:
+                await start_from(kept, SemaphoreState())
         await kept.another_run(run)
         after = await kept.until(lambda view: bool(view.holders))
         old, new = ({each.job_id: each.token for each in view.holders} for view in (before, after))
         assert old == new
         assert before.waiting == after.waiting == ("urgent", "c", "a", "b")
         # The history of a deleted one, and its settings with it, is gone.
-        assert after.limit == (2 if how == "terminated" else 1)
+        assert after.limit == (1 if how == "deleted" else 2)
         await kept.change(limit=1)
         for name in ("second", "first"):
             await kept.finish(name)
