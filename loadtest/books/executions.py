@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 Row = dict[str, Any]
 PERMIT, PROGRESS = "granted:job", "report_progress"
 """The slot's permit, and an activity's report."""
-GRANTED = "granted:"
-"""How the permits of all gates are named."""
+GRANTED, SLOT = "granted:", "job"
+"""How the permits of all gates are named, and the gate that each job passes."""
 
 
 class Signal(NamedTuple):
@@ -100,8 +100,11 @@ class Execution:
     granted_by: str = ""
     """The process that sent the permit, as `pid@host`."""
     token: int | None = None
-    limit: float | None = None
-    """The seconds that the job may take from its permit on."""
+    limits: Row = field(default_factory=dict)
+    """The limits that it was given with its place in the queue: of the job, and of each stage."""
+    started_by: str = ""
+    timeout: float = 0.0
+    """The seconds after which the server ends it; 0 is never."""
     progress: int = 0
     """The search attribute CustomProgress at the end."""
     result: Row = field(default_factory=dict)
@@ -120,6 +123,8 @@ class Execution:
     """Workflow tasks whose work the server discarded: they had come too late, or failed."""
     untaken: list[float] = field(default_factory=list)
     """When its worker had not taken a workflow task in time, and another one was to take it."""
+    causes: list[str] = field(default_factory=list)
+    """Why each of those failed that had failed."""
     timeouts: list[tuple[float, float]] = field(default_factory=list)
     """How long each of those lasted that had come too late, and the time that it was given."""
     bytes: int = 0
@@ -137,6 +142,12 @@ class Execution:
     @property
     def workers(self) -> frozenset[str]:
         return frozenset(name for name, _ in self.taken)
+
+    @property
+    def limit(self) -> float | None:
+        """The seconds that the job may take from its permit on."""
+        limit = self.limits.get("job_seconds")
+        return float(limit) if isinstance(limit, int | float) else None
 
     def signalled(self, name: str) -> list[Signal]:
         return [signal for signal in self.signals if signal.name == name]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loadtest.books.executions import (
     PERMIT,
+    SLOT,
     Activity,
     Execution,
     Order,
@@ -33,7 +34,6 @@ from loadtest.books.payloads import (
 )
 from loadtest.books.raw import parsed
 
-SLOT = "job"
 _EXECUTION, _ACTIVITY = "EVENT_TYPE_WORKFLOW_EXECUTION_", "EVENT_TYPE_ACTIVITY_TASK_"
 _TASK, _MARKER = "EVENT_TYPE_WORKFLOW_TASK_", "EVENT_TYPE_MARKER_RECORDED"
 _TIMER = "EVENT_TYPE_TIMER_STARTED"
@@ -45,7 +45,8 @@ _OUTCOMES = {
     "CANCELED": "cancelled",
 }
 _CONTINUED = "request-from-RespondWorkflowTaskCompleted"
-_RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
+_CAUSE = "WORKFLOW_TASK_FAILED_CAUSE_"
+_RESET = f"{_CAUSE}RESET_WORKFLOW"
 _VERSION = re.compile(r"version (\d+): (.*)", re.DOTALL)
 _RELEASE = "EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED"
 _UPSERT = "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"
@@ -81,6 +82,8 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         tag=text_of(fields(began.get("searchAttributes"), "indexedFields").get("CustomTag")),
         memo=mapping_of(fields(began.get("memo"), "fields").get("semaphore:job")),
         started=instant_of(events[0]),
+        started_by=str(began.get("identity")),
+        timeout=seconds(began.get("workflowExecutionTimeout")),
         events=len(events),
         bytes=size,
     )
@@ -182,7 +185,9 @@ class _Reader:
             self.completed = None
             # A task that no worker has taken in time discards nothing.
             run.discarded += bool(start)
-            if not start:
+            if kind == "FAILED":
+                run.causes.append(str(body.get("cause")).removeprefix(_CAUSE))
+            elif not start:
                 run.untaken.append(at)
             if kind == "TIMED_OUT" and task and start:
                 limit = attributes(self.events[int(task) - 1]).get("startToCloseTimeout")
@@ -202,8 +207,7 @@ class _Reader:
             self._written(int(said[1]), said[2], task=task, at=now)
             if run.asked is None and data.get("activity_type") == "enter_queue":
                 run.asked, run.heard = ended, at
-                limit = fields(result, "limits").get("job_seconds")
-                run.limit = float(limit) if isinstance(limit, int | float) else None
+                run.limits = fields(result, "limits")
 
     def _activity(self, event: Row, body: Row, *, at: float, kind: str) -> None:
         run = self.run

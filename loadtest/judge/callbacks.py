@@ -108,6 +108,7 @@ def _signals(model: Model) -> Iterator[Finding]:
     signals = [s for run in model.job.executions for s in run.called_back]
     ends = [r for r in model.job.receipts if r.task_status in ENDS]
     ids = {str(r.external_id) for r in model.job.receipts}
+    rows = model.job.rows.get(raw.RECEIPTS, ())
     keys = {_key(s) for s in signals} | {(str(r.task_id), str(r.task_status)) for r in ends}
     for key in sorted(keys):
         own = [r for r in ends if (r.task_id, r.task_status) == key]
@@ -121,6 +122,9 @@ def _signals(model: Model) -> Iterator[Finding]:
             yield model.found("signals", text, least, len(sent))
         first = min((r.at for r in own if r.at is not None), default=None)
         for signal in sent:
+            told = tuple({row.get("updated_at") for row in rows if _said_by(row) == key})
+            if told:
+                yield from model.differ("signals", signal.body, {"updated_at": OneOf(told)})
             if (name := signal.body.get("external_id")) not in ids:
                 text = f"it was signalled {name}, which no receipt names"
                 yield model.found("signals", text)
@@ -166,6 +170,10 @@ def _contradicted(model: Model) -> Iterator[Finding]:
 
 def _said(changes: Counter[str]) -> str:
     return ", ".join(sorted(changes.elements())) or "nothing"
+
+
+def _said_by(row: dict[str, Any]) -> tuple[str, str]:
+    return str(row.get("task_id")), str(row.get("task_status"))
 
 
 def _key(signal: Signal) -> tuple[str, str]:

@@ -53,7 +53,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
                 where, key = str(row.get("where")), str(row.get("job_key"))
                 number = whole(row.get("event"))
                 met[key, number, f"{where}.{row.get('do')}"] = instant(row.get("at")) or 0.0
-                if not _decides(rule, where, key, attempt=row.get("attempt"), number=number):
+                if not decides(rule, where, key, attempt=row.get("attempt"), number=number):
                     name = row.get("external_id")
                     text = f"by its seed {rule.name} does not meet {where} {number} of {name}"
                     yield Subject(job.job_id, job.stage).found("faults.rule", text)
@@ -68,7 +68,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
             for job, made, number, at in _events(rule, where, books, clocks):
                 key = str(made.row.get("job_key"))
                 due = at < last and (key, number, place) not in met
-                if due and _decides(rule, where, key, attempt=made.attempt, number=number):
+                if due and decides(rule, where, key, attempt=made.attempt, number=number):
                     name = made.external_id
                     text = f"by its seed {rule.name} met {where} {number} of {name}, untraced"
                     yield Subject(job.job_id, job.stage).found("faults.rule", text)
@@ -101,7 +101,7 @@ def _events(rule: Rule, where: str, books: Books, clocks: Clocks) -> Iterator[Ev
             yield Event(job, own[0], 1, closed + clocks.between(SERVER, rule.service))
 
 
-def _decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: int) -> bool:
+def decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: int) -> bool:
     """Whether a rule meets an event that it concerns, as long as it is not used up."""
     often, match = rule.often, mapping(rule.body.get("match"))
     events = f"1-{often['first']}" if "first" in often else often.get("events")

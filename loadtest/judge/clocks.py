@@ -24,6 +24,9 @@ FAR = 0.25
 UNREAD, AT_WORK = 3.0, 6
 """Seconds without a reading of the runner's clock, and looks at the slot in them: it reads its
 clock with each look."""
+SKIPPED = 3
+"""Readings of its clock between two looks at the slot, of which one belongs to the later look: two
+looks are missing."""
 OWN = 0.005
 """Seconds that clocks of one machine may differ by, as processes read them."""
 
@@ -195,20 +198,21 @@ def _runner_unread(books: Books) -> Iterator[str]:
     looks = sorted(sample.at for stage in books.stages for sample in stage.samples)
     readings = sorted(reading.sent for reading in books.clocks if reading.service == RUNNER)
     grants = sorted(run.granted or 0.0 for _, run in books.granted())
-    for before, after in _gaps(readings, looks):
-        yield f"the runner's clock was not read for {duration(after - before)}"
+    for before, after in _gaps(readings, looks, many=AT_WORK):
+        if after - before > UNREAD:
+            yield f"the runner's clock was not read for {duration(after - before)}"
     answered = {len(samples) for samples in books.processes.values()}
     well = len(answered) == 1 and not any(map(books.restarts, books.processes))
-    for before, after in _gaps(looks, readings) if well else ():
+    for before, after in _gaps(looks, readings, many=SKIPPED) if well else ():
         if bisect_right(grants, before + FAR) < bisect_left(grants, after - FAR):
             yield f"the slot was not read for {duration(after - before)}"
 
 
-def _gaps(times: Times, others: Times) -> Iterator[tuple[float, float]]:
-    """Return the gaps between two times in which there are many of the others."""
+def _gaps(times: Times, others: Times, *, many: int) -> Iterator[tuple[float, float]]:
+    """Return the gaps between two times in which there are so many of the others."""
     for before, after in pairwise(times):
         seen = bisect_left(others, after) - bisect_right(others, before)
-        if after - before > UNREAD and seen >= AT_WORK:
+        if seen >= many:
             yield before, after
 
 

@@ -116,14 +116,6 @@ def _vendors(
     return Interval(job_id, min(begins), max(ends)) if begins else None
 
 
-def at_work(books: Books) -> list[Interval]:
-    """Return the time from the first to the last task of each worker's process, by histories."""
-    seen = defaultdict[str, list[float]](list)
-    for name, at in (each for job in books.jobs for run in job.executions for each in run.taken):
-        seen[name].append(at)
-    return [Interval(name, min(ats), max(ats)) for name, ats in seen.items()]
-
-
 def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
     """Return the intervals that touch a stage's time."""
     return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]

@@ -19,7 +19,7 @@ from loadtest.books.model import (
     stage_name,
 )
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge import callbacks, chances, ledgers, reference, shown, slot, whole
+from loadtest.judge import callbacks, chances, ledgers, processes, reference, shown, slot, whole
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.fates import (
@@ -232,10 +232,8 @@ def judge_books(books: Books) -> Judgement:
 
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Return every finding of all books."""
-    yield from whole.of_run(books, known)
-    yield from slot.of_run(books, known)
-    yield from callbacks.of_run(books, known)
-    yield from chances.of_run(books, known)
+    for of_run in (whole.of_run, slot.of_run, callbacks.of_run, chances.of_run, processes.of_run):
+        yield from of_run(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
         yield from shown.of_stage(stage, books)

@@ -27,6 +27,8 @@ AWAY = (502, 503, 504)
 """What is answered while Temporal, or the receiver behind a proxy, is away."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
 """Codes of an attempt that did not wait for what its vendor calls it."""
+AT_ONCE = 0.25
+"""Seconds in which a mock decides what becomes of a callback once the task has changed."""
 SLOWED = 0.75
 """The share of its factor by which a slowed generation is longer than the quickest, at least."""
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
@@ -79,6 +81,10 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
                 expected["style"] = model.planned["style"]
     if made.good:
         expected["error"] = None
+    elif made.outcome == "failed" and not (model.books.struck or model.books.was_killed(made.step)):
+        met = {f"{each.where}.{each.do}" for each in job.faults if each.external_id == name}
+        if not met:
+            yield model.found(f"{made.step}_ledger.outcome", f"{name} failed, and no fault is why")
     brought = [r for r in model.run.results if r.get("asset") and task_of(r) == made.vendor_id]
     if not made.charged:
         expected["units"] = OneOf((None, FREE))
@@ -313,6 +319,9 @@ def _results(model: Model) -> Iterator[Finding]:
         if prices and not units.items() <= prices:
             expected["units"] = dict(prices)
         row = {"vendor_id": task_of(result), "file": file, "units": units}
+        if (asset := result.get("asset")) and url and model.books.is_default:
+            row["media_type"] = asset.get("media_type")
+            expected["media_type"] = Begins(f"{file.rpartition('/')[2]}/")
         yield from model.differ("history", row, expected, "result.")
     needed = {"succeeded": pipeline, "degraded": pipeline[:-1]}
     for stage in needed.get(str(job.status), ()):
@@ -341,12 +350,15 @@ def _faults(model: Model) -> Iterator[Finding]:
         effects = armed.get(str(row.get("rule")))
         named = [g for g in model.job.generations if g.external_id == row.get("external_id")]
         over = row.get("where") == "result" or row.get("status") in ENDS
-        causes = [g.finished if over else g.accepted for g in named if row.get("where") != "submit"]
+        called, begin = row.get("where") == "callback", row.get("where") != "submit"
+        moments = [g.finished if over else (called and g.started) or g.accepted for g in named]
+        causes = [at for at in moments if at is not None and begin]
+        late = called and causes and len(causes) == len(named)
         expected: dict[str, Any] = {
             "attempt": owner(row.get("external_id"))[2],
             "at": Between(
-                max(run["began_at"] - 1, min(filter(None, causes), default=0.0) - OWN),
-                run.get("ended_at"),
+                max(run["began_at"] - 1, min(causes, default=0.0) - OWN),
+                max(causes) + AT_ONCE if late else run.get("ended_at"),
             ),
         }
         expected |= _key(model, service, row)

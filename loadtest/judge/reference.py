@@ -25,6 +25,8 @@ REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
 PERCENT = re.compile(r"(\d+) %")
 PAUSE = re.compile(r"the pause before (\w+) (\d+)")
 JOB_TIME = "the job may take"
+FAIR = ("UNHANDLED_COMMAND", "RESET_WORKFLOW", "FORCE_CLOSE_COMMAND")
+"""Causes of a failed workflow task that no code of its workflow has."""
 CLEARING = "waiting until the vend"
 CLEARED_AGAIN = "until the vendors are cleared again"
 _ENDED = {"FAILED": "failed", "CANCELED": "cancelled"}
@@ -174,6 +176,8 @@ def of_job(model: Model) -> Iterator[Finding]:
         for lasted, limit in run.timeouts:
             task = {"timeout": lasted}
             yield from model.differ(HISTORY, task, {"timeout": Number(limit, None)}, "tasks[].")
+        for cause in run.causes:
+            yield from model.differ(HISTORY, {"cause": cause}, {"cause": OneOf(FAIR)}, "tasks[].")
         yield from _orders(model, run)
         yield from _activities(model, run)
     yield from _submission(model)
@@ -185,12 +189,13 @@ def of_job(model: Model) -> Iterator[Finding]:
 def _run(model: Model) -> Iterator[Finding]:
     """Expect the planned input, a close that fits the job's end, and the last version's percent."""
     run, job = model.run, model.job
-    row = {"input": run.body, "tag": run.tag, "status": run.status, "progress": run.progress}
-    row["memo"] = run.memo
+    row: dict[str, Any] = {"input": run.body, "tag": run.tag, "status": run.status}
+    row |= {"progress": run.progress, "memo": run.memo, "timeout": run.timeout}
     expected: dict[str, Any] = {
         f"input.{key}": value for key, value in model.planned.items() if key in run.body
     }
-    expected["tag"] = model.book.tag
+    # The time of a job is its own timer's, which clears the vendors at its end.
+    expected |= {"tag": model.book.tag, "timeout": 0.0}
     # What chaos ends just as the last task writes the job's end never learns of it; a frozen worker
     # began that task long before.
     written = job.changes[-1].at if job.changes and model.books.disturbed.get(job.job_id) else None
@@ -238,6 +243,9 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
             pause = pauses.get((order.step, order.attempt))
             row["pause"] = min(pause.seconds, order.at - pause.at) if pause else 0.0
             expected["pause"] = Number(BACK_OFF * (order.attempt - 1) - LAG, None)
+        if order.step in (run.limits.get("gates") or ()):
+            passed = (s.at for s in run.signalled(f"{GRANTED}{order.step}"))
+            row["gate"], expected["gate"] = min(passed, default=None), Between(None, order.at)
         place = f"orders[{order.step}.{order.attempt}]."
         yield from model.differ(HISTORY, row, expected, place)
         if order.step not in names:
@@ -275,6 +283,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
     made = {task_of(each): each["source_url"] for each in run.results if each.get("source_url")}
     # A mock that was killed has forgotten its faults.
     noted = not any(map(model.books.was_killed, model.books.mocks))
+    limits = mapping(run.limits.get("stages"))
     for each in run.activities:
         order = order_in(each.body)
         given, source = mapping(order.get("inputs")), mapping(order.get("source"))
@@ -284,7 +293,10 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             "scheduled": Between(run.started, run.closed),
             "started": Between(each.scheduled + pauses, run.closed, missing=True),
             "ended": Between(each.started or each.scheduled, run.closed, missing=True),
-        } | {f"order.inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
+        }
+        asked, own = mapping(order.get("limits")), mapping(limits.get(stage_of(each.body)))
+        expected |= {f"order.limits.{key}": own[key] for key in asked.keys() & own.keys()}
+        expected |= {f"order.inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
         if "priority" in run.body and isinstance(order.get("request"), dict):
             expected["order.request.job_id"] = run.job_id
             expected["order.request.priority"] = run.body["priority"]

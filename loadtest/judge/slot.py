@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from loadtest.books import raw
-from loadtest.books.executions import Execution
+from loadtest.books.executions import GRANTED, SLOT, Execution
 from loadtest.books.facts import SlotSample, mapping, read
 from loadtest.books.model import SEMAPHORE, Books, StageBook
 from loadtest.judge.clocks import SERVER, Clocks
@@ -348,16 +348,9 @@ def _idle(stage: StageBook) -> Iterator[Finding]:
 
 
 def _permits(books: Books) -> Iterator[Finding]:
-    """Expect no permit from a worker of the jobs, and rising numbers: that of a run that was
-    decided on after the close of another is higher."""
+    """Expect rising numbers at each gate: that of a run that was decided on after the close of
+    another is higher; and at the slot, each number."""
     runs = books.granted()
-    senders, workers = {run.granted_by for _, run in runs}, {n for _, r in runs for n in r.workers}
-    closes = sorted(
-        (run.closed, run.token)
-        for _, run in runs
-        if run.closed is not None and run.token is not None
-    )
-    highest = [*accumulate((token for _, token in closes), max)]
     known = all(run.granted is not None for job in books.jobs for run in job.executions)
     numbers = sorted((r.token, r.granted or 0.0, j.job_id) for j, r in runs if r.token is not None)
     stages = {job.job_id: job.stage for job, _ in runs}
@@ -367,17 +360,21 @@ def _permits(books: Books) -> Iterator[Finding]:
         if token > before + 1 and not (rebuilt or books.struck or books.foreign_jobs):
             text = f"no run has a permit between {before} and {token}"
             yield Subject(job_id, stages[job_id]).found("permit", text, before + 1, token)
-    for job, run in runs:
-        named = Subject(job.job_id, job.stage)
-        # In one process with the semaphore, each permit comes from a worker.
-        if run.granted_by in workers and not senders <= workers:
-            text = f"its permit came from {run.granted_by}, which is a worker of jobs"
-            yield named.found("permit", text)
-        # Beside other holders, it may have been decided on long before its permit arrived.
-        decided = run.granted if books.limit == 1 else run.started
-        place = bisect_right(closes, (decided or 0.0, -1)) - 1
-        if run.token is not None and place >= 0 and run.token <= highest[place]:
-            text = (
-                f"its permit {run.token} is not above {highest[place]}, which had been given back"
-            )
-            yield named.found("permit", text, f"above {highest[place]}", run.token)
+    found = defaultdict[str, list[tuple[Subject, Execution, float, int]]](list)
+    for job, run in ((each, run) for each in books.jobs for run in each.executions):
+        for signal in (s for s in run.signals if s.name.startswith(GRANTED)):
+            number, gate = signal.body.get("token"), signal.name.removeprefix(GRANTED)
+            if signal.body.get("run_id") == run.run_id and isinstance(number, int):
+                # Beside other holders, it may have been decided on long before its permit arrived.
+                alone = gate != SLOT or books.limit == 1
+                decided = signal.at if alone else run.started or 0.0
+                found[gate].append((Subject(job.job_id, job.stage), run, decided, number))
+    for permits in found.values():
+        closes = sorted((r.closed, token) for _, r, _, token in permits if r.closed is not None)
+        highest = [*accumulate((token for _, token in closes), max)]
+        for named, _, decided, token in permits:
+            place = bisect_right(closes, (decided, -1)) - 1
+            if place >= 0 and token <= highest[place]:
+                last = highest[place]
+                text = f"its permit {token} is not above {last}, which had been given back"
+                yield named.found("permit", text, f"above {last}", token)

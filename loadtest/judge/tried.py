@@ -5,11 +5,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from loadtest.books.facts import mapping
-from loadtest.books.model import LEDGERS, RECEIPTS, RECORDS, RUNNER, SLOT, TEMPORAL, Witness
+from loadtest.books.model import (
+    LEDGERS,
+    RECEIPTS,
+    RECORDS,
+    RUNNER,
+    SLOT,
+    TEMPORAL,
+    JobFacts,
+    Witness,
+)
 from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
-from loadtest.judge.intervals import at_work, sweep
+from loadtest.judge.intervals import sweep
 from loadtest.judge.judge import (
     CALLBACK_LOST,
     CHARGED_TWICE,
@@ -19,6 +29,7 @@ from loadtest.judge.judge import (
     STILL_OPEN,
     Judgement,
 )
+from loadtest.judge.processes import at_work
 
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, GONE)
@@ -127,6 +138,10 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     text = f"times as fast as the wall's clock: {text}" if stats else "no mocks were on"
     seconds = [made.seconds for job in books.jobs for made in job.generations if made.good]
     quick = bool(stats and seconds) and median(seconds) < REAL
+    if origins := sorted({host for job in books.jobs for host in _hosts(job)}):
+        text += f"; results came from {', '.join(origins)}"
+    if seconds:
+        text += f"; a generation took {median(seconds):.2g} s (median)"
     real = not quick and all(each.get("speed") == 1 for each in stats)
     yield "vendors at their real speed", real, text, (LEDGERS if stats else RUNNER,)
     waiting = max((s.waiting or 0 for stage in stages for s in stage.samples), default=0)
@@ -134,6 +149,13 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     text = f"at most {waiting} waited in a sample, with a limit of {limits}"
     wanted = any(stage.accepted > (stage.limit or 0) for stage in stages)
     yield "more jobs than places", wanted, text, (SLOT, RUNNER)
+
+
+def _hosts(job: JobFacts) -> Iterator[str]:
+    """Return the hosts of a job's results, as its history has them."""
+    for result in (result for run in job.executions for result in run.results):
+        if host := urlsplit(str(result.get("source_url") or "")).netloc:
+            yield host
 
 
 def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:

@@ -12,9 +12,8 @@ from loadtest.books.model import PROCESSES, Books, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge.clocks import Clocks, far
 from loadtest.judge.compare import RUN, Between, Finding, Number, OneOf, Subject
-from loadtest.judge.intervals import Interval, at_work, sweep, vendor_intervals
+from loadtest.judge.intervals import Interval, sweep, vendor_intervals
 from loadtest.judge.threshold import DEFAULTS, parse
-from loadtest.times import timestamp
 
 RECEIVER, RUNNERS = "callback", "loadtest"
 """The receiver's process, and the runner's own."""
@@ -42,7 +41,6 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         yield from _places(stage, books)
         yield from _callbacks_arrive(stage, books)
     yield from _shared(books)
-    yield from _workers(books, run)
     yield from _foreign_jobs(books, run)
     # A mock that was killed has lost its counts.
     if books.done and not books.struck:
@@ -249,34 +247,14 @@ def _shared(books: Books) -> Iterator[Finding]:
                 yield Subject(job.job_id, job.stage).found(rule, f"its {kind} is that of {other}")
 
 
-def _workers(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect one sticky queue of each worker's process, as many at work as show metrics, and no
-    process that goes on after it has died."""
-    queues: dict[str, str] = {}
-    for job, execution in ((each, run) for each in books.jobs for run in each.executions):
-        named = Subject(job.job_id, job.stage)
-        for owner, queue in execution.queues:
-            known = queues.setdefault(owner, queue)
-            if queue != known or not queue.startswith(f"{owner}-"):
-                text = f"a task that {owner} left went to {queue}, which is no queue of it"
-                yield named.found("history.identity", text, known, queue)
-    tasks, workers = at_work(books), books.workers
-    # On several machines, one address may stand for more than one worker.
-    if len(books.hosts) == 1 and (most := sweep(tasks, len(tasks) + 1).most) > len(workers) > 0:
-        text = f"{most} workers took tasks at a time, and {len(workers)} were known"
-        yield run.found("processes.name", text)
-    for name in workers:
-        for at in books.restarts(name):
-            before = [each for each in tasks if each.begin < at]
-            if sum(each.end > at for each in before) >= max(len(before), len(workers)):
-                text = f"it had restarted at {timestamp(at)}, and every worker's process went on"
-                yield run.found("processes.cpu", f"{name}: {text}")
-
-
 def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
     """Expect that generations of no job of the run are others' by the API, and of other prompts."""
     prompts = {job.submission.prompt: job.job_id for job in books.jobs if job.submission}
     known = {job.job_id: job.stage for job in books.jobs}
+    made = {str(row.job_id) for rows in books.ledgers.values() for row in rows}
+    for name in sorted(books.foreign_jobs.keys() - made):
+        text = "the API knows it as a job of others, and no vendor's ledger does"
+        yield Subject(name, run.stage).found("foreign.job_id", text)
     for row in books.foreign:
         nearest = str(row.external_id).split(".", 1)[0]
         theirs = books.foreign_jobs.get(row.job_id or "", {})

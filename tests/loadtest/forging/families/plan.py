@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from loadtest.books import raw
 from loadtest.times import instant
 from tests.loadtest.forging.kit import (
+    SIGNALED,
     Forger,
     Row,
     forgeries,
@@ -12,6 +13,7 @@ from tests.loadtest.forging.kit import (
     forgery_of,
     job_in,
     moved,
+    rewrite,
     shift,
 )
 from tests.loadtest.synthetic import exactly, put
@@ -131,7 +133,13 @@ def skew(f: Forger, service: str, seconds: float) -> None:
     f.each(raw.CLOCKS, change)
     if service == "video":
         told = round(seconds * 1000)
-        f.each(raw.RECEIPTS, lambda row: row.update(updated_at=row["updated_at"] + told))
+
+        def later(row: Row) -> None:
+            row["updated_at"] += told
+
+        f.each(raw.RECEIPTS, later)
+        for job_id in f.order:
+            f.signals(job_id, "kling_done", lambda event: rewrite(event[SIGNALED]["input"], later))
 
 
 def touch(f: Forger, *, overlap: float) -> tuple[str, str]:
