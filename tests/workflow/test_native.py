@@ -174,15 +174,3 @@ async def test_charged_units_are_in_the_record_despite_a_clock_two_hours_ahead(
         charged = task.json()["data"]["final_unit_deduction"]
         assert float(charged) > 0
         assert record.units == {f"{record.job_id}.video.1": charged}
-
-
-async def test_wrong_key_fails_the_stage_before_anything_is_paid(
-    client: Client, tmp_path: Path
-) -> None:
-    """Nothing can be there, so that the slot is not held for what the vendor doesn't tell."""
-    changes = {**KLING, "kling_api_key": "another", "drain_seconds": 3600}
-    async with working(client, tmp_path, **changes) as line:
-        record = await line.run()
-        assert (record.status, record.attempts) == (Status.FAILED, up_to("video", 0))
-        assert (why(record).code, "region" in why(record).message) == ("refused_for_good", True)
-        assert await line.ledger("video") == []
