@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from shared.redact import as_markdown, is_plain, redacted
+from shared.redact import LONGEST, as_markdown, is_plain, redacted
 
 KEY = "9f8a7d6c5b4a39281706f5e4d3c2b1a0"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhayJ9.c2lnbmF0dXJl"
@@ -74,6 +74,13 @@ def test_other_text_stays(said: str) -> None:
 )
 def test_control_and_bidi_characters_are_removed(said: str, kept: str) -> None:
     assert redacted(said) == kept
+
+
+@given(st.text(max_size=6000))
+@example("word " * 400)
+def test_any_text_is_cut_once(said: str) -> None:
+    once = redacted(said)
+    assert len(once) <= LONGEST
 
 
 @pytest.mark.parametrize("char", ["a", "/", "a/", "key", "eyJ", "http://", "token=", "a1-"])

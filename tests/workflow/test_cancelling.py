@@ -1,5 +1,6 @@
 """A job that is cancelled, or ended from outside: what it leaves, and when the slot is free."""
 
+import asyncio
 import hashlib
 
 import pytest
@@ -9,6 +10,7 @@ from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from shared.semaphore import workflow as semaphore_workflow
+from shared.store.records import Records
 from tests.fixtures.semaphore import is_drained
 from tests.shared.standins import asset_path
 from tests.workflow.pipeline import (
@@ -99,6 +101,36 @@ async def test_paid_image_is_kept(line: Pipeline) -> None:
     assert str(record.asset_url).endswith(f"{job_id}/image")
     assert stored(line, record, "image")
     assert "what was paid for: image" in [each.note for each in record.transitions]
+
+
+@pytest.mark.parametrize("note", ["video stored", "ended with the image alone", "failed"])
+async def test_too_late_while_the_end_is_recorded(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch, note: str
+) -> None:
+    """Every book must show the end that was decided first."""
+    writing, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    append = Records.append
+
+    def slowly(store: object, record: Record) -> bool:
+        if record.transitions[-1].note.startswith(note):
+            loop.call_soon_threadsafe(writing.set)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+        return append(store, record)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Records, "append", slowly)
+    if note != "video stored":
+        await line.videos.arm(rule("submit", "refuse", code=1301, status=400))
+    degrades = {"on_video_failure": "image"} if "image" in note else {}
+    job_id = await line.submit(**degrades)
+    await writing.wait()
+    await line.job(job_id).cancel()
+    go_on.set()
+    record = await line.ended(job_id)
+    assert record.transitions[-1].note.startswith(note)
+    description = await line.job(job_id).describe()
+    closed = WorkflowExecutionStatus
+    assert description.status is (closed.FAILED if note == "failed" else closed.COMPLETED)
 
 
 @pytest.mark.parametrize("stage", STEPS)

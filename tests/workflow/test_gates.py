@@ -1,11 +1,15 @@
 """Many jobs at once, one on the GPU and five at the video service: judged by the ledgers."""
 
+from pathlib import Path
+
 import pytest
 import pytest_asyncio
+from temporalio.client import Client
 
 from shared.jobs.states import Status
 from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import SlotView, semaphore_id
+from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import Json
 from tests.workflow.conftest import Lines
@@ -14,6 +18,8 @@ from tests.workflow.pipeline import (
     LONG,
     Pipeline,
     paid_once,
+    why,
+    working,
 )
 
 JOBS = 6
@@ -75,6 +81,18 @@ async def test_one_image_and_five_videos_at_a_time(line: Pipeline) -> None:
     assert f"{BEFORE_VIDEO} stored; waiting for the video gate" in notes
 
 
+async def test_job_cancelled_at_a_gate_leaves_its_queue(line: Pipeline) -> None:
+    holder = await line.held("image", "holder")
+    waiter, following = await line.submit("waiter"), await line.submit("next")
+    await line.slots(lambda view: view.waiting == (waiter, following), "image")
+    await line.job(waiter).cancel()
+    await line.images.hurry()
+    record = await line.ended(waiter)
+    assert record.status is Status.CANCELLED
+    assert not [row for row in await line.ledger("image") if row["prompt"] == "waiter"]
+    await kept(line, [holder, following])
+
+
 async def test_terminated_gate_is_rebuilt_with_holders_and_queue(
     line: Pipeline,
 ) -> None:
@@ -98,3 +116,22 @@ async def test_terminated_holder_is_drained_before_the_next_image(
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert most_at_once(await line.ledger("image")) == 1
     await line.free()
+
+
+async def test_full_gate_fails_as_queue_full_and_the_others_are_served(
+    client: Client, tmp_path: Path
+) -> None:
+    async with working(client, tmp_path, rules=SemaphoreRules(capacity=2)) as line:
+        holder = await line.held("image", "holder")
+        waiting = [await line.submit(f"cat {n}") for n in range(2)]
+        await line.slots(lambda view: view.is_full)
+        refused = await line.ended(await line.submit("too many"))
+        assert refused.status is Status.FAILED
+        assert why(refused).code == "queue_full"
+        assert "2 jobs wait" in why(refused).message
+        await line.images.hurry()
+        for job_id in (holder, *waiting):
+            assert (await line.ended(job_id)).status is Status.SUCCEEDED
+        prompts = [row["prompt"] for row in await line.ledger("image")]
+        assert prompts == ["holder", "cat 0", "cat 1"]
+        await line.free()

@@ -202,6 +202,11 @@ async def test_place_in_the_vendors_queue_is_signalled_when_halved_or_doubled(
     assert reports.positions == signalled
 
 
+@pytest.mark.usefixtures("_reports_at_once")
+async def test_failed_report_does_not_end_the_work() -> None:
+    assert (await told(Reports(refuse=True), 50, 99)).percent == 99
+
+
 @pytest.mark.parametrize("places", [(1, 2), (1, 0), (0, None), (500, 4, None)])
 async def test_oscillating_queue_position_costs_few_reports(
     places: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch

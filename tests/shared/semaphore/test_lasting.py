@@ -78,6 +78,20 @@ class TestContinueAsNew:
         await kept.finish("holder")
         await kept.book.has_entered("next")
 
+    async def test_drain_continues(self, kept: Jobs) -> None:
+        holder, _ = await kept.line_up("holder", "next")
+        await holder.terminate()
+        await kept.book.has_drained("holder")
+        await turn_over(kept)
+        await kept.book.has_drained("holder", "holder")
+        view = await kept.view()
+        assert [(each.job_id, each.draining) for each in view.holders] == [("holder", True)]
+        assert kept.book.entered == ["holder"]
+        # It starts again, and need not wait as long a second time.
+        assert {each.since for each in kept.book.drains} == {view.holders[0].drains_since}
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+
     async def test_holder_limit_and_pause_outlive_continue_as_new_and_termination(
         self, kept: Jobs
     ) -> None:
@@ -158,6 +172,18 @@ class TestEnded:
         assert kept.book.entered == ["holder"]
         await kept.change(paused=False)
         await kept.finish_all("holder", "newcomer")
+
+    async def test_holder_and_semaphore_killed_together(self, kept: Jobs) -> None:
+        holder, _ = await kept.line_up("holder", "next")
+        await kept.semaphore.terminate()
+        await holder.terminate()
+        await kept.book.has_drained("holder")
+        view = await kept.until(lambda view: view.waiting == ("next",))
+        assert holders(view) == ["holder"]
+        assert kept.book.entered == ["holder"]
+        kept.book.vendors_clear.set()
+        await kept.book.has_entered("next")
+        assert kept.book.most == 1
 
     async def test_rebuild_drains_before_it_grants(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch

@@ -35,6 +35,10 @@ async def test_stored_payload_shows_only_the_keys_name() -> None:
     assert await opened(NEW, payload) == PROMPT
 
 
+async def test_same_text_never_looks_the_same() -> None:
+    assert (await sealed(NEW)).data != (await sealed(NEW)).data
+
+
 async def test_first_key_encrypts_and_all_decrypt() -> None:
     old = await sealed(OLD)
     both = f"{NEW}, {OLD}"
