@@ -26,7 +26,7 @@ from tests.simulation.shrink import shrunk, told
 from tests.simulation.simulation import Simulation, simulate
 
 CALM = Options(strikes=0, odd=0.0, forgets=0.0, loses=0.0, slow=0.0)
-NEW_SEEDS = 200
+NEW_SEEDS = 80
 # A job sees its callback, or its cancellation, and then the end of the activity that it stops.
 CALLED_BACK, CANCELLED = (1075, 1107, 1151, 1152, 1155, 1189), (1041, 1068)
 
