@@ -159,14 +159,6 @@ def test_reports_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [f"{run / 'report.html'}: Is a directory"]
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "--jobs", "1", "--stages", "1,2"]])
-def test_jobs_or_stages_are_required(arguments: list[str]) -> None:
-    result = invoke(arguments)
-
-    assert result.exit_code == 2
-    assert "--stages" in result.stderr
-
-
 def test_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCKS", "perhaps")
     result = invoke(["run", "--jobs", "1"])
@@ -222,23 +214,6 @@ def test_damaged_run_is_one_line(tmp_path: Path, text: str) -> None:
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
     assert "run.json is damaged" in line
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        (raw.STAGES, "{}"),
-        (raw.STAGES, '{"began_at": "x", "ended_at": 1}'),
-        (raw.SUBMITS, '{"stage": 0}'),
-    ],
-)
-def test_nonsense_row_is_one_line(tmp_path: Path, name: str, line: str) -> None:
-    folder = Synthetic(tmp_path / "reports").write().folder
-    (folder.raw / name).write_text(f"{line}\n", "utf-8")
-    result = invoke(["report", str(folder.path)])
-
-    assert result.exit_code == 2
-    assert len(result.stderr.splitlines()) == 1
 
 
 def test_torn_lines_are_counted_and_the_rest_is_judged(tmp_path: Path) -> None:

@@ -175,13 +175,6 @@ def test_run_writes_plan_and_machine_as_documented() -> None:
     assert where == set(environment("1"))
 
 
-def test_existing_presets_are_not_described_as_missing(written: dict[str, str]) -> None:
-    faults = json.loads(written["results"])["run"]["faults"]
-
-    assert set(faults) == {"image", "video"}
-    assert all("rules" in body and "presets" not in body for body in faults.values())
-
-
 def test_each_column_of_the_table_is_documented(written: dict[str, str]) -> None:
     heads = next(csv.reader(io.StringIO(written["jobs"])))
 

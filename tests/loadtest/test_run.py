@@ -24,7 +24,7 @@ from loadtest.books.prompts import prompt
 from loadtest.judge.judge import Judgement, Verdict, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
-from loadtest.run.plan import LADDER, Options, Plan, PlanError
+from loadtest.run.plan import Options, Plan, PlanError
 from loadtest.run.progress import Display
 from loadtest.run.run import Run
 from loadtest.run.session import armed, replay
@@ -42,14 +42,6 @@ from shared.jobs.genvideo import GENVIDEO
 from tests.fixtures.processes import serving
 from tests.loadtest.synthetic import Synthetic
 from tests.workflow.pipeline import pipeline
-
-
-def test_ladder_runs_its_stages() -> None:
-    plan = Options(stages="ladder").plan()
-
-    assert plan.stages == LADDER
-    assert plan.jobs == 186
-    assert plan.offset(99) == 0
 
 
 def test_open_loop_plans_each_instant() -> None:
