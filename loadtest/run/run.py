@@ -116,14 +116,15 @@ class Run:
         """Return the limit that the whole run is held against; wait for a semaphore that does not
         know it yet, because it is rebuilding."""
         until = time.monotonic() + AWAY_SECONDS
-        while not stop.is_set() and time.monotonic() < until:
+        while True:
             with contextlib.suppress(Unreachable):
                 slots = await self._stack.api.slots()
                 if not slots.get("rebuilding"):
                     limit = slots.get("limit")
                     return limit if isinstance(limit, int) else None
+            if stop.is_set() or time.monotonic() > until:
+                return None
             await asyncio.sleep(SAMPLE_SECONDS)
-        return None
 
     async def _read(self, ask: Callable[[Vendor], Coroutine[Any, Any, Any]]) -> dict[str, Any]:
         """Return the answer of each vendor that answers."""
