@@ -131,7 +131,7 @@ class Execution:
     clients: set[str] = field(default_factory=set)
     """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
     taken: list[tuple[str, float]] = field(default_factory=list)
-    """Of them, those that took a workflow task of it, and when. A gate takes activities, too."""
+    """Of them, those that took a task of it, and when: of the workflow, or an order of a stage."""
     sdks: set[str] = field(default_factory=set)
     """The versions of the SDK that its workflow tasks name."""
     queues: list[tuple[str, str]] = field(default_factory=list)

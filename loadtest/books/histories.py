@@ -19,6 +19,7 @@ from loadtest.books.executions import (
     Signal,
     Timer,
     Written,
+    order_in,
     stage_of,
 )
 from loadtest.books.payloads import (
@@ -91,6 +92,8 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
     for event in events:
         reader.read(event)
     _permit(run)
+    # An activity's start is noted at its end.
+    run.taken.sort(key=lambda each: each[1])
     return run
 
 
@@ -233,6 +236,8 @@ class _Reader:
         activity = known or Activity("", {}, at, 0)
         before, self.completed = self.completed, event if kind == "COMPLETED" else None
         if kind == "STARTED":
+            if "stage" in order_in(activity.body):
+                run.taken.append((str(body.get("identity")), at))
             activity.started, activity.attempt = at, int(body.get("attempt") or 0)
             _fail(activity, body.get("lastFailure"))
             last = fields(body.get("lastFailure"), "timeoutFailureInfo")

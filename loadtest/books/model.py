@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 
     service: str
     name: str
-    places: tuple[str, ...]
+    place: str
     applies: bool
     often: Row
     body: Row
@@ -259,10 +259,10 @@ class Books:
         for service, body in (self.run.get("faults") or {}).items():
             rules = mapping(body).get("rules")
             for rule in map(mapping, rules if isinstance(rules, list) else ()):
-                places = (f"{rule.get('where')}.{rule.get('do')}",)
+                place = f"{rule.get('where')}.{rule.get('do')}"
                 applies, name = bool(rule.get("applies", True)), str(rule.get("name"))
                 said = {"seed": mapping(body).get("seed")} | rule
-                found.append(Rule(service, name, places, applies, mapping(rule.get("often")), said))
+                found.append(Rule(service, name, place, applies, mapping(rule.get("often")), said))
         return found
 
     @property

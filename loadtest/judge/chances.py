@@ -45,14 +45,14 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     if books.struck or any(map(books.was_killed, books.mocks)):
         return
     for rule in books.rules:
-        met: dict[tuple[object, ...], float] = {}
+        met: dict[tuple[str, int], float] = {}
         for job in books.jobs:
             for row in job.rows.get(raw.FAULTS, ()):
                 if (row.get("service"), row.get("rule")) != (rule.service, rule.name):
                     continue
                 where, key = str(row.get("where")), str(row.get("job_key"))
                 number = whole(row.get("event"))
-                met[key, number, f"{where}.{row.get('do')}"] = instant(row.get("at")) or 0.0
+                met[key, number] = instant(row.get("at")) or 0.0
                 if not decides(rule, where, key, attempt=row.get("attempt"), number=number):
                     name = row.get("external_id")
                     text = f"by its seed {rule.name} does not meet {where} {number} of {name}"
@@ -63,15 +63,14 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         # Once it is used up, it meets no event.
         last = max(met.values(), default=0.0) if len(met) >= until.get("count", inf) else inf
         known = books.done and rule.applies and not (members & LIMITED or rule.body.get("fired"))
-        for place in rule.places if known else ():
-            where = place.partition(".")[0]
-            for job, made, number, at in _events(rule, where, books, clocks):
-                key = str(made.row.get("job_key"))
-                due = at < last and (key, number, place) not in met
-                if due and decides(rule, where, key, attempt=made.attempt, number=number):
-                    name = made.external_id
-                    text = f"by its seed {rule.name} met {where} {number} of {name}, untraced"
-                    yield Subject(job.job_id, job.stage).found("faults.rule", text)
+        where = rule.place.partition(".")[0]
+        for job, made, number, at in _events(rule, where, books, clocks) if known else ():
+            key = str(made.row.get("job_key"))
+            due = at < last and (key, number) not in met
+            if due and decides(rule, where, key, attempt=made.attempt, number=number):
+                name = made.external_id
+                text = f"by its seed {rule.name} met {where} {number} of {name}, untraced"
+                yield Subject(job.job_id, job.stage).found("faults.rule", text)
 
 
 def _events(rule: Rule, where: str, books: Books, clocks: Clocks) -> Iterator[Event]:
@@ -110,9 +109,7 @@ def decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: in
     if _drawn(rule, "share", key) >= match.get("share", 1.0):
         return False
     per = often.get("per") or ("attempt" if where in ("start", "progress") else "event")
-    # Of several effects one decision is taken for the job.
-    parts = 1 if len(rule.places) > 1 else PARTS[per]
-    chance = _drawn(rule, "hit", *(key, attempt, where, number)[:parts])
+    chance = _drawn(rule, "hit", *(key, attempt, where, number)[: PARTS[per]])
     return chance < float(often.get("probability", 1.0))
 
 

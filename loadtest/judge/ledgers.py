@@ -346,8 +346,8 @@ def _faults(model: Model) -> Iterator[Finding]:
     run, books = model.books.run, model.books
     for row in model.job.rows.get(raw.FAULTS, ()):
         service, place = str(row.get("service")), f"{row.get('where')}.{row.get('do')}"
-        armed = {each.name: each.places for each in model.books.rules if each.service == service}
-        effects = armed.get(str(row.get("rule")))
+        armed = {each.name: each.place for each in model.books.rules if each.service == service}
+        effect = armed.get(str(row.get("rule")))
         named = [g for g in model.job.generations if g.external_id == row.get("external_id")]
         over = row.get("where") == "result" or row.get("status") in ENDS
         called, begin = row.get("where") == "callback", row.get("where") != "submit"
@@ -362,10 +362,10 @@ def _faults(model: Model) -> Iterator[Finding]:
             ),
         }
         expected |= _key(model, service, row)
-        if effects is None:
+        if effect is None:
             expected["rule"] = OneOf(tuple(sorted(armed)))
-        elif place not in effects:
-            expected["do"] = OneOf(tuple(sorted(effects)))
+        elif place != effect:
+            expected["do"] = OneOf((effect,))
         if prompts := _prompts(model, "image"):
             expected["prompt"] = OneOf(prompts)
         if place == "start.fail" and not named and not model.books.was_killed(service):

@@ -74,7 +74,7 @@ def rules(judgement: Judgement) -> list[Fired]:
         (fault.service, fault.rule) for job in judgement.books.jobs for fault in job.faults
     )
     known = {(each.service, each.name): each for each in judgement.books.rules if each.applies}
-    found = [Fired(*key, ", ".join(each.places), True, met[key]) for key, each in known.items()]
+    found = [Fired(*key, each.place, True, met[key]) for key, each in known.items()]
     later = (item for item in sorted(met.items()) if item[0] not in known)
     return found + [Fired(*key, "–", False, fired) for key, fired in later]
 
@@ -137,7 +137,13 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     text = ", ".join(f"{step} {speed or '?'}" for step, speed in speeds)
     text = f"times as fast as the wall's clock: {text}" if stats else "no mocks were on"
     seconds = [made.seconds for job in books.jobs for made in job.generations if made.good]
-    quick = bool(stats and seconds) and median(seconds) < REAL
+    # Without a ledger, a generation took at most its share of the job's hold.
+    seconds = seconds or [
+        (run.closed - run.granted) / len(books.pipeline)
+        for _, run in books.granted()
+        if run.closed is not None and run.granted is not None
+    ]
+    quick = bool(seconds) and median(seconds) < REAL
     if origins := sorted({host for job in books.jobs for host in _hosts(job)}):
         text += f"; results came from {', '.join(origins)}"
     if seconds:

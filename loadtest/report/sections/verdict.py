@@ -167,7 +167,7 @@ def _facts(books: Books) -> list[Cells]:
     plan, where = run["plan"], run.get("environment") or {}
     # What does not concern a service is left out.
     armed = [
-        f"{rule.service}: {rule.name} ({', '.join([*rule.places, often])})"
+        f"{rule.service}: {rule.name} ({rule.place}, {often})"
         for rule in books.rules
         if rule.applies
         for often in [json.dumps(rule.often) if rule.often else "always"]

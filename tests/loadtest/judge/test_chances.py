@@ -32,7 +32,7 @@ def test_judge_decides_as_the_mock_did(rule: dict[str, Any]) -> None:
             plan.hits(where, make_generation(job, attempt=attempt, prompt=f"p{number}"))
     traced = {(row["job_key"], row["event"]) for row in plan.trace()}
 
-    known = Rule("video", "r", (), True, rule.get("often", {}), rule | {"seed": 7})
+    known = Rule("video", "r", "", True, rule.get("often", {}), rule | {"seed": 7})
     keys = {make_job(f"p{number}").key for number in range(JOBS)}
     decided = {
         (key, event)

@@ -76,6 +76,20 @@ def a_film_that_is_a_page(f: Forger) -> Iterable[str]:
     return f.results(job_id, change)
 
 
+@forgery_of("workers-killed")
+def a_worker_that_goes_on_though_it_was_killed(f: Forger) -> Iterable[str]:
+    """Every worker of the first job takes part in the last one, too."""
+    name = _worker(f)
+
+    def go_on(events: list[Row]) -> None:
+        for event in events:
+            if body := event.get("activityTaskStartedEventAttributes"):
+                body["identity"] = name
+
+    f.history(f.order[-1], go_on)
+    return ()
+
+
 @forgery_of("kling")
 def limits_that_the_job_was_not_given(f: Forger) -> Iterable[str]:
     def hurry(body: Row) -> None:
