@@ -203,6 +203,11 @@ def test_vendors_retry_after_is_bounded(header: str | None, seconds: float) -> N
     assert error.retry_after == seconds
 
 
+def test_only_a_temporary_refusal_has_a_retry_after() -> None:
+    response = httpx.Response(429, headers={"retry-after": "9"}, json={"code": 1102})
+    assert sort_response(response, KLING_CODES).retry_after is None
+
+
 @pytest.mark.parametrize(("value", "size"), [(b"[],", 120), (b'{"a":0},', 310), (b"0,", 60)])
 def test_answer_with_too_many_values_is_not_read(value: bytes, size: int) -> None:
     """Three bytes of it are seventy in memory."""

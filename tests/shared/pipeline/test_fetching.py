@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.worker.settings.worker import WorkerSettings
+from services.worker.vendors.service import ImageService
 from shared.errors import BadResult, ResultNotAllowed
 from shared.http.client import http_client
 from shared.jobs.genvideo import IMAGE
@@ -25,7 +26,7 @@ from shared.pipeline.fetching import (
 from shared.pipeline.hosts import Address, is_public
 from shared.pipeline.policies import FETCH_TRIES
 from shared.pipeline.storage import Storage
-from shared.pipeline.vendor import Vendor
+from shared.pipeline.vendor import Traits, Vendor
 from tests.services.mock_core.serving import Receiver, served
 from tests.services.worker import samples
 from tests.services.worker.results.helpers import KEY, LOCKED, VENDOR
@@ -193,6 +194,17 @@ async def test_pattern_allows_no_other_name(pattern: str, url: str) -> None:
     with pytest.raises(ResultNotAllowed):
         await asked.get(url)
     assert (asked.names, asked.requests) == ([], [])
+
+
+async def test_hosts_of_the_vendor_add_to_the_setting() -> None:
+    settings = WorkerSettings(callback_secret=SecretStr("0" * 32), result_hosts="files.example")
+    transport = result_transport(settings, VENDOR, Elsewhere(httpx.AsyncClient()))
+    assert transport.outside == {"files.example", "*.cdn.example"}
+    assert transport.inside == {"127.0.0.1:6889", "127.0.0.1:16882"}
+
+
+class Elsewhere(ImageService):
+    traits = Traits(result_hosts=("*.CDN.example",))
 
 
 async def test_real_socket_with_the_systems_resolver() -> None:

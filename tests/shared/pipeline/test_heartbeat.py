@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown
+from shared.errors import GenerationFailed, NeverDelivered, NotThisRun, OutcomeUnknown, Stopped
 from shared.jobs.messages import ProgressReport
 from shared.pipeline import heartbeat
 from shared.pipeline.heartbeat import Pulse, beating, check_run
@@ -151,6 +151,52 @@ async def test_try_without_doubt_says_so_at_its_end() -> None:
     assert (await failed(Try(fails(OutcomeUnknown("reset"), in_doubt=True))))[3] is False
     # Our own mistake: who knows where it was.
     assert (await failed(Try(fails(ValueError("ours")))))[3] is False
+
+
+async def cancelled(
+    *, submits: bool, in_doubt: bool, accepted: Accepted | None, shutdown: bool = False
+) -> None:
+    begun = asyncio.Event()
+
+    async def work(pulse: Pulse) -> None:
+        pulse.in_doubt, pulse.accepted = in_doubt, accepted
+        begun.set()
+        await asyncio.Event().wait()
+
+    this = Try(work, submits=submits)
+    running = asyncio.create_task(this.run())
+    await begun.wait()
+    if shutdown:
+        this.environment.worker_shutdown()
+    this.environment.cancel()
+    try:
+        await running
+    finally:
+        # The next try finds whether a submit may be on its way.
+        assert bool(this.beats and this.beats[-1][3]) is not in_doubt
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "accepted", "told"),
+    [
+        (False, None, {"in_doubt": False, "vendor_id": None}),
+        (True, None, {"in_doubt": True, "vendor_id": None}),
+        (False, ACCEPTED, {"in_doubt": False, "vendor_id": "v1"}),
+    ],
+)
+async def test_stopped_submitting_try_reports_what_it_leaves(
+    in_doubt: bool, accepted: Accepted | None, told: dict[str, object]
+) -> None:
+    with pytest.raises(Stopped) as stopped:
+        await cancelled(submits=True, in_doubt=in_doubt, accepted=accepted)
+    assert stopped.value.details == (told,)
+
+
+@pytest.mark.parametrize(("submits", "shutdown"), [(False, False), (True, True)])
+async def test_other_stopped_try_ends_as_cancelled(submits: bool, shutdown: bool) -> None:
+    """So does one whose worker stops, because it is tried elsewhere."""
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled(submits=submits, in_doubt=True, accepted=None, shutdown=shutdown)
 
 
 async def test_order_is_valid_only_for_its_run() -> None:

@@ -250,6 +250,10 @@ async def test_only_a_long_silence_is_reported(wait: Wait) -> None:
     assert wait.waited_for == ["down"]
 
 
+async def test_charged_units_come_with_the_end(wait: Wait) -> None:
+    assert (await wait(RUNNING, DONE.model_copy(update={"units": "3.5"}))).units == "3.5"
+
+
 async def test_answer_with_another_id_is_believed_the_second_time(wait: Wait) -> None:
     """Then the answer to the submit was the wrong one."""
     for news, end in (((OTHER, RUNNING, DONE), DONE), ((RUNNING, OTHER, OTHER), OTHER)):
