@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.health import reasons_of
 from shared.http.client import http_client
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import Running, free_port, running
@@ -34,6 +35,18 @@ def environment(data_dir: Path, address: str) -> dict[str, str]:
         "TEMPORAL_ADDRESS": address,
         "LOG_FORMAT": "json",
     }
+
+
+async def test_readiness_reasons_are_collected_concurrently() -> None:
+    both = asyncio.Barrier(2)
+
+    async def silent() -> str:
+        async with asyncio.timeout(60):
+            await both.wait()
+        return "does not answer"
+
+    checks = {"temporal": silent(), "store": silent()}
+    assert await reasons_of(checks) == dict.fromkeys(checks, "does not answer")
 
 
 async def readiness(service: Running) -> tuple[int, str]:

@@ -152,6 +152,15 @@ class TestEnded:
         assert kept.book.most == 2
         assert kept.book.tokens_grow
 
+    async def test_tokens_grow_without_any_holder(self, kept: Jobs) -> None:
+        await kept.line_up("first")
+        await kept.finish_all("first")
+        await kept.until(lambda view: not view.holders)
+        await kept.kill_semaphore()
+        await kept.line_up("second")
+        assert kept.book.tokens_grow
+        await kept.finish_all("second")
+
     async def test_nothing_is_granted_before_the_rebuild_and_a_change_counts(
         self, kept: Jobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:

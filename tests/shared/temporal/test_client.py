@@ -19,6 +19,11 @@ async def _raise(error: Exception) -> None:
     raise error
 
 
+async def test_slow_answer_counts_as_unreachable() -> None:
+    with pytest.raises(TemporalUnavailable):
+        await answer(asyncio.Event().wait(), seconds=0.01)
+
+
 async def test_missing_server() -> None:
     client = await client_of_nobody(free_port())
     with pytest.raises(TemporalUnavailable):

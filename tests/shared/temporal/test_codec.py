@@ -88,6 +88,22 @@ def test_wrong_keys_are_named_only_by_their_number(wrong: str) -> None:
     assert wrong not in str(raised.value)
 
 
+@pytest.mark.parametrize("data", [b"", b"short"])
+async def test_truncated_payload_is_refused(data: bytes) -> None:
+    payload = await sealed(NEW)
+    payload.data = data
+    with pytest.raises(PayloadUnreadable):
+        await opened(NEW, payload)
+
+
+def test_either_alphabet_of_base64_is_accepted() -> None:
+    key = b"\xfb\xff" * 16
+    urlsafe, plain = base64.urlsafe_b64encode(key).decode(), base64.b64encode(key).decode()
+    assert PayloadKeys.parse(urlsafe).encrypts
+    assert PayloadKeys.parse(plain).encrypts
+    assert not PayloadKeys.parse(" ").encrypts
+
+
 async def test_message_of_a_failure_is_encrypted() -> None:
     keys = PayloadKeys.parse(NEW)
     event = HistoryEvent()
