@@ -16,7 +16,7 @@ from compose.stack.modes import Stack
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
 from compose.stack.services import CALLBACK, SEMAPHORE, WORKER, Unit
 from compose.stack.settings import Settings
-from shared.files import digest, no_room
+from shared.files import digest
 from shared.texts import localized
 
 VENDORS_SECONDS = 120.0
@@ -131,15 +131,6 @@ def ports(start: Start) -> Iterator[Finding]:
         yield Finding(f"port {port}", False, found, fix, status=USAGE)
     if not taken:
         yield Finding("ports", good=True, found="ours" if running else "free")
-
-
-def disk(start: Start) -> Iterator[Finding]:
-    """Check the disk, because a full disk would show only as services that don't become ready."""
-    data = start.settings.data_dir
-    folder = next(each for each in (data, *data.parents) if each.exists())
-    if not start.before and (reason := no_room(folder)):
-        fix = "make room, or move DATA_DIR"
-        yield Finding("disk", good=False, found=f"{folder}: {reason}", fix=fix, status=USAGE)
 
 
 def temporal(start: Start) -> Iterator[Finding]:
@@ -336,7 +327,6 @@ def _failing(kind: str, said: Mapping[str, Any]) -> str:
 # In this order, because the first checks need no program of the new code.
 CHECKS: tuple[Callable[[Start], Iterator[Finding]], ...] = (
     ports,
-    disk,
     temporal,
     open_jobs,
     vendors,

@@ -3,7 +3,6 @@
 import configparser
 import hashlib
 import io
-import json
 import os
 import shlex
 import shutil
@@ -42,7 +41,6 @@ SERVER = (
 )
 # The longest path of a Unix socket, with some room.
 _SOCKET_PATH = 100
-_TAIL_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,7 @@ class Local:
         # It may serve before the supervisor takes it for started, which is after a second.
         up = state in ("STARTING", "RUNNING")
         if not up:
-            reason = last_error(self.settings.log_dir / f"{name}.log")
+            reason = None
         elif service == TEMPORAL.name:
             reason = why_not(f"{self.settings.url(UI_PORT)}/healthz", row["pid"])
         else:
@@ -323,25 +321,3 @@ def _until(reached: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.1)
     return True
-
-
-def last_error(log: Path) -> str | None:
-    """Return the last error line of a log, without its JSON, or None.
-
-    The state of an ended process does not have the reason.
-    """
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
-        try:
-            record = json.loads(line)
-            if record["level"] in ("error", "critical"):
-                return str(record["event"])
-        except (ValueError, KeyError, TypeError):
-            if "error" in line.lower() or "critical" in line.lower():
-                return line.strip()
-    return None

@@ -356,10 +356,12 @@ def test_benchmark_measures_something(
 
 
 def test_nothing_is_left_after_make_down(stack: Stack) -> None:
+    stack.make("up")
+    job_id = waiting(stack)
     stack.make("down")
     assert marked(Path(stack.settings["DATA_DIR"], "run")) == []
     assert list(Path(stack.settings["DATA_DIR"], "state", "jobs").iterdir())
     # What was open then is replayed, too, before anything but the server is started.
     change(stack, *JOBS)
-    refused(stack, "open jobs")
+    refused(stack, "1 of 1 open jobs", job_id)
     assert "not running" in stack.make("ps")

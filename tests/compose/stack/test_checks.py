@@ -14,7 +14,6 @@ from compose.stack.services import Unit
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Call, Fake, Listener, Load
-from tests.fixtures.small_disk import NewDisk
 
 Probe = Callable[[Start], Iterator[Finding]]
 Printed = pytest.CaptureFixture[str]
@@ -196,18 +195,6 @@ def test_open_jobs_of_a_stopped_stack_keep_their_vendors(settings: Load) -> None
         assert ("serve",) in stack.asked
     none = printed({"open": 0, "replayed": 0, "failures": {}})
     run(checks.open_jobs, real, Fake({program: none}), before=[])
-
-
-def test_full_disk_is_reported_before_the_start(
-    settings: Load, small_disk: NewDisk, root: Path
-) -> None:
-    found = settings()
-    run(checks.disk, found, before=[])
-    small_disk(root / "data").fill()
-    line = refused(checks.disk, found, status=USAGE, before=[])
-    assert line.startswith(f"disk: {root}/data: No space left on device: nothing was started")
-    # Running services can be stopped to free their ports.
-    run(checks.disk, found, before=OURS)
 
 
 WHY = "A payload is encrypted with the key x, and PAYLOAD_KEY holds: none."

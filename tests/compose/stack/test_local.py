@@ -19,7 +19,7 @@ from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
 import pytest
 
-from compose.stack.local import MARK, Local, end_marked, last_error, marked, socket_path
+from compose.stack.local import MARK, Local, end_marked, marked, socket_path
 from compose.stack.output import StackError
 from compose.stack.services import WORKER
 from compose.stack.settings import Settings
@@ -234,28 +234,3 @@ def test_only_marked_processes_are_ended(tmp_path: Path) -> None:
         assert end_marked(tmp_path) == 1
         assert ours.wait(timeout=60) == -15
         assert [each.poll() for each in others] == [None, None]
-
-
-def record(level: str, event: str) -> str:
-    return json.dumps({"event": event, "level": level, "logger": "uvicorn.error"})
-
-
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        ([record("error", "older"), record("error", "new"), record("info", "x")], "new"),
-        (["Error: no disk", record("info", "shutdown complete")], "Error: no disk"),
-        ([record("critical", "the work has failed"), "{not json"], "the work has failed"),
-        (["7", '["error"]', ""], '["error"]'),
-        # Only the end of a long one is read.
-        ([record("error", "long ago"), *["fine"] * 100_000], None),
-        (None, None),
-    ],
-)
-def test_last_line_of_an_error_is_found(
-    tmp_path: Path, lines: list[str] | None, said: str | None
-) -> None:
-    log = tmp_path / "semaphore.log"
-    if lines is not None:
-        log.write_text("\n".join(lines))
-    assert last_error(log) == said
