@@ -188,8 +188,8 @@ def _checks(root: Path) -> Iterator[Check]:
 def lock(root: Path) -> int:
     """Write the hashed locks again, the development lock first, because it binds the others."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = project["project"]["optional-dependencies"]
-    for extra in sorted(extras, key=lambda name: name != "dev"):
+    extras = {*project["project"]["optional-dependencies"]} - {"common"}
+    for extra in sorted(extras, key=lambda name: (name != "dev", name)):
         bound = [] if extra == "dev" else ["--constraint", "requirements/dev.txt"]
         command = [
             str(BIN / "uv"), "pip", "compile", "pyproject.toml", "--quiet", "--extra", extra,
