@@ -3,12 +3,13 @@
 Every service may import a definition: it opens nothing and reads no setting.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.pipeline.callbacks import Reader
 from shared.semaphore.messages import DEFAULT_PRIORITY, CleanUp, Message, Wait, memo_of
@@ -21,7 +22,21 @@ OPEN_RECORDS_ACTIVITY = "open_records"
 
 # A control character would break log lines and visibility queries.
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+# Temporal's bound for a search attribute; as JSON an emoji has 12 bytes.
+MOST_TAG_BYTES = 2048
+
+
+def _is_searchable(tag: str) -> str:
+    if len(json.dumps(tag)) > MOST_TAG_BYTES:
+        raise ValueError("It has too many emoji or other rare characters.")
+    return tag
+
+
+Tag = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE),
+    AfterValidator(_is_searchable),
+]
 Priority = Annotated[int, Field(ge=1, le=5, strict=True)]
 
 

@@ -148,6 +148,7 @@ WRONG: list[dict[str, Any]] = [
     {"style": 7},
     {"style": "a\nb"},
     {"tag": ""},
+    {"tag": "🦊" * 171},
     {"priority": 0},
     {"priority": "3"},
     {"priority": 10**40},
