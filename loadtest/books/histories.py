@@ -46,6 +46,8 @@ _OUTCOMES = {
     "CANCELED": "cancelled",
 }
 _CONTINUED = "request-from-RespondWorkflowTaskCompleted"
+_FROZEN = "TMPRL1101"
+"""How the SDK names a task that did not go on in time, as of a worker that was frozen."""
 _CAUSE = "WORKFLOW_TASK_FAILED_CAUSE_"
 _RESET = f"{_CAUSE}RESET_WORKFLOW"
 _VERSION = re.compile(r"version (\d+): (.*)", re.DOTALL)
@@ -188,9 +190,9 @@ class _Reader:
             self.completed = None
             # A task that no worker has taken in time discards nothing.
             run.discarded += bool(start)
-            if kind == "FAILED":
+            if kind == "FAILED" and _FROZEN not in str(fields(body, "failure").get("message")):
                 run.causes.append(str(body.get("cause")).removeprefix(_CAUSE))
-            elif not start:
+            elif kind == "TIMED_OUT" and not start:
                 run.untaken.append(at)
             if kind == "TIMED_OUT" and task and start:
                 limit = attributes(self.events[int(task) - 1]).get("startToCloseTimeout")

@@ -83,7 +83,8 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         expected["error"] = None
     elif made.outcome == "failed" and not (model.books.struck or model.books.was_killed(made.step)):
         met = {f"{each.where}.{each.do}" for each in job.faults if each.external_id == name}
-        if not met:
+        # A source that a fault has spoilt is nothing to make a film from.
+        if not met and not job.has_fault("result"):
             yield model.found(f"{made.step}_ledger.outcome", f"{name} failed, and no fault is why")
     brought = [r for r in model.run.results if r.get("asset") and task_of(r) == made.vendor_id]
     if not made.charged:

@@ -25,8 +25,8 @@ REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
 PERCENT = re.compile(r"(\d+) %")
 PAUSE = re.compile(r"the pause before (\w+) (\d+)")
 JOB_TIME = "the job may take"
-FAIR = ("UNHANDLED_COMMAND", "RESET_WORKFLOW", "FORCE_CLOSE_COMMAND")
-"""Causes of a failed workflow task that no code of its workflow has."""
+OWN_FAULTS = ("NON_DETERMINISTIC_ERROR", "WORKFLOW_WORKER_UNHANDLED_FAILURE")
+"""Causes of a failed workflow task that its workflow's own code has."""
 CLEARING = "waiting until the vend"
 CLEARED_AGAIN = "until the vendors are cleared again"
 _ENDED = {"FAILED": "failed", "CANCELED": "cancelled"}
@@ -177,11 +177,13 @@ def of_job(model: Model) -> Iterator[Finding]:
             task = {"timeout": lasted}
             yield from model.differ(HISTORY, task, {"timeout": Number(limit, None)}, "tasks[].")
         for cause in run.causes:
-            yield from model.differ(HISTORY, {"cause": cause}, {"cause": OneOf(FAIR)}, "tasks[].")
+            if cause in OWN_FAULTS:
+                yield model.found(
+                    "history.tasks[].cause", f"a task of its workflow failed: {cause}"
+                )
         yield from _orders(model, run)
         yield from _activities(model, run)
     yield from _submission(model)
-    yield from _runs(model)
     if model.job.ended and model.plain:
         yield from _end(model)
 
@@ -335,26 +337,6 @@ def _submission(model: Model) -> Iterator[Finding]:
         took = float(row["answered_at"]) - float(row["sent_at"])
         tries = {"tries": Number(1, 1 + took / TRY_AGAIN)}
         yield from model.differ(raw.SUBMITS, row, expected | tries)
-
-
-def _runs(model: Model) -> Iterator[Finding]:
-    """Expect the list of runs to show each run as its history has it; a run made by hand starts
-    later."""
-    if model.books.was_struck_by(model.job_id, RESET, START_AGAIN):
-        return
-    rows = {str(row.get("run_id")): row for row in model.job.rows.get(raw.EXECUTIONS, ())}
-    known = {"runs": sorted(run.run_id for run in model.job.executions)}
-    yield from model.differ(raw.EXECUTIONS, {"runs": sorted(rows)}, known)
-    for run in model.job.executions:
-        row = rows.get(run.run_id, {})
-        expected = {"tag": model.book.tag, "type": run.kind, "started": _near(run.started)}
-        if run.closed is not None and row.get("closed") is not None:
-            expected |= {"status": run.status, "closed": _near(run.closed)}
-        yield from model.differ(raw.EXECUTIONS, row, expected if row else {})
-
-
-def _near(at: float | None) -> Between:
-    return Between(None, None) if at is None else Between(at - LAG, at + LAG)
 
 
 def _end(model: Model) -> Iterator[Finding]:

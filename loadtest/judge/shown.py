@@ -10,10 +10,10 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.executions import PROGRESS, Activity, Execution, Written, stage_of
 from loadtest.books.facts import mapping
-from loadtest.books.model import DEFAULT, ENDS, Books, StageBook
+from loadtest.books.model import DEFAULT, ENDS, RESET, START_AGAIN, Books, StageBook
 from loadtest.judge.clocks import FAR, SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, Subject, exactly
-from loadtest.judge.reference import ATTEMPT_FAILED, MOST_ATTEMPTS, Model, State, task_of
+from loadtest.judge.reference import ATTEMPT_FAILED, LAG, MOST_ATTEMPTS, Model, State, task_of
 from loadtest.times import instant, timestamp
 
 OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
@@ -39,6 +39,7 @@ def of_job(model: Model) -> Iterator[Finding]:
                 yield from model.differ(raw.STATES, record, expected, "record.")
                 yield from _versions(model, record)
         yield from _files(model)
+    yield from _runs(model)
     yield from _feed(model)
 
 
@@ -228,6 +229,26 @@ def _note(model: Model, note: str) -> str | Begins:
 
 def _instant(change: Written) -> Between:
     return Between(change.since - EXACT, change.at + EXACT)
+
+
+def _runs(model: Model) -> Iterator[Finding]:
+    """Expect the list of runs to show each run as its history has it; a run made by hand starts
+    later."""
+    if model.books.was_struck_by(model.job_id, RESET, START_AGAIN):
+        return
+    rows = {str(row.get("run_id")): row for row in model.job.rows.get(raw.EXECUTIONS, ())}
+    known = {"runs": sorted(run.run_id for run in model.job.executions)}
+    yield from model.differ(raw.EXECUTIONS, {"runs": sorted(rows)}, known)
+    for run in model.job.executions:
+        row = rows.get(run.run_id, {})
+        expected = {"tag": model.book.tag, "type": run.kind, "started": _near(run.started)}
+        if run.closed is not None and row.get("closed") is not None:
+            expected |= {"status": run.status, "closed": _near(run.closed)}
+        yield from model.differ(raw.EXECUTIONS, row, expected if row else {})
+
+
+def _near(at: float | None) -> Between:
+    return Between(None, None) if at is None else Between(at - LAG, at + LAG)
 
 
 def _files(model: Model) -> Iterator[Finding]:

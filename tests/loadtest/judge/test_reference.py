@@ -198,6 +198,24 @@ def test_version_may_be_seen_before_its_last_write(run: Synthetic) -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "accused"),
+    [("[TMPRL1101] Potential deadlock detected", set()), ("KeyError", {"history.tasks[].cause"})],
+)
+def test_task_that_failed_is_blamed_on_its_code_unless_its_worker_was_frozen(
+    run: Synthetic, message: str, accused: set[str]
+) -> None:
+    def fail(events: list[Row]) -> None:
+        kind = "WORKFLOW_TASK_FAILED"
+        body = {"cause": f"{kind}_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE"}
+        failed = body | {"failure": {"message": message}, "startedEventId": "3"}
+        event = {"eventTime": events[-1]["eventTime"], "eventType": f"EVENT_TYPE_{kind}"}
+        events.insert(-1, event | {"workflowTaskFailedEventAttributes": failed})
+
+    run.history(NAME, fail)
+    assert rules(run) == accused
+
+
+@pytest.mark.parametrize(
     ("change", "rule"),
     [(lambda at: at + 0.1, "history.orders[].at"), (lambda at: None, "history.permit")],
 )
