@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import stamina
 import structlog
@@ -174,21 +175,37 @@ async def watchdog(stall_seconds: float) -> None:
     """End the process when its event loop stands still for `stall_seconds`.
 
     Otherwise the SDK's threads would go on polling for a loop that never answers; the supervisor
-    restarts the process. Runs until it is cancelled.
+    restarts the process. Time in which a busy machine gives the loop no processor does not count,
+    because a new process would get none either. Runs until it is cancelled.
     """
-    stopped = threading.Event()
+    thread, stopped = threading.get_native_id(), threading.Event()
+
+    def clock() -> float:
+        return time.monotonic() - queued_seconds(thread)
 
     def watch() -> None:
         while not stopped.wait(TICK_SECONDS):
-            if time.monotonic() - ticked > stall_seconds:
+            if clock() - ticked > stall_seconds:
                 sys.stderr.write(f"event loop blocked for {stall_seconds:g} s, exiting\n")
                 os._exit(EX_TEMPFAIL)
 
-    ticked = time.monotonic()
+    ticked = clock()
     threading.Thread(target=watch, name="watchdog", daemon=True).start()
     try:
         while True:
-            ticked = time.monotonic()
+            ticked = clock()
             await asyncio.sleep(TICK_SECONDS)
     finally:
         stopped.set()
+
+
+def queued_seconds(thread: int) -> float:
+    """Return how long a thread was ready to run without a processor; 0 if the kernel does not say.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst.
+    """
+    try:
+        _, queued, _ = Path(f"/proc/self/task/{thread}/schedstat").read_text().split()
+    except FileNotFoundError:
+        return 0.0
+    return int(queued) / 1e9

@@ -1,13 +1,16 @@
 """A process that polls Temporal: alive without it, ready with it, and never hard to stop."""
 
 import asyncio
+import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from shared.health import reasons_of
+from shared.health import EX_TEMPFAIL, queued_seconds, reasons_of
 from shared.http.client import http_client
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import Running, free_port, running
@@ -26,6 +29,30 @@ async def body(client):
 
 run_worker("failing", body, PollingSettings(), port=0)
 """
+
+# A loop that a callback holds up until it has been looked at for long, and what it waits for then.
+HELD_UP = """
+import asyncio, threading, time
+from shared import health
+
+began, seen = time.monotonic(), threading.Event()
+
+def queued(thread):
+    waited = time.monotonic() - began
+    if {waits} and waited > 10 * STALL:
+        seen.set()
+    return waited if {waits} else 0.0
+
+async def main():
+    dog = asyncio.create_task(health.watchdog(STALL))
+    await asyncio.sleep(0)
+    seen.wait()
+
+health.TICK_SECONDS, STALL = 0.01, 0.1
+health.queued_seconds = queued
+asyncio.run(main())
+"""
+SPINNING = "while True: pass"
 
 
 def environment(data_dir: Path, address: str) -> dict[str, str]:
@@ -99,3 +126,27 @@ async def test_failing_body_ends_the_process_with_the_reason(temporal_address: s
     output, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     assert b"no luck today" in output
+
+
+@pytest.mark.parametrize(("waits", "status"), [(True, 0), (False, EX_TEMPFAIL)])
+async def test_loop_that_waits_for_a_processor_is_not_stalled(waits: bool, status: int) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HELD_UP.format(waits=waits)
+    )
+    assert await asyncio.wait_for(process.wait(), 60) == status
+
+
+async def test_processor_wait_is_read_from_the_kernel() -> None:
+    """Three have one processor between them: each waits for longer than it runs."""
+    before, thread = os.sched_getaffinity(0), threading.get_native_id()
+    os.sched_setaffinity(0, {min(before)})
+    others = [await asyncio.create_subprocess_exec(sys.executable, "-c", SPINNING) for _ in "ab"]
+    try:
+        queued, ran = queued_seconds(thread), time.thread_time()
+        while queued_seconds(thread) - queued < 1.2 * (time.thread_time() - ran) + 0.01:
+            pass
+    finally:
+        os.sched_setaffinity(0, before)
+        for other in others:
+            other.kill()
+            await other.wait()
