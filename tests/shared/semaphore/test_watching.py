@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
 
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
@@ -77,3 +79,27 @@ async def test_run_that_takes_no_more_signals_is_ended_unless_it_has_its_permit(
         reason = last.workflow_execution_terminated_event_attributes.reason
         assert reason == ("test" if had_permit else UNREACHABLE)
     assert ended == Ended(closed=Closed.TERMINATED, grace=None if had_permit else 0)
+
+
+@workflow.defn(sandboxed=False)
+class Renewed:
+    """One run that continues as new, and the next one, which stays."""
+
+    @workflow.run
+    async def run(self, again: bool) -> None:
+        if again:
+            workflow.continue_as_new(False)
+        await workflow.wait_condition(lambda: False)
+
+
+async def test_run_that_continues_as_new_has_ended(client: Client) -> None:
+    """A permit is of one run; the next one asks for its own."""
+    async with Worker(client, task_queue="renewed", workflows=[Renewed]):
+        handle = await client.start_workflow(
+            Renewed.run, True, id=uuid4().hex, task_queue="renewed"
+        )
+        run = RunRef(job_id=handle.id, run_id=str(handle.first_execution_run_id))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            ended = await watched(client, run)
+        await client.get_workflow_handle(run.job_id).terminate()
+    assert ended == Ended(closed=Closed.ORDERLY, grace=0)
