@@ -35,7 +35,7 @@ def unverified(why: str) -> Held:
 PLAN = Held(CHOSEN, "the plan")
 HISTORY, LEDGER = derived("Temporal's history"), derived("the vendor's ledger")
 IN_HISTORY = bounded("the events of Temporal's history")
-REPORTED = bounded("the reports of progress in Temporal's history")
+REPORTED = bounded("the reports of progress in Temporal's history, and the ledger's instants")
 PERMIT = derived("the permit in Temporal's history")
 ORDERED = derived("what Temporal's history ordered")
 ROWS, OUR_ID = derived("the ledger's own rows"), derived("our id, in the same row")
@@ -120,6 +120,7 @@ FIELDS: dict[str, Table] = {
             unverified("the books were read by then"): "ended_at",
             bounded("the ledgers: a vendor that shows one is a mock"): "mocks",
             derived("the records"): "namespace",
+            unverified("how soon the feed learns of a change"): "environment.store",
             ABOUT: "temporal_ui environment.* code.*",
             unverified("held against the vendors' fault trace, rule by rule"): "faults.*",
             derived("the samples of the slot"): "limit",
@@ -169,7 +170,7 @@ FIELDS: dict[str, Table] = {
     | _table(_TRANSITION, below="record.transitions[]."),
     raw.FRAMES: _table(
         {
-            bounded("the version's instant in Temporal's history, and the stage's end"): "at",
+            bounded("the version's instant in Temporal's history, and the run's own pace"): "at",
             derived("the ways there are"): "source",
             HISTORY: "job_id version",
             derived("that version of the record"): "status step percent",

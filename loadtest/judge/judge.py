@@ -33,6 +33,7 @@ from loadtest.judge.fates import (
 from loadtest.judge.intervals import TEMPORAL, VENDORS, Interval, Sweep, by_book, sweep, within
 from loadtest.judge.pace import Spread, Timing, breakdown, schedule, spread, timing
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
+from loadtest.judge.waits import of_run as of_waits
 from loadtest.times import duration, timestamp
 
 SHOWN, NAMED = 20, 200
@@ -232,8 +233,9 @@ def judge_books(books: Books) -> Judgement:
 
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Return every finding of all books."""
-    for of_run in (whole.of_run, slot.of_run, callbacks.of_run, chances.of_run, processes.of_run):
-        yield from of_run(books, known)
+    for book in (whole, slot, callbacks, chances, processes):
+        yield from book.of_run(books, known)
+    yield from of_waits(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
         yield from shown.of_stage(stage, books)
@@ -242,11 +244,10 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
             record, runs = job.record, {run.run_id for run in job.executions}
             # A job whose history chaos has deleted may have been started again since.
             gone = books.was_struck_by(job.job_id, DELETE) and record and record.run_id not in runs
-            if not runs or gone or "Temporal" in books.unread:
-                continue
-            model = reference.model_of(job, stage, books, known)
-            for book in (reference, shown, ledgers, callbacks):
-                yield from book.of_job(model)
+            if runs and not gone and "Temporal" not in books.unread:
+                model = reference.model_of(job, stage, books, known)
+                for of_job in (reference.of_job, shown.of_job, ledgers.of_job, callbacks.of_job):
+                    yield from of_job(model)
 
 
 def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from loadtest.collect.collector import Collector, probe
 from loadtest.run.plan import Plan
 from loadtest.run.progress import Display
 from loadtest.run.stage import AWAY_SECONDS, SAMPLE_SECONDS, Stage, background
+from loadtest.settings import Settings
 from loadtest.wire.http import Unreachable
 from loadtest.wire.processes import Processes, addresses
 from loadtest.wire.stack import Stack
@@ -94,7 +95,7 @@ class Run:
             "mocks": [each.name for each in stack.vendors],
             "temporal_ui": stack.settings.temporal_ui_url,
             "namespace": stack.temporal.namespace,
-            "environment": environment(await stack.temporal.server_version()),
+            "environment": environment(await stack.temporal.server_version(), stack.settings),
             "code": await self._code(),
             "faults": await self._read(Vendor.faults),
             "limit": await self._limit(stop),
@@ -143,8 +144,8 @@ def stages_of(pipeline: Definition) -> list[dict[str, Any]]:
     ]
 
 
-def environment(server_version: str) -> dict[str, Any]:
-    """Return what is known of this machine and of the versions in play."""
+def environment(server_version: str, settings: Settings) -> dict[str, Any]:
+    """Return what is known of this machine, of the versions in play, and of the store."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "server": server_version,
@@ -154,6 +155,7 @@ def environment(server_version: str) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory / 2**30, 1),
         "load_before": round(os.getloadavg()[0], 2),
+        "store": "bucket" if settings.store_dir is None else "folder",
         # The commit, as the stack script says, because a container has no git.
         "code": os.environ.get("GIT_COMMIT", "unknown"),
     }

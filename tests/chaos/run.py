@@ -214,7 +214,9 @@ class _Run:
                 "limit": (await reached.api.slots()).get("limit"),
                 "temporal_ui": "",
                 "namespace": self._site.client.namespace,
-                "environment": environment(await reached.temporal.server_version()),
+                "environment": environment(
+                    await reached.temporal.server_version(), reached.settings
+                ),
                 "faults": {each.name: await each.faults() for each in reached.vendors},
                 "why": "done",
                 "unread": problems,

@@ -25,6 +25,7 @@ from loadtest.judge.tried import Claim, Tried
 from loadtest.report.write import jobs_csv, results, sections, write_report
 from loadtest.run.plan import Options, Plan
 from loadtest.run.run import environment
+from loadtest.settings import Settings
 from tests.docs.pages import section, spans, tables
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
@@ -149,7 +150,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     run = unpack("everything-at-once", tmp_path_factory.mktemp("results") / "run")
     # What runs note since this one was recorded.
     code: dict[str, dict[str, str]] = {"services": {}, "checkout": {}}
-    run.write(raw.RUN, run.read(raw.RUN) | {"code": code})
+    noted = run.read(raw.RUN)
+    noted["environment"]["store"] = "folder"
+    run.write(raw.RUN, noted | {"code": code})
     judgement = judge(run)
     return {"results": results(judgement), "jobs": jobs_csv(judgement)}
 
@@ -172,7 +175,7 @@ def test_run_writes_plan_and_machine_as_documented() -> None:
     where = {path.rpartition(".")[2] for path in told if "run.environment." in path}
 
     assert plan == set(Plan.model_fields)
-    assert where == set(environment("1"))
+    assert where == set(environment("1", Settings()))
 
 
 def test_each_column_of_the_table_is_documented(written: dict[str, str]) -> None:

@@ -52,6 +52,27 @@ MUTANTS = (
         jobs=("stranger",),
     ),
     Mutant(
+        name="silent-until-its-end",
+        breaks="list and feed show nothing of the third job until it has ended",
+        old="    def put(self, job: Job) -> None:\n",
+        new="    def put(self, job: Job) -> None:\n"
+        '        if job.prompt.endswith("#3") and not job.status.ended:\n'
+        "            return\n",
+        scene=SCENES["five"],
+        rule="waits.silent",
+        jobs=("#3",),
+    ),
+    Mutant(
+        name="callback-signalled-late",
+        breaks="each end that is called is signalled 2 s later",
+        old="                    call = handle.signal(signal, done, rpc_timeout=limit)\n",
+        new="                    await asyncio.sleep(2)\n"
+        "                    call = handle.signal(signal, done, rpc_timeout=limit)\n",
+        scene=SCENES["five"],
+        rule="waits.callback",
+        jobs=("#3",),
+    ),
+    Mutant(
         name="frames-left-out",
         breaks="the feed leaves out the third version of each record",
         old="            self.put(job)\n        return self.get(record.job_id)",

@@ -24,6 +24,16 @@ MUTANTS = (
         jobs=("#2",),
     ),
     Mutant(
+        name="slot-idles",
+        breaks="the semaphore learns of each close 0.8 s late",
+        old="        await handle.result(follow_runs=False)\n",
+        new="        await handle.result(follow_runs=False)\n"
+        '        await __import__("asyncio").sleep(0.8)\n',
+        scene=SCENES["five"],
+        rule="waits.permit",
+        jobs=("#3",),
+    ),
+    Mutant(
         name="newest-first",
         breaks="the place goes to the request that came last",
         old="self.waiting[self._turns[0][1]]",

@@ -211,6 +211,8 @@ APART = "1"
 SCENES: dict[str, Scene] = {
     "plain": PLAIN,
     "quick": Scene(speed=2000),
+    "five": Scene(jobs=5, settings={"VIDEO_POLL_SECONDS": "5"}),
+    "five at leisure": Scene(jobs=5, speed=20),
     "slow": Scene(jobs=2, speed=30),
     # The second job waits for longer than a semaphore may take to turn over.
     "very slow": Scene(jobs=2, speed=6, stall=40),

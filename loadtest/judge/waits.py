@@ -1,0 +1,349 @@
+"""Hold what the product waits against the run's own pace: each wait by its median over the jobs.
+
+A wait leads from an instant of one witness to an instant of another one. Only jobs that nothing
+disturbed count, and nothing is held where they are few: a slow machine slows the pace, too.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from math import inf
+from statistics import median
+from typing import NamedTuple
+
+from loadtest.books import raw
+from loadtest.books.executions import GRANTED, PROGRESS, Execution, order_in
+from loadtest.books.facts import Generation, mapping
+from loadtest.books.model import PROCESSES, Books, JobFacts, StageBook, Step
+from loadtest.judge.clocks import SERVER, Clocks
+from loadtest.judge.compare import Finding, Subject
+from loadtest.judge.reference import BEGINS
+from loadtest.judge.shown import FEW
+from loadtest.times import duration, instant, timestamp
+
+LEAST = 3
+"""Jobs that a median is taken of, at least."""
+NAMED = 5
+"""Jobs that a finding names: those that waited longest."""
+HARMLESS = ("callback", "start.slow")
+"""Faults that disturb no wait but that for the end, which a poll notices then."""
+POLL_SHARE = 0.1
+"""A generation that is only polled is asked for at the latest after this share of its time."""
+FRAMES = 3
+"""Submissions, one behind the other, that take as long as a frame may: the same API answers."""
+UNSEEN = 0.1
+"""Seconds that a version must last at least so that the feed shows it before the next one."""
+POINTS = 5
+"""Percent that a report may be off, beside what the generation makes on the report's way."""
+
+
+class Bound(NamedTuple):
+    """A wait in words, and its bound: seconds, and plain hops of the run."""
+
+    words: str
+    seconds: float
+    hops: float
+
+
+STEP, FILE = (0.3, 12.0), (1.0, 30.0)
+"""What the product does at once, and what moves files."""
+BOUNDS = {
+    "permit": Bound("from a free slot to its permit", *STEP),
+    "order": Bound("from its permit to the order", *STEP),
+    "acceptance": Bound("from the order to the vendor's acceptance", *STEP),
+    "stage": Bound("from a generation's end to the next stage's order", *FILE),
+    "callback": Bound("from a callback's sending to its signal", *STEP),
+    "end": Bound("from the last generation's end to the close of its run", *FILE),
+    "close": Bound("from its last version to the close of its run", *STEP),
+    "feed": Bound("from a version to the frame that shows it", 1.0, 12.0),
+}
+
+
+class Wait(NamedTuple):
+    """A wait of a job, less what it may last for other reasons; `of` tells several apart."""
+
+    kind: str
+    of: str
+    job: JobFacts
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The plain hop of the run, and the time in which the API answers a submission, in seconds."""
+
+    hop: float
+    answer: float
+
+    def bound(self, kind: str) -> float:
+        """Return the most seconds that the median of a wait may have."""
+        _, seconds, hops = BOUNDS[kind]
+        return seconds + hops * self.hop + (FRAMES * self.answer if kind == "feed" else 0.0)
+
+
+def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
+    """Find waits far beyond the run's pace, versions and jobs that the feed held back, and reports
+    of a percent that is not the generation's."""
+    calm = [job for job in books.jobs if _is_calm(job, books)]
+    pace = None if books.struck else _pace(books)
+    if pace is None or len(calm) < LEAST:
+        return
+    waits = chain(
+        _permits(books, calm), *(_of_job(job, books, clocks) for job in calm), _frames(books, calm)
+    )
+    found = defaultdict[tuple[str, str], dict[str, list[Wait]]](lambda: defaultdict(list))
+    for wait in waits:
+        found[wait.kind, wait.of][wait.job.job_id].append(wait)
+    for (kind, _), jobs in found.items():
+        # One value of each job, so that no job counts twice.
+        values = {name: median(each.seconds for each in own) for name, own in jobs.items()}
+        usual, bound = median(values.values()), pace.bound(kind)
+        if len(values) < LEAST or usual <= bound:
+            continue
+        for name in sorted(values, key=values.__getitem__, reverse=True)[:NAMED]:
+            text = (
+                f"it took {duration(values[name])} {BOUNDS[kind].words}: the median of "
+                f"{len(values)} jobs is {duration(usual)}, and at most {duration(bound)} fits a "
+                f"run whose plain hop takes {duration(pace.hop)}"
+            )
+            subject = Subject(name, jobs[name][0].job.stage)
+            yield subject.found(f"waits.{kind}", text, duration(bound), duration(values[name]))
+    yield from _held_back(books, calm)
+    yield from _silent(books)
+    yield from _percents(books, calm, clocks, pace)
+
+
+def _pace(books: Books) -> Pace | None:
+    """Return the run's pace; with gates no activity follows another one, and the way of an activity
+    to its worker is half a hop."""
+    runs = [run for job in books.jobs for run in job.executions]
+    hops = [hop for run in runs for hop in run.hops]
+    tries = [each for run in runs for each in run.activities if each.attempt == 1]
+    ways = [2 * (each.started - each.scheduled) for each in tries if each.started is not None]
+    answers = [each.answered - each.sent for job in books.jobs for each in job.submissions]
+    if not ways or not answers:
+        return None
+    return Pace(max(median(hops or ways), median(ways)), median(answers))
+
+
+def _is_calm(job: JobFacts, books: Books) -> bool:
+    """Whether nothing disturbed the job: it succeeded with one try of everything and no fault, and
+    no process restarted meanwhile."""
+    [*runs] = job.executions
+    if len(runs) != 1 or job.status != "succeeded" or runs[0].status != "COMPLETED":
+        return False
+    [run] = runs
+    if run.discarded or run.untaken or any(each.attempt > 1 for each in run.activities):
+        return False
+    faults = all(f"{each.where}.{each.do}".startswith(HARMLESS) for each in job.faults)
+    restarts = chain.from_iterable(map(books.restarts, books.processes))
+    whole = not any((run.started or 0.0) <= at <= (run.closed or inf) for at in restarts)
+    names = [each.name for each in books.pipeline]
+    return faults and whole and [each.step for each in run.orders] == names
+
+
+def _permits(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
+    """Return how long the slot was free for each job that had asked for it. Who else holds it is
+    not known, so nothing is if somebody does."""
+    known = {job.job_id for job in books.jobs}
+    if not books.limit or any(
+        not known.issuperset(sample.holders) for stage in books.stages for sample in stage.samples
+    ):
+        return
+    granted, quiet = books.granted(), {job.job_id for job in calm}
+    events = [(run.granted or 0.0, 1, job, run) for job, run in granted]
+    events += [(run.closed, 0, job, run) for job, run in granted if run.closed is not None]
+    # The slot that fell free first is granted first; at the beginning, all are free.
+    free = deque([(-inf, "")] * min(books.limit, len(granted)))
+    for at, is_grant, job, run in sorted(events, key=lambda each: each[:2]):
+        if not is_grant:
+            free.append((at, job.job_id))
+        elif free and run.heard is not None:
+            since, freed_by = free.popleft()
+            if {job.job_id, freed_by or job.job_id} <= quiet:
+                yield Wait("permit", "", job, at - max(run.heard, since))
+
+
+def _of_job(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
+    """Return what a job waited from its permit to its close, and its callbacks until they were
+    signalled."""
+    [run] = job.executions
+    permits = [signal.at for signal in run.signals if signal.name.startswith(GRANTED)]
+    before: tuple[Step, Generation] | None = None
+    for stage in books.pipeline:
+        made = [each for each in job.of(stage.name) if None not in (each.accepted, each.finished)]
+        order = next(each for each in run.orders if each.step == stage.name)
+        # A gate's permit comes between.
+        permit = max((at for at in permits if at <= order.at), default=order.at)
+        if stage is books.pipeline[0]:
+            yield Wait("order", stage.name, job, order.at - permit)
+        elif before is not None:
+            since = max((before[1].finished or 0.0) + _noticed(*before, job, run), permit)
+            slack = clocks.between(SERVER, before[1].step)
+            yield Wait("stage", stage.name, job, order.at - since - slack)
+        before = (stage, made[0]) if len(made) == 1 else None
+        if before is not None:
+            slack = clocks.between(made[0].step, SERVER)
+            yield Wait("acceptance", stage.name, job, (made[0].accepted or 0.0) - order.at - slack)
+    if run.closed is None:
+        return
+    if before is not None and run.versions:
+        since = (before[1].finished or 0.0) + _noticed(*before, job, run)
+        yield Wait("end", "", job, run.closed - since - clocks.between(SERVER, before[1].step))
+    if run.versions:
+        yield Wait("close", "", job, run.closed - max(run.versions).at)
+    if not job.has_fault("callback"):
+        yield from _signalled(job, run, clocks)
+
+
+def _noticed(stage: Step, made: Generation, job: JobFacts, run: Execution) -> float:
+    """Return the seconds after which a generation's end is noticed without a callback."""
+    orders = (order_in(each.body) for each in run.activities)
+    limits = mapping(next((o.get("limits") for o in orders if o.get("stage") == stage.name), None))
+    if made.seconds > float(limits.get("deadline") or inf):
+        # A late one is polled less often.
+        return inf
+    if not stage.called_back:
+        return POLL_SHARE * made.seconds
+    called = {str(signal.body.get("task_id")) for signal in run.called_back}
+    if made.vendor_id in called and not job.has_fault("callback"):
+        return 0.0
+    return float(limits.get("poll") or inf)
+
+
+def _signalled(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:
+    """Return how long each callback that was sent once took to its signal."""
+    signals = defaultdict[tuple[str, str], list[float]](list)
+    for signal in run.called_back:
+        key = str(signal.body.get("task_id")), str(signal.body.get("task_status"))
+        signals[key].append(signal.at)
+    for made in job.generations:
+        sent = Counter(each.status for each in made.callbacks)
+        for each in made.callbacks:
+            at = signals[made.vendor_id, each.status]
+            if (len(at), sent[each.status]) == (1, 1) and each.sent is not None:
+                waited = at[0] - each.sent - clocks.between(SERVER, made.step)
+                yield Wait("callback", each.status, job, waited)
+
+
+def _fed(books: Books) -> list[StageBook]:
+    """Return the stages whose feed was never cut and lags behind for no listener; of records in a
+    bucket it learns by polling."""
+    if mapping(books.run.get("environment")).get("store", "folder") != "folder":
+        return []
+    return [each for each in books.stages if each.feeds == 1 and len(each.jobs) <= FEW]
+
+
+def _shown(job: JobFacts) -> dict[int, float]:
+    """Return when each version of a job was shown first."""
+    first: dict[int, float] = {}
+    for row in job.rows.get(raw.FRAMES, ()):
+        if (at := instant(row.get("at"))) is not None and isinstance(row.get("version"), int):
+            first.setdefault(row["version"], at)
+    return first
+
+
+def _frames(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
+    """Return how long each version that was shown had waited for its frame."""
+    numbers = {stage.number for stage in _fed(books)}
+    for job in (job for job in calm if job.stage in numbers):
+        shown = _shown(job)
+        for change in job.changes:
+            if change.at is not None and change.version in shown:
+                yield Wait("feed", "", job, shown[change.version] - change.at)
+
+
+def _held_back(books: Books, calm: list[JobFacts]) -> Iterator[Finding]:
+    """Expect a version that begins an attempt before the next version is written, as far as it
+    lasts longer than the other versions waited for their frames."""
+    numbers = {stage.number for stage in _fed(books)}
+    lags, lasted = list[float](), list[tuple[JobFacts, int, float, bool]]()
+    for job in (job for job in calm if job.stage in numbers):
+        shown, begins = _shown(job), _begins(job.executions[0])
+        for change, after in pairwise(job.changes):
+            if change.at is None or after.at is None or change.version not in shown:
+                continue
+            if change.version in begins:
+                unseen = shown[change.version] >= after.at
+                lasted.append((job, change.version, after.at - change.at, unseen))
+            else:
+                lags.append(shown[change.version] - change.at)
+    least = UNSEEN + FRAMES * median(lags) if lags else inf
+    due = [each for each in lasted if each[2] > least]
+    late = {each[0].job_id: each for each in due if each[3]}
+    if len(late) >= LEAST and 2 * sum(each[3] for each in due) > len(due):
+        for job, version, seconds, _ in sorted(late.values(), key=lambda each: -each[2])[:NAMED]:
+            text = (
+                f"its version {version}, which begins an attempt, was shown only once the next one "
+                f"was written, {duration(seconds)} later, as in {len(late)} jobs; of other "
+                f"versions the median was shown after {duration(median(lags))}"
+            )
+            yield Subject(job.job_id, job.stage).found("waits.feed", text)
+
+
+def _begins(run: Execution) -> set[int]:
+    return {each.version for each in run.versions if BEGINS.fullmatch(each.note)}
+
+
+def _silent(books: Books) -> Iterator[Finding]:
+    """Expect a frame of each job before its end, if the job lasts longer than every other one of
+    its stage waited for its first frame, and the feed showed those meanwhile."""
+    for stage in _fed(books):
+        firsts: dict[str, tuple[float, float, JobFacts, float]] = {}
+        for job in stage.jobs.values():
+            created, ended = job.api[0].created if job.api else None, job.finished
+            if (shown := _shown(job)) and created is not None and ended is not None:
+                at = min(shown.values())
+                firsts[job.job_id] = at, at - created, job, ended
+        silent = [each for each in firsts.values() if each[0] >= each[3]]
+        waited = [first for at, first, _, ended in firsts.values() if at < ended]
+        if len(waited) < LEAST or len(silent) >= len(waited):
+            continue
+        longest = max(waited)
+        for at, first, job, _ in silent:
+            others = (other for other in stage.jobs.values() if other is not job)
+            times = (time for other in others for time in _shown(other).values())
+            seen = sum(at - first + longest < time < at for time in times)
+            if first > FRAMES * longest + UNSEEN and seen >= LEAST:
+                text = (
+                    f"the feed showed nothing of it until {timestamp(at)}, after its end, and "
+                    f"{seen} frames of other jobs meanwhile"
+                )
+                yield Subject(job.job_id, stage.number).found("waits.silent", text)
+
+
+def _percents(books: Books, calm: list[JobFacts], clocks: Clocks, pace: Pace) -> Iterator[Finding]:
+    """Expect each reported percent to be the share of the generation's time that was over, as the
+    mocks count it; a vendor's own interface counts the steps of its graph."""
+    found: dict[str, tuple[JobFacts, float, float, int, float]] = {}
+    for job in calm:
+        made = {g.external_id: g for g in job.generations if _counts_time(g, job, books)}
+        for signal in job.executions[0].signalled(PROGRESS):
+            row, said = made.get(signal.body.get("external_id")), signal.body.get("percent")
+            if row is None or row.started is None or row.finished is None:
+                continue
+            if not isinstance(said, int) or signal.body.get("waiting") or signal.at > row.finished:
+                continue
+            took = max(row.finished - row.started, 1e-3)
+            true = 100 * (signal.at - row.started) / took
+            way = pace.bound("callback") + clocks.between(SERVER, row.step)
+            most = POINTS + 100 * way / took
+            found[job.job_id] = job, abs(said - true), most, said, true
+    beyond = [each for each in found.values() if each[1] > each[2]]
+    if len(beyond) < LEAST or 2 * len(beyond) <= len(found):
+        return
+    for job, off, most, said, true in sorted(beyond, key=lambda each: -each[1])[:NAMED]:
+        text = (
+            f"a report said {said} % where its generation was at {true:.0f} % by the ledger: "
+            f"{off:.0f} points off, at most {most:.0f} are the report's way; so in {len(beyond)} "
+            f"of {len(found)} jobs"
+        )
+        yield Subject(job.job_id, job.stage).found("waits.percent", text, f"{true:.0f}", said)
+
+
+def _counts_time(made: Generation, job: JobFacts, books: Books) -> bool:
+    prompt = job.submission.prompt if job.submission else None
+    return (
+        made.good and books.shows(made.wanted) and made.step in PROCESSES and made.prompt == prompt
+    )
