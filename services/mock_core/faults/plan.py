@@ -22,7 +22,7 @@ _TEXTS = ("prompt", "style", "id", "external_id")
 
 class ArmedRule:
     def __init__(self, rule: Rule, *, name: str, seed: int, clock: Clock) -> None:
-        self.rule, self.name = rule, name
+        self.rule, self.name, self.seed = rule, name, seed
         self.fault = rule.fault()
         self._share, self._hit, self._time = (
             SeededRandom(seed, name, purpose) for purpose in ("share", "hit", "time")
@@ -202,6 +202,7 @@ class FaultPlan:
             {
                 **rule.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True),
                 "name": rule.name,
+                "seed": rule.seed,
                 "fired": rule.fired,
                 "spent": rule.spent,
                 "applies": rule in self._fitting,

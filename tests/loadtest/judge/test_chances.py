@@ -7,6 +7,7 @@ import pytest
 from loadtest.books.model import Rule
 from loadtest.judge.chances import decides
 from services.mock_core.faults.kinds import Where
+from services.mock_core.faults.rules import read_plan
 from tests.services.mock_core.makers import make_generation, make_job, make_plan
 
 JOBS, EVENTS = 20, 4
@@ -26,13 +27,16 @@ JOBS, EVENTS = 20, 4
 )
 def test_judge_decides_as_the_mock_did(rule: dict[str, Any]) -> None:
     where, plan = Where(rule["where"]), make_plan({"name": "r", **rule}, seed=7)
+    # A rule keeps the seed that it was armed with.
+    plan.add(read_plan({"name": "later", "where": "submit", "do": "reset"}).rules, 8)
     for number in range(JOBS):
         job = make_job(f"p{number}")
         for attempt in range(1, EVENTS + 1):
             plan.hits(where, make_generation(job, attempt=attempt, prompt=f"p{number}"))
-    traced = {(row["job_key"], row["event"]) for row in plan.trace()}
+    traced = {(r["job_key"], r["event"]) for r in plan.trace() if r["rule"] == "r"}
 
-    known = Rule("video", "r", "", True, rule.get("often", {}), rule | {"seed": 7})
+    [said, _] = plan.rows()
+    known = Rule("video", "r", "", True, rule.get("often", {}), said)
     keys = {make_job(f"p{number}").key for number in range(JOBS)}
     decided = {
         (key, event)
