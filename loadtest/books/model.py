@@ -242,17 +242,6 @@ class Books:
         return frozenset({"processing", "succeed"} if begins else {"succeed"})
 
     @cached_property
-    def quickest(self) -> dict[str, float]:
-        """The seconds of the quickest good generation of each vendor that no fault slowed."""
-        found: dict[str, float] = {}
-        for job in self.jobs:
-            for made in job.generations:
-                met = job.has_fault("start", "progress", external_id=made.external_id)
-                if made.good and not met:
-                    found[made.step] = min(made.seconds, found.get(made.step, made.seconds))
-        return found
-
-    @cached_property
     def rules(self) -> list[Rule]:
         """The fault rules that were armed as the run began."""
         found = []

@@ -208,7 +208,7 @@ FIELDS: dict[str, Table] = {
             bounded("the run, and what it met of its generation"): "at",
             derived("the rules that were armed, and what their seed decides"): "rule",
             derived("the effects of that rule"): "where do",
-            unverified("how long or how much a fault was, which excuses nothing"): "with.*",
+            derived("the rule that was armed"): "with.*",
             unverified("the callback's status that met the rule"): "status",
             derived("the ledger's rows of the job"): "job_key",
             OUR_ID: "attempt",

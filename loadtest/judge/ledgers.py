@@ -29,8 +29,6 @@ OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stand
 """Codes of an attempt that did not wait for what its vendor calls it."""
 AT_ONCE = 0.25
 """Seconds in which a mock decides what becomes of a callback once the task has changed."""
-SLOWED = 0.75
-"""The share of its factor by which a slowed generation is longer than the quickest, at least."""
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
 """Faults that make a generation worthless which its vendor calls good."""
 
@@ -344,11 +342,11 @@ def _counts(model: Model) -> Iterator[Finding]:
 
 def _faults(model: Model) -> Iterator[Finding]:
     """Expect each row of the fault trace of an armed rule, and of a generation of the job."""
-    run, books = model.books.run, model.books
+    run = model.books.run
     for row in model.job.rows.get(raw.FAULTS, ()):
         service, place = str(row.get("service")), f"{row.get('where')}.{row.get('do')}"
-        armed = {each.name: each.place for each in model.books.rules if each.service == service}
-        effect = armed.get(str(row.get("rule")))
+        armed = {each.name: each for each in model.books.rules if each.service == service}
+        rule = armed.get(str(row.get("rule")))
         named = [g for g in model.job.generations if g.external_id == row.get("external_id")]
         over = row.get("where") == "result" or row.get("status") in ENDS
         called, begin = row.get("where") == "callback", row.get("where") != "submit"
@@ -363,10 +361,15 @@ def _faults(model: Model) -> Iterator[Finding]:
             ),
         }
         expected |= _key(model, service, row)
-        if effect is None:
+        if rule is None:
             expected["rule"] = OneOf(tuple(sorted(armed)))
-        elif place != effect:
-            expected["do"] = OneOf((effect,))
+        elif place != rule.place:
+            expected["do"] = OneOf((rule.place,))
+        else:
+            # A length of time is a text, and may be drawn.
+            for name, fixed in mapping(rule.body.get("with")).items():
+                if isinstance(mapping(row.get("with")).get(name), int | float):
+                    expected[f"with.{name}"] = fixed
         if prompts := _prompts(model, "image"):
             expected["prompt"] = OneOf(prompts)
         if place == "start.fail" and not named and not model.books.was_killed(service):
@@ -376,8 +379,3 @@ def _faults(model: Model) -> Iterator[Finding]:
             failed = {str(g.external_id) for g in model.job.generations if not g.good}
             expected["external_id"] = OneOf(tuple(sorted(failed)))
         yield from model.differ(raw.FAULTS, row, expected)
-        factor = mapping(row.get("with")).get("factor")
-        if place == "start.slow" and isinstance(factor, int | float):
-            least = {"seconds": Number(SLOWED * factor * books.quickest.get(service, 0.0), None)}
-            for made in (made for made in named if made.good):
-                yield from model.differ(raw.ledger(service), made.row, least)
