@@ -146,8 +146,11 @@ def _sources(graph: Graph, node_id: str) -> Iterator[str]:
 
 
 def text_of(graph: Graph, order: list[str]) -> str:
-    """Return the text that stands for the prompt: every encoded text, else the file prefix."""
-    inputs = [graph[node_id].get("inputs", {}) for node_id in order]
+    """Return the text that stands for the prompt: every encoded text that is not a `negative` one,
+    else the file prefix."""
+    links = [graph[node_id].get("inputs", {}).get("negative") for node_id in order]
+    negative = [link[0] for link in links if isinstance(link, list) and link]
+    inputs = [graph[node_id].get("inputs", {}) for node_id in order if node_id not in negative]
     for names in (_TEXTS, ("filename_prefix",)):
         found = [it[name] for it in inputs for name in names if isinstance(it.get(name), str)]
         if any(found):

@@ -336,6 +336,9 @@ async def test_rules_meet_the_native_routes_and_match_the_text_of_a_graph(
     for text, word in (("一只猫", "error"), ("a dog", "success")):
         entry = await entry_of(image_mock, sampler_graph(text))
         assert entry["status"]["status_str"] == word
+    prompts = [row["prompt"] for row in await image_mock.json("/admin/ledger")]
+    # Without the negative one.
+    assert prompts[-2:] == ["一只猫", "a dog"]
 
 
 async def test_success_is_sent_before_the_history_is_written(image_mock: Service) -> None:
