@@ -43,6 +43,8 @@ METRICS = {
     "events_per_job_median": "history events per job, median",
     "events_per_job_max": "history events per job, most",
 }
+# At most 1, or 100%.
+SHARES = {"success_rate", "efficiency"}
 SYMBOLS = {"limit": "the slot limit", "expected": "min(jobs, limit)", "jobs": "jobs of the stage"}
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -107,6 +109,8 @@ def parse(text: str) -> Threshold:
         limit = math.inf
     if limit > LARGEST:
         raise ValueError(f"'{text}': '{number}' is no number")
+    if metric in SHARES and limit > 1:
+        raise ValueError(f"'{text}': {metric} is at most 1, or 100%")
     return Threshold(metric, op, limit)
 
 

@@ -29,6 +29,7 @@ def test_threshold_is_parsed(text: str, threshold: Threshold) -> None:
         ("p95<soon", "neither a number"),
         ("p95<1.2.3", "is no number"),
         ("p95<3 parsecs", "write for example"),
+        ("success_rate>=99", "at most 1, or 100%"),
     ],
 )
 def test_mistake_is_explained(text: str, word: str) -> None:
