@@ -34,6 +34,8 @@ from loadtest.judge.processes import at_work
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, GONE)
 TIMEOUT = "timeout"
+# Faults after which a result is not whole; a redirected or late one is.
+DAMAGE = ("reset", "truncate", "empty", "corrupt")
 REAL = 5.0
 """Seconds that the median generation of a real vendor takes at least."""
 API = "api"
@@ -321,7 +323,8 @@ def _whole(judgement: Judgement) -> Assessed:
     jobs = judgement.books.jobs
     stored = [stored for job in jobs if job.ended for stored in job.files.values()]
     bad = sum(each.problem is not None for each in stored)
-    harmed = sum(fault.where == "result" for job in jobs for fault in job.faults)
+    faults = [fault for job in jobs for fault in job.faults]
+    harmed = sum(fault.where == "result" and fault.do in DAMAGE for fault in faults)
     text = f"{len(stored)} files read, {harmed} result(s) came damaged before"
     if bad:
         return BROKEN, f"{text}, {bad} of the stored files are not whole"

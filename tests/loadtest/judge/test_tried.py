@@ -199,3 +199,10 @@ def test_disturbed_submit_could_have_been_paid_twice(honest: Synthetic) -> None:
     hit(honest, "submit", "lose-reply", "r1")
 
     assert states(honest)[PAID] == SHOWN
+
+
+def test_redirected_result_is_no_damaged_one(tmp_path: Path) -> None:
+    judgement = judge(unpack("redirected-results", tmp_path / "run"))
+
+    why = {claim.text: claim.why for claim in claims(judgement)}[WHOLE]
+    assert why == "6 files read, 0 result(s) came damaged before"
