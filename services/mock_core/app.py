@@ -33,11 +33,13 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _health = APIRouter(tags=["health"])
 
 
+@_health.head("/healthz", include_in_schema=False)
 @_health.get("/healthz")
 async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@_health.head("/readyz", include_in_schema=False)
 @_health.get("/readyz")
 async def readyz(response: Response) -> dict[str, str]:
     """A mock has no dependencies, so it is ready as soon as it answers."""

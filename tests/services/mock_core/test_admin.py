@@ -94,6 +94,8 @@ async def test_health_and_metrics(video_mock: Service) -> None:
     await video_mock.post("/video/submit", {"image_url": "http://x/y"})
     for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
         assert (await video_mock.http.get(path)).status_code == 200
+    for path in ("/healthz", "/readyz"):
+        assert (await video_mock.http.head(path)).status_code == 200
     metrics = (await video_mock.http.get("/metrics")).text
     assert 'mock_faults_total{do="refuse",where="submit"} 1.0' in metrics
     assert 'mock_requests_total{method="POST",status="500"} 1.0' in metrics
