@@ -114,7 +114,7 @@ def _judged(check: str, mistakes: list[str], *, good: str, doubts: Sequence[str]
 def missing_choices(plan: Plan, kinds: Kinds) -> Iterator[str]:
     """Find values, such as names of models, that are not in the server's lists."""
     for node in _upstream(plan):
-        for name, entry in _inputs(kinds, node, "required", "optional"):
+        for name, entry in _inputs(kinds, node):
             choices, value = _choices(entry), node.value(name)
             if choices is None or name not in node.inputs or node.link(name) is not None:
                 continue
@@ -129,7 +129,7 @@ def misfit_bindings(plan: Plan, kinds: Kinds) -> Iterator[str]:
         for target in targets:
             node = plan.graph.get(target.node)
             if node is not None and kinds.get(node.kind) is not None:
-                entry = dict(_inputs(kinds, node, "required", "optional")).get(target.name)
+                entry = dict(_inputs(kinds, node)).get(target.name)
                 if reason := _misfit(entry, target, role=role, value=most.get(role)):
                     yield reason
 
@@ -170,10 +170,10 @@ def _upstream(plan: Plan) -> Iterator[Node]:
         yield node
 
 
-def _inputs(kinds: Kinds, node: Node, *groups: str) -> Iterator[tuple[str, object]]:
+def _inputs(kinds: Kinds, node: Node) -> Iterator[tuple[str, object]]:
     """Return name and description of each input of a node type; none for an unknown type."""
     described = (kinds.get(node.kind) or {}).get("input")
-    for group in groups:
+    for group in ("required", "optional"):
         found = described.get(group) if isinstance(described, dict) else None
         yield from found.items() if isinstance(found, dict) else ()
 
