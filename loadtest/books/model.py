@@ -18,6 +18,7 @@ from loadtest.books.facts import (
     Submission,
     Transition,
     mapping,
+    read,
 )
 from loadtest.books.seal import Seal
 
@@ -143,6 +144,13 @@ class StageBook:
     def accepted(self) -> int:
         """Submissions that the API took; the same job given twice counts twice."""
         return sum(len(job.submissions) for job in self.jobs.values())
+
+    @property
+    def holders(self) -> set[str]:
+        """Whom the samples of the slot, and the views at the stage's edges, show as holders."""
+        edges = (mapping(self.row.get(name)) for name in ("slots_before", "slots_after"))
+        looks = [*self.samples, *(read(SlotSample, view | {"at": 0.0}) for view in edges)]
+        return {name for look in looks for name in look.holders}
 
 
 @dataclass

@@ -49,7 +49,8 @@ class Collector:
         for stage, tracker in stages:
             await self._read("API", self._jobs(stage, tracker))
         own = {job_id for _, tracker in stages for job_id in tracker.known}
-        await self._ledgers(own, since=since)
+        holders = {job_id for _, tracker in stages for job_id in tracker.holders}
+        await self._ledgers(own, holders, since=since)
         for _, tracker in stages:
             job_ids = sorted(tracker.known)
             runs: dict[str, list[str]] = {}
@@ -65,14 +66,15 @@ class Collector:
         except (Unreachable, OSError) as error:
             self.problems.append(f"{name}: {error}")
 
-    async def _ledgers(self, own: set[str], *, since: float) -> None:
+    async def _ledgers(self, own: set[str], holders: set[str], *, since: float) -> None:
         """Write each mock's ledger, statistics and verdict, once, at the end of a run.
 
         Rows that had ended before the run are left out. A later generation of no job in `own`
-        is somebody else's if the API knows its job; we ask.
+        is somebody else's if the API knows its job; we ask. So is a holder of the slot that is none
+        of `own`, whose generations a mock that was started again has forgotten.
         """
         books: dict[str, Any] = {}
-        foreign: set[str] = set()
+        foreign = holders - own
 
         async def read(vendor: Vendor) -> None:
             try:

@@ -20,6 +20,8 @@ class Tracker:
         self.counts: Counter[str] = Counter()
         self.open: set[str] = set()
         self.refused = 0
+        self.holders: set[str] = set()
+        """Jobs that were seen to hold the slot, others' among them."""
         self.last_change = time.monotonic()
         self._frames: list[dict[str, Any]] = []
         self._expected: set[str] = set()

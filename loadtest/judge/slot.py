@@ -217,7 +217,7 @@ def _sample(
     yield from named.differ(raw.SLOTS, sample.row, expected)
     for name in sample.holders:
         holder = Subject(name, stage.number)
-        if name not in known and name not in books.foreign_jobs:
+        if name not in known and not books.foreign_jobs.get(name, {}).get("known"):
             yield holder.found("slots.holders", f"held the slot at {at}, and no book knows it")
         elif name in known and not any(span.touched(*hold) for hold in holds.get(name, ())):
             why = "which was not its time" if name in holds else "and has no permit in any history"

@@ -252,8 +252,8 @@ def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
     prompts = {job.submission.prompt: job.job_id for job in books.jobs if job.submission}
     known = {job.job_id: job.stage for job in books.jobs}
     made = {str(row.job_id) for rows in books.ledgers.values() for row in rows}
-    for name in sorted(books.foreign_jobs.keys() - made):
-        text = "the API knows it as a job of others, and no vendor's ledger does"
+    for name in sorted(books.foreign_jobs.keys() - made.union(*(s.holders for s in books.stages))):
+        text = "the API was asked for it, and neither a vendor's ledger nor the slot shows it"
         yield Subject(name, run.stage).found("foreign.job_id", text)
     for row in books.foreign:
         nearest = str(row.external_id).split(".", 1)[0]

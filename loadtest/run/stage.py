@@ -123,10 +123,12 @@ class Stage:
         if slots.get("rebuilding"):
             return None
         holders = slots.get("holders") or []
+        job_ids = [holder.get("job_id") for holder in holders]
+        self.tracker.holders.update(job_ids)
         return {
             "limit": slots.get("limit"),
             "paused": slots.get("paused"),
-            "holders": [holder.get("job_id") for holder in holders],
+            "holders": job_ids,
             "draining": sum(bool(holder.get("draining")) for holder in holders),
             "waiting": slots.get("waiting_count"),
         }

@@ -39,6 +39,7 @@ from services.api.settings import ApiSettings
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from shared.jobs.genvideo import GENVIDEO
+from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import serving
 from tests.loadtest.synthetic import Synthetic
 from tests.workflow.pipeline import pipeline
@@ -315,6 +316,22 @@ async def test_interrupted_run_writes_a_partial_report(client: Client, tmp_path:
     assert not of_stalled.passed
     for run, said in ((stopped, "partial: interrupted"), (stalled, "still open")):
         assert said in (run.folder.path / "report.md").read_text("utf-8")
+
+
+async def test_holder_of_no_ledger_is_asked_for(client: Client, tmp_path: Path) -> None:
+    async with disturbed(client, tmp_path) as stack:
+        rule = {"name": "full", "where": "submit", "do": "refuse", "with": {"status": 503}}
+        async with Http(stack.settings.image_service_url) as image:
+            assert (await image.put("/admin/faults", json={"rules": [rule]})).is_success
+        async with Http(stack.settings.api_url) as api:
+            answer = await api.post("/jobs", json={"prompt": "before", "style": "ink"})
+            other = answer.json()["job_id"]
+            await eventually(lambda: api.read("/slots"), lambda view: view["holders"])
+        _, judgement, _ = await run_plan(stack, Options(stages="1", stall="1").plan())
+
+    assert judgement.books.stages[0].holders == {other}
+    assert judgement.books.foreign_jobs[other]["known"]
+    assert [found.job_id for found in judgement.findings if found.job_id == other] == []
 
 
 async def test_lost_stack_is_in_the_report(

@@ -13,7 +13,7 @@ from loadtest.books.prompts import style
 from loadtest.judge.judge import Judgement, Verdict, judge
 from loadtest.run.plan import Options
 from loadtest.times import instant
-from tests.loadtest.synthetic import T0, Row, Synthetic, job_id, named
+from tests.loadtest.synthetic import T0, Row, Synthetic, convicted, job_id, named
 
 IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
 Bend = Callable[[Synthetic], object]
@@ -283,6 +283,17 @@ def test_generation_of_another_job_is_an_orphan_or_counts_for_the_limit(
 
     assert named(judgement, "orphaned") == ["job-neighbour"] * (not known)
     assert judgement.stages[0].at_once["vendors"].most == 2
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_holder_whose_generations_a_mock_forgot_is_another_job(
+    honest: Synthetic, *, known: bool
+) -> None:
+    honest.edit(raw.STAGES, lambda rows: rows[0]["slots_before"].update(holders=["job-earlier"]))
+    honest.add(raw.FOREIGN, [{"job_id": "job-earlier", "known": known}])
+
+    assert convicted(honest, "slots.holders") == (set() if known else {"job-earlier"})
+    assert judge(honest.folder).passed == known
 
 
 def test_generations_left_by_another_job_end_with_that_job(honest: Synthetic) -> None:
