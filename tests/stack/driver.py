@@ -19,7 +19,9 @@ ENDED = {"succeeded", "degraded", "failed", "cancelled"}
 def own_settings(data: Path, *, mode: str, project: str) -> dict[str, str]:
     """Settings that share nothing with any other stack of this machine."""
     ports = {name: str(port) for name, port in ports_of_a_stack(workers=2).items()}
-    return ports | {
+    # By their defaults, which follow the ports, whatever another stack of this environment has.
+    addresses = dict.fromkeys(("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL"), "")
+    return ports | addresses | {
         "MODE": mode,
         "COMPOSE_PROJECT_NAME": project,
         "DATA_DIR": str(data / "data"),
