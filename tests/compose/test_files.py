@@ -85,6 +85,13 @@ def test_ports_are_on_loopback_except_for_two() -> None:
         assert port.startswith(opened.get(service, "127.0.0.1:")), port
 
 
+def test_images_are_made_of_files_that_exist() -> None:
+    text = (COMPOSE / "Dockerfile").read_text("utf-8")
+    copies = re.findall(r"^COPY (?:--chmod=\d+ )?(?!--from)(.+) \S+$", text, re.MULTILINE)
+    assert len(copies) > 10
+    assert not [path for copy in copies for path in copy.split() if not (ROOT / path).exists()]
+
+
 def test_packages_are_installed_by_hash_without_running_code() -> None:
     installs = re.findall(r"\bpip install (.*)", (COMPOSE / "Dockerfile").read_text("utf-8"))
     assert len(installs) == 4
