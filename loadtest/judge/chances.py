@@ -4,7 +4,7 @@ A mock decides before it knows what becomes of the job. So its trace has no faul
 not decide on, and lacks none of an event that other books know of.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from math import inf
 from typing import NamedTuple
@@ -64,7 +64,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         last = max(met.values(), default=0.0) if len(met) >= until.get("count", inf) else inf
         known = books.done and rule.applies and not (members & LIMITED or rule.body.get("fired"))
         where = rule.place.partition(".")[0]
-        for job, made, number, at in _events(rule, where, books, clocks) if known else ():
+        events = [*_events(rule, where, books, clocks), *_before(rule, where, books, met)]
+        for job, made, number, at in events if known else ():
             key = str(made.row.get("job_key"))
             due = at < last and (key, number) not in met
             if due and decides(rule, where, key, attempt=made.attempt, number=number):
@@ -98,6 +99,18 @@ def _events(rule: Rule, where: str, books: Books, clocks: Clocks) -> Iterator[Ev
         if where in ("poll", "result") and len(own) == 1 and own[0].vendor_id in stored:
             closed = stored[own[0].vendor_id] or inf
             yield Event(job, own[0], 1, closed + clocks.between(SERVER, rule.service))
+
+
+def _before(
+    rule: Rule, where: str, books: Books, met: Mapping[tuple[str, int], float]
+) -> Iterator[Event]:
+    """Return the status calls and fetches before the last one that a rule has met."""
+    for job in (job for job in books.jobs if job.ended and where in ("poll", "result")):
+        own = [each for each in job.generations if each.step == rule.service]
+        key = str(own[0].row.get("job_key")) if len(own) == 1 else None
+        last = max((number for name, number in met if name == key), default=0)
+        for number in range(2, last):
+            yield Event(job, own[0], number, met[str(key), last])
 
 
 def decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: int) -> bool:

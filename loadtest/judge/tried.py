@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -15,11 +16,12 @@ from loadtest.books.model import (
     RUNNER,
     SLOT,
     TEMPORAL,
+    Books,
     JobFacts,
     Witness,
 )
 from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
-from loadtest.judge.intervals import sweep
+from loadtest.judge.intervals import Interval, sweep
 from loadtest.judge.judge import (
     CALLBACK_LOST,
     CHARGED_TWICE,
@@ -155,8 +157,17 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     waiting = max((s.waiting or 0 for stage in stages for s in stage.samples), default=0)
     limits = ", ".join(sorted({str(stage.limit) for stage in stages}))
     text = f"at most {waiting} waited in a sample, with a limit of {limits}"
-    wanted = any(stage.accepted > (stage.limit or 0) for stage in stages)
+    wanted = any(_most_open(books, stage.number) > (stage.limit or 0) for stage in stages)
     yield "more jobs than places", wanted, text, (SLOT, RUNNER)
+
+
+def _most_open(books: Books, stage: int) -> int:
+    """Return the most jobs of a stage that were open at once, by the histories."""
+    runs = [run for job in books.jobs if job.stage == stage for run in job.executions]
+    open_ = [
+        Interval("", run.started, run.closed or inf) for run in runs if run.started is not None
+    ]
+    return sweep(open_, len(open_) + 1).most
 
 
 def _hosts(job: JobFacts) -> Iterator[str]:
@@ -251,12 +262,13 @@ def claims(judgement: Judgement) -> list[Claim]:
 def _at_once(judgement: Judgement) -> Assessed:
     if any(sweep.violations for stage in judgement.stages for sweep in stage.at_once.values()):
         return BROKEN, "more at once than the limit, see the concurrency proof"
-    wanted = [s for s in judgement.stages if s.counts["submitted"] > (s.limit or 0)]
+    most = {each.number: _most_open(judgement.books, each.number) for each in judgement.stages}
+    wanted = [each for each in judgement.stages if most[each.number] > (each.limit or 0)]
     if not wanted:
         return NOT_TRIED, "no stage had more jobs than places"
-    stage = max(wanted, key=lambda each: each.counts["submitted"])
+    stage = max(wanted, key=lambda each: most[each.number])
     counts = [f"{found.most} by {book}" for book, found in stage.at_once.items() if found.intervals]
-    text = f"{stage.counts['submitted']} jobs wanted {stage.limit} place(s)"
+    text = f"{most[stage.number]} jobs wanted {stage.limit} place(s)"
     state = SHOWN if counts else NOT_TRIED
     return state, f"{text}; most at once: {', '.join(counts) or 'unknown'}"
 

@@ -210,7 +210,7 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
             expected: dict[str, Any] = {
                 "stage": stage.number,
                 "key": f"{key}-{each.index}",
-                "job_id": f"job-{sha256(str(row['key']).encode()).hexdigest()[:24]}",
+                "job_id": job_id_of(str(row["key"])),
             }
             if not books.struck:
                 expected["planned_at"] = Between(max(due - 1e-4, stage.began), due + 1e-4)
@@ -220,6 +220,11 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
             elif places[each.index] > 1:
                 expected["index"] = OneOf(free)
             yield from named.differ(raw.SUBMITS, row, expected)
+
+
+def job_id_of(key: str) -> str:
+    """Return the id of the job that an Idempotency-Key starts."""
+    return f"job-{sha256(key.encode()).hexdigest()[:24]}"
 
 
 def _callbacks_arrive(stage: StageBook, books: Books) -> Iterator[Finding]:
@@ -252,6 +257,13 @@ def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
     prompts = {job.submission.prompt: job.job_id for job in books.jobs if job.submission}
     known = {job.job_id: job.stage for job in books.jobs}
     made = {str(row.job_id) for rows in books.ledgers.values() for row in rows}
+    # A place behind the plan's last one is the run's as well.
+    for stage in books.stages:
+        for place in range(stage.planned_jobs + len(books.foreign_jobs)):
+            key = f"{books.run.get('run_id')}-{stage.number}-{place}"
+            if (name := job_id_of(key)) in books.foreign_jobs:
+                text = f"it is told to be of another, and has the key {key} of this run"
+                yield Subject(name, stage.number).found("foreign.job_id", text)
     for name in sorted(books.foreign_jobs.keys() - made.union(*(s.holders for s in books.stages))):
         text = "the API was asked for it, and neither a vendor's ledger nor the slot shows it"
         yield Subject(name, run.stage).found("foreign.job_id", text)

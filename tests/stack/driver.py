@@ -21,14 +21,18 @@ def own_settings(data: Path, *, mode: str, project: str) -> dict[str, str]:
     ports = {name: str(port) for name, port in ports_of_a_stack(workers=2).items()}
     # By their defaults, which follow the ports, whatever another stack of this environment has.
     addresses = dict.fromkeys(("CALLBACK_URL", "API_PUBLIC_URL", "TEMPORAL_UI_URL"), "")
-    return ports | addresses | {
-        "MODE": mode,
-        "COMPOSE_PROJECT_NAME": project,
-        "DATA_DIR": str(data / "data"),
-        "REPORTS_DIR": str(data / "reports"),
-        "MOCK_SPEED": "100",
-        "NO_COLOR": "1",
-    }
+    return (
+        ports
+        | addresses
+        | {
+            "MODE": mode,
+            "COMPOSE_PROJECT_NAME": project,
+            "DATA_DIR": str(data / "data"),
+            "REPORTS_DIR": str(data / "reports"),
+            "MOCK_SPEED": "100",
+            "NO_COLOR": "1",
+        }
+    )
 
 
 @dataclass(frozen=True)

@@ -296,6 +296,14 @@ def test_holder_whose_generations_a_mock_forgot_is_another_job(
     assert judge(honest.folder).passed == known
 
 
+def test_foreign_job_under_a_key_of_the_run_is_one_of_its_own(honest: Synthetic) -> None:
+    own = job_id(1, 5)
+    again(IMAGE, 0, job_id="x", external_id=f"{own}.image.1")(honest)
+    honest.add(raw.FOREIGN, [{"job_id": own, "known": True}])
+
+    assert convicted(honest, "foreign.job_id") == {own}
+
+
 def test_generations_left_by_another_job_end_with_that_job(honest: Synthetic) -> None:
     left = {"job_id": "x", "external_id": "job-earlier.image.1", "prompt": "x", "outcome": None}
     again(IMAGE, 0, **left, accepted_at=T0 - 50, finished_at=None)(honest)

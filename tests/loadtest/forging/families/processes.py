@@ -36,6 +36,17 @@ def a_second_worker_that_showed_no_metrics(f: Forger) -> Iterable[str]:
     return ()
 
 
+@forgery
+def a_worker_on_a_second_machine(f: Forger) -> Iterable[str]:
+    """In one history its process is that of another host."""
+    path = f.folder.histories / f"{f.order[2]}.json"
+    text = path.read_text("utf-8")
+    tasks = (event.get(STARTED) for event in json.loads(text)["events"])
+    name = next(filter(None, tasks))["identity"]
+    path.write_text(text.replace(name, f"{name.partition('@')[0]}@another"), "utf-8")
+    return ()
+
+
 @forgery_of("slow-machine")
 def a_task_that_ran_out_of_time_too_early(f: Forger) -> Iterable[str]:
     def longer(events: list[Row]) -> None:

@@ -39,6 +39,21 @@ def a_refused_poll_that_was_another_one(f: Forger) -> Iterable[str]:
     return [refused["external_id"].split(".")[0]]
 
 
+@forgery_of("everything-at-once")
+def a_refused_poll_that_no_trace_has(f: Forger) -> Iterable[str]:
+    """Neither the first nor the last that the rule has met of its job."""
+    rows = f.rows(raw.FAULTS)
+    polls = [row for row in rows if (row["where"], row["do"]) == ("poll", "refuse")]
+    hidden = next(
+        row
+        for row in polls
+        if 1 < row["event"] < max(r["event"] for r in polls if r["job_key"] == row["job_key"])
+    )
+    f.put(raw.FAULTS, [row for row in rows if row is not hidden])
+    _counted(f, hidden["service"], -1)
+    return [hidden["external_id"].split(".")[0]]
+
+
 @forgery
 def a_damaged_result_that_no_job_got(f: Forger) -> Iterable[str]:
     """A rule for one result is armed, and met a job that was not the first."""
