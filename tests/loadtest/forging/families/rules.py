@@ -39,16 +39,12 @@ def a_refused_poll_that_was_another_one(f: Forger) -> Iterable[str]:
     return [refused["external_id"].split(".")[0]]
 
 
-@forgery_of("everything-at-once")
-def a_refused_poll_that_no_trace_has(f: Forger) -> Iterable[str]:
-    """Neither the first nor the last that the rule has met of its job."""
+@forgery_of("flaky-polls")
+def a_spoilt_poll_that_no_trace_has(f: Forger) -> Iterable[str]:
+    """It is neither the first poll of its job, nor the last one that its rule has met."""
     rows = f.rows(raw.FAULTS)
-    polls = [row for row in rows if (row["where"], row["do"]) == ("poll", "refuse")]
-    hidden = next(
-        row
-        for row in polls
-        if 1 < row["event"] < max(r["event"] for r in polls if r["job_key"] == row["job_key"])
-    )
+    last = {(row["rule"], row["job_key"]): row["event"] for row in rows if row["where"] == "poll"}
+    hidden = next(row for row in rows if 1 < row["event"] < last[row["rule"], row["job_key"]])
     f.put(raw.FAULTS, [row for row in rows if row is not hidden])
     _counted(f, hidden["service"], -1)
     return [hidden["external_id"].split(".")[0]]
