@@ -27,6 +27,8 @@ clock with each look."""
 SKIPPED = 3
 """Readings of its clock between two looks at the slot, of which one belongs to the later look: two
 looks are missing."""
+UNANSWERED = 2.0
+"""A look that the API can't answer takes it some seconds: it waits for the semaphore."""
 OWN = 0.005
 """Seconds that clocks of one machine may differ by, as processes read them."""
 
@@ -194,7 +196,7 @@ def _agreed(brackets: list[tuple[float, float]]) -> Offset:
 def _runner_unread(books: Books) -> Iterator[str]:
     """Return when the runner's clock was not read, though the runner was at work: it looked at the
     slot. The clock may have been set there and back. And when the runner did not look at the slot,
-    though its clock was read, every service answered, and the slot was granted."""
+    though its clock was read at its pace, every service answered, and the slot was granted."""
     looks = sorted(sample.at for stage in books.stages for sample in stage.samples)
     readings = sorted(reading.sent for reading in books.clocks if reading.service == RUNNER)
     grants = sorted(run.granted or 0.0 for _, run in books.granted())
@@ -203,7 +205,8 @@ def _runner_unread(books: Books) -> Iterator[str]:
             yield f"the runner's clock was not read for {duration(after - before)}"
     answered = {len(samples) for samples in books.processes.values()}
     well = len(answered) == 1 and not any(map(books.restarts, books.processes))
-    for before, after in _gaps(looks, readings, many=SKIPPED) if well else ():
+    quick = [after for before, after in pairwise(readings) if after - before < UNANSWERED]
+    for before, after in _gaps(looks, quick, many=SKIPPED) if well else ():
         if bisect_right(grants, before + FAR) < bisect_left(grants, after - FAR):
             yield f"the slot was not read for {duration(after - before)}"
 

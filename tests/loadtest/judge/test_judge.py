@@ -114,6 +114,26 @@ def test_clock_step_makes_the_run_void_and_blames_no_job(honest: Synthetic) -> N
     assert judgement.findings == []
 
 
+@pytest.mark.parametrize(("apart", "unread"), [(1, True), (4, False)])
+def test_slot_was_not_read_unless_the_api_kept_the_runner_waiting(
+    tmp_path: Path, *, apart: int, unread: bool
+) -> None:
+    """The runner reads its clock before each look, and an API that can't answer takes seconds."""
+    honest = made(tmp_path, "40")
+    first = min(float(row["sent_at"]) for row in honest.folder.rows(raw.CLOCKS))
+
+    def kept(row: Row) -> bool:
+        return row["service"] != "runner" or (float(row["sent_at"]) - first) % apart < 1e-3
+
+    honest.edit(raw.CLOCKS, lambda rows: rows.__setitem__(slice(None), filter(kept, rows[:])))
+    honest.edit(raw.SLOTS, lambda rows: rows.__delitem__(slice(1, -1)))
+    honest.add(raw.PROCESSES, [{"at": first, "name": "semaphore", "cpu": 1.0}])
+    judgement = judge(honest.folder)
+
+    assert any("the slot was not read for" in text for text in judgement.undecided) == unread
+    assert judgement.passed != unread
+
+
 def test_loosened_conditions_are_in_the_headline(tmp_path: Path) -> None:
     judgement = judge(made(tmp_path, thresholds=("success_rate>=0.9",)).folder)
 
