@@ -82,6 +82,8 @@ def _events(rule: Rule, where: str, books: Books, clocks: Clocks) -> Iterator[Ev
     for job in (job for job in books.jobs if job.ended):
         own = [g for g in job.generations if g.step == rule.service]
         own, number = [g for g in own if _is_among(attempts, g.attempt)], 0
+        if where == "submit" and own and own[0].attempt == 1:
+            yield Event(job, own[0], 1, own[0].accepted or inf)
         for place, made in enumerate(own, 1):
             if where == "start" and made.started is not None:
                 yield Event(job, made, place, made.finished or inf)

@@ -50,6 +50,17 @@ def a_spoilt_poll_that_no_trace_has(f: Forger) -> Iterable[str]:
     return [hidden["external_id"].split(".")[0]]
 
 
+@forgery_of("everything-at-once")
+def a_disturbed_submit_that_no_trace_has(f: Forger) -> Iterable[str]:
+    rows = f.rows(raw.FAULTS)
+    hidden = next(
+        r for r in rows if (r["where"], r["do"], r["event"]) == ("submit", "lose-reply", 1)
+    )
+    f.put(raw.FAULTS, [row for row in rows if row is not hidden])
+    _counted(f, hidden["service"], -1)
+    return [hidden["external_id"].split(".")[0]]
+
+
 @forgery
 def a_damaged_result_that_no_job_got(f: Forger) -> Iterable[str]:
     """A rule for one result is armed, and met a job that was not the first."""
