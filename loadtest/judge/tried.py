@@ -333,13 +333,12 @@ def _whole(judgement: Judgement) -> Assessed:
     if named := _found(judgement, "files"):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     jobs = judgement.books.jobs
-    stored = [stored for job in jobs if job.ended for stored in job.files.values()]
-    bad = sum(each.problem is not None for each in stored)
+    # A job that failed lacks its file; a file that should be there and is not whole is a finding.
+    files = [each for job in jobs if job.ended for each in job.files.values()]
+    stored = [each for each in files if each.problem is None]
     faults = [fault for job in jobs for fault in job.faults]
     harmed = sum(fault.where == "result" and fault.do in DAMAGE for fault in faults)
     text = f"{len(stored)} files read, {harmed} result(s) came damaged before"
-    if bad:
-        return BROKEN, f"{text}, {bad} of the stored files are not whole"
     return (SHOWN if stored else NOT_TRIED), text
 
 

@@ -206,3 +206,10 @@ def test_redirected_result_is_no_damaged_one(tmp_path: Path) -> None:
 
     why = {claim.text: claim.why for claim in claims(judgement)}[WHOLE]
     assert why == "6 files read, 0 result(s) came damaged before"
+
+
+def test_file_that_a_refused_job_lacks_breaks_no_claim(tmp_path: Path) -> None:
+    judgement = judge(unpack("pack-used-up", tmp_path / "run"))
+
+    found = {claim.text: (claim.state, claim.why) for claim in claims(judgement)}[WHOLE]
+    assert found == (SHOWN, "3 files read, 0 result(s) came damaged before")
