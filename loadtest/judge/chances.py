@@ -22,12 +22,8 @@ LATER = 1.0
 """Seconds after an end in which a mock has reported it."""
 PARTS = {"job": 1, "attempt": 2, "event": 4}
 """How many of job, attempt, point and event decide."""
-LIMITED = {
-    "after",
-    "until.seconds",
-    *(f"match.{name}" for name in ("prompt", "style", "tag", "id")),
-}
-LIMITED |= {"match.external_id", "match.key", "match.nth"}
+_PATTERNS = ("prompt", "style", "id", "external_id", "nth")
+LIMITED = {"until.seconds", *(f"match.{name}" for name in _PATTERNS)}
 """Members of a rule by which only its mock knows whether it was to meet an event."""
 
 
