@@ -220,11 +220,10 @@ class Local:
         service, index = (WORKER.name, int(number) - 1) if number else (service, 0)
         # It may serve before the supervisor takes it for started, which is after a second.
         up = state in ("STARTING", "RUNNING")
-        if not up:
-            reason = None
-        elif service == TEMPORAL.name:
+        reason = None
+        if up and service == TEMPORAL.name:
             reason = why_not(f"{self.settings.url(UI_PORT)}/healthz", row["pid"])
-        else:
+        elif up:
             port = next(item.port for item in self.settings.every if item.name == service)
             host, number = self.settings.reach(port), self.settings.ports[port] + index
             # The process leads its group.

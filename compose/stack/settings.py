@@ -50,6 +50,8 @@ MOST_WORKERS, MOST_PORT = 64, 65535
 STACK_NAME = "[a-z0-9-]{1,40}"
 # The settings that identify a stack.
 NAMING = {"COMPOSE_PROJECT_NAME", "DATA_DIR"}
+# The folders that are made by default, below the project.
+FOLDERS = {"DATA_DIR": "data", "REPORTS_DIR": "reports"}
 # Another way to the mocks for the workers only, such as a wire that can be disturbed.
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 # What parts on different machines must share, and who uses it.
@@ -342,7 +344,7 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     example = (root / ".env.example").read_text(encoding="utf-8")
     documented = {*re.findall(r"^#([A-Z][A-Z0-9_]*)=", example, re.MULTILINE), *WIRED}
     lines, unread = dotenv(root / ".env")
-    data_dir = root / (environ.get("DATA_DIR") or lines.get("DATA_DIR") or "data")
+    data_dir = root / (environ.get("DATA_DIR") or lines.get("DATA_DIR") or FOLDERS["DATA_DIR"])
     past = Saved.read(data_dir / "run")
     given = [dict(environ), past.overrides, lines]
     brought = further(next((each["PIPELINES"] for each in given if "PIPELINES" in each), ""))
@@ -369,7 +371,7 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
             wrong[name] = refused(name, reason, values, origins)
     own = {name.lower(): value for name, value in values.items()} | {
         "data_dir": data_dir,
-        "reports_dir": root / values.get("REPORTS_DIR", "reports"),
+        "reports_dir": root / (FOLDERS | values)["REPORTS_DIR"],
     }
     context = {
         "root": root,
@@ -383,8 +385,7 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(own | context)
     except ValidationError as error:
-        defaults = {"DATA_DIR": "data", "REPORTS_DIR": "reports"}
-        wrong |= mistakes_of(error, Settings, defaults | values, origins)
+        wrong |= mistakes_of(error, Settings, FOLDERS | values, origins)
         good = {name: value for name, value in own.items() if name.upper() not in wrong}
         folders = {"data_dir": root, "reports_dir": root}
         settings = Settings.model_validate(folders | good | context)

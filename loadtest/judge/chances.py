@@ -60,8 +60,10 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         last = max(met.values(), default=0.0) if len(met) >= until.get("count", inf) else inf
         known = books.done and rule.applies and not (members & LIMITED or rule.body.get("fired"))
         where = rule.place.partition(".")[0]
-        events = [*_events(rule, where, books, clocks), *_before(rule, where, books, met)]
-        for job, made, number, at in events if known else ():
+        latest: dict[str, tuple[int, float]] = {}
+        for (key, number), at in sorted(met.items()):
+            latest[key] = number, at
+        for job, made, number, at in _events(rule, where, books, clocks, latest) if known else ():
             key = str(made.row.get("job_key"))
             due = at < last and (key, number) not in met
             if due and decides(rule, where, key, attempt=made.attempt, number=number):
@@ -70,13 +72,19 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
                 yield Subject(job.job_id, job.stage).found("faults.rule", text)
 
 
-def _events(rule: Rule, where: str, books: Books, clocks: Clocks) -> Iterator[Event]:
+def _events(
+    rule: Rule, where: str, books: Books, clocks: Clocks, latest: Mapping[str, tuple[int, float]]
+) -> Iterator[Event]:
     """Return the events of the jobs that have ended which are known to have been, with their
-    numbers as the rule counts them."""
+    numbers as the rule counts them. `latest` has the last one that the rule has met of each job,
+    and when: it came after all before it."""
     attempts = rule.often.get("attempts")
     wanted = mapping(rule.body.get("match")).get("status")
     for job in (job for job in books.jobs if job.ended):
         own = [g for g in job.generations if g.step == rule.service]
+        if where in ("poll", "result") and len(own) == 1:
+            last, at = latest.get(str(own[0].row.get("job_key")), (0, 0.0))
+            yield from (Event(job, own[0], number, at) for number in range(2, last))
         own, number = [g for g in own if _is_among(attempts, g.attempt)], 0
         if where == "submit" and own and own[0].attempt == 1:
             yield Event(job, own[0], 1, own[0].accepted or inf)
@@ -97,18 +105,6 @@ def _events(rule: Rule, where: str, books: Books, clocks: Clocks) -> Iterator[Ev
         if where in ("poll", "result") and len(own) == 1 and own[0].vendor_id in stored:
             closed = stored[own[0].vendor_id] or inf
             yield Event(job, own[0], 1, closed + clocks.between(SERVER, rule.service))
-
-
-def _before(
-    rule: Rule, where: str, books: Books, met: Mapping[tuple[str, int], float]
-) -> Iterator[Event]:
-    """Return the status calls and fetches before the last one that a rule has met."""
-    for job in (job for job in books.jobs if job.ended and where in ("poll", "result")):
-        own = [each for each in job.generations if each.step == rule.service]
-        key = str(own[0].row.get("job_key")) if len(own) == 1 else None
-        last = max((number for name, number in met if name == key), default=0)
-        for number in range(2, last):
-            yield Event(job, own[0], number, met[str(key), last])
 
 
 def decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: int) -> bool:

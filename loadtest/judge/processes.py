@@ -14,21 +14,20 @@ def of_run(books: Books, _clocks: Clocks) -> Iterator[Finding]:
     """Expect one host and one sticky queue of each worker's process, as many at work as show
     metrics, and no process that goes on after it has died."""
     run = Subject(RUN, max((stage.number for stage in books.stages), default=0))
-    queues: dict[str, str] = {}
-    for job, execution in ((each, run) for each in books.jobs for run in each.executions):
+    runs = [(job, run) for job in books.jobs for run in job.executions]
+    queues, hosts = dict[str, str](), dict[str, str]()
+    for job, execution in runs:
         named = Subject(job.job_id, job.stage)
         for owner, queue in execution.queues:
             known = queues.setdefault(owner, queue)
             if queue != known or not queue.startswith(f"{owner}-"):
                 text = f"a task that {owner} left went to {queue}, which is no queue of it"
                 yield named.found("history.identity", text, known, queue)
-    runs = [(job, run) for job in books.jobs for run in job.executions]
-    hosts: dict[str, str] = {}
-    for job, name in ((job, name) for job, run in runs for name in sorted(run.workers)):
-        start, _, host = name.partition("@")
-        if (known := hosts.setdefault(start, host)) != host:
-            text = f"the process {start} was at work on {known} as well"
-            yield Subject(job.job_id, job.stage).found("history.identity", text, known, host)
+        for name in sorted(execution.workers):
+            start, _, host = name.partition("@")
+            if (known := hosts.setdefault(start, host)) != host:
+                text = f"the process {start} was at work on {known} as well"
+                yield named.found("history.identity", text, known, host)
     ours = {name for _, run in runs for name in run.workers}
     for rule, what, written in (
         ("permit", "its permit", [(job, run.granted_by) for job, run in runs if run.granted]),

@@ -196,10 +196,10 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
     which the id of its job follows."""
     sent = [each for job in stage.jobs.values() for each in job.submissions]
     places = Counter(each.index for each in [*sent, *stage.refused])
-    planned, key = range(stage.planned_jobs), f"{books.run.get('run_id')}-{stage.number}"
+    planned = range(stage.planned_jobs)
     free = tuple(sorted(set(planned) - set(places)))
     for place in free if sum(places.values()) >= len(planned) else ():
-        text = f"no submission has the key {key}-{place}"
+        text = f"no submission has the key {_key(books, stage, place)}"
         yield Subject(RUN, stage.number).found("submits", text)
     rate = books.run["plan"].get("rate")
     begins = sorted(each.planned - (each.index / rate if rate else 0) for each in sent)
@@ -209,8 +209,8 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
             due = begins[len(begins) // 2] + (each.index / rate if rate else 0)
             expected: dict[str, Any] = {
                 "stage": stage.number,
-                "key": f"{key}-{each.index}",
-                "job_id": job_id_of(str(row["key"])),
+                "key": _key(books, stage, each.index),
+                "job_id": _job_id(str(row["key"])),
             }
             if not books.struck:
                 expected["planned_at"] = Between(max(due - 1e-4, stage.began), due + 1e-4)
@@ -222,7 +222,12 @@ def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
             yield from named.differ(raw.SUBMITS, row, expected)
 
 
-def job_id_of(key: str) -> str:
+def _key(books: Books, stage: StageBook, place: int | None) -> str:
+    """Return the Idempotency-Key of a place of the plan."""
+    return f"{books.run.get('run_id')}-{stage.number}-{place}"
+
+
+def _job_id(key: str) -> str:
     """Return the id of the job that an Idempotency-Key starts."""
     return f"job-{sha256(key.encode()).hexdigest()[:24]}"
 
@@ -258,10 +263,10 @@ def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
     known = {job.job_id: job.stage for job in books.jobs}
     made = {str(row.job_id) for rows in books.ledgers.values() for row in rows}
     # A place behind the plan's last one is the run's as well.
-    for stage in books.stages:
+    for stage in books.stages if books.foreign_jobs else ():
         for place in range(stage.planned_jobs + len(books.foreign_jobs)):
-            key = f"{books.run.get('run_id')}-{stage.number}-{place}"
-            if (name := job_id_of(key)) in books.foreign_jobs:
+            key = _key(books, stage, place)
+            if (name := _job_id(key)) in books.foreign_jobs:
                 text = f"it is told to be of another, and has the key {key} of this run"
                 yield Subject(name, stage.number).found("foreign.job_id", text)
     for name in sorted(books.foreign_jobs.keys() - made.union(*(s.holders for s in books.stages))):
