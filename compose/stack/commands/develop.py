@@ -188,7 +188,7 @@ def _checks(root: Path) -> Iterator[Check]:
 def lock(root: Path) -> int:
     """Write the hashed locks again, the development lock first, because it binds the others."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = {*project["project"]["optional-dependencies"]} - {"common"}
+    extras = {*project["project"]["optional-dependencies"]} - {"common", "http"}
     for extra in sorted(extras, key=lambda name: (name != "dev", name)):
         bound = [] if extra == "dev" else ["--constraint", "requirements/dev.txt"]
         command = [
