@@ -30,7 +30,7 @@ MUTANTS = (*of_the_api.MUTANTS, *of_the_semaphore.MUTANTS, *of_the_worker.MUTANT
 EVERY = {mutant.name: mutant for mutant in (*SOUND, *MUTANTS)}
 # Of an outcome that is not as expected, so many findings are shown.
 SHOWN = 12
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, INTERRUPTED = 1, 130
 
 
 def main(arguments: list[str]) -> int:
@@ -42,8 +42,7 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     names = [name for name in asked.only.split(",") if name]
     if unknown := sorted(set(names) - EVERY.keys()):
-        _say(f"no such mutant: {', '.join(unknown)}; there are {', '.join(EVERY)}")
-        return USAGE
+        parser.error(f"no such mutant: {', '.join(unknown)}; there are {', '.join(EVERY)}")
     mutants = [EVERY[name] for name in names or EVERY]
     if asked.again:
         return _summed(map(_shown, judged_again(mutants, asked.folder)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.__main__ import EVERY, MUTANTS, SOUND, described
+from tests.mutants.__main__ import EVERY, MUTANTS, SOUND, described, main
 from tests.mutants.mutant import edited
 from tests.mutants.trial import outcomes
 
@@ -27,6 +27,14 @@ def test_each_mutant_is_convicted_or_harmless() -> None:
     assert len(names) == len(set(names)) == len(EVERY)
     for mutant in EVERY.values():
         assert bool(mutant.rule) != bool(mutant.harmless), mutant.name
+
+
+def test_unknown_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--only", "two-holders,nope"])
+    said = capsys.readouterr()
+    assert not said.out
+    assert "no such mutant: nope;" in said.err
 
 
 @pytest.mark.stack
