@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 # They import nothing but the standard library.
 from compose.stack.output import INTERRUPTED, StackError, complain, say  # noqa: E402
-from compose.stack.subprocesses import capture, must  # noqa: E402
+from compose.stack.subprocesses import must  # noqa: E402
 
 FOLDER = ROOT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
@@ -58,24 +58,17 @@ def _install(lock: str) -> None:
             f"{sys.executable} has no venv module: apt-get install python3-venv"
             " (or name another Python with PYTHON=…)"
         )
-    say("installing the Python environment in .venv …")
+    say("installing the Python environment in .venv (about half a minute) …")
     if not (os.access(PYTHON, os.X_OK) and (FOLDER / "lib" / f"python{VERSION}").is_dir()):
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir()
         must([sys.executable, "-m", "venv", str(FOLDER)], doing="making .venv", log=LOG)
     STAMP.unlink(missing_ok=True)
     # No code of a package runs during its installation.
-    install = ("install", "--only-binary", ":all:", "--require-hashes", "-r")
-    pip = (str(PYTHON), "-m", "pip", "--disable-pip-version-check")
-    doing, locks = "installing packages", ROOT / "requirements"
-    must([*pip, *install, str(locks / "installer.txt")], doing=doing, log=LOG)
-    # pip itself takes half a minute for all of them. What uv does not know is pip's configuration.
-    index = capture((*pip, "config", "get", "global.index-url")).out.strip()
-    index = os.environ.get("PIP_INDEX_URL") or index
-    ours = ("--python", str(PYTHON), "--native-tls", "--compile-bytecode")
-    mirror = ("--default-index", index) if index else ()
-    uv = (str(PYTHON.with_name("uv")), "pip", *install, str(locks / f"{lock}.txt"))
-    must([*uv, *ours, *mirror], doing=doing, log=LOG)
+    kinds = ("--only-binary", ":all:", "--require-hashes")
+    pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *kinds)
+    packages = ("-r", str(ROOT / "requirements" / f"{lock}.txt"))
+    must([*pip, *packages], doing="installing packages", log=LOG)
     STAMP.write_text(_stamp(lock), encoding="utf-8")
 
 
