@@ -209,7 +209,12 @@ class _Reader:
         ended = float(done.get("seconds") or 0) + float(done.get("nanos") or 0) / 1e9
         now, task.at = task.at, max(task.at, ended)
         if said := _VERSION.fullmatch(summary(event)):
-            self._written(int(said[1]), said[2], task=task, at=now)
+            number, note = int(said[1]), said[2]
+            present = fields(result, "present")
+            if present.get("finished_at") and (changes := present.get("transitions")):
+                # A task that the server discarded had written the end; it stands.
+                number, note = int(changes[-1]["version"]), str(changes[-1]["note"])
+            self._written(number, note, task=task, at=now)
             if run.asked is None and data.get("activity_type") == "enter_queue":
                 run.asked, run.heard = ended, at
                 run.limits = fields(result, "limits")

@@ -164,9 +164,10 @@ NEEDED = frozenset(
         *(IMAGES, VIDEOS),
     }
 )
-# A try that was killed leaves a doubt whether it submitted. The next one looks for that during the
-# scene's ACCEPT_SECONDS (20) before it submits, and what was killed needs some 10 s to come back.
-ENOUGH_SECONDS = 30.0
+# What was killed needs some 10 s to come back; after several tries the pause before the next one is
+# 10 s. That one looks, during the scene's ACCEPT_SECONDS (20), for what the killed one may have
+# submitted, before it submits.
+ENOUGH_SECONDS = 40.0
 
 
 def longest_quiet(struck: Sequence[Mapping[str, Any]], since: float, until: float) -> float:

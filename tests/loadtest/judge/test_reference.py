@@ -34,6 +34,7 @@ from tests.loadtest.synthetic import (
     job_id,
     named,
     payload,
+    payloads,
     put,
     signal_of,
 )
@@ -319,3 +320,19 @@ def test_fifth_attempt_is_convicted(honest: Synthetic) -> None:
 
     honest.history(SECOND, many)
     assert convicted(honest, "history.orders[].attempt") >= {SECOND}
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_end_that_a_discarded_task_has_written_stands(honest: Synthetic, *, found: bool) -> None:
+    """Its repetition may begin with another note, and finds the end in the record."""
+
+    def repeated(events: list[Row]) -> None:
+        last = [event for event in events if "markerRecordedEventAttributes" in event][-1]
+        last["userMetadata"] = {"summary": payload("version 5: 99 %")}
+        end = {"version": 5, "note": "video stored"}
+        present = {"finished_at": "2026-11-27T10:00:00Z", "transitions": [end]}
+        result = {"present": present if found else None}
+        last["markerRecordedEventAttributes"]["details"]["result"] = payloads(result)
+
+    honest.history(SECOND, repeated)
+    assert convicted(honest, "history.note") == (set() if found else {SECOND})
