@@ -13,7 +13,7 @@ from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.judge import judge as judge_run
 from loadtest.judge.tried import unmet
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options, PlanError
+from loadtest.run.plan import PlanError, planned
 from loadtest.run.session import command, replay, run_plan
 from loadtest.settings import Settings
 from loadtest.wire.stack import NotReachable
@@ -95,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(
     *,
+    stages: str,
     threshold: list[str],
     preset: list[str],
     fault: list[str],
@@ -103,19 +104,21 @@ def run(
     **given: str | bool | None,
 ) -> int:
     """Run one stage or several, and write a report; exit by the verdict."""
-    options = Options.model_validate(
-        {name: value for name, value in given.items() if value is not None}
-        | {"thresholds": " ".join(threshold).replace(",", " ").split()}
-        | {"presets": preset, "faults": fault}
-    )
     try:
         settings = Settings()
     except ValidationError as error:
         mistakes = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         return fail([*mistakes], USAGE)
     known = settings.known
-    mocks = settings.mocks_of(known.get(options.pipeline, GENVIDEO))
-    plan = options.plan(mocks=mocks, pipelines=tuple(known))
+    plan = planned(
+        stages,
+        pipelines=tuple(known),
+        mocks=settings.mocks_of(known.get(str(given["pipeline"]), GENVIDEO)),
+        thresholds=" ".join(threshold).replace(",", " ").split(),
+        presets=preset,
+        faults=fault,
+        **given,
+    )
     if check:
         return PASSED
     folder, why = asyncio.run(run_plan(settings, plan, command=command(plan.seed), console=console))

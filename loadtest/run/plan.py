@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -145,22 +145,22 @@ class Plan(BaseModel):
     Each field reads the text of its option. `thresholds` comes behind `stages`, which it asks.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     stages: Annotated[tuple[Count, ...], BeforeValidator(_stages)]
-    pipeline: Annotated[str, AfterValidator(_pipeline)]
+    pipeline: Annotated[str, AfterValidator(_pipeline)] = "genvideo"
     seed: Annotated[Whole, AfterValidator(_between(-LARGEST_SEED, LARGEST_SEED))]
-    rate: Rate
-    timeout: Seconds
+    rate: Rate = None
+    timeout: Seconds = None
     stall: Annotated[float, BeforeValidator(_seconds)]
-    concurrency: Annotated[Whole, AfterValidator(_between(1, 500))]
-    on_video_failure: Annotated[str, AfterValidator(_on_video_failure)]
+    concurrency: Annotated[Whole, AfterValidator(_between(1, 500))] = 16
+    on_video_failure: Annotated[str, AfterValidator(_on_video_failure)] = "fail"
     thresholds: Annotated[
         tuple[Annotated[str, AfterValidator(_threshold)], ...], AfterValidator(_with_defaults)
-    ]
-    reset: bool
+    ] = ()
+    reset: bool = False
     priorities: bool = False
-    faults: tuple[Annotated[str, AfterValidator(_fault)], ...]
+    faults: tuple[Annotated[str, AfterValidator(_fault)], ...] = ()
 
     @property
     def jobs(self) -> int:
@@ -171,45 +171,37 @@ class Plan(BaseModel):
         return 0.0 if self.rate is None else index / self.rate
 
 
-class Options(BaseModel):
-    """The options of a run, as text; a plan is made of them."""
+def planned(
+    stages: str,
+    *,
+    mocks: Collection[str] = STEPS,
+    pipelines: Sequence[str] = ("genvideo",),
+    presets: Iterable[str] = (),
+    faults: Iterable[str] = (),
+    **options: object,
+) -> Plan:
+    """Return the plan of these options for a stack with these mocks.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stages: str
-    pipeline: str = "genvideo"
-    seed: str | None = None
-    rate: str | None = None
-    timeout: str | None = None
-    stall: str | None = None
-    concurrency: str = "16"
-    on_video_failure: str = "fail"
-    thresholds: tuple[str, ...] = ()
-    reset: bool = False
-    priorities: bool = False
-    presets: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
-
-    def plan(
-        self, *, mocks: Collection[str] = STEPS, pipelines: Sequence[str] = ("genvideo",)
-    ) -> Plan:
-        """Return the plan for a stack with these mocks; raise PlanError with every mistake."""
-        presets = tuple(json.dumps({"preset": name}) for name in self.presets)
-        asked = self.model_dump(exclude={"presets"}) | {
-            "seed": self.seed or int(datetime.now(UTC).timestamp()) % 1_000_000,
-            "stall": self.stall or ("300" if len(mocks) == len(STEPS) else "1800"),
-            "faults": presets + self.faults,
-        }
-        problems = []
-        if asked["faults"] and not mocks:
-            problems.append("--preset/--fault: the mocks are off, and only they have faults")
-        try:
-            found = Plan.model_validate(asked, context={"pipelines": pipelines})
-        except ValidationError as error:
-            for each in error.errors():
-                field = str(each["loc"][0])
-                option = _OPTIONS.get(field, "--" + field.replace("_", "-"))
-                problems.append(f"{option}: {each['msg']}")
-        if problems:
-            raise PlanError(problems)
-        return found
+    All options are text, and one that is None counts as not given. Raise PlanError with every
+    mistake.
+    """
+    asked = {
+        "stages": stages,
+        "seed": int(datetime.now(UTC).timestamp()) % 1_000_000,
+        "stall": "300" if len(mocks) == len(STEPS) else "1800",
+        "faults": [*(json.dumps({"preset": name}) for name in presets), *faults],
+    }
+    asked |= {name: value for name, value in options.items() if value is not None}
+    problems = []
+    if asked["faults"] and not mocks:
+        problems.append("--preset/--fault: the mocks are off, and only they have faults")
+    try:
+        found = Plan.model_validate(asked, context={"pipelines": pipelines})
+    except ValidationError as error:
+        for each in error.errors():
+            field = str(each["loc"][0])
+            option = _OPTIONS.get(field, "--" + field.replace("_", "-"))
+            problems.append(f"{option}: {each['msg']}")
+    if problems:
+        raise PlanError(problems)
+    return found

@@ -13,7 +13,7 @@ from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector, probe
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from loadtest.run.run import environment, stages_of
 from loadtest.wire.stack import Stack as Reached
 from loadtest.wire.stack import open_stack
@@ -198,14 +198,14 @@ class _Run:
     ) -> None:
         """The facts of the run, as a load test notes them."""
         stages = ",".join(str(max(1, crowd.size)) for crowd in crowds)
-        options = Options(stages=stages, seed=str(self._plan.seed), thresholds=("success_rate>=0",))
+        plan = planned(stages, seed=self._plan.seed, thresholds=("success_rate>=0",))
         self._folder.write(
             raw.RUN,
             {
                 "schema": raw.SCHEMA,
                 "run_id": self._folder.path.name,
                 "command": self._plan.command,
-                "plan": options.plan().model_dump(),
+                "plan": plan.model_dump(),
                 "began_at": self._began,
                 "ended_at": time.time(),
                 "mocks": [vendor.name for vendor in reached.vendors],

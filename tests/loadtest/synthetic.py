@@ -15,7 +15,7 @@ from loadtest.books.histories import read_file
 from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement, judge
-from loadtest.run.plan import Options, Plan
+from loadtest.run.plan import Plan, planned
 
 STEPS = ("image", "video")
 IMAGE, VIDEO = 0.3, 0.7
@@ -379,7 +379,7 @@ class Synthetic:
         mocks: Collection[str] = STEPS,
         run_id: str = "run",
     ) -> None:
-        self.plan = plan or Options(stages="3", seed="7").plan()
+        self.plan = plan or planned("3", seed="7")
         self.folder = RunFolder.create(reports, run_id)
         self.mocks = mocks
         self.at = T0

@@ -14,13 +14,13 @@ from loadtest.books import raw, seal
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from tests.loadtest.synthetic import Row, Synthetic, put
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Synthetic:
-    return Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
+    return Synthetic(tmp_path, plan=planned("2", seed="7")).write()
 
 
 def told(run: Synthetic, **changes: Any) -> None:
@@ -179,7 +179,7 @@ def test_derived_files_stay_in_the_folder(run: Synthetic, tmp_path: Path) -> Non
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    return Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write().folder
+    return Synthetic(tmp_path, plan=planned("2", seed="7")).write().folder
 
 
 def test_untouched_run_keeps_its_seal(folder: RunFolder) -> None:

@@ -23,7 +23,7 @@ from loadtest.judge.pace import Spread
 from loadtest.judge.threshold import DEFAULTS, METRICS
 from loadtest.judge.tried import Claim, Tried
 from loadtest.report.write import jobs_csv, results, sections, write_report
-from loadtest.run.plan import Options, Plan
+from loadtest.run.plan import Plan, planned
 from loadtest.run.run import environment
 from loadtest.settings import Settings
 from tests.docs.pages import section, spans, tables
@@ -48,7 +48,7 @@ def test_defaults_are_documented() -> None:
 
 
 def test_each_file_of_a_run_is_documented(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("1", seed="7")).write()
     write_report(run.folder, judge(run.folder))
 
     for path in run.folder.path.iterdir():
@@ -57,7 +57,7 @@ def test_each_file_of_a_run_is_documented(tmp_path: Path) -> None:
 
 def test_sections_are_in_the_reports_order(tmp_path: Path) -> None:
     listed = re.findall(r"^(\d+)\. \*\*(.+?)\.\*\*", PAGE, re.MULTILINE)
-    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("1", seed="7")).write()
     titles = [section.title for section in sections(judge(run.folder))]
 
     assert [int(number) for number, _ in listed] == list(range(1, len(titles) + 1))

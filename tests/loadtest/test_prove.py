@@ -11,7 +11,7 @@ from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.prove import SHOWS, Ending, Proof
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from tests.loadtest.synthetic import Synthetic
 
 HOSTILE = '<script>alert(1)</script>" onload="x'
@@ -21,7 +21,7 @@ HOSTILE = '<script>alert(1)</script>" onload="x'
 def folder(tmp_path: Path) -> Path:
     """The parts have run: the ladder well, and of the control one build is wrong."""
     found = tmp_path / "prove-1"
-    plan = Options(stages="2", seed="7").plan()
+    plan = planned("2", seed="7")
     for place in ("ladder", "control/lane-0/two-holders/reports"):
         run = Synthetic(found / place, plan=plan, run_id="run").write()
         if "control" in place:

@@ -19,12 +19,11 @@ from temporalio.client import Client
 
 from examples.speech.definition import SPEECH
 from loadtest.books import raw, seal
-from loadtest.books.model import STEPS
 from loadtest.books.prompts import prompt
 from loadtest.judge.judge import Judgement, Verdict, judge
 from loadtest.report.write import write_report
 from loadtest.run import stage
-from loadtest.run.plan import Options, Plan, PlanError
+from loadtest.run.plan import Plan, PlanError, planned
 from loadtest.run.progress import Display
 from loadtest.run.run import Run
 from loadtest.run.session import armed, replay
@@ -46,7 +45,7 @@ from tests.workflow.pipeline import pipeline
 
 
 def test_open_loop_plans_each_instant() -> None:
-    plan = Options(stages="10", rate="90/min").plan()
+    plan = planned("10", rate="90/min")
 
     assert [plan.offset(n) for n in (0, 3, 9)] == [0, 2, 6]
 
@@ -73,16 +72,13 @@ def test_open_loop_plans_each_instant() -> None:
     ],
 )
 def test_mistake_is_named(arguments: dict[str, Any], word: str) -> None:
-    mocks = arguments.pop("mocks", STEPS)
-    options = Options.model_validate(arguments)
-
     with pytest.raises(PlanError, match=word):
-        options.plan(mocks=mocks)
+        planned(**arguments)
 
 
 def test_all_mistakes_are_named_together() -> None:
     with pytest.raises(PlanError) as caught:
-        Options(stages="a", rate="b", timeout="c", thresholds=("d", "e")).plan()
+        planned("a", rate="b", timeout="c", thresholds=("d", "e"))
 
     assert len(caught.value.problems) == 5
 
@@ -262,7 +258,7 @@ async def run_plan(
 
 async def test_two_stages_pass_while_the_api_fails(client: Client, tmp_path: Path) -> None:
     async with disturbed(client, tmp_path, refuse=3, frames=2, slow_slots=1) as stack:
-        run, judgement, shown = await run_plan(stack, Options(stages="1,6").plan())
+        run, judgement, shown = await run_plan(stack, planned("1,6"))
 
     facts = run.folder.read(raw.RUN)
     assert facts["pipeline"] == "genvideo"
@@ -290,7 +286,7 @@ def test_jobs_of_another_pipeline_have_its_input() -> None:
         pipelines="examples.speech.definition:SPEECH",
         pipeline_services={"mock-speech": "http://127.0.0.1:9", "speech": "http://127.0.0.1:10"},
     )
-    plan = Options(stages="1", pipeline="speech", seed="7").plan(pipelines=tuple(settings.known))
+    plan = planned("1", pipeline="speech", seed="7", pipelines=tuple(settings.known))
     body = job_body(SPEECH, plan, (0, 0), tag="load-x-1")
     assert body == {"pipeline": "speech", "text": prompt(7, 0, 0), "tag": "load-x-1"}
     assert SPEECH.input.model_validate(body).title == body["text"]
@@ -303,8 +299,8 @@ async def test_interrupted_run_writes_a_partial_report(client: Client, tmp_path:
     stop.set()
     async with disturbed(client, tmp_path) as stack:
         await without_a_slot(stack)
-        stopped, of_stopped, _ = await run_plan(stack, Options(stages="2,5").plan(), stop=stop)
-        stalled, of_stalled, _ = await run_plan(stack, Options(stages="2,1", stall="1").plan())
+        stopped, of_stopped, _ = await run_plan(stack, planned("2,5"), stop=stop)
+        stalled, of_stalled, _ = await run_plan(stack, planned("2,1", stall="1"))
 
     assert stopped.why == "interrupted"
     assert len(of_stopped.stages) == 1
@@ -327,7 +323,7 @@ async def test_holder_of_no_ledger_is_asked_for(client: Client, tmp_path: Path) 
             answer = await api.post("/jobs", json={"prompt": "before", "style": "ink"})
             other = answer.json()["job_id"]
             await eventually(lambda: api.read("/slots"), lambda view: view["holders"])
-        _, judgement, _ = await run_plan(stack, Options(stages="1", stall="1").plan())
+        _, judgement, _ = await run_plan(stack, planned("1", stall="1"))
 
     assert judgement.books.stages[0].holders == {other}
     assert judgement.books.foreign_jobs[other]["known"]
@@ -340,7 +336,7 @@ async def test_lost_stack_is_in_the_report(
     monkeypatch.setattr(stage, "AWAY_SECONDS", 0.5)
     async with disturbed(client, tmp_path, away_after=2) as stack:
         await without_a_slot(stack)
-        run, judgement, _ = await run_plan(stack, Options(stages="2").plan())
+        run, judgement, _ = await run_plan(stack, planned("2"))
 
     assert run.why.startswith("unreachable")
     assert not judgement.passed

@@ -15,7 +15,7 @@ from loadtest.books import raw
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from loadtest.run.progress import Display
 from loadtest.run.run import Run
 from loadtest.run.session import armed, replay
@@ -93,8 +93,8 @@ async def tried(mutant: Mutant, lane: Lane, product: Path) -> Outcome:
 
 async def played(site: Site, scene: Scene, *, name: str) -> RunFolder:
     """The books of a run of this scene."""
-    plan = Options(
-        stages=str(scene.jobs),
+    plan = planned(
+        str(scene.jobs),
         seed="1",
         stall=str(scene.stall),
         rate=scene.rate,
@@ -103,8 +103,8 @@ async def played(site: Site, scene: Scene, *, name: str) -> RunFolder:
         on_video_failure=scene.on_video_failure,
         priorities=scene.priorities,
         presets=scene.presets,
-        faults=tuple(map(json.dumps, scene.faults)),
-    ).plan()
+        faults=map(json.dumps, scene.faults),
+    )
     temporal = await preflight(site.settings)
     async with (
         open_stack(site.settings, temporal) as stack,

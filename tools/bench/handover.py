@@ -11,7 +11,7 @@ from loadtest.books.executions import Execution
 from loadtest.books.load import load
 from loadtest.books.model import Books, JobFacts
 from loadtest.judge.pace import percentile, schedule
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from loadtest.run.session import run_plan
 from tools.bench.stack import StackUnderTest, hops
 from tools.bench.table import Figure, milliseconds
@@ -54,7 +54,7 @@ def _events(what: str, value: float) -> Figure:
 
 async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> RunTimes:
     settings = stack.settings.model_copy(update={"reports_dir": folder / "runs"})
-    plan = Options(stages=str(jobs), reset=True).plan()
+    plan = planned(str(jobs), reset=True)
     quiet = Console(quiet=True)
     async with hops(stack.client, stack.temporal) as sampled:
         found, why = await run_plan(

@@ -11,7 +11,7 @@ from loadtest.books import raw
 from loadtest.books.model import STEPS
 from loadtest.books.prompts import style
 from loadtest.judge.judge import Judgement, Verdict, judge
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from loadtest.times import instant
 from tests.loadtest.synthetic import T0, Row, Synthetic, convicted, job_id, named
 
@@ -23,7 +23,7 @@ def made(
     folder: Path, stages: str = "3", *, mocks: tuple[str, ...] = STEPS, **more: Any
 ) -> Synthetic:
     """A healthy run of these stages, with one job at a time."""
-    plan = Options(stages=stages, seed="7", **more).plan(mocks=mocks)
+    plan = planned(stages, seed="7", **more, mocks=mocks)
     return Synthetic(folder, plan=plan, mocks=mocks).write()
 
 
@@ -142,7 +142,7 @@ def test_loosened_conditions_are_in_the_headline(tmp_path: Path) -> None:
 
 
 def test_run_without_jobs_fails(tmp_path: Path) -> None:
-    empty = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan())
+    empty = Synthetic(tmp_path, plan=planned("1", seed="7"))
     empty.plan = empty.plan.model_copy(update={"stages": ()})
     judgement = judge(empty.write().folder)
 

@@ -12,7 +12,7 @@ from loadtest.judge.judge import LEFT_OPEN, STILL_OPEN, Judgement, Verdict, judg
 from loadtest.judge.threshold import DEFAULTS
 from loadtest.report.page import BAD, Block, Notice, Table, Tiles
 from loadtest.report.write import sections
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from tests.loadtest.forging import families
 from tests.loadtest.forging.kit import (
     FORGERIES,
@@ -176,7 +176,7 @@ VIDEO = raw.LEDGERS["video"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Synthetic:
-    return Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    return Synthetic(tmp_path, plan=planned("1", seed="7")).write()
 
 
 def rules(run: Synthetic) -> set[str]:

@@ -23,7 +23,7 @@ from loadtest.judge.tried import (
     tried,
     unmet,
 )
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import T0, Synthetic, job_id
 
@@ -120,7 +120,7 @@ def test_speed_of_vendors_is_reported_by_the_mocks(honest: Synthetic) -> None:
 
 
 def test_without_mocks_the_histories_say_how_quick_the_vendors_were(tmp_path: Path) -> None:
-    plan = Options(stages="2", seed="7").plan(mocks=())
+    plan = planned("2", seed="7", mocks=())
     real = found(judge(Synthetic(tmp_path, plan=plan, mocks=()).write().folder))
 
     assert real["vendors at their real speed"].tried is False
@@ -175,7 +175,7 @@ def test_calm_run_shows_claims_without_disturbance(honest: Synthetic) -> None:
 
 
 def test_one_job_shows_nothing_of_the_limit(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("1", seed="7")).write()
 
     assert states(run)[AT_ONCE] == NOT_TRIED
 

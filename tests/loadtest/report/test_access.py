@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from loadtest.books import raw
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from tests.fixtures.browser import NewPage, seen_as, violations
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
@@ -23,7 +23,7 @@ OVERFLOW = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
 def _pages(folder: Path) -> list[tuple[Path, str]]:
     """The reports of a recorded run with faults, and of one that has lost a job."""
     good = unpack("everything-at-once", folder / "good")
-    bad = Synthetic(folder, plan=Options(stages="1,5", seed="7").plan()).write()
+    bad = Synthetic(folder, plan=planned("1,5", seed="7")).write()
     bad.edit(raw.STATES, lambda rows: rows.pop())
     for run in (good, bad.folder):
         write_report(run, judge(run))

@@ -13,7 +13,7 @@ from loadtest.judge.judge import judge
 from loadtest.report.page import Section, Table, both, html, own, row
 from loadtest.report.sections import jobs
 from loadtest.report.write import sections, write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from shared.texts import COMMANDS, PAGE, REPORT, translated
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Synthetic
@@ -76,7 +76,7 @@ SPAN = re.compile(r'<span lang="en">.*?</span><span lang="zh">(.*?)</span>', re.
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    plan = Options(stages="1,20", seed="7").plan()
+    plan = planned("1,20", seed="7")
     run = Synthetic(tmp_path_factory.mktemp("reports"), plan=plan).write()
     write_report(run.folder, judge(run.folder))
     return (run.folder.path / "report.html").read_text("utf-8")
@@ -123,7 +123,7 @@ def test_language_follows_the_shell_that_made_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
-    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("1", seed="7")).write()
     write_report(run.folder, judge(run.folder))
     read = {
         name: (run.folder.path / name).read_text("utf-8") for name in ("report.html", "report.md")
@@ -165,7 +165,7 @@ def test_text_of_users_and_machines_is_not_translated() -> None:
 
 
 def test_prompts_and_names_are_not_translated(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="1", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("1", seed="7")).write()
     run.edit(raw.SUBMITS, lambda rows: rows[0].update(prompt="run"))
     judgement = judge(run.folder)
     judgement.run["run_id"] = judgement.run["plan"]["seed"] = "failed"

@@ -19,7 +19,7 @@ from loadtest.judge.judge import Judgement, judge
 from loadtest.report.page import POLICY, Section, Table
 from loadtest.report.sections import jobs, pace
 from loadtest.report.write import sections, write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from tests.loadtest.synthetic import Row, Synthetic, job_id, put
 
 SECTIONS = len(re.findall(r"^\d+\. \*\*", Path("docs/reports.md").read_text("utf-8"), re.MULTILINE))
@@ -51,9 +51,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = Synthetic(
-        tmp_path_factory.mktemp("written"), plan=Options(stages="1,150", seed="7").plan()
-    ).write()
+    run = Synthetic(tmp_path_factory.mktemp("written"), plan=planned("1,150", seed="7")).write()
     write_report(run.folder, judge(run.folder))
     return run.folder.path
 
@@ -72,7 +70,7 @@ def test_page_has_all_sections_and_loads_nothing(written: Path) -> None:
 
 
 def test_linked_files_exist(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("3", seed="7")).write()
     write_report(run.folder, judge(run.folder))
     page = (run.folder.path / "report.html").read_text("utf-8")
     found = {href for href in re.findall(r'href="([^"]+)"', page) if ":" not in href}
@@ -93,7 +91,7 @@ def test_cells_name_their_column_on_a_narrow_screen(written: Path) -> None:
 
 
 def test_each_generation_is_drawn_at_its_time(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("3", seed="7")).write()
     write_report(run.folder, judge(run.folder))
     [first, lanes] = re.findall(
         r"<svg.*?</svg>", (run.folder.path / "report.html").read_text("utf-8"), re.S
@@ -154,7 +152,7 @@ def test_table_has_a_line_for_each_job(written: Path) -> None:
 def test_junit_names_each_failure(
     tmp_path: Path, bend: Callable[[list[Row]], object], failed: list[str]
 ) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="3", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("3", seed="7")).write()
     run.edit(raw.STATES, bend)
     write_report(run.folder, judge(run.folder))
     suite = ElementTree.fromstring((run.folder.path / "junit.xml").read_text("utf-8"))  # noqa: S314
@@ -165,7 +163,7 @@ def test_junit_names_each_failure(
 
 
 def test_prompts_and_vendors_messages_are_escaped(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="2", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("2", seed="7")).write()
     hostile = "<script>alert(1)</script> | pipe"
     run.edit(raw.SUBMITS, lambda rows: rows[0].update(prompt=hostile))
     run.edit(raw.LEDGERS["image"], lambda rows: rows[0].update(outcome=hostile, error=hostile))
@@ -179,7 +177,7 @@ def test_prompts_and_vendors_messages_are_escaped(tmp_path: Path) -> None:
 
 
 def test_large_run_has_a_small_page(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="310", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("310", seed="7")).write()
     write_report(run.folder, judge(run.folder))
 
     assert (run.folder.path / "report.html").stat().st_size < 200_000
@@ -199,7 +197,7 @@ def test_large_run_has_a_small_page(tmp_path: Path) -> None:
 def test_report_without_mocks_states_what_it_cannot_show(
     tmp_path: Path, mocks: tuple[str, ...], *, said: list[str], unsaid: list[str]
 ) -> None:
-    plan = Options(stages="3", seed="7").plan(mocks=mocks)
+    plan = planned("3", seed="7", mocks=mocks)
     run = Synthetic(tmp_path, plan=plan, mocks=mocks).write()
     write_report(run.folder, judge(run.folder))
     text = (run.folder.path / "report.md").read_text("utf-8")
@@ -242,7 +240,7 @@ NAME = re.compile(r"\d+ \(\d+ jobs?\)")
 
 @pytest.fixture
 def ladder(tmp_path: Path) -> Judgement:
-    run = Synthetic(tmp_path, plan=Options(stages="1,25", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("1,25", seed="7")).write()
     run.edit(raw.STATES, lambda rows: rows.pop())
     return judge(run.folder)
 
@@ -264,7 +262,7 @@ def test_every_table_uses_the_same_name_of_a_stage(ladder: Judgement) -> None:
 
 
 def test_slowest_jobs_are_those_that_worked_longest(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=Options(stages="25", seed="7").plan()).write()
+    run = Synthetic(tmp_path, plan=planned("25", seed="7")).write()
 
     def early(rows: list[Row]) -> None:
         """The third job had its permit half a second sooner, and used it worse."""

@@ -13,7 +13,7 @@ from compose.stack.output import USAGE, StackError
 from compose.stack.settings import Settings, load
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
-from loadtest.run.plan import Options
+from loadtest.run.plan import planned
 from loadtest.run.session import command
 from tests.compose.made import Made, made, project
 from tests.compose.stack.conftest import Fake, Load
@@ -178,7 +178,7 @@ def test_command_in_the_report_repeats_the_run_with_its_seed(
 ) -> None:
     first = run(Made(["jobs", "3"], {"PRESET": "slow-vendor", "RULE": RULE}))
     monkeypatch.setenv("MAKE_LINE", first.env["MAKE_LINE"])
-    synthetic = Synthetic(tmp_path, plan=Options(stages="3", seed="4711").plan())
+    synthetic = Synthetic(tmp_path, plan=planned("3", seed="4711"))
     synthetic.command = command(4711)
     written = synthetic.write().folder
     write_report(written, judge(written))
