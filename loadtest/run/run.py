@@ -24,7 +24,6 @@ from loadtest.wire.processes import Processes, addresses
 from loadtest.wire.stack import Stack
 from loadtest.wire.vendor import Vendor
 from shared.files import digest
-from shared.pipeline.definition import Definition
 
 ROOT = Path(__file__).parents[2]
 PROCESS_SECONDS = 2.0
@@ -81,25 +80,13 @@ class Run:
             await self._processes.close()
 
     async def _facts(self, began: float, stop: asyncio.Event) -> dict[str, Any]:
-        stack, plan = self._stack, self._plan.model_dump()
-        if "on_video_failure" not in stack.pipeline.input.model_fields:
-            plan["on_video_failure"] = None
         return {
-            "schema": raw.SCHEMA,
+            **await facts(self._stack, self._plan, self._command),
             "run_id": self.run_id,
-            "command": self._command,
-            "plan": plan,
-            "pipeline": stack.pipeline.name,
-            "stages": stages_of(stack.pipeline),
             "began_at": began,
-            "mocks": [each.name for each in stack.vendors],
-            "temporal_ui": stack.settings.temporal_ui_url,
-            "namespace": stack.temporal.namespace,
-            "environment": environment(await stack.temporal.server_version(), stack.settings),
             "code": await self._code(),
-            "faults": await self._read(Vendor.faults),
             "limit": await self._limit(stop),
-            "vendors_before": await self._read(Vendor.stats),
+            "vendors_before": await answers(self._stack, Vendor.stats),
             "why": "unfinished",
         }
 
@@ -127,21 +114,38 @@ class Run:
                 return None
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    async def _read(self, ask: Callable[[Vendor], Coroutine[Any, Any, Any]]) -> dict[str, Any]:
-        """Return the answer of each vendor that answers."""
-        found: dict[str, Any] = {}
-        for vendor in self._stack.vendors:
-            with contextlib.suppress(Unreachable):
-                found[vendor.name] = await ask(vendor)
-        return found
+
+async def facts(stack: Stack, plan: Plan, command: str) -> dict[str, Any]:
+    """Return what `run.json` has of a plan and of the stack it is run against."""
+    pipeline, noted = stack.pipeline, plan.model_dump()
+    if "on_video_failure" not in pipeline.input.model_fields:
+        noted["on_video_failure"] = None
+    return {
+        "schema": raw.SCHEMA,
+        "command": command,
+        "plan": noted,
+        "pipeline": pipeline.name,
+        "stages": [
+            {"name": each.name, "vendor": each.vendor, "called_back": each.called_back}
+            for each in pipeline.stages
+        ],
+        "mocks": [each.name for each in stack.vendors],
+        "temporal_ui": stack.settings.temporal_ui_url,
+        "namespace": stack.temporal.namespace,
+        "environment": environment(await stack.temporal.server_version(), stack.settings),
+        "faults": await answers(stack, Vendor.faults),
+    }
 
 
-def stages_of(pipeline: Definition) -> list[dict[str, Any]]:
-    """Return the stages of a job in their order, as `run.json` has them."""
-    return [
-        {"name": each.name, "vendor": each.vendor, "called_back": each.called_back}
-        for each in pipeline.stages
-    ]
+async def answers(
+    stack: Stack, ask: Callable[[Vendor], Coroutine[Any, Any, Any]]
+) -> dict[str, Any]:
+    """Return the answer of each vendor that answers."""
+    found: dict[str, Any] = {}
+    for vendor in stack.vendors:
+        with contextlib.suppress(Unreachable):
+            found[vendor.name] = await ask(vendor)
+    return found
 
 
 def environment(server_version: str, settings: Settings) -> dict[str, Any]:

@@ -28,12 +28,16 @@ SAMPLE_SECONDS = 0.5
 class Stage:
     """One rung of the ladder."""
 
+    patience = 60.0
+    """Seconds for which a submission is tried again."""
+
     def __init__(self, folder: RunFolder, plan: Plan, stack: Stack, *, number: int) -> None:
         self.number, self.jobs = number, plan.stages[number]
         self._run_id = folder.path.name
         self.tag = f"load-{self._run_id}-{number + 1}"
         self.tracker = Tracker(self.tag)
         self.why = "done"
+        self.began = time.time()
         self._folder, self._plan = folder, plan
         self._api, self._pipeline = stack.api, stack.pipeline
         self._feed = Feed(
@@ -48,26 +52,28 @@ class Stage:
 
     async def run(self, display: Display, stop: asyncio.Event) -> None:
         """Run to the end of the last job, or until it is given up; `why` then says which."""
-        began_at, began = time.time(), time.monotonic()
+        self.began, began = time.time(), time.monotonic()
         slots = await self._slots()
         display.begin(self.number, self.jobs)
         async with background(self._feed.run(), self._poller.run(), self._sample()):
             await self._until_ended(display, stop, began=began)
+        await self._note_end(slots_before=slots)
+        self._show(display, began)
+        display.end(self._summary(time.monotonic() - began))
+
+    async def _note_end(self, **more: Any) -> None:
         self._folder.append(raw.FRAMES, self.tracker.take_frames())
         row = {
             "stage": self.number,
             "jobs": self.jobs,
             "tag": self.tag,
-            "began_at": began_at,
+            "began_at": self.began,
             "ended_at": time.time(),
             "why": self.why,
-            "slots_before": slots,
             "slots_after": await self._slots(),
             "feed_connections": self._feed.connections,
         }
-        self._folder.append(raw.STAGES, [row])
-        self._show(display, began)
-        display.end(self._summary(time.monotonic() - began))
+        self._folder.append(raw.STAGES, [row | more])
 
     async def _until_ended(self, display: Display, stop: asyncio.Event, *, began: float) -> None:
         submitting = asyncio.create_task(self._submit())
@@ -153,32 +159,33 @@ class Stage:
                 # Where the API is slow the jobs behind are late here, and still count from their
                 # planned instants: a stall that is not sent into must not look short.
                 await self._gate.acquire()
-                group.create_task(self._submit_one(index, began + offset))
+                task = group.create_task(self._submit_one(index, began + offset))
+                task.add_done_callback(lambda _: self._gate.release())
 
-    async def _submit_one(self, index: int, planned: float) -> None:
-        try:
-            key = f"{self._run_id}-{self.number}-{index}"
-            body = job_body(self._pipeline, self._plan, (self.number, index), tag=self.tag)
-            sent = time.time()
-            result = await self._api.submit(body, key)
-            row = {
-                "stage": self.number,
-                "index": index,
-                "key": key,
-                "prompt": prompt(self._plan.seed, self.number, index),
-                "planned_at": round(planned, 6),
-                "sent_at": round(sent, 6),
-                "answered_at": round(time.time(), 6),
-                **asdict(result),
-            }
-            self._folder.append(raw.SUBMITS, [row])
-            # After the row is on disk: whatever is waited for is in the books.
-            if result.job_id:
-                self.tracker.expect(result.job_id)
-            else:
-                self.tracker.refused += 1
-        finally:
-            self._gate.release()
+    async def _submit_one(self, index: int, planned: float, **asked: Any) -> str | None:
+        """Submit the plan's job, with what is asked in place of its own; return its id."""
+        key = f"{self._run_id}-{self.number}-{index}"
+        body = job_body(self._pipeline, self._plan, (self.number, index), tag=self.tag)
+        sent = time.time()
+        result = await self._api.submit(body | asked, key, patience=self.patience)
+        row = {
+            "stage": self.number,
+            "index": index,
+            "key": key,
+            "prompt": asked.get("prompt") or prompt(self._plan.seed, self.number, index),
+            "planned_at": round(planned, 6),
+            "sent_at": round(sent, 6),
+            "answered_at": round(time.time(), 6),
+            **asdict(result),
+            **({"asked": asked} if asked else {}),
+        }
+        self._folder.append(raw.SUBMITS, [row])
+        # After the row is on disk: whatever is waited for is in the books.
+        if result.job_id:
+            self.tracker.expect(result.job_id)
+        else:
+            self.tracker.refused += 1
+        return result.job_id
 
 
 def job_body(

@@ -4,50 +4,37 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from loadtest.books import raw
-from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import job_of
-from loadtest.collect.tracker import Poller, Tracker
-from loadtest.run.stage import background
-from loadtest.wire.api import Api, Feed
+from loadtest.run.plan import planned
+from loadtest.run.stage import Stage, background
 from loadtest.wire.http import Unreachable
+from loadtest.wire.stack import Stack
 from loadtest.wire.vendor import Vendor
-from tests.chaos.schedule import Stage
+from tests.chaos.schedule import Stage as Place
 
-PATIENCE = 120.0
 PAUSE = 0.05
 AT_ONCE = 8
 
 
-class Crowd:
-    """Submits jobs so that `backlog` are always open; each submission is noted raw."""
+class Crowd(Stage):
+    """A stage that submits jobs as they are needed, so that `backlog` are always open."""
 
-    def __init__(self, folder: RunFolder, api: Api, *, api_url: str, seed: int, stage: int) -> None:
-        self.stage = stage
-        self.backlog = 0
-        self.tracker = Tracker(f"load-{folder.path.name}-{stage + 1}")
-        self.began = time.time()
-        self._folder, self._api, self._seed = folder, api, seed
-        self._draw = Random(f"{seed} {stage}")  # noqa: S311 - repeatable on purpose
-        self._feed = Feed(api_url, lambda job: self.tracker.see(job, source="ws"), token=api.token)
-        self._poller = Poller(api, self.tracker, self._feed)
+    patience = 120.0
+
+    def __init__(self, folder: RunFolder, stack: Stack, *, seed: int, number: int) -> None:
+        super().__init__(folder, planned("1,1", seed=seed), stack, number=number)
+        self.backlog = self.jobs = 0
+        self._draw = Random(f"{seed} {number}")  # noqa: S311 - repeatable on purpose
         self._under_way: set[asyncio.Task[str | None]] = set()
-        self._count = 0
 
     def running(self) -> Any:
         """Follow the jobs, and keep the queue as long as is wanted, while the block runs."""
         return background(self._feed.run(), self._poller.run(), self._keep())
-
-    @property
-    def size(self) -> int:
-        """How many were submitted."""
-        return self._count
 
     async def waiting(self, number: int, *, seconds: float) -> bool:
         """Let the queue grow, and return when so many are open; False when time is up."""
@@ -71,36 +58,14 @@ class Crowd:
 
     async def submit(self, **fields: Any) -> str | None:
         """One job with these fields instead of drawn ones; its id."""
-        index, self._count = self._count, self._count + 1
+        index, self.jobs = self.jobs, self.jobs + 1
         # A few overtake.
         fields = {"priority": 2} | fields if self._draw.random() < 0.15 else fields
-        body = {
-            "prompt": prompt(self._seed, self.stage, index),
-            "style": style(self._seed, self.stage, index),
-            "tag": self.tracker.tag,
-            **fields,
-        }
-        sent = time.time()
-        key = f"{self._folder.path.name}-{self.stage}-{index}"
-        result = await self._api.submit(body, key, patience=PATIENCE)
-        row = {
-            "stage": self.stage,
-            "index": index,
-            "key": key,
-            "prompt": body["prompt"],
-            "planned_at": sent,
-            "sent_at": sent,
-            "answered_at": time.time(),
-            **asdict(result),
-            "asked": fields,
-        }
-        self._folder.append(raw.SUBMITS, [row])
-        if result.job_id:
-            self.tracker.expect(result.job_id)
-        else:
+        job_id = await self._submit_one(index, time.time(), **fields)
+        if job_id is None:
             # A refusal is a violation; there is no need for thousands.
             await asyncio.sleep(1)
-        return result.job_id
+        return job_id
 
     async def _keep(self) -> None:
         try:
@@ -130,25 +95,10 @@ class Crowd:
         await self._poller.poll()
         return True
 
-    async def close_stage(self, why: str) -> None:
-        """Note the stage as a load test would."""
-        slots = await self.slots()
-        self._folder.append(raw.FRAMES, self.tracker.take_frames())
-        self._folder.append(
-            raw.STAGES,
-            [
-                {
-                    "stage": self.stage,
-                    "jobs": self._count,
-                    "tag": self.tracker.tag,
-                    "began_at": self.began,
-                    "ended_at": time.time(),
-                    "why": why,
-                    "slots_after": slots,
-                    "feed_connections": self._feed.connections,
-                }
-            ],
-        )
+    async def close(self) -> None:
+        """Note the stage."""
+        self.why = "not all ended" if self.tracker.open else "done"
+        await self._note_end()
 
     async def slots(self) -> dict[str, Any]:
         """Who holds and who waits, by the API; empty where it does not say."""
@@ -174,33 +124,33 @@ class Places:
         self._records = data_dir / "state" / "jobs"
 
     async def reach(
-        self, stage: Stage, jobs: Callable[[], set[str]], *, seconds: float
+        self, place: Place, jobs: Callable[[], set[str]], *, seconds: float
     ) -> str | None:
         """A job of these that is there now, as soon as there is one; None when time is up."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             try:
-                if found := await self._at(stage, jobs()):
+                if found := await self._at(place, jobs()):
                     return found
             except (Unreachable, OSError):
                 pass
             await asyncio.sleep(LOOK_PAUSE)
         return None
 
-    async def _at(self, stage: Stage, jobs: set[str]) -> str | None:
-        match stage:
-            case Stage.QUEUED:
+    async def _at(self, place: Place, jobs: set[str]) -> str | None:
+        match place:
+            case Place.QUEUED:
                 return next(iter(self._queued(jobs)[FIRST_FEW:]), None)
-            case Stage.NEXT:
+            case Place.NEXT:
                 return next(iter(self._queued(jobs)), None)
-            case Stage.IMAGE:
+            case Place.IMAGE:
                 return self._open(await _newest(self.images), jobs)
-            case Stage.STORING:
+            case Place.STORING:
                 return self._storing(await _newest(self.videos), jobs)
             case _:
                 row = await _newest(self.videos)
                 new = row is not None and time.time() - row["accepted_ts"] < JUST_NOW
-                return self._open(row, jobs) if new == (stage is Stage.SUBMITTED) else None
+                return self._open(row, jobs) if new == (place is Place.SUBMITTED) else None
 
     def _open(self, row: Row | None, jobs: set[str]) -> str | None:
         owner = job_of(row) if row and row["finished_ts"] is None else None

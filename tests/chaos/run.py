@@ -14,7 +14,7 @@ from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector, probe
 from loadtest.report.write import write_report
 from loadtest.run.plan import planned
-from loadtest.run.run import environment, stages_of
+from loadtest.run.run import facts
 from loadtest.wire.stack import Stack as Reached
 from loadtest.wire.stack import open_stack
 from loadtest.wire.temporal import Temporal
@@ -120,7 +120,7 @@ class _Run:
             last = await self._tail(reached)
             slots = await self._free(last)
             for crowd in (first, last):
-                await crowd.close_stage("done" if not crowd.tracker.open else "not all ended")
+                await crowd.close()
             self._folder.append(raw.CLOCKS, await probe(reached.vendors, "end"))
             self._say(f"collecting the books, {time.time() - self._began:.1f} s after the start")
             await self._collect(reached, (first, last))
@@ -159,16 +159,15 @@ class _Run:
             for _ in range(self._plan.tail):
                 await crowd.submit()
             await self._ended(crowd)
-            self._say(f"tail: {crowd.size} jobs in {time.monotonic() - began:.1f} s")
+            self._say(f"tail: {crowd.jobs} jobs in {time.monotonic() - began:.1f} s")
         return crowd
 
     async def _ended(self, crowd: Crowd) -> None:
         if not await crowd.all_ended(seconds=DRAIN_PATIENCE):
             self._say(f"{len(crowd.tracker.open)} jobs have not ended in {DRAIN_PATIENCE:g} s")
 
-    def _crowd(self, reached: Reached, stage: int) -> Crowd:
-        url = self._site.settings.api_url
-        return Crowd(self._folder, reached.api, api_url=url, seed=self._plan.seed, stage=stage)
+    def _crowd(self, reached: Reached, number: int) -> Crowd:
+        return Crowd(self._folder, reached, seed=self._plan.seed, number=number)
 
     async def _free(self, crowd: Crowd) -> dict[str, Any]:
         """What `GET /slots` shows as soon as nobody holds or waits, or when time is up."""
@@ -183,7 +182,7 @@ class _Run:
 
     async def _collect(self, reached: Reached, crowds: tuple[Crowd, ...]) -> None:
         collector = Collector(self._folder, reached)
-        stages = [(crowd.stage, crowd.tracker) for crowd in crowds]
+        stages = [(crowd.number, crowd.tracker) for crowd in crowds]
         await collector.collect(stages, since=self._began)
         jobs = {job_id for crowd in crowds for job_id in crowd.tracker.known}
         semaphores = await books.semaphore_histories(self._site.client, self._folder)
@@ -197,27 +196,18 @@ class _Run:
         self, problems: list[str], crowds: tuple[Crowd, ...], reached: Reached
     ) -> None:
         """The facts of the run, as a load test notes them."""
-        stages = ",".join(str(max(1, crowd.size)) for crowd in crowds)
+        stages = ",".join(str(max(1, crowd.jobs)) for crowd in crowds)
         plan = planned(stages, seed=self._plan.seed, thresholds=("success_rate>=0",))
         self._folder.write(
             raw.RUN,
             {
-                "schema": raw.SCHEMA,
+                **await facts(reached, plan, self._plan.command),
                 "run_id": self._folder.path.name,
-                "command": self._plan.command,
-                "plan": plan.model_dump(),
+                # Its stack is gone with the run.
+                "temporal_ui": "",
                 "began_at": self._began,
                 "ended_at": time.time(),
-                "mocks": [vendor.name for vendor in reached.vendors],
-                "pipeline": reached.pipeline.name,
-                "stages": stages_of(reached.pipeline),
                 "limit": (await reached.api.slots()).get("limit"),
-                "temporal_ui": "",
-                "namespace": self._site.client.namespace,
-                "environment": environment(
-                    await reached.temporal.server_version(), reached.settings
-                ),
-                "faults": {each.name: await each.faults() for each in reached.vendors},
                 "why": "done",
                 "unread": problems,
             },
