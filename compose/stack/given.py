@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, BeforeValidator, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ValidationError
 
 from compose.stack.files import write_private
 from compose.stack.output import StackError, shown
@@ -66,15 +65,6 @@ class Saved(BaseModel):
         write_private(run_dir / SAVED, self.model_dump_json())
 
 
-def _digits(value: object) -> object:
-    # pydantic takes `1_0` for 10, and blanks and signs, too.
-    if isinstance(value, str) and not re.fullmatch("[0-9]+", value):
-        raise PydanticCustomError("int_parsing", "is not a whole number")
-    return value
-
-
-# Of a whole number, behind its bounds.
-DIGITS = BeforeValidator(_digits)
 M = TypeVar("M", bound=BaseModel)
 
 

@@ -21,7 +21,6 @@ from pydantic import (
 )
 
 from compose.stack.given import (
-    DIGITS,
     Saved,
     dotenv,
     mistakes_of,
@@ -42,6 +41,7 @@ from compose.stack.services import (
     further,
 )
 from shared.http.hosts import is_loopback
+from shared.http.mistakes import DIGITS
 from shared.settings.common import MOCKED
 
 LOOPBACK = "127.0.0.1"

@@ -13,7 +13,8 @@ from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger import judge
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented
-from shared.http.queries import DIGITS, ONLY_KNOWN
+from shared.http.mistakes import DIGITS
+from shared.http.queries import ONLY_KNOWN
 
 
 async def _no_form(request: Request) -> None:

@@ -1,7 +1,11 @@
 """Describe what is wrong with an input: the field by its name, and a sentence."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 # The answer must not grow with the input.
 MOST = 20
@@ -50,6 +54,16 @@ _BY_PATTERN = {
     r"^[^\x00-\x1f\x7f]*$": "It may not hold control characters, such as a line break.",
     r"^[\x21-\x7e]+$": "It may hold only visible ASCII characters, without spaces.",
 }
+
+
+def _digits(given: object) -> object:
+    if isinstance(given, str) and not re.fullmatch("[0-9]+", given):
+        raise PydanticCustomError("int_parsing", "is not a whole number")
+    return given
+
+
+# Of a whole number, behind its bounds: pydantic takes `1_0` for 10, and blanks and signs, too.
+DIGITS = BeforeValidator(_digits)
 
 
 class Mistake(NamedTuple):

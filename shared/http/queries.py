@@ -4,7 +4,6 @@ are given twice; for sockets, too.
 Otherwise a misspelled filter would return everything, and one of two values would be dropped.
 """
 
-import re
 from collections import Counter
 from typing import Any
 
@@ -12,8 +11,6 @@ from fastapi import Depends, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.routing import APIRoute, APIWebSocketRoute
-from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
 from starlette.requests import HTTPConnection
 
 
@@ -42,13 +39,3 @@ async def _check(request: HTTPConnection) -> None:
 
 
 ONLY_KNOWN: Any = Depends(_check)
-
-
-def _digits(given: object) -> object:
-    if isinstance(given, str) and not re.fullmatch("[0-9]+", given):
-        raise PydanticCustomError("int_parsing", "not digits alone")
-    return given
-
-
-# Of a whole number, behind its bounds: pydantic takes `1_0` for 10, and blanks and signs, too.
-DIGITS = BeforeValidator(_digits)

@@ -8,11 +8,12 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
 from compose.stack import modes
 from compose.stack.environment import public, vendors
-from compose.stack.given import DIGITS, options
+from compose.stack.given import options
 from compose.stack.local import Local
 from compose.stack.output import paint, say, table
 from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
 from compose.stack.settings import Settings
+from shared.http.mistakes import DIGITS
 
 
 def ps(settings: Settings) -> None:

@@ -27,8 +27,9 @@ from services.api.http.routes import ServiceDep
 from services.api.jobs import JobNotFound
 from services.api.service import Service
 from shared.errors import NotReady, TemporalUnavailable
+from shared.http.mistakes import DIGITS
 from shared.http.problems import documented
-from shared.http.queries import DIGITS, ONLY_KNOWN
+from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
 
 # More versions than any job has.

@@ -32,8 +32,9 @@ from services.api.models import (
 from services.api.service import Service
 from services.api.slots import NotDraining, SemaphoreSlow, Slots
 from shared.errors import GenvideoError, NotReady, QueueFull
+from shared.http.mistakes import DIGITS
 from shared.http.problems import documented
-from shared.http.queries import DIGITS, ONLY_KNOWN
+from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
 from shared.pipeline.definition import Definition
