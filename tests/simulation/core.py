@@ -8,6 +8,7 @@ from typing import Any
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, WorkflowCommand
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import PayloadConverter
 
 from shared.semaphore.runner import Instance
@@ -15,7 +16,7 @@ from tests.simulation import jobs
 from tests.simulation.history import Marker, Run, Task, TaskRecord, timestamp
 from tests.simulation.jobs import Job, new_instance
 from tests.simulation.tasks import is_end
-from tests.simulation.world import CLOCK
+from tests.simulation.world import CLOCK, Process
 
 
 @dataclass(slots=True)
@@ -49,12 +50,15 @@ class Nondeterminism(Exception):
 class Core:
     """The instance, what it waits for, and the commands of the task that is under way."""
 
-    def __init__(self, run: Run, definition: type, converter: PayloadConverter) -> None:
+    def __init__(
+        self, run: Run, definition: type, converter: PayloadConverter, process: Process
+    ) -> None:
         self.run = run
+        self._process = process
         self.seen = 0
         self._inside = new_instance(run, definition, converter)
         self._forgotten = False
-        self.instance = Instance(self._inside, self._forget)
+        self._instance = Instance(self._inside, self._forget)
         self.locals: dict[int, Any] = {}
         self.to_start: list[Any] = []
         self.to_stop: list[int] = []
@@ -152,7 +156,7 @@ class Core:
         wanted = activation.jobs.add().query_workflow
         wanted.query_id, wanted.query_type = "query", name
         wanted.arguments.extend(args.payloads)
-        completion = self.instance.activate(activation)
+        completion = self._run(activation)
         if completion.HasField("failed"):
             raise TaskFailed(completion.failed.failure.message)
         [command] = completion.successful.commands
@@ -164,7 +168,13 @@ class Core:
         """Take the instance apart."""
         activation = WorkflowActivation(run_id=self.run.run_id)
         activation.jobs.add().remove_from_cache.SetInParent()
-        self.instance.activate(activation)
+        self._run(activation)
+
+    def _run(self, activation: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Run the workflow's own loop inside that of its process."""
+        completion = self._instance.activate(activation)
+        self._process.again()
+        return completion
 
     @property
     def object(self) -> Any:
@@ -204,7 +214,7 @@ class Core:
             jobs=sorted(found, key=jobs.order),
         )
         CLOCK.run_id = self.run.run_id
-        completion = self.instance.activate(activation)
+        completion = self._run(activation)
         if completion.HasField("failed"):
             failure = completion.failed.failure
             raise TaskFailed(f"{failure.application_failure_info.type}: {failure.message}")

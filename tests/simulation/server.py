@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.simulation.activities import Activities
-from tests.simulation.history import Run, Status, Update, UpdateState
+from tests.simulation.history import Activity, Run, Status, Try, Update, UpdateState
 from tests.simulation.tasks import Tasks
 from tests.simulation.world import Table, World
 
@@ -30,7 +30,7 @@ def not_found(what: str) -> RPCError:
 
 
 class Server:
-    """Knows every run; calls `on_close` and `on_task_failure`."""
+    """Knows every run; calls `on_close`, `on_task` of a task that was taken, and the like."""
 
     def __init__(self, world: World, table: Table) -> None:
         self.world = world
@@ -41,7 +41,9 @@ class Server:
         self.tasks = Tasks(self)
         self.activities = Activities(self)
         self.on_close: Callable[[Run], None] = lambda run: None
+        self.on_task: Callable[[Run], None] = lambda run: None
         self.on_task_failure: Callable[[Run, str], None] = lambda run, why: None
+        self.on_try: Callable[[Activity, Try], None] = lambda activity, trying: None
         # Shares of workflow tasks whose worker has forgotten the run, or whose answer is lost.
         self.forgets = 0.0
         self.loses = 0.0

@@ -1,7 +1,6 @@
 """One history: the plan's jobs and strikes on the product, until all is quiet."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from temporalio.service import RPCError
 
@@ -10,7 +9,7 @@ from shared.jobs.messages import StageDone
 from shared.jobs.states import OnVideoFailure
 from shared.pipeline.definition import JobInput
 from tests.simulation import product
-from tests.simulation.history import Run
+from tests.simulation.history import Activity, Run, Try
 from tests.simulation.plan import STEPS, JobPlan, Plan, Quirk, Violation
 from tests.simulation.product import Records
 from tests.simulation.rules import Rules
@@ -50,7 +49,6 @@ class Simulation:
         self.told: list[str] | None = [] if tells else None
         self.records = Records(lambda rule, text: self.rules.broken(rule, text))
         self.vendors = {step: Vendor(self.world, step, self._quirk) for step in STEPS}
-        self.processes: list[Worker] = []
         self.workers: list[Worker] = []
         self.semaphores: list[Worker] = []
         self.rules = Rules(self)
@@ -72,6 +70,10 @@ class Simulation:
         assert job is not None
         return (job.video if step == "video" else job.image)[int(attempt) - 1]
 
+    @property
+    def processes(self) -> list[Worker]:
+        return [*self.workers, *self.semaphores]
+
     def add_worker(self, pipeline: str = "genvideo") -> Worker:
         """One more process for jobs of a pipeline."""
         worker = product.job_worker(
@@ -79,7 +81,6 @@ class Simulation:
             pipeline=product.PIPELINES[pipeline], vendors=self.vendors, records=self.records,
         )  # fmt: skip
         self.workers.append(worker)
-        self._add(worker)
         return worker
 
     def add_workers(self) -> None:
@@ -96,22 +97,7 @@ class Simulation:
         )
         worker.observe = self.rules.semaphore_moved
         self.semaphores.append(worker)
-        self._add(worker)
         return worker
-
-    def _add(self, worker: Worker) -> None:
-        self.processes.append(worker)
-        tried = worker.try_activity
-
-        def try_activity(activity: Any, trying: Any) -> None:
-            self.mark(
-                activity.run.workflow_id,
-                f"tried {activity.type}",
-                f"(try {trying.attempt}) by {worker.name}",
-            )
-            tried(activity, trying)
-
-        worker.try_activity = try_activity  # type: ignore[method-assign]
 
     # The course of it
 
@@ -138,8 +124,7 @@ class Simulation:
     def _replay_all(self) -> None:
         """Each run's whole history once more, as a release's check does it."""
         for run in self.server.all_runs():
-            both = (*self.workers, *self.semaphores)
-            process = [each for each in both if each.queue == run.queue][-1]
+            process = [each for each in self.processes if each.queue == run.queue][-1]
             process.again()
             why = process.replay(run)
             if why is not None:
@@ -151,16 +136,9 @@ class Simulation:
             vendor.on_accept = self._accepted
             vendor.on_end = self._ended
         self.server.on_close = self._closed
+        self.server.on_task = self._task_taken
         self.server.on_task_failure = self._task_failed
-        complete = self.server.tasks.complete
-
-        def observed(run: Run, task: Any, answer: Any) -> bool:
-            taken = complete(run, task, answer)
-            if taken:
-                self.mark(run.workflow_id, f"task {len(run.records)}")
-            return taken
-
-        self.server.tasks.complete = observed  # type: ignore[method-assign]
+        self.server.on_try = self._tried
 
     def _horizon(self) -> float:
         plan = self.plan
@@ -252,6 +230,13 @@ class Simulation:
     def _closed(self, run: Run) -> None:
         self.mark(run.workflow_id, "closed", f"{run.status.name} ({run.run_id})")
         self.rules.closed(run)
+
+    def _task_taken(self, run: Run) -> None:
+        self.mark(run.workflow_id, f"task {len(run.records)}")
+
+    def _tried(self, activity: Activity, trying: Try) -> None:
+        by = f"(try {trying.attempt}) by {trying.worker.name}"
+        self.mark(activity.run.workflow_id, f"tried {activity.type}", by)
 
     def _task_failed(self, run: Run, why: str) -> None:
         self.tell(f"{run.workflow_id}: workflow task failed: {why}")

@@ -206,14 +206,13 @@ class Striker:
         self._server.signal(self._semaphore(strike).workflow_id, None, name="request", args=args)
 
     def _skew(self, strike: Strike) -> None:
-        processes = [*self._simulation.workers, *self._simulation.semaphores]
-        if victim := self._victim(strike, processes):
+        if victim := self._victim(strike, self._simulation.processes):
             victim.skew = 86400.0 if strike.seconds < 3.0 else -86400.0
             self._simulation.tell(f"   {victim.name}: {victim.skew:+g} s")
 
     def _restore(self, strike: Strike) -> None:
         """The server's memory is that of some seconds ago; all processes are stopped before."""
-        for process in (*self._simulation.workers, *self._simulation.semaphores):
+        for process in self._simulation.processes:
             if process.alive:
                 process.kill()
         self._announced += 1

@@ -105,6 +105,7 @@ class Tasks:
         self._record(run, task, answer)
         if run.is_open:
             self._go_on(run, task, force=answer.goes_on)
+        self._server.on_task(run)
         return True
 
     def _stops_what_has_ended(self, run: Run, answer: "Answer") -> bool:

@@ -116,8 +116,6 @@ class Hand:
         except TaskFailed as failure:
             self._worker.failed(self._run, self._task, failure)
             return
-        finally:
-            self._worker.again()
         self._proceed()
 
     def _goes_on(self, task: Task) -> None:
@@ -175,7 +173,6 @@ class Worker(Process):
         self.again()
         for core in self.cache.values():
             core.evict()
-            self.again()
         self.cache.clear()
         super().tidy()
 
@@ -196,8 +193,6 @@ class Worker(Process):
         except (TaskFailed, Nondeterminism) as failure:
             self.failed(run, task, failure)
             return
-        finally:
-            self.again()
         hand.hold(task)
 
     def _cached(self, run: Run) -> Core:
@@ -205,7 +200,7 @@ class Worker(Process):
         if core is not None and core.told == run.seen and not self._is_dropped(run):
             return core
         self.evict(run.run_id)
-        core = Core(run, self.workflows[run.type], self.server.table)
+        core = Core(run, self.workflows[run.type], self.server.table, self)
         self.cache[run.run_id] = core
         for record in run.records:
             core.replay(record)
@@ -213,27 +208,23 @@ class Worker(Process):
 
     def replay(self, run: Run) -> str | None:
         """Replay a run from its beginning; why it can't be."""
-        core = Core(run, self.workflows[run.type], self.server.table)
+        core = Core(run, self.workflows[run.type], self.server.table, self)
         try:
             for record in run.records:
                 core.replay(record)
         except (TaskFailed, Nondeterminism) as failure:
             return str(failure)
         finally:
-            self.again()
             core.evict()
-            self.again()
         return None
 
     def look_ahead(self, run: Run) -> None:
         """A query is served before the task that tells what is new."""
         core = self.cache.get(run.run_id)
-        idle = run.run_id not in self.hands
-        if self.alive and core is not None and core.told == run.seen and idle:
-            forgotten = core.look_ahead()
-            self.again()
-            if forgotten:
-                self.evict(run.run_id)
+        if not self.alive or core is None or core.told != run.seen or run.run_id in self.hands:
+            return
+        if core.look_ahead():
+            self.evict(run.run_id)
 
     def query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
         """A question arrives."""
@@ -250,8 +241,6 @@ class Worker(Process):
             done(core.query(name, args), None)
         except (TaskFailed, Nondeterminism) as failure:
             done(None, WorkflowQueryFailedError(str(failure)))
-        finally:
-            self.again()
 
     def _is_dropped(self, run: Run) -> bool:
         return self.world.chance.often(f"cache {run.workflow_id}", self.server.forgets)
@@ -264,7 +253,6 @@ class Worker(Process):
         core = self.cache.pop(run_id, None)
         if core is not None:
             core.evict()
-            self.again()
 
     def failed(self, run: Run, task: Task, failure: Exception) -> None:
         """The task fails, and so does the run where that is how it is meant."""
@@ -299,6 +287,7 @@ class Worker(Process):
 
     def try_activity(self, activity: Activity, trying: Try) -> None:
         """A try of an activity arrives."""
+        self.server.on_try(activity, trying)
         if not self.alive or activity.type not in self.functions:
             return
 
