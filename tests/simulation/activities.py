@@ -22,7 +22,6 @@ class Activities:
         self._world = server.world
 
     def schedule(self, run: Run, wanted: Any) -> None:
-        """By a workflow's command."""
         event = run.write(
             self._world.now, "activity_scheduled", type=wanted.activity_type,
             args=list(wanted.arguments), seq=wanted.seq, wanted=wanted,
@@ -93,7 +92,6 @@ class Activities:
             self._end(activity, "activity_timed_out", failure=failure)
 
     def complete(self, activity: Activity, trying: Try, result: Payload) -> None:
-        """A try has done it."""
         if not activity.ended and activity.trying is trying:
             self._end(activity, "activity_completed", result=result)
 
@@ -107,7 +105,6 @@ class Activities:
             self._end(activity, "activity_failed", failure=failure)
 
     def cancelled(self, activity: Activity, trying: Try) -> None:
-        """A try has stopped as it was asked to."""
         if not activity.ended and activity.trying is trying:
             self._end(activity, "activity_canceled")
 

@@ -25,8 +25,6 @@ WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 
 class Handle:
-    """One workflow, or one run of it."""
-
     def __init__(self, client: "SimulatedClient", workflow_id: str, run_id: str | None) -> None:
         self.id = workflow_id
         self.run_id = run_id
@@ -101,7 +99,6 @@ class ActivityHandle:
         self._activity_id = activity_id
 
     async def fail(self, error: Exception) -> None:
-        """The try at work has failed."""
         server = self._client.server
 
         def fail() -> None:

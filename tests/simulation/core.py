@@ -21,8 +21,6 @@ from tests.simulation.world import CLOCK, Process
 
 @dataclass(slots=True)
 class Answer:
-    """What a workflow task comes to."""
-
     commands: list[WorkflowCommand] = field(default_factory=list)
     markers: list[Marker] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -131,7 +129,6 @@ class Core:
             self._activate_all(first, task.began, replaying=False)
 
     def resolve(self, marker: Marker) -> None:
-        """A local activity has ended."""
         self._activate_all([self._told_of(marker)], marker.at, replaying=False)
 
     def _told_of(self, marker: Marker) -> Job:
@@ -142,7 +139,6 @@ class Core:
         return jobs.resolve_local(marker)
 
     def finish(self, *, goes_on: bool = False) -> Answer:
-        """The answer to the task."""
         answer, self._answer = self._answer, Answer()
         answer.end_last()
         answer.goes_on = goes_on
@@ -165,7 +161,6 @@ class Core:
         return command.respond_to_query.succeeded.response
 
     def evict(self) -> None:
-        """Take the instance apart."""
         activation = WorkflowActivation(run_id=self.run.run_id)
         activation.jobs.add().remove_from_cache.SetInParent()
         self._run(activation)
@@ -287,7 +282,6 @@ class Core:
             self._next.append(jobs.resolve_signal(seq, jobs.not_sent()))
 
     def closes(self) -> bool:
-        """Whether the run ends by this task."""
         return any(map(is_end, self._answer.commands))
 
 

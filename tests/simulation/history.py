@@ -272,13 +272,11 @@ class Run:
         return self.records[-1].seen if self.records else 0
 
     def write(self, at: float, kind: str, **data: Any) -> Event:
-        """Append an event."""
         event = Event(len(self.events) + 1, at, kind, data)
         self.events.append(event)
         return event
 
     def has_news(self) -> bool:
-        """Whether a workflow task would have something to tell."""
         if any(event.kind in NEWS for event in self.events[self.seen :]):
             return True
         return any(update.state is UpdateState.ADMITTED for update in self.updates.values())

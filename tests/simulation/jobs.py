@@ -37,7 +37,6 @@ def order(job: Job) -> int:
 
 
 def initialize(run: Run, args: Payloads) -> Job:
-    """The first job of all."""
     job = Job()
     init = job.initialize_workflow
     init.workflow_type = run.type
@@ -61,7 +60,6 @@ def update(update_id: str, name: str, args: Payloads, *, validate: bool) -> Job:
 
 
 def resolve_local(marker: Marker) -> Job:
-    """A local activity has ended."""
     job = Job()
     job.resolve_activity.seq = marker.seq
     job.resolve_activity.is_local = True
@@ -81,7 +79,6 @@ def resolve_cancelled(seq: int, type_: str, activity_id: str) -> Job:
 
 
 def resolve_signal(seq: int, failure: Failure | None) -> Job:
-    """A signal to another workflow has got there, or hasn't."""
     job = Job()
     job.resolve_signal_external_workflow.seq = seq
     if failure is not None:

@@ -61,8 +61,6 @@ class JobPlan:
 
 
 class Kind(StrEnum):
-    """What is done to the system."""
-
     CANCEL = "cancel"
     TERMINATE = "terminate"
     TIME_OUT = "time_out"
@@ -138,8 +136,6 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of one history."""
-
     seed: int
     options: Options
     jobs: tuple[JobPlan | None, ...]
@@ -317,8 +313,6 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Violation:
-    """One rule broken, when, and how."""
-
     rule: Rule
     at: float
     text: str
@@ -346,7 +340,6 @@ class Stored:
 
 
 def stored() -> list[Stored]:
-    """All of them."""
     lines = FILE.read_text(encoding="utf-8").splitlines()
     return [_read(json.loads(line)) for line in lines if line.strip()]
 

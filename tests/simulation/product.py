@@ -158,8 +158,6 @@ def _note_warning(message: Warning | str, category: type[Warning], *_: Any) -> N
 
 
 class _Silent:
-    """A logger that says nothing."""
-
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: None
 
@@ -208,8 +206,6 @@ SOUND = Stage(
 
 
 class SoundInput(JobInput):
-    """What a job of the other pipeline is started with."""
-
     text: str
 
 
@@ -238,8 +234,6 @@ class SoundWorkflow(Pipeline[SoundInput]):
 
 
 class SoundSettings(PipelineWorkerSettings):
-    """Those of its worker."""
-
     pipeline: ClassVar[Definition] = SOUNDS
     sound_attempt_seconds: float = SOUND.deadline
     sound_give_up_seconds: float = SOUND.give_up
@@ -348,5 +342,4 @@ def _install(worker: Worker, functions: Iterable[Callable[..., Any]]) -> None:
 
 
 def semaphore_of(gate: str) -> str:
-    """Its workflow id."""
     return semaphore_id(gate)

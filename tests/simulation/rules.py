@@ -49,14 +49,12 @@ class Rules:
         self._limit = options.limit + raised
 
     def broken(self, rule: Rule, text: str) -> None:
-        """Note a violation."""
         self._simulation.tell(f"!! {rule.name}: {text}")
         self.violations.append(Violation(rule, self._simulation.world.seconds, text))
 
     # Vendors
 
     def accepted(self, generation: Generation) -> None:
-        """A vendor has taken a generation."""
         name = self._name(generation)
         self._check_at_once(name)
         self._check_paid_once(generation, name)
@@ -141,7 +139,6 @@ class Rules:
     # The semaphore
 
     def semaphore_moved(self, core: "Core") -> None:
-        """A semaphore's workflow task was taken."""
         run, semaphore = core.run, core.object
         if not run.is_open or semaphore is None:
             return
@@ -207,7 +204,6 @@ class Rules:
         self.broken(rule, f"{run.run_id}: {why}")
 
     def closed(self, run: Run) -> None:
-        """A run has closed."""
         if run.type in product.TYPES and run.status not in KILLED:
             self._check_clear(run.workflow_id)
         if run.status is not Status.COMPLETED or run.closed_at is None:
@@ -229,7 +225,6 @@ class Rules:
             self.broken(Rule.CLEAR, f"the run has closed over {names}")
 
     def all_ended(self) -> bool:
-        """Whether every job has begun and ended."""
         for index, _ in self._simulation.plan.present():
             run = self._simulation.server.current(self._simulation.job_id(index))
             if run is None and self._was_restored:
@@ -244,7 +239,6 @@ class Rules:
     # The end
 
     def at_end(self) -> None:
-        """What must hold when all is over."""
         for index, _ in self._simulation.plan.present():
             job_id = self._simulation.job_id(index)
             run = self._simulation.server.current(job_id)

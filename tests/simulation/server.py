@@ -57,12 +57,10 @@ class Server:
         self._numbers = 0
 
     def number(self) -> int:
-        """One more than the last one."""
         self._numbers += 1
         return self._numbers
 
     def hop(self, name: str) -> float:
-        """How long a message takes."""
         return self.world.chance.between(name, *HOP)
 
     def is_lost(self, run: Run) -> bool:
@@ -81,13 +79,11 @@ class Server:
         return run.lag
 
     def polling(self, queue: str) -> "list[Worker]":
-        """Who takes work from a queue."""
         return [worker for worker in self.workers.get(queue, []) if worker.polls]
 
     # Runs
 
     def current(self, workflow_id: str) -> Run | None:
-        """The newest run of a workflow."""
         runs = self.runs.get(workflow_id)
         return runs[-1] if runs else None
 
@@ -99,7 +95,6 @@ class Server:
         return run
 
     def add(self, run: Run) -> Run:
-        """A run begins."""
         run.made_at = self.world.now
         self.runs.setdefault(run.workflow_id, []).append(run)
         self.by_run[run.run_id] = run
@@ -136,7 +131,6 @@ class Server:
         return run
 
     def all_runs(self) -> Iterator[Run]:
-        """Every run that there ever was."""
         for runs in self.runs.values():
             yield from runs
 
@@ -220,7 +214,6 @@ class Server:
             self.news(run, "cancel_requested")
 
     def terminate(self, run: Run) -> None:
-        """End a run without asking it."""
         if run.is_open:
             self.close(run, Status.TERMINATED)
 

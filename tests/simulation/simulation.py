@@ -28,16 +28,12 @@ QUIET_SECONDS = 8.0
 
 @dataclass
 class Outcome:
-    """What a history came to."""
-
     plan: Plan
     violations: list[Violation]
     told: list[str] = field(default_factory=list)
 
 
 class Simulation:
-    """The parts of one history, by name."""
-
     def __init__(self, plan: Plan, *, tells: bool = False) -> None:
         self.plan = plan
         self.world = World(plan.seed)
@@ -75,7 +71,6 @@ class Simulation:
         return [*self.workers, *self.semaphores]
 
     def add_worker(self, pipeline: str = "genvideo") -> Worker:
-        """One more process for jobs of a pipeline."""
         worker = product.job_worker(
             self.server, f"worker-{self.server.number()}", self.plan.options,
             pipeline=product.PIPELINES[pipeline], vendors=self.vendors, records=self.records,
@@ -91,7 +86,6 @@ class Simulation:
             self.add_worker("sounds")
 
     def add_semaphore(self) -> Worker:
-        """One more process for the semaphore."""
         worker = product.semaphore_worker(
             self.server, f"semaphore-{self.server.number()}", self.plan.options
         )
@@ -102,7 +96,6 @@ class Simulation:
     # The course of it
 
     def run(self) -> Outcome:
-        """From the beginning to the verdict."""
         self._wire()
         self.add_workers()
         for _ in range(SEMAPHORES):

@@ -36,7 +36,6 @@ class Operator:
         self._world.at(BEGINNING + at, self._want, SlotChange(**fields))
 
     def waits(self) -> bool:
-        """Whether a change is not done yet."""
         return bool(self._wanted)
 
     def _want(self, change: SlotChange) -> None:
@@ -95,12 +94,10 @@ class Striker:
                 self._announce(BEGINNING + SUBMITTED_BY + strike.delay, strike)
 
     def reached(self, mark: str) -> None:
-        """A mark is reached for the first time."""
         for strike in self._waiting.pop(mark, []):
             self._announce(self._world.now + strike.delay, strike)
 
     def is_over(self) -> bool:
-        """Whether nothing is announced any more."""
         return self._announced == self._done
 
     def _announce(self, at: float, strike: Strike) -> None:
@@ -157,7 +154,6 @@ class Striker:
     # An operator's tools
 
     def _activity(self, run: Run, share: float) -> Activity:
-        """One that is pending."""
         pending = list(run.activities.values())
         if not pending:
             raise Reset(run.run_id)

@@ -190,12 +190,10 @@ CLOSING = frozenset(
 
 
 def is_end(command: WorkflowCommand) -> bool:
-    """Whether a command ends its run."""
     return command.WhichOneof("variant") in CLOSING
 
 
 def apply(server: "Server", run: Run, commands: list[WorkflowCommand]) -> None:
-    """Carry them out in their order."""
     for command in commands:
         kind, now = str(command.WhichOneof("variant")), server.world.now
         wanted: Any = getattr(command, kind)

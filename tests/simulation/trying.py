@@ -43,7 +43,6 @@ class Trial:
         self._pending: tuple[Any, ...] | None = None
 
     def begin(self) -> None:
-        """Run it."""
         self._worker.call_soon(self._begin)
 
     def _begin(self) -> None:

@@ -45,7 +45,6 @@ class Generation:
         return self.state(now) == "running"
 
     def is_missing(self, now: float) -> bool:
-        """Whether the vendor denies it just now."""
         if self.quirk.missing is None:
             return False
         begin, span = self.quirk.missing
@@ -71,11 +70,9 @@ class Vendor:
         self._by_id: dict[str, Generation] = {}
 
     def running(self) -> list[Generation]:
-        """What runs at this moment."""
         return [each for each in self.ledger if each.runs(self.world.now)]
 
     def at(self, process: Process) -> "Wire":
-        """The way to it from a process."""
         return Wire(self, process)
 
     def hop(self) -> float:
@@ -222,5 +219,4 @@ class Reply:
         self._body = body
 
     async def aiter_raw(self) -> AsyncIterator[bytes]:
-        """All of it at once."""
         yield to_json(self._body)

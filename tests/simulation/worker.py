@@ -141,8 +141,6 @@ QUERY_PAUSE = 0.02
 
 
 class Worker(Process):
-    """Polls one queue."""
-
     def __init__(
         self, server: Server, name: str, queue: str, *, workflows: dict[str, type]
     ) -> None:
@@ -160,7 +158,6 @@ class Worker(Process):
 
     @property
     def polls(self) -> bool:
-        """Whether it takes work."""
         return self.alive and not self.frozen
 
     def kill(self) -> None:
@@ -179,7 +176,6 @@ class Worker(Process):
     # Workflow tasks
 
     def take(self, run: Run, task: Task) -> None:
-        """A workflow task arrives."""
         if self.alive:
             self.call_soon(self._work, run, task)
 
@@ -227,7 +223,6 @@ class Worker(Process):
             self.evict(run.run_id)
 
     def query(self, run: Run, name: str, args: Payloads, done: Any) -> None:
-        """A question arrives."""
         if self.alive:
             self.call_soon(self._query, run, name, args, done)
 
@@ -264,7 +259,6 @@ class Worker(Process):
         self.world.after(hop, self.server.tasks.fail, run, task, why, ends)
 
     def answer(self, run: Run, task: Task, answer: Answer) -> None:
-        """Send the answer to a task."""
         hop = self.server.hop(f"answer {run.workflow_id}")
         self.world.after(hop, self._arrive, run, task, answer)
 
@@ -286,7 +280,6 @@ class Worker(Process):
         self.errors.append(f"{activity.type}: {error!r}")
 
     def try_activity(self, activity: Activity, trying: Try) -> None:
-        """A try of an activity arrives."""
         self.server.on_try(activity, trying)
         if not self.alive or activity.type not in self.functions:
             return

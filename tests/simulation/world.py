@@ -30,7 +30,6 @@ class Chance:
         self._drawn: dict[str, tuple[int, int]] = {}
 
     def share(self, name: str) -> float:
-        """From 0 up to 1."""
         begun, drawn = self._drawn.get(name) or (self._begun(name), 0)
         self._drawn[name] = begun, drawn + 1
         mixed = (begun + drawn * 0x94D049BB133111EB) & _MASK
@@ -43,15 +42,12 @@ class Chance:
         return (self._seed * 0x9E3779B97F4A7C15 + named) & _MASK
 
     def between(self, name: str, low: float, high: float) -> float:
-        """A number from the range."""
         return low + (high - low) * self.share(name)
 
     def often(self, name: str, share: float) -> bool:
-        """True in that share of all draws."""
         return self.share(name) < share
 
     def pick(self, name: str, items: Sequence[T]) -> T:
-        """One of them."""
         return items[int(self.share(name) * len(items))]
 
     def number(self, name: str, low: int, high: int) -> int:
@@ -81,7 +77,6 @@ class World:
         heapq.heappush(self._heap, (max(when, self.now), self._announced, action, args))
 
     def after(self, seconds: float, action: Callable[..., Any], *args: Any) -> None:
-        """Have something happen so much later."""
         self.at(self.now + seconds, action, *args)
 
     def run(self, until: float, is_over: Callable[[], bool]) -> None:
@@ -153,7 +148,6 @@ class Process(asyncio.AbstractEventLoop):
         self._announce()
 
     def run_ready(self) -> None:
-        """Run what is due."""
         self._announced = False
         if not self.alive or self.frozen:
             return
@@ -244,7 +238,6 @@ class Process(asyncio.AbstractEventLoop):
         return task
 
     def begin(self, coro: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Run something in this process, from outside."""
         return self.create_task(coro)
 
     def run_in_executor(
