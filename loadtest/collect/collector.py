@@ -95,8 +95,8 @@ class Collector:
         mine = ({"service": vendor.name, **row} for row in rows if job_of(row) in own)
         self._folder.append(raw.FAULTS, mine)
         return {
-            "stats": await vendor.stats(),
-            "verdict": await vendor.verdict(),
+            "stats": await vendor.read("/admin/stats"),
+            "verdict": await vendor.read("/admin/verdict"),
             "faults_recorded": recorded,
             "faults_remembered": len(rows),
         }
@@ -104,7 +104,7 @@ class Collector:
     async def _foreign(self, job_ids: set[str]) -> None:
         try:
             for job_id in sorted(job_ids):
-                job = await self._api.job(job_id)
+                job = await self._api.read(f"/jobs/{job_id}", optional=True)
                 row: dict[str, Any] = {"job_id": job_id, "known": job is not None}
                 row |= {key: job.get(key) if job else None for key in ("finished_at", "tag")}
                 self._folder.append(raw.FOREIGN, [row])
@@ -128,7 +128,7 @@ class Collector:
             listed.add(str(job.get("job_id")))
             self._folder.append(raw.JOBS, [{"stage": stage, "listed": True, "job": job}])
         for job_id in sorted(tracker.known - listed):
-            found = await self._api.job(job_id)
+            found = await self._api.read(f"/jobs/{job_id}", optional=True)
             if found is not None:
                 self._folder.append(raw.JOBS, [{"stage": stage, "listed": False, "job": found}])
 
@@ -184,7 +184,7 @@ class Collector:
             record, problem = None, None
             try:
                 if states is None:
-                    record = await self._api.record(job_id)
+                    record = await self._api.read(f"/jobs/{job_id}/record", optional=True)
                 else:
                     path = states / f"{job_id}.json"
                     record = json.loads(await asyncio.to_thread(path.read_text, "utf-8"))

@@ -6,7 +6,6 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,6 @@ from loadtest.settings import Settings
 from loadtest.wire.http import Unreachable
 from loadtest.wire.processes import Processes, addresses
 from loadtest.wire.stack import Stack
-from loadtest.wire.vendor import Vendor
 from shared.files import digest
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +84,7 @@ class Run:
             "began_at": began,
             "code": await self._code(),
             "limit": await self._limit(stop),
-            "vendors_before": await answers(self._stack, Vendor.stats),
+            "vendors_before": await answers(self._stack, "/admin/stats"),
             "why": "unfinished",
         }
 
@@ -106,7 +104,7 @@ class Run:
         until = time.monotonic() + AWAY_SECONDS
         while True:
             with contextlib.suppress(Unreachable):
-                slots = await self._stack.api.slots()
+                slots = await self._stack.api.read("/slots")
                 if not slots.get("rebuilding"):
                     limit = slots.get("limit")
                     return limit if isinstance(limit, int) else None
@@ -133,18 +131,16 @@ async def facts(stack: Stack, plan: Plan, command: str) -> dict[str, Any]:
         "temporal_ui": stack.settings.temporal_ui_url,
         "namespace": stack.temporal.namespace,
         "environment": environment(await stack.temporal.server_version(), stack.settings),
-        "faults": await answers(stack, Vendor.faults),
+        "faults": await answers(stack, "/admin/faults"),
     }
 
 
-async def answers(
-    stack: Stack, ask: Callable[[Vendor], Coroutine[Any, Any, Any]]
-) -> dict[str, Any]:
+async def answers(stack: Stack, path: str) -> dict[str, Any]:
     """Return the answer of each vendor that answers."""
     found: dict[str, Any] = {}
     for vendor in stack.vendors:
         with contextlib.suppress(Unreachable):
-            found[vendor.name] = await ask(vendor)
+            found[vendor.name] = await vendor.read(path)
     return found
 
 

@@ -123,7 +123,7 @@ class Stage:
 
     async def _slots(self) -> dict[str, Any] | None:
         try:
-            slots = await self._api.slots()
+            slots = await self._api.read("/slots")
         except Unreachable:
             return None
         if slots.get("rebuilding"):

@@ -27,12 +27,8 @@ class Submitted:
     problem: str | None
 
 
-class Api:
+class Api(Http):
     """Submissions and readings of jobs."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
-        self.token = http.token
 
     async def submit(self, body: dict[str, Any], key: str, *, patience: float = 60.0) -> Submitted:
         """Submit until the API takes or refuses it; the key makes repeats harmless.
@@ -47,7 +43,7 @@ class Api:
             pause = 0.0
             try:
                 headers = {"Idempotency-Key": key}
-                answer = await self._http.post("/jobs", json=body, headers=headers)
+                answer = await self.post("/jobs", json=body, headers=headers)
                 if answer.status_code not in (429, 503):
                     return _submitted(answer, tries)
                 status, why = answer.status_code, problem(answer)
@@ -69,7 +65,7 @@ class Api:
                 params["cursor"] = cursor
             if status:
                 params["status"] = status
-            body = await self._http.read("/jobs", params)
+            body = await self.read("/jobs", params)
             for job in body.get("jobs") or []:
                 yield job
             cursor = body.get("next_cursor")
@@ -78,29 +74,15 @@ class Api:
 
     async def places(self, tag: str) -> dict[str, int | None]:
         """Return the places in the queue of the newest jobs with this tag that wait."""
-        body = await self._http.read("/jobs", {"tag": tag, "status": "queued", "limit": "20"})
+        body = await self.read("/jobs", {"tag": tag, "status": "queued", "limit": "20"})
         return {job["job_id"]: job.get("queue_position") for job in body.get("jobs") or []}
-
-    async def job(self, job_id: str) -> dict[str, Any] | None:
-        """Return one job, or None if the API does not know it."""
-        job: dict[str, Any] | None = await self._http.read(f"/jobs/{job_id}", optional=True)
-        return job
-
-    async def record(self, job_id: str) -> Any:
-        """Return the record of a job as it is stored, or None."""
-        return await self._http.read(f"/jobs/{job_id}/record", optional=True)
-
-    async def slots(self) -> dict[str, Any]:
-        """Return the slot limit, its holders and who waits."""
-        slots: dict[str, Any] = await self._http.read("/slots")
-        return slots
 
     async def file(self, job_id: str, kind: str) -> bytes | None:
         """Return a stored file of a job (`image` or `video`), or None.
 
         A store elsewhere may serve it; it does not get our token.
         """
-        answer = await self._http.get(f"/jobs/{job_id}/{kind}", follow_redirects=True)
+        answer = await self.get(f"/jobs/{job_id}/{kind}", follow_redirects=True)
         return answer.content if answer.is_success else None
 
 

@@ -74,11 +74,11 @@ async def open_stack(
     settings: Settings, temporal: Temporal, pipeline: Definition = GENVIDEO
 ) -> AsyncIterator[Stack]:
     """Open connections to the stack, and to the mocks of a pipeline, for as long as a run lasts."""
+    mocks = settings.mocks_of(pipeline).items()
     async with contextlib.AsyncExitStack() as exits:
-        api = Http(settings.api_url, timeout=30, token=settings.api_token)
+        api = Api(settings.api_url, timeout=30, token=settings.api_token)
         receiver = Http(settings.callback_url, token=settings.operator_key)
-        mocks = {n: Http(url, timeout=60) for n, url in settings.mocks_of(pipeline).items()}
-        for http in (api, receiver, *mocks.values()):
+        vendors = tuple(Vendor(name, url, timeout=60) for name, url in mocks)
+        for http in (api, receiver, *vendors):
             await exits.enter_async_context(http)
-        vendors = tuple(Vendor(http, name) for name, http in mocks.items())
-        yield Stack(settings, temporal, pipeline, Api(api), receiver, vendors)
+        yield Stack(settings, temporal, pipeline, api, receiver, vendors)

@@ -11,19 +11,16 @@ class Refused(Exception):
     """A mock does not take the faults that were asked for; it says why."""
 
 
-class Vendor:
+class Vendor(Http):
     """One mock vendor."""
 
-    def __init__(self, http: Http, name: str) -> None:
-        self._http = http
+    def __init__(self, name: str, base_url: str, **how: Any) -> None:
+        super().__init__(base_url, **how)
         self.name = name
 
     async def ledger(self, *, newest: int | None = None) -> list[dict[str, Any]]:
         """Return one row per accepted generation, or the last so many of them."""
-        return _rows(await self._http.read(f"/admin/ledger{f'?limit={newest}' if newest else ''}"))
-
-    async def stats(self) -> Any:
-        return await self._http.read("/admin/stats")
+        return _rows(await self.read(f"/admin/ledger{f'?limit={newest}' if newest else ''}"))
 
     async def clock(self) -> dict[str, Any] | None:
         """Read the mock's clock as of a request, between its sending and its answer.
@@ -32,28 +29,22 @@ class Vendor:
         """
         path = f"/{secrets.token_hex(8)}"
         sent = time.time()
-        await self._http.get(path)
+        await self.get(path)
         answered = time.time()
-        noted = await self._http.read(f"/admin/journal?limit=1&path={path}")
+        noted = await self.read(f"/admin/journal?limit=1&path={path}")
         if not isinstance(noted, list) or not noted:
             return None
         return {"sent_at": sent, "answered_at": answered, "theirs": noted[0].get("at")}
 
-    async def verdict(self) -> Any:
-        return await self._http.read("/admin/verdict")
-
-    async def faults(self) -> Any:
-        return await self._http.read("/admin/faults")
-
     async def trace(self) -> tuple[int, list[dict[str, Any]]]:
         """Return every fault that was injected and is still remembered, and how many there were."""
-        body = await self._http.read("/admin/trace")
+        body = await self.read("/admin/trace")
         kept = _rows(body)
         return int(body.get("recorded", len(kept))) if isinstance(body, dict) else 0, kept
 
     async def arm(self, plan: dict[str, Any]) -> None:
         """Add rules to the fault plan; raises Refused with every mistake in it."""
-        answer = await self._http.post("/admin/faults", json=plan)
+        answer = await self.post("/admin/faults", json=plan)
         if answer.status_code == 422:
             raise Refused(f"the {self.name} service refuses the faults: {problem(answer)}")
         if not answer.is_success:
@@ -61,16 +52,16 @@ class Vendor:
 
     async def disarm(self, rule: str) -> None:
         """Remove the rule of this name; one that is gone already is no error."""
-        await self._http.delete("/admin/faults", params={"name": rule})
+        await self.delete("/admin/faults", params={"name": rule})
 
     async def rules(self) -> list[str]:
         """Return the names of the armed rules."""
-        body = await self.faults()
+        body = await self.read("/admin/faults")
         return [str(rule.get("name")) for rule in _rows(body.get("rules"))]
 
     async def reset(self) -> None:
         """Forget everything but the configuration."""
-        answer = await self._http.post("/admin/reset")
+        answer = await self.post("/admin/reset")
         if not answer.is_success:
             raise Unreachable(f"{self.name} POST /admin/reset: {problem(answer)}")
 

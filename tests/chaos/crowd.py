@@ -103,7 +103,7 @@ class Crowd(Stage):
     async def slots(self) -> dict[str, Any]:
         """Who holds and who waits, by the API; empty where it does not say."""
         try:
-            return await self._api.slots()
+            return dict(await self._api.read("/slots"))
         except Unreachable:
             return {}
 

@@ -207,7 +207,7 @@ class _Run:
                 "temporal_ui": "",
                 "began_at": self._began,
                 "ended_at": time.time(),
-                "limit": (await reached.api.slots()).get("limit"),
+                "limit": (await reached.api.read("/slots")).get("limit"),
                 "why": "done",
                 "unread": problems,
             },

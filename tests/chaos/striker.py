@@ -151,7 +151,7 @@ class Striker:
     async def _time_out_held(self, strike: Strike, stage: Stage) -> None:
         """The image takes nearly all of a job's time; it ends while the video's submit is held."""
         prompt = f"time is up {strike.number}, held"
-        speed = float((await self.places.images.stats())["speed"])
+        speed = float((await self.places.images.read("/admin/stats"))["speed"])
         nearly = max(0.0, self.site.job_seconds - strike.seconds / 2)
         await _slow(self.places.images, strike.number, prompt, factor=1, extra=nearly * speed)
         await self._without_time(prompt)

@@ -90,7 +90,7 @@ class Mock:
         self.rules: list[dict[str, Any]] = [{"name": "the user's"}]
         self.asked: list[dict[str, Any]] = []
         transport = httpx.MockTransport(self.answer)
-        self.vendor = Vendor(Http(f"http://{name}", transport=transport), name)
+        self.vendor = Vendor(name, f"http://{name}", transport=transport)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from loadtest.settings import Settings
 from loadtest.wire.api import Api
-from loadtest.wire.http import Http, Unreachable
+from loadtest.wire.http import Unreachable
 from loadtest.wire.processes import RUNNER, Processes, addresses
 from loadtest.wire.temporal import connect
 from shared.settings.common import Mocks
@@ -26,8 +26,8 @@ async def test_token_is_sent_with_each_request() -> None:
 
     for token in (SecretStr("a-token-of-the-tests"), None):
         transport = httpx.MockTransport(answer)
-        async with Http("http://api", token=token, transport=transport) as http:
-            assert (await Api(http).submit({}, "key")).job_id == "job-1"
+        async with Api("http://api", token=token, transport=transport) as api:
+            assert (await api.submit({}, "key")).job_id == "job-1"
 
     assert seen == ["Bearer a-token-of-the-tests", None]
 

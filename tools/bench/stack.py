@@ -36,7 +36,6 @@ class StackUnderTest:
     settings: Settings
     client: Client
     temporal: Temporal
-    http: Http
     api: Api
     vendors: dict[str, Vendor]
 
@@ -81,7 +80,7 @@ class StackUnderTest:
         await self._change({"limit": jobs})
 
     async def _change(self, change: dict[str, Any]) -> None:
-        answer = await self.http.put("/slots", json=change)
+        answer = await self.api.put("/slots", json=change)
         answer.raise_for_status()
 
     async def view(self) -> dict[str, Any]:
@@ -112,16 +111,16 @@ async def open_stack(settings: Settings) -> AsyncIterator[StackUnderTest]:
     """Connections for as long as a benchmark lasts; raises NotReachable before anything starts."""
     temporal = await preflight(settings)
     async with contextlib.AsyncExitStack() as exits:
-        http = await exits.enter_async_context(
-            Http(settings.api_url, timeout=60, connections=64, token=settings.api_token)
+        api = await exits.enter_async_context(
+            Api(settings.api_url, timeout=60, connections=64, token=settings.api_token)
         )
         urls = {"image": settings.image_service_url, "video": settings.video_service_url}
         vendors = {
-            step: Vendor(await exits.enter_async_context(Http(url, timeout=60)), step)
+            step: await exits.enter_async_context(Vendor(step, url, timeout=60))
             for step, url in urls.items()
         }
         client = await connect(settings)
-        yield StackUnderTest(settings, client, temporal, http, Api(http), vendors)
+        yield StackUnderTest(settings, client, temporal, api, vendors)
 
 
 async def _until_ready(url: str) -> None:
