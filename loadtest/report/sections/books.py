@@ -40,13 +40,10 @@ from loadtest.report.page import (
     Section,
     Table,
     Text,
-    own,
     row,
 )
-from loadtest.report.sections.jobs import history_link
 from loadtest.times import duration
 
-MOST_FINDINGS = 100
 _KINDS = ("lost", "duplicated", "orphaned", "charged_twice", "disagreements", "still open")
 _COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
     (RUNNER, "accepted by the API", lambda job: bool(job.submissions)),
@@ -73,15 +70,15 @@ _COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
 
 
 def conservation(judgement: Judgement) -> Section:
-    """Return the sums, the books beside each other, and every difference by name."""
-    stages, found = judgement.books.stages, judgement.findings
+    """Return the sums, the books beside each other, and how often they differ."""
+    stages = judgement.books.stages
     books = witnesses(mocked=bool(judgement.books.mocks))
     keepers = codes(books)
     lead = (
         "submitted = succeeded + degraded + failed + cancelled + still open, and still open must "
         f"be 0. {len(books)} books tell of a run, each counted on its own. They are kept by "
         f"{len(keepers)} code bases: {', '.join(keepers)}. Two books of one code base may share "
-        "its mistakes, and count as one. A difference is named below by job id."
+        "its mistakes, and count as one. Each difference is named in the first section."
     )
     names = tuple(f"#stage {stage.name}" for stage in stages)
     counted = [
@@ -97,22 +94,8 @@ def conservation(judgement: Judgement) -> Section:
         Table(("book", "kept by", "jobs", *names), counted, "Jobs by book"),
         Table(("difference", *names), differences, "Differences"),
     ]
-    if found:
-        jobs = {job.job_id: history_link(job) for job in judgement.books.jobs}
-        rows = [
-            row(
-                f.rule,
-                own(f.job_id, href=jobs.get(f.job_id, "")),
-                judgement.books.stage_name(f.stage),
-                f.text,
-            )
-            for f in found[:MOST_FINDINGS]
-        ]
-        blocks.append(Table(("what", "job", "stage", "in words"), rows, "Every difference by name"))
-    else:
+    if not judgement.findings:
         blocks.append(Notice(GOOD, "The books agree in everything that they can say."))
-    if len(found) > MOST_FINDINGS:
-        blocks.append(Notice(INFO, f"{len(found) - MOST_FINDINGS} more are in results.json."))
     return Section("Conservation ledger", lead, blocks)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from loadtest.books.model import Books
 from loadtest.judge.compare import RUN
 from loadtest.judge.fields import unheld
-from loadtest.judge.judge import LEFT_OPEN, Condition, Judgement
+from loadtest.judge.judge import Condition, Judgement
 from loadtest.judge.threshold import METRICS, parse
 from loadtest.judge.tried import BROKEN, NOT_TRIED, PARTLY, SHOWN, claims, rules, tried
 from loadtest.report.page import (
@@ -28,7 +28,7 @@ from loadtest.report.page import (
 from loadtest.report.sections.jobs import lanes, workflow_link
 from loadtest.times import duration, timestamp
 
-MOST_FAILURES, LONGEST = 20, 400
+MOST_FINDINGS, LONGEST = 100, 400
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
 _TONES = {SHOWN: GOOD, PARTLY: WARN, NOT_TRIED: WARN, BROKEN: BAD}
 
@@ -42,7 +42,7 @@ def verdict(judgement: Judgement) -> Section:
         *(Notice(WARN, text) for text in _banners(judgement.run)),
         *(Notice(BAD, reason) for reason in judgement.broken),
         *(Notice(WARN, f"not decided: {text}") for text in judgement.undecided),
-        *_failures(judgement),
+        *_findings(judgement),
         Table(
             ("claim of the README", "in this run", "what was seen"),
             [
@@ -58,9 +58,8 @@ def verdict(judgement: Judgement) -> Section:
     return Section("Verdict", lead, blocks)
 
 
-def _failures(judgement: Judgement) -> list[Block]:
+def _findings(judgement: Judgement) -> list[Block]:
     """Return the findings: rule, job with its workflow, both sides, and the book's own row."""
-    found = [f for f in judgement.findings if not judgement.passed or f.rule != LEFT_OPEN]
     rows = [
         row(
             f.rule,
@@ -70,13 +69,13 @@ def _failures(judgement: Judgement) -> list[Block]:
             own(f.found or None),
             own(json.dumps(f.row, ensure_ascii=False)[:LONGEST] if f.row else None),
         )
-        for f in found[:MOST_FAILURES]
+        for f in judgement.findings[:MOST_FINDINGS]
     ]
     if not rows:
         return []
     heads = ("rule", "job", "in words", "should have been", "was", "the book's row")
-    more = len(found) - len(rows)
-    blocks: list[Block] = [Table(heads, rows, "What can't be so")]
+    more = len(judgement.findings) - len(rows)
+    blocks: list[Block] = [Table(heads, rows, "Findings")]
     return blocks + ([Text(f"{more} more are in results.json.")] if more else [])
 
 
@@ -165,13 +164,6 @@ def _value(metric: str, number: float | None) -> str | float | None:
 def _facts(books: Books) -> list[Cells]:
     run = books.run
     plan, where = run["plan"], run.get("environment") or {}
-    # What does not concern a service is left out.
-    armed = [
-        f"{rule.service}: {rule.name} ({rule.place}, {often})"
-        for rule in books.rules
-        if rule.applies
-        for often in [json.dumps(rule.often) if rule.often else "always"]
-    ]
     arrivals = (
         "all at once" if plan.get("rate") is None else f"open loop, {plan['rate']:g} a second"
     )
@@ -190,7 +182,6 @@ def _facts(books: Books) -> list[Cells]:
         row("Temporal", f"server {where.get('server')}, SDK {where.get('sdk')}"),
         row("Python", str(where.get("python"))),
         row("machine", machine),
-        row("faults armed", own("; ".join(armed)) if armed else "none"),
         row("limit at the beginning", str(run.get("limit"))),
         row("seal (root of SHA256SUMS)", books.seal.root),
     ]

@@ -49,7 +49,7 @@ NOT_SAID = {
         " jobs, {1}",
     ),
     *("{1} (attempt {2})", "{1} {2}: {3}"),
-    *("{1}: {2} ({3}, {4})", "{1} {2}", "{1}: {2}", "{1} by {2}"),
+    *("{1} {2}", "{1}: {2}", "{1} by {2}"),
 }
 # Made of several, with a capital of its own, or of the template.
 MADE = {
