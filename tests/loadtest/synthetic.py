@@ -15,6 +15,7 @@ from loadtest.books.histories import read_file
 from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement, judge
+from loadtest.report.write import write_report
 from loadtest.run.plan import Plan, planned
 
 STEPS = ("image", "video")
@@ -421,6 +422,11 @@ class Synthetic:
         self.folder.write(raw.REPLAY, {"replayed": kept, "kept": kept, "failures": {}})
         seal.write(self.folder)
         return self
+
+    def drawn(self, name: str = "report.html") -> str:
+        """Judge the run, write its report, and return one of its files."""
+        write_report(self.folder, judge(self.folder))
+        return (self.folder.path / name).read_text("utf-8")
 
     def history(self, name: str, change: Callable[[list[Row]], object]) -> None:
         """Forge one history: `change` edits its events in place; they get new numbers."""

@@ -121,7 +121,7 @@ def test_any_content_of_run_json_is_handled(run: Synthetic, changes: dict[str, A
     for step in ("image", "video"):
         stats = {"ledger_dropped": [], "faults_recorded": "x", "verdict": {"charged_twice": 1}}
         run.replace(raw.VENDORS, {step: {"stats": stats, **stats}, "else": "x"})
-        write_report(run.folder, judge(run.folder))
+        run.drawn()
 
 
 @pytest.mark.parametrize("text", [[], "\x00\x1b[2J", "p95"])
@@ -156,8 +156,7 @@ def test_value_of_a_wrong_type_is_damage(
 @pytest.mark.parametrize("ui", ["javascript:alert(1)//", 'http://x/" onclick="alert(1)', "data:,x"])
 def test_report_links_only_to_addresses_and_runs_nothing(run: Synthetic, ui: str) -> None:
     told(run, temporal_ui=ui)
-    write_report(run.folder, judge(run.folder))
-    page = (run.folder.path / "report.html").read_text("utf-8")
+    page = run.drawn()
     assert "default-src &#39;none&#39;" in page.split("<title>", 1)[0]
     assert "javascript:" not in page
     assert 'href="data:' not in page

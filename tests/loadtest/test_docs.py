@@ -22,7 +22,7 @@ from loadtest.judge.judge import Condition, StageResult, judge
 from loadtest.judge.pace import Spread
 from loadtest.judge.threshold import DEFAULTS, METRICS
 from loadtest.judge.tried import Claim, Tried
-from loadtest.report.write import jobs_csv, results, sections, write_report
+from loadtest.report.write import jobs_csv, results, sections
 from loadtest.run.plan import Plan, planned
 from loadtest.run.run import environment
 from loadtest.settings import Settings
@@ -49,7 +49,7 @@ def test_defaults_are_documented() -> None:
 
 def test_each_file_of_a_run_is_documented(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=planned("1", seed="7")).write()
-    write_report(run.folder, judge(run.folder))
+    run.drawn()
 
     for path in run.folder.path.iterdir():
         assert f"`{path.name}" in PAGE

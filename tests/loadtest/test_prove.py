@@ -8,9 +8,7 @@ import pytest
 
 from compose.stack.commands import prove
 from loadtest.books import raw
-from loadtest.judge.judge import judge
 from loadtest.prove import SHOWS, Ending, Proof
-from loadtest.report.write import write_report
 from loadtest.run.plan import planned
 from tests.loadtest.synthetic import Synthetic
 
@@ -26,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
         run = Synthetic(found / place, plan=plan, run_id="run").write()
         if "control" in place:
             run.edit(raw.LEDGERS["video"], lambda rows: rows[0].update(charged=2))
-        write_report(run.folder, judge(run.folder))
+        run.drawn()
         run.folder.point_latest()
     return found
 

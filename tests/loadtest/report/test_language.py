@@ -12,7 +12,7 @@ from loadtest.judge.fields import FIELDS
 from loadtest.judge.judge import judge
 from loadtest.report.page import Section, Table, both, html, own, row
 from loadtest.report.sections import jobs
-from loadtest.report.write import sections, write_report
+from loadtest.report.write import sections
 from loadtest.run.plan import planned
 from shared.texts import COMMANDS, PAGE, REPORT, translated
 from tests.loadtest.forging.recorded import unpack
@@ -78,8 +78,7 @@ SPAN = re.compile(r'<span lang="en">.*?</span><span lang="zh">(.*?)</span>', re.
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     plan = planned("1,20", seed="7")
     run = Synthetic(tmp_path_factory.mktemp("reports"), plan=plan).write()
-    write_report(run.folder, judge(run.folder))
-    return (run.folder.path / "report.html").read_text("utf-8")
+    return run.drawn()
 
 
 def test_every_text_of_the_report_is_in_a_table() -> None:
@@ -124,13 +123,9 @@ def test_language_follows_the_shell_that_made_the_report(
 ) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     run = Synthetic(tmp_path, plan=planned("1", seed="7")).write()
-    write_report(run.folder, judge(run.folder))
-    read = {
-        name: (run.folder.path / name).read_text("utf-8") for name in ("report.html", "report.md")
-    }
 
-    assert 'id="zh" checked>' in read["report.html"]
-    assert "## 1. Verdict" in read["report.md"]
+    assert 'id="zh" checked>' in run.drawn()
+    assert "## 1. Verdict" in run.drawn("report.md")
 
 
 def test_outside_text_is_escaped_in_both_languages() -> None:

@@ -52,7 +52,7 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Synthetic(tmp_path_factory.mktemp("written"), plan=planned("1,150", seed="7")).write()
-    write_report(run.folder, judge(run.folder))
+    run.drawn()
     return run.folder.path
 
 
@@ -70,9 +70,8 @@ def test_page_has_all_sections_and_loads_nothing(written: Path) -> None:
 
 
 def test_linked_files_exist(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=planned("3", seed="7")).write()
-    write_report(run.folder, judge(run.folder))
-    page = (run.folder.path / "report.html").read_text("utf-8")
+    run = Synthetic(tmp_path).write()
+    page = run.drawn()
     found = {href for href in re.findall(r'href="([^"]+)"', page) if ":" not in href}
     inside, beside = {h for h in found if h[0] == "#"}, {h for h in found if h[0] != "#"}
 
@@ -91,11 +90,8 @@ def test_cells_name_their_column_on_a_narrow_screen(written: Path) -> None:
 
 
 def test_each_generation_is_drawn_at_its_time(tmp_path: Path) -> None:
-    run = Synthetic(tmp_path, plan=planned("3", seed="7")).write()
-    write_report(run.folder, judge(run.folder))
-    [first, lanes] = re.findall(
-        r"<svg.*?</svg>", (run.folder.path / "report.html").read_text("utf-8"), re.S
-    )
+    run = Synthetic(tmp_path).write()
+    [first, lanes] = re.findall(r"<svg.*?</svg>", run.drawn(), re.S)
     bar = r'<rect class="image" x="([\d.]+)%" width="([\d.]+)%"'
     images = [(float(x), float(width)) for x, width in re.findall(bar, lanes)]
 
@@ -152,10 +148,9 @@ def test_table_has_a_line_for_each_job(written: Path) -> None:
 def test_junit_names_each_failure(
     tmp_path: Path, bend: Callable[[list[Row]], object], failed: list[str]
 ) -> None:
-    run = Synthetic(tmp_path, plan=planned("3", seed="7")).write()
+    run = Synthetic(tmp_path).write()
     run.edit(raw.STATES, bend)
-    write_report(run.folder, judge(run.folder))
-    suite = ElementTree.fromstring((run.folder.path / "junit.xml").read_text("utf-8"))  # noqa: S314
+    suite = ElementTree.fromstring(run.drawn("junit.xml"))  # noqa: S314
 
     named = [case.get("name") for case in suite if case.find("failure") is not None]
     assert set(failed) <= set(named)
@@ -168,8 +163,7 @@ def test_prompts_and_vendors_messages_are_escaped(tmp_path: Path) -> None:
     run.edit(raw.SUBMITS, lambda rows: rows[0].update(prompt=hostile))
     run.edit(raw.LEDGERS["image"], lambda rows: rows[0].update(outcome=hostile, error=hostile))
     run.edit(raw.RECEIPTS, lambda rows: rows[0].update(task_status=hostile))
-    write_report(run.folder, judge(run.folder))
-    page = (run.folder.path / "report.html").read_text("utf-8")
+    page = run.drawn()
 
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(1)") >= 4
@@ -178,9 +172,7 @@ def test_prompts_and_vendors_messages_are_escaped(tmp_path: Path) -> None:
 
 def test_large_run_has_a_small_page(tmp_path: Path) -> None:
     run = Synthetic(tmp_path, plan=planned("310", seed="7")).write()
-    write_report(run.folder, judge(run.folder))
-
-    assert (run.folder.path / "report.html").stat().st_size < 200_000
+    assert len(run.drawn().encode()) < 200_000
 
 
 @pytest.mark.parametrize(
@@ -199,8 +191,7 @@ def test_report_without_mocks_states_what_it_cannot_show(
 ) -> None:
     plan = planned("3", seed="7", mocks=mocks)
     run = Synthetic(tmp_path, plan=plan, mocks=mocks).write()
-    write_report(run.folder, judge(run.folder))
-    text = (run.folder.path / "report.md").read_text("utf-8")
+    text = run.drawn("report.md")
 
     assert [words for words in said if words not in text] == []
     assert [words for words in [*unsaid, "both vendors' clocks"] if words in text] == []
@@ -213,9 +204,7 @@ def test_report_without_mocks_states_what_it_cannot_show(
 def test_services_of_other_code_are_named(honest: Synthetic, digest: str, said: str) -> None:
     code = {"services": {"api": {"shared": digest}}, "checkout": {"shared": "1"}}
     honest.replace(raw.RUN, honest.folder.read(raw.RUN) | {"code": code})
-    write_report(honest.folder, judge(honest.folder))
-
-    assert said in (honest.folder.path / "report.md").read_text("utf-8")
+    assert said in honest.drawn("report.md")
 
 
 def test_outside_text_is_escaped_in_the_markdown(tmp_path: Path) -> None:
@@ -224,8 +213,7 @@ def test_outside_text_is_escaped_in_the_markdown(tmp_path: Path) -> None:
     facts = {**run.folder.read(raw.RUN), "command": f"make test-3\n```\n{words}"}
     run.replace(raw.RUN, facts)
     run.edit(raw.SUBMITS, lambda rows: [row.update(prompt=words) for row in rows])
-    write_report(run.folder, judge(run.folder))
-    text = (run.folder.path / "report.md").read_text("utf-8")
+    text = run.drawn("report.md")
     rendered = MarkdownIt("commonmark").enable("table").render(text)
 
     assert html.escape(words.split("|")[0].strip()) in rendered
