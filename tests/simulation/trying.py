@@ -3,15 +3,17 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity as sdk
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.common import Priority, _CompositeEvent
+from temporalio.common import _CompositeEvent
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
+from temporalio.testing import ActivityEnvironment
 
 from shared.errors import GenvideoError
 from shared.temporal.activities import to_application_error
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 Done = Callable[[Payload | None, Failure | None, bool], None]
 THROTTLE_SECONDS = 0.5
+USUAL = ActivityEnvironment.default_info()
 # No simulated worker is asked to stop.
 NEVER = _CompositeEvent(thread_event=threading.Event(), async_event=None)
 
@@ -139,7 +142,8 @@ class Trial:
         began = timestamp(self._trying.began).ToDatetime(UTC)
         scheduled = timestamp(activity.at).ToDatetime(UTC)
         is_first = self._trying.attempt == 1 and not activity.was_reset
-        info = sdk.Info(
+        info = replace(
+            USUAL,
             activity_id=activity.activity_id,
             activity_type=activity.type,
             attempt=self._trying.attempt,
@@ -147,19 +151,13 @@ class Trial:
             heartbeat_details=activity.details,
             heartbeat_timeout=timedelta(seconds=activity.heartbeat) if activity.heartbeat else None,
             is_local=self._local,
-            namespace="default",
-            schedule_to_close_timeout=None,
             scheduled_time=scheduled,
             start_to_close_timeout=timedelta(seconds=activity.start_to_close),
             started_time=began,
             task_queue=activity.queue,
-            task_token=b"",
             workflow_id=activity.run.workflow_id,
-            workflow_namespace="default",
             workflow_run_id=activity.run.run_id,
             workflow_type=activity.run.type,
-            priority=Priority.default,
-            retry_policy=None,
         )
         return sdk._Context(
             info=lambda: info,
