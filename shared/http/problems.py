@@ -158,25 +158,21 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
     app.state.shapes = shapes or {}
     no_route = app.router.default
 
-    async def ours(request: Request, error: Exception) -> Response:
-        assert isinstance(error, GenvideoError)  # noqa: S101 - registered for this class only
-        return answer(request.scope, refusal_of(error))
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        kinds = RequestValidationError | WebSocketRequestValidationError
-        assert isinstance(error, kinds)  # noqa: S101 - as above
-        return answer(request.scope, invalid_input(mistakes_of(error.errors())))
-
-    async def http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - as above
-        if error.status_code == 400:
-            # The framework answers only an undecodable body like this.
-            wrong = {"type": "json_invalid", "loc": ("body",), "ctx": _UNREADABLE}
-            return answer(request.scope, invalid_input(mistakes_of([wrong])))
-        return answer(request.scope, _http(request, error))
-
-    async def unexpected(request: Request, error: Exception) -> Response:
-        return from_error(GenvideoError("Internal error; see the log."))
+    async def failed(request: Request, error: Exception) -> Response:
+        match error:
+            case GenvideoError():
+                refusal = refusal_of(error)
+            case RequestValidationError() | WebSocketRequestValidationError():
+                refusal = invalid_input(mistakes_of(error.errors()))
+            case HTTPException(status_code=400):
+                # The framework answers only an undecodable body like this.
+                wrong = {"type": "json_invalid", "loc": ("body",), "ctx": _UNREADABLE}
+                refusal = invalid_input(mistakes_of([wrong]))
+            case HTTPException():
+                refusal = _http(request, error)
+            case _:
+                return from_error(GenvideoError("Internal error; see the log."))
+        return answer(request.scope, refusal)
 
     async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
         is_socket = scope["type"] == "websocket"
@@ -184,11 +180,9 @@ def install(app: FastAPI, shapes: Mapping[str, Shape] | None = None) -> None:
         await found(scope, receive, send)
 
     app.router.default = nowhere
-    app.add_exception_handler(GenvideoError, ours)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(WebSocketRequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, unexpected)
+    invalid = (RequestValidationError, WebSocketRequestValidationError)
+    for kind in (GenvideoError, *invalid, HTTPException, Exception):
+        app.add_exception_handler(kind, failed)
 
 
 def answer(scope: Scope, refusal: Refusal) -> Response:
