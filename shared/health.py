@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import stamina
@@ -52,7 +53,7 @@ def run_worker(
     `name` is that of the service in logs.
     """
     logs.configure(service=name, level=config.log_level, form=config.log_format)
-    work = Work(name, body, config, checks=checks)
+    work = Work(name, body, config, checks)
 
     def stop() -> None:
         program.should_exit = True
@@ -63,6 +64,7 @@ def run_worker(
         raise SystemExit(work.status)
 
 
+@dataclass
 class Work:
     """The body of the process. It begins when Temporal answers, and ends when it is cancelled or
     fails.
@@ -70,21 +72,13 @@ class Work:
     `checks` are further dependencies for `/readyz`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        body: Body,
-        config: PollingSettings,
-        *,
-        checks: Mapping[str, Check] | None = None,
-    ) -> None:
-        self.status = 0
-        self._name = name
-        self._body = body
-        self._config = config
-        self._checks = checks or {}
-        self._client: Client | None = None
-        self._waiting = "does not answer yet; waiting for it"
+    name: str
+    body: Body
+    config: PollingSettings
+    checks: Mapping[str, Check] | None = None
+    status: int = 0
+    client: Client | None = None
+    waiting: str = "does not answer yet; waiting for it"
 
     def app(self, stop: Callable[[], None]) -> FastAPI:
         """Return the app with `/healthz`, `/readyz`, `/metrics`; a failure of the work calls
@@ -92,7 +86,7 @@ class Work:
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            dog = asyncio.create_task(watchdog(self._config.stall_seconds))
+            dog = asyncio.create_task(watchdog(self.config.stall_seconds))
             task = asyncio.create_task(self.run())
             task.add_done_callback(ended)
             yield
@@ -106,25 +100,25 @@ class Work:
                 self.status = EX_FAILED
                 stop()
 
-        title, hosts = f"genvideo {self._name}", self._config.hosts
+        title, hosts = f"genvideo {self.name}", self.config.hosts
         return service_app(title, ready=self._reasons, lifespan=lifespan, hosts=hosts)
 
     async def run(self) -> None:
         """Wait for the server, however long it takes; then work until cancelled."""
-        self._client = await connect_when_up(self._config.payload_keys, report=self._wait)
-        async with self._body(self._client):
+        self.client = await connect_when_up(self.config.payload_keys, report=self._wait)
+        async with self.body(self.client):
             await asyncio.Event().wait()
 
     async def _reasons(self) -> Mapping[str, str | None]:
-        others = {name: check() for name, check in self._checks.items()}
+        others = {name: check() for name, check in (self.checks or {}).items()}
         return await reasons_of({"temporal": self._temporal(), **others})
 
     async def _temporal(self) -> str | None:
-        return self._waiting if self._client is None else await temporal_reason(self._client)
+        return self.waiting if self.client is None else await temporal_reason(self.client)
 
     def _wait(self, reason: str) -> None:
-        if reason != self._waiting:
-            self._waiting = reason
+        if reason != self.waiting:
+            self.waiting = reason
             log.warning("waiting for Temporal", reason=reason)
 
 
