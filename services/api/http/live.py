@@ -270,7 +270,9 @@ class OneJob(Position):
     def next(self) -> list[Item]:
         frames, self._first = self._first, []
         frames = frames or self._feed.versions_of(self._job_id, self.position)
-        self.ended = self.ended or any(frame.job.status.ended for frame in frames)
+        # A listener may be ahead of this process; the end is its end, too.
+        newest = frames[-1].job if frames else self._feed.get(self._job_id)
+        self.ended = self.ended or (newest is not None and newest.status.ended)
         return [Item(text_of(frame), frame.job.version) for frame in frames]
 
 

@@ -280,6 +280,21 @@ async def test_socket_resumes_after_a_version(api: Api) -> None:
     assert socket.close_code == 1000
 
 
+async def test_listener_that_is_ahead_ends_with_the_job(api: Api) -> None:
+    record = api.write(sample_record(new_job_id()))
+    path, ahead = f"/jobs/{record.job_id}/events", record.version + 1
+    async with (
+        api.http.stream("GET", path, headers={"Last-Event-ID": str(ahead)}) as answer,
+        connect(f"{api.sockets}/ws/jobs/{record.job_id}?since={ahead}", proxy=None) as socket,
+        asyncio.timeout(5),
+    ):
+        assert answer.status_code == 200
+        api.write(ended(record))
+        assert [event async for event in events(answer)] == []
+        assert await rest(socket) == []
+    assert socket.close_code == 1000
+
+
 async def test_slow_reader_delays_nobody(api: Api) -> None:
     """Its socket is full, and what waits for it is bounded; the others have every change."""
     record = api.write(sample_record(new_job_id()))
