@@ -82,7 +82,7 @@ class StageResult:
     counts: dict[str, int]
     at_once: dict[str, Sweep]
     sampled_at_once: int | None
-    timing: Timing = field(metadata={"written as": "pace"})
+    pace: Timing
     hand_over: Spread
     gaps: list[float]
     vendor_idle: Spread
@@ -343,7 +343,7 @@ def judge_stage(
         },
         at_once={name: sweep(within(i, stage), stage.limit or 1) for name, i in intervals.items()},
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
-        timing=timing(stage),
+        pace=timing(stage),
         hand_over=spread(gap.hand_over for gap in gaps),
         gaps=[gap.hand_over for gap in gaps],
         vendor_idle=spread(gap.vendor_idle for gap in gaps),
@@ -385,10 +385,10 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
         "faults_unaccounted": unaccounted if mocked else None,
         "max_at_once": max(most) if most else None,
         "reached_at_once": min(most) if most else None,
-        **{name: getattr(result.timing.latency, name) for name in LATENCIES},
-        "makespan": result.timing.makespan,
-        "makespan_ratio": result.timing.ratio,
-        "efficiency": result.timing.efficiency,
+        **{name: getattr(result.pace.latency, name) for name in LATENCIES},
+        "makespan": result.pace.makespan,
+        "makespan_ratio": result.pace.ratio,
+        "efficiency": result.pace.efficiency,
         "retries": result.retries.retries if mocked else None,
         **{
             f"{name}_{part}": value

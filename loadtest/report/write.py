@@ -1,12 +1,12 @@
 """The files of a report; the same judgement gives the same files."""
 
 import csv
-import dataclasses
 import io
 import json
 from collections import Counter
-from typing import Any
 from xml.etree import ElementTree
+
+from pydantic_core import to_jsonable_python
 
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement
@@ -70,16 +70,17 @@ def results(judgement: Judgement) -> str:
         "reasons": judgement.reasons,
         "run": judgement.run,
         "seal": judgement.books.seal.root,
-        "conditions": _plain(judgement.conditions),
+        "conditions": judgement.conditions,
         "verdict": judgement.verdict,
         "undecided": judgement.undecided,
-        "claims": _plain(claims(judgement)),
-        "tried": _plain(tried(judgement)),
-        "stages": _plain(judgement.stages),
-        "findings": _plain(judgement.findings),
+        "claims": claims(judgement),
+        "tried": tried(judgement),
+        "stages": judgement.stages,
+        "findings": judgement.findings,
         "vendors": judgement.books.vendors,
     }
-    return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(to_jsonable_python(body), ensure_ascii=False, indent=1, allow_nan=False)
+    return f"{text}\n"
 
 
 def jobs_csv(judgement: Judgement) -> str:
@@ -134,24 +135,3 @@ def junit(judgement: Judgement) -> str:
     for key, count in tally.items():
         suite.set(key, str(count))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    """Return dataclasses, counters with any keys, and tuples as plain JSON.
-
-    A field whose name in the files is another one than in the code says so in its metadata.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.metadata.get("written as", f.name): _plain(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-        }
-    if isinstance(value, dict):
-        return {_key(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _key(key: object) -> str:
-    return " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)

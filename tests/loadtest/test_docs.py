@@ -126,8 +126,7 @@ def of_type(kind: Any, path: str) -> Iterator[str]:
     if dataclasses.is_dataclass(kind) and kind is not Spread:
         hints = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
-            name = field.metadata.get("written as", field.name)
-            yield from of_type(hints[field.name], f"{path}.{name}")
+            yield from of_type(hints[field.name], f"{path}.{field.name}")
     elif origin is list or (origin is tuple and inner[-1] is Ellipsis):
         yield from of_type(inner[0], f"{path}[]")
     elif origin in (dict, Counter):

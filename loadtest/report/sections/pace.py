@@ -19,7 +19,7 @@ def ladder(judgement: Judgement) -> Section:
     )
     heads = ("stage", *(f"#{name}" for name in _COUNTS), "#success", "#retries")
     pace = ("stage", "#n", "#makespan", "#ideal", "#efficiency", "#jobs/s", "#most at once / limit")
-    times = [row(stage.name, *_spread(stage.timing.latency)) for stage in stages]
+    times = [row(stage.name, *_spread(stage.pace.latency)) for stage in stages]
     blocks: list[Block] = [
         Table(heads, list(map(_outcome, stages)), "Outcomes"),
         Table(pace, list(map(_pace, stages)), "Pace"),
@@ -38,7 +38,7 @@ def _outcome(stage: StageResult) -> Cells:
 
 
 def _pace(stage: StageResult) -> Cells:
-    timing, most = stage.timing, stage.metrics["max_at_once"]
+    timing, most = stage.pace, stage.metrics["max_at_once"]
     over = most is not None and most > (stage.limit or 0)
     return row(
         stage.name,
@@ -81,7 +81,7 @@ def hand_over(judgement: Judgement) -> Section:
 
 
 def _ratio(stage: StageResult) -> str | None:
-    hop, gap, makespan = stage.hops.median, stage.hand_over.median, stage.timing.makespan
+    hop, gap, makespan = stage.hops.median, stage.hand_over.median, stage.pace.makespan
     if not hop or gap is None or not makespan:
         return None
     share = stage.hand_over.total / makespan / (stage.limit or 1)
@@ -101,7 +101,7 @@ def efficiency(judgement: Judgement) -> Section:
         rows = [_shares(name, [parts[name] for _, parts in laid], totals) for name in PARTS]
         rows.append(_shares("sum, to the last close", totals, totals))
         # The makespan ends at the last end, the slots' time at the last close.
-        whole = [(stage.limit or 1) * (stage.timing.makespan or 0.0) for stage, _ in laid]
+        whole = [(stage.limit or 1) * (stage.pace.makespan or 0.0) for stage, _ in laid]
         rows.append(_shares("slots x makespan, to the last end", whole, totals))
         heads = [head for stage, _ in laid for head in (f"#stage {stage.name}", "#share")]
         blocks = [Table(("part", *heads), rows, "The slots' time by what it went to")]

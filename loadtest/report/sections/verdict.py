@@ -103,7 +103,7 @@ def _tiles(judgement: Judgement) -> Tiles:
     most, limit = stage.metrics["max_at_once"], stage.limit
     safe = most is not None and most <= (limit or 0)
     at_once = f"{'–' if most is None else f'{most:.0f}'} / {'–' if limit is None else limit}"
-    efficiency, found = stage.timing.efficiency, judgement.findings
+    efficiency, found = stage.pace.efficiency, judgement.findings
     # Some findings are only reported: what a fault has left behind at a vendor.
     tone = GOOD if not found else WARN if judgement.passed else BAD
     return Tiles(
@@ -112,7 +112,7 @@ def _tiles(judgement: Judgement) -> Tiles:
             ("largest stage", f"{jobs} jobs", ""),
             ("succeeded", str(succeeded), GOOD if succeeded == jobs else BAD),
             ("most at once / limit", at_once, GOOD if safe else BAD),
-            ("makespan", duration(stage.timing.makespan), ""),
+            ("makespan", duration(stage.pace.makespan), ""),
             ("efficiency", "–" if efficiency is None else f"{efficiency:.1%}", ""),
             ("hand-over, median", duration(stage.hand_over.median), ""),
             ("findings", str(len(found)), tone),

@@ -35,7 +35,7 @@ NOT_SAID = {
     ),
     "sha256sum -c SHA256SUMS",
     "{1}: {2}: {3}",
-    *(" and {1} more (results.json)", " in stage {1}", "written as"),
+    *(" and {1} more (results.json)", " in stage {1}"),
     *(", at most {1} at once", "{1}: measured {2}{3}", "{1}: {2} of {3} jobs succeeded{4}"),
     "{1} is damaged: its plan has no threshold in {2}",
     "{1} is damaged: {2}: {3}",
