@@ -1,13 +1,11 @@
 """The records of jobs; a write never replaces a record by an older one."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from shared.jobs.ids import job_of_key, key_of_job
 from shared.jobs.messages import Record
-from shared.store.folder import Folder
 from shared.store.protocol import Held, Store, StoreAway
 
 PREFIX = "state/jobs/"
@@ -71,18 +69,6 @@ class Records:
         for listed in self.store.list(PREFIX):
             if (job_id := job_of_key(PREFIX, listed.key)) is not None:
                 yield job_id
-
-
-class RecordStore(Records):
-    """The records of a folder."""
-
-    def __init__(self, data_dir: Path, *, namespace: str = "") -> None:
-        super().__init__(Folder(data_dir), namespace=namespace)
-        self.folder = data_dir / "state" / "jobs"
-
-    def path(self, job_id: str) -> Path:
-        """Return the path of a job's record; raise ValueError for an invalid job id."""
-        return self.folder / key_of_job("", job_id)
 
 
 def parsed(held: Held | None, job_id: str) -> Record | None:

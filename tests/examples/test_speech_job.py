@@ -16,7 +16,7 @@ from services.semaphore.worker import running_semaphore
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import new_job_id
 from shared.jobs.states import Status
-from shared.store.records import RecordStore
+from tests.fixtures.records import RecordStore
 from tests.services.mock_core.serving import running, served
 
 SECRET = SecretStr("a-secret-of-32-characters-or-more")

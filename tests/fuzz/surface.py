@@ -36,8 +36,8 @@ from shared.jobs.genvideo import IMAGE
 from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.states import Status
 from shared.jobs.tokens import callback_token, operator_key
-from shared.store.records import RecordStore
 from tests.fixtures.processes import serving
+from tests.fixtures.records import RecordStore
 from tests.services.api.conftest import ended
 from tests.services.callback.conftest import SECRET, settings_for
 from tests.services.mock_core.serving import comfyui, kling, served

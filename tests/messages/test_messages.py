@@ -13,7 +13,7 @@ import shared
 from shared.jobs.messages import Message, Record
 from shared.semaphore.messages import SlotRequest
 from shared.semaphore.state import SemaphoreState
-from shared.store.records import RecordStore
+from tests.fixtures.records import RecordStore
 
 MODULES = [
     importlib.import_module(module.name)

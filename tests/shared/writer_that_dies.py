@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from shared.store.records import RecordStore
+from tests.fixtures.records import RecordStore
 from tests.shared.standins import sample_record
 
 JOB_ID = "job-0123456789abcdef01234567"

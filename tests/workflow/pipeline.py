@@ -33,9 +33,9 @@ from shared.jobs.states import Status, may_follow
 from shared.replay.replaying import replay
 from shared.semaphore.messages import CHANGE_UPDATE, SlotChange, SlotView, semaphore_id
 from shared.semaphore.state import WATCH_RUN, SemaphoreRules
-from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
+from tests.fixtures.records import RecordStore
 from tests.fixtures.semaphore import semaphore_view
 from tests.services.mock_core.serving import Json, Service, comfyui, kling, running, served
 

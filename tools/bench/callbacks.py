@@ -23,8 +23,8 @@ from temporalio.client import Client
 from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.messages import Attempts
 from shared.jobs.tokens import callback_url
-from shared.store.records import RecordStore
 from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
+from tests.fixtures.records import RecordStore
 from tests.fixtures.temporal import running_server
 from tests.services.callback.conftest import record_of, start_job
 from tools.bench.processes import Connection, say

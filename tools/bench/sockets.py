@@ -24,8 +24,8 @@ from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
-from shared.store.records import RecordStore
 from tests.fixtures.processes import Running, cpu_seconds, resident_megabytes, running
+from tests.fixtures.records import RecordStore
 from tests.fixtures.temporal import answers, own_server
 from tests.services.api.conftest import change
 from tests.shared.standins import sample_record

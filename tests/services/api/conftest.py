@@ -18,9 +18,9 @@ from services.api.settings import ApiSettings
 from shared.http.client import http_client
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
-from shared.store.records import RecordStore
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port, serving
+from tests.fixtures.records import RecordStore
 from tests.shared.standins import CREATED, client_of_nobody, standing_in
 
 # Nothing is asked whether it is ready.

@@ -29,12 +29,13 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
 from shared.semaphore.messages import HolderView, SlotView
-from shared.store.records import Records, RecordStore, to_json
+from shared.store.records import Records, to_json
 from shared.temporal.client import GET_RECORD_QUERY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.object_store import given_for
 from tests.fixtures.present import present
 from tests.fixtures.processes import free_port
+from tests.fixtures.records import RecordStore
 from tests.fixtures.temporal import has_done_tasks, reset
 from tests.services.api.conftest import (
     NewApi,

@@ -10,8 +10,8 @@ from websockets.exceptions import InvalidStatus
 
 from shared.http.client import http_client
 from shared.jobs.ids import new_job_id
-from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port, running
+from tests.fixtures.records import RecordStore
 from tests.shared.standins import sample_record
 
 

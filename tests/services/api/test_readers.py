@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from shared.http.client import http_client
 from shared.jobs.genvideo import GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port, resident_megabytes, running
+from tests.fixtures.records import RecordStore
 from tests.shared.standins import sample_record
 
 READERS = 60

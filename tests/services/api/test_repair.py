@@ -21,9 +21,9 @@ from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.semaphore.messages import SlotRequest, semaphore_id
-from shared.store.records import RecordStore
 from tests.fixtures.eventually import eventually
 from tests.fixtures.present import present
+from tests.fixtures.records import RecordStore
 from tests.services.api.conftest import READY, Api, NewApi, change, ended
 from tests.shared.standins import CREATED, asset_path, sample_record, standing_in
 

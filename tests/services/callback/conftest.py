@@ -20,8 +20,8 @@ from shared.jobs.ids import external_id, new_job_id
 from shared.jobs.messages import Record, StageDone
 from shared.jobs.states import Status
 from shared.jobs.tokens import callback_url
-from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port, serving
+from tests.fixtures.records import RecordStore
 from tests.shared.standins import StandIn, client_of_nobody, sample_record, standing_in
 
 SECRET = "a-secret-of-32-characters-or-more"

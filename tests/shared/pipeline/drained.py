@@ -22,8 +22,8 @@ from shared.pipeline.messages import Kept
 from shared.pipeline.storage import Parts, Storage
 from shared.pipeline.vendor import State, Traits, VendorStatus
 from shared.semaphore.messages import Closed, Drain, OpenRecords
-from shared.store.records import RecordStore
 from shared.temporal.codec import PayloadKeys, data_converter
+from tests.fixtures.records import RecordStore
 from tests.shared.pipeline.clock import BEGAN, Clock
 from tests.shared.standins import sample_record
 from tests.shared.temporal.test_codec import NEW

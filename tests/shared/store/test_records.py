@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.jobs.closing import close_record
-from shared.store.records import RecordStore, to_json
+from shared.store.records import to_json
+from tests.fixtures.records import RecordStore
 from tests.shared.standins import CREATED, sample_record
 
 JOB_ID = "job-0123456789abcdef01234567"

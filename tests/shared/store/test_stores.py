@@ -19,8 +19,9 @@ from shared.store.assets import Assets
 from shared.store.chosen import probe
 from shared.store.folder import Folder
 from shared.store.protocol import Store, StoreAway
-from shared.store.records import Records, RecordStore
+from shared.store.records import Records
 from tests.fixtures.present import present
+from tests.fixtures.records import RecordStore
 from tests.shared.standins import sample_record
 from tests.shared.store.conftest import objects_at
 

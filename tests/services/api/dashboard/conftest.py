@@ -13,8 +13,8 @@ from temporalio.client import Client
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from shared.store.records import RecordStore
 from tests.fixtures.processes import free_port, serving
+from tests.fixtures.records import RecordStore
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Service, comfyui, kling, running
 from tests.shared.standins import client_of_nobody, standing_in

@@ -13,9 +13,9 @@ from temporalio.client import Client
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts
 from shared.jobs.states import Status
-from shared.store.records import RecordStore
 from tests.fixtures.browser import NewPage
 from tests.fixtures.processes import Running, free_port, running
+from tests.fixtures.records import RecordStore
 from tests.services.api.conftest import change
 from tests.services.api.dashboard.conftest import Place, job_id, nobody_else, ready, shows_link
 from tests.shared.standins import sample_record, standing_in
