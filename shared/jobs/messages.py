@@ -151,23 +151,12 @@ class Record(Job):
     def followed(self, at: datetime, note: str) -> "Record":
         """Return the record with its present state as the last transition, under the same
         version."""
-        transition = Transition(
-            version=self.version,
-            at=at,
-            status=self.status,
-            step=self.step,
-            percent=self.percent,
-            attempt=self.attempt,
-            note=note,
-            attempts=self.attempts,
-            asset_url=self.asset_url,
-            vendor_position=self.vendor_position,
-            error=self.error,
-        )
+        change = {**dict(self), "attempt": self.attempt, "at": at, "note": note}
+        transition = Transition.model_validate(change)
         return self.model_copy(update={"transitions": (*self.transitions, transition)})
 
     def job(self) -> Job:
-        return Job.model_validate({name: getattr(self, name) for name in Job.model_fields})
+        return Job.model_validate(dict(self))
 
 
 class Progress(Message):
