@@ -76,7 +76,7 @@ _GENERATION = _table(
         OUR_ID: "attempt",
         PLAN: "prompt style calls_back",
         PERMIT: "token",
-        IN_HISTORY: "accepted_at finished_at",
+        IN_HISTORY: "accepted_at finished_at reported_at",
         bounded("acceptance and end, in the same row"): "started_at",
         ROWS: "accepted_ts started_ts finished_ts seconds error charged duplicate",
         derived("the film that was made from it"): "sha256",

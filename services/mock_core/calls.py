@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -192,6 +193,7 @@ async def look_up(
         return instead
     view = view_of(generation, mock.clock.now())
     if view.state in ENDED:
+        generation.reported = generation.reported or time.time()
         mock.sender.signal(generation, "reported")
     return await disturb_reply(hits, mock.clock, reply=reply(generation, view), shape=shape)
 

@@ -134,6 +134,8 @@ class Generation:
     accepted: float | None = None
     started: float | None = None
     finished: float | None = None
+    # When a status call reported the end for the first time.
+    reported: float | None = None
     updated: float = field(default_factory=time.time)
     # Nominal instants, for the percentage.
     run_from: float = 0.0
@@ -190,6 +192,7 @@ class Generation:
             "accepted_at": rfc3339(self.accepted),
             "started_at": rfc3339(self.started),
             "finished_at": rfc3339(self.finished),
+            "reported_at": rfc3339(self.reported),
             "accepted_ts": self.accepted,
             "started_ts": self.started,
             "finished_ts": self.finished,

@@ -105,7 +105,11 @@ async def test_times_in_the_ledger_are_utc_with_microseconds(image_mock: Service
     await image_mock.post("/img/submit", {"prompt": "cat", "client_id": "a.1"})
     await image_mock.quiet()
     row = await image_mock.row("a.1")
-    times = [row[name] for name in ("accepted_at", "started_at", "finished_at")]
+    assert row["reported_at"] is None
+    await image_mock.http.get(f"/img/status/{row['job_id']}")
+    row = await image_mock.row("a.1")
+    names = ("accepted_at", "started_at", "finished_at", "reported_at")
+    times = [row[name] for name in names]
     assert times == sorted(times)
     assert all(len(time) == len("2026-01-01T00:00:00.000000Z") for time in times)
 
