@@ -130,7 +130,7 @@ async def facts(stack: Stack, plan: Plan, command: str) -> dict[str, Any]:
         "mocks": [each.name for each in stack.vendors],
         "temporal_ui": stack.settings.temporal_ui_url,
         "namespace": stack.temporal.namespace,
-        "environment": environment(await stack.temporal.server_version(), stack.settings),
+        "environment": environment(await stack.temporal.server(), stack.settings),
         "faults": await answers(stack, "/admin/faults"),
     }
 
@@ -144,11 +144,11 @@ async def answers(stack: Stack, path: str) -> dict[str, Any]:
     return found
 
 
-def environment(server_version: str, settings: Settings) -> dict[str, Any]:
+def environment(server: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Return what is known of this machine, of the versions in play, and of the store."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "server": server_version,
+        **server,
         "sdk": version("temporalio"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -43,7 +43,7 @@ async def preflight(settings: Settings, pipeline: Definition = GENVIDEO) -> Temp
 
     async def server() -> None:
         found.append(await Temporal.connect(settings))
-        await found[0].server_version()
+        await found[0].server()
 
     async def service(url: str, path: str) -> None:
         async with Http(url, timeout=5) as http:

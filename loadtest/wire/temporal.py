@@ -1,5 +1,6 @@
 """Temporal's own book: executions and histories, read and never changed."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -7,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
+from temporalio.api.workflowservice.v1 import GetClusterInfoRequest, GetSystemInfoRequest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
@@ -49,14 +50,18 @@ class Temporal:
     def namespace(self) -> str:
         return self._client.namespace
 
-    async def server_version(self) -> str:
+    async def server(self) -> dict[str, Any]:
+        """Return the server's version, and in how many shards it counts its steps; 0 if unknown."""
+        service = self._client.workflow_service
         try:
-            answer = await self._client.workflow_service.get_system_info(
-                GetSystemInfoRequest(), timeout=_RPC
-            )
+            known = await service.get_system_info(GetSystemInfoRequest(), timeout=_RPC)
         except RPCError as error:
             raise Unreachable(f"Temporal: {error.message}") from error
-        return answer.server_version
+        shards = 0
+        with contextlib.suppress(RPCError):
+            cluster = await service.get_cluster_info(GetClusterInfoRequest(), timeout=_RPC)
+            shards = cluster.history_shard_count
+        return {"server": known.server_version, "shards": shards}
 
     async def executions(self, tag: str) -> AsyncIterator[dict[str, Any]]:
         """Return every run that carries the tag; the server's list may lag behind."""

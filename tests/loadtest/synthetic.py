@@ -408,7 +408,7 @@ class Synthetic:
                 "mocks": [*self.mocks],
                 "temporal_ui": "http://127.0.0.1:8080",
                 "namespace": "default",
-                "environment": {"server": "1.32.0", "sdk": "1.35.0", "cores": 2, "code": "abc"},
+                "environment": {"server": "1.32.0", "shards": 1, "sdk": "1.35.0", "code": "abc"},
                 "faults": {"image": {"rules": []}, "video": {"rules": []}},
                 "limit": 1,
                 "vendors_before": {step: _totals(0) for step in self.mocks},

@@ -150,7 +150,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     # What runs note since this one was recorded.
     code: dict[str, dict[str, str]] = {"services": {}, "checkout": {}}
     noted = run.read(raw.RUN)
-    noted["environment"]["store"] = "folder"
+    noted["environment"] |= {"store": "folder", "shards": 1}
     run.write(raw.RUN, noted | {"code": code})
     judgement = judge(run)
     return {"results": results(judgement), "jobs": jobs_csv(judgement)}
@@ -174,7 +174,7 @@ def test_run_writes_plan_and_machine_as_documented() -> None:
     where = {path.rpartition(".")[2] for path in told if "run.environment." in path}
 
     assert plan == set(Plan.model_fields)
-    assert where == set(environment("1", Settings()))
+    assert where == set(environment({"server": "1", "shards": 1}, Settings()))
 
 
 def test_each_column_of_the_table_is_documented(written: dict[str, str]) -> None:

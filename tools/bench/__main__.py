@@ -144,7 +144,7 @@ def _run(
         async with open_stack(Settings()) as stack:
             facts = {
                 "when": timestamp(time.time()),
-                **environment(await stack.temporal.server_version(), stack.settings),
+                **environment(await stack.temporal.server(), stack.settings),
             }
             write(folder, part, Part(environment=facts, figures=tuple(await measure(stack))))
 
