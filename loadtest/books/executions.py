@@ -30,6 +30,15 @@ class Written(NamedTuple):
     at: float
 
 
+class Numbered(NamedTuple):
+    """An event by the number that the server gave it; `at_once`: the instant of such an event is
+    that of its number, which others get late."""
+
+    number: int
+    at: float
+    at_once: bool
+
+
 class Order(NamedTuple):
     """An attempt that the workflow ordered of a stage."""
 
@@ -117,6 +126,11 @@ class Execution:
     orders: list[Order] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     versions: list[Written] = field(default_factory=list)
+    numbers: list[Numbered] = field(default_factory=list)
+    """Its events as the server counts the steps of all runs; empty where it does not say."""
+    room: int | None = None
+    """The least steps from a task for a known worker to the next event: each such task takes steps
+    of its own."""
     events: int = 0
     workflow_tasks: int = 0
     discarded: int = 0

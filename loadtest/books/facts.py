@@ -119,6 +119,7 @@ class Callback:
     sent: Instant = Field(default=None, validation_alias="sent_at")
     status: String = ""
     reply: WholeOrNone = None
+    error: StringOrNone = None
     note: Annotated[str, BeforeValidator(lambda value: str(value or ""))] = ""
     delivery_id: StringOrNone = None
 

@@ -14,6 +14,7 @@ from loadtest.books.executions import (
     SLOT,
     Activity,
     Execution,
+    Numbered,
     Order,
     Row,
     Signal,
@@ -45,6 +46,7 @@ _OUTCOMES = {
     "TIMED_OUT": "timed_out",
     "CANCELED": "cancelled",
 }
+_AT_ONCE = tuple(f"{_TASK}{how}" for how in ("COMPLETED", "FAILED", "TIMED_OUT"))
 _CONTINUED = "request-from-RespondWorkflowTaskCompleted"
 _FROZEN = "TMPRL1101"
 """How the SDK names a task that did not go on in time, as of a worker that was frozen."""
@@ -139,6 +141,8 @@ class _Reader:
         at, identity = instant_of(event), str(body.get("identity"))
         if "@" in identity:
             run.clients.add(identity)
+        if step := int(event.get("taskId") or 0):
+            run.numbers.append(Numbered(step, at, kind.startswith(_AT_ONCE)))
         if kind not in _OF_A_STEP and not kind.startswith((_ACTIVITY, _TASK)):
             self.completed = None
         if kind == f"{_EXECUTION}SIGNALED":
@@ -173,6 +177,10 @@ class _Reader:
             queue = fields(body, "taskQueue")
             if queue.get("kind") == "TASK_QUEUE_KIND_STICKY":
                 run.queues.append((self.owner, str(queue.get("name"))))
+                after = self.events[number] if number < len(self.events) else event
+                if after is not event and attributes(after).get("requestId") != _CONTINUED:
+                    room = int(after.get("taskId") or 0) - int(event.get("taskId") or 0)
+                    run.room = min(room, run.room or room)
         elif kind == "STARTED":
             if "@" in identity:
                 run.taken.append((identity, at))

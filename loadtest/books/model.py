@@ -186,6 +186,18 @@ class Books:
         samples = pairwise(self.processes.get(process, ()))
         return [at for (_, before), (at, after) in samples if after < before]
 
+    @cached_property
+    def steady(self) -> set[str]:
+        """The processes that answered whenever they were looked at, and did not restart."""
+        looks = max(map(len, self.processes.values()), default=0)
+        known = {name for name, seen in self.processes.items() if 0 < len(seen) == looks}
+        return {name for name in known if not self.restarts(name)}
+
+    @property
+    def calm(self) -> bool:
+        """Whether that is all of them, and nothing was struck."""
+        return bool(self.processes) and len(self.steady) == len(self.processes) and not self.struck
+
     @property
     def workers(self) -> list[str]:
         """The workers that were asked for metrics."""

@@ -20,6 +20,8 @@ FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
 CONTRADICT = "contradict"
 """What a mock notes of a delivery that reports failed as succeed, or any other state as failed."""
+NOT_AWAITED = (502, 504)
+"""Replies of a proxy that did not get the receiver's."""
 BESIDE = 0.25
 """Seconds in which callbacks that are sent beside each other are decided in any order."""
 BUSY = 2.0
@@ -72,7 +74,8 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             bent |= not plain
             sent[key] += each.sent is not None
             answered[key] += each.answered and plain
-            refused = each.reply is not None and 400 <= each.reply < 500
+            # A proxy may not wait for the receiver, which has taken it.
+            refused = not each.answered and each.reply not in (None, *NOT_AWAITED)
             refused |= any(word in each.note for word in REFUSED)
             for status in (each.status,) if plain else books.changes | set(ENDS):
                 possible[made.vendor_id, status] += each.sent is not None and not refused

@@ -57,8 +57,9 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         members = {*rule.body, *(f"match.{name}" for name in mapping(rule.body.get("match")))}
         members |= {f"until.{name}" for name in until}
         # Once it is used up, it meets no event.
-        last = max(met.values(), default=0.0) if len(met) >= until.get("count", inf) else inf
-        known = books.done and rule.applies and not (members & LIMITED or rule.body.get("fired"))
+        left = until.get("count", inf) - whole(rule.body.get("fired"))
+        last = max(met.values(), default=0.0) if len(met) >= left else inf
+        known = books.done and rule.applies and not members & LIMITED
         where = rule.place.partition(".")[0]
         latest: dict[str, tuple[int, float]] = {}
         for (key, number), at in sorted(met.items()):

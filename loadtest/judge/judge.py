@@ -19,7 +19,17 @@ from loadtest.books.model import (
     stage_name,
 )
 from loadtest.books.raw import RUN, Damaged, RunFolder
-from loadtest.judge import callbacks, chances, ledgers, processes, reference, shown, slot, whole
+from loadtest.judge import (
+    callbacks,
+    chances,
+    ledgers,
+    processes,
+    reference,
+    sequence,
+    shown,
+    slot,
+    whole,
+)
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.fates import (
@@ -145,6 +155,9 @@ class Judgement:
         most = [value for s in self.stages if (value := s.metrics["max_at_once"]) is not None]
         at_once = f", at most {max(most):.0f} at once" if most else ""
         text = f"{self.verdict}: {good} of {jobs} jobs succeeded{at_once}"
+        vendors = dict.fromkeys(each.vendor for each in self.books.pipeline)
+        if bare := [name for name in vendors if name not in self.books.mocks]:
+            text += f"; without the ledger of: {', '.join(bare)}"
         if self.passed and (loose := loosened(self.run)):
             text += f"; by conditions that were loosened: {', '.join(loose)}"
         return text
@@ -233,7 +246,7 @@ def judge_books(books: Books) -> Judgement:
 
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Return every finding of all books."""
-    for book in (whole, slot, callbacks, chances, processes):
+    for book in (whole, slot, callbacks, chances, processes, sequence):
         yield from book.of_run(books, known)
     yield from of_waits(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)

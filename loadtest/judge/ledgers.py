@@ -12,6 +12,7 @@ from loadtest.books.model import Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model, task_of
+from loadtest.judge.whole import RECEIVER
 from loadtest.times import instant
 
 SHOWN = 200
@@ -23,6 +24,10 @@ contract orders; its wire does not tell the price."""
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
 REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
 """What a mock notes of a delivery that must be refused."""
+PATIENCE = 9.9
+"""Seconds for which a mock waits for an answer, before it reports the next change."""
+SLOW = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
+"""What a mock notes then."""
 AWAY = (502, 503, 504)
 """What is answered while Temporal, or the receiver behind a proxy, is away."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
@@ -99,6 +104,8 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         if end is not None:
             latest = end + clocks.between(made.step, SERVER)
             expected["finished_at"] = Between(made.started, latest)
+            if "reported_at" in row and not model.books.was_killed(made.step):
+                expected["reported_at"] = Between(None, latest, missing=True)
     if (kept := _kept(model, made)) is not None:
         expected |= {"job_id": kept, "outcome": OneOf(("succeeded", "succeed"))}
     expected |= _source(model, made)
@@ -106,7 +113,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     file = raw.ledger(made.step)
     yield from model.differ(file, row, expected)
     for number, sent in enumerate(made.callbacks):
-        wanted = _delivery(model, made, sent)
+        wanted = _delivery(model, made, sent, before=made.callbacks[:number])
         yield from model.differ(file, row["callbacks"][number], wanted, f"callbacks[{number}].")
 
 
@@ -236,8 +243,11 @@ def _may_repeat(model: Model, made: Generation) -> bool:
     return made.wanted in stages[1:]
 
 
-def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
-    """Expect that a delivery follows the change that it reports. Notes come from faults."""
+def _delivery(
+    model: Model, made: Generation, sent: Callback, *, before: tuple[Callback, ...]
+) -> dict[str, Any]:
+    """Expect that a delivery follows the change that it reports and what the one before waited for,
+    and an answer of a receiver that was always there. Notes come from faults."""
     begin = made.started if sent.status == "processing" else made.accepted
     cause = made.finished if sent.status in ENDS else begin
     bent = model.job.has_fault("callback", external_id=made.external_id)
@@ -249,7 +259,14 @@ def _delivery(model: Model, made: Generation, sent: Callback) -> dict[str, Any]:
     }
     if not bent:
         expected["note"] = ""
+    waits = [(each.sent or 0.0) + PATIENCE for each in before if each.error in SLOW]
+    if not bent and cause is not None:
+        expected["sent_at"] = Between(max([cause - OWN, *waits]), None)
     if sent.reply is None:
+        if not bent and RECEIVER in model.books.steady:
+            ended = float(model.books.run.get("ended_at") or 0.0)
+            waits_on = sent is made.callbacks[-1] and ended < (sent.sent or 0.0) + PATIENCE
+            expected["error"] = None if waits_on else OneOf(SLOW)
         return expected
     expected["error"] = None
     if is_plain(made, sent) and sent.reply < 500 and is_adopted(model, made):

@@ -1,18 +1,36 @@
-"""Hold the histories' processes against the run's: who wrote what, and how many were at work."""
+"""Hold the histories' processes against the run's: who wrote what, who lived when, and who died."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
+from typing import NamedTuple
 
-from loadtest.books.model import Books
-from loadtest.judge.clocks import Clocks
+from loadtest.books.executions import Execution
+from loadtest.books.model import Books, JobFacts
+from loadtest.judge.clocks import FAR, SERVER, Clocks
 from loadtest.judge.compare import RUN, Finding, Subject
 from loadtest.judge.intervals import Interval, sweep
 from loadtest.times import timestamp
 
+TIMEOUT = "timeout"
+"""How a history calls the failure of an activity that was silent for too long."""
+SEEN = 2
+"""Answers of a process that show that it goes on."""
+NOTED, WARM = 0.05, 0.2
+"""Seconds in which an answer of a process is noted, and in which none takes its first task."""
 
-def of_run(books: Books, _clocks: Clocks) -> Iterator[Finding]:
-    """Expect one host and one sticky queue of each worker's process, as many at work as show
-    metrics, and no process that goes on after it has died."""
+
+class Start(NamedTuple):
+    """A time in which a process can have begun anew, and whether it must have."""
+
+    since: float
+    until: float
+    certain: bool
+
+
+def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
+    """Expect one host and one sticky queue of each worker's process, and processes at work that
+    fit those which showed metrics: as many, no longer, and none that had died."""
     run = Subject(RUN, max((stage.number for stage in books.stages), default=0))
     runs = [(job, run) for job in books.jobs for run in job.executions]
     queues, hosts = dict[str, str](), dict[str, str]()
@@ -29,32 +47,124 @@ def of_run(books: Books, _clocks: Clocks) -> Iterator[Finding]:
                 text = f"the process {start} was at work on {known} as well"
                 yield named.found("history.identity", text, known, host)
     ours = {name for _, run in runs for name in run.workers}
-    for rule, what, written in (
-        ("permit", "its permit", [(job, run.granted_by) for job, run in runs if run.granted]),
-        ("signals", "its signal", [(job, s.sender) for job, run in runs for s in run.called_back]),
-        ("history.identity", "its start", [(job, run.started_by) for job, run in runs]),
-    ):
+    written = {
+        "permit": [(job, run.granted_by, run.granted) for job, run in runs if run.granted],
+        "signals": [(job, s.sender, s.at) for job, run in runs for s in run.called_back],
+        "history.identity": [(job, run.started_by, run.started or 0.0) for job, run in runs],
+    }
+    for (rule, rows), service in zip(written.items(), WRITERS, strict=True):
+        senders = {name for _, name, _ in rows}
         # In one process with the workers, each comes from one.
-        for job, name in written if not {name for _, name in written} <= ours else ():
+        for job, name, _ in rows if not senders <= ours else ():
             if name in ours:
-                text = f"{what} came from {name}, which is a worker of jobs"
+                text = f"what the {service} writes came from {name}, which is a worker of jobs"
                 yield Subject(job.job_id, job.stage).found(rule, text)
-    tasks, workers = at_work(books), books.workers
-    # On several machines, one address may stand for more than one worker.
-    if len(books.hosts) == 1 and (most := sweep(tasks, len(tasks) + 1).most) > len(workers) > 0:
-        text = f"{most} workers took tasks at a time, and {len(workers)} were known"
+        if not senders & ours:
+            acts = spans((name, at) for _, name, at in rows)
+            yield from _lives(books, run, [service], acts, clocks=clocks)
+    yield from _lives(books, run, books.workers, at_work(books), clocks=clocks)
+    yield from _silent(books, run)
+
+
+WRITERS = ("semaphore", "callback", "api")
+"""The processes that send permits, signal callbacks and start jobs."""
+
+
+def _lives(
+    books: Books, run: Subject, names: list[str], acts: list[Interval], *, clocks: Clocks
+) -> Iterator[Finding]:
+    """Expect no more processes at a time than are known, none that went on through the restarts of
+    all of them, and more of them than are known only where one can have restarted."""
+    looks = [[at for at, _ in books.processes.get(name, ())] for name in names]
+    # On several machines, one address may stand for more than one process.
+    if len(books.hosts) != 1 or not names or not all(looks):
+        return
+    what = ", ".join(names)
+    lives = [
+        Interval(each.name, clocks.latest(SERVER, each.begin), clocks.earliest(SERVER, each.end))
+        for each in acts
+    ]
+    if (most := sweep(lives, len(lives) + 1).most) > len(names):
+        text = f"{most} processes were at work at a time, and {len(names)} known: {what}"
         yield run.found("processes.name", text)
-    for name in workers:
-        for at in books.restarts(name):
-            before = [each for each in tasks if each.begin < at]
-            if sum(each.end > at for each in before) >= max(len(before), len(workers)):
-                text = f"it had restarted at {timestamp(at)}, and every worker's process went on"
-                yield run.found("processes.cpu", f"{name}: {text}")
+    begun = {name: starts(books, name) for name in names}
+    through = defaultdict[str, set[str]](set)
+    for one, start in ((name, each) for name in names for each in begun[name] if each.certain):
+        inside = [
+            each.name
+            for each in lives
+            if each.begin < start.since + WARM and each.end > start.until
+        ]
+        for each in inside:
+            through[each].add(one)
+        if len(inside) >= len(names) or any(len(through[each]) == len(names) for each in inside):
+            text = f"{one}: it restarted before {timestamp(start.until)}, and its process went on"
+            yield run.found("processes.cpu", text)
+    since, until = max(map(min, looks)), min(map(max, looks))
+    seen = [each for each in lives if each.begin < until and each.end > since]
+    within = [s for s in chain(*begun.values()) if s.until > since and s.since < until]
+    # In a long time, it may have restarted more than once.
+    most = len(names) + sum(1 + int(start.until - start.since) for start in within)
+    if len(seen) > most:
+        text = f"{len(seen)} processes were at work, and {most} can have been: {what}"
+        yield run.found("processes.cpu", text)
+
+
+def _silent(books: Books, run: Subject) -> Iterator[Finding]:
+    """Expect that a worker's process that left tasks for long, and took none any more, was one
+    that can have ended then."""
+    ats = defaultdict[str, list[float]](list)
+    for _, name, at in left(books):
+        ats[name].append(at)
+    last = {each.name: each.end for each in at_work(books)}
+    for name, times in ats.items() if len(books.hosts) == 1 else ():
+        first, final = min(times), max(times)
+        looks = [
+            sum(first < at < final for at, _ in books.processes[each]) for each in books.workers
+        ]
+        begun = chain.from_iterable(starts(books, each) for each in books.workers)
+        ended = any(each.until > last[name] - FAR and each.since < first for each in begun)
+        if looks and min(looks) >= SEEN and not ended:
+            text = f"{name} took no task from {timestamp(first)} on, and every worker went on"
+            yield run.found("processes.cpu", text)
+
+
+def starts(books: Books, name: str) -> list[Start]:
+    """Return when a process can have begun anew between two looks at it: so late that it used the
+    processor for no longer than it lived. Where its processor time fell, it must have."""
+    return [
+        Start(before - NOTED, max(at - cpu, before) + NOTED, cpu < used)
+        for (before, used), (at, cpu) in pairwise(books.processes.get(name, ()))
+        if cpu < used or cpu <= at - before
+    ]
+
+
+def spans(seen: Iterable[tuple[str, float]]) -> list[Interval]:
+    """Return the time from the first to the last act of each process."""
+    found = defaultdict[str, list[float]](list)
+    for name, at in seen:
+        found[name].append(at)
+    return [Interval(name, min(ats), max(ats)) for name, ats in found.items()]
 
 
 def at_work(books: Books) -> list[Interval]:
     """Return the time from the first to the last task of each worker's process, by histories."""
-    seen = defaultdict[str, list[float]](list)
-    for name, at in (each for job in books.jobs for run in job.executions for each in run.taken):
-        seen[name].append(at)
-    return [Interval(name, min(ats), max(ats)) for name, ats in seen.items()]
+    return spans(each for job in books.jobs for run in job.executions for each in run.taken)
+
+
+def left(books: Books) -> Iterator[tuple[JobFacts, str, float]]:
+    """Return each job that a worker has left to another one, that worker, and when it was noticed:
+    an activity or a task ran out of time, another process went on, and the one before took no task
+    from then on."""
+    last = {each.name: each.end for each in at_work(books)}
+    for job, run in ((each, run) for each in books.jobs for run in each.executions):
+        for at in _late(run):
+            before = [name for name, taken in run.taken if taken < at]
+            after = [name for name, taken in run.taken if taken >= at]
+            if before and after and before[-1] != after[0] and last[before[-1]] < at:
+                yield job, before[-1], at
+
+
+def _late(run: Execution) -> Iterator[float]:
+    yield from run.untaken
+    yield from (a.started for a in run.activities if a.error_class == TIMEOUT and a.started)

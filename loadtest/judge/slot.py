@@ -235,6 +235,18 @@ def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Findi
         if held and turn.job.job_id not in sample.holders:
             text = f"it held the slot at {at}, and was not shown"
             yield turn.job.found("slots.holders", text, turn.job.job_id)
+    known = {turn.job.job_id for turn in queue}
+    if strangers := [name for name in sample.holders if name not in known]:
+        # Each grant has the next number, so nobody else had the slot between ours.
+        first = bisect_right(queue, span.since, key=lambda turn: turn.run.granted or 0.0) - 1
+        ends = (turn.run.closed or inf for turn in queue)
+        last = next((place for place, end in enumerate(ends) if end > span.until), -1)
+        if (
+            0 <= first <= last
+            and (queue[last].run.token or 0) - (queue[first].run.token or 0) == last - first
+        ):
+            text = f"it held the slot at {at}, and so did {strangers[0]}"
+            yield queue[last].job.found("slots.holders", text)
     waited = [turn for turn in queue if span.inside(turn.run.heard, turn.free)]
     if sample.waiting is not None and sample.waiting < len(waited):
         for turn in waited:

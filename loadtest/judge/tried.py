@@ -31,11 +31,10 @@ from loadtest.judge.judge import (
     STILL_OPEN,
     Judgement,
 )
-from loadtest.judge.processes import at_work
+from loadtest.judge.processes import TIMEOUT, at_work, left
 
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, GONE)
-TIMEOUT = "timeout"
 # Faults after which a result is not whole; a redirected or late one is.
 DAMAGE = ("reset", "truncate", "empty", "corrupt")
 REAL = 5.0
@@ -93,26 +92,15 @@ def unmet(judgement: Judgement) -> str | None:
 
 
 def kills(judgement: Judgement) -> int:
-    """Return how many workers were replaced: began only once another one had taken its last task,
-    or left a job to another one and took none any more."""
-    times = at_work(judgement.books)
+    """Return how many workers were replaced, by the histories and by their own metrics: began only
+    once another one had taken its last task, or left a job to another one and took none any more,
+    and a worker had restarted or did not answer. A stage with strikes shows no metrics."""
+    books = judgement.books
+    if books.processes and books.steady.issuperset(books.workers):
+        return 0
+    times = at_work(books)
     replaced = len(times) - sweep(times, len(times) + 1).most
-    return max(replaced, len({name for _, name in _left(judgement)}))
-
-
-def _left(judgement: Judgement) -> list[tuple[str, str]]:
-    """Return each job that a worker has left to another one, and that worker: an activity or a task
-    ran out of time, another process went on, and the one before took no task from then on."""
-    last = {each.name: each.end for each in at_work(judgement.books)}
-    found = []
-    for job, run in ((each, run) for each in judgement.books.jobs for run in each.executions):
-        late = [a.started for a in run.activities if a.error_class == TIMEOUT and a.started]
-        for at in (*late, *run.untaken):
-            before = [name for name, taken in run.taken if taken < at]
-            after = [name for name, taken in run.taken if taken >= at]
-            if before and after and before[-1] != after[0] and last[before[-1]] < at:
-                found.append((job.job_id, before[-1]))
-    return found
+    return max(replaced, len({name for _, name, _ in left(books)}))
 
 
 def fates(judgement: Judgement) -> Counter[str]:
@@ -128,7 +116,7 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     books, stages = judgement.books, judgement.books.stages
     shown = sum(bool(books.processes[name]) for name in books.workers)
     worked = len(at_work(books))
-    text = f"{shown} showed metrics, {worked} process(es) took tasks"
+    text = f"{worked} process(es) took tasks; only the runner knows the {shown} with metrics"
     yield "several workers", min(shown, worked) > 1, text, (RUNNER, TEMPORAL)
     hosts = books.hosts
     text = f"services by {len(hosts)} host names: containers, or several machines"
@@ -137,9 +125,7 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
         text = one if hosts else "no history tells"
     yield "mode", None, text, (TEMPORAL,)
     stats = [mapping(mapping(books.vendors.get(step)).get("stats")) for step in books.mocks]
-    speeds = zip(books.mocks, (each.get("speed") for each in stats), strict=True)
-    text = ", ".join(f"{step} {speed or '?'}" for step, speed in speeds)
-    text = f"times as fast as the wall's clock: {text}" if stats else "no mocks were on"
+    text = f"mocks of: {', '.join(books.mocks)}" if stats else "no mocks were on"
     seconds = [made.seconds for job in books.jobs for made in job.generations if made.good]
     # Without a ledger, a generation took at most its share of the job's hold.
     seconds = seconds or [
@@ -216,10 +202,9 @@ def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
     elif videos and not any(row.calls_back for row in videos):
         harms, text = [], "the vendor had no callback address: every end was polled"
     yield "callbacks that go wrong", bool(harms), text, (LEDGERS, RECEIPTS)
-    calls: Counter[str] = Counter()
-    for stage in judgement.stages:
-        for (_, error), count in stage.retries.calls.items():
-            calls[error] += count
+    calls = Counter[str]()
+    for (_, error), count in (i for stage in judgement.stages for i in stage.retries.calls.items()):
+        calls[error] += count
     text = ", ".join(f"{count} times {error}" for error, count in calls.most_common(5))
     text = text or "no call of an activity was repeated"
     yield "calls that fail", bool(calls), text, (TEMPORAL,)
@@ -311,11 +296,11 @@ def _callbacks_harmless(judgement: Judgement) -> Assessed:
 
 
 def _taken_over(judgement: Judgement) -> Assessed:
-    killed, left = kills(judgement), {job_id for job_id, _ in _left(judgement)}
+    killed, changed = kills(judgement), {job.job_id for job, _, _ in left(judgement.books)}
     struck = [
         job
         for job in judgement.books.jobs
-        if job.job_id in left
+        if job.job_id in changed
         or any(a.error_class == TIMEOUT for run in job.executions for a in run.activities)
     ]
     if not killed:

@@ -129,8 +129,16 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
         yield run.found("run.plan.thresholds", f"it is not held against {text}")
     if any(rule.name == "None" for rule in books.rules):
         yield run.found("run.faults", "a rule without a name was armed")
+    own = [each.name for each in books.rules if each.body.get("seed") == (plan.get("seed") or None)]
     if plan.get("faults") and not books.rules and books.mocks:
         yield run.found("run.plan.faults", "no mock was armed with the faults of the plan")
+    elif own and not plan.get("faults") and not books.struck:
+        text = f"it has none, and rules with its seed were armed: {', '.join(sorted(set(own)))}"
+        yield run.found("run.plan.faults", text)
+    for step, total in mapping(facts.get("vendors_before")).items():
+        fired = sum(whole(each.body.get("fired")) for each in books.rules if each.service == step)
+        least = {f"vendors_before.{step}.faults_injected": Number(fired, None)}
+        yield from run.differ(raw.RUN, facts, least if fired and mapping(total) else {})
     if books.struck and books.processes:
         text = "a run with strikes looks at no process, and this one has"
         yield run.found("chaos.struck", text)

@@ -86,7 +86,9 @@ def test_restarted_or_silent_process_is_counted(honest: Synthetic) -> None:
 
 
 def test_process_that_begins_after_the_end_of_another_is_a_kill(honest: Synthetic) -> None:
-    honest.add(raw.PROCESSES, [sample("worker", at, at) for at in range(4)])
+    looks = [sample("loadtest", at, at) for at in range(4)]
+    looks += [sample("worker", at, cpu) for at, cpu in ((0, 5), (2, 1))]
+    honest.add(raw.PROCESSES, looks)
     judgement = judge(honest.folder)
     for number, job in enumerate(judgement.books.jobs):
         name = f"{number}@host"

@@ -11,6 +11,7 @@ from tests.loadtest.forging.families import (
     processes,
     rules,
     vendors,
+    witnesses,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "processes",
     "rules",
     "vendors",
+    "witnesses",
 ]
