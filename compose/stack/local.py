@@ -132,7 +132,9 @@ class Local:
             for index in range(self.settings.workers if service is WORKER else 1):
                 env = self._env(service, place, index=index) | {MARK: str(self.settings.run_dir)}
                 exports = (f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
-                script = f"{''.join(exports)}exec {shlex.join(command)}\n"
+                # The supervisor's PATH, not the caller's: another terminal restarts nothing.
+                path = f'export PATH={shlex.quote(str(PYTHON.parent))}:"$PATH"\n'
+                script = f"{''.join(exports)}{path}exec {shlex.join(command)}\n"
                 made = hashlib.sha256(f"{script}{made_of}".encode()).hexdigest()[:12]
                 name = f"{service.name}-{index + 1}" if service is WORKER else service.name
                 found.append(Program(name, service, script, made))
@@ -140,7 +142,6 @@ class Local:
 
     def _env(self, service: Service, home: Path, *, index: int = 0) -> dict[str, str]:
         return environment_of(self.settings, service, index=index) | {
-            "PATH": f"{PYTHON.parent}:{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(home),
             # The SDK's own log lines would be coloured otherwise.
             "NO_COLOR": "1",

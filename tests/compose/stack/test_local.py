@@ -46,7 +46,7 @@ def test_program_runs_its_service_with_only_its_settings(settings: Load, tmp_pat
     script.write_text("\n".join([*exports, f'exec {sys.executable} -c "{show}"']))
     done = subprocess.run(
         ["/bin/sh", str(script), item.digest],
-        env={"HOME": "/here"},
+        env={"HOME": "/here", "PATH": "/there"},
         capture_output=True,
         text=True,
         check=True,
@@ -54,6 +54,7 @@ def test_program_runs_its_service_with_only_its_settings(settings: Load, tmp_pat
     env = json.loads(done.stdout)
     assert (env["HOME"], env["CALLBACK_SECRET"], env["NO_COLOR"]) == ("/here", secret, "1")
     assert (env["PYTHONPATH"], env[MARK]) == (str(HOME), str(found.run_dir))
+    assert env["PATH"] == f"{Path(sys.executable).parent}:/there"
     assert "API_MAX_SOCKETS" not in env
 
 
@@ -69,6 +70,14 @@ def test_only_services_with_a_changed_setting_restart(settings: Load) -> None:
     after = digests(settings(MOCKS="off", COMFYUI_URL="http://a", KLING_URL="http://b"))
     assert before.keys() - after.keys() == {"mock-comfyui", "mock-kling"}
     assert {name for name in after if before[name] != after[name]} == {"worker-1", "api"}
+
+
+def test_another_terminal_restarts_nothing(
+    settings: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digests(settings())
+    monkeypatch.setenv("PATH", "/its/own:/usr/bin:/bin")
+    assert digests(settings()) == before
 
 
 def test_another_worker_restarts_only_the_api(
