@@ -72,9 +72,7 @@ def test_only_services_with_a_changed_setting_restart(settings: Load) -> None:
     assert {name for name in after if before[name] != after[name]} == {"worker-1", "api"}
 
 
-def test_another_terminal_restarts_nothing(
-    settings: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_terminal_restarts_nothing(settings: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     before = digests(settings())
     monkeypatch.setenv("PATH", "/its/own:/usr/bin:/bin")
     assert digests(settings()) == before
