@@ -4,7 +4,7 @@ They give the state of a prompt (only `completed` is a success), the reason of a
 setting to change.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -151,42 +151,30 @@ def refusal(response: httpx.Response, *, output: str = "") -> VendorError:
     return type(kind)(described, retry_after=kind.retry_after)
 
 
-def reason_of(body: Mapping[str, Any], output: str) -> str:
+def reason_of(body: Json, output: str) -> str:
     """Return the first mistake of a node that keeps this output from being made, or the answer's
     own reason."""
-    for node_id, node in sorted(
-        node_errors(body), key=lambda it: not _touches(it[0], it[1], output)
-    ):
-        for mistake in _mistakes(node):
+    for node_id, node in sorted(node_errors(body), key=lambda it: not _touches(*it, output)):
+        for mistake in filter(None, map(_object, _list(node.get("errors")))):
             return f"node {node_id} ({as_text(node.get('class_type'))}): {_words(mistake)}"
     error = body.get("error")
     return _words(error) if isinstance(error, dict) else as_text(error or "")
 
 
-def node_errors(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    found = body.get("node_errors")
-    for node_id, node in found.items() if isinstance(found, dict) else ():
-        if isinstance(node, dict):
-            yield node_id, node
+def node_errors(body: Json) -> list[tuple[str, Json]]:
+    found = _object(body.get("node_errors")).items()
+    return [(node_id, node) for node_id, node in found if isinstance(node, dict)]
 
 
-def touches(body: Mapping[str, Any], output: str) -> bool:
+def touches(body: Json, output: str) -> bool:
     """True if a mistake keeps this output from being made."""
-    return any(_touches(node_id, node, output) for node_id, node in node_errors(body))
+    return any(_touches(*each, output) for each in node_errors(body))
 
 
-def _touches(node_id: str, node: Mapping[str, Any], output: str) -> bool:
-    listed = node.get("dependent_outputs")
-    return node_id == output or (isinstance(listed, list) and output in listed)
+def _touches(node_id: str, node: Json, output: str) -> bool:
+    return node_id == output or output in _list(node.get("dependent_outputs"))
 
 
-def _mistakes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    errors = node.get("errors")
-    yield from (
-        each for each in (errors if isinstance(errors, list) else ()) if isinstance(each, dict)
-    )
-
-
-def _words(error: Mapping[str, Any]) -> str:
+def _words(error: Json) -> str:
     parts = (as_text(error.get(name) or "") for name in ("message", "details"))
     return ": ".join(dict.fromkeys(filter(None, parts)))
