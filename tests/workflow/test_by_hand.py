@@ -1,4 +1,5 @@
-"""What an operator does to a job by hand: reset, started again, deleted; its activities, too."""
+"""What an operator does to a job by hand: cancelled, terminated, reset, started again, deleted; its
+activities, too."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,19 +27,19 @@ from shared.temporal.client import (
     GET_RECORD_QUERY,
     WORKFLOW_TASK_TIMEOUT,
 )
-from tests.fixtures.temporal import NewClient, delete, reset
+from tests.fixtures.semaphore import is_drained
+from tests.fixtures.temporal import delete, reset
+from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import (
     STEPS,
     Pipeline,
     check,
     paid_once,
-    side_by_side,
     why,
-    working,
 )
 from tests.workflow.test_cancelling import stored
 from tests.workflow.test_vendor_wire import accepting, ended_alone
-from tests.workflow.wires import Wired, wired
+from tests.workflow.wires import COMFYUI, Wired, wired
 
 CODE = "reset_not_supported"
 
@@ -54,7 +55,34 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semaphore_workflow, "DRAIN_HOLD_SECONDS", 0.3)
 
 
-# A job that is reset
+# A job whose vendor works for it
+
+
+ENDS: list[tuple[str, str, Json]] = [
+    *((how, step, {}) for how in ("cancelled", "terminated") for step in STEPS),
+    ("cancelled", "image", COMFYUI),
+    ("reset to the first", "image", {}),
+    ("reset to the last", "video", {}),
+    ("deleted", "video", {}),
+    ("deleted with the semaphore", "video", {}),
+]
+CODES = {"reset": CODE, "deleted": "forgotten"}
+
+
+async def end(line: Pipeline, job_id: str, how: str) -> None:
+    if how == "cancelled":
+        await line.job(job_id).cancel()
+        return
+    if how == "terminated":
+        await line.job(job_id).terminate()
+    elif how.startswith("reset"):
+        run_id = await reset(line.client, job_id, back_to=how.split()[-1])
+        await fails_as_reset(line, job_id, run_id)
+    else:
+        await delete(line.client, job_id)
+    if how == "deleted with the semaphore":
+        await delete(line.client, semaphore_id(JOB_GATE))
+    await is_drained(line.client, job_id)
 
 
 async def fails_as_reset(line: Pipeline, job_id: str, run_id: str) -> None:
@@ -68,33 +96,33 @@ async def fails_as_reset(line: Pipeline, job_id: str, run_id: str) -> None:
     await line.replays(job_id, run_id=run_id)
 
 
-async def test_reset_holder(new_client: NewClient, tmp_path: Path) -> None:
-    async def scene(case: tuple[str, str]) -> None:
-        stage, back_to = case
-        async with working(await new_client(), tmp_path / f"{stage}-{back_to}") as line:
-            await is_cleared_before_the_next(line, stage, back_to)
-
-    await side_by_side(scene, zip(STEPS, ("first", "last"), strict=True))
-
-
-async def is_cleared_before_the_next(line: Pipeline, stage: str, back_to: str) -> None:
-    service = line.service(stage)
-    job_id = await line.held(stage, "reset me")
-    following = await line.submit("waiter")
+@pytest.mark.parametrize(("how", "step", "vendor_api"), ENDS)
+async def test_slot_is_held_until_the_vendor_has_ended(line: Pipeline, how: str, step: str) -> None:
+    """A ComfyUI is cancelled. Kling documents no cancel: its video ends, and is kept if the job's
+    record can take it."""
+    job_id = await line.held(step, "bad")
+    run_id = line.record(job_id).run_id
+    following = await line.submit("good")
     await line.slots(lambda view: view.waiting == (following,))
-    first_run = line.record(job_id).run_id
-    run_id = await reset(line.client, job_id, back_to=back_to)
-    await fails_as_reset(line, job_id, run_id)
-    await line.slots(lambda view: any(each.draining for each in view.holders))
-    await service.hurry()
+    await end(line, job_id, how)
+    if step == "video":
+        await line.videos.hurry()
     assert (await line.ended(following)).status is Status.SUCCEEDED
-    await line.is_over_before(job_id, stage, following)
-    record = line.record(job_id)
+    await line.is_over_before(job_id, step, following)
+    record, word = line.record(job_id), how.split()[0]
     check(record)
-    assert (record.status, record.run_id) == (Status.FAILED, first_run)
-    assert why(record).code == CODE
-    for step in GENVIDEO.names:
-        rows = await line.ledger(step)
+    assert (record.status, record.run_id) == (
+        Status.CANCELLED if word == "cancelled" else Status.FAILED,
+        run_id,
+    )
+    assert why(record).code == CODES.get(word, word)
+    [row] = await line.ledger(step, job_id)
+    assert row["outcome"] == ("cancelled" if step == "image" else "succeeded")
+    if step == "video" and word in ("cancelled", "deleted"):
+        assert set(record.assets) == set(GENVIDEO.names)
+        assert stored(line, record, "video")
+    for each in GENVIDEO.names:
+        rows = await line.ledger(each)
         assert paid_once(rows)
         assert len({row["external_id"] for row in rows}) == len(rows)
     await line.free()
@@ -146,27 +174,6 @@ async def test_workflow_under_an_id_of_no_job(line: Pipeline) -> None:
     assert (await line.run()).status is Status.SUCCEEDED
     for step in GENVIDEO.names:
         assert [row["prompt"] for row in await line.ledger(step)] == ["a cat"]
-
-
-@pytest.mark.parametrize("all_of_it", [False, True], ids=["job", "job and semaphore"])
-async def test_deleted_job_keeps_its_video_and_the_slot(line: Pipeline, all_of_it: bool) -> None:
-    """A semaphore without a memory reads the records first."""
-    job_id = await line.held("video", "bad")
-    following = await line.submit("good")
-    await line.slots(lambda view: view.waiting == (following,))
-    await delete(line.client, job_id)
-    if all_of_it:
-        await delete(line.client, semaphore_id(JOB_GATE))
-    await line.slots(lambda view: any(each.draining for each in view.holders))
-    await line.videos.hurry()
-    assert (await line.ended(following)).status is Status.SUCCEEDED
-    await line.is_over_before(job_id, "video", following)
-    record = line.record(job_id)
-    check(record)
-    assert (record.status, {*record.assets}) == (Status.FAILED, {*GENVIDEO.names})
-    assert why(record).code == "forgotten"
-    assert stored(line, record, "video")
-    assert paid_once(await line.ledger("video"))
 
 
 # The activities of a job

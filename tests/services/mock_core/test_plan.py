@@ -1,6 +1,5 @@
 """The plan in force: the same seed strikes the same jobs, and any order."""
 
-import asyncio
 import random
 from typing import Any
 
@@ -14,7 +13,6 @@ from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger import Job
 from tests.services.mock_core.makers import make_generation, make_job, make_plan
-from tests.services.mock_core.serving import Json, Service, kling, running
 
 Raw = dict[str, Any]
 LOSE: Raw = {"where": "callback", "do": "lose"}
@@ -142,51 +140,3 @@ def test_rule_ends_by_the_vendors_clock() -> None:
     plan = make_plan({**LOSE, "until": {"seconds": 60}}, clock=clock)
     for clock.at, strikes in ((0, True), (59, True), (81, False)):
         assert bool(_event(plan, Where.CALLBACK, job, 1)) is strikes
-
-
-PLAN: list[Json] = [
-    {"where": "submit", "do": "refuse", "with": {"code": 1302}, "often": {"probability": 0.3}},
-    {"where": "submit", "do": "lose-reply", "with": {"how": "500"}, "often": {"probability": 0.2}},
-    {"where": "start", "do": "slow", "with": {"factor": 1, "extra": "uniform:1,20"}},
-    {"where": "start", "do": "fail", "often": {"probability": 0.4, "attempts": 1}},
-    {"where": "callback", "do": "lose", "often": {"probability": 0.5}},
-    {"where": "poll", "do": "refuse", "often": {"probability": 0.3, "first": 1}},
-]
-JOBS = 10
-
-
-async def _live(service: Service, number: int, admission: asyncio.Semaphore) -> None:
-    """One job as a patient client would push it through two attempts."""
-    for attempt in (1, 2):
-        external_id = f"job-{random.SystemRandom().randrange(10**9)}-{number}.video.{attempt}"
-        body = {
-            "image_url": "http://127.0.0.1:9/none.png",
-            "prompt": f"prompt {number}",
-            "external_task_id": external_id,
-            "callback_url": "http://127.0.0.1:9/callback",
-        }
-        async with admission:
-            while (reply := await service.post("/video/submit", body)).status_code == 429:
-                pass
-            assert reply.status_code in (202, 500)
-            await service.http.get(f"/video/status/{external_id}")
-
-
-async def _run(plan: Json, *, at_once: int) -> set[tuple[Any, ...]]:
-    """What was injected."""
-    async with running(kling()) as service:
-        reply = await service.http.put("/admin/faults", json=plan)
-        assert reply.status_code == 200, reply.text
-        admission = asyncio.Semaphore(at_once)
-        await asyncio.gather(*(_live(service, number, admission) for number in range(JOBS)))
-        await service.quiet()
-        rows = (await service.json("/admin/trace"))["rows"]
-    names = ("where", "do", "job_key", "attempt", "event", "status")
-    return {(*(row[name] for name in names), str(row["with"])) for row in rows}
-
-
-async def test_same_seed_injects_the_same_at_any_parallelism() -> None:
-    plan = {"rules": PLAN, "seed": 11}
-    one = await _run(plan, at_once=1)
-    assert {row[1] for row in one} == {"refuse", "lose-reply", "slow", "fail", "lose"}
-    assert one == await _run(plan, at_once=JOBS)

@@ -34,21 +34,6 @@ async def rest(socket: ClientConnection) -> list[dict[str, Any]]:
         return frames
 
 
-async def test_versions_skipped_by_the_watch_are_sent(api: Api) -> None:
-    job_id = await api.submit()
-    async with connect(f"{api.sockets}/ws/jobs/{job_id}", proxy=None) as socket:
-        await socket.recv()
-        record = sample_record(job_id).model_copy(update={"version": 0})
-        for percent in range(5):
-            record = change(record, **RUNNING, percent=percent)
-        api.write(ended(record))
-        frames = await rest(socket)
-
-    assert [frame["version"] for frame in frames] == [1, 2, 3, 4, 5, 6]
-    assert [frame["percent"] for frame in frames] == [0, 1, 2, 3, 4, 100]
-    assert socket.close_code == 1000
-
-
 LISTENERS = 30
 
 
@@ -98,19 +83,6 @@ async def known(api: Api, count: int) -> list[Record]:
 
     await eventually(listed)
     return records
-
-
-async def test_socket_of_all_jobs_gets_every_change(api: Api) -> None:
-    records = await known(api, 3)
-    before = calls_for_callers()
-    async with connect(f"{api.sockets}/ws/jobs", proxy=None) as socket:
-        first = [json.loads(await socket.recv())["job_id"] for _ in records]
-        api.write(ended(records[1]))
-        news = json.loads(await socket.recv())
-    assert set(first) == {record.job_id for record in records}
-    assert (news["job_id"], news["status"]) == (records[1].job_id, "succeeded")
-    # The queue's positions, once at the most; the rest comes from the folder.
-    assert calls_for_callers() - before <= 1
 
 
 async def test_listener_that_leaves_is_forgotten(api: Api) -> None:
