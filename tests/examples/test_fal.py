@@ -36,15 +36,14 @@ def settings_of(path: str = "examples.fal.vendor:FalVideos", **options: Any) -> 
 
 
 async def submit(vendor: StubVendor, **options: Any) -> str:
-    async with vendor.client() as http:
-        picture = picture_at("x", fitted=PNG)
-        videos = FalVideos(http, settings_of(**options))
-        return await submit_usual(videos, picture, callback_url="https://us.example")
+    http = vendor.client()
+    picture = picture_at("x", fitted=PNG)
+    videos = FalVideos(http, settings_of(**options))
+    return await submit_usual(videos, picture, callback_url="https://us.example")
 
 
 async def status(vendor: StubVendor) -> VendorStatus | None:
-    async with vendor.client() as http:
-        return await FalVideos(http, settings_of()).status(KEPT)
+    return await FalVideos(vendor.client(), settings_of()).status(KEPT)
 
 
 async def test_setting_names_the_class_and_hides_the_key() -> None:
@@ -126,8 +125,7 @@ async def test_unknown_request_is_none_and_another_one_is_ignored() -> None:
 @pytest.mark.parametrize("answer", [reply(202), reply(400, status="ALREADY_COMPLETED"), reply(404)])
 async def test_cancel_of_an_ended_request_succeeds(answer: Answer) -> None:
     vendor = StubVendor({CANCEL: [answer]})
-    async with vendor.client() as http:
-        await FalVideos(http, settings_of()).cancel(KEPT)
+    await FalVideos(vendor.client(), settings_of()).cancel(KEPT)
     assert vendor.asked == [CANCEL]
 
 
@@ -137,6 +135,5 @@ async def test_cancel_of_an_ended_request_succeeds(answer: Answer) -> None:
 )
 async def test_doctor_checks_the_key(answer: Answer, verdict: Verdict) -> None:
     route = f"GET /{APP}/requests/00000000-0000-0000-0000-000000000000/status"
-    async with StubVendor({route: [answer]}).client() as http:
-        [finding] = await FalVideos(http, settings_of()).examined()
+    [finding] = await FalVideos(StubVendor({route: [answer]}).client(), settings_of()).examined()
     assert finding.verdict is verdict

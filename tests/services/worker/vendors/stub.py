@@ -24,6 +24,7 @@ class StubVendor:
     requests: list[httpx.Request] = field(default_factory=list)
 
     def client(self) -> httpx.AsyncClient:
+        """Return a client, which has no connection and need not be closed."""
         return httpx.AsyncClient(transport=self.transport(), base_url="http://vendor")
 
     def transport(self) -> httpx.MockTransport:

@@ -20,20 +20,26 @@ VIDEO_SUBMIT = "POST /video/submit"
 ACCEPTED = reply(202, job_id="v1")
 
 
+def images(answers: dict[str, list[Answer]]) -> ImageService:
+    return ImageService(StubVendor(answers).client())
+
+
+def videos(answers: dict[str, list[Answer]]) -> VideoService:
+    return VideoService(StubVendor(answers).client())
+
+
 async def submit_image(vendor: StubVendor) -> str:
-    async with vendor.client() as http:
-        return await ImageService(http).submit(IMAGE, 7, prompt="猫", style="ink")
+    return await ImageService(vendor.client()).submit(IMAGE, 7, prompt="猫", style="ink")
 
 
 async def submit_video(vendor: StubVendor) -> str:
-    async with vendor.client() as http:
-        return await VideoService(http).submit(
-            VIDEO,
-            7,
-            prompt="猫",
-            source=picture_at("http://vendor/i.png"),
-            callback_url="http://us/cb",
-        )
+    return await VideoService(vendor.client()).submit(
+        VIDEO,
+        7,
+        prompt="猫",
+        source=picture_at("http://vendor/i.png"),
+        callback_url="http://us/cb",
+    )
 
 
 async def test_image_is_submitted_with_our_id_and_the_token() -> None:
@@ -103,18 +109,12 @@ async def test_refusal_that_cannot_be_checked_is_tried_again() -> None:
 
 
 async def image_status(**told: object) -> VendorStatus:
-    async with StubVendor({IMAGE_STATUS: [reply(job_id="v1", **told)]}).client() as http:
-        status = await ImageService(http).status(IMAGE)
-    assert status is not None
-    return status
+    return present(await images({IMAGE_STATUS: [reply(job_id="v1", **told)]}).status(IMAGE))
 
 
 async def video_status(asked: str = VIDEO, **told: object) -> VendorStatus:
-    answers = {f"GET /video/status/{asked}": [reply(**{"job_id": "v1", **told})]}
-    async with StubVendor(answers).client() as http:
-        status = await VideoService(http).status(asked)
-    assert status is not None
-    return status
+    answer = reply(**{"job_id": "v1", **told})
+    return present(await videos({f"GET /video/status/{asked}": [answer]}).status(asked))
 
 
 async def test_states_of_both_services() -> None:
@@ -143,9 +143,8 @@ async def test_any_percent_is_brought_into_range() -> None:
         ),
     ):
         body = b'{"job_id": "v1", "status": "succeed", "percent": %s}' % percent
-        async with StubVendor({VIDEO_STATUS: [httpx.Response(200, content=body)]}).client() as http:
-            status = await VideoService(http).status(VIDEO)
-        assert status is not None
+        answer = httpx.Response(200, content=body)
+        status = present(await videos({VIDEO_STATUS: [answer]}).status(VIDEO))
         assert (status.state, status.percent) == ("succeeded", shown)
 
 
@@ -159,10 +158,8 @@ async def test_any_percent_is_brought_into_range() -> None:
     ],
 )
 async def test_invalid_status_is_ignored(body: bytes) -> None:
-    vendor = StubVendor({VIDEO_STATUS: [httpx.Response(200, content=body)]})
-    async with vendor.client() as http:
-        with pytest.raises(OutcomeUnknown):
-            await VideoService(http).status(VIDEO)
+    with pytest.raises(OutcomeUnknown):
+        await videos({VIDEO_STATUS: [httpx.Response(200, content=body)]}).status(VIDEO)
 
 
 @pytest.mark.parametrize(
@@ -199,9 +196,8 @@ async def test_submit_answered_for_another_generation_may_have_arrived(code: int
 
 async def test_result_of_another_generation_is_ignored() -> None:
     answer = reply(job_id="v2", asset_url="http://v/2.png")
-    async with StubVendor({"GET /img/result/v1": [answer]}).client() as http:
-        with pytest.raises(OutcomeUnknown, match="another generation"):
-            await ImageService(http).result_url("v1")
+    with pytest.raises(OutcomeUnknown, match="another generation"):
+        await images({"GET /img/result/v1": [answer]}).result_url("v1")
 
 
 async def test_address_with_a_broken_character_is_none() -> None:
@@ -209,9 +205,8 @@ async def test_address_with_a_broken_character_is_none() -> None:
     status = await video_status(status="succeed", video_url=f"http://v/{CUT}.mp4")
     assert (status.state, status.url) == ("succeeded", None)
     result = reply(job_id="v1", asset_url=f"http://v/{CUT}.png")
-    async with StubVendor({"GET /img/result/v1": [result]}).client() as http:
-        with pytest.raises(BadResult):
-            await ImageService(http).result_url("v1")
+    with pytest.raises(BadResult):
+        await images({"GET /img/result/v1": [result]}).result_url("v1")
 
 
 async def test_id_with_a_broken_character_is_none() -> None:
@@ -227,23 +222,19 @@ async def test_new_success_may_lack_its_address() -> None:
         (reply(job_id="v1"), None),
         (reply(404), None),
     ):
-        vendor = StubVendor(
-            {IMAGE_STATUS: [reply(job_id="v1", status="succeeded")], "GET /img/result/v1": [answer]}
-        )
-        async with vendor.client() as http:
-            images = ImageService(http)
-            assert await images.address(present(await images.status(IMAGE))) == url
+        done = reply(job_id="v1", status="succeeded")
+        service = images({IMAGE_STATUS: [done], "GET /img/result/v1": [answer]})
+        assert await service.address(present(await service.status(IMAGE))) == url
 
 
 async def test_cancel_may_be_missing() -> None:
     path = "POST /api/jobs/v1/cancel"
     vendor = StubVendor({path: [reply(cancelled=True), reply(404), reply(503)]})
-    async with vendor.client() as http:
-        images = ImageService(http)
-        await images.cancel("v1")
-        await images.cancel("v1")
-        with pytest.raises(RefusedForNow):
-            await images.cancel("v1")
+    service = ImageService(vendor.client())
+    await service.cancel("v1")
+    await service.cancel("v1")
+    with pytest.raises(RefusedForNow):
+        await service.cancel("v1")
     assert vendor.asked == [path] * 3
 
 
@@ -260,8 +251,7 @@ class Any(dict[str, list[Answer]]):
 
 async def found(answer: Answer) -> tuple[Finding, StubVendor]:
     vendor = StubVendor(Any(answer))
-    async with vendor.client() as http:
-        [finding] = await ImageService(http).examined()
+    [finding] = await ImageService(vendor.client()).examined()
     return finding, vendor
 
 
@@ -300,16 +290,14 @@ async def test_password_of_the_address_is_not_shown() -> None:
     http = httpx.AsyncClient(
         base_url="http://us:hunter2@vendor", transport=StubVendor(Any(reply(401))).transport()
     )
-    async with http:
-        client = ImageService(http)
-        [finding] = await client.examined()
-        assert "hunter2" not in finding.says + client.offer()
-        assert "http://vendor" in finding.says
+    client = ImageService(http)
+    [finding] = await client.examined()
+    assert "hunter2" not in finding.says + client.offer()
+    assert "http://vendor" in finding.says
 
 
 async def test_klings_own_api_in_place_of_a_proxy_is_recognised() -> None:
     refused = reply(401, code=1001, message="Authorization is empty", request_id="r")
-    async with StubVendor(Any(refused)).client() as http:
-        [finding] = await VideoService(http).examined()
+    [finding] = await videos(Any(refused)).examined()
     assert finding.verdict is Verdict.WRONG
     assert finding.says.endswith("if it is Kling's own API, set VIDEO_API=kling")

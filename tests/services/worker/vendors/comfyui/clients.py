@@ -1,7 +1,6 @@
 """A ComfyUI's client before a stub, with a plan of the test's own."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from services.worker.vendors.comfyui.calls import Calls
@@ -31,27 +30,22 @@ class Silent(Percents):
         self.ended.append(prompt_id)
 
 
-@asynccontextmanager
-async def images_at(
+def images_at(
     vendor: StubVendor, *, headers: Mapping[str, str] = KEY, **plan: Any
-) -> AsyncIterator[ComfyuiImages]:
+) -> ComfyuiImages:
     """The vendor, with the example's graph where no other `nodes` are given."""
-    nodes = plan.pop("nodes", None) or example()
-    made = plan_of(nodes, **plan)
-    async with vendor.client() as http:
-        yield ComfyuiImages(Calls(http, made.graph.escaped_bytes), made, Silent(), headers)
+    made = plan_of(plan.pop("nodes", None) or example(), **plan)
+    return ComfyuiImages(Calls(vendor.client(), made.graph.escaped_bytes), made, Silent(), headers)
 
 
 async def submit(vendor: StubVendor, **plan: Any) -> str:
     """A submit of the usual image, to a server that is new enough."""
     vendor.answers.setdefault(STATS, [VERSION])
-    async with images_at(vendor, **plan) as images:
-        return await images.submit(OURS, 7, prompt="猫", style="ink")
+    return await images_at(vendor, **plan).submit(OURS, 7, prompt="猫", style="ink")
 
 
 async def status(answers: dict[str, list[Answer]], **plan: Any) -> VendorStatus | None:
-    async with images_at(StubVendor(answers), **plan) as images:
-        return await images.status(OURS)
+    return await images_at(StubVendor(answers), **plan).status(OURS)
 
 
 async def told(answer: Answer, **plan: Any) -> VendorStatus:

@@ -56,11 +56,11 @@ async def test_cancelled_run_ends_when_the_server_says_so() -> None:
     words = ("in_progress", "in_progress", "cancelled")
     answers = {CANCEL: [reply(cancelled=True)], JOB: [bodies.job(word) for word in words]}
     states = []
-    async with images_at(StubVendor(answers)) as images:
-        for _ in words:
-            found = await images.status(OURS)
-            states.append(found and found.state)
-            await images.cancel(ID)
+    images = images_at(StubVendor(answers))
+    for _ in words:
+        found = await images.status(OURS)
+        states.append(found and found.state)
+        await images.cancel(ID)
     assert states == ["running", "running", "failed"]
 
 
@@ -110,10 +110,10 @@ async def test_failure_is_read_whatever_the_size_of_the_graph() -> None:
 async def test_server_out_of_memory_is_asked_once_to_free_some() -> None:
     answer = bodies.failed("failed", bodies.execution_error("torch.OutOfMemoryError", "CUDA"))
     vendor = StubVendor({JOB: [answer], FREE: [bodies.TROUBLE]})
-    async with images_at(vendor) as images:
-        for _ in range(2):
-            found = present(await images.status(OURS))
-            assert (found.state, found.final) == ("failed", False)
+    images = images_at(vendor)
+    for _ in range(2):
+        found = present(await images.status(OURS))
+        assert (found.state, found.final) == ("failed", False)
     assert vendor.asked == [JOB, FREE, JOB]
     assert vendor.body(1) == {"unload_models": True, "free_memory": True}
 
@@ -121,11 +121,11 @@ async def test_server_out_of_memory_is_asked_once_to_free_some() -> None:
 async def test_listening_ends_with_the_run() -> None:
     vendor = StubVendor({JOB: [bodies.job("in_progress"), bodies.completed({"9": IMAGE})]})
     silent = Silent()
-    async with vendor.client() as http:
-        images = ComfyuiImages(Calls(http), plan_of(example()), silent, {})
-        await images.status(OURS)
-        assert silent.ended == []
-        await images.status(OURS)
+    http = vendor.client()
+    images = ComfyuiImages(Calls(http), plan_of(example()), silent, {})
+    await images.status(OURS)
+    assert silent.ended == []
+    await images.status(OURS)
     assert silent.ended == [ID]
 
 

@@ -34,8 +34,7 @@ def server(told: object = "0.28.0", **changes: Answer) -> StubVendor:
 
 
 async def found(vendor: StubVendor, plan: Plan | None = None) -> dict[str, Finding]:
-    async with vendor.client() as http:
-        told = await checks.examined(Calls(http), plan or plan_of(example()))
+    told = await checks.examined(Calls(vendor.client()), plan or plan_of(example()))
     assert all("\n" not in each.says for each in told)
     return {each.check: each for each in told}
 
@@ -141,14 +140,14 @@ async def test_servers_text_stays_one_printable_line() -> None:
 
 
 async def test_offer_lists_the_models() -> None:
-    async with server().client() as http:
-        for nodes, told in (
-            (example(), "v1-5-pruned-emaonly-fp16.safetensors"),
-            (example(WITHOUT_MODELS), "no model"),
-        ):
-            plan = plan_of(nodes)
-            vendor = ComfyuiImages(Calls(http), plan, None, {})  # type: ignore[arg-type]
-            assert vendor.offer() == f"the ComfyUI at http://vendor, with {told}"
+    http = server().client()
+    for nodes, told in (
+        (example(), "v1-5-pruned-emaonly-fp16.safetensors"),
+        (example(WITHOUT_MODELS), "no model"),
+    ):
+        plan = plan_of(nodes)
+        vendor = ComfyuiImages(Calls(http), plan, None, {})  # type: ignore[arg-type]
+        assert vendor.offer() == f"the ComfyUI at http://vendor, with {told}"
 
 
 async def test_native_mock_passes(image_mock: Service) -> None:

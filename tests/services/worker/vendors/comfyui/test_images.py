@@ -50,9 +50,9 @@ async def test_running_prompt_has_the_percent_of_the_socket() -> None:
 
 async def test_prompt_is_found_by_either_id() -> None:
     vendor = StubVendor({JOB: [bodies.job("in_progress")], CANCEL: [reply(cancelled=True)]})
-    async with images_at(vendor) as images:
-        assert await images.status(OURS) == await images.status(ID)
-        await images.cancel(ID)
+    images = images_at(vendor)
+    assert await images.status(OURS) == await images.status(ID)
+    await images.cancel(ID)
     assert vendor.asked == [JOB, JOB, CANCEL]
 
 
@@ -134,8 +134,7 @@ async def test_file_is_found_by_the_name_of_its_node(
     for whole, file in ((True, body), (False, body[:-1])):
         answer = bodies.picture(file) if ranges else httpx.Response(200, content=file)
         vendor = StubVendor({JOB: [NO_JOB], VIEW: [answer, NO_FILE]})
-        async with images_at(vendor, nodes=nodes, output=output) as images:
-            found = await images.status(OURS)
+        found = await images_at(vendor, nodes=nodes, output=output).status(OURS)
         assert vendor.requests[1].url.params["filename"] == name
         assert (found is not None) == whole
 
@@ -168,8 +167,7 @@ async def test_without_a_name_no_file_is_looked_for() -> None:
 async def test_only_the_servers_own_answer_means_not_found(other: Answer) -> None:
     """A proxy's 404 is none: what runs would be submitted again."""
     vendor = StubVendor({JOB: [other], QUEUE: [bodies.queue(running=(ID,))]})
-    async with images_at(vendor) as images:
-        found = await images.status(OURS)
+    found = await images_at(vendor).status(OURS)
     assert found is not None
     assert found.state == "running"
 
@@ -184,8 +182,7 @@ async def test_older_server_is_asked_for_its_queue_then_its_history() -> None:
         (bodies.queue(), bodies.entry(image, error), "failed", None),
     ):
         vendor = StubVendor({JOB: [NO_ROUTE], QUEUE: [queued], HISTORY: [history]})
-        async with images_at(vendor) as images:
-            found = await images.status(OURS)
+        found = await images_at(vendor).status(OURS)
         assert found is not None
         assert (found.state, found.position) == (state, position)
         assert vendor.asked[:2] == [JOB, QUEUE]

@@ -56,9 +56,9 @@ async def test_version_is_asked_for_until_it_is_known() -> None:
         (reply(system={"comfyui_version": "1" * 5000}), [STATS, PROMPT, STATS, PROMPT]),
     ):
         vendor = StubVendor({STATS: [told], PROMPT: [bodies.ACCEPTED]})
-        async with images_at(vendor) as images:
-            for _ in range(2):
-                await images.submit(OURS, 7, prompt="猫", style="")
+        images = images_at(vendor)
+        for _ in range(2):
+            await images.submit(OURS, 7, prompt="猫", style="")
         assert vendor.asked == asked
 
 
@@ -144,10 +144,10 @@ async def test_failed_submits_are_sorted() -> None:
 async def test_prompt_cancelled_while_waiting_has_ended(cancelled: bool, state: str | None) -> None:
     """The server doesn't know it any more, as it knows none that it never got."""
     vendor = StubVendor({CANCEL: [reply(cancelled=cancelled)], JOB: [NO_JOB], VIEW: [NO_FILE]})
-    async with images_at(vendor) as images:
-        assert await images.status(OURS) is None
-        await images.cancel(ID)
-        found = await images.status(OURS)
+    images = images_at(vendor)
+    assert await images.status(OURS) is None
+    await images.cancel(ID)
+    found = await images.status(OURS)
     assert (found.state if found else None) == state
 
 
@@ -165,10 +165,10 @@ async def test_older_server_drops_a_waiting_prompt_which_has_ended_then(
     """Neither its queue nor its history has it, as if it had never arrived."""
     old = {JOB: [NO_ROUTE], HISTORY: [NOTHING], VIEW: [NO_FILE], CANCEL: [bodies.NOT_ALLOWED]}
     vendor = StubVendor({**old, DROP: [DONE], QUEUE: [before, after]})
-    async with images_at(vendor) as images:
-        await images.cancel(OURS)
-        assert vendor.asked == [CANCEL, QUEUE, DROP, QUEUE]
-        found = await images.status(OURS)
+    images = images_at(vendor)
+    await images.cancel(OURS)
+    assert vendor.asked == [CANCEL, QUEUE, DROP, QUEUE]
+    found = await images.status(OURS)
     assert (found.state if found else None) == state
 
 
@@ -188,8 +188,7 @@ async def test_older_server_is_interrupted_only_if_it_uses_the_id(
             INTERRUPT: [DONE],
         }
     )
-    async with images_at(vendor) as images:
-        await images.cancel(OURS)
+    await images_at(vendor).cancel(OURS)
     asked = [CANCEL, QUEUE, DROP, QUEUE, STATS, *([INTERRUPT] if heeded else [])]
     assert vendor.asked == asked
     assert vendor.body(2) == {"delete": [ID]}
@@ -198,6 +197,6 @@ async def test_older_server_is_interrupted_only_if_it_uses_the_id(
 
 
 async def test_failed_cancel_is_reported() -> None:
-    async with images_at(StubVendor({CANCEL: [bodies.TROUBLE]})) as images:
-        with pytest.raises(OutcomeUnknown):
-            await images.cancel(OURS)
+    images = images_at(StubVendor({CANCEL: [bodies.TROUBLE]}))
+    with pytest.raises(OutcomeUnknown):
+        await images.cancel(OURS)

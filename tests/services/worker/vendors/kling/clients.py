@@ -34,14 +34,12 @@ def settings_of(**changes: Any) -> WorkerSettings:
 
 
 async def submit(vendor: StubVendor, picture: SourceFile | None = None, **changes: Any) -> str:
-    async with vendor.client() as http:
-        videos = KlingVideos(http, settings_of(**changes))
-        return await submit_usual(videos, picture, callback_url=CALLBACK)
+    videos = KlingVideos(vendor.client(), settings_of(**changes))
+    return await submit_usual(videos, picture, callback_url=CALLBACK)
 
 
 async def status(vendor: StubVendor, task_id: str = OURS, **changes: Any) -> VendorStatus | None:
-    async with vendor.client() as http:
-        return await KlingVideos(http, settings_of(**changes)).status(task_id)
+    return await KlingVideos(vendor.client(), settings_of(**changes)).status(task_id)
 
 
 def succeeded(**data: Any) -> Answer:

@@ -49,8 +49,7 @@ def told(found: list[Finding]) -> Told:
 
 async def examined(answer: Answer, route: str = COSTS, **changes: Any) -> Told:
     vendor = StubVendor({route: [answer]})
-    async with vendor.client() as http:
-        found = await KlingVideos(http, settings_of(**changes)).examined()
+    found = await KlingVideos(vendor.client(), settings_of(**changes)).examined()
     assert all(asked.startswith("GET ") for asked in vendor.asked)
     return told(found)
 
@@ -131,13 +130,12 @@ async def test_unreachable_callback_address_is_a_warning() -> None:
 
 async def test_offer_names_the_model() -> None:
     sounding = {"kling_model": "kling-v3", "kling_duration": 12, "kling_sound": "on"}
-    async with StubVendor({}).client() as http:
-        for changes, made in (
-            ({}, "kling-v2-6, std, 5 s"),
-            (sounding, "kling-v3, std, 12 s, with sound"),
-        ):
-            offer = KlingVideos(http, settings_of(**changes)).offer()
-            assert offer == f"Kling at http://vendor: {made}"
+    for changes, made in (
+        ({}, "kling-v2-6, std, 5 s"),
+        (sounding, "kling-v3, std, 12 s, with sound"),
+    ):
+        offer = KlingVideos(StubVendor({}).client(), settings_of(**changes)).offer()
+        assert offer == f"Kling at http://vendor: {made}"
 
 
 async def test_native_mock_passes(video_mock: Service) -> None:

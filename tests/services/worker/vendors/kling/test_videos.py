@@ -98,8 +98,7 @@ async def test_unreachable_callback_address_is_not_sent() -> None:
 async def test_vendor_without_our_ids_is_not_asked_by_them() -> None:
     """Nor behind a refusal that may mean that the id is there already: that is in doubt."""
     settings = settings_of(kling_look_up="off")
-    async with StubVendor({}).client() as http:
-        assert not KlingVideos(http, settings).traits.looked_up
+    assert not KlingVideos(StubVendor({}).client(), settings).traits.looked_up
     taken = reply(400, code=1201, message="external_task_id already exists", request_id="r-1")
     for answer, kind in ((taken, OutcomeUnknown), (refused(1201, 400), RefusedForGood)):
         vendor = StubVendor({SUBMIT: [answer]})
@@ -171,9 +170,9 @@ async def test_time_out_of_a_submit_allows_for_a_large_picture() -> None:
 async def test_pauses_grow_with_each_refusal_and_restart_after_a_success() -> None:
     answers = [*(refused(1303, 429) for _ in range(8)), succeeded(), refused(1302, 429)]
     vendor = StubVendor({SUBMIT: list(answers)})
-    async with vendor.client() as http:
-        videos = KlingVideos(http, settings_of())
-        pauses = [await _pause(videos) for _ in answers]
+    http = vendor.client()
+    videos = KlingVideos(http, settings_of())
+    pauses = [await _pause(videos) for _ in answers]
     assert pauses.pop(8) is None
     for least, pause in zip([1, 2, 4, 8, 16, 30, 30, 30, 1], pauses, strict=True):
         assert pause is not None
